@@ -1,0 +1,1 @@
+"""The product's shell: settings, addresses, the Celery app, and the faces built upon both apps."""

@@ -1,0 +1,216 @@
+"""Django settings. Everything that differs between installations comes from the environment.
+
+DATABASE_URL      sqlite:////path or postgres://…   (default: SQLite in the data folder)
+VMREP_DATA_DIR    where vmrep keeps its own files    (default: var/ beside manage.py)
+VMREP_REDIS_URL   redis://… or redis+socket:///path  (default: redis://127.0.0.1:6379/0)
+VMREP_SECRET_KEY  Django's signing key               (default: made once, <data>/secret_key)
+VMREP_FIELD_KEYS  keys for secrets at rest, comma separated, newest first
+                                                     (default: made once, <data>/field_keys)
+VMREP_ALLOWED_HOSTS  host names this server answers to, comma separated
+VMREP_HTTPS       1 when users reach vmrep over HTTPS (behind a proxy that sets X-Forwarded-Proto)
+VMREP_DEBUG       1 for Django's debug pages; never in production
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from cryptography.fernet import Fernet
+from csp.constants import NONE, SELF
+from django.core.management.utils import get_random_secret_key
+
+from vmrep.secret_files import read_or_create
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env("VMREP_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+
+SECRET_KEY = env(
+    "VMREP_SECRET_KEY", default=""
+) or read_or_create(DATA_DIR / "secret_key", get_random_secret_key)
+FIELD_KEYS = [
+    key
+    for key in (
+        env("VMREP_FIELD_KEYS", default="")
+        or read_or_create(DATA_DIR / "field_keys", lambda: Fernet.generate_key().decode())
+    )
+    .replace("\n", ",")
+    .split(",")
+    if key
+]
+
+DEBUG = env.bool("VMREP_DEBUG", default=False)
+ALLOWED_HOSTS = env.list("VMREP_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "django_filters",
+    "django_htmx",
+    "django_tables2",
+    "csp",
+    "contexts",
+    "replication",
+    "vmrep.web",
+    "vmrep.api",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "vmrep.web.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "vmrep.urls"
+WSGI_APPLICATION = "vmrep.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def database() -> dict[str, object]:
+    """The database from DATABASE_URL, with what each engine needs to be safe."""
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    config: dict[str, object] = env.db_url(
+        "DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'vmrep.sqlite3'}"
+    )
+    if config["ENGINE"] == "django.db.backends.sqlite3":
+        # WAL lets pages read while a worker writes. IMMEDIATE takes the write lock at BEGIN, so
+        # that a transaction which reads and then writes waits instead of failing half-way.
+        # FULL makes a commit durable before a snapshot is removed because of it.
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+    else:
+        config["CONN_MAX_AGE"] = 60
+        config["CONN_HEALTH_CHECKS"] = True
+    return config
+
+
+DATABASES = {"default": database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/virtual-machines/"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# The web server serves the files where they are: no copy of them to make, to forget or to mismatch.
+WHITENOISE_USE_FINDERS = True
+
+# --- What a browser may do -----------------------------------------------------------------------
+HTTPS = env.bool("VMREP_HTTPS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],  # Tabler's style sheet draws its arrows as data: pictures
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+
+# --- API -----------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "EXCEPTION_HANDLER": "vmrep.api.errors.exception_handler",
+}
+
+# --- Celery --------------------------------------------------------------------------------------
+# The database is the queue of record: a message is only a hint to look there (docs/sync.md).
+CELERY_BROKER_URL = env("VMREP_REDIS_URL", default="redis://127.0.0.1:6379/0")
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 3, "socket_timeout": 10}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_PUBLISH_RETRY = False  # a lost hint is repeated by the tick; a page must not wait
+CELERY_TASK_DEFAULT_QUEUE = "control"
+CELERY_TASK_ROUTES = {"replication.tasks.run_next_job": {"queue": "copies"}}
+TICK_INTERVAL = timedelta(seconds=10)
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "tick": {
+        "task": "replication.tasks.tick",
+        "schedule": TICK_INTERVAL,
+        # While no worker listens, ticks must not pile up.
+        "options": {"expires": TICK_INTERVAL.total_seconds()},
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env("VMREP_LOG_LEVEL", default="INFO")},
+}
