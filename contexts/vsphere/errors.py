@@ -1,0 +1,124 @@
+"""What can go wrong with vSphere. Every message says what happened and what to do next.
+
+`transient` errors (network, a restarting vCenter, an expired session) are worth another attempt
+of the whole job; the others stay until somebody changes something.
+"""
+
+from __future__ import annotations
+
+
+class VSphereError(Exception):
+    """Base of everything that this package raises on purpose."""
+
+    transient = False
+
+
+class AddressUnknown(VSphereError):
+    """The host name does not resolve."""
+
+
+class ConnectionRefused(VSphereError):
+    """Nothing listens there, or the network says no."""
+
+    transient = True
+
+
+class ConnectionLost(VSphereError):
+    """The connection broke, timed out or ended in mid-answer.
+
+    Whether the server carried out what it was asked is unknown: look before asking again.
+    """
+
+    transient = True
+
+
+class SessionExpired(ConnectionLost):
+    """The login is no longer valid, and with it what it held: views, filters, page tokens."""
+
+
+class NotVSphere(VSphereError):
+    """Something answers at the address, but it is not a vSphere API that vmrep understands."""
+
+
+class CertificateNotTrusted(VSphereError):
+    """No trusted authority vouches for the certificate, or it is for another name."""
+
+    def __init__(self, message: str, *, fingerprint_sha256: str | None) -> None:
+        super().__init__(message)
+        self.fingerprint_sha256 = fingerprint_sha256
+
+
+class CertificateChanged(VSphereError):
+    """The server presents another certificate than the pinned one. Nothing was sent to it."""
+
+    def __init__(self, message: str, *, expected: str, presented: str) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.presented = presented
+
+
+class LoginRefused(VSphereError):
+    """Wrong user name or password, or a locked account."""
+
+
+class PrivilegeMissing(VSphereError):
+    """The account may not do this."""
+
+    def __init__(self, message: str, *, privilege: str | None) -> None:
+        super().__init__(message)
+        self.privilege = privilege
+
+
+class OtherEstate(VSphereError):
+    """The address answers with another about.instanceUuid than the one that is known."""
+
+    def __init__(self, message: str, *, expected: str, presented: str | None) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.presented = presented
+
+
+class ObjectGone(VSphereError):
+    """The VM, snapshot, task or file does not exist (any more)."""
+
+
+class VSphereFault(VSphereError):
+    """A fault without a class of its own. `fault` is its name in the API, e.g. "InvalidState"."""
+
+    def __init__(self, message: str, *, fault: str, transient: bool = False) -> None:
+        super().__init__(message)
+        self.fault = fault
+        self.transient = transient
+
+
+class InvalidRequest(VSphereFault):
+    """vSphere did not accept an argument, or does not know the call."""
+
+
+class CbtFault(VSphereFault):
+    """QueryChangedDiskAreas cannot answer for this disk and change ID.
+
+    The change ID is of another epoch, or the datastore does not know allocated areas ("*"):
+    the disk has to be read or compared whole.
+    """
+
+
+class TaskFailed(VSphereFault):
+    """A vSphere task ended with an error; the message is vCenter's own, with what was tried."""
+
+
+class QuiesceFailed(TaskFailed):
+    """The guest could not be brought to rest for a snapshot; one without quiescing may work."""
+
+
+class DatastoreReadFailed(VSphereError):
+    """A datastore file cannot be read over HTTPS. `status` is the HTTP answer, if there was one."""
+
+    def __init__(self, message: str, *, status: int | None = None, transient: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.transient = transient
+
+
+class DiskNotReadable(VSphereError):
+    """The disk's format cannot be read through the datastore transport."""

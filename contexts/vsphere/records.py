@@ -1,0 +1,130 @@
+"""What vmrep knows of a VM, as plain values. pyVmomi's objects never leave this package.
+
+Text is hostile input: exactly what vCenter holds, of any length and with any characters.
+None always means "vSphere did not say".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from contexts.vsphere.specs import SPEC_FIELDS, SpecValue
+
+ProvisioningType = Literal["thin", "thick_lazy", "thick_eager"]
+
+# vm_tools_status values (both of vSphere's vocabularies) that mean: tools answer now.
+_TOOLS_RUNNING = frozenset({"toolsOk", "toolsOld", "guestToolsRunning"})
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRecord:
+    """One virtual disk, of a VM as it is now or of a snapshot.
+
+    - `vmdk_path` is "[datastore] folder/name.vmdk"; `datastore` is its first part;
+      `datastore_type` as in vSphere ("VMFS", "NFS", "vsan", "VVOL", …).
+    - `backing_type`: "flat", "sparse", "sesparse", "rdm_virtual", "rdm_physical", "raw", "pmem",
+      or pyVmomi's class name for what is new.
+    - `disk_mode` as in vSphere ("persistent", "independent_persistent", …).
+    - `sharing`: "sharingNone" or "sharingMultiWriter" of the disk, or "physicalSharing" or
+      "virtualSharing" when its controller's bus is shared between VMs.
+    - `controller_type`: "pvscsi", "lsilogic", "lsilogic-sas", "buslogic", "sata", "ide", "nvme",
+      "usb", or pyVmomi's class name.
+    - `change_id` is set only on a snapshot's disk, and only with changed block tracking.
+    - `has_parent`: the file is a delta on another one (snapshot, linked clone).
+    """
+
+    device_key: int
+    disk_uuid: str | None
+    label: str | None
+    capacity_bytes: int
+    vmdk_path: str | None
+    datastore: str | None
+    provisioning_type: ProvisioningType | None
+    disk_mode: str | None
+    sharing: str | None
+    backing_type: str | None
+    controller_type: str | None
+    change_id: str | None
+    has_parent: bool | None
+    datastore_type: str | None = None
+    encrypted: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NicRecord:
+    """One network adapter. `adapter_type`: "vmxnet3", "e1000", "e1000e", … or the class name.
+
+    `ip_addresses` are what the guest's tools report for it; empty when they report nothing.
+    """
+
+    device_key: int
+    label: str | None
+    mac_address: str | None
+    network_name: str | None
+    adapter_type: str | None
+    connected: bool | None
+    ip_addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRecord:
+    """One node of a VM's snapshot tree. `created_at` is aware, by the vCenter's clock."""
+
+    moref: str
+    name: str
+    quiesced: bool | None
+    created_at: datetime | None
+    parent_moref: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VmRecord:
+    """One VM as read from vSphere.
+
+    `specs` has every name of SPEC_FIELDS. `instance_uuid` None means that the VM cannot be
+    identified and so not be taken; `problem` then says why when it could not even be read.
+    """
+
+    instance_uuid: str | None
+    specs: Mapping[str, SpecValue]
+    disks: tuple[DiskRecord, ...] = ()
+    networks: tuple[NicRecord, ...] = ()
+    snapshots: tuple[SnapshotRecord, ...] = ()
+    problem: str | None = None
+
+    def text(self, name: str) -> str | None:
+        """A text spec, typed."""
+        value = self.specs[name]
+        return value if isinstance(value, str) else None
+
+    @property
+    def moref(self) -> str:
+        """vSphere's reference of the VM; always known, but not lasting: identity is the UUID."""
+        return self.text("moref") or ""
+
+    @property
+    def name(self) -> str:
+        """The VM's name for messages; its moref when the name is unknown."""
+        return self.text("vm_name") or self.moref
+
+    @property
+    def tools_running(self) -> bool | None:
+        """Whether VMware Tools answer (a quiesced snapshot has a chance); None when unknown."""
+        status = self.text("vm_tools_status")
+        return None if status is None else status in _TOOLS_RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryPage:
+    """Some VMs of a whole reading. `total` is the number of VMs in the vCenter, when known."""
+
+    records: tuple[VmRecord, ...]
+    total: int | None = field(default=None)
+
+
+def no_specs() -> dict[str, SpecValue]:
+    """All spec names, all unknown."""
+    return {spec.name: None for spec in SPEC_FIELDS}
