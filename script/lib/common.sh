@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# What the scripts have in common. Source it; then the working folder is the project's.
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+cd "$root"
+
+say() {
+    printf '%s\n' "$*"
+}
+
+# One clear line on what went wrong and what to do, and out.
+fail() {
+    printf 'script/%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# quietly WHAT COMMAND…: runs a command whose output only matters when it fails.
+# It does not inherit descriptor 9, bootstrap's lock: a service that apt starts would keep it.
+quietly() {
+    local what=$1 output status=0
+    shift
+    output=$("$@" 2>&1 </dev/null 9<&-) || status=$?
+    if [ "$status" -ne 0 ]; then
+        printf '%s\n' "$output" >&2
+        fail "$what failed (exit code $status); its output is above"
+    fi
+}

@@ -1,0 +1,52 @@
+"""What every test may use: the database it runs on, a Redis of its own.
+
+`script/test` starts both services and names them in the environment. pytest started by hand
+works too: on SQLite, with a Redis that this file starts when a test asks for one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> Iterator[None]:
+    """SQLite tests use a file, as in production: an in-memory database has no WAL, no locks
+    between connections, and a worker process could not open it."""
+    from django.db import connection
+
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="vmrep-test-") as folder:
+        connection.settings_dict["TEST"]["NAME"] = f"{folder}/test.sqlite3"
+        yield
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A private, empty Redis, as VMREP_REDIS_URL wants it."""
+    if url := os.environ.get("VMREP_TEST_REDIS_URL"):
+        yield url
+        return
+    with tempfile.TemporaryDirectory(prefix="vmrep-test-") as folder:
+        socket = Path(folder) / "socket"
+        server = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", socket, "--dir", folder, "--save", ""],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            while not socket.exists():
+                assert server.poll() is None, "redis-server did not start"
+                time.sleep(0.02)
+            yield f"redis+socket://{socket}"
+        finally:
+            server.terminate()
+            server.wait()
