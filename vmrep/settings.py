@@ -28,9 +28,9 @@ env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env("VMREP_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 
-SECRET_KEY = env(
-    "VMREP_SECRET_KEY", default=""
-) or read_or_create(DATA_DIR / "secret_key", get_random_secret_key)
+SECRET_KEY = env("VMREP_SECRET_KEY", default="") or read_or_create(
+    DATA_DIR / "secret_key", get_random_secret_key
+)
 FIELD_KEYS = [
     key
     for key in (

@@ -1,0 +1,71 @@
+"""What can be refused here. Each message tells what happened, to which VM, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class ContextError(Exception):
+    """Base of all expected refusals; `code` is for programs, the message for people."""
+
+    code = "refused"
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What a program needs beside the message."""
+        return {}
+
+
+class SecretUnreadable(ContextError):
+    code = "secret_unreadable"
+
+
+class UnknownVM(ContextError):
+    code = "unknown_vm"
+
+
+class UnknownVCenter(ContextError):
+    code = "unknown_vcenter"
+
+
+class AmbiguousVM(ContextError):
+    """Several VMs bear the name that was asked for."""
+
+    code = "ambiguous_vm"
+
+    def __init__(self, message: str, candidates: Sequence[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.candidates = list(candidates)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {"candidates": self.candidates}
+
+
+class NotManageable(ContextError):
+    """This VM cannot be taken under management."""
+
+    code = "not_manageable"
+
+
+class NotManaged(ContextError):
+    code = "not_managed"
+
+
+class ContextBusy(ContextError):
+    """Another process is changing this VM's record or replica right now."""
+
+    code = "busy"
+
+
+class VCenterChanged(ContextError):
+    """A vCenter's address or login cannot be changed in this way."""
+
+    code = "vcenter_changed"
+
+
+class TransitionRefused(ContextError):
+    """A status cannot follow the one that the context has."""
+
+    code = "transition_refused"

@@ -1,0 +1,117 @@
+"""The VM context: the one lasting record of a VM under management."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from contexts.constraints import CompositeForeignKey
+from contexts.models.specs import VMSpecs
+from contexts.states import ContextStatus
+
+
+class VMContext(VMSpecs):
+    """Identity, specs, status, statistics and history of one VM under management.
+
+    The VM is (vCenter, instance UUID); names, paths and morefs are only what it is called today.
+    Table and column names are a contract with people who query the database.
+    """
+
+    context_id = models.CharField(primary_key=True, max_length=120)
+    vcenter = models.ForeignKey(
+        "contexts.VCenter", on_delete=models.PROTECT, related_name="contexts"
+    )
+    vmware_vm_id = models.CharField(max_length=64, verbose_name="instance UUID")
+    repository = models.ForeignKey(
+        "replication.Repository",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="contexts",
+    )
+
+    current_status = models.CharField(
+        max_length=20, choices=ContextStatus.choices, default=ContextStatus.DISCOVERED
+    )
+    current_job = models.OneToOneField(
+        "replication.ReplicationJob",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="current_of",
+    )
+    last_successful_job = models.OneToOneField(
+        "replication.ReplicationJob",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="last_successful_of",
+    )
+    total_jobs_run = models.PositiveIntegerField(default=0)
+    successful_jobs = models.PositiveIntegerField(default=0)
+    failed_jobs = models.PositiveIntegerField(default=0)
+    cancelled_jobs = models.PositiveIntegerField(default=0)
+
+    rpo_target_seconds = models.PositiveIntegerField(
+        null=True, blank=True, verbose_name="RPO target (seconds)"
+    )
+    unmanaged_at = models.DateTimeField(null=True, blank=True)
+    first_job_at = models.DateTimeField(null=True, blank=True)
+    last_job_at = models.DateTimeField(null=True, blank=True)
+    last_status_change = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "vm_replication_contexts"
+        verbose_name = "VM context"
+        ordering = ["vm_name", "context_id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["vcenter", "vmware_vm_id"],
+                name="context_identity_once",
+                violation_error_message="This VM has a context already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(current_status__in=ContextStatus.values), name="context_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(current_status=ContextStatus.REPLICATING, current_job__isnull=False)
+                | (~Q(current_status=ContextStatus.REPLICATING) & Q(current_job__isnull=True)),
+                name="context_replicating_has_a_job",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    current_job__isnull=True,
+                    total_jobs_run=F("successful_jobs") + F("failed_jobs") + F("cancelled_jobs"),
+                )
+                | Q(
+                    current_job__isnull=False,
+                    total_jobs_run=F("successful_jobs")
+                    + F("failed_jobs")
+                    + F("cancelled_jobs")
+                    + 1,
+                ),
+                name="context_counters_add_up",
+            ),
+            CompositeForeignKey(
+                name="context_current_job_is_active_and_its_own",
+                fields=("current_job", "context_id"),
+                to_table="replication_jobs",
+                to_columns=("id", "active_context_id"),
+                violation_error_message="The current job must be an active job of this VM.",
+            ),
+            CompositeForeignKey(
+                name="context_last_success_completed_and_its_own",
+                fields=("last_successful_job", "context_id"),
+                to_table="replication_jobs",
+                to_columns=("id", "completed_context_id"),
+                violation_error_message="It must be a completed job of this VM.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.vm_name or self.context_id)
+
+    @property
+    def is_managed(self) -> bool:
+        return self.unmanaged_at is None

@@ -1,0 +1,86 @@
+"""A context's disks and network adapters. Rows are never deleted: they get `removed_at`."""
+
+from django.db import models
+from django.db.models import Q
+
+
+class VMDisk(models.Model):
+    """One disk of a VM. Another disk (UUID) under the same device key is another row."""
+
+    vm_context = models.ForeignKey(
+        "contexts.VMContext", on_delete=models.CASCADE, related_name="disks"
+    )
+    disk_id = models.CharField(max_length=30, help_text="disk-<device key>")
+    device_key = models.IntegerField()
+    disk_uuid = models.CharField(max_length=255, null=True, blank=True)
+    label = models.TextField(null=True, blank=True)
+    capacity_bytes = models.BigIntegerField(null=True, blank=True)
+    vmdk_path = models.TextField(null=True, blank=True)
+    datastore = models.TextField(null=True, blank=True)
+    backing_type = models.CharField(max_length=60, null=True, blank=True)
+    provisioning_type = models.CharField(max_length=20, null=True, blank=True)
+    disk_mode = models.CharField(max_length=40, null=True, blank=True)
+    sharing = models.CharField(max_length=40, null=True, blank=True)
+    controller_type = models.CharField(max_length=60, null=True, blank=True)
+    unprotected_reason = models.TextField(
+        blank=True, default="", help_text="Why this disk cannot be replicated; empty if it can."
+    )
+    accept_unprotected = models.BooleanField(
+        default=False, help_text="The operator agreed that this disk is left out."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "vm_disks"
+        verbose_name = "disk"
+        ordering = ["vm_context_id", "device_key", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["vm_context", "disk_id"],
+                condition=Q(removed_at__isnull=True),
+                name="disk_key_once_per_context",
+            ),
+            models.UniqueConstraint(fields=["id", "vm_context"], name="disk_with_its_context"),
+            models.CheckConstraint(
+                condition=Q(capacity_bytes__gt=0), name="disk_capacity_possible"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.disk_id} of {self.vm_context_id}"
+
+
+class VMNetworkAdapter(models.Model):
+    """One network adapter of a VM, with what is known about where it is connected."""
+
+    vm_context = models.ForeignKey(
+        "contexts.VMContext", on_delete=models.CASCADE, related_name="network_adapters"
+    )
+    adapter_id = models.CharField(max_length=30, help_text="nic-<device key>")
+    device_key = models.IntegerField()
+    label = models.TextField(null=True, blank=True)
+    mac_address = models.CharField(max_length=255, null=True, blank=True)
+    network_name = models.TextField(null=True, blank=True)
+    adapter_type = models.CharField(max_length=60, null=True, blank=True)
+    connected = models.BooleanField(null=True, blank=True)
+    ip_addresses = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "vm_network_adapters"
+        verbose_name = "network adapter"
+        ordering = ["vm_context_id", "device_key", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["vm_context", "adapter_id"],
+                condition=Q(removed_at__isnull=True),
+                name="adapter_key_once_per_context",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.adapter_id} of {self.vm_context_id}"

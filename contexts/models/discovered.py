@@ -1,0 +1,47 @@
+"""What the last discovery of each vCenter saw."""
+
+from django.db import models
+from django.db.models import Q
+
+from contexts.models.specs import VMSpecs
+
+
+class DiscoveredVM(VMSpecs):
+    """A VM as the last discovery saw it; `gone_at` is set when a later one did not see it again.
+
+    `vmware_vm_id` is the instance UUID. It is null where vCenter gave none, or gave the same to
+    two VMs: such a VM is listed with the reason in `identity_problem` and cannot be taken.
+    """
+
+    vcenter = models.ForeignKey(
+        "contexts.VCenter", on_delete=models.CASCADE, related_name="discovered_vms"
+    )
+    vmware_vm_id = models.CharField(
+        max_length=64, null=True, blank=True, verbose_name="instance UUID"
+    )
+    identity_problem = models.TextField(blank=True, default="")
+    disks = models.JSONField(default=list, help_text="The disks as read, one object per disk.")
+    networks = models.JSONField(default=list, help_text="The adapters as read.")
+    refusals = models.JSONField(
+        default=list, help_text="Why a replication would be refused: code, reason, remedy."
+    )
+    seen_at = models.DateTimeField()
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "discovered_vms"
+        verbose_name = "discovered VM"
+        ordering = ["vcenter_id", "vm_name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["vcenter", "vmware_vm_id"], name="discovered_vm_identity_once"
+            ),
+            models.UniqueConstraint(
+                fields=["vcenter", "moref"],
+                condition=Q(gone_at__isnull=True),
+                name="discovered_vm_moref_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.vm_name or self.moref)

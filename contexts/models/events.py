@@ -1,0 +1,30 @@
+"""What happened to a context, in the order in which it happened."""
+
+from django.db import models
+
+
+class ContextEvent(models.Model):
+    """A change of a context: old, new, why, by whom, in which job. Rows are only ever added."""
+
+    vm_context = models.ForeignKey(
+        "contexts.VMContext", on_delete=models.CASCADE, related_name="events"
+    )
+    job = models.ForeignKey(
+        "replication.ReplicationJob",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="events",
+    )
+    actor = models.CharField(max_length=150)
+    old = models.CharField(max_length=255, blank=True, default="")
+    new = models.CharField(max_length=255, blank=True, default="")
+    why = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "context_events"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.old} → {self.new}: {self.why}"

@@ -1,0 +1,51 @@
+"""The columns of a VM's specs, made from the one list of spec fields.
+
+What vmrep knows about a VM is listed once, in `contexts.vsphere.specs.SPEC_FIELDS`. Discovered VMs
+and contexts share the columns made here; pages, API and admin go through the same list. Unknown is
+null in every column, whatever its kind.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from contexts.vsphere.specs import SPEC_FIELDS, SpecField
+
+SPEC_NAMES: tuple[str, ...] = tuple(spec.name for spec in SPEC_FIELDS)
+
+
+def _column(spec: SpecField) -> models.Field:
+    options = {
+        "null": True,
+        "blank": True,
+        "default": None,
+        "verbose_name": spec.label,
+        "help_text": spec.help,
+    }
+    if spec.kind == "int":
+        return models.BigIntegerField(**options)
+    if spec.kind == "bool":
+        return models.BooleanField(**options)
+    if spec.kind == "list":
+        return models.JSONField(**options)
+    if spec.max_length is not None:
+        return models.CharField(max_length=spec.max_length, **options)
+    return models.TextField(**options)
+
+
+class VMSpecs(models.Model):
+    """Abstract: one column per spec field."""
+
+    class Meta:
+        abstract = True
+
+    def specs(self) -> list[tuple[SpecField, object]]:
+        """(field, value) of every spec in the list's order; a value of None is unknown."""
+        return [(spec, getattr(self, spec.name)) for spec in SPEC_FIELDS]
+
+    def spec_values(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in SPEC_NAMES}
+
+
+for _spec in SPEC_FIELDS:
+    VMSpecs.add_to_class(_spec.name, _column(_spec))

@@ -1,0 +1,111 @@
+"""Where VMs come from: vSphere endpoints and the runs that read them."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from contexts.states import DiscoveryStatus, TransportKind, TrustMode
+
+
+class VCenter(models.Model):
+    """A vSphere endpoint (vCenter Server or a lone ESXi): address, login, trust, transport.
+
+    The password is kept encrypted (`contexts.crypto`) and is never read back by any face.
+    """
+
+    name = models.CharField(max_length=100, unique=True)
+    host = models.CharField(max_length=255, help_text="Host name or IP address.")
+    port = models.PositiveIntegerField(
+        default=443, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    username = models.CharField(max_length=255)
+    password_encrypted = models.TextField(editable=False)
+    trust_mode = models.CharField(
+        max_length=10, choices=TrustMode.choices, default=TrustMode.VERIFY
+    )
+    fingerprint_sha256 = models.CharField(
+        max_length=95,
+        blank=True,
+        default="",
+        validators=[RegexValidator(r"^([0-9A-F]{2}:){31}[0-9A-F]{2}$")],
+        help_text="The pinned certificate's SHA-256 fingerprint, hex pairs with colons.",
+    )
+    transport = models.CharField(
+        max_length=20, choices=TransportKind.choices, default=TransportKind.DATASTORE
+    )
+    instance_uuid = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="The estate's own identity; another one at this address is refused.",
+    )
+    product = models.CharField(max_length=255, blank=True, default="")
+    api_version = models.CharField(max_length=50, blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "vcenters"
+        verbose_name = "vCenter"
+        verbose_name_plural = "vCenters"
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["host", "port"],
+                name="vcenter_address_once",
+                violation_error_message="This vCenter has been added already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(port__gte=1, port__lte=65535), name="vcenter_port_possible"
+            ),
+            models.CheckConstraint(
+                condition=Q(trust_mode__in=TrustMode.values), name="vcenter_trust_mode_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(transport__in=TransportKind.values), name="vcenter_transport_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(trust_mode=TrustMode.PIN) | ~Q(fingerprint_sha256=""),
+                name="vcenter_pin_has_fingerprint",
+                violation_error_message="A pinned certificate needs its fingerprint.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Discovery(models.Model):
+    """One run that read a vCenter's VMs. It changes no VM."""
+
+    vcenter = models.ForeignKey(VCenter, on_delete=models.CASCADE, related_name="discoveries")
+    status = models.CharField(
+        max_length=10, choices=DiscoveryStatus.choices, default=DiscoveryStatus.PENDING
+    )
+    requested_by = models.CharField(max_length=150, blank=True, default="")
+    vms_seen = models.PositiveIntegerField(default=0)
+    vms_total = models.PositiveIntegerField(null=True, blank=True)
+    error_message = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "discoveries"
+        verbose_name_plural = "discoveries"
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=DiscoveryStatus.values), name="discovery_status_known"
+            ),
+            models.UniqueConstraint(
+                fields=["vcenter"],
+                condition=Q(status__in=DiscoveryStatus.active()),
+                name="discovery_one_active_per_vcenter",
+                violation_error_message="A discovery of this vCenter is running already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"discovery {self.pk} of {self.vcenter_id}"

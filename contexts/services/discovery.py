@@ -1,0 +1,195 @@
+"""Discovery: reading all VMs of a vCenter, in bulk. It changes no VM."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from contexts import messages
+from contexts.errors import ContextError
+from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
+from contexts.models.specs import SPEC_NAMES
+from contexts.services import records, refresh, vcenters
+from contexts.states import DiscoveryStatus
+from contexts.vsphere import inventory
+from contexts.vsphere.errors import VSphereError
+from contexts.vsphere.inventory import VmRecord
+from contexts.vsphere.session import Session
+
+log = logging.getLogger(__name__)
+
+SILENT_FOR = timedelta(minutes=5)  # longer than any answer of a vCenter is waited for
+
+
+def request(vcenter: VCenter, *, actor: str) -> Discovery:
+    """Ask for a discovery; while one is active that one is the answer."""
+    try:
+        with transaction.atomic():
+            discovery = Discovery.objects.create(vcenter=vcenter, requested_by=actor)
+            transaction.on_commit(lambda: messages.hint_discovery(discovery.pk))
+    except IntegrityError:
+        return Discovery.objects.filter(
+            vcenter=vcenter, status__in=DiscoveryStatus.active()
+        ).latest("id")
+    return discovery
+
+
+def run(discovery_id: int) -> None:
+    """Do what `request` asked for. A second worker with the same message does nothing."""
+    claimed = Discovery.objects.filter(pk=discovery_id, status=DiscoveryStatus.PENDING).update(
+        status=DiscoveryStatus.RUNNING, started_at=Now(), updated_at=Now()
+    )
+    if not claimed:
+        return
+    discovery = Discovery.objects.select_related("vcenter").get(pk=discovery_id)
+    try:
+        _read(discovery)
+    except (VSphereError, ContextError) as problem:
+        log.warning("discovery of %s failed: %s", discovery.vcenter.name, problem)
+        _end(discovery, DiscoveryStatus.FAILED, str(problem))
+    except Exception as problem:
+        _end(discovery, DiscoveryStatus.FAILED, f"An unexpected error: {problem!r}")
+        raise
+    else:
+        _end(discovery, DiscoveryStatus.COMPLETED, "")
+
+
+def take_up_forgotten() -> None:
+    """Repeat hints that were lost; fail runs whose worker died. Called by the tick."""
+    silent_since = timezone.now() - SILENT_FOR
+    Discovery.objects.filter(status=DiscoveryStatus.RUNNING, updated_at__lt=silent_since).update(
+        status=DiscoveryStatus.FAILED,
+        completed_at=Now(),
+        error_message="The worker that read this vCenter stopped. Discover again.",
+    )
+    for discovery_id in Discovery.objects.filter(status=DiscoveryStatus.PENDING).values_list(
+        "pk", flat=True
+    ):
+        messages.hint_discovery(discovery_id)
+
+
+def _end(discovery: Discovery, status: DiscoveryStatus, error_message: str) -> None:
+    Discovery.objects.filter(pk=discovery.pk, status=DiscoveryStatus.RUNNING).update(
+        status=status, error_message=error_message, completed_at=Now(), updated_at=Now()
+    )
+
+
+def _read(discovery: Discovery) -> None:
+    vcenter = discovery.vcenter
+    started_at = timezone.now()
+    seen: set[str] = set()
+    count = 0
+    with Session(vcenters.endpoint(vcenter)) as session:
+        for page in inventory.read_vms(session):
+            _store_page(vcenter, page.records, seen, started_at)
+            count += len(page.records)
+            Discovery.objects.filter(pk=discovery.pk).update(
+                vms_seen=count, vms_total=page.total, updated_at=Now()
+            )
+    DiscoveredVM.objects.filter(
+        vcenter=vcenter, gone_at__isnull=True, seen_at__lt=started_at
+    ).update(gone_at=Now())
+
+
+@transaction.atomic
+def _store_page(vcenter: VCenter, page: Sequence[VmRecord], seen: set[str], now: datetime) -> None:
+    """Write a page of records: a constant number of queries, whatever the page holds."""
+    repeated = _repeated_uuids(page, seen)
+    if repeated:
+        _forbid(vcenter, repeated)
+    usable = [record for record in page if record.instance_uuid not in repeated]
+    _write_rows(vcenter, page, repeated, now)
+    contexts = {
+        context.vmware_vm_id: context
+        for context in VMContext.objects.filter(
+            vcenter=vcenter,
+            vmware_vm_id__in=[record.instance_uuid for record in usable if record.instance_uuid],
+            unmanaged_at__isnull=True,
+        )
+    }
+    refresh.refresh(
+        [
+            (contexts[record.instance_uuid], record)
+            for record in usable
+            if record.instance_uuid in contexts
+        ]
+    )
+
+
+def _repeated_uuids(page: Sequence[VmRecord], seen: set[str]) -> set[str]:
+    """Instance UUIDs that this run has met more than once."""
+    repeated = set()
+    for record in page:
+        if record.instance_uuid is not None:
+            if record.instance_uuid in seen:
+                repeated.add(record.instance_uuid)
+            seen.add(record.instance_uuid)
+    return repeated
+
+
+_NO_UUID = (
+    "vCenter gives no instance UUID for this VM (it may be inaccessible), so it cannot be told"
+    " apart for good. Make it accessible, then discover again."
+)
+_SAME_UUID = (
+    "Another VM of this vCenter has the same instance UUID, so the two cannot be told apart."
+    " Give one of them a new UUID, then discover again."
+)
+
+
+def _forbid(vcenter: VCenter, uuids: set[str]) -> None:
+    """A VM that was stored by an earlier page turned out to share its UUID."""
+    DiscoveredVM.objects.filter(vcenter=vcenter, vmware_vm_id__in=uuids).update(
+        vmware_vm_id=None, identity_problem=_SAME_UUID
+    )
+
+
+def _write_rows(
+    vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str], now: datetime
+) -> None:
+    rows = DiscoveredVM.objects.filter(vcenter=vcenter)
+    morefs = [record.moref for record in page]
+    uuids = [record.instance_uuid for record in page if record.instance_uuid]
+    by_uuid = {row.vmware_vm_id: row for row in rows.filter(vmware_vm_id__in=uuids)}
+    by_moref = {
+        row.moref: row
+        for row in rows.filter(moref__in=morefs, vmware_vm_id=None, gone_at__isnull=True)
+    }
+    new, known = [], []
+    for record in page:
+        problem = _identity_problem(record, repeated)
+        row = by_moref.get(record.moref) if problem else by_uuid.get(record.instance_uuid)
+        (known if row else new).append(row := row or DiscoveredVM(vcenter=vcenter))
+        values = records.columns_of(record) | {
+            "vmware_vm_id": None if problem else record.instance_uuid,
+            "identity_problem": problem,
+            "seen_at": now,
+            "gone_at": None,
+        }
+        for name, value in values.items():
+            setattr(row, name, value)
+    # A moref names one VM at a time: whoever had it before under another UUID is gone by now.
+    rows.filter(moref__in=morefs, gone_at__isnull=True).exclude(
+        pk__in=[row.pk for row in known]
+    ).update(gone_at=Now())
+    if known:
+        DiscoveredVM.objects.bulk_update(known, _WRITTEN, batch_size=200)
+    DiscoveredVM.objects.bulk_create(new, batch_size=200)
+
+
+_WRITTEN = (
+    *SPEC_NAMES,
+    *("disks", "networks", "refusals"),
+    *("vmware_vm_id", "identity_problem", "seen_at", "gone_at"),
+)
+
+
+def _identity_problem(record: VmRecord, repeated: set[str]) -> str:
+    if record.instance_uuid is None:
+        return record.problem or _NO_UUID
+    return _SAME_UUID if record.instance_uuid in repeated else ""

@@ -1,0 +1,89 @@
+"""Finding a VM by what a caller knows of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+
+from contexts.errors import AmbiguousVM, UnknownVCenter, UnknownVM
+from contexts.models import DiscoveredVM, VCenter, VMContext
+
+
+def find_vcenter(host: str) -> VCenter:
+    """The one vCenter with this host name (or "host:port"). Raises UnknownVCenter."""
+    name, _, port = host.rpartition(":")
+    candidates = list(VCenter.objects.filter(host__iexact=host))
+    if not candidates and port.isdigit():
+        candidates = list(VCenter.objects.filter(host__iexact=name, port=int(port)))
+    if not candidates:
+        raise UnknownVCenter(f"No vCenter with the host {host!r} has been added.")
+    if len(candidates) > 1:
+        raise UnknownVCenter(
+            f"Several vCenters have the host {host!r}: add the port, as in {host}:443."
+        )
+    return candidates[0]
+
+
+def find_context(
+    *,
+    vm_name: str | None = None,
+    vcenter_host: str | None = None,
+    vmware_vm_id: str | None = None,
+) -> VMContext:
+    """The managed context of one VM. Raises UnknownVM, AmbiguousVM or UnknownVCenter."""
+    contexts = VMContext.objects.filter(unmanaged_at__isnull=True)
+    return _only(
+        list(_narrow(contexts, vm_name, vcenter_host, vmware_vm_id)[:20]),
+        vm_name or vmware_vm_id or "",
+        "is under management",
+    )
+
+
+def find_discovered(
+    *,
+    vm_name: str | None = None,
+    vcenter_host: str | None = None,
+    vmware_vm_id: str | None = None,
+) -> DiscoveredVM:
+    """The one discovered VM that fits, managed or not. Raises as `find_context`."""
+    present = DiscoveredVM.objects.filter(gone_at__isnull=True)
+    return _only(
+        list(_narrow(present, vm_name, vcenter_host, vmware_vm_id)[:20]),
+        vm_name or vmware_vm_id or "",
+        "was found by the last discovery",
+    )
+
+
+def _narrow(
+    rows: Any, vm_name: str | None, vcenter_host: str | None, vmware_vm_id: str | None
+) -> Any:
+    wanted = Q()
+    if vmware_vm_id is not None:
+        wanted &= Q(vmware_vm_id=vmware_vm_id)
+    if vm_name is not None:
+        wanted &= Q(vm_name=vm_name)
+    if vcenter_host is not None:
+        wanted &= Q(vcenter=find_vcenter(vcenter_host))
+    return rows.filter(wanted).select_related("vcenter")
+
+
+def _only(found: list[Any], asked_for: str, what: str) -> Any:
+    if not found:
+        raise UnknownVM(f"No VM {asked_for!r} {what}.")
+    if len(found) > 1:
+        raise AmbiguousVM(
+            f"{len(found)} VMs are called {asked_for!r}. Name one by its vmware_vm_id.",
+            [_candidate(row) for row in found],
+        )
+    return found[0]
+
+
+def _candidate(row: Any) -> dict[str, Any]:
+    return {
+        "vm_name": row.vm_name,
+        "vmware_vm_id": row.vmware_vm_id,
+        "vm_path": row.vm_path,
+        "vcenter_host": row.vcenter.host,
+        "context_id": getattr(row, "context_id", None),
+    }

@@ -1,0 +1,123 @@
+"""The one way in which a context's status and counters change.
+
+All functions must run inside the caller's transaction: the job's row and the context's change
+together or not at all. Lock order everywhere: context, then job, then the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
+
+from contexts.errors import TransitionRefused
+from contexts.models import ContextEvent, VMContext
+from contexts.states import CONTEXT_TRANSITIONS, ContextStatus
+
+
+def lock(context_id: str) -> VMContext:
+    """The context's row, locked until the transaction ends."""
+    return VMContext.objects.select_for_update().get(pk=context_id)
+
+
+def job_started(context: VMContext, *, job_id: str, actor: str, why: str) -> None:
+    """Link a new active job to its (locked) context and count it."""
+    _change(
+        context,
+        ContextStatus.REPLICATING,
+        why=why,
+        actor=actor,
+        job_id=job_id,
+        current_job_id=job_id,
+        total_jobs_run=F("total_jobs_run") + 1,
+        first_job_at=Coalesce(F("first_job_at"), Now()),
+        last_job_at=Now(),
+    )
+
+
+def job_completed(context: VMContext, *, job_id: str, actor: str, why: str) -> None:
+    """The active job reached its commit point: a new recovery point is available."""
+    _change(
+        context,
+        ContextStatus.READY,
+        why=why,
+        actor=actor,
+        job_id=job_id,
+        current_job_id=None,
+        last_successful_job_id=job_id,
+        successful_jobs=F("successful_jobs") + 1,
+    )
+
+
+def job_failed(
+    context: VMContext, *, job_id: str, has_recovery_point: bool, actor: str, why: str
+) -> None:
+    """The active job failed for good; the last recovery point, if any, is still there."""
+    _change(
+        context,
+        ContextStatus.READY if has_recovery_point else ContextStatus.FAILED,
+        why=why,
+        actor=actor,
+        job_id=job_id,
+        current_job_id=None,
+        failed_jobs=F("failed_jobs") + 1,
+    )
+
+
+def job_cancelled(
+    context: VMContext, *, job_id: str, has_recovery_point: bool, actor: str, why: str
+) -> None:
+    """The active job was cancelled: the context is again what it was before it."""
+    _change(
+        context,
+        ContextStatus.READY if has_recovery_point else _status_before(context, job_id),
+        why=why,
+        actor=actor,
+        job_id=job_id,
+        current_job_id=None,
+        cancelled_jobs=F("cancelled_jobs") + 1,
+    )
+
+
+def _status_before(context: VMContext, job_id: str) -> ContextStatus:
+    """The status from which the job took over: its first event says so."""
+    event = ContextEvent.objects.filter(
+        vm_context=context, job_id=job_id, new=ContextStatus.REPLICATING
+    ).first()
+    failed_before = event is not None and event.old == ContextStatus.FAILED
+    return ContextStatus.FAILED if failed_before else ContextStatus.DISCOVERED
+
+
+def _change(
+    context: VMContext,
+    new: ContextStatus,
+    *,
+    why: str,
+    actor: str,
+    job_id: str | None,
+    **columns: Any,
+) -> None:
+    """Compare and set: raises TransitionRefused when the status is not the one that was read."""
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("a context's status changes inside a transaction only")
+    old = ContextStatus(context.current_status)
+    if new not in CONTEXT_TRANSITIONS[old]:
+        raise TransitionRefused(f"{context.vm_name}: {old.label} cannot become {new.label}.")
+    changed = VMContext.objects.filter(pk=context.pk, current_status=old).update(
+        current_status=new, last_status_change=Now(), updated_at=Now(), **columns
+    )
+    if changed != 1:
+        raise TransitionRefused(
+            f"{context.vm_name} was changed by another process in the same moment; try again."
+        )
+    record_event(context.pk, old=old, new=new, why=why, actor=actor, job_id=job_id)
+
+
+def record_event(
+    context_id: str, *, old: str = "", new: str = "", why: str, actor: str, job_id: str | None
+) -> None:
+    ContextEvent.objects.create(
+        vm_context_id=context_id, job_id=job_id, actor=actor, old=old, new=new, why=why
+    )

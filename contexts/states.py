@@ -1,0 +1,54 @@
+"""Every state of this app, and which may follow which, as data.
+
+A status changes through one function (`contexts.services.statuses.change`), which compares and
+sets; nothing else writes it.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class TrustMode(models.TextChoices):
+    """How a vCenter's certificate is judged."""
+
+    VERIFY = "verify", "Verified against this machine's certificate authorities"
+    PIN = "pin", "Pinned to one certificate by its fingerprint"
+    INSECURE = "insecure", "Not checked (insecure)"
+
+
+class TransportKind(models.TextChoices):
+    """How disk bytes are read."""
+
+    DATASTORE = "datastore", "Datastore files over HTTPS"
+    VDDK = "vddk", "nbdkit with VMware's VDDK"
+    NBD = "nbd", "A command that serves NBD"
+
+
+class DiscoveryStatus(models.TextChoices):
+    PENDING = "pending", "Pending"
+    RUNNING = "running", "Running"
+    COMPLETED = "completed", "Completed"
+    FAILED = "failed", "Failed"
+
+    @classmethod
+    def active(cls) -> list[str]:
+        return [cls.PENDING.value, cls.RUNNING.value]
+
+
+class ContextStatus(models.TextChoices):
+    """How a VM's protection is doing. `replicating` holds exactly while a job is active."""
+
+    DISCOVERED = "discovered", "Discovered"
+    REPLICATING = "replicating", "Replicating"
+    READY = "ready_for_failover", "Ready for failover"
+    FAILED = "failed", "Failed"
+
+
+_S = ContextStatus
+CONTEXT_TRANSITIONS: dict[str, frozenset[str]] = {
+    _S.DISCOVERED: frozenset({_S.REPLICATING}),
+    _S.REPLICATING: frozenset({_S.READY, _S.FAILED, _S.DISCOVERED}),
+    _S.READY: frozenset({_S.REPLICATING}),
+    _S.FAILED: frozenset({_S.REPLICATING}),
+}

@@ -1,0 +1,18 @@
+from replication.models.cbt import CBTHistory
+from replication.models.jobs import JobStep, ReplicationJob
+from replication.models.leases import ContextLease
+from replication.models.recovery import DiskImage, RecoveryPoint, RecoveryPointHold
+from replication.models.repositories import Repository
+from replication.models.snapshots import VMSnapshot
+
+__all__ = [
+    "CBTHistory",
+    "ContextLease",
+    "DiskImage",
+    "JobStep",
+    "RecoveryPoint",
+    "RecoveryPointHold",
+    "ReplicationJob",
+    "Repository",
+    "VMSnapshot",
+]

@@ -1,0 +1,67 @@
+"""What change tracking said, disk by disk, job by job."""
+
+from django.db import models
+from django.db.models import Q
+
+from contexts.constraints import CompositeForeignKey
+from replication.states import SyncType
+
+
+class CBTHistory(models.Model):
+    """One row per disk per job, written when the job ends."""
+
+    vm_context = models.ForeignKey(
+        "contexts.VMContext", on_delete=models.PROTECT, related_name="cbt_history"
+    )
+    job = models.ForeignKey(
+        "replication.ReplicationJob", on_delete=models.PROTECT, related_name="cbt_history"
+    )
+    disk = models.ForeignKey(
+        "contexts.VMDisk", on_delete=models.PROTECT, related_name="cbt_history"
+    )
+    change_id = models.CharField(max_length=255, null=True, blank=True)
+    previous_change_id = models.CharField(max_length=255, null=True, blank=True)
+    sync_type = models.CharField(max_length=12, choices=SyncType.choices)
+    blocks_changed = models.BigIntegerField(
+        help_text="Bytes of the plan in blocks of 64 KiB, rounded up."
+    )
+    bytes_transferred = models.BigIntegerField()
+    sync_duration_seconds = models.FloatField()
+    sync_success = models.BooleanField()
+    note = models.TextField(
+        blank=True, default="", help_text="Why this disk was not incremental, if it was not."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "cbt_history"
+        verbose_name = "CBT history entry"
+        verbose_name_plural = "CBT history"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "disk"], name="cbt_once_per_disk_and_job"),
+            models.CheckConstraint(
+                condition=Q(sync_type__in=SyncType.values), name="cbt_sync_type_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(blocks_changed__gte=0)
+                & Q(bytes_transferred__gte=0)
+                & Q(sync_duration_seconds__gte=0),
+                name="cbt_figures_possible",
+            ),
+            CompositeForeignKey(
+                name="cbt_disk_is_of_its_context",
+                fields=("disk", "vm_context"),
+                to_table="vm_disks",
+                to_columns=("id", "vm_context_id"),
+            ),
+            CompositeForeignKey(
+                name="cbt_job_is_of_its_context",
+                fields=("job", "vm_context"),
+                to_table="replication_jobs",
+                to_columns=("id", "vm_context_id"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"disk {self.disk_id} in {self.job_id}"

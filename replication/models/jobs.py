@@ -1,0 +1,169 @@
+"""Replication jobs and their steps."""
+
+from django.db import models
+from django.db.models import Case, F, Q, Value, When
+
+from replication.states import (
+    ACTIVE_JOB_STATUSES,
+    JobStatus,
+    ReplicationType,
+    StepName,
+    StepStatus,
+    Trigger,
+)
+
+
+class ReplicationJob(models.Model):
+    """One run that brings a VM's replica up to a new recovery point.
+
+    `active_context_id` and `completed_context_id` are computed by the database: the context while
+    the job is active, or once it has completed. They let the database itself hold the rules "one
+    active job per context" and "the current job is an active one of this very context".
+    """
+
+    id = models.CharField(primary_key=True, max_length=40)
+    vm_context = models.ForeignKey(
+        "contexts.VMContext", on_delete=models.PROTECT, related_name="jobs"
+    )
+    repository = models.ForeignKey(
+        "replication.Repository", on_delete=models.PROTECT, related_name="jobs"
+    )
+    source_vm_id = models.CharField(max_length=64)
+    source_vm_name = models.TextField()
+
+    status = models.CharField(max_length=10, choices=JobStatus.choices, default=JobStatus.PENDING)
+    replication_type = models.CharField(
+        max_length=12, choices=ReplicationType.choices, null=True, blank=True
+    )
+    trigger = models.CharField(max_length=10, choices=Trigger.choices)
+    requested_by = models.CharField(max_length=150)
+    current_operation = models.CharField(max_length=255, blank=True, default="")
+
+    bytes_transferred = models.BigIntegerField(default=0)
+    total_bytes = models.BigIntegerField(null=True, blank=True)
+    transfer_speed_bps = models.BigIntegerField(
+        null=True, blank=True, help_text="Bytes per second."
+    )
+    error_message = models.TextField(blank=True, default="")
+
+    attempt = models.PositiveIntegerField(default=1)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    worker_name = models.CharField(max_length=255, blank=True, default="")
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_by = models.CharField(max_length=150, blank=True, default="")
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    active_context_id = models.GeneratedField(
+        expression=Case(
+            When(status__in=ACTIVE_JOB_STATUSES, then=F("vm_context")), default=Value(None)
+        ),
+        output_field=models.CharField(max_length=120, null=True),
+        db_persist=True,
+    )
+    completed_context_id = models.GeneratedField(
+        expression=Case(
+            When(status=JobStatus.COMPLETED.value, then=F("vm_context")), default=Value(None)
+        ),
+        output_field=models.CharField(max_length=120, null=True),
+        db_persist=True,
+    )
+
+    class Meta:
+        db_table = "replication_jobs"
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["status", "next_attempt_at"], name="job_runnable"),
+            models.Index(fields=["vm_context", "-created_at"], name="job_history"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["active_context_id"],
+                name="job_one_active_per_context",
+                violation_error_message="A replication of this VM is active already.",
+            ),
+            models.UniqueConstraint(fields=["id", "active_context_id"], name="job_while_active"),
+            models.UniqueConstraint(
+                fields=["id", "completed_context_id"], name="job_once_completed"
+            ),
+            models.UniqueConstraint(fields=["id", "vm_context"], name="job_with_its_context"),
+            models.CheckConstraint(
+                condition=Q(status__in=JobStatus.values), name="job_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(trigger__in=Trigger.values), name="job_trigger_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(replication_type__isnull=True)
+                | Q(replication_type__in=ReplicationType.values),
+                name="job_type_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(bytes_transferred__gte=0)
+                & (Q(total_bytes__isnull=True) | Q(total_bytes__gte=F("bytes_transferred"))),
+                name="job_progress_possible",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=JobStatus.COMPLETED)
+                | Q(
+                    total_bytes__isnull=False,
+                    total_bytes=F("bytes_transferred"),
+                    replication_type__isnull=False,
+                    error_message="",
+                ),
+                name="job_completed_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=JobStatus.FAILED) | ~Q(error_message=""),
+                name="job_failed_says_why",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=ACTIVE_JOB_STATUSES, completed_at__isnull=True)
+                | (~Q(status__in=ACTIVE_JOB_STATUSES) & Q(completed_at__isnull=False)),
+                name="job_ended_has_its_time",
+            ),
+            models.CheckConstraint(condition=Q(attempt__gte=1), name="job_attempt_possible"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE_JOB_STATUSES
+
+
+class JobStep(models.Model):
+    """A named phase of one attempt of a job, with start, end and outcome."""
+
+    job = models.ForeignKey(ReplicationJob, on_delete=models.CASCADE, related_name="steps")
+    attempt = models.PositiveIntegerField()
+    name = models.CharField(max_length=20, choices=StepName.choices)
+    status = models.CharField(max_length=12, choices=StepStatus.choices, default=StepStatus.RUNNING)
+    message = models.TextField(blank=True, default="")
+    started_at = models.DateTimeField()
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "job_steps"
+        ordering = ["job_id", "attempt", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job", "attempt", "name"], name="step_once_per_attempt"
+            ),
+            models.CheckConstraint(condition=Q(name__in=StepName.values), name="step_name_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=StepStatus.values), name="step_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status=StepStatus.RUNNING, completed_at__isnull=True)
+                | (~Q(status=StepStatus.RUNNING) & Q(completed_at__isnull=False)),
+                name="step_ended_has_its_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}/{self.attempt} {self.name}"

@@ -1,0 +1,36 @@
+"""Storage on the KVM side that holds replicas."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from replication.states import RepositoryKind
+
+
+class Repository(models.Model):
+    """A place for recovery points. A marker file with `uuid` lies in it; without the marker
+    nothing is read, written or judged missing there (an unmounted share looks empty).
+    """
+
+    name = models.CharField(max_length=100, unique=True)
+    kind = models.CharField(
+        max_length=20, choices=RepositoryKind.choices, default=RepositoryKind.DIRECTORY
+    )
+    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    config = models.JSONField(default=dict, help_text='A directory: {"path": "/srv/vmrep"}.')
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "repositories"
+        verbose_name_plural = "repositories"
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=RepositoryKind.values), name="repository_kind_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
