@@ -1,7 +1,7 @@
 """Recovery points and the disk images that they are made of."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from contexts.constraints import CompositeForeignKey
 from replication.states import HoldKind, ImageState, RecoveryPointState, SyncType
@@ -82,7 +82,14 @@ class DiskImage(models.Model):
     sync_type = models.CharField(max_length=12, choices=SyncType.choices)
     capacity_bytes = models.BigIntegerField()
     planned_bytes = models.BigIntegerField()
+    plan_note = models.TextField(
+        blank=True, default="", help_text="Why this disk is not incremental, if it is not."
+    )
     checkpoint_bytes = models.BigIntegerField(default=0)
+    transferred_bytes = models.BigIntegerField(
+        default=0, help_text="Bytes of the plan read so far, over all attempts, none twice."
+    )
+    transfer_seconds = models.FloatField(default=0)
     allocated_bytes = models.BigIntegerField(null=True, blank=True)
     change_id = models.CharField(
         max_length=255, null=True, blank=True, help_text="Of the snapshot that it was read from."
@@ -124,7 +131,10 @@ class DiskImage(models.Model):
             models.CheckConstraint(
                 condition=Q(capacity_bytes__gt=0)
                 & Q(planned_bytes__gte=0)
-                & Q(checkpoint_bytes__gte=0),
+                & Q(checkpoint_bytes__gte=0)
+                & Q(transferred_bytes__gte=0)
+                & Q(transferred_bytes__lte=F("planned_bytes"))
+                & Q(transfer_seconds__gte=0),
                 name="image_sizes_possible",
             ),
             CompositeForeignKey(
