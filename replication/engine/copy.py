@@ -1,0 +1,258 @@
+"""Copying a disk's planned extents from a source into an image, over several connections."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from replication.engine.digests import DigestMap, digest_of
+from replication.engine.errors import CopyStopped, EngineError, ImageDamaged
+from replication.engine.extents import (
+    REQUEST_BYTES,
+    Extent,
+    bytes_below,
+    requests,
+    require_normalised,
+    total_bytes,
+)
+from replication.engine.source import Source
+from replication.engine.target import Connection, WritableImage
+
+UNIT_BYTES = 64 << 10
+"""Zeroes and differences are looked for in units of a qcow2 cluster: finer would save no space."""
+
+WINDOW = 1024
+"""How many requests may be begun beyond the lowest unfinished one. A request that takes long then
+holds the others up in the end, but memory stays bounded, and so does what a crash can cost."""
+
+_ZERO = bytes(UNIT_BYTES)
+
+
+class CopyResult(NamedTuple):
+    """What one run did. ``bytes_read`` is the sum of the three others."""
+
+    bytes_read: int
+    bytes_written: int
+    bytes_zero: int
+    bytes_same: int
+
+
+class _Kind(Enum):
+    DATA = "data"
+    ZERO = "zero"
+    SAME = "same"
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A request in hand."""
+
+    extent: Extent
+    done: bool = False
+    digest: bytes = b""
+
+
+class DiskCopy:
+    """One disk's copy. ``run`` does it; everything else may be called from other threads meanwhile.
+
+    ``plan`` is as ``normalise`` returns it; what lies below ``start_offset`` was done by an earlier
+    run and checkpointed. With ``compare`` the image is read first, and only what differs is
+    written. ``digests``, when given, must have been opened at ``start_offset`` (else ImageDamaged).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        image: WritableImage,
+        plan: Sequence[Extent],
+        *,
+        start_offset: int = 0,
+        compare: bool = False,
+        connections: int = 4,
+        request_bytes: int = REQUEST_BYTES,
+        digests: DigestMap | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        require_normalised(plan)
+        self._source, self._image = source, image
+        self._compare, self._connections = compare, connections
+        self._request_bytes, self._digests = request_bytes, digests
+        self._stop = stop or threading.Event()
+        self._end = max(start_offset, plan[-1].end if plan else 0)
+        self._bytes_before = bytes_below(plan, start_offset)
+        self._bytes_to_read = total_bytes(plan) - self._bytes_before
+        if digests is not None and digests.bytes_covered != self._bytes_before:
+            raise ImageDamaged(
+                f"{digests.path} covers {digests.bytes_covered} bytes, but {self._bytes_before} "
+                f"were copied below the checkpoint at {start_offset}: copy the disk anew."
+            )
+        self._requests = requests(plan, start_offset, request_bytes)
+        # Everything below is guarded by this lock.
+        self._changed = threading.Condition()
+        self._next = next(self._requests, None)
+        self._window: deque[_Piece] = deque()
+        self._bytes = dict.fromkeys(_Kind, 0)
+        self._failure: BaseException | None = None
+        self._halted = False
+
+    def run(self) -> CopyResult:
+        """Copy all that is left and return what was done in this run.
+
+        The first failure of any connection stops the others and is raised: SourceError,
+        TargetError, or whatever the source's ``connect`` raises. CopyStopped when the stop event
+        was set before the end. Nothing is flushed: that is ``checkpoint``'s or the image's
+        ``close``'s.
+        """
+        with ThreadPoolExecutor(self._connections, thread_name_prefix="copy") as pool:
+            try:
+                wait([pool.submit(self._work) for _ in range(self._connections)])
+            finally:
+                self._halt(None)  # also when this thread is interrupted: the pool waits for all
+        with self._changed:
+            if self._failure is not None:
+                raise self._failure
+            if self._next is not None or self._window:
+                raise CopyStopped(f"The copy was stopped at {self._low_water()}.")
+            result = CopyResult(
+                sum(self._bytes.values()),
+                self._bytes[_Kind.DATA],
+                self._bytes[_Kind.ZERO],
+                self._bytes[_Kind.SAME],
+            )
+        if result.bytes_read != self._bytes_to_read:
+            raise EngineError(
+                f"{result.bytes_read} bytes were copied instead of {self._bytes_to_read}."
+            )
+        return result
+
+    @property
+    def bytes_done(self) -> int:
+        """Finished bytes of the plan, with those of earlier runs, in whatever order they came."""
+        with self._changed:
+            return self._bytes_before + sum(self._bytes.values())
+
+    def low_water(self) -> int:
+        """The lowest unfinished offset: every byte of the plan below it is in the image."""
+        with self._changed:
+            return self._low_water()
+
+    def checkpoint(self) -> int:
+        """Make what is done so far permanent; return the offset that a later run may start at.
+
+        The offset is noted first and holds for what was finished *then*; what finishes during the
+        flush may be permanent or not. After a failure the last returned offset stays true.
+        """
+        offset = self.low_water()
+        self._image.flush()
+        if self._digests is not None:
+            self._digests.flush()
+        return offset
+
+    def _low_water(self) -> int:
+        if self._window:
+            return self._window[0].extent.offset
+        return self._end if self._next is None else self._next.offset
+
+    def _work(self) -> None:
+        """One thread: a connection to either side, one request after the other."""
+        try:
+            piece = self._take()
+            if piece is None:  # fewer requests than threads: spare the connections
+                return
+            with (
+                closing(self._source.connect()) as reader,
+                closing(self._image.connect()) as image,
+            ):
+                buffer = memoryview(bytearray(min(self._request_bytes, self._bytes_to_read)))
+                while piece is not None:
+                    view = buffer[: piece.extent.length]
+                    reader.read_into(piece.extent.offset, view)
+                    self._finish(piece, view, self._write(image, piece.extent.offset, view))
+                    piece = self._take()
+        except BaseException as failure:
+            self._halt(failure)
+            raise
+
+    def _write(self, image: Connection, offset: int, view: memoryview) -> dict[_Kind, int]:
+        """Bring one request's bytes into the image; count them by what had to be done."""
+        counts = dict.fromkeys(_Kind, 0)
+        old = image.pread(len(view), offset) if self._compare else None
+        for kind, start, end in _runs(view, offset, old):
+            if kind is _Kind.DATA:
+                image.pwrite(view[start:end], offset + start)
+            elif kind is _Kind.ZERO:
+                image.zero(end - start, offset + start)
+            counts[kind] += end - start
+        return counts
+
+    def _take(self) -> _Piece | None:
+        """The next request; None when there are no more or the copy is to end."""
+        with self._changed:
+            while True:
+                if self._next is None or self._halted or self._stop.is_set():
+                    return None
+                if len(self._window) < WINDOW:
+                    break
+                self._changed.wait()  # the lowest request's thread will finish it, or fail
+            piece = _Piece(self._next)
+            self._window.append(piece)
+            self._next = next(self._requests, None)
+            return piece
+
+    def _finish(self, piece: _Piece, view: memoryview, counts: dict[_Kind, int]) -> None:
+        """Note that a request's bytes are in the image, and move the low water on."""
+        digest = digest_of(view) if self._digests is not None else b""
+        with self._changed:
+            piece.done, piece.digest = True, digest
+            for kind, count in counts.items():
+                self._bytes[kind] += count
+            while self._window and self._window[0].done:
+                # The digest first: the low water must not pass a request without one.
+                lowest = self._window[0]
+                if self._digests is not None:
+                    self._digests.add(*lowest.extent, lowest.digest)
+                self._window.popleft()
+            self._changed.notify_all()
+
+    def _halt(self, failure: BaseException | None) -> None:
+        with self._changed:
+            self._halted = True
+            self._failure = self._failure or failure
+            self._changed.notify_all()
+
+
+def _runs(view: memoryview, offset: int, old: bytearray | None) -> Iterator[tuple[_Kind, int, int]]:
+    """Cut a request's bytes into runs ``(kind, start, end)`` of units that are treated alike."""
+    run: tuple[_Kind, int, int] | None = None
+    for kind, start, end in _units(view, offset, old):
+        if run is not None and run[0] is kind:
+            run = (kind, run[1], end)
+            continue
+        if run is not None:
+            yield run
+        run = (kind, start, end)
+    if run is not None:
+        yield run
+
+
+def _units(
+    view: memoryview, offset: int, old: bytearray | None
+) -> Iterator[tuple[_Kind, int, int]]:
+    start = 0
+    while start < len(view):
+        end = min(len(view), start + UNIT_BYTES - (offset + start) % UNIT_BYTES)
+        unit = view[start:end]
+        # startswith compares buffers with memcmp; == on a memoryview is 60 times slower (measured).
+        if old is not None and old.startswith(unit, start):
+            yield _Kind.SAME, start, end
+        elif _ZERO.startswith(unit):
+            yield _Kind.ZERO, start, end
+        else:
+            yield _Kind.DATA, start, end
+        start = end

@@ -1,0 +1,73 @@
+"""Making files survive a power cut: the only place of the engine that calls fsync.
+
+None of these promise more than the file system and the storage below it do: a disk that
+acknowledges a flush it did not do, or a network share exported "async", can still lose everything.
+After a failed fsync the kernel may have dropped the dirty pages: never retry it and call the file
+safe; treat the file as lost.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO
+
+
+def fsync_open_file(file: IO[bytes]) -> None:
+    """Write out what was written to an open file. Does not make its *name* permanent."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def fsync_file(path: Path) -> None:
+    """Write out a file's content and size, whoever wrote it. Does not make its name permanent."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def fsync_folder(path: Path) -> None:
+    """Make names created, renamed or removed in a folder permanent. Not the files' content."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rename_durably(source: Path, destination: Path) -> None:
+    """Rename within one folder, permanently. Replaces ``destination``; syncs no content.
+
+    A crash leaves either name, never both and never none.
+    """
+    source.rename(destination)
+    fsync_folder(destination.parent)
+
+
+def unlink_durably(path: Path) -> None:
+    """Remove a file's name permanently; one that is already gone is fine.
+
+    The folder is synced even then: the earlier removal may not have been.
+    """
+    path.unlink(missing_ok=True)
+    if path.parent.is_dir():
+        fsync_folder(path.parent)
+
+
+def make_folders_durably(path: Path, mode: int = 0o700) -> None:
+    """Create a folder and its missing parents, permanently."""
+    missing = [path]
+    while not missing[-1].exists():
+        missing.append(missing[-1].parent)
+    for folder in reversed(missing[:-1]):
+        folder.mkdir(mode=mode, exist_ok=True)
+        fsync_folder(folder.parent)
+
+
+def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Put a small file in place as a whole: a crash leaves the old file or the new one."""
+    temporary = path.with_name(f"{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        fsync_open_file(file)
+    rename_durably(temporary, path)

@@ -1,0 +1,61 @@
+"""What can go wrong while bytes are moved. Every message says what happened and what to do next."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class EngineError(Exception):
+    """Any failure of the engine."""
+
+
+class SourceError(EngineError):
+    """The source did not give the bytes that were asked for.
+
+    ``transient`` is true when trying again later may help without anybody changing anything.
+    """
+
+    def __init__(self, message: str, *, transient: bool) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class TargetError(EngineError):
+    """The target did not take the bytes, or could not make them permanent."""
+
+
+class RepositoryUnavailable(TargetError):
+    """The repository's folder is not there, or is not the repository that was meant."""
+
+
+class RepositoryFull(TargetError):
+    """There is no room left (disk, quota or file size limit)."""
+
+
+class ImageDamaged(TargetError):
+    """An image or its digest map is not what it must be; it cannot be used or gone on with."""
+
+
+class ExtentError(EngineError):
+    """An extent lies outside the disk, is not made of whole sectors, or is out of order."""
+
+
+class CopyStopped(EngineError):
+    """The caller asked the copy to stop."""
+
+
+@contextmanager
+def target_errors(doing: str) -> Iterator[None]:
+    """Turn an OSError into the target's error that fits; ``doing`` completes "While …"."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise RepositoryFull(
+                f"No room was left while {doing}: {error}. Free space, then try again."
+            ) from error
+        raise TargetError(f"Failed while {doing}: {error}.") from error

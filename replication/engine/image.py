@@ -1,0 +1,297 @@
+"""Reading and writing one qcow2 image, through a qemu-storage-daemon of its own and libnbd."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import nbd
+
+from replication.engine.errors import FULL, RepositoryFull, TargetError
+from replication.engine.processes import Child, ProcessIdentity, spawn
+
+START_SECONDS = 60
+STOP_SECONDS = 600
+"""A clean stop writes out what the daemon still holds, which a slow disk may take long for."""
+
+_CONTEXT = "base:allocation"
+_STATE_ZERO = 2
+_STATUS_BYTES = 1 << 30
+
+
+class Stretch(NamedTuple):
+    """A part of an image that either is known to read as zeroes, or may hold anything."""
+
+    offset: int
+    length: int
+    zero: bool
+
+
+class ImageConnection:
+    """One NBD connection, for one thread. A call returns when it is done, or raises TargetError.
+
+    An acknowledged write is in the daemon's hands, not yet on disk: only ``ImageWriter.flush``
+    makes it permanent.
+    """
+
+    def __init__(self, image: _ServedImage) -> None:
+        self._image = image
+        self._handle = nbd.NBD()
+        with self._image.errors("connecting to"):
+            self._handle.add_meta_context(_CONTEXT)
+            self._handle.connect_unix(image.socket)
+
+    def pread(self, length: int, offset: int) -> bytearray:
+        """Read exactly ``length`` bytes."""
+        with self._image.errors("reading"):
+            return self._handle.pread(length, offset)
+
+    def pwrite(self, data: bytes | bytearray | memoryview, offset: int) -> None:
+        """Write all of ``data``."""
+        with self._image.errors("writing"):
+            self._handle.pwrite(data, offset)
+
+    def zero(self, length: int, offset: int) -> None:
+        """Make a range read as zeroes.
+
+        Never a TRIM, and NO_HOLE keeps the daemon from making it one: on an overlay a discarded
+        cluster may show the backing file's old content. On qcow2 it costs no data clusters.
+        """
+        with self._image.errors("zeroing"):
+            self._handle.zero(length, offset, nbd.CMD_FLAG_NO_HOLE)
+
+    def stretches(self, offset: int, length: int) -> Iterator[Stretch]:
+        """Which parts of a range the image knows to be zero, in order and without a gap."""
+        end = offset + length
+        while offset < end:
+            for count, flags in self._status(min(end - offset, _STATUS_BYTES), offset):
+                count = min(count, end - offset)
+                yield Stretch(offset, count, bool(flags & _STATE_ZERO))
+                offset += count
+
+    def _status(self, length: int, offset: int) -> Iterator[tuple[int, int]]:
+        """Length and flags of what one status request brought: at least one, perhaps not all."""
+        entries: list[int] = []
+
+        def take(context: str, start: int, found: list[int], error: object) -> None:
+            if context == _CONTEXT:
+                entries.extend(found)
+
+        with self._image.errors("mapping"):
+            self._handle.block_status(length, offset, take)
+        return zip(entries[::2], entries[1::2], strict=True)
+
+    def flush(self) -> None:
+        """Flush; see ``ImageWriter.flush``."""
+        with self._image.errors("flushing"):
+            self._handle.flush()
+
+    @property
+    def size_bytes(self) -> int:
+        """The image's virtual size."""
+        with self._image.errors("asking for the size of"):
+            return self._handle.get_size()
+
+    @property
+    def one_flush_covers_all(self) -> bool:
+        """Whether a flush on one connection covers what all connections have written."""
+        with self._image.errors("asking for the abilities of"):
+            return self._handle.can_multi_conn()
+
+    def close(self) -> None:
+        """Say goodbye. Never raises: all calls were answered, so nothing can be lost here."""
+        with contextlib.suppress(nbd.Error):
+            self._handle.shutdown()
+
+
+class _ServedImage:
+    """An image exported by a daemon on a unix socket in a folder that only we can enter."""
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self.path = path
+        self._folder = Path(tempfile.mkdtemp(prefix="vmrep-"))
+        self.socket = str(self._folder / "nbd")
+        self._closed = False
+        try:
+            self._daemon = self._start(writable)
+        except BaseException:
+            shutil.rmtree(self._folder)
+            raise
+        try:
+            self._await_start()
+            self._control = ImageConnection(self)
+        except BaseException:
+            self.kill()
+            raise
+
+    @property
+    def process(self) -> ProcessIdentity:
+        """The daemon's identity, to be recorded: a resume must first see that it is gone."""
+        return self._daemon.identity
+
+    @property
+    def size_bytes(self) -> int:
+        """The image's virtual size."""
+        return self._control.size_bytes
+
+    def connect(self) -> ImageConnection:
+        """A new connection for the calling thread. Raises TargetError."""
+        return ImageConnection(self)
+
+    def kill(self) -> None:
+        """Stop the daemon at once; what was not flushed may be lost. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._daemon.kill()
+        self._daemon.close()
+        shutil.rmtree(self._folder)
+
+    def close(self) -> None:
+        """Stop the daemon in the orderly way, which writes everything out. Idempotent.
+
+        TargetError when it did not end with success: the image must then not be taken for whole.
+        """
+        if self._closed:
+            return
+        self._control.close()
+        self._daemon.terminate()
+        try:
+            code = self._daemon.wait(STOP_SECONDS)
+            if code:
+                raise TargetError(f"The daemon of {self.path} ended badly: {self._state()}.")
+        except TimeoutError as error:
+            raise TargetError(
+                f"The daemon of {self.path} did not stop within {STOP_SECONDS} s: is the "
+                "repository's storage hanging?"
+            ) from error
+        finally:
+            self.kill()
+
+    @contextlib.contextmanager
+    def errors(self, doing: str) -> Iterator[None]:
+        """Turn libnbd's errors into ours."""
+        try:
+            yield
+        except nbd.Error as error:
+            if error.errnum in FULL:
+                raise RepositoryFull(
+                    f"No room was left while {doing} {self.path}. Free space, then try again."
+                ) from error
+            raise TargetError(
+                f"Failed while {doing} {self.path}: {error.string} ({self._state()})."
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self.close()
+        except TargetError as closing:
+            if error is None:
+                raise
+            error.add_note(f"Closing the image failed as well: {closing}")
+
+    def _start(self, writable: bool) -> Child:
+        # JSON, because the other syntax gives commas in file names a meaning. The discard option
+        # stays off: nothing that a client sends may unmap anything.
+        blockdev = {
+            "driver": "qcow2",
+            "node-name": "image",
+            "read-only": not writable,
+            "file": {"driver": "file", "filename": str(self.path), "read-only": not writable},
+        }
+        on = "on" if writable else "off"
+        return spawn(
+            [
+                "qemu-storage-daemon",
+                "--blockdev",
+                json.dumps(blockdev),
+                "--nbd-server",
+                f"addr.type=unix,addr.path={self.socket},max-connections=0",
+                "--export",
+                f"nbd,id=export,node-name=image,name=,writable={on}",
+                "--pidfile",
+                str(self._pidfile),
+            ]
+        )
+
+    @property
+    def _pidfile(self) -> Path:
+        return self._folder / "pid"
+
+    def _await_start(self) -> None:
+        """Wait for the pid file, which the daemon writes when everything is exported."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self._pidfile.exists():
+            code = self._daemon.poll()
+            if code is not None:
+                hint = " The package qemu-system-common is needed." if code == 127 else ""
+                raise TargetError(f"{self.path} cannot be opened: {self._state()}.{hint}")
+            if time.monotonic() > deadline:
+                raise TargetError(
+                    f"The daemon of {self.path} did not start within {START_SECONDS} s."
+                )
+            time.sleep(0.005)
+
+    def _state(self) -> str:
+        """How the daemon is doing, in words for an error message."""
+        with contextlib.suppress(
+            TimeoutError
+        ):  # a connection breaks just before its daemon is gone
+            self._daemon.wait(0.2)
+        code = self._daemon.poll()
+        how = "the daemon is running" if code is None else f"the daemon ended with code {code}"
+        words = self._daemon.error_text()
+        return f"{how} and said: {words}" if words else how
+
+
+class ImageWriter(_ServedImage):
+    """A writable image: the daemon starts at once and stops at ``close`` or at the block's end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, writable=True)
+        self._flushing = threading.Lock()
+        if not self._control.one_flush_covers_all:
+            self.kill()
+            raise TargetError(
+                "This qemu-storage-daemon does not promise that one flush covers all connections."
+            )
+
+    def flush(self) -> None:
+        """Make every write that was acknowledged before this call, on any connection, permanent."""
+        with self._flushing:
+            self._control.flush()
+
+    def close(self) -> None:
+        """Flush and stop the daemon. TargetError when either fails: then the image is not whole."""
+        if self._closed:
+            return
+        try:
+            # The daemon would flush at its end as well, but tell nobody when that failed.
+            self.flush()
+        except BaseException:
+            self.kill()
+            raise
+        super().close()
+
+
+class ImageReader(_ServedImage):
+    """An image, with all that it stands upon, opened for reading."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, writable=False)
