@@ -4,6 +4,11 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+if [ -n "${VMREP_DATA_DIR:-}" ]; then
+    # The caller means it from where the caller stands.
+    VMREP_DATA_DIR=$(realpath -m -- "$VMREP_DATA_DIR")
+    export VMREP_DATA_DIR
+fi
 cd "$root"
 
 say() {

@@ -1,0 +1,116 @@
+"""`script/demo`: all of vmrep on this machine, with a simulated vCenter to replicate from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from vmrep.demo.errors import DemoError, StopRequested
+from vmrep.demo.folder import DataFolder
+from vmrep.demo.machine import running
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+DEFAULT_PORT = 8000
+
+
+def main(arguments: list[str]) -> int:
+    wanted = _parser().parse_args(arguments)
+    try:
+        return _once() if wanted.once else _demo(wanted)
+    except DemoError as problem:
+        complain(str(problem))
+        return 1
+    except KeyboardInterrupt:  # before there was anything to stop
+        return 130
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+def complain(text: str) -> None:
+    print(f"script/demo: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="script/demo",
+        description="Start vmrep on this machine, with a simulated vCenter to replicate from.",
+        epilog="The data is kept in var/, or in VMREP_DATA_DIR; DATABASE_URL names another "
+        "database. Ctrl-C stops everything; starting again goes on with the same data.",
+    )
+    parser.add_argument(
+        "--port", type=port_number, default=DEFAULT_PORT, help=f"of the pages ({DEFAULT_PORT})"
+    )
+    parser.add_argument("--fresh", action="store_true", help="throw this demo's data away first")
+    parser.add_argument("--no-churn", action="store_true", help="keep the guests from writing")
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="without a terminal, on free ports, in a temporary folder: replicate and compare "
+        "everything, then stop; the last line is the result as JSON",
+    )
+    return parser
+
+
+def port_number(text: str) -> int:
+    """A TCP port from the command line."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
+    return int(text)
+
+
+def _demo(wanted: argparse.Namespace) -> int:
+    folder = DataFolder(Path(os.environ.get("VMREP_DATA_DIR") or PROJECT / "var"))
+    say("Starting vmrep …")
+    try:
+        with running(
+            folder,
+            port=wanted.port,
+            fresh=wanted.fresh,
+            churn=not wanted.no_churn,
+            with_admin=True,
+        ) as machine:
+            say(f"vmrep is running: {machine.address}   (Ctrl-C stops everything)")
+            say(f"The logs are in {folder.logs}.")
+            if machine.drive() != 0:
+                say("Not everything went well, see above. vmrep goes on, so that you can look.")
+            machine.watch()
+    except StopRequested:
+        say("vmrep has stopped.")
+    return 0
+
+
+def _once() -> int:
+    """A whole demo in one go. The last line on standard output is always the JSON object."""
+    with ExitStack() as stack:
+        given = os.environ.get("VMREP_DATA_DIR")
+        path = given or stack.enter_context(tempfile.TemporaryDirectory(prefix="vmrep-once-"))
+        folder = DataFolder(Path(path))
+        result_file = folder.logs / "result.json"
+        try:
+            if not folder.is_new:
+                raise DemoError(f"a demo was run in {folder.path} already; --once wants a new one")
+            with running(folder, port=0, fresh=False, churn=False, with_admin=False) as machine:
+                code = machine.drive("--once", "--result", str(result_file))
+            result = result_file.read_text()
+        except StopRequested:
+            code, result = 130, _no_result("stopped by a signal")
+        except DemoError as problem:
+            complain(str(problem))
+            code, result = 1, _no_result(str(problem).splitlines()[0])
+    say(result.strip())
+    return code
+
+
+def _no_result(why: str) -> str:
+    return json.dumps({"vms": [], "refused": [], "integrity": f"not checked: {why}"})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

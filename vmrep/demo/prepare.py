@@ -1,0 +1,71 @@
+"""Makes the database ready before anything is started: tables, and an administrator.
+
+A process of its own, so that the supervisor needs no Django.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+
+from vmrep.demo.errors import DemoError
+
+ADMIN = "admin"
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="vmrep.demo.prepare")
+    parser.add_argument("--first", action="store_true", help="no demo has used this folder")
+    parser.add_argument("--flush", action="store_true", help="empty the database")
+    parser.add_argument("--with-admin", action="store_true", help="make an administrator")
+    wanted = parser.parse_args(arguments)
+
+    django.setup()
+    call_command("migrate", interactive=False, verbosity=0)
+    if wanted.flush:
+        call_command("flush", interactive=False, verbosity=0)
+    try:
+        if wanted.first:
+            _refuse_an_installation()
+    except DemoError as problem:
+        print(f"script/demo: {problem}", file=sys.stderr)  # noqa: T201
+        return 1
+    if wanted.with_admin:
+        _make_admin()
+    return 0
+
+
+def _refuse_an_installation() -> None:
+    """A demo adds a simulated vCenter: it has no place among real ones."""
+    from contexts.models import VCenter
+
+    if VCenter.objects.exists():
+        raise DemoError(
+            f"the database {settings.DATABASES['default']['NAME']} has vCenters, but no demo was "
+            f"started with the data folder {settings.DATA_DIR}. The demo leaves what may be an "
+            "installation alone; give it another VMREP_DATA_DIR or DATABASE_URL"
+        )
+
+
+def _make_admin() -> None:
+    from django.contrib.auth import get_user_model
+
+    users = get_user_model()._default_manager
+    if users.filter(is_superuser=True).exists():
+        return
+    password = secrets.token_urlsafe(12)
+    users.create_superuser(username=ADMIN, email="", password=password)
+    print(  # noqa: T201
+        f"\n    user: {ADMIN}    password: {password}\n"
+        "    Generated just now and shown only this once.\n",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
