@@ -1,0 +1,153 @@
+"""Reading properties through vSphere's PropertyCollector: in bulk and in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pyVmomi import vim, vmodl
+
+from contexts.vsphere.errors import ObjectGone, VSphereError
+from contexts.vsphere.faults import translate
+from contexts.vsphere.session import Session
+
+Collector = vmodl.query.PropertyCollector
+
+# Property paths to read, by pyVmomi's class of object.
+Paths = Mapping[Any, Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One object's properties. `missing` holds what the account may not see, with the fault."""
+
+    ref: Any
+    properties: Mapping[str, Any]
+    missing: Mapping[str, Any]
+
+    @property
+    def moref(self) -> str:
+        """vSphere's reference."""
+        return str(self.ref._moId)
+
+
+class BulkReading:
+    """All objects of some kinds in the whole inventory, page by page.
+
+    Iterating yields a list of `Found` per page: a constant number of calls for any number of
+    objects. `total` is known from the first page on when it was asked for.
+
+    What reading leans on (the view, the page token) dies with the login, and a token serves only
+    once. Until the first page is there everything is simply done again; later a lost connection
+    or an expired login raises ConnectionLost, and the caller reads anew from the start: pages that
+    were handed out cannot be taken back.
+    """
+
+    def __init__(
+        self, session: Session, doing: str, paths: Paths, page_size: int, *, count: bool = False
+    ) -> None:
+        self.total: int | None = None
+        self._session = session
+        self._doing = doing
+        self._paths = {kind: tuple(names) for kind, names in paths.items()}
+        self._page_size = page_size
+        self._count = count
+        self._view: Any = None
+
+    def __iter__(self) -> Iterator[list[Found]]:
+        collector = self._session.content.propertyCollector
+        try:
+            page = self._session.invoke(self._doing, self._first_page)
+            while page is not None:
+                yield [_found(content) for content in page.objects]
+                token = page.token
+                if not token:
+                    return
+                page = self._session.invoke(
+                    self._doing,
+                    partial(collector.ContinueRetrievePropertiesEx, token),
+                    repeat=False,
+                    relogin=False,
+                )
+        finally:
+            self._destroy_view()
+
+    def _first_page(self) -> Any:
+        content = self._session.content
+        self._view = content.viewManager.CreateContainerView(
+            content.rootFolder, list(self._paths), True
+        )
+        if self._count:
+            self.total = len(self._view.view)
+        walk = Collector.TraversalSpec(
+            name="view", type=vim.view.ContainerView, path="view", skip=False
+        )
+        start = Collector.ObjectSpec(obj=self._view, skip=True, selectSet=[walk])
+        return content.propertyCollector.RetrievePropertiesEx(
+            [_filter([start], self._paths)], Collector.RetrieveOptions(maxObjects=self._page_size)
+        )
+
+    def _destroy_view(self) -> None:
+        if self._view is None:
+            return
+        try:
+            self._session.invoke(
+                self._doing, self._view.DestroyView, repeat=False, relogin=False, timeout=10
+            )
+        except VSphereError:
+            # It died with its login, or will at logout; what was read is not worse for it.
+            return
+        finally:
+            self._view = None
+
+
+def read_related(
+    session: Session, doing: str, ref: Any, paths: Paths, selects: Iterable[Any] = ()
+) -> list[Found]:
+    """An object, and what its traversal specs lead to. Raises ObjectGone when it is not there."""
+    start = Collector.ObjectSpec(obj=ref, skip=False, selectSet=list(selects))
+    collector = session.content.propertyCollector
+
+    def read() -> list[Found]:
+        page = collector.RetrievePropertiesEx(
+            [_filter([start], paths)], Collector.RetrieveOptions()
+        )
+        found: list[Found] = []
+        while page is not None:
+            found += [_found(content) for content in page.objects]
+            page = collector.ContinueRetrievePropertiesEx(page.token) if page.token else None
+        return found
+
+    return session.invoke(doing, read)
+
+
+def read_object(session: Session, doing: str, ref: Any, *paths: str) -> Mapping[str, Any]:
+    """Some properties of one object; what is unset is not in the answer.
+
+    Raises ObjectGone, and what vSphere says of a property that it refuses (PrivilegeMissing …).
+    """
+    for found in read_related(session, doing, ref, {type(ref): paths}):
+        for fault in found.missing.values():
+            raise translate(fault, doing)
+        return found.properties
+    raise ObjectGone(f"{doing}: {ref._moId} does not exist any more.")
+
+
+def _filter(objects: list[Any], paths: Paths) -> Any:
+    return Collector.FilterSpec(
+        objectSet=objects,
+        propSet=[
+            Collector.PropertySpec(type=kind, all=False, pathSet=list(names))
+            for kind, names in paths.items()
+        ],
+    )
+
+
+def _found(content: Any) -> Found:
+    return Found(
+        ref=content.obj,
+        properties={prop.name: prop.val for prop in content.propSet},
+        missing={gap.path: gap.fault for gap in content.missingSet},
+    )

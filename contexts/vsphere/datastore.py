@@ -1,0 +1,212 @@
+"""Files of a datastore over HTTPS (/folder): finding the file that holds a disk's bytes.
+
+The URL is described in "Programming Guide for vSphere Web Services SDK", HTTP access to datastores:
+https://<host>/folder/<path>?dcPath=<datacenter path>&dsName=<datastore>.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from urllib.parse import quote
+
+from contexts.vsphere.errors import (
+    ConnectionLost,
+    DatastoreReadFailed,
+    DiskNotReadable,
+    ObjectGone,
+    PrivilegeMissing,
+    SessionExpired,
+)
+from contexts.vsphere.faults import translating
+from contexts.vsphere.inventory import places_above
+from contexts.vsphere.names import parent_of
+from contexts.vsphere.records import DiskRecord
+from contexts.vsphere.session import Session
+
+_DESCRIPTOR_LIMIT_BYTES = 64 << 10
+_PROBE_BYTES = 512
+_SECTOR_BYTES = 512
+_EXTENT = re.compile(r'^\s*(RW|RDONLY|NOACCESS)\s+(\d+)\s+(\w+)(?:\s+"([^"]*)"(?:\s+(\d+))?)?')
+_NO_PARENT = "ffffffff"
+
+
+@dataclass(frozen=True, slots=True)
+class DatastoreFile:
+    """A file that holds exactly a disk's bytes.
+
+    `target` is path and query of its URL, every part encoded, ready for a request line.
+    """
+
+    target: str
+    size_bytes: int
+
+
+def datacenter_path(session: Session, vm_moref: str) -> str | None:
+    """The dcPath of a VM: its datacenter with the folders above, names as in vSphere.
+
+    "ha-datacenter" on a lone ESXi. None when the account may not see all of it.
+    """
+    vm, places = places_above(session, f"Reading where {vm_moref} is", vm_moref)
+    return places.place(None, parent_of(vm.properties)).datacenter_path
+
+
+def locate(session: Session, disk: DiskRecord, datacenter_path: str | None) -> DatastoreFile:
+    """The file with the bytes of a snapshot's disk: its descriptor is read and understood.
+
+    Accepted is exactly one flat extent of exactly the disk's size. Raises DiskNotReadable for any
+    other format (delta, sparse, raw mapping, several files), DatastoreReadFailed, ObjectGone,
+    PrivilegeMissing, ConnectionLost.
+    """
+    doing = f"Reading the descriptor of {disk.label or disk.device_key} ({disk.vmdk_path})"
+    datastore, parts = _split(disk)
+    body = _get(session, _target(datastore, parts, datacenter_path), doing)
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DiskNotReadable(f"{doing}: it is not a text file in UTF-8.") from error
+    name = _flat_extent(text, disk, doing)
+    return DatastoreFile(
+        _target(datastore, [*parts[:-1], name], datacenter_path), disk.capacity_bytes
+    )
+
+
+def probe(session: Session, file: DatastoreFile) -> None:
+    """Read the file's first sector: on some estates the file of a running VM is refused.
+
+    Raises as `locate` does when the bytes cannot be read, or the file has another size.
+    """
+    doing = f"Trying to read {file.target}"
+    body = _get(session, file.target, doing, whole_of=file.size_bytes)
+    if len(body) != min(_PROBE_BYTES, file.size_bytes):
+        raise DatastoreReadFailed(
+            f"{doing}: {len(body)} bytes came instead of {_PROBE_BYTES}.", status=206
+        )
+
+
+# ------------------------------------------------------------------ names and URLs
+
+
+def _split(disk: DiskRecord) -> tuple[str, list[str]]:
+    """Datastore and path parts of "[datastore] folder/name.vmdk"."""
+    found = re.fullmatch(r"\[([^\]]+)\]\s*(.+)", disk.vmdk_path or "", flags=re.DOTALL)
+    parts = found[2].split("/") if found else []
+    if not found or any(part in ("", ".", "..") for part in parts):
+        raise DiskNotReadable(
+            f"{disk.label or disk.device_key}: its file name {disk.vmdk_path!r} is not one that "
+            "the datastore transport can read."
+        )
+    return found[1], parts
+
+
+def _target(datastore: str, parts: list[str], datacenter_path: str | None) -> str:
+    path = "/".join(quote(part, safe="") for part in parts)
+    where = f"dcPath={quote(datacenter_path, safe='')}&" if datacenter_path else ""
+    return f"/folder/{path}?{where}dsName={quote(datastore, safe='')}"
+
+
+# ------------------------------------------------------------------ the descriptor
+
+
+def _flat_extent(text: str, disk: DiskRecord, doing: str) -> str:
+    """The name of the one flat extent, beside the descriptor."""
+    if not text.lstrip().startswith("# Disk DescriptorFile"):
+        raise DiskNotReadable(f"{doing}: it is not a disk descriptor.")
+    parent = re.search(r'^\s*parentCID\s*=\s*"?([0-9A-Fa-f]+)', text, flags=re.MULTILINE)
+    if parent and parent[1].lower() != _NO_PARENT:
+        raise DiskNotReadable(
+            f"{doing}: the disk is a delta on another one (snapshot or linked clone), which the "
+            "datastore transport cannot put together. Remove the snapshot, or use vddk."
+        )
+    extents = [found for line in text.splitlines() if (found := _EXTENT.match(line))]
+    if len(extents) != 1 or extents[0][3].upper() not in ("VMFS", "FLAT"):
+        kinds = ", ".join(extent[3] for extent in extents) or "none"
+        raise DiskNotReadable(
+            f"{doing}: its extents are: {kinds}. The datastore transport reads disks of one flat "
+            "file; use vddk for this disk."
+        )
+    return _checked_name(extents[0], disk, doing)
+
+
+def _checked_name(extent: re.Match[str], disk: DiskRecord, doing: str) -> str:
+    size_bytes, name, offset = int(extent[2]) * _SECTOR_BYTES, extent[4] or "", extent[5]
+    if "/" in name or name in ("", ".", "..") or int(offset or 0):
+        raise DiskNotReadable(f"{doing}: its extent {name!r} is not a file beside it.")
+    if size_bytes != disk.capacity_bytes:
+        raise DiskNotReadable(
+            f"{doing}: its file has {size_bytes} bytes, but the disk {disk.capacity_bytes}. Was it "
+            "resized just now? Try again."
+        )
+    return name
+
+
+# ------------------------------------------------------------------ HTTP
+
+
+def _get(session: Session, target: str, doing: str, whole_of: int | None = None) -> bytes:
+    """A small file, or with `whole_of` (its size) its first sector. Once more after a 401."""
+    try:
+        return _get_once(session, target, doing, whole_of)
+    except SessionExpired:
+        session.renew()
+        return _get_once(session, target, doing, whole_of)
+
+
+def _get_once(session: Session, target: str, doing: str, whole_of: int | None) -> bytes:
+    headers = session.cookie_headers()
+    if whole_of is not None:
+        headers["Range"] = f"bytes=0-{min(_PROBE_BYTES, whole_of) - 1}"
+    connection = session.https_connection()
+    with translating(doing):
+        try:
+            connection.request("GET", target, headers=headers)
+            answer = connection.getresponse()
+            _check(answer, doing, whole_of)
+            limit = _DESCRIPTOR_LIMIT_BYTES if whole_of is None else _PROBE_BYTES
+            body = answer.read(limit + 1)
+            if answer.length and len(body) <= limit:
+                raise ConnectionLost(f"{doing}: the answer was cut off. It will be tried again.")
+        finally:
+            connection.close()
+    if len(body) > limit:
+        raise DiskNotReadable(f"{doing}: more than {limit} bytes came. It is not a descriptor.")
+    return body
+
+
+def _check(answer: HTTPResponse, doing: str, whole_of: int | None) -> None:
+    status = answer.status
+    if status == 401:
+        raise SessionExpired(f"{doing}: the login is not accepted (HTTP 401).")
+    if status == 403:
+        raise PrivilegeMissing(
+            f"{doing}: the account may not read files of this datastore (HTTP 403). Give its role "
+            "Datastore.Browse and Datastore.FileManagement on the datastore.",
+            privilege="Datastore.FileManagement",
+        )
+    if status == 404:
+        raise ObjectGone(f"{doing}: the file does not exist (HTTP 404). Was the VM moved?")
+    if 300 <= status < 400:
+        raise DatastoreReadFailed(
+            f"{doing}: the server wants to redirect elsewhere (HTTP {status}); it is not followed. "
+            "Connect to the host itself, or use vddk.",
+            status=status,
+        )
+    if status != (200 if whole_of is None else 206):
+        raise DatastoreReadFailed(
+            f"{doing}: the server answers HTTP {status}. Some estates refuse the files of running "
+            "VMs over HTTPS: use vddk for this VM.",
+            status=status,
+            transient=status in (429, 502, 503, 504),
+        )
+    if whole_of is not None:
+        _check_size(answer, doing, whole_of)
+
+
+def _check_size(answer: HTTPResponse, doing: str, whole_of: int) -> None:
+    total = (answer.getheader("Content-Range") or "").rpartition("/")[2]
+    if total != str(whole_of):
+        raise DatastoreReadFailed(
+            f"{doing}: the file has {total or 'an unknown number of'} bytes instead of {whole_of}.",
+            status=answer.status,
+        )

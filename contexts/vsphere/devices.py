@@ -1,0 +1,202 @@
+"""Disks, network adapters and snapshots out of vSphere's device lists and trees."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pyVmomi import vim
+
+from contexts.vsphere.names import Places, decode_name
+from contexts.vsphere.records import DiskRecord, NicRecord, ProvisioningType, SnapshotRecord
+
+_CONTROLLERS = {
+    "ParaVirtualSCSIController": "pvscsi",
+    "VirtualLsiLogicController": "lsilogic",
+    "VirtualLsiLogicSASController": "lsilogic-sas",
+    "VirtualBusLogicController": "buslogic",
+    "VirtualAHCIController": "sata",
+    "VirtualIDEController": "ide",
+    "VirtualNVMEController": "nvme",
+    "VirtualUSBController": "usb",
+    "VirtualUSBXHCIController": "usb",
+}
+_ADAPTERS = {
+    "VirtualVmxnet3": "vmxnet3",
+    "VirtualVmxnet3Vrdma": "vmxnet3-vrdma",
+    "VirtualVmxnet2": "vmxnet2",
+    "VirtualVmxnet": "vmxnet",
+    "VirtualE1000": "e1000",
+    "VirtualE1000e": "e1000e",
+    "VirtualPCNet32": "pcnet32",
+    "VirtualSriovEthernetCard": "sriov",
+}
+_BACKINGS = {
+    "VirtualDiskFlatVer1BackingInfo": "flat",
+    "VirtualDiskFlatVer2BackingInfo": "flat",
+    "VirtualDiskSparseVer1BackingInfo": "sparse",
+    "VirtualDiskSparseVer2BackingInfo": "sparse",
+    "VirtualDiskSeSparseBackingInfo": "sesparse",
+    "VirtualDiskRawDiskVer2BackingInfo": "raw",
+    "VirtualDiskPartitionedRawDiskVer2BackingInfo": "raw",
+    "VirtualDiskLocalPMemBackingInfo": "pmem",
+}
+
+
+def disks_of(devices: Iterable[Any], datastore_types: Mapping[str, str]) -> tuple[DiskRecord, ...]:
+    """The disks among a VM's or snapshot's devices, by device key."""
+    by_key = {device.key: device for device in devices}
+    found = [
+        _disk(device, by_key.get(device.controllerKey), datastore_types)
+        for device in by_key.values()
+        if isinstance(device, vim.vm.device.VirtualDisk)
+    ]
+    return tuple(sorted(found, key=lambda disk: disk.device_key))
+
+
+def _disk(device: Any, controller: Any, datastore_types: Mapping[str, str]) -> DiskRecord:
+    backing = device.backing
+    path = _text(getattr(backing, "fileName", None))
+    datastore = getattr(backing, "datastore", None)
+    named = re.match(r"\[([^\]]*)\]", path or "")
+    return DiskRecord(
+        device_key=int(device.key),
+        disk_uuid=_text(getattr(backing, "uuid", None)),
+        label=_label(device),
+        capacity_bytes=_capacity_bytes(device),
+        vmdk_path=path,
+        datastore=named[1] if named else None,
+        provisioning_type=_provisioning(backing),
+        disk_mode=_text(getattr(backing, "diskMode", None)),
+        sharing=_sharing(backing, controller),
+        backing_type=_backing_type(backing),
+        controller_type=_kind(controller, _CONTROLLERS) if controller is not None else None,
+        change_id=_text(getattr(backing, "changeId", None)),
+        has_parent=backing.parent is not None if hasattr(backing, "parent") else None,
+        datastore_type=datastore_types.get(datastore._moId) if datastore is not None else None,
+        encrypted=backing.keyId is not None if hasattr(backing, "keyId") else None,
+    )
+
+
+def _capacity_bytes(device: Any) -> int:
+    # capacityInBytes came with API 5.5 and is unset from older hosts; capacityInKB rounds down.
+    if device.capacityInBytes is not None:
+        return int(device.capacityInBytes)
+    return int(device.capacityInKB) * 1024
+
+
+def _provisioning(backing: Any) -> ProvisioningType | None:
+    if getattr(backing, "thinProvisioned", None):
+        return "thin"
+    if getattr(backing, "eagerlyScrub", None):
+        return "thick_eager"
+    # Both unset says nothing; "not thin" alone is vSphere's way of saying lazily zeroed.
+    return "thick_lazy" if getattr(backing, "thinProvisioned", None) is False else None
+
+
+def _sharing(backing: Any, controller: Any) -> str | None:
+    own = _text(getattr(backing, "sharing", None))
+    bus = _text(getattr(controller, "sharedBus", None))
+    if own != "sharingMultiWriter" and bus in ("physicalSharing", "virtualSharing"):
+        return bus
+    return own
+
+
+def _backing_type(backing: Any) -> str:
+    if isinstance(backing, vim.vm.device.VirtualDisk.RawDiskMappingVer1BackingInfo):
+        physical = str(backing.compatibilityMode) == "physicalMode"
+        return "rdm_physical" if physical else "rdm_virtual"
+    return _kind(backing, _BACKINGS)
+
+
+def networks_of(
+    devices: Iterable[Any], guest_nics: Iterable[Any], places: Places
+) -> tuple[NicRecord, ...]:
+    """The network adapters, with the addresses that the guest's tools report for each."""
+    guests = list(guest_nics)
+    found = [
+        _nic(device, _guest_nic(device, guests), places)
+        for device in devices
+        if isinstance(device, vim.vm.device.VirtualEthernetCard)
+    ]
+    return tuple(sorted(found, key=lambda nic: nic.device_key))
+
+
+def _nic(device: Any, guest: Any, places: Places) -> NicRecord:
+    connectable = device.connectable
+    return NicRecord(
+        device_key=int(device.key),
+        label=_label(device),
+        mac_address=_text(device.macAddress),
+        network_name=_network_name(device.backing, guest, places),
+        adapter_type=_kind(device, _ADAPTERS),
+        connected=bool(connectable.connected) if connectable is not None else None,
+        ip_addresses=tuple(str(address) for address in guest.ipAddress) if guest else (),
+    )
+
+
+def _guest_nic(device: Any, guests: Iterable[Any]) -> Any:
+    """What the guest says of an adapter; deviceConfigId is -1 when the tools cannot tell."""
+    mac = (device.macAddress or "").lower()
+    by_mac = None
+    for guest in guests:
+        if guest.deviceConfigId == device.key:
+            return guest
+        if mac and (guest.macAddress or "").lower() == mac:
+            by_mac = guest
+    return by_mac
+
+
+def _network_name(backing: Any, guest: Any, places: Places) -> str | None:
+    port = getattr(backing, "port", None)
+    network = getattr(backing, "network", None)
+    moref = port.portgroupKey if port is not None else network._moId if network else None
+    # A distributed port group's key is its moref. Opaque (NSX) networks have neither.
+    name = places.shown(moref) or _text(getattr(backing, "deviceName", None))
+    name = name or _text(getattr(guest, "network", None))
+    return decode_name(name) if name else None
+
+
+def snapshots_of(info: Any) -> tuple[SnapshotRecord, ...]:
+    """A VM's snapshot tree (VirtualMachine.snapshot) as a list, parents before children."""
+    found: list[SnapshotRecord] = []
+    waiting: list[tuple[Any, str | None]] = (
+        [(node, None) for node in info.rootSnapshotList] if info is not None else []
+    )
+    while waiting:
+        node, parent = waiting.pop(0)
+        moref = str(node.snapshot._moId)
+        found.append(
+            SnapshotRecord(
+                moref=moref,
+                name=decode_name(str(node.name)),
+                quiesced=node.quiesced if isinstance(node.quiesced, bool) else None,
+                created_at=utc(node.createTime),
+                parent_moref=parent,
+            )
+        )
+        waiting += [(child, moref) for child in node.childSnapshotList]
+    return tuple(found)
+
+
+def utc(time: datetime | None) -> datetime | None:
+    """A time from vSphere, aware and in UTC (pyVmomi's come with a class of zones of its own)."""
+    if time is None:
+        return None
+    return time.astimezone(UTC) if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def _label(device: Any) -> str | None:
+    return _text(device.deviceInfo.label) if device.deviceInfo is not None else None
+
+
+def _kind(thing: Any, known: Mapping[str, str]) -> str:
+    name = str(type(thing)._wsdlName)
+    return known.get(name, name)
+
+
+def _text(value: Any) -> str | None:
+    """A plain str (pyVmomi's enumerations are a subclass), None when unset or empty."""
+    return str(value) if value else None

@@ -1,0 +1,161 @@
+"""The one door from what pyVmomi, http.client and sockets raise to vmrep's own errors."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException, InvalidURL
+from typing import Any
+from xml.parsers.expat import ExpatError
+
+from pyVmomi import vim, vmodl
+
+from contexts.vsphere.errors import (
+    AddressUnknown,
+    ConnectionLost,
+    ConnectionRefused,
+    InvalidRequest,
+    LoginRefused,
+    NotVSphere,
+    ObjectGone,
+    PrivilegeMissing,
+    QuiesceFailed,
+    SessionExpired,
+    TaskFailed,
+    VSphereError,
+    VSphereFault,
+)
+
+# Everything below HTTP and XML that a connection may die of. An answer that was cut off arrives
+# as broken XML: http.client reports a short body as its end when it is read in pieces.
+TRANSPORT_ERRORS = (
+    OSError,
+    HTTPException,
+    ExpatError,
+    zlib.error,
+    EOFError,
+    UnicodeError,  # a host name that IDNA cannot encode
+    OverflowError,  # a port beyond 65535
+)
+
+_QUIESCE_FAULTS = frozenset(
+    {"ApplicationQuiesceFault", "FilesystemQuiesceFault", "ToolsUnavailable"}
+)
+# Another attempt may succeed without anybody doing anything: busy VM, host or agent away.
+_TRANSIENT_FAULTS = (
+    vim.fault.TaskInProgress,
+    vim.fault.ConcurrentAccess,
+    vim.fault.Timedout,
+    vim.fault.HostConnectFault,
+    vmodl.fault.HostCommunication,
+    vmodl.fault.RequestCanceled,
+)
+_INVALID_REQUESTS = (
+    vmodl.fault.InvalidRequest,
+    vmodl.fault.InvalidArgument,
+    vmodl.fault.NotSupported,
+    vmodl.fault.NotImplemented,
+    vmodl.query.InvalidProperty,
+)
+
+
+@contextmanager
+def translating(doing: str) -> Iterator[None]:
+    """Raise vmrep's error for whatever the body raises; `doing` says what was tried."""
+    try:
+        yield
+    except VSphereError:
+        raise
+    except vmodl.MethodFault as fault:
+        raise translate(fault, doing) from fault
+    except TRANSPORT_ERRORS as error:
+        raise translate(error, doing) from error
+
+
+def translate(error: BaseException, doing: str) -> VSphereError:
+    """vmrep's error for a fault of the API or a failure of the connection."""
+    if isinstance(error, vmodl.MethodFault):
+        return _from_fault(error, doing)
+    return _from_transport(error, doing)
+
+
+def task_error(fault: Any, doing: str) -> VSphereError:
+    """vmrep's error for the fault with which a vSphere task ended, in vCenter's own words."""
+    if fault is None:
+        return TaskFailed(f"{doing}: vCenter gives no reason.", fault="unknown")
+    known = _from_fault(fault, doing)
+    if not isinstance(known, VSphereFault):
+        return known
+    kind = QuiesceFailed if known.fault in _QUIESCE_FAULTS else TaskFailed
+    return kind(str(known), fault=known.fault, transient=known.transient)
+
+
+def fault_text(fault: Any) -> str:
+    """What vCenter says about a fault, else its name. Never pyVmomi's dump of the whole object."""
+    text = str(getattr(fault, "msg", None) or "").strip()
+    return text or fault_name(fault)
+
+
+def fault_name(fault: Any) -> str:
+    """The fault's name in the API, e.g. "FileFault"."""
+    return str(type(fault)._wsdlName)
+
+
+def _from_fault(fault: Any, doing: str) -> VSphereError:
+    text = fault_text(fault)
+    # NotAuthenticated is a kind of NoPermission: it has to be looked at first.
+    if isinstance(fault, vim.fault.NotAuthenticated):
+        return SessionExpired(f"{doing}: the login is no longer valid ({text}).")
+    if isinstance(fault, vim.fault.InvalidLogin):
+        return LoginRefused(
+            f"{doing}: user name or password is wrong, or the account is locked ({text}). "
+            "Check the account in the vCenter, then enter the password again."
+        )
+    if isinstance(fault, vim.fault.NoPermission):
+        privilege = getattr(fault, "privilegeId", None) or None
+        return PrivilegeMissing(
+            f"{doing}: the account lacks the privilege {privilege or '(not named)'} ({text}). "
+            "Give its role this privilege, and try again.",
+            privilege=privilege,
+        )
+    if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
+        return ObjectGone(f"{doing}: it does not exist any more ({text}).")
+    kind = InvalidRequest if isinstance(fault, _INVALID_REQUESTS) else VSphereFault
+    return kind(
+        f"{doing}: {text}",
+        fault=fault_name(fault),
+        transient=isinstance(fault, _TRANSIENT_FAULTS),
+    )
+
+
+def _from_transport(error: BaseException, doing: str) -> VSphereError:
+    if isinstance(error, socket.gaierror | UnicodeError | InvalidURL | OverflowError):
+        return AddressUnknown(
+            f"{doing}: the address cannot be resolved. Check its spelling and the DNS."
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectionRefused(
+            f"{doing}: the connection is refused. Check address and port, and whether the "
+            "server runs."
+        )
+    if isinstance(error, TimeoutError):
+        return ConnectionLost(f"{doing}: no answer in time. Check the network and the server.")
+    if isinstance(error, ssl.SSLError) and not isinstance(
+        error, ssl.SSLEOFError | ssl.SSLZeroReturnError
+    ):
+        return NotVSphere(
+            f"{doing}: no TLS connection is possible ({error.reason or 'unknown reason'}). "
+            "Check that the port is the HTTPS port of a vSphere server."
+        )
+    status = re.match(r"(\d{3}) ", str(error)) if isinstance(error, HTTPException) else None
+    if status and int(status[1]) < 500 and status[1] != "429":
+        return NotVSphere(
+            f"{doing}: the server answers HTTP {status[1]}. Check that the address is that of a "
+            "vCenter Server or ESXi host."
+        )
+    what = f"HTTP {status[1]}" if status else type(error).__name__
+    return ConnectionLost(f"{doing}: the connection was lost ({what}). It will be tried again.")

@@ -1,0 +1,129 @@
+"""Names and places in vSphere's inventory.
+
+In an inventory name vSphere writes "/", "\\" and "%" as %2f, %5c and %25 (ManagedEntity.name in the
+vSphere Web Services reference). People see and type the plain characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyVmomi import vim
+
+from contexts.vsphere.collector import BulkReading, Found
+from contexts.vsphere.session import Session
+
+_ESCAPES = {"%25": "%", "%2f": "/", "%5c": "\\"}
+
+# What has to be known of everything that is not a VM, to say where a VM is.
+PLACE_PATHS: dict[Any, tuple[str, ...]] = {
+    vim.Folder: ("name", "parent"),
+    vim.Datacenter: ("name", "parent"),
+    vim.VirtualApp: ("name", "parentFolder", "parentVApp"),
+    vim.HostSystem: ("name",),
+    vim.Network: ("name",),
+    vim.Datastore: ("name", "summary.type"),
+}
+
+
+def decode_name(name: str) -> str:
+    """An inventory name as people see it."""
+    return re.sub(
+        "%(25|2f|5c)", lambda found: _ESCAPES[found[0].lower()], name, flags=re.IGNORECASE
+    )
+
+
+def encode_name(name: str) -> str:
+    """A decoded name as one unambiguous part of an inventory path."""
+    return name.replace("%", "%25").replace("/", "%2f").replace("\\", "%5c")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a VM is; None where an ancestor is not visible to the account.
+
+    `path` is "/datacenter/vm/folder/name" with encoded parts; `datacenter_path` is what the
+    datastore URL's dcPath wants: the datacenter with its folders, names as in vSphere.
+    """
+
+    path: str | None
+    datacenter: str | None
+    datacenter_path: str | None
+
+
+@dataclass(slots=True)
+class Places:
+    """The inventory's folders, datacenters, vApps, hosts, networks and datastores, by moref."""
+
+    root: str
+    names: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    datacenters: set[str] = field(default_factory=set)
+    datastore_types: dict[str, str] = field(default_factory=dict)
+
+    def add(self, found: Found) -> None:
+        """Remember one object that was read with PLACE_PATHS."""
+        read = found.properties
+        if "name" in read:
+            self.names[found.moref] = str(read["name"])
+        parent = parent_of(read)
+        if parent is not None:
+            self.parents[found.moref] = parent
+        if isinstance(found.ref, vim.Datacenter):
+            self.datacenters.add(found.moref)
+        if read.get("summary.type"):
+            self.datastore_types[found.moref] = str(read["summary.type"])
+
+    def shown(self, moref: str | None) -> str | None:
+        """An object's name as people see it, None when unknown."""
+        name = self.names.get(moref) if moref else None
+        return decode_name(name) if name is not None else None
+
+    def place(self, name: str | None, parent: str | None) -> Place:
+        """Where something with this (plain) name under this parent is."""
+        above = self._ancestors(parent)
+        datacenter = next((moref for moref in above if moref in self.datacenters), None)
+        complete = bool(above) and self.parents.get(above[-1]) == self.root
+        parts = [encode_name(self.shown(moref) or "") for moref in reversed(above)]
+        path = "/" + "/".join([*parts, encode_name(name)]) if complete and name else None
+        return Place(path, self.shown(datacenter), self._datacenter_path(datacenter))
+
+    def _datacenter_path(self, datacenter: str | None) -> str | None:
+        above = self._ancestors(datacenter)
+        if not above or self.parents.get(above[-1]) != self.root:
+            return None
+        return "/".join(self.names[moref] for moref in reversed(above))
+
+    def _ancestors(self, moref: str | None) -> list[str]:
+        """The object and what is above it, below the root folder, as far as it is known."""
+        above: list[str] = []
+        while moref and moref != self.root and moref in self.names and moref not in above:
+            above.append(moref)
+            moref = self.parents.get(moref)
+        return above
+
+
+def parent_of(properties: Any) -> str | None:
+    """The moref of what holds an entity. A VM in a vApp has no `parent`, but a `parentVApp`."""
+    for path in ("parent", "parentFolder", "parentVApp"):
+        ref = properties.get(path)
+        if ref is not None:
+            return str(ref._moId)
+    return None
+
+
+def places_of(session: Session, found: Iterable[Found]) -> Places:
+    """Places from objects that were read with PLACE_PATHS."""
+    places = Places(str(session.content.rootFolder._moId))
+    for one in found:
+        places.add(one)
+    return places
+
+
+def read_places(session: Session, page_size: int) -> Places:
+    """All places of the inventory, in bulk."""
+    reading = BulkReading(session, "Reading folders, hosts and networks", PLACE_PATHS, page_size)
+    return places_of(session, (found for page in reading for found in page))

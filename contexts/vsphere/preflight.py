@@ -1,0 +1,209 @@
+"""What stands in the way of protecting a VM, known from its record alone: no call is made.
+
+Every rule is one that the field paid for; the alternative to a refusal is mostly a copy that looks
+right and is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from contexts.vsphere.records import DiskRecord, SnapshotRecord, VmRecord
+
+OLDEST_HARDWARE = 7
+_PLAIN_MODE = "persistent"
+_SHARED = {
+    "sharingMultiWriter": "is shared with other VMs (multi-writer)",
+    "physicalSharing": "is on a controller whose bus is shared between hosts",
+    "virtualSharing": "is on a controller whose bus is shared between VMs",
+}
+_NO_FILES_OVER_HTTPS = {"vsan": "vSAN", "vsand": "vSAN", "vvol": "vVol"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a VM cannot be replicated now, and what would change that.
+
+    `code` is for programs and stays; `reason` and `remedy` are for people. Names in them are
+    hostile text.
+    """
+
+    code: str
+    reason: str
+    remedy: str
+
+
+def refusals(
+    record: VmRecord,
+    *,
+    own_snapshots: Collection[str] = (),
+    transport: str = "datastore",
+    accepted_unprotected: Collection[str] = (),
+) -> tuple[Refusal, ...]:
+    """All reasons against replicating this VM now; empty when nothing stands in the way.
+
+    `own_snapshots`: morefs or names of vmrep's own recorded snapshots; they are cleaned up first
+    and do not count. `accepted_unprotected`: disks (UUID, device key, or "disk-<device key>") that
+    the operator agreed to leave out because a snapshot cannot hold them.
+    """
+    return (
+        *_identity(record),
+        *_condition(record),
+        *_disks(record, accepted_unprotected),
+        *_snapshots(record, own_snapshots, transport),
+        *(_readable_files(record) if transport == "datastore" else ()),
+    )
+
+
+def unprotected_disks(record: VmRecord) -> tuple[tuple[DiskRecord, str], ...]:
+    """The disks that no snapshot holds, each with the reason ("is independent …")."""
+    return tuple(
+        (disk, reason) for disk in record.disks if (reason := _why_unprotected(disk)) is not None
+    )
+
+
+def _identity(record: VmRecord) -> Iterator[Refusal]:
+    if record.problem is not None and record.instance_uuid is None:
+        yield Refusal(
+            "unreadable",
+            record.problem,
+            "Repair or re-register the VM in the vCenter, or let the account read it.",
+        )
+    elif record.instance_uuid is None:
+        yield Refusal(
+            "no_instance_uuid",
+            "The VM has no instance UUID, so it could not be recognised again.",
+            "Re-register the VM in the vCenter: it is given one.",
+        )
+    state = record.specs["connection_state"]
+    if state not in (None, "connected"):
+        yield Refusal(
+            "not_connected",
+            f"The VM is {state} in the vCenter.",
+            "Bring its host and datastore back, or re-register the VM.",
+        )
+    if record.specs["is_template"]:
+        yield Refusal(
+            "template",
+            "It is a template: it cannot have snapshots.",
+            "Convert it to a virtual machine, or deploy one from it.",
+        )
+
+
+def _condition(record: VmRecord) -> Iterator[Refusal]:
+    hardware = re.fullmatch(r"vmx-0*(\d{1,4})", record.text("hardware_version") or "")
+    if hardware and int(hardware[1]) < OLDEST_HARDWARE:
+        yield Refusal(
+            "hardware_too_old",
+            f"Hardware version {hardware[0]} has no changed block tracking.",
+            f"Upgrade the VM's compatibility to vmx-{OLDEST_HARDWARE:02} or newer.",
+        )
+    if record.specs["consolidation_needed"]:
+        yield Refusal(
+            "consolidation_needed",
+            "vSphere says that the VM's disks need consolidation.",
+            "Consolidate the disks (Snapshots, Consolidate) before replicating.",
+        )
+    if record.specs["fault_tolerance_state"] not in (None, "notConfigured"):
+        yield Refusal(
+            "fault_tolerance",
+            "Fault tolerance is configured: such a VM cannot have snapshots.",
+            "Turn fault tolerance off for this VM.",
+        )
+
+
+def _disks(record: VmRecord, accepted: Collection[str]) -> Iterator[Refusal]:
+    if not record.disks:
+        if record.problem is None:
+            yield Refusal("no_disks", "The VM has no virtual disk.", "Add a disk, or leave it out.")
+        return
+    unprotected = unprotected_disks(record)
+    for disk, reason in unprotected:
+        if not _accepted(disk, accepted):
+            yield Refusal(
+                "unprotected_disk",
+                f"{_named(disk)} {reason}.",
+                "Change the disk, or agree to replicate the VM without it.",
+            )
+    if len(unprotected) == len(record.disks):
+        yield Refusal(
+            "no_protectable_disk",
+            "None of the VM's disks can be in a snapshot.",
+            "Make at least one disk dependent (mode persistent).",
+        )
+
+
+def _why_unprotected(disk: DiskRecord) -> str | None:
+    if disk.backing_type == "rdm_physical":
+        return "is a raw device mapping in physical mode, which cannot be in a snapshot"
+    if disk.backing_type == "raw":
+        return "is a raw device, which cannot be in a snapshot"
+    if disk.sharing in _SHARED:
+        return f"{_SHARED[disk.sharing]}, so it cannot be in a snapshot"
+    mode = disk.disk_mode
+    if mode is not None and mode.startswith("independent"):
+        return f"is independent ({mode}), so snapshots leave it out"
+    if mode not in (None, _PLAIN_MODE):
+        return f"is in mode {mode}, which snapshots do not hold"
+    return None
+
+
+def _snapshots(record: VmRecord, own: Collection[str], transport: str) -> Iterator[Refusal]:
+    foreign = [one for one in record.snapshots if one.moref not in own and one.name not in own]
+    if foreign and transport == "datastore":
+        yield Refusal(
+            "user_snapshots",
+            f"The VM has snapshots ({_names(foreign)}): its base files, which the datastore "
+            "transport reads, are older than its disks.",
+            "Remove the snapshots, or use the vddk transport.",
+        )
+    elif foreign and record.specs["cbt_enabled"] is not True:
+        yield Refusal(
+            "user_snapshots",
+            f"The VM has snapshots ({_names(foreign)}): changed block tracking that is enabled "
+            "now may answer wrongly without an error.",
+            "Remove the snapshots; they can be made again after the first replication.",
+        )
+
+
+def _readable_files(record: VmRecord) -> Iterator[Refusal]:
+    """What the datastore transport cannot read, of the disks that a snapshot holds."""
+    for disk in record.disks:
+        if _why_unprotected(disk) is not None:
+            continue
+        reason = _why_not_in_files(disk, has_snapshots=bool(record.snapshots))
+        if reason is not None:
+            yield Refusal(
+                "disk_not_readable",
+                f"{_named(disk)} {reason}: the datastore transport cannot read it.",
+                "Use the vddk transport for this VM.",
+            )
+
+
+def _why_not_in_files(disk: DiskRecord, *, has_snapshots: bool) -> str | None:
+    kind = (disk.datastore_type or "").lower()
+    if kind in _NO_FILES_OVER_HTTPS:
+        return f"is on a {_NO_FILES_OVER_HTTPS[kind]} datastore"
+    if disk.backing_type != "flat":
+        return f"has no flat file ({disk.backing_type or 'unknown backing'})"
+    if disk.encrypted:
+        return "is encrypted"
+    if disk.has_parent and not has_snapshots:
+        return "is a delta on another disk (linked clone)"
+    return None
+
+
+def _accepted(disk: DiskRecord, accepted: Collection[str]) -> bool:
+    names = {str(disk.device_key), f"disk-{disk.device_key}", disk.disk_uuid}
+    return any(name in accepted for name in names if name)
+
+
+def _named(disk: DiskRecord) -> str:
+    return disk.label or f"disk {disk.device_key}"
+
+
+def _names(snapshots: list[SnapshotRecord]) -> str:
+    shown = ", ".join(f"“{one.name}”" for one in snapshots[:5])
+    return shown if len(snapshots) <= 5 else f"{shown} and {len(snapshots) - 5} more"

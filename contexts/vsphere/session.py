@@ -1,0 +1,264 @@
+"""A login at a vSphere endpoint: kept alive, renewed once when it expired, ended at the end."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeVar
+
+from pyVmomi import vim
+
+from contexts.vsphere.endpoint import Endpoint
+from contexts.vsphere.errors import (
+    ConnectionLost,
+    OtherEstate,
+    PrivilegeMissing,
+    SessionExpired,
+    VSphereError,
+)
+from contexts.vsphere.faults import translating
+from contexts.vsphere.stub import Stub, negotiate_version
+from contexts.vsphere.tls import https_connection
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_CLOSING_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the endpoint says of itself. `instance_uuid` is None on a lone ESXi host.
+
+    `api_type` is "VirtualCenter" or "HostAgent".
+    """
+
+    instance_uuid: str | None
+    full_name: str
+    api_type: str
+    api_version: str
+
+
+class Session:
+    """One login, used as a context manager. One stub, one session cookie.
+
+    SOAP calls are made by one thread (and by the session's own keep-alive thread);
+    `https_connection` and `cookie_headers` may be called from any number of threads.
+
+    Retried is only what cannot hurt: after an expired login everything once (the server refused
+    to do it), after a lost connection only what reads. `timeout` (seconds) holds for every
+    socket operation; `keep_alive_seconds` must be well below vCenter's idle limit of 30 minutes.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, timeout: float = 60.0, keep_alive_seconds: float = 300.0
+    ) -> None:
+        self.endpoint = endpoint
+        self.timeout = timeout
+        self._keep_alive_seconds = keep_alive_seconds
+        self._stub: Stub | None = None
+        self._content: Any = None
+        self._about: About | None = None
+        self._login_lock = threading.Lock()
+        self._logins = 0
+        self._cookie = ""
+        self._closing = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"Session({self.endpoint!r})"
+
+    def __enter__(self) -> Session:
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def connect(self) -> None:
+        """Connect, look who answers, log in.
+
+        Raises AddressUnknown, ConnectionRefused, ConnectionLost, CertificateNotTrusted,
+        CertificateChanged, NotVSphere, OtherEstate (all before the password is sent) and
+        LoginRefused.
+        """
+        place = f"{self.endpoint.host}:{self.endpoint.port}"
+        version = negotiate_version(self.endpoint, self.timeout)
+        self._stub = Stub(self.endpoint, version, self.timeout)
+        with translating(f"Connecting to {place}"):
+            instance = vim.ServiceInstance("ServiceInstance", self._stub)
+            self._content = instance.RetrieveContent()
+        self._about = _about(self._content.about)
+        self._check_estate(self._about)
+        self._closing.clear()
+        self._login(self._logins)
+        self._keeper = threading.Thread(
+            target=self._keep_alive, name=f"vsphere keep-alive {place}", daemon=True
+        )
+        self._keeper.start()
+
+    def close(self) -> None:
+        """Log out and close the connections. A server that is away does not stop it."""
+        self._closing.set()
+        if self._keeper is not None:
+            self._keeper.join(timeout=_CLOSING_SECONDS)
+            self._keeper = None
+        if self._stub is None:
+            return
+        try:
+            if self._cookie:
+                with translating("Logging out"), self._stub.patience(_CLOSING_SECONDS):
+                    self._content.sessionManager.Logout()
+        except VSphereError as error:
+            # The server ends an abandoned session by itself after its idle time.
+            logger.info("No logout from %r: %s", self.endpoint.host, error)
+        finally:
+            self._cookie = ""
+            self._stub.forget_session()
+            self._stub.drop_connections()
+
+    @property
+    def about(self) -> About:
+        """Who answered at `connect`."""
+        if self._about is None:
+            raise ConnectionLost("The session is not connected.")
+        return self._about
+
+    # -------------------------------------------------------------- for copy threads
+
+    def https_connection(self, timeout: float | None = None) -> http.client.HTTPSConnection:
+        """A new connection to the same server, under the same trust (see tls.https_connection)."""
+        return https_connection(self.endpoint, timeout or self.timeout)
+
+    def cookie_headers(self) -> dict[str, str]:
+        """The header that makes the server know this login; a secret. Ask again after a 401."""
+        cookie = self._cookie
+        return {"Cookie": cookie} if cookie else {}
+
+    def renew(self) -> None:
+        """Make sure that the login is valid now; log in again when it is not."""
+        seen = self._logins
+        try:
+            self._touch()
+        except SessionExpired:
+            self._login(seen)
+
+    # -------------------------------------------------------------- for this package
+
+    @property
+    def content(self) -> Any:
+        """pyVmomi's ServiceContent."""
+        if self._content is None:
+            raise ConnectionLost("The session is not connected.")
+        return self._content
+
+    def object(self, kind: Any, moref: str) -> Any:
+        """pyVmomi's proxy for a managed object; nothing is asked of the server."""
+        return kind(moref, self._stub)
+
+    def invoke(
+        self,
+        doing: str,
+        call: Callable[[], T],
+        *,
+        repeat: bool = True,
+        relogin: bool = True,
+        timeout: float | None = None,
+    ) -> T:
+        """Call, with vmrep's errors. `doing` stands at the beginning of their messages.
+
+        `repeat`: the call only reads, so it is made once more after a lost connection. A call
+        that changes something is made exactly once, on a fresh connection (a resting one may be
+        dead, and then nobody could say whether the server got it).
+        `relogin`: make it once more after an expired login. False for calls that lean on what
+        died with it (page tokens, views, filters).
+        """
+        if self._stub is None:
+            raise ConnectionLost(f"{doing}: the session is not connected.")
+        if not repeat:
+            self._stub.drop_connections()
+        with self._stub.patience(timeout):
+            while True:
+                seen = self._logins
+                try:
+                    with translating(doing):
+                        return call()
+                except SessionExpired:
+                    if not relogin:
+                        raise
+                    relogin = False
+                    self._login(seen)
+                except ConnectionLost:
+                    if not repeat:
+                        raise
+                    repeat = False
+                    self._stub.drop_connections()
+
+    # -------------------------------------------------------------- login
+
+    def _check_estate(self, about: About) -> None:
+        expected = self.endpoint.instance_uuid
+        if expected is not None and about.instance_uuid != expected:
+            raise OtherEstate(
+                f"{self.endpoint.host} answers as another vCenter ({about.instance_uuid}) than "
+                f"the one that is known under this name ({expected}). Check the address; add it "
+                "as a vCenter of its own if that is meant. No password was sent.",
+                expected=expected,
+                presented=about.instance_uuid,
+            )
+
+    def _login(self, seen: int) -> None:
+        """Log in, unless another thread did since the caller looked (`seen` logins)."""
+        stub = self._stub
+        if stub is None or self._closing.is_set():
+            raise ConnectionLost("The session is closed.")
+        with self._login_lock:
+            if self._logins != seen:
+                return
+            if seen:
+                logger.warning("The login at %r expired; logging in again.", self.endpoint.host)
+            stub.forget_session()
+            with translating(f"Logging in to {self.endpoint.host} as {self.endpoint.username}"):
+                self._content.sessionManager.Login(
+                    self.endpoint.username, self.endpoint.password, None
+                )
+            self._cookie = stub.cookie
+            self._logins += 1
+
+    def _touch(self) -> None:
+        """A call that needs a valid login and reads nearly nothing."""
+        try:
+            self.invoke(
+                f"Keeping the session with {self.endpoint.host} alive",
+                lambda: self.content.rootFolder.name,
+                relogin=False,
+            )
+        except PrivilegeMissing:
+            # The account may not see the root folder: but it was known, so the login is valid.
+            return
+
+    def _keep_alive(self) -> None:
+        while not self._closing.wait(self._keep_alive_seconds):
+            try:
+                self.renew()
+            except VSphereError as error:
+                # The next call of the job meets the same trouble, and reports it.
+                logger.warning("Keep-alive at %r: %s", self.endpoint.host, error)
+
+
+def _about(about: Any) -> About:
+    return About(
+        instance_uuid=about.instanceUuid or None,
+        full_name=str(about.fullName or ""),
+        api_type=str(about.apiType or ""),
+        api_version=str(about.apiVersion or ""),
+    )

@@ -1,0 +1,176 @@
+"""Snapshots of a VM: made, found again, read and removed. Never anybody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pyVmomi import vim
+
+from contexts.vsphere.collector import Collector, read_object, read_related
+from contexts.vsphere.devices import disks_of, snapshots_of, utc
+from contexts.vsphere.errors import ObjectGone
+from contexts.vsphere.records import DiskRecord, SnapshotRecord
+from contexts.vsphere.session import Session
+from contexts.vsphere.tasks import wait_for_task
+
+OnWait = Callable[[], None] | None
+
+_UNFINISHED = ("queued", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot that was made. `quiesced_achieved` is what vSphere recorded, not what was asked:
+    it may ignore the wish without an error. None when vSphere does not say.
+    """
+
+    moref: str
+    quiesced_achieved: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTask:
+    """A task at work on a VM's snapshots; `operation` as in vSphere, e.g. "vm.Snapshot.remove"."""
+
+    moref: str
+    operation: str
+    state: str
+    started_at: datetime | None
+
+
+def create(
+    session: Session,
+    vm_moref: str,
+    name: str,
+    description: str,
+    quiesce: bool,
+    on_wait: OnWait = None,
+) -> Snapshot:
+    """Make a snapshot without memory and wait for it.
+
+    Raises QuiesceFailed (try again, or without quiescing), TaskFailed, PrivilegeMissing,
+    ObjectGone. On ConnectionLost it is unknown whether vSphere makes it: nothing was asked twice,
+    so look with `running_snapshot_task` and `find` before asking again.
+    """
+    vm = session.object(vim.VirtualMachine, vm_moref)
+    doing = f"Creating the snapshot {name!r} of {vm_moref}"
+    task = session.invoke(
+        doing,
+        lambda: vm.CreateSnapshot_Task(
+            name=name, description=description, memory=False, quiesce=quiesce
+        ),
+        repeat=False,
+    )
+    moref = wait_for_task(session, str(task._moId), doing, on_wait)
+    made = [
+        record
+        for record in tree(session, vm_moref)
+        if (record.moref == moref if moref else record.name == name)
+    ]
+    if not made:
+        raise ObjectGone(
+            f"{doing}: vSphere reports success, but the snapshot is not in the VM's tree. "
+            "Somebody may have removed it at once; try again."
+        )
+    return Snapshot(made[0].moref, made[0].quiesced)
+
+
+def tree(session: Session, vm_moref: str) -> tuple[SnapshotRecord, ...]:
+    """All snapshots of a VM, parents before children. Raises ObjectGone without the VM."""
+    vm = session.object(vim.VirtualMachine, vm_moref)
+    read = read_object(session, f"Reading the snapshots of {vm_moref}", vm, "snapshot")
+    return snapshots_of(read.get("snapshot"))
+
+
+def find(session: Session, vm_moref: str, name: str) -> SnapshotRecord | None:
+    """The VM's snapshot with this name (the first, should there be several)."""
+    return next((one for one in tree(session, vm_moref) if one.name == name), None)
+
+
+def disks(session: Session, snapshot_moref: str) -> tuple[DiskRecord, ...]:
+    """The disks as the snapshot froze them: their files, sizes and change IDs.
+
+    Raises ObjectGone when the snapshot is not there. `datastore_type` stays unknown here.
+    """
+    snapshot = session.object(vim.vm.Snapshot, snapshot_moref)
+    doing = f"Reading the disks of the snapshot {snapshot_moref}"
+    read = read_object(session, doing, snapshot, "config.hardware.device")
+    return disks_of(read.get("config.hardware.device") or (), {})
+
+
+def remove(session: Session, snapshot_moref: str, on_wait: OnWait = None) -> None:
+    """Remove one snapshot and wait; its children stay: they are the user's.
+
+    A snapshot that is already gone counts as removed. Raises TaskFailed, PrivilegeMissing and,
+    when it is unknown whether vSphere heard the request, ConnectionLost: asking again is safe.
+    """
+    snapshot = session.object(vim.vm.Snapshot, snapshot_moref)
+    doing = f"Removing the snapshot {snapshot_moref}"
+    try:
+        task = session.invoke(
+            doing,
+            lambda: snapshot.RemoveSnapshot_Task(removeChildren=False, consolidate=True),
+            repeat=False,
+        )
+        wait_for_task(session, str(task._moId), doing, on_wait)
+    except ObjectGone:
+        # The snapshot, or after an outage the task that removed it: the tree knows which.
+        if _exists(session, snapshot_moref):
+            raise
+
+
+def consolidate(session: Session, vm_moref: str, on_wait: OnWait = None) -> None:
+    """Merge delta files that a failed removal left behind, and wait. Raises as `remove` does."""
+    vm = session.object(vim.VirtualMachine, vm_moref)
+    doing = f"Consolidating the disks of {vm_moref}"
+    task = session.invoke(doing, lambda: vm.ConsolidateVMDisks_Task(), repeat=False)
+    wait_for_task(session, str(task._moId), doing, on_wait)
+
+
+def running_snapshot_task(session: Session, vm_moref: str) -> RunningTask | None:
+    """A task on the VM's snapshots that has not ended yet: somebody's, perhaps one's own.
+
+    To be asked after a lost connection or a restart, before a second snapshot is made. vCenter
+    lists a task in `recentTask` for some ten minutes after its end.
+    """
+    vm = session.object(vim.VirtualMachine, vm_moref)
+    recent = Collector.TraversalSpec(
+        name="recent", type=vim.VirtualMachine, path="recentTask", skip=False
+    )
+    found = read_related(
+        session,
+        f"Reading the tasks of {vm_moref}",
+        vm,
+        {vim.VirtualMachine: ("name",), vim.Task: ("info",)},
+        [recent],
+    )
+    infos = [one.properties["info"] for one in found if "info" in one.properties]
+    return next((_running(info) for info in infos if _works_on_snapshots(info)), None)
+
+
+def _works_on_snapshots(info: Any) -> bool:
+    operation = f"{info.descriptionId} {info.name or ''}".lower()
+    return str(info.state) in _UNFINISHED and (
+        "snapshot" in operation or "consolidate" in operation
+    )
+
+
+def _running(info: Any) -> RunningTask:
+    return RunningTask(
+        moref=str(info.task._moId),
+        operation=str(info.descriptionId),
+        state=str(info.state),
+        started_at=utc(info.startTime),
+    )
+
+
+def _exists(session: Session, snapshot_moref: str) -> bool:
+    snapshot = session.object(vim.vm.Snapshot, snapshot_moref)
+    try:
+        read_object(session, f"Looking for the snapshot {snapshot_moref}", snapshot, "vm")
+    except ObjectGone:
+        return False
+    return True
