@@ -64,6 +64,7 @@ def running(
 def _environment(folder: DataFolder) -> dict[str, str]:
     return {
         **os.environ,
+        "DJANGO_SETTINGS_MODULE": "vmrep.settings",
         "VMREP_DATA_DIR": str(folder.path),
         "VMREP_REDIS_URL": f"redis+socket://{quote(str(folder.redis_socket()))}",
         "PYTHONUNBUFFERED": "1",

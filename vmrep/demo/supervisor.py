@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -60,14 +60,14 @@ class Child:
         self.log = log_folder / f"{program.name}.log"
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES_MAX:
             self.log.replace(self.log.with_suffix(".log.1"))
-        with self.log.open("ab") as log:
-            self.log_start = log.tell()
+        self.log_start = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") if program.quiet else nullcontext() as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", program.death_signal.name[3:], "--", *program.argv],
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
-                stdout=log if program.quiet else None,
-                stderr=subprocess.STDOUT if program.quiet else None,
+                stdout=log,
+                stderr=subprocess.STDOUT if log else None,
                 start_new_session=True,
                 pass_fds=program.pass_fds,
             )
