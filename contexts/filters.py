@@ -1,0 +1,120 @@
+"""The filters of contexts and discovered VMs: one definition for pages and API.
+
+What a person types is searched for word by word: every word must occur somewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import django_filters
+from django.db.models import Q, QuerySet, TextChoices
+
+from contexts.models import DiscoveredVM, VCenter, VMContext
+from contexts.states import ContextStatus
+
+SEARCH_LENGTH = 200
+
+
+class PowerState(TextChoices):
+    """vSphere's own words."""
+
+    ON = "poweredOn", "Powered on"
+    OFF = "poweredOff", "Powered off"
+    SUSPENDED = "suspended", "Suspended"
+
+
+def containing(rows: QuerySet, columns: Sequence[str], text: str) -> QuerySet:
+    """The rows that have each word of the text, in any case, in one of the columns."""
+    for word in text.split():
+        found = Q()
+        for column in columns:
+            found |= Q(**{f"{column}__icontains": word})
+        rows = rows.filter(found)
+    return rows
+
+
+class Choices(django_filters.MultipleChoiceFilter):
+    """One or several values of a column of the row itself, so that no row comes up twice."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(distinct=False, **kwargs)
+
+
+class OfVCenter(django_filters.ModelMultipleChoiceFilter):
+    """One or several vCenters, by ID."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(
+            distinct=False,
+            queryset=VCenter.objects.order_by("name"),
+            label="vCenter",
+            **kwargs,
+        )
+
+
+class Search(django_filters.CharFilter):
+    """A search box over several columns."""
+
+    def __init__(self, columns: Sequence[str], **kwargs: object) -> None:
+        self.columns = tuple(columns)
+        super().__init__(label="Search", max_length=SEARCH_LENGTH, **kwargs)
+
+    def filter(self, rows: QuerySet, value: str) -> QuerySet:
+        return containing(rows, self.columns, value) if value else rows
+
+
+def vm_search(*more: str) -> Search:
+    return Search(
+        (
+            *("vm_name", "vmware_vm_id", "bios_uuid", "vm_path", "annotation"),
+            *("guest_hostname", "ip_addresses", "host_name", *more),
+        )
+    )
+
+
+def power_state() -> Choices:
+    return Choices(choices=PowerState.choices, label="Power")
+
+
+def operating_system() -> django_filters.CharFilter:
+    return django_filters.CharFilter(
+        field_name="os_type",
+        lookup_expr="icontains",
+        label="Operating system",
+        max_length=SEARCH_LENGTH,
+    )
+
+
+class VMContextFilter(django_filters.FilterSet):
+    """Filters of contexts by what is known of the VM; `replication.filters` adds protection."""
+
+    search = vm_search("context_id")
+    status = Choices(field_name="current_status", choices=ContextStatus.choices, label="Status")
+    vcenter = OfVCenter()
+    os = operating_system()
+    power_state = power_state()
+
+    class Meta:
+        model = VMContext
+        fields: list[str] = []
+
+
+class DiscoveredVMFilter(django_filters.FilterSet):
+    """Filters of a vCenter's VMs; the rows are those of `selectors.discovered_vms`."""
+
+    search = vm_search("moref")
+    os = operating_system()
+    power_state = power_state()
+    managed = django_filters.BooleanFilter(
+        field_name="managed_context_id", lookup_expr="isnull", exclude=True, label="Managed"
+    )
+    refused = django_filters.BooleanFilter(method="by_refusal", label="Refused")
+
+    class Meta:
+        model = DiscoveredVM
+        fields: list[str] = []
+
+    def by_refusal(self, rows: QuerySet, _name: str, refused: bool) -> QuerySet:
+        """Whether a replication of the VM would be refused as it is."""
+        return rows.exclude(refusals=[]) if refused else rows.filter(refusals=[])

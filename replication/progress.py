@@ -1,0 +1,36 @@
+"""How far a job is: bytes of its plan, measured against the plan and never against capacity."""
+
+from __future__ import annotations
+
+from replication.models import ReplicationJob
+from replication.states import JobStatus
+
+
+def percent(job: ReplicationJob) -> int | None:
+    """0 to 100; None before there is a plan. 100 only once the recovery point is committed."""
+    if job.status == JobStatus.COMPLETED:
+        return 100
+    return percent_of(job.bytes_transferred, job.total_bytes)
+
+
+def percent_of(done_bytes: int, total_bytes: int | None) -> int | None:
+    """Of something that is not committed yet: 99 at most."""
+    if total_bytes is None:
+        return None
+    if total_bytes == 0:
+        return 99
+    return min(99, done_bytes * 100 // total_bytes)
+
+
+def eta_seconds(job: ReplicationJob) -> int | None:
+    """Until the transfer ends, at the present rate; None when nothing can be said."""
+    if not job.is_active or job.total_bytes is None or not job.transfer_speed_bps:
+        return None
+    return -(-(job.total_bytes - job.bytes_transferred) // job.transfer_speed_bps)
+
+
+def duration_seconds(job: ReplicationJob) -> float | None:
+    """From the first start to the end; None while it has not ended, or if it never started."""
+    if job.started_at is None or job.completed_at is None:
+        return None
+    return max(0.0, (job.completed_at - job.started_at).total_seconds())
