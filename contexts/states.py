@@ -6,10 +6,10 @@ sets; nothing else writes it.
 
 from __future__ import annotations
 
-from django.db import models
+from django.db.models.enums import TextChoices
 
 
-class TrustMode(models.TextChoices):
+class TrustMode(TextChoices):
     """How a vCenter's certificate is judged."""
 
     VERIFY = "verify", "Verified against this machine's certificate authorities"
@@ -17,7 +17,7 @@ class TrustMode(models.TextChoices):
     INSECURE = "insecure", "Not checked (insecure)"
 
 
-class TransportKind(models.TextChoices):
+class TransportKind(TextChoices):
     """How disk bytes are read."""
 
     DATASTORE = "datastore", "Datastore files over HTTPS"
@@ -25,7 +25,7 @@ class TransportKind(models.TextChoices):
     NBD = "nbd", "A command that serves NBD"
 
 
-class DiscoveryStatus(models.TextChoices):
+class DiscoveryStatus(TextChoices):
     PENDING = "pending", "Pending"
     RUNNING = "running", "Running"
     COMPLETED = "completed", "Completed"
@@ -33,10 +33,10 @@ class DiscoveryStatus(models.TextChoices):
 
     @classmethod
     def active(cls) -> list[str]:
-        return [cls.PENDING.value, cls.RUNNING.value]
+        return [str(cls.PENDING), str(cls.RUNNING)]
 
 
-class ContextStatus(models.TextChoices):
+class ContextStatus(TextChoices):
     """How a VM's protection is doing. `replicating` holds exactly while a job is active."""
 
     DISCOVERED = "discovered", "Discovered"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import models
+from django.db.models.enums import TextChoices
 
 
-class JobStatus(models.TextChoices):
+class JobStatus(TextChoices):
     PENDING = "pending", "Pending"
     RUNNING = "running", "Running"
     COMPLETED = "completed", "Completed"
@@ -26,7 +26,7 @@ JOB_TRANSITIONS: dict[str, frozenset[str]] = {
 }
 
 
-class SyncType(models.TextChoices):
+class SyncType(TextChoices):
     """How one disk was brought up to date."""
 
     INITIAL = "initial", "Initial"
@@ -34,21 +34,21 @@ class SyncType(models.TextChoices):
     CHECKSUM = "checksum", "Checksum"
 
 
-class ReplicationType(models.TextChoices):
+class ReplicationType(TextChoices):
     """A job's type: `initial` if any disk was not incremental."""
 
     INITIAL = "initial", "Initial"
     INCREMENTAL = "incremental", "Incremental"
 
 
-class Trigger(models.TextChoices):
+class Trigger(TextChoices):
     MANUAL = "manual", "Manual"
     API = "api", "API"
     SCHEDULE = "schedule", "Schedule"
     SYSTEM = "system", "System"
 
 
-class StepName(models.TextChoices):
+class StepName(TextChoices):
     """The steps of a job, in their order."""
 
     PREPARE = "prepare", "Prepare"
@@ -61,7 +61,7 @@ class StepName(models.TextChoices):
     CLEAN_UP = "clean_up", "Clean up"
 
 
-class StepStatus(models.TextChoices):
+class StepStatus(TextChoices):
     RUNNING = "running", "Running"
     COMPLETED = "completed", "Completed"
     WARNING = "warning", "Completed with a warning"
@@ -70,7 +70,7 @@ class StepStatus(models.TextChoices):
     INTERRUPTED = "interrupted", "Interrupted"
 
 
-class SnapshotState(models.TextChoices):
+class SnapshotState(TextChoices):
     """A snapshot that vmrep made at a vCenter. `intended` is committed before the call."""
 
     INTENDED = "intended", "Intended"
@@ -78,31 +78,31 @@ class SnapshotState(models.TextChoices):
     REMOVED = "removed", "Removed"
 
 
-class RecoveryPointState(models.TextChoices):
+class RecoveryPointState(TextChoices):
     WRITING = "writing", "Writing"
     AVAILABLE = "available", "Available"
     EXPIRING = "expiring", "Expiring"
     EXPIRED = "expired", "Expired"
 
 
-class ImageState(models.TextChoices):
+class ImageState(TextChoices):
     WRITING = "writing", "Writing"
     COMMITTED = "committed", "Committed"
     DELETING = "deleting", "Deleting"
 
 
-class RepositoryKind(models.TextChoices):
+class RepositoryKind(TextChoices):
     DIRECTORY = "directory", "Directory of qcow2 images"
 
 
-class LeaseHolder(models.TextChoices):
+class LeaseHolder(TextChoices):
     JOB = "job", "Job"
     CLEAN_UP = "clean_up", "Clean-up"
     RETENTION = "retention", "Retention"
     DELETION = "deletion", "Deletion"
 
 
-class HoldKind(models.TextChoices):
+class HoldKind(TextChoices):
     VERIFY = "verify", "Verification"
     TEST_FAILOVER = "test_failover", "Test failover"
     PIN = "pin", "Pinned"

@@ -160,7 +160,8 @@ def _write_rows(
         row.moref: row
         for row in rows.filter(moref__in=morefs, vmware_vm_id=None, gone_at__isnull=True)
     }
-    new, known = [], []
+    new: list[DiscoveredVM] = []
+    known: list[DiscoveredVM] = []
     for record in page:
         problem = _identity_problem(record, repeated)
         row = by_moref.get(record.moref) if problem else by_uuid.get(record.instance_uuid)

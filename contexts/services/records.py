@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from contexts.models import DiscoveredVM
 from contexts.services.refresh import spec_columns
 from contexts.vsphere.inventory import DiskRecord, NicRecord, VmRecord
 from contexts.vsphere.preflight import refusals
+from contexts.vsphere.specs import SpecValue
 
 
 def columns_of(record: VmRecord) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def from_discovered(vm: DiscoveredVM) -> VmRecord:
     return VmRecord(
         instance_uuid=vm.vmware_vm_id,
         specs={
-            name: tuple(value) if isinstance(value, list) else value
+            name: cast("SpecValue", tuple(value) if isinstance(value, list) else value)
             for name, value in vm.spec_values().items()
         },
         disks=tuple(DiskRecord(**disk) for disk in vm.disks),

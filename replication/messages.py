@@ -1,0 +1,14 @@
+"""Hints to workers that there is work in the database."""
+
+from __future__ import annotations
+
+from contexts.messages import send
+
+
+def hint_job() -> None:
+    """Somewhere a job can be run: whoever is free takes the next one."""
+    send("replication.tasks.run_next_job")
+
+
+def hint_clean_up(context_id: str) -> None:
+    send("replication.tasks.clean_up", context_id)

@@ -1,0 +1,35 @@
+"""Cancelling a replication. Nothing that a recovery point needs is touched."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from contexts.services import statuses
+from replication.errors import JobNotActive
+from replication.models import ReplicationJob
+from replication.services import finish
+from replication.states import JobStatus
+
+
+@transaction.atomic
+def cancel(job: ReplicationJob, *, actor: str) -> ReplicationJob:
+    """End a job that waits at once; ask the worker of a running one to stop between requests.
+
+    Raises JobNotActive when it has ended already.
+    """
+    statuses.lock(job.vm_context_id)
+    job = ReplicationJob.objects.select_for_update().get(pk=job.pk)
+    if not job.is_active:
+        raise JobNotActive(
+            f"{job.pk} has ended already ({job.get_status_display().lower()}):"
+            " there is nothing to cancel."
+        )
+    if job.cancel_requested_at is None:
+        ReplicationJob.objects.filter(pk=job.pk).update(
+            cancel_requested_at=Now(), cancel_requested_by=actor, updated_at=Now()
+        )
+    if job.status == JobStatus.PENDING:
+        finish.cancelled(job.pk, actor=actor)
+    job.refresh_from_db()
+    return job

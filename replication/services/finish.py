@@ -1,0 +1,241 @@
+"""How a job ends, or goes back to wait. Each function is one transaction.
+
+A worker passes its lease, and is refused (LeaseLost) when another one has taken it. Files and
+snapshots are not touched here: their rows say what is left to do, and the clean-up does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from contexts.models import VMContext
+from contexts.services import statuses
+from replication.errors import LeaseLost
+from replication.models import (
+    CBTHistory,
+    DiskImage,
+    JobStep,
+    RecoveryPoint,
+    ReplicationJob,
+    VMSnapshot,
+)
+from replication.services import leases
+from replication.services.leases import Lease
+from replication.states import (
+    JOB_TRANSITIONS,
+    ImageState,
+    JobStatus,
+    RecoveryPointState,
+    ReplicationType,
+    StepStatus,
+    SyncType,
+)
+
+MAX_ATTEMPTS = 5
+BACK_OFF = (
+    timedelta(seconds=10),
+    timedelta(seconds=30),
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+)
+CBT_BLOCK_BYTES = 64 << 10
+WORKER = "worker"
+
+
+@dataclass(frozen=True)
+class SealedDisk:
+    """What the commit needs to know of one disk's finished image."""
+
+    image_id: int
+    allocated_bytes: int
+    digest: str
+
+
+@transaction.atomic
+def completed(
+    job_id: str, lease: Lease, snapshot: VMSnapshot, disks: Sequence[SealedDisk]
+) -> RecoveryPoint:
+    """The commit point: recovery point, images, change IDs, history, outcome and statistics.
+
+    Before this transaction the job has changed nothing; after it the recovery point stands.
+    """
+    context, job = _lock(job_id, lease)
+    images = list(DiskImage.objects.filter(pk__in=[disk.image_id for disk in disks]))
+    point = RecoveryPoint.objects.create(
+        vm_context=context,
+        repository_id=job.repository_id,
+        job=job,
+        consistent_at=snapshot.consistent_at,
+        quiesced=bool(snapshot.quiesced),
+        disk_count=len(images),
+        state=RecoveryPointState.AVAILABLE,
+    )
+    for disk in disks:
+        changed = DiskImage.objects.filter(
+            pk=disk.image_id, job=job, state=ImageState.WRITING
+        ).update(
+            state=ImageState.COMMITTED,
+            recovery_point=point,
+            allocated_bytes=disk.allocated_bytes,
+            digest=disk.digest,
+            transferred_bytes=F("planned_bytes"),
+            updated_at=Now(),
+        )
+        if changed != 1:
+            raise LeaseLost(f"image {disk.image_id} of {job_id} is no longer ours")
+    _record_cbt(images, success=True)
+    incremental = all(image.sync_type == SyncType.INCREMENTAL for image in images)
+    total = sum(image.planned_bytes for image in images)
+    _end_steps(job, StepStatus.COMPLETED)
+    _set(
+        job,
+        JobStatus.COMPLETED,
+        replication_type=(ReplicationType.INCREMENTAL if incremental else ReplicationType.INITIAL),
+        bytes_transferred=total,
+        total_bytes=total,
+        current_operation="",
+        error_message="",
+        completed_at=Now(),
+    )
+    statuses.job_completed(context, job_id=job.pk, actor=WORKER, why="replication completed")
+    return point
+
+
+@transaction.atomic
+def failed(job_id: str, why: str, *, lease: Lease | None = None, actor: str = WORKER) -> None:
+    """The job ends without a recovery point; the last one, if any, is as it was."""
+    context, job = _lock(job_id, lease)
+    images = _abandon_images(job)
+    _record_cbt(images, success=False)
+    _end_steps(job, StepStatus.FAILED, why)
+    _set(
+        job,
+        JobStatus.FAILED,
+        error_message=why,
+        current_operation="",
+        transfer_speed_bps=None,
+        completed_at=Now(),
+    )
+    statuses.job_failed(
+        context,
+        job_id=job.pk,
+        has_recovery_point=_has_recovery_point(context),
+        actor=actor,
+        why=why,
+    )
+
+
+@transaction.atomic
+def cancelled(job_id: str, *, actor: str, lease: Lease | None = None) -> None:
+    """The job ends because somebody wanted it to."""
+    context, job = _lock(job_id, lease)
+    _abandon_images(job)
+    _end_steps(job, StepStatus.CANCELLED)
+    _set(
+        job,
+        JobStatus.CANCELLED,
+        current_operation="",
+        transfer_speed_bps=None,
+        completed_at=Now(),
+    )
+    statuses.job_cancelled(
+        context,
+        job_id=job.pk,
+        has_recovery_point=_has_recovery_point(context),
+        actor=actor,
+        why="replication cancelled",
+    )
+
+
+@transaction.atomic
+def try_again(job_id: str, why: str, *, lease: Lease | None = None, at_once: bool = False) -> None:
+    """The same job goes back to wait for its next attempt, its image and snapshot kept.
+
+    After `MAX_ATTEMPTS` it fails with the reason; a cancelled one is not tried again.
+    """
+    _, job = _lock(job_id, lease)
+    if job.cancel_requested_at is not None:
+        cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
+        return
+    if job.attempt >= MAX_ATTEMPTS:
+        failed(job_id, f"Given up after {job.attempt} attempts. {why}", lease=lease)
+        return
+    _end_steps(job, StepStatus.INTERRUPTED, why)
+    delay = timedelta(0) if at_once else BACK_OFF[min(job.attempt, len(BACK_OFF)) - 1]
+    _set(
+        job,
+        JobStatus.PENDING,
+        attempt=F("attempt") + 1,
+        next_attempt_at=Now() + delay,
+        error_message=why,
+        current_operation="Waiting for the next attempt",
+        transfer_speed_bps=None,
+    )
+
+
+def _lock(job_id: str, lease: Lease | None) -> tuple[VMContext, ReplicationJob]:
+    """Context, then job, then lease: the one order everywhere."""
+    context_id = ReplicationJob.objects.values_list("vm_context_id", flat=True).get(pk=job_id)
+    context = statuses.lock(context_id)
+    job = ReplicationJob.objects.select_for_update().get(pk=job_id)
+    if lease is not None:
+        leases.require(lease)
+    return context, job
+
+
+def _set(job: ReplicationJob, new: JobStatus, **columns: object) -> None:
+    """Compare and set. A job that is not what was read belongs to somebody else: LeaseLost."""
+    old = JobStatus(job.status)
+    if new not in JOB_TRANSITIONS[old]:
+        raise LeaseLost(f"{job.pk} is {old.label.lower()} already")
+    changed = ReplicationJob.objects.filter(pk=job.pk, status=old).update(
+        status=new, updated_at=Now(), **columns
+    )
+    if changed != 1:
+        raise LeaseLost(f"{job.pk} was changed by another process")
+
+
+def _has_recovery_point(context: VMContext) -> bool:
+    return RecoveryPoint.objects.filter(
+        vm_context=context, state=RecoveryPointState.AVAILABLE
+    ).exists()
+
+
+def _abandon_images(job: ReplicationJob) -> list[DiskImage]:
+    """Unfinished images are to be deleted; the clean-up removes the files and then the rows."""
+    images = list(DiskImage.objects.filter(job=job, state=ImageState.WRITING))
+    DiskImage.objects.filter(job=job, state=ImageState.WRITING).update(
+        state=ImageState.DELETING, updated_at=Now()
+    )
+    return images
+
+
+def _record_cbt(images: Sequence[DiskImage], *, success: bool) -> None:
+    CBTHistory.objects.bulk_create(
+        CBTHistory(
+            vm_context_id=image.vm_context_id,
+            job_id=image.job_id,
+            disk_id=image.disk_id,
+            change_id=image.change_id,
+            previous_change_id=image.previous_change_id,
+            sync_type=image.sync_type,
+            blocks_changed=-(-image.planned_bytes // CBT_BLOCK_BYTES),
+            bytes_transferred=image.planned_bytes if success else image.transferred_bytes,
+            sync_duration_seconds=image.transfer_seconds,
+            sync_success=success,
+            note=image.plan_note,
+        )
+        for image in images
+    )
+
+
+def _end_steps(job: ReplicationJob, status: StepStatus, message: str = "") -> None:
+    JobStep.objects.filter(job=job, status=StepStatus.RUNNING).update(
+        status=status, message=message, completed_at=Now()
+    )

@@ -1,0 +1,79 @@
+"""Who may write to a context's replica: one holder at a time, for as long as it renews.
+
+All times are the database's: workers' clocks may differ. A lease that has run out still belongs to
+its holder until somebody else takes it, which changes the token.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from replication.errors import LeaseLost
+from replication.models import ContextLease
+from replication.states import LeaseHolder
+
+DURATION = timedelta(seconds=40)
+RENEW_EVERY_SECONDS = 10.0
+# Without an answer of the database for this long, a holder must assume that it has lost the lease.
+TRUSTED_FOR_SECONDS = DURATION.total_seconds() - 10.0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Proof of holding: whoever knows the token may write."""
+
+    context_id: str
+    kind: str
+    token: uuid.UUID
+
+
+def this_worker() -> str:
+    """`host:pid` of this process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def acquire(context_id: str, kind: LeaseHolder, *, job_id: str | None = None) -> Lease | None:
+    """Take the lease if nobody holds it, or if its holder let it run out; None otherwise."""
+    lease = Lease(context_id, str(kind), uuid.uuid4())
+    values = {
+        "holder_kind": lease.kind,
+        "job_id": job_id,
+        "holder": this_worker(),
+        "token": lease.token,
+        "acquired_at": Now(),
+        "expires_at": Now() + DURATION,
+    }
+    with transaction.atomic():
+        if ContextLease.objects.filter(vm_context_id=context_id, expires_at__lte=Now()).update(
+            **values
+        ):
+            return lease
+        try:
+            with transaction.atomic():
+                ContextLease.objects.create(vm_context_id=context_id, **values)
+        except IntegrityError:
+            return None
+    return lease
+
+
+def renew(lease: Lease) -> bool:
+    """Keep the lease for another `DURATION`; False when it belongs to somebody else by now."""
+    return bool(ContextLease.objects.filter(token=lease.token).update(expires_at=Now() + DURATION))
+
+
+def release(lease: Lease) -> None:
+    """Give the lease back. Losing it before is fine."""
+    ContextLease.objects.filter(token=lease.token).delete()
+
+
+def require(lease: Lease) -> None:
+    """Within a transaction: nobody else can take the lease until it ends. Raises LeaseLost."""
+    if not ContextLease.objects.select_for_update().filter(token=lease.token).exists():
+        raise LeaseLost(f"the lease on {lease.context_id} belongs to another worker")

@@ -1,0 +1,137 @@
+"""The database as the queue: which job is next, and whose worker is gone."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Coalesce, Now
+
+from contexts.services import discovery, statuses
+from replication import messages
+from replication.engine.errors import EngineError
+from replication.models import ContextLease, DiskImage, ReplicationJob, VMSnapshot
+from replication.services import finish, leases, repositories
+from replication.services.leases import Lease
+from replication.states import ImageState, JobStatus, LeaseHolder, SnapshotState
+
+log = logging.getLogger(__name__)
+
+LOOK_AT = 100  # how many waiting jobs one claim looks at
+
+
+def runnable() -> Any:
+    """Jobs that may begin now, the oldest first."""
+    return (
+        ReplicationJob.objects.filter(status=JobStatus.PENDING)
+        .filter(Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=Now()))
+        .filter(~Exists(_live_lease()))
+        .order_by("created_at", "id")
+    )
+
+
+def _live_lease() -> Any:
+    return ContextLease.objects.filter(vm_context=OuterRef("vm_context"), expires_at__gt=Now())
+
+
+def claim_next() -> tuple[ReplicationJob, Lease] | None:
+    """Take the next job that this worker can run, with its context's lease; None without one."""
+    unreadable: dict[int, str] = {}
+    for job in runnable().select_related("repository")[:LOOK_AT]:
+        if job.repository_id not in unreadable:
+            unreadable[job.repository_id] = _repository_problem(job)
+        if problem := unreadable[job.repository_id]:
+            ReplicationJob.objects.filter(pk=job.pk, status=JobStatus.PENDING).update(
+                current_operation=f"Waiting for the repository: {problem}"[:255]
+            )
+            continue
+        if claimed := _claim(job):
+            return claimed
+    return None
+
+
+def _repository_problem(job: ReplicationJob) -> str:
+    """Why this worker cannot use the job's repository now; empty when it can."""
+    try:
+        repositories.storage(job.repository).check()
+    except EngineError as problem:
+        return str(problem)
+    return ""
+
+
+@transaction.atomic
+def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
+    statuses.lock(job.vm_context_id)
+    lease = leases.acquire(job.vm_context_id, LeaseHolder.JOB, job_id=job.pk)
+    if lease is None:
+        return None
+    claimed = ReplicationJob.objects.filter(pk=job.pk, status=JobStatus.PENDING).update(
+        status=JobStatus.RUNNING,
+        started_at=Coalesce("started_at", Now()),
+        next_attempt_at=None,
+        worker_name=leases.this_worker(),
+        error_message="",
+        current_operation="Starting",
+        updated_at=Now(),
+    )
+    if not claimed:
+        leases.release(lease)
+        return None
+    return ReplicationJob.objects.select_related("vm_context__vcenter", "repository").get(
+        pk=job.pk
+    ), lease
+
+
+def tick() -> None:
+    """What beat asks for every few seconds; each part can be repeated at any time."""
+    take_over_expired()
+    for _ in range(min(runnable().count(), LOOK_AT)):
+        messages.hint_job()
+    for context_id in contexts_to_clean():
+        messages.hint_clean_up(context_id)
+    discovery.take_up_forgotten()
+
+
+def take_over_expired() -> None:
+    """Jobs whose worker let the lease run out go back to wait: at once the first time."""
+    dead = ReplicationJob.objects.filter(status=JobStatus.RUNNING).filter(~Exists(_live_lease()))
+    for job_id, context_id in dead.values_list("pk", "vm_context_id"):
+        _take_over(job_id, context_id)
+
+
+@transaction.atomic
+def _take_over(job_id: str, context_id: str) -> None:
+    statuses.lock(context_id)
+    job = ReplicationJob.objects.select_for_update().get(pk=job_id)
+    # Looked at again under the lock: its worker may have come back, or ended the job.
+    if job.status != JobStatus.RUNNING:
+        return
+    lease = leases.acquire(context_id, LeaseHolder.JOB, job_id=job_id)
+    if lease is None:
+        return
+    log.warning("%s: its worker %s is gone", job_id, job.worker_name)
+    finish.try_again(
+        job_id,
+        f"The worker {job.worker_name} stopped during “{job.current_operation}”.",
+        lease=lease,
+        at_once=job.attempt == 1,
+    )
+    leases.release(lease)
+    transaction.on_commit(messages.hint_job)
+
+
+def contexts_to_clean() -> list[str]:
+    """Contexts without an active job that have a snapshot or a file left to remove."""
+    left_over = set(
+        VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)
+        .filter(vm_context__current_job__isnull=True)
+        .filter(~Exists(_live_lease()))
+        .values_list("vm_context_id", flat=True)
+    ) | set(
+        DiskImage.objects.filter(state=ImageState.DELETING, vm_context__current_job__isnull=True)
+        .filter(~Exists(_live_lease()))
+        .values_list("vm_context_id", flat=True)
+    )
+    return sorted(left_over)

@@ -1,0 +1,85 @@
+"""Starting a replication: the one way in for pages, API, admin and schedules."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+
+from contexts.errors import NotManaged, UnknownVM
+from contexts.models import VMContext
+from contexts.services import lookup, management, statuses
+from replication import messages
+from replication.errors import AlreadyRunning, NoRepository
+from replication.models import ReplicationJob
+from replication.services import repositories
+
+
+def new_job_id() -> str:
+    """`job-<YYYYMMDD-HHMMSS>-<random suffix>`."""
+    suffix = get_random_string(8, "0123456789abcdef")
+    return f"job-{timezone.now():%Y%m%d-%H%M%S}-{suffix}"
+
+
+@transaction.atomic
+def start(context: VMContext, *, trigger: str, requested_by: str) -> ReplicationJob:
+    """Create a job, link and count it, in one transaction; the message goes out after it.
+
+    Raises AlreadyRunning (with the active job), NotManaged or NoRepository.
+    """
+    context = statuses.lock(context.pk)
+    if not context.is_managed:
+        raise NotManaged(f"{context.vm_name} is not under management: take it first.")
+    if context.current_job_id is not None:
+        raise AlreadyRunning(
+            f"{context.vm_name} is being replicated by {context.current_job_id} already.",
+            context.current_job,
+        )
+    if context.repository_id is None:
+        raise NoRepository(f"{context.vm_name} has no repository: choose one for it.")
+    job = ReplicationJob.objects.create(
+        id=new_job_id(),
+        vm_context=context,
+        repository_id=context.repository_id,
+        source_vm_id=context.vmware_vm_id,
+        source_vm_name=context.vm_name or "",
+        trigger=trigger,
+        requested_by=requested_by,
+    )
+    statuses.job_started(
+        context, job_id=job.pk, actor=requested_by, why=f"replication started ({trigger})"
+    )
+    transaction.on_commit(messages.hint_job)
+    return job
+
+
+@transaction.atomic
+def start_for_vm(
+    *,
+    vm_name: str | None = None,
+    vcenter_host: str | None = None,
+    vmware_vm_id: str | None = None,
+    trigger: str,
+    requested_by: str,
+) -> ReplicationJob:
+    """Find the VM's context, or take the VM under management, then start.
+
+    Raises UnknownVM, AmbiguousVM, UnknownVCenter, NoRepository, or what `start` raises.
+    """
+    identity = {
+        "vm_name": vm_name,
+        "vcenter_host": vcenter_host,
+        "vmware_vm_id": vmware_vm_id,
+    }
+    try:
+        context = lookup.find_context(**identity)
+    except UnknownVM:
+        vm = lookup.find_discovered(**identity)
+        repository = repositories.default()
+        if repository is None:
+            raise NoRepository(
+                f"{vm.vm_name} cannot be taken under management without a repository: there is"
+                " none, or several. Take it first and choose one."
+            ) from None
+        (context,) = management.take([vm], repository=repository, actor=requested_by)
+    return start(context, trigger=trigger, requested_by=requested_by)

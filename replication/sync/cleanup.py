@@ -1,0 +1,179 @@
+"""Step 8, and what is left by jobs that could not clean up after themselves.
+
+The rows say what there is: an image in state `deleting`, a snapshot that is not `removed`. A file
+or snapshot that no row names is never touched here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from django.db.models.functions import Now
+
+from contexts.errors import ContextError
+from contexts.models import VMContext
+from contexts.services import vcenters
+from contexts.vsphere import inventory, snapshots, tasks
+from contexts.vsphere.errors import ObjectGone, TaskFailed, VSphereError
+from contexts.vsphere.session import Session
+from replication.engine.errors import EngineError
+from replication.errors import LeaseLost
+from replication.models import DiskImage, JobStep, VMSnapshot
+from replication.services import leases, repositories
+from replication.states import (
+    ACTIVE_JOB_STATUSES,
+    ImageState,
+    LeaseHolder,
+    SnapshotState,
+    StepName,
+    StepStatus,
+)
+from replication.sync.guard import Guard
+
+log = logging.getLogger(__name__)
+
+
+class Writer(Protocol):
+    """Who holds the context's lease: a job's attempt, or the clean-up on its own."""
+
+    guard: Guard
+
+    @property
+    def session(self) -> Session: ...
+
+    def check(self) -> None: ...
+
+
+def discard_image(image: DiskImage, writer: Writer) -> None:
+    """Remove an image that is in no recovery point: the file under either name, then the row."""
+    DiskImage.objects.filter(pk=image.pk, state=ImageState.WRITING).update(
+        state=ImageState.DELETING, updated_at=Now()
+    )
+    writer.guard.check()
+    storage = repositories.storage(image.repository)
+    storage.discard(image.temporary_locator)
+    storage.discard(image.locator)
+    DiskImage.objects.filter(pk=image.pk, state=ImageState.DELETING).delete()
+
+
+def remove_snapshot(row: VMSnapshot, writer: Writer) -> None:
+    """Remove one of vmrep's snapshots from its VM, by recorded name and reference, and wait."""
+    context = row.vm_context
+    try:
+        vm = inventory.read_vm(writer.session, context.vmware_vm_id, moref_hint=context.moref)
+        await_running_tasks(writer.session, vm.moref, on_wait=writer.guard.check)
+        found = snapshots.find(writer.session, vm.moref, row.name)
+        if found is not None and (not row.moref or row.moref == found.moref):
+            writer.guard.check()
+            snapshots.remove(writer.session, found.moref, on_wait=writer.guard.check)
+    except ObjectGone:
+        log.info("%s: the VM of snapshot %s is gone, and the snapshot with it", context, row.name)
+    VMSnapshot.objects.filter(pk=row.pk).update(
+        state=SnapshotState.REMOVED, removed_at=Now(), problem="", updated_at=Now()
+    )
+
+
+def await_running_tasks(session: Session, vm_moref: str, on_wait: Callable[[], None]) -> None:
+    """Let a snapshot task that is still at work end, whoever began it and however it ends.
+
+    After a lost connection or a worker's death it may be our own: only then is it known what
+    there is.
+    """
+    while task := snapshots.running_snapshot_task(session, vm_moref):
+        try:
+            tasks.wait_for_task(session, task.moref, f"Waiting for {task.operation}", on_wait)
+        except (TaskFailed, ObjectGone) as outcome:
+            log.info("%s of %s ended: %s", task.operation, vm_moref, outcome)
+
+
+def remove_left_overs(
+    context: VMContext, writer: Writer, *, keep_job_id: str | None = None
+) -> list[str]:
+    """Everything that ended jobs left; returns what could not be removed, in words.
+
+    `keep_job_id`: that job is not over, its image and snapshot are for its next attempt.
+    """
+    problems = []
+    for image in DiskImage.objects.filter(
+        vm_context=context, state=ImageState.DELETING
+    ).select_related("repository"):
+        try:
+            discard_image(image, writer)
+        except EngineError as problem:
+            problems.append(f"The file of {image.locator} could not be removed: {problem}")
+    for row in (
+        VMSnapshot.objects.filter(vm_context=context)
+        .exclude(state=SnapshotState.REMOVED)
+        .exclude(job_id=keep_job_id or "")
+        .select_related("vm_context")
+    ):
+        try:
+            remove_snapshot(row, writer)
+        except VSphereError as problem:
+            VMSnapshot.objects.filter(pk=row.pk).update(problem=str(problem), updated_at=Now())
+            problems.append(f"The snapshot {row.name} could not be removed: {problem}")
+    return problems
+
+
+class _CleanUp:
+    """The clean-up on its own, when no job of the context is active."""
+
+    def __init__(self, context: VMContext, guard: Guard) -> None:
+        self.guard = guard
+        self._endpoint = vcenters.endpoint(context.vcenter)
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """Opened when first needed: files can be removed while a vCenter is away."""
+        if self._session is None:
+            self._session = Session(self._endpoint)
+            self._session.connect()
+        return self._session
+
+    def check(self) -> None:
+        self.guard.check()
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+
+
+def clean_context(context_id: str) -> None:
+    """Take the lease and remove what ended jobs left. Nothing happens while somebody holds it."""
+    context = VMContext.objects.select_related("vcenter").get(pk=context_id)
+    lease = leases.acquire(context_id, LeaseHolder.CLEAN_UP)
+    if lease is None:
+        return
+    try:
+        with Guard(lease) as guard:
+            # A job that became active meanwhile may want what it left: it cleans up itself.
+            context.refresh_from_db(fields=["current_job"])
+            if context.current_job_id is None:
+                _clean(context, guard)
+    except LeaseLost:
+        log.warning("clean-up of %s stopped: the lease is lost", context_id)
+        return
+    leases.release(lease)
+
+
+def _clean(context: VMContext, guard: Guard) -> None:
+    try:
+        clean_up = _CleanUp(context, guard)
+        try:
+            problems = remove_left_overs(context, clean_up)
+        finally:
+            clean_up.close()
+    except ContextError as refusal:
+        problems = [str(refusal)]
+    for problem in problems:
+        log.warning("clean-up of %s: %s", context.pk, problem)
+    JobStep.objects.filter(
+        job__vm_context=context, name=StepName.CLEAN_UP, status=StepStatus.RUNNING
+    ).exclude(job__status__in=ACTIVE_JOB_STATUSES).update(
+        status=StepStatus.WARNING if problems else StepStatus.COMPLETED,
+        message=" ".join(problems) or "Done by a later clean-up: the worker had stopped.",
+        completed_at=Now(),
+    )

@@ -1,0 +1,76 @@
+"""Steps 6 and 7: nothing is believed before it is looked at; then the one commit point."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+
+from contexts.vsphere import snapshots
+from replication.errors import LeaseLost, TryAgain
+from replication.models import ReplicationJob
+from replication.services import finish
+from replication.services.finish import SealedDisk
+from replication.states import JobStatus, StepName
+from replication.sync.job_run import JobRun
+from replication.sync.transfer import FinishedDisk
+
+log = logging.getLogger(__name__)
+
+READ_BACK_FOR_SECONDS = 60.0
+
+
+def verify(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
+    """All planned bytes were read, and the source is still where the plan saw it."""
+    with run.step(StepName.VERIFY) as note:
+        paths = {
+            disk.device_key: disk.vmdk_path
+            for disk in snapshots.disks(run.session, run.taken_snapshot.moref)
+        }
+        for disk in disks:
+            if paths.get(disk.plan.source.device_key) != disk.plan.source.vmdk_path:
+                raise TryAgain(
+                    f"{run.vm.name}: {disk.plan.disk.label} was moved to other storage while it"
+                    " was read; it is read again."
+                )
+        note.say(f"{len(disks)} disks, every planned byte read.")
+
+
+def commit(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
+    """Seal the files, then make the recovery point stand in one transaction."""
+    with run.step(StepName.COMMIT):
+        sealed = [_seal(run, disk) for disk in disks]
+        run.check()
+        try:
+            finish.completed(run.job.pk, run.lease, run.taken_snapshot, sealed)
+        except (OperationalError, InterfaceError) as problem:
+            log.warning("%s: the commit's answer was lost: %s", run.job.pk, problem)
+            _read_back(run.job.pk)
+
+
+def _seal(run: JobRun, disk: FinishedDisk) -> SealedDisk:
+    run.check()
+    sealed = run.storage.seal(disk.image.temporary_locator, disk.image.locator)
+    return SealedDisk(disk.image.pk, sealed.allocated_bytes, disk.digest)
+
+
+def _read_back(job_id: str) -> None:
+    """Whether the commit happened, asked over a new connection.
+
+    Returns if it did, raises TryAgain if it did not, LeaseLost if nobody can tell: then nothing
+    may be touched.
+    """
+    deadline = time.monotonic() + READ_BACK_FOR_SECONDS
+    while time.monotonic() < deadline:
+        connection.close()
+        try:
+            status = ReplicationJob.objects.values_list("status", flat=True).get(pk=job_id)
+        except DatabaseError:
+            time.sleep(1.0)
+            continue
+        if status == JobStatus.COMPLETED:
+            return
+        raise TryAgain("The database connection broke during the commit, which did not happen.")
+    raise LeaseLost(f"whether {job_id} was committed cannot be found out")

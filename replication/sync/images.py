@@ -1,0 +1,85 @@
+"""The image that a disk is written to: intended in the database before its file is made."""
+
+from __future__ import annotations
+
+from django.db.models.functions import Now
+
+from replication.engine.digests import DigestMap
+from replication.engine.errors import ImageDamaged
+from replication.engine.processes import ProcessIdentity, is_alive, this_boot_id
+from replication.models import DiskImage
+from replication.services.leases import this_worker
+from replication.states import ImageState
+from replication.sync import cleanup
+from replication.sync.job_run import DiskPlan, JobRun
+
+
+def open_or_begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, DigestMap]:
+    """Go on with an earlier attempt's file where that is safe, else begin a new one."""
+    earlier = DiskImage.objects.filter(job=run.job, disk=plan.disk, state=ImageState.WRITING)
+    for image in earlier:
+        if _can_resume(run, plan, image):
+            try:
+                path = run.storage.digest_path(image.temporary_locator)
+                return image, DigestMap(path, image.checkpoint_bytes)
+            except ImageDamaged:
+                pass  # the file was cut short before its first checkpoint: begin a new one
+        cleanup.discard_image(image, run)
+    return _begin(run, plan)
+
+
+def _can_resume(run: JobRun, plan: DiskPlan, image: DiskImage) -> bool:
+    """The same plan, from the same snapshot, into a file that nobody writes any more."""
+    same_plan = (
+        image.snapshot_moref == run.taken_snapshot.moref
+        and image.change_id == plan.source.change_id
+        and image.previous_change_id == plan.previous_change_id
+        and image.sync_type == plan.sync_type
+        and image.capacity_bytes == plan.source.capacity_bytes
+        and image.planned_bytes == plan.planned_bytes
+        and image.parent_id == (plan.parent.pk if plan.parent else None)
+    )
+    if not same_plan or not run.storage.exists(image.temporary_locator):
+        return False
+    if image.writer_boot_id != this_boot_id():
+        # Another machine, or another boot of this one: what the checkpoint says is on the disk,
+        # but whether that machine still writes cannot be seen from here.
+        return False
+    return not is_alive(image.writer_pid, image.writer_start_time, image.writer_boot_id)
+
+
+def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, DigestMap]:
+    run.check()
+    image = DiskImage.objects.create(
+        repository_id=run.job.repository_id,
+        vm_context=run.context,
+        disk=plan.disk,
+        job=run.job,
+        parent=plan.parent,
+        attempt=run.job.attempt,
+        locator=f"{run.context.pk}/{plan.disk.disk_id}/{run.job.pk}.qcow2",
+        sync_type=plan.sync_type,
+        capacity_bytes=plan.source.capacity_bytes,
+        planned_bytes=plan.planned_bytes,
+        plan_note=plan.note,
+        change_id=plan.source.change_id,
+        previous_change_id=plan.previous_change_id,
+        snapshot_moref=run.taken_snapshot.moref,
+    )
+    run.storage.create(
+        image.temporary_locator,
+        plan.source.capacity_bytes or 0,
+        plan.parent.locator if plan.parent else None,
+    )
+    return image, DigestMap(run.storage.digest_path(image.temporary_locator))
+
+
+def record_writer(image: DiskImage, process: ProcessIdentity) -> None:
+    """Who writes the file, so that a later attempt can see that nobody does any more."""
+    DiskImage.objects.filter(pk=image.pk).update(
+        writer_host=this_worker().partition(":")[0],
+        writer_pid=process.pid,
+        writer_start_time=process.start_time,
+        writer_boot_id=process.boot_id,
+        updated_at=Now(),
+    )

@@ -1,0 +1,127 @@
+"""What the steps of one attempt share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models.functions import Now
+
+from contexts.models import VMContext, VMDisk
+from contexts.vsphere.records import DiskRecord, VmRecord
+from contexts.vsphere.session import Session
+from replication.engine.directory import DirectoryRepository
+from replication.engine.extents import Extent
+from replication.errors import JobCancelled, LeaseLost
+from replication.models import DiskImage, JobStep, ReplicationJob, VMSnapshot
+from replication.services.leases import Lease
+from replication.states import JobStatus, StepName, StepStatus, SyncType
+from replication.sync.guard import Guard
+
+CANCEL_ASKED_EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class DiskPlan:
+    """How one disk is brought up to date. `extents` are what will be read, in bytes."""
+
+    disk: VMDisk
+    source: DiskRecord
+    sync_type: SyncType
+    extents: list[Extent]
+    parent: DiskImage | None
+    previous_change_id: str | None
+    note: str
+
+    @property
+    def planned_bytes(self) -> int:
+        return sum(extent.length for extent in self.extents)
+
+
+@dataclass
+class StepNote:
+    """What a step found worth telling beside its outcome."""
+
+    message: str = ""
+    warning: bool = False
+
+    def warn(self, message: str) -> None:
+        self.message = f"{self.message} {message}".strip()
+        self.warning = True
+
+    def say(self, message: str) -> None:
+        self.message = f"{self.message} {message}".strip()
+
+
+@dataclass
+class JobRun:
+    """One attempt of a job: what it holds, and what its steps have found so far."""
+
+    job: ReplicationJob
+    lease: Lease
+    guard: Guard
+    session: Session
+    storage: DirectoryRepository
+    record: VmRecord | None = None
+    snapshot: VMSnapshot | None = None
+    plans: list[DiskPlan] = field(default_factory=list)
+    cbt_just_enabled: bool = False
+    _asked_at: float = 0.0
+
+    @property
+    def context(self) -> VMContext:
+        return self.job.vm_context
+
+    @property
+    def vm(self) -> VmRecord:
+        if self.record is None:
+            raise RuntimeError("the VM is read in the step Prepare")
+        return self.record
+
+    @property
+    def taken_snapshot(self) -> VMSnapshot:
+        if self.snapshot is None:
+            raise RuntimeError("the snapshot is taken in the step Snapshot")
+        return self.snapshot
+
+    def check(self) -> None:
+        """Before every side effect, and while waiting: may this attempt go on?
+
+        Raises LeaseLost or JobCancelled. Cheap enough to be called often.
+        """
+        self.guard.check()
+        now = time.monotonic()
+        if now - self._asked_at < CANCEL_ASKED_EVERY_SECONDS:
+            return
+        self._asked_at = now
+        if self._mine().filter(cancel_requested_at__isnull=False).exists():
+            raise JobCancelled
+
+    def update(self, **columns: object) -> None:
+        """Write columns of the job while it is ours. Raises LeaseLost when it is not any more."""
+        if not self._mine().update(updated_at=Now(), **columns):
+            raise LeaseLost(f"{self.job.pk} is not ours any more")
+
+    def _mine(self) -> Any:
+        return ReplicationJob.objects.filter(
+            pk=self.job.pk, status=JobStatus.RUNNING, leases__token=self.lease.token
+        )
+
+    @contextmanager
+    def step(self, name: StepName) -> Iterator[StepNote]:
+        """A step's row: running until the block ends. If it raises, the job's end settles it."""
+        self.check()
+        self.update(current_operation=name.label)
+        row = JobStep.objects.create(
+            job=self.job, attempt=self.job.attempt, name=name, started_at=Now()
+        )
+        note = StepNote()
+        yield note
+        JobStep.objects.filter(pk=row.pk, status=StepStatus.RUNNING).update(
+            status=StepStatus.WARNING if note.warning else StepStatus.COMPLETED,
+            message=note.message,
+            completed_at=Now(),
+        )

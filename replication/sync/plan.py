@@ -1,0 +1,136 @@
+"""Step 4: what has to be read, disk by disk. The plan's bytes are what progress counts."""
+
+from __future__ import annotations
+
+from contexts.models import VMDisk
+from contexts.services.refresh import disk_id
+from contexts.vsphere import cbt, snapshots
+from contexts.vsphere.errors import CbtFault
+from contexts.vsphere.records import DiskRecord
+from replication.engine.extents import Extent, normalise
+from replication.errors import PreflightRefused
+from replication.models import DiskImage
+from replication.states import ImageState, RecoveryPointState, StepName, SyncType
+from replication.sync.job_run import DiskPlan, JobRun
+
+ALLOCATED = "*"  # the change ID that asks for all allocated areas
+
+
+def make_plan(run: JobRun) -> None:
+    """Plan every protected disk from the snapshot's own devices."""
+    with run.step(StepName.PLAN) as note:
+        rows = {
+            disk.disk_id: disk
+            for disk in run.context.disks.filter(removed_at=None)
+            if not disk.unprotected_reason
+        }
+        sources = {
+            disk_id(source.device_key): source
+            for source in snapshots.disks(run.session, run.taken_snapshot.moref)
+        }
+        if not rows:
+            raise PreflightRefused(
+                f"{run.vm.name} has no disk that can be replicated. Attach one that is neither"
+                " independent nor shared, or remove the VM from management."
+            )
+        run.plans = [_plan_disk(run, rows[key], sources, key) for key in sorted(rows)]
+        total = sum(plan.planned_bytes for plan in run.plans)
+        run.update(total_bytes=total, bytes_transferred=0)
+        for plan in run.plans:
+            note.say(f"{plan.disk.disk_id}: {plan.sync_type.value}. {plan.note}".strip())
+
+
+def _plan_disk(run: JobRun, disk: VMDisk, sources: dict[str, DiskRecord], key: str) -> DiskPlan:
+    run.check()
+    source = sources.get(key)
+    if source is None or source.capacity_bytes is None:
+        raise PreflightRefused(
+            f"{run.vm.name}: {disk.label or key} is not part of the snapshot, so it cannot be"
+            " replicated. Look at its disk mode, or accept that it is left out."
+        )
+    parent = last_image(disk)
+    if parent is None:
+        return _initial(run, disk, source, "First replication of this disk.")
+    if source.capacity_bytes < parent.capacity_bytes:
+        return _initial(run, disk, source, "The disk is smaller than before.")
+    reason = _why_not_incremental(source, parent)
+    if not reason:
+        try:
+            extents = _changed(run, source, str(parent.change_id))
+        except CbtFault as problem:
+            reason = f"Change tracking cannot answer ({problem})."
+        else:
+            return _overlay(disk, source, parent, SyncType.INCREMENTAL, extents, "")
+    whole = [Extent(0, source.capacity_bytes)]
+    return _overlay(
+        disk, source, parent, SyncType.CHECKSUM, whole, f"{reason} The whole disk is compared."
+    )
+
+
+def last_image(disk: VMDisk) -> DiskImage | None:
+    """The newest committed image of the disk: what the next one can stand upon."""
+    return (
+        DiskImage.objects.filter(
+            disk=disk,
+            state=ImageState.COMMITTED,
+            recovery_point__state=RecoveryPointState.AVAILABLE,
+        )
+        .order_by("-recovery_point__consistent_at", "-id")
+        .first()
+    )
+
+
+def _why_not_incremental(source: DiskRecord, parent: DiskImage) -> str:
+    """Empty when the change ID of the last recovery point can be trusted."""
+    if source.change_id is None:
+        return "The disk has no change ID: change tracking is off for it."
+    if parent.change_id is None:
+        return "The last recovery point was made without change tracking."
+    if parent.capacity_bytes != source.capacity_bytes:
+        return "The disk has grown."
+    epoch, _, sequence = source.change_id.partition("/")
+    old_epoch, _, old_sequence = parent.change_id.partition("/")
+    if epoch != old_epoch:
+        return "Change tracking was reset since the last recovery point."
+    if sequence.isdigit() and old_sequence.isdigit() and int(sequence) < int(old_sequence):
+        return "Change tracking went back since the last recovery point: the VM was reverted."
+    return ""
+
+
+def _initial(run: JobRun, disk: VMDisk, source: DiskRecord, note: str) -> DiskPlan:
+    """A new chain root with all allocated areas, or with everything where vSphere cannot tell."""
+    capacity = source.capacity_bytes or 0
+    if source.change_id is None:
+        extents = [Extent(0, capacity)]
+        note += " Without change tracking all of it is read."
+    else:
+        try:
+            extents = _changed(run, source, ALLOCATED)
+        except CbtFault as problem:
+            extents = [Extent(0, capacity)]
+            note += f" vSphere cannot tell the allocated areas ({problem}): all of it is read."
+    return DiskPlan(disk, source, SyncType.INITIAL, extents, None, None, note)
+
+
+def _overlay(
+    disk: VMDisk,
+    source: DiskRecord,
+    parent: DiskImage,
+    sync_type: SyncType,
+    extents: list[Extent],
+    note: str,
+) -> DiskPlan:
+    return DiskPlan(disk, source, sync_type, extents, parent, parent.change_id, note)
+
+
+def _changed(run: JobRun, source: DiskRecord, change_id: str) -> list[Extent]:
+    capacity = source.capacity_bytes or 0
+    areas = cbt.changed_areas(
+        run.session,
+        run.vm.moref,
+        run.taken_snapshot.moref,
+        source.device_key,
+        capacity,
+        change_id,
+    )
+    return normalise(areas, capacity)

@@ -1,0 +1,52 @@
+"""Step 1 and 2: the VM as it is now, whether it can be protected, and change tracking."""
+
+from __future__ import annotations
+
+from contexts.services import refresh
+from contexts.vsphere import cbt, inventory
+from contexts.vsphere.preflight import refusals
+from replication.errors import PreflightRefused
+from replication.models import VMSnapshot
+from replication.states import SnapshotState, StepName
+from replication.sync import cleanup
+from replication.sync.job_run import JobRun
+
+
+def prepare(run: JobRun) -> None:
+    """Finish what an earlier job left, refresh the context, refuse what cannot be protected."""
+    with run.step(StepName.PREPARE) as note:
+        for problem in cleanup.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
+            note.warn(problem)
+        run.record = inventory.read_vm(
+            run.session, run.context.vmware_vm_id, moref_hint=run.context.moref
+        )
+        refresh.refresh([(run.context, run.record)])
+        _preflight(run)
+
+
+def _preflight(run: JobRun) -> None:
+    own = VMSnapshot.objects.filter(vm_context=run.context).exclude(state=SnapshotState.REMOVED)
+    accepted = run.context.disks.filter(removed_at=None, accept_unprotected=True)
+    found = refusals(
+        run.vm,
+        own_snapshots={row.name for row in own} | {row.moref for row in own if row.moref},
+        transport=run.context.vcenter.transport,
+        accepted_unprotected={str(disk.device_key) for disk in accepted},
+    )
+    if found:
+        raise PreflightRefused(
+            f"{run.vm.name} cannot be replicated. "
+            + " ".join(f"{refusal.reason} {refusal.remedy}" for refusal in found)
+        )
+
+
+def tracking(run: JobRun) -> None:
+    """Turn changed block tracking on where it is off; it takes effect with the snapshot."""
+    with run.step(StepName.TRACKING) as note:
+        if run.vm.specs["cbt_enabled"]:
+            note.say("Changed block tracking is on.")
+            return
+        run.check()
+        cbt.enable(run.session, run.vm.moref, on_wait=run.check)
+        run.cbt_just_enabled = True
+        note.say("Changed block tracking was turned on.")

@@ -1,0 +1,136 @@
+"""A worker's outermost edge: claim a job, run its steps, and settle how it ended."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import DatabaseError, connection
+from django.db.models.functions import Now
+
+from contexts.errors import ContextError
+from contexts.services import vcenters
+from contexts.vsphere.errors import VSphereError
+from contexts.vsphere.session import Session
+from replication import messages
+from replication.engine.errors import (
+    EngineError,
+    ExtentError,
+    ImageDamaged,
+    RepositoryFull,
+    RepositoryUnavailable,
+    SourceError,
+    TargetError,
+)
+from replication.errors import JobCancelled, LeaseLost, TryAgain
+from replication.models import JobStep, ReplicationJob
+from replication.services import finish, leases, queue, repositories
+from replication.services.leases import Lease
+from replication.states import StepName, StepStatus
+from replication.sync import cleanup
+from replication.sync.commit import commit, verify
+from replication.sync.guard import Guard
+from replication.sync.job_run import JobRun
+from replication.sync.plan import make_plan
+from replication.sync.prepare import prepare, tracking
+from replication.sync.snapshot import take_snapshot
+from replication.sync.transfer import transfer
+
+log = logging.getLogger(__name__)
+
+
+def run_next() -> str | None:
+    """Run the next job that this worker can run; returns its ID, None when there was none."""
+    claimed = queue.claim_next()
+    if claimed is None:
+        return None
+    job, lease = claimed
+    run(job, lease)
+    return str(job.pk)
+
+
+def run(job: ReplicationJob, lease: Lease) -> None:
+    """One attempt of a claimed job, from Prepare to Clean up."""
+    log.info("%s of %s: attempt %s begins", job.pk, job.vm_context_id, job.attempt)
+    try:
+        with Guard(lease) as guard:
+            _run_guarded(job, lease, guard)
+        leases.release(lease)
+        messages.hint_job()
+        messages.hint_clean_up(job.vm_context_id)
+    except LeaseLost as reason:
+        # Another worker may be at it by now. Whatever is half done is its to find and settle.
+        log.error("%s: stopped at once: %s", job.pk, reason)
+    except DatabaseError:
+        log.exception("%s: stopped: the database is away; the job is taken up again", job.pk)
+        connection.close()
+
+
+def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
+    try:
+        session = Session(vcenters.endpoint(job.vm_context.vcenter))
+        attempt = JobRun(job, lease, guard, session, storage=repositories.storage(job.repository))
+        with session:
+            _steps(attempt)
+            clean_up(attempt)
+    except JobCancelled:
+        asked_by = ReplicationJob.objects.values_list("cancel_requested_by", flat=True)
+        finish.cancelled(job.pk, actor=asked_by.get(pk=job.pk), lease=lease)
+    except LeaseLost:
+        raise
+    except DatabaseError:
+        raise
+    except (TryAgain, VSphereError, EngineError, ContextError) as problem:
+        _settle(job, lease, problem)
+    except Exception as problem:
+        log.exception("%s: an unexpected error", job.pk)
+        finish.failed(
+            job.pk,
+            f"An unexpected error in vmrep: {problem!r}. The log of {job.worker_name} has the"
+            " details; please report it.",
+            lease=lease,
+        )
+
+
+def _steps(attempt: JobRun) -> None:
+    prepare(attempt)
+    tracking(attempt)
+    take_snapshot(attempt)
+    make_plan(attempt)
+    disks = transfer(attempt)
+    verify(attempt, disks)
+    commit(attempt, disks)
+
+
+def clean_up(attempt: JobRun) -> None:
+    """Never turns a committed job into a failed one: what fails is a warning and left to do."""
+    step = JobStep.objects.create(
+        job=attempt.job,
+        attempt=attempt.job.attempt,
+        name=StepName.CLEAN_UP,
+        started_at=Now(),
+    )
+    problems = cleanup.remove_left_overs(attempt.context, attempt)
+    JobStep.objects.filter(pk=step.pk).update(
+        status=StepStatus.WARNING if problems else StepStatus.COMPLETED,
+        message=" ".join(problems),
+        completed_at=Now(),
+    )
+
+
+def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
+    """Try the same job again where that may help, else let it fail with the reason."""
+    log.warning("%s: %s", job.pk, problem)
+    if _is_transient(problem):
+        finish.try_again(job.pk, str(problem), lease=lease)
+    else:
+        finish.failed(job.pk, str(problem), lease=lease)
+
+
+def _is_transient(problem: Exception) -> bool:
+    if isinstance(problem, TryAgain | RepositoryUnavailable):
+        return True
+    if isinstance(problem, VSphereError | SourceError):
+        return problem.transient
+    if isinstance(problem, RepositoryFull | ImageDamaged | ExtentError):
+        return False
+    return isinstance(problem, TargetError)

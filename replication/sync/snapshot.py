@@ -1,0 +1,105 @@
+"""Step 3: the snapshot that the disks are read from, and which is never forgotten."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from contexts.vsphere import snapshots
+from contexts.vsphere.errors import QuiesceFailed
+from contexts.vsphere.records import DiskRecord
+from replication.models import VMSnapshot
+from replication.states import SnapshotState, StepName
+from replication.sync import cleanup
+from replication.sync.job_run import JobRun, StepNote
+
+QUIESCE_TRIES = 3
+KEPT_FOR = timedelta(hours=24)  # an older snapshot of an earlier attempt is not gone on with
+
+
+def take_snapshot(run: JobRun) -> None:
+    """Go on with the snapshot of an earlier attempt, or take a new one."""
+    with run.step(StepName.SNAPSHOT) as note:
+        run.snapshot = _earlier(run, note) or _new(run, note)
+        if run.cbt_just_enabled and _untracked(run):
+            # Tracking begins at a stun, which the snapshot was: the next one has change IDs.
+            cleanup.remove_snapshot(run.taken_snapshot, run)
+            run.snapshot = _new(run, note, again=True)
+            if _untracked(run):
+                note.warn("A disk still has no change ID; it is read whole.")
+        how = "quiesced" if run.taken_snapshot.quiesced else "crash-consistent"
+        note.say(f"{run.taken_snapshot.name} ({how}).")
+
+
+def _untracked(run: JobRun) -> list[DiskRecord]:
+    disks = snapshots.disks(run.session, run.taken_snapshot.moref)
+    return [disk for disk in disks if disk.change_id is None and disk.disk_mode == "persistent"]
+
+
+def _earlier(run: JobRun, note: StepNote) -> VMSnapshot | None:
+    """This job's own snapshot from an attempt that was cut short, if it is there and fresh."""
+    left = VMSnapshot.objects.filter(job=run.job).exclude(state=SnapshotState.REMOVED)
+    for row in left.order_by("-id"):
+        if _is_usable(row, run):
+            note.say("Going on with the snapshot of an earlier attempt.")
+            return row
+        cleanup.remove_snapshot(row, run)
+    return None
+
+
+def _is_usable(row: VMSnapshot, run: JobRun) -> bool:
+    cleanup.await_running_tasks(run.session, run.vm.moref, on_wait=run.check)
+    found = snapshots.find(run.session, run.vm.moref, row.name)
+    if found is None or (row.moref and found.moref != row.moref):
+        return False
+    if row.state == SnapshotState.INTENDED:
+        # The call's answer was lost, but it was carried out.
+        _created(row, found.moref, bool(found.quiesced))
+    return row.consistent_at > timezone.now() - KEPT_FOR
+
+
+def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
+    quiesce = bool(run.vm.tools_running)
+    row = VMSnapshot.objects.create(
+        vm_context=run.context,
+        job=run.job,
+        attempt=run.job.attempt,
+        name=f"vmrep:{run.job.pk}:{run.job.attempt}{'b' if again else ''}",
+        consistent_at=timezone.now(),
+        quiesce_requested=quiesce,
+    )
+    for number in range(1, QUIESCE_TRIES + 1):
+        try:
+            return _create(run, row, quiesce=quiesce)
+        except QuiesceFailed as problem:
+            if number == QUIESCE_TRIES:
+                note.warn(
+                    f"The guest could not be brought to rest in {QUIESCE_TRIES} tries"
+                    f" ({problem}); the recovery point is crash-consistent."
+                )
+    return _create(run, row, quiesce=False)
+
+
+def _create(run: JobRun, row: VMSnapshot, *, quiesce: bool) -> VMSnapshot:
+    run.check()
+    row.consistent_at = timezone.now()
+    VMSnapshot.objects.filter(pk=row.pk).update(consistent_at=row.consistent_at)
+    made = snapshots.create(
+        run.session,
+        run.vm.moref,
+        row.name,
+        f"Made by vmrep for {run.job.pk}; it is removed when the replication ends.",
+        quiesce,
+        on_wait=run.guard.check,  # not cancelled half-way: the snapshot would be nobody's
+    )
+    _created(row, made.moref, bool(made.quiesced_achieved))
+    return row
+
+
+def _created(row: VMSnapshot, moref: str, quiesced: bool) -> None:
+    row.state, row.moref, row.quiesced = SnapshotState.CREATED, moref, quiesced
+    VMSnapshot.objects.filter(pk=row.pk).update(
+        state=row.state, moref=moref, quiesced=quiesced, updated_at=Now()
+    )

@@ -1,0 +1,205 @@
+"""Step 5: bytes move. Disks in parallel, several connections each; progress once a second."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from django.db.models.functions import Now
+
+from contexts.vsphere import datastore
+from replication.engine.copy import CopyResult, DiskCopy
+from replication.engine.digests import DigestMap
+from replication.engine.errors import EngineError
+from replication.engine.image import ImageWriter
+from replication.engine.source import HttpRangeSource
+from replication.errors import LeaseLost
+from replication.models import DiskImage
+from replication.states import ImageState, StepName, SyncType
+from replication.sync import images
+from replication.sync.job_run import DiskPlan, JobRun
+
+log = logging.getLogger(__name__)
+
+PARALLEL_DISKS = 2
+CONNECTIONS_PER_DISK = 4
+PROGRESS_EVERY_SECONDS = 1.0
+CHECKPOINT_EVERY_SECONDS = 15.0
+SPEED_OVER_SECONDS = 10.0
+
+
+@dataclass
+class FinishedDisk:
+    """A disk whose planned bytes are all in its image, closed but not yet sealed."""
+
+    plan: DiskPlan
+    image: DiskImage
+    digest: str
+    target: str
+    result: CopyResult
+
+
+@dataclass
+class _Active:
+    """One disk that is being copied."""
+
+    plan: DiskPlan
+    image: DiskImage
+    target: str
+    writer: ImageWriter
+    digests: DigestMap
+    copy: DiskCopy
+    started_at: float = field(default_factory=time.monotonic)
+    future: Future[CopyResult] | None = None
+
+    @property
+    def seconds(self) -> float:
+        return float(self.image.transfer_seconds) + time.monotonic() - self.started_at
+
+
+def transfer(run: JobRun) -> list[FinishedDisk]:
+    """Copy every disk's plan into its image. Raises whatever stops it, with checkpoints kept."""
+    with run.step(StepName.TRANSFER):
+        return _Transfer(run, sum(plan.planned_bytes for plan in run.plans)).run_all()
+
+
+class _Transfer:
+    def __init__(self, run: JobRun, total_bytes: int) -> None:
+        self._run = run
+        self._total_bytes = total_bytes
+        self._stop = threading.Event()
+        self._waiting = deque(run.plans)
+        self._active: list[_Active] = []
+        self._finished: list[FinishedDisk] = []
+        self._speed: deque[tuple[float, int]] = deque()
+        self._checkpointed_at = time.monotonic()
+
+    def run_all(self) -> list[FinishedDisk]:
+        with ThreadPoolExecutor(PARALLEL_DISKS, thread_name_prefix="disk") as pool:
+            try:
+                while self._waiting or self._active:
+                    self._begin_more(pool)
+                    self._wait()
+                    self._report()
+            except BaseException as reason:
+                self._stop.set()
+                self._abort(keep=not isinstance(reason, LeaseLost))
+                raise
+        return self._finished
+
+    def _begin_more(self, pool: ThreadPoolExecutor) -> None:
+        while self._waiting and len(self._active) < PARALLEL_DISKS:
+            self._run.check()
+            active = self._open(self._waiting.popleft())
+            self._active.append(active)
+            active.future = pool.submit(active.copy.run)
+
+    def _open(self, plan: DiskPlan) -> _Active:
+        """Source, image (a new one, or an earlier attempt's) and the copy between them."""
+        run = self._run
+        file = datastore.locate(
+            run.session, plan.source, datastore.datacenter_path(run.session, run.vm.moref)
+        )
+        source = HttpRangeSource(
+            run.session.https_connection,
+            file.target,
+            run.session.cookie_headers,
+            file.size_bytes,
+        )
+        image, digests = images.open_or_begin(run, plan)
+        try:
+            writer = run.storage.open(image.temporary_locator)
+            images.record_writer(image, writer.process)
+            copy = DiskCopy(
+                source,
+                writer,
+                plan.extents,
+                start_offset=image.checkpoint_bytes,
+                compare=plan.sync_type == SyncType.CHECKSUM,
+                connections=CONNECTIONS_PER_DISK,
+                digests=digests,
+                stop=self._stop,
+            )
+        except BaseException:
+            digests.close()
+            raise
+        return _Active(plan, image, file.target, writer, digests, copy)
+
+    def _wait(self) -> None:
+        futures = [active.future for active in self._active if active.future]
+        wait(futures, timeout=PROGRESS_EVERY_SECONDS, return_when=FIRST_COMPLETED)
+        for active in [it for it in self._active if it.future and it.future.done()]:
+            self._finish(active)
+
+    def _finish(self, active: _Active) -> None:
+        """A copy ended: raise its failure, or write everything out and close the image."""
+        assert active.future is not None  # noqa: S101  it was submitted
+        result = active.future.result()
+        self._checkpoint(active)
+        digest = active.digests.digest()
+        active.digests.close()
+        active.writer.close()
+        self._active.remove(active)
+        self._finished.append(
+            FinishedDisk(active.plan, active.image, digest, active.target, result)
+        )
+
+    def _report(self) -> None:
+        """Progress and checkpoints; also where a cancel or a lost lease is noticed."""
+        self._run.check()
+        now = time.monotonic()
+        done = sum(disk.plan.planned_bytes for disk in self._finished)
+        for active in self._active:
+            done += active.copy.bytes_done
+            DiskImage.objects.filter(pk=active.image.pk, state=ImageState.WRITING).update(
+                transferred_bytes=active.copy.bytes_done, transfer_seconds=active.seconds
+            )
+        self._speed.append((now, done))
+        while now - self._speed[0][0] > SPEED_OVER_SECONDS:
+            self._speed.popleft()
+        seconds = now - self._speed[0][0]
+        speed = (done - self._speed[0][1]) / seconds if seconds else None
+        self._run.update(
+            bytes_transferred=min(done, self._total_bytes),
+            transfer_speed_bps=None if speed is None else round(speed),
+        )
+        if now - self._checkpointed_at >= CHECKPOINT_EVERY_SECONDS:
+            for active in self._active:
+                self._checkpoint(active)
+            self._checkpointed_at = time.monotonic()
+
+    def _checkpoint(self, active: _Active) -> None:
+        """What is below the offset stays, whatever happens from now on."""
+        offset = active.copy.checkpoint()
+        self._run.guard.check()
+        saved = DiskImage.objects.filter(
+            pk=active.image.pk,
+            state=ImageState.WRITING,
+            job__leases__token=self._run.lease.token,
+        ).update(
+            checkpoint_bytes=offset,
+            transferred_bytes=active.copy.bytes_done,
+            transfer_seconds=active.seconds,
+            updated_at=Now(),
+        )
+        if not saved:
+            raise LeaseLost(f"image {active.image.pk} is not ours any more")
+
+    def _abort(self, *, keep: bool) -> None:
+        """Stop all copies. What is there is kept for the next attempt, unless the lease is lost:
+        then nothing at all is done any more.
+        """
+        wait([active.future for active in self._active if active.future])
+        for active in self._active:
+            try:
+                if keep:
+                    self._checkpoint(active)
+            except (EngineError, LeaseLost) as problem:
+                log.warning("no last checkpoint of %s: %s", active.image, problem)
+            finally:
+                active.writer.kill()
+                active.digests.close()
