@@ -1,0 +1,245 @@
+"""What the engine's tests share: disks with content, a Range server, a source that is steered."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from replication.engine.directory import DirectoryRepository
+from replication.engine.extents import Extent, normalise
+from replication.engine.source import FileSource
+
+MIB = 1 << 20
+ROOT = Path(__file__).parents[2]
+
+
+def make_raw(path: Path, size_bytes: int, seed: int, data_bytes: int) -> Path:
+    """A sparse raw disk with random content in random places, and some written zeroes."""
+    rng = random.Random(seed)
+    with path.open("wb") as file:
+        file.truncate(size_bytes)
+        done = 0
+        while done < data_bytes:
+            length = min(rng.randrange(512, 2 * MIB, 512), size_bytes)
+            file.seek(rng.randrange(0, size_bytes - length + 1, 512))
+            file.write(bytes(length) if rng.random() < 0.2 else rng.randbytes(length))
+            done += length
+    return path
+
+
+def whole(size_bytes: int) -> list[Extent]:
+    return normalise([(0, size_bytes)], size_bytes)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def copy_into(
+    repository: DirectoryRepository,
+    raw: Path,
+    name: str,
+    plan: list[Extent],
+    parent: str | None = None,
+) -> None:
+    """One whole recovery point image: created, copied, sealed as ``<name>.qcow2``."""
+    from replication.engine.copy import DiskCopy
+
+    repository.create(f"{name}.tmp", raw.stat().st_size, parent)
+    with repository.open(f"{name}.tmp") as image:
+        DiskCopy(FileSource(raw), image, plan).run()
+    repository.seal(f"{name}.tmp", f"{name}.qcow2")
+
+
+def run_python(script: str, *arguments: str, stdout: int | None = None) -> subprocess.Popen[str]:
+    """A Python process of its own, that can be killed."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        stdout=stdout,
+        text=True,
+    )
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Wait for something that must come to pass."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.01)
+
+
+class SteeredSource:
+    """Raw bytes whose reads wait until the test lets them go, one by one."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.changed = threading.Condition()
+        self.waiting: set[int] = set()
+        self.begun = 0
+        self.failures: dict[int, Exception] = {}
+        self._let_go: set[int] = set()
+        self._all = False
+
+    def connect(self) -> SteeredSource:
+        return self
+
+    def close(self) -> None:
+        pass
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        with self.changed:
+            self.waiting.add(offset)
+            self.begun += 1
+            self.changed.notify_all()
+            while not (self._all or offset in self._let_go):
+                assert self.changed.wait(60), "nobody let this read go"
+            self.waiting.discard(offset)
+            if offset in self.failures:
+                raise self.failures[offset]
+        view[:] = self.content[offset : offset + len(view)]
+
+    def let_go(self, offset: int) -> None:
+        with self.changed:
+            self._let_go.add(offset)
+            self.changed.notify_all()
+
+    def let_all_go(self) -> None:
+        with self.changed:
+            self._all = True
+            self.changed.notify_all()
+
+    def await_waiting(self, count: int) -> list[int]:
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.waiting) >= count, 30)
+            return sorted(self.waiting)
+
+
+Fault = Callable[["Handler", int, int], None]
+
+
+class RangeServer:
+    """A real HTTP(S) server of one file that understands Range, and misbehaves on demand.
+
+    ``faults`` are taken one per request; None there, or none left, means a right answer.
+    """
+
+    def __init__(self, path: Path, tls: ssl.SSLContext | None = None) -> None:
+        self.path = path
+        self.faults: deque[Fault | None] = deque()
+        self.always: Fault | None = None
+        self.headers_seen: list[dict[str, str]] = []
+        self.targets_seen: list[str] = []
+        self.connections = 0
+        self._http = QuietServer(("127.0.0.1", 0), Handler)
+        self._http.owner = self
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(
+                self._http.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.port = self._http.server_address[1]
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+class QuietServer(ThreadingHTTPServer):
+    """Clients that hang up are part of the tests, not worth a traceback."""
+
+    daemon_threads = True
+    owner: RangeServer
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.owner.connections += 1
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        owner = self.server.owner
+        owner.headers_seen.append(dict(self.headers))
+        owner.targets_seen.append(self.path)
+        start, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+        fault = owner.faults.popleft() if owner.faults else owner.always
+        (fault or answer)(self, start, last)
+
+
+def answer(
+    handler: Handler,
+    start: int,
+    last: int,
+    *,
+    status: int = 206,
+    total: int | str | None = None,
+    shift: int = 0,
+    body_bytes: int | None = None,
+    extra: dict[str, str] | None = None,
+) -> None:
+    """Serve a range, rightly or with one of the faults that the arguments bring in."""
+    path = handler.server.owner.path
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(start)
+        body = file.read(last - start + 1)
+    handler.send_response(status)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.send_header(
+        "Content-Range", f"bytes {start + shift}-{last + shift}/{size if total is None else total}"
+    )
+    for name, value in (extra or {}).items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(body[:body_bytes])
+    if body_bytes is not None:
+        handler.close_connection = True
+
+
+def refuse(status: int, **headers: str) -> Fault:
+    """An answer of that status, with a body that must not be taken for a disk's bytes."""
+
+    def fault(handler: Handler, start: int, last: int) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", "5")
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(b"error")
+
+    return fault
+
+
+def hang_up(handler: Handler, start: int, last: int) -> None:
+    """End the connection without an answer."""
+    handler.close_connection = True
+
+
+def wrong(**arguments: object) -> Fault:
+    """An answer with a fault; see ``answer``."""
+    return lambda handler, start, last: answer(handler, start, last, **arguments)  # type: ignore[arg-type]

@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from replication.engine import qemu
+from replication.engine.digests import DigestMap
+from replication.engine.directory import MARKER, DirectoryRepository
+from replication.engine.errors import (
+    ImageDamaged,
+    RepositoryFull,
+    RepositoryUnavailable,
+    TargetError,
+)
+from tests.engine.support import MIB, copy_into, make_raw, names, sha256, whole
+
+
+def check_code(path: Path) -> int:
+    return subprocess.run(["qemu-img", "check", "-q", path], check=False).returncode
+
+
+def patch(path: Path, offset: int, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(content)
+
+
+def refcount_block(path: Path) -> int:
+    """The file offset of the image's first refcount block."""
+    with path.open("rb") as file:
+        file.seek(48)
+        file.seek(int.from_bytes(file.read(8)))
+        return int.from_bytes(file.read(8))
+
+
+# The marker
+
+
+def test_initialise_can_be_done_again_but_not_as_another_repository(tmp_path: Path) -> None:
+    first, second = str(uuid.uuid4()), str(uuid.uuid4())
+    root = tmp_path / "a" / "b"
+    DirectoryRepository.initialise(root, first)
+    content = (root / MARKER).read_bytes()
+    DirectoryRepository.initialise(root, first).check()
+    with pytest.raises(RepositoryUnavailable, match=first):
+        DirectoryRepository.initialise(root, second)
+    assert (root / MARKER).read_bytes() == content
+    assert [entry.name for entry in root.iterdir()] == [MARKER]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "mounted"),
+        (b"", "not a repository's marker"),
+        (b"[]", "not a repository's marker"),
+        (b"{}", "not a repository's marker"),
+        (json.dumps({"format": 1, "uuid": str(uuid.uuid4())}).encode(), "right storage"),
+        (json.dumps({"format": 2, "uuid": "same"}).encode(), "format 2"),
+    ],
+    ids=["missing", "empty", "list", "no fields", "other uuid", "other format"],
+)
+def test_nothing_works_without_the_right_marker(
+    repository: DirectoryRepository, content: bytes | None, words: str
+) -> None:
+    repository.create("there.qcow2", MIB, None)
+    marker = repository.root / MARKER
+    if content is None:
+        marker.unlink()
+    else:
+        marker.write_bytes(content.replace(b"same", repository.uuid.encode()))
+    for action in (
+        repository.check,
+        repository.free_bytes,
+        lambda: repository.exists("there.qcow2"),
+        lambda: repository.create("new.tmp", MIB, None),
+        lambda: repository.open("there.qcow2"),
+        lambda: repository.open_readonly("there.qcow2"),
+        lambda: repository.seal("there.qcow2", "final.qcow2"),
+        lambda: repository.discard("there.qcow2"),
+    ):
+        with pytest.raises(RepositoryUnavailable, match=words):
+            action()
+    assert names(repository.root) == sorted(
+        ["there.qcow2"] + ([MARKER] if content is not None else [])
+    )
+
+
+def test_a_share_that_is_not_mounted_is_unavailable(tmp_path: Path) -> None:
+    repository = DirectoryRepository(tmp_path / "nowhere", str(uuid.uuid4()))
+    with pytest.raises(RepositoryUnavailable, match="mounted"):
+        repository.exists("a.qcow2")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_free_bytes_is_what_the_file_system_says(repository: DirectoryRepository) -> None:
+    free = shutil.disk_usage(repository.root).free
+    assert abs(repository.free_bytes() - free) < free / 10
+
+
+# Locators
+
+
+@pytest.mark.parametrize(
+    "locator",
+    [
+        "",
+        "/etc/passwd",
+        "../outside.qcow2",
+        "a/../../outside.qcow2",
+        "a/./b",
+        "a//b",
+        "a/",
+        ".hidden",
+        "-q",
+        "a b",
+        "nbd:unix:/x",
+        "json:{}",
+        "a,driver=raw",
+        "a\nb",
+        "a\n",
+        "a\0b",
+        "a\\b",
+        "<script>",
+        "ü",
+        "a" * 201,
+        "a.qcow2.digests",
+        MARKER,
+        f"{MARKER}.new",
+    ],
+)
+def test_a_hostile_locator_is_refused(repository: DirectoryRepository, locator: str) -> None:
+    for action in (
+        lambda: repository.exists(locator),
+        lambda: repository.create(locator, MIB, None),
+        lambda: repository.create("good.tmp", MIB, locator),
+        lambda: repository.seal("good.tmp", locator),
+        lambda: repository.discard(locator),
+    ):
+        with pytest.raises(TargetError, match="no name"):
+            action()
+    assert names(repository.root) == [MARKER]
+
+
+def test_a_symbolic_link_is_not_followed(repository: DirectoryRepository, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    qemu.create(outside / "disk.qcow2", MIB)
+    (repository.root / "folder").symlink_to(outside)
+    (repository.root / "disk.qcow2").symlink_to(outside / "disk.qcow2")
+    for locator in ("folder/disk.qcow2", "disk.qcow2"):
+        with pytest.raises(TargetError, match="symbolic link"):
+            repository.exists(locator)
+        with pytest.raises(TargetError, match="symbolic link"):
+            repository.discard(locator)
+    assert (outside / "disk.qcow2").exists()
+
+
+def test_a_repository_reached_through_a_link_works(
+    repository: DirectoryRepository, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(repository.root)
+    linked = DirectoryRepository(tmp_path / "link", repository.uuid)
+    linked.create("a/b.tmp", MIB, None)
+    assert repository.exists("a/b.tmp")
+
+
+# Creating
+
+
+def test_an_image_is_private_and_of_the_right_size(repository: DirectoryRepository) -> None:
+    repository.create("ctx/disk.tmp", 5 * MIB + 512, None)
+    path = repository.root / "ctx" / "disk.tmp"
+    assert qemu.info(path) == qemu.ImageInfo(5 * MIB + 512, None)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_parent_s_name_is_relative_so_that_the_repository_can_move(
+    repository: DirectoryRepository, tmp_path: Path
+) -> None:
+    raw = make_raw(tmp_path / "raw", 4 * MIB, 1, 2 * MIB)
+    copy_into(repository, raw, "one/base", whole(4 * MIB))
+    copy_into(repository, raw, "two/top", [], parent="one/base.qcow2")
+    assert qemu.info(repository.root / "two/top.qcow2").backing == "../one/base.qcow2"
+    moved = repository.root.rename(tmp_path / "moved")
+    assert qemu.compare(moved / "two/top.qcow2", raw, other_format="raw")
+
+
+def test_an_image_never_replaces_another(repository: DirectoryRepository) -> None:
+    repository.create("a.tmp", MIB, None)
+    before = sha256(repository.root / "a.tmp")
+    with pytest.raises(TargetError, match="exists"):
+        repository.create("a.tmp", 2 * MIB, None)
+    assert sha256(repository.root / "a.tmp") == before
+
+
+def test_an_overlay_may_be_larger_but_never_smaller(repository: DirectoryRepository) -> None:
+    repository.create("base.qcow2", 2 * MIB, None)
+    with pytest.raises(TargetError, match="shrank"):
+        repository.create("small.tmp", 2 * MIB - 512, "base.qcow2")
+    assert not repository.exists("small.tmp")
+    repository.create("large.tmp", 4 * MIB, "base.qcow2")
+    assert qemu.info(repository.root / "large.tmp").virtual_size_bytes == 4 * MIB
+
+
+def test_an_overlay_needs_its_parent(repository: DirectoryRepository) -> None:
+    with pytest.raises(TargetError, match="missing"):
+        repository.create("a.tmp", MIB, "gone.qcow2")
+    assert not repository.exists("a.tmp")
+
+
+def test_a_failed_create_leaves_nothing(repository: DirectoryRepository) -> None:
+    (repository.root / "base.qcow2").write_bytes(b"not an image")
+    with pytest.raises(TargetError, match="qcow2 format"):
+        repository.create("a.tmp", MIB, "base.qcow2")
+    with pytest.raises(TargetError):
+        repository.create("a.tmp", -1, None)
+    assert names(repository.root) == ["base.qcow2", MARKER]
+
+
+def test_no_room_to_create_is_said(small_disk: Path) -> None:
+    repository = DirectoryRepository.initialise(small_disk / "repository", str(uuid.uuid4()))
+    (small_disk / "ballast").write_bytes(bytes(repository.free_bytes()))
+    with pytest.raises(RepositoryFull, match="Free space"):
+        repository.create("a.tmp", MIB, None)
+    assert not repository.exists("a.tmp")
+
+
+# Sealing and discarding
+
+
+def test_seal_checks_syncs_renames_and_syncs_the_folder_in_this_order(
+    repository: DirectoryRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.create("f/a.tmp", MIB, None)
+    done: list[str] = []
+    sync, rename, check = os.fsync, Path.rename, qemu.check
+
+    def spy_sync(descriptor: int) -> None:
+        done.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+        sync(descriptor)
+
+    def spy_rename(source: Path, target: Path) -> Path:
+        done.append(f"rename {source.name} {target.name}")
+        return rename(source, target)
+
+    def spy_check(path: Path) -> qemu.CheckResult:
+        done.append(f"check {path.name}")
+        return check(path)
+
+    monkeypatch.setattr(os, "fsync", spy_sync)
+    monkeypatch.setattr(Path, "rename", spy_rename)
+    monkeypatch.setattr(qemu, "check", spy_check)
+    repository.seal("f/a.tmp", "f/a.qcow2")
+    assert done[:4] == ["check a.tmp", "sync a.tmp", "rename a.tmp a.qcow2", "sync f"]
+
+
+def test_seal_reports_space_and_moves_the_digests_along(
+    repository: DirectoryRepository, tmp_path: Path
+) -> None:
+    repository.create("a.tmp", 64 * MIB, None)
+    DigestMap(repository.digest_path("a.tmp")).close()
+    with repository.open("a.tmp") as image:
+        image.connect().pwrite(b"x" * MIB, 0)
+    sealed = repository.seal("a.tmp", "a.qcow2")
+    path = repository.root / "a.qcow2"
+    assert sealed == (path.stat().st_blocks * 512, path.stat().st_size)
+    assert MIB <= sealed.allocated_bytes < 3 * MIB
+    assert names(repository.root) == ["a.qcow2", "a.qcow2.digests", MARKER]
+
+
+def test_seal_goes_on_after_a_crash_between_its_steps(repository: DirectoryRepository) -> None:
+    repository.create("a.tmp", MIB, None)
+    DigestMap(repository.digest_path("a.tmp")).close()
+    (repository.root / "a.tmp").rename(repository.root / "a.qcow2")
+    first = repository.seal("a.tmp", "a.qcow2")
+    assert names(repository.root) == ["a.qcow2", "a.qcow2.digests", MARKER]
+    assert repository.seal("a.tmp", "a.qcow2") == first
+
+
+def test_seal_never_replaces_an_image(repository: DirectoryRepository) -> None:
+    for name in ("a.tmp", "a.qcow2"):
+        repository.create(name, MIB, None)
+    with pytest.raises(TargetError, match="never replaced"):
+        repository.seal("a.tmp", "a.qcow2")
+    assert repository.exists("a.tmp")
+
+
+def test_seal_stays_in_the_folder_and_needs_an_image(repository: DirectoryRepository) -> None:
+    repository.create("f/a.tmp", MIB, None)
+    with pytest.raises(TargetError, match="one folder"):
+        repository.seal("f/a.tmp", "a.qcow2")
+    with pytest.raises(TargetError, match="missing"):
+        repository.seal("f/b.tmp", "f/b.qcow2")
+
+
+def test_an_image_that_is_still_open_is_not_sealed(repository: DirectoryRepository) -> None:
+    repository.create("a.tmp", MIB, None)
+    with repository.open("a.tmp"), pytest.raises(TargetError, match="lock"):
+        repository.seal("a.tmp", "a.qcow2")
+    assert repository.exists("a.tmp")
+    assert not repository.exists("a.qcow2")
+
+
+def test_leaked_clusters_are_no_damage(repository: DirectoryRepository) -> None:
+    repository.create("a.tmp", MIB, None)
+    path = repository.root / "a.tmp"
+    clusters = -(-path.stat().st_size // 65536)
+    os.truncate(path, (clusters + 2) * 65536)
+    patch(path, refcount_block(path) + 2 * clusters, b"\0\1\0\1")
+    assert check_code(path) == 3
+    assert qemu.check(path).leaked_clusters == 2
+    repository.seal("a.tmp", "a.qcow2")
+    assert repository.exists("a.qcow2")
+
+
+def test_a_corrupt_image_is_refused_and_kept_under_its_temporary_name(
+    repository: DirectoryRepository,
+) -> None:
+    repository.create("a.tmp", MIB, None)
+    with repository.open("a.tmp") as image:
+        image.connect().pwrite(b"x" * 65536, 0)
+    path = repository.root / "a.tmp"
+    patch(path, refcount_block(path), bytes(65536))
+    assert check_code(path) == 2
+    with pytest.raises(ImageDamaged, match="errors"):
+        repository.seal("a.tmp", "a.qcow2")
+    assert repository.exists("a.tmp")
+    assert not repository.exists("a.qcow2")
+
+
+def test_what_is_no_image_at_all_is_damaged(repository: DirectoryRepository) -> None:
+    (repository.root / "a.tmp").write_bytes(b"garbage" * 10000)
+    with pytest.raises(ImageDamaged):
+        repository.seal("a.tmp", "a.qcow2")
+
+
+def test_discard_removes_image_and_digests_and_can_be_repeated(
+    repository: DirectoryRepository,
+) -> None:
+    repository.create("f/a.tmp", MIB, None)
+    DigestMap(repository.digest_path("f/a.tmp")).close()
+    repository.discard("f/a.tmp")
+    assert names(repository.root / "f") == []
+    repository.discard("f/a.tmp")
+    repository.discard("never/was.qcow2")

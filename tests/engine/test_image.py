@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import tempfile
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from replication.engine import qemu
+from replication.engine.directory import DirectoryRepository
+from replication.engine.errors import RepositoryFull, TargetError
+from replication.engine.image import ImageConnection, ImageReader, ImageWriter
+from replication.engine.processes import is_alive
+from tests.engine.support import (
+    MIB,
+    copy_into,
+    make_raw,
+    names,
+    run_python,
+    sha256,
+    wait_until,
+    whole,
+)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    qemu.create(tmp_path / "image.qcow2", 64 * MIB)
+    return tmp_path / "image.qcow2"
+
+
+def test_what_was_written_is_read_back_over_another_connection(image: Path) -> None:
+    data = random.Random(1).randbytes(3 * MIB + 512)
+    with ImageWriter(image) as writer:
+        assert writer.size_bytes == 64 * MIB
+        writer.connect().pwrite(memoryview(bytearray(data)), 512)
+        assert writer.connect().pread(len(data), 512) == data
+    with ImageReader(image) as reader:
+        assert reader.connect().pread(len(data) + 1024, 0) == bytes(512) + data + bytes(512)
+
+
+@pytest.mark.parametrize("offset", [0, 512, 65536, MIB - 512])
+@pytest.mark.parametrize("length", [512, 65536, 4 * MIB])
+def test_zero_hides_what_lies_below(
+    repository: DirectoryRepository, tmp_path: Path, offset: int, length: int
+) -> None:
+    content = bytearray(random.Random(1).randbytes(8 * MIB))
+    raw = tmp_path / "raw"
+    raw.write_bytes(content)
+    copy_into(repository, raw, "base", whole(8 * MIB))
+    repository.create("top.tmp", 8 * MIB, "base.qcow2")
+    with repository.open("top.tmp") as image:
+        image.connect().zero(length, offset)
+    content[offset : offset + length] = bytes(length)
+    raw.write_bytes(content)
+    assert qemu.compare(repository.root / "top.tmp", raw, other_format="raw")
+
+
+def test_zero_takes_no_room_for_data(image: Path) -> None:
+    with ImageWriter(image) as writer:
+        writer.connect().zero(64 * MIB, 0)
+    assert image.stat().st_blocks * 512 < MIB
+    assert [(entry.length, entry.zero, entry.data) for entry in qemu.map_image(image)] == [
+        (64 * MIB, True, False)
+    ]
+
+
+def test_zero_over_data_keeps_its_clusters_and_reads_as_zero(image: Path) -> None:
+    with ImageWriter(image) as writer:
+        connection = writer.connect()
+        connection.pwrite(b"x" * MIB, 0)
+        connection.zero(MIB, 0)
+        assert connection.pread(MIB, 0) == bytes(MIB)
+
+
+def test_a_larger_overlay_reads_zeroes_behind_its_base(
+    repository: DirectoryRepository, tmp_path: Path
+) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(random.Random(1).randbytes(2 * MIB))
+    copy_into(repository, raw, "base", whole(2 * MIB))
+    repository.create("top.tmp", 4 * MIB, "base.qcow2")
+    with repository.open_readonly("top.tmp") as image:
+        assert image.connect().pread(4 * MIB, 0) == raw.read_bytes() + bytes(2 * MIB)
+
+
+def test_stretches_cover_everything_and_know_the_zeroes(image: Path) -> None:
+    with ImageWriter(image) as writer:
+        connection = writer.connect()
+        connection.pwrite(b"x" * 65536, 10 * MIB)
+        connection.zero(MIB, 20 * MIB)
+    with ImageReader(image) as reader:
+        found = list(reader.connect().stretches(512, 63 * MIB))
+    at = 512
+    for stretch in found:
+        assert stretch.offset == at
+        at += stretch.length
+    assert at == 63 * MIB + 512
+    assert [(s.offset, s.length) for s in found if not s.zero] == [(10 * MIB, 65536)]
+
+
+def test_a_reader_cannot_write(image: Path) -> None:
+    with ImageReader(image) as reader, pytest.raises(TargetError, match="writing"):
+        reader.connect().pwrite(b"x" * 512, 0)
+
+
+def test_writing_outside_the_image_is_an_error(image: Path) -> None:
+    with ImageWriter(image) as writer:
+        connection = writer.connect()
+        with pytest.raises(TargetError, match="writing"):
+            connection.pwrite(b"x" * 1024, 64 * MIB - 512)
+        with pytest.raises(TargetError, match="zeroing"):
+            connection.zero(1024, 64 * MIB - 512)
+
+
+def test_two_writers_exclude_each_other(image: Path) -> None:
+    with ImageWriter(image), pytest.raises(TargetError, match="lock"):
+        ImageWriter(image)
+
+
+def test_an_image_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match="No such file"):
+        ImageWriter(tmp_path / "missing.qcow2")
+    (tmp_path / "garbage").write_bytes(b"garbage" * 1000)
+    with pytest.raises(TargetError, match="qcow2 format"):
+        ImageWriter(tmp_path / "garbage")
+
+
+def test_hostile_file_names_reach_the_daemon_unharmed(tmp_path: Path) -> None:
+    path = tmp_path / "a,read-only=on,\"b'$(id)  ü.qcow2"
+    qemu.create(path, MIB)
+    with ImageWriter(path) as writer:
+        writer.connect().pwrite(b"x" * 512, 0)
+    with ImageReader(path) as reader:
+        assert reader.connect().pread(512, 0) == b"x" * 512
+
+
+def test_close_leaves_no_process_and_no_folder(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sockets = tmp_path / "s"
+    sockets.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(sockets))
+    writer = ImageWriter(image)
+    assert is_alive(*writer.process)
+    assert len(names(sockets)) == 1
+    writer.close()
+    writer.close()
+    assert not is_alive(*writer.process)
+    with pytest.raises(TargetError):
+        ImageWriter(tmp_path / "missing.qcow2")
+    assert names(sockets) == []
+
+
+def test_a_killed_daemon_is_a_target_error_everywhere(image: Path) -> None:
+    writer = ImageWriter(image)
+    connection = writer.connect()
+    connection.pwrite(b"x" * 512, 0)
+    os.kill(writer.process.pid, signal.SIGKILL)
+    for action in (
+        lambda: connection.pwrite(b"x" * 512, 0),
+        lambda: connection.pread(512, 0),
+        lambda: connection.zero(512, 0),
+        writer.flush,
+        writer.connect,
+    ):
+        with pytest.raises(TargetError, match="ended with code -9"):
+            action()
+    with pytest.raises(TargetError, match="flushing"):
+        writer.close()
+
+
+def test_a_failure_inside_the_block_is_not_hidden_by_one_at_its_end(image: Path) -> None:
+    def fail() -> None:
+        with ImageWriter(image) as writer:
+            os.kill(writer.process.pid, signal.SIGKILL)
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError) as caught:
+        fail()
+    assert "Closing the image failed as well" in caught.value.__notes__[0]
+
+
+def test_a_flush_survives_the_daemon_s_death_for_all_connections(image: Path) -> None:
+    """Four threads write over connections of their own, a fifth one flushes."""
+    content = random.Random(1).randbytes(64 * MIB)
+    writer = ImageWriter(image)
+
+    def write(part: int) -> None:
+        connection = writer.connect()
+        for offset in range(part * 16 * MIB, (part + 1) * 16 * MIB, MIB):
+            connection.pwrite(content[offset : offset + MIB], offset)
+
+    threads = [threading.Thread(target=write, args=(part,)) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.flush()
+    writer.kill()
+    qemu.check(image)
+    with ImageReader(image) as reader:
+        connection = reader.connect()
+        for offset in range(0, 64 * MIB, 16 * MIB):
+            assert connection.pread(16 * MIB, offset) == content[offset : offset + 16 * MIB]
+
+
+OPEN_AND_WAIT = """
+import sys, threading
+from pathlib import Path
+from replication.engine.image import ImageWriter
+writer = ImageWriter(Path(sys.argv[1]))
+print(*writer.process, flush=True)
+threading.Event().wait()
+"""
+
+
+def test_the_daemon_dies_with_its_worker_and_gives_the_lock_back(image: Path) -> None:
+    worker = run_python(OPEN_AND_WAIT, str(image), stdout=subprocess.PIPE)
+    assert worker.stdout is not None
+    pid, start_time, boot = worker.stdout.readline().split()
+    assert is_alive(int(pid), int(start_time), boot)
+    worker.kill()
+    worker.wait()
+    worker.stdout.close()
+    wait_until(lambda: not is_alive(int(pid), int(start_time), boot), "the end of the daemon")
+    with ImageWriter(image) as writer:
+        writer.connect().pwrite(b"x" * 512, 0)
+
+
+def fill(connection: ImageConnection) -> None:
+    for offset in range(0, 64 * MIB, MIB):
+        connection.pwrite(os.urandom(MIB), offset)
+
+
+def test_a_full_disk_is_said_and_the_base_stays_as_it_was(small_disk: Path, tmp_path: Path) -> None:
+    repository = DirectoryRepository.initialise(small_disk / "repository", str(uuid.uuid4()))
+    raw = make_raw(tmp_path / "raw", 64 * MIB, 1, 8 * MIB)
+    copy_into(repository, raw, "base", whole(64 * MIB))
+    before = sha256(repository.root / "base.qcow2")
+    repository.create("top.tmp", 64 * MIB, "base.qcow2")
+    with repository.open("top.tmp") as image, pytest.raises(RepositoryFull, match="Free space"):
+        fill(image.connect())
+    assert sha256(repository.root / "base.qcow2") == before
