@@ -1,0 +1,329 @@
+"""Rows for tests, made through the services wherever there is one: they keep every rule.
+
+Plain functions; whatever is not given is made. They need a database, no vCenter, no broker and no
+disk bytes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from contexts import crypto
+from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
+from contexts.services import management, records
+from contexts.services.refresh import disk_id
+from contexts.states import DiscoveryStatus
+from contexts.vsphere.records import DiskRecord, NicRecord, VmRecord, no_specs
+from replication.models import DiskImage, JobStep, RecoveryPoint, ReplicationJob, VMSnapshot
+from replication.models import Repository as RepositoryModel
+from replication.services import cancel, finish, leases, repositories, start
+from replication.services.finish import SealedDisk
+from replication.states import (
+    ImageState,
+    JobStatus,
+    LeaseHolder,
+    SnapshotState,
+    StepName,
+    StepStatus,
+    SyncType,
+    Trigger,
+)
+
+MIB = 1 << 20
+EPOCH = "52 d5 3c 9f 2d 1e 5d 0a-6b 0e 6a 4f 6e 0f 3b 61"
+HOSTILE_NAME = "<script>alert(1)</script>/../x"
+
+_numbers = itertools.count(1)
+
+
+def user(username: str = "ops", **fields: Any) -> User:
+    return User.objects.create_user(username, password="a long enough password", **fields)
+
+
+def vcenter(name: str | None = None, **columns: Any) -> VCenter:
+    """A vCenter that nobody has connected to."""
+    number = next(_numbers)
+    return VCenter.objects.create(
+        name=name or f"vcenter-{number}",
+        **{
+            "host": f"vc{number}.example.org",
+            "username": "vmrep@vsphere.local",
+            "password_encrypted": crypto.encrypt("secret of the vCenter"),
+            "instance_uuid": str(uuid.uuid4()),
+            "product": "VMware vCenter Server 8.0.3",
+            "api_version": "8.0.3.0",
+            **columns,
+        },
+    )
+
+
+def repository(name: str | None = None, path: Path | None = None) -> RepositoryModel:
+    """With `path` a real folder with its marker; without, a row whose folder does not exist."""
+    name = name or f"repository-{next(_numbers)}"
+    if path is not None:
+        return repositories.add_directory(name, str(path))
+    return RepositoryModel.objects.create(name=name, config={"path": f"/nonexistent/{name}"})
+
+
+def discovery(of: VCenter, status: str = DiscoveryStatus.COMPLETED, **columns: Any) -> Discovery:
+    ended = status not in DiscoveryStatus.active()
+    return Discovery.objects.create(
+        vcenter=of,
+        status=status,
+        **{
+            "requested_by": "ops",
+            "started_at": timezone.now(),
+            "completed_at": timezone.now() if ended else None,
+            **columns,
+        },
+    )
+
+
+def disk_record(device_key: int = 2000, **fields: Any) -> DiskRecord:
+    return DiskRecord(
+        **{
+            "device_key": device_key,
+            "disk_uuid": str(uuid.uuid4()),
+            "label": f"Hard disk {device_key - 1999}",
+            "capacity_bytes": 64 * MIB,
+            "vmdk_path": f"[lab-ds1] vm/vm_{device_key}.vmdk",
+            "datastore": "lab-ds1",
+            "provisioning_type": "thin",
+            "disk_mode": "persistent",
+            "sharing": "sharingNone",
+            "backing_type": "flat",
+            "controller_type": "pvscsi",
+            "change_id": None,
+            "has_parent": False,
+            "datastore_type": "VMFS",
+            **fields,
+        }
+    )
+
+
+def nic_record(device_key: int = 4000, **fields: Any) -> NicRecord:
+    return NicRecord(
+        **{
+            "device_key": device_key,
+            "label": f"Network adapter {device_key - 3999}",
+            "mac_address": f"00:50:56:00:00:{device_key - 4000:02x}",
+            "network_name": "VM Network",
+            "adapter_type": "vmxnet3",
+            "connected": True,
+            "ip_addresses": ("192.0.2.10",),
+            **fields,
+        }
+    )
+
+
+def vm_record(
+    vm_name: str = "pgtest1",
+    *,
+    disks: Sequence[DiskRecord] | None = None,
+    networks: Sequence[NicRecord] | None = None,
+    **specs: Any,
+) -> VmRecord:
+    """What a discovery reads of a usual Linux VM with one disk. `specs` by their names."""
+    usual = {
+        "vm_name": vm_name,
+        "vm_path": f"/Lab/vm/{vm_name.replace('/', '%2f')}",
+        "datacenter": "Lab",
+        "moref": f"vm-{next(_numbers)}",
+        "bios_uuid": str(uuid.uuid4()),
+        "cpu_count": 2,
+        "memory_mb": 4096,
+        "os_type": "Debian GNU/Linux 12 (64-bit)",
+        "guest_id": "debian12_64Guest",
+        "power_state": "poweredOn",
+        "connection_state": "connected",
+        "hardware_version": "vmx-19",
+        "vm_tools_version": "12.3.5",
+        "vm_tools_status": "guestToolsRunning",
+        "guest_hostname": "guest.example.org",
+        "ip_addresses": ("192.0.2.10", "2001:db8::10"),
+        "is_template": False,
+        "cbt_enabled": True,
+        "snapshot_count": 0,
+    }
+    instance_uuid = specs.pop("instance_uuid", str(uuid.uuid4()))
+    return VmRecord(
+        instance_uuid=instance_uuid,
+        specs=no_specs() | usual | specs,
+        disks=tuple([disk_record()] if disks is None else disks),
+        networks=tuple([nic_record()] if networks is None else networks),
+    )
+
+
+def discovered_vm(
+    vm_name: str = "pgtest1", *, at: VCenter | None = None, **record: Any
+) -> DiscoveredVM:
+    """A VM as the last discovery saw it. `record`: what `vm_record` takes."""
+    vm = vm_record(vm_name, **record)
+    return DiscoveredVM.objects.create(
+        vcenter=at or vcenter(),
+        vmware_vm_id=vm.instance_uuid,
+        identity_problem="" if vm.instance_uuid else "vCenter gives no instance UUID.",
+        seen_at=timezone.now(),
+        **records.columns_of(vm),
+    )
+
+
+def context(
+    vm_name: str = "pgtest1",
+    *,
+    at: VCenter | None = None,
+    keep_in: RepositoryModel | None = None,
+    **record: Any,
+) -> VMContext:
+    """A VM under management, with its discovered VM. `record`: what `vm_record` takes."""
+    vm = discovered_vm(vm_name, at=at, **record)
+    return management.take([vm], repository=keep_in or repository(), actor="ops")[0]
+
+
+def pending_job(
+    of: VMContext, *, trigger: str = Trigger.MANUAL, requested_by: str = "ops"
+) -> ReplicationJob:
+    return start.start(of, trigger=trigger, requested_by=requested_by)
+
+
+def running_job(
+    of: VMContext, *, planned_bytes: int = 32 * MIB, done_bytes: int = 8 * MIB, **columns: Any
+) -> ReplicationJob:
+    """In the middle of its transfer; `planned_bytes` and `done_bytes` are per disk."""
+    job = pending_job(of)
+    _claim(job)
+    snapshot = _snapshot(job, timezone.now())
+    images = _images(job, snapshot, planned_bytes)
+    DiskImage.objects.filter(job=job).update(transferred_bytes=done_bytes)
+    _steps(job, until=StepName.TRANSFER)
+    ReplicationJob.objects.filter(pk=job.pk).update(
+        **{
+            "current_operation": "Transfer",
+            "total_bytes": planned_bytes * len(images),
+            "bytes_transferred": done_bytes * len(images),
+            "transfer_speed_bps": 4 * MIB,
+            **columns,
+        }
+    )
+    job.refresh_from_db()
+    return job
+
+
+def completed_job(
+    of: VMContext, *, planned_bytes: int = 32 * MIB, consistent_at: datetime | None = None
+) -> ReplicationJob:
+    """With recovery point, images and CBT history. The first one of a disk is `initial`."""
+    job = pending_job(of)
+    lease = _claim(job)
+    snapshot = _snapshot(job, consistent_at or timezone.now())
+    images = _images(job, snapshot, planned_bytes)
+    DiskImage.objects.filter(job=job).update(transfer_seconds=2.0)
+    _steps(job, until=StepName.COMMIT)
+    finish.completed(
+        job.pk,
+        lease,
+        snapshot,
+        [SealedDisk(image.pk, planned_bytes, "0f" * 16) for image in images],
+    )
+    VMSnapshot.objects.filter(pk=snapshot.pk).update(state=SnapshotState.REMOVED, removed_at=Now())
+    leases.release(lease)
+    return _ended(job, of)
+
+
+def failed_job(of: VMContext, why: str = "The vCenter did not answer.") -> ReplicationJob:
+    job = pending_job(of)
+    lease = _claim(job)
+    _steps(job, until=StepName.SNAPSHOT)
+    finish.failed(job.pk, why, lease=lease)
+    leases.release(lease)
+    return _ended(job, of)
+
+
+def cancelled_job(of: VMContext) -> ReplicationJob:
+    return _ended(cancel.cancel(pending_job(of), actor="ops"), of)
+
+
+def recovery_point(of: VMContext, consistent_at: datetime | None = None) -> RecoveryPoint:
+    return completed_job(of, consistent_at=consistent_at).recovery_point
+
+
+def _ended(job: ReplicationJob, of: VMContext) -> ReplicationJob:
+    job.refresh_from_db()
+    of.refresh_from_db()
+    return job
+
+
+def _claim(job: ReplicationJob) -> leases.Lease:
+    """As a worker does, less the look into the repository's folder."""
+    lease = leases.acquire(job.vm_context_id, LeaseHolder.JOB, job_id=job.pk)
+    assert lease is not None
+    ReplicationJob.objects.filter(pk=job.pk).update(
+        status=JobStatus.RUNNING, started_at=Now(), worker_name=leases.this_worker()
+    )
+    return lease
+
+
+def _snapshot(job: ReplicationJob, consistent_at: datetime) -> VMSnapshot:
+    return VMSnapshot.objects.create(
+        vm_context=job.vm_context,
+        job=job,
+        attempt=1,
+        name=f"vmrep:{job.pk}:1",
+        state=SnapshotState.CREATED,
+        moref=f"snapshot-{next(_numbers)}",
+        consistent_at=consistent_at,
+        quiesce_requested=True,
+        quiesced=True,
+    )
+
+
+def _images(job: ReplicationJob, snapshot: VMSnapshot, planned_bytes: int) -> list[DiskImage]:
+    """An image for each disk: on its last committed one, or a new root."""
+    images = []
+    for disk in job.vm_context.disks.filter(removed_at__isnull=True, unprotected_reason=""):
+        parent = disk.images.filter(state=ImageState.COMMITTED).order_by("-id").first()
+        images.append(
+            DiskImage.objects.create(
+                repository_id=job.repository_id,
+                vm_context=job.vm_context,
+                disk=disk,
+                job=job,
+                parent=parent,
+                attempt=1,
+                locator=f"{job.vm_context_id}/{disk_id(disk.device_key)}/{job.pk}.qcow2",
+                sync_type=SyncType.INCREMENTAL if parent else SyncType.INITIAL,
+                capacity_bytes=disk.capacity_bytes,
+                planned_bytes=planned_bytes,
+                change_id=f"{EPOCH}/{next(_numbers)}",
+                previous_change_id=parent.change_id if parent else None,
+                snapshot_moref=snapshot.moref,
+            )
+        )
+    return images
+
+
+def _steps(job: ReplicationJob, *, until: StepName) -> None:
+    """The steps up to `until`, which is running."""
+    now = timezone.now()
+    for number, name in enumerate(StepName):
+        started_at = now - timedelta(seconds=len(StepName) - number)
+        running = name is until
+        JobStep.objects.create(
+            job=job,
+            attempt=1,
+            name=name,
+            status=StepStatus.RUNNING if running else StepStatus.COMPLETED,
+            started_at=started_at,
+            completed_at=None if running else started_at + timedelta(seconds=1),
+        )
+        if running:
+            break
