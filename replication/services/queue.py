@@ -122,16 +122,16 @@ def _take_over(job_id: str, context_id: str) -> None:
     transaction.on_commit(messages.hint_job)
 
 
-def contexts_to_clean() -> list[str]:
-    """Contexts without an active job that have a snapshot or a file left to remove."""
-    left_over = set(
-        VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)
-        .filter(vm_context__current_job__isnull=True)
-        .filter(~Exists(_live_lease()))
-        .values_list("vm_context_id", flat=True)
-    ) | set(
-        DiskImage.objects.filter(state=ImageState.DELETING, vm_context__current_job__isnull=True)
-        .filter(~Exists(_live_lease()))
-        .values_list("vm_context_id", flat=True)
+def contexts_to_clean(**narrowed: object) -> list[str]:
+    """Contexts without an active job or a holder that have a snapshot or a file left to remove."""
+    snapshots = VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)
+    images = DiskImage.objects.filter(state=ImageState.DELETING)
+    return sorted(
+        {
+            str(context_id)
+            for rows in (snapshots, images)
+            for context_id in rows.filter(vm_context__current_job__isnull=True, **narrowed)
+            .filter(~Exists(_live_lease()))
+            .values_list("vm_context_id", flat=True)
+        }
     )
-    return sorted(left_over)

@@ -56,7 +56,8 @@ def run(job: ReplicationJob, lease: Lease) -> None:
             _run_guarded(job, lease, guard)
         leases.release(lease)
         messages.hint_job()
-        messages.hint_clean_up(job.vm_context_id)
+        for context_id in queue.contexts_to_clean(vm_context=job.vm_context_id):
+            messages.hint_clean_up(context_id)
     except LeaseLost as reason:
         # Another worker may be at it by now. Whatever is half done is its to find and settle.
         log.error("%s: stopped at once: %s", job.pk, reason)
