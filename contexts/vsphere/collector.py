@@ -55,6 +55,7 @@ class BulkReading:
         self._page_size = page_size
         self._count = count
         self._view: Any = None
+        self._login = 0
 
     def __iter__(self) -> Iterator[list[Found]]:
         collector = self._session.content.propertyCollector
@@ -69,13 +70,14 @@ class BulkReading:
                     self._doing,
                     partial(collector.ContinueRetrievePropertiesEx, token),
                     repeat=False,
-                    relogin=False,
+                    login=self._login,
                 )
         finally:
             self._destroy_view()
 
     def _first_page(self) -> Any:
         content = self._session.content
+        self._login = self._session.login_number
         self._view = content.viewManager.CreateContainerView(
             content.rootFolder, list(self._paths), True
         )
@@ -94,7 +96,7 @@ class BulkReading:
             return
         try:
             self._session.invoke(
-                self._doing, self._view.DestroyView, repeat=False, relogin=False, timeout=10
+                self._doing, self._view.DestroyView, repeat=False, login=self._login, timeout=10
             )
         except VSphereError:
             # It died with its login, or will at logout; what was read is not worse for it.

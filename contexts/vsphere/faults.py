@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import socket
-import ssl
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException, InvalidURL
+from http.client import HTTPException
 from typing import Any
 from xml.parsers.expat import ExpatError
 
@@ -39,7 +38,6 @@ TRANSPORT_ERRORS = (
     zlib.error,
     EOFError,
     UnicodeError,  # a host name that IDNA cannot encode
-    OverflowError,  # a port beyond 65535
 )
 
 _QUIESCE_FAULTS = frozenset(
@@ -133,7 +131,7 @@ def _from_fault(fault: Any, doing: str) -> VSphereError:
 
 
 def _from_transport(error: BaseException, doing: str) -> VSphereError:
-    if isinstance(error, socket.gaierror | UnicodeError | InvalidURL | OverflowError):
+    if isinstance(error, socket.gaierror | UnicodeError):
         return AddressUnknown(
             f"{doing}: the address cannot be resolved. Check its spelling and the DNS."
         )
@@ -144,13 +142,6 @@ def _from_transport(error: BaseException, doing: str) -> VSphereError:
         )
     if isinstance(error, TimeoutError):
         return ConnectionLost(f"{doing}: no answer in time. Check the network and the server.")
-    if isinstance(error, ssl.SSLError) and not isinstance(
-        error, ssl.SSLEOFError | ssl.SSLZeroReturnError
-    ):
-        return NotVSphere(
-            f"{doing}: no TLS connection is possible ({error.reason or 'unknown reason'}). "
-            "Check that the port is the HTTPS port of a vSphere server."
-        )
     status = re.match(r"(\d{3}) ", str(error)) if isinstance(error, HTTPException) else None
     if status and int(status[1]) < 500 and status[1] != "429":
         return NotVSphere(

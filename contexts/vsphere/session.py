@@ -161,6 +161,11 @@ class Session:
             raise ConnectionLost("The session is not connected.")
         return self._content
 
+    @property
+    def login_number(self) -> int:
+        """Which login this is; it grows when the session had to log in again."""
+        return self._logins
+
     def object(self, kind: Any, moref: str) -> Any:
         """pyVmomi's proxy for a managed object; nothing is asked of the server."""
         return kind(moref, self._stub)
@@ -171,7 +176,7 @@ class Session:
         call: Callable[[], T],
         *,
         repeat: bool = True,
-        relogin: bool = True,
+        login: int | None = None,
         timeout: float | None = None,
     ) -> T:
         """Call, with vmrep's errors. `doing` stands at the beginning of their messages.
@@ -179,13 +184,15 @@ class Session:
         `repeat`: the call only reads, so it is made once more after a lost connection. A call
         that changes something is made exactly once, on a fresh connection (a resting one may be
         dead, and then nobody could say whether the server got it).
-        `relogin`: make it once more after an expired login. False for calls that lean on what
-        died with it (page tokens, views, filters).
+        After an expired login every call is made once more, but for those that lean on what died
+        with it (page tokens, views, collectors): they give the `login_number` that it belongs to,
+        and get SessionExpired. Without that vSphere would say that some object does not exist.
         """
         if self._stub is None:
             raise ConnectionLost(f"{doing}: the session is not connected.")
         if not repeat:
             self._stub.drop_connections()
+        relogin = login is None
         with self._stub.patience(timeout):
             while True:
                 seen = self._logins
@@ -202,6 +209,10 @@ class Session:
                         raise
                     repeat = False
                     self._stub.drop_connections()
+                except VSphereError as error:
+                    if login in (None, self._logins):
+                        raise
+                    raise SessionExpired(f"{doing}: the login was renewed meanwhile.") from error
 
     # -------------------------------------------------------------- login
 
@@ -240,7 +251,7 @@ class Session:
             self.invoke(
                 f"Keeping the session with {self.endpoint.host} alive",
                 lambda: self.content.rootFolder.name,
-                relogin=False,
+                login=self._logins,
             )
         except PrivilegeMissing:
             # The account may not see the root folder: but it was known, so the login is valid.

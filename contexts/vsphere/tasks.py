@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pyVmomi import vim
@@ -54,6 +55,7 @@ class _Waiting:
         self._on_wait = on_wait or (lambda: None)
         self._outage_seconds = outage_seconds
         self._heard_at = time.monotonic()
+        self._login = 0
 
     def run(self) -> str | None:
         while True:
@@ -66,19 +68,26 @@ class _Waiting:
                 time.sleep(_PAUSE_SECONDS)
 
     def _until_done(self) -> str | None:
-        """Follow the task with a filter of its own, which dies with the login."""
+        """Follow the task with a collector of its own, which dies with the login.
+
+        Of its own, so that the versions of its updates are nobody else's.
+        """
+        shared = self._session.content.propertyCollector
+        collector = self._session.invoke(self._doing, lambda: self._observe(shared))
+        try:
+            return self._follow(collector)
+        finally:
+            self._destroy(collector)
+
+    def _observe(self, shared: Any) -> Any:
+        self._login = self._session.login_number
+        collector = shared.CreatePropertyCollector()
         spec = Collector.FilterSpec(
             propSet=[Collector.PropertySpec(type=vim.Task, all=False, pathSet=["info.state"])],
             objectSet=[Collector.ObjectSpec(obj=self._task, skip=False)],
         )
-        collector = self._session.content.propertyCollector
-        observer = self._session.invoke(
-            self._doing, lambda: collector.CreateFilter(spec, partialUpdates=False)
-        )
-        try:
-            return self._follow(collector)
-        finally:
-            self._destroy(observer)
+        collector.CreateFilter(spec, partialUpdates=False)
+        return collector
 
     def _follow(self, collector: Any) -> str | None:
         version = ""
@@ -86,10 +95,9 @@ class _Waiting:
         while True:
             update = self._session.invoke(
                 self._doing,
-                # Bound at once: called before the next round changes `version`.
-                lambda version=version: collector.WaitForUpdatesEx(version, options),  # type: ignore[misc]
+                partial(collector.WaitForUpdatesEx, version, options),
                 repeat=False,
-                relogin=False,
+                login=self._login,
             )
             self._heard_at = time.monotonic()
             if update is not None:
@@ -101,10 +109,14 @@ class _Waiting:
                     raise task_error(info.error, self._doing)
             self._on_wait()
 
-    def _destroy(self, observer: Any) -> None:
+    def _destroy(self, collector: Any) -> None:
         try:
             self._session.invoke(
-                self._doing, observer.DestroyPropertyFilter, repeat=False, relogin=False, timeout=10
+                self._doing,
+                collector.DestroyPropertyCollector,
+                repeat=False,
+                login=self._login,
+                timeout=10,
             )
         except VSphereError:
             # It died with its login, or will at logout; the task's outcome is known without it.

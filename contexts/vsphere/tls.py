@@ -17,6 +17,7 @@ from cryptography import x509
 
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
 from contexts.vsphere.errors import (
+    AddressUnknown,
     CertificateChanged,
     CertificateNotTrusted,
     NotVSphere,
@@ -73,12 +74,21 @@ def https_connection(endpoint: Endpoint, timeout: float) -> http.client.HTTPSCon
 
 
 class VSphereConnection(http.client.HTTPSConnection):
-    """HTTPS with the endpoint's trust built into `connect`, so that no way leads around it."""
+    """HTTPS with the endpoint's trust built into `connect`, so that no way leads around it.
+
+    Raises AddressUnknown for what cannot be a host or a port.
+    """
 
     def __init__(self, endpoint: Endpoint, timeout: float) -> None:
-        super().__init__(
-            endpoint.host, endpoint.port, timeout=timeout, context=_context(endpoint.trust)
-        )
+        if not 0 < endpoint.port < 65536:
+            # The resolver would take it modulo 65536 and reach something else.
+            raise AddressUnknown(f"{endpoint.port} is no port: it must be between 1 and 65535.")
+        try:
+            super().__init__(
+                endpoint.host, endpoint.port, timeout=timeout, context=_context(endpoint.trust)
+            )
+        except http.client.InvalidURL as error:
+            raise AddressUnknown(f"{endpoint.host!r} is no host name or address.") from error
         self._trust = endpoint.trust
 
     def connect(self) -> None:
@@ -89,6 +99,15 @@ class VSphereConnection(http.client.HTTPSConnection):
         except ssl.SSLCertVerificationError as error:
             self.close()
             raise self._not_trusted(error) from error
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            self.close()
+            raise
+        except ssl.SSLError as error:
+            self.close()
+            raise NotVSphere(
+                f"{self.host}:{self.port} does not agree on TLS ({error.reason or error}). Check "
+                "that the port is the HTTPS port of a vSphere server."
+            ) from error
         except (OSError, VSphereError):
             # http.client keeps the half-made socket, and would send the next request into it.
             self.close()
