@@ -1,0 +1,76 @@
+"""Faults on demand: what the control surface asks to go wrong, and when.
+
+A rule counts the calls of one method from the moment it is added. Methods are named as in the
+WSDL (`CreateSnapshot_Task`, `QueryChangedDiskAreas`) or `GET /folder`.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+FOLDER = "GET /folder"
+FAULT, TASK_FAULT, DROP = "fault", "task fault", "drop"
+
+
+@dataclass
+class Rule:
+    """Let the `nth` call (from 1) and `times - 1` more go wrong in the given way."""
+
+    method: str
+    action: str
+    nth: int = 1
+    times: int = 1
+    fault: str = "SystemError"
+    message: str = "injected by the lab"
+    seen: int = 0
+
+    def fires(self) -> bool:
+        """Count one more call and tell whether this one is to go wrong."""
+        self.seen += 1
+        return self.nth <= self.seen < self.nth + self.times
+
+    @property
+    def spent(self) -> bool:
+        """Whether it can never fire again."""
+        return self.seen >= self.nth + self.times - 1
+
+
+class Injection:
+    """The rules in force."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rules: list[Rule] = []
+        self._delays: dict[str, float] = {}
+
+    def add(self, rule: Rule) -> None:
+        """Put a rule in force; its counting begins now."""
+        with self._lock:
+            self._rules.append(rule)
+
+    def delay(self, method: str, seconds: float) -> None:
+        """Delay every call of a method (0: no longer)."""
+        with self._lock:
+            self._delays[method] = seconds
+
+    def clear(self) -> None:
+        """Forget all rules and delays."""
+        with self._lock:
+            self._rules.clear()
+            self._delays.clear()
+
+    def delay_of(self, method: str) -> float:
+        """Seconds to wait before a call of the method goes on."""
+        with self._lock:
+            return self._delays.get(method, 0.0)
+
+    def take(self, method: str, action: str) -> Rule | None:
+        """Count a call; the rule that it falls under, or None."""
+        with self._lock:
+            # every rule for the method counts the call, not only the first that fires
+            fired = [
+                r for r in self._rules if (r.method, r.action) == (method, action) and r.fires()
+            ]
+            self._rules = [r for r in self._rules if not r.spent]
+        return fired[0] if fired else None

@@ -1,0 +1,202 @@
+"""The lab as a whole: a folder, the world in it, and its two servers."""
+
+from __future__ import annotations
+
+import logging
+import types
+from pathlib import Path
+
+from vmrep.lab import scenario as scenarios
+from vmrep.lab import snapshots
+from vmrep.lab.builder import Builder
+from vmrep.lab.certificate import server_context
+from vmrep.lab.churn import Churn
+from vmrep.lab.control import control_handler
+from vmrep.lab.errors import FolderError
+from vmrep.lab.inventory import build_entity
+from vmrep.lab.objects import Paths, World
+from vmrep.lab.records import EntityRecord, Estate, VmRecord
+from vmrep.lab.scenario import Scenario, parse_size
+from vmrep.lab.server import Server, handler_for
+from vmrep.lab.service import Service, build_service
+from vmrep.lab.state import STATE_FILE, FolderLock, Store
+from vmrep.lab.tasks import Tasks
+from vmrep.lab.vm import VirtualMachine
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+USERNAME = "administrator@vsphere.local"
+DRAIN_SECONDS = 20.0
+
+
+class Lab:
+    """A simulated vCenter with real disks.
+
+    The first start in a folder builds the scenario there; later starts go on with what is there.
+    Use it as a context manager, or call `start` and `stop`. Port 0 means any free port; the
+    chosen ones are in `port` and `control_url`.
+
+    Raises FolderError (not writable, in use, of another scenario, or not a lab's), ScenarioError
+    and PortError, all of them LabErrors with a message for the person who runs it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        scenario: str,
+        *,
+        port: int = 0,
+        control_port: int = 0,
+        username: str = USERNAME,
+        password: str = "lab",  # noqa: S107 - of a simulation that listens locally only
+        churn_seconds: float | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.username = username
+        self.password = password
+        self.host = HOST
+        self._scenario = scenarios.load(scenario)
+        self._ports = port, control_port
+        self._churn_seconds = churn_seconds
+        self._running: _Running | None = None
+
+    def start(self) -> Lab:
+        """Build or open the folder and serve. Returns the lab itself."""
+        if self._running is None:
+            self._running = _Running(self, self._scenario, self._ports, self._churn_seconds)
+            log.info("lab %s on %s:%d", self._scenario.name, self.host, self.port)
+        return self
+
+    def stop(self) -> None:
+        """Let running tasks end, stop serving, and give the folder back."""
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+
+    def __enter__(self) -> Lab:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def _live(self) -> _Running:
+        if self._running is None:
+            raise FolderError("the lab is not running")
+        return self._running
+
+    @property
+    def port(self) -> int:
+        """The port of the vSphere API and datastore files (HTTPS)."""
+        return self._live.server.port
+
+    @property
+    def control_url(self) -> str:
+        """The address of the control surface."""
+        return f"http://{self.host}:{self._live.control.port}"
+
+    @property
+    def instance_uuid(self) -> str:
+        """The vCenter's own identity (about.instanceUuid)."""
+        return self._live.world.estate.instance_uuid
+
+
+class _Running:
+    """What exists only while a lab runs."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        scenario: Scenario,
+        ports: tuple[int, int],
+        churn_seconds: float | None,
+    ) -> None:
+        _check_folder(lab.folder)
+        self.lock = FolderLock(lab.folder)
+        try:
+            self.store = Store(lab.folder)
+            self.world = open_world(scenario, lab.folder, self.store, lab.username, lab.password)
+            service = Service(self.world)
+            tls = server_context(lab.folder)
+            self.server = Server(HOST, ports[0], handler_for(service), tls)
+            try:
+                self.control = Server(HOST, ports[1], control_handler(service))
+            except BaseException:
+                self.server.server_close()
+                raise
+        except BaseException:
+            self.lock.release()
+            raise
+        self.churn = Churn(self.world, churn_seconds) if churn_seconds else None
+        self.server.start("lab-vsphere")
+        self.control.start("lab-control")
+        if self.churn:
+            self.churn.start()
+
+    def stop(self) -> None:
+        if self.churn:
+            self.churn.stop()
+        self.world.tasks.drain(DRAIN_SECONDS)
+        self.server.stop()
+        self.control.stop()
+        self.store.close()
+        self.lock.release()
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse to build into a folder with other things in it."""
+    if folder.exists() and not folder.is_dir():
+        raise FolderError(f"{folder} is not a folder")
+    if not folder.exists() or (folder / STATE_FILE).exists():
+        return
+    own = {"lab.lock", "certificate.pem", "certificate.key"}
+    if any(p.name not in own for p in folder.iterdir()):
+        raise FolderError(f"{folder} holds other things than a lab; choose an empty folder")
+
+
+def open_world(scenario: Scenario, folder: Path, store: Store, user: str, password: str) -> World:
+    """The world in a folder, built from the scenario when there is none yet."""
+    paths = Paths(folder)
+    if store.get("estate", "estate") is None:
+        Builder(scenario, paths, store).build()
+    estate = Estate(**(store.get("estate", "estate") or {}))
+    if estate.scenario != scenario.name:
+        raise FolderError(
+            f"{folder} holds the scenario {estate.scenario!r}, not {scenario.name!r}; "
+            "choose another folder, or remove this one to start over"
+        )
+    world = World(estate, store, paths)
+    world.tasks = Tasks(world)
+    for record in store.all("entity"):
+        build_entity(world, EntityRecord(**record))
+    vms = [VirtualMachine(world, VmRecord.load(r)) for r in store.all("vm")]
+    build_service(world, user, password)
+    for vm in vms:
+        vm.resume()
+    if estate.boots == 0:
+        _first_snapshots(scenario, vms)
+    # counted only now: a first start that was killed in between goes on where it was
+    estate.boots += 1
+    world.save_estate()
+    return world
+
+
+def _first_snapshots(scenario: Scenario, vms: list[VirtualMachine]) -> None:
+    """Take the snapshots that VMs begin with, and let their guests write after each."""
+    specs = [spec for spec in scenario.vms for _ in range(spec.count)]
+    for vm, spec in zip(vms, specs, strict=True):
+        if spec.tracking:
+            vm.stun()
+        for wanted in spec.snapshots[len(vm.record.snapshots) :]:
+            snapshots.create(vm, snapshots.Request(wanted.name, wanted.description))
+            for disk in vm.disks.values():
+                length = min(parse_size(wanted.write), disk.chain.capacity_bytes)
+                if length:
+                    disk.fill(disk.chain.churn_start, length, wanted.name)
+        if spec.tracking or spec.snapshots:
+            vm.save()

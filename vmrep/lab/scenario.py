@@ -1,0 +1,278 @@
+"""Scenarios: which inventory a lab begins with, read from TOML files.
+
+docs/lab.md describes the format. Everything is checked here, and an error names the file and the
+place, so that adding a scenario is adding data.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vmrep.lab.errors import ScenarioError
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+CONTENTS = ("linux", "windows", "random", "empty")
+PROVISIONING = ("thin", "thick_lazy", "thick_eager")
+MODES = ("persistent", "independent_persistent", "independent_nonpersistent")
+UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+T = TypeVar("T")
+
+
+@dataclass
+class DiskSpec:
+    """A disk of a VM: its size, what is on it, and how vSphere shows it."""
+
+    capacity: str
+    content: str = "linux"
+    data: str = "32MiB"
+    provisioning: str = "thin"
+    mode: str = "persistent"
+    sharing: str = "sharingNone"
+    tracking: str = "blocks"
+    datastore: str | None = None
+
+    @property
+    def capacity_bytes(self) -> int:
+        """The virtual size."""
+        return parse_size(self.capacity)
+
+    @property
+    def data_bytes(self) -> int:
+        """How much content the disk begins with, roughly."""
+        return parse_size(self.data)
+
+
+@dataclass
+class NicSpec:
+    """A network adapter."""
+
+    network: str
+    addresses: list[str] = field(default_factory=list)
+    adapter: str = "vmxnet3"
+    connected: bool = True
+
+
+@dataclass
+class SnapshotSpec:
+    """A snapshot that the VM begins with; `write` is how much the guest writes after it."""
+
+    name: str
+    description: str = ""
+    write: str = "1MiB"
+
+
+@dataclass
+class ToolsSpec:
+    """VMware Tools in the guest."""
+
+    version: str = "12352"
+    status: str = "toolsOk"
+    version_status: str = "guestToolsCurrent"
+    hostname: str | None = None
+
+
+@dataclass
+class VmSpec:
+    """A virtual machine, or `count` of them with numbered names."""
+
+    name: str
+    folder: str = ""
+    datacenter: str | None = None
+    datastore: str | None = None
+    count: int = 1
+    cpu: int = 1
+    cores_per_socket: int | None = None
+    memory_mb: int = 1024
+    guest_id: str = "debian12_64Guest"
+    guest_name: str = "Debian GNU/Linux 12 (64-bit)"
+    hardware_version: str = "vmx-19"
+    firmware: str = "bios"
+    notes: str | None = None
+    power: str = "on"
+    template: bool = False
+    bare: bool = False
+    tracking: bool = False
+    instance_uuid: str | None = None
+    fault_tolerance_state: str = "notConfigured"
+    consolidation_needed: bool = False
+    tools: ToolsSpec | None = None
+    disks: list[DiskSpec] = field(default_factory=list)
+    nics: list[NicSpec] = field(default_factory=list)
+    snapshots: list[SnapshotSpec] = field(default_factory=list)
+
+
+@dataclass
+class DatacenterSpec:
+    """A datacenter, in folders when its path says so, with one host."""
+
+    path: str
+    host: str = "esx1.example.com"
+    datastores: list[str] = field(default_factory=lambda: ["datastore1"])
+    networks: list[str] = field(default_factory=lambda: ["VM Network"])
+
+
+@dataclass
+class EstateSpec:
+    """Settings of the vCenter as a whole."""
+
+    version: str = "8.0.2"
+    task_delay_seconds: float = 0.05
+    session_idle_seconds: float = 1800.0
+    page_extents: int = 2000
+    page_span: str | None = None
+
+
+@dataclass
+class Scenario:
+    """A whole scenario."""
+
+    name: str
+    estate: EstateSpec
+    datacenters: list[DatacenterSpec]
+    vms: list[VmSpec]
+
+
+NESTED: dict[str, type] = {
+    "tools": ToolsSpec,
+    "disks": DiskSpec,
+    "nics": NicSpec,
+    "snapshots": SnapshotSpec,
+}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as `512MiB`. Raises ValueError."""
+    found = re.fullmatch(r"(\d+)\s*([KMGT]?i?B)", text)
+    if not found or found[2] not in UNITS:
+        raise ValueError(f"{text!r} is not a size such as 64MiB, 2GiB or 2TiB")
+    return int(found[1]) * UNITS[found[2]]
+
+
+def available() -> list[str]:
+    """Names of the scenarios that ship with the lab."""
+    return sorted(p.stem for p in SCENARIOS.glob("*.toml"))
+
+
+def load(name: str) -> Scenario:
+    """A scenario by name, or by the path of a TOML file. Raises ScenarioError."""
+    path = Path(name) if name.endswith(".toml") else SCENARIOS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(available())
+        raise ScenarioError(f"there is no scenario {name!r}; there are: {known}")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path}: {error}") from error
+    unknown = set(data) - {"estate", "datacenters", "vms"}
+    if unknown:
+        raise ScenarioError(f"{path}: unknown table {', '.join(sorted(unknown))}")
+    scenario = Scenario(
+        name=path.stem,
+        estate=_read(EstateSpec, data.get("estate", {}), f"{path}: [estate]"),
+        datacenters=[
+            _read(DatacenterSpec, d, f"{path}: datacenter {n + 1}")
+            for n, d in enumerate(data.get("datacenters", [{"path": "Datacenter"}]))
+        ],
+        vms=[
+            _read(VmSpec, v, f"{path}: VM {n + 1} ({v.get('name', 'without a name')!r})")
+            for n, v in enumerate(data.get("vms", []))
+        ],
+    )
+    _check(scenario, str(path))
+    return scenario
+
+
+def _read(kind: type[T], data: Any, where: str) -> T:
+    """A dataclass from a table; unknown, missing and wrongly typed keys are errors."""
+    if not isinstance(data, dict):
+        raise ScenarioError(f"{where}: must be a table")
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = set(data) - set(known)
+    if unknown:
+        raise ScenarioError(f"{where}: unknown key {', '.join(sorted(unknown))}")
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        nested = NESTED.get(key)
+        if nested is ToolsSpec:
+            values[key] = _read(ToolsSpec, value, f"{where}, tools")
+        elif nested:
+            if not isinstance(value, list):
+                raise ScenarioError(f"{where}, {key}: must be a list of tables")
+            values[key] = [_read(nested, v, f"{where}, {key} {n + 1}") for n, v in enumerate(value)]
+        else:
+            _check_type(str(known[key].type), value, f"{where}, {key}")
+            values[key] = value
+    try:
+        return kind(**values)
+    except TypeError as error:
+        missing = str(error).rpartition(":")[2].strip()
+        raise ScenarioError(f"{where}: missing {missing}") from error
+
+
+def _check_type(declared: str, value: Any, where: str) -> None:
+    kinds: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool}
+    name = declared.partition(" ")[0]
+    right = (
+        isinstance(value, list) and all(isinstance(v, str) for v in value)
+        if name.startswith("list")
+        else isinstance(value, kinds[name]) and (name == "bool" or not isinstance(value, bool))
+    )
+    if not right:
+        raise ScenarioError(f"{where}: must be {name}, not {value!r}")
+
+
+def _check(scenario: Scenario, path: str) -> None:
+    """What goes beyond single values."""
+    names = {d.path.rpartition("/")[2]: d for d in scenario.datacenters}
+    if len(names) != len(scenario.datacenters) or not names:
+        raise ScenarioError(f"{path}: datacenters need different names, and there must be one")
+    if scenario.estate.page_span:
+        _size(scenario.estate.page_span, f"{path}: [estate] page_span")
+    for vm in scenario.vms:
+        where = f"{path}: VM {vm.name!r}"
+        if vm.datacenter is not None and vm.datacenter not in names:
+            raise ScenarioError(f"{where}: there is no datacenter {vm.datacenter!r}")
+        _one_of(vm.power, ("on", "off"), f"{where}, power")
+        datacenter = names[vm.datacenter] if vm.datacenter else scenario.datacenters[0]
+        for wanted in [vm.datastore, *(d.datastore for d in vm.disks)]:
+            if wanted is not None:
+                _one_of(wanted, datacenter.datastores, f"{where}, datastore")
+        for nic in vm.nics:
+            _one_of(nic.network, datacenter.networks, f"{where}, network")
+            _one_of(nic.adapter, ("vmxnet3", "e1000", "e1000e"), f"{where}, adapter")
+        for disk in vm.disks:
+            _check_disk(disk, where)
+        for snapshot in vm.snapshots:
+            _size(snapshot.write, f"{where}, snapshot {snapshot.name!r}")
+        if len(vm.disks) > 15:
+            raise ScenarioError(f"{where}: at most 15 disks")
+
+
+def _check_disk(disk: DiskSpec, where: str) -> None:
+    _one_of(disk.content, CONTENTS, f"{where}, content")
+    _one_of(disk.provisioning, PROVISIONING, f"{where}, provisioning")
+    _one_of(disk.mode, MODES, f"{where}, mode")
+    _one_of(disk.sharing, ("sharingNone", "sharingMultiWriter"), f"{where}, sharing")
+    _one_of(disk.tracking, ("blocks", "adaptive"), f"{where}, tracking")
+    capacity, data = _size(disk.capacity, where), _size(disk.data, where)
+    if capacity < 1 or capacity % 512:
+        raise ScenarioError(f"{where}: a capacity is a multiple of 512 bytes")
+    if disk.content != "empty" and data + (16 << 20) > capacity:
+        raise ScenarioError(f"{where}: {disk.data} of data need a disk 16MiB larger than that")
+
+
+def _one_of(value: str, allowed: Any, where: str) -> None:
+    if value not in allowed:
+        raise ScenarioError(f"{where}: {value!r} is none of {', '.join(allowed)}")
+
+
+def _size(text: str, where: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise ScenarioError(f"{where}: {error}") from error
