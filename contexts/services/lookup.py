@@ -40,18 +40,25 @@ def find_context(
     )
 
 
-def find_discovered(
+def find_vm(
     *,
     vm_name: str | None = None,
     vcenter_host: str | None = None,
     vmware_vm_id: str | None = None,
-) -> DiscoveredVM:
-    """The one discovered VM that fits, managed or not. Raises as `find_context`."""
-    present = DiscoveredVM.objects.filter(gone_at__isnull=True)
+) -> VMContext | DiscoveredVM:
+    """One VM, under management or only discovered: its context if it has one.
+
+    A name that a managed and an unmanaged VM share is ambiguous, too. Raises as `find_context`.
+    """
+    identity = (vm_name, vcenter_host, vmware_vm_id)
+    managed = _narrow(VMContext.objects.filter(unmanaged_at__isnull=True), *identity)[:20]
+    present = _narrow(DiscoveredVM.objects.filter(gone_at__isnull=True), *identity)[:20]
+    found: dict[object, VMContext | DiscoveredVM] = {}
+    for row in (*managed, *present):
+        # A VM without a UUID cannot be the same as any other.
+        found.setdefault((row.vcenter_id, row.vmware_vm_id or object()), row)
     return _only(
-        list(_narrow(present, vm_name, vcenter_host, vmware_vm_id)[:20]),
-        vm_name or vmware_vm_id or "",
-        "was found by the last discovery",
+        list(found.values()), vm_name or vmware_vm_id or "", "was found by the last discovery"
     )
 
 

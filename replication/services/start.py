@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from contexts.errors import NotManaged, UnknownVM
+from contexts.errors import NotManaged
 from contexts.models import VMContext
 from contexts.services import lookup, management, statuses
 from replication import messages
@@ -66,20 +66,14 @@ def start_for_vm(
 
     Raises UnknownVM, AmbiguousVM, UnknownVCenter, NoRepository, or what `start` raises.
     """
-    identity = {
-        "vm_name": vm_name,
-        "vcenter_host": vcenter_host,
-        "vmware_vm_id": vmware_vm_id,
-    }
-    try:
-        context = lookup.find_context(**identity)
-    except UnknownVM:
-        vm = lookup.find_discovered(**identity)
-        repository = repositories.default()
-        if repository is None:
-            raise NoRepository(
-                f"{vm.vm_name} cannot be taken under management without a repository: there is"
-                " none, or several. Take it first and choose one."
-            ) from None
-        (context,) = management.take([vm], repository=repository, actor=requested_by)
+    vm = lookup.find_vm(vm_name=vm_name, vcenter_host=vcenter_host, vmware_vm_id=vmware_vm_id)
+    if isinstance(vm, VMContext):
+        return start(vm, trigger=trigger, requested_by=requested_by)
+    repository = repositories.default()
+    if repository is None:
+        raise NoRepository(
+            f"{vm.vm_name} cannot be taken under management without a repository: there is none,"
+            " or several. Take it first and choose one."
+        )
+    (context,) = management.take([vm], repository=repository, actor=requested_by)
     return start(context, trigger=trigger, requested_by=requested_by)

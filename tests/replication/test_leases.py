@@ -1,0 +1,106 @@
+"""One writer per context."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from replication.errors import LeaseLost
+from replication.models import ContextLease
+from replication.services import leases
+from replication.states import LeaseHolder
+from replication.sync.guard import Guard
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def _expire(context) -> None:
+    ContextLease.objects.filter(vm_context=context).update(expires_at=Now() - timedelta(seconds=1))
+
+
+def test_a_second_holder_gets_nothing_while_the_first_holds():
+    context = factories.context()
+    assert leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
+    assert leases.acquire(context.pk, LeaseHolder.CLEAN_UP) is None
+
+
+def test_a_released_lease_can_be_taken():
+    context = factories.context()
+    leases.release(leases.acquire(context.pk, LeaseHolder.CLEAN_UP))
+    assert leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
+
+
+def test_an_expired_lease_can_be_taken_and_its_first_holder_notices():
+    context = factories.context()
+    first = leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
+    _expire(context)
+    second = leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
+    assert second is not None
+    assert not leases.renew(first)
+    with transaction.atomic(), pytest.raises(LeaseLost):
+        leases.require(first)
+
+
+def test_an_expired_lease_that_nobody_took_is_still_its_holders():
+    context = factories.context()
+    lease = leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
+    _expire(context)
+    assert leases.renew(lease)
+    assert leases.acquire(context.pk, LeaseHolder.CLEAN_UP) is None
+
+
+def test_releasing_a_lost_lease_leaves_the_new_holder_alone():
+    context = factories.context()
+    first = leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
+    _expire(context)
+    second = leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
+    leases.release(first)
+    assert leases.renew(second)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_guard_notices_that_its_lease_was_taken(monkeypatch):
+    monkeypatch.setattr("replication.sync.guard.RENEW_EVERY_SECONDS", 0.02)
+    context = factories.context()
+    with Guard(leases.acquire(context.pk, LeaseHolder.CLEAN_UP)) as guard:
+        guard.check()
+        _expire(context)
+        while not leases.acquire(context.pk, LeaseHolder.CLEAN_UP):
+            _expire(context)  # the guard may have renewed it in between
+        assert guard._lost.wait(10)
+        with pytest.raises(LeaseLost):
+            guard.check()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_guard_gives_up_when_the_database_is_silent_for_too_long(monkeypatch):
+    context = factories.context()
+    lease = leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
+    guard = Guard(lease)
+    guard.check()
+    now = [guard._trusted_until + 0.1]
+    monkeypatch.setattr("replication.sync.guard._clock", lambda: now[0])
+    with pytest.raises(LeaseLost):
+        guard.check()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_that_ask_at_once_one_gets_the_lease():
+    context = factories.context()
+    start, got = threading.Barrier(8), []
+
+    def ask() -> None:
+        start.wait()
+        got.append(leases.acquire(context.pk, LeaseHolder.CLEAN_UP))
+        connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 8
+    assert len([lease for lease in got if lease]) == 1

@@ -1,0 +1,150 @@
+"""The database as the queue: claiming, and taking over from dead workers."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models.functions import Now
+
+from contexts.states import ContextStatus
+from replication.models import ContextLease, DiskImage, ReplicationJob, VMSnapshot
+from replication.services import cancel, finish, leases, queue
+from replication.states import ImageState, JobStatus, LeaseHolder, SnapshotState, StepStatus
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def hints(monkeypatch):
+    sent = []
+    monkeypatch.setattr("replication.messages.send", lambda *message: sent.append(message))
+    return sent
+
+
+@pytest.fixture
+def context(tmp_path):
+    return factories.context(keep_in=factories.repository(path=tmp_path / "repository"))
+
+
+def _kill_worker(context) -> None:
+    ContextLease.objects.filter(vm_context=context).update(expires_at=Now() - timedelta(seconds=1))
+
+
+def test_a_claimed_job_runs_and_holds_the_lease(context):
+    job = factories.pending_job(context)
+    claimed, lease = queue.claim_next()
+    assert claimed.pk == job.pk
+    assert (claimed.status, claimed.worker_name) == (JobStatus.RUNNING, leases.this_worker())
+    assert claimed.started_at is not None
+    assert ContextLease.objects.get().token == lease.token
+
+
+def test_a_stale_message_finds_nothing(context):
+    factories.pending_job(context)
+    assert queue.claim_next()
+    assert queue.claim_next() is None
+
+
+def test_the_oldest_job_is_claimed_first(context):
+    first = factories.pending_job(context)
+    factories.pending_job(factories.context("other", keep_in=context.repository))
+    assert queue.claim_next()[0].pk == first.pk
+
+
+def test_a_job_waits_until_its_next_attempt(context):
+    job = factories.pending_job(context)
+    ReplicationJob.objects.update(next_attempt_at=Now() + timedelta(minutes=1))
+    assert queue.claim_next() is None
+    ReplicationJob.objects.update(next_attempt_at=Now())
+    assert queue.claim_next()[0].pk == job.pk
+
+
+def test_a_job_waits_while_somebody_else_holds_the_context(context):
+    factories.pending_job(context)
+    lease = leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
+    assert queue.claim_next() is None
+    leases.release(lease)
+    assert queue.claim_next()
+
+
+def test_a_job_whose_repository_is_away_waits_and_says_so(context, tmp_path):
+    job = factories.pending_job(context)
+    (tmp_path / "repository").rename(tmp_path / "unmounted")
+    assert queue.claim_next() is None
+    job.refresh_from_db()
+    assert job.status == JobStatus.PENDING
+    assert "Waiting for the repository" in job.current_operation
+    (tmp_path / "unmounted").rename(tmp_path / "repository")
+    assert queue.claim_next()
+
+
+def test_a_live_worker_keeps_its_job(context):
+    factories.running_job(context)
+    queue.take_over_expired()
+    assert ReplicationJob.objects.get().status == JobStatus.RUNNING
+
+
+def test_a_dead_workers_job_goes_back_to_wait_at_once(context, hints):
+    job = factories.running_job(context)
+    _kill_worker(context)
+    queue.take_over_expired()
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (JobStatus.PENDING, 2)
+    assert leases.this_worker() in job.error_message
+    assert job.steps.get(name="transfer").status == StepStatus.INTERRUPTED
+    context.refresh_from_db()
+    assert context.current_job == job
+    assert queue.claim_next()[0].pk == job.pk
+
+
+def test_later_take_overs_wait_longer(context):
+    factories.running_job(context, attempt=2)
+    _kill_worker(context)
+    queue.take_over_expired()
+    job = ReplicationJob.objects.get()
+    assert (job.status, job.attempt) == (JobStatus.PENDING, 3)
+    assert queue.claim_next() is None
+
+
+def test_after_the_last_attempt_the_job_fails_with_the_reason(context):
+    factories.running_job(context, attempt=finish.MAX_ATTEMPTS)
+    _kill_worker(context)
+    queue.take_over_expired()
+    job = ReplicationJob.objects.get()
+    assert job.status == JobStatus.FAILED
+    assert "Given up after 5 attempts" in job.error_message
+    context.refresh_from_db()
+    assert context.current_status == ContextStatus.FAILED
+    assert (context.current_job, context.failed_jobs) == (None, 1)
+
+
+def test_a_dead_workers_cancelled_job_is_cancelled(context):
+    job = factories.running_job(context)
+    cancel.cancel(job, actor="ops")
+    _kill_worker(context)
+    queue.take_over_expired()
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED
+    context.refresh_from_db()
+    assert (context.current_status, context.cancelled_jobs) == (ContextStatus.DISCOVERED, 1)
+
+
+def test_what_a_failed_job_left_is_found(context):
+    job = factories.running_job(context)
+    assert queue.contexts_to_clean() == []
+    finish.failed(job.pk, "no")
+    assert DiskImage.objects.get().state == ImageState.DELETING
+    assert queue.contexts_to_clean() == []  # its worker may still be at it
+    ContextLease.objects.all().delete()
+    assert queue.contexts_to_clean() == [context.pk]
+    DiskImage.objects.all().delete()
+    assert queue.contexts_to_clean() == [context.pk]
+    VMSnapshot.objects.update(state=SnapshotState.REMOVED)
+    assert queue.contexts_to_clean() == []
+
+
+def test_the_tick_hints_every_job_that_can_run(context, hints):
+    factories.pending_job(context)
+    factories.pending_job(factories.context("other", keep_in=context.repository))
+    queue.tick()
+    assert hints == [("replication.tasks.run_next_job",)] * 2
