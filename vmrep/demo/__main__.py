@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vmrep.demo.errors import DemoError, StopRequested
 from vmrep.demo.folder import DataFolder
-from vmrep.demo.machine import running
+from vmrep.demo.machine import Machine, running
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DEFAULT_PORT = 8000
@@ -78,12 +78,20 @@ def _demo(wanted: argparse.Namespace) -> int:
         ) as machine:
             say(f"vmrep is running: {machine.address}   (Ctrl-C stops everything)")
             say(f"The logs are in {folder.logs}.")
-            if machine.drive() != 0:
-                say("Not everything went well, see above. vmrep goes on, so that you can look.")
+            if not machine.remembered.replicated:
+                _first_replications(machine)
             machine.watch()
     except StopRequested:
         say("vmrep has stopped.")
     return 0
+
+
+def _first_replications(machine: Machine) -> None:
+    if machine.drive() == 0:
+        machine.folder.remember_replicated()
+        say("Every replica was equal to its VM's snapshot. Now it is yours; the guests go on.")
+    else:
+        say("Not everything went well, see above. vmrep goes on, so that you can look.")
 
 
 def _once() -> int:
@@ -97,7 +105,7 @@ def _once() -> int:
             if not folder.is_new:
                 raise DemoError(f"a demo was run in {folder.path} already; --once wants a new one")
             with running(folder, port=0, fresh=False, churn=False, with_admin=False) as machine:
-                code = machine.drive("--once", "--result", str(result_file))
+                code = machine.drive("--result", str(result_file))
             result = result_file.read_text()
         except StopRequested:
             code, result = 130, _no_result("stopped by a signal")

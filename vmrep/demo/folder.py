@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,6 +39,7 @@ class Remembered:
     lab_port: int
     lab_control_port: int
     database: str
+    replicated: bool = False
 
 
 def database_of(url: str | None) -> str:
@@ -123,10 +124,17 @@ class DataFolder:
         """What this demo keeps; chosen and written at its first start."""
         if self.is_new:
             chosen = Remembered(free_port(), free_port(), database)
-            unfinished = self._marker.with_suffix(".json.tmp")
-            unfinished.write_text(json.dumps(asdict(chosen)) + "\n")
-            unfinished.replace(self._marker)
+            self._write_marker(chosen)
         return self._read_marker()
+
+    def remember_replicated(self) -> None:
+        """The first replications are through: the next start goes on from there."""
+        self._write_marker(replace(self._read_marker(), replicated=True))
+
+    def _write_marker(self, remembered: Remembered) -> None:
+        unfinished = self._marker.with_suffix(".json.tmp")
+        unfinished.write_text(json.dumps(asdict(remembered)) + "\n")
+        unfinished.replace(self._marker)
 
     def _read_marker(self) -> Remembered:
         try:
