@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from replication.models import ReplicationJob
-from replication.states import JobStatus
+from replication.models import DiskImage, ReplicationJob
+from replication.states import ImageState, JobStatus
 
 
 def percent(job: ReplicationJob) -> int | None:
@@ -34,3 +34,10 @@ def duration_seconds(job: ReplicationJob) -> float | None:
     if job.started_at is None or job.completed_at is None:
         return None
     return max(0.0, (job.completed_at - job.started_at).total_seconds())
+
+
+def percent_of_disk(image: DiskImage) -> int:
+    """How far one disk of a job is."""
+    if image.state == ImageState.COMMITTED:
+        return 100
+    return percent_of(image.transferred_bytes, image.planned_bytes) or 0

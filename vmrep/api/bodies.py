@@ -1,0 +1,156 @@
+"""What a sender may say. Nothing is guessed: an unknown field and a wrong type are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import parsers, serializers
+from rest_framework.exceptions import ParseError
+
+from contexts.states import TransportKind, TrustMode
+from contexts.vsphere.endpoint import format_fingerprint
+from replication.models import Repository
+from vmrep.api.suggestions import unknown_names
+
+LARGEST_ID = 2**63 - 1
+MOST_AT_ONCE = 1000
+NAME_LENGTH = 1000
+
+
+class JSONParser(parsers.JSONParser):
+    """DRF's; nesting that Python cannot follow is a bad request, too."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().parse(*args, **kwargs)
+        except RecursionError:
+            raise ParseError("JSON parse error - nested too deeply") from None
+
+
+class Text(serializers.CharField):
+    """A JSON string, never a number that looks like one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class Whole(serializers.IntegerField):
+    """A JSON number without a fraction, never a string or a boolean."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
+class Body(serializers.Serializer):
+    """A JSON object with exactly the declared fields."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, Mapping):
+            raise serializers.ValidationError("A JSON object is needed.")
+        errors: dict[str, Any] = dict(unknown_names(data, list(self.fields), "field"))
+        try:
+            values: dict[str, Any] = super().to_internal_value(data)
+        except serializers.ValidationError as problem:
+            errors |= problem.detail
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+
+class Nothing(Body):
+    """A body is not needed, and none of its fields would be known."""
+
+
+class Identity(Body):
+    """One VM: by its name, with its vCenter's host where the name alone is ambiguous, or by its
+    instance UUID."""
+
+    vm_name = Text(required=False, max_length=NAME_LENGTH, trim_whitespace=False)
+    vcenter_host = Text(required=False, max_length=NAME_LENGTH)
+    vmware_vm_id = Text(required=False, max_length=64)
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if "vm_name" not in values and "vmware_vm_id" not in values:
+            raise serializers.ValidationError(
+                "Which VM? Give vm_name and vcenter_host, or vmware_vm_id."
+            )
+        return values
+
+
+class Take(Body):
+    """VMs to take under management: discovered ones by their IDs, or one by its identity."""
+
+    discovered_vm_ids = serializers.ListField(
+        child=Whole(min_value=1, max_value=LARGEST_ID),
+        required=False,
+        allow_empty=False,
+        max_length=MOST_AT_ONCE,
+    )
+    vm_name = Text(required=False, max_length=NAME_LENGTH, trim_whitespace=False)
+    vcenter_host = Text(required=False, max_length=NAME_LENGTH)
+    vmware_vm_id = Text(required=False, max_length=64)
+    repository_id = Whole(required=False, min_value=1, max_value=LARGEST_ID)
+
+    def validate_repository_id(self, value: int) -> Repository:
+        repository = Repository.objects.filter(pk=value).first()
+        if repository is None:
+            raise serializers.ValidationError(f"There is no repository {value}.")
+        return repository
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        by_identity = any(name in values for name in ("vm_name", "vmware_vm_id"))
+        if by_identity == ("discovered_vm_ids" in values):
+            raise serializers.ValidationError(
+                "Which VMs? Give discovered_vm_ids, or one VM by vm_name and vcenter_host or by"
+                " vmware_vm_id."
+            )
+        if "vcenter_host" in values and not by_identity:
+            raise serializers.ValidationError(
+                {"vcenter_host": "It goes with vm_name or vmware_vm_id."}
+            )
+        return values
+
+
+class NewVCenter(Body):
+    """A vCenter to add. The password goes in and never comes out."""
+
+    name = Text(max_length=100)
+    host = Text(max_length=255)
+    port = Whole(required=False, min_value=1, max_value=65535)
+    username = Text(max_length=255)
+    password = Text(max_length=1000, trim_whitespace=False)
+    trust_mode = serializers.ChoiceField(choices=TrustMode.choices, required=False)
+    fingerprint_sha256 = Text(required=False, allow_blank=True, max_length=200)
+    transport = serializers.ChoiceField(choices=TransportKind.choices, required=False)
+
+    def validate_fingerprint_sha256(self, value: str) -> str:
+        try:
+            return format_fingerprint(value) if value else ""
+        except ValueError as problem:
+            raise serializers.ValidationError(str(problem)) from problem
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("trust_mode") == TrustMode.PIN and not values.get("fingerprint_sha256"):
+            raise serializers.ValidationError(
+                {"fingerprint_sha256": "A pinned certificate needs its fingerprint."}
+            )
+        return values
+
+
+class Login(Body):
+    """What a token is given for."""
+
+    username = Text(max_length=150)
+    password = Text(max_length=4096, trim_whitespace=False)
+
+
+def read(body: type[Body], data: Any) -> dict[str, Any]:
+    """The values of a body. Raises DRF's ValidationError, which names every field."""
+    serializer = body(data=data)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)

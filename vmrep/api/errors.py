@@ -1,0 +1,152 @@
+"""One shape for every error: `{"code", "message"}`, with `errors` by field, and what a program
+needs beside them (the running job's ID, the candidates of an ambiguous name, …).
+
+Which expected failure is which HTTP status is data, here. An unexpected one stays a 500.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import IntegrityError
+from rest_framework import exceptions, status, views
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+
+from contexts import errors as context_errors
+from contexts.errors import ContextError
+from contexts.vsphere import errors as vsphere_errors
+from contexts.vsphere.errors import VSphereError
+from replication import errors as replication_errors
+from replication.engine import errors as engine_errors
+from replication.engine.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+# A refusal that is not named here is a conflict with how things are now: 409.
+CONTEXT_STATUS: dict[type[ContextError], int] = {
+    context_errors.UnknownVM: status.HTTP_404_NOT_FOUND,
+    context_errors.UnknownVCenter: status.HTTP_404_NOT_FOUND,
+    context_errors.VCenterChanged: status.HTTP_400_BAD_REQUEST,
+    replication_errors.RepositoryRefused: status.HTTP_400_BAD_REQUEST,
+}
+
+# What is wrong with a vCenter: its HTTP status, and the field of the sender that is to blame.
+# What is not named here is the vCenter's own trouble: 502.
+VSPHERE_STATUS: dict[type[VSphereError], tuple[int, str]] = {
+    vsphere_errors.AddressUnknown: (status.HTTP_400_BAD_REQUEST, "host"),
+    vsphere_errors.ConnectionRefused: (status.HTTP_502_BAD_GATEWAY, "host"),
+    vsphere_errors.ConnectionLost: (status.HTTP_502_BAD_GATEWAY, "host"),
+    vsphere_errors.NotVSphere: (status.HTTP_502_BAD_GATEWAY, "host"),
+    vsphere_errors.OtherEstate: (status.HTTP_409_CONFLICT, "host"),
+    vsphere_errors.CertificateNotTrusted: (status.HTTP_400_BAD_REQUEST, "fingerprint_sha256"),
+    vsphere_errors.CertificateChanged: (status.HTTP_400_BAD_REQUEST, "fingerprint_sha256"),
+    vsphere_errors.LoginRefused: (status.HTTP_400_BAD_REQUEST, "password"),
+    vsphere_errors.PrivilegeMissing: (status.HTTP_400_BAD_REQUEST, "username"),
+}
+
+# What such an error knows beside its message.
+VSPHERE_DETAILS = ("fingerprint_sha256", "expected", "presented", "privilege", "fault")
+
+ENGINE_STATUS: dict[type[EngineError], int] = {
+    engine_errors.RepositoryUnavailable: status.HTTP_503_SERVICE_UNAVAILABLE,
+    engine_errors.RepositoryFull: status.HTTP_507_INSUFFICIENT_STORAGE,
+}
+
+
+def exception_handler(problem: Exception, context: dict[str, Any]) -> Response | None:
+    """The answer to an exception of a view; None (a 500, logged) for what nobody expected."""
+    if isinstance(problem, DjangoValidationError):
+        problem = exceptions.ValidationError(_as_dict(problem))
+    answer = _expected(problem)
+    if answer is not None:
+        views.set_rollback()
+        return answer
+    answer = views.exception_handler(problem, context)  # DRF's own, and 403 and 404 of Django
+    if answer is not None:
+        answer.data = _body_of(answer.data, problem, answer.status_code)
+    return answer
+
+
+def _expected(problem: Exception) -> Response | None:
+    if isinstance(problem, ContextError):
+        http_status = _first_of(problem, CONTEXT_STATUS, status.HTTP_409_CONFLICT)
+        body = {"code": problem.code, "message": str(problem), **problem.details}
+        return Response(body, status=http_status)
+    if isinstance(problem, VSphereError):
+        return _of_vsphere(problem)
+    if isinstance(problem, EngineError):
+        http_status = _first_of(problem, ENGINE_STATUS, status.HTTP_502_BAD_GATEWAY)
+        return Response({"code": _code(problem), "message": str(problem)}, status=http_status)
+    if isinstance(problem, IntegrityError):
+        log.warning("the database refused a change: %s", problem)
+        message = "Another process changed this in the same moment. Look again, then try again."
+        return Response({"code": "conflict", "message": message}, status=status.HTTP_409_CONFLICT)
+    return None
+
+
+def _of_vsphere(problem: VSphereError) -> Response:
+    http_status, field = _first_of(problem, VSPHERE_STATUS, (status.HTTP_502_BAD_GATEWAY, ""))
+    body: dict[str, Any] = {"code": _code(problem), "message": str(problem)}
+    body |= {
+        name: value
+        for name in VSPHERE_DETAILS
+        if (value := getattr(problem, name, None)) is not None
+    }
+    if field:
+        body["errors"] = {field: [str(problem)]}
+    return Response(body, status=http_status)
+
+
+def _first_of(problem: Exception, table: dict[type[Any], Any], otherwise: Any) -> Any:
+    """The entry of the most specific class."""
+    return next((table[kind] for kind in type(problem).__mro__ if kind in table), otherwise)
+
+
+def _code(problem: Exception) -> str:
+    """CertificateNotTrusted → certificate_not_trusted."""
+    name = type(problem).__name__
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
+
+
+def _as_dict(problem: DjangoValidationError) -> dict[str, list[str]]:
+    """A model's or form's complaints, by field."""
+    if not hasattr(problem, "error_dict"):
+        return {api_settings.NON_FIELD_ERRORS_KEY: problem.messages}
+    return {
+        api_settings.NON_FIELD_ERRORS_KEY if field == NON_FIELD_ERRORS else field: messages
+        for field, messages in problem.message_dict.items()
+    }
+
+
+def _body_of(data: Any, problem: Exception, http_status: int) -> dict[str, Any]:
+    """The one shape from DRF's several."""
+    if isinstance(problem, exceptions.ValidationError):
+        errors: dict[str, list[str]] = {}
+        for field, message in _flat(data, ""):
+            errors.setdefault(field, []).append(message)
+        general = errors.pop("", [])
+        first = [f"{field}: {messages[0]}" for field, messages in errors.items()]
+        body: dict[str, Any] = {"code": "invalid", "message": " ".join([*general, *first])}
+        return body | ({"errors": errors} if errors else {})
+    detail = data.get("detail", "") if isinstance(data, dict) else ""
+    code = getattr(detail, "code", None) or f"http_{http_status}"
+    return {"code": str(code), "message": str(detail)}
+
+
+def _flat(data: Any, path: str) -> Iterator[tuple[str, str]]:
+    """(field, message) of nested complaints; a list's element is `field.<index>`."""
+    if isinstance(data, dict):
+        for name, inner in data.items():
+            general = name == api_settings.NON_FIELD_ERRORS_KEY
+            inner_path = path if general else f"{path}.{name}" if path else str(name)
+            yield from _flat(inner, inner_path)
+    elif isinstance(data, list):
+        for inner in data:
+            yield from _flat(inner, path)
+    else:
+        yield path, str(data)

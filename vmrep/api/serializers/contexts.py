@@ -1,0 +1,140 @@
+"""VM contexts as JSON. Spec fields come from the one list; unknown is null."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from contexts.models import VCenter, VMContext, VMDisk, VMNetworkAdapter
+from contexts.models.specs import SPEC_NAMES
+from replication.models import Repository
+from replication.rpo import rpo_seconds
+from vmrep.api.serializers.jobs import JobProgressSerializer
+
+COUNTERS = ("total_jobs_run", "successful_jobs", "failed_jobs", "cancelled_jobs")
+
+
+class VCenterNameSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = VCenter
+        fields = ["id", "name", "host"]
+        read_only_fields = fields
+
+
+class RepositoryNameSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Repository
+        fields = ["id", "name"]
+        read_only_fields = fields
+
+
+class _Protected(serializers.ModelSerializer):
+    """What list and detail add to the columns; `now` in the context is the clock they share."""
+
+    vcenter = VCenterNameSerializer()
+    disk_count = serializers.IntegerField()
+    capacity_bytes = serializers.IntegerField()
+    rpo_state = serializers.CharField()
+    rpo_seconds = serializers.SerializerMethodField()
+    newest_recovery_point_at = serializers.DateTimeField(source="newest_point_at")
+
+    def get_rpo_seconds(self, context: Any) -> int | None:
+        now: datetime = self.context["now"]
+        return rpo_seconds(context.newest_point_at, now)
+
+
+_ADDED = (
+    *("disk_count", "capacity_bytes"),
+    *("rpo_state", "rpo_seconds", "newest_recovery_point_at"),
+)
+
+
+class ContextRowSerializer(_Protected):
+    """What the table shows."""
+
+    current_job = JobProgressSerializer()
+    last_job = serializers.SerializerMethodField()
+
+    class Meta:
+        model = VMContext
+        fields = [
+            *("context_id", "vm_name", "vmware_vm_id", "vm_path", "datacenter", "vcenter"),
+            *("current_status", "power_state", "os_type", "cpu_count", "memory_mb"),
+            *("vm_tools_version", "ip_addresses"),
+            *_ADDED,
+            *("repository_id", "rpo_target_seconds"),
+            *COUNTERS,
+            *("current_job_id", "last_successful_job_id", "last_job_at", "last_status_change"),
+            *("current_job", "last_job"),
+        ]
+        read_only_fields = fields
+
+    def get_last_job(self, context: Any) -> dict[str, Any] | None:
+        """The newest job, whatever became of it."""
+        if context.newest_job_id is None:
+            return None
+        return {
+            "id": context.newest_job_id,
+            "status": context.newest_job_status,
+            "replication_type": context.newest_job_type,
+            "error_message": context.newest_job_error,
+            "bytes_transferred": context.newest_job_bytes,
+            "started_at": _time(context.newest_job_started_at),
+            "completed_at": _time(context.newest_job_completed_at),
+        }
+
+
+class ContextSerializer(_Protected):
+    """Every column of a context, and what is computed of it."""
+
+    repository = RepositoryNameSerializer()
+
+    class Meta:
+        model = VMContext
+        fields = [
+            *("context_id", "vcenter_id", "vcenter", "vmware_vm_id"),
+            *SPEC_NAMES,
+            *("current_status", "current_job_id", "last_successful_job_id"),
+            *COUNTERS,
+            *_ADDED,
+            *("repository_id", "repository", "rpo_target_seconds", "unmanaged_at"),
+            *("first_job_at", "last_job_at", "last_status_change", "created_at", "updated_at"),
+        ]
+        read_only_fields = fields
+
+
+class DiskSerializer(serializers.ModelSerializer):
+    """A disk as it is now, and its last committed image."""
+
+    change_id = serializers.CharField()
+    last_sync_at = serializers.DateTimeField()
+    last_sync_type = serializers.CharField()
+    last_sync_bytes = serializers.IntegerField()
+    stored_bytes = serializers.IntegerField()
+
+    class Meta:
+        model = VMDisk
+        fields = [
+            *("disk_id", "device_key", "disk_uuid", "label", "capacity_bytes"),
+            *("vmdk_path", "datastore", "provisioning_type", "disk_mode", "sharing"),
+            *("backing_type", "controller_type", "unprotected_reason", "accept_unprotected"),
+            *("change_id", "last_sync_at", "last_sync_type", "last_sync_bytes", "stored_bytes"),
+            *("created_at", "updated_at"),
+        ]
+        read_only_fields = fields
+
+
+class NetworkAdapterSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = VMNetworkAdapter
+        fields = [
+            *("adapter_id", "device_key", "label", "mac_address", "network_name"),
+            *("adapter_type", "connected", "ip_addresses", "created_at", "updated_at"),
+        ]
+        read_only_fields = fields
+
+
+def _time(moment: datetime | None) -> Any:
+    return serializers.DateTimeField().to_representation(moment) if moment else None

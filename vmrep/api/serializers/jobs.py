@@ -1,0 +1,146 @@
+"""Jobs, steps, CBT history and recovery points as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from replication import progress
+from replication.models import CBTHistory, DiskImage, JobStep, RecoveryPoint, ReplicationJob
+
+_PROGRESS = ("progress_percent", "eta_seconds", "duration_seconds")
+
+
+class _WithProgress(serializers.ModelSerializer):
+    """A job with how far it is: of its plan's bytes, 100 only once it is committed."""
+
+    progress_percent = serializers.SerializerMethodField()
+    eta_seconds = serializers.SerializerMethodField()
+    duration_seconds = serializers.SerializerMethodField()
+
+    def get_progress_percent(self, job: Any) -> int | None:
+        return progress.percent(job)
+
+    def get_eta_seconds(self, job: Any) -> int | None:
+        return progress.eta_seconds(job)
+
+    def get_duration_seconds(self, job: Any) -> float | None:
+        return progress.duration_seconds(job)
+
+
+class JobProgressSerializer(_WithProgress):
+    """The running job in a table's row."""
+
+    class Meta:
+        model = ReplicationJob
+        fields = [
+            *("id", "status", "replication_type", "current_operation"),
+            *("bytes_transferred", "total_bytes", "transfer_speed_bps"),
+            *("progress_percent", "eta_seconds", "created_at", "started_at"),
+        ]
+        read_only_fields = fields
+
+
+class JobSerializer(_WithProgress):
+    """Every column of a job."""
+
+    class Meta:
+        model = ReplicationJob
+        fields = [
+            *("id", "vm_context_id", "repository_id", "source_vm_id", "source_vm_name"),
+            *("status", "replication_type", "trigger", "requested_by", "current_operation"),
+            *("bytes_transferred", "total_bytes", "transfer_speed_bps"),
+            *_PROGRESS,
+            *("error_message", "attempt", "next_attempt_at", "worker_name"),
+            *("cancel_requested_at", "cancel_requested_by"),
+            *("created_at", "started_at", "completed_at", "updated_at"),
+        ]
+        read_only_fields = fields
+
+
+class StepSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = JobStep
+        fields = ["attempt", "name", "status", "message", "started_at", "completed_at"]
+        read_only_fields = fields
+
+
+class JobWithStepsSerializer(JobSerializer):
+    """A job of the history."""
+
+    steps = StepSerializer(many=True)
+
+    class Meta(JobSerializer.Meta):
+        fields = [*JobSerializer.Meta.fields, "steps"]
+        read_only_fields = fields
+
+
+class JobDiskSerializer(serializers.ModelSerializer):
+    """How far one disk of a job is."""
+
+    disk_id = serializers.CharField(source="disk.disk_id")
+    label = serializers.CharField(source="disk.label")
+    progress_percent = serializers.SerializerMethodField()
+
+    class Meta:
+        model = DiskImage
+        fields = [
+            *("disk_id", "label", "sync_type", "plan_note", "capacity_bytes"),
+            *("planned_bytes", "transferred_bytes", "progress_percent", "transfer_seconds"),
+            *("state", "change_id", "previous_change_id"),
+        ]
+        read_only_fields = fields
+
+    def get_progress_percent(self, image: Any) -> int | None:
+        return progress.percent_of_disk(image)
+
+
+class JobDetailSerializer(JobWithStepsSerializer):
+    """A job with its steps and disks."""
+
+    disks = JobDiskSerializer(many=True, source="images_with_disks")
+
+    class Meta(JobWithStepsSerializer.Meta):
+        fields = [*JobWithStepsSerializer.Meta.fields, "disks"]
+        read_only_fields = fields
+
+
+class CBTHistorySerializer(serializers.ModelSerializer):
+    disk_id = serializers.CharField(source="disk.disk_id")
+    disk_uuid = serializers.CharField(source="disk.disk_uuid")
+
+    class Meta:
+        model = CBTHistory
+        fields = [
+            *("job_id", "disk_id", "disk_uuid", "sync_type", "sync_success"),
+            *("change_id", "previous_change_id", "blocks_changed", "bytes_transferred"),
+            *("sync_duration_seconds", "note", "created_at"),
+        ]
+        read_only_fields = fields
+
+
+class ImageSerializer(serializers.ModelSerializer):
+    disk_id = serializers.CharField(source="disk.disk_id")
+
+    class Meta:
+        model = DiskImage
+        fields = [
+            *("id", "disk_id", "parent_id", "format", "locator", "state", "sync_type"),
+            *("capacity_bytes", "allocated_bytes", "change_id", "digest"),
+        ]
+        read_only_fields = fields
+
+
+class RecoveryPointSerializer(serializers.ModelSerializer):
+    stored_bytes = serializers.IntegerField()
+    capacity_bytes = serializers.IntegerField()
+    images = ImageSerializer(many=True, source="images_with_disks")
+
+    class Meta:
+        model = RecoveryPoint
+        fields = [
+            *("id", "consistent_at", "state", "quiesced", "disk_count", "repository_id", "job_id"),
+            *("stored_bytes", "capacity_bytes", "created_at", "images"),
+        ]
+        read_only_fields = fields

@@ -1,0 +1,76 @@
+"""vCenters, discoveries, discovered VMs and repositories as JSON. No password is among it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from contexts.models import DiscoveredVM, Discovery, VCenter
+from contexts.models.specs import SPEC_NAMES
+from replication.models import Repository
+
+
+class VCenterSerializer(serializers.ModelSerializer):
+    vm_count = serializers.IntegerField()
+    context_count = serializers.IntegerField()
+    last_discovery = serializers.SerializerMethodField()
+
+    class Meta:
+        model = VCenter
+        fields = [
+            *("id", "name", "host", "port", "username", "trust_mode", "fingerprint_sha256"),
+            *("transport", "instance_uuid", "product", "api_version"),
+            *("vm_count", "context_count", "last_discovery", "created_at", "updated_at"),
+        ]
+        read_only_fields = fields
+
+    def get_last_discovery(self, vcenter: Any) -> dict[str, Any] | None:
+        if vcenter.discovery_id is None:
+            return None
+        ended = vcenter.discovery_completed_at
+        return {
+            "id": vcenter.discovery_id,
+            "status": vcenter.discovery_status,
+            "completed_at": ended and serializers.DateTimeField().to_representation(ended),
+            "error_message": vcenter.discovery_error,
+        }
+
+
+class DiscoverySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Discovery
+        fields = [
+            *("id", "vcenter_id", "status", "requested_by", "vms_seen", "vms_total"),
+            *("error_message", "created_at", "started_at", "completed_at"),
+        ]
+        read_only_fields = fields
+
+
+class DiscoveredVMSerializer(serializers.ModelSerializer):
+    """A VM of a vCenter, with what would keep it from being replicated (`refusals`)."""
+
+    managed_context_id = serializers.CharField()
+
+    class Meta:
+        model = DiscoveredVM
+        fields = [
+            *("id", "vcenter_id", "vmware_vm_id", "managed_context_id", "identity_problem"),
+            *SPEC_NAMES,
+            *("disks", "networks", "refusals", "seen_at"),
+        ]
+        read_only_fields = fields
+
+
+class RepositorySerializer(serializers.ModelSerializer):
+    context_count = serializers.IntegerField()
+    point_count = serializers.IntegerField()
+    stored_bytes = serializers.IntegerField()
+
+    class Meta:
+        model = Repository
+        fields = [
+            *("id", "name", "kind", "uuid", "config"),
+            *("context_count", "point_count", "stored_bytes", "created_at", "updated_at"),
+        ]
+        read_only_fields = fields

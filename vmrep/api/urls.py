@@ -1,0 +1,49 @@
+"""The API's addresses, under /api/v1/ (docs/api.md)."""
+
+from django.urls import path, re_path, register_converter
+from django.urls.converters import StringConverter
+
+from vmrep.api.views import contexts, jobs, root, vcenters
+
+
+class Identifier(StringConverter):
+    """A context's or job's ID, as vmrep makes them: nothing else reaches the database."""
+
+    regex = r"[A-Za-z0-9._-]+"
+
+
+register_converter(Identifier, "identifier")
+
+app_name = "api"
+urlpatterns = [
+    path("", root.Root.as_view(), name="root"),
+    path("token/", root.TokenView.as_view(), name="token"),
+    path("vm-contexts/", contexts.ContextList.as_view(), name="vm-contexts"),
+    path("vm-contexts/lookup/", contexts.ContextLookup.as_view(), name="vm-context-lookup"),
+    path(
+        "vm-contexts/<identifier:context_id>/",
+        contexts.ContextDetail.as_view(),
+        name="vm-context",
+    ),
+    path(
+        "vm-contexts/<identifier:context_id>/replications/",
+        contexts.ContextReplications.as_view(),
+        name="vm-context-replications",
+    ),
+    path("replications/", jobs.JobList.as_view(), name="replications"),
+    path("replications/<identifier:job_id>/", jobs.JobDetail.as_view(), name="replication"),
+    path(
+        "replications/<identifier:job_id>/cancel/",
+        jobs.JobCancel.as_view(),
+        name="replication-cancel",
+    ),
+    path("vcenters/", vcenters.VCenterList.as_view(), name="vcenters"),
+    path("vcenters/<int:vcenter_id>/", vcenters.VCenterDetail.as_view(), name="vcenter"),
+    path(
+        "vcenters/<int:vcenter_id>/discovery/",
+        vcenters.VCenterDiscovery.as_view(),
+        name="vcenter-discovery",
+    ),
+    path("repositories/", vcenters.RepositoryList.as_view(), name="repositories"),
+    re_path(r"", root.Nowhere.as_view(), name="nowhere"),
+]

@@ -1,0 +1,156 @@
+"""VM contexts: the list, one with everything, taking VMs under management, starting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from contexts import selectors as context_selectors
+from contexts.models import DiscoveredVM, VMContext
+from contexts.services import lookup, management
+from replication import selectors
+from replication.filters import ProtectedVMFilter
+from replication.services import repositories, start
+from replication.states import Trigger
+from vmrep.api.bodies import Identity, Nothing, Take, read
+from vmrep.api.lists import listing, require_known
+from vmrep.api.serializers.contexts import (
+    ContextRowSerializer,
+    ContextSerializer,
+    DiskSerializer,
+    NetworkAdapterSerializer,
+)
+from vmrep.api.serializers.jobs import (
+    CBTHistorySerializer,
+    JobDetailSerializer,
+    JobWithStepsSerializer,
+    RecoveryPointSerializer,
+)
+from vmrep.api.views.base import View, see, username
+from vmrep.api.views.jobs import started
+
+IDENTITY = ("vm_name", "vcenter_host", "vmware_vm_id")
+ORDER_BY = {
+    "vm_name": "vm_name",
+    "vcenter": "vcenter__name",
+    "current_status": "current_status",
+    "power_state": "power_state",
+    "os_type": "os_type",
+    "cpu_count": "cpu_count",
+    "memory_mb": "memory_mb",
+    "disk_count": "disk_count",
+    "capacity_bytes": "capacity_bytes",
+    "newest_recovery_point_at": "newest_point_at",
+    "last_job_at": "last_job_at",
+    "created_at": "created_at",
+}
+
+
+class ContextList(View):
+    """GET: the VMs under management; with `vm_name`, `vcenter_host` or `vmware_vm_id`: one of
+    them, in full. POST: take discovered VMs under management."""
+
+    def get(self, request: Request) -> Response:
+        if any(name in request.query_params for name in IDENTITY):
+            return _looked_up(request)
+        now = timezone.now()
+        return listing(
+            request,
+            selectors.contexts_for_list(now),
+            serializer=ContextRowSerializer,
+            context={"now": now},
+            filterset=ProtectedVMFilter,
+            order_by=ORDER_BY,
+        )
+
+    def post(self, request: Request) -> Response:
+        taken = _take(read(Take, request.data), actor=username(request))
+        now = timezone.now()
+        rows = selectors.contexts_for_list(now).filter(pk__in=[context.pk for context in taken])
+        body = {"contexts": ContextRowSerializer(rows, many=True, context={"now": now}).data}
+        if len(taken) == 1:
+            return see(request, body, status.HTTP_201_CREATED, "vm-context", taken[0].pk)
+        return Response(body, status=status.HTTP_201_CREATED)
+
+
+class ContextLookup(View):
+    """GET: the one VM that has this name at this vCenter, or this instance UUID, in full."""
+
+    def get(self, request: Request) -> Response:
+        return _looked_up(request)
+
+
+class ContextDetail(View):
+    """GET: everything about one VM."""
+
+    def get(self, request: Request, context_id: str) -> Response:
+        require_known(request, set())
+        return _everything(request, context_id)
+
+
+class ContextReplications(View):
+    """POST: start a replication of this VM."""
+
+    def post(self, request: Request, context_id: str) -> Response:
+        read(Nothing, request.data)
+        context = get_object_or_404(VMContext, pk=context_id)
+        job = start.start(context, trigger=Trigger.API, requested_by=username(request))
+        return started(request, job)
+
+
+def _looked_up(request: Request) -> Response:
+    require_known(request, set(IDENTITY))
+    identity = read(Identity, request.query_params.dict())
+    return _everything(request, lookup.find_context(**identity).pk)
+
+
+def _everything(request: Request, context_id: str) -> Response:
+    now = timezone.now()
+    context: Any = get_object_or_404(selectors.contexts_for_detail(now), pk=context_id)
+    job = selectors.current_job(context)
+    history = selectors.job_history(context)
+    return Response(
+        {
+            "context": ContextSerializer(context, context={"now": now}).data,
+            "current_job": JobDetailSerializer(job).data if job else None,
+            "job_history": JobWithStepsSerializer(history, many=True).data,
+            "disks": DiskSerializer(selectors.disks_of(context), many=True).data,
+            "networks": NetworkAdapterSerializer(
+                context_selectors.networks_of(context), many=True
+            ).data,
+            "cbt_history": CBTHistorySerializer(selectors.cbt_history(context), many=True).data,
+            "recovery_points": RecoveryPointSerializer(
+                selectors.recovery_points(context), many=True
+            ).data,
+        }
+    )
+
+
+def _take(values: dict[str, Any], *, actor: str) -> list[VMContext]:
+    """The contexts of the VMs that a body means; whoever is managed already keeps theirs."""
+    if "discovered_vm_ids" in values:
+        vms = _discovered(values["discovered_vm_ids"])
+    else:
+        vm = lookup.find_vm(**{name: values[name] for name in IDENTITY if name in values})
+        if isinstance(vm, VMContext):
+            return [vm]
+        vms = [vm]
+    repository = values.get("repository_id") or repositories.default()
+    return management.take(vms, repository=repository, actor=actor)
+
+
+def _discovered(ids: list[int]) -> list[DiscoveredVM]:
+    """Raises ValidationError for an ID that is not known."""
+    found = DiscoveredVM.objects.in_bulk(ids)
+    missing = [str(pk) for pk in dict.fromkeys(ids) if pk not in found]
+    if missing:
+        raise ValidationError(
+            {"discovered_vm_ids": f"There is no discovered VM {', '.join(missing)}."}
+        )
+    return list(found.values())

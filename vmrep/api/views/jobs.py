@@ -1,0 +1,74 @@
+"""Replication jobs: the list, one with its steps and disks, starting, cancelling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from replication import selectors
+from replication.filters import JobFilter
+from replication.models import ReplicationJob
+from replication.services import cancel, start
+from replication.states import Trigger
+from vmrep.api.bodies import Identity, Nothing, read
+from vmrep.api.lists import listing, require_known
+from vmrep.api.serializers.jobs import JobDetailSerializer, JobSerializer
+from vmrep.api.views.base import View, see, username
+
+ORDER_BY = {
+    name: name
+    for name in (
+        *("created_at", "started_at", "completed_at", "status", "source_vm_name"),
+        *("bytes_transferred", "total_bytes"),
+    )
+}
+
+
+class JobList(View):
+    """GET: jobs of all VMs, the newest first. POST: start one for a VM named by its identity,
+    which is taken under management if it is not."""
+
+    def get(self, request: Request) -> Response:
+        return listing(
+            request,
+            selectors.jobs_for_list(),
+            serializer=JobSerializer,
+            filterset=JobFilter,
+            order_by=ORDER_BY,
+        )
+
+    def post(self, request: Request) -> Response:
+        identity = read(Identity, request.data)
+        job = start.start_for_vm(**identity, trigger=Trigger.API, requested_by=username(request))
+        return started(request, job)
+
+
+class JobDetail(View):
+    """GET: a job with its steps and disks."""
+
+    def get(self, request: Request, job_id: str) -> Response:
+        require_known(request, set())
+        return Response(_body(job_id))
+
+
+class JobCancel(View):
+    """POST: cancel a job. One that waits ends at once (200), a running one soon (202)."""
+
+    def post(self, request: Request, job_id: str) -> Response:
+        read(Nothing, request.data)
+        job = cancel.cancel(get_object_or_404(ReplicationJob, pk=job_id), actor=username(request))
+        answer = status.HTTP_202_ACCEPTED if job.is_active else status.HTTP_200_OK
+        return see(request, _body(job.pk), answer, "replication", job.pk)
+
+
+def started(request: Request, job: ReplicationJob) -> Response:
+    """202: the job waits for a worker; Location is where to watch it."""
+    return see(request, _body(job.pk), status.HTTP_202_ACCEPTED, "replication", job.pk)
+
+
+def _body(job_id: str) -> Any:
+    return JobDetailSerializer(get_object_or_404(selectors.jobs_for_detail(), pk=job_id)).data

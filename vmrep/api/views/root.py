@@ -1,0 +1,60 @@
+"""The way in: the list of addresses, a token, and the answer for what is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import authenticate
+from rest_framework.authtoken.models import Token
+from rest_framework.exceptions import AuthenticationFailed, NotFound
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from vmrep.api.bodies import Login, read
+from vmrep.api.views.base import View, address
+
+LISTS = {
+    "vm_contexts": "vm-contexts",
+    "vm_context_lookup": "vm-context-lookup",
+    "replications": "replications",
+    "vcenters": "vcenters",
+    "repositories": "repositories",
+    "token": "token",
+}
+
+
+class Root(View):
+    """GET: where everything is."""
+
+    def get(self, request: Request) -> Response:
+        return Response({key: address(request, name) for key, name in LISTS.items()})
+
+
+class TokenView(View):
+    """POST: a user's token, for the user's name and password. Needs no login: it is one."""
+
+    authentication_classes: list[Any] = []
+    permission_classes = [AllowAny]
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """What makes a wrong password a 401."""
+        return "Token"
+
+    def post(self, request: Request) -> Response:
+        user = authenticate(request=request, **read(Login, request.data))
+        if user is None:
+            raise AuthenticationFailed("Unknown user name or wrong password.")
+        return Response({"token": Token.objects.get_or_create(user=user)[0].key})
+
+
+class Nowhere(View):
+    """Whatever is not an address of the API."""
+
+    def dispatch_nowhere(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        raise NotFound(
+            f"There is nothing at {request.path[:200]}. Addresses end with a slash;"
+            f" {address(request, 'root')} lists them."
+        )
+
+    get = post = put = patch = delete = dispatch_nowhere

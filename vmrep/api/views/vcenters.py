@@ -1,0 +1,86 @@
+"""vCenters, what was discovered in them, and repositories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from contexts import selectors as context_selectors
+from contexts.filters import DiscoveredVMFilter
+from contexts.models import VCenter
+from contexts.services import discovery, vcenters
+from replication import selectors
+from vmrep.api.bodies import NewVCenter, Nothing, read
+from vmrep.api.lists import listing, require_known
+from vmrep.api.serializers.vcenters import (
+    DiscoveredVMSerializer,
+    DiscoverySerializer,
+    RepositorySerializer,
+    VCenterSerializer,
+)
+from vmrep.api.views.base import View, see, username
+
+ORDER_BY = {
+    name: name
+    for name in ("vm_name", "vm_path", "power_state", "os_type", "cpu_count", "memory_mb")
+}
+
+
+class VCenterList(View):
+    """GET: all vCenters. POST: test the connection to a new one, then add it."""
+
+    def get(self, request: Request) -> Response:
+        return listing(request, context_selectors.vcenters_for_list(), serializer=VCenterSerializer)
+
+    def post(self, request: Request) -> Response:
+        vcenter = vcenters.add(**read(NewVCenter, request.data))
+        return see(request, _body(vcenter.pk), status.HTTP_201_CREATED, "vcenter", vcenter.pk)
+
+
+class VCenterDetail(View):
+    def get(self, request: Request, vcenter_id: int) -> Response:
+        require_known(request, set())
+        return Response(_body(vcenter_id))
+
+
+class VCenterDiscovery(View):
+    """POST: read the vCenter's VMs again. GET: how far that is, and the VMs with their specs.
+    Neither changes a VM nor takes one under management."""
+
+    def get(self, request: Request, vcenter_id: int) -> Response:
+        vcenter = get_object_or_404(VCenter, pk=vcenter_id)
+        newest = context_selectors.newest_discovery(vcenter)
+        return listing(
+            request,
+            context_selectors.discovered_vms(vcenter),
+            serializer=DiscoveredVMSerializer,
+            filterset=DiscoveredVMFilter,
+            order_by=ORDER_BY,
+            more={"discovery": DiscoverySerializer(newest).data if newest else None},
+        )
+
+    def post(self, request: Request, vcenter_id: int) -> Response:
+        read(Nothing, request.data)
+        vcenter = get_object_or_404(VCenter, pk=vcenter_id)
+        run = discovery.request(vcenter, actor=username(request))
+        return see(
+            request,
+            {"discovery": DiscoverySerializer(run).data},
+            status.HTTP_202_ACCEPTED,
+            "vcenter-discovery",
+            vcenter.pk,
+        )
+
+
+class RepositoryList(View):
+    def get(self, request: Request) -> Response:
+        return listing(request, selectors.repositories_for_list(), serializer=RepositorySerializer)
+
+
+def _body(vcenter_id: int) -> Any:
+    vcenter = get_object_or_404(context_selectors.vcenters_for_list(), pk=vcenter_id)
+    return VCenterSerializer(vcenter).data
