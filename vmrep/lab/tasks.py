@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 600
+ON_SNAPSHOTS = {"RemoveSnapshot_Task", "RevertToSnapshot_Task"}
 
 
 class Task(Managed):
@@ -53,6 +54,12 @@ class Task(Managed):
         raise vmodl.fault.NotSupported(msg="The task is not cancelable.")
 
 
+def _description(name: str, method: str) -> str:
+    """The task's kind as vCenter names it, such as `VirtualMachine.createSnapshot`."""
+    owner = "vm.Snapshot" if method in ON_SNAPSHOTS else "VirtualMachine"
+    return f"{owner}.{name[0].lower()}{name[1:]}"
+
+
 class Tasks:
     """Starts tasks and remembers the recent ones."""
 
@@ -66,14 +73,12 @@ class Tasks:
         `work` may raise a vSphere fault, which becomes the task's error."""
         moid = f"task-{self.world.estate.boots * 1_000_000 + int(self._next())}"
         managed_method = GetWsdlMethod(soap.NAMESPACE, method)
-        description = managed_method.info.name.removesuffix("_Task")
         info = soap.make(
             vim.TaskInfo,
             key=moid,
             task=vim.Task(moid),
             name=managed_method,
-            descriptionId=f"{entity.type.__name__.split('.')[-1]}."
-            f"{description[0].lower()}{description[1:]}",
+            descriptionId=_description(managed_method.info.name, method),
             entity=entity.ref,
             entityName=entity.name,
             state="queued",
