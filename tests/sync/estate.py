@@ -1,0 +1,135 @@
+"""A lab, a vCenter entry, a repository and contexts: what a replication needs, all of it real."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from django.db import connection
+from django.db.models.functions import Now
+
+from contexts.models import DiscoveredVM, Discovery, VMContext
+from contexts.services import discovery, management, vcenters
+from replication.engine.compare import compare_image_with_raw
+from replication.models import (
+    ContextLease,
+    DiskImage,
+    RecoveryPoint,
+    ReplicationJob,
+    VMSnapshot,
+)
+from replication.services import queue, repositories, start
+from replication.states import ImageState, SnapshotState
+from replication.sync import runner
+from vmrep.lab import Lab
+from vmrep.lab.control import LabControl
+
+PASSWORD = "a password of the lab"
+MIB = 1 << 20
+
+
+class Estate:
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab = lab
+        self.control = LabControl(lab.control_url)
+        self.control.keep_snapshots()
+        self.vcenter = vcenters.add(
+            name="lab",
+            host=lab.host,
+            port=lab.port,
+            username="administrator@vsphere.local",
+            password=PASSWORD,
+            trust_mode="pin",
+            fingerprint_sha256=vcenters.presented_certificate(
+                lab.host, lab.port
+            ).fingerprint_sha256,
+        )
+        self.repository_folder = folder / "repository"
+        self.repository = repositories.add_directory("here", str(self.repository_folder))
+
+    def discover(self) -> Discovery:
+        run = discovery.request(self.vcenter, actor="ops")
+        discovery.run(run.pk)
+        run.refresh_from_db()
+        return run
+
+    def take(self, vm_name: str) -> VMContext:
+        if not DiscoveredVM.objects.exists():
+            self.discover()
+        vm = DiscoveredVM.objects.get(vm_name=vm_name)
+        return management.take([vm], repository=self.repository, actor="ops")[0]
+
+    def run_job(self, context: VMContext) -> ReplicationJob:
+        """Start a job and let this process be its worker, once."""
+        job = start.start(context, trigger="manual", requested_by="ops")
+        assert runner.run_next() == job.pk
+        job.refresh_from_db()
+        context.refresh_from_db()
+        return job
+
+    def replicate(self, context: VMContext) -> ReplicationJob:
+        """A job that must succeed, leave nothing behind, and make an equal copy."""
+        job = self.run_job(context)
+        assert job.status == "completed", job.error_message
+        self.assert_equal_to_snapshot(job.recovery_point)
+        self.assert_nothing_left_over(context)
+        return job
+
+    def assert_equal_to_snapshot(self, point: RecoveryPoint) -> None:
+        """Byte by byte, for every disk, against what the lab kept of the job's snapshot."""
+        images = list(point.images.select_related("disk"))
+        assert len(images) == point.disk_count > 0
+        for image in images:
+            raw = self.control.kept_content(image.snapshot_moref, image.disk.device_key)
+            file = self.repository_folder / image.locator
+            assert compare_image_with_raw(file, raw) is None, image.locator
+
+    def assert_nothing_left_over(self, context: VMContext) -> None:
+        """No snapshot at the vCenter, and exactly the files that committed images name."""
+        for vm in self.control.list_vms():
+            assert [it["name"] for it in vm["snapshots"] if it["name"].startswith("vmrep:")] == []
+        assert not VMSnapshot.objects.exclude(state=SnapshotState.REMOVED).exists()
+        assert not DiskImage.objects.exclude(state=ImageState.COMMITTED).exists()
+        assert not ContextLease.objects.exists()
+        named = {image.locator for image in DiskImage.objects.all()}
+        found = {
+            str(path.relative_to(self.repository_folder))
+            for path in self.repository_folder.rglob("*")
+            if path.is_file()
+        }
+        assert found == named | {f"{name}.digests" for name in named} | {"vmrep-repository.json"}
+
+    def worker_that_dies(self, point: str) -> None:
+        """Another process takes the next job and kills itself (-9) at that point."""
+        # Slow enough that "within transfer" is hit before the transfer is over.
+        self.control.delay("GET /folder", 0.02)
+        script = Path(__file__).with_name("worker_that_dies.py")
+        worker = subprocess.run(
+            [sys.executable, str(script), point],
+            env=os.environ | {"DATABASE_URL": database_url()},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert worker.returncode == -9, worker.stderr
+        self.control.clear_faults()
+
+    def take_over(self) -> None:
+        """As if 40 seconds had passed: the dead worker's lease has run out, the tick comes."""
+        ContextLease.objects.update(expires_at=Now() - timedelta(seconds=1))
+        queue.tick()
+
+
+def database_url() -> str:
+    """This test's own database, as another process finds it."""
+    settings = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{settings['NAME']}"
+    host, name = settings["HOST"], settings["NAME"]
+    login = f"{settings['USER']}:{settings['PASSWORD']}" if settings["USER"] else ""
+    if host.startswith("/"):
+        return f"postgres://{login}@/{name}?host={host}"
+    return f"postgres://{login}@{host}:{settings['PORT']}/{name}"

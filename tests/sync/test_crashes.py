@@ -1,0 +1,110 @@
+"""kill -9 at every step: the last recovery point is untouched, and the job is taken up again."""
+
+import pytest
+
+from replication.models import DiskImage, JobStep, RecoveryPoint, VMSnapshot
+from replication.services import cancel, queue, start
+from replication.states import JobStatus, StepStatus
+from replication.sync import cleanup, runner
+from tests.sync.estate import MIB
+
+BEFORE_COMMIT = [
+    "before prepare",
+    "after prepare",
+    "after tracking",
+    "within snapshot",
+    "after take_snapshot",
+    "after make_plan",
+    "within transfer",
+    "after transfer",
+    "after verify",
+    "between seal and commit",
+]
+
+
+@pytest.mark.parametrize("point", BEFORE_COMMIT)
+def test_a_worker_killed_before_the_commit_is_taken_over(estate, point):
+    context = estate.take("small2")
+    first = estate.replicate(context).recovery_point
+    estate.control.fill("small2", 2000, 4 * MIB, 24 * MIB, seed=1)
+    estate.control.fill("small2", 2001, 0, MIB, seed=2)
+    job = start.start(context, trigger="manual", requested_by="ops")
+
+    estate.worker_that_dies(point)
+    assert RecoveryPoint.objects.get() == first
+    estate.assert_equal_to_snapshot(first)
+
+    estate.take_over()
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (JobStatus.COMPLETED, 2), job.error_message
+    assert job.bytes_transferred == job.total_bytes == 25 * MIB
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_equal_to_snapshot(first)
+    estate.assert_nothing_left_over(context)
+
+
+def test_a_resumed_transfer_goes_on_from_its_checkpoint(estate):
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 4 * MIB, 48 * MIB, seed=1)
+    job = start.start(context, trigger="manual", requested_by="ops")
+    estate.worker_that_dies("within transfer")
+    image = DiskImage.objects.get(job=job)
+    assert image.checkpoint_bytes > 4 * MIB
+
+    estate.take_over()
+    runner.run_next()
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    assert DiskImage.objects.get(job=job).pk == image.pk  # the same file was gone on with
+    assert VMSnapshot.objects.filter(job=job).count() == 1
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(context)
+
+
+@pytest.mark.parametrize("point", ["before clean_up", "after commit"])
+def test_a_worker_killed_after_the_commit_leaves_a_recovery_point_and_work(estate, point):
+    context = estate.take("small1")
+    job = start.start(context, trigger="manual", requested_by="ops")
+    estate.worker_that_dies(point)
+    job.refresh_from_db()
+    context.refresh_from_db()
+    assert (job.status, context.current_job) == (JobStatus.COMPLETED, None)
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    assert VMSnapshot.objects.get().state == "created"
+
+    estate.take_over()
+    assert queue.contexts_to_clean() == [context.pk]
+    cleanup.clean_context(context.pk)
+    assert not JobStep.objects.filter(status=StepStatus.RUNNING).exists()
+    estate.assert_nothing_left_over(context)
+    assert estate.replicate(context).replication_type == "incremental"
+
+
+def test_a_job_that_is_cancelled_after_its_worker_died_leaves_nothing(estate):
+    context = estate.take("small1")
+    first = estate.replicate(context).recovery_point
+    estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
+    job = start.start(context, trigger="manual", requested_by="ops")
+    estate.worker_that_dies("within transfer")
+    cancel.cancel(job, actor="ops")
+    estate.take_over()
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED
+    cleanup.clean_context(context.pk)
+    estate.assert_nothing_left_over(context)
+    estate.assert_equal_to_snapshot(first)
+
+
+def test_the_first_job_of_a_vm_dies_and_leaves_no_replica_but_a_second_attempt(estate):
+    context = estate.take("small1")
+    job = start.start(context, trigger="manual", requested_by="ops")
+    estate.worker_that_dies("between seal and commit")
+    assert not RecoveryPoint.objects.exists()
+    estate.take_over()
+    runner.run_next()
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(context)

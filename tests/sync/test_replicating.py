@@ -1,0 +1,147 @@
+"""Full and incremental replications of real disks, compared byte by byte."""
+
+import random
+
+import pytest
+
+from contexts.states import ContextStatus
+from replication.engine.image import ImageReader
+from replication.models import CBTHistory, DiskImage
+from replication.sync import runner
+from tests.sync.estate import MIB
+
+
+def test_the_first_replication_is_initial_and_equal(estate):
+    context = estate.take("small1")
+    job = estate.replicate(context)
+    assert job.replication_type == "initial"
+    assert 4 * MIB <= job.bytes_transferred < 16 * MIB  # the data, not the capacity of 64 MiB
+    assert context.current_status == ContextStatus.READY
+    assert job.recovery_point.quiesced
+
+
+def test_the_next_one_is_incremental_and_reads_what_changed(estate):
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 16 * MIB, 32 * MIB, seed=1)
+    job = estate.replicate(context)
+    assert job.replication_type == "incremental"
+    assert job.bytes_transferred == 32 * MIB
+    entry = CBTHistory.objects.get(job=job)
+    assert (entry.blocks_changed, entry.sync_type) == (512, "incremental")
+    assert None not in (entry.change_id, entry.previous_change_id)
+    assert entry.change_id != entry.previous_change_id
+
+
+def test_nothing_changed_transfers_nothing_and_is_a_recovery_point(estate):
+    context = estate.take("small1")
+    estate.replicate(context)
+    job = estate.replicate(context)
+    assert (job.replication_type, job.bytes_transferred) == ("incremental", 0)
+    assert context.recovery_points.count() == 2
+
+
+def test_all_disks_of_a_vm_are_in_its_recovery_point(estate):
+    context = estate.take("small2")
+    job = estate.replicate(context)
+    assert job.recovery_point.disk_count == 2
+    assert not job.recovery_point.quiesced  # it has no tools: crash-consistent, and says so
+    estate.control.fill("small2", 2001, 3 * MIB, 512, seed=2)
+    estate.control.fill("small2", 2000, 5 * MIB + 512, 7 * MIB, seed=3)
+    job = estate.replicate(context)
+    assert job.replication_type == "incremental"
+    assert set(CBTHistory.objects.filter(job=job).values_list("disk__disk_id", flat=True)) == {
+        "disk-2000",
+        "disk-2001",
+    }
+
+
+def test_earlier_recovery_points_stay_as_they_were(estate):
+    context = estate.take("small2")
+    rng = random.Random(5)
+    points = [estate.replicate(context).recovery_point]
+    for _ in range(4):
+        for _ in range(20):
+            key = rng.choice((2000, 2001))
+            offset = rng.randrange(0, 18 * MIB, 512)
+            estate.control.fill("small2", key, offset, rng.randrange(512, MIB, 512), rng.random())
+        points.append(estate.replicate(context).recovery_point)
+    for point in points:
+        estate.assert_equal_to_snapshot(point)
+
+
+def test_zeroes_that_the_guest_writes_hide_what_was_there(estate):
+    context = estate.take("small1")
+    estate.control.fill("small1", 2000, 8 * MIB, 4 * MIB, seed=1)
+    estate.replicate(context)
+    estate.control.write("small1", 2000, 9 * MIB, bytes(2 * MIB))
+    assert estate.replicate(context).bytes_transferred == 2 * MIB
+
+
+def test_guest_writes_during_the_copy_are_not_in_it_but_in_the_next(estate, monkeypatch):
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 0, 8 * MIB, seed=1)
+    make_plan = runner.make_plan
+
+    def plan_while_the_guest_writes(attempt):
+        estate.control.fill("small1", 2000, 4 * MIB, 8 * MIB, seed=2)
+        make_plan(attempt)
+        estate.control.fill("small1", 2000, 30 * MIB, MIB, seed=3)
+
+    monkeypatch.setattr(runner, "make_plan", plan_while_the_guest_writes)
+    assert estate.replicate(context).bytes_transferred == 8 * MIB
+    monkeypatch.undo()
+    assert estate.replicate(context).bytes_transferred == 9 * MIB
+
+
+def test_pages_of_changed_areas_are_all_read(estate):
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.set_pages(extents=7, span_bytes=5 * MIB)
+    for number in range(60):
+        estate.control.fill("small1", 2000, number * MIB, 64 << 10, seed=number)
+    assert estate.replicate(context).bytes_transferred == 60 * (64 << 10)
+
+
+def test_a_reset_of_change_tracking_compares_the_whole_disk(estate):
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 8 * MIB, MIB, seed=1)
+    estate.control.reset_cbt("small1")
+    job = estate.replicate(context)
+    assert job.replication_type == "initial"
+    image = DiskImage.objects.get(job=job)
+    assert (image.sync_type, image.parent is None) == ("checksum", False)
+    assert "reset" in CBTHistory.objects.get(job=job).note
+    assert job.bytes_transferred == 64 * MIB  # read, to be compared
+    assert image.allocated_bytes < 4 * MIB  # and only what differs was written
+    assert estate.replicate(context).replication_type == "incremental"
+
+
+def test_a_vm_that_cannot_tell_its_allocated_areas_is_read_whole(estate):
+    context = estate.take("small1")
+    estate.control.fail("QueryChangedDiskAreas", fault="FileFault")
+    job = estate.replicate(context)
+    assert job.bytes_transferred == 64 * MIB
+    assert "all of it is read" in CBTHistory.objects.get(job=job).note
+
+
+def test_a_replica_can_be_opened_with_ordinary_tools(estate):
+    job = estate.replicate(estate.take("small1"))
+    (image,) = job.recovery_point.images.all()
+    with ImageReader(estate.repository_folder / image.locator) as reader:
+        connection = reader.connect()
+        assert connection.pread(2, 510) == b"\x55\xaa"  # the partition table's signature
+        connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.scenario("huge")
+def test_a_disk_of_2_tib_takes_work_for_its_data_only(estate):
+    (vm,) = estate.control.list_vms()
+    context = estate.take(vm["name"])
+    job = estate.replicate(context)
+    assert 90 * MIB <= job.bytes_transferred <= 256 * MIB
+    estate.control.fill(vm["name"], 2000, (1 << 40) + 512, MIB, seed=1)
+    assert estate.replicate(context).bytes_transferred < 2 * MIB

@@ -1,0 +1,65 @@
+"""A worker that takes the next job and is killed with -9 at a named point of it.
+
+Points: "before <step>" and "after <step>" for every step's function, "within transfer" (after some
+requests of the copy and a checkpoint), "between seal and commit" (files renamed, transaction not
+begun), "within snapshot" (vSphere has made it, the answer is not recorded).
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
+
+import django
+
+django.setup()
+
+from replication import messages  # noqa: E402
+from replication.services import finish  # noqa: E402
+from replication.sync import runner, snapshot, transfer  # noqa: E402
+
+
+def die(*args: object, **kwargs: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arrange(point: str) -> None:
+    when, _, name = point.partition(" ")
+    if when in ("before", "after"):
+        step = getattr(runner, name)
+
+        def dying(*args: object) -> object:
+            if when == "before":
+                die()
+            step(*args)
+            die()
+            return None
+
+        setattr(runner, name, dying)
+    elif point == "within snapshot":
+        snapshot._created = die
+    elif point == "between seal and commit":
+        finish.completed = die
+    elif point == "within transfer":
+        transfer.PROGRESS_EVERY_SECONDS = 0.01
+        transfer.CHECKPOINT_EVERY_SECONDS = 0.0
+        report = transfer._Transfer._report
+
+        def report_and_die(self: transfer._Transfer) -> None:
+            report(self)
+            for active in self._active:
+                if active.copy.low_water() > active.plan.extents[0].offset:
+                    self._checkpoint(active)
+                    die()
+
+        transfer._Transfer._report = report_and_die
+    else:
+        raise SystemExit(f"no such point: {point}")
+
+
+messages.send = lambda *message: None
+arrange(sys.argv[1])
+runner.run_next()
