@@ -32,7 +32,8 @@ class DiskRecord:
       "virtualSharing" when its controller's bus is shared between VMs.
     - `controller_type`: "pvscsi", "lsilogic", "lsilogic-sas", "buslogic", "sata", "ide", "nvme",
       "usb", or pyVmomi's class name.
-    - `change_id` is set only on a snapshot's disk, and only with changed block tracking.
+    - `change_id` needs changed block tracking. Only that of a snapshot's disk names a state; a
+      running VM's moves on.
     - `has_parent`: the file is a delta on another one (snapshot, linked clone).
     """
 
