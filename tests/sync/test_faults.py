@@ -1,0 +1,264 @@
+"""What goes wrong outside of vmrep: clear words, the last recovery point intact, nothing left."""
+
+import resource
+import shutil
+import threading
+
+import pytest
+from django.db import connection
+
+from contexts import crypto
+from contexts.models import ContextEvent, VCenter
+from contexts.services import vcenters
+from contexts.states import ContextStatus
+from contexts.vsphere import snapshots
+from contexts.vsphere.session import Session
+from replication.models import DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
+from replication.services import cancel, queue, start
+from replication.states import JobStatus, StepStatus
+from replication.sync import cleanup, runner
+from tests.sync.estate import MIB
+
+
+@pytest.fixture
+def ready(estate):
+    """A VM with one recovery point and 24 MiB changed since."""
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
+    return context
+
+
+def _try_again(job: ReplicationJob) -> ReplicationJob:
+    ReplicationJob.objects.filter(pk=job.pk).update(next_attempt_at=None)
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    return job
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "RetrievePropertiesEx",
+        "CreateSnapshot_Task",
+        "QueryChangedDiskAreas",
+        "WaitForUpdatesEx",
+    ],
+)
+def test_a_connection_that_breaks_costs_an_attempt_at_most(estate, ready, method):
+    estate.control.drop_connection(method, times=3)
+    job = estate.run_job(ready)
+    estate.control.clear_faults()
+    while job.status == JobStatus.PENDING:
+        assert job.error_message
+        job = _try_again(job)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    assert job.bytes_transferred == 24 * MIB
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    cleanup.clean_context(ready.pk)
+    estate.assert_nothing_left_over(ready)
+
+
+def test_dropped_downloads_are_read_again(estate, ready):
+    estate.control.drop_connection("GET /folder", nth=3, times=2)
+    estate.replicate(ready)
+
+
+def test_a_source_that_goes_away_returns_the_job_to_wait_with_its_image(estate, ready):
+    estate.control.fail("GET /folder", nth=4, fault="503", times=1000)
+    job = estate.run_job(ready)
+    assert (job.status, job.attempt) == (JobStatus.PENDING, 2)
+    assert "503" in job.error_message
+    assert job.next_attempt_at is not None
+    assert ready.current_status == ContextStatus.REPLICATING
+    assert VMSnapshot.objects.get(job=job).state == "created"
+    estate.control.clear_faults()
+    job = _try_again(job)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(ready)
+
+
+def test_an_expired_session_is_renewed(estate, ready, monkeypatch):
+    make_plan = runner.make_plan
+
+    def expire_and_plan(attempt):
+        estate.control.expire_sessions()
+        make_plan(attempt)
+
+    monkeypatch.setattr(runner, "make_plan", expire_and_plan)
+    estate.replicate(ready)
+
+
+def test_a_missing_privilege_fails_the_job_and_is_named(estate, ready):
+    estate.control.deny_privilege("VirtualMachine.State.CreateSnapshot")
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.FAILED
+    assert "VirtualMachine.State.CreateSnapshot" in job.error_message
+    assert ready.current_status == ContextStatus.READY
+    estate.control.deny_privilege("VirtualMachine.State.CreateSnapshot", on=False)
+    cleanup.clean_context(ready.pk)
+    estate.assert_nothing_left_over(ready)
+    estate.replicate(ready)
+
+
+def test_a_snapshot_that_cannot_be_removed_is_a_warning_and_left_to_do(estate, ready):
+    estate.control.refuse_snapshot_removal("small1")
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.COMPLETED
+    step = job.steps.get(name="clean_up")
+    assert step.status == StepStatus.WARNING
+    assert VMSnapshot.objects.get(job=job).name in step.message
+    assert VMSnapshot.objects.get(job=job).problem
+    assert queue.contexts_to_clean() == [ready.pk]
+    estate.control.refuse_snapshot_removal("small1", on=False)
+    cleanup.clean_context(ready.pk)
+    estate.assert_nothing_left_over(ready)
+
+
+def test_the_next_job_finishes_the_clean_up_of_the_last(estate, ready):
+    estate.control.refuse_snapshot_removal("small1")
+    estate.run_job(ready)
+    estate.control.refuse_snapshot_removal("small1", on=False)
+    estate.replicate(ready)
+
+
+def test_a_guest_that_cannot_be_quiesced_is_copied_crash_consistent(estate, ready):
+    estate.control.fail(
+        "CreateSnapshot_Task",
+        fault="ApplicationQuiesceFault",
+        times=3,
+        in_task=True,
+        message="the guest did not come to rest",
+    )
+    job = estate.replicate(ready)
+    assert not job.recovery_point.quiesced
+    step = job.steps.get(name="snapshot")
+    assert step.status == StepStatus.WARNING
+    assert "crash-consistent" in step.message
+
+
+def test_a_users_snapshot_refuses_the_job_and_says_what_to_do(estate, ready):
+    _users_snapshot(estate, ready)
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.FAILED
+    assert "small1" in job.error_message
+    assert "before the update" in job.error_message
+    assert RecoveryPoint.objects.count() == 1
+
+
+def _users_snapshot(estate, context):
+    with Session(vcenters.endpoint(estate.vcenter)) as session:
+        snapshots.create(session, context.moref, "before the update", "", False)
+
+
+def test_a_full_repository_fails_the_job_with_the_remedy(estate, ready, monkeypatch):
+    """The daemon's file size limit stands in for the full disk: the same error from the kernel."""
+    first = RecoveryPoint.objects.get()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    spawn = runner.transfer
+
+    def transfer_with_little_room(attempt):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3 * MIB, hard))
+        try:
+            return spawn(attempt)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    monkeypatch.setattr(runner, "transfer", transfer_with_little_room)
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.FAILED
+    assert "room" in job.error_message
+    monkeypatch.undo()
+    estate.assert_equal_to_snapshot(first)
+    cleanup.clean_context(ready.pk)
+    estate.assert_nothing_left_over(ready)
+
+
+def test_a_repository_that_vanishes_in_between_is_waited_for(estate, ready, monkeypatch):
+    away = estate.repository_folder.with_name("away")
+    verify = runner.verify
+
+    def unmount_and_verify(attempt, disks):
+        estate.repository_folder.rename(away)
+        verify(attempt, disks)
+
+    monkeypatch.setattr(runner, "verify", unmount_and_verify)
+    job = estate.run_job(ready)
+    monkeypatch.undo()
+    assert job.status == JobStatus.PENDING
+    assert "mounted" in job.error_message
+    ReplicationJob.objects.update(next_attempt_at=None)
+    assert runner.run_next() is None
+    away.rename(estate.repository_folder)
+    job = _try_again(job)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
+
+
+def test_a_lost_parent_image_fails_the_job_and_is_named(estate, ready):
+    (image,) = DiskImage.objects.all()
+    shutil.move(estate.repository_folder / image.locator, estate.repository_folder.parent)
+    job = estate.run_job(ready)
+    while job.status == JobStatus.PENDING:
+        job = _try_again(job)
+    assert job.status == JobStatus.FAILED
+    assert image.locator in job.error_message
+
+
+def test_a_wrong_password_fails_the_job(estate, ready):
+    VCenter.objects.update(password_encrypted=crypto.encrypt("another"))
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.FAILED
+    assert "password" in job.error_message
+    assert "another" not in job.error_message
+
+
+def test_another_estate_at_the_same_address_is_refused(estate, ready):
+    VCenter.objects.update(instance_uuid="another")
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.FAILED
+    assert RecoveryPoint.objects.count() == 1
+
+
+def test_a_vm_that_is_gone_fails_the_job(estate, ready):
+    estate.control.destroy("small1")
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.FAILED
+    assert ready.current_status == ContextStatus.READY
+
+
+def test_a_cancelled_transfer_stops_between_requests_and_leaves_nothing(estate, ready):
+    first = RecoveryPoint.objects.get()
+    estate.control.delay("GET /folder", 1.5)
+    job = start.start(ready, trigger="manual", requested_by="ops")
+    worker = threading.Thread(target=_work)
+    worker.start()
+    while not ReplicationJob.objects.filter(pk=job.pk, bytes_transferred__gt=0).exists():
+        assert worker.is_alive()
+    cancel.cancel(job, actor="ann")
+    worker.join(30)
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED
+    assert 0 < job.bytes_transferred < job.total_bytes
+    event = ContextEvent.objects.filter(job=job).first()
+    assert (event.new, event.actor) == ("ready_for_failover", "ann")
+    estate.control.clear_faults()
+    cleanup.clean_context(ready.pk)
+    estate.assert_nothing_left_over(ready)
+    estate.assert_equal_to_snapshot(first)
+
+
+def _work() -> None:
+    runner.run_next()
+    connection.close()
+
+
+def test_a_hostile_name_is_only_a_name(estate):
+    estate.take("small1")
+    estate.control.rename("small1", "<script>alert(1)</script>/../x")
+    estate.discover()
+    context = estate.take("<script>alert(1)</script>/../x")
+    estate.replicate(context)
+    # The context keeps the ID that it got when it was taken.
+    assert context.pk.startswith("ctx-small1-")
