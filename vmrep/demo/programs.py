@@ -113,8 +113,9 @@ def _worker(queue: str, redis_url: str, *arguments: str) -> Program:
         ),
         ready=lambda: bool(asking.control.ping(destination=[node], timeout=0.5)),
         stop=WORKER_STOP,
-        # The cold shutdown, which takes the pool's processes along.
-        death_signal=signal.SIGQUIT,
+        # Its pool's processes die with it: they have asked for that themselves. A gentler signal
+        # would let it wait for the broker, which is going too.
+        death_signal=signal.SIGKILL,
     )
 
 
