@@ -35,6 +35,10 @@ class RepositoryRefused(ReplicationError):
     code = "repository_refused"
 
 
+class UnknownJob(ReplicationError):
+    code = "unknown_job"
+
+
 class JobNotActive(ReplicationError):
     """The job has ended already."""
 

@@ -23,8 +23,10 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from contexts import selectors as context_selectors
+from contexts.errors import UnknownVM
 from contexts.models import VMContext, VMDisk
 from contexts.states import ContextStatus
+from replication.errors import UnknownJob
 from replication.models import (
     CBTHistory,
     DiskImage,
@@ -63,10 +65,17 @@ def contexts_for_list(now: datetime | None = None) -> QuerySet[VMContext]:
     )
 
 
-def contexts_for_detail(now: datetime | None = None) -> QuerySet[VMContext]:
-    """For `get_object_or_404`: as in the list, with the repository; also unmanaged contexts."""
+def context_detail(context_id: str, now: datetime | None = None) -> VMContext:
+    """One context as in the list, with its repository; also one that is no longer managed.
+
+    Raises UnknownVM.
+    """
     contexts = VMContext.objects.select_related("vcenter", "repository", "last_successful_job")
-    return _with_protection(context_selectors.with_disks(contexts), now)
+    detailed = _with_protection(context_selectors.with_disks(contexts), now)
+    context: VMContext | None = detailed.filter(pk=context_id).first()
+    if context is None:
+        raise UnknownVM(f"There is no VM context {context_id!r}.")
+    return context
 
 
 def _with_protection(contexts: QuerySet[VMContext], now: datetime | None) -> QuerySet[VMContext]:
@@ -100,9 +109,16 @@ def jobs_for_list() -> QuerySet[ReplicationJob]:
     )
 
 
-def jobs_for_detail() -> QuerySet[ReplicationJob]:
-    """For `get_object_or_404`: as in the list, with steps and images (`images_with_disks`)."""
-    return _with_steps(jobs_for_list()).prefetch_related(_images())
+def job_detail(job_id: str) -> ReplicationJob:
+    """A job as in the list, with its steps and images (`images_with_disks`).
+
+    Raises UnknownJob.
+    """
+    jobs = _with_steps(jobs_for_list()).prefetch_related(_images())
+    job: ReplicationJob | None = jobs.filter(pk=job_id).first()
+    if job is None:
+        raise UnknownJob(f"There is no replication job {job_id!r}.")
+    return job
 
 
 def job_history(context: VMContext, limit: int = JOB_HISTORY_LENGTH) -> list[ReplicationJob]:
@@ -115,7 +131,7 @@ def current_job(context: VMContext) -> ReplicationJob | None:
     """The active job with its steps and images, for live progress disk by disk."""
     if context.current_job_id is None:
         return None
-    return jobs_for_detail().filter(pk=context.current_job_id).first()
+    return job_detail(context.current_job_id)
 
 
 def _with_steps(jobs: QuerySet[ReplicationJob]) -> QuerySet[ReplicationJob]:

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from contexts import errors as context_errors
+from contexts.blame import field_of
 from contexts.errors import ContextError
 from contexts.vsphere import errors as vsphere_errors
 from contexts.vsphere.errors import VSphereError
@@ -32,21 +33,18 @@ CONTEXT_STATUS: dict[type[ContextError], int] = {
     context_errors.UnknownVM: status.HTTP_404_NOT_FOUND,
     context_errors.UnknownVCenter: status.HTTP_404_NOT_FOUND,
     context_errors.VCenterChanged: status.HTTP_400_BAD_REQUEST,
+    replication_errors.UnknownJob: status.HTTP_404_NOT_FOUND,
     replication_errors.RepositoryRefused: status.HTTP_400_BAD_REQUEST,
 }
 
-# What is wrong with a vCenter: its HTTP status, and the field of the sender that is to blame.
 # What is not named here is the vCenter's own trouble: 502.
-VSPHERE_STATUS: dict[type[VSphereError], tuple[int, str]] = {
-    vsphere_errors.AddressUnknown: (status.HTTP_400_BAD_REQUEST, "host"),
-    vsphere_errors.ConnectionRefused: (status.HTTP_502_BAD_GATEWAY, "host"),
-    vsphere_errors.ConnectionLost: (status.HTTP_502_BAD_GATEWAY, "host"),
-    vsphere_errors.NotVSphere: (status.HTTP_502_BAD_GATEWAY, "host"),
-    vsphere_errors.OtherEstate: (status.HTTP_409_CONFLICT, "host"),
-    vsphere_errors.CertificateNotTrusted: (status.HTTP_400_BAD_REQUEST, "fingerprint_sha256"),
-    vsphere_errors.CertificateChanged: (status.HTTP_400_BAD_REQUEST, "fingerprint_sha256"),
-    vsphere_errors.LoginRefused: (status.HTTP_400_BAD_REQUEST, "password"),
-    vsphere_errors.PrivilegeMissing: (status.HTTP_400_BAD_REQUEST, "username"),
+VSPHERE_STATUS: dict[type[VSphereError], int] = {
+    vsphere_errors.AddressUnknown: status.HTTP_400_BAD_REQUEST,
+    vsphere_errors.CertificateNotTrusted: status.HTTP_400_BAD_REQUEST,
+    vsphere_errors.CertificateChanged: status.HTTP_400_BAD_REQUEST,
+    vsphere_errors.LoginRefused: status.HTTP_400_BAD_REQUEST,
+    vsphere_errors.PrivilegeMissing: status.HTTP_400_BAD_REQUEST,
+    vsphere_errors.OtherEstate: status.HTTP_409_CONFLICT,
 }
 
 # What such an error knows beside its message.
@@ -76,7 +74,7 @@ def _expected(problem: Exception) -> Response | None:
     if isinstance(problem, ContextError):
         http_status = _first_of(problem, CONTEXT_STATUS, status.HTTP_409_CONFLICT)
         body = {"code": problem.code, "message": str(problem), **problem.details}
-        return Response(body, status=http_status)
+        return Response(_blaming(problem, body), status=http_status)
     if isinstance(problem, VSphereError):
         return _of_vsphere(problem)
     if isinstance(problem, EngineError):
@@ -90,16 +88,16 @@ def _expected(problem: Exception) -> Response | None:
 
 
 def _of_vsphere(problem: VSphereError) -> Response:
-    http_status, field = _first_of(problem, VSPHERE_STATUS, (status.HTTP_502_BAD_GATEWAY, ""))
-    body: dict[str, Any] = {"code": _code(problem), "message": str(problem)}
-    body |= {
-        name: value
-        for name in VSPHERE_DETAILS
-        if (value := getattr(problem, name, None)) is not None
-    }
-    if field:
-        body["errors"] = {field: [str(problem)]}
-    return Response(body, status=http_status)
+    http_status = _first_of(problem, VSPHERE_STATUS, status.HTTP_502_BAD_GATEWAY)
+    known = {name: getattr(problem, name, None) for name in VSPHERE_DETAILS}
+    body = {"code": _code(problem), "message": str(problem)}
+    body |= {name: value for name, value in known.items() if value is not None}
+    return Response(_blaming(problem, body), status=http_status)
+
+
+def _blaming(problem: VSphereError | ContextError, body: dict[str, Any]) -> dict[str, Any]:
+    field = field_of(problem)
+    return body | {"errors": {field: [str(problem)]}} if field else body
 
 
 def _first_of(problem: Exception, table: dict[type[Any], Any], otherwise: Any) -> Any:

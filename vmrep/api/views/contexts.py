@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
@@ -99,7 +98,7 @@ class ContextReplications(View):
 
     def post(self, request: Request, context_id: str) -> Response:
         read(Nothing, request.data)
-        context = get_object_or_404(VMContext, pk=context_id)
+        context = selectors.context_detail(context_id)
         job = start.start(context, trigger=Trigger.API, requested_by=username(request))
         return started(request, job)
 
@@ -112,7 +111,7 @@ def _looked_up(request: Request) -> Response:
 
 def _everything(request: Request, context_id: str) -> Response:
     now = timezone.now()
-    context: Any = get_object_or_404(selectors.contexts_for_detail(now), pk=context_id)
+    context = selectors.context_detail(context_id, now)
     job = selectors.current_job(context)
     history = selectors.job_history(context)
     return Response(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.shortcuts import get_object_or_404
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -60,7 +59,7 @@ class JobCancel(View):
 
     def post(self, request: Request, job_id: str) -> Response:
         read(Nothing, request.data)
-        job = cancel.cancel(get_object_or_404(ReplicationJob, pk=job_id), actor=username(request))
+        job = cancel.cancel(selectors.job_detail(job_id), actor=username(request))
         answer = status.HTTP_202_ACCEPTED if job.is_active else status.HTTP_200_OK
         return see(request, _body(job.pk), answer, "replication", job.pk)
 
@@ -71,4 +70,4 @@ def started(request: Request, job: ReplicationJob) -> Response:
 
 
 def _body(job_id: str) -> Any:
-    return JobDetailSerializer(get_object_or_404(selectors.jobs_for_detail(), pk=job_id)).data
+    return JobDetailSerializer(selectors.job_detail(job_id)).data
