@@ -140,9 +140,10 @@ class DirectoryRepository:
             fsync_file(present)
             if present == source:
                 rename_durably(source, destination)
+            else:  # an earlier call was cut off, perhaps before it had synced its rename
+                fsync_folder(destination.parent)
             if self.digest_path(temporary).exists():
                 rename_durably(self.digest_path(temporary), self.digest_path(final))
-            fsync_folder(destination.parent)
             facts = destination.stat()
         return SealedImage(allocated_bytes=facts.st_blocks * 512, file_bytes=facts.st_size)
 

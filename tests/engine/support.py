@@ -85,7 +85,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) ->
 
 
 class SteeredSource:
-    """Raw bytes whose reads wait until the test lets them go, one by one."""
+    """Raw bytes whose reads wait until the test lets them go, one by one, or by a block's end."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -95,6 +95,12 @@ class SteeredSource:
         self.failures: dict[int, Exception] = {}
         self._let_go: set[int] = set()
         self._all = False
+
+    def __enter__(self) -> SteeredSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.let_all_go()
 
     def connect(self) -> SteeredSource:
         return self

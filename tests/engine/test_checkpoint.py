@@ -129,7 +129,7 @@ def test_any_order_any_crash_and_a_resume_make_the_image_whole(
     options = {"request_bytes": REQUEST, "compare": compare}
 
     stop = threading.Event()
-    with DigestMap(folder / "map") as digests, ThreadPoolExecutor(1) as pool:
+    with DigestMap(folder / "map") as digests, ThreadPoolExecutor(1) as pool, source:
         disk_copy = DiskCopy(source, image, plan, digests=digests, stop=stop, **options)  # type: ignore[arg-type]
         future: Future[CopyResult] = pool.submit(disk_copy.run)
         kept = steps(disk_copy, source, plan, rng, count)
@@ -174,7 +174,7 @@ def test_what_finishes_during_the_flush_is_not_promised(tmp_path: Path) -> None:
 
     image = SlowFlush(bytes(len(content)))
     disk_copy = DiskCopy(source, image, [Extent(0, len(content))], request_bytes=REQUEST)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, source:
         future = pool.submit(disk_copy.run)
         source.await_waiting(4)
         source.let_go(0)

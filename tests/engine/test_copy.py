@@ -8,8 +8,9 @@ import ssl
 import subprocess
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -196,16 +197,16 @@ def test_a_small_plan_uses_few_connections(repository: DirectoryRepository, raw:
 # Failing, stopping
 
 
+@contextmanager
 def begun(
     repository: DirectoryRepository, source: SteeredSource, plan: list[Extent], **options: object
-) -> tuple[DiskCopy, Callable[[], None], Callable[[], CopyResult]]:
-    """A copy that runs in a thread, the call that ends its image, and the call for its result."""
+) -> Iterator[tuple[DiskCopy, Callable[[], CopyResult]]]:
+    """A copy that runs in a thread, and the call that waits for its result."""
     repository.create("a.tmp", SIZE, None)
-    image = repository.open("a.tmp")
-    disk_copy = DiskCopy(source, image, plan, **options)  # type: ignore[arg-type]
-    pool = ThreadPoolExecutor(1)
-    future = pool.submit(disk_copy.run)
-    return disk_copy, image.kill, lambda: future.result(60)
+    with repository.open("a.tmp") as image, ThreadPoolExecutor(1) as pool, source:
+        disk_copy = DiskCopy(source, image, plan, **options)  # type: ignore[arg-type]
+        future = pool.submit(disk_copy.run)
+        yield disk_copy, lambda: future.result(60)
 
 
 @pytest.mark.parametrize("failing", [0, 4 * MIB, 12 * MIB])
@@ -215,19 +216,18 @@ def test_the_first_failure_stops_the_others_and_is_raised(
     source = SteeredSource(raw.read_bytes())
     mine = SourceError("mine", transient=True)
     source.failures[failing] = mine
-    disk_copy, end, result = begun(repository, source, whole(SIZE))
-    source.await_waiting(4)
-    source.let_go(failing)
-    wait_until(lambda: failing not in source.waiting, "the failure")
-    wait_until(lambda: disk_copy._failure is not None, "the failure's arrival")
-    source.let_all_go()
-    with pytest.raises(SourceError) as caught:
-        result()
-    assert caught.value is mine
-    assert source.begun == 4  # no request was begun after the failure
-    assert disk_copy.low_water() == failing
-    assert disk_copy.bytes_done == 3 * 4 * MIB
-    end()
+    with begun(repository, source, whole(SIZE)) as (disk_copy, result):
+        source.await_waiting(4)
+        source.let_go(failing)
+        wait_until(lambda: failing not in source.waiting, "the failure")
+        wait_until(lambda: disk_copy._failure is not None, "the failure's arrival")
+        source.let_all_go()
+        with pytest.raises(SourceError) as caught:
+            result()
+        assert caught.value is mine
+        assert source.begun == 4  # no request was begun after the failure
+        assert disk_copy.low_water() == failing
+        assert disk_copy.bytes_done == 3 * 4 * MIB
 
 
 def test_a_source_that_cannot_be_reached_is_raised(
@@ -243,30 +243,28 @@ def test_a_source_that_cannot_be_reached_is_raised(
 
 def test_stop_is_honoured_between_requests(repository: DirectoryRepository, raw: Path) -> None:
     source, stop = SteeredSource(raw.read_bytes()), threading.Event()
-    disk_copy, end, result = begun(repository, source, whole(SIZE), stop=stop)
-    source.await_waiting(4)
-    source.let_go(0)
-    source.let_go(4 * MIB)
-    wait_until(lambda: len(source.await_waiting(4)) == 4 and source.begun == 6, "more requests")
-    stop.set()
-    source.let_all_go()
-    with pytest.raises(CopyStopped):
-        result()
-    assert source.begun == 6
-    assert disk_copy.low_water() == disk_copy.bytes_done == 6 * 4 * MIB
-    end()
+    with begun(repository, source, whole(SIZE), stop=stop) as (disk_copy, result):
+        source.await_waiting(4)
+        source.let_go(0)
+        source.let_go(4 * MIB)
+        wait_until(lambda: len(source.await_waiting(4)) == 4 and source.begun == 6, "more requests")
+        stop.set()
+        source.let_all_go()
+        with pytest.raises(CopyStopped):
+            result()
+        assert source.begun == 6
+        assert disk_copy.low_water() == disk_copy.bytes_done == 6 * 4 * MIB
 
 
 def test_a_stop_after_the_last_request_changes_nothing(
     repository: DirectoryRepository, raw: Path
 ) -> None:
     source, stop = SteeredSource(raw.read_bytes()), threading.Event()
-    _, end, result = begun(repository, source, [Extent(0, MIB)], stop=stop)
-    source.await_waiting(1)
-    stop.set()
-    source.let_all_go()
-    assert result().bytes_read == MIB
-    end()
+    with begun(repository, source, [Extent(0, MIB)], stop=stop) as (_, result):
+        source.await_waiting(1)
+        stop.set()
+        source.let_all_go()
+        assert result().bytes_read == MIB
 
 
 def test_a_daemon_killed_in_the_middle_is_a_target_error_and_the_base_is_untouched(
@@ -279,7 +277,7 @@ def test_a_daemon_killed_in_the_middle_is_a_target_error_and_the_base_is_untouch
     source = SteeredSource(raw.read_bytes())
     image = repository.open("top.tmp")
     disk_copy = DiskCopy(source, image, whole(SIZE))
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, source:
         future = pool.submit(disk_copy.run)
         source.await_waiting(4)
         for offset in range(0, 40 * MIB, 4 * MIB):
@@ -350,7 +348,7 @@ def test_a_full_disk_stops_the_copy_which_goes_on_when_there_is_room(
         stop = threading.Event()
         slow = SteeredSource(raw.read_bytes())
         disk_copy = DiskCopy(slow, image, plan, digests=digests, stop=stop)
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(1) as pool, slow:
             future = pool.submit(disk_copy.run)
             for position in range(0, 16 * MIB, 4 * MIB):
                 slow.let_go(position)
@@ -395,17 +393,16 @@ def test_a_slow_request_holds_the_others_back_in_the_end(
     """Memory for finished requests above an unfinished one is bounded."""
     monkeypatch.setattr(copy, "WINDOW", 10)
     source = SteeredSource(raw.read_bytes())
-    disk_copy, end, result = begun(repository, source, whole(SIZE), request_bytes=MIB)
-    source.await_waiting(4)
-    for offset in range(MIB, SIZE, MIB):
-        source.let_go(offset)
-    wait_until(lambda: disk_copy.bytes_done == 9 * MIB, "the window to be full")
-    assert source.begun == 10
-    assert disk_copy.low_water() == 0
-    source.let_all_go()
-    assert result().bytes_read == SIZE
-    assert disk_copy.low_water() == SIZE
-    end()
+    with begun(repository, source, whole(SIZE), request_bytes=MIB) as (disk_copy, result):
+        source.await_waiting(4)
+        for offset in range(MIB, SIZE, MIB):
+            source.let_go(offset)
+        wait_until(lambda: disk_copy.bytes_done == 9 * MIB, "the window to be full")
+        assert source.begun == 10
+        assert disk_copy.low_water() == 0
+        source.let_all_go()
+        assert result().bytes_read == SIZE
+        assert disk_copy.low_water() == SIZE
 
 
 MEASURE = """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -76,6 +77,12 @@ def test_zero_over_data_keeps_its_clusters_and_reads_as_zero(image: Path) -> Non
         connection.pwrite(b"x" * MIB, 0)
         connection.zero(MIB, 0)
         assert connection.pread(MIB, 0) == bytes(MIB)
+    report = subprocess.run(
+        ["qemu-img", "map", "--output=json", image], capture_output=True, check=True
+    )
+    first = json.loads(report.stdout)[0]
+    assert (first["length"], first["zero"]) == (MIB, True)
+    assert "offset" in first  # nothing was discarded
 
 
 def test_a_larger_overlay_reads_zeroes_behind_its_base(

@@ -41,7 +41,7 @@ def test_a_child_sees_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_last_words_stay_readable_while_it_runs_and_after() -> None:
-    child = spawn(["sh", "-c", "echo one >&2; read x; echo two >&2; sleep 600"])
+    child = spawn(["sh", "-c", "echo one >&2; read x; echo two >&2; exec sleep 600"])
     wait_until(lambda: "two" in child.error_text(), "the child's words")
     child.kill()
     child.close()
