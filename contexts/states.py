@@ -25,6 +25,10 @@ class TransportKind(TextChoices):
     NBD = "nbd", "A command that serves NBD"
 
 
+# What this version can do. The database already knows the others' names.
+AVAILABLE_TRANSPORTS = (TransportKind.DATASTORE,)
+
+
 class DiscoveryStatus(TextChoices):
     PENDING = "pending", "Pending"
     RUNNING = "running", "Running"

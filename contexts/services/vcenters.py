@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from contexts import crypto
 from contexts.errors import VCenterChanged
 from contexts.models import VCenter
-from contexts.states import TransportKind, TrustMode
+from contexts.states import AVAILABLE_TRANSPORTS, TransportKind, TrustMode
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
 from contexts.vsphere.session import About, Session
 from contexts.vsphere.tls import Certificate
@@ -63,7 +64,7 @@ def add(
         fingerprint_sha256=format_fingerprint(fingerprint_sha256) if fingerprint_sha256 else "",
         transport=transport,
     )
-    vcenter.full_clean()
+    _check(vcenter)
     _remember_estate(vcenter, test_connection(endpoint(vcenter)))
     vcenter.save(force_insert=True)
     return vcenter
@@ -86,11 +87,20 @@ def update(vcenter: VCenter, *, password: str | None = None, **changes: Any) -> 
         setattr(vcenter, name, value)
     if password is not None:
         vcenter.password_encrypted = crypto.encrypt(password)
-    vcenter.full_clean()
+    _check(vcenter)
     _remember_estate(vcenter, test_connection(endpoint(vcenter)))
     with transaction.atomic():
         vcenter.save(force_update=True)
     return vcenter
+
+
+def _check(vcenter: VCenter) -> None:
+    """Raises ValidationError, also for what only a later version can do."""
+    vcenter.full_clean()
+    if vcenter.transport not in AVAILABLE_TRANSPORTS:
+        raise ValidationError(
+            {"transport": f"{vcenter.get_transport_display()} is not available in this version."}
+        )
 
 
 def _remember_estate(vcenter: VCenter, about: About) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contexts.services import refresh
+from contexts.states import AVAILABLE_TRANSPORTS
 from contexts.vsphere import cbt, inventory
 from contexts.vsphere.preflight import refusals
 from replication.errors import PreflightRefused
@@ -15,6 +16,8 @@ from replication.sync.job_run import JobRun
 def prepare(run: JobRun) -> None:
     """Finish what an earlier job left, refresh the context, refuse what cannot be protected."""
     with run.step(StepName.PREPARE) as note:
+        _require_transport(run)
+        run.session.connect()
         for problem in cleanup.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
             note.warn(problem)
         run.record = inventory.read_vm(
@@ -22,6 +25,15 @@ def prepare(run: JobRun) -> None:
         )
         refresh.refresh([(run.context, run.record)])
         _preflight(run)
+
+
+def _require_transport(run: JobRun) -> None:
+    vcenter = run.context.vcenter
+    if vcenter.transport not in AVAILABLE_TRANSPORTS:
+        raise PreflightRefused(
+            f"{run.context.vm_name}: this version of vmrep cannot read disks through"
+            f" “{vcenter.get_transport_display()}”. Choose another transport for {vcenter.name}."
+        )
 
 
 def _preflight(run: JobRun) -> None:

@@ -70,9 +70,11 @@ def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
     try:
         session = Session(vcenters.endpoint(job.vm_context.vcenter))
         attempt = JobRun(job, lease, guard, session, storage=repositories.storage(job.repository))
-        with session:
+        try:
             _steps(attempt)
             clean_up(attempt)
+        finally:
+            session.close()
     except JobCancelled:
         asked_by = ReplicationJob.objects.values_list("cancel_requested_by", flat=True)
         finish.cancelled(job.pk, actor=asked_by.get(pk=job.pk), lease=lease)

@@ -1,0 +1,3 @@
+from tests.sync.conftest import estate, no_broker
+
+__all__ = ["estate", "no_broker"]

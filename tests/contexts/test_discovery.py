@@ -1,0 +1,116 @@
+"""Discovery against the lab: what is stored, and what it does to contexts."""
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from contexts.models import DiscoveredVM, Discovery, VMContext
+from contexts.models.specs import SPEC_NAMES
+from contexts.services import discovery
+from contexts.states import DiscoveryStatus
+from contexts.vsphere import inventory
+from tests import factories
+
+
+def _vm(name: str) -> DiscoveredVM:
+    return DiscoveredVM.objects.get(vm_name=name)
+
+
+def test_every_vm_is_stored_with_its_specs(estate):
+    run = estate.discover()
+    assert (run.status, run.vms_seen, run.vms_total) == ("completed", 2, 2)
+    vm = _vm("small1")
+    assert (vm.cpu_count, vm.memory_mb, vm.power_state) == (2, 2048, "poweredOn")
+    assert vm.datacenter
+    assert vm.vm_path.endswith("/Tests/small1")
+    assert vm.ip_addresses == ["10.0.0.11", "fe80::250:56ff:fe00:11"]
+    assert [disk["capacity_bytes"] for disk in vm.disks] == [64 << 20]
+    assert vm.refusals == []
+
+
+def test_what_vsphere_does_not_say_is_unknown(estate):
+    estate.discover()
+    vm = _vm("small2")
+    assert vm.guest_hostname is None
+    assert vm.ip_addresses in (None, [])
+
+
+def test_taking_a_vm_makes_a_context_with_all_specs_disks_and_adapters(estate):
+    context = estate.take("small2")
+    vm = _vm("small2")
+    assert {name: getattr(context, name) for name in SPEC_NAMES} == vm.spec_values()
+    assert list(context.disks.values_list("disk_id", flat=True)) == ["disk-2000", "disk-2001"]
+    assert context.network_adapters.get().network_name == "VM Network"
+
+
+def test_discovering_again_refreshes_specs_and_keeps_the_context(estate):
+    context = estate.take("small1")
+    estate.control.rename("small1", "renamed")
+    estate.control.set_addresses("renamed", ["10.9.9.9"])
+    estate.discover()
+    again = VMContext.objects.get()
+    assert (again.pk, again.vm_name, again.ip_addresses) == (context.pk, "renamed", ["10.9.9.9"])
+    assert DiscoveredVM.objects.count() == 2
+
+
+def test_a_vm_that_disappeared_is_marked_and_comes_back(estate):
+    estate.discover()
+    DiscoveredVM.objects.filter(vm_name="small1").update(moref="vm-999")
+    estate.discover()
+    assert _vm("small1").gone_at is None
+    estate.control.destroy("small2")
+    estate.discover()
+    assert _vm("small2").gone_at is not None
+    assert _vm("small1").gone_at is None
+
+
+def test_while_one_is_active_asking_again_answers_the_same(estate):
+    first = discovery.request(estate.vcenter, actor="ops")
+    assert discovery.request(estate.vcenter, actor="ann") == first
+    discovery.run(first.pk)
+    assert discovery.request(estate.vcenter, actor="ann") != first
+
+
+def test_a_second_worker_with_the_same_message_does_nothing(estate):
+    run = estate.discover()
+    discovery.run(run.pk)
+    assert Discovery.objects.get() == run
+
+
+def test_a_vcenter_that_is_away_fails_the_discovery_with_words(estate):
+    estate.lab.stop()
+    run = estate.discover()
+    assert run.status == DiscoveryStatus.FAILED
+    assert str(estate.vcenter.port) in run.error_message
+    estate.lab.start()
+
+
+def test_two_vms_with_one_instance_uuid_cannot_be_taken(estate, monkeypatch):
+    records = [
+        factories.vm_record("one", instance_uuid="same"),
+        factories.vm_record("two", instance_uuid="same"),
+        factories.vm_record("three", instance_uuid=None),
+        factories.vm_record("four"),
+    ]
+    pages = [inventory.InventoryPage((record,), 4) for record in records]
+    monkeypatch.setattr(inventory, "read_vms", lambda session: iter(pages))
+    for _ in range(2):
+        estate.discover()
+        problems = dict(DiscoveredVM.objects.values_list("vm_name", "identity_problem"))
+        assert "same instance UUID" in problems["one"]
+        assert "same instance UUID" in problems["two"]
+        assert "no instance UUID" in problems["three"]
+        assert problems["four"] == ""
+    assert DiscoveredVM.objects.filter(gone_at=None).count() == 4
+
+
+def test_a_page_costs_queries_for_its_batches_not_for_its_vms(estate, monkeypatch):
+    def stored(count: int) -> int:
+        records = tuple(factories.vm_record(f"vm{number}") for number in range(count))
+        page = inventory.InventoryPage(records, count)
+        monkeypatch.setattr(inventory, "read_vms", lambda session: iter([page]))
+        with CaptureQueriesContext(connection) as queries:
+            estate.discover()
+        return len(queries)
+
+    # SQLite takes 999 values in a statement: a batch of rows is some 28 VMs there.
+    assert stored(150) - stored(2) <= 150 // 25
