@@ -29,16 +29,17 @@ def play(
     """
     left = () if whole else FOR_THE_USER
     contexts, refused = _take(lab, repository, left)
-    say("Replicating them in full:")
+    # A demo that was stopped half-way goes on with what is left.
+    new = [context for context in contexts if not rounds.has_recovery_point(context)]
+    say(f"Replicating {len(new)} of them in full:")
     control.keep_snapshots()
-    first = rounds.replicate(contexts, control, show)
+    first = rounds.replicate(new, control, show)
     refused += [Refused(one.vm_name, one.refused) for one in first if one.refused]
 
-    copied = {one.context_id for one in first if one.identical}
-    contexts = [context for context in contexts if context.pk in copied]
+    copied = [context for context in contexts if rounds.has_recovery_point(context)]
     say("Letting the guests write, and replicating what they changed:")
-    written = guests.write(contexts, control, seed="demo")
-    second = rounds.replicate(contexts, control, show)
+    written = guests.write(copied, control, seed="demo")
+    second = rounds.replicate(copied, control, show)
     control.keep_snapshots(False)
     say(f"\n{report.table(first, second)}\n")
 

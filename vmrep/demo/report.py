@@ -43,18 +43,21 @@ def line(outcome: Outcome) -> str:
 
 def table(first: Sequence[Outcome], second: Sequence[Outcome]) -> str:
     """Both rounds side by side."""
-    later = {outcome.context_id: outcome for outcome in second}
+    earlier = {outcome.context_id: outcome for outcome in first}
     rows = [f"  {'VM':{NAME_WIDTH}}  {'in full':>20}  {'then the changes':>20}   replica"]
-    for one in sorted(first, key=lambda outcome: (outcome.vm_name, outcome.context_id)):
-        other = later.get(one.context_id)
-        if one.refused or other is None:
-            continue
-        equal = "equal" if one.identical and other.identical else "NOT EQUAL"
+    for one in _by_name(second):
+        before = earlier.get(one.context_id)
+        equal = one.identical and (before is None or before.identical)
         rows.append(
             f"  {shown(one.vm_name, NAME_WIDTH):{NAME_WIDTH}}"
-            f"  {_figures(one):>20}  {_figures(other):>20}   {equal}"
+            f"  {_figures(before) if before else 'before':>20}  {_figures(one):>20}"
+            f"   {'equal' if equal else 'NOT EQUAL'}"
         )
     return "\n".join(rows)
+
+
+def _by_name(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    return sorted(outcomes, key=lambda outcome: (outcome.vm_name, outcome.context_id))
 
 
 def _figures(outcome: Outcome) -> str:
@@ -81,7 +84,7 @@ def as_json(
                 "initial": _facts(one, one.planned_bytes),
                 "incremental": _facts(later[one.context_id], written[one.context_id]),
             }
-            for one in sorted(first, key=lambda outcome: (outcome.vm_name, outcome.context_id))
+            for one in _by_name(first)
             if one.context_id in later
         ],
         "refused": [

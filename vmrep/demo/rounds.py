@@ -11,7 +11,14 @@ from replication.engine.compare import compare_image_with_raw
 from replication.errors import AlreadyRunning
 from replication.models import ReplicationJob, VMSnapshot
 from replication.services import repositories, start
-from replication.states import JobStatus, SnapshotState, StepName, StepStatus, Trigger
+from replication.states import (
+    JobStatus,
+    RecoveryPointState,
+    SnapshotState,
+    StepName,
+    StepStatus,
+    Trigger,
+)
 from vmrep.demo.errors import DemoError
 from vmrep.demo.estate import ACTOR
 from vmrep.lab.control import LabControl
@@ -51,6 +58,11 @@ def replicate(
         report(outcome)
         outcomes.append(outcome)
     return outcomes
+
+
+def has_recovery_point(context: VMContext) -> bool:
+    """Whether there is something to fail over to, and to be incremental upon."""
+    return context.recovery_points.filter(state=RecoveryPointState.AVAILABLE).exists()
 
 
 def _start(context: VMContext) -> str:
