@@ -266,11 +266,15 @@ class ImageWriter(_ServedImage):
     def __init__(self, path: Path) -> None:
         super().__init__(path, writable=True)
         self._flushing = threading.Lock()
-        if not self._control.one_flush_covers_all:
+        try:
+            if not self._control.one_flush_covers_all:
+                raise TargetError(
+                    "This qemu-storage-daemon does not promise that one flush covers all "
+                    "connections: a newer one is needed."
+                )
+        except BaseException:
             self.kill()
-            raise TargetError(
-                "This qemu-storage-daemon does not promise that one flush covers all connections."
-            )
+            raise
 
     def flush(self) -> None:
         """Make every write that was acknowledged before this call, on any connection, permanent."""
