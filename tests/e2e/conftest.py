@@ -1,0 +1,63 @@
+"""The real thing: a broker, worker processes, beat and a vCenter, on this test's database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sync.estate import PASSWORD, Estate, database_url
+from vmrep.celery import app
+from vmrep.demo import programs
+from vmrep.demo.supervisor import Supervisor
+from vmrep.lab import Lab
+
+
+@pytest.fixture
+def broker(redis_url: str) -> Iterator[str]:
+    """This process sends its hints to the test's Redis."""
+    before = app.conf.broker_url
+    app.conf.broker_url = redis_url
+    app._after_fork()  # forget connections to another broker
+    yield redis_url
+    app.conf.broker_url = before
+    app._after_fork()
+
+
+@pytest.fixture
+def workers(
+    transactional_db: None, broker: str, settings: object, tmp_path: Path
+) -> Iterator[Supervisor]:
+    """Both workers and beat, as script/demo starts them."""
+    environment = os.environ | {
+        "DATABASE_URL": database_url(),
+        "VMREP_REDIS_URL": broker,
+        "VMREP_DATA_DIR": str(settings.DATA_DIR),
+        "DJANGO_SETTINGS_MODULE": "vmrep.settings",
+    }
+    with Supervisor(environment, tmp_path / "logs") as supervisor:
+        supervisor.start([programs.copies(broker), programs.control(broker), programs.beat()])
+        yield supervisor
+
+
+@pytest.fixture
+def lab_scenario(tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
+    """Starts the lab with a scenario."""
+    started = []
+
+    def start(scenario: str) -> Lab:
+        lab = Lab(tmp_path / "lab", scenario, password=PASSWORD)
+        lab.start()
+        started.append(lab)
+        return lab
+
+    yield start
+    for lab in started:
+        lab.stop()
+
+
+@pytest.fixture
+def estate(transactional_db: None, lab_scenario: Callable[[str], Lab], tmp_path: Path) -> Estate:
+    return Estate(lab_scenario("small"), tmp_path)

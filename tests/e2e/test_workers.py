@@ -1,0 +1,117 @@
+"""Real workers: messages, kill -9 and memory."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from replication.models import JobStep, ReplicationJob
+from replication.services import start
+from replication.states import JobStatus, StepName, StepStatus
+from tests.sync.estate import MIB, Estate
+
+pytestmark = pytest.mark.slow
+
+
+def _wait(until: Callable[[], object], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+def _ended(job: ReplicationJob) -> bool:
+    """Whether the job is over, with its clean-up."""
+    job.refresh_from_db()
+    return (
+        not job.is_active
+        and JobStep.objects.filter(job=job, name=StepName.CLEAN_UP)
+        .exclude(status=StepStatus.RUNNING)
+        .exists()
+    )
+
+
+def _start(context) -> ReplicationJob:
+    return start.start(context, trigger="manual", requested_by="ops")
+
+
+def test_a_started_job_is_run_by_a_worker_at_once(estate, workers):
+    context = estate.take("small1")
+    job = _start(context)
+    _wait(lambda: _ended(job), 8)  # sooner than the first tick: the message did it
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
+
+
+def test_a_killed_workers_job_is_taken_up_again_within_a_minute(estate, workers):
+    context = estate.take("small1")
+    first = _start(context)
+    _wait(lambda: _ended(first), 30)
+    estate.control.fill("small1", 2000, 0, 48 * MIB, seed=1)
+    estate.control.delay("GET /folder", 1.0)
+    job = _start(context)
+    _wait(lambda: ReplicationJob.objects.filter(pk=job.pk, bytes_transferred__gt=0).exists(), 30)
+    job.refresh_from_db()
+    os.kill(int(job.worker_name.partition(":")[2]), signal.SIGKILL)
+    killed_at = time.monotonic()
+    estate.control.clear_faults()
+    estate.assert_equal_to_snapshot(first.recovery_point)
+
+    _wait(
+        lambda: ReplicationJob.objects.filter(
+            pk=job.pk, attempt=2, status__in=(JobStatus.RUNNING, JobStatus.COMPLETED)
+        ).exists(),
+        60,
+    )
+    assert time.monotonic() - killed_at < 60
+    _wait(lambda: _ended(job), 30)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    assert job.bytes_transferred == 48 * MIB
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    _wait(lambda: not context.snapshots.exclude(state="removed").exists(), 30)
+    estate.assert_nothing_left_over(context)
+
+
+def test_a_worker_stays_small_whatever_the_disks_size(lab_scenario, workers, tmp_path):
+    estate = Estate(lab_scenario("huge"), tmp_path)
+    (vm,) = estate.control.list_vms()
+    context = estate.take(vm["name"])
+    (worker,) = [child for child in workers.children if child.program.name == "copies"]
+    peak = 0
+    for _ in range(2):
+        job = _start(context)
+        while not _ended(job):
+            peak = max(peak, _pss_bytes(worker.process.pid))
+            time.sleep(0.02)
+        assert job.status == JobStatus.COMPLETED, job.error_message
+        estate.assert_equal_to_snapshot(job.recovery_point)
+        estate.control.fill(vm["name"], 2000, 1 << 40, 64 * MIB, seed=1)
+    print(f"\npeak PSS of the worker and its children: {peak / MIB:.0f} MiB")
+    assert 20 * MIB < peak < 300 * MIB
+
+
+def _pss_bytes(pid: int) -> int:
+    """Memory of a process and all below it; what they share is counted once."""
+    total = 0
+    for process in [pid, *_descendants(pid)]:
+        try:
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    return total
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = [int(child) for child in task.read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        for child in children:
+            found += [child, *_descendants(child)]
+    return found
