@@ -1,0 +1,100 @@
+// Small conveniences; every page works without them.
+"use strict";
+{
+  // --- What a swap must not take away: what is ticked, typed, opened -----------------------------
+  const keeps = (name, element) =>
+    (name === "checked" && element.matches("[data-keep]")) ||
+    (name === "value" && element.matches("input[type=password]")) ||
+    (name === "open" && element.matches("details"));
+  Idiomorph.defaults.ignoreActiveValue = true;
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => !keeps(name, element);
+
+  // --- Menus: one at a time; Escape or a click elsewhere closes ----------------------------------
+  const closeMenus = (except) => {
+    for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+      if (menu !== except) menu.open = false;
+    }
+  };
+  document.addEventListener("click", (event) => closeMenus(event.target.closest("[data-menu]")));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const menu = document.querySelector("details[data-menu][open]");
+    if (menu) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+
+  // --- Notices: good news goes by itself, errors stay until they are closed ----------------------
+  const NOTICE_MS = 8000;
+  const watchNotices = () => {
+    for (const notice of document.querySelectorAll("[data-notice]:not([data-seen])")) {
+      notice.dataset.seen = "";
+      if (!notice.matches(".notice-error, .notice-warning")) {
+        window.setTimeout(() => notice.remove(), NOTICE_MS);
+      }
+    }
+  };
+  watchNotices();
+  new MutationObserver(watchNotices).observe(document.getElementById("notices"), {
+    childList: true,
+  });
+  const notify = (text) => {
+    const notice = document.createElement("div");
+    notice.className = "notice notice-error";
+    notice.dataset.notice = "";
+    const words = document.createElement("div");
+    words.textContent = text;
+    notice.append(words);
+    document.getElementById("notices").append(notice);
+    window.setTimeout(() => notice.remove(), NOTICE_MS);
+  };
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.requestConfig.verb !== "get") {
+      notify(`vmrep did not do that: it answered ${event.detail.xhr.status}.`);
+    }
+  });
+
+  document.addEventListener("click", (event) => {
+    event.target.closest("[data-notice-close]")?.closest("[data-notice]").remove();
+
+    // A click anywhere in a row opens what its link opens.
+    const row = event.target.closest("tr[data-open]");
+    if (row && !event.target.closest("a, button, input, label") && !String(getSelection())) {
+      row.querySelector("a[data-open-link]").click();
+    }
+  });
+
+  // --- Selecting rows ----------------------------------------------------------------------------
+  const countSelected = () => {
+    for (const form of document.querySelectorAll("[data-selection]")) {
+      const boxes = [...form.querySelectorAll("input[data-select-one]:not(:disabled)")];
+      const ticked = boxes.filter((box) => box.checked).length;
+      const all = form.querySelector("input[data-select-all]");
+      if (all) {
+        const usual = boxes.filter((box) => !box.matches("[data-refused]"));
+        all.checked = usual.length > 0 && usual.every((box) => box.checked);
+        all.indeterminate = ticked > 0 && !all.checked;
+        all.disabled = boxes.length === 0;
+      }
+      for (const place of form.querySelectorAll("[data-selected-count]")) {
+        place.textContent = `${ticked} selected`;
+      }
+      for (const button of form.querySelectorAll("[data-needs-selection]")) {
+        button.disabled = ticked === 0;
+      }
+    }
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("input[data-select-all]")) {
+      const form = event.target.closest("[data-selection]");
+      // What would be refused is taken only when somebody means it: box by box.
+      for (const box of form.querySelectorAll("input[data-select-one]:not(:disabled)")) {
+        box.checked = event.target.checked && !box.matches("[data-refused]");
+      }
+    }
+    countSelected();
+  });
+  document.addEventListener("htmx:afterSettle", countSelected);
+  countSelected();
+}

@@ -1,0 +1,66 @@
+"""How values are written for people. Pages and tables use these, and nothing else formats."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+def binary(size_bytes: float | None) -> str:
+    """1.3 GiB: three digits are enough to compare by eye."""
+    if size_bytes is None:
+        return "unknown"
+    size, unit = float(size_bytes), 0
+    # 1023.7 MiB would be written 1024 MiB: it is 1 GiB.
+    while abs(size) >= 1023.5 and unit < len(_BINARY) - 1:
+        size, unit = size / 1024, unit + 1
+    if unit == 0 or abs(size) >= 99.95:
+        return f"{size:.0f} {_BINARY[unit]}"
+    return f"{size:.1f}".removesuffix(".0") + f" {_BINARY[unit]}"
+
+
+def rate(bytes_per_second: float | None) -> str:
+    return "unknown" if bytes_per_second is None else f"{binary(bytes_per_second)}/s"
+
+
+def duration(seconds: float | None) -> str:
+    """The two largest units: 45 s, 3 m 20 s, 2 h 5 m, 3 d 4 h. Below ten seconds one decimal."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    for size, unit, smaller_size, smaller_unit in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "m"),
+        (_MINUTE, "m", 1, "s"),
+    ):
+        if whole >= size:
+            smaller = whole % size // smaller_size
+            return f"{whole // size} {unit}" + (f" {smaller} {smaller_unit}" if smaller else "")
+    return f"{whole} s"
+
+
+def age(since: datetime | None, now: datetime | None = None) -> str:
+    """The largest unit only (12 m, 3 h, 2 d): how long ago, for columns that are compared."""
+    if since is None:
+        return "never"
+    seconds = ((now or timezone.now()) - since).total_seconds()
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return "now" if seconds < 1 else f"{int(seconds)} s"
+
+
+def absolute(moment: datetime) -> str:
+    """2025-09-09 11:42:31 UTC"""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """1 disk, 2 disks"""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,196 @@
+"""What people fill in. Rules are the services'; a form only says what is missing or malformed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db.models import QuerySet
+
+from contexts.errors import VCenterChanged
+from contexts.models import VCenter
+from contexts.services import vcenters
+from contexts.states import TransportKind, TrustMode
+from contexts.vsphere.endpoint import format_fingerprint
+from contexts.vsphere.errors import (
+    AddressUnknown,
+    CertificateChanged,
+    CertificateNotTrusted,
+    ConnectionLost,
+    ConnectionRefused,
+    LoginRefused,
+    NotVSphere,
+    OtherEstate,
+    PrivilegeMissing,
+    VSphereError,
+)
+from replication.models import Repository
+
+
+class Styled:
+    """Gives each widget the classes of the style sheet."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():  # type: ignore[attr-defined]
+            is_select = isinstance(field.widget, forms.Select)
+            field.widget.attrs["class"] = "form-select" if is_select else "form-control"
+
+
+class LoginForm(Styled, AuthenticationForm):
+    pass
+
+
+class TakeForm(forms.Form):
+    """Which VMs are taken, and into which repository."""
+
+    vm = forms.ModelMultipleChoiceField(
+        queryset=None,
+        error_messages={
+            "required": "No VM is selected. Tick the VMs to take.",
+            "invalid_choice": "A selected VM is not there any more. Discover again.",
+            "invalid_pk_value": "A selected VM is not there any more. Discover again.",
+        },
+    )
+    repository = forms.ModelChoiceField(
+        queryset=Repository.objects.all(),
+        error_messages={
+            "required": "Choose the repository that will hold the replicas.",
+            "invalid_choice": "That repository is not there any more. Choose another one.",
+        },
+    )
+
+    def __init__(self, data: Any, *, vms: QuerySet) -> None:
+        super().__init__(data)
+        self.fields["vm"].queryset = vms
+
+    def first_error(self) -> str:
+        return str(next(iter(self.errors.values()))[0])
+
+
+class RepositoryForm(Styled, forms.Form):
+    name = forms.CharField(max_length=100, help_text="Any name that your team will recognise.")
+    path = forms.CharField(
+        label="Folder",
+        help_text="An absolute path on this machine, such as /srv/vmrep. It is made if needed, and"
+        " a marker file is put into it: without the marker vmrep writes nothing there, so that an"
+        " unmounted disk is noticed.",
+    )
+
+
+# Which field a refusal of the vCenter is about.
+_FIELD_OF: tuple[tuple[type[Exception], str], ...] = (
+    (AddressUnknown, "host"),
+    (ConnectionRefused, "port"),
+    (ConnectionLost, "host"),
+    (NotVSphere, "host"),
+    (OtherEstate, "host"),
+    (PrivilegeMissing, "username"),
+    (LoginRefused, "password"),
+    (VCenterChanged, "password"),
+)
+
+
+class VCenterForm(Styled, forms.Form):
+    """Adds a vCenter, or changes `vcenter`.
+
+    A certificate that cannot be verified is shown (`certificate`), and a button sends its
+    fingerprint back as `confirm_fingerprint`: only that one is pinned.
+    """
+
+    name = forms.CharField(max_length=100, help_text="What it is called in vmrep.")
+    host = forms.CharField(max_length=255, help_text="Host name or IP address.")
+    port = forms.IntegerField(min_value=1, max_value=65535, initial=443)
+    username = forms.CharField(
+        label="User name", max_length=255, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    password = forms.CharField(
+        strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    )
+    trust_mode = forms.ChoiceField(label="Certificate", choices=TrustMode.choices)
+    transport = forms.ChoiceField(
+        choices=[(TransportKind.DATASTORE.value, TransportKind.DATASTORE.label)],
+        help_text="How disks are read.",
+    )
+    confirm_fingerprint = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, data: Any = None, *, vcenter: VCenter | None = None) -> None:
+        self.vcenter = vcenter
+        self.fingerprint = ""
+        self.certificate: Any = None
+        super().__init__(data, initial=self._initial(vcenter))
+        if vcenter is None:
+            del self.fields["trust_mode"]
+        else:
+            self.fields["password"].required = False
+            self.fields["password"].help_text = (
+                "Stays as it is when left empty. Needed again to change the address, the user or"
+                " the certificate."
+            )
+            offered = [TrustMode.VERIFY, TrustMode(vcenter.trust_mode)]
+            self.fields["trust_mode"].choices = [
+                (mode.value, mode.label) for mode in dict.fromkeys(offered)
+            ]
+
+    @staticmethod
+    def _initial(vcenter: VCenter | None) -> dict[str, Any]:
+        names = ("name", "host", "port", "username", "trust_mode", "transport")
+        return {name: getattr(vcenter, name) for name in names} if vcenter else {}
+
+    def clean_host(self) -> str:
+        host = self.cleaned_data["host"].strip().removeprefix("https://").rstrip("/")
+        if "/" in host or any(character.isspace() for character in host):
+            raise ValidationError("Only the host name or the IP address, without a path.")
+        return host
+
+    def clean_confirm_fingerprint(self) -> str:
+        try:
+            text = self.cleaned_data["confirm_fingerprint"]
+            return format_fingerprint(text) if text else ""
+        except ValueError as problem:
+            raise ValidationError(str(problem)) from problem
+
+    def values(self) -> dict[str, Any]:
+        """What the service takes. A confirmed fingerprint is pinned; a pin stays while chosen."""
+        values = dict(self.cleaned_data)
+        confirmed = values.pop("confirm_fingerprint")
+        values["password"] = values["password"] or None
+        if confirmed:
+            return values | {"trust_mode": TrustMode.PIN, "fingerprint_sha256": confirmed}
+        trust_mode = values.get("trust_mode", TrustMode.VERIFY)
+        pinned = self.vcenter is not None and trust_mode == TrustMode.PIN
+        return values | {
+            "trust_mode": trust_mode,
+            "fingerprint_sha256": self.vcenter.fingerprint_sha256 if pinned else "",
+        }
+
+    def add_problems(self, problem: ValidationError) -> None:
+        """Errors of the model, each at its field if the form has it."""
+        for name, errors in problem.update_error_dict({}).items():
+            field = name if name in self.fields else None
+            self.add_error(field if name != NON_FIELD_ERRORS else None, errors)
+
+    def add_refusal(self, problem: Exception) -> None:
+        """What the connection test said, where it can be put right."""
+        if isinstance(problem, CertificateNotTrusted):
+            self.fingerprint = problem.fingerprint_sha256 or ""
+        elif isinstance(problem, CertificateChanged):
+            self.fingerprint = problem.presented
+        if self.fingerprint:
+            self._look_at_certificate()
+            return
+        field = next((name for kind, name in _FIELD_OF if isinstance(problem, kind)), None)
+        self.add_error(field, str(problem))
+
+    def _look_at_certificate(self) -> None:
+        """Who it says it is, for the operator to compare; the fingerprint is what counts."""
+        try:
+            shown = vcenters.presented_certificate(
+                self.cleaned_data["host"], self.cleaned_data["port"]
+            )
+        except VSphereError:
+            return  # the fingerprint alone can be compared, too
+        if shown.fingerprint_sha256 == self.fingerprint:
+            self.certificate = shown

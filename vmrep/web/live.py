@@ -1,0 +1,42 @@
+"""One view, two faces: the whole page, or the live part of it for htmx."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from vmrep.web.versions import Version
+
+
+def is_current(request: HttpRequest, version: Version) -> bool:
+    """Whether a poll's browser shows this version already."""
+    return bool(request.htmx) and request.headers.get("X-Vmrep-Version") == version.token
+
+
+def nothing_new() -> HttpResponse:
+    return HttpResponse(status=204)
+
+
+def respond(
+    request: HttpRequest, folder: str, version: Version, context: dict[str, Any]
+) -> HttpResponse:
+    """`<folder>/index.html`, which includes `<folder>/live.html`; to htmx only the latter."""
+    partial = request.htmx and not request.htmx.history_restore_request
+    template = f"{folder}/live.html" if partial else f"{folder}/index.html"
+    response = render(request, template, {**context, "version": version})
+    # The same address has two answers: neither may be taken from a cache for the other.
+    patch_vary_headers(response, ["HX-Request"])
+    patch_cache_control(response, no_store=True)
+    return response
+
+
+def back(request: HttpRequest, default: str) -> HttpResponse:
+    """To the page that a form was sent from (`next`), if it is one of ours."""
+    target = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):
+        target = default
+    return redirect(target)

@@ -1,0 +1,27 @@
+"""A job's steps as the strip shows them: all eight, in order, whatever has happened so far."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from replication.models import JobStep, ReplicationJob
+from replication.states import StepName
+
+
+class Mark(NamedTuple):
+    """`status` is a StepStatus, or empty for a step that has not begun."""
+
+    number: int
+    label: str
+    status: str
+    step: JobStep | None
+
+
+def strip(job: ReplicationJob) -> list[Mark]:
+    """Of the job's present attempt; reads the prefetched steps."""
+    done = {step.name: step for step in job.steps.all() if step.attempt == job.attempt}
+    marks = []
+    for number, name in enumerate(StepName.values, start=1):
+        step = done.get(name)
+        marks.append(Mark(number, StepName(name).label, step.status if step else "", step))
+    return marks

@@ -1,0 +1,220 @@
+"""Template tags: formats, icons, states. Everything is escaped; a VM's texts are hostile input."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django_filters import FilterSet
+
+from contexts.vsphere.specs import SpecField
+from replication import progress
+from replication.models import DiskImage, ReplicationJob
+from vmrep.web import formats
+from vmrep.web.states import LOOKS
+from vmrep.web.steps import Mark, strip
+
+register = template.Library()
+
+SPRITE = "vendor/tabler-icons-3.51.0/sprite.svg"
+
+register.filter("binary", formats.binary)
+register.filter("rate", formats.rate)
+register.filter("duration", formats.duration)
+register.filter("absolute", formats.absolute)
+register.filter("plural", formats.plural)
+register.filter("percent", progress.percent)
+register.filter("eta_seconds", progress.eta_seconds)
+register.filter("image_percent", progress.percent_of_disk)
+
+UNKNOWN = format_html('<span class="unknown">{}</span>', "unknown")
+
+
+@register.filter
+def or_unknown(value: object) -> object:
+    """The value; "unknown" for what vSphere did not say. 0, False and no entries are said."""
+    return UNKNOWN if value is None or value == "" else value
+
+
+@register.filter
+def words(value: object) -> object:
+    """Any value as people write it: yes and no, lists with commas, unknown."""
+    if value is None or value == "":
+        return UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value) or "none"
+    return value
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    """An icon of the sprite. The word that it illustrates stands beside it."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        extra,
+        static(SPRITE),
+        name,
+    )
+
+
+@register.simple_tag
+def state(kind: str, value: str, title: str = "") -> SafeString:
+    """{% state "job" job.status %}: icon, colour and word."""
+    look = LOOKS[kind][str(value)]
+    return format_html(
+        '<span class="state tone-{}" title="{}">{}<span>{}</span></span>',
+        look.tone,
+        title or look.word,
+        icon(look.icon),
+        look.word,
+    )
+
+
+@register.simple_tag
+def state_icon(kind: str, value: str) -> SafeString:
+    """Only the icon and the colour, where the word stands in the title."""
+    look = LOOKS[kind][str(value)]
+    return format_html(
+        '<span class="tone-{}" title="{}">{}<span class="visually-hidden">{}</span></span>',
+        look.tone,
+        look.word,
+        icon(look.icon),
+        look.word,
+    )
+
+
+@register.simple_tag
+def ago(moment: datetime | None, suffix: str = " ago") -> SafeString:
+    """12 m ago, with the absolute time for whoever points at it."""
+    if moment is None:
+        return format_html('<span class="text-secondary">{}</span>', "never")
+    written = formats.age(moment)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        formats.absolute(moment),
+        "just now" if written == "now" else written + suffix,
+    )
+
+
+@register.filter
+def seconds_until(moment: datetime) -> float:
+    return max((moment - timezone.now()).total_seconds(), 0)
+
+
+@register.filter
+def took(start: datetime | None, end: datetime | None = None) -> str:
+    """How long from start to end; to now while there is no end yet."""
+    if start is None:
+        return "–"
+    return formats.duration(((end or timezone.now()) - start).total_seconds())
+
+
+@register.inclusion_tag("partials/nav_link.html", takes_context=True)
+def nav_link(context: template.Context, name: str, label: str, icon_name: str) -> dict[str, object]:
+    url = reverse(name)
+    return {
+        "url": url,
+        "label": label,
+        "icon_name": icon_name,
+        "current": context["request"].path.startswith(url),
+    }
+
+
+@register.filter
+def image_rate(image: DiskImage) -> str:
+    """What the disk's transfer came to per second; a dash while there is nothing to divide."""
+    if not image.transfer_seconds:
+        return "–"
+    return formats.rate(image.transferred_bytes / image.transfer_seconds)
+
+
+@register.filter
+def mebibytes(value: int | None) -> object:
+    return UNKNOWN if value is None else formats.binary(value << 20)
+
+
+@register.filter
+def total_capacity(disks: list[dict[str, Any]]) -> int | None:
+    """Of a discovered VM's disks; unknown when any of them is."""
+    sizes = [disk.get("capacity_bytes") for disk in disks]
+    return None if None in sizes else sum(sizes)
+
+
+@register.filter
+def steps_strip(job: ReplicationJob) -> list[Mark]:
+    return strip(job)
+
+
+POWER = {"poweredOn": "On", "poweredOff": "Off", "suspended": "Suspended"}
+
+
+@register.filter
+def power(value: str | None) -> object:
+    """vSphere's word for a power state as people say it; a new word of vSphere as it is."""
+    return UNKNOWN if value is None else POWER.get(value, value)
+
+
+@register.filter
+def spec_value(value: object, spec: SpecField) -> object:
+    """A spec as its field wants to be shown."""
+    if value is None:
+        return UNKNOWN
+    if spec.unit == "MiB":
+        return formats.binary(int(value) << 20)  # type: ignore[call-overload]
+    return power(str(value)) if spec.name == "power_state" else words(value)
+
+
+def _with_query(context: template.Context, changes: dict[str, object]) -> str:
+    """This page's address with other parameters; None leaves one out."""
+    request = context["request"]
+    query = request.GET.copy()
+    for name, value in changes.items():
+        if value is None:
+            query.pop(name, None)
+        else:
+            query[name] = str(value)
+    return f"{request.path}?{query.urlencode()}" if query else request.path
+
+
+@register.simple_tag(takes_context=True)
+def go(context: template.Context, **changes: object) -> SafeString:
+    """<a {% go tab="jobs" page=None %}>: a link to this page with other parameters.
+
+    With htmx only the live part is fetched, and the address changes as with the plain link.
+    """
+    return format_html(
+        'href="{0}" hx-get="{0}" hx-push-url="true" hx-target="#live"'
+        ' hx-swap="morph:outerHTML" hx-sync="#live:replace"',
+        _with_query(context, changes),
+    )
+
+
+@register.inclusion_tag("partials/filter_select.html", takes_context=True)
+def filter_select(
+    context: template.Context, filters: FilterSet, name: str, everything: str
+) -> dict[str, object]:
+    """A drop-down of one filter; `everything` is its first entry, which filters nothing."""
+    field = filters.form.fields[name]
+    return {
+        "name": name,
+        "label": field.label,
+        "everything": everything,
+        "choices": [(str(value), label) for value, label in field.choices if str(value)],
+        "chosen": context["request"].GET.get(name, ""),
+    }
+
+
+@register.inclusion_tag("partials/kept_parameters.html", takes_context=True)
+def keep_parameters(context: template.Context, *names: str) -> dict[str, object]:
+    """Hidden inputs that carry parameters of this page through a form that filters."""
+    query = context["request"].GET
+    return {"pairs": [(name, value) for name in names for value in query.getlist(name)]}

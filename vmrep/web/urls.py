@@ -1,0 +1,34 @@
+"""The addresses of the pages."""
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
+from django.views.generic import RedirectView
+
+from vmrep.web.forms import LoginForm
+from vmrep.web.views import discovery, jobs, repositories, vcenters, virtual_machines
+
+login = LoginView.as_view(authentication_form=LoginForm, redirect_authenticated_user=True)
+home = RedirectView.as_view(pattern_name="virtual-machines")
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("login/", login, name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("virtual-machines/", virtual_machines.index, name="virtual-machines"),
+    path(
+        "virtual-machines/<str:context_id>/replicate/",
+        virtual_machines.replicate,
+        name="vm-replicate",
+    ),
+    path("discovery/", discovery.index, name="discovery"),
+    path("discovery/<int:vcenter_id>/start/", discovery.start, name="discovery-start"),
+    path("discovery/<int:vcenter_id>/take/", discovery.take, name="discovery-take"),
+    path("jobs/", jobs.index, name="jobs"),
+    path("jobs/<str:job_id>/", jobs.detail, name="job"),
+    path("jobs/<str:job_id>/cancel/", jobs.cancel, name="job-cancel"),
+    path("vcenters/", vcenters.index, name="vcenters"),
+    path("vcenters/add/", vcenters.add, name="vcenter-add"),
+    path("vcenters/<int:vcenter_id>/", vcenters.edit, name="vcenter-edit"),
+    path("repositories/", repositories.index, name="repositories"),
+    path("repositories/add/", repositories.add, name="repository-add"),
+]

@@ -1,0 +1,53 @@
+"""All jobs across VMs, one job, and cancelling it."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from contexts.errors import ContextError
+from replication import selectors
+from replication.errors import UnknownJob
+from replication.filters import JobFilter
+from replication.models import ReplicationJob
+from replication.services import cancel as cancelling
+from vmrep.web import live, versions
+from vmrep.web.tables import JobTable
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    version = versions.of_replication()
+    if live.is_current(request, version):
+        return live.nothing_new()
+    filters = JobFilter(request.GET, queryset=selectors.jobs_for_list())
+    context = {"filters": filters, "table": JobTable.of(filters.qs, request)}
+    return live.respond(request, "jobs", version, context)
+
+
+@require_safe
+def detail(request: HttpRequest, job_id: str) -> HttpResponse:
+    version = versions.of_replication()
+    if live.is_current(request, version):
+        return live.nothing_new()
+    try:
+        job = selectors.job_detail(job_id)
+    except UnknownJob as problem:
+        raise Http404(str(problem)) from problem
+    return live.respond(request, "jobs/detail", version, {"job": job})
+
+
+@require_POST
+def cancel(request: HttpRequest, job_id: str) -> HttpResponse:
+    job = get_object_or_404(ReplicationJob, pk=job_id)
+    try:
+        job = cancelling.cancel(job, actor=request.user.get_username())
+    except ContextError as problem:
+        messages.error(request, str(problem))
+    else:
+        verb = "will be cancelled in a moment" if job.is_active else "was cancelled"
+        messages.success(request, f"The replication of {job.source_vm_name} {verb}.")
+    return live.back(request, reverse("job", args=[job_id]))

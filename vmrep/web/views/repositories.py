@@ -1,0 +1,37 @@
+"""Where replicas are kept."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from replication import selectors
+from replication.errors import RepositoryRefused
+from replication.services import repositories
+from vmrep.web.forms import RepositoryForm
+from vmrep.web.storage import storage_state
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    rows = [(row, storage_state(row)) for row in selectors.repositories_for_list()]
+    return render(request, "repositories/index.html", {"rows": rows})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def add(request: HttpRequest) -> HttpResponse:
+    form = RepositoryForm(request.POST or None)
+    if form.is_valid():
+        try:
+            repository = repositories.add_directory(**form.cleaned_data)
+        except RepositoryRefused as problem:
+            form.add_error("path", str(problem))
+        except ValidationError as problem:
+            form.add_error(None, problem)
+        else:
+            messages.success(request, f"The repository {repository.name} is ready.")
+            return redirect("repositories")
+    return render(request, "repositories/add.html", {"form": form})

@@ -1,0 +1,68 @@
+"""The home page: the table of VMs under management, and the panel of the selected one."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from contexts.errors import ContextError
+from contexts.models import DiscoveredVM, VCenter, VMContext
+from replication import selectors
+from replication.filters import ProtectedVMFilter
+from replication.services import start
+from replication.states import Trigger
+from vmrep.web import live, panel, versions
+from vmrep.web.tables import VMTable
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    version = versions.of_replication()
+    if live.is_current(request, version):
+        return live.nothing_new()
+    now = timezone.now()
+    filters = ProtectedVMFilter(request.GET, queryset=selectors.contexts_for_list(now))
+    context = {
+        "counts": selectors.context_counts(now),
+        "filters": filters,
+        "os_types": _os_types(),
+        "table": VMTable.of(filters.qs, request),
+        "panel": None,
+    }
+    if request.GET.get("vm"):
+        context["panel"] = panel.of(request.GET["vm"], request.GET.get("tab"), now)
+    if not context["counts"]["total"]:
+        context["next_step"] = _next_step()
+    return live.respond(request, "virtual_machines", version, context)
+
+
+@require_POST
+def replicate(request: HttpRequest, context_id: str) -> HttpResponse:
+    context = get_object_or_404(VMContext, pk=context_id)
+    try:
+        start.start(context, trigger=Trigger.MANUAL, requested_by=request.user.get_username())
+    except ContextError as problem:
+        messages.error(request, str(problem))
+    else:
+        messages.success(request, f"Replication of {context.vm_name} was started.")
+    return live.back(request, reverse("virtual-machines"))
+
+
+def _os_types() -> QuerySet:
+    """The operating systems to choose from."""
+    managed = VMContext.objects.filter(unmanaged_at__isnull=True, os_type__isnull=False)
+    return managed.order_by("os_type").values_list("os_type", flat=True).distinct()
+
+
+def _next_step() -> str:
+    """What an empty page should lead to."""
+    if not VCenter.objects.exists():
+        return "add_vcenter"
+    if not DiscoveredVM.objects.exists():
+        return "discover"
+    return "take"
