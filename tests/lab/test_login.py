@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import ssl
 import time
 from pathlib import Path
 
@@ -72,9 +74,6 @@ def test_a_reference_of_the_wrong_type_is_not_found(client: Client) -> None:
 
 
 def test_what_is_no_soap_gets_a_fault(lab: Lab) -> None:
-    import http.client
-    import ssl
-
     context = ssl._create_unverified_context()
     for body in (b"", b"<a/>", b"not xml", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'):
         connection = http.client.HTTPSConnection(lab.host, lab.port, context=context, timeout=10)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import secrets
 import signal
 import sys
 import threading
@@ -69,11 +68,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace, stopped: threading.Event) -> None:
-    shown: dict[str, Any] = {}
+    password = None
     if options.password_file:
         password = options.password_file.read_text(encoding="utf-8").strip()
-    else:
-        password = shown["password"] = secrets.token_urlsafe(12)
     if options.churn is not None and options.churn <= 0:
         raise LabError("--churn takes seconds greater than 0")
     lab = Lab(
@@ -86,14 +83,15 @@ def _serve(options: argparse.Namespace, stopped: threading.Event) -> None:
         churn_seconds=options.churn,
     )
     with lab:
-        ready = {
+        ready: dict[str, Any] = {
             "ready": True,
             "host": lab.host,
             "port": lab.port,
             "control_url": lab.control_url,
             "username": lab.username,
-            **shown,
         }
+        if password is None:
+            ready["password"] = lab.password
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         stopped.wait()

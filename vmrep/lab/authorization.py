@@ -16,6 +16,7 @@ Manager = vim.AuthorizationManager
 PRIVILEGES = {
     "ReconfigVM_Task": "VirtualMachine.Config.ChangeTracking",
     "CreateSnapshot_Task": "VirtualMachine.State.CreateSnapshot",
+    "CreateSnapshotEx_Task": "VirtualMachine.State.CreateSnapshot",
     "RemoveSnapshot_Task": "VirtualMachine.State.RemoveSnapshot",
     "RemoveAllSnapshots_Task": "VirtualMachine.State.RemoveSnapshot",
     "RevertToSnapshot_Task": "VirtualMachine.State.RevertToSnapshot",

@@ -41,8 +41,10 @@ def query(vm: VirtualMachine, call: Any) -> Any:
     else:
         layer = disk.chain.current if disk else None
         newest = disk.change_id(0) if disk and vm.record.config.tracking else None
-    if disk is None or device is None or layer is None:
+    if disk is None or device is None:
         raise invalid_argument("deviceKey")
+    if layer is None:  # an independent disk took no part in the snapshot: it has no change ID there
+        layer = min(disk.chain.layers)
     if not 0 <= call.startOffset < device.capacity_bytes:
         raise invalid_argument("startOffset")
     _check_change_id(vm, disk, layer, call.changeId, newest)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import types
+from contextlib import ExitStack
 from pathlib import Path
 
 from vmrep.lab import scenario as scenarios
@@ -35,7 +37,7 @@ class Lab:
 
     The first start in a folder builds the scenario there; later starts go on with what is there.
     Use it as a context manager, or call `start` and `stop`. Port 0 means any free port; the
-    chosen ones are in `port` and `control_url`.
+    chosen ones are in `port` and `control_url`. Without a password one is made: see `password`.
 
     Raises FolderError (not writable, in use, of another scenario, or not a lab's), ScenarioError
     and PortError, all of them LabErrors with a message for the person who runs it."""
@@ -48,12 +50,12 @@ class Lab:
         port: int = 0,
         control_port: int = 0,
         username: str = USERNAME,
-        password: str = "lab",  # noqa: S107 - of a simulation that listens locally only
+        password: str | None = None,
         churn_seconds: float | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.username = username
-        self.password = password
+        self.password = password or secrets.token_urlsafe(12)
         self.host = HOST
         self._scenario = scenarios.load(scenario)
         self._ports = port, control_port
@@ -117,21 +119,18 @@ class _Running:
         churn_seconds: float | None,
     ) -> None:
         _check_folder(lab.folder)
-        self.lock = FolderLock(lab.folder)
-        try:
+        with ExitStack() as opened:
+            self.lock = FolderLock(lab.folder)
+            opened.callback(self.lock.release)
             self.store = Store(lab.folder)
+            opened.callback(self.store.close)
             self.world = open_world(scenario, lab.folder, self.store, lab.username, lab.password)
-            service = Service(self.world)
+            self.service = Service(self.world)
             tls = server_context(lab.folder)
-            self.server = Server(HOST, ports[0], handler_for(service), tls)
-            try:
-                self.control = Server(HOST, ports[1], control_handler(service))
-            except BaseException:
-                self.server.server_close()
-                raise
-        except BaseException:
-            self.lock.release()
-            raise
+            self.server = Server(HOST, ports[0], handler_for(self.service), tls)
+            opened.callback(self.server.server_close)
+            self.control = Server(HOST, ports[1], control_handler(self.service))
+            opened.pop_all()  # nothing failed: all of it stays open until `stop`
         self.churn = Churn(self.world, churn_seconds) if churn_seconds else None
         self.server.start("lab-vsphere")
         self.control.start("lab-control")
@@ -144,6 +143,7 @@ class _Running:
         self.world.tasks.drain(DRAIN_SECONDS)
         self.server.stop()
         self.control.stop()
+        self.service.sessions.expire_all()  # wakes the threads that wait for updates
         self.store.close()
         self.lock.release()
 

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import ssl
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -84,12 +85,15 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that go away are everyday life; anything else is logged in full."""
-        log.debug("connection from %s ended", client_address, exc_info=True)
+        if isinstance(sys.exc_info()[1], ConnectionError | TimeoutError | ssl.SSLError):
+            log.debug("connection from %s ended", client_address, exc_info=True)
+        else:
+            log.exception("connection from %s", client_address)
 
     def start(self, name: str) -> None:
         """Serve in a thread of its own."""
         threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.1}, name=name, daemon=True
+            target=self.serve_forever, kwargs={"poll_interval": 0.05}, name=name, daemon=True
         ).start()
 
     def stop(self) -> None:

@@ -163,7 +163,7 @@ def remove(vm: VirtualMachine, refs: list[str]) -> None:
     if vm.world.estate.keep_snapshots:
         for ref in refs:
             keep_content(vm, ref)
-    with vm.world.lock:
+    with vm.frozen_disks(), vm.world.lock:
         for ref in refs:
             _unlink_from_tree(vm, ref)
         record.consolidation_needed = record.consolidation_needed or record.leave_consolidation

@@ -248,6 +248,15 @@ class VirtualMachine(Entity):
             self, "CreateSnapshot_Task", session, lambda: snapshots.create(self, request)
         )
 
+    def CreateSnapshotEx_Task(self, call: Any, session: Session) -> Any:
+        """The same with more to say about quiescing, which the lab takes as wished for."""
+        request = snapshots.Request(
+            call.name, call.description or "", bool(call.memory), call.quiesceSpec is not None
+        )
+        return self.world.tasks.start(
+            self, "CreateSnapshotEx_Task", session, lambda: snapshots.create(self, request)
+        )
+
     def RemoveAllSnapshots_Task(self, call: Any, session: Session) -> Any:
         """Remove every snapshot."""
 

@@ -1,0 +1,101 @@
+"""Datastore files over HTTPS."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from tests.lab.client import DC, DS, MIB, Client
+from tests.labs import PASSWORD
+from vmrep.lab import LabControl
+
+FLAT = "small1/small1-flat.vmdk"
+
+
+def test_a_flat_file_is_the_disk(client: Client, lab_control: LabControl) -> None:
+    content = lab_control.live_content("small1", 2000).read_bytes()
+    answer, body = client.get(FLAT)
+    assert answer.status == 200
+    assert answer.headers["Content-Length"] == str(64 * MIB)
+    assert body == content
+    answer, body = client.get(FLAT, method="HEAD")
+    assert (answer.status, body) == (200, b"")
+    assert answer.headers["Content-Length"] == str(64 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("sent", "first", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=1048000-3145728", 1048000, 3145729),
+        ("bytes=67108860-", 67108860, 64 * MIB),
+        ("bytes=67108860-99999999999", 67108860, 64 * MIB),
+        ("bytes=-5", 64 * MIB - 5, 64 * MIB),
+    ],
+)
+def test_ranges_are_exact(
+    client: Client, lab_control: LabControl, sent: str, first: int, end: int
+) -> None:
+    answer, body = client.get(FLAT, headers={"Range": sent})
+    assert answer.status == 206
+    assert answer.headers["Content-Range"] == f"bytes {first}-{end - 1}/{64 * MIB}"
+    assert body == lab_control.read("small1", 2000, first, end - first)
+
+
+def test_a_range_outside_the_file_is_refused(client: Client) -> None:
+    for sent in (f"bytes={64 * MIB}-", "bytes=5-4", "bytes=-0"):
+        answer, body = client.get(FLAT, headers={"Range": sent})
+        assert (answer.status, body) == (416, b"")
+        assert answer.headers["Content-Range"] == f"bytes */{64 * MIB}"
+
+
+def test_it_needs_a_session_or_a_password(client: Client) -> None:
+    assert client.get(FLAT, cookie=False, method="HEAD")[0].status == 401
+    for password, status in [(PASSWORD, 200), ("wrong", 401)]:
+        pair = base64.b64encode(f"{client.lab.username}:{password}".encode()).decode()
+        sent = {"Authorization": f"Basic {pair}"}
+        assert client.get(FLAT, cookie=False, method="HEAD", headers=sent)[0].status == status
+    client.content.sessionManager.Logout()
+    assert client.get(FLAT, method="HEAD")[0].status == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "dc", "ds"),
+    [
+        (FLAT, "DC1", DS),
+        (FLAT, "", DS),
+        (FLAT, DC, "datastore2"),
+        (FLAT, DC, "nowhere"),
+        ("small1/other.vmdk", DC, DS),
+        ("../../state.db", DC, DS),
+        ("small1/../../../lab.lock", DC, DS),
+        ("/etc/passwd", DC, DS),
+    ],
+)
+def test_what_is_not_there_is_not_found(client: Client, path: str, dc: str, ds: str) -> None:
+    assert client.get(path, dc=dc, ds=ds)[0].status == 404
+
+
+def test_descriptors_name_their_extents_and_parents(client: Client) -> None:
+    vm = client.vm("small1")
+    client.snapshot(vm)
+    base = client.get("small1/small1.vmdk")[1].decode()
+    assert 'createType="vmfs"' in base
+    assert f'RW {64 * MIB // 512} VMFS "small1-flat.vmdk"' in base
+    assert "parentCID=ffffffff" in base
+    delta = client.get("small1/small1-000001.vmdk")[1].decode()
+    assert 'createType="seSparse"' in delta
+    assert 'parentFileNameHint="small1.vmdk"' in delta
+    assert f'RW {64 * MIB // 512} SESPARSE "small1-000001-sesparse.vmdk"' in delta
+    assert client.get("small1/small1-000001-sesparse.vmdk")[0].status == 500
+    answer, text = client.get("small1/small1.vmdk", headers={"Range": "bytes=2-5"})
+    assert (answer.status, text.decode()) == (206, base[2:6])
+
+
+def test_live_files_may_be_locked(client: Client, lab_control: LabControl) -> None:
+    lab_control.refuse_live_files()
+    assert client.get(FLAT, method="HEAD")[0].status == 500
+    assert client.get("small2/small2-flat.vmdk", method="HEAD")[0].status == 200
+    client.snapshot(client.vm("small1"))
+    assert client.get(FLAT, method="HEAD")[0].status == 200
