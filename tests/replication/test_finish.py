@@ -9,7 +9,7 @@ from contexts.models import ContextEvent
 from contexts.states import ContextStatus
 from replication.errors import JobNotActive, LeaseLost
 from replication.models import CBTHistory, DiskImage, RecoveryPoint, ReplicationJob
-from replication.services import cancel, finish, leases
+from replication.services import cancel, finish
 from replication.services.leases import Lease
 from replication.states import ImageState, JobStatus, LeaseHolder
 from tests import factories
