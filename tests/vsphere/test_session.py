@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from contexts.vsphere.errors import (
 )
 from contexts.vsphere.inventory import VmRecord, read_vm
 from contexts.vsphere.session import Session
+from contexts.vsphere.stub import Stub
 from contexts.vsphere.tls import presented_certificate
 from vmrep.lab import Lab
 from vmrep.lab.control import LabControl
@@ -109,6 +111,23 @@ def test_an_expired_login_is_renewed_once_for_a_read(
     assert name_of_root(session) == "Datacenters"
     assert calls == ["Fetch name", "Login", "Fetch name"]
     assert session.cookie_headers() != before
+
+
+def test_an_expired_cookie_is_not_sent_with_the_new_login(
+    session: Session, control: LabControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # vCenter refuses to log in who seems to be logged in.
+    sent: dict[str, str] = {}
+    call = Stub.InvokeMethod
+
+    def noted(stub: Stub, mo: Any, info: Any, args: Any) -> Any:
+        sent[info.wsdlName] = stub.cookie
+        return call(stub, mo, info, args)
+
+    monkeypatch.setattr(Stub, "InvokeMethod", noted)
+    control.expire_sessions()
+    name_of_root(session)
+    assert sent["Login"] == ""
 
 
 def test_a_login_that_expires_again_at_once_is_not_renewed_for_ever(
