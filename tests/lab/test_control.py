@@ -89,6 +89,20 @@ def test_vms_are_found_by_name_reference_and_uuid(client: Client, lab_control: L
         lab_control.read("small1", 2000, 5, 5)
 
 
+def test_kept_contents_can_be_removed(client: Client, lab_control: LabControl) -> None:
+    lab_control.keep_snapshots()
+    one, two = (client.snapshot(client.vm("small1"), n) for n in "ab")
+    for snapshot in (one, two):
+        client.remove(snapshot)
+    kept = lab_control.kept_content(one._moId, 2000)
+    assert lab_control.forget_kept(one._moId) == 1
+    assert not kept.exists()
+    assert lab_control.kept_content(two._moId, 2000).exists()
+    assert lab_control.forget_kept() == 1
+    with pytest.raises(ControlError, match="was not kept"):
+        lab_control.kept_content(two._moId, 2000)
+
+
 def test_fill_follows_from_its_seed(lab_control: LabControl) -> None:
     lab_control.fill("small1", 2000, 1000, 3_000_000, seed=1)
     once = lab_control.read("small1", 2000, 1000, 3_000_000)
@@ -127,6 +141,7 @@ def test_fill_follows_from_its_seed(lab_control: LabControl) -> None:
             {"vm": "small1", "device_key": 2000, "offset": 0, "data": "#"},
             "not base64",
         ),
+        ("kept_content", {"snapshot": "../x", "device_key": 1}, "not a snapshot's reference"),
         ("kept_content", {"snapshot": "snapshot-9", "device_key": 2000}, "was not kept"),
     ],
 )

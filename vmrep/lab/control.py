@@ -228,6 +228,10 @@ class LabControl:
         """A raw file with a snapshot's content (removed and kept, or still open)."""
         return Path(self.call("kept_content", snapshot=snapshot_ref, device_key=device_key)["path"])
 
+    def forget_kept(self, snapshot_ref: str = "") -> int:
+        """Remove the kept content of a snapshot, or of all. Returns how many files."""
+        return int(self.call("forget_kept", snapshot=snapshot_ref)["removed"])
+
     def live_content(self, vm: str, device_key: int) -> Path:
         """A raw file with what the guest sees now."""
         return Path(self.call("live_content", vm=vm, device_key=device_key)["path"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any
 
 from pyVmomi import vim
@@ -187,6 +188,8 @@ class Verbs:
 
     def kept_content(self, snapshot: str, device_key: int) -> dict[str, str]:
         """The path of a raw file with a snapshot's content, kept or still open."""
+        if not re.fullmatch(r"snapshot-\d+", snapshot):
+            raise ControlError(f"{snapshot!r} is not a snapshot's reference")
         path = snapshots.kept_path(self._world, snapshot, device_key)
         if not path.exists():
             owner = next(
@@ -206,6 +209,14 @@ class Verbs:
                 f"the content of disk {device_key} at {snapshot!r} was not kept", status=404
             )
         return {"path": str(path)}
+
+    def forget_kept(self, snapshot: str = "") -> dict[str, int]:
+        """Remove the kept content of a snapshot, or of all."""
+        wanted = f"{snapshot}-*.raw" if snapshot else "*.raw"
+        found = [p for p in self._world.paths.kept.glob("*.raw") if p.match(wanted)]
+        for path in found:
+            path.unlink()
+        return {"removed": len(found)}
 
     def live_content(self, vm: str, device_key: int) -> dict[str, str]:
         """The path of a raw file with what the guest sees now."""

@@ -47,6 +47,17 @@ class Layer:
             file.truncate(whole)
         for era, start, end in _RECORD.iter_unpack(content[:whole]):
             self._remember(era, start, end)
+        needed = sum(len(ranges) for ranges in self.eras.values())
+        if whole // _RECORD.size > 2 * needed:
+            self._compact()
+
+    def _compact(self) -> None:
+        """Write the journal anew with merged ranges; the old one stays until that is done."""
+        compact = self.journal.with_suffix(".new")
+        with compact.open("wb") as file:
+            for era, ranges in self.eras.items():
+                file.writelines(_RECORD.pack(era, start, end) for start, end in ranges)
+        compact.replace(self.journal)
 
     def _remember(self, era: int, start: int, end: int) -> None:
         self.eras.setdefault(era, ExtentSet()).add(start, end)
