@@ -49,6 +49,10 @@ class Machine:
     def has(self, packages: list[str]) -> None:
         self.installed.write_text("".join(f"{name} installed\n" for name in packages))
 
+    def stop_after_the_packages(self) -> None:
+        """For tests that want to see no more than that: making .venv fails."""
+        self.write(self.python, 'case "$*" in -c*) exec /usr/bin/python3 "$@";; *) exit 1;; esac')
+
     def bootstrap(
         self, *arguments: str, path: str | None = None
     ) -> subprocess.CompletedProcess[str]:
@@ -98,6 +102,7 @@ def test_it_makes_a_virtual_environment_that_was_moved_anew(machine: Machine) ->
 
 def test_it_installs_only_the_missing_packages_and_asks_no_questions(machine: Machine) -> None:
     machine.has([name for name in PACKAGES if name not in ("mtools", "redis-server")])
+    machine.stop_after_the_packages()
     machine.program("apt-get", f'echo "$DEBIAN_FRONTEND $*" >>{machine.calls}')
     result = machine.bootstrap()
     assert "installing Debian packages: redis-server mtools" in result.stdout
@@ -110,6 +115,7 @@ def test_it_installs_only_the_missing_packages_and_asks_no_questions(machine: Ma
 
 
 def test_what_only_the_tests_need_is_installed_for_them_only(machine: Machine) -> None:
+    machine.stop_after_the_packages()
     result = machine.bootstrap("--test")
     assert "Debian packages: postgresql chromium fonts-dejavu-core shellcheck\n" in result.stdout
 
@@ -118,6 +124,7 @@ def test_it_uses_sudo_when_not_root(machine: Machine) -> None:
     machine.has(PACKAGES[1:])
     machine.program("id", "echo 1000")
     machine.program("sudo", f'echo "sudo $*" >>{machine.calls}')
+    machine.stop_after_the_packages()
     machine.bootstrap()
     assert all(
         call.startswith("sudo env DEBIAN_FRONTEND=noninteractive apt-get ")
@@ -143,7 +150,7 @@ def refusal(result: subprocess.CompletedProcess[str]) -> str:
 def test_without_root_and_sudo_it_says_what_to_install(machine: Machine) -> None:
     machine.has(PACKAGES[1:])
     machine.program("id", "echo 1000")
-    path = only_these(machine, "bash", "env", "dirname", "flock", "cat", "grep")
+    path = only_these(machine, "bash", "env", "dirname", "realpath", "flock", "cat", "grep")
     assert refusal(machine.bootstrap(path=path)) == (
         "script/bootstrap: not root and no sudo; run as root: apt-get install python3-venv"
     )
@@ -151,7 +158,7 @@ def test_without_root_and_sudo_it_says_what_to_install(machine: Machine) -> None
 
 def test_without_apt_it_says_that_this_is_not_debian(machine: Machine) -> None:
     (machine.bin / "apt-get").unlink()
-    path = only_these(machine, "bash", "env", "dirname", "flock")
+    path = only_these(machine, "bash", "env", "dirname", "realpath", "flock")
     assert "this is not Debian (no apt)" in refusal(machine.bootstrap(path=path))
 
 

@@ -106,6 +106,11 @@ def _once() -> int:
                 raise DemoError(f"a demo was run in {folder.path} already; --once wants a new one")
             with running(folder, port=0, fresh=False, churn=False, with_admin=False) as machine:
                 code = machine.drive("--result", str(result_file))
+                if code != 0:
+                    # Afterwards the folder and its logs may be gone.
+                    complain(f"not all is well; the logs end so:\n{machine.supervisor.tails()}")
+            if not result_file.exists():
+                raise DemoError("the demo broke off, see above")
             result = result_file.read_text()
         except StopRequested:
             code, result = 130, _no_result("stopped by a signal")

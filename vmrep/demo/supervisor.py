@@ -178,6 +178,10 @@ class Supervisor:
                 )
         time.sleep(POLL_SECONDS)
 
+    def tails(self) -> str:
+        """The last lines of every process's log."""
+        return "\n".join(child.tail() for child in self.children)
+
     def stop(self) -> None:
         """Stops the children, last started first. A second Ctrl-C kills what is left."""
         while self.children:
