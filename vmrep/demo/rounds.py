@@ -132,6 +132,6 @@ def _problem(job: ReplicationJob, lab: LabControl) -> str:
         difference = compare_image_with_raw(storage.path(image.locator), expected)
         if difference is not None:
             return f"{image.disk.disk_id} differs from its snapshot at byte {difference}"
-        # It was kept for this; what differs stays to be looked at.
-        expected.unlink()
+    # What differs stays to be looked at.
+    lab.forget_kept(snapshot.moref)
     return ""
