@@ -5,10 +5,14 @@ What a person types is searched for word by word: every word must occur somewher
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import django_filters
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet, TextChoices
+from django_filters.fields import ModelMultipleChoiceField
 
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from contexts.states import ContextStatus
@@ -24,12 +28,19 @@ class PowerState(TextChoices):
     SUSPENDED = "suspended", "Suspended"
 
 
-def containing(rows: QuerySet, columns: Sequence[str], text: str) -> QuerySet:
-    """The rows that have each word of the text, in any case, in one of the columns."""
-    for word in text.split():
+def containing(
+    rows: QuerySet, texts: Sequence[str], identifiers: Sequence[str], search: str
+) -> QuerySet:
+    """The rows that have each word of the search, in any case, in one of the columns.
+
+    In a text it may stand anywhere; an identifier must begin with it: some UUID contains "db".
+    """
+    for word in search.split():
         found = Q()
-        for column in columns:
+        for column in texts:
             found |= Q(**{f"{column}__icontains": word})
+        for column in identifiers:
+            found |= Q(**{f"{column}__istartswith": word})
         rows = rows.filter(found)
     return rows
 
@@ -41,8 +52,23 @@ class Choices(django_filters.MultipleChoiceFilter):
         super().__init__(distinct=False, **kwargs)
 
 
+class VCenterField(ModelMultipleChoiceField):
+    def clean(self, value: Any) -> Any:
+        """A number that no database knows is not a choice, instead of a failing query."""
+        for pk in value or ():
+            if not re.fullmatch(r"[0-9]{1,18}", str(pk)):
+                raise ValidationError(
+                    self.error_messages["invalid_choice"],
+                    code="invalid_choice",
+                    params={"value": str(pk)[:20]},
+                )
+        return super().clean(value)
+
+
 class OfVCenter(django_filters.ModelMultipleChoiceFilter):
     """One or several vCenters, by ID."""
+
+    field_class = VCenterField
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(
@@ -56,20 +82,21 @@ class OfVCenter(django_filters.ModelMultipleChoiceFilter):
 class Search(django_filters.CharFilter):
     """A search box over several columns."""
 
-    def __init__(self, columns: Sequence[str], **kwargs: object) -> None:
-        self.columns = tuple(columns)
-        super().__init__(label="Search", max_length=SEARCH_LENGTH, **kwargs)
+    def __init__(self, *, texts: Sequence[str], identifiers: Sequence[str]) -> None:
+        self.texts, self.identifiers = tuple(texts), tuple(identifiers)
+        super().__init__(label="Search", max_length=SEARCH_LENGTH)
 
     def filter(self, rows: QuerySet, value: str) -> QuerySet:
-        return containing(rows, self.columns, value) if value else rows
+        return containing(rows, self.texts, self.identifiers, value) if value else rows
 
 
-def vm_search(*more: str) -> Search:
+def vm_search(identifier: str) -> Search:
     return Search(
-        (
-            *("vm_name", "vmware_vm_id", "bios_uuid", "vm_path", "annotation"),
-            *("guest_hostname", "ip_addresses", "host_name", *more),
-        )
+        texts=(
+            *("vm_name", "vm_path", "annotation"),
+            *("guest_hostname", "ip_addresses", "host_name"),
+        ),
+        identifiers=("vmware_vm_id", "bios_uuid", identifier),
     )
 
 

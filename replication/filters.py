@@ -19,7 +19,10 @@ class ProtectedVMFilter(VMContextFilter):
 class JobFilter(django_filters.FilterSet):
     """Filters of jobs; `vm` is a context ID."""
 
-    search = Search(("id", "source_vm_name", "source_vm_id", "error_message", "requested_by"))
+    search = Search(
+        texts=("source_vm_name", "error_message", "requested_by"),
+        identifiers=("id", "source_vm_id"),
+    )
     status = Choices(choices=JobStatus.choices, label="Status")
     type = Choices(field_name="replication_type", choices=ReplicationType.choices, label="Type")
     trigger = Choices(choices=Trigger.choices, label="Trigger")

@@ -45,8 +45,9 @@ HOSTILE_NAME = "<script>alert(1)</script>/../x"
 _numbers = itertools.count(1)
 
 
-def user(username: str = "ops", **fields: Any) -> User:
-    return User.objects.create_user(username, password="a long enough password", **fields)
+def user(username: str = "ops", password: str | None = None, **fields: Any) -> User:
+    """Without a password nobody logs in by one (and no time is spent on its hash)."""
+    return User.objects.create_user(username, password=password, **fields)
 
 
 def vcenter(name: str | None = None, **columns: Any) -> VCenter:
@@ -126,7 +127,7 @@ def nic_record(device_key: int = 4000, **fields: Any) -> NicRecord:
 
 
 def vm_record(
-    vm_name: str = "pgtest1",
+    vm_name: str | None = "pgtest1",
     *,
     disks: Sequence[DiskRecord] | None = None,
     networks: Sequence[NicRecord] | None = None,
@@ -135,7 +136,7 @@ def vm_record(
     """What a discovery reads of a usual Linux VM with one disk. `specs` by their names."""
     usual = {
         "vm_name": vm_name,
-        "vm_path": f"/Lab/vm/{vm_name.replace('/', '%2f')}",
+        "vm_path": f"/Lab/vm/{(vm_name or 'vm').replace('/', '%2f')}",
         "datacenter": "Lab",
         "moref": f"vm-{next(_numbers)}",
         "bios_uuid": str(uuid.uuid4()),
@@ -164,7 +165,7 @@ def vm_record(
 
 
 def discovered_vm(
-    vm_name: str = "pgtest1", *, at: VCenter | None = None, **record: Any
+    vm_name: str | None = "pgtest1", *, at: VCenter | None = None, **record: Any
 ) -> DiscoveredVM:
     """A VM as the last discovery saw it. `record`: what `vm_record` takes."""
     vm = vm_record(vm_name, **record)
@@ -178,7 +179,7 @@ def discovered_vm(
 
 
 def context(
-    vm_name: str = "pgtest1",
+    vm_name: str | None = "pgtest1",
     *,
     at: VCenter | None = None,
     keep_in: RepositoryModel | None = None,

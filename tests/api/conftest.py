@@ -1,13 +1,31 @@
-"""A client that is logged in with a token, and one that is not logged in."""
+"""A client that is logged in with a token, one that is not logged in, and a counter of queries."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from tests import factories
+from tests.labs import lab, lab_cache  # noqa: F401
+
+API = "/api/v1/"
+
+
+class Client(APIClient):
+    """Addresses are those under /api/v1/; bodies are JSON."""
+
+    default_format = "json"
+
+    def generic(self, method: str, path: str, *args: Any, **kwargs: Any) -> Any:
+        full = path if path.startswith(("/", "http")) else API + path
+        return super().generic(method, full, *args, **kwargs)
 
 
 @pytest.fixture
@@ -16,15 +34,24 @@ def user(db: None) -> User:
 
 
 @pytest.fixture
-def api(user: User) -> APIClient:
-    client = APIClient()
-    client.default_format = "json"
+def api(user: User) -> Client:
+    client = Client()
     client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
     return client
 
 
 @pytest.fixture
-def anonymous(db: None) -> APIClient:
-    client = APIClient()
-    client.default_format = "json"
-    return client
+def anonymous(db: None) -> Client:
+    return Client()
+
+
+@pytest.fixture
+def queries() -> Callable[[Callable[[], Any]], int]:
+    """How many queries a call makes."""
+
+    def count(call: Callable[[], Any]) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert call().status_code == 200
+        return len(captured)
+
+    return count

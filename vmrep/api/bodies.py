@@ -7,6 +7,7 @@ from typing import Any
 
 from rest_framework import parsers, serializers
 from rest_framework.exceptions import ParseError
+from rest_framework.settings import api_settings
 
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
@@ -51,7 +52,8 @@ class Body(serializers.Serializer):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
-            raise serializers.ValidationError("A JSON object is needed.")
+            needed = ["A JSON object is needed."]
+            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: needed})
         errors: dict[str, Any] = dict(unknown_names(data, list(self.fields), "field"))
         try:
             values: dict[str, Any] = super().to_internal_value(data)

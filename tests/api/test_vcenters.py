@@ -1,0 +1,170 @@
+"""vCenters: the list, one, and adding one, against a simulated vCenter."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from contexts import crypto
+from contexts.models import VCenter
+from contexts.services import management
+from contexts.vsphere.tls import presented_certificate
+from tests import factories
+from tests.labs import PASSWORD
+from vmrep.lab import Lab
+
+
+def asked(lab: Lab, **changes: object) -> dict:
+    return {
+        "name": "lab",
+        "host": lab.host,
+        "port": lab.port,
+        "username": lab.username,
+        "password": PASSWORD,
+        "trust_mode": "pin",
+        "fingerprint_sha256": presented_certificate(lab.host, lab.port).fingerprint_sha256,
+        **changes,
+    }
+
+
+def test_it_is_added_once_the_connection_works(api, lab):
+    answer = api.post("vcenters/", asked(lab))
+    assert answer.status_code == 201, answer.json()
+    vcenter = VCenter.objects.get()
+    assert answer["Location"].endswith(f"/api/v1/vcenters/{vcenter.pk}/")
+    assert answer.json() == api.get(f"vcenters/{vcenter.pk}/").json()
+    assert vcenter.instance_uuid
+    assert "vCenter" in vcenter.product
+    assert crypto.decrypt(vcenter.password_encrypted) == PASSWORD
+
+
+def test_the_password_never_comes_out(api, lab):
+    answers = [api.post("vcenters/", asked(lab)), api.get("vcenters/")]
+    answers.append(api.get(f"vcenters/{VCenter.objects.get().pk}/"))
+    for answer in answers:
+        assert PASSWORD not in answer.content.decode()
+        assert "password" not in answer.content.decode()
+
+
+def test_an_unknown_certificate_is_refused_with_its_fingerprint_to_pin(api, lab):
+    body = asked(lab, trust_mode="verify")
+    fingerprint = body.pop("fingerprint_sha256")
+    answer = api.post("vcenters/", body)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "certificate_not_trusted"
+    assert answer.json()["fingerprint_sha256"] == fingerprint
+    assert "fingerprint_sha256" in answer.json()["errors"]
+    assert not VCenter.objects.exists()
+
+
+def test_another_certificate_than_the_pinned_one_is_refused(api, lab):
+    answer = api.post("vcenters/", asked(lab, fingerprint_sha256=":".join(["AB"] * 32)))
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "certificate_changed"
+    assert "presented" in answer.json()
+
+
+def test_a_fingerprint_is_understood_as_openssl_prints_it(api, lab):
+    body = asked(lab)
+    body["fingerprint_sha256"] = f"sha256 Fingerprint={body['fingerprint_sha256'].lower()}"
+    assert api.post("vcenters/", body).status_code == 201
+
+
+def test_a_wrong_password_is_refused(api, lab):
+    answer = api.post("vcenters/", asked(lab, password="wrong"))
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "login_refused"
+    assert "password" in answer.json()["errors"]
+    assert not VCenter.objects.exists()
+
+
+def test_an_address_where_nothing_listens_is_a_bad_gateway(api, lab):
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    answer = api.post("vcenters/", asked(lab, port=port))
+    assert answer.status_code == 502
+    assert answer.json()["code"] == "connection_refused"
+    assert "host" in answer.json()["errors"]
+
+
+def test_a_name_that_does_not_resolve_is_refused(api, lab):
+    answer = api.post("vcenters/", asked(lab, host="nowhere.invalid"))
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "address_unknown"
+
+
+@pytest.mark.parametrize(
+    "host", ["a b", "a/b", "http://vc", "a\nb", "ü" * 200, "..", "-", "a" * 255, "[", "%", "@x"]
+)
+def test_a_hostile_host_is_refused(api, lab, host):
+    answer = api.post("vcenters/", asked(lab, host=host))
+    assert answer.status_code in (400, 502), answer.content
+    assert "host" in answer.json()["errors"]
+    assert not VCenter.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": None}, "name"),
+        ({"port": "443"}, "port"),
+        ({"port": 0}, "port"),
+        ({"port": 65536}, "port"),
+        ({"trust_mode": "maybe"}, "trust_mode"),
+        ({"trust_mode": []}, "trust_mode"),
+        ({"transport": "carrier pigeon"}, "transport"),
+        ({"fingerprint_sha256": "AB:CD"}, "fingerprint_sha256"),
+        ({"fingerprint_sha256": ""}, "fingerprint_sha256"),
+        ({"password": ""}, "password"),
+        ({"passwd": "x"}, "passwd"),
+        ({"instance_uuid": "x"}, "instance_uuid"),
+    ],
+)
+def test_what_it_does_not_understand_it_refuses_by_name(api, lab, changes, field):
+    answer = api.post("vcenters/", asked(lab, **changes))
+    assert answer.status_code == 400
+    assert field in answer.json()["errors"]
+    assert not VCenter.objects.exists()
+
+
+@pytest.mark.parametrize("same", [{"name": "lab"}, {"host": "127.0.0.1"}], ids=["name", "address"])
+def test_it_is_added_once(api, lab, same):
+    same.setdefault("name", "other")
+    factories.vcenter(**same, **({"port": lab.port} if "host" in same else {}))
+    answer = api.post("vcenters/", asked(lab))
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "invalid"
+    assert VCenter.objects.count() == 1
+
+
+def test_the_list_counts_vms_and_shows_the_newest_discovery(api):
+    vcenter = factories.vcenter("east")
+    factories.context("a", at=vcenter)
+    management.release(factories.context("b", at=vcenter), actor="ops")
+    factories.discovered_vm("c", at=vcenter)
+    factories.discovery(vcenter)
+    newest = factories.discovery(vcenter, "failed", error_message="It did not answer.")
+    (row,) = api.get("vcenters/").json()["results"]
+    assert (row["vm_count"], row["context_count"]) == (3, 1)
+    assert row["last_discovery"]["id"] == newest.pk
+    assert row["last_discovery"]["error_message"] == "It did not answer."
+
+
+def test_a_vcenter_that_was_never_read_says_so(api):
+    factories.vcenter()
+    (row,) = api.get("vcenters/").json()["results"]
+    assert (row["vm_count"], row["context_count"], row["last_discovery"]) == (0, 0, None)
+
+
+def test_an_unknown_vcenter_is_not_found(api):
+    assert api.get("vcenters/999/").status_code == 404
+
+
+def test_the_number_of_queries_does_not_grow_with_the_rows(api, queries):
+    factories.discovery(factories.vcenter())
+    one = queries(lambda: api.get("vcenters/"))
+    for _ in range(29):
+        factories.discovery(factories.vcenter())
+    assert queries(lambda: api.get("vcenters/")) == one
