@@ -1,0 +1,46 @@
+"""Debian's Chromium, driven by Playwright; a page that also remembers what went wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def open_page(base_url: str, complaints: list[str]) -> Iterator[Page]:
+    """A fresh profile at 1440 × 900. `complaints` gets errors, CSP violations, outside requests."""
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(f"console: {message.text}")
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(base_url=base_url, viewport={"width": 1440, "height": 900})
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((base_url, "data:"))
+                else complaints.append(f"outside: {request.url}")
+            ),
+        )
+        try:
+            yield page
+        finally:
+            browser.close()
