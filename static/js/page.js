@@ -2,11 +2,12 @@
 "use strict";
 {
   // --- What a swap must not take away: what is ticked, typed, opened -----------------------------
+  // (Idiomorph's own ignoreActiveValue would leave the children of a focused button as they were.)
   const keeps = (name, element) =>
     (name === "checked" && element.matches("[data-keep]")) ||
-    (name === "value" && element.matches("input[type=password]")) ||
+    (name === "value" && element.matches("input[type=password], :focus")) ||
+    (name === "selected" && element.matches("select:focus > option")) ||
     (name === "open" && element.matches("details"));
-  Idiomorph.defaults.ignoreActiveValue = true;
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => !keeps(name, element);
 
   // --- Menus: one at a time; Escape or a click elsewhere closes ----------------------------------

@@ -28,6 +28,13 @@
     if (event.detail.triggeringEvent?.type === "vmrep:poll") {
       event.detail.headers["X-Vmrep-Version"] = event.detail.elt.dataset.version;
     }
+    // Filters that are not set do not belong into an address that people send to one another.
+    if (event.detail.verb === "get") {
+      const parameters = event.detail.parameters;
+      for (const [name, value] of Object.entries(parameters)) {
+        if (value === "") delete parameters[name];
+      }
+    }
   });
 
   // The next poll counts from the last answer, whatever was asked for.

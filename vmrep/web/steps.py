@@ -16,6 +16,10 @@ class Mark(NamedTuple):
     status: str
     step: JobStep | None
 
+    @property
+    def outcome(self) -> str:
+        return self.step.get_status_display().lower() if self.step else "to come"
+
 
 def strip(job: ReplicationJob) -> list[Mark]:
     """Of the job's present attempt; reads the prefetched steps."""
