@@ -1,0 +1,307 @@
+"""The admin of vCenters and of what was seen in them.
+
+What vmrep itself keeps right (states, counters, identities, history) cannot be edited here: it
+changes through the services only. Contexts are registered in `replication.admin`, where their
+actions are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse
+
+from contexts.blame import field_of
+from contexts.errors import ContextError
+from contexts.models import (
+    ContextEvent,
+    DiscoveredVM,
+    Discovery,
+    VCenter,
+    VMContext,
+    VMDisk,
+    VMNetworkAdapter,
+)
+from contexts.models.specs import SPEC_NAMES
+from contexts.services import vcenters
+from contexts.vsphere.endpoint import format_fingerprint
+from contexts.vsphere.errors import VSphereError
+from contexts.vsphere.specs import SPEC_FIELDS
+
+admin.site.site_header = admin.site.site_title = "vmrep"
+admin.site.index_title = "Administration"
+
+SPEC_SEARCH = (
+    *("vm_name", "vmware_vm_id", "bios_uuid", "moref", "vm_path"),
+    *("guest_hostname", "ip_addresses", "annotation"),
+)
+
+
+def columns(model: type[Model], *, without: tuple[str, ...] = ()) -> list[str]:
+    """All columns of a model, in their order."""
+    return [field.name for field in model._meta.concrete_fields if field.name not in without]
+
+
+def spec_fieldsets() -> list[tuple[str, dict[str, Any]]]:
+    """A fieldset for each group of the one list of specs."""
+    groups: dict[str, list[str]] = {}
+    for spec in SPEC_FIELDS:
+        groups.setdefault(spec.group, []).append(spec.name)
+    return [(group.capitalize(), {"fields": names}) for group, names in groups.items()]
+
+
+class KeptByVmrep(admin.ModelAdmin):
+    """Rows that nobody adds or deletes by hand; only `editable` fields can be changed.
+
+    A change writes those columns and no others: the rest of the row may be changing under it.
+    """
+
+    editable: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(self.editable) and super().has_change_permission(request, obj)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return columns(self.model, without=self.hidden)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return columns(self.model, without=(*self.hidden, *self.editable))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        changed = {name: getattr(obj, name) for name in form.changed_data}
+        self.model.objects.filter(pk=obj.pk).update(**changed, updated_at=Now())
+
+
+class ReadOnlyInline(admin.TabularInline):
+    """Rows shown beside what they belong to."""
+
+    extra = 0
+    can_delete = False
+    show_change_link = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ServiceForm(forms.ModelForm):
+    """A form whose object a service writes, so that what it refuses is an error of the form."""
+
+    def serve(self, values: dict[str, Any]) -> Model:
+        """Write the object. Raises what the service raises."""
+        raise NotImplementedError
+
+    def field_of(self, problem: VSphereError | ContextError) -> str | None:
+        return field_of(problem)
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.errors:
+            return values
+        try:
+            self.instance = self.serve(values)
+        except ValidationError as problem:
+            self._blame(problem)
+        except (VSphereError, ContextError) as problem:
+            self.add_error(self.field_of(problem), str(problem))
+        return values
+
+    def _blame(self, problem: ValidationError) -> None:
+        """A field that this form does not have cannot be blamed."""
+        if not hasattr(problem, "error_dict"):
+            self.add_error(None, problem)
+            return
+        for field, errors in problem.error_dict.items():
+            self.add_error(field if field in self.fields else None, errors)
+
+
+class VCenterForm(ServiceForm):
+    """The password goes in and never comes out; the connection is tested first."""
+
+    password = forms.CharField(
+        strip=False,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Kept encrypted and never shown. Empty: unchanged.",
+    )
+
+    class Meta:
+        model = VCenter
+        fields = [
+            *("name", "host", "port", "username", "password"),
+            *("trust_mode", "fingerprint_sha256", "transport"),
+        ]
+
+    def clean_fingerprint_sha256(self) -> str:
+        typed = self.cleaned_data["fingerprint_sha256"]
+        try:
+            return format_fingerprint(typed) if typed else ""
+        except ValueError as problem:
+            raise ValidationError(str(problem)) from problem
+
+    def serve(self, values: dict[str, Any]) -> Model:
+        password = values["password"]
+        if self.instance.pk is None:
+            if not password:
+                raise ValidationError({"password": "A password is needed to log in."})
+            return vcenters.add(**values)
+        known = VCenter.objects.get(pk=self.instance.pk)
+        return vcenters.update(known, **values | {"password": password or None})
+
+
+@admin.register(VCenter)
+class VCenterAdmin(admin.ModelAdmin):
+    """Added and changed through the service, which tests the connection."""
+
+    form = VCenterForm
+    list_display = ("name", "host", "port", "username", "trust_mode", "transport", "product")
+    list_filter = ("trust_mode", "transport")
+    search_fields = ("name", "host", "username", "instance_uuid")
+    readonly_fields = ("instance_uuid", "product", "api_version", "created_at", "updated_at")
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Without Django's transaction around it: on SQLite that would keep every worker from
+        writing for as long as the vCenter takes to answer. The service has one of its own."""
+        return self._changeform_view(request, object_id, form_url, extra_context)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """The form's service has done it."""
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What was discovered goes with its vCenter; contexts protect it."""
+        to_delete, counts, _, protected = super().get_deleted_objects(objs, request)
+        return to_delete, counts, set(), protected
+
+
+@admin.register(Discovery)
+class DiscoveryAdmin(KeptByVmrep):
+    list_display = ("id", "vcenter", "status", "vms_seen", "requested_by", "created_at")
+    list_filter = ("status", "vcenter")
+    list_select_related = ("vcenter",)
+    search_fields = ("vcenter__name", "requested_by", "error_message")
+
+
+@admin.register(DiscoveredVM)
+class DiscoveredVMAdmin(KeptByVmrep):
+    list_display = ("vm_name", "vcenter", "vm_path", "power_state", "os_type", "seen_at", "gone_at")
+    list_filter = ("vcenter", "power_state", ("gone_at", admin.EmptyFieldListFilter))
+    list_select_related = ("vcenter",)
+    search_fields = SPEC_SEARCH
+    fieldsets = [
+        (None, {"fields": ["vcenter", "vmware_vm_id", "identity_problem", "seen_at", "gone_at"]}),
+        *spec_fieldsets(),
+        ("As read", {"fields": ["disks", "networks", "refusals"]}),
+    ]
+
+
+class NetworkAdapterInline(ReadOnlyInline):
+    model = VMNetworkAdapter
+    fields = ("label", "mac_address", "network_name", "adapter_type", "connected", "removed_at")
+
+
+class DiskInline(ReadOnlyInline):
+    model = VMDisk
+    fields = ("disk_id", "label", "capacity_bytes", "vmdk_path", "unprotected_reason", "removed_at")
+    show_change_link = True
+
+
+class VMContextAdmin(KeptByVmrep):
+    """What a VM is and how it is doing; `replication.admin` adds the actions.
+
+    The repository can be chosen until the first job: afterwards files lie in it.
+    """
+
+    editable = ("rpo_target_seconds",)
+    list_display = (
+        *("vm_name", "context_id", "vcenter", "current_status", "power_state"),
+        *("total_jobs_run", "failed_jobs", "last_job_at", "unmanaged_at"),
+    )
+    list_filter = (
+        *("current_status", "vcenter", "power_state"),
+        ("unmanaged_at", admin.EmptyFieldListFilter),
+    )
+    list_select_related = ("vcenter",)
+    search_fields = ("context_id", *SPEC_SEARCH)
+    inlines = (DiskInline, NetworkAdapterInline)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [(None, {"fields": columns(VMContext, without=SPEC_NAMES)}), *spec_fieldsets()]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        names = super().get_readonly_fields(request, obj)
+        if obj is not None and obj.total_jobs_run == 0:
+            names.remove("repository")
+        return names
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        changed = {name: getattr(obj, name) for name in form.changed_data}
+        rows = VMContext.objects.filter(pk=obj.pk)
+        if "repository" in changed:
+            rows = rows.filter(total_jobs_run=0)
+        if not rows.update(**changed, updated_at=Now()):
+            self.message_user(
+                request,
+                "Not changed: a replication was started in the same moment.",
+                messages.ERROR,
+            )
+
+
+@admin.register(VMDisk)
+class VMDiskAdmin(KeptByVmrep):
+    editable = ("accept_unprotected",)
+    list_display = (
+        *("disk_id", "vm_context", "label", "capacity_bytes", "datastore"),
+        *("unprotected_reason", "accept_unprotected", "removed_at"),
+    )
+    list_filter = ("accept_unprotected", ("removed_at", admin.EmptyFieldListFilter))
+    list_select_related = ("vm_context",)
+    search_fields = ("disk_uuid", "label", "vmdk_path", "vm_context__vm_name", "vm_context__pk")
+
+
+@admin.register(VMNetworkAdapter)
+class VMNetworkAdapterAdmin(KeptByVmrep):
+    list_display = (
+        *("adapter_id", "vm_context", "mac_address", "network_name", "adapter_type"),
+        *("connected", "removed_at"),
+    )
+    list_filter = ("adapter_type", "connected", ("removed_at", admin.EmptyFieldListFilter))
+    list_select_related = ("vm_context",)
+    search_fields = ("mac_address", "network_name", "vm_context__vm_name", "vm_context__pk")
+
+
+@admin.register(ContextEvent)
+class ContextEventAdmin(KeptByVmrep):
+    list_display = ("created_at", "vm_context", "old", "new", "why", "actor", "job")
+    list_filter = ("old", "new")
+    list_select_related = ("vm_context", "job")
+    search_fields = ("vm_context__vm_name", "vm_context__pk", "why", "actor", "job__pk")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).order_by("-id")

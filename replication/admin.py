@@ -1,0 +1,232 @@
+"""The admin of contexts, jobs, recovery points and repositories.
+
+Almost everything is to be looked at, not edited: vmrep keeps it right. "Replicate now" and
+"Cancel" call the services that pages and API call, and show what those refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Model
+from django.http import HttpRequest
+
+from contexts.admin import KeptByVmrep, ReadOnlyInline, ServiceForm, VMContextAdmin
+from contexts.errors import ContextError
+from contexts.models import VMContext
+from contexts.vsphere.errors import VSphereError
+from replication.errors import JobNotActive
+from replication.models import (
+    CBTHistory,
+    ContextLease,
+    DiskImage,
+    JobStep,
+    RecoveryPoint,
+    RecoveryPointHold,
+    ReplicationJob,
+    Repository,
+    VMSnapshot,
+)
+from replication.services import cancel, repositories, start
+from replication.states import Trigger
+
+CANCELLED = "Replications cancelled, or asked to stop"
+OF_VM = ("vm_context__vm_name", "vm_context__pk")
+
+
+def _each(
+    page: admin.ModelAdmin,
+    request: HttpRequest,
+    rows: Iterable[Any],
+    do: Callable[[Any], object],
+    done: str,
+) -> None:
+    """Do it to each row; what is refused is said, and does not keep the others from it."""
+    count = 0
+    for row in rows:
+        try:
+            do(row)
+        except ContextError as problem:
+            page.message_user(request, f"{row}: {problem}", messages.ERROR)
+        else:
+            count += 1
+    if count:
+        page.message_user(request, f"{done}: {count}.", messages.SUCCESS)
+
+
+def _cancel_current(context: VMContext, actor: str) -> None:
+    if context.current_job is None:
+        raise JobNotActive("No replication of this VM is active: there is nothing to cancel.")
+    cancel.cancel(context.current_job, actor=actor)
+
+
+@admin.register(VMContext)
+class ProtectedVMAdmin(VMContextAdmin):
+    actions = ("replicate_now", "cancel_replication")
+
+    @admin.action(description="Replicate now", permissions=["change"])
+    def replicate_now(self, request: HttpRequest, contexts: Any) -> None:
+        actor = request.user.get_username()
+        _each(
+            self,
+            request,
+            contexts,
+            lambda context: start.start(context, trigger=Trigger.MANUAL, requested_by=actor),
+            "Replications started",
+        )
+
+    @admin.action(description="Cancel replication", permissions=["change"])
+    def cancel_replication(self, request: HttpRequest, contexts: Any) -> None:
+        actor = request.user.get_username()
+        _each(
+            self,
+            request,
+            contexts.select_related("current_job"),
+            lambda context: _cancel_current(context, actor),
+            CANCELLED,
+        )
+
+
+class StepInline(ReadOnlyInline):
+    model = JobStep
+    fields = ("attempt", "name", "status", "message", "started_at", "completed_at")
+    ordering = ("attempt", "id")
+
+
+class ImageInline(ReadOnlyInline):
+    model = DiskImage
+    fields = (
+        *("disk", "sync_type", "state", "planned_bytes", "transferred_bytes"),
+        *("allocated_bytes", "change_id", "locator"),
+    )
+
+
+@admin.register(ReplicationJob)
+class ReplicationJobAdmin(KeptByVmrep):
+    actions = ("cancel_job",)
+    list_display = (
+        *("id", "source_vm_name", "status", "replication_type", "trigger", "requested_by"),
+        *("bytes_transferred", "total_bytes", "created_at", "completed_at"),
+    )
+    list_filter = ("status", "replication_type", "trigger", "repository")
+    search_fields = ("id", "source_vm_name", "source_vm_id", "vm_context__pk", "error_message")
+    inlines = (StepInline, ImageInline)
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """Jobs are never edited: to cancel one is all that the right to change them means."""
+        return bool(request.user.has_perm("replication.change_replicationjob"))
+
+    @admin.action(description="Cancel", permissions=["cancel"])
+    def cancel_job(self, request: HttpRequest, jobs: Any) -> None:
+        actor = request.user.get_username()
+        _each(
+            self,
+            request,
+            jobs,
+            lambda job: cancel.cancel(job, actor=actor),
+            CANCELLED,
+        )
+
+
+@admin.register(RecoveryPoint)
+class RecoveryPointAdmin(KeptByVmrep):
+    list_display = ("id", "vm_context", "consistent_at", "state", "quiesced", "disk_count", "job")
+    list_filter = ("state", "quiesced", "repository")
+    list_select_related = ("vm_context", "job")
+    search_fields = (*OF_VM, "job__pk")
+    inlines = (ImageInline,)
+
+
+@admin.register(DiskImage)
+class DiskImageAdmin(KeptByVmrep):
+    list_display = ("id", "vm_context", "disk", "sync_type", "state", "allocated_bytes", "job")
+    list_filter = ("state", "sync_type", "repository")
+    list_select_related = ("vm_context", "disk", "job")
+    search_fields = ("locator", "change_id", "job__pk", *OF_VM)
+
+
+@admin.register(CBTHistory)
+class CBTHistoryAdmin(KeptByVmrep):
+    list_display = (
+        *("created_at", "vm_context", "disk", "sync_type", "sync_success"),
+        *("blocks_changed", "bytes_transferred", "sync_duration_seconds"),
+    )
+    list_filter = ("sync_type", "sync_success")
+    list_select_related = ("vm_context", "disk")
+    search_fields = ("change_id", "job__pk", *OF_VM)
+
+
+@admin.register(VMSnapshot)
+class VMSnapshotAdmin(KeptByVmrep):
+    list_display = ("name", "vm_context", "state", "moref", "quiesced", "created_at", "removed_at")
+    list_filter = ("state", "quiesced")
+    list_select_related = ("vm_context",)
+    search_fields = ("name", "moref", "job__pk", *OF_VM)
+
+
+@admin.register(ContextLease)
+class ContextLeaseAdmin(KeptByVmrep):
+    hidden = ("token",)  # whoever knows it may write
+    list_display = ("vm_context", "holder_kind", "job", "holder", "acquired_at", "expires_at")
+    list_filter = ("holder_kind",)
+    list_select_related = ("vm_context", "job")
+    search_fields = ("holder", "job__pk", *OF_VM)
+
+
+@admin.register(RecoveryPointHold)
+class RecoveryPointHoldAdmin(KeptByVmrep):
+    list_display = ("recovery_point", "kind", "owner", "expires_at", "created_at")
+    list_filter = ("kind",)
+    list_select_related = ("recovery_point",)
+    search_fields = ("owner", "recovery_point__vm_context__vm_name")
+
+
+class RepositoryForm(ServiceForm):
+    """A folder becomes a repository: its marker is written by the service."""
+
+    path = forms.CharField(
+        max_length=4096, strip=False, help_text="An absolute path on this machine."
+    )
+
+    class Meta:
+        model = Repository
+        fields = ["name", "path"]
+
+    def serve(self, values: dict[str, Any]) -> Model:
+        return repositories.add_directory(values["name"], values["path"])
+
+    def field_of(self, problem: VSphereError | ContextError) -> str | None:
+        return "path"
+
+
+@admin.register(Repository)
+class RepositoryAdmin(KeptByVmrep):
+    """Added through the service; only its name can be changed, since files lie in its folder."""
+
+    editable = ("name",)
+    list_display = ("name", "kind", "uuid", "config", "created_at")
+    list_filter = ("kind",)
+    search_fields = ("name", "uuid", "config")
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return bool(admin.ModelAdmin.has_add_permission(self, request))
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if not change:
+            return RepositoryForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return RepositoryForm.Meta.fields if obj is None else super().get_fields(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return [] if obj is None else super().get_readonly_fields(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:  # the form's service has added a new one
+            super().save_model(request, obj, form, change)

@@ -1,0 +1,56 @@
+"""Rows of every model that the admin shows, and the addresses of its pages."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin as django_admin
+from django.db.models import Model
+from django.urls import reverse
+from django.utils import timezone
+
+from contexts.models import VCenter
+from replication.models import RecoveryPointHold, Repository
+from tests import factories
+from tests.factories import HOSTILE_NAME
+
+MODELS: list[type[Model]] = [
+    model
+    for model in django_admin.site._registry
+    if model._meta.app_label in ("contexts", "replication")
+]
+HAND_MADE: list[type[Model]] = [VCenter, Repository]
+KEPT = [model for model in MODELS if model not in HAND_MADE]
+
+
+def name_of(model: type[Model]) -> str:
+    return model.__name__
+
+
+def address(model: type[Model], page: str, *args: Any) -> str:
+    names = f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
+    return reverse(names, args=args)
+
+
+def grow(count: int = 1) -> None:
+    """For each of `count` VMs with hostile texts: a row or more of every model."""
+    for _ in range(count):
+        vcenter = factories.vcenter(f"{HOSTILE_NAME} {VCenter.objects.count()}")
+        context = factories.context(
+            HOSTILE_NAME,
+            at=vcenter,
+            annotation=HOSTILE_NAME,
+            networks=[factories.nic_record(network_name=HOSTILE_NAME)],
+            disks=[factories.disk_record(label=HOSTILE_NAME)],
+        )
+        factories.discovery(vcenter, error_message=HOSTILE_NAME)
+        factories.failed_job(context, HOSTILE_NAME)
+        point = factories.recovery_point(context)
+        RecoveryPointHold.objects.create(
+            recovery_point=point,
+            kind="pin",
+            owner=HOSTILE_NAME,
+            expires_at=timezone.now() + timedelta(days=1),
+        )
+        factories.running_job(context)

@@ -1,0 +1,134 @@
+"""What vmrep keeps right cannot be added, deleted or rewritten by hand."""
+
+from __future__ import annotations
+
+import pytest
+from django.forms.models import model_to_dict
+
+from contexts.models import VMContext, VMDisk
+from replication.models import Repository
+from tests import factories
+from tests.admin.estate import KEPT, address, grow, name_of
+
+every_kept_model = pytest.mark.parametrize("model", KEPT, ids=name_of)
+
+# All that a person may decide, by model. (A context's repository, until the first job.)
+EDITABLE = {VMContext: {"rpo_target_seconds"}, VMDisk: {"accept_unprotected"}}
+
+
+def snapshot(row) -> dict:
+    row.refresh_from_db()
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+@every_kept_model
+def test_a_row_cannot_be_added(admin, model):
+    assert admin.get(address(model, "add")).status_code == 403
+    assert admin.post(address(model, "add"), {}).status_code == 403
+
+
+@every_kept_model
+def test_a_row_cannot_be_deleted(admin, model):
+    grow()
+    row = model.objects.order_by("pk").last()
+    assert admin.post(address(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+    admin.post(
+        address(model, "changelist"),
+        {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"},
+    )
+    assert model.objects.filter(pk=row.pk).exists()
+
+
+@every_kept_model
+def test_only_what_a_person_decides_can_be_changed(admin, model):
+    grow()
+    row = model.objects.order_by("pk").last()
+    before = snapshot(row)
+    wanted = {
+        name: f"{value}1" if isinstance(value, str) else 7
+        for name, value in model_to_dict(row).items()
+    }
+    inlines = {
+        f"{prefix}-{name}": 0
+        for prefix in ("disks", "network_adapters", "steps", "images")
+        for name in ("TOTAL_FORMS", "INITIAL_FORMS")
+    }
+    answer = admin.post(address(model, "change", row.pk), wanted | inlines)
+    assert answer.status_code == (302 if model in EDITABLE else 403)
+    after = snapshot(row)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed - {"updated_at"} == EDITABLE.get(model, set())
+
+
+def test_the_form_offers_only_what_a_person_decides(admin):
+    grow()
+    for model in KEPT:
+        row = model.objects.order_by("pk").last()
+        form = admin.get(address(model, "change", row.pk)).context["adminform"].form
+        assert set(form.fields) == EDITABLE.get(model, set()), model
+
+
+def test_a_change_does_not_undo_what_happened_meanwhile(admin):
+    """The form is read, a job starts, the form is written: the job's marks stay."""
+    context = factories.context()
+    page = admin.get(address(VMContext, "change", context.pk))
+    assert page.status_code == 200
+    job = factories.pending_job(context)
+    answer = admin.post(
+        address(VMContext, "change", context.pk), {"rpo_target_seconds": 900, **no_inlines()}
+    )
+    assert answer.status_code == 302
+    context.refresh_from_db()
+    assert context.rpo_target_seconds == 900
+    assert (context.current_job, context.total_jobs_run) == (job, 1)
+
+
+def no_inlines() -> dict[str, int]:
+    return {
+        f"{prefix}-{name}": 0
+        for prefix in ("disks", "network_adapters")
+        for name in ("TOTAL_FORMS", "INITIAL_FORMS")
+    }
+
+
+def test_the_repository_can_be_chosen_until_the_first_job(admin):
+    context = factories.context()
+    chosen = factories.repository()
+    body = {"repository": chosen.pk, "rpo_target_seconds": "", **no_inlines()}
+    assert admin.post(address(VMContext, "change", context.pk), body).status_code == 302
+    context.refresh_from_db()
+    assert context.repository == chosen
+    factories.cancelled_job(context)
+    other = {**body, "repository": factories.repository().pk}
+    assert admin.post(address(VMContext, "change", context.pk), other).status_code == 302
+    context.refresh_from_db()
+    assert context.repository == chosen
+
+
+def test_a_repository_is_not_chosen_while_a_job_starts(admin, said, monkeypatch):
+    context = factories.context()
+    chosen, before = factories.repository(), context.repository
+    full_clean = VMContext.full_clean
+
+    def and_a_job_starts(self, *args, **kwargs):
+        factories.pending_job(context)
+        return full_clean(self, *args, **kwargs)
+
+    monkeypatch.setattr(VMContext, "full_clean", and_a_job_starts)
+    body = {"repository": chosen.pk, "rpo_target_seconds": "", **no_inlines()}
+    answer = admin.post(address(VMContext, "change", context.pk), body)
+    context.refresh_from_db()
+    assert context.repository == before
+    assert any(text.startswith("error: Not changed") for text in said(answer))
+
+
+def test_a_repository_cannot_be_deleted_and_only_be_renamed(admin):
+    repository = factories.repository("old name")
+    config, uuid = repository.config, repository.uuid
+    assert (
+        admin.post(address(Repository, "delete", repository.pk), {"post": "yes"}).status_code == 403
+    )
+    body = {"name": "new name", "kind": "other", "config": "{}", "uuid": "x"}
+    assert admin.post(address(Repository, "change", repository.pk), body).status_code == 302
+    repository.refresh_from_db()
+    assert (repository.name, repository.config, repository.uuid) == ("new name", config, uuid)

@@ -1,0 +1,117 @@
+"""Every page of the admin, generated over what is registered there."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from django.contrib import admin as django_admin
+
+from replication.models import ContextLease
+from tests.admin.estate import HAND_MADE, MODELS, address, grow, name_of
+from tests.factories import HOSTILE_NAME
+
+every_model = pytest.mark.parametrize("model", MODELS, ids=name_of)
+
+
+class WhatCspForbids(HTMLParser):
+    """Collects inline scripts, inline styles and event handlers."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = dict(attrs)
+        is_data = (names.get("type") or "").endswith("json")
+        self._script = tag == "script" and "src" not in names and not is_data
+        if self._script or tag == "style":
+            self.found.append(self.get_starttag_text() or tag)
+        self.found += [f"{tag} {name}={value}" for name, value in attrs if self._inline(name)]
+        self.found += [f"{tag} {value}" for _, value in attrs if (value or "").startswith("java")]
+
+    @staticmethod
+    def _inline(name: str) -> bool:
+        return name == "style" or name.startswith("on")
+
+
+def pages(model) -> list[str]:
+    newest = model.objects.order_by("pk").last()
+    made = [address(model, "add")] if model in HAND_MADE else []
+    return [
+        address(model, "changelist"),
+        address(model, "changelist") + "?q=script",
+        address(model, "change", newest.pk),
+        address(model, "history", newest.pk),
+        *made,
+    ]
+
+
+@every_model
+def test_its_pages_show_hostile_texts_harmlessly(admin, model):
+    grow()
+    for page in pages(model):
+        answer = admin.get(page)
+        assert answer.status_code == 200, page
+        html = answer.content.decode()
+        assert HOSTILE_NAME not in html, page
+        assert WhatCspForbids(html).found == [], page
+        assert "script-src 'self'" in answer["Content-Security-Policy"]
+
+
+def test_the_front_page_is_harmless_too(admin):
+    assert WhatCspForbids(admin.get("/admin/").content.decode()).found == []
+
+
+def test_an_inline_script_would_be_found():
+    html = '<script>1</script><p style="x"><a onclick="x" href="javascript:x">'
+    assert len(WhatCspForbids(html).found) == 4
+
+
+@every_model
+def test_it_can_be_searched_and_filtered(admin, model):
+    grow()
+    page = django_admin.site._registry[model]
+    assert page.search_fields
+    assert page.list_filter
+    html = admin.get(address(model, "changelist")).content.decode()
+    queries = set(re.findall(r'<a href="(\?[^"]+)"', html))
+    assert queries
+    for query in queries:
+        answer = admin.get(address(model, "changelist") + query.replace("&amp;", "&"))
+        assert answer.status_code == 200, query
+
+
+@every_model
+def test_the_number_of_queries_does_not_grow_with_the_rows(admin, queries, model):
+    grow(1)
+    one = queries(lambda: admin.get(address(model, "changelist")))
+    grow(29)
+    assert model.objects.count() >= 30
+    assert queries(lambda: admin.get(address(model, "changelist"))) == one
+
+
+@every_model
+def test_nobody_without_the_right_gets_in(client, db, model):
+    grow()
+    for page in pages(model):
+        assert client.get(page).status_code == 302
+
+
+def test_secrets_are_on_no_page(admin):
+    grow()
+    for model in MODELS:
+        for page in pages(model):
+            html = admin.get(page).content.decode()
+            assert "password_encrypted" not in html
+            assert "gAAAA" not in html  # what an encrypted text begins with
+
+
+def test_a_leases_token_is_not_shown(admin):
+    grow()
+    lease = ContextLease.objects.get()
+    html = admin.get(address(ContextLease, "change", lease.pk)).content.decode()
+    assert str(lease.token) not in html
