@@ -1,0 +1,57 @@
+"""A browser that is logged in, one that is not, and what the pages' tests ask of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests import factories
+from tests.labs import lab, lab_cache, lab_control  # noqa: F401
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no worker here: hints have nobody to go to."""
+    monkeypatch.setattr("contexts.messages.send", lambda *message: None)
+    monkeypatch.setattr("replication.messages.send", lambda *message: None)
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return factories.user("ops")
+
+
+@pytest.fixture
+def web(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def queries() -> Callable[[Callable[[], Any]], int]:
+    """How many queries a call makes that answers with a page."""
+
+    def count(call: Callable[[], Any]) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert call().status_code == 200
+        return len(captured)
+
+    return count
+
+
+def text(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+def notices(answer: Any) -> list[str]:
+    """What the page after an action tells; `answer` was requested with follow=True."""
+    return [str(message) for message in answer.context["messages"]]

@@ -1,0 +1,69 @@
+"""The strict policy is sent, and no page or template asks for what it forbids."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.web.conftest import text
+
+TEMPLATES = sorted((settings.BASE_DIR / "templates").rglob("*.html"))
+SCRIPTS = sorted((settings.BASE_DIR / "static/js").glob("*.js"))
+STYLES = sorted((settings.BASE_DIR / "static").rglob("*.css"))
+
+
+def test_the_policy_allows_nothing_but_this_server(web):
+    policy = web.get("/virtual-machines/")["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_has_nothing_inline_and_nothing_from_elsewhere(path: Path):
+    source = path.read_text()
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on", source)
+    assert not re.search(r"<script(?![^>]*\ssrc=)", source)
+    assert not re.search(r'(src|href|action)="(https?:)?//', source)
+    assert "|safe" not in source
+    assert "autoescape off" not in source
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_evaluates_no_text(path: Path):
+    assert not re.search(r"\beval\(|new Function|innerHTML|document\.write", path.read_text())
+
+
+@pytest.mark.parametrize("path", STYLES, ids=lambda path: path.name)
+def test_a_style_sheet_asks_nobody_else(path: Path):
+    assert not re.search(r'@import|url\("?(https?:)?//', path.read_text())
+
+
+def test_what_a_page_loads_is_there(web, client):
+    page = text(web.get("/virtual-machines/"))
+    loaded = re.findall(r'(?:src|href)="(/static/[^"#]+)', page)
+    assert len(loaded) > 5
+    for address in set(loaded):
+        assert client.get(address).status_code == 200, address
+
+
+def test_every_icon_that_is_shown_is_in_the_sprite(web):
+    sprite = next((settings.BASE_DIR / "static/vendor").glob("tabler-icons-*/sprite.svg"))
+    drawn = set(re.findall(r'<symbol id="([^"]+)"', sprite.read_text()))
+    code = [*TEMPLATES, settings.BASE_DIR / "vmrep/web/states.py"]
+    sources = "".join(path.read_text() for path in code)
+    shown = set(re.findall(r'{% icon "([^"]+)"', sources))
+    shown |= set(re.findall(r'nav_link "[^"]+" "[^"]+" "([^"]+)"', sources))
+    shown |= set(re.findall(r'Look\("([^"]+)"', sources))
+    assert shown
+    assert shown <= drawn
+    assert drawn <= shown, "icons that nothing shows"
+
+
+def test_an_answer_tells_browsers_to_keep_no_copy(web):
+    answer = web.get("/virtual-machines/")
+    assert "no-store" in answer["Cache-Control"]
+    assert "HX-Request" in answer["Vary"]
