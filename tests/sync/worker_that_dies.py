@@ -8,6 +8,7 @@ begun), "within snapshot" (vSphere has made it, the answer is not recorded).
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -18,12 +19,25 @@ import django
 django.setup()
 
 from replication import messages  # noqa: E402
+from replication.engine.copy import DiskCopy  # noqa: E402
 from replication.services import finish  # noqa: E402
 from replication.sync import runner, snapshot, transfer  # noqa: E402
 
 
 def die(*args: object, **kwargs: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hold_copies_back() -> None:
+    """Once a copy has done something it waits for its death, which cannot come too late then."""
+    take, first = DiskCopy._take, {}
+
+    def take_or_wait(self: DiskCopy) -> object:
+        if self.low_water() > first.setdefault(id(self), self.low_water()):
+            time.sleep(60)
+        return take(self)
+
+    DiskCopy._take = take_or_wait
 
 
 def arrange(point: str) -> None:
@@ -56,6 +70,7 @@ def arrange(point: str) -> None:
                     die()
 
         transfer._Transfer._report = report_and_die
+        hold_copies_back()
     else:
         raise SystemExit(f"no such point: {point}")
 

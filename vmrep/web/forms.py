@@ -160,11 +160,10 @@ class VCenterForm(Styled, forms.Form):
         if confirmed:
             return values | {"trust_mode": TrustMode.PIN, "fingerprint_sha256": confirmed}
         trust_mode = values.get("trust_mode", TrustMode.VERIFY)
-        pinned = self.vcenter is not None and trust_mode == TrustMode.PIN
-        return values | {
-            "trust_mode": trust_mode,
-            "fingerprint_sha256": self.vcenter.fingerprint_sha256 if pinned else "",
-        }
+        pinned = ""
+        if self.vcenter is not None and trust_mode == TrustMode.PIN:
+            pinned = self.vcenter.fingerprint_sha256
+        return values | {"trust_mode": trust_mode, "fingerprint_sha256": pinned}
 
     def add_problems(self, problem: ValidationError) -> None:
         """Errors of the model, each at its field if the form has it."""

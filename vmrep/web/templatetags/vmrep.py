@@ -145,8 +145,9 @@ def mebibytes(value: int | None) -> object:
 @register.filter
 def total_capacity(disks: list[dict[str, Any]]) -> int | None:
     """Of a discovered VM's disks; unknown when any of them is."""
-    sizes = [disk.get("capacity_bytes") for disk in disks]
-    return None if None in sizes else sum(sizes)
+    sizes: list[int | None] = [disk.get("capacity_bytes") for disk in disks]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
 
 
 @register.filter
