@@ -1,12 +1,12 @@
 """What every test may use: the database it runs on, a Redis of its own.
 
-`script/test` starts both services and names them in the environment. pytest started by hand
-works too: on SQLite, with a Redis that this file starts when a test asks for one.
+`script/test` starts PostgreSQL and names it in the environment; pytest started by hand works too,
+on SQLite. Redis is started here when a test asks for it: each process of a parallel run has its
+own, since what one test's workers are told is nothing to another's.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 import time
@@ -17,9 +17,12 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> Iterator[None]:
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None,
+) -> Iterator[None]:
     """SQLite tests use a file, as in production: an in-memory database has no WAL, no locks
-    between connections, and a worker process could not open it."""
+    between connections, and a worker process could not open it. On PostgreSQL each process of a
+    parallel run has a database of its own, by its suffix."""
     from django.db import connection
 
     if connection.vendor != "sqlite":
@@ -33,9 +36,6 @@ def django_db_modify_db_settings() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A private, empty Redis, as VMREP_REDIS_URL wants it."""
-    if url := os.environ.get("VMREP_TEST_REDIS_URL"):
-        yield url
-        return
     with tempfile.TemporaryDirectory(prefix="vmrep-test-") as folder:
         socket = Path(folder) / "socket"
         server = subprocess.Popen(

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Throw-away PostgreSQL and Redis on unix sockets. Sourced after common.sh.
+# A throw-away PostgreSQL on a unix socket. Sourced after common.sh.
 #
-# start_postgres FOLDER and start_redis FOLDER set postgres_url and redis_url. Both services die
-# with the shell that started them, however it ends (setpriv --pdeathsig); stop_services is the
-# orderly way. A Ctrl-C does not reach them (setsid): the tests under way stop first.
+# start_postgres FOLDER sets postgres_url. The service dies with the shell that started it, however
+# it ends (setpriv --pdeathsig); stop_services is the orderly way. A Ctrl-C does not reach it
+# (setsid): the tests under way stop first.
 
 service_pids=()
 
@@ -30,17 +30,6 @@ start_postgres() {
     # Read by the scripts that source this file.
     # shellcheck disable=SC2034
     postgres_url="postgres://vmrep@/$folder/vmrep"
-}
-
-start_redis() {
-    local folder=$1 log=$1/log
-    mkdir -m 700 "$folder"
-    setsid setpriv --pdeathsig TERM redis-server --port 0 --unixsocket "$folder/socket" \
-        --dir "$folder" --save '' >"$log" 2>&1 </dev/null &
-    service_pids+=($!)
-    wait_until_ready Redis "$!" "$log" redis-cli -s "$folder/socket" ping
-    # shellcheck disable=SC2034
-    redis_url="redis+socket://$folder/socket"
 }
 
 # wait_until_ready NAME PID LOG COMMAND…

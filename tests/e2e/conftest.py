@@ -34,7 +34,9 @@ def workers(
     environment = os.environ | {
         "DATABASE_URL": database_url(),
         "VMREP_REDIS_URL": broker,
-        "VMREP_DATA_DIR": str(settings.DATA_DIR),
+        # A folder of its own for beat's schedule, but the keys that this process encrypts with.
+        "VMREP_DATA_DIR": str(tmp_path / "data"),
+        "VMREP_FIELD_KEYS": ",".join(settings.FIELD_KEYS),
         "DJANGO_SETTINGS_MODULE": "vmrep.settings",
     }
     with Supervisor(environment, tmp_path / "logs") as supervisor:
