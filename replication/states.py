@@ -70,6 +70,14 @@ class StepStatus(TextChoices):
     INTERRUPTED = "interrupted", "Interrupted"
 
 
+class LogLevel(TextChoices):
+    """Of a line of a job's log."""
+
+    INFO = "info", "Information"
+    WARNING = "warning", "Warning"
+    ERROR = "error", "Error"
+
+
 class SnapshotState(TextChoices):
     """A snapshot that vmrep made at a vCenter. `intended` is committed before the call."""
 

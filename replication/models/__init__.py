@@ -4,11 +4,14 @@ from replication.models.leases import ContextLease
 from replication.models.recovery import DiskImage, RecoveryPoint, RecoveryPointHold
 from replication.models.repositories import Repository
 from replication.models.snapshots import VMSnapshot
+from replication.models.telemetry import JobLogLine, JobSample
 
 __all__ = [
     "CBTHistory",
     "ContextLease",
     "DiskImage",
+    "JobLogLine",
+    "JobSample",
     "JobStep",
     "RecoveryPoint",
     "RecoveryPointHold",

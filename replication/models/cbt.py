@@ -1,10 +1,19 @@
 """What change tracking said, disk by disk, job by job."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Length
+from django.db.models.lookups import Exact
 
 from contexts.constraints import CompositeForeignKey
+from replication.engine.extent_map import BUCKETS
 from replication.states import SyncType
+
+WHOLE_MAP = Exact(Length("extent_map"), Value(BUCKETS))
+EXTENT_MAP = (
+    "Where on the disk the plan's extents fall: 256 areas of equal size, a byte each, from 0"
+    " (nothing) to 255 (all of the area). Null when the plan is empty, or not known."
+)
 
 
 class CBTHistory(models.Model):
@@ -31,6 +40,11 @@ class CBTHistory(models.Model):
     note = models.TextField(
         blank=True, default="", help_text="Why this disk was not incremental, if it was not."
     )
+    capacity_bytes = models.BigIntegerField(null=True, blank=True)
+    extent_count = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Extents of the plan, neighbours merged."
+    )
+    extent_map = models.BinaryField(null=True, blank=True, help_text=EXTENT_MAP)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -48,6 +62,11 @@ class CBTHistory(models.Model):
                 & Q(bytes_transferred__gte=0)
                 & Q(sync_duration_seconds__gte=0),
                 name="cbt_figures_possible",
+            ),
+            models.CheckConstraint(
+                condition=Q(extent_map__isnull=True)
+                | (Q(capacity_bytes__isnull=False, capacity_bytes__gt=0) & Q(WHOLE_MAP)),
+                name="cbt_map_is_whole_and_has_its_scale",
             ),
             CompositeForeignKey(
                 name="cbt_disk_is_of_its_context",

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from contexts.constraints import CompositeForeignKey
+from replication.models.cbt import EXTENT_MAP, WHOLE_MAP
 from replication.states import HoldKind, ImageState, RecoveryPointState, SyncType
 
 
@@ -85,6 +86,12 @@ class DiskImage(models.Model):
     plan_note = models.TextField(
         blank=True, default="", help_text="Why this disk is not incremental, if it is not."
     )
+    extent_count = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Extents of the plan, neighbours merged."
+    )
+    extent_map = models.BinaryField(
+        null=True, blank=True, help_text=f"{EXTENT_MAP} Kept here until the job ends."
+    )
     checkpoint_bytes = models.BigIntegerField(default=0)
     transferred_bytes = models.BigIntegerField(
         default=0, help_text="Bytes of the plan read so far, over all attempts, none twice."
@@ -136,6 +143,9 @@ class DiskImage(models.Model):
                 & Q(transferred_bytes__lte=F("planned_bytes"))
                 & Q(transfer_seconds__gte=0),
                 name="image_sizes_possible",
+            ),
+            models.CheckConstraint(
+                condition=Q(extent_map__isnull=True) | Q(WHOLE_MAP), name="image_map_is_whole"
             ),
             CompositeForeignKey(
                 name="image_disk_is_of_its_context",

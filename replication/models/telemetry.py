@@ -1,0 +1,86 @@
+"""What a job tells while it runs: how fast bytes came, and lines for whoever looks at it later.
+
+Both are bounded per job, whatever its length, and go with the job.
+"""
+
+from django.db import models
+from django.db.models import Q
+
+from replication.states import LogLevel
+
+
+class JobSample(models.Model):
+    """A stretch of a transfer: how much of the plan was done at its end, and how fast it went.
+
+    `bytes_per_second * seconds` are the bytes read in this stretch: what an earlier attempt had
+    read and a checkpoint kept counts in `bytes_transferred` and not in the rate.
+    """
+
+    job = models.ForeignKey(
+        "replication.ReplicationJob", on_delete=models.CASCADE, related_name="samples"
+    )
+    attempt = models.PositiveIntegerField()
+    at = models.DateTimeField(help_text="The end of the stretch, by the database's clock.")
+    seconds = models.FloatField(help_text="How long it was.")
+    bytes_transferred = models.BigIntegerField(
+        help_text="Bytes of the plan read so far, over all attempts, none twice."
+    )
+    bytes_per_second = models.FloatField(help_text="Mean over the stretch.")
+
+    class Meta:
+        db_table = "job_samples"
+        ordering = ["job_id", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(attempt__gte=1)
+                & Q(seconds__gte=0)
+                & Q(bytes_transferred__gte=0)
+                & Q(bytes_per_second__gte=0),
+                name="sample_figures_possible",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}/{self.attempt} at {self.at:%H:%M:%S}"
+
+
+class JobLogLine(models.Model):
+    """Something about a job that an operator wants to read. Never a secret.
+
+    Names of a VM or of files are in `message` as the vCenter gave them, control characters and
+    all: whoever shows a line shows `text`.
+    """
+
+    job = models.ForeignKey(
+        "replication.ReplicationJob", on_delete=models.CASCADE, related_name="log_lines"
+    )
+    attempt = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    level = models.CharField(max_length=10, choices=LogLevel.choices)
+    message = models.TextField()
+
+    class Meta:
+        db_table = "job_log_lines"
+        verbose_name = "log line"
+        ordering = ["job_id", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(level__in=LogLevel.values), name="log_level_known"),
+            models.CheckConstraint(condition=Q(attempt__gte=1), name="log_attempt_possible"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}/{self.attempt} {self.level}: {self.text}"
+
+    @property
+    def text(self) -> str:
+        """The message with everything that is not printable made visible."""
+        return printable(self.message)
+
+
+def printable(text: str) -> str:
+    r"""The text on one line, safe for a terminal or a log: what could move the cursor, begin
+    another line or turn the writing's direction is shown as an escape (`\n`, `\x1b`, `\u202e`)."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
