@@ -23,6 +23,7 @@ from replication.models import (
     CBTHistory,
     ContextLease,
     DiskImage,
+    JobLogLine,
     JobStep,
     RecoveryPoint,
     RecoveryPointHold,
@@ -96,6 +97,12 @@ class StepInline(ReadOnlyInline):
     ordering = ("attempt", "id")
 
 
+class LogInline(ReadOnlyInline):
+    model = JobLogLine
+    fields = ("at", "attempt", "level", "text")
+    ordering = ("id",)
+
+
 class ImageInline(ReadOnlyInline):
     model = DiskImage
     fields = (
@@ -113,7 +120,7 @@ class ReplicationJobAdmin(KeptByVmrep):
     )
     list_filter = ("status", "replication_type", "trigger", "repository")
     search_fields = ("id", "source_vm_name", "source_vm_id", "vm_context__pk", "error_message")
-    inlines = (StepInline, ImageInline)
+    inlines = (StepInline, ImageInline, LogInline)
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         """Jobs are never edited: to cancel one is all that the right to change them means."""
@@ -142,6 +149,7 @@ class RecoveryPointAdmin(KeptByVmrep):
 
 @admin.register(DiskImage)
 class DiskImageAdmin(KeptByVmrep):
+    hidden = ("extent_map",)  # bytes for a picture
     list_display = ("id", "vm_context", "disk", "sync_type", "state", "allocated_bytes", "job")
     list_filter = ("state", "sync_type", "repository")
     list_select_related = ("vm_context", "disk", "job")
@@ -150,6 +158,7 @@ class DiskImageAdmin(KeptByVmrep):
 
 @admin.register(CBTHistory)
 class CBTHistoryAdmin(KeptByVmrep):
+    hidden = ("extent_map",)  # bytes for a picture
     list_display = (
         *("created_at", "vm_context", "disk", "sync_type", "sync_success"),
         *("blocks_changed", "bytes_transferred", "sync_duration_seconds"),

@@ -114,11 +114,19 @@ def job_detail(job_id: str) -> ReplicationJob:
 
     Raises UnknownJob.
     """
-    jobs = _with_steps(jobs_for_list()).prefetch_related(_images())
-    job: ReplicationJob | None = jobs.filter(pk=job_id).first()
-    if job is None:
+    return _the_job(_with_steps(jobs_for_list()).prefetch_related(_images()), job_id)
+
+
+def job(job_id: str) -> ReplicationJob:
+    """A job with nothing beside it. Raises UnknownJob."""
+    return _the_job(ReplicationJob.objects.all(), job_id)
+
+
+def _the_job(jobs: QuerySet[ReplicationJob], job_id: str) -> ReplicationJob:
+    found: ReplicationJob | None = jobs.filter(pk=job_id).first()
+    if found is None:
         raise UnknownJob(f"There is no replication job {job_id!r}.")
-    return job
+    return found
 
 
 def job_history(context: VMContext, limit: int = JOB_HISTORY_LENGTH) -> list[ReplicationJob]:

@@ -50,13 +50,14 @@ def changed_areas(
     device_key: int,
     capacity_bytes: int,
     change_id: str,
+    on_page: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, int]]:
     """(offset, length) in bytes of what changed between `change_id` and the snapshot.
 
     With change_id "*": of what is allocated. As vSphere gives them: of any size, not necessarily
     sorted or apart; the caller checks bounds. Asked page by page up to the disk's capacity; an
     empty page says nothing about what follows, and at the capacity itself vSphere answers
-    InvalidArgument, so it is never asked there.
+    InvalidArgument, so it is never asked there. `on_page` is told how many areas each page has.
 
     Raises CbtFault when tracking cannot answer (the disk has to be read or compared whole);
     ObjectGone, ConnectionLost and others as usual.
@@ -75,6 +76,8 @@ def changed_areas(
             raise CbtFault(
                 f"{error} The disk has to be read or compared whole.", fault=error.fault
             ) from error
+        if on_page is not None:
+            on_page(len(page.changedArea))
         yield from ((int(area.start), int(area.length)) for area in page.changedArea)
         reached = int(page.startOffset) + int(page.length)
         if reached <= offset:

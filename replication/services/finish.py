@@ -25,12 +25,13 @@ from replication.models import (
     ReplicationJob,
     VMSnapshot,
 )
-from replication.services import leases
+from replication.services import job_log, leases
 from replication.services.leases import Lease
 from replication.states import (
     JOB_TRANSITIONS,
     ImageState,
     JobStatus,
+    LogLevel,
     RecoveryPointState,
     ReplicationType,
     StepStatus,
@@ -85,6 +86,7 @@ def completed(
             allocated_bytes=disk.allocated_bytes,
             digest=disk.digest,
             transferred_bytes=F("planned_bytes"),
+            extent_map=None,  # from here on it is in the CBT history, with the job
             updated_at=Now(),
         )
         if changed != 1:
@@ -129,6 +131,7 @@ def failed(job_id: str, why: str, *, lease: Lease | None = None, actor: str = WO
         actor=actor,
         why=why,
     )
+    job_log.write(job.pk, job.attempt, f"Failed. {why}", LogLevel.ERROR)
 
 
 @transaction.atomic
@@ -151,6 +154,7 @@ def cancelled(job_id: str, *, actor: str, lease: Lease | None = None) -> None:
         actor=actor,
         why="replication cancelled",
     )
+    job_log.write(job.pk, job.attempt, f"Cancelled, as {actor} asked.", LogLevel.WARNING)
 
 
 @transaction.atomic
@@ -177,6 +181,8 @@ def try_again(job_id: str, why: str, *, lease: Lease | None = None, at_once: boo
         current_operation="Waiting for the next attempt",
         transfer_speed_bps=None,
     )
+    when = f"in {delay.total_seconds():.0f} seconds" if delay else "at once"
+    job_log.write(job.pk, job.attempt, f"{why} It is tried again {when}.", LogLevel.WARNING)
 
 
 def _lock(job_id: str, lease: Lease | None) -> tuple[VMContext, ReplicationJob]:
@@ -230,6 +236,9 @@ def _record_cbt(images: Sequence[DiskImage], *, success: bool) -> None:
             sync_duration_seconds=image.transfer_seconds,
             sync_success=success,
             note=image.plan_note,
+            capacity_bytes=image.capacity_bytes,
+            extent_count=image.extent_count,
+            extent_map=image.extent_map,
         )
         for image in images
     )

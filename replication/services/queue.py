@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from django.db import transaction
@@ -16,8 +15,6 @@ from replication.models import ContextLease, DiskImage, ReplicationJob, VMSnapsh
 from replication.services import finish, leases, repositories
 from replication.services.leases import Lease
 from replication.states import ImageState, JobStatus, LeaseHolder, SnapshotState
-
-log = logging.getLogger(__name__)
 
 LOOK_AT = 100  # how many waiting jobs one claim looks at
 
@@ -111,13 +108,8 @@ def _take_over(job_id: str, context_id: str) -> None:
     lease = leases.acquire(context_id, LeaseHolder.JOB, job_id=job_id)
     if lease is None:
         return
-    log.warning("%s: its worker %s is gone", job_id, job.worker_name)
-    finish.try_again(
-        job_id,
-        f"The worker {job.worker_name} stopped during “{job.current_operation}”.",
-        lease=lease,
-        at_once=job.attempt == 1,
-    )
+    why = f"The worker {job.worker_name} stopped during “{job.current_operation}”."
+    finish.try_again(job_id, why, lease=lease, at_once=job.attempt == 1)
     leases.release(lease)
     transaction.on_commit(messages.hint_job)
 

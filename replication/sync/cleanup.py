@@ -21,7 +21,7 @@ from contexts.vsphere.session import Session
 from replication.engine.errors import EngineError
 from replication.errors import LeaseLost
 from replication.models import DiskImage, JobStep, VMSnapshot
-from replication.services import leases, repositories
+from replication.services import job_log, leases, repositories
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     ImageState,
@@ -56,6 +56,7 @@ def discard_image(image: DiskImage, writer: Writer) -> None:
     storage.discard(image.temporary_locator)
     storage.discard(image.locator)
     DiskImage.objects.filter(pk=image.pk, state=ImageState.DELETING).delete()
+    job_log.write(image.job_id, image.attempt, f"The unfinished file {image.locator} is removed.")
 
 
 def remove_snapshot(row: VMSnapshot, writer: Writer) -> None:
@@ -73,6 +74,7 @@ def remove_snapshot(row: VMSnapshot, writer: Writer) -> None:
     VMSnapshot.objects.filter(pk=row.pk).update(
         state=SnapshotState.REMOVED, removed_at=Now(), problem="", updated_at=Now()
     )
+    job_log.write(row.job_id, row.attempt, f"The snapshot {row.name} is removed.")
 
 
 def await_running_tasks(session: Session, vm_moref: str, on_wait: Callable[[], None]) -> None:

@@ -35,6 +35,10 @@ def verify(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
                     f"{run.vm.name}: {disk.plan.disk.label} was moved to other storage while it"
                     " was read; it is read again."
                 )
+            run.log(
+                f"{disk.plan.disk.disk_id}: {disk.plan.planned_bytes:,} bytes, as planned; digest"
+                f" {disk.digest}."
+            )
         note.say(f"{len(disks)} disks, every planned byte read.")
 
 
@@ -48,11 +52,17 @@ def commit(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
         except (OperationalError, InterfaceError) as problem:
             log.warning("%s: the commit's answer was lost: %s", run.job.pk, problem)
             _read_back(run.job.pk)
+        moment = f"{run.taken_snapshot.consistent_at:%Y-%m-%d %H:%M:%S} UTC"
+        run.log(f"Committed: the VM can be brought back to {moment}.")
 
 
 def _seal(run: JobRun, disk: FinishedDisk) -> SealedDisk:
     run.check()
     sealed = run.storage.seal(disk.image.temporary_locator, disk.image.locator)
+    run.log(
+        f"{disk.plan.disk.disk_id}: {disk.image.locator} is checked and durable,"
+        f" {sealed.allocated_bytes:,} bytes in the repository."
+    )
     return SealedDisk(disk.image.pk, sealed.allocated_bytes, disk.digest)
 
 

@@ -24,6 +24,7 @@ def open_or_begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, DigestMap]:
                 return image, DigestMap(path, image.checkpoint_bytes)
             except ImageDamaged:
                 pass  # the file was cut short before its first checkpoint: begin a new one
+        run.log(f"{plan.disk.disk_id}: the file of attempt {image.attempt} cannot be gone on with.")
         cleanup.discard_image(image, run)
     return _begin(run, plan)
 
@@ -65,6 +66,8 @@ def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, DigestMap]:
         change_id=plan.source.change_id,
         previous_change_id=plan.previous_change_id,
         snapshot_moref=run.taken_snapshot.moref,
+        extent_count=len(plan.extents),
+        extent_map=plan.extent_map,
     )
     run.storage.create(
         image.temporary_locator,

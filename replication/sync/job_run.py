@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,11 +14,13 @@ from contexts.models import VMContext, VMDisk
 from contexts.vsphere.records import DiskRecord, VmRecord
 from contexts.vsphere.session import Session
 from replication.engine.directory import DirectoryRepository
+from replication.engine.extent_map import levels
 from replication.engine.extents import Extent
 from replication.errors import JobCancelled, LeaseLost
 from replication.models import DiskImage, JobStep, ReplicationJob, VMSnapshot
+from replication.services import job_log
 from replication.services.leases import Lease
-from replication.states import JobStatus, StepName, StepStatus, SyncType
+from replication.states import JobStatus, LogLevel, StepName, StepStatus, SyncType
 from replication.sync.guard import Guard
 
 CANCEL_ASKED_EVERY_SECONDS = 1.0
@@ -40,20 +42,30 @@ class DiskPlan:
     def planned_bytes(self) -> int:
         return sum(extent.length for extent in self.extents)
 
+    @property
+    def extent_map(self) -> bytes | None:
+        """Where on the disk the extents fall; None when there are none."""
+        return levels(self.extents, self.source.capacity_bytes or 0) if self.extents else None
+
 
 @dataclass
 class StepNote:
-    """What a step found worth telling beside its outcome."""
+    """What a step found worth telling beside its outcome; it is in the job's log, too."""
 
+    log: Callable[[str, LogLevel], None]
     message: str = ""
     warning: bool = False
 
     def warn(self, message: str) -> None:
-        self.message = f"{self.message} {message}".strip()
         self.warning = True
+        self._add(message, LogLevel.WARNING)
 
     def say(self, message: str) -> None:
+        self._add(message, LogLevel.INFO)
+
+    def _add(self, message: str, level: LogLevel) -> None:
         self.message = f"{self.message} {message}".strip()
+        self.log(message, level)
 
 
 @dataclass
@@ -105,6 +117,11 @@ class JobRun:
         if not self._mine().update(updated_at=Now(), **columns):
             raise LeaseLost(f"{self.job.pk} is not ours any more")
 
+    def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
+        """A line of the job's log. Raises LeaseLost, and nothing else."""
+        self.guard.check()
+        job_log.write(self.job.pk, self.job.attempt, message, level)
+
     def _mine(self) -> Any:
         return ReplicationJob.objects.filter(
             pk=self.job.pk, status=JobStatus.RUNNING, leases__token=self.lease.token
@@ -118,7 +135,7 @@ class JobRun:
         row = JobStep.objects.create(
             job=self.job, attempt=self.job.attempt, name=name, started_at=Now()
         )
-        note = StepNote()
+        note = StepNote(self.log)
         yield note
         JobStep.objects.filter(pk=row.pk, status=StepStatus.RUNNING).update(
             status=StepStatus.WARNING if note.warning else StepStatus.COMPLETED,

@@ -7,7 +7,7 @@ from contexts.services.refresh import disk_id
 from contexts.vsphere import cbt, snapshots
 from contexts.vsphere.errors import CbtFault
 from contexts.vsphere.records import DiskRecord
-from replication.engine.extents import Extent, normalise
+from replication.engine.extents import Extent, normalise, total_bytes
 from replication.errors import PreflightRefused
 from replication.models import DiskImage
 from replication.states import ImageState, RecoveryPointState, StepName, SyncType
@@ -125,6 +125,7 @@ def _overlay(
 
 def _changed(run: JobRun, source: DiskRecord, change_id: str) -> list[Extent]:
     capacity = source.capacity_bytes or 0
+    pages: list[int] = []
     areas = cbt.changed_areas(
         run.session,
         run.vm.moref,
@@ -132,5 +133,12 @@ def _changed(run: JobRun, source: DiskRecord, change_id: str) -> list[Extent]:
         source.device_key,
         capacity,
         change_id,
+        on_page=pages.append,
     )
-    return normalise(areas, capacity)
+    extents = normalise(areas, capacity)
+    what = "allocated areas" if change_id == ALLOCATED else f"changed areas since {change_id}"
+    run.log(
+        f"{disk_id(source.device_key)}: change tracking names {sum(pages):,} {what} in"
+        f" {len(pages):,} pages: {len(extents):,} extents, {total_bytes(extents):,} bytes."
+    )
+    return extents

@@ -23,9 +23,9 @@ from replication.engine.errors import (
 )
 from replication.errors import JobCancelled, LeaseLost, TryAgain
 from replication.models import JobStep, ReplicationJob
-from replication.services import finish, leases, queue, repositories
+from replication.services import finish, job_log, leases, queue, repositories
 from replication.services.leases import Lease
-from replication.states import StepName, StepStatus
+from replication.states import LogLevel, StepName, StepStatus
 from replication.sync import cleanup
 from replication.sync.commit import commit, verify
 from replication.sync.guard import Guard
@@ -50,7 +50,8 @@ def run_next() -> str | None:
 
 def run(job: ReplicationJob, lease: Lease) -> None:
     """One attempt of a claimed job, from Prepare to Clean up."""
-    log.info("%s of %s: attempt %s begins", job.pk, job.vm_context_id, job.attempt)
+    begins = f"{job.source_vm_name}: attempt {job.attempt} begins on {job.worker_name}."
+    job_log.write(job.pk, job.attempt, begins)
     try:
         with Guard(lease) as guard:
             _run_guarded(job, lease, guard)
@@ -113,6 +114,8 @@ def clean_up(attempt: JobRun) -> None:
         started_at=Now(),
     )
     problems = cleanup.remove_left_overs(attempt.context, attempt)
+    for problem in problems:
+        attempt.log(problem, LogLevel.WARNING)
     JobStep.objects.filter(pk=step.pk).update(
         status=StepStatus.WARNING if problems else StepStatus.COMPLETED,
         message=" ".join(problems),
@@ -122,7 +125,6 @@ def clean_up(attempt: JobRun) -> None:
 
 def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
     """Try the same job again where that may help, else let it fail with the reason."""
-    log.warning("%s: %s", job.pk, problem)
     if _is_transient(problem):
         finish.try_again(job.pk, str(problem), lease=lease)
     else:

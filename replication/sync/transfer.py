@@ -9,6 +9,7 @@ from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from django.db import transaction
 from django.db.models.functions import Now
 
 from contexts.vsphere import datastore
@@ -19,6 +20,7 @@ from replication.engine.image import ImageWriter
 from replication.engine.source import HttpRangeSource
 from replication.errors import LeaseLost
 from replication.models import DiskImage
+from replication.services.samples import Sampler
 from replication.states import ImageState, StepName, SyncType
 from replication.sync import images
 from replication.sync.job_run import DiskPlan, JobRun
@@ -61,6 +63,19 @@ class _Active:
         return float(self.image.transfer_seconds) + time.monotonic() - self.started_at
 
 
+def _begins(plan: DiskPlan, image: DiskImage, attempt: int) -> str:
+    """What is read of one disk, and into which file."""
+    begun = (
+        f"{plan.disk.disk_id}: {plan.planned_bytes:,} bytes are read from {plan.source.vmdk_path}"
+    )
+    if image.attempt == attempt:
+        return f"{begun} into a new file."
+    return (
+        f"{begun} into the file that attempt {image.attempt} began, from its checkpoint at"
+        f" {image.checkpoint_bytes:,} on."
+    )
+
+
 def transfer(run: JobRun) -> list[FinishedDisk]:
     """Copy every disk's plan into its image. Raises whatever stops it, with checkpoints kept."""
     with run.step(StepName.TRANSFER):
@@ -75,8 +90,10 @@ class _Transfer:
         self._waiting = deque(run.plans)
         self._active: list[_Active] = []
         self._finished: list[FinishedDisk] = []
+        self._resumed_bytes = 0  # read by earlier attempts: progress, but no rate of this one
         self._speed: deque[tuple[float, int]] = deque()
         self._checkpointed_at = time.monotonic()
+        self._sampler = Sampler(run.job.pk, run.job.attempt, begin_at=time.monotonic())
 
     def run_all(self) -> list[FinishedDisk]:
         with ThreadPoolExecutor(PARALLEL_DISKS, thread_name_prefix="disk") as pool:
@@ -112,6 +129,7 @@ class _Transfer:
         )
         image, digests = images.open_or_begin(run, plan)
         try:
+            run.log(_begins(plan, image, run.job.attempt))
             writer = run.storage.open(image.temporary_locator)
             images.record_writer(image, writer.process)
             copy = DiskCopy(
@@ -127,6 +145,7 @@ class _Transfer:
         except BaseException:
             digests.close()
             raise
+        self._resumed_bytes += copy.bytes_done
         return _Active(plan, image, file.target, writer, digests, copy)
 
     def _wait(self) -> None:
@@ -147,6 +166,11 @@ class _Transfer:
         self._finished.append(
             FinishedDisk(active.plan, active.image, digest, active.target, result)
         )
+        self._run.log(
+            f"{active.plan.disk.disk_id}: {result.bytes_read:,} bytes read in {active.seconds:.1f}"
+            f" seconds: {result.bytes_written:,} written, {result.bytes_zero:,} zero,"
+            f" {result.bytes_same:,} as they were."
+        )
 
     def _report(self) -> None:
         """Progress and checkpoints; also where a cancel or a lost lease is noticed."""
@@ -158,19 +182,27 @@ class _Transfer:
             DiskImage.objects.filter(pk=active.image.pk, state=ImageState.WRITING).update(
                 transferred_bytes=active.copy.bytes_done, transfer_seconds=active.seconds
             )
-        self._speed.append((now, done))
-        while now - self._speed[0][0] > SPEED_OVER_SECONDS:
-            self._speed.popleft()
-        seconds = now - self._speed[0][0]
-        speed = (done - self._speed[0][1]) / seconds if seconds else None
-        self._run.update(
-            bytes_transferred=min(done, self._total_bytes),
-            transfer_speed_bps=None if speed is None else round(speed),
-        )
+        self._record(now, min(done, self._total_bytes), done - self._resumed_bytes)
         if now - self._checkpointed_at >= CHECKPOINT_EVERY_SECONDS:
             for active in self._active:
                 self._checkpoint(active)
             self._checkpointed_at = time.monotonic()
+
+    def _record(self, now: float, done: int, read: int) -> None:
+        """Progress of the job, and from time to time a sample, under one check of the lease."""
+        self._speed.append((now, read))
+        while now - self._speed[0][0] > SPEED_OVER_SECONDS:
+            self._speed.popleft()
+        seconds = now - self._speed[0][0]
+        speed = (read - self._speed[0][1]) / seconds if seconds else None
+        over = not self._waiting and not self._active
+        with transaction.atomic():
+            self._run.update(
+                bytes_transferred=done,
+                transfer_speed_bps=None if speed is None else round(speed),
+            )
+            if over or self._sampler.is_due(now):
+                self._sampler.sample(now, bytes_transferred=done, bytes_read=read)
 
     def _checkpoint(self, active: _Active) -> None:
         """What is below the offset stays, whatever happens from now on."""

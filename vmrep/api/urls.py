@@ -37,6 +37,12 @@ urlpatterns = [
         jobs.JobCancel.as_view(),
         name="replication-cancel",
     ),
+    path("replications/<identifier:job_id>/log/", jobs.JobLog.as_view(), name="replication-log"),
+    path(
+        "replications/<identifier:job_id>/throughput/",
+        jobs.JobThroughput.as_view(),
+        name="replication-throughput",
+    ),
     path("vcenters/", vcenters.VCenterList.as_view(), name="vcenters"),
     path("vcenters/<int:vcenter_id>/", vcenters.VCenterDetail.as_view(), name="vcenter"),
     path(

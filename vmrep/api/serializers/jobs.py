@@ -7,7 +7,16 @@ from typing import Any
 from rest_framework import serializers
 
 from replication import progress
-from replication.models import CBTHistory, DiskImage, JobStep, RecoveryPoint, ReplicationJob
+from replication.models import (
+    CBTHistory,
+    DiskImage,
+    JobLogLine,
+    JobSample,
+    JobStep,
+    RecoveryPoint,
+    ReplicationJob,
+)
+from replication.telemetry import seconds_since
 
 _PROGRESS = ("progress_percent", "eta_seconds", "duration_seconds")
 
@@ -87,7 +96,8 @@ class JobDiskSerializer(serializers.ModelSerializer):
         model = DiskImage
         fields = [
             *("disk_id", "label", "sync_type", "plan_note", "capacity_bytes"),
-            *("planned_bytes", "transferred_bytes", "progress_percent", "transfer_seconds"),
+            *("planned_bytes", "extent_count"),
+            *("transferred_bytes", "progress_percent", "transfer_seconds"),
             *("state", "change_id", "previous_change_id"),
         ]
         read_only_fields = fields
@@ -106,6 +116,33 @@ class JobDetailSerializer(JobWithStepsSerializer):
         read_only_fields = fields
 
 
+class LogLineSerializer(serializers.ModelSerializer):
+    """A line of a job's log. `message` is as it was: whoever prints it takes care of control
+    characters in a VM's names."""
+
+    class Meta:
+        model = JobLogLine
+        fields = ["at", "attempt", "level", "message"]
+        read_only_fields = fields
+
+
+class SampleSerializer(serializers.ModelSerializer):
+    """A stretch of a transfer; needs the job's start as `started_at` in its context."""
+
+    seconds_since_start = serializers.SerializerMethodField()
+
+    class Meta:
+        model = JobSample
+        fields = [
+            *("at", "attempt", "seconds_since_start", "seconds"),
+            *("bytes_transferred", "bytes_per_second"),
+        ]
+        read_only_fields = fields
+
+    def get_seconds_since_start(self, sample: Any) -> float:
+        return seconds_since(self.context["started_at"], sample.at)
+
+
 class CBTHistorySerializer(serializers.ModelSerializer):
     disk_id = serializers.CharField(source="disk.disk_id")
     disk_uuid = serializers.CharField(source="disk.disk_uuid")
@@ -115,7 +152,7 @@ class CBTHistorySerializer(serializers.ModelSerializer):
         fields = [
             *("job_id", "disk_id", "disk_uuid", "sync_type", "sync_success"),
             *("change_id", "previous_change_id", "blocks_changed", "bytes_transferred"),
-            *("sync_duration_seconds", "note", "created_at"),
+            *("extent_count", "sync_duration_seconds", "note", "created_at"),
         ]
         read_only_fields = fields
 

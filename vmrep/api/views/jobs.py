@@ -8,14 +8,19 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from replication import selectors
+from replication import selectors, telemetry
 from replication.filters import JobFilter
 from replication.models import ReplicationJob
 from replication.services import cancel, start
 from replication.states import Trigger
 from vmrep.api.bodies import Identity, Nothing, read
 from vmrep.api.lists import listing, require_known
-from vmrep.api.serializers.jobs import JobDetailSerializer, JobSerializer
+from vmrep.api.serializers.jobs import (
+    JobDetailSerializer,
+    JobSerializer,
+    LogLineSerializer,
+    SampleSerializer,
+)
 from vmrep.api.views.base import View, see, username
 
 ORDER_BY = {
@@ -52,6 +57,30 @@ class JobDetail(View):
     def get(self, request: Request, job_id: str) -> Response:
         require_known(request, set())
         return Response(_body(job_id))
+
+
+class JobLog(View):
+    """GET: the lines of a job's log, the oldest first. They are bounded: of a very long log the
+    oldest are dropped, and it says so."""
+
+    def get(self, request: Request, job_id: str) -> Response:
+        job = selectors.job(job_id)
+        return listing(request, telemetry.log_lines_of(job), serializer=LogLineSerializer)
+
+
+class JobThroughput(View):
+    """GET: how fast the transfer was over time. They are bounded: the longer a job takes, the
+    longer are the stretches that its samples stand for."""
+
+    def get(self, request: Request, job_id: str) -> Response:
+        job = selectors.job(job_id)
+        return listing(
+            request,
+            telemetry.samples_of(job),
+            serializer=SampleSerializer,
+            more={"job_id": job.pk, "started_at": job.started_at},
+            context={"started_at": job.started_at},
+        )
 
 
 class JobCancel(View):
