@@ -136,9 +136,9 @@ def _changed(run: JobRun, source: DiskRecord, change_id: str) -> list[Extent]:
         on_page=pages.append,
     )
     extents = normalise(areas, capacity)
-    what = "allocated areas" if change_id == ALLOCATED else f"changed areas since {change_id}"
+    what = "allocated" if change_id == ALLOCATED else f"changed since {change_id}"
     run.log(
-        f"{disk_id(source.device_key)}: change tracking names {sum(pages):,} {what} in"
-        f" {len(pages):,} pages: {len(extents):,} extents, {total_bytes(extents):,} bytes."
+        f"{disk_id(source.device_key)}: what is {what}, by change tracking: pages {len(pages):,},"
+        f" areas {sum(pages):,}, extents {len(extents):,}, {total_bytes(extents):,} bytes."
     )
     return extents
