@@ -32,7 +32,14 @@ def take(discovered_vms: Iterable[DiscoveredVM], *, repository: Any, actor: str)
     A VM that is managed already keeps its context as it is. Raises NotManageable, naming the VM,
     when it cannot be told apart from another one or is gone from its vCenter.
     """
-    return [_take_one(vm, repository=repository, actor=actor) for vm in discovered_vms]
+    vms = list(discovered_vms)
+    # In the order of their keys, whatever the caller's: two who take the same VMs must not
+    # each wait for the row that the other one is making.
+    taken = {
+        vm.pk: _take_one(vm, repository=repository, actor=actor)
+        for vm in sorted(vms, key=lambda vm: vm.pk)
+    }
+    return [taken[vm.pk] for vm in vms]
 
 
 def _take_one(vm: DiscoveredVM, *, repository: Any, actor: str) -> VMContext:
@@ -52,9 +59,12 @@ def _take_one(vm: DiscoveredVM, *, repository: Any, actor: str) -> VMContext:
             **vm.spec_values(),
         },
     )
-    revived = not created and not context.is_managed
-    if revived:
-        VMContext.objects.filter(pk=context.pk).update(unmanaged_at=None, updated_at=Now())
+    # Compare and set: of several who take it at once, one revives it.
+    revived = not created and bool(
+        VMContext.objects.filter(pk=context.pk, unmanaged_at__isnull=False).update(
+            unmanaged_at=None, updated_at=Now()
+        )
+    )
     if created or revived:
         refresh.refresh([(context, records.from_discovered(vm))])
         why = "taken under management" if created else "taken under management again"
@@ -71,7 +81,12 @@ def _take_one(vm: DiscoveredVM, *, repository: Any, actor: str) -> VMContext:
 
 
 @transaction.atomic
-def release(context: VMContext, *, actor: str) -> VMContext:
+def release(
+    context: VMContext,
+    *,
+    actor: str,
+    why: str = "removed from management; its recovery points are kept",
+) -> VMContext:
     """Remove a VM from management: row, history and recovery points stay.
 
     Raises ContextBusy while a job is active, NotManaged when it is not managed anyway.
@@ -89,7 +104,7 @@ def release(context: VMContext, *, actor: str) -> VMContext:
         context.pk,
         old=context.current_status,
         new=context.current_status,
-        why="removed from management; its recovery points are kept",
+        why=why,
         actor=actor,
         job_id=None,
     )

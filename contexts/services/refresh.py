@@ -66,9 +66,26 @@ def refresh(pairs: Sequence[tuple[VMContext, VmRecord]]) -> None:
     changed.
     """
     now = timezone.now()
+    _lock(pairs)
     _refresh_specs(pairs, now)
     _refresh_disks(pairs, now)
     _refresh_adapters(pairs, now)
+
+
+def _lock(pairs: Sequence[tuple[VMContext, VmRecord]]) -> None:
+    """Lock the rows, in the order of their keys so that two runs cannot deadlock, and see what
+    they hold now: since they were loaded, another refresh may have written something else.
+    """
+    rows = (
+        VMContext.objects.select_for_update()
+        .filter(pk__in=[context.pk for context, _ in pairs])
+        .only("pk", *SPEC_NAMES)
+        .order_by("pk")
+    )
+    current = {row.pk: row for row in rows}
+    for context, _ in pairs:
+        for name in SPEC_NAMES:
+            setattr(context, name, getattr(current[context.pk], name))
 
 
 def _refresh_specs(pairs: Sequence[tuple[VMContext, VmRecord]], now: datetime) -> None:
@@ -81,8 +98,6 @@ def _refresh_specs(pairs: Sequence[tuple[VMContext, VmRecord]], now: datetime) -
             context.updated_at = now
             changed.append(context)
     if changed:
-        # In the order of their keys, as everywhere, so that two runs cannot deadlock.
-        changed.sort(key=lambda context: str(context.pk))
         VMContext.objects.bulk_update(changed, [*SPEC_NAMES, "updated_at"], batch_size=200)
 
 

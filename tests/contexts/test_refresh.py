@@ -79,3 +79,13 @@ def test_what_did_not_change_is_not_written():
         refresh.refresh([(context, record)])
     writes = [it for it in queries if it["sql"].startswith(("UPDATE", "INSERT"))]
     assert writes == []
+
+
+def test_a_value_that_another_refresh_wrote_meanwhile_is_put_right():
+    two = factories.vm_record(cpu_count=2)
+    context = factories.context()
+    _refresh(context, two)
+    stale = VMContext.objects.get(pk=context.pk)
+    _refresh(context, replace(two, specs=two.specs | {"cpu_count": 4}))
+    _refresh(stale, two)
+    assert stale.cpu_count == 2
