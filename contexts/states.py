@@ -53,6 +53,7 @@ _S = ContextStatus
 CONTEXT_TRANSITIONS: dict[str, frozenset[str]] = {
     _S.DISCOVERED: frozenset({_S.REPLICATING}),
     _S.REPLICATING: frozenset({_S.READY, _S.FAILED, _S.DISCOVERED}),
-    _S.READY: frozenset({_S.REPLICATING}),
+    # Back to discovered: the replica data was deleted, so there is nothing to fail over to.
+    _S.READY: frozenset({_S.REPLICATING, _S.DISCOVERED}),
     _S.FAILED: frozenset({_S.REPLICATING}),
 }

@@ -51,6 +51,22 @@ class PreflightRefused(ReplicationError):
     code = "preflight_refused"
 
 
+class RecoveryPointHeld(ReplicationError):
+    """Somebody reads a recovery point, or has pinned it: its images stay as they are."""
+
+    code = "recovery_point_held"
+
+
+class NameNotConfirmed(ReplicationError):
+    """What was typed is not what names the VM whose replica data is to be deleted."""
+
+    code = "name_not_confirmed"
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {"errors": {"confirm_vm_name": [str(self)]}}
+
+
 class JobCancelled(Exception):
     """Somebody asked for this job to be cancelled."""
 

@@ -81,6 +81,15 @@ def job_cancelled(
     )
 
 
+def replica_deleted(context: VMContext, *, actor: str, why: str) -> None:
+    """The (locked) context has no recovery point any more; what it was counted stays counted."""
+    if context.current_status == ContextStatus.READY:
+        _change(context, ContextStatus.DISCOVERED, why=why, actor=actor, job_id=None)
+        return
+    status = context.current_status
+    record_event(context.pk, old=status, new=status, why=why, actor=actor, job_id=None)
+
+
 def _status_before(context: VMContext, job_id: str) -> ContextStatus:
     """The status from which the job took over: its first event says so."""
     event = ContextEvent.objects.filter(

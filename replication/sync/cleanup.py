@@ -98,9 +98,14 @@ def remove_left_overs(
     `keep_job_id`: that job is not over, its image and snapshot are for its next attempt.
     """
     problems = []
-    for image in DiskImage.objects.filter(
-        vm_context=context, state=ImageState.DELETING
-    ).select_related("repository"):
+    # The newest first: an image goes before the one that it stands upon.
+    for image in (
+        DiskImage.objects.filter(vm_context=context, state=ImageState.DELETING)
+        .select_related("repository")
+        .order_by("-id")
+    ):
+        if DiskImage.objects.filter(parent=image).exists():
+            continue  # the one upon it could not be removed, which is said already
         try:
             discard_image(image, writer)
         except EngineError as problem:
@@ -124,14 +129,15 @@ class _CleanUp:
 
     def __init__(self, context: VMContext, guard: Guard) -> None:
         self.guard = guard
-        self._endpoint = vcenters.endpoint(context.vcenter)
+        self._vcenter = context.vcenter
         self._session: Session | None = None
 
     @property
     def session(self) -> Session:
-        """Opened when first needed: files can be removed while a vCenter is away."""
+        """Opened when first needed: files can be removed while a vCenter is away, and without
+        its password."""
         if self._session is None:
-            self._session = Session(self._endpoint)
+            self._session = Session(vcenters.endpoint(self._vcenter))
             self._session.connect()
         return self._session
 

@@ -1,0 +1,159 @@
+"""Removing a VM from management, and deleting its replica data: two actions, each with its limits.
+
+Neither touches the VM itself. Deleting is one transaction, after which no recovery point claims
+the files; the clean-up then removes them, however often it is killed. A recovery point expires in
+the same transaction in which its images stop being committed: none is ever half there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Q, Sum
+from django.db.models.functions import Now
+
+from contexts.errors import ContextBusy
+from contexts.models import VMContext
+from contexts.services import management, statuses
+from replication import messages
+from replication.errors import NameNotConfirmed, RecoveryPointHeld
+from replication.models import (
+    ContextLease,
+    DiskImage,
+    RecoveryPoint,
+    RecoveryPointHold,
+    Repository,
+)
+from replication.services import leases, repositories
+from replication.states import ImageState, LeaseHolder, RecoveryPointState
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What a deletion took away; `stored_bytes` come free as soon as the files are removed."""
+
+    recovery_points: int = 0
+    images: int = 0
+    stored_bytes: int = 0
+
+
+def confirmation_text(context: VMContext) -> str:
+    """What has to be typed before replica data is deleted: the VM's name.
+
+    A name that nobody can type (none, or with invisible characters) is replaced by the context's
+    ID.
+    """
+    name = context.vm_name or ""
+    return name if name.strip() and name.isprintable() else str(context.pk)
+
+
+def remove_from_management(
+    context: VMContext,
+    *,
+    actor: str,
+    delete_replica_data: bool = False,
+    confirm_vm_name: str = "",
+) -> Deleted:
+    """Let the VM go. Row, history and recovery points stay, unless the replica data is to go too.
+
+    Raises NotManaged, ContextBusy, or what `delete_replica_data` raises; then nothing is changed.
+    """
+    if not delete_replica_data:
+        management.release(context, actor=actor)
+        return Deleted()
+    _require_confirmation(context, confirm_vm_name)
+    _require_storage(context)
+    with transaction.atomic():
+        management.release(context, actor=actor, why="removed from management")
+        return _delete(context.pk, actor)
+
+
+def delete_replica_data(context: VMContext, *, confirm_vm_name: str, actor: str) -> Deleted:
+    """Delete all recovery points of a VM, managed or not. Doing it again is fine.
+
+    Raises NameNotConfirmed; ContextBusy while a job is active or another process holds the
+    context's lease; RecoveryPointHeld; RepositoryUnavailable where a marker cannot be read.
+    """
+    _require_confirmation(context, confirm_vm_name)
+    _require_storage(context)
+    with transaction.atomic():
+        return _delete(context.pk, actor)
+
+
+def _require_confirmation(context: VMContext, typed: str) -> None:
+    expected = confirmation_text(context)
+    if typed != expected:
+        raise NameNotConfirmed(
+            f"Nothing was deleted: type {expected} exactly to delete its replica data."
+        )
+
+
+def _require_storage(context: VMContext) -> None:
+    """Without its marker a repository is not judged: its files could not be removed either."""
+    for repository in Repository.objects.filter(images__vm_context=context).distinct():
+        repositories.storage(repository).check()
+
+
+def _delete(context_id: str, actor: str) -> Deleted:
+    """Within a transaction. The lease keeps everybody out who writes without the row's lock."""
+    context = statuses.lock(context_id)
+    if context.current_job_id is not None:
+        raise ContextBusy(
+            f"{context.vm_name} is being replicated by {context.current_job_id}. Cancel that job"
+            " first, or wait for its end."
+        )
+    lease = leases.acquire(context.pk, LeaseHolder.DELETION)
+    if lease is None:
+        raise ContextBusy(_who_holds(context))
+    _require_no_hold(context)
+    deleted = _expire_all(context)
+    statuses.replica_deleted(
+        context,
+        actor=actor,
+        why=(
+            f"replica data deleted: {deleted.recovery_points} recovery points,"
+            f" {deleted.images} images, {deleted.stored_bytes} bytes"
+        ),
+    )
+    leases.release(lease)
+    transaction.on_commit(lambda: messages.hint_clean_up(context.pk))
+    return deleted
+
+
+def _who_holds(context: VMContext) -> str:
+    holder = ContextLease.objects.filter(vm_context=context).first()
+    kind = f" ({holder.get_holder_kind_display().lower()})" if holder else ""
+    return (
+        f"Another process{kind} is at work on the replica of {context.vm_name}. Try again in a"
+        " minute."
+    )
+
+
+def _require_no_hold(context: VMContext) -> None:
+    hold = (
+        RecoveryPointHold.objects.filter(recovery_point__vm_context=context)
+        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))
+        .exclude(recovery_point__state=RecoveryPointState.EXPIRED)
+        .select_related("recovery_point")
+        .first()
+    )
+    if hold is not None:
+        raise RecoveryPointHeld(
+            f"The recovery point of {context.vm_name} from"
+            f" {hold.recovery_point.consistent_at:%Y-%m-%d %H:%M:%S} UTC is held by {hold.owner}"
+            f" ({hold.get_kind_display().lower()}). Nothing was deleted: end that first."
+        )
+
+
+def _expire_all(context: VMContext) -> Deleted:
+    """Points first: none may be available while an image of it is on its way out."""
+    points = (
+        RecoveryPoint.objects.filter(vm_context=context)
+        .exclude(state=RecoveryPointState.EXPIRED)
+        .update(state=RecoveryPointState.EXPIRED)
+    )
+    images = DiskImage.objects.filter(vm_context=context).exclude(state=ImageState.DELETING)
+    stored_bytes = images.aggregate(total=Sum("allocated_bytes"))["total"] or 0
+    count = images.update(state=ImageState.DELETING, updated_at=Now())
+    return Deleted(points, count, stored_bytes)
