@@ -1,0 +1,158 @@
+"""Deleting replica data: kill -9 at every step, and what comes after it."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db.models.functions import Now
+
+from contexts.errors import ContextBusy
+from contexts.models import VMContext
+from contexts.states import ContextStatus
+from replication.engine.errors import RepositoryUnavailable
+from replication.models import CBTHistory, ContextLease, DiskImage, RecoveryPoint
+from replication.services import queue, removal, start
+from replication.states import ImageState, RecoveryPointState
+from replication.sync import cleanup
+from tests.sync.estate import MIB, Estate, database_url
+
+POINTS = [
+    "before commit",
+    "after commit",
+    "before file",
+    "between files",
+    "between file and row",
+    "after first image",
+]
+
+
+@pytest.fixture
+def context(estate: Estate) -> VMContext:
+    """Two disks, two recovery points: an image stands upon another."""
+    context = estate.take("small2")
+    estate.replicate(context)
+    estate.control.fill("small2", 2000, 4 * MIB, 2 * MIB, seed=1)
+    assert estate.replicate(context).replication_type == "incremental"
+    return context
+
+
+def _delete(context: VMContext) -> removal.Deleted:
+    return removal.delete_replica_data(context, confirm_vm_name="small2", actor="ops")
+
+
+def _delete_and_die(context: VMContext, point: str) -> None:
+    script = Path(__file__).with_name("deletion_that_dies.py")
+    process = subprocess.run(
+        [sys.executable, str(script), point, context.pk],
+        env=os.environ | {"DATABASE_URL": database_url()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert process.returncode == -9, process.stderr
+    ContextLease.objects.update(expires_at=Now() - timedelta(seconds=1))  # 40 seconds later
+
+
+def _files(estate: Estate) -> list[str]:
+    return [
+        path.name
+        for path in estate.repository_folder.rglob("*")
+        if path.is_file() and path.name != "vmrep-repository.json"
+    ]
+
+
+def _assert_every_claimed_file_is_there(estate: Estate) -> None:
+    for point in RecoveryPoint.objects.exclude(state=RecoveryPointState.EXPIRED):
+        estate.assert_equal_to_snapshot(point)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_anywhere_no_point_claims_what_is_gone_and_the_janitor_finishes(
+    estate, context, point
+):
+    _delete_and_die(context, point)
+    _assert_every_claimed_file_is_there(estate)
+    states = set(RecoveryPoint.objects.values_list("state", flat=True))
+    context.refresh_from_db()
+    if point == "before commit":
+        assert states == {RecoveryPointState.AVAILABLE}
+        assert context.current_status == ContextStatus.READY
+        assert queue.contexts_to_clean() == []
+        _delete(context)
+    else:
+        assert states == {RecoveryPointState.EXPIRED}
+        assert context.current_status == ContextStatus.DISCOVERED
+    assert queue.contexts_to_clean() == [context.pk]
+    cleanup.clean_context(context.pk)
+    assert _files(estate) == []
+    assert not DiskImage.objects.exists()
+    assert queue.contexts_to_clean() == []
+    assert context.events.filter(old="ready_for_failover", new="discovered").count() == 1
+
+
+def test_the_next_replication_starts_over_and_is_equal(estate, context):
+    deleted = _delete(context)
+    assert (deleted.recovery_points, deleted.images) == (2, 4)
+    assert deleted.stored_bytes > 10 * MIB
+    # Before the janitor came: the job itself removes what is left.
+    job = estate.replicate(context)
+    assert job.replication_type == "initial"
+    assert set(CBTHistory.objects.filter(job=job).values_list("sync_type", flat=True)) == {
+        "initial"
+    }
+    assert CBTHistory.objects.count() == 6  # the history of what was deleted stays
+    assert RecoveryPoint.objects.filter(state=RecoveryPointState.EXPIRED).count() == 2
+    context.refresh_from_db()
+    assert (context.total_jobs_run, context.successful_jobs) == (3, 3)
+
+
+def test_an_unmounted_repository_is_not_judged(estate, context):
+    estate.repository_folder.rename(estate.repository_folder.with_name("unmounted"))
+    with pytest.raises(RepositoryUnavailable, match="mounted"):
+        _delete(context)
+    estate.repository_folder.with_name("unmounted").rename(estate.repository_folder)
+    assert set(DiskImage.objects.values_list("state", flat=True)) == {ImageState.COMMITTED}
+    _assert_every_claimed_file_is_there(estate)
+
+
+def test_a_repository_that_goes_away_after_the_transaction_is_cleaned_when_it_is_back(
+    estate, context
+):
+    _delete(context)
+    estate.repository_folder.rename(estate.repository_folder.with_name("unmounted"))
+    cleanup.clean_context(context.pk)
+    assert DiskImage.objects.filter(state=ImageState.DELETING).count() == 4
+    estate.repository_folder.with_name("unmounted").rename(estate.repository_folder)
+    cleanup.clean_context(context.pk)
+    assert _files(estate) == []
+    assert not DiskImage.objects.exists()
+
+
+def test_files_go_while_the_vcenter_is_away_and_without_its_password(estate, context):
+    _delete(context)
+    estate.lab.stop()
+    estate.vcenter.password_encrypted = "of another installation"
+    estate.vcenter.save(update_fields=["password_encrypted"])
+    cleanup.clean_context(context.pk)
+    assert _files(estate) == []
+
+
+def test_a_vm_that_is_no_longer_managed_can_lose_its_replica_too(estate, context):
+    removal.remove_from_management(context, actor="ops")
+    assert RecoveryPoint.objects.filter(state=RecoveryPointState.AVAILABLE).count() == 2
+    _delete(context)
+    cleanup.clean_context(context.pk)
+    assert _files(estate) == []
+    again = estate.take("small2")
+    assert again == context
+    assert estate.replicate(again).replication_type == "initial"
+
+
+def test_while_a_job_is_active_nothing_is_deleted(estate, context):
+    active = start.start(context, trigger="manual", requested_by="ops")
+    with pytest.raises(ContextBusy, match=active.pk):
+        _delete(context)
+    _assert_every_claimed_file_is_there(estate)
