@@ -1,6 +1,8 @@
 """What workers are asked to do; each task calls one service."""
 
-from replication.services import queue
+from datetime import timedelta
+
+from replication.services import job_retention, queue
 from replication.sync import cleanup, runner
 from vmrep.celery import app
 
@@ -18,3 +20,8 @@ def tick() -> None:
 @app.task
 def clean_up(context_id: str) -> None:
     cleanup.clean_context(context_id)
+
+
+@app.task
+def delete_old_jobs(older_than_days: int) -> None:
+    job_retention.delete_old_jobs(timedelta(days=older_than_days))

@@ -8,6 +8,8 @@ VMREP_FIELD_KEYS  keys for secrets at rest, comma separated, newest first
                                                      (default: made once, <data>/field_keys)
 VMREP_ALLOWED_HOSTS  host names this server answers to, comma separated
 VMREP_HTTPS       1 when users reach vmrep over HTTPS (behind a proxy that sets X-Forwarded-Proto)
+VMREP_KEEP_JOBS_DAYS  ended jobs that are older, and that nothing needs, are deleted once a day
+                      (default: 0, never)
 VMREP_DEBUG       1 for Django's debug pages; never in production
 """
 
@@ -204,6 +206,13 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": TICK_INTERVAL.total_seconds()},
     },
 }
+KEEP_JOBS_DAYS = env.int("VMREP_KEEP_JOBS_DAYS", default=0)
+if KEEP_JOBS_DAYS > 0:
+    CELERY_BEAT_SCHEDULE["delete-old-jobs"] = {
+        "task": "replication.tasks.delete_old_jobs",
+        "schedule": timedelta(days=1),
+        "args": (KEEP_JOBS_DAYS,),
+    }
 
 LOGGING = {
     "version": 1,

@@ -1,0 +1,109 @@
+"""Deleting old jobs, with what only they own. What they counted stays counted.
+
+Kept whatever their age: active jobs, and those that a recovery point or their context still names,
+or that left something at a vCenter or in a repository.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Concat, Now
+
+from contexts.models import ContextEvent, VMContext
+from replication.models import (
+    CBTHistory,
+    ContextLease,
+    DiskImage,
+    JobStep,
+    RecoveryPoint,
+    ReplicationJob,
+    VMSnapshot,
+)
+from replication.states import ACTIVE_JOB_STATUSES, SnapshotState
+
+BATCH = 200  # jobs per transaction: other writers never wait for long
+
+# Why a job is kept, and which jobs these are; the first that holds is told.
+_KEPT: dict[str, Exists] = {
+    "a recovery point names it": Exists(RecoveryPoint.objects.filter(job=OuterRef("pk"))),
+    "its context names it": Exists(
+        VMContext.objects.filter(
+            Q(current_job=OuterRef("pk")) | Q(last_successful_job=OuterRef("pk"))
+        )
+    ),
+    "its files are not removed yet": Exists(DiskImage.objects.filter(job=OuterRef("pk"))),
+    "its snapshot is not removed yet": Exists(
+        VMSnapshot.objects.filter(job=OuterRef("pk")).exclude(state=SnapshotState.REMOVED)
+    ),
+    "its worker is still at work": Exists(
+        ContextLease.objects.filter(job=OuterRef("pk"), expires_at__gt=Now())
+    ),
+}
+
+
+@dataclass
+class Outcome:
+    """How many old jobs were deleted (or would be), and how many were kept for which reason."""
+
+    deleted: int = 0
+    kept: Counter[str] = field(default_factory=Counter)
+
+
+def delete_old_jobs(older_than: timedelta, *, dry_run: bool = False) -> Outcome:
+    """Delete the jobs that ended longer ago than this, a batch in each transaction.
+
+    Safe beside running workers, and when stopped half-way: the next run goes on.
+    """
+    outcome = Outcome()
+    for job_ids in _batches(older_than):
+        with transaction.atomic():
+            reasons = _judge(job_ids)
+            unneeded = [job_id for job_id, reason in reasons.items() if not reason]
+            if not dry_run:
+                _delete(unneeded)
+        outcome.deleted += len(unneeded)
+        outcome.kept.update(reason for reason in reasons.values() if reason)
+    return outcome
+
+
+def _batches(older_than: timedelta) -> Iterator[list[str]]:
+    """The IDs of ended jobs of that age, in their order, a batch at a time."""
+    ended = ReplicationJob.objects.filter(completed_at__lt=Now() - older_than).exclude(
+        status__in=ACTIVE_JOB_STATUSES
+    )
+    last = ""
+    while job_ids := list(
+        ended.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]
+    ):
+        yield job_ids
+        last = job_ids[-1]
+
+
+def _judge(job_ids: list[str]) -> dict[str, str]:
+    """Why each of these jobs is kept; empty for one that nothing needs. Locks contexts and jobs."""
+    contexts = VMContext.objects.filter(jobs__in=job_ids).values("pk")
+    list(VMContext.objects.select_for_update().filter(pk__in=contexts).order_by("pk").only("pk"))
+    jobs: QuerySet[ReplicationJob] = ReplicationJob.objects.filter(pk__in=job_ids).order_by("pk")
+    list(jobs.select_for_update().only("pk"))
+    reason = Case(
+        *(When(condition, then=Value(text)) for text, condition in _KEPT.items()),
+        default=Value(""),
+        output_field=CharField(),
+    )
+    return dict(jobs.annotate(kept_because=reason).values_list("pk", "kept_because"))
+
+
+def _delete(job_ids: list[str]) -> None:
+    """The jobs with their steps, CBT history and the rows of removed snapshots; events stay."""
+    ContextEvent.objects.filter(job__in=job_ids).update(
+        why=Concat(F("why"), Value(" ("), F("job_id"), Value(", since deleted)")), job=None
+    )
+    for model in (JobStep, CBTHistory, VMSnapshot, ContextLease):
+        model.objects.filter(job__in=job_ids).delete()
+    ReplicationJob.objects.filter(pk__in=job_ids).delete()
