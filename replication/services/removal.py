@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Sum
 from django.db.models.functions import Now
 
 from contexts.errors import ContextBusy
@@ -18,13 +18,8 @@ from contexts.models import VMContext
 from contexts.services import management, statuses
 from replication import messages
 from replication.errors import NameNotConfirmed, RecoveryPointHeld
-from replication.models import (
-    ContextLease,
-    DiskImage,
-    RecoveryPoint,
-    RecoveryPointHold,
-    Repository,
-)
+from replication.models import ContextLease, DiskImage, RecoveryPoint, Repository
+from replication.replica import active_holds
 from replication.services import leases, repositories
 from replication.states import ImageState, LeaseHolder, RecoveryPointState
 
@@ -131,14 +126,7 @@ def _who_holds(context: VMContext) -> str:
 
 
 def _require_no_hold(context: VMContext) -> None:
-    hold = (
-        RecoveryPointHold.objects.filter(recovery_point__vm_context=context)
-        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))
-        .exclude(recovery_point__state=RecoveryPointState.EXPIRED)
-        .select_related("recovery_point")
-        .first()
-    )
-    if hold is not None:
+    for hold in active_holds(context):
         raise RecoveryPointHeld(
             f"The recovery point of {context.vm_name} from"
             f" {hold.recovery_point.consistent_at:%Y-%m-%d %H:%M:%S} UTC is held by {hold.owner}"

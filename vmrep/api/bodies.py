@@ -47,6 +47,15 @@ class Whole(serializers.IntegerField):
         return int(super().to_internal_value(data))
 
 
+class Flag(serializers.BooleanField):
+    """JSON's true or false, never a string or a number that stands for one."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class Body(serializers.Serializer):
     """A JSON object with exactly the declared fields."""
 
@@ -114,6 +123,28 @@ class Take(Body):
         if "vcenter_host" in values and not by_identity:
             raise serializers.ValidationError(
                 {"vcenter_host": "It goes with vm_name or vmware_vm_id."}
+            )
+        return values
+
+
+class ConfirmDeletion(Body):
+    """The VM's name, exactly; whether it is right is the service's to say."""
+
+    confirm_vm_name = Text(max_length=NAME_LENGTH, trim_whitespace=False, allow_blank=True)
+
+
+class Release(Body):
+    """Removing a VM from management; its replica data stays unless both fields say otherwise."""
+
+    delete_replica_data = Flag(required=False, default=False)
+    confirm_vm_name = Text(
+        required=False, max_length=NAME_LENGTH, trim_whitespace=False, allow_blank=True
+    )
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if values["delete_replica_data"] != ("confirm_vm_name" in values):
+            raise serializers.ValidationError(
+                {"confirm_vm_name": "It goes with delete_replica_data: true, and must be given."}
             )
         return values
 

@@ -3,7 +3,7 @@
 from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
-from vmrep.api.views import contexts, jobs, root, vcenters
+from vmrep.api.views import contexts, jobs, removal, root, vcenters
 
 
 class Identifier(StringConverter):
@@ -29,6 +29,16 @@ urlpatterns = [
         "vm-contexts/<identifier:context_id>/replications/",
         contexts.ContextReplications.as_view(),
         name="vm-context-replications",
+    ),
+    path(
+        "vm-contexts/<identifier:context_id>/release/",
+        removal.ContextRelease.as_view(),
+        name="vm-context-release",
+    ),
+    path(
+        "vm-contexts/<identifier:context_id>/delete-replica-data/",
+        removal.ReplicaDeletion.as_view(),
+        name="vm-context-delete-replica-data",
     ),
     path("replications/", jobs.JobList.as_view(), name="replications"),
     path("replications/<identifier:job_id>/", jobs.JobDetail.as_view(), name="replication"),

@@ -5,7 +5,14 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from vmrep.web.forms import LoginForm
-from vmrep.web.views import discovery, jobs, repositories, vcenters, virtual_machines
+from vmrep.web.views import (
+    discovery,
+    jobs,
+    removal,
+    repositories,
+    vcenters,
+    virtual_machines,
+)
 
 login = LoginView.as_view(authentication_form=LoginForm, redirect_authenticated_user=True)
 home = RedirectView.as_view(pattern_name="virtual-machines")
@@ -19,6 +26,12 @@ urlpatterns = [
         "virtual-machines/<str:context_id>/replicate/",
         virtual_machines.replicate,
         name="vm-replicate",
+    ),
+    path("virtual-machines/<str:context_id>/remove/", removal.remove, name="vm-remove"),
+    path(
+        "virtual-machines/<str:context_id>/delete-replica-data/",
+        removal.delete_replica_data,
+        name="vm-delete-replica-data",
     ),
     path("discovery/", discovery.index, name="discovery"),
     path("discovery/<int:vcenter_id>/start/", discovery.start, name="discovery-start"),

@@ -1,0 +1,59 @@
+"""What there is of a VM's replica: what removing the VM keeps, and what deleting takes away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Max, Min, Q, Sum
+from django.db.models.functions import Now
+
+from contexts.models import VMContext
+from replication.models import DiskImage, RecoveryPoint, RecoveryPointHold, VMSnapshot
+from replication.states import ImageState, RecoveryPointState, SnapshotState
+
+_KEPT_STATES = [RecoveryPointState.AVAILABLE, RecoveryPointState.EXPIRING]
+
+
+@dataclass(frozen=True)
+class Replica:
+    """`waiting_bytes` are of files that nothing claims any more and the clean-up will remove."""
+
+    point_count: int
+    oldest_at: datetime | None
+    newest_at: datetime | None
+    stored_bytes: int
+    waiting_bytes: int
+    job_count: int
+    snapshots: list[VMSnapshot]
+    holds: list[RecoveryPointHold]
+
+
+def replica_of(context: VMContext) -> Replica:
+    """A constant number of queries. `snapshots` are vmrep's that are not removed yet."""
+    points = RecoveryPoint.objects.filter(vm_context=context, state__in=_KEPT_STATES)
+    ages = points.aggregate(oldest=Min("consistent_at"), newest=Max("consistent_at"))
+    images = DiskImage.objects.filter(vm_context=context).aggregate(
+        stored=Sum("allocated_bytes", filter=Q(state=ImageState.COMMITTED)),
+        waiting=Sum("allocated_bytes", filter=Q(state=ImageState.DELETING)),
+    )
+    return Replica(
+        point_count=points.count(),
+        oldest_at=ages["oldest"],
+        newest_at=ages["newest"],
+        stored_bytes=images["stored"] or 0,
+        waiting_bytes=images["waiting"] or 0,
+        job_count=context.jobs.count(),
+        snapshots=list(context.snapshots.exclude(state=SnapshotState.REMOVED)),
+        holds=active_holds(context),
+    )
+
+
+def active_holds(context: VMContext) -> list[RecoveryPointHold]:
+    """Who reads or pins a recovery point of this VM now, with the point."""
+    return list(
+        RecoveryPointHold.objects.filter(recovery_point__vm_context=context)
+        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))
+        .exclude(recovery_point__state=RecoveryPointState.EXPIRED)
+        .select_related("recovery_point")
+    )
