@@ -187,7 +187,14 @@ REST_FRAMEWORK = {
 # The database is the queue of record: a message is only a hint to look there (docs/sync.md).
 CELERY_BROKER_URL = env("VMREP_REDIS_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 3, "socket_timeout": 10}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 3,
+    "socket_timeout": 10,
+    # A sender tries twice and goes on: unset, kombu would hold a page for six seconds while the
+    # broker is down. (Workers and beat reconnect by settings of their own, for as long as it takes.)
+    "max_retries": 1,
+    "interval_start": 0,
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
