@@ -32,14 +32,7 @@ def take(discovered_vms: Iterable[DiscoveredVM], *, repository: Any, actor: str)
     A VM that is managed already keeps its context as it is. Raises NotManageable, naming the VM,
     when it cannot be told apart from another one or is gone from its vCenter.
     """
-    vms = list(discovered_vms)
-    # In the order of their keys, whatever the caller's: two who take the same VMs must not
-    # each wait for the row that the other one is making.
-    taken = {
-        vm.pk: _take_one(vm, repository=repository, actor=actor)
-        for vm in sorted(vms, key=lambda vm: vm.pk)
-    }
-    return [taken[vm.pk] for vm in vms]
+    return [_take_one(vm, repository=repository, actor=actor) for vm in discovered_vms]
 
 
 def _take_one(vm: DiscoveredVM, *, repository: Any, actor: str) -> VMContext:
