@@ -138,7 +138,8 @@ def failed(job_id: str, why: str, *, lease: Lease | None = None, actor: str = WO
 def cancelled(job_id: str, *, actor: str, lease: Lease | None = None) -> None:
     """The job ends because somebody wanted it to."""
     context, job = _lock(job_id, lease)
-    _abandon_images(job)
+    images = _abandon_images(job)
+    _record_cbt(images, success=False)
     _end_steps(job, StepStatus.CANCELLED)
     _set(
         job,
