@@ -191,7 +191,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 3,
     "socket_timeout": 10,
     # A sender tries twice and goes on: unset, kombu would hold a page for six seconds while the
-    # broker is down. (Workers and beat reconnect by settings of their own, for as long as it takes.)
+    # broker is down. Workers and beat reconnect by settings of their own.
     "max_retries": 1,
     "interval_start": 0,
 }

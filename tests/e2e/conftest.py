@@ -7,12 +7,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from tests.sync.estate import PASSWORD, Estate, database_url
 from vmrep.celery import app
 from vmrep.demo import programs
 from vmrep.demo.supervisor import Supervisor
 from vmrep.lab import Lab
+
+
+def environment(broker: str, folder: Path) -> dict[str, str]:
+    """What a process of vmrep needs to work on this test's database."""
+    return os.environ | {
+        "DATABASE_URL": database_url(),
+        "VMREP_REDIS_URL": broker,
+        # A folder of its own for beat's schedule, but the keys that this process encrypts with.
+        "VMREP_DATA_DIR": str(folder / "data"),
+        "VMREP_FIELD_KEYS": ",".join(settings.FIELD_KEYS),
+        "DJANGO_SETTINGS_MODULE": "vmrep.settings",
+    }
 
 
 @pytest.fixture
@@ -27,19 +40,9 @@ def broker(redis_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def workers(
-    transactional_db: None, broker: str, settings: object, tmp_path: Path
-) -> Iterator[Supervisor]:
+def workers(transactional_db: None, broker: str, tmp_path: Path) -> Iterator[Supervisor]:
     """Both workers and beat, as script/demo starts them."""
-    environment = os.environ | {
-        "DATABASE_URL": database_url(),
-        "VMREP_REDIS_URL": broker,
-        # A folder of its own for beat's schedule, but the keys that this process encrypts with.
-        "VMREP_DATA_DIR": str(tmp_path / "data"),
-        "VMREP_FIELD_KEYS": ",".join(settings.FIELD_KEYS),
-        "DJANGO_SETTINGS_MODULE": "vmrep.settings",
-    }
-    with Supervisor(environment, tmp_path / "logs") as supervisor:
+    with Supervisor(environment(broker, tmp_path), tmp_path / "logs") as supervisor:
         supervisor.start([programs.copies(broker), programs.control(broker), programs.beat()])
         yield supervisor
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
-import os
 import re
 import threading
 from collections import Counter
@@ -19,7 +18,6 @@ from typing import Any, NamedTuple
 
 import pytest
 from celery import Celery
-from django.conf import settings
 from django.db import connection
 from rest_framework.authtoken.models import Token
 
@@ -29,8 +27,9 @@ from replication.models import ContextLease, DiskImage, JobStep, RecoveryPoint, 
 from replication.models import VMSnapshot as Snapshot
 from replication.states import JobStatus
 from tests import factories
+from tests.e2e.conftest import environment
 from tests.e2e.test_workers import _ended, _start, _wait
-from tests.sync.estate import Estate, database_url
+from tests.sync.estate import Estate
 from vmrep.celery import app
 from vmrep.demo import ports, programs
 from vmrep.demo.supervisor import Supervisor
@@ -107,18 +106,13 @@ class Server:
 def running_server(
     django_db_setup: None, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """Four processes of eight threads: 32 requests are really at work at the same time."""
+    """Three processes of six threads: 18 requests are really at work at the same time."""
     listener = ports.listen(0)
     web = programs.web(listener)
     argv = list(web.argv)
-    argv[argv.index("--workers") + 1], argv[argv.index("--threads") + 1] = "4", "8"
-    environment = os.environ | {
-        "DATABASE_URL": database_url(),
-        "VMREP_REDIS_URL": redis_url,
-        "VMREP_DATA_DIR": str(settings.DATA_DIR),
-        "DJANGO_SETTINGS_MODULE": "vmrep.settings",
-    }
-    with Supervisor(environment, tmp_path_factory.mktemp("logs")) as supervisor:
+    argv[argv.index("--workers") + 1], argv[argv.index("--threads") + 1] = "3", "6"
+    folder = tmp_path_factory.mktemp("web")
+    with Supervisor(environment(redis_url, folder), folder / "logs") as supervisor:
         supervisor.start([dataclasses.replace(web, argv=argv)])
         yield Server(listener.getsockname()[1])
     listener.close()
@@ -279,13 +273,7 @@ def _while_discovering(estate: Estate, act: Callable[[], list[Answer]]) -> list[
 def test_workers_that_get_the_same_messages_run_each_job_once(estate, broker, tmp_path):
     names = ["load-0001", "load-0002", "load-0003", "load-0004"]
     contexts = [estate.take(name) for name in names]
-    environment = os.environ | {
-        "DATABASE_URL": database_url(),
-        "VMREP_REDIS_URL": broker,
-        "VMREP_DATA_DIR": str(settings.DATA_DIR),
-        "DJANGO_SETTINGS_MODULE": "vmrep.settings",
-    }
-    with Supervisor(environment, tmp_path / "logs") as supervisor:
+    with Supervisor(environment(broker, tmp_path), tmp_path / "logs") as supervisor:
         supervisor.start([programs.copies(broker)])
         jobs = [_start(context) for context in contexts]
         for _ in range(6 * len(jobs)):
