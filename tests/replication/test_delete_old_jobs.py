@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from contexts.models import ContextEvent, VMContext
@@ -56,7 +57,7 @@ def _failed_in_its_transfer(context) -> ReplicationJob:
     job = factories.running_job(context)
     finish.failed(job.pk, "The vCenter did not answer.")
     job.images.all().delete()
-    job.snapshots.update(state=SnapshotState.REMOVED)
+    job.snapshots.update(state=SnapshotState.REMOVED, removed_at=Now())
     ContextLease.objects.all().delete()
     context.refresh_from_db()
     job.refresh_from_db()
@@ -101,11 +102,13 @@ def test_events_stay_and_still_name_the_job(context):
 
 def test_a_job_of_a_recovery_point_is_kept_even_when_that_has_expired(context):
     job = factories.completed_job(context)
-    VMContext.objects.update(last_successful_job=None)
     _age(job)
-    assert _run() == ["Deleted 0 jobs, kept 1.", "  kept 1: a recovery point names it"]
+    kept = ["Deleted 0 jobs, kept 1.", "  kept 1: a recovery point names it"]
+    assert _run() == kept
     removal.delete_replica_data(context, confirm_vm_name="pgtest1", actor="ops")
-    assert _run() == ["Deleted 0 jobs, kept 1.", "  kept 1: a recovery point names it"]
+    job.images.all().delete()
+    VMContext.objects.update(last_successful_job=None)
+    assert _run() == kept
     assert CBTHistory.objects.filter(job=job).exists()
 
 
@@ -128,7 +131,7 @@ def test_a_job_that_left_something_is_kept_until_it_is_cleaned_up(context):
     assert _run()[1:] == ["  kept 1: its files are not removed yet"]
     job.images.all().delete()
     assert _run()[1:] == ["  kept 1: its snapshot is not removed yet"]
-    job.snapshots.update(state=SnapshotState.REMOVED)
+    job.snapshots.update(state=SnapshotState.REMOVED, removed_at=Now())
     assert _run()[1:] == ["  kept 1: its worker is still at work"]
     ContextLease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert _run() == ["Deleted 1 jobs, kept 0."]

@@ -353,7 +353,7 @@ class Walk:
         ContextLease.objects.all().delete()
         for image in DiskImage.objects.filter(state=ImageState.DELETING).order_by("-id"):
             image.delete()
-        VMSnapshot.objects.update(state=SnapshotState.REMOVED)
+        VMSnapshot.objects.update(state=SnapshotState.REMOVED, removed_at=Now())
 
     def _release(self) -> None:
         removal.remove_from_management(self.context, actor="anna")
