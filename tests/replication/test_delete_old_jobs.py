@@ -1,16 +1,21 @@
 """Deleting old jobs: what goes with them, what keeps them, and what stays counted."""
 
+import os
+import subprocess
+import sys
 import threading
 from datetime import timedelta
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from contexts.models import ContextEvent, VMContext
+from replication import tasks
 from replication.models import (
     CBTHistory,
     ContextLease,
@@ -186,6 +191,33 @@ def test_a_senseless_age_is_refused(days):
 def test_the_age_has_to_be_given():
     with pytest.raises(CommandError, match="older-than-days"):
         call_command("delete_old_jobs")
+
+
+def test_the_task_of_the_schedule_does_it(context):
+    older, younger = factories.failed_job(context), factories.failed_job(context)
+    _age(older, days=31)
+    tasks.delete_old_jobs(30)
+    assert _ids() == {younger.pk}
+
+
+@pytest.mark.parametrize("days", ["", "0", "30"])
+def test_it_is_scheduled_only_where_somebody_wants_it(days, tmp_path):
+    script = "from vmrep.settings import *; print(CELERY_BEAT_SCHEDULE.get('delete-old-jobs'))"
+    environment = os.environ | {"VMREP_DATA_DIR": str(tmp_path)}
+    environment |= {"VMREP_KEEP_JOBS_DAYS": days} if days else {}
+    said = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    if days == "30":
+        assert "'task': 'replication.tasks.delete_old_jobs'" in said
+        assert "'args': (30,)" in said
+    else:
+        assert said == "None\n"
 
 
 @pytest.mark.django_db(transaction=True)
