@@ -30,6 +30,7 @@ KINDS: dict[str, Any] = {
     "float": (int, float),
     "bool": bool,
     "list[str]": list,
+    "dict[str, Any]": dict,
 }
 
 
@@ -52,6 +53,8 @@ def _checked(verb: Callable[..., Any], arguments: Any) -> dict[str, Any]:
         declared = signature.parameters[name].annotation
         is_bool = isinstance(value, bool)
         if not isinstance(value, KINDS[declared]) or (is_bool and declared != "bool"):
+            raise ControlError(f"{name} must be {declared}")
+        if declared == "list[str]" and not all(isinstance(it, str) for it in value):
             raise ControlError(f"{name} must be {declared}")
     return arguments
 
@@ -247,6 +250,58 @@ class LabControl:
     def set_addresses(self, vm: str, addresses: list[str]) -> None:
         """Give a VM's first network adapter other addresses."""
         self.call("set_addresses", vm=vm, addresses=addresses)
+
+    def move(self, vm: str, folder: str, datacenter: str = "", datastore: str = "") -> None:
+        """Move a VM to another folder, datacenter or datastore."""
+        self.call("move", vm=vm, folder=folder, datacenter=datacenter, datastore=datastore)
+
+    def unregister(self, vm: str) -> str:
+        """Take a VM out of the inventory. Returns the path to register it again by."""
+        return str(self.call("unregister", vm=vm)["path"])
+
+    def register(self, path: str) -> str:
+        """Bring an unregistered VM back. Returns its new reference."""
+        return str(self.call("register", path=path)["moref"])
+
+    def reregister(self, vm: str) -> str:
+        """Unregister a VM and register it again. Returns its new reference."""
+        return str(self.call("reregister", vm=vm)["moref"])
+
+    def clone(self, vm: str, name: str) -> dict[str, Any]:
+        """Copy a VM. Returns the copy's moref, name and instance_uuid."""
+        made: dict[str, Any] = self.call("clone", vm=vm, name=name)
+        return made
+
+    def set_instance_uuid(self, vm: str, instance_uuid: str = "") -> str | None:
+        """Give a VM another instance UUID (empty: a new one, "none": none). Returns it."""
+        found: str | None = self.call("set_instance_uuid", vm=vm, instance_uuid=instance_uuid)[
+            "instance_uuid"
+        ]
+        return found
+
+    def configure(self, vm: str, **values: Any) -> None:
+        """Set values of a VM, by a scenario's names for them."""
+        self.call("configure", vm=vm, values=values)
+
+    def set_adapter(self, vm: str, device_key: int, **values: Any) -> None:
+        """Set values of a network adapter."""
+        self.call("set_adapter", vm=vm, device_key=device_key, values=values)
+
+    def set_disk(self, vm: str, device_key: int, **values: Any) -> None:
+        """Set values of a disk."""
+        self.call("set_disk", vm=vm, device_key=device_key, values=values)
+
+    def hide(self, vm: str, paths: list[str]) -> None:
+        """Let these property paths of a VM, and no others, answer as unset."""
+        self.call("hide", vm=vm, paths=paths)
+
+    def take_snapshot(self, vm: str, name: str) -> str:
+        """Take a snapshot that is not vmrep's. Returns its reference."""
+        return str(self.call("take_snapshot", vm=vm, name=name)["snapshot"])
+
+    def remove_snapshots(self, vm: str) -> None:
+        """Remove all snapshots of a VM."""
+        self.call("remove_snapshots", vm=vm)
 
     def set_task_delay(self, seconds: float) -> None:
         """How long every task takes at least."""

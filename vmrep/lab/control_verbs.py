@@ -7,34 +7,22 @@ import binascii
 import re
 from typing import Any
 
-from pyVmomi import vim
-
 from vmrep.lab import snapshots
 from vmrep.lab.disks import Disk
 from vmrep.lab.errors import ControlError
 from vmrep.lab.injection import DROP, FAULT, FOLDER, TASK_FAULT, Rule
-from vmrep.lab.service import Service
+from vmrep.lab.inventory_verbs import InventoryVerbs
 from vmrep.lab.soap import fault_named
 from vmrep.lab.vm import VirtualMachine
 
 MOST_READ_BYTES = 64 << 20
 
 
-class Verbs:
+class Verbs(InventoryVerbs):
     """The control surface's verbs, with their arguments as keywords.
 
     `vm` is a VM's name as vSphere shows it, its reference or its instance UUID. Every verb
     returns JSON data and raises ControlError for what it cannot do."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._world = service.world
-
-    def _vm(self, name: str) -> VirtualMachine:
-        found = self._world.entity_named(name, vim.VirtualMachine)
-        if not isinstance(found, VirtualMachine):
-            raise ControlError(f"{name!r} is not a VM", status=404)
-        return found
 
     def _disk(self, vm: str, device_key: int) -> Disk:
         found = self._vm(vm)
@@ -229,26 +217,7 @@ class Verbs:
             disk.export(disk.chain.current, path)
         return {"path": str(path)}
 
-    # --- the inventory and the estate
-
-    def rename(self, vm: str, name: str) -> None:
-        """Give a VM another name."""
-        self._vm(vm).rename(name)
-
-    def destroy(self, vm: str) -> None:
-        """Remove a VM, also a running one, with its files."""
-        found = self._vm(vm)
-        with found.task_lock:
-            found.forget()
-
-    def set_addresses(self, vm: str, addresses: list[str]) -> None:
-        """Give a VM's first network adapter other addresses."""
-        found = self._vm(vm)
-        if not found.record.config.nics:
-            raise ControlError(f"{vm!r} has no network adapter")
-        with self._world.lock:
-            found.record.config.nics[0].ip_addresses = addresses
-            found.save()
+    # --- the estate
 
     def set_task_delay(self, seconds: float) -> None:
         """How long every task takes at least."""

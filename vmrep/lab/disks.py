@@ -9,6 +9,7 @@ layer with several children stays until they are gone.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import uuid
@@ -283,6 +284,23 @@ class Disk:
         with self.lock, self._state_lock:
             self.layer(self._current()).resize(capacity_bytes)
             self.chain.capacity_bytes = capacity_bytes
+
+    def link_into(self, datastore: str, folder: str) -> list[Path]:
+        """Every file also in a folder of another datastore, which is the disk's from now on.
+
+        Returns the old paths, to be removed once the record is saved."""
+        with self.lock, self._state_lock:
+            old = [(layer, self.path_of(layer)) for layer in self.chain.layers.values()]
+            self.chain.datastore = datastore
+            for layer, path in old:
+                layer.descriptor = f"{folder}/{layer.descriptor.partition('/')[2]}"
+                layer.extent = f"{folder}/{layer.extent.partition('/')[2]}"
+                target = self.path_of(layer)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.unlink(missing_ok=True)  # what a killed lab left
+                os.link(path, target)
+            self._layers.clear()
+        return [path for _, path in old]
 
     def unlink(self) -> None:
         """Remove all files of the disk."""

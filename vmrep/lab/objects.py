@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 @cache
-def _check_path(kind: Any, path: str) -> Any:
+def check_path(kind: Any, path: str) -> Any:
     """The declared type of a property path. Raises InvalidProperty for one that is not there."""
     at = kind
     for step in path.split("."):
@@ -69,7 +69,7 @@ class Managed:
         """The value of a property path, arrays typed; None when a step is unset.
 
         Raises InvalidProperty for a path that the type does not have."""
-        kind = _check_path(self.type, path)
+        kind = check_path(self.type, path)
         first, *rest = path.split(".")
         if first not in self._made or self.volatile:
             self._made[first] = self.value(first, session)
@@ -232,7 +232,17 @@ class World:
         with self.lock:
             self.store.put("estate", "estate", vars(self.estate))
 
-    def entity_named(self, name: str, kind: Any) -> Entity:
+    def reparent(self, entity: Entity, parent: str) -> None:
+        """Put an entity below another one."""
+        with self.changed:
+            if entity.parent:
+                self.children[entity.parent].remove(entity.moid)
+                self.objects[entity.parent].touch()
+            entity.parent = parent
+            self.children.setdefault(parent, []).append(entity.moid)
+            self.objects[parent].touch()
+
+    def entity_named(self, name: str, kind: Any, what: str = "VM") -> Entity:
         """For the control surface: an entity by name, reference or instance UUID.
 
         Raises ControlError when there is none, or when several share the name."""
@@ -248,10 +258,10 @@ class World:
             return found[0]
         if found:
             raise ControlError(
-                f"{len(found)} VMs are called {name!r}; use one of: "
+                f"{len(found)} {what}s are called {name!r}; use one of: "
                 f"{', '.join(o.moid for o in found)}"
             )
-        raise ControlError(f"there is no VM {name!r}", status=404)
+        raise ControlError(f"there is no {what} {name!r}", status=404)
 
 
 def invalid_argument(name: str) -> Any:

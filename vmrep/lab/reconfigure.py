@@ -26,7 +26,7 @@ def apply(vm: VirtualMachine, spec: Any) -> None:
         for index, change in enumerate(spec.deviceChange):
             _change_device(vm, index, change)
         if spec.changeTrackingEnabled is not None:
-            _set_tracking(vm, spec.changeTrackingEnabled)
+            set_tracking(vm, spec.changeTrackingEnabled)
         if spec.numCPUs is not None:
             config.cpu = spec.numCPUs
         if spec.memoryMB is not None:
@@ -38,7 +38,7 @@ def apply(vm: VirtualMachine, spec: Any) -> None:
         vm.save(reconfigured=True)
 
 
-def _set_tracking(vm: VirtualMachine, on: bool) -> None:
+def set_tracking(vm: VirtualMachine, on: bool) -> None:
     """On: takes effect at the next stun (power on, or creating or removing a snapshot). Off: at
     once, and older change IDs are worth nothing from then on."""
     vm.record.config.tracking = on

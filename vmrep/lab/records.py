@@ -13,6 +13,7 @@ from typing import Any
 
 POWERED_ON = "poweredOn"
 POWERED_OFF = "poweredOff"
+SUSPENDED = "suspended"
 
 
 @dataclass
@@ -205,6 +206,8 @@ class VmRecord:
     refuse_snapshot_removal: bool = False
     leave_consolidation: bool = False
     fault_tolerance_state: str = "notConfigured"
+    connection_state: str = "connected"
+    hidden: list[str] = field(default_factory=list)  # property paths that answer as unset
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> VmRecord:

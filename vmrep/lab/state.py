@@ -82,6 +82,16 @@ class Store:
         with self._lock:
             self._connection.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
 
+    def move(self, kind: str, key: str, new_kind: str, new_key: str, value: dict[str, Any]) -> None:
+        """Save one record in another place, in one transaction."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
+            self._connection.execute(
+                "INSERT INTO records VALUES (?, ?, ?)", (new_kind, new_key, json.dumps(value))
+            )
+            self._connection.execute("COMMIT")
+
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
         """One record, or None."""
         with self._lock:

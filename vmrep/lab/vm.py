@@ -75,17 +75,26 @@ class VirtualMachine(Entity):
             stack.enter_context(disk.lock)
         return stack
 
-    def forget(self) -> None:
-        """Remove the VM with its snapshots and files."""
+    def leave_inventory(self) -> None:
+        """References to the VM and to its snapshots mean nothing any more."""
         with self.world.changed:
             for ref in self.record.snapshots:
                 self.world.remove(self.world.objects[ref])
             self.world.remove(self)
+
+    def forget(self) -> None:
+        """Remove the VM with its snapshots and files."""
+        with self.world.changed:
+            self.leave_inventory()
             self.world.store.delete("vm", self.moid)
         for disk in self.disks.values():
             disk.unlink()
 
     # --- properties
+
+    def get(self, path: str, session: Session | None = None) -> Any:
+        """As for any object; hidden paths are unset."""
+        return None if path in self.record.hidden else super().get(path, session)
 
     def _networks(self) -> dict[str, str]:
         return {

@@ -247,7 +247,7 @@ def runtime_info(record: VmRecord) -> Any:
     return soap.make(
         vim.vm.RuntimeInfo,
         host=vim.HostSystem(record.host),
-        connectionState="connected",
+        connectionState=record.connection_state,
         powerState=record.power_state,
         faultToleranceState=record.fault_tolerance_state,
         toolsInstallerMounted=False,
