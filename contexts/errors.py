@@ -49,6 +49,32 @@ class NotManageable(ContextError):
     code = "not_manageable"
 
 
+class VMGone(ContextError):
+    """The VM is not in its vCenter (any more)."""
+
+    code = "vm_gone"
+
+
+class IdentityChanged(ContextError):
+    """A VM that is probably a known one has another instance UUID: somebody has to say which."""
+
+    code = "identity_changed"
+
+    def __init__(self, message: str, *, context_id: str, discovered_vm_id: int) -> None:
+        super().__init__(message)
+        self.context_id, self.discovered_vm_id = context_id, discovered_vm_id
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {"context_id": self.context_id, "discovered_vm_id": self.discovered_vm_id}
+
+
+class IdentityRefused(ContextError):
+    """These two cannot be the same VM, or nothing says that they are."""
+
+    code = "identity_refused"
+
+
 class NotManaged(ContextError):
     code = "not_managed"
 

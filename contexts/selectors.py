@@ -28,6 +28,7 @@ from contexts.models import (
     VMDisk,
     VMNetworkAdapter,
 )
+from contexts.presence import with_probable_context
 
 
 def managed_contexts() -> QuerySet[VMContext]:
@@ -92,14 +93,16 @@ def newest_discovery(vcenter: VCenter) -> Discovery | None:
 
 
 def discovered_vms(vcenter: VCenter) -> QuerySet[DiscoveredVM]:
-    """The VMs that the last discovery saw, each with `managed_context_id` (null: not managed)."""
+    """The VMs that the last discovery saw, each with `managed_context_id` (null: not managed) and
+    what `with_probable_context` adds."""
     managed = VMContext.objects.filter(
         vcenter=OuterRef("vcenter"),
         vmware_vm_id=OuterRef("vmware_vm_id"),
         unmanaged_at__isnull=True,
     )
+    present = vcenter.discovered_vms.filter(gone_at__isnull=True)
     return (
-        vcenter.discovered_vms.filter(gone_at__isnull=True)
+        with_probable_context(present)
         .annotate(managed_context_id=Subquery(managed.values("pk")[:1]))
         .order_by("vm_name", "id")
     )

@@ -25,6 +25,7 @@ from django.utils import timezone
 from contexts import selectors as context_selectors
 from contexts.errors import UnknownVM
 from contexts.models import VMContext, VMDisk
+from contexts.presence import with_presence
 from contexts.states import ContextStatus
 from replication.errors import UnknownJob
 from replication.models import (
@@ -58,7 +59,8 @@ def contexts_for_list(now: datetime | None = None) -> QuerySet[VMContext]:
     """The contexts under management as the table shows them, with vCenter and current job.
 
     Adds `disk_count`, `capacity_bytes`, `newest_point_at`, `rpo_state` (as of `now`, the present
-    by default) and the newest job, whatever its status, as `newest_job_…`.
+    by default), the newest job, whatever its status, as `newest_job_…`, and what `with_presence`
+    adds.
     """
     return _with_protection(context_selectors.managed_contexts(), now).order_by(
         "vm_name", "context_id"
@@ -81,7 +83,7 @@ def context_detail(context_id: str, now: datetime | None = None) -> VMContext:
 def _with_protection(contexts: QuerySet[VMContext], now: datetime | None) -> QuerySet[VMContext]:
     newest = ReplicationJob.objects.filter(vm_context=OuterRef("pk")).order_by("-created_at", "-id")
     return (
-        with_rpo(contexts, now or timezone.now())
+        with_rpo(with_presence(contexts), now or timezone.now())
         .select_related("current_job")
         .annotate(
             **{name: Subquery(newest.values(column)[:1]) for name, column in _NEWEST_JOB.items()}

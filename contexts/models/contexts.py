@@ -65,6 +65,7 @@ class VMContext(VMSpecs):
         db_table = "vm_replication_contexts"
         verbose_name = "VM context"
         ordering = ["vm_name", "context_id"]
+        indexes = [models.Index(fields=["vcenter", "moref"], name="context_of_moref")]
         constraints = [
             models.UniqueConstraint(
                 fields=["vcenter", "vmware_vm_id"],

@@ -22,6 +22,11 @@ class DiscoveredVM(VMSpecs):
     identity_problem = models.TextField(blank=True, default="")
     disks = models.JSONField(default=list, help_text="The disks as read, one object per disk.")
     networks = models.JSONField(default=list, help_text="The adapters as read.")
+    identity_rejected_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When somebody said that it is another VM than the one that it looks like.",
+    )
     refusals = models.JSONField(
         default=list, help_text="Why a replication would be refused: code, reason, remedy."
     )

@@ -103,7 +103,7 @@ def _store_page(vcenter: VCenter, page: Sequence[VmRecord], seen: set[str], now:
     if repeated:
         _forbid(vcenter, repeated)
     usable = [record for record in page if record.instance_uuid not in repeated]
-    _write_rows(vcenter, page, repeated, now)
+    write_rows(vcenter, page, repeated, now)
     contexts = {
         context.vmware_vm_id: context
         for context in VMContext.objects.filter(
@@ -149,9 +149,10 @@ def _forbid(vcenter: VCenter, uuids: set[str]) -> None:
     )
 
 
-def _write_rows(
+def write_rows(
     vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str], now: datetime
 ) -> None:
+    """What was seen `now`; `repeated` holds the instance UUIDs that several VMs have."""
     rows = DiscoveredVM.objects.filter(vcenter=vcenter)
     morefs = [record.moref for record in page]
     uuids = [record.instance_uuid for record in page if record.instance_uuid]

@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from contexts.errors import AmbiguousVM, UnknownVCenter, UnknownVM
 from contexts.models import DiscoveredVM, VCenter, VMContext
+from contexts.presence import with_probable_context
 
 
 def find_vcenter(host: str) -> VCenter:
@@ -51,8 +52,15 @@ def find_vm(
     A name that a managed and an unmanaged VM share is ambiguous, too. Raises as `find_context`.
     """
     identity = (vm_name, vcenter_host, vmware_vm_id)
-    managed = _narrow(VMContext.objects.filter(unmanaged_at__isnull=True), *identity)[:20]
-    present = _narrow(DiscoveredVM.objects.filter(gone_at__isnull=True), *identity)[:20]
+    contexts = VMContext.objects.filter(unmanaged_at__isnull=True)
+    managed = list(_narrow(contexts, *identity)[:20])
+    discovered = DiscoveredVM.objects.filter(gone_at__isnull=True)
+    present = [
+        vm
+        for vm in _narrow(with_probable_context(discovered), *identity)[:20]
+        # The same VM under a new instance UUID: found once, and refused with that reason.
+        if vm.probable_context_id not in {context.pk for context in managed}
+    ]
     found: dict[object, VMContext | DiscoveredVM] = {}
     for row in (*managed, *present):
         # A VM without a UUID cannot be the same as any other.

@@ -6,23 +6,48 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from contexts.errors import ContextBusy, NotManageable, NotManaged
 from contexts.models import DiscoveredVM, VMContext
-from contexts.services import records, refresh, statuses
+from contexts.services import identity, records, refresh, statuses
+
+ID_ATTEMPTS = 5
 
 
-def new_context_id(vm_name: str | None) -> str:
+def new_context_id(vm_name: str | None, *, with_suffix: bool = False) -> str:
     """`ctx-<vm name, made safe>-<YYYYMMDD-HHMMSS>`, plus a short suffix when taken."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", vm_name or "").strip("-._")[:60] or "vm"
     context_id = f"ctx-{safe}-{timezone.now():%Y%m%d-%H%M%S}"
-    while VMContext.objects.filter(pk=context_id).exists():
+    while with_suffix or VMContext.objects.filter(pk=context_id).exists():
         context_id = f"{context_id[:100]}-{get_random_string(4, '0123456789abcdef')}"
+        with_suffix = False
     return context_id
+
+
+def _get_or_create(vm: DiscoveredVM, repository: Any) -> tuple[VMContext, bool]:
+    """The VM's context. Another transaction may take the same VM, or the same new ID for a VM of
+    the same name, in the same second: neither can be seen before it commits."""
+    attempts_left = ID_ATTEMPTS
+    while True:
+        attempts_left -= 1
+        context_id = new_context_id(vm.vm_name, with_suffix=attempts_left < ID_ATTEMPTS - 1)
+        try:
+            return VMContext.objects.get_or_create(
+                vcenter_id=vm.vcenter_id,
+                vmware_vm_id=vm.vmware_vm_id,
+                defaults={
+                    "context_id": context_id,
+                    "repository": repository,
+                    **vm.spec_values(),
+                },
+            )
+        except IntegrityError:
+            if not attempts_left:
+                raise
 
 
 @transaction.atomic
@@ -30,9 +55,16 @@ def take(discovered_vms: Iterable[DiscoveredVM], *, repository: Any, actor: str)
     """Create a context for each VM, or revive the one that it had; all of them or none.
 
     A VM that is managed already keeps its context as it is. Raises NotManageable, naming the VM,
-    when it cannot be told apart from another one or is gone from its vCenter.
+    when it cannot be told apart from another one or is gone from its vCenter, and IdentityChanged
+    when it is probably a known VM under a new instance UUID.
     """
-    return [_take_one(vm, repository=repository, actor=actor) for vm in discovered_vms]
+    vms = list(discovered_vms)
+    # In one order, so that two who take the same VMs wait for, and do not block, each other.
+    taken = {
+        vm.pk: _take_one(vm, repository=repository, actor=actor)
+        for vm in sorted(vms, key=lambda vm: int(vm.pk))
+    }
+    return [taken[vm.pk] for vm in vms]
 
 
 def _take_one(vm: DiscoveredVM, *, repository: Any, actor: str) -> VMContext:
@@ -43,15 +75,8 @@ def _take_one(vm: DiscoveredVM, *, repository: Any, actor: str) -> VMContext:
             f"{vm.vm_name} was not there when its vCenter was last read. Discover again; if it"
             " is back, take it then."
         )
-    context, created = VMContext.objects.get_or_create(
-        vcenter_id=vm.vcenter_id,
-        vmware_vm_id=vm.vmware_vm_id,
-        defaults={
-            "context_id": new_context_id(vm.vm_name),
-            "repository": repository,
-            **vm.spec_values(),
-        },
-    )
+    identity.require_new(vm)
+    context, created = _get_or_create(vm, repository)
     # Compare and set: of several who take it at once, one revives it.
     revived = not created and bool(
         VMContext.objects.filter(pk=context.pk, unmanaged_at__isnull=False).update(

@@ -6,6 +6,11 @@ of the whole job; the others stay until somebody changes something.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contexts.vsphere.records import VmRecord
+
 
 class VSphereError(Exception):
     """Base of everything that this package raises on purpose."""
@@ -80,6 +85,18 @@ class OtherEstate(VSphereError):
 
 class ObjectGone(VSphereError):
     """The VM, snapshot, task or file does not exist (any more)."""
+
+
+class AnotherVM(ObjectGone):
+    """The VM is gone, and at its reference there is one with another instance UUID: `found`."""
+
+    def __init__(self, message: str, *, found: VmRecord) -> None:
+        super().__init__(message)
+        self.found = found
+
+
+class AmbiguousUUID(VSphereError):
+    """Several VMs of the vCenter have one instance UUID: which one is meant cannot be known."""
 
 
 class VSphereFault(VSphereError):

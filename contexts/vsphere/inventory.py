@@ -10,7 +10,7 @@ from pyVmomi import vim
 
 from contexts.vsphere.collector import BulkReading, Collector, Found, read_related
 from contexts.vsphere.devices import disks_of, networks_of, snapshots_of
-from contexts.vsphere.errors import ObjectGone
+from contexts.vsphere.errors import AmbiguousUUID, AnotherVM, ObjectGone
 from contexts.vsphere.names import (
     PLACE_PATHS,
     Places,
@@ -103,27 +103,42 @@ def read_vms(session: Session, page_size: int = 500) -> Iterator[InventoryPage]:
 
 
 def read_vm(session: Session, instance_uuid: str, moref_hint: str | None = None) -> VmRecord:
-    """One VM by its instance UUID, read afresh. Raises ObjectGone when the vCenter has none.
+    """One VM by its instance UUID, read afresh, whatever its moref is by now.
 
     The hint (where it was the last time) saves a search; it is believed only when the VM there
     has the right instance UUID.
+
+    Raises ObjectGone when the vCenter has no such VM; AnotherVM, with that one, when the moref
+    now is a VM of another instance UUID; AmbiguousUUID when several VMs have this one and the
+    hint does not tell which is meant.
     """
     doing = f"Reading the virtual machine {instance_uuid}"
-    if moref_hint:
-        try:
-            record = _read_one(session, doing, moref_hint)
-        except ObjectGone:
-            record = None
-        if record is not None and _same(record.instance_uuid, instance_uuid):
-            return record
+    hinted = _hinted(session, doing, moref_hint)
+    if hinted is not None and _same(hinted.instance_uuid, instance_uuid):
+        return hinted
     search = session.content.searchIndex
-    ref = session.invoke(doing, lambda: search.FindByUuid(None, instance_uuid, True, True))
-    if ref is None:
-        raise ObjectGone(
+    refs = session.invoke(doing, lambda: search.FindAllByUuid(None, instance_uuid, True, True))
+    if not refs:
+        gone = (
             f"{doing}: the vCenter has no VM with this instance UUID (any more). It was deleted, "
             "unregistered, or is not visible to the account."
         )
-    return _read_one(session, doing, str(ref._moId))
+        raise AnotherVM(gone, found=hinted) if hinted is not None else ObjectGone(gone)
+    if len(refs) > 1:
+        raise AmbiguousUUID(
+            f"{doing}: {len(refs)} VMs have this instance UUID, so it cannot be known which one is"
+            " meant. Give the others a new UUID, then try again."
+        )
+    return _read_one(session, doing, str(refs[0]._moId))
+
+
+def _hinted(session: Session, doing: str, moref_hint: str | None) -> VmRecord | None:
+    if not moref_hint:
+        return None
+    try:
+        return _read_one(session, doing, moref_hint)
+    except ObjectGone:
+        return None
 
 
 def places_above(session: Session, doing: str, vm_moref: str) -> tuple[Found, Places]:

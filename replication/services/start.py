@@ -8,7 +8,7 @@ from django.utils.crypto import get_random_string
 
 from contexts.errors import NotManaged
 from contexts.models import VMContext
-from contexts.services import lookup, management, statuses
+from contexts.services import identity, lookup, management, statuses
 from replication import messages
 from replication.errors import AlreadyRunning, NoRepository
 from replication.models import ReplicationJob
@@ -25,7 +25,7 @@ def new_job_id() -> str:
 def start(context: VMContext, *, trigger: str, requested_by: str) -> ReplicationJob:
     """Create a job, link and count it, in one transaction; the message goes out after it.
 
-    Raises AlreadyRunning (with the active job), NotManaged or NoRepository.
+    Raises AlreadyRunning (with the active job), NotManaged, IdentityChanged or NoRepository.
     """
     context = statuses.lock(context.pk)
     if not context.is_managed:
@@ -35,6 +35,7 @@ def start(context: VMContext, *, trigger: str, requested_by: str) -> Replication
             f"{context.vm_name} is being replicated by {context.current_job_id} already.",
             context.current_job,
         )
+    identity.require_unchanged(context)
     if context.repository_id is None:
         raise NoRepository(f"{context.vm_name} has no repository: choose one for it.")
     job = ReplicationJob.objects.create(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from contexts.services import refresh
+from contexts.services import identity, refresh
 from contexts.states import AVAILABLE_TRANSPORTS
 from contexts.vsphere import cbt, inventory
+from contexts.vsphere.errors import ObjectGone
 from contexts.vsphere.preflight import refusals
+from contexts.vsphere.records import VmRecord
 from replication.errors import PreflightRefused
 from replication.models import VMSnapshot
 from replication.states import SnapshotState, StepName
@@ -20,11 +22,20 @@ def prepare(run: JobRun) -> None:
         run.session.connect()
         for problem in cleanup.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
             note.warn(problem)
-        run.record = inventory.read_vm(
-            run.session, run.context.vmware_vm_id, moref_hint=run.context.moref
-        )
+        run.record = _read(run)
         refresh.refresh([(run.context, run.record)])
         _preflight(run)
+
+
+def _read(run: JobRun) -> VmRecord:
+    """The VM as it is now. Raises VMGone or IdentityChanged when it is not there."""
+    context = run.context
+    try:
+        record = inventory.read_vm(run.session, context.vmware_vm_id, moref_hint=context.moref)
+    except ObjectGone as problem:
+        raise identity.not_found(context, problem) from problem
+    identity.seen(context, record)
+    return record
 
 
 def _require_transport(run: JobRun) -> None:

@@ -1,0 +1,81 @@
+"""Whether VMs are where their contexts say, and who an unknown VM probably is.
+
+A vCenter may give a VM a new instance UUID, after a conflict for example. Then nobody has the old
+one any more, and a VM with a new one has the same reference (which is never used twice), BIOS UUID
+and configuration file: it is probably the same VM. Only a person can say so for sure.
+
+All of it is derived from what the last discovery saw: nothing to keep up to date. What is unknown
+proves nothing, and matches nothing.
+"""
+
+from __future__ import annotations
+
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, When
+
+from contexts.models import DiscoveredVM, VMContext
+
+_LOOKS = ("vcenter", "moref", "bios_uuid", "vmx_path")
+_IDENTITY = ("vcenter", "vmware_vm_id")
+
+
+def _outer(*columns: str) -> dict[str, OuterRef]:
+    return {column: OuterRef(column) for column in columns}
+
+
+def _seen_again() -> Exists:
+    """A context whose instance UUID the last discovery saw."""
+    return Exists(DiscoveredVM.objects.filter(**_outer(*_IDENTITY), gone_at__isnull=True))
+
+
+def _unclaimed() -> Q:
+    """A VM that is there, can be identified, and has no context of its own."""
+    return Q(gone_at__isnull=True, vmware_vm_id__isnull=False) & ~Exists(
+        VMContext.objects.filter(**_outer(*_IDENTITY))
+    )
+
+
+def with_presence(contexts: QuerySet[VMContext]) -> QuerySet[VMContext]:
+    """Add `gone_since` (null while the VM is in its vCenter, or that is not known), and the VM
+    that this one probably is by now: `changed_vm_id`, `changed_vm_name`, `changed_vm_uuid`."""
+    own = DiscoveredVM.objects.filter(**_outer(*_IDENTITY))
+    looks_alike = DiscoveredVM.objects.filter(
+        _unclaimed(), **_outer(*_LOOKS), identity_rejected_at__isnull=True
+    ).order_by("pk")
+
+    def of_it(column: str) -> Case:
+        return Case(When(~_seen_again(), then=Subquery(looks_alike.values(column)[:1])))
+
+    return contexts.annotate(
+        gone_since=Subquery(own.values("gone_at")[:1]),
+        changed_vm_id=of_it("pk"),
+        changed_vm_name=of_it("vm_name"),
+        changed_vm_uuid=of_it("vmware_vm_id"),
+    )
+
+
+def with_probable_context(
+    vms: QuerySet[DiscoveredVM], *, also_rejected: bool = False
+) -> QuerySet[DiscoveredVM]:
+    """Add `probable_context_id` and `probable_context_name`: whose VM it probably is, under a new
+    instance UUID. Null for all others, and for those of which somebody said no (unless
+    `also_rejected`)."""
+    looks_alike = VMContext.objects.filter(~_seen_again(), **_outer(*_LOOKS)).order_by("pk")
+    condition = _unclaimed() if also_rejected else _unclaimed() & Q(identity_rejected_at=None)
+
+    def of_it(column: str) -> Case:
+        return Case(When(condition, then=Subquery(looks_alike.values(column)[:1])))
+
+    return vms.annotate(probable_context_id=of_it("pk"), probable_context_name=of_it("vm_name"))
+
+
+def changed_vm(context: VMContext) -> DiscoveredVM | None:
+    """The VM that this context's VM probably is by now."""
+    found = with_presence(VMContext.objects.filter(pk=context.pk)).values("changed_vm_id")
+    return DiscoveredVM.objects.filter(pk__in=found).first()
+
+
+def probable_context(vm: DiscoveredVM, *, also_rejected: bool = False) -> VMContext | None:
+    """Whose VM this one probably is, under a new instance UUID."""
+    one = DiscoveredVM.objects.filter(pk=vm.pk)
+    found = with_probable_context(one, also_rejected=also_rejected).values("probable_context_id")
+    return VMContext.objects.filter(pk__in=found).select_related("vcenter").first()

@@ -1,0 +1,152 @@
+"""When a VM is not who it was: gone, back, or under a new instance UUID that somebody confirms."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from contexts import presence
+from contexts.errors import (
+    ContextBusy,
+    ContextError,
+    IdentityChanged,
+    IdentityRefused,
+    NotManageable,
+    VMGone,
+)
+from contexts.models import DiscoveredVM, VMContext
+from contexts.services import discovery, records, refresh, statuses
+from contexts.vsphere.errors import AnotherVM, ObjectGone
+from contexts.vsphere.records import VmRecord
+
+
+def require_unchanged(context: VMContext) -> None:
+    """Raises IdentityChanged when the context's VM is probably another instance UUID by now."""
+    vm = presence.changed_vm(context)
+    if vm is not None:
+        raise _changed(context, vm)
+
+
+def require_new(vm: DiscoveredVM) -> None:
+    """Raises IdentityChanged when a VM without a context is probably one that has one."""
+    if vm.identity_rejected_at is None:
+        context = presence.probable_context(vm)
+        if context is not None:
+            raise _changed(context, vm)
+
+
+def _changed(context: VMContext, vm: DiscoveredVM) -> IdentityChanged:
+    return IdentityChanged(
+        f"{context.vm_name} ({context.vmware_vm_id}) is gone from {context.vcenter.name}, and"
+        f" {vm.vm_name} ({vm.vmware_vm_id}) has its reference, BIOS UUID and configuration file:"
+        " it is probably the same VM under a new instance UUID. Say on the Discovery page whether"
+        " it is the same VM or another one.",
+        context_id=context.pk,
+        discovered_vm_id=vm.pk,
+    )
+
+
+@transaction.atomic
+def confirm(vm: DiscoveredVM, context: VMContext, *, actor: str) -> VMContext:
+    """It is the same VM: the context goes on, with its history, under the new instance UUID.
+
+    Also after a rejection, as long as the VM has not been taken. Raises ContextBusy while a job is
+    active, NotManageable when the VM cannot be identified or is not there, IdentityRefused when
+    nothing says that the two are the same.
+    """
+    context = statuses.lock(context.pk)
+    vm = DiscoveredVM.objects.select_for_update().get(pk=vm.pk)
+    if context.current_job_id is not None:
+        raise ContextBusy(
+            f"{context.vm_name} is being replicated by {context.current_job_id}. Cancel that job"
+            " first, or wait for its end."
+        )
+    _require_present(vm)
+    if presence.probable_context(vm, also_rejected=True) != context:
+        raise IdentityRefused(
+            f"Nothing says that {vm.vm_name} ({vm.vmware_vm_id}) is {context.vm_name}"
+            f" ({context.pk}): reference, BIOS UUID and configuration file must be those that it"
+            " had, and its old instance UUID must be gone. Discover again if that has changed."
+        )
+    old = context.vmware_vm_id
+    VMContext.objects.filter(pk=context.pk).update(vmware_vm_id=vm.vmware_vm_id, updated_at=Now())
+    DiscoveredVM.objects.filter(pk=vm.pk).update(identity_rejected_at=None)
+    refresh.refresh([(context, records.from_discovered(vm))])
+    statuses.record_event(
+        context.pk,
+        old=old,
+        new=str(vm.vmware_vm_id),
+        why="confirmed to be the same VM under a new instance UUID",
+        actor=actor,
+        job_id=None,
+    )
+    context.refresh_from_db()
+    return context
+
+
+def _require_present(vm: DiscoveredVM) -> None:
+    if vm.vmware_vm_id is None:
+        raise NotManageable(f"{vm.vm_name or vm.moref}: {vm.identity_problem}")
+    if vm.gone_at is not None:
+        raise NotManageable(
+            f"{vm.vm_name} ({vm.vmware_vm_id}) was not there when its vCenter was last read."
+            " Discover again."
+        )
+
+
+@transaction.atomic
+def reject(vm: DiscoveredVM, context: VMContext, *, actor: str) -> DiscoveredVM:
+    """It is another VM: it may be taken as a new one, and the context's VM is gone.
+
+    Raises IdentityRefused when nobody asked: the VM does not look like that context's.
+    """
+    context = statuses.lock(context.pk)
+    vm = DiscoveredVM.objects.select_for_update().get(pk=vm.pk)
+    if presence.probable_context(vm) != context:
+        raise IdentityRefused(
+            f"{vm.vm_name} ({vm.vmware_vm_id}) does not look like {context.vm_name}"
+            f" ({context.pk}) any more: there is nothing to reject."
+        )
+    DiscoveredVM.objects.filter(pk=vm.pk).update(identity_rejected_at=Now())
+    VMContext.objects.filter(pk=context.pk).update(updated_at=Now())
+    statuses.record_event(
+        context.pk,
+        old=context.vmware_vm_id,
+        new=str(vm.vmware_vm_id),
+        why="rejected: the VM with its reference and the new instance UUID is another VM",
+        actor=actor,
+        job_id=None,
+    )
+    vm.refresh_from_db()
+    return vm
+
+
+@transaction.atomic
+def seen(context: VMContext, record: VmRecord) -> None:
+    """A job found the VM: it is back, if the last discovery had missed it."""
+    missed = DiscoveredVM.objects.filter(
+        vcenter=context.vcenter_id, vmware_vm_id=context.vmware_vm_id, gone_at__isnull=False
+    )
+    if missed.exists():
+        discovery.write_rows(context.vcenter, [record], set(), timezone.now())
+
+
+@transaction.atomic
+def not_found(context: VMContext, problem: ObjectGone) -> ContextError:
+    """What it means that a job did not find its VM; pages and API know it from now on, too."""
+    if isinstance(problem, AnotherVM):
+        discovery.write_rows(context.vcenter, [problem.found], set(), timezone.now())
+    own = DiscoveredVM.objects.filter(vcenter=context.vcenter_id, vmware_vm_id=context.vmware_vm_id)
+    own.filter(gone_at__isnull=True).update(gone_at=Now())
+    vm = presence.changed_vm(context)
+    if vm is not None:
+        return _changed(context, vm)
+    since = own.values_list("gone_at", flat=True).first()
+    return VMGone(
+        f"{context.vm_name} ({context.vmware_vm_id}) is not in {context.vcenter.name} (any more)"
+        + (f" since {since:%Y-%m-%d %H:%M} UTC" if since else "")
+        + ": it was deleted or unregistered, or the account may not see it. When it is back,"
+        " replicate again; its history and recovery points are kept. If it is gone for good, remove"
+        " it from management."
+    )
