@@ -70,6 +70,22 @@ def find_vm(
     )
 
 
+def find_discovered(
+    vcenter: VCenter, *, discovered_vm_id: int | None = None, vmware_vm_id: str | None = None
+) -> DiscoveredVM:
+    """A vCenter's discovered VM by its ID or instance UUID, there or gone. Raises UnknownVM."""
+    rows = DiscoveredVM.objects.filter(vcenter=vcenter)
+    if discovered_vm_id is not None:
+        rows = rows.filter(pk=discovered_vm_id)
+    if vmware_vm_id is not None:
+        rows = rows.filter(vmware_vm_id=vmware_vm_id)
+    vm: DiscoveredVM | None = rows.first()
+    if vm is None:
+        asked_for = discovered_vm_id if vmware_vm_id is None else vmware_vm_id
+        raise UnknownVM(f"No VM {asked_for!r} was discovered in {vcenter.name}.")
+    return vm
+
+
 def _narrow(
     rows: Any, vm_name: str | None, vcenter_host: str | None, vmware_vm_id: str | None
 ) -> Any:

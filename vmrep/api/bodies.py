@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +14,7 @@ from rest_framework.settings import api_settings
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
 from replication.models import Repository
-from vmrep.api.suggestions import unknown_names
+from vmrep.api.suggestions import LONGEST_SHOWN, REPEATED, unknown_names
 
 LARGEST_ID = 2**63 - 1
 MOST_AT_ONCE = 1000
@@ -20,13 +22,32 @@ NAME_LENGTH = 1000
 
 
 class JSONParser(parsers.JSONParser):
-    """DRF's; nesting that Python cannot follow is a bad request, too."""
+    """Strict JSON, as DRF's. Nesting that Python cannot follow is a bad request, too, and so is a
+    name that is given twice: one of the two values would vanish."""
 
-    def parse(self, *args: Any, **kwargs: Any) -> Any:
+    def parse(self, stream: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().parse(*args, **kwargs)
+            return json.loads(
+                stream.read().decode(),
+                parse_constant=_no_constant,
+                object_pairs_hook=_each_name_once,
+            )
         except RecursionError:
             raise ParseError("JSON parse error - nested too deeply") from None
+        except ValueError as problem:
+            raise ParseError(f"JSON parse error - {problem}") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    count = Counter(name for name, _ in pairs)
+    repeated = {name[:LONGEST_SHOWN]: [REPEATED] for name in count if count[name] > 1}
+    if repeated:
+        raise serializers.ValidationError(repeated)
+    return dict(pairs)
 
 
 class Text(serializers.CharField):
@@ -89,6 +110,20 @@ class Identity(Body):
         if "vm_name" not in values and "vmware_vm_id" not in values:
             raise serializers.ValidationError(
                 "Which VM? Give vm_name and vcenter_host, or vmware_vm_id."
+            )
+        return values
+
+
+class SameVM(Body):
+    """Which discovered VM a context's VM is, or is not: by its ID or its instance UUID."""
+
+    discovered_vm_id = Whole(required=False, min_value=1, max_value=LARGEST_ID)
+    vmware_vm_id = Text(required=False, max_length=64)
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if len(values) != 1:
+            raise serializers.ValidationError(
+                "Which VM? Give either discovered_vm_id or vmware_vm_id (the new instance UUID)."
             )
         return values
 

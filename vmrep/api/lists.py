@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import django_filters
@@ -12,10 +12,11 @@ from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from vmrep.api.suggestions import unknown_names
+from vmrep.api.suggestions import REPEATED, unknown_names
 
 PAGE_SIZE = 50
 LARGEST_PAGE_SIZE = 500
+TRUE_OR_FALSE = ("true", "false", "True", "False")  # what Django's filter understands
 
 
 class Pages(PageNumberPagination):
@@ -24,6 +25,12 @@ class Pages(PageNumberPagination):
     page_size = PAGE_SIZE
     page_size_query_param = "page_size"
     max_page_size = LARGEST_PAGE_SIZE
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        page = request.query_params.get(self.page_query_param, "1")
+        if not (page.isascii() and page.isdigit()):
+            raise ValidationError({"page": "A whole number from 1 on is needed."})
+        return super().paginate_queryset(queryset, request, view)
 
     def get_page_size(self, request: Request) -> int:
         asked = request.query_params.get(self.page_size_query_param)
@@ -36,9 +43,19 @@ class Pages(PageNumberPagination):
         return int(asked)
 
 
-def require_known(request: Request, known: set[str]) -> None:
-    """Raises ValidationError when the query has a parameter that nothing here reads."""
-    if errors := unknown_names(request.query_params, known, "parameter"):
+def require_known(
+    request: Request, known: Collection[str], *, repeatable: Collection[str] = ()
+) -> None:
+    """Raises ValidationError when the query has a parameter that nothing here reads, or one twice
+    of which only one would be read."""
+    query = request.query_params
+    errors = unknown_names(query, known, "parameter")
+    errors |= {
+        name: [REPEATED]
+        for name in query
+        if name in known and name not in repeatable and len(query.getlist(name)) > 1
+    }
+    if errors:
         raise ValidationError(errors)
 
 
@@ -62,8 +79,9 @@ def listing(
         known |= set(filterset.base_filters)
     if order_by is not None:
         known.add("ordering")
-    require_known(request, known)
+    require_known(request, known, repeatable=_repeatable(filterset))
     if filterset is not None:
+        _require_booleans(request, filterset)
         filtered = filterset(request.query_params, queryset=rows, request=request)
         if not filtered.is_valid():
             raise ValidationError(filtered.errors)
@@ -75,6 +93,28 @@ def listing(
     answer = pages.get_paginated_response(serializer(page, many=True, context=context or {}).data)
     answer.data = {**(more or {}), **answer.data}
     return answer
+
+
+def _repeatable(filterset: type[django_filters.FilterSet] | None) -> list[str]:
+    """The filters that take several values."""
+    filters = filterset.base_filters if filterset is not None else {}
+    return [
+        name
+        for name, each in filters.items()
+        if isinstance(each, django_filters.MultipleChoiceFilter)
+    ]
+
+
+def _require_booleans(request: Request, filterset: type[django_filters.FilterSet]) -> None:
+    """Django takes what is neither true nor false for "not asked": here it is refused."""
+    errors = {
+        name: ["It takes true or false."]
+        for name, each in filterset.base_filters.items()
+        if isinstance(each, django_filters.BooleanFilter)
+        and request.query_params.get(name, "true") not in TRUE_OR_FALSE
+    }
+    if errors:
+        raise ValidationError(errors)
 
 
 def _ordered(rows: QuerySet, asked: str, order_by: Mapping[str, str]) -> QuerySet:

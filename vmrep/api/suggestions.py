@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from contexts.models.specs import SPEC_NAMES
 
 LONGEST_SHOWN = 60
+REPEATED = "It is given more than once."
 
 
 def closest(name: str, known: Collection[str]) -> str | None:

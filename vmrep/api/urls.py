@@ -40,6 +40,16 @@ urlpatterns = [
         removal.ReplicaDeletion.as_view(),
         name="vm-context-delete-replica-data",
     ),
+    path(
+        "vm-contexts/<identifier:context_id>/confirm-identity/",
+        contexts.ConfirmIdentity.as_view(),
+        name="vm-context-confirm-identity",
+    ),
+    path(
+        "vm-contexts/<identifier:context_id>/reject-identity/",
+        contexts.RejectIdentity.as_view(),
+        name="vm-context-reject-identity",
+    ),
     path("replications/", jobs.JobList.as_view(), name="replications"),
     path("replications/<identifier:job_id>/", jobs.JobDetail.as_view(), name="replication"),
     path(

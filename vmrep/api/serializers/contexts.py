@@ -39,15 +39,28 @@ class _Protected(serializers.ModelSerializer):
     rpo_state = serializers.CharField()
     rpo_seconds = serializers.SerializerMethodField()
     newest_recovery_point_at = serializers.DateTimeField(source="newest_point_at")
+    gone_since = serializers.DateTimeField()
+    identity_change = serializers.SerializerMethodField()
 
     def get_rpo_seconds(self, context: Any) -> int | None:
         now: datetime = self.context["now"]
         return rpo_seconds(context.newest_point_at, now)
 
+    def get_identity_change(self, context: Any) -> dict[str, Any] | None:
+        """The VM that this one probably is by now, under a new instance UUID."""
+        if context.changed_vm_id is None:
+            return None
+        return {
+            "discovered_vm_id": context.changed_vm_id,
+            "vm_name": context.changed_vm_name,
+            "vmware_vm_id": context.changed_vm_uuid,
+        }
+
 
 _ADDED = (
     *("disk_count", "capacity_bytes"),
     *("rpo_state", "rpo_seconds", "newest_recovery_point_at"),
+    *("gone_since", "identity_change"),
 )
 
 

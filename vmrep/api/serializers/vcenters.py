@@ -51,11 +51,13 @@ class DiscoveredVMSerializer(serializers.ModelSerializer):
     """A VM of a vCenter, with what would keep it from being replicated (`refusals`)."""
 
     managed_context_id = serializers.CharField()
+    probable_context_id = serializers.CharField()
 
     class Meta:
         model = DiscoveredVM
         fields = [
             *("id", "vcenter_id", "vmware_vm_id", "managed_context_id", "identity_problem"),
+            *("probable_context_id", "identity_rejected_at"),
             *SPEC_NAMES,
             *("disks", "networks", "refusals", "seen_at"),
         ]

@@ -10,12 +10,19 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from vmrep.api.bodies import JSONParser
+from vmrep.api.lists import require_known
 
 
 class View(APIView):
     """Login is required (the settings' default); bodies are JSON."""
 
     parser_classes = [JSONParser]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """What a POST says is in its body: parameters in its address would be overlooked."""
+        super().initial(request, *args, **kwargs)
+        if request.method == "POST":
+            require_known(request, ())
 
 
 def username(request: Request) -> str:

@@ -12,12 +12,12 @@ from rest_framework.response import Response
 
 from contexts import selectors as context_selectors
 from contexts.models import DiscoveredVM, VMContext
-from contexts.services import lookup, management
+from contexts.services import identity, lookup, management
 from replication import selectors
 from replication.filters import ProtectedVMFilter
 from replication.services import repositories, start
 from replication.states import Trigger
-from vmrep.api.bodies import Identity, Nothing, Take, read
+from vmrep.api.bodies import Identity, Nothing, SameVM, Take, read
 from vmrep.api.lists import listing, require_known
 from vmrep.api.serializers.contexts import (
     ContextRowSerializer,
@@ -103,10 +103,35 @@ class ContextReplications(View):
         return started(request, job)
 
 
+class ContextIdentity(View):
+    """POST: a discovered VM is, or is not, this VM under a new instance UUID."""
+
+    decide: Any = None
+
+    def post(self, request: Request, context_id: str) -> Response:
+        wanted = read(SameVM, request.data)
+        context = selectors.context_detail(context_id)
+        vm = lookup.find_discovered(context.vcenter, **wanted)
+        self.decide(vm, context, actor=username(request))
+        return _everything(request, context_id)
+
+
+class ConfirmIdentity(ContextIdentity):
+    """It is the same VM: its history goes on."""
+
+    decide = staticmethod(identity.confirm)
+
+
+class RejectIdentity(ContextIdentity):
+    """It is another VM, which may be taken as a new one."""
+
+    decide = staticmethod(identity.reject)
+
+
 def _looked_up(request: Request) -> Response:
     require_known(request, set(IDENTITY))
-    identity = read(Identity, request.query_params.dict())
-    return _everything(request, lookup.find_context(**identity).pk)
+    wanted = read(Identity, request.query_params.dict())
+    return _everything(request, lookup.find_context(**wanted).pk)
 
 
 def _everything(request: Request, context_id: str) -> Response:

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from vmrep.api.bodies import Login, read
+from vmrep.api.lists import require_known
 from vmrep.api.views.base import View, address
 
 LISTS = {
@@ -28,6 +29,7 @@ class Root(View):
     """GET: where everything is."""
 
     def get(self, request: Request) -> Response:
+        require_known(request, ())
         return Response({key: address(request, name) for key, name in LISTS.items()})
 
 

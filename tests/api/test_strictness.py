@@ -1,0 +1,228 @@
+"""Nothing that a sender says vanishes: every address, with what it does not know and what is of
+the wrong type, answers 400 and names it. The tables are made from the code's own declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from rest_framework import serializers
+
+from contexts.filters import DiscoveredVMFilter
+from contexts.models import ContextEvent, Discovery, VCenter, VMContext
+from contexts.models.specs import SPEC_NAMES
+from replication.filters import JobFilter, ProtectedVMFilter
+from replication.models import ReplicationJob
+from tests import factories
+from vmrep.api import bodies
+from vmrep.api.urls import urlpatterns
+
+# Every address that takes a body, with what it takes.
+BODIES: dict[str, type[bodies.Body]] = {
+    "token": bodies.Login,
+    "vm-contexts": bodies.Take,
+    "vm-context-replications": bodies.Nothing,
+    "vm-context-confirm-identity": bodies.SameVM,
+    "vm-context-reject-identity": bodies.SameVM,
+    "replications": bodies.Identity,
+    "replication-cancel": bodies.Nothing,
+    "vcenters": bodies.NewVCenter,
+    "vcenter-discovery": bodies.Nothing,
+}
+PAGES = {"page", "page_size"}
+# Every address that answers a GET, with the parameters that it takes.
+PARAMETERS: dict[str, set[str]] = {
+    "root": set(),
+    "vm-contexts": {*ProtectedVMFilter.base_filters, "ordering", *PAGES},
+    "vm-context-lookup": {"vm_name", "vcenter_host", "vmware_vm_id"},
+    "vm-context": set(),
+    "replications": {*JobFilter.base_filters, "ordering", *PAGES},
+    "replication": set(),
+    "vcenters": PAGES,
+    "vcenter": set(),
+    "vcenter-discovery": {*DiscoveredVMFilter.base_filters, "ordering", *PAGES},
+    "repositories": PAGES,
+}
+WRONG = {
+    serializers.CharField: [5, 1.5, True, None, [], {}],
+    serializers.IntegerField: ["5", 1.5, True, None, [], {}],
+    serializers.ChoiceField: ["nonsense", 5, True, None, [], {}],
+    serializers.ListField: ["5", 5, True, None, {}, ["5"], [1.5], [True], [None], [[]]],
+}
+
+
+@pytest.fixture
+def address(db) -> Any:
+    """An address by its name, of rows that are there."""
+    context = factories.context()
+    job = factories.pending_job(factories.context("other"))
+    ids = {"context_id": context.pk, "job_id": job.pk, "vcenter_id": context.vcenter_id}
+
+    def of(name: str) -> str:
+        (pattern,) = [each for each in urlpatterns if each.name == name]
+        wanted = {key: ids[key] for key in pattern.pattern.converters}
+        return reverse(f"api:{name}", kwargs=wanted)
+
+    return of
+
+
+def counts() -> list[int]:
+    rows = (VMContext, ReplicationJob, VCenter, Discovery, ContextEvent)
+    return [model.objects.count() for model in rows]
+
+
+def wrong_types() -> Iterator[Any]:
+    for name, body in BODIES.items():
+        for field, declared in body().fields.items():
+            kind = next(kind for kind in type(declared).__mro__ if kind in WRONG)
+            for value in WRONG[kind]:
+                yield pytest.param(name, field, value, id=f"{name}-{field}-{value!r}")
+
+
+def test_the_tables_know_every_address():
+    named = {pattern.name for pattern in urlpatterns} - {"nowhere"}
+    assert named == set(BODIES) | set(PARAMETERS)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_an_unknown_field_is_refused_by_name(api, address, name):
+    before = counts()
+    answer = api.post(address(name), {"zzz_unheard_of": 1})
+    assert answer.status_code == 400
+    assert "no field 'zzz_unheard_of'" in answer.json()["errors"]["zzz_unheard_of"][0]
+    assert counts() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [(name, field) for name, body in BODIES.items() for field in body().fields]
+)
+def test_a_misspelt_field_gets_the_right_one_suggested(api, address, name, field):
+    misspelt = field.replace("_", "", 1) if "_" in field else field + "x"
+    answer = api.post(address(name), {misspelt: "x"})
+    assert answer.status_code == 400
+    assert f"Did you mean {field!r}?" in answer.json()["errors"][misspelt][0]
+
+
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("spec", SPEC_NAMES)
+def test_a_vm_s_spec_is_read_from_its_vcenter_and_never_sent(api, address, name, spec):
+    if spec in BODIES[name]().fields:
+        pytest.skip("it is how this address names a VM")
+    answer = api.post(address(name), {spec: 2})
+    assert answer.status_code == 400
+    assert spec in answer.json()["errors"]
+
+
+@pytest.mark.parametrize(("name", "field", "value"), list(wrong_types()))
+def test_a_value_of_the_wrong_type_is_refused_by_name(api, address, name, field, value):
+    before = counts()
+    answer = api.post(address(name), {field: value})
+    assert answer.status_code == 400
+    named = {each.partition(".")[0] for each in answer.json()["errors"]}
+    assert field in named
+    assert counts() == before
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_parameter_in_the_address_of_a_post_is_not_overlooked(api, address, name):
+    before = counts()
+    answer = api.post(address(name) + "?vm_name=web-01", {})
+    assert answer.status_code == 400
+    assert "no parameter 'vm_name'" in answer.json()["errors"]["vm_name"][0]
+    assert counts() == before
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_field_that_is_given_twice_is_refused_by_name(api, address, name):
+    before = counts()
+    answer = api.generic(
+        "POST",
+        address(name),
+        b'{"vm_name": "web-01", "vm_name": "web-02"}',
+        content_type="application/json",
+    )
+    assert answer.status_code == 400
+    assert answer.json()["errors"]["vm_name"] == ["It is given more than once."]
+    assert counts() == before
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_an_unknown_parameter_is_refused_by_name(api, address, name):
+    answer = api.get(address(name), {"zzz_unheard_of": 1})
+    assert answer.status_code == 400
+    assert "no parameter 'zzz_unheard_of'" in answer.json()["errors"]["zzz_unheard_of"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [(name, parameter) for name, known in PARAMETERS.items() for parameter in sorted(known)],
+)
+def test_a_misspelt_parameter_gets_the_right_one_suggested(api, address, name, parameter):
+    misspelt = parameter.replace("_", "", 1) if "_" in parameter else parameter + "z"
+    answer = api.get(address(name), {misspelt: "x"})
+    assert answer.status_code == 400
+    assert f"Did you mean {parameter!r}?" in answer.json()["errors"][misspelt][0]
+
+
+SEVERAL = {"status", "vcenter", "power_state", "rpo", "type", "trigger"}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [(name, each) for name, known in PARAMETERS.items() for each in sorted(known - SEVERAL)],
+)
+def test_a_parameter_of_which_only_one_is_read_may_not_come_twice(api, address, name, parameter):
+    answer = api.get(f"{address(name)}?{parameter}=1&{parameter}=2")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][parameter] == ["It is given more than once."]
+
+
+def test_a_filter_of_several_values_takes_several(api, address):
+    query = "?status=failed&status=discovered&power_state=poweredOn&power_state=suspended"
+    answer = api.get(address("vm-contexts") + query)
+    assert [row["current_status"] for row in answer.json()["results"]] == ["discovered"]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "value"),
+    [
+        *((name, "page", "one") for name, known in PARAMETERS.items() if "page" in known),
+        *((name, "page", "-1") for name, known in PARAMETERS.items() if "page" in known),
+        *((name, "page", "last") for name, known in PARAMETERS.items() if "page" in known),
+        *((name, "page_size", "x") for name, known in PARAMETERS.items() if "page" in known),
+        *((name, "page_size", "0") for name, known in PARAMETERS.items() if "page" in known),
+        *((name, "ordering", "x") for name, known in PARAMETERS.items() if "ordering" in known),
+        ("vm-contexts", "status", "x"),
+        ("vm-contexts", "rpo", "x"),
+        ("vm-contexts", "vcenter", "x"),
+        ("vm-contexts", "vcenter", "999999"),
+        ("vm-contexts", "power_state", "on"),
+        ("vm-contexts", "search", "x" * 300),
+        ("vm-contexts", "os", "x" * 300),
+        ("replications", "status", "x"),
+        ("replications", "type", "x"),
+        ("replications", "trigger", "x"),
+        ("replications", "vcenter", "x"),
+        ("replications", "vm", "x" * 300),
+        ("vcenter-discovery", "managed", "maybe"),
+        ("vcenter-discovery", "managed", "FALSE"),
+        ("vcenter-discovery", "managed", ""),
+        ("vcenter-discovery", "refused", "1.5"),
+        ("vcenter-discovery", "power_state", "on"),
+    ],
+)
+def test_a_parameter_with_an_impossible_value_is_refused_by_name(
+    api, address, name, parameter, value
+):
+    answer = api.get(address(name), {parameter: value})
+    assert answer.status_code == 400
+    assert parameter in answer.json()["errors"]
+
+
+@pytest.mark.parametrize(("value", "found"), [("true", 1), ("false", 0), ("True", 1), ("False", 0)])
+def test_true_and_false_are_what_they_say(api, address, value, found):
+    answer = api.get(address("vcenter-discovery"), {"managed": value})
+    assert answer.status_code == 200
+    assert len(answer.json()["results"]) == found
