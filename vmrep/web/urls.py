@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from vmrep.web.forms import LoginForm
 from vmrep.web.views import (
     discovery,
+    identity,
     jobs,
     removal,
     repositories,
@@ -36,6 +37,11 @@ urlpatterns = [
     path("discovery/", discovery.index, name="discovery"),
     path("discovery/<int:vcenter_id>/start/", discovery.start, name="discovery-start"),
     path("discovery/<int:vcenter_id>/take/", discovery.take, name="discovery-take"),
+    path(
+        "discovery/<int:vcenter_id>/vms/<int:vm_id>/identity/",
+        identity.decide,
+        name="discovery-identity",
+    ),
     path("jobs/", jobs.index, name="jobs"),
     path("jobs/<str:job_id>/", jobs.detail, name="job"),
     path("jobs/<str:job_id>/cancel/", jobs.cancel, name="job-cancel"),

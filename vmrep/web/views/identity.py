@@ -1,0 +1,50 @@
+"""Whether a VM under a new instance UUID is one that is known: somebody compares, and says so."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from contexts import presence
+from contexts.errors import ContextError
+from contexts.models import DiscoveredVM, VMContext
+from contexts.services import identity
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def decide(request: HttpRequest, vcenter_id: int, vm_id: int) -> HttpResponse:
+    """The page that names both VMs; its two buttons confirm or reject."""
+    vm = get_object_or_404(DiscoveredVM, pk=vm_id, vcenter=vcenter_id)
+    if request.method == "POST":
+        return _decided(request, vm)
+    context = presence.probable_context(vm, also_rejected=True)
+    if context is None:
+        raise Http404("This VM is not known under another instance UUID.")
+    return render(request, "discovery/identity.html", {"vm": vm, "known": context})
+
+
+def _decided(request: HttpRequest, vm: DiscoveredVM) -> HttpResponse:
+    context = get_object_or_404(VMContext, pk=request.POST.get("context", ""))
+    actor = request.user.get_username()
+    discovery = f"{reverse('discovery')}?{urlencode({'vcenter': vm.vcenter_id})}"
+    try:
+        if request.POST.get("decision") == "same":
+            identity.confirm(vm, context, actor=actor)
+        elif request.POST.get("decision") == "another":
+            identity.reject(vm, context, actor=actor)
+        else:
+            messages.error(request, "Say whether it is the same VM or another one.")
+            return redirect("discovery-identity", vm.vcenter_id, vm.pk)
+    except ContextError as problem:
+        messages.error(request, str(problem))
+        return redirect(discovery)
+    if request.POST["decision"] == "another":
+        messages.success(request, f"{vm.vm_name} is another VM, and can be taken as a new one.")
+        return redirect(discovery)
+    messages.success(request, f"{vm.vm_name} is the same VM: its history goes on.")
+    return redirect(f"{reverse('virtual-machines')}?{urlencode({'vm': context.pk})}")
