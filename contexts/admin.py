@@ -7,6 +7,7 @@ actions are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -31,7 +32,7 @@ from contexts.models.specs import SPEC_NAMES
 from contexts.services import vcenters
 from contexts.vsphere.endpoint import format_fingerprint
 from contexts.vsphere.errors import VSphereError
-from contexts.vsphere.specs import SPEC_FIELDS
+from contexts.vsphere.specs import SPEC_FIELDS, SpecField
 
 admin.site.site_header = admin.site.site_title = "vmrep"
 admin.site.index_title = "Administration"
@@ -47,11 +48,28 @@ def columns(model: type[Model], *, without: tuple[str, ...] = ()) -> list[str]:
     return [field.name for field in model._meta.concrete_fields if field.name not in without]
 
 
+def _shown(spec: SpecField) -> Callable[[Any], str]:
+    """A list, where Django would show an empty one ("none") as it shows an unknown one."""
+
+    @admin.display(description=spec.label)
+    def shown(row: Any) -> str:
+        value = getattr(row, spec.name)
+        if value is None:
+            return str(admin.site.empty_value_display)
+        return ", ".join(value) or "none"
+
+    shown.__name__ = spec.name
+    return shown
+
+
+SHOWN_LISTS = {spec.name: _shown(spec) for spec in SPEC_FIELDS if spec.kind == "list"}
+
+
 def spec_fieldsets() -> list[tuple[str, dict[str, Any]]]:
     """A fieldset for each group of the one list of specs."""
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[Any]] = {}
     for spec in SPEC_FIELDS:
-        groups.setdefault(spec.group, []).append(spec.name)
+        groups.setdefault(spec.group, []).append(SHOWN_LISTS.get(spec.name, spec.name))
     return [(group.capitalize(), {"fields": names}) for group, names in groups.items()]
 
 
@@ -77,8 +95,9 @@ class KeptByVmrep(admin.ModelAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return columns(self.model, without=self.hidden)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return columns(self.model, without=(*self.hidden, *self.editable))
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        names = columns(self.model, without=(*self.hidden, *self.editable))
+        return [*names, *SHOWN_LISTS.values()]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         changed = {name: getattr(obj, name) for name in form.changed_data}
@@ -215,7 +234,15 @@ class DiscoveredVMAdmin(KeptByVmrep):
     list_select_related = ("vcenter",)
     search_fields = SPEC_SEARCH
     fieldsets = [
-        (None, {"fields": ["vcenter", "vmware_vm_id", "identity_problem", "seen_at", "gone_at"]}),
+        (
+            None,
+            {
+                "fields": [
+                    *("vcenter", "vmware_vm_id", "identity_problem", "identity_rejected_at"),
+                    *("seen_at", "gone_at"),
+                ]
+            },
+        ),
         *spec_fieldsets(),
         ("As read", {"fields": ["disks", "networks", "refusals"]}),
     ]
@@ -223,7 +250,10 @@ class DiscoveredVMAdmin(KeptByVmrep):
 
 class NetworkAdapterInline(ReadOnlyInline):
     model = VMNetworkAdapter
-    fields = ("label", "mac_address", "network_name", "adapter_type", "connected", "removed_at")
+    fields = (
+        *("label", "mac_address", "network_name", "adapter_type", "connected"),
+        *("ip_addresses", "removed_at"),
+    )
 
 
 class DiskInline(ReadOnlyInline):
@@ -254,7 +284,7 @@ class VMContextAdmin(KeptByVmrep):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return [(None, {"fields": columns(VMContext, without=SPEC_NAMES)}), *spec_fieldsets()]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         names = super().get_readonly_fields(request, obj)
         if obj is not None and obj.total_jobs_run == 0:
             names.remove("repository")

@@ -1,0 +1,162 @@
+"""What each face of vmrep shows of one VM, read as a person or a program reads it."""
+
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.test import Client
+
+from contexts.models import DiscoveredVM, VMContext
+from contexts.models.specs import SPEC_NAMES
+from contexts.vsphere.specs import SPEC_FIELDS, SpecField
+from vmrep.web.tables import VMTable
+
+ADMIN_UNKNOWN = "-"  # Django's own sign
+
+
+class Texts(HTMLParser):
+    """The texts of all elements with one of these names, in their order."""
+
+    def __init__(self, page: str, *names: str) -> None:
+        super().__init__()
+        self._names, self._open = names, 0
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if tag in self._names:
+            self.found.append("")
+            self._open += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._names:
+            self._open -= 1
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.found[-1] += data
+
+
+def texts(page: str, *names: str) -> list[str]:
+    return [" ".join(text.split()) for text in Texts(page, *names).found]
+
+
+def people(spec: SpecField, value: object) -> str:
+    """How the pages write a spec."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    if spec.unit == "MiB":
+        assert isinstance(value, int)
+        return f"{value // 1024} GiB" if value % 1024 == 0 else f"{value} MiB"
+    words = {"poweredOn": "On", "poweredOff": "Off", "suspended": "Suspended"}
+    written = words.get(str(value), str(value)) if spec.name == "power_state" else str(value)
+    return " ".join(written.split())
+
+
+def administrators(spec: SpecField, value: object) -> str:
+    """How Django's admin writes a spec."""
+    if isinstance(value, bool) or (spec.kind == "bool" and value is None):
+        return str(value)
+    if value is None:
+        return ADMIN_UNKNOWN
+    return people(spec, value) if isinstance(value, list) else " ".join(str(value).split())
+
+
+class Faces:
+    """One VM's context through every face, for a user who may see everything."""
+
+    def __init__(self, context: VMContext) -> None:
+        self.context = context
+        self._client = Client()
+        self._client.force_login(User.objects.create_superuser("root"))
+
+    def _get(self, address: str, **query: str) -> Any:
+        answer = self._client.get(address, query)
+        assert answer.status_code == 200, address
+        return answer
+
+    def page(self, address: str, **query: str) -> str:
+        return str(self._get(address, **query).content.decode())
+
+    def json(self, address: str, **query: str) -> Any:
+        return self._get(f"/api/v1/{address}", **query).json()
+
+    # ------------------------------------------------------------- specs
+
+    def differences(self, name: str, value: object) -> list[str]:
+        """Where a spec is not shown as this value, or is not shown at all."""
+        spec = next(spec for spec in SPEC_FIELDS if spec.name == name)
+        raw = {
+            "discovered row": self._discovered_row(),
+            "context row": VMContext.objects.filter(pk=self.context.pk).values().get(),
+            "API discovery": self._of_vm(
+                self.json(f"vcenters/{self.context.vcenter_id}/discovery/")
+            ),
+            "API detail": self.json(f"vm-contexts/{self.context.pk}/")["context"],
+        }
+        listed = self._of_vm(self.json("vm-contexts/"))
+        if name in listed:
+            raw["API list"] = listed
+        shown: dict[str, tuple[object, object]] = {
+            place: (fields.get(name, "missing"), value) for place, fields in raw.items()
+        }
+        shown["panel"] = (self.panel().get(spec.label), people(spec, value))
+        shown["admin"] = (self.admin().get(name), administrators(spec, value))
+        table = self.table()
+        if name in table:
+            shown["table"] = (table[name], people(spec, value))
+        return [
+            f"{name}, {place}: {found!r} instead of {expected!r}"
+            for place, (found, expected) in shown.items()
+            if found != expected
+        ]
+
+    def _discovered_row(self) -> dict[str, Any]:
+        row: dict[str, Any] = DiscoveredVM.objects.values().get(
+            vcenter=self.context.vcenter_id, vmware_vm_id=self.context.vmware_vm_id
+        )
+        return row
+
+    def _of_vm(self, answer: Any) -> dict[str, Any]:
+        uuid = self.context.vmware_vm_id
+        (row,) = [row for row in answer["results"] if row["vmware_vm_id"] == uuid]
+        return dict(row)
+
+    def table(self) -> dict[str, str]:
+        """The specs among the table's columns, whichever these are, as its row shows them."""
+        page = self.page("/virtual-machines/")
+        labels = texts(page[page.index("<thead>") : page.index("</thead>")], "th")
+        row = re.search(rf'<tr id="row-{self.context.pk}".*?</tr>', page, re.DOTALL)
+        assert row
+        cells = dict(zip(labels, texts(row[0], "td"), strict=True))
+        columns = {
+            str(column.verbose_name): column.accessor for column in VMTable.base_columns.values()
+        }
+        return {
+            columns[label]: text for label, text in cells.items() if columns[label] in SPEC_NAMES
+        }
+
+    def panel(self, tab: str = "overview") -> dict[str, str]:
+        """The panel's facts: label and text."""
+        page = self.page("/virtual-machines/", vm=self.context.pk, tab=tab)
+        found = texts(page[page.index('id="panel"') :], "dt", "dd")
+        return dict(zip(found[::2], found[1::2], strict=True))
+
+    def admin(self) -> dict[str, str]:
+        """The admin's read-only fields: name and text."""
+        page = self.page(f"/admin/contexts/vmcontext/{self.context.pk}/change/")
+        fields = re.findall(r'field-(\w+)">.*?<div class="readonly">(.*?)</div>', page, re.DOTALL)
+        found = {}
+        for name, shown in fields:
+            image = re.search(r'alt="(\w+)"', shown)
+            text = image[1] if image else html.unescape(re.sub(r"<[^>]+>", "", shown))
+            found[name] = " ".join(text.split())
+        return found
