@@ -7,7 +7,7 @@ or snapshot that no row names is never touched here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from django.db.models.functions import Now
@@ -17,6 +17,7 @@ from contexts.models import VMContext
 from contexts.services import vcenters
 from contexts.vsphere import inventory, snapshots, tasks
 from contexts.vsphere.errors import ObjectGone, TaskFailed, VSphereError
+from contexts.vsphere.records import SnapshotRecord, VmRecord
 from contexts.vsphere.session import Session
 from replication.engine.errors import EngineError
 from replication.errors import LeaseLost
@@ -65,8 +66,8 @@ def remove_snapshot(row: VMSnapshot, writer: Writer) -> None:
     try:
         vm = inventory.read_vm(writer.session, context.vmware_vm_id, moref_hint=context.moref)
         await_running_tasks(writer.session, vm.moref, on_wait=writer.guard.check)
-        found = snapshots.find(writer.session, vm.moref, row.name)
-        if found is not None and (not row.moref or row.moref == found.moref):
+        found = _recorded(row, snapshots.tree(writer.session, vm.moref))
+        if found is not None:
             writer.guard.check()
             snapshots.remove(writer.session, found.moref, on_wait=writer.guard.check)
     except ObjectGone:
@@ -75,6 +76,32 @@ def remove_snapshot(row: VMSnapshot, writer: Writer) -> None:
         state=SnapshotState.REMOVED, removed_at=Now(), problem="", updated_at=Now()
     )
     job_log.write(row.job_id, row.attempt, f"The snapshot {row.name} is removed.")
+
+
+def _recorded(row: VMSnapshot, tree: Sequence[SnapshotRecord]) -> SnapshotRecord | None:
+    """The snapshot that a row means: by its name and reference.
+
+    The snapshots of a VM that was registered anew have new references, and the old ones are never
+    used again. Then the name is enough: the job's ID in it is random.
+    """
+    named = [one for one in tree if one.name == row.name]
+    if row.moref and any(one.moref == row.moref for one in tree):
+        return next((one for one in named if one.moref == row.moref), None)
+    return named[0] if len(named) == 1 else None
+
+
+def remove_returned(context: VMContext, record: VmRecord, writer: Writer) -> bool:
+    """Remove snapshots that came back with their VM, which was gone when they were to be removed.
+
+    Returns whether there were any: then the record is out of date.
+    """
+    names = [snapshot.name for snapshot in record.snapshots]
+    rows = VMSnapshot.objects.filter(
+        vm_context=context, state=SnapshotState.REMOVED, name__in=names
+    ).select_related("vm_context")
+    for row in rows:
+        remove_snapshot(row, writer)
+    return bool(rows)
 
 
 def await_running_tasks(session: Session, vm_moref: str, on_wait: Callable[[], None]) -> None:

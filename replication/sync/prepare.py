@@ -23,6 +23,8 @@ def prepare(run: JobRun) -> None:
         for problem in cleanup.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
             note.warn(problem)
         run.record = _read(run)
+        if cleanup.remove_returned(run.context, run.record, run):
+            run.record = _read(run)
         refresh.refresh([(run.context, run.record)])
         _preflight(run)
 
