@@ -45,6 +45,12 @@ class JobNotActive(ReplicationError):
     code = "job_not_active"
 
 
+class AuditRunning(ReplicationError):
+    """Two integrity checks at once would repair the same thing twice."""
+
+    code = "audit_running"
+
+
 class PreflightRefused(ReplicationError):
     """The VM cannot be replicated as it is."""
 

@@ -12,3 +12,8 @@ def hint_job() -> None:
 
 def hint_clean_up(context_id: str) -> None:
     send("replication.tasks.clean_up", context_id)
+
+
+def hint_integrity() -> None:
+    """An integrity check was asked for."""
+    send("replication.tasks.check_integrity")

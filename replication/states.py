@@ -114,3 +114,26 @@ class HoldKind(TextChoices):
     VERIFY = "verify", "Verification"
     TEST_FAILOVER = "test_failover", "Test failover"
     PIN = "pin", "Pinned"
+
+
+class Severity(TextChoices):
+    """`error`: something is wrong with a record or a replica. `warning`: something is left over,
+    or could not be looked at.
+    """
+
+    ERROR = "error", "Error"
+    WARNING = "warning", "Warning"
+
+
+class IntegrityOutcome(TextChoices):
+    """Of a run of the audit. `broken_off`: it did not come to its end."""
+
+    PENDING = "pending", "Waiting"
+    RUNNING = "running", "Running"
+    OK = "ok", "OK"
+    FINDINGS = "findings", "Findings"
+    BROKEN_OFF = "broken_off", "Broken off"
+
+    @classmethod
+    def active(cls) -> list[str]:
+        return [str(cls.PENDING), str(cls.RUNNING)]

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from replication.audit import runs
 from replication.services import job_retention, queue
 from replication.sync import cleanup, runner
 from vmrep.celery import app
@@ -25,3 +26,13 @@ def clean_up(context_id: str) -> None:
 @app.task
 def delete_old_jobs(older_than_days: int) -> None:
     job_retention.delete_old_jobs(timedelta(days=older_than_days))
+
+
+@app.task
+def request_integrity_check() -> None:
+    runs.request(actor="schedule")
+
+
+@app.task
+def check_integrity() -> None:
+    runs.run_requested()

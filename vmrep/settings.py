@@ -10,6 +10,7 @@ VMREP_ALLOWED_HOSTS  host names this server answers to, comma separated
 VMREP_HTTPS       1 when users reach vmrep over HTTPS (behind a proxy that sets X-Forwarded-Proto)
 VMREP_KEEP_JOBS_DAYS  ended jobs that are older, and that nothing needs, are deleted once a day
                       (default: 0, never)
+VMREP_INTEGRITY_MINUTES  how often the integrity check runs; 0: never by itself (default: 60)
 VMREP_DEBUG       1 for Django's debug pages; never in production
 """
 
@@ -219,6 +220,13 @@ if KEEP_JOBS_DAYS > 0:
         "task": "replication.tasks.delete_old_jobs",
         "schedule": timedelta(days=1),
         "args": (KEEP_JOBS_DAYS,),
+    }
+INTEGRITY_INTERVAL = timedelta(minutes=env.int("VMREP_INTEGRITY_MINUTES", default=60))
+if INTEGRITY_INTERVAL:
+    CELERY_BEAT_SCHEDULE["integrity"] = {
+        "task": "replication.tasks.request_integrity_check",
+        "schedule": INTEGRITY_INTERVAL,
+        "options": {"expires": INTEGRITY_INTERVAL.total_seconds()},
     }
 
 LOGGING = {

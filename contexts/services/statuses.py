@@ -90,6 +90,21 @@ def replica_deleted(context: VMContext, *, actor: str, why: str) -> None:
     record_event(context.pk, old=status, new=status, why=why, actor=actor, job_id=None)
 
 
+def settle(context: VMContext, *, columns: dict[str, Any], actor: str, why: str) -> None:
+    """Set derived columns of a (locked) context to what was recomputed, past the transitions.
+
+    For repairs only: what is there is wrong already, so nothing can be said of the way to it. An
+    event tells of it in any case.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("a context is settled inside a transaction only")
+    old = context.current_status
+    new = columns.get("current_status", old)
+    moment = {} if new == old else {"last_status_change": Now()}
+    VMContext.objects.filter(pk=context.pk).update(**{**moment, **columns}, updated_at=Now())
+    record_event(context.pk, old=old, new=new, why=why, actor=actor, job_id=None)
+
+
 def _status_before(context: VMContext, job_id: str) -> ContextStatus:
     """The status from which the job took over: its first event says so."""
     event = ContextEvent.objects.filter(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pyVmomi import vim
 
-from contexts.vsphere.collector import Collector, read_object, read_related
+from contexts.vsphere.collector import BulkReading, Collector, read_object, read_related
 from contexts.vsphere.devices import disks_of, snapshots_of, utc
 from contexts.vsphere.errors import ObjectGone
+from contexts.vsphere.names import decode_name
 from contexts.vsphere.records import DiskRecord, SnapshotRecord
 from contexts.vsphere.session import Session
 from contexts.vsphere.tasks import wait_for_task
@@ -39,6 +40,35 @@ class RunningTask:
     operation: str
     state: str
     started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotsOfVm:
+    """A VM with its snapshots; `snapshots` is None when the account may not read them."""
+
+    vm_moref: str
+    instance_uuid: str | None
+    vm_name: str
+    snapshots: tuple[SnapshotRecord, ...] | None
+
+
+def of_all_vms(session: Session, page_size: int = 500) -> Iterator[SnapshotsOfVm]:
+    """Every VM that the account may see, with its snapshots: a call per page, none per VM.
+
+    Raises ConnectionLost when the connection is lost between pages: what was not seen by then may
+    be there all the same.
+    """
+    paths = {vim.VirtualMachine: ("name", "config.instanceUuid", "snapshot")}
+    for page in BulkReading(session, "Reading the snapshots of all VMs", paths, page_size):
+        for found in page:
+            read = found.properties
+            readable = "snapshot" not in found.missing
+            yield SnapshotsOfVm(
+                vm_moref=found.moref,
+                instance_uuid=read.get("config.instanceUuid") or None,
+                vm_name=decode_name(str(read.get("name") or found.moref)),
+                snapshots=snapshots_of(read.get("snapshot")) if readable else None,
+            )
 
 
 def create(

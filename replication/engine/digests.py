@@ -96,10 +96,7 @@ class DigestMap:
         """
         with target_errors(f"reading the digest map {self.path}"):
             self._file.flush()
-            hasher = xxhash.xxh3_128()
-            for entry in read_digests(self.path):
-                hasher.update(_RECORD.pack(*entry))
-            return hasher.hexdigest()
+            return digest_of_map(self.path)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -116,6 +113,14 @@ class DigestMap:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def digest_of_map(path: Path) -> str:
+    """One digest over all entries of a map, as `DigestMap.digest` makes it."""
+    hasher = xxhash.xxh3_128()
+    for entry in read_digests(path):
+        hasher.update(_RECORD.pack(*entry))
+    return hasher.hexdigest()
 
 
 def read_digests(path: Path) -> Iterator[DigestEntry]:

@@ -28,7 +28,7 @@ from replication.engine.target import SealedImage
 
 MARKER = "vmrep-repository.json"
 _MARKER_FORMAT = 1
-_DIGESTS_SUFFIX = ".digests"
+DIGESTS_SUFFIX = ".digests"
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@=~-]{0,199}")
 
 
@@ -164,7 +164,7 @@ class DirectoryRepository:
     def digest_path(self, locator: str) -> Path:
         """Where the digest map of an image is kept; it moves with the image at ``seal``."""
         path = self.path(locator)
-        return path.with_name(path.name + _DIGESTS_SUFFIX)
+        return path.with_name(path.name + DIGESTS_SUFFIX)
 
     def path(self, locator: str) -> Path:
         """The file of a locator: a relative path of plain names, inside the repository.
@@ -176,7 +176,7 @@ class DirectoryRepository:
         parts = locator.split("/")
         if (
             not all(_PART.fullmatch(part) for part in parts)
-            or parts[-1].endswith(_DIGESTS_SUFFIX)
+            or parts[-1].endswith(DIGESTS_SUFFIX)
             or parts[0].startswith(MARKER)
         ):
             raise TargetError(f"{locator!r} is no name for an image in a repository.")

@@ -1,4 +1,5 @@
 from replication.models.cbt import CBTHistory
+from replication.models.integrity import IntegrityFinding, IntegrityRun
 from replication.models.jobs import JobStep, ReplicationJob
 from replication.models.leases import ContextLease
 from replication.models.recovery import DiskImage, RecoveryPoint, RecoveryPointHold
@@ -10,6 +11,8 @@ __all__ = [
     "CBTHistory",
     "ContextLease",
     "DiskImage",
+    "IntegrityFinding",
+    "IntegrityRun",
     "JobLogLine",
     "JobSample",
     "JobStep",

@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce, Now
 
 from contexts.services import discovery, statuses
 from replication import messages
+from replication.audit import runs
 from replication.engine.errors import EngineError
 from replication.models import ContextLease, DiskImage, ReplicationJob, VMSnapshot
 from replication.services import finish, leases, repositories
@@ -89,6 +90,7 @@ def tick() -> None:
     for context_id in contexts_to_clean():
         messages.hint_clean_up(context_id)
     discovery.take_up_forgotten()
+    runs.take_up_forgotten()
 
 
 def take_over_expired() -> None:
