@@ -104,7 +104,8 @@ def _claim(run: IntegrityRun) -> bool:
 def _carry_out(run: IntegrityRun, scope: Scope) -> None:
     scope = replace(scope, on_progress=_SignsOfLife(run))
     with _ended(run):
-        for finding in find(scope):
+        # A repair may mend what other findings tell of, too: all are found before the first one.
+        for finding in list(find(scope)) if run.repair else find(scope):
             _keep(run, mend(finding, scope) if run.repair else finding)
     _forget_old_runs()
     run.refresh_from_db()

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from contexts.states import ContextStatus, DiscoveryStatus
-from replication.states import JobStatus, RecoveryPointState, StepStatus
+from replication.states import (
+    IntegrityOutcome,
+    JobStatus,
+    RecoveryPointState,
+    Severity,
+    StepStatus,
+)
 
 
 class Look(NamedTuple):
@@ -60,10 +66,24 @@ RECOVERY_POINT = {
     RecoveryPointState.EXPIRED: Look("circle-minus", "muted", "Expired"),
 }
 
+INTEGRITY = {
+    "unknown": Look("circle-dashed", "muted", "Not checked yet"),
+    IntegrityOutcome.OK: Look("shield-check", "good", "OK"),
+    IntegrityOutcome.FINDINGS: Look("alert-triangle", "bad", "Findings"),
+    IntegrityOutcome.BROKEN_OFF: Look("circle-x", "warn", "Broken off"),
+}
+
+SEVERITY = {
+    Severity.ERROR: Look("circle-x", "bad", "Error"),
+    Severity.WARNING: Look("alert-triangle", "warn", "Warning"),
+}
+
 LOOKS: dict[str, dict[str, Look]] = {
     "context": {str(state): look for state, look in CONTEXT.items()},
     "job": {str(state): look for state, look in JOB.items()},
     "step": {str(state): look for state, look in STEP.items()},
     "discovery": {str(state): look for state, look in DISCOVERY.items()},
+    "integrity": {str(state): look for state, look in INTEGRITY.items()},
+    "severity": {str(state): look for state, look in SEVERITY.items()},
     "recovery_point": {str(state): look for state, look in RECOVERY_POINT.items()},
 }

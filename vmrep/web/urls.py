@@ -8,6 +8,7 @@ from vmrep.web.forms import LoginForm
 from vmrep.web.views import (
     discovery,
     identity,
+    integrity,
     jobs,
     removal,
     repositories,
@@ -50,4 +51,6 @@ urlpatterns = [
     path("vcenters/<int:vcenter_id>/", vcenters.edit, name="vcenter-edit"),
     path("repositories/", repositories.index, name="repositories"),
     path("repositories/add/", repositories.add, name="repository-add"),
+    path("integrity/", integrity.index, name="integrity"),
+    path("integrity/check/", integrity.check, name="integrity-check"),
 ]

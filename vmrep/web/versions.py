@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.states import DiscoveryStatus
+from replication.audit.selectors import Integrity
 from replication.models import JobStep, ReplicationJob
 from replication.states import ACTIVE_JOB_STATUSES
 
@@ -65,6 +66,12 @@ def of_discovery(vcenter: VCenter | None) -> Version:
     contexts = VMContext.objects.filter(vcenter=vcenter).aggregate(Count("pk"), Max("updated_at"))
     running = discovery is not None and discovery["status"] in DiscoveryStatus.active()
     return _version(discovery, vms, contexts, active=running)
+
+
+def of_integrity(state: Integrity) -> Version:
+    """Of the page with the integrity check's result."""
+    runs = [run and (run.pk, run.outcome) for run in state]
+    return _version(runs, active=state.active is not None and not state.is_silent)
 
 
 def _version(*facts: object, active: bool) -> Version:

@@ -21,6 +21,7 @@ LISTS = {
     "replications": "replications",
     "vcenters": "vcenters",
     "repositories": "repositories",
+    "integrity": "integrity",
     "token": "token",
 }
 

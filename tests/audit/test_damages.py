@@ -1,0 +1,35 @@
+"""Everything that the audit knows is found where it was done, behind the constraints' back."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+
+from replication.audit.findings import CODES
+from replication.audit.look import find  # noqa: F401  (registers the checks)
+from tests.audit.conftest import Copy, audit, codes
+from tests.audit.damages import ALSO, DAMAGES
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_nothing_is_found_where_all_is_well(whole: Copy) -> None:
+    assert audit() == []
+    assert audit(deep=True, quiet=True) == []
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_the_damage_is_found(code: str, lawless: Copy) -> None:
+    DAMAGES[code](lawless)
+    connection.close()  # the audit has one of its own, on which SQLite minds its rules
+    findings = audit(deep=code == "digest_differs")
+    assert codes(findings) - {"constraint_missing"} == {code} - {"constraint_missing"} | ALSO[code]
+    assert "constraint_missing" in codes(findings)
+    for finding in findings:
+        assert finding.what
+        assert finding.remedy
+        assert finding.severity in ("error", "warning")
+
+
+def test_every_damage_is_for_a_code() -> None:
+    assert set(DAMAGES) == set(CODES)

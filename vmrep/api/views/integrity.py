@@ -1,0 +1,44 @@
+"""The integrity check: its last result, and asking for another one."""
+
+from __future__ import annotations
+
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from replication.audit import runs
+from replication.audit.selectors import findings_of, integrity
+from replication.models import IntegrityRun
+from vmrep.api.bodies import Nothing, read
+from vmrep.api.lists import require_known
+from vmrep.api.serializers.integrity import FindingSerializer, RunSerializer
+from vmrep.api.views.base import View, see, username
+
+
+class Integrity(View):
+    """GET: the last run with its findings, and the one under way. POST: check now (202)."""
+
+    def get(self, request: Request) -> Response:
+        require_known(request, set())
+        state = integrity()
+        findings = list(findings_of(state.last)) if state.last else []
+        left = [finding for finding in findings if not finding.repaired]
+        mended = [finding for finding in findings if finding.repaired]
+        return Response(
+            {
+                "ok": state.look == "ok",
+                "run": _run(state.last),
+                "active_run": _run(state.active),
+                "findings": FindingSerializer(left, many=True).data,
+                "repaired": FindingSerializer(mended, many=True).data,
+            }
+        )
+
+    def post(self, request: Request) -> Response:
+        read(Nothing, request.data)
+        run = runs.request(actor=username(request))
+        return see(request, _run(run), status.HTTP_202_ACCEPTED, "integrity")
+
+
+def _run(run: IntegrityRun | None) -> dict[str, object] | None:
+    return dict(RunSerializer(run).data) if run else None

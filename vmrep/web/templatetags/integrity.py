@@ -1,0 +1,25 @@
+"""The result of the integrity check on every page."""
+
+from __future__ import annotations
+
+from django import template
+
+from replication.audit.selectors import integrity
+from vmrep.web.formats import age, plural
+from vmrep.web.states import LOOKS
+
+register = template.Library()
+
+
+@register.inclusion_tag("integrity/indicator.html")
+def integrity_indicator() -> dict[str, object]:
+    """Icon and words: "Integrity: ok, 12 m ago", "Integrity: 3 findings"."""
+    state = integrity()
+    ended = state.last.completed_at if state.last else None
+    words = {
+        "ok": f"ok, {age(ended)} ago",
+        "findings": plural(state.last.finding_count if state.last else 0, "finding"),
+        "broken_off": "broke off",
+        "unknown": "not checked yet",
+    }[state.look]
+    return {"look": LOOKS["integrity"][state.look], "words": words, "ended": ended}

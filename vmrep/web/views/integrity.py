@@ -1,0 +1,40 @@
+"""What the integrity check found last, and asking for another one."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from replication.audit import runs
+from replication.audit.selectors import findings_of, integrity
+from vmrep.web import live, versions
+
+SHOWN_FINDINGS = 500
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    state = integrity()
+    version = versions.of_integrity(state)
+    if live.is_current(request, version):
+        return live.nothing_new()
+    found = list(findings_of(state.last)[: SHOWN_FINDINGS + 1]) if state.last else []
+    context = {
+        "state": state,
+        "left": [finding for finding in found[:SHOWN_FINDINGS] if not finding.repaired],
+        "repaired": [finding for finding in found[:SHOWN_FINDINGS] if finding.repaired],
+        "is_cut": len(found) > SHOWN_FINDINGS,
+    }
+    return live.respond(request, "integrity", version, context)
+
+
+@require_POST
+def check(request: HttpRequest) -> HttpResponse:
+    run = runs.request(actor=request.user.get_username())
+    if run.requested_by == request.user.get_username():
+        messages.success(request, "The integrity check starts in a moment.")
+    else:
+        messages.success(request, f"{run.requested_by} has asked for a check; it is under way.")
+    return live.back(request, reverse("integrity"))
