@@ -23,6 +23,8 @@ from replication.models import (
     CBTHistory,
     ContextLease,
     DiskImage,
+    IntegrityFinding,
+    IntegrityRun,
     JobLogLine,
     JobStep,
     RecoveryPoint,
@@ -191,6 +193,22 @@ class RecoveryPointHoldAdmin(KeptByVmrep):
     list_filter = ("kind",)
     list_select_related = ("recovery_point",)
     search_fields = ("owner", "recovery_point__vm_context__vm_name")
+
+
+class FindingInline(ReadOnlyInline):
+    model = IntegrityFinding
+    fields = ("code", "severity", "vm_name", "context_id", "job_id", "what", "remedy", "repaired")
+
+
+@admin.register(IntegrityRun)
+class IntegrityRunAdmin(KeptByVmrep):
+    list_display = (
+        *("id", "outcome", "requested_by", "finding_count", "repaired_count"),
+        *("started_at", "completed_at"),
+    )
+    list_filter = ("outcome", "repair", "deep")
+    search_fields = ("requested_by", "findings__code", "findings__vm_name")
+    inlines = (FindingInline,)
 
 
 class RepositoryForm(ServiceForm):

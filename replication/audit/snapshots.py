@@ -12,7 +12,7 @@ from contexts.errors import ContextError
 from contexts.models import VCenter, VMContext
 from contexts.services import vcenters
 from contexts.vsphere import snapshots
-from contexts.vsphere.errors import ObjectGone, VSphereError
+from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.session import Session
 from contexts.vsphere.snapshots import SnapshotsOfVm
 from replication.audit.findings import Code, Finding, Scope, SecondLook, check
@@ -98,38 +98,27 @@ def snapshots_at_vcenters(scope: Scope) -> Iterator[Finding]:
 def _of_vcenter(scope: Scope, vcenter: VCenter) -> list[Finding]:
     """Rows first, then the vCenter, then what does not agree once more: work goes on meanwhile."""
     rows = _rows_at_rest(scope, vcenter)
+    wanted = {row.vm_context.vmware_vm_id for row in rows}
     with Session(vcenters.endpoint(vcenter)) as session:
-        seen = _read(scope, session, {row.vm_context.vmware_vm_id for row in rows})
-        strays = _without_row(seen)
-        # The row goes to `removed` after the snapshot: whoever is still there now, is nobody's.
-        kept = [one for one in strays if _is_still_there(session, seen.ours[one], one)]
-    again = _without_row_again(kept)
+        seen = _read(scope, session, wanted)
+        strays = _without_row(list(seen.ours))
+        # A row goes to `removed` after its snapshot: what is still there now is nobody's.
+        there = _read(scope, session, wanted).ours if strays else {}
+    kept = [one for one in strays if one in there]
     return [
-        *(_stray(vcenter, seen.ours[one], one[1]) for one in again),
+        *(_stray(vcenter, there[one], one[1]) for one in _without_row(kept)),
         *_gone(scope, vcenter, rows, seen),
     ]
 
 
-def _without_row(seen: _AtVCenter) -> list[tuple[str, str]]:
+def _without_row(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """vmrep's snapshots that no row knows, or whose row says that they were removed."""
-    return _without_row_again(list(seen.ours))
-
-
-def _without_row_again(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     names = [name for _, name in found]
-    known = set()
+    known: set[str] = set()
     for start in range(0, len(names), 500):
         rows = VMSnapshot.objects.filter(name__in=names[start : start + 500])
         known |= set(rows.exclude(state=SnapshotState.REMOVED).values_list("name", flat=True))
     return [one for one in found if one[1] not in known]
-
-
-def _is_still_there(session: Session, vm: SnapshotsOfVm, one: tuple[str, str]) -> bool:
-    try:
-        tree = snapshots.tree(session, vm.vm_moref)
-    except ObjectGone:
-        return False
-    return any((record.moref, record.name) == one for record in tree)
 
 
 def _stray(vcenter: VCenter, vm: SnapshotsOfVm, name: str) -> Finding:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from contexts.models import VCenter
-from replication.models import RecoveryPointHold, Repository
+from replication.models import IntegrityRun, RecoveryPointHold, Repository
 from tests import factories
 from tests.factories import HOSTILE_NAME
 
@@ -54,3 +54,14 @@ def grow(count: int = 1) -> None:
             expires_at=timezone.now() + timedelta(days=1),
         )
         factories.running_job(context)
+        run = IntegrityRun.objects.create(
+            requested_by=HOSTILE_NAME, outcome="findings", completed_at=timezone.now()
+        )
+        run.findings.create(
+            code="counters_differ",
+            severity="error",
+            vm_name=HOSTILE_NAME,
+            what=HOSTILE_NAME,
+            remedy=HOSTILE_NAME,
+            repairable=True,
+        )

@@ -50,7 +50,7 @@ def test_only_what_a_person_decides_can_be_changed(admin, model):
     }
     inlines = {
         f"{prefix}-{name}": 0
-        for prefix in ("disks", "network_adapters", "steps", "images")
+        for prefix in ("disks", "network_adapters", "steps", "images", "findings")
         for name in ("TOTAL_FORMS", "INITIAL_FORMS")
     }
     answer = admin.post(address(model, "change", row.pk), wanted | inlines)
