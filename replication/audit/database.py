@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
-from django.db import connection
+from django.core.checks import WARNING, Tags, run_checks
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import (
     BaseConstraint,
     BooleanField,
@@ -44,6 +45,10 @@ CONSTRAINT_MISSING = Code(
     "constraint_missing",
     "The database no longer refuses what breaks this rule. Put it back as the migrations made "
     "it; on a copy, `manage.py migrate` into a fresh database shows how.",
+)
+
+SYSTEM_CHECK_FAILED = Code(
+    "system_check_failed", "`manage.py check --database default` tells the same, with a hint."
 )
 
 # Orphans and rules that another check tells of, with the VM that is concerned.
@@ -217,6 +222,16 @@ def constraint_missing(scope: Scope) -> Iterator[Finding]:
                 yield CONSTRAINT_MISSING.of(
                     f"{model._meta.db_table} has no {rule.name} in the database.", key=rule.name
                 )
+
+
+@check(SYSTEM_CHECK_FAILED, second_look=SecondLook.NONE)
+def system_check_failed(scope: Scope) -> Iterator[Finding]:
+    """What the system checks say of the database: of triggers, for one, that no model names."""
+    for message in run_checks(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS]):
+        if message.is_serious(WARNING):
+            yield SYSTEM_CHECK_FAILED.of(
+                f"{message.msg} ({message.id})", key=message.msg, remedy=message.hint
+            )
 
 
 def _rules_in_database(model: type[Model]) -> set[str]:

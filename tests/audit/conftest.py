@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from django.core import checks
 from django.db import connection
 
 from contexts.models import VCenter, VMContext
@@ -41,6 +42,7 @@ class Copy:
 
     estate: Estate
     folder: Path
+    complain: Callable[[str], None]
 
     @property
     def vm(self) -> VMContext:
@@ -79,7 +81,7 @@ def original(
     folder = tmp_path_factory.mktemp("audit")
     with django_db_blocker.unblock():
         tests_own = copies.current()
-        database = _name(folder, BASE)
+        database = _name(folder, tests_own, BASE)
         copies.make_copy(tests_own, database)
         with lab_cache.running("small", folder / "lab", password=PASSWORD) as lab:
             copies.use(database)
@@ -89,8 +91,11 @@ def original(
         copies.remove(database)
 
 
-def _name(folder: Path, name: str) -> str:
-    return str(folder / f"{name}.sqlite3") if connection.vendor == "sqlite" else name
+def _name(folder: Path, tests_own: str, name: str) -> str:
+    """PostgreSQL's databases are everybody's: each process of a parallel run has its own names."""
+    if connection.vendor == "sqlite":
+        return str(folder / f"{name}.sqlite3")
+    return f"{tests_own}-{name}"
 
 
 def _replicated(lab: Lab, folder: Path) -> Estate:
@@ -108,14 +113,21 @@ def _replicated(lab: Lab, folder: Path) -> Estate:
 def whole(transactional_db: None, original: Original, tmp_path: Path) -> Iterator[Copy]:
     """An undamaged copy with all its rules."""
     before = copies.current()
-    database = _name(tmp_path, "audit-copy")
+    database = _name(tmp_path, before, "audit-copy")
     copies.make_copy(original.database, database)
     copies.use(database)
     shutil.copytree(original.estate.repository_folder, tmp_path / "repository")
     Repository.objects.update(config={"path": str(tmp_path / "repository")})
+    complaints: list[str] = []
+
+    @checks.register(checks.Tags.database)
+    def complaining(**_: object) -> list[checks.CheckMessage]:
+        return [checks.Error(complaint, hint="Put it back.") for complaint in complaints]
+
     try:
-        yield Copy(original.estate, tmp_path / "repository")
+        yield Copy(original.estate, tmp_path / "repository", complaints.append)
     finally:
+        checks.registry.registry.registered_checks.discard(complaining)
         _leave_the_lab_as_it_was(original.estate)
         copies.use(before)
         copies.remove(database)
@@ -138,6 +150,10 @@ def lawless(whole: Copy) -> Copy:
     """A copy whose database accepts everything."""
     copies.drop_rules()
     return whole
+
+
+# What every lawless copy lacks, whatever else was done to it.
+LAWLESS = {"constraint_missing", "system_check_failed"}
 
 
 def audit(**scope: object) -> list[Finding]:

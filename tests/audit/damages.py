@@ -302,6 +302,12 @@ def _(copy: Copy) -> None:
     """All of them were taken out of every copy."""
 
 
+@damage("system_check_failed")
+def _(copy: Copy) -> None:
+    """A check of the database that fails, as that of missing triggers does."""
+    copy.complain("A trigger is missing.")
+
+
 @damage("check_broke_off")
 def _(copy: Copy) -> None:
     copies.execute("ALTER TABLE job_steps DROP COLUMN message")
