@@ -62,6 +62,10 @@ def newest_job(context: VMContext) -> ReplicationJob:
     return context.jobs.filter(status="completed").latest("created_at")
 
 
+def oldest_job(context: VMContext) -> ReplicationJob:
+    return context.jobs.filter(status="completed").earliest("created_at")
+
+
 def active_job(context: VMContext, name: str) -> ReplicationJob:
     return again(newest_job(context), id=name, status="pending", completed_at=None)
 

@@ -30,7 +30,7 @@ from replication.states import LeaseHolder
 from replication.sync import runner
 from tests import factories
 from tests.audit.conftest import Copy, audit, codes, second_repository
-from tests.audit.damages import DAMAGES, change, newest_job
+from tests.audit.damages import DAMAGES, change, newest_job, oldest_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -102,7 +102,7 @@ def test_a_finding_that_is_gone_at_the_second_look_is_not_told(
     whole: Copy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if a worker had committed between the two looks."""
-    change(whole.vm, last_successful_job_id=None)
+    change(whole.vm, last_successful_job_id=oldest_job(whole.vm).pk)
     right = newest_job(whole.vm).pk
     check = next(one for one in CHECKS if one.name == "last_successful_differs")
     looks = []
@@ -191,7 +191,7 @@ def test_a_truncated_image_is_found_by_its_length_and_its_inside_only_deeply(who
 
 def test_a_vcenter_that_is_away_is_told_and_the_rest_is_checked(whole: Copy) -> None:
     DAMAGES["vcenter_not_checked"](whole)
-    change(whole.vm, last_successful_job_id=None)
+    change(whole.vm, last_successful_job_id=oldest_job(whole.vm).pk)
     assert codes(audit()) == {"vcenter_not_checked", "last_successful_differs"}
 
 

@@ -15,7 +15,7 @@ from replication.models import IntegrityRun, JobStep, ReplicationJob, VMSnapshot
 from replication.services import start
 from replication.sync import runner
 from tests.audit.conftest import LAWLESS, Copy, audit, codes
-from tests.audit.damages import ALSO, DAMAGES, active_job, change, newest_job
+from tests.audit.damages import ALSO, DAMAGES, active_job, change, newest_job, oldest_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REPAIRABLE = sorted(name for name, code in CODES.items() if code.repairable)
@@ -46,7 +46,8 @@ def test_what_is_repairable_is_gone_after_the_repair(code: str, lawless: Copy) -
 def test_a_repair_keeps_the_rules_that_the_database_has(whole: Copy) -> None:
     """What a database with all its rules lets in is mended within them."""
     vm = whole.vm
-    change(vm, last_successful_job_id=None, last_job_at=None, total_jobs_run=0, successful_jobs=0)
+    older = oldest_job(vm).pk
+    change(vm, last_successful_job_id=older, total_jobs_run=1, successful_jobs=1)
     run = repair()
     assert run.outcome == "ok"
     vm.refresh_from_db()
