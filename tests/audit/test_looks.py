@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_nothing_alarms_it_while_jobs_run(whole: Copy) -> None:
     """Again and again while a worker copies, commits and cleans up."""
     whole.estate.control.fill("small1", 2000, 48 << 20, 4 << 20, "busy")
-    whole.estate.control.delay("GET /folder", 0.05)
+    whole.estate.control.delay("GET /folder", 2.0)  # seconds: long enough to look often
     start.start(whole.vm, trigger="manual", requested_by="ops")
     ran: list[str | None] = []
 
