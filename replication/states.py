@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db.models.enums import TextChoices
 
 
@@ -39,6 +41,13 @@ class ReplicationType(TextChoices):
 
     INITIAL = "initial", "Initial"
     INCREMENTAL = "incremental", "Incremental"
+
+
+def type_of(sync_types: Iterable[str]) -> ReplicationType:
+    """The type of a job whose disks are synced like this."""
+    if all(sync_type == SyncType.INCREMENTAL for sync_type in sync_types):
+        return ReplicationType.INCREMENTAL
+    return ReplicationType.INITIAL
 
 
 class Trigger(TextChoices):

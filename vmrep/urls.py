@@ -8,3 +8,5 @@ urlpatterns = [
     path("api/v1/", include("vmrep.api.urls")),
     path("", include("vmrep.web.urls")),
 ]
+
+handler500 = "vmrep.web.views.errors.server_error"

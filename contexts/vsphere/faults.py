@@ -123,9 +123,12 @@ def _from_fault(fault: Any, doing: str) -> VSphereError:
     if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
         return ObjectGone(f"{doing}: it does not exist any more ({text}).")
     kind = InvalidRequest if isinstance(fault, _INVALID_REQUESTS) else VSphereFault
+    name = fault_name(fault)
     return kind(
-        f"{doing}: {text}",
-        fault=fault_name(fault),
+        f"{doing}: vSphere answers {name}."
+        if text == name
+        else f"{doing}: vSphere answers {name}: {text}",
+        fault=name,
         transient=isinstance(fault, _TRANSIENT_FAULTS),
     )
 

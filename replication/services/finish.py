@@ -33,9 +33,8 @@ from replication.states import (
     JobStatus,
     LogLevel,
     RecoveryPointState,
-    ReplicationType,
     StepStatus,
-    SyncType,
+    type_of,
 )
 
 MAX_ATTEMPTS = 5
@@ -92,13 +91,12 @@ def completed(
         if changed != 1:
             raise LeaseLost(f"image {disk.image_id} of {job_id} is no longer ours")
     _record_cbt(images, success=True)
-    incremental = all(image.sync_type == SyncType.INCREMENTAL for image in images)
     total = sum(image.planned_bytes for image in images)
     _end_steps(job, StepStatus.COMPLETED)
     _set(
         job,
         JobStatus.COMPLETED,
-        replication_type=(ReplicationType.INCREMENTAL if incremental else ReplicationType.INITIAL),
+        replication_type=type_of(image.sync_type for image in images),
         bytes_transferred=total,
         total_bytes=total,
         current_operation="",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -17,6 +18,7 @@ from replication.services import finish, leases, repositories
 from replication.services.leases import Lease
 from replication.states import ImageState, JobStatus, LeaseHolder, SnapshotState
 
+CLEAN_AGAIN_AFTER = timedelta(minutes=2)
 LOOK_AT = 100  # how many waiting jobs one claim looks at
 
 
@@ -117,8 +119,14 @@ def _take_over(job_id: str, context_id: str) -> None:
 
 
 def contexts_to_clean(**narrowed: object) -> list[str]:
-    """Contexts without an active job or a holder that have a snapshot or a file left to remove."""
-    snapshots = VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)
+    """Contexts without an active job or a holder that have a snapshot or a file left to remove.
+
+    A snapshot whose removal failed is left alone for `CLEAN_AGAIN_AFTER`: the vCenter has to work
+    at each try.
+    """
+    snapshots = VMSnapshot.objects.exclude(state=SnapshotState.REMOVED).exclude(
+        ~Q(problem=""), updated_at__gt=Now() - CLEAN_AGAIN_AFTER
+    )
     images = DiskImage.objects.filter(state=ImageState.DELETING)
     return sorted(
         {

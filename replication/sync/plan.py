@@ -10,7 +10,7 @@ from contexts.vsphere.records import DiskRecord
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.errors import PreflightRefused
 from replication.models import DiskImage
-from replication.states import ImageState, RecoveryPointState, StepName, SyncType
+from replication.states import ImageState, RecoveryPointState, StepName, SyncType, type_of
 from replication.sync.job_run import DiskPlan, JobRun
 
 ALLOCATED = "*"  # the change ID that asks for all allocated areas
@@ -35,7 +35,11 @@ def make_plan(run: JobRun) -> None:
             )
         run.plans = [_plan_disk(run, rows[key], sources, key) for key in sorted(rows)]
         total = sum(plan.planned_bytes for plan in run.plans)
-        run.update(total_bytes=total, bytes_transferred=0)
+        run.update(
+            total_bytes=total,
+            bytes_transferred=0,
+            replication_type=type_of([plan.sync_type for plan in run.plans]),
+        )
         for plan in run.plans:
             note.say(f"{plan.disk.disk_id}: {plan.sync_type.value}. {plan.note}".strip())
 

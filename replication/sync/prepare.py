@@ -8,7 +8,7 @@ from contexts.vsphere import cbt, inventory
 from contexts.vsphere.errors import ObjectGone
 from contexts.vsphere.preflight import refusals
 from contexts.vsphere.records import VmRecord
-from replication.errors import PreflightRefused
+from replication.errors import PreflightRefused, TryAgain
 from replication.models import VMSnapshot
 from replication.states import SnapshotState, StepName
 from replication.sync import cleanup
@@ -22,11 +22,25 @@ def prepare(run: JobRun) -> None:
         run.session.connect()
         for problem in cleanup.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
             note.warn(problem)
+        _require_no_left_over_snapshot(run)
         run.record = _read(run)
         if cleanup.remove_returned(run.context, run.record, run):
             run.record = _read(run)
         refresh.refresh([(run.context, run.record)])
         _preflight(run)
+
+
+def _require_no_left_over_snapshot(run: JobRun) -> None:
+    """While one of ours could not be removed no new one is taken: they would pile up on the VM, and
+    the disks' files are not what the guest sees."""
+    left = VMSnapshot.objects.filter(vm_context=run.context).exclude(state=SnapshotState.REMOVED)
+    row = left.exclude(job=run.job).order_by("id").first()
+    if row is not None:
+        raise TryAgain(
+            f"{run.context.vm_name}: the snapshot {row.name}, which an earlier replication left,"
+            f" could not be removed ({row.problem}). No new one is taken. If this goes on, remove"
+            " it in vSphere (Snapshots, Delete), then replicate again."
+        )
 
 
 def _read(run: JobRun) -> VmRecord:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 
 from contexts import crypto
 from contexts.models import ContextEvent, VCenter
@@ -110,6 +111,7 @@ def test_a_snapshot_that_cannot_be_removed_is_a_warning_and_left_to_do(estate, r
     assert step.status == StepStatus.WARNING
     assert VMSnapshot.objects.get(job=job).name in step.message
     assert VMSnapshot.objects.get(job=job).problem
+    VMSnapshot.objects.update(updated_at=Now() - queue.CLEAN_AGAIN_AFTER)
     assert queue.contexts_to_clean() == [ready.pk]
     estate.control.refuse_snapshot_removal("small1", on=False)
     cleanup.clean_context(ready.pk)
@@ -262,3 +264,35 @@ def test_a_hostile_name_is_only_a_name(estate):
     estate.replicate(context)
     # The context keeps the ID that it got when it was taken.
     assert context.pk.startswith("ctx-small1-")
+
+
+def test_no_new_snapshot_is_taken_while_one_of_ours_cannot_be_removed(estate):
+    context = estate.take("small1")
+    estate.control.refuse_snapshot_removal("small1")
+    first = estate.run_job(context)
+    assert first.status == JobStatus.COMPLETED
+    (left,) = VMSnapshot.objects.exclude(state="removed")
+
+    second = estate.run_job(context)
+    for _ in range(4):
+        assert second.status == JobStatus.PENDING
+        assert left.name in second.error_message
+        assert "in vSphere" in second.error_message
+        second = _try_again(second)
+    assert second.status == JobStatus.FAILED
+    (vm,) = [vm for vm in estate.control.list_vms() if vm["name"] == "small1"]
+    assert vm["snapshots"] == [left.moref]
+    assert VMSnapshot.objects.count() == 1
+    estate.assert_equal_to_snapshot(first.recovery_point)
+
+    estate.control.refuse_snapshot_removal("small1", on=False)
+    estate.replicate(context)
+
+
+def test_a_snapshot_that_cannot_be_removed_is_not_tried_at_every_tick(estate):
+    context = estate.take("small1")
+    estate.control.refuse_snapshot_removal("small1")
+    estate.run_job(context)
+    assert queue.contexts_to_clean() == []
+    VMSnapshot.objects.update(updated_at=Now() - queue.CLEAN_AGAIN_AFTER)
+    assert queue.contexts_to_clean() == [context.pk]

@@ -57,11 +57,12 @@ def test_a_missing_privilege_is_named() -> None:
 def test_a_fault_keeps_vcenters_words_and_its_name_and_no_dump_of_the_object() -> None:
     error = translate(vim.fault.FileFault(file="[ds] secret.vmdk", msg="Error caused by file"), "X")
     assert isinstance(error, errors.VSphereFault)
-    assert (error.fault, str(error)) == ("FileFault", "X: Error caused by file")
+    assert error.fault == "FileFault"
+    assert str(error) == "X: vSphere answers FileFault: Error caused by file"
 
 
 def test_a_fault_without_words_is_told_by_its_name() -> None:
-    assert str(translate(vim.fault.FileFault(), "X")) == "X: FileFault"
+    assert str(translate(vim.fault.FileFault(), "X")) == "X: vSphere answers FileFault."
 
 
 @pytest.mark.parametrize(

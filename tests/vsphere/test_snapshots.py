@@ -85,7 +85,10 @@ def test_a_failed_task_has_vcenters_own_words(
     control.fail(CREATE, fault="InsufficientStorageSpace", message="Disk full.", in_task=True)
     with pytest.raises(TaskFailed) as failed:
         create(session, vm)
-    assert str(failed.value) == f"Creating the snapshot '{NAME}' of {vm.moref}: Disk full."
+    assert str(failed.value) == (
+        f"Creating the snapshot '{NAME}' of {vm.moref}:"
+        " vSphere answers InsufficientStorageSpace: Disk full."
+    )
     assert failed.value.fault == "InsufficientStorageSpace"
 
 
