@@ -26,10 +26,13 @@ BODIES: dict[str, type[bodies.Body]] = {
     "vm-context-replications": bodies.Nothing,
     "vm-context-confirm-identity": bodies.SameVM,
     "vm-context-reject-identity": bodies.SameVM,
+    "vm-context-release": bodies.Release,
+    "vm-context-delete-replica-data": bodies.ConfirmDeletion,
     "replications": bodies.Identity,
     "replication-cancel": bodies.Nothing,
     "vcenters": bodies.NewVCenter,
     "vcenter-discovery": bodies.Nothing,
+    "integrity": bodies.Nothing,
 }
 PAGES = {"page", "page_size"}
 # Every address that answers a GET, with the parameters that it takes.
@@ -44,8 +47,12 @@ PARAMETERS: dict[str, set[str]] = {
     "vcenter": set(),
     "vcenter-discovery": {*DiscoveredVMFilter.base_filters, "ordering", *PAGES},
     "repositories": PAGES,
+    "replication-log": PAGES,
+    "replication-throughput": PAGES,
+    "integrity": set(),
 }
 WRONG = {
+    bodies.Flag: ["true", 1, 0, 1.5, None, [], {}],
     serializers.CharField: [5, 1.5, True, None, [], {}],
     serializers.IntegerField: ["5", 1.5, True, None, [], {}],
     serializers.ChoiceField: ["nonsense", 5, True, None, [], {}],

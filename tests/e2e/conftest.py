@@ -40,11 +40,20 @@ def broker(redis_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def workers(transactional_db: None, broker: str, tmp_path: Path) -> Iterator[Supervisor]:
-    """Both workers and beat, as script/demo starts them."""
+def workers_without_beat(
+    transactional_db: None, broker: str, tmp_path: Path
+) -> Iterator[Supervisor]:
+    """Both workers as script/demo starts them; nothing happens but what messages ask for."""
     with Supervisor(environment(broker, tmp_path), tmp_path / "logs") as supervisor:
-        supervisor.start([programs.copies(broker), programs.control(broker), programs.beat()])
+        supervisor.start([programs.copies(broker), programs.control(broker)])
         yield supervisor
+
+
+@pytest.fixture
+def workers(workers_without_beat: Supervisor) -> Supervisor:
+    """Both workers and beat."""
+    workers_without_beat.start([programs.beat()])
+    return workers_without_beat
 
 
 @pytest.fixture

@@ -232,7 +232,7 @@ def test_a_vm_that_is_gone_fails_the_job(estate, ready):
 
 def test_a_cancelled_transfer_stops_between_requests_and_leaves_nothing(estate, ready):
     first = RecoveryPoint.objects.get()
-    estate.control.delay("GET /folder", 1.5)
+    estate.control.delay("GET /folder", 4)
     job = start.start(ready, trigger="manual", requested_by="ops")
     worker = threading.Thread(target=_work)
     worker.start()
