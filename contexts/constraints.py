@@ -71,6 +71,8 @@ class CompositeForeignKey(models.BaseConstraint):
         """Forms get the same answer as the database, before it is asked to commit."""
         if exclude and any(name in exclude for name in self.fields):
             return
+        if any(model._meta.get_field(name).generated for name in self.fields):
+            return  # only the database knows what it will compute
         values = [getattr(instance, model._meta.get_field(name).attname) for name in self.fields]
         if any(value is None for value in values):
             return

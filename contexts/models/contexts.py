@@ -5,7 +5,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from contexts.constraints import CompositeForeignKey
-from contexts.models.specs import VMSpecs
+from contexts.models.specs import VMSpecs, specs_possible
 from contexts.states import ContextStatus
 
 
@@ -72,8 +72,24 @@ class VMContext(VMSpecs):
                 name="context_identity_once",
                 violation_error_message="This VM has a context already.",
             ),
+            models.UniqueConstraint(
+                fields=["current_job", "context_id"], name="context_with_its_current_job"
+            ),
+            models.CheckConstraint(
+                condition=~Q(context_id="") & ~Q(vmware_vm_id=""), name="context_has_identity"
+            ),
+            specs_possible("context_specs_possible"),
             models.CheckConstraint(
                 condition=Q(current_status__in=ContextStatus.values), name="context_status_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(current_status=ContextStatus.READY)
+                | Q(last_successful_job__isnull=False),
+                name="context_ready_has_had_a_success",
+            ),
+            models.CheckConstraint(
+                condition=Q(last_successful_job__isnull=True) | Q(successful_jobs__gte=1),
+                name="context_last_success_is_counted",
             ),
             models.CheckConstraint(
                 condition=Q(current_status=ContextStatus.REPLICATING, current_job__isnull=False)

@@ -1,7 +1,13 @@
 """A context's disks and network adapters. Rows are never deleted: they get `removed_at`."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Cast, Concat
+
+
+def _is_key(column: str, prefix: str) -> Q:
+    """The column is the device's key behind a word: disk-2000."""
+    return Q(**{column: Concat(Value(prefix), Cast(F("device_key"), models.CharField()))})
 
 
 class VMDisk(models.Model):
@@ -44,6 +50,9 @@ class VMDisk(models.Model):
             ),
             models.UniqueConstraint(fields=["id", "vm_context"], name="disk_with_its_context"),
             models.CheckConstraint(
+                condition=_is_key("disk_id", "disk-"), name="disk_id_is_its_key"
+            ),
+            models.CheckConstraint(
                 condition=Q(capacity_bytes__gt=0), name="disk_capacity_possible"
             ),
         ]
@@ -79,6 +88,9 @@ class VMNetworkAdapter(models.Model):
                 fields=["vm_context", "adapter_id"],
                 condition=Q(removed_at__isnull=True),
                 name="adapter_key_once_per_context",
+            ),
+            models.CheckConstraint(
+                condition=_is_key("adapter_id", "nic-"), name="adapter_id_is_its_key"
             ),
         ]
 

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from contexts.models.specs import VMSpecs
+from contexts.models.specs import VMSpecs, specs_possible
 
 
 class DiscoveredVM(VMSpecs):
@@ -45,6 +45,12 @@ class DiscoveredVM(VMSpecs):
                 fields=["vcenter", "moref"],
                 condition=Q(gone_at__isnull=True),
                 name="discovered_vm_moref_once",
+            ),
+            specs_possible("discovered_vm_specs_possible"),
+            models.CheckConstraint(
+                condition=Q(vmware_vm_id__isnull=True) & ~Q(identity_problem="")
+                | Q(vmware_vm_id__isnull=False) & ~Q(vmware_vm_id=""),
+                name="discovered_vm_identity_or_reason",
             ),
         ]
 

@@ -1,6 +1,9 @@
 """What happened to a context, in the order in which it happened."""
 
 from django.db import models
+from django.db.models import Q
+
+from contexts.constraints import CompositeForeignKey
 
 
 class ContextEvent(models.Model):
@@ -25,6 +28,17 @@ class ContextEvent(models.Model):
     class Meta:
         db_table = "context_events"
         ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(actor="") & ~Q(why=""), name="event_says_who_and_why"
+            ),
+            CompositeForeignKey(
+                name="event_job_is_of_its_context",
+                fields=("job", "vm_context"),
+                to_table="replication_jobs",
+                to_columns=("id", "vm_context_id"),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.old} → {self.new}: {self.why}"

@@ -8,8 +8,9 @@ null in every column, whatever its kind.
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
-from contexts.vsphere.specs import SPEC_FIELDS, SpecField
+from contexts.vsphere.specs import LARGEST_INT, SPEC_FIELDS, SpecField
 
 SPEC_NAMES: tuple[str, ...] = tuple(spec.name for spec in SPEC_FIELDS)
 
@@ -31,6 +32,15 @@ def _column(spec: SpecField) -> models.Field:
     if spec.max_length is not None:
         return models.CharField(max_length=spec.max_length, **options)
     return models.TextField(**options)
+
+
+def specs_possible(name: str) -> models.CheckConstraint:
+    """The promise of `SPEC_FIELDS` about whole numbers, for the table that has the columns."""
+    possible = Q()
+    for spec in SPEC_FIELDS:
+        if spec.kind == "int":
+            possible &= Q(**{f"{spec.name}__gte": 0, f"{spec.name}__lte": LARGEST_INT})
+    return models.CheckConstraint(condition=possible, name=name)
 
 
 class VMSpecs(models.Model):

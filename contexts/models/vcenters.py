@@ -56,6 +56,9 @@ class VCenter(models.Model):
                 violation_error_message="This vCenter has been added already.",
             ),
             models.CheckConstraint(
+                condition=~Q(name="") & ~Q(host="") & ~Q(username=""), name="vcenter_is_named"
+            ),
+            models.CheckConstraint(
                 condition=Q(port__gte=1, port__lte=65535), name="vcenter_port_possible"
             ),
             models.CheckConstraint(
@@ -98,6 +101,15 @@ class Discovery(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(status__in=DiscoveryStatus.values), name="discovery_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=DiscoveryStatus.active(), completed_at__isnull=True)
+                | (~Q(status__in=DiscoveryStatus.active()) & Q(completed_at__isnull=False)),
+                name="discovery_ended_has_its_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=DiscoveryStatus.FAILED) | ~Q(error_message=""),
+                name="discovery_failed_says_why",
             ),
             models.UniqueConstraint(
                 fields=["vcenter"],

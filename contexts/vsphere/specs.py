@@ -118,7 +118,7 @@ SPEC_FIELDS: tuple[SpecField, ...] = (
 
 SPEC_FIELDS_BY_NAME: dict[str, SpecField] = {field.name: field for field in SPEC_FIELDS}
 
-_LARGEST_INT = 2**31 - 1
+LARGEST_INT = 2**31 - 1
 
 
 def clean(field: SpecField, value: object) -> SpecValue:
@@ -127,7 +127,7 @@ def clean(field: SpecField, value: object) -> SpecValue:
         return value if isinstance(value, bool) else None
     if field.kind == "int":
         whole = isinstance(value, int) and not isinstance(value, bool)
-        return int(value) if whole and 0 <= value <= _LARGEST_INT else None  # type: ignore[call-overload, operator]
+        return int(value) if whole and 0 <= value <= LARGEST_INT else None  # type: ignore[call-overload, operator]
     if field.kind == "list":
         if not isinstance(value, list | tuple):
             return None

@@ -1,7 +1,7 @@
 """What change tracking said, disk by disk, job by job."""
 
 from django.db import models
-from django.db.models import Q, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 
@@ -14,6 +14,9 @@ EXTENT_MAP = (
     "Where on the disk the plan's extents fall: 256 areas of equal size, a byte each, from 0"
     " (nothing) to 255 (all of the area). Null when the plan is empty, or not known."
 )
+
+BLOCK_BYTES = 64 << 10  # the unit of `blocks_changed`
+LONGEST_SECONDS = 1e9  # no copy takes 30 years: this keeps infinity and "not a number" out
 
 
 class CBTHistory(models.Model):
@@ -67,6 +70,24 @@ class CBTHistory(models.Model):
                 condition=Q(extent_map__isnull=True)
                 | (Q(capacity_bytes__isnull=False, capacity_bytes__gt=0) & Q(WHOLE_MAP)),
                 name="cbt_map_is_whole_and_has_its_scale",
+            ),
+            models.CheckConstraint(
+                condition=Q(sync_duration_seconds__lte=LONGEST_SECONDS),
+                name="cbt_duration_is_finite",
+            ),
+            # Of a failed job only a part of the plan's blocks may have been read.
+            models.CheckConstraint(
+                condition=Q(bytes_transferred__lte=F("blocks_changed") * BLOCK_BYTES)
+                & (
+                    Q(sync_success=False)
+                    | Q(bytes_transferred__gt=(F("blocks_changed") - 1) * BLOCK_BYTES)
+                ),
+                name="cbt_blocks_hold_the_bytes",
+            ),
+            models.CheckConstraint(
+                condition=~Q(sync_type=SyncType.INCREMENTAL)
+                | Q(change_id__isnull=False, previous_change_id__isnull=False),
+                name="cbt_incremental_has_change_ids",
             ),
             CompositeForeignKey(
                 name="cbt_disk_is_of_its_context",

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 
+from contexts.constraints import CompositeForeignKey
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     JobStatus,
@@ -126,6 +127,34 @@ class ReplicationJob(models.Model):
                 name="job_ended_has_its_time",
             ),
             models.CheckConstraint(condition=Q(attempt__gte=1), name="job_attempt_possible"),
+            models.CheckConstraint(
+                condition=~Q(id="") & ~Q(source_vm_id="") & ~Q(requested_by=""),
+                name="job_says_what_and_for_whom",
+            ),
+            models.CheckConstraint(
+                condition=Q(total_bytes__isnull=False) | Q(bytes_transferred=0),
+                name="job_progress_has_a_total",
+            ),
+            models.CheckConstraint(
+                condition=Q(transfer_speed_bps__gte=0), name="job_speed_possible"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=JobStatus.RUNNING)
+                | (Q(started_at__isnull=False) & ~Q(worker_name="")),
+                name="job_running_has_begun",
+            ),
+            models.CheckConstraint(
+                condition=Q(cancel_requested_at__isnull=True, cancel_requested_by="")
+                | (Q(cancel_requested_at__isnull=False) & ~Q(cancel_requested_by="")),
+                name="job_cancel_says_who_asked",
+            ),
+            CompositeForeignKey(
+                name="job_active_is_current",
+                fields=("id", "active_context_id"),
+                to_table="vm_replication_contexts",
+                to_columns=("current_job_id", "context_id"),
+                violation_error_message="An active job must be the current job of its VM.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -154,6 +183,7 @@ class JobStep(models.Model):
             models.UniqueConstraint(
                 fields=["job", "attempt", "name"], name="step_once_per_attempt"
             ),
+            models.CheckConstraint(condition=Q(attempt__gte=1), name="step_attempt_possible"),
             models.CheckConstraint(condition=Q(name__in=StepName.values), name="step_name_known"),
             models.CheckConstraint(
                 condition=Q(status__in=StepStatus.values), name="step_status_known"

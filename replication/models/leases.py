@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
+from contexts.constraints import CompositeForeignKey
 from replication.states import LeaseHolder
 
 
@@ -39,6 +40,13 @@ class ContextLease(models.Model):
             models.CheckConstraint(
                 condition=~Q(holder_kind=LeaseHolder.JOB) | Q(job__isnull=False),
                 name="lease_of_a_job_names_it",
+            ),
+            models.CheckConstraint(condition=~Q(holder=""), name="lease_has_a_holder"),
+            CompositeForeignKey(
+                name="lease_job_is_of_its_context",
+                fields=("job", "vm_context"),
+                to_table="replication_jobs",
+                to_columns=("id", "vm_context_id"),
             ),
         ]
 

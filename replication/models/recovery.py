@@ -1,15 +1,21 @@
 """Recovery points and the disk images that they are made of."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 
 from contexts.constraints import CompositeForeignKey
-from replication.models.cbt import EXTENT_MAP, WHOLE_MAP
+from replication.models.cbt import EXTENT_MAP, LONGEST_SECONDS, WHOLE_MAP
 from replication.states import HoldKind, ImageState, RecoveryPointState, SyncType
 
 
 class RecoveryPoint(models.Model):
-    """One committed, consistent state of all of a VM's protected disks in a repository."""
+    """One committed, consistent state of all of a VM's protected disks in a repository.
+
+    The database itself holds that a point that can be failed over to has an image for each of its
+    disks: the images are numbered, each needs the one before it, and the point needs the last one
+    (`needed_images`). `committed_context_id` is the context once the point stands: its job must
+    have completed.
+    """
 
     vm_context = models.ForeignKey(
         "contexts.VMContext", on_delete=models.PROTECT, related_name="recovery_points"
@@ -27,6 +33,25 @@ class RecoveryPoint(models.Model):
         max_length=10, choices=RecoveryPointState.choices, default=RecoveryPointState.WRITING
     )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    needed_images = models.GeneratedField(
+        expression=Case(
+            When(
+                state__in=[RecoveryPointState.AVAILABLE, RecoveryPointState.EXPIRING],
+                then=F("disk_count"),
+            ),
+            default=Value(None),
+        ),
+        output_field=models.IntegerField(null=True),
+        db_persist=True,
+    )
+    committed_context_id = models.GeneratedField(
+        expression=Case(
+            When(state=RecoveryPointState.WRITING, then=Value(None)), default=F("vm_context")
+        ),
+        output_field=models.CharField(max_length=120, null=True),
+        db_persist=True,
+    )
 
     class Meta:
         db_table = "recovery_points"
@@ -46,6 +71,21 @@ class RecoveryPoint(models.Model):
                 to_table="replication_jobs",
                 to_columns=("id", "vm_context_id"),
             ),
+            CompositeForeignKey(
+                name="point_job_completed",
+                fields=("job", "committed_context_id"),
+                to_table="replication_jobs",
+                to_columns=("id", "completed_context_id"),
+            ),
+            models.UniqueConstraint(
+                fields=["id", "job", "repository", "disk_count"], name="point_with_its_terms"
+            ),
+            CompositeForeignKey(
+                name="point_has_an_image_of_each_disk",
+                fields=("id", "needed_images"),
+                to_table="disk_images",
+                to_columns=("recovery_point_id", "committed_position"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -58,6 +98,10 @@ class DiskImage(models.Model):
     While it is written the file is `temporary_locator`; once sealed it is `locator`. Both are
     relative to the repository. `checkpoint_bytes` is the disk offset below which everything that
     the plan names is in the file and flushed: a later attempt resumes there.
+
+    In its recovery point it is number `position` `of_disks`, from 1 on. The images of a point
+    stop being committed only when the point is expired: all in one transaction, or the highest
+    position first.
     """
 
     repository = models.ForeignKey(
@@ -75,6 +119,12 @@ class DiskImage(models.Model):
     )
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+    )
+    position = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Its number within its recovery point, from 1 on."
+    )
+    of_disks = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many disks its recovery point has."
     )
     attempt = models.PositiveIntegerField(help_text="The attempt that began this file.")
     state = models.CharField(max_length=10, choices=ImageState.choices, default=ImageState.WRITING)
@@ -113,6 +163,20 @@ class DiskImage(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
+    committed_position = models.GeneratedField(
+        expression=Case(When(state=ImageState.COMMITTED, then=F("position")), default=Value(None)),
+        output_field=models.IntegerField(null=True),
+        db_persist=True,
+    )
+    needs_position = models.GeneratedField(
+        expression=Case(
+            When(state=ImageState.COMMITTED, position__gt=1, then=F("position") - 1),
+            default=Value(None),
+        ),
+        output_field=models.IntegerField(null=True),
+        db_persist=True,
+    )
+
     class Meta:
         db_table = "disk_images"
         ordering = ["id"]
@@ -146,6 +210,64 @@ class DiskImage(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(extent_map__isnull=True) | Q(WHOLE_MAP), name="image_map_is_whole"
+            ),
+            models.CheckConstraint(
+                condition=Q(attempt__gte=1)
+                & ~Q(locator="")
+                & ~Q(format="")
+                & Q(checkpoint_bytes__lte=F("capacity_bytes"))
+                & Q(planned_bytes__lte=F("capacity_bytes"))
+                & Q(transfer_seconds__lte=LONGEST_SECONDS)
+                & (Q(allocated_bytes__isnull=True) | Q(allocated_bytes__gte=0)),
+                name="image_figures_possible",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=ImageState.COMMITTED) | Q(transferred_bytes=F("planned_bytes")),
+                name="image_committed_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=ImageState.WRITING) | Q(recovery_point__isnull=True),
+                name="image_in_a_point_is_not_written",
+            ),
+            models.CheckConstraint(
+                condition=~Q(sync_type=SyncType.INCREMENTAL)
+                | Q(change_id__isnull=False, previous_change_id__isnull=False),
+                name="image_incremental_has_change_ids",
+            ),
+            models.CheckConstraint(
+                condition=Q(recovery_point__isnull=True)
+                | Q(
+                    position__isnull=False,
+                    of_disks__isnull=False,
+                    position__gte=1,
+                    position__lte=F("of_disks"),
+                ),
+                name="image_of_a_point_has_its_number",
+            ),
+            models.UniqueConstraint(
+                fields=["recovery_point", "committed_position"],
+                name="image_position_once_per_point",
+            ),
+            models.UniqueConstraint(
+                fields=["id", "disk", "repository"], name="image_with_its_disk_and_repository"
+            ),
+            CompositeForeignKey(
+                name="image_has_the_one_before_it",
+                fields=("recovery_point", "needs_position"),
+                to_table="disk_images",
+                to_columns=("recovery_point_id", "committed_position"),
+            ),
+            CompositeForeignKey(
+                name="image_agrees_with_its_point",
+                fields=("recovery_point", "job", "repository", "of_disks"),
+                to_table="recovery_points",
+                to_columns=("id", "job_id", "repository_id", "disk_count"),
+            ),
+            CompositeForeignKey(
+                name="image_parent_is_of_the_same_disk",
+                fields=("parent", "disk", "repository"),
+                to_table="disk_images",
+                to_columns=("id", "disk_id", "repository_id"),
             ),
             CompositeForeignKey(
                 name="image_disk_is_of_its_context",
@@ -191,6 +313,7 @@ class RecoveryPointHold(models.Model):
         ordering = ["id"]
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=HoldKind.values), name="hold_kind_known"),
+            models.CheckConstraint(condition=~Q(owner=""), name="hold_has_an_owner"),
         ]
 
     def __str__(self) -> str:

@@ -27,6 +27,7 @@ class Repository(models.Model):
         verbose_name_plural = "repositories"
         ordering = ["name"]
         constraints = [
+            models.CheckConstraint(condition=~Q(name=""), name="repository_is_named"),
             models.CheckConstraint(
                 condition=Q(kind__in=RepositoryKind.values), name="repository_kind_known"
             ),

@@ -49,6 +49,14 @@ class VMSnapshot(models.Model):
                 condition=~Q(state=SnapshotState.CREATED) | ~Q(moref=""),
                 name="snapshot_created_has_reference",
             ),
+            models.CheckConstraint(
+                condition=Q(state=SnapshotState.REMOVED, removed_at__isnull=False)
+                | (~Q(state=SnapshotState.REMOVED) & Q(removed_at__isnull=True)),
+                name="snapshot_removed_has_its_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(name="") & Q(attempt__gte=1), name="snapshot_is_named"
+            ),
             CompositeForeignKey(
                 name="snapshot_job_is_of_its_context",
                 fields=("job", "vm_context"),

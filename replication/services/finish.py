@@ -25,6 +25,7 @@ from replication.models import (
     ReplicationJob,
     VMSnapshot,
 )
+from replication.models.cbt import BLOCK_BYTES
 from replication.services import job_log, leases
 from replication.services.leases import Lease
 from replication.states import (
@@ -44,7 +45,6 @@ BACK_OFF = (
     timedelta(minutes=2),
     timedelta(minutes=10),
 )
-CBT_BLOCK_BYTES = 64 << 10
 WORKER = "worker"
 
 
@@ -76,12 +76,14 @@ def completed(
         disk_count=len(images),
         state=RecoveryPointState.AVAILABLE,
     )
-    for disk in disks:
+    for position, disk in enumerate(disks, start=1):
         changed = DiskImage.objects.filter(
             pk=disk.image_id, job=job, state=ImageState.WRITING
         ).update(
             state=ImageState.COMMITTED,
             recovery_point=point,
+            position=position,
+            of_disks=point.disk_count,
             allocated_bytes=disk.allocated_bytes,
             digest=disk.digest,
             transferred_bytes=F("planned_bytes"),
@@ -230,7 +232,7 @@ def _record_cbt(images: Sequence[DiskImage], *, success: bool) -> None:
             change_id=image.change_id,
             previous_change_id=image.previous_change_id,
             sync_type=image.sync_type,
-            blocks_changed=-(-image.planned_bytes // CBT_BLOCK_BYTES),
+            blocks_changed=-(-image.planned_bytes // BLOCK_BYTES),
             bytes_transferred=image.planned_bytes if success else image.transferred_bytes,
             sync_duration_seconds=image.transfer_seconds,
             sync_success=success,
