@@ -139,7 +139,7 @@ def test_what_a_failed_job_left_is_found(context):
     assert queue.contexts_to_clean() == [context.pk]
     DiskImage.objects.all().delete()
     assert queue.contexts_to_clean() == [context.pk]
-    VMSnapshot.objects.update(state=SnapshotState.REMOVED)
+    VMSnapshot.objects.update(state=SnapshotState.REMOVED, removed_at=Now())
     assert queue.contexts_to_clean() == []
 
 

@@ -84,7 +84,7 @@ def test_a_tab_shows_hostile_names_as_text(web, tab):
 
 
 def test_progress_counts_the_bytes_of_the_plan(web):
-    context = factories.context()
+    context = factories.context(disks=[factories.disk_record(capacity_bytes=128 * MIB)])
     factories.running_job(context, planned_bytes=100 * MIB, done_bytes=68 * MIB)
     shown = panel(web, context)
     assert "68 %" in shown
@@ -97,7 +97,7 @@ def test_progress_counts_the_bytes_of_the_plan(web):
 
 
 def test_it_is_never_100_percent_before_the_commit(web):
-    context = factories.context()
+    context = factories.context(disks=[factories.disk_record(capacity_bytes=128 * MIB)])
     factories.running_job(context, planned_bytes=100 * MIB, done_bytes=100 * MIB)
     page = text(web.get("/virtual-machines/", {"vm": context.pk}))
     assert "99 %" in page
@@ -141,7 +141,9 @@ def test_a_second_attempt_tells_why_there_is_one(web):
 def test_a_cancelled_job_that_still_runs_says_so(web):
     context = factories.context()
     job = factories.running_job(context)
-    ReplicationJob.objects.filter(pk=job.pk).update(cancel_requested_at=timezone.now())
+    ReplicationJob.objects.filter(pk=job.pk).update(
+        cancel_requested_at=timezone.now(), cancel_requested_by="ops"
+    )
     assert "Cancelling…" in panel(web, context)
 
 

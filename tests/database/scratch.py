@@ -1,0 +1,270 @@
+"""A database of its own for attacks, and a stranger's connection to it.
+
+The stranger uses the database's own driver and plain SQL: neither Django nor vmrep stands between.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.apps import apps
+from django.conf import settings
+from django.db import connection
+from django.db.models import UniqueConstraint
+
+from contexts.constraints import CompositeForeignKey
+
+ROOT = Path(__file__).resolve().parents[2]
+Names = set[str]
+
+
+def models() -> list[Any]:
+    """The models of vmrep's own tables."""
+    return [it for it in apps.get_models() if it._meta.app_label in ("contexts", "replication")]
+
+
+def our_names() -> Names:
+    """The rules that have a name of ours."""
+    return {rule.name for model in models() for rule in model._meta.constraints}
+
+
+class Scratch:
+    """An empty database: `migrate` and `fill` it, then `attack` it."""
+
+    url: str
+    vendor: str
+
+    def manage(self, *arguments: str) -> str:
+        return self._run("manage.py", *arguments)
+
+    def migrate(self, *target: str) -> None:
+        self.manage("migrate", *target, "--no-input", "-v0")
+
+    def fill(self) -> dict[str, Any]:
+        return dict(json.loads(self._run("-m", "tests.database.estate")))
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "DATABASE_URL": self.url,
+                "VMREP_DATA_DIR": str(settings.DATA_DIR),
+                "DJANGO_SETTINGS_MODULE": "vmrep.settings",
+                "PYTHONPATH": str(ROOT),
+            },
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything that is in vmrep's tables."""
+        with closing(self.connect()) as stranger:
+            return {
+                table: sorted(stranger.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
+                for table in (model._meta.db_table for model in models())
+            }
+
+    def connect(self) -> Any:
+        raise NotImplementedError
+
+    def for_once(self) -> AbstractContextManager[Scratch]:
+        """The same database or a copy: what is done to it does not last."""
+        raise NotImplementedError
+
+    def attack(self, statements: Sequence[str]) -> Names | None:
+        """Run the statements in one transaction and commit it.
+
+        None if that is accepted; else the rules that refuse it: a constraint's name, or
+        `table.column` of a rule that is a column's own.
+        """
+        raise NotImplementedError
+
+
+class SQLite(Scratch):
+    vendor = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.url = path, f"sqlite:///{path}"
+
+    def connect(self, *, foreign_keys: bool = True) -> sqlite3.Connection:
+        stranger = sqlite3.connect(self.path, isolation_level=None)
+        stranger.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
+        return stranger
+
+    @contextmanager
+    def for_once(self) -> Iterator[Scratch]:
+        copy = SQLite(self.path.with_suffix(".copy"))
+        with closing(self.connect()) as here, closing(copy.connect()) as there:
+            here.backup(there)
+        yield copy
+        copy.path.unlink()
+
+    def attack(self, statements: Sequence[str], *, foreign_keys: bool = True) -> Names | None:
+        with closing(self.connect(foreign_keys=foreign_keys)) as stranger:
+            stranger.execute("BEGIN")
+            refused: Names = set()
+            try:
+                for statement in statements:
+                    stranger.execute(statement)
+                refused = _broken_foreign_keys(stranger)
+                stranger.execute("COMMIT")
+            except sqlite3.IntegrityError as problem:
+                return refused or _named_by_sqlite(str(problem), statement)
+            return None
+
+
+def _broken_foreign_keys(stranger: sqlite3.Connection) -> Names:
+    """SQLite says at commit that some foreign key is broken, but not which."""
+    return {
+        _foreign_key(
+            table,
+            [
+                row[3]
+                for row in stranger.execute(f"PRAGMA foreign_key_list({table})")
+                if row[0] == number
+            ],
+        )
+        for table, _, _, number in stranger.execute("PRAGMA foreign_key_check").fetchall()
+    }
+
+
+def _named_by_sqlite(message: str, statement: str) -> Names:
+    kind, _, rest = message.partition(" constraint failed: ")
+    if kind == "UNIQUE":
+        table = rest.partition(".")[0]
+        return {_unique(table, re.findall(r"\.(\w+)", rest))}
+    if kind == "CHECK" and rest not in our_names():
+        return {f"{statement.split()[1]}.{rest}"}  # a column's own; UPDATE <table> …
+    return {rest or message}
+
+
+def _model(table: str) -> Any:
+    return next(model for model in models() if model._meta.db_table == table)
+
+
+def _columns(model: Any, names: Sequence[str]) -> list[str]:
+    return [model._meta.get_field(name).column for name in names]
+
+
+def _foreign_key(table: str, columns: Sequence[str]) -> str:
+    model = _model(table)
+    for rule in model._meta.constraints:
+        if isinstance(rule, CompositeForeignKey) and _columns(model, rule.fields) == list(columns):
+            return rule.name
+    return f"{table}.{','.join(columns)}"
+
+
+def _unique(table: str, columns: Sequence[str]) -> str:
+    model = _model(table)
+    for rule in model._meta.constraints:
+        if isinstance(rule, UniqueConstraint) and _columns(model, rule.fields) == list(columns):
+            return rule.name
+    return f"{table}.{','.join(columns)}"
+
+
+class PostgreSQL(Scratch):
+    vendor = "postgresql"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        of = connection.settings_dict
+        self.parameters = {
+            key: of[setting]
+            for key, setting in (
+                ("host", "HOST"),
+                ("port", "PORT"),
+                ("user", "USER"),
+                ("password", "PASSWORD"),
+            )
+            if of[setting]
+        }
+        start, _, query = os.environ["DATABASE_URL"].partition("?")
+        self.url = f"{start.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+    def connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(dbname=self.name, **self.parameters)
+
+    def administer(self, statement: str) -> None:
+        with psycopg.connect(dbname="postgres", autocommit=True, **self.parameters) as it:
+            it.execute(statement)
+
+    @contextmanager
+    def for_once(self) -> Iterator[Scratch]:
+        tables = {
+            model._meta.db_table: ", ".join(
+                field.column for field in model._meta.concrete_fields if not field.generated
+            )
+            for model in models()
+        }
+        with closing(self.connect()) as keeper:
+            keeper.execute("CREATE SCHEMA IF NOT EXISTS kept")
+            for table in tables:
+                keeper.execute(f"CREATE TABLE IF NOT EXISTS kept.{table} AS TABLE {table}")
+            keeper.commit()
+            yield self
+            keeper.execute(f"TRUNCATE {', '.join(tables)}")
+            for table, columns in tables.items():
+                keeper.execute(
+                    f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"
+                    f" SELECT {columns} FROM kept.{table}"
+                )
+            keeper.commit()
+
+    def attack(self, statements: Sequence[str]) -> Names | None:
+        with closing(self.connect()) as stranger:
+            try:
+                for statement in statements:
+                    stranger.execute(statement)
+                stranger.commit()
+            except psycopg.IntegrityError as problem:
+                stranger.rollback()
+                return {self._named(stranger, problem.diag)}
+            return None
+
+    def _named(self, stranger: psycopg.Connection[Any], said: Any) -> str:
+        """A constraint by its name if that is ours, else by its table and columns."""
+        if said.constraint_name is None:
+            return f"{said.table_name}.{said.column_name}"
+        if said.constraint_name in our_names():
+            return str(said.constraint_name)
+        columns = stranger.execute(
+            "SELECT string_agg(attname, ',') FROM pg_constraint, pg_attribute"
+            " WHERE conname = %s AND attrelid = conrelid AND attnum = ANY (conkey)",
+            [said.constraint_name],
+        ).fetchone()
+        return f"{said.table_name}.{columns[0] if columns else said.constraint_name}"
+
+
+@contextmanager
+def _created(name: str) -> Iterator[PostgreSQL]:
+    database = PostgreSQL(name)
+    database.administer(f"CREATE DATABASE {name}")
+    try:
+        yield database
+    finally:
+        database.administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Scratch]:
+    """An empty database of the kind that the tests run on."""
+    if connection.vendor == "sqlite":
+        yield SQLite(folder / "attacked.sqlite3")
+        return
+    with _created(f"vmrep_attacked_{uuid.uuid4().hex[:8]}") as database:
+        yield database

@@ -1,0 +1,104 @@
+"""The database itself refuses what is impossible, whoever asks and in whatever order.
+
+The attacks are made on a database that was migrated from nothing, on one that was then taken back
+and forth with rows in it, and on one that was taken down to nothing in between.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.database.attacks import ATTACKS, Attack
+from tests.database.scratch import Scratch, our_names, scratch
+
+# The earliest migrations that have every table and column of the contract. Further back, columns
+# are dropped with what is in them: what they held does not come back.
+FIRST = (("replication", "0001"), ("contexts", "0002"))
+
+
+@dataclass(frozen=True)
+class Target:
+    database: Scratch
+    keys: dict[str, str]
+    rows: dict[str, list[tuple[Any, ...]]]
+
+    def aim(self, statements: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(statement.format(**self.keys) for statement in statements)
+
+
+def latest(database: Scratch) -> dict[str, Any]:
+    database.migrate()
+    return database.fill()
+
+
+def back_and_forth_with_rows(database: Scratch) -> dict[str, Any]:
+    keys = latest(database)
+    for target in FIRST:
+        database.migrate(*target)
+    database.migrate()
+    return keys
+
+
+def down_to_nothing_with_rows(database: Scratch) -> dict[str, Any]:
+    latest(database)
+    # contexts 0002 refers to jobs, and replication 0001 to contexts: back step by step.
+    for target in (*FIRST, ("contexts", "zero")):
+        database.migrate(*target)
+    return latest(database)
+
+
+@pytest.fixture(
+    scope="module", params=[latest, back_and_forth_with_rows, down_to_nothing_with_rows]
+)
+def target(request: Any, tmp_path_factory: Any) -> Iterator[Target]:
+    with scratch(tmp_path_factory.mktemp("attacked")) as database:
+        keys = request.param(database)
+        literals = {
+            name: f"'{key}'" if isinstance(key, str) else str(key) for name, key in keys.items()
+        }
+        yield Target(database, literals, database.rows())
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_an_attack_is_refused_in_any_order(target: Target, attack: Attack) -> None:
+    statements = target.aim(attack.statements)
+    for number, order in enumerate(itertools.permutations(statements)):
+        refused = target.database.attack(order)
+        assert refused, f"accepted: {order}"
+        all_known = target.database.vendor == "sqlite" and number == 0
+        expected = attack.rules[:1] if all_known else attack.rules
+        assert refused & set(expected), f"refused by {refused}: {order}"
+    assert target.database.rows() == target.rows
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_what_is_like_it_but_allowed_is_accepted(target: Target, attack: Attack) -> None:
+    with target.database.for_once() as database:
+        assert database.attack(target.aim(attack.twin)) is None
+    assert target.database.rows() == target.rows
+
+
+def test_every_rule_is_attacked() -> None:
+    """A rule without an attack is one that nobody has seen at work."""
+    attacked = {rule for attack in ATTACKS for rule in attack.rules}
+    assert our_names() - TARGETS - attacked == set()
+    assert our_names() > TARGETS
+
+
+# Unique constraints of a primary key and more, there for foreign keys to point at: no row can
+# break one without breaking the primary key.
+TARGETS = {
+    "context_with_its_current_job",
+    "disk_with_its_context",
+    "image_with_its_disk_and_repository",
+    "job_once_completed",
+    "job_while_active",
+    "job_with_its_context",
+    "point_with_its_context",
+    "point_with_its_terms",
+}
