@@ -80,6 +80,7 @@ MIDDLEWARE = [
     "vmrep.web.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "vmrep.web.middleware.ConflictMiddleware",
 ]
 
 ROOT_URLCONF = "vmrep.urls"

@@ -1,11 +1,18 @@
-"""Nothing is shown to anybody who is not logged in."""
+"""Nothing is shown to anybody who is not logged in; what the database refuses is said as such."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 from django.contrib.auth import middleware
 from django.contrib.auth.views import redirect_to_login
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django_htmx.http import HttpResponseClientRedirect
+
+log = logging.getLogger(__name__)
 
 
 class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
@@ -19,3 +26,23 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         page = request.htmx.current_url_abs_path or "/"
         login = self.get_login_url(view_func)
         return HttpResponseClientRedirect(redirect_to_login(page, str(login)).url)
+
+
+class ConflictMiddleware:
+    """The last resort of pages and admin, as `vmrep.api.errors` is the API's.
+
+    Forms and services refuse what they can see beforehand. What another process changed between
+    their look and the commit, only the database sees: a conflict, and no fault of the server.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
+        if not isinstance(problem, IntegrityError):
+            return None
+        log.warning("the database refused a change of %s", request.path, exc_info=problem)
+        return render(request, "409.html", status=409)
