@@ -1,7 +1,10 @@
-"""A foreign key over several columns, checked at commit: what Django's own fields cannot say.
+"""What Django's own constraints cannot say.
 
-Used where "the job must be this context's" is a rule of the data and not of the code. Both
-SQLite and PostgreSQL check it at COMMIT, so the statements of a transaction may come in any order.
+`CompositeForeignKey`: a foreign key over several columns, checked at commit. Used where "the job
+must be this context's" is a rule of the data and not of the code. Both SQLite and PostgreSQL check
+it at COMMIT, so the statements of a transaction may come in any order.
+
+`ColumnTypes`: on SQLite, too, a column holds what its type says.
 """
 
 from __future__ import annotations
@@ -99,3 +102,69 @@ class CompositeForeignKey(models.BaseConstraint):
             "to_columns": self.to_columns,
         }
         return path, args, kwargs
+
+
+class ColumnTypes(models.BaseConstraint):
+    """On SQLite, which takes any value into any column: each one holds what its type says.
+
+    "many" is no number there but larger than all of them, so that it passes CHECKs like `>= 0`.
+    PostgreSQL knows its types by itself; there this constraint is nothing.
+
+    The columns are those that the model has when its table is built or rebuilt. A migration that
+    adds a column without a rebuild (nullable, without a default) has to remove this constraint
+    before and add it again afterwards; a test finds a column that is not checked.
+    """
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__(name=name)
+
+    def constraint_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor) -> str | None:
+        if schema_editor.connection.vendor != "sqlite":
+            return None
+        quote = schema_editor.quote_name
+        checks = " AND ".join(
+            _type_check(field, quote(field.column))
+            for field in model._meta.concrete_fields
+            if not field.generated
+        )
+        return f"CONSTRAINT {quote(self.name)} CHECK ({checks})"
+
+    def create_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """SQLite has no ALTER TABLE for it: Django rebuilds the table, with `constraint_sql`."""
+
+    def remove_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """As `create_sql`."""
+
+    def validate(
+        self, model: Any, instance: Any, exclude: Any = None, using: str = DEFAULT_DB_ALIAS
+    ) -> None:
+        """The fields' own validation has done it."""
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, ColumnTypes):
+            return self.name == other.name
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # as BaseConstraint's own equality demands
+
+
+def _type_check(field: models.Field, column: str) -> str:
+    """The condition that the column holds null, where it may, or a value of the field's type."""
+    value = field
+    while value.remote_field:
+        value = value.target_field
+    if isinstance(value, models.BooleanField):
+        check = f"{column} IN (0, 1)"
+    elif isinstance(value, models.IntegerField):
+        check = f"typeof({column}) = 'integer'"
+    elif isinstance(value, models.FloatField):
+        check = f"typeof({column}) IN ('real', 'integer')"
+    elif isinstance(value, models.DateTimeField):
+        check = f"typeof({column}) = 'text' AND datetime({column}) IS NOT NULL"
+    elif isinstance(value, models.UUIDField):
+        check = f"typeof({column}) = 'text' AND length({column}) = 32"
+    else:
+        check = f"typeof({column}) = 'text'"
+        if value.max_length:
+            check += f" AND length({column}) <= {value.max_length}"
+    return f"({column} IS NULL OR ({check}))" if field.null else f"({check})"

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from contexts.constraints import CompositeForeignKey
+from contexts.constraints import ColumnTypes, CompositeForeignKey
 from contexts.models.specs import VMSpecs, specs_possible
 from contexts.states import ContextStatus
 
@@ -67,6 +67,7 @@ class VMContext(VMSpecs):
         ordering = ["vm_name", "context_id"]
         indexes = [models.Index(fields=["vcenter", "moref"], name="context_of_moref")]
         constraints = [
+            ColumnTypes(name="context_column_types"),
             models.UniqueConstraint(
                 fields=["vcenter", "vmware_vm_id"],
                 name="context_identity_once",

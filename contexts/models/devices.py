@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Cast, Concat
 
+from contexts.constraints import ColumnTypes
+
 
 def _is_key(column: str, prefix: str) -> Q:
     """The column is the device's key behind a word: disk-2000."""
@@ -43,6 +45,7 @@ class VMDisk(models.Model):
         verbose_name = "disk"
         ordering = ["vm_context_id", "device_key", "id"]
         constraints = [
+            ColumnTypes(name="disk_column_types"),
             models.UniqueConstraint(
                 fields=["vm_context", "disk_id"],
                 condition=Q(removed_at__isnull=True),
@@ -84,6 +87,7 @@ class VMNetworkAdapter(models.Model):
         verbose_name = "network adapter"
         ordering = ["vm_context_id", "device_key", "id"]
         constraints = [
+            ColumnTypes(name="adapter_column_types"),
             models.UniqueConstraint(
                 fields=["vm_context", "adapter_id"],
                 condition=Q(removed_at__isnull=True),

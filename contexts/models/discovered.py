@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from contexts.constraints import ColumnTypes
 from contexts.models.specs import VMSpecs, specs_possible
 
 
@@ -38,6 +39,7 @@ class DiscoveredVM(VMSpecs):
         verbose_name = "discovered VM"
         ordering = ["vcenter_id", "vm_name", "id"]
         constraints = [
+            ColumnTypes(name="discovered_vm_column_types"),
             models.UniqueConstraint(
                 fields=["vcenter", "vmware_vm_id"], name="discovered_vm_identity_once"
             ),

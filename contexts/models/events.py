@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from contexts.constraints import CompositeForeignKey
+from contexts.constraints import ColumnTypes, CompositeForeignKey
 
 
 class ContextEvent(models.Model):
@@ -29,6 +29,7 @@ class ContextEvent(models.Model):
         db_table = "context_events"
         ordering = ["-id"]
         constraints = [
+            ColumnTypes(name="event_column_types"),
             models.CheckConstraint(
                 condition=~Q(actor="") & ~Q(why=""), name="event_says_who_and_why"
             ),

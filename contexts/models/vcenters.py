@@ -4,6 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import Q
 
+from contexts.constraints import ColumnTypes
 from contexts.states import DiscoveryStatus, TransportKind, TrustMode
 
 
@@ -50,6 +51,7 @@ class VCenter(models.Model):
         verbose_name_plural = "vCenters"
         ordering = ["name"]
         constraints = [
+            ColumnTypes(name="vcenter_column_types"),
             models.UniqueConstraint(
                 fields=["host", "port"],
                 name="vcenter_address_once",
@@ -99,6 +101,7 @@ class Discovery(models.Model):
         verbose_name_plural = "discoveries"
         ordering = ["-id"]
         constraints = [
+            ColumnTypes(name="discovery_column_types"),
             models.CheckConstraint(
                 condition=Q(status__in=DiscoveryStatus.values), name="discovery_status_known"
             ),

@@ -5,7 +5,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 
-from contexts.constraints import CompositeForeignKey
+from contexts.constraints import ColumnTypes, CompositeForeignKey
 from replication.engine.extent_map import BUCKETS
 from replication.states import SyncType
 
@@ -56,6 +56,7 @@ class CBTHistory(models.Model):
         verbose_name_plural = "CBT history"
         ordering = ["-id"]
         constraints = [
+            ColumnTypes(name="cbt_column_types"),
             models.UniqueConstraint(fields=["job", "disk"], name="cbt_once_per_disk_and_job"),
             models.CheckConstraint(
                 condition=Q(sync_type__in=SyncType.values), name="cbt_sync_type_known"

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 
-from contexts.constraints import CompositeForeignKey
+from contexts.constraints import ColumnTypes, CompositeForeignKey
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     JobStatus,
@@ -81,6 +81,7 @@ class ReplicationJob(models.Model):
             models.Index(fields=["vm_context", "-created_at"], name="job_history"),
         ]
         constraints = [
+            ColumnTypes(name="job_column_types"),
             models.UniqueConstraint(
                 fields=["active_context_id"],
                 name="job_one_active_per_context",
@@ -180,6 +181,7 @@ class JobStep(models.Model):
         db_table = "job_steps"
         ordering = ["job_id", "attempt", "id"]
         constraints = [
+            ColumnTypes(name="step_column_types"),
             models.UniqueConstraint(
                 fields=["job", "attempt", "name"], name="step_once_per_attempt"
             ),

@@ -5,7 +5,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
-from contexts.constraints import CompositeForeignKey
+from contexts.constraints import ColumnTypes, CompositeForeignKey
 from replication.states import LeaseHolder
 
 
@@ -34,6 +34,7 @@ class ContextLease(models.Model):
     class Meta:
         db_table = "context_leases"
         constraints = [
+            ColumnTypes(name="lease_column_types"),
             models.CheckConstraint(
                 condition=Q(holder_kind__in=LeaseHolder.values), name="lease_holder_kind_known"
             ),

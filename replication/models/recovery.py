@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 
-from contexts.constraints import CompositeForeignKey
+from contexts.constraints import ColumnTypes, CompositeForeignKey
 from replication.models.cbt import EXTENT_MAP, LONGEST_SECONDS, WHOLE_MAP
 from replication.states import HoldKind, ImageState, RecoveryPointState, SyncType
 
@@ -60,6 +60,7 @@ class RecoveryPoint(models.Model):
             models.Index(fields=["vm_context", "state", "-consistent_at"], name="point_newest")
         ]
         constraints = [
+            ColumnTypes(name="point_column_types"),
             models.CheckConstraint(
                 condition=Q(state__in=RecoveryPointState.values), name="point_state_known"
             ),
@@ -181,6 +182,7 @@ class DiskImage(models.Model):
         db_table = "disk_images"
         ordering = ["id"]
         constraints = [
+            ColumnTypes(name="image_column_types"),
             models.UniqueConstraint(fields=["repository", "locator"], name="image_locator_once"),
             models.UniqueConstraint(
                 fields=["recovery_point", "disk"], name="image_disk_once_per_point"
@@ -312,6 +314,7 @@ class RecoveryPointHold(models.Model):
         db_table = "recovery_point_holds"
         ordering = ["id"]
         constraints = [
+            ColumnTypes(name="hold_column_types"),
             models.CheckConstraint(condition=Q(kind__in=HoldKind.values), name="hold_kind_known"),
             models.CheckConstraint(condition=~Q(owner=""), name="hold_has_an_owner"),
         ]

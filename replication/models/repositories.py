@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
+from contexts.constraints import ColumnTypes
 from replication.states import RepositoryKind
 
 
@@ -27,6 +28,7 @@ class Repository(models.Model):
         verbose_name_plural = "repositories"
         ordering = ["name"]
         constraints = [
+            ColumnTypes(name="repository_column_types"),
             models.CheckConstraint(condition=~Q(name=""), name="repository_is_named"),
             models.CheckConstraint(
                 condition=Q(kind__in=RepositoryKind.values), name="repository_kind_known"

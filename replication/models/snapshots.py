@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from contexts.constraints import CompositeForeignKey
+from contexts.constraints import ColumnTypes, CompositeForeignKey
 from replication.states import SnapshotState
 
 
@@ -42,6 +42,7 @@ class VMSnapshot(models.Model):
             )
         ]
         constraints = [
+            ColumnTypes(name="snapshot_column_types"),
             models.CheckConstraint(
                 condition=Q(state__in=SnapshotState.values), name="snapshot_state_known"
             ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.database.scratch import A_TYPE
 from tests.database.sql import copy, delete, update
 
 Statements = tuple[str, ...]
@@ -576,9 +577,9 @@ AROUND = [
     ),
     _insert(
         *("context_leases", _LEASE, "context_leases.vm_context_id"),
-        {"token": "'00000000-0000-0000-0000-000000000001'"},
+        {"token": "'00000000000000000000000000000001'"},
         {
-            "token": "'00000000-0000-0000-0000-000000000001'",
+            "token": "'00000000000000000000000000000001'",
             **{"vm_context_id": "{c}", "job_id": "NULL", "holder_kind": "'clean_up'"},
         },
         "a second lease of a context",
@@ -947,6 +948,82 @@ INVENTORY = [
     ),
 ]
 
+TYPES = [
+    Attack(name, (rule, A_TYPE), (update(table, bad, key),), (update(table, good, key),))
+    for table, key, rule, bad, good, name in (
+        (
+            *(CONTEXTS, _D, "context_column_types", "failed_jobs = 'many'", "failed_jobs = 0"),
+            "a counter that is no number",
+        ),
+        (
+            *(JOBS, "id = {a_failed}", "job_column_types", "attempt = 'first'", "attempt = 1"),
+            "a job's attempt that is no number",
+        ),
+        (
+            *(JOBS, "id = {a_failed}", "job_column_types"),
+            *(f"requested_by = '{'x' * 151}'", f"requested_by = '{'x' * 150}'"),
+            "a text that is longer than its column",
+        ),
+        (
+            *("job_steps", _STEP, "step_column_types"),
+            *("started_at = 'yesterday'", f"started_at = {NOW}", "a step's time that is none"),
+        ),
+        (
+            *("cbt_history", _CBT, "cbt_column_types"),
+            *("sync_success = 'mostly'", "sync_success = true", "neither success nor failure"),
+        ),
+        (
+            *("context_leases", _LEASE, "lease_column_types"),
+            *("expires_at = 'never'", f"expires_at = {NOW}", "a lease's time that is none"),
+        ),
+        (
+            *("context_events", _EVENT, "event_column_types"),
+            *("created_at = 'once'", f"created_at = {NOW}", "an event's time that is none"),
+        ),
+        (
+            *("vm_snapshots", _SNAPSHOT, "snapshot_column_types"),
+            *("quiesced = 'maybe'", "quiesced = NULL", "a snapshot that may be at rest"),
+        ),
+        (
+            *(POINTS, "id = {d_done_point}", "point_column_types"),
+            *("quiesced = '2'", "quiesced = '1'", "a recovery point twice at rest"),
+        ),
+        (
+            *(IMAGES, _WRITING, "image_column_types"),
+            *("allocated_bytes = 'much'", "allocated_bytes = 1", "a file's size that is no number"),
+        ),
+        (
+            *("recovery_point_holds", "kind = 'pin'", "hold_column_types"),
+            *("expires_at = 'never'", "expires_at = NULL", "a hold's time that is none"),
+        ),
+        (
+            *("vm_disks", _DISK, "disk_column_types"),
+            *("capacity_bytes = 'big'", "capacity_bytes = 1", "a disk's size that is no number"),
+        ),
+        (
+            *("vm_network_adapters", _NIC, "adapter_column_types"),
+            *("connected = 'perhaps'", "connected = NULL", "an adapter that may be connected"),
+        ),
+        (
+            *("discovered_vms", _DISCOVERED, "discovered_vm_column_types"),
+            *("seen_at = 'lately'", f"seen_at = {NOW}", "a discovered VM's time that is none"),
+        ),
+        (
+            *("discoveries", _FAILED_DISCOVERY, "discovery_column_types"),
+            *("vms_seen = 'all'", "vms_seen = 1", "a discovery's count that is no number"),
+        ),
+        (
+            *("vcenters", _VCENTER, "vcenter_column_types"),
+            *("created_at = 'ever'", f"created_at = {NOW}", "a vCenter's time that is none"),
+        ),
+        (
+            *("repositories", _REPOSITORY, "repository_column_types"),
+            *("uuid = 'x'", "uuid = '00000000000000000000000000000001'"),
+            "a repository's UUID that is none",
+        ),
+    )
+]
+
 ATTACKS: list[Attack] = [
     *ORPHANS,
     *ACTIVE,
@@ -960,4 +1037,5 @@ ATTACKS: list[Attack] = [
     *POINT,
     *IMAGE,
     *INVENTORY,
+    *TYPES,
 ]

@@ -27,6 +27,7 @@ from contexts.constraints import CompositeForeignKey
 
 ROOT = Path(__file__).resolve().parents[2]
 Names = set[str]
+A_TYPE = "the column's type"  # what PostgreSQL refuses before it looks at any constraint
 
 
 def models() -> list[Any]:
@@ -231,6 +232,8 @@ class PostgreSQL(Scratch):
                 for statement in statements:
                     stranger.execute(statement)
                 stranger.commit()
+            except psycopg.DataError:
+                return {A_TYPE}
             except psycopg.IntegrityError as problem:
                 stranger.rollback()
                 return {self._named(stranger, problem.diag)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from tests.database import documented
 from tests.database.attacks import ATTACKS, Attack
-from tests.database.scratch import Scratch, our_names, scratch
+from tests.database.scratch import Scratch, models, our_names, scratch
 
 # The earliest migrations that have every table and column of the contract. Further back, columns
 # are dropped with what is in them: what they held does not come back.
@@ -108,3 +109,19 @@ TARGETS = {
 def test_the_documentation_lists_every_rule_and_what_it_refuses() -> None:
     """To write it anew: .venv/bin/python -m tests.database.documented"""
     assert documented.written(documented.PAGE.read_text()) == documented.table()
+
+
+def test_every_column_has_its_type_on_sqlite_too(target: Target) -> None:
+    """Also one that a migration added without rebuilding the table (see `ColumnTypes`)."""
+    if target.database.vendor != "sqlite":
+        pytest.skip("PostgreSQL's columns have types")
+    with closing(target.database.connect()) as stranger:
+        for model in models():
+            table = model._meta.db_table
+            (sql,) = stranger.execute(
+                "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table]
+            ).fetchone()
+            checks = sql.partition('_column_types" CHECK')[2]
+            for field in model._meta.concrete_fields:
+                if not field.generated:
+                    assert f'"{field.column}"' in checks, f"{table}.{field.column} has no type"

@@ -1,0 +1,49 @@
+from django.db import migrations
+
+import contexts.constraints
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("contexts", "0005_column_types"),
+        ("replication", "0006_points_are_whole"),
+    ]
+
+    operations = [
+        migrations.AddConstraint(
+            model_name="cbthistory",
+            constraint=contexts.constraints.ColumnTypes(name="cbt_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="contextlease",
+            constraint=contexts.constraints.ColumnTypes(name="lease_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="diskimage",
+            constraint=contexts.constraints.ColumnTypes(name="image_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="jobstep",
+            constraint=contexts.constraints.ColumnTypes(name="step_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="recoverypoint",
+            constraint=contexts.constraints.ColumnTypes(name="point_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="recoverypointhold",
+            constraint=contexts.constraints.ColumnTypes(name="hold_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="replicationjob",
+            constraint=contexts.constraints.ColumnTypes(name="job_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="repository",
+            constraint=contexts.constraints.ColumnTypes(name="repository_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="vmsnapshot",
+            constraint=contexts.constraints.ColumnTypes(name="snapshot_column_types"),
+        ),
+    ]
