@@ -1,0 +1,34 @@
+"""What a stranger with the database's own client may try, and which rule has to refuse it.
+
+Each attack is plain SQL for SQLite and PostgreSQL alike, aimed at the estate's rows: `{a_failed}`
+is that job's key. It has a twin: as like to it as can be, but allowed, so that the attack is
+refused for its sense and not for a slip in its text.
+"""
+
+from tests.database.attacks.around import AROUND
+from tests.database.attacks.attack import Attack
+from tests.database.attacks.contexts import CONTEXT
+from tests.database.attacks.images import IMAGE
+from tests.database.attacks.inventory import INVENTORY
+from tests.database.attacks.jobs import CBT, JOB, STEP
+from tests.database.attacks.links import ACTIVE, CURRENT, LAST_SUCCESSFUL, ORPHANS
+from tests.database.attacks.points import POINT
+from tests.database.attacks.types import TYPES
+
+__all__ = ["ATTACKS", "ORPHANS", "Attack"]
+
+ATTACKS: list[Attack] = [
+    *ORPHANS,
+    *ACTIVE,
+    *CURRENT,
+    *LAST_SUCCESSFUL,
+    *CONTEXT,
+    *JOB,
+    *STEP,
+    *CBT,
+    *AROUND,
+    *POINT,
+    *IMAGE,
+    *INVENTORY,
+    *TYPES,
+]

@@ -1,0 +1,18 @@
+"""The rows of the estate that attacks are aimed at."""
+
+LEASE_ROW = "vm_context_id = {a}"
+EVENT_ROW = "job_id = {a_running}"
+SNAPSHOT_ROW = "job_id = {a_running}"
+VM_A, VM_C, VM_D = "context_id = {a}", "context_id = {c}", "context_id = {d}"
+WRITING_IMAGE = "id = {a_running_image1}"
+CHILD_IMAGE = "id = {a_done_image1}"
+DISK_ROW = "id = {d_disk1}"
+NIC_ROW = "vm_context_id = {c}"
+DISCOVERED_ROW = "vm_name = 'a'"
+RUNNING_DISCOVERY, FAILED_DISCOVERY = "status = 'running'", "status = 'failed'"
+VCENTER_ROW, REPOSITORY_ROW = "id = {vcenter}", "id = {r1}"
+STEP_ROW = "job_id = {a_failed} AND name = 'prepare'"
+CBT_ROW = "job_id = {a_old} AND disk_id = {a_disk1}"
+INCREMENTAL_ROW = "job_id = {a_done} AND disk_id = {a_disk1}"
+SPARE_IMAGE = {"locator": "'x.qcow2'", "recovery_point_id": "NULL", "state": "'deleting'"}
+IMAGE1, IMAGE2 = "id = {d_done_image1}", "id = {d_done_image2}"
