@@ -161,6 +161,8 @@ def _type_check(field: models.Field, column: str) -> str:
         check = f"typeof({column}) IN ('real', 'integer')"
     elif isinstance(value, models.DateTimeField):
         check = f"typeof({column}) = 'text' AND datetime({column}) IS NOT NULL"
+    elif isinstance(value, models.BinaryField):
+        check = f"typeof({column}) = 'blob'"
     elif isinstance(value, models.UUIDField):
         check = f"typeof({column}) = 'text' AND length({column}) = 32"
     else:

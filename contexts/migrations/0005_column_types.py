@@ -6,7 +6,7 @@ import contexts.constraints
 class Migration(migrations.Migration):
     dependencies = [
         ("contexts", "0004_more_rules"),
-        ("replication", "0005_points_are_whole"),
+        ("replication", "0006_points_are_whole"),
     ]
 
     operations = [

@@ -7,7 +7,10 @@ import contexts.constraints
 
 
 class Migration(migrations.Migration):
-    dependencies = [("contexts", "0004_more_rules"), ("replication", "0003_job_samples_log_lines_and_extent_maps")]
+    dependencies = [
+        ("contexts", "0004_more_rules"),
+        ("replication", "0003_job_samples_log_lines_and_extent_maps"),
+    ]
 
     operations = [
         migrations.AddField(

@@ -1,4 +1,4 @@
-from django.db import migrations
+from django.db import migrations, models
 
 import contexts.constraints
 
@@ -21,6 +21,23 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="diskimage",
             constraint=contexts.constraints.ColumnTypes(name="image_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="joblogline",
+            constraint=contexts.constraints.ColumnTypes(name="log_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="jobsample",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("seconds__lte", 1000000000.0), ("bytes_per_second__lte", 1000000000000000.0)
+                ),
+                name="sample_figures_are_finite",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="jobsample",
+            constraint=contexts.constraints.ColumnTypes(name="sample_column_types"),
         ),
         migrations.AddConstraint(
             model_name="jobstep",

@@ -6,6 +6,7 @@ Both are bounded per job, whatever its length, and go with the job.
 from django.db import models
 from django.db.models import Q
 
+from contexts.constraints import ColumnTypes
 from replication.states import LogLevel
 
 
@@ -38,6 +39,12 @@ class JobSample(models.Model):
                 & Q(bytes_per_second__gte=0),
                 name="sample_figures_possible",
             ),
+            # Infinity and "not a number" are not less than zero either.
+            models.CheckConstraint(
+                condition=Q(seconds__lte=1e9) & Q(bytes_per_second__lte=1e15),
+                name="sample_figures_are_finite",
+            ),
+            ColumnTypes(name="sample_column_types"),
         ]
 
     def __str__(self) -> str:
@@ -64,6 +71,7 @@ class JobLogLine(models.Model):
         verbose_name = "log line"
         ordering = ["job_id", "id"]
         constraints = [
+            ColumnTypes(name="log_column_types"),
             models.CheckConstraint(condition=Q(level__in=LogLevel.values), name="log_level_known"),
             models.CheckConstraint(condition=Q(attempt__gte=1), name="log_attempt_possible"),
         ]

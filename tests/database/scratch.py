@@ -105,6 +105,7 @@ class SQLite(Scratch):
     def connect(self, *, foreign_keys: bool = True) -> sqlite3.Connection:
         stranger = sqlite3.connect(self.path, isolation_level=None)
         stranger.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
+        stranger.execute("PRAGMA synchronous = OFF")  # this database need not survive a crash
         return stranger
 
     @contextmanager

@@ -36,6 +36,10 @@ CLEAR_E = tuple(
     delete(table, "vm_context_id = {e}")
     for table in ("vm_disks", "vm_network_adapters", "context_events")
 )
+DELETE_JOB_OF_E = (
+    delete("job_log_lines", "job_id = {e_cancelled}"),
+    delete(JOBS, "id = {e_cancelled}"),
+)
 WHATEVER = update(JOBS, "current_operation = 'x'", "id = {d_done}")
 
 ORPHANS = [
@@ -75,7 +79,7 @@ ORPHANS = [
         "a context is deleted under its job",
         ("replication_jobs.vm_context_id", "job_belongs_to_a_context"),
         (*CLEAR_E, delete(CONTEXTS, "context_id = {e}")),
-        (*CLEAR_E, delete(JOBS, "id = {e_cancelled}"), delete(CONTEXTS, "context_id = {e}")),
+        (*CLEAR_E, *DELETE_JOB_OF_E, delete(CONTEXTS, "context_id = {e}")),
     ),
     Attack(
         "a context gets another key under its job",
@@ -83,7 +87,7 @@ ORPHANS = [
         (*CLEAR_E, update(CONTEXTS, "context_id = 'ctx-new'", "context_id = {e}")),
         (
             *CLEAR_E,
-            delete(JOBS, "id = {e_cancelled}"),
+            *DELETE_JOB_OF_E,
             update(CONTEXTS, "context_id = 'ctx-new'", "context_id = {e}"),
         ),
     ),
