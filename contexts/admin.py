@@ -12,7 +12,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import SuspiciousOperation, ValidationError
+from django.core.validators import ProhibitNullCharactersValidator
 from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
@@ -73,7 +74,21 @@ def spec_fieldsets() -> list[tuple[str, dict[str, Any]]]:
     return [(group.capitalize(), {"fields": names}) for group, names in groups.items()]
 
 
-class KeptByVmrep(admin.ModelAdmin):
+class SoundKeys(admin.ModelAdmin):
+    """A selection that no page of ours can have sent is a bad request, not an error of the server
+    (Django asks the database for whatever keys it is given)."""
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        for key in request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME):
+            try:
+                self.model._meta.pk.to_python(key)
+                ProhibitNullCharactersValidator()(key)
+            except ValidationError as problem:
+                raise SuspiciousOperation(f"{key!r} is no key of a row") from problem
+        return super().response_action(request, queryset)
+
+
+class KeptByVmrep(SoundKeys):
     """Rows that nobody adds or deletes by hand; only `editable` fields can be changed.
 
     A change writes those columns and no others: the rest of the row may be changing under it.
@@ -190,7 +205,7 @@ class VCenterForm(ServiceForm):
 
 
 @admin.register(VCenter)
-class VCenterAdmin(admin.ModelAdmin):
+class VCenterAdmin(SoundKeys):
     """Added and changed through the service, which tests the connection."""
 
     form = VCenterForm

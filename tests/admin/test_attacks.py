@@ -109,5 +109,14 @@ def test_rows_of_inlines_cannot_be_smuggled_in(admin):
 @pytest.mark.parametrize("action", ["replicate_now", "cancel_replication"])
 def test_an_action_on_what_does_not_exist_does_nothing(admin, action, key):
     body = {"action": action, "_selected_action": [key]}
-    assert admin.post(address(VMContext, "changelist"), body).status_code in (302, 400)
+    answer = admin.post(address(VMContext, "changelist"), body)
+    assert answer.status_code == (400 if key == "\x00" else 302)
     assert not ReplicationJob.objects.exists()
+
+
+@pytest.mark.parametrize("key", ["\x00", "x"])
+def test_a_key_that_no_page_has_sent_is_a_bad_request(admin, key):
+    factories.vcenter()
+    body = {"action": "delete_selected", "_selected_action": [key], "post": "yes"}
+    assert admin.post(address(VCenter, "changelist"), body).status_code == 400
+    assert VCenter.objects.exists()
