@@ -19,7 +19,7 @@ from replication.models import (
     RecoveryPoint,
     ReplicationJob,
 )
-from replication.services.finish import CBT_BLOCK_BYTES
+from replication.models.cbt import BLOCK_BYTES
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     ImageState,
@@ -241,7 +241,7 @@ def cbt_history_differs(scope: Scope) -> Iterator[Finding]:
         sync_success=True,
         sync_type=OuterRef("sync_type"),
         bytes_transferred=OuterRef("planned_bytes"),
-        blocks_changed=(OuterRef("planned_bytes") + CBT_BLOCK_BYTES - 1) / CBT_BLOCK_BYTES,
+        blocks_changed=(OuterRef("planned_bytes") + BLOCK_BYTES - 1) / BLOCK_BYTES,
     )
     images = scope.of(
         DiskImage.objects.filter(

@@ -5,8 +5,8 @@ import contexts.constraints
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("contexts", "0004_more_rules"),
-        ("replication", "0006_points_are_whole"),
+        ("contexts", "0005_more_rules"),
+        ("replication", "0007_points_are_whole"),
     ]
 
     operations = [

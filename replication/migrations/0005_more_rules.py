@@ -8,8 +8,8 @@ import contexts.constraints
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("contexts", "0004_more_rules"),
-        ("replication", "0003_job_samples_log_lines_and_extent_maps"),
+        ("contexts", "0005_more_rules"),
+        ("replication", "0004_integrity_runs"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ import contexts.constraints
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("contexts", "0003_rules_across_tables"),
+        ("contexts", "0004_identity_changes"),
         ("replication", "0002_rules_across_tables"),
     ]
 

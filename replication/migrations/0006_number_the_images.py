@@ -22,6 +22,6 @@ def number(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("replication", "0004_more_rules")]
+    dependencies = [("replication", "0005_more_rules")]
 
     operations = [migrations.RunPython(number, migrations.RunPython.noop)]

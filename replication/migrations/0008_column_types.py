@@ -5,8 +5,8 @@ import contexts.constraints
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("contexts", "0005_column_types"),
-        ("replication", "0006_points_are_whole"),
+        ("contexts", "0006_column_types"),
+        ("replication", "0007_points_are_whole"),
     ]
 
     operations = [

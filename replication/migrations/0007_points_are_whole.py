@@ -6,7 +6,7 @@ import contexts.constraints
 
 
 class Migration(migrations.Migration):
-    dependencies = [("replication", "0005_number_the_images")]
+    dependencies = [("replication", "0006_number_the_images")]
 
     operations = [
         migrations.AddConstraint(
