@@ -1,5 +1,6 @@
 """The VM context: the one lasting record of a VM under management."""
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -7,6 +8,8 @@ from django.db.models.functions import Now
 from contexts.constraints import ColumnTypes, CompositeForeignKey
 from contexts.models.specs import VMSpecs, specs_possible
 from contexts.states import ContextStatus
+
+MAX_RPO_TARGET_SECONDS = 366 * 86_400  # a year: more protects nobody, and overflows calculations
 
 
 class VMContext(VMSpecs):
@@ -52,7 +55,10 @@ class VMContext(VMSpecs):
     cancelled_jobs = models.PositiveIntegerField(default=0)
 
     rpo_target_seconds = models.PositiveIntegerField(
-        null=True, blank=True, verbose_name="RPO target (seconds)"
+        null=True,
+        blank=True,
+        verbose_name="RPO target (seconds)",
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_RPO_TARGET_SECONDS)],
     )
     unmanaged_at = models.DateTimeField(null=True, blank=True)
     first_job_at = models.DateTimeField(null=True, blank=True)
@@ -80,6 +86,11 @@ class VMContext(VMSpecs):
                 condition=~Q(context_id="") & ~Q(vmware_vm_id=""), name="context_has_identity"
             ),
             specs_possible("context_specs_possible"),
+            models.CheckConstraint(
+                condition=Q(rpo_target_seconds__isnull=True)
+                | Q(rpo_target_seconds__gte=1, rpo_target_seconds__lte=MAX_RPO_TARGET_SECONDS),
+                name="context_rpo_target_possible",
+            ),
             models.CheckConstraint(
                 condition=Q(current_status__in=ContextStatus.values), name="context_status_known"
             ),

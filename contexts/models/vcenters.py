@@ -60,6 +60,12 @@ class VCenter(models.Model):
             models.CheckConstraint(
                 condition=~Q(name="") & ~Q(host="") & ~Q(username=""), name="vcenter_is_named"
             ),
+            models.UniqueConstraint(
+                fields=["instance_uuid"],
+                condition=~Q(instance_uuid=""),
+                name="vcenter_estate_once",
+                violation_error_message="This vCenter has been added already, by another address.",
+            ),
             models.CheckConstraint(
                 condition=Q(port__gte=1, port__lte=65535), name="vcenter_port_possible"
             ),

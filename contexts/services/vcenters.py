@@ -104,6 +104,15 @@ def _check(vcenter: VCenter) -> None:
 
 
 def _remember_estate(vcenter: VCenter, about: About) -> None:
+    """Raises ValidationError when it is a vCenter that is known by another address already."""
+    same = VCenter.objects.filter(instance_uuid=about.instance_uuid or None).exclude(pk=vcenter.pk)
+    if (known := same.first()) is not None:
+        raise ValidationError(
+            {
+                "host": f"This is the vCenter {known.name}, added as {known.host}. Its VMs would"
+                " come twice: use that one."
+            }
+        )
     vcenter.instance_uuid = about.instance_uuid or ""
     vcenter.product = about.full_name
     vcenter.api_version = about.api_version

@@ -90,6 +90,18 @@ CONTEXT = [
         "a VM with less than no CPU",
     ),
     change(
+        *(CONTEXTS, VM_C, "context_rpo_target_possible"),
+        "rpo_target_seconds = 0",
+        "rpo_target_seconds = 1",
+        "a target that no recovery point meets",
+    ),
+    change(
+        *(CONTEXTS, VM_C, "context_rpo_target_possible"),
+        "rpo_target_seconds = 99999999",
+        "rpo_target_seconds = 31622400",
+        "a target of three years",
+    ),
+    change(
         *(CONTEXTS, VM_C, f"{CONTEXTS}.vcenter_id"),
         "vcenter_id = 999999",
         "vcenter_id = {vcenter}",

@@ -114,8 +114,15 @@ INVENTORY = [
                 "two discoveries of a vCenter at once",
             ),
             (
-                *("vcenters", VCENTER_ROW, "vcenter_address_once", {"name": "'new'"}),
-                *({"name": "'new'", "port": "444"}, "two vCenters at one address"),
+                *("vcenters", VCENTER_ROW, "vcenter_address_once"),
+                *({"name": "'new'", "instance_uuid": "'new'"},),
+                *({"name": "'new'", "port": "444", "instance_uuid": "'new'"},),
+                "two vCenters at one address",
+            ),
+            (
+                *("vcenters", VCENTER_ROW, "vcenter_estate_once"),
+                *({"name": "'new'", "port": "444"},),
+                *({"name": "'new'", "port": "444", "instance_uuid": "''"}, "one vCenter twice"),
             ),
         )
     ),
