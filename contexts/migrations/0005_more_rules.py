@@ -8,7 +8,7 @@ import contexts.constraints
 class Migration(migrations.Migration):
     dependencies = [
         ("contexts", "0004_identity_changes"),
-        ("replication", "0002_rules_across_tables"),
+        ("replication", "0004_integrity_runs"),
     ]
 
     operations = [

@@ -23,6 +23,14 @@ class Migration(migrations.Migration):
             constraint=contexts.constraints.ColumnTypes(name="image_column_types"),
         ),
         migrations.AddConstraint(
+            model_name="integrityfinding",
+            constraint=contexts.constraints.ColumnTypes(name="integrity_finding_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="integrityrun",
+            constraint=contexts.constraints.ColumnTypes(name="integrity_run_column_types"),
+        ),
+        migrations.AddConstraint(
             model_name="joblogline",
             constraint=contexts.constraints.ColumnTypes(name="log_column_types"),
         ),

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from contexts.constraints import ColumnTypes
 from replication.states import IntegrityOutcome, Severity
 
 
@@ -27,6 +28,7 @@ class IntegrityRun(models.Model):
         db_table = "integrity_runs"
         ordering = ["-id"]
         constraints = [
+            ColumnTypes(name="integrity_run_column_types"),
             models.CheckConstraint(
                 condition=Q(outcome__in=IntegrityOutcome.values), name="integrity_outcome_known"
             ),
@@ -71,6 +73,7 @@ class IntegrityFinding(models.Model):
         db_table = "integrity_findings"
         ordering = ["id"]
         constraints = [
+            ColumnTypes(name="integrity_finding_column_types"),
             models.CheckConstraint(
                 condition=Q(severity__in=Severity.values), name="integrity_severity_known"
             ),

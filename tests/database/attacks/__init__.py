@@ -13,7 +13,7 @@ from tests.database.attacks.inventory import INVENTORY
 from tests.database.attacks.jobs import CBT, JOB, STEP
 from tests.database.attacks.links import ACTIVE, CURRENT, LAST_SUCCESSFUL, ORPHANS
 from tests.database.attacks.points import POINT
-from tests.database.attacks.telemetry import TELEMETRY
+from tests.database.attacks.records import RECORDS
 from tests.database.attacks.types import TYPES
 
 __all__ = ["ATTACKS", "ORPHANS", "Attack"]
@@ -31,6 +31,6 @@ ATTACKS: list[Attack] = [
     *POINT,
     *IMAGE,
     *INVENTORY,
-    *TELEMETRY,
+    *RECORDS,
     *TYPES,
 ]

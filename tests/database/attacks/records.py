@@ -1,4 +1,4 @@
-"""What a job tells while it runs. These rows are made here: no service makes them in the estate."""
+"""What a job tells while it runs, and what the audit found: rows that the estate has none of."""
 
 from __future__ import annotations
 
@@ -13,17 +13,31 @@ SAMPLE = {
 LINE = {
     **{"job_id": "{a_running}", "attempt": "1", "at": NOW, "level": "'info'", "message": "'x'"},
 }
+RUN = {
+    **{"requested_by": "'x'", "deep": "false", "repair": "false", "outcome": "'ok'"},
+    **{"finding_count": "0", "repaired_count": "0", "error_message": "''"},
+    **{"created_at": NOW, "started_at": NOW, "completed_at": NOW, "updated_at": NOW},
+}
+FINDING = {
+    **{"run_id": "1", "code": "'x'", "severity": "'error'", "context_id": "''", "vm_name": "''"},
+    **{"job_id": "''", "what": "'x'", "remedy": "'x'", "repairable": "false", "repaired": "''"},
+}
 
 
 def _add(table: str, row: dict[str, str]) -> str:
     return f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(row.values())})"
 
 
+ACTIVE_RUN = {"outcome": "'running'", "completed_at": "NULL"}
+OF_RUN = _add("integrity_runs", {"id": "1"} | RUN)
+GOOD = _add("integrity_findings", FINDING)
+
+
 def _attack(table: str, row: dict[str, str], rules: Statements, bad: dict, name: str) -> Attack:
     return Attack(name, rules, (_add(table, row | bad),), (_add(table, row),))
 
 
-TELEMETRY = [
+RECORDS = [
     *(
         _attack("job_samples", SAMPLE, rules, bad, name)
         for rules, bad, name in (
@@ -41,6 +55,37 @@ TELEMETRY = [
             (("log_attempt_possible",), {"attempt": "0"}, "a log line of attempt zero"),
             (("log_column_types", A_TYPE), {"at": "'then'"}, "a log line's time that is none"),
             (("job_log_lines.job_id",), {"job_id": "'none'"}, "a log line of no job"),
+        )
+    ),
+    *(
+        _attack("integrity_runs", RUN, rules, bad, name)
+        for rules, bad, name in (
+            (("integrity_outcome_known",), {"outcome": "'fine'"}, "an outcome that nobody knows"),
+            (
+                *(("integrity_ended_has_its_time",), {"completed_at": "NULL"}),
+                "an integrity check ended at no time",
+            ),
+            (
+                *(("integrity_run_column_types", A_TYPE), {"finding_count": "'many'"}),
+                "a count of findings that is no number",
+            ),
+        )
+    ),
+    Attack(
+        "two integrity checks at once",
+        ("integrity_one_at_a_time",),
+        (_add("integrity_runs", RUN | ACTIVE_RUN), _add("integrity_runs", RUN | ACTIVE_RUN)),
+        (_add("integrity_runs", RUN | ACTIVE_RUN), _add("integrity_runs", RUN)),
+    ),
+    *(
+        Attack(name, rules, (OF_RUN, _add("integrity_findings", FINDING | bad)), (OF_RUN, GOOD))
+        for rules, bad, name in (
+            (("integrity_severity_known",), {"severity": "'odd'"}, "a severity that nobody knows"),
+            (
+                *(("integrity_finding_column_types", A_TYPE), {"repairable": "'maybe'"}),
+                "a finding that may be repairable",
+            ),
+            (("integrity_findings.run_id",), {"run_id": "999"}, "a finding of no integrity check"),
         )
     ),
     change(
