@@ -166,7 +166,9 @@ def test_hostile_texts_are_text(web, page, tmp_path):
     context = factories.context(factories.HOSTILE_NAME, keep_in=repository)
     point = factories.recovery_point(context)
     RecoveryPointHold.objects.create(recovery_point=point, kind="pin", owner=factories.HOSTILE_NAME)
-    VMSnapshot.objects.update(state=SnapshotState.CREATED, problem=factories.HOSTILE_NAME)
+    VMSnapshot.objects.update(
+        state=SnapshotState.CREATED, removed_at=None, problem=factories.HOSTILE_NAME
+    )
     for answer in (web.get(_address(page, context)), web.post(_address(page, context), {})):
         assert "<script>alert" not in text(answer)
 
