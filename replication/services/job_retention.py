@@ -20,6 +20,8 @@ from replication.models import (
     CBTHistory,
     ContextLease,
     DiskImage,
+    JobLogLine,
+    JobSample,
     JobStep,
     RecoveryPoint,
     ReplicationJob,
@@ -100,10 +102,10 @@ def _judge(job_ids: list[str]) -> dict[str, str]:
 
 
 def _delete(job_ids: list[str]) -> None:
-    """The jobs with their steps, CBT history and the rows of removed snapshots; events stay."""
+    """The jobs with what they told, their CBT history and removed snapshots' rows; events stay."""
     ContextEvent.objects.filter(job__in=job_ids).update(
         why=Concat(F("why"), Value(" ("), F("job_id"), Value(", since deleted)")), job=None
     )
-    for model in (JobStep, CBTHistory, VMSnapshot, ContextLease):
+    for model in (JobStep, JobSample, JobLogLine, CBTHistory, VMSnapshot, ContextLease):
         model.objects.filter(job__in=job_ids).delete()
     ReplicationJob.objects.filter(pk__in=job_ids).delete()

@@ -19,6 +19,8 @@ from replication import tasks
 from replication.models import (
     CBTHistory,
     ContextLease,
+    JobLogLine,
+    JobSample,
     JobStep,
     ReplicationJob,
     VMSnapshot,
@@ -58,8 +60,12 @@ def _ids() -> set[str]:
 
 
 def _failed_in_its_transfer(context) -> ReplicationJob:
-    """With steps, an image and a snapshot that are cleaned up, and CBT history."""
+    """With all that a job tells, CBT history, an image and a snapshot that are cleaned up."""
     job = factories.running_job(context)
+    JobLogLine.objects.create(job=job, attempt=1, at=Now(), level="info", message="Begun.")
+    JobSample.objects.create(
+        job=job, attempt=1, at=Now(), seconds=1.0, bytes_transferred=1, bytes_per_second=1.0
+    )
     finish.failed(job.pk, "The vCenter did not answer.")
     job.images.all().delete()
     job.snapshots.update(state=SnapshotState.REMOVED, removed_at=Now())
@@ -75,7 +81,7 @@ def test_old_jobs_go_with_what_only_they_own(context):
     _age(old, cancelled)
     assert _run() == ["Deleted 2 jobs, kept 0."]
     assert _ids() == {new.pk}
-    for model in (JobStep, CBTHistory, VMSnapshot):
+    for model in (JobStep, JobSample, JobLogLine, CBTHistory, VMSnapshot):
         assert set(model.objects.values_list("job_id", flat=True)) == {new.pk}
 
 

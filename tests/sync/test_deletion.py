@@ -12,9 +12,11 @@ from django.db.models.functions import Now
 from contexts.errors import ContextBusy
 from contexts.models import VMContext
 from contexts.states import ContextStatus
+from replication.audit.findings import Scope
+from replication.audit.look import find
 from replication.engine.errors import RepositoryUnavailable
-from replication.models import CBTHistory, ContextLease, DiskImage, RecoveryPoint
-from replication.services import queue, removal, start
+from replication.models import CBTHistory, ContextLease, DiskImage, RecoveryPoint, ReplicationJob
+from replication.services import cancel, job_retention, queue, removal, start
 from replication.states import ImageState, RecoveryPointState
 from replication.sync import cleanup
 from tests.sync.estate import MIB, Estate, database_url
@@ -156,3 +158,19 @@ def test_while_a_job_is_active_nothing_is_deleted(estate, context):
     with pytest.raises(ContextBusy, match=active.pk):
         _delete(context)
     _assert_every_claimed_file_is_there(estate)
+
+
+def test_the_audit_finds_nothing_wrong_at_any_step(estate, context):
+    cancel.cancel(start.start(context, trigger="manual", requested_by="ops"), actor="ops")
+    assert list(find(Scope())) == []
+    removal.remove_from_management(context, actor="ops")
+    assert list(find(Scope())) == []
+    _delete(context)
+    assert list(find(Scope())) == []  # the files are still there: that takes its time
+    cleanup.clean_context(context.pk)
+    assert list(find(Scope(quiet=True))) == []
+    ReplicationJob.objects.update(completed_at=Now() - timedelta(days=2))
+    assert job_retention.delete_old_jobs(timedelta(days=1)).deleted == 1
+    assert list(find(Scope(quiet=True))) == []
+    estate.replicate(estate.take("small2"))
+    assert list(find(Scope(quiet=True))) == []
