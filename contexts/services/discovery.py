@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -18,7 +18,7 @@ from contexts.services import records, refresh, vcenters
 from contexts.states import DiscoveryStatus
 from contexts.vsphere import inventory
 from contexts.vsphere.errors import VSphereError
-from contexts.vsphere.inventory import VmRecord
+from contexts.vsphere.records import InventoryPage, VmRecord
 from contexts.vsphere.session import Session
 
 log = logging.getLogger(__name__)
@@ -80,17 +80,25 @@ def _end(discovery: Discovery, status: DiscoveryStatus, error_message: str) -> N
 
 
 def _read(discovery: Discovery) -> None:
-    vcenter = discovery.vcenter
+    with Session(vcenters.endpoint(discovery.vcenter)) as session:
+        for count, total in store(discovery.vcenter, inventory.read_vms(session)):
+            Discovery.objects.filter(pk=discovery.pk).update(
+                vms_seen=count, vms_total=total, updated_at=Now()
+            )
+
+
+def store(vcenter: VCenter, pages: Iterable[InventoryPage]) -> Iterator[tuple[int, int | None]]:
+    """Write what was read, page by page; after each: how many VMs so far, of how many.
+
+    What is not among them is gone, which is noted after the last page.
+    """
     started_at = timezone.now()
     seen: set[str] = set()
     count = 0
-    with Session(vcenters.endpoint(vcenter)) as session:
-        for page in inventory.read_vms(session):
-            _store_page(vcenter, page.records, seen, started_at)
-            count += len(page.records)
-            Discovery.objects.filter(pk=discovery.pk).update(
-                vms_seen=count, vms_total=page.total, updated_at=Now()
-            )
+    for page in pages:
+        _store_page(vcenter, page.records, seen, started_at)
+        count += len(page.records)
+        yield count, page.total
     DiscoveredVM.objects.filter(
         vcenter=vcenter, gone_at__isnull=True, seen_at__lt=started_at
     ).update(gone_at=Now())
