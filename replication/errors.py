@@ -45,6 +45,12 @@ class JobNotActive(ReplicationError):
     code = "job_not_active"
 
 
+class TooMany(ReplicationError):
+    """More VMs at once than one request may take."""
+
+    code = "too_many"
+
+
 class AuditRunning(ReplicationError):
     """Two integrity checks at once would repair the same thing twice."""
 

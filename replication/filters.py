@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import django_filters
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from contexts.filters import Choices, OfVCenter, Search, VMContextFilter
 from replication.models import ReplicationJob
@@ -14,6 +18,10 @@ class ProtectedVMFilter(VMContextFilter):
     """Filters of the VM list; the rows are those of `selectors.contexts_for_list`."""
 
     rpo = Choices(field_name="rpo_state", choices=RPOState.choices, label="RPO")
+    last_job = Choices(field_name="newest_job_status", choices=JobStatus.choices, label="Last job")
+
+
+LATELY = {"24h": timedelta(hours=24), "7d": timedelta(days=7)}
 
 
 class JobFilter(django_filters.FilterSet):
@@ -28,7 +36,16 @@ class JobFilter(django_filters.FilterSet):
     trigger = Choices(choices=Trigger.choices, label="Trigger")
     vm = django_filters.CharFilter(field_name="vm_context_id", label="VM", max_length=120)
     vcenter = OfVCenter(field_name="vm_context__vcenter")
+    ended = django_filters.ChoiceFilter(
+        choices=[("24h", "In the last 24 hours"), ("7d", "In the last 7 days")],
+        method="by_end",
+        label="Ended",
+    )
 
     class Meta:
         model = ReplicationJob
         fields: list[str] = []
+
+    def by_end(self, rows: QuerySet, _name: str, lately: str) -> QuerySet:
+        """Ended since so long ago, by the clock at which somebody looks."""
+        return rows.filter(completed_at__gte=timezone.now() - LATELY[lately])

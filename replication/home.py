@@ -1,0 +1,82 @@
+"""The numbers of the home page: how well the estate is protected, and what happened lately.
+
+Each is one query, or a constant number of them. Those over jobs ask only for active jobs and for
+jobs that ended within the last 24 hours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, OuterRef, Q, Subquery, Sum
+
+from contexts.models import VMContext
+from replication import space
+from replication.models import ReplicationJob
+from replication.rpo import with_rpo
+from replication.space import Repositories
+from replication.states import ACTIVE_JOB_STATUSES, JobStatus
+
+LATELY = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class HomeNumbers:
+    """`worst` is the managed VM with the oldest newest recovery point (with `newest_point_at` and
+    `rpo_state`); None while there is no recovery point. VMs without one are not in it.
+
+    `moved_bytes` are the bytes of their plans that jobs read: those that ended within 24 hours,
+    whatever their end, and those that are active. `successful_jobs` are those of managed VMs, ever.
+    """
+
+    worst: VMContext | None
+    running_jobs: int
+    waiting_jobs: int
+    failed_jobs: int
+    moved_bytes: int
+    successful_jobs: int
+    repositories: Repositories
+
+
+def home_numbers(now: datetime) -> HomeNumbers:
+    """As of `now`."""
+    active = ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).aggregate(
+        running=Count("pk", filter=Q(status=JobStatus.RUNNING)),
+        waiting=Count("pk", filter=Q(status=JobStatus.PENDING)),
+        moved=Sum("bytes_transferred"),
+    )
+    ended = ReplicationJob.objects.filter(completed_at__gte=now - LATELY).aggregate(
+        failed=Count("pk", filter=Q(status=JobStatus.FAILED)), moved=Sum("bytes_transferred")
+    )
+    ever = VMContext.objects.filter(unmanaged_at__isnull=True).aggregate(
+        successful=Sum("successful_jobs")
+    )
+    return HomeNumbers(
+        worst=_worst(now),
+        running_jobs=active["running"],
+        waiting_jobs=active["waiting"],
+        failed_jobs=ended["failed"],
+        moved_bytes=(active["moved"] or 0) + (ended["moved"] or 0),
+        successful_jobs=ever["successful"] or 0,
+        repositories=space.of_repositories(now),
+    )
+
+
+def _worst(now: datetime) -> VMContext | None:
+    protected = with_rpo(VMContext.objects.filter(unmanaged_at__isnull=True), now)
+    found: VMContext | None = (
+        protected.filter(newest_point_at__isnull=False).order_by("newest_point_at", "pk").first()
+    )
+    return found
+
+
+def last_job_failed_count() -> int:
+    """Of how many managed VMs the newest job failed, whether or not they have a recovery point."""
+    newest = ReplicationJob.objects.filter(vm_context=OuterRef("pk")).order_by("-created_at", "-id")
+    # While a job is active it is the newest one; who never failed need not be looked at.
+    candidates = VMContext.objects.filter(
+        unmanaged_at__isnull=True, current_job__isnull=True, failed_jobs__gt=0
+    )
+    with_newest = candidates.annotate(newest_status=Subquery(newest.values("status")[:1]))
+    return with_newest.filter(newest_status=JobStatus.FAILED).count()

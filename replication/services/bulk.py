@@ -1,0 +1,75 @@
+"""Starting and cancelling for many VMs at once: each on its own, so that one refusal stops none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from contexts.errors import ContextError
+from contexts.models import VMContext
+from replication.errors import JobNotActive, TooMany
+from replication.services import cancel as cancelling
+from replication.services import start as starting
+
+MOST_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why nothing was done for one VM; the message names it."""
+
+    vm_name: str
+    reason: str
+
+
+@dataclass
+class Outcome:
+    """For how many VMs it was done, and which were refused."""
+
+    done: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+
+
+def start(context_ids: Sequence[str], *, trigger: str, requested_by: str) -> Outcome:
+    """A job for each VM, each in its own transaction. Raises TooMany."""
+    return _each(
+        context_ids,
+        lambda context: starting.start(context, trigger=trigger, requested_by=requested_by),
+    )
+
+
+def cancel(context_ids: Sequence[str], *, actor: str) -> Outcome:
+    """Cancel each VM's active job. Raises TooMany."""
+
+    def cancel_one(context: VMContext) -> None:
+        if context.current_job is None:
+            raise JobNotActive(f"{context} is not being replicated: there is nothing to cancel.")
+        cancelling.cancel(context.current_job, actor=actor)
+
+    return _each(context_ids, cancel_one)
+
+
+def few(context_ids: Sequence[str]) -> list[str]:
+    """Each of them once. Raises TooMany."""
+    wanted = list(dict.fromkeys(context_ids))
+    if len(wanted) > MOST_AT_ONCE:
+        raise TooMany(f"{len(wanted):,} VMs are too many at once: choose {MOST_AT_ONCE} at most.")
+    return wanted
+
+
+def _each(context_ids: Sequence[str], act: Callable[[VMContext], object]) -> Outcome:
+    wanted = few(context_ids)
+    contexts = VMContext.objects.select_related("current_job").in_bulk(wanted)
+    outcome = Outcome()
+    for context_id in wanted:
+        context = contexts.get(context_id)
+        if context is None:
+            outcome.refused.append(Refusal(context_id, f"There is no VM context {context_id!r}."))
+            continue
+        try:
+            act(context)
+        except ContextError as problem:
+            outcome.refused.append(Refusal(str(context), str(problem)))
+        else:
+            outcome.done += 1
+    return outcome
