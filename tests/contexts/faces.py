@@ -78,12 +78,12 @@ class Faces:
         self._client = Client()
         self._client.force_login(User.objects.create_superuser("root"))
 
-    def _get(self, address: str, **query: str) -> Any:
+    def _get(self, address: str, **query: str | list[str]) -> Any:
         answer = self._client.get(address, query)
         assert answer.status_code == 200, address
         return answer
 
-    def page(self, address: str, **query: str) -> str:
+    def page(self, address: str, **query: str | list[str]) -> str:
         return str(self._get(address, **query).content.decode())
 
     def json(self, address: str, **query: str) -> Any:
@@ -110,9 +110,7 @@ class Faces:
         }
         shown["panel"] = (self.panel().get(spec.label), people(spec, value))
         shown["admin"] = (self.admin().get(name), administrators(spec, value))
-        table = self.table()
-        if name in table:
-            shown["table"] = (table[name], people(spec, value))
+        shown["table"] = (self.table().get(name), people(spec, value))
         return [
             f"{name}, {place}: {found!r} instead of {expected!r}"
             for place, (found, expected) in shown.items()
@@ -131,17 +129,18 @@ class Faces:
         return dict(row)
 
     def table(self) -> dict[str, str]:
-        """The specs among the table's columns, whichever these are, as its row shows them."""
-        page = self.page("/virtual-machines/")
+        """The specs in the table with all of its columns, as the VM's row shows them."""
+        page = self.page("/virtual-machines/", columns=VMTable.choosable())
         labels = texts(page[page.index("<thead>") : page.index("</thead>")], "th")
         row = re.search(rf'<tr id="row-{self.context.pk}".*?</tr>', page, re.DOTALL)
         assert row
         cells = dict(zip(labels, texts(row[0], "td"), strict=True))
-        columns = {
-            str(column.verbose_name): column.accessor for column in VMTable.base_columns.values()
-        }
+        # Beside the name stands where the VM is.
+        cells["VM"] = texts(row[0], "a")[0]
         return {
-            columns[label]: text for label, text in cells.items() if columns[label] in SPEC_NAMES
+            column.accessor: cells[str(column.verbose_name)]
+            for column in VMTable.base_columns.values()
+            if column.accessor in SPEC_NAMES
         }
 
     def panel(self, tab: str = "overview") -> dict[str, str]:

@@ -56,6 +56,20 @@ def age(since: datetime | None, now: datetime | None = None) -> str:
     return "now" if seconds < 1 else f"{int(seconds)} s"
 
 
+def about(seconds: float | None) -> str:
+    """A forecast must not look more exact than it is: about 12 days, about 3 months."""
+    if seconds is None:
+        return "unknown"
+    if seconds < _DAY:
+        return "less than a day"
+    days = seconds / _DAY
+    if days < 60:
+        return f"about {plural(round(days), 'day')}"
+    if days < 730:
+        return f"about {plural(round(days / 30.4), 'month')}"
+    return "more than 2 years"
+
+
 def absolute(moment: datetime) -> str:
     """2025-09-09 11:42:31 UTC"""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from contexts.states import ContextStatus, DiscoveryStatus
+from replication.rpo import RPOState
 from replication.states import (
     IntegrityOutcome,
     JobStatus,
@@ -29,10 +30,16 @@ _FAILED = Look("circle-x", "bad", "Failed")
 _CANCELLED = Look("circle-minus", "muted", "Cancelled")
 
 CONTEXT = {
-    ContextStatus.DISCOVERED: Look("circle-dashed", "muted", "Discovered"),
+    ContextStatus.DISCOVERED: Look("circle-dashed", "muted", "Not replicated yet"),
     ContextStatus.REPLICATING: Look("progress", "active", "Replicating"),
     ContextStatus.READY: Look("circle-check", "good", "Ready"),
     ContextStatus.FAILED: _FAILED,
+}
+
+RPO = {
+    RPOState.PROTECTED: Look("shield-check", "good", "Protected"),
+    RPOState.AT_RISK: Look("shield-exclamation", "bad", "At risk"),
+    RPOState.UNPROTECTED: Look("shield-off", "warn", "Unprotected"),
 }
 
 JOB = {
@@ -80,6 +87,7 @@ SEVERITY = {
 
 LOOKS: dict[str, dict[str, Look]] = {
     "context": {str(state): look for state, look in CONTEXT.items()},
+    "rpo": {str(state): look for state, look in RPO.items()},
     "job": {str(state): look for state, look in JOB.items()},
     "step": {str(state): look for state, look in STEP.items()},
     "discovery": {str(state): look for state, look in DISCOVERY.items()},

@@ -6,7 +6,12 @@ import django_tables2 as tables
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
 
+from contexts.vsphere.specs import SPEC_FIELDS, SpecField
+
 PER_PAGE = 50
+PAGE_SIZES = (25, 50, 100, 250)
+_SPECS = {spec.name: spec for spec in SPEC_FIELDS}
+_CELLS = "virtual_machines/cells"
 
 
 class Column(tables.Column):
@@ -14,13 +19,25 @@ class Column(tables.Column):
 
     `hide` (1 to 4): the smaller, the sooner the column leaves a narrow table. `reverse`: for ages,
     where the smallest is the newest. Ties are broken by the key, so that pages do not overlap.
+    `cell` is the template of its cells, where the row's template does not write them itself.
     """
 
+    spec: SpecField | None = None
+    is_usual = True
+
     def __init__(
-        self, label: str, *, by: str = "", kind: str = "", hide: int = 0, reverse: bool = False
+        self,
+        label: str,
+        *,
+        by: str = "",
+        kind: str = "",
+        hide: int = 0,
+        reverse: bool = False,
+        cell: str = "",
     ) -> None:
         super().__init__(verbose_name=label, orderable=bool(by), accessor=by or "pk")
         self._by, self._reverse = by, reverse
+        self.cell = cell
         self.css = " ".join(filter(None, (kind, f"hide-{hide}" if hide else "")))
 
     def order(self, rows: QuerySet, is_descending: bool) -> tuple[QuerySet, bool]:
@@ -30,11 +47,28 @@ class Column(tables.Column):
         return rows.order_by(ordered, "pk"), True
 
 
+class SpecColumn(Column):
+    """A spec of the VM, written as its field wants it; one of SPEC_FIELDS.
+
+    Only those that are `usual` are in the table until somebody chooses others.
+    """
+
+    def __init__(self, name: str, *, hide: int = 0, usual: bool = False) -> None:
+        self.spec = _SPECS[name]
+        self.is_usual = usual
+        kind = "number" if self.spec.kind == "int" else "col-text"
+        # A list has no order that means anything.
+        by = "" if self.spec.kind == "list" else name
+        super().__init__(self.spec.label, by=by, kind=kind, hide=hide, cell=f"{_CELLS}/spec.html")
+        self.accessor = name
+
+
 class Table(tables.Table):
     """Base: sorted and paged by the query string. `row` is the template of one row."""
 
     row = ""
     per_page = PER_PAGE
+    page_sizes = PAGE_SIZES
 
     class Meta:
         template_name = "partials/table.html"
@@ -43,22 +77,73 @@ class Table(tables.Table):
     @classmethod
     def of(cls, rows: QuerySet, request: HttpRequest, **kwargs: object) -> Table:
         table = cls(rows, **kwargs)
-        paginate = {"per_page": cls.per_page, "silent": True}
-        tables.RequestConfig(request, paginate=paginate).configure(table)
+        tables.RequestConfig(request, paginate=False).configure(table)
+        table.paginate(per_page=cls.page_size(request))
+        # A page that is not there is no error: the rows may have become fewer.
+        table.page = table.paginator.get_page(request.GET.get("page"))
         return table
+
+    @classmethod
+    def page_size(cls, request: HttpRequest) -> int:
+        """What the address asks for, if it is one of those that are offered."""
+        asked = request.GET.get("page_size")
+        return next((size for size in PAGE_SIZES if str(size) == asked), cls.per_page)
 
 
 class VMTable(Table):
+    """`columns=` of the address, repeated, chooses what is shown; the name always is."""
+
     row = "virtual_machines/row.html"
 
-    name = Column("VM", by="vm_name", kind="col-name")
-    status = Column("Status", by="current_status")
-    rpo = Column("RPO", by="newest_point_at", reverse=True)
-    last_job = Column("Last job", by="last_job_at", kind="col-wide", hide=4)
-    vcenter = Column("vCenter", by="vcenter__name", kind="col-text", hide=2)
-    os = Column("Operating system", by="os_type", kind="col-text", hide=1)
-    power = Column("Power", by="power_state", hide=2)
-    size = Column("Size", by="capacity_bytes", kind="number", hide=3)
+    select = Column("", kind="col-select", cell=f"{_CELLS}/select.html")
+    name = Column("VM", by="vm_name", kind="col-name", cell=f"{_CELLS}/name.html")
+    status = Column("Status", by="current_status", kind="col-status", cell=f"{_CELLS}/status.html")
+    rpo = Column("RPO", by="newest_point_at", reverse=True, cell=f"{_CELLS}/rpo.html")
+    last_job = Column(
+        "Last job", by="last_job_at", kind="col-wide", hide=4, cell=f"{_CELLS}/last_job.html"
+    )
+    vcenter = Column(
+        "vCenter", by="vcenter__name", kind="col-text", hide=2, cell=f"{_CELLS}/vcenter.html"
+    )
+    os = SpecColumn("os_type", hide=1, usual=True)
+    power = SpecColumn("power_state", hide=2, usual=True)
+    size = Column("Size", by="capacity_bytes", kind="number", hide=3, cell=f"{_CELLS}/size.html")
+
+    @classmethod
+    def of(cls, rows: QuerySet, request: HttpRequest, **kwargs: object) -> Table:
+        table = super().of(rows, request, **kwargs)
+        chosen = cls.chosen(request)
+        for name in cls.choosable():
+            if name not in chosen:
+                table.columns.hide(name)
+        table.is_wide = chosen != cls.usual()
+        return table
+
+    @property
+    def choices(self) -> list[tables.columns.BoundColumn]:
+        """What the columns' menu offers."""
+        return [self.columns[name] for name in self.choosable()]
+
+    @classmethod
+    def choosable(cls) -> list[str]:
+        return [name for name in cls.base_columns if name not in ("select", "name")]
+
+    @classmethod
+    def usual(cls) -> list[str]:
+        return [name for name in cls.choosable() if cls.base_columns[name].is_usual]
+
+    @classmethod
+    def chosen(cls, request: HttpRequest) -> list[str]:
+        """The columns beside the name, in the table's order."""
+        asked = set(request.GET.getlist("columns"))
+        return [name for name in cls.choosable() if name in asked] if asked else cls.usual()
+
+
+# Every spec that is known of a VM can be a column of its table.
+_shown = {column.accessor for column in VMTable.base_columns.values()}
+VMTable.base_columns.update(
+    {spec.name: SpecColumn(spec.name) for spec in SPEC_FIELDS if spec.name not in _shown}
+)
 
 
 class DiscoveredVMTable(Table):

@@ -13,6 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_filters import FilterSet
 
+from contexts.models import VMContext
+from contexts.models.specs import VMSpecs
 from contexts.vsphere.specs import SpecField
 from replication import progress
 from replication.models import DiskImage, ReplicationJob
@@ -29,6 +31,7 @@ register.filter("rate", formats.rate)
 register.filter("duration", formats.duration)
 register.filter("absolute", formats.absolute)
 register.filter("plural", formats.plural)
+register.filter("about", formats.about)
 register.filter("percent", progress.percent)
 register.filter("eta_seconds", progress.eta_seconds)
 register.filter("image_percent", progress.percent_of_disk)
@@ -98,9 +101,10 @@ def ago(moment: datetime | None, suffix: str = " ago") -> SafeString:
         return format_html('<span class="text-secondary">{}</span>', "never")
     written = formats.age(moment)
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
+        '<time datetime="{}" title="{}" data-ago="{}">{}</time>',
         moment.isoformat(),
         formats.absolute(moment),
+        suffix,
         "just now" if written == "now" else written + suffix,
     )
 
@@ -174,6 +178,31 @@ def spec_value(value: object, spec: SpecField) -> object:
     return power(str(value)) if spec.name == "power_state" else words(value)
 
 
+@register.filter
+def spec(record: VMSpecs, field: SpecField) -> object:
+    """What is known of a VM under this field, as the field wants it to be shown; or None."""
+    value = getattr(record, field.name)
+    return None if value is None else spec_value(value, field)
+
+
+@register.filter
+def place(context: VMContext) -> str:
+    """Datacenter and folder: with them, VMs of the same name can be told apart."""
+    folder = (context.vm_path or "").rpartition("/")[0]
+    # Between the two stands vSphere's own root folder, always of this name.
+    return folder.removeprefix("/").replace("/vm", "", 1) or str(context.pk)
+
+
+@register.filter
+def without_name(reason: str, vm_name: str | None) -> str:
+    """Why something failed, in a row that names the VM already: the reason must not be cut."""
+    for opening in (f"{vm_name} cannot be replicated. ", f"{vm_name}: ", f"{vm_name} "):
+        if vm_name and reason.startswith(opening) and len(reason) > len(opening):
+            rest = reason[len(opening) :]
+            return rest[0].upper() + rest[1:]
+    return reason
+
+
 def _with_query(context: template.Context, changes: dict[str, object]) -> str:
     """This page's address with other parameters; None leaves one out."""
     request = context["request"]
@@ -184,6 +213,11 @@ def _with_query(context: template.Context, changes: dict[str, object]) -> str:
         else:
             query[name] = str(value)
     return f"{request.path}?{query.urlencode()}" if query else request.path
+
+
+@register.simple_tag
+def state_word(kind: str, value: str) -> str:
+    return LOOKS[kind][str(value)].word
 
 
 @register.simple_tag(takes_context=True)
