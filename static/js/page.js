@@ -7,8 +7,11 @@
     (name === "checked" && element.matches("[data-keep]")) ||
     (name === "value" && element.matches("input[type=password], :focus")) ||
     (name === "selected" && element.matches("select:focus > option")) ||
-    (name === "open" && element.matches("details"));
+    (name === "open" && element.matches("details, dialog"));
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => !keeps(name, element);
+  // What a script writes stays as it wrote it.
+  Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) =>
+    !(old instanceof Element && old.matches("[data-mine], [data-selected-count]"));
 
   // --- Menus: one at a time; Escape or a click elsewhere closes ----------------------------------
   const closeMenus = (except) => {
@@ -23,20 +26,35 @@
     if (menu) {
       menu.open = false;
       menu.querySelector("summary").focus();
+      event.preventDefault(); // that was what this Escape was for
     }
   });
 
   // --- Notices: good news goes by itself, errors stay until they are closed ----------------------
   const NOTICE_MS = 8000;
+  const OVERTAKEN_MS = 3000;
   const watchNotices = () => {
     for (const notice of document.querySelectorAll("[data-notice]:not([data-seen])")) {
-      notice.dataset.seen = "";
+      notice.dataset.seen = Date.now();
       if (!notice.matches(".notice-error, .notice-warning")) {
         window.setTimeout(() => notice.remove(), NOTICE_MS);
       }
     }
   };
   watchNotices();
+  // Nothing may lie under them for good: the page gets so much room at its end.
+  new ResizeObserver(([entry]) => {
+    const height = entry.borderBoxSize[0].blockSize;
+    const room = height && height + 12;
+    document.documentElement.style.setProperty("--notices-height", `${room}px`);
+  }).observe(document.getElementById("notices"));
+  // Good news that newer news have overtaken would be wrong beside them.
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.requestConfig?.triggeringEvent?.type !== "vmrep:poll") return;
+    for (const notice of document.querySelectorAll(".notice-success[data-seen]")) {
+      if (Date.now() - Number(notice.dataset.seen) > OVERTAKEN_MS) notice.remove();
+    }
+  });
   new MutationObserver(watchNotices).observe(document.getElementById("notices"), {
     childList: true,
   });
@@ -66,6 +84,25 @@
     }
   });
 
+  // --- A second click while the first is being answered is not a second wish ----------------------
+  const asked = new WeakSet();
+  document.addEventListener("htmx:confirm", (event) => {
+    if (event.detail.verb !== "get" && asked.has(event.detail.elt)) event.preventDefault();
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.requestConfig.verb !== "get") asked.add(event.detail.elt);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => asked.delete(event.detail.elt));
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post") return;
+    if (asked.has(form)) event.preventDefault();
+    asked.add(form);
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) window.location.reload(); // as it was left is not as it is
+  });
+
   // --- Selecting rows ----------------------------------------------------------------------------
   const countSelected = () => {
     for (const form of document.querySelectorAll("[data-selection]")) {
@@ -79,10 +116,15 @@
         all.disabled = boxes.length === 0;
       }
       for (const place of form.querySelectorAll("[data-selected-count]")) {
-        place.textContent = `${ticked} selected`;
+        // Written only when it is another number: it is read aloud when it is written.
+        const text = `${ticked} selected`;
+        if (place.textContent !== text) place.textContent = text;
       }
       for (const button of form.querySelectorAll("[data-needs-selection]")) {
         button.disabled = ticked === 0;
+      }
+      for (const bar of form.querySelectorAll("[data-selection-bar]")) {
+        bar.classList.toggle("has-selection", ticked > 0);
       }
     }
   };

@@ -21,6 +21,7 @@
     }
   };
 
+  document.documentElement.classList.add("js");
   apply();
   systemIsDark.addEventListener("change", apply);
   window.addEventListener("storage", apply);

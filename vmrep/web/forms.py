@@ -40,7 +40,11 @@ class Styled:
 
 
 class LoginForm(Styled, AuthenticationForm):
-    pass
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.is_bound:  # after a failure the name is still there, and the password is not
+            self.fields["username"].widget.attrs.pop("autofocus", None)
+            self.fields["password"].widget.attrs["autofocus"] = True
 
 
 class TakeForm(forms.Form):

@@ -36,7 +36,11 @@ def respond(
 
 def back(request: HttpRequest, default: str) -> HttpResponse:
     """To the page that a form was sent from (`next`), if it is one of ours."""
+    return redirect(way_back(request, default))
+
+
+def way_back(request: HttpRequest, default: str) -> str:
     target = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):
-        target = default
-    return redirect(target)
+        return default
+    return target

@@ -1,11 +1,14 @@
 """The addresses of the pages."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView, LogoutView
+from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView
 
 from vmrep.web.forms import LoginForm
 from vmrep.web.views import (
+    bulk,
     discovery,
     identity,
     integrity,
@@ -17,13 +20,17 @@ from vmrep.web.views import (
 )
 
 login = LoginView.as_view(authentication_form=LoginForm, redirect_authenticated_user=True)
+# Browsers ask for it by themselves, also before a login.
+favicon = login_not_required(RedirectView.as_view(url=static("img/vmrep.svg")))
 home = RedirectView.as_view(pattern_name="virtual-machines")
 
 urlpatterns = [
     path("", home, name="home"),
+    path("favicon.ico", favicon, name="favicon"),
     path("login/", login, name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("virtual-machines/", virtual_machines.index, name="virtual-machines"),
+    path("virtual-machines/bulk/", bulk.act, name="vm-bulk"),
     path(
         "virtual-machines/<str:context_id>/replicate/",
         virtual_machines.replicate,

@@ -11,12 +11,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from contexts.errors import ContextError
-from contexts.models import DiscoveredVM, VCenter, VMContext
-from replication import selectors
+from contexts.models import VMContext
+from replication import home, selectors
 from replication.filters import ProtectedVMFilter
 from replication.services import start
 from replication.states import Trigger
-from vmrep.web import live, panel, versions
+from vmrep.web import first_run, live, panel, versions
 from vmrep.web.tables import VMTable
 
 
@@ -27,17 +27,19 @@ def index(request: HttpRequest) -> HttpResponse:
         return live.nothing_new()
     now = timezone.now()
     filters = ProtectedVMFilter(request.GET, queryset=selectors.contexts_for_list(now))
+    counts = selectors.context_counts(now)
+    numbers = home.home_numbers(now)
     context = {
-        "counts": selectors.context_counts(now),
+        "counts": counts | {"last_job_failed": home.last_job_failed_count()},
         "filters": filters,
+        "first_run": first_run.of(counts, numbers),
+        "home": numbers,
         "os_types": _os_types(),
         "table": VMTable.of(filters.qs, request),
         "panel": None,
     }
     if request.GET.get("vm"):
         context["panel"] = panel.of(request.GET["vm"], request.GET.get("tab"), now)
-    if not context["counts"]["total"]:
-        context["next_step"] = _next_step()
     return live.respond(request, "virtual_machines", version, context)
 
 
@@ -57,12 +59,3 @@ def _os_types() -> QuerySet:
     """The operating systems to choose from."""
     managed = VMContext.objects.filter(unmanaged_at__isnull=True, os_type__isnull=False)
     return managed.order_by("os_type").values_list("os_type", flat=True).distinct()
-
-
-def _next_step() -> str:
-    """What an empty page should lead to."""
-    if not VCenter.objects.exists():
-        return "add_vcenter"
-    if not DiscoveredVM.objects.exists():
-        return "discover"
-    return "take"

@@ -1,0 +1,84 @@
+"""Starting and cancelling the replication of the VMs that were ticked in the table."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from django.views.decorators.http import require_POST
+
+from contexts.models import VMContext
+from replication.errors import TooMany
+from replication.services import bulk
+from replication.states import Trigger
+from vmrep.web import live
+from vmrep.web.formats import plural
+
+STARTED = ("replication was started", "replications were started")
+CANCELLED = ("replication is being cancelled", "replications are being cancelled")
+NAMED = 5
+LONGEST_REASON = 200
+
+
+@require_POST
+def act(request: HttpRequest) -> HttpResponse:
+    """`vm` (repeated) and `action`: start, or cancel with `confirmed`; unconfirmed it asks."""
+    here = reverse("virtual-machines")
+    context_ids = request.POST.getlist("vm")
+    actor = request.user.get_username()
+    action = request.POST.get("action")
+    if not context_ids:
+        messages.error(request, "No VM is selected. Tick the VMs in the table.")
+        return live.back(request, here)
+    try:
+        if action == "cancel" and not request.POST.get("confirmed"):
+            return _ask(request, bulk.few(context_ids))
+        if action == "start":
+            outcome = bulk.start(context_ids, trigger=Trigger.MANUAL, requested_by=actor)
+            _tell(request, outcome, STARTED)
+        elif action == "cancel":
+            _tell(request, bulk.cancel(context_ids, actor=actor), CANCELLED)
+        else:
+            messages.error(request, "Nothing was done: choose Replicate or Cancel.")
+    except TooMany as problem:
+        messages.error(request, str(problem))
+    return live.back(request, here)
+
+
+def _ask(request: HttpRequest, context_ids: list[str]) -> HttpResponse:
+    """The question as a page of its own, for browsers without JavaScript."""
+    vms = VMContext.objects.filter(pk__in=context_ids, current_job__isnull=False)
+    context = {
+        "vms": vms.order_by("vm_name", "pk"),
+        "idle_count": len(context_ids) - len(vms),
+        "next": request.POST.get("next", ""),
+        "back": live.way_back(request, reverse("virtual-machines")),
+    }
+    response = render(request, "virtual_machines/bulk_cancel.html", context)
+    patch_cache_control(response, no_store=True)
+    return response
+
+
+def _tell(request: HttpRequest, outcome: bulk.Outcome, done: tuple[str, str]) -> None:
+    """One notice: for how many it was done, and who was refused why."""
+    parts = []
+    if outcome.done:
+        parts.append(f"{plural(outcome.done, *done)}.")
+    if outcome.refused:
+        parts.append(_refusals(outcome))
+    level = messages.SUCCESS if not outcome.refused else messages.WARNING
+    messages.add_message(request, level if outcome.done else messages.ERROR, " ".join(parts))
+
+
+def _refusals(outcome: bulk.Outcome) -> str:
+    """The first few by their reasons, which name the VM; then how many more."""
+    named = [_shortened(refusal.reason) for refusal in outcome.refused[:NAMED]]
+    more = len(outcome.refused) - len(named)
+    told = f"{plural(len(outcome.refused), 'VM was', 'VMs were')} refused: {' '.join(named)}"
+    return f"{told} And {more:,} more." if more else told
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}…"
