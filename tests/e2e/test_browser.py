@@ -45,7 +45,7 @@ def test_from_login_to_an_incremental_replication(estate, workers, page, complai
     _discover_and_take(page)
     page.get_by_role("link", name="Virtual machines").first.click()
     page.get_by_role("link", name="pgtest2").click()
-    expect(page.get_by_role("complementary")).to_contain_text("Discovered")
+    expect(page.get_by_role("complementary")).to_contain_text("Not replicated yet")
 
     _replicate(page, estate)
     first = ReplicationJob.objects.get()

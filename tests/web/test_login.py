@@ -11,7 +11,7 @@ from vmrep.web.urls import urlpatterns
 
 ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x", "vcenter_id": 1, "vm_id": 1}
 PASSWORD = "a long enough password"
-OPEN = {"login"}  # it is where everybody else is sent to
+OPEN = {"login", "favicon"}  # where everybody else is sent to; what browsers ask for by themselves
 
 
 def addresses() -> list[str]:

@@ -1,0 +1,419 @@
+"""The page of the virtual machines in a real browser: keys, selection, columns, bulk, first run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from contexts.models import VMContext
+from replication.models import ReplicationJob
+from replication.states import JobStatus
+from tests import factories
+from tests.e2e.browser import open_page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PATIENCE = 20_000  # milliseconds
+PAGE = "/virtual-machines/"
+
+
+@pytest.fixture(autouse=True)
+def async_is_playwrights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Playwright's own event loop runs in this thread, which Django takes for async code."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+@pytest.fixture(autouse=True)
+def nobody_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no worker here: jobs stay as a test puts them."""
+    monkeypatch.setattr("contexts.messages.send", lambda *message: None)
+    monkeypatch.setattr("replication.messages.send", lambda *message: None)
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[str]]:
+    heard: list[str] = []
+    yield heard
+    assert heard == []
+
+
+def log_in(page: Page, base_url: str) -> None:
+    user = factories.user("ops", "a long enough password")
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
+    page.context.add_cookies(
+        [{"name": settings.SESSION_COOKIE_NAME, "value": session.session_key, "url": base_url}]
+    )
+
+
+@pytest.fixture
+def page(live_server, complaints: list[str]) -> Iterator[Page]:
+    with open_page(live_server.url, complaints) as page:
+        log_in(page, live_server.url)
+        yield page
+
+
+@pytest.fixture
+def vms(transactional_db) -> dict[str, VMContext]:
+    """a is ready, b is being replicated, c was never replicated, d failed, e to h are new."""
+    vcenter, repository = factories.vcenter("lab"), factories.repository()
+    made = {name: factories.context(name, at=vcenter, keep_in=repository) for name in "abcdefgh"}
+    now = timezone.now()
+    factories.recovery_point(made["a"], now - timedelta(seconds=20))
+    factories.recovery_point(made["b"], now - timedelta(hours=2))
+    factories.running_job(made["b"])
+    factories.failed_job(made["d"], "d cannot be replicated. It has no disks: add one.")
+    return {vm.vm_name: vm for vm in VMContext.objects.all()}
+
+
+def progress(vm: VMContext, done_bytes: int) -> None:
+    """The running job gets on: the next poll has news."""
+    ReplicationJob.objects.filter(pk=vm.current_job_id).update(
+        bytes_transferred=done_bytes, updated_at=timezone.now()
+    )
+
+
+def row(page: Page, name: str):
+    return page.locator("tr[data-open]").filter(has=page.get_by_role("link", name=name, exact=True))
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.textContent.trim()"))
+
+
+def poll_with_news(page: Page, vm: VMContext, done_bytes: int, percent: str) -> None:
+    progress(vm, done_bytes)
+    expect(row(page, vm.vm_name)).to_contain_text(percent, timeout=PATIENCE)
+
+
+# ------------------------------------------------------------- keys
+
+
+def test_the_table_is_worked_by_keyboard_alone(page, vms):
+    page.goto(PAGE)
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("xj?")  # letters typed are letters
+    expect(page.get_by_text("No VM fits")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("searchbox").fill("")
+    expect(row(page, "a")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("searchbox").blur()
+
+    page.keyboard.press("ArrowDown")
+    assert focused(page) == "a"
+    page.keyboard.press("j")
+    page.keyboard.press("ArrowDown")
+    assert focused(page) == "c"
+    page.keyboard.press("k")
+    assert focused(page) == "b"
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    assert page.evaluate(outline) == "solid"
+
+    page.keyboard.press("x")
+    expect(page.get_by_role("checkbox", name="Select b", exact=True)).to_be_checked()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press(" ")
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    page.keyboard.press(" ")
+    expect(page.get_by_text("1 selected")).to_be_visible()
+
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_role("heading", name="c", exact=True)).to_be_visible(timeout=PATIENCE)
+    page.keyboard.press("Escape")
+    expect(panel).to_have_count(0, timeout=PATIENCE)
+    assert focused(page) == "c"
+    assert "vm=" not in page.url
+
+
+def test_the_keys_are_listed_and_letters_can_be_turned_off(page, vms):
+    page.goto(PAGE)
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keys")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("j")  # behind an open dialog nothing moves
+    dialog.get_by_role("checkbox").uncheck()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.keyboard.press("?")
+    expect(dialog).to_be_hidden()
+    page.reload()
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement === document.body")
+    page.keyboard.press("ArrowDown")
+    assert focused(page) == "a"
+    page.get_by_role("button", name="Keys of this page").click()
+    expect(dialog).to_be_visible()
+
+
+def test_where_the_panel_covers_the_table_it_gets_the_focus_and_gives_it_back(page, vms):
+    page.set_viewport_size({"width": 768, "height": 900})
+    page.goto(PAGE)
+    row(page, "c").get_by_role("link").click()
+    panel = page.get_by_role("complementary")
+    expect(panel).to_be_visible(timeout=PATIENCE)
+    assert page.evaluate("Boolean(document.activeElement.closest('#panel'))")
+    page.keyboard.press("Escape")
+    expect(panel).to_have_count(0, timeout=PATIENCE)
+    assert focused(page) == "c"
+
+
+def test_after_an_action_the_focus_is_still_among_the_actions(page, vms):
+    page.goto(f"{PAGE}?vm={vms['a'].pk}")
+    panel = page.get_by_role("complementary")
+    panel.get_by_role("button", name="Replicate now").focus()
+    page.keyboard.press("Enter")
+    expect(row(page, "a")).to_contain_text("Replicating", timeout=PATIENCE)
+    assert page.evaluate("Boolean(document.activeElement.closest('#panel .actions'))")
+
+
+def test_a_double_click_is_one_wish(page, vms):
+    page.goto(f"{PAGE}?vm={vms['a'].pk}")
+    panel = page.get_by_role("complementary")
+    page.evaluate(
+        "() => { const b = [...document.querySelectorAll('#panel button')]"
+        ".find((b) => b.textContent.includes('Replicate now')); b.click(); b.click(); }"
+    )
+    expect(panel).to_contain_text("Replicating", timeout=PATIENCE)
+    expect(page.locator(".notice-error")).to_have_count(0)
+    assert vms["a"].jobs.count() == 2  # the one that made it ready, and this one
+
+
+# ------------------------------------------------------------- polls
+
+
+def test_a_poll_takes_nothing_away(page, vms):
+    """Focus, what is ticked, an open menu, what is typed, scroll: all as they were."""
+    page.set_viewport_size({"width": 1440, "height": 420})
+    page.emulate_media(reduced_motion="reduce")  # nothing scrolls on by itself
+    page.goto(PAGE)
+    for name in "af":
+        page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+    page.locator("#columns summary").click()
+    box = page.get_by_role("checkbox", name="Guest host name")
+    box.focus()
+    page.evaluate("window.scrollTo({top: 120, behavior: 'instant'})")
+    before = page.evaluate("window.scrollY")
+    assert before > 0
+    page.evaluate("window.theRow = document.querySelector('tr[data-active]')")
+    bar = page.locator("#bulk-bar")
+    seen = page.evaluate_handle(
+        "() => { const seen = []; new MutationObserver((all) => all.forEach((m) => seen.push(1)))"
+        ".observe(document.getElementById('bulk-bar'),"
+        " {attributes: true, childList: true, subtree: true, characterData: true}); return seen; }"
+    )
+
+    poll_with_news(page, vms["b"], 16 * factories.MIB, "50 %")
+    poll_with_news(page, vms["b"], 24 * factories.MIB, "75 %")
+
+    expect(box).to_be_focused()
+    expect(page.locator("#columns")).to_have_attribute("open", "")
+    assert page.evaluate("window.scrollY") == before
+    assert page.evaluate("window.theRow.isConnected"), "the row was made anew"
+    for name in "af":
+        expect(page.get_by_role("checkbox", name=f"Select {name}", exact=True)).to_be_checked()
+    expect(bar).to_contain_text("2 selected")
+    assert page.evaluate("(seen) => seen.length", seen) == 0, "the bar flickered"
+
+
+def test_a_row_keeps_its_tick_and_the_focus_when_it_moves(page, vms):
+    page.goto(f"{PAGE}?sort=status")
+    page.get_by_role("checkbox", name="Select h", exact=True).check()
+    row(page, "h").get_by_role("link").focus()
+    factories.completed_job(vms["h"])
+    expect(row(page, "h")).to_contain_text("Ready", timeout=PATIENCE)
+    expect(page.get_by_role("checkbox", name="Select h", exact=True)).to_be_checked()
+    assert focused(page) == "h"
+
+
+def test_what_is_ticked_survives_a_reload(page, vms):
+    page.goto(PAGE)
+    page.get_by_role("checkbox", name="Select c", exact=True).check()
+    page.reload()
+    expect(page.get_by_role("checkbox", name="Select c", exact=True)).to_be_checked()
+    expect(page.get_by_text("1 selected")).to_be_visible()
+
+
+def test_ages_grow_between_two_polls(page, vms):
+    page.goto(PAGE)
+    cell = row(page, "a").locator("time").first
+    first = cell.inner_text()
+    page.evaluate("document.getElementById('live').removeAttribute('data-poll-seconds')")
+    expect(cell).not_to_have_text(first, timeout=5_000)
+    assert re.fullmatch(r"\d+ s", cell.inner_text())
+
+
+# ------------------------------------------------------------- columns
+
+
+def test_columns_are_chosen_in_the_open_menu_and_are_in_the_address(page, vms):
+    page.goto(PAGE)
+    table = page.get_by_role("table", name="Virtual machines")
+    page.locator("#columns summary").click()
+    for name in ("Memory", "Inventory path"):
+        page.get_by_role("checkbox", name=name, exact=True).check()
+        expect(table.get_by_role("columnheader", name=name)).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("checkbox", name="Power", exact=True).uncheck()
+    expect(table.get_by_role("columnheader", name="Power")).to_have_count(0, timeout=PATIENCE)
+    expect(page.locator("#columns")).to_have_attribute("open", "")
+    page.keyboard.press("Escape")
+    expect(page.locator("#columns")).not_to_have_attribute("open", "")
+    page.reload()
+    expect(table.get_by_role("columnheader", name="Memory")).to_be_visible()
+    table.get_by_role("link", name="Memory").click()
+    expect(table.get_by_role("columnheader", name="Memory")).to_have_attribute(
+        "aria-sort", "ascending", timeout=PATIENCE
+    )
+    page.locator("#columns summary").click()
+    page.get_by_role("link", name="The usual ones").click()
+    expect(table.get_by_role("columnheader", name="Power")).to_be_visible(timeout=PATIENCE)
+    assert "columns=" not in page.url
+
+
+# ------------------------------------------------------------- bulk
+
+
+def test_selected_vms_are_replicated_and_the_refused_are_named(page, vms):
+    page.goto(f"{PAGE}?sort=-name")
+    expect(page.get_by_role("button", name="Replicate")).to_have_count(0)
+    page.get_by_role("checkbox", name="Select all shown").check()
+    expect(page.get_by_text("8 selected")).to_be_visible()
+    page.get_by_role("button", name="Replicate").click()
+    notice = page.locator(".notice-warning")
+    expect(notice).to_contain_text("7 replications were started.", timeout=PATIENCE)
+    expect(notice).to_contain_text("1 VM was refused: b is being replicated by job-")
+    expect(row(page, "h")).to_contain_text("Replicating")
+    expect(page.get_by_text("8 selected")).to_be_hidden()
+    assert "sort=-name" in page.url
+    assert ReplicationJob.objects.filter(status=JobStatus.PENDING).count() == 7
+    covered = page.evaluate(
+        "() => { window.scrollTo({top: 9999, behavior: 'instant'});"
+        " const foot = document.querySelector('.table-foot').getBoundingClientRect();"
+        " const notices = document.getElementById('notices').getBoundingClientRect();"
+        " return foot.bottom > notices.top; }"
+    )
+    assert not covered, "a notice lies over the end of the page"
+
+
+def test_cancelling_selected_ones_asks_and_says_what_is_not_touched(page, vms):
+    page.goto(PAGE)
+    for name in "bc":
+        page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+    page.get_by_role("button", name="Cancel…").click()
+    dialog = page.get_by_role("dialog", name="Cancel 1 replication?")
+    expect(dialog).to_contain_text("The source VMs are not changed")
+    expect(dialog).to_contain_text("b")
+    poll_with_news(page, vms["b"], 16 * factories.MIB, "50 %")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert not ReplicationJob.objects.filter(cancel_requested_at__isnull=False).exists()
+
+    page.get_by_role("button", name="Cancel…").click()
+    dialog.get_by_role("button", name="Cancel 1 replication").click()
+    expect(page.locator(".notice-warning")).to_contain_text(
+        "1 replication is being cancelled.", timeout=PATIENCE
+    )
+    assert ReplicationJob.objects.get(pk=vms["b"].current_job_id).cancel_requested_by == "ops"
+
+
+# ------------------------------------------------------------- without JavaScript
+
+
+@pytest.fixture
+def plain(live_server, page: Page) -> Iterator[Page]:
+    """The same user in a browser that runs no scripts."""
+    context = page.context.browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    context.add_cookies(page.context.cookies())
+    yield context.new_page()
+    context.close()
+
+
+def test_without_javascript_everything_is_a_whole_page(plain, vms):
+    plain.goto(PAGE)
+    plain.locator("#columns summary").click()
+    plain.get_by_role("checkbox", name="Memory", exact=True).check()
+    plain.get_by_role("button", name="Show these").click()
+    expect(plain.get_by_role("columnheader", name="Memory")).to_be_visible()
+
+    plain.goto(PAGE)
+    for name in "ce":
+        plain.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+    plain.get_by_role("button", name="Replicate").click()
+    expect(plain.get_by_text("2 replications were started.")).to_be_visible()
+
+    for name in "ce":
+        plain.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+    plain.get_by_role("button", name="Cancel…").click()
+    expect(plain.get_by_role("heading", name="Cancel 2 replications?")).to_be_visible()
+    plain.get_by_role("button", name="Cancel 2 replications").click()
+    expect(plain.get_by_text("2 replications are being cancelled.")).to_be_visible()
+    assert vms["c"].jobs.get().status == JobStatus.CANCELLED
+
+    plain.get_by_role("link", name="a", exact=True).click()
+    expect(plain.get_by_role("complementary")).to_be_visible()
+    plain.get_by_role("link", name="Last job failed").click()
+    expect(plain.get_by_role("link", name="c", exact=True)).to_have_count(0)
+
+
+# ------------------------------------------------------------- first run, widths
+
+
+def test_an_empty_installation_leads_by_the_hand(page, transactional_db):
+    def expect_step(title: str) -> None:
+        expect(page.locator('[aria-current="step"] strong')).to_have_text(title, timeout=PATIENCE)
+
+    page.goto("/")
+    expect_step("Add a vCenter")
+    page.get_by_text("Try the lab").click()
+    expect(page.get_by_text("script/demo")).to_be_visible()
+    page.get_by_role("link", name="Add a vCenter").click()
+    expect(page).to_have_url(re.compile("/vcenters/add/"))
+
+    vcenter = factories.vcenter("lab")
+    page.goto("/")
+    expect_step("Discover its VMs")
+    factories.discovered_vm("other", at=vcenter)
+    page.reload()
+    expect_step("Take VMs under management")
+    context = factories.context("pgtest1", at=vcenter)
+    page.reload()
+    expect_step("Replicate one")
+    page.get_by_role("button", name="Replicate pgtest1").click()
+    expect(page.get_by_role("complementary")).to_contain_text("Replicating", timeout=PATIENCE)
+    expect(page.get_by_role("main")).to_contain_text("pgtest1 is being replicated")
+    factories.cancel.cancel(context.jobs.get(), actor="ops")
+    factories.completed_job(context)
+    expect_step("See its recovery point")
+    page.get_by_role("link", name="See the recovery point").click()
+    expect(page.get_by_role("complementary").locator("[aria-current=page]")).to_have_text(
+        "Recovery points", timeout=PATIENCE
+    )
+
+
+@pytest.mark.parametrize("query", ["", "?columns=name&columns=vm_path&columns=vmx_path", "empty"])
+def test_no_width_scrolls_sideways_and_nothing_is_cut_off(page, vms, query):
+    if query == "empty":
+        query = "?search=nothing+like+this"
+    page.goto(f"{PAGE}{query}")
+    for width in (1440, 768, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for link in page.locator(".topbar-nav a").all():
+            expect(link).to_be_in_viewport(ratio=1)
+        cut = page.evaluate(
+            "[...document.querySelectorAll('.home-value, .chip, .filters .form-select')]"
+            ".filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"
+        )
+        assert cut == []
