@@ -173,7 +173,7 @@ def test_a_misspelt_parameter_gets_the_right_one_suggested(api, address, name, p
     assert f"Did you mean {parameter!r}?" in answer.json()["errors"][misspelt][0]
 
 
-SEVERAL = {"status", "vcenter", "power_state", "rpo", "type", "trigger"}
+SEVERAL = {"status", "vcenter", "power_state", "rpo", "last_job", "type", "trigger"}
 
 
 @pytest.mark.parametrize(
@@ -203,6 +203,8 @@ def test_a_filter_of_several_values_takes_several(api, address):
         *((name, "ordering", "x") for name, known in PARAMETERS.items() if "ordering" in known),
         ("vm-contexts", "status", "x"),
         ("vm-contexts", "rpo", "x"),
+        ("vm-contexts", "last_job", "x"),
+        ("replications", "ended", "1h"),
         ("vm-contexts", "vcenter", "x"),
         ("vm-contexts", "vcenter", "999999"),
         ("vm-contexts", "power_state", "on"),
