@@ -91,6 +91,18 @@ class VCenterChanged(ContextError):
     code = "vcenter_changed"
 
 
+class TargetRefused(ContextError):
+    """An RPO target that means nothing."""
+
+    code = "target_refused"
+
+
+class DiskRefused(ContextError):
+    """This disk cannot be left out of a VM's replication, or taken in again."""
+
+    code = "disk_refused"
+
+
 class TransitionRefused(ContextError):
     """A status cannot follow the one that the context has."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextChoices
 from django.utils import timezone
 
 from contexts.filters import Choices, OfVCenter, Search, VMContextFilter
@@ -21,11 +21,25 @@ class ProtectedVMFilter(VMContextFilter):
     last_job = Choices(field_name="newest_job_status", choices=JobStatus.choices, label="Last job")
 
 
-LATELY = {"24h": timedelta(hours=24), "7d": timedelta(days=7)}
+class Period(TextChoices):
+    """How long ago, by the clock at which somebody looks."""
+
+    HOUR = "hour", "Last hour"
+    DAY = "day", "Last 24 hours"
+    WEEK = "week", "Last 7 days"
+    MONTH = "month", "Last 30 days"
+
+
+_LENGTH = {
+    Period.HOUR: timedelta(hours=1),
+    Period.DAY: timedelta(days=1),
+    Period.WEEK: timedelta(days=7),
+    Period.MONTH: timedelta(days=30),
+}
 
 
 class JobFilter(django_filters.FilterSet):
-    """Filters of jobs; `vm` is a context ID."""
+    """Filters of jobs; the rows are those of `selectors.jobs_for_list`. `vm` is a context ID."""
 
     search = Search(
         texts=("source_vm_name", "error_message", "requested_by"),
@@ -36,16 +50,18 @@ class JobFilter(django_filters.FilterSet):
     trigger = Choices(choices=Trigger.choices, label="Trigger")
     vm = django_filters.CharFilter(field_name="vm_context_id", label="VM", max_length=120)
     vcenter = OfVCenter(field_name="vm_context__vcenter")
-    ended = django_filters.ChoiceFilter(
-        choices=[("24h", "In the last 24 hours"), ("7d", "In the last 7 days")],
-        method="by_end",
-        label="Ended",
+    period = django_filters.ChoiceFilter(
+        choices=Period.choices, method="by_request", label="Requested"
     )
+    ended = django_filters.ChoiceFilter(choices=Period.choices, method="by_end", label="Ended")
+    warnings = django_filters.BooleanFilter(field_name="has_warnings", label="With warnings")
 
     class Meta:
         model = ReplicationJob
         fields: list[str] = []
 
-    def by_end(self, rows: QuerySet, _name: str, lately: str) -> QuerySet:
-        """Ended since so long ago, by the clock at which somebody looks."""
-        return rows.filter(completed_at__gte=timezone.now() - LATELY[lately])
+    def by_request(self, rows: QuerySet, _name: str, period: str) -> QuerySet:
+        return rows.filter(created_at__gte=timezone.now() - _LENGTH[Period(period)])
+
+    def by_end(self, rows: QuerySet, _name: str, period: str) -> QuerySet:
+        return rows.filter(completed_at__gte=timezone.now() - _LENGTH[Period(period)])

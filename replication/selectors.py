@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db.models import (
     BigIntegerField,
     Count,
+    Exists,
     IntegerField,
     OuterRef,
     Prefetch,
@@ -37,7 +38,7 @@ from replication.models import (
     Repository,
 )
 from replication.rpo import RPOState, with_rpo
-from replication.states import ImageState, RecoveryPointState
+from replication.states import ImageState, RecoveryPointState, StepStatus
 
 JOB_HISTORY_LENGTH = 10
 CBT_HISTORY_LENGTH = 20
@@ -105,10 +106,16 @@ def context_counts(now: datetime | None = None) -> dict[str, int]:
 
 
 def jobs_for_list() -> QuerySet[ReplicationJob]:
-    """All jobs, the newest first, with their context, its vCenter and the repository."""
-    return ReplicationJob.objects.select_related("vm_context__vcenter", "repository").order_by(
-        "-created_at", "-id"
-    )
+    """All jobs, the newest first, with their context, its vCenter, the repository, and what
+    `with_warnings` adds."""
+    jobs = ReplicationJob.objects.select_related("vm_context__vcenter", "repository")
+    return with_warnings(jobs).order_by("-created_at", "-id")
+
+
+def with_warnings(jobs: QuerySet[ReplicationJob]) -> QuerySet[ReplicationJob]:
+    """Add `has_warnings`: whether any step of the job ended with one."""
+    warned = JobStep.objects.filter(job=OuterRef("pk"), status=StepStatus.WARNING)
+    return jobs.annotate(has_warnings=Exists(warned))
 
 
 def job_detail(job_id: str) -> ReplicationJob:
@@ -132,9 +139,9 @@ def _the_job(jobs: QuerySet[ReplicationJob], job_id: str) -> ReplicationJob:
 
 
 def job_history(context: VMContext, limit: int = JOB_HISTORY_LENGTH) -> list[ReplicationJob]:
-    """The context's newest jobs with their steps; two queries."""
+    """The context's newest jobs with their steps and `has_warnings`; two queries."""
     jobs = ReplicationJob.objects.filter(vm_context=context).order_by("-created_at", "-id")
-    return list(_with_steps(jobs)[:limit])
+    return list(_with_steps(with_warnings(jobs))[:limit])
 
 
 def current_job(context: VMContext) -> ReplicationJob | None:
@@ -180,9 +187,11 @@ def cbt_history(context: VMContext, limit: int = CBT_HISTORY_LENGTH) -> QuerySet
 
 
 def recovery_points(
-    context: VMContext, limit: int = RECOVERY_POINTS_LENGTH
+    context: VMContext, limit: int | None = RECOVERY_POINTS_LENGTH
 ) -> QuerySet[RecoveryPoint]:
     """What the VM can be brought back to, the newest first, with `images_with_disks`.
+
+    Without a limit it is for whoever cuts it into pages.
 
     Adds `stored_bytes` (what the point's own files take) and `capacity_bytes` (of its disks).
     """

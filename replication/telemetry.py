@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from contexts.models import VMContext, VMDisk
 from replication.engine import extent_map
@@ -106,6 +106,43 @@ def extent_maps_of_disk(disk: VMDisk, limit: int = LAST_SYNCS) -> list[ExtentMap
     """Of the disk's last successful syncs, the newest first; one query."""
     syncs = CBTHistory.objects.filter(disk=disk, sync_success=True, extent_count__isnull=False)
     return [_extent_map(sync, disk) for sync in syncs.order_by("-id")[:limit]]
+
+
+@dataclass(frozen=True)
+class DiskSyncs:
+    """A disk's part in the VM's last jobs: what each sync was (the newest first, also those that
+    were not committed), and where the committed ones' extents fall."""
+
+    disk: VMDisk
+    syncs: list[CBTHistory]
+    maps: list[ExtentMap]
+
+
+def syncs_of(context: VMContext, limit: int = LAST_SYNCS) -> list[DiskSyncs]:
+    """Of each disk, in the VM's last `limit` jobs that came to a plan; one query."""
+    history = CBTHistory.objects.filter(job=OuterRef("pk"))
+    jobs = (
+        ReplicationJob.objects.filter(Exists(history), vm_context=context)
+        .order_by("-created_at", "-id")
+        .values("pk")[:limit]
+    )
+    rows = CBTHistory.objects.filter(job__in=jobs).select_related("disk").order_by("-id")
+    of_disk: dict[int, list[CBTHistory]] = {}
+    for row in rows:
+        of_disk.setdefault(row.disk_id, []).append(row)
+    disks = [
+        DiskSyncs(
+            syncs[0].disk,
+            syncs,
+            [
+                _extent_map(sync, sync.disk)
+                for sync in syncs
+                if sync.sync_success and sync.extent_count is not None
+            ],
+        )
+        for syncs in of_disk.values()
+    ]
+    return sorted(disks, key=lambda each: (each.disk.device_key, each.disk.pk))
 
 
 def where_changes_fall(maps: Sequence[ExtentMap]) -> bytes | None:

@@ -43,13 +43,17 @@ def claim_next() -> tuple[ReplicationJob, Lease] | None:
         if job.repository_id not in unreadable:
             unreadable[job.repository_id] = _repository_problem(job)
         if problem := unreadable[job.repository_id]:
-            ReplicationJob.objects.filter(pk=job.pk, status=JobStatus.PENDING).update(
-                current_operation=f"Waiting for the repository: {problem}"[:255]
-            )
+            _tell_why(job, f"Waiting for the repository: {problem}"[:255])
             continue
         if claimed := _claim(job):
             return claimed
     return None
+
+
+def _tell_why(job: ReplicationJob, reason: str) -> None:
+    """Why a job waits; pages see it by `updated_at`, which moves only when the reason is new."""
+    waiting = ReplicationJob.objects.filter(pk=job.pk, status=JobStatus.PENDING)
+    waiting.exclude(current_operation=reason).update(current_operation=reason, updated_at=Now())
 
 
 def _repository_problem(job: ReplicationJob) -> str:

@@ -194,7 +194,29 @@ def clean_context(context_id: str) -> None:
     leases.release(lease)
 
 
+def _begin_steps(context: VMContext) -> None:
+    """Jobs that failed or were cancelled show their clean-up, too. One that has tried it already
+    keeps what it says."""
+    images = context.images.filter(state=ImageState.DELETING)
+    left_snapshots = context.snapshots.exclude(state=SnapshotState.REMOVED)
+    left = {
+        job for rows in (images, left_snapshots) for job in rows.values_list("job", "job__attempt")
+    }
+    tried = set(
+        JobStep.objects.filter(
+            job__in=[job_id for job_id, _ in left], name=StepName.CLEAN_UP
+        ).values_list("job", flat=True)
+    )
+    JobStep.objects.bulk_create(
+        JobStep(job_id=job_id, attempt=attempt, name=StepName.CLEAN_UP, started_at=Now())
+        for job_id, attempt in sorted(left)
+        if job_id not in tried
+    )
+
+
 def _clean(context: VMContext, guard: Guard) -> None:
+    guard.check()
+    _begin_steps(context)
     try:
         clean_up = _CleanUp(context, guard)
         try:
@@ -209,6 +231,6 @@ def _clean(context: VMContext, guard: Guard) -> None:
         job__vm_context=context, name=StepName.CLEAN_UP, status=StepStatus.RUNNING
     ).exclude(job__status__in=ACTIVE_JOB_STATUSES).update(
         status=StepStatus.WARNING if problems else StepStatus.COMPLETED,
-        message=" ".join(problems) or "Done by a later clean-up: the worker had stopped.",
+        message=" ".join(problems) or "Done after the job's end.",
         completed_at=Now(),
     )

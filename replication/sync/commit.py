@@ -39,7 +39,8 @@ def verify(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
                 f"{disk.plan.disk.disk_id}: {disk.plan.planned_bytes:,} bytes, as planned; digest"
                 f" {disk.digest}."
             )
-        note.say(f"{len(disks)} disks, every planned byte read.")
+        count = "1 disk" if len(disks) == 1 else f"{len(disks)} disks"
+        note.say(f"{count}, every planned byte read.")
 
 
 def commit(run: JobRun, disks: Sequence[FinishedDisk]) -> None:

@@ -191,7 +191,7 @@ def test_jobs_that_ended_lately_can_be_asked_for(web):
     job = factories.failed_job(old)
     type(job).objects.filter(pk=job.pk).update(completed_at=timezone.now() - timedelta(hours=30))
     factories.failed_job(new)
-    for ended, found in {"24h": ["new"], "7d": ["new", "old"], "x": ["new", "old"]}.items():
+    for ended, found in {"day": ["new"], "week": ["new", "old"], "x": ["new", "old"]}.items():
         answer = web.get("/jobs/", {"status": "failed", "ended": ended})
         shown = re.findall(r"data-open-link [^>]*>([^<]*)<", text(answer))
         assert sorted(shown) == found

@@ -1,0 +1,104 @@
+"""What an operator wants of a VM under management: its RPO target, and which disks are left out.
+
+Each change leaves an event that says who, old, new.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from contexts.errors import DiskRefused, NotManaged, TargetRefused
+from contexts.models import VMContext, VMDisk
+from contexts.services import statuses
+
+SHORTEST_TARGET_SECONDS = 60
+LONGEST_TARGET_SECONDS = int(timedelta(days=365).total_seconds())
+
+
+@transaction.atomic
+def set_rpo_target(context: VMContext, seconds: int | None, *, actor: str) -> VMContext:
+    """How old the newest recovery point may become; None: no target.
+
+    Raises TargetRefused for a target that means nothing, NotManaged.
+    """
+    if seconds is not None and not SHORTEST_TARGET_SECONDS <= seconds <= LONGEST_TARGET_SECONDS:
+        raise TargetRefused(
+            f"{context}: an RPO target is between a minute and a year, or there is none;"
+            f" {seconds} seconds is neither."
+        )
+    context = _locked(context)
+    old = context.rpo_target_seconds
+    if old != seconds:
+        VMContext.objects.filter(pk=context.pk).update(rpo_target_seconds=seconds, updated_at=Now())
+        _tell(context, f"RPO target: {_told(seconds)} (before: {_told(old)})", actor)
+        context.rpo_target_seconds = seconds
+    return context
+
+
+@transaction.atomic
+def leave_out(disk: VMDisk, *, actor: str) -> None:
+    """Replicate the VM without this disk, which no snapshot can hold.
+
+    Raises DiskRefused when it can be replicated or is not the VM's any more, NotManaged.
+    """
+    context, disk = _locked_disk(disk)
+    if not disk.unprotected_reason:
+        raise DiskRefused(
+            f"{context}: {_named(disk)} can be replicated, so it is not left out. Discover the VM"
+            " again if its disks have changed."
+        )
+    if _set_accepted(context, disk, accepted=True):
+        why = f"to be replicated without {_named(disk)}, which {disk.unprotected_reason}"
+        _tell(context, why, actor)
+
+
+@transaction.atomic
+def protect_again(disk: VMDisk, *, actor: str) -> None:
+    """No longer agree that this disk is left out: jobs are refused while it cannot be replicated.
+
+    Raises DiskRefused when the disk is not the VM's any more, NotManaged.
+    """
+    context, disk = _locked_disk(disk)
+    if _set_accepted(context, disk, accepted=False):
+        _tell(context, f"not to be replicated without {_named(disk)}", actor)
+
+
+def _locked(context: VMContext) -> VMContext:
+    context = statuses.lock(context.pk)
+    if not context.is_managed:
+        raise NotManaged(f"{context} is not under management: take it first.")
+    return context
+
+
+def _locked_disk(disk: VMDisk) -> tuple[VMContext, VMDisk]:
+    context = _locked(disk.vm_context)
+    disk = VMDisk.objects.get(pk=disk.pk)
+    if disk.removed_at is not None:
+        raise DiskRefused(f"{context}: {_named(disk)} is not a disk of this VM any more.")
+    return context, disk
+
+
+def _set_accepted(context: VMContext, disk: VMDisk, *, accepted: bool) -> bool:
+    """Whether that was a change. The context's `updated_at` moves, for whoever watches it."""
+    changed = VMDisk.objects.filter(pk=disk.pk, accept_unprotected=not accepted).update(
+        accept_unprotected=accepted, updated_at=Now()
+    )
+    if changed:
+        VMContext.objects.filter(pk=context.pk).update(updated_at=Now())
+    return bool(changed)
+
+
+def _tell(context: VMContext, why: str, actor: str) -> None:
+    status = context.current_status
+    statuses.record_event(context.pk, old=status, new=status, why=why, actor=actor, job_id=None)
+
+
+def _named(disk: VMDisk) -> str:
+    return disk.label or disk.disk_id
+
+
+def _told(seconds: int | None) -> str:
+    return "none" if seconds is None else str(timedelta(seconds=seconds))
