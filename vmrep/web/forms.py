@@ -74,6 +74,18 @@ class TakeForm(forms.Form):
         return str(next(iter(self.errors.values()))[0])
 
 
+RPO_PRESETS = (15 * 60, 3_600, 4 * 3_600, 24 * 3_600)
+
+
+class RPOTargetForm(forms.Form):
+    """How old the newest recovery point may become, in seconds; empty: no target."""
+
+    seconds = forms.IntegerField(
+        required=False,
+        error_messages={"invalid": "An RPO target is a whole number of seconds, or empty."},
+    )
+
+
 class RepositoryForm(Styled, forms.Form):
     name = forms.CharField(max_length=100, help_text="Any name that your team will recognise.")
     path = forms.CharField(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,6 +13,13 @@ from contexts.errors import UnknownVM
 from contexts.models import VMContext
 from contexts.vsphere.specs import SPEC_FIELDS
 from replication import selectors
+from replication.models import VMSnapshot
+from replication.states import SnapshotState
+from replication.telemetry import throughput_of
+from vmrep.web.forms import RPO_PRESETS
+from vmrep.web.next_action import next_action, situation
+from vmrep.web.tabs import changes, history, points
+from vmrep.web.throughput import throughput
 
 GROUPS = {
     "hardware": "Hardware",
@@ -27,7 +34,7 @@ GROUPS = {
 class Tab(NamedTuple):
     key: str
     label: str
-    load: Callable[[VMContext], dict[str, Any]]
+    load: Callable[[VMContext, Mapping[str, str]], dict[str, Any]]
 
     @property
     def template(self) -> str:
@@ -42,34 +49,48 @@ def _overview(context: VMContext) -> dict[str, Any]:
 
 
 TABS = (
-    Tab("overview", "Overview", _overview),
-    Tab("jobs", "Jobs", lambda context: {"jobs": selectors.job_history(context)}),
-    Tab("disks", "Disks", lambda context: {"disks": selectors.disks_of(context)}),
+    Tab("overview", "Overview", lambda context, _: _overview(context)),
+    Tab("jobs", "Jobs", lambda context, _: history.load(context)),
+    Tab("disks", "Disks", lambda context, _: {"disks": selectors.disks_of(context)}),
     Tab(
         "network",
         "Network",
-        lambda context: {"adapters": context_selectors.networks_of(context)},
+        lambda context, _: {"adapters": context_selectors.networks_of(context)},
     ),
-    Tab("cbt", "CBT", lambda context: {"history": selectors.cbt_history(context)}),
+    Tab("cbt", "CBT", lambda context, _: changes.load(context)),
     Tab(
         "points",
         "Recovery points",
-        lambda context: {"points": selectors.recovery_points(context)},
+        lambda context, query: points.load(context, query.get("points")),
     ),
 )
 
 
-def of(context_id: str, tab_key: str | None, now: datetime) -> dict[str, Any]:
-    """Everything that the panel's template needs. Raises Http404 for a context that is not."""
+def of(context_id: str, query: Mapping[str, str], now: datetime) -> dict[str, Any]:
+    """Everything that the panel's template needs; `query` is the address's, with the tab.
+
+    Raises Http404 for a context that is not.
+    """
     try:
         context = selectors.context_detail(context_id, now)
     except UnknownVM as problem:
         raise Http404(str(problem)) from problem
-    tab = next((tab for tab in TABS if tab.key == tab_key), TABS[0])
+    tab = next((tab for tab in TABS if tab.key == query.get("tab")), TABS[0])
+    job = selectors.current_job(context)
     return {
         "vm": context,
-        "job": selectors.current_job(context),
+        "job": job,
+        "throughput": throughput(job, throughput_of(job)) if job else None,
+        "next": next_action(situation(context, job)),
+        "rpo_presets": RPO_PRESETS,
+        "left_snapshots": _left_snapshots(context),
         "tabs": TABS,
         "tab": tab,
-        **tab.load(context),
+        **tab.load(context, query),
     }
+
+
+def _left_snapshots(context: VMContext) -> list[VMSnapshot]:
+    """vmrep's snapshots that ended jobs left at the VM."""
+    left = VMSnapshot.objects.filter(vm_context=context).exclude(state=SnapshotState.REMOVED)
+    return list(left.exclude(job=context.current_job_id).order_by("id"))

@@ -42,12 +42,16 @@ RPO = {
     RPOState.UNPROTECTED: Look("shield-off", "warn", "Unprotected"),
 }
 
-JOB = {
+WITH_WARNINGS = "completed_with_warnings"
+"""Beside the statuses: a completed job of which a step ended with a warning."""
+
+JOB: dict[str, Look] = {
     JobStatus.PENDING: _WAITING,
     JobStatus.RUNNING: _RUNNING,
     JobStatus.COMPLETED: _COMPLETED,
     JobStatus.FAILED: _FAILED,
     JobStatus.CANCELLED: _CANCELLED,
+    WITH_WARNINGS: Look("alert-triangle", "warn", "Completed with warnings"),
 }
 
 STEP = {

@@ -170,4 +170,5 @@ class JobTable(Table):
     progress = Column("Progress", by="bytes_transferred", kind="col-wide")
     started = Column("Requested", by="created_at", hide=4)
     took = Column("Took", kind="number", hide=2)
+    vcenter = Column("vCenter", by="vm_context__vcenter__name", kind="col-text", hide=1)
     requested_by = Column("By", by="requested_by", kind="col-text", hide=1)

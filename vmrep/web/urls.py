@@ -17,6 +17,7 @@ from vmrep.web.views import (
     repositories,
     vcenters,
     virtual_machines,
+    wishes,
 )
 
 login = LoginView.as_view(authentication_form=LoginForm, redirect_authenticated_user=True)
@@ -36,6 +37,12 @@ urlpatterns = [
         virtual_machines.replicate,
         name="vm-replicate",
     ),
+    path("virtual-machines/<str:context_id>/rpo-target/", wishes.rpo_target, name="vm-rpo-target"),
+    path(
+        "virtual-machines/<str:context_id>/disks/<int:disk_id>/",
+        wishes.disk,
+        name="vm-disk",
+    ),
     path("virtual-machines/<str:context_id>/remove/", removal.remove, name="vm-remove"),
     path(
         "virtual-machines/<str:context_id>/delete-replica-data/",
@@ -53,6 +60,7 @@ urlpatterns = [
     path("jobs/", jobs.index, name="jobs"),
     path("jobs/<str:job_id>/", jobs.detail, name="job"),
     path("jobs/<str:job_id>/cancel/", jobs.cancel, name="job-cancel"),
+    path("jobs/<str:job_id>/cancel/confirm/", jobs.confirm_cancel, name="job-cancel-confirm"),
     path("vcenters/", vcenters.index, name="vcenters"),
     path("vcenters/add/", vcenters.add, name="vcenter-add"),
     path("vcenters/<int:vcenter_id>/", vcenters.edit, name="vcenter-edit"),

@@ -18,8 +18,9 @@ from contexts.models.specs import VMSpecs
 from contexts.vsphere.specs import SpecField
 from replication import progress
 from replication.models import DiskImage, ReplicationJob
-from vmrep.web import formats
-from vmrep.web.states import LOOKS
+from replication.states import JobStatus
+from vmrep.web import formats, job_words
+from vmrep.web.states import LOOKS, WITH_WARNINGS
 from vmrep.web.steps import Mark, strip
 
 register = template.Library()
@@ -35,6 +36,10 @@ register.filter("about", formats.about)
 register.filter("percent", progress.percent)
 register.filter("eta_seconds", progress.eta_seconds)
 register.filter("image_percent", progress.percent_of_disk)
+register.filter("doing", job_words.doing)
+register.filter("is_held_up", job_words.is_held_up)
+register.filter("seconds_until_attempt", job_words.seconds_until_attempt)
+register.filter("without_name", job_words.without_name)
 
 UNKNOWN = format_html('<span class="unknown">{}</span>', "unknown")
 
@@ -82,6 +87,13 @@ def state(kind: str, value: str, title: str = "") -> SafeString:
 
 
 @register.simple_tag
+def job_state(job: ReplicationJob) -> SafeString:
+    """A job's status; a completed one of which `has_warnings` is known and true says so."""
+    warned = job.status == JobStatus.COMPLETED and getattr(job, "has_warnings", False)
+    return state("job", WITH_WARNINGS if warned else job.status)
+
+
+@register.simple_tag
 def state_icon(kind: str, value: str) -> SafeString:
     """Only the icon and the colour, where the word stands in the title."""
     look = LOOKS[kind][str(value)]
@@ -107,11 +119,6 @@ def ago(moment: datetime | None, suffix: str = " ago") -> SafeString:
         suffix,
         "just now" if written == "now" else written + suffix,
     )
-
-
-@register.filter
-def seconds_until(moment: datetime) -> float:
-    return max((moment - timezone.now()).total_seconds(), 0)
 
 
 @register.filter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
@@ -14,7 +14,7 @@ from replication.errors import UnknownJob
 from replication.filters import JobFilter
 from replication.models import ReplicationJob
 from replication.services import cancel as cancelling
-from vmrep.web import live, versions
+from vmrep.web import job_page, live, versions
 from vmrep.web.tables import JobTable
 
 
@@ -31,13 +31,27 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, job_id: str) -> HttpResponse:
     version = versions.of_replication()
+    # The clean-up of an ended job goes on writing into its log.
+    version = version._replace(token=f"{version.token}-{job_page.newest_line(job_id)}")
     if live.is_current(request, version):
         return live.nothing_new()
+    try:
+        context = job_page.of(job_id, request.GET.get("log"))
+    except UnknownJob as problem:
+        raise Http404(str(problem)) from problem
+    return live.respond(request, "jobs/detail", version, context)
+
+
+@require_safe
+def confirm_cancel(request: HttpRequest, job_id: str) -> HttpResponse:
+    """The dialog's question as a page of its own, for browsers without scripts."""
     try:
         job = selectors.job_detail(job_id)
     except UnknownJob as problem:
         raise Http404(str(problem)) from problem
-    return live.respond(request, "jobs/detail", version, {"job": job})
+    if not job.is_active:
+        return redirect("job", job_id)
+    return render(request, "jobs/confirm_cancel.html", {"job": job})
 
 
 @require_POST

@@ -39,7 +39,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "panel": None,
     }
     if request.GET.get("vm"):
-        context["panel"] = panel.of(request.GET["vm"], request.GET.get("tab"), now)
+        context["panel"] = panel.of(request.GET["vm"], request.GET, now)
     return live.respond(request, "virtual_machines", version, context)
 
 

@@ -1,0 +1,127 @@
+"""A job's own page: everything that was recorded of one replication."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from contexts.models import ContextEvent, VMDisk
+from replication import selectors, telemetry
+from replication.models import CBTHistory, DiskImage, JobLogLine, ReplicationJob
+from replication.states import JobStatus, LogLevel, StepName
+from vmrep.web.job_words import mean_rate
+from vmrep.web.tabs.changes import MapRow, map_row
+from vmrep.web.throughput import throughput
+
+LOG_LEVELS = {"warning": (LogLevel.WARNING, LogLevel.ERROR)}
+
+
+@dataclass(frozen=True)
+class DiskOfJob:
+    """One disk's part: of its image while there is one, else of the history."""
+
+    disk: VMDisk
+    sync_type: str
+    note: str
+    capacity_bytes: int | None
+    planned_bytes: int | None  # None: known only while there was an image
+    transferred_bytes: int
+    seconds: float
+    stored_bytes: int | None
+    extent_count: int | None
+    change_id: str | None
+    previous_change_id: str | None
+    image: DiskImage | None
+    map: MapRow | None = None
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        return self.transferred_bytes / self.seconds if self.seconds else None
+
+
+def of(job_id: str, level: str | None) -> dict[str, Any]:
+    """What the page's template needs; `level` "warning" leaves information out of the log.
+
+    Raises UnknownJob. A constant number of queries.
+    """
+    job = selectors.job_detail(job_id)
+    points = telemetry.throughput_of(job)
+    return {
+        "job": job,
+        "disks": _disks(job),
+        "throughput": throughput(job, points),
+        "rate": mean_rate(job, _transfer_seconds(job)),
+        "events": ContextEvent.objects.filter(job=job).order_by("id"),
+        "log": _log(job, level),
+        "log_level": level if level in LOG_LEVELS else "",
+    }
+
+
+def newest_line(job_id: str) -> int:
+    """What tells a log from a longer one."""
+    lines = JobLogLine.objects.filter(job=job_id).order_by("-id").values_list("id", flat=True)
+    return lines.first() or 0
+
+
+def _log(job: ReplicationJob, level: str | None) -> list[JobLogLine]:
+    wanted = LOG_LEVELS.get(level or "")
+    return [line for line in telemetry.log_of(job) if wanted is None or line.level in wanted]
+
+
+def _transfer_seconds(job: ReplicationJob) -> float:
+    """Over all attempts; of an ended job."""
+    return sum(
+        (step.completed_at - step.started_at).total_seconds()
+        for step in job.steps.all()
+        if step.name == StepName.TRANSFER and step.completed_at is not None
+    )
+
+
+def _disks(job: ReplicationJob) -> list[DiskOfJob]:
+    maps = {
+        one.disk.pk: map_row(one.levels, one.capacity_bytes, one)
+        for one in telemetry.extent_maps_of_job(job)
+    }
+    found = {
+        image.disk_id: _of_image(image, maps.get(image.disk_id)) for image in job.images_with_disks
+    }
+    for entry in CBTHistory.objects.filter(job=job).select_related("disk").order_by("id"):
+        if entry.disk_id not in found:
+            found[entry.disk_id] = _of_history(entry, job, maps.get(entry.disk_id))
+    return sorted(found.values(), key=lambda each: (each.disk.device_key, each.disk.pk))
+
+
+def _of_image(image: DiskImage, drawn: MapRow | None) -> DiskOfJob:
+    return DiskOfJob(
+        disk=image.disk,
+        sync_type=image.get_sync_type_display(),
+        note=image.plan_note,
+        capacity_bytes=image.capacity_bytes,
+        planned_bytes=image.planned_bytes,
+        transferred_bytes=image.transferred_bytes,
+        seconds=image.transfer_seconds,
+        stored_bytes=image.allocated_bytes,
+        extent_count=drawn.sync.extent_count if drawn and drawn.sync else image.extent_count,
+        change_id=image.change_id,
+        previous_change_id=image.previous_change_id,
+        image=image,
+        map=drawn,
+    )
+
+
+def _of_history(entry: CBTHistory, job: ReplicationJob, drawn: MapRow | None) -> DiskOfJob:
+    return DiskOfJob(
+        disk=entry.disk,
+        sync_type=entry.get_sync_type_display(),
+        note=entry.note,
+        capacity_bytes=entry.capacity_bytes,
+        planned_bytes=entry.bytes_transferred if job.status == JobStatus.COMPLETED else None,
+        transferred_bytes=entry.bytes_transferred,
+        seconds=entry.sync_duration_seconds,
+        stored_bytes=None,
+        extent_count=entry.extent_count,
+        change_id=entry.change_id,
+        previous_change_id=entry.previous_change_id,
+        image=None,
+        map=drawn,
+    )

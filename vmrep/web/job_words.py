@@ -1,0 +1,56 @@
+"""What pages say of a job in words: the same everywhere."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from replication.models import ReplicationJob
+from replication.states import JobStatus
+from vmrep.web import formats
+
+FOR_REPOSITORY = "Waiting for the repository"
+
+
+def doing(job: ReplicationJob) -> str:
+    """What an active job does, or what it waits for: as the queue says, when the queue does.
+
+    How long until the next attempt is `seconds_until_attempt`; it goes on by itself on the page.
+    """
+    if job.cancel_requested_at is not None:
+        return "Cancelling"
+    if job.status != JobStatus.PENDING:
+        return job.current_operation or "Starting"
+    if seconds_until_attempt(job) is not None:
+        return f"Attempt {job.attempt} begins in"
+    if job.current_operation.startswith(FOR_REPOSITORY):
+        return str(job.current_operation)
+    return "Waiting for a worker" + (f", for attempt {job.attempt}" if job.attempt > 1 else "")
+
+
+def is_held_up(job: ReplicationJob) -> bool:
+    """Whether a job waits for something other than a free worker: somebody has to look."""
+    waits = job.status == JobStatus.PENDING
+    return waits and bool(job.error_message or job.current_operation.startswith(FOR_REPOSITORY))
+
+
+def seconds_until_attempt(job: ReplicationJob) -> int | None:
+    """None unless the job waits for the time of its next attempt."""
+    if job.status != JobStatus.PENDING or job.next_attempt_at is None:
+        return None
+    left = (job.next_attempt_at - timezone.now()).total_seconds()
+    return -int(-left // 1) if left > 0 else None
+
+
+def without_name(text: str, vm_name: str | None) -> str:
+    """An error beside the VM's name: without the beginning that says the name once more."""
+    for beginning in (f"{vm_name} cannot be replicated. ", f"{vm_name}: "):
+        if vm_name and text.startswith(beginning) and len(text) > len(beginning):
+            return text[len(beginning) :]
+    return text
+
+
+def mean_rate(job: ReplicationJob, transfer_seconds: float) -> str:
+    """What an ended job's transfer came to; a dash when it had nothing to read."""
+    if not job.bytes_transferred or transfer_seconds <= 0:
+        return "–"
+    return formats.rate(job.bytes_transferred / transfer_seconds)

@@ -1,0 +1,87 @@
+"""What an operator should sensibly do with a VM next: one rule, for the panel's main button."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from contexts.models import VMContext
+from replication.models import ReplicationJob
+from replication.rpo import RPOState
+from vmrep.web.formats import binary, duration
+
+
+class Situation(NamedTuple):
+    """What the rule looks at."""
+
+    is_managed: bool = True
+    has_repository: bool = True
+    is_gone: bool = False
+    identity_changed: bool = False
+    job_is_active: bool = False
+    is_cancelling: bool = False
+    last_job: str = ""  # the newest ended job's status; empty: there is none
+    has_point: bool = False
+    is_at_risk: bool = False
+    target_seconds: int | None = None
+    capacity_bytes: int | None = None
+
+
+class NextAction(NamedTuple):
+    """`kind`: wait, watch, take, decide, discover or replicate. `urgent`: until it is done the VM
+    is not protected as somebody wants it to be."""
+
+    kind: str
+    button: str
+    why: str
+    urgent: bool = True
+
+
+def next_action(now: Situation) -> NextAction:
+    """The first rule that fits."""
+    if now.is_cancelling:
+        return NextAction("wait", "", "The replication stops after its present request.", False)
+    if now.job_is_active:
+        return NextAction("watch", "", "Nothing to do: a replication is under way.", False)
+    if not now.is_managed:
+        return NextAction("take", "Take it again", "It is not under management.", False)
+    if now.identity_changed:
+        why = "Say whether it is still the same VM: until then it cannot be replicated."
+        return NextAction("decide", "Compare and decide", why)
+    if now.is_gone:
+        why = "It is not in its vCenter. If it is back, a discovery sees it."
+        return NextAction("discover", "Go to Discovery", why)
+    if not now.has_repository:
+        why = "It has no repository to be replicated to. An administrator can choose one."
+        return NextAction("wait", "", why)
+    return _replicate(now)
+
+
+def _replicate(now: Situation) -> NextAction:
+    if now.last_job == "failed":
+        why = "Do first what the last error asks for."
+        return NextAction("replicate", "Replicate again", why)
+    if not now.has_point:
+        size = "" if now.capacity_bytes is None else f", up to {binary(now.capacity_bytes)}"
+        why = f"There is no recovery point yet. The first one is a full copy{size}."
+        return NextAction("replicate", "Replicate now", why)
+    if now.is_at_risk:
+        target = "" if now.target_seconds is None else f" of {duration(now.target_seconds)}"
+        return NextAction("replicate", "Replicate now", f"It is past its RPO target{target}.")
+    return NextAction("replicate", "Replicate now", "It copies what changed since.", False)
+
+
+def situation(vm: VMContext, job: ReplicationJob | None) -> Situation:
+    """Of a context as `selectors.context_detail` reads it, with its active job."""
+    return Situation(
+        is_managed=vm.is_managed,
+        has_repository=vm.repository_id is not None,
+        is_gone=vm.gone_since is not None,
+        identity_changed=vm.changed_vm_id is not None,
+        job_is_active=job is not None,
+        is_cancelling=job is not None and job.cancel_requested_at is not None,
+        last_job=vm.newest_job_status or "",
+        has_point=vm.newest_point_at is not None,
+        is_at_risk=vm.rpo_state == RPOState.AT_RISK,
+        target_seconds=vm.rpo_target_seconds,
+        capacity_bytes=vm.capacity_bytes,
+    )

@@ -1,0 +1,1 @@
+"""What the panel's tabs show that needs more than one selector."""

@@ -1,0 +1,32 @@
+"""The tab of recovery points: a timeline by days, a page at a time."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from django.core.paginator import Paginator
+
+from contexts.models import VMContext
+from replication import selectors
+from vmrep.web.storage import storage_state
+
+PER_PAGE = 50
+
+
+def load(context: VMContext, page: str | None) -> dict[str, Any]:
+    """`days` are pairs of a day and its points, the newest first; `problems` says of each
+    repository that cannot be read now, why."""
+    pages = Paginator(selectors.recovery_points(context, limit=None), PER_PAGE)
+    shown = pages.get_page(page)
+    points = list(shown.object_list)
+    repositories = {point.repository_id: point.repository for point in points}
+    problems = {pk: storage_state(one).problem for pk, one in repositories.items()}
+    for point in points:
+        point.repository_problem = problems[point.repository_id]
+    by_day = groupby(points, key=lambda point: point.consistent_at.date())
+    return {
+        "days": [(day, list(of_day)) for day, of_day in by_day],
+        "point_page": shown,
+        "problems": [(repositories[pk], problem) for pk, problem in problems.items() if problem],
+    }
