@@ -12,10 +12,10 @@ from django.db.models.functions import Now
 
 from contexts.errors import DiskRefused, NotManaged, TargetRefused
 from contexts.models import VMContext, VMDisk
+from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
 from contexts.services import statuses
 
 SHORTEST_TARGET_SECONDS = 60
-LONGEST_TARGET_SECONDS = int(timedelta(days=365).total_seconds())
 
 
 @transaction.atomic
@@ -24,7 +24,7 @@ def set_rpo_target(context: VMContext, seconds: int | None, *, actor: str) -> VM
 
     Raises TargetRefused for a target that means nothing, NotManaged.
     """
-    if seconds is not None and not SHORTEST_TARGET_SECONDS <= seconds <= LONGEST_TARGET_SECONDS:
+    if seconds is not None and not SHORTEST_TARGET_SECONDS <= seconds <= MAX_RPO_TARGET_SECONDS:
         raise TargetRefused(
             f"{context}: an RPO target is between a minute and a year, or there is none;"
             f" {seconds} seconds is neither."

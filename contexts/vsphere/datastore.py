@@ -117,14 +117,15 @@ def _flat_extent(text: str, disk: DiskRecord, doing: str) -> str:
     if parent and parent[1].lower() != _NO_PARENT:
         raise DiskNotReadable(
             f"{doing}: the disk is a delta on another one (snapshot or linked clone), which the "
-            "datastore transport cannot put together. Remove the snapshot, or use vddk."
+            "datastore transport cannot put together. Remove the snapshot, or make the clone a "
+            "full one."
         )
     extents = [found for line in text.splitlines() if (found := _EXTENT.match(line))]
     if len(extents) != 1 or extents[0][3].upper() not in ("VMFS", "FLAT"):
         kinds = ", ".join(extent[3] for extent in extents) or "none"
         raise DiskNotReadable(
             f"{doing}: its extents are: {kinds}. The datastore transport reads disks of one flat "
-            "file; use vddk for this disk."
+            "file, and this version of vmrep has no other way (vddk is to come)."
         )
     return _checked_name(extents[0], disk, doing)
 
@@ -189,13 +190,13 @@ def _check(answer: HTTPResponse, doing: str, whole_of: int | None) -> None:
     if 300 <= status < 400:
         raise DatastoreReadFailed(
             f"{doing}: the server wants to redirect elsewhere (HTTP {status}); it is not followed. "
-            "Connect to the host itself, or use vddk.",
+            "Add the host itself in place of the vCenter.",
             status=status,
         )
     if status != (200 if whole_of is None else 206):
         raise DatastoreReadFailed(
             f"{doing}: the server answers HTTP {status}. Some estates refuse the files of running "
-            "VMs over HTTPS: use vddk for this VM.",
+            "VMs over HTTPS; this version of vmrep has no other way to read it (vddk is to come).",
             status=status,
             transient=status in (429, 502, 503, 504),
         )

@@ -125,7 +125,8 @@ def _disks(record: VmRecord, accepted: Collection[str]) -> Iterator[Refusal]:
             yield Refusal(
                 "unprotected_disk",
                 f"{_named(disk)} {reason}.",
-                "Change the disk, or agree to replicate the VM without it.",
+                "Make it a dependent disk of this VM alone, or choose “Replicate without this disk” in"
+                " the VM's Disks tab.",
             )
     if len(unprotected) == len(record.disks):
         yield Refusal(
@@ -157,7 +158,7 @@ def _snapshots(record: VmRecord, own: Collection[str], transport: str) -> Iterat
             "user_snapshots",
             f"The VM has snapshots ({_names(foreign)}): its base files, which the datastore "
             "transport reads, are older than its disks.",
-            "Remove the snapshots, or use the vddk transport.",
+            "Remove the snapshots: this version of vmrep reads datastore files only.",
         )
     elif foreign and record.specs["cbt_enabled"] is not True:
         yield Refusal(
@@ -178,7 +179,8 @@ def _readable_files(record: VmRecord) -> Iterator[Refusal]:
             yield Refusal(
                 "disk_not_readable",
                 f"{_named(disk)} {reason}: the datastore transport cannot read it.",
-                "Use the vddk transport for this VM.",
+                "Move the disk to a flat file on VMFS or NFS: this version of vmrep has no other way"
+                " to read it (vddk is to come).",
             )
 
 

@@ -100,7 +100,7 @@
         continue;
       }
       holder.dataset.drawn = "";
-      const plot = new uPlot(options(holder, figure.matches(".chart-small")), data, holder);
+      const plot = new uPlot(options(holder, figure.matches(".rate-small")), data, holder);
       charts.set(holder, { plot, text: figure.dataset.chart });
       resizes.observe(holder);
     }

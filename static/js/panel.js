@@ -33,6 +33,16 @@
   });
   if (panel() && !isBeside()) title().focus({ preventScroll: true });
 
+  // --- Tabs: the open one is in view, also where not all have room -------------------------------
+  let shownTab = "";
+  const showTab = () => {
+    const tab = document.querySelector(".panel-tabs [aria-current]");
+    if (tab && tab.id !== shownTab) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
+    shownTab = tab?.id ?? "";
+  };
+  document.addEventListener("htmx:afterSettle", showTab);
+  showTab();
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || !panel()) return;
     if (document.querySelector("dialog[open], details[data-menu][open]")) return;
