@@ -50,6 +50,9 @@ def every_kind() -> dict[str, ReplicationJob]:
         ("search=datastore full", ["failed"]),
         ("search=robot", ["api"]),
         ("search=nothing", []),
+        ("period=hour&status=failed", ["failed"]),
+        ("warnings=true", []),
+        ("warnings=false&status=failed", ["failed"]),
     ],
 )
 def test_filters_narrow_the_list(api, query, found):
@@ -75,6 +78,8 @@ def test_it_can_be_narrowed_to_a_vm_or_a_vcenter(api):
         ("type=full", "type"),
         ("ordering=vm", "ordering"),
         ("vcenter=0", "vcenter"),
+        ("period=year", "period"),
+        ("warnings=maybe", "warnings"),
     ],
 )
 def test_what_it_does_not_understand_it_refuses_by_name(api, query, field):

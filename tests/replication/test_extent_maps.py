@@ -105,3 +105,28 @@ def test_a_map_without_its_scale_is_refused_by_the_database(capacity_bytes):
     factories.completed_job(factories.context())
     with pytest.raises(IntegrityError), transaction.atomic():
         CBTHistory.objects.update(extent_map=NOWHERE, capacity_bytes=capacity_bytes)
+
+
+def test_the_syncs_of_a_vm_are_read_disk_by_disk_in_one_query():
+    disks = [factories.disk_record(2001), factories.disk_record(2000)]
+    context = factories.context(disks=disks)
+    for _ in range(3):
+        factories.completed_job(context)
+        factories.failed_job(context)  # without a plan: it takes no place among the last ones
+    CBTHistory.objects.update(extent_map=FIRST_AREA, extent_count=1)
+    failed = CBTHistory.objects.filter(disk__device_key=2000).latest("id")
+    CBTHistory.objects.filter(pk=failed.pk).update(sync_success=False)
+    with CaptureQueriesContext(connection) as captured:
+        first, second = telemetry.syncs_of(context, limit=2)
+    assert len(captured) == 1
+    assert [each.disk.device_key for each in (first, second)] == [2000, 2001]
+    assert [len(first.syncs), len(first.maps)] == [2, 1]
+    assert first.syncs[0].pk == failed.pk
+    assert [len(second.syncs), len(second.maps)] == [2, 2]
+    assert second.syncs[0].pk > second.syncs[1].pk
+
+
+def test_a_vm_without_a_sync_has_no_disk_to_show():
+    context = factories.context()
+    factories.completed_job(factories.context())
+    assert telemetry.syncs_of(context) == []

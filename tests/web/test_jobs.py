@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from replication.models import DiskImage, JobStep, ReplicationJob
 from tests import factories
@@ -34,7 +36,57 @@ def test_it_filters_and_searches(web):
     assert "No job fits" in text(web.get("/jobs/", {"search": "nothing like this"}))
 
 
-@pytest.mark.parametrize("column", ["vm", "status", "type", "progress", "started", "requested_by"])
+def test_it_finds_jobs_with_warnings_and_those_without(web):
+    warned = factories.completed_job(factories.context())
+    plain = factories.completed_job(factories.context())
+    JobStep.objects.filter(job=warned, name="snapshot").update(status="warning")
+    JobStep.objects.filter(job=warned, name="prepare").update(status="warning")
+    with_warnings = web.get("/jobs/", {"warnings": "true"})
+    assert listed(with_warnings) == [warned.pk]
+    assert "Completed with warnings" in text(with_warnings)
+    assert listed(web.get("/jobs/", {"warnings": "false"})) == [plain.pk]
+
+
+def test_it_finds_jobs_by_when_they_were_requested(web):
+    ages = {"minutes": 5, "hours": 60 * 5, "days": 60 * 24 * 5, "weeks": 60 * 24 * 20}
+    jobs = {}
+    for name, minutes in ages.items():
+        jobs[name] = factories.completed_job(factories.context()).pk
+        requested = timezone.now() - timedelta(minutes=minutes)
+        ReplicationJob.objects.filter(pk=jobs[name]).update(created_at=requested)
+    found = {
+        period: listed(web.get("/jobs/", {"period": period}))
+        for period in ("hour", "day", "week", "month", "")
+    }
+    assert found["hour"] == [jobs["minutes"]]
+    assert found["day"] == [jobs["minutes"], jobs["hours"]]
+    assert found["week"] == [jobs["minutes"], jobs["hours"], jobs["days"]]
+    assert found["month"] == found[""] == list(jobs.values())
+
+
+def test_a_failure_is_told_without_the_vms_name_but_in_full_in_its_title(web):
+    why = "web-01 cannot be replicated. It is a template."
+    factories.failed_job(factories.context("web-01"), why=why)
+    page = text(web.get("/jobs/"))
+    assert f'title="{why}">It is a template.</span>' in page
+
+
+def test_a_waiting_job_says_what_for_and_claims_no_progress(web):
+    job = factories.running_job(factories.context(), planned_bytes=50 * MIB, done_bytes=48 * MIB)
+    reason = "Waiting for the repository: /srv/vmrep has no marker."
+    ReplicationJob.objects.filter(pk=job.pk).update(status="pending", current_operation=reason)
+    page = text(web.get("/jobs/"))
+    assert reason in page
+    assert "<span>96 %</span>" not in page
+
+
+def test_an_ended_job_has_no_rate_now_and_now_again(web):
+    job = factories.completed_job(factories.context())
+    ReplicationJob.objects.filter(pk=job.pk).update(transfer_speed_bps=4 * MIB)
+    assert "MiB/s" not in text(web.get("/jobs/"))
+
+
+@pytest.mark.parametrize("column", ["vm", "status", "type", "progress", "started", "vcenter", "requested_by"])
 def test_it_sorts_by(web, column):
     factories.completed_job(factories.context())
     factories.pending_job(factories.context())

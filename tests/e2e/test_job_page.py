@@ -1,0 +1,107 @@
+"""A job's page in a real browser, while the job runs and after its end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from replication.models import JobLogLine
+from replication.services import job_log
+from tests.e2e.browser import open_page
+from tests.e2e.pages import PATIENCE, is_marked, log_in, mark, polls, slow_job
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(autouse=True)
+def async_is_playwrights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Playwright's own event loop runs in this thread, which Django takes for async code."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def page(live_server, complaints: list[str]) -> Iterator[Page]:
+    with open_page(live_server.url, complaints) as page:
+        log_in(page)
+        yield page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_job_is_watched_from_its_start_to_its_end(estate, workers, page, complaints, scheme):
+    page.emulate_media(color_scheme=scheme)
+    context = estate.take("small1")
+    estate.replicate(context)
+    with slow_job(estate, context) as job:
+        page.goto(f"/jobs/{job.pk}/")
+        main = page.get_by_role("main")
+        expect(page.locator("#progress canvas")).to_be_visible(timeout=PATIENCE)
+        expect(main).to_contain_text(re.compile(r"of 48 MiB \(\d\d? %\)"))
+        expect(page.locator("svg.map").first).to_be_visible()
+        mark(page, "#progress canvas")
+        page.locator("#log").focus()
+        polls(page)
+        assert is_marked(page, "#progress canvas")
+        expect(page.locator("#log")).to_be_focused()
+        for width in (1440, 768, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.set_viewport_size({"width": 1440, "height": 900})
+    expect(main).to_contain_text("100 %", timeout=PATIENCE)
+    expect(page.locator("#log")).to_contain_text("Committed", timeout=PATIENCE)
+    expect(page.get_by_role("heading", name="Throughput")).to_be_visible()
+    expect(page.locator("[data-chart] canvas")).to_be_visible()
+    expect(page.get_by_label("Steps").get_by_text("Clean up")).to_be_visible(timeout=PATIENCE)
+    assert complaints == []
+
+
+def test_the_logs_end_stays_in_view_until_somebody_scrolls_up(estate, page, complaints):
+    context = estate.take("small1")
+    job = estate.replicate(context)
+    for number in range(60):
+        job_log.write(job.pk, 1, f"line {number}")
+    page.goto(f"/jobs/{job.pk}/")
+    log = page.locator("#log")
+    expect(log.get_by_text("line 59", exact=True)).to_be_in_viewport()
+    job_log.write(job.pk, 1, "the newest line")
+    _look_again(page)
+    expect(log.get_by_text("the newest line")).to_be_visible()
+    assert _from_end(page) < 8
+
+    page.eval_on_selector("#log", "log => { log.scrollTop = 10; }")
+    job_log.write(job.pk, 1, "one more")
+    _look_again(page)
+    expect(log.get_by_text("one more")).to_be_attached()
+    assert page.eval_on_selector("#log", "log => log.scrollTop") == 10
+    assert complaints == []
+
+
+def test_the_log_is_cut_down_to_warnings(estate, page, complaints):
+    job = estate.replicate(estate.take("small1"))
+    job_log.write(job.pk, 1, "<b>mind</b> \u202ethe gap", "warning")
+    page.goto(f"/jobs/{job.pk}/")
+    page.get_by_role("link", name="Warnings and errors").click()
+    lines = page.locator("#log li")
+    expect(lines).to_have_count(1)
+    expect(lines).to_contain_text(r"<b>mind</b> \u202ethe gap")
+    assert JobLogLine.objects.filter(job=job).count() > 1
+    assert complaints == []
+
+
+def _look_again(page: Page) -> None:
+    """As the next poll does, without waiting for it."""
+    with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
+        page.evaluate("htmx.trigger('#live', 'vmrep:poll')")
+
+
+def _from_end(page: Page) -> float:
+    return float(
+        page.eval_on_selector("#log", "log => log.scrollHeight - log.scrollTop - log.clientHeight")
+    )

@@ -1,0 +1,234 @@
+"""The context panel in a real browser, beside a real replication: charts, focus, dialogs, widths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from contexts.models import VMContext
+from replication.models import ReplicationJob
+from replication.states import JobStatus
+from tests.e2e.browser import open_page
+from tests.e2e.pages import PATIENCE, is_marked, log_in, mark, polls, slow_job
+from tests.sync.estate import MIB
+from vmrep.web.panel import TABS
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+CANVAS = "#progress canvas"
+
+
+@pytest.fixture(autouse=True)
+def async_is_playwrights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Playwright's own event loop runs in this thread, which Django takes for async code."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def page(live_server, complaints: list[str]) -> Iterator[Page]:
+    with open_page(live_server.url, complaints) as page:
+        log_in(page)
+        yield page
+
+
+@pytest.fixture
+def context(estate) -> VMContext:
+    """With a recovery point and two syncs to draw."""
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 2 * MIB, MIB, seed="0")
+    estate.replicate(context)
+    return context
+
+
+def address(context: VMContext, tab: str = "overview") -> str:
+    return f"/virtual-machines/?vm={context.pk}&tab={tab}"
+
+
+def test_a_running_job_is_drawn_live_and_polls_take_nothing_away(
+    estate, context, workers, page, complaints
+):
+    page.goto(address(context, "jobs"))
+    panel = page.get_by_role("complementary")
+    with slow_job(estate, context):
+        chart = panel.locator("#progress [data-chart]")
+        expect(chart).to_be_visible(timeout=PATIENCE)
+        expect(panel.locator(CANVAS)).to_be_visible()
+        expect(panel).to_contain_text(re.compile(r"\d+(\.\d)? MiB of 48 MiB"))
+        first = chart.get_attribute("data-chart")
+        mark(page, CANVAS)
+        steps = panel.locator("#panel details[id^=steps-]").last
+        steps.locator("summary").click()
+        panel.get_by_role("link", name="Disks").focus()
+        page.eval_on_selector("#panel", "element => { element.scrollTop = 40; }")
+        polls(page)
+        assert is_marked(page, CANVAS), "the canvas is the one that was drawn upon"
+        assert page.evaluate("document.activeElement.id") == "tab-disks"
+        assert page.evaluate("document.getElementById('panel').scrollTop") == 40
+        expect(steps).to_have_attribute("open", "")
+        expect(chart).not_to_have_attribute("data-chart", first or "", timeout=PATIENCE)
+        assert "100 %" not in panel.inner_text()
+    expect(panel.get_by_text("Ready", exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(panel.locator("[data-chart].rate-small canvas").first).to_be_visible(timeout=PATIENCE)
+    assert complaints == []
+
+
+def test_a_chart_takes_the_colours_of_the_theme(estate, context, workers, page, complaints):
+    with slow_job(estate, context):
+        page.goto(address(context))
+        expect(page.locator(CANVAS)).to_be_visible(timeout=PATIENCE)
+        drawn = []
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(300)
+            drawn.append(page.eval_on_selector(CANVAS, _MOST_OPAQUE))
+    assert drawn[0] != drawn[1]
+    assert complaints == []
+
+
+# The colour of the line: the most frequent one that nothing shines through.
+_MOST_OPAQUE = """canvas => {
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const seen = {};
+  for (let at = 0; at < data.length; at += 4) {
+    if (data[at + 3] < 255) continue;
+    const colour = `${data[at]},${data[at + 1]},${data[at + 2]}`;
+    seen[colour] = (seen[colour] ?? 0) + 1;
+  }
+  return Object.entries(seen).sort((one, other) => other[1] - one[1])[0][0];
+}"""
+
+
+def test_cancelling_is_confirmed_in_a_dialog_that_polls_leave_open(
+    estate, context, workers, page, complaints
+):
+    panel = page.get_by_role("complementary")
+    with slow_job(estate, context) as job:
+        page.goto(address(context))
+        cancel = panel.get_by_role("button", name="Cancel…").or_(
+            panel.get_by_role("link", name="Cancel…")
+        )
+        expect(cancel).to_be_visible(timeout=PATIENCE)
+        cancel.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("The source VM is not changed")
+        expect(dialog.get_by_role("button", name="Let it go on")).to_be_focused()
+        polls(page)
+        expect(dialog).to_be_visible()
+        expect(dialog.get_by_role("button", name="Let it go on")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        expect(panel).to_be_visible()
+        cancel.click()
+        dialog.get_by_role("button", name="Cancel the replication").click()
+        expect(dialog).to_be_hidden()
+        expect(page.get_by_text("will be cancelled in a moment")).to_be_visible()
+    expect(panel.get_by_text("Ready", exact=True)).to_be_visible(timeout=PATIENCE)
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED
+    page.goto(f"/jobs/{job.pk}/")
+    expect(page.get_by_label("Steps").get_by_text("Clean up")).to_be_visible(timeout=PATIENCE)
+    assert complaints == []
+
+
+def test_the_focus_goes_where_the_eyes_go(context, page, complaints):
+    page.goto("/virtual-machines/")
+    page.set_viewport_size({"width": 768, "height": 900})
+    link = page.get_by_role("link", name="small1")
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel-title")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel")).to_have_count(0)
+    expect(link).to_be_focused()
+
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel")).to_be_visible()
+    page.locator("#panel").get_by_role("button", name="Replicate now").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel").get_by_role("button", name="Cancel")).to_be_visible()
+    assert page.evaluate("document.activeElement !== document.body")
+    assert page.evaluate("document.getElementById('panel').contains(document.activeElement)")
+    assert ReplicationJob.objects.filter(status=JobStatus.PENDING).count() == 1
+    assert complaints == []
+
+
+def test_a_second_click_starts_nothing_and_complains_of_nothing(context, page, complaints):
+    page.goto(address(context))
+    page.locator("#replicate").dblclick()
+    expect(page.get_by_text("was started")).to_be_visible()
+    page.wait_for_timeout(500)
+    expect(page.locator(".notice-error")).to_have_count(0)
+    assert ReplicationJob.objects.filter(status=JobStatus.PENDING).count() == 1
+    assert complaints == []
+
+
+def test_the_rpo_target_is_chosen_from_a_menu_that_closes(context, page, complaints):
+    page.goto(address(context))
+    menu = page.locator("#rpo-target")
+    menu.locator("summary").click()
+    menu.get_by_role("button", name="4 h").click()
+    expect(menu.locator("summary")).to_contain_text("4 h")
+    expect(menu.get_by_role("button", name="4 h")).to_be_hidden()
+    context.refresh_from_db()
+    assert context.rpo_target_seconds == 4 * 3600
+    assert complaints == []
+
+
+def test_ages_go_on_between_polls(context, page):
+    page.goto(address(context))
+    age = page.locator("#panel .facts time[data-age]").first
+    before = int((age.inner_text()).split()[0])
+    page.wait_for_timeout(2500)
+    assert int(age.inner_text().split()[0]) >= before + 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_tab_fits_every_width_and_asks_for_nothing_forbidden(
+    context, page, complaints, scheme
+):
+    page.emulate_media(color_scheme=scheme)
+    for width in (1440, 768, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        for tab in TABS:
+            page.goto(address(context, tab.key))
+            expect(page.locator(".panel-tabs [aria-current]")).to_have_text(tab.label)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, tab.key
+            outside = page.eval_on_selector_all(
+                "#panel *",
+                "(all) => all.filter((each) => each.getBoundingClientRect().right >"
+                " innerWidth + 1 && !each.closest('.panel-tabs')).map((each) => each.className)",
+            )
+            assert outside == [], (width, tab.key)
+    assert complaints == []
+
+
+def test_without_scripts_everything_is_there(live_server, context, browser_without_scripts):
+    page = browser_without_scripts
+    log_in(page)
+    page.goto(address(context, "cbt"))
+    expect(page.locator("svg.bars")).to_be_visible()
+    expect(page.locator("svg.map").first).to_be_visible()
+    page.goto(address(context, "jobs"))
+    expect(page.locator(".rate-picture").first).to_be_visible()
+    page.get_by_role("button", name="Replicate now").click()
+    expect(page.locator("#panel")).to_contain_text("Waiting for a worker")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("was cancelled")).to_be_visible()
+
+
+@pytest.fixture
+def browser_without_scripts(live_server) -> Iterator[Page]:
+    with open_page(live_server.url, []) as page:
+        plain = page.context.browser.new_context(
+            java_script_enabled=False, base_url=live_server.url
+        )
+        yield plain.new_page()

@@ -1,0 +1,100 @@
+"""Setting a VM's RPO target and leaving disks out, in its panel."""
+
+from __future__ import annotations
+
+import pytest
+
+from contexts.models import VMContext
+from tests import factories
+from tests.web.conftest import HTMX, notices, text
+
+
+@pytest.fixture
+def context(db):
+    independent = factories.disk_record(2001, disk_mode="independent_persistent")
+    return factories.context("web-01", disks=[factories.disk_record(), independent])
+
+
+def target(context: VMContext) -> str:
+    return f"/virtual-machines/{context.pk}/rpo-target/"
+
+
+def wish(context: VMContext) -> str:
+    disk = context.disks.get(device_key=2001)
+    return f"/virtual-machines/{context.pk}/disks/{disk.pk}/"
+
+
+def test_a_target_is_chosen_in_the_panel(web, context):
+    view = f"/virtual-machines/?vm={context.pk}"
+    assert 'value="3600"' in text(web.get(view))
+    answer = web.post(target(context), {"seconds": "3600", "next": view}, follow=True)
+    assert answer.redirect_chain == [(view, 302)]
+    assert notices(answer) == ["web-01 has an RPO target of 1 h now."]
+    context.refresh_from_db()
+    assert context.rpo_target_seconds == 3600
+    assert context.events.latest("id").actor == "ops"
+
+
+def test_a_target_is_taken_away(web, context):
+    VMContext.objects.update(rpo_target_seconds=60)
+    answer = web.post(target(context), {"seconds": ""}, follow=True)
+    assert notices(answer) == ["web-01 has no RPO target now."]
+    context.refresh_from_db()
+    assert context.rpo_target_seconds is None
+
+
+@pytest.mark.parametrize("seconds", ["x", "1.5", "-1", "0", "99999999999", "9" * 400, "\0"])
+def test_a_target_that_is_none_is_refused_and_told(web, context, seconds):
+    answer = web.post(target(context), {"seconds": seconds}, follow=True)
+    assert answer.status_code == 200
+    assert "RPO target" in notices(answer)[0]
+    context.refresh_from_db()
+    assert context.rpo_target_seconds is None
+
+
+def test_a_disk_is_left_out_with_htmx_and_the_panel_comes_back(web, context):
+    view = f"/virtual-machines/?vm={context.pk}&tab=disks"
+    assert "Replicate without this disk" in text(web.get(view))
+    answer = web.post(
+        wish(context), {"wish": "leave_out", "next": view}, follow=True, headers=HTMX
+    )
+    assert notices(answer) == ["web-01 is replicated without Hard disk 2 from now on."]
+    assert "Not protected, as agreed" in text(answer)
+    assert "Protect again" in text(answer)
+    assert context.disks.get(device_key=2001).accept_unprotected
+
+
+def test_a_disk_is_protected_again(web, context):
+    context.disks.filter(device_key=2001).update(accept_unprotected=True)
+    web.post(wish(context), {"wish": "protect"})
+    assert not context.disks.get(device_key=2001).accept_unprotected
+
+
+def test_a_wish_that_is_none_changes_nothing(web, context):
+    answer = web.post(wish(context), {"wish": "delete"}, follow=True)
+    assert "Say whether" in notices(answer)[0]
+    assert not context.disks.get(device_key=2001).accept_unprotected
+
+
+def test_a_disk_of_another_vm_is_not_found(web, context):
+    other = factories.context("other")
+    address = wish(context).replace(context.pk, other.pk)
+    assert web.post(address, {"wish": "leave_out"}).status_code == 404
+    assert not context.disks.get(device_key=2001).accept_unprotected
+
+
+def test_a_refusal_is_told(web, context):
+    disk = context.disks.get(device_key=2000)
+    address = f"/virtual-machines/{context.pk}/disks/{disk.pk}/"
+    answer = web.post(address, {"wish": "leave_out"}, follow=True)
+    assert "can be replicated" in notices(answer)[0]
+
+
+@pytest.mark.parametrize("address", [target, wish])
+def test_it_takes_only_a_post(web, context, address):
+    assert web.get(address(context)).status_code == 405
+
+
+def test_an_unknown_vm_is_not_found(web, db):
+    assert web.post("/virtual-machines/ctx-nothing/rpo-target/").status_code == 404
+    assert web.post("/virtual-machines/ctx-nothing/disks/1/").status_code == 404
