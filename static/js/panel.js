@@ -11,9 +11,12 @@
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.target?.id !== "live") return;
     const shown = panel();
+    // A button that was pressed is disabled meanwhile, and has lost the focus by that.
+    const asked = event.detail.requestConfig?.elt;
+    const inside = (element) => Boolean(element && shown?.contains(element));
     before = {
       shown: shown?.dataset.panel,
-      wasInside: Boolean(shown?.contains(document.activeElement)),
+      wasInside: inside(document.activeElement) || inside(asked),
       atEnd: isAtEnd(),
     };
   });

@@ -69,6 +69,7 @@ def test_the_logs_end_stays_in_view_until_somebody_scrolls_up(estate, page, comp
         job_log.write(job.pk, 1, f"line {number}")
     page.goto(f"/jobs/{job.pk}/")
     log = page.locator("#log")
+    page.get_by_role("heading", name="Log", exact=True).evaluate("title => title.scrollIntoView()")
     expect(log.get_by_text("line 59", exact=True)).to_be_in_viewport()
     job_log.write(job.pk, 1, "the newest line")
     _look_again(page)
