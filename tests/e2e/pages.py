@@ -30,7 +30,7 @@ def log_in(page: Page) -> None:
 def slow_job(estate: Estate, context: VMContext) -> Iterator[ReplicationJob]:
     """A replication of 48 MiB, of which every request takes its time until the block ends."""
     estate.control.fill("small1", 2000, 8 * MIB, 48 * MIB, seed="1")
-    estate.control.delay("GET /folder", 2)
+    estate.control.delay("GET /folder", 5)
     try:
         yield start.start(context, trigger="manual", requested_by="ops")
     finally:
@@ -49,6 +49,8 @@ def is_marked(page: Page, selector: str) -> bool:
 def polls(page: Page, number: int = 2) -> None:
     """Wait until the live part was fetched that often."""
     for _ in range(number):
-        with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
+        with page.expect_response(
+            lambda answer: answer.request.headers.get("hx-request") == "true"
+        ):
             pass
     page.wait_for_timeout(150)  # until it is settled

@@ -55,16 +55,16 @@ def address(context: VMContext, tab: str = "overview") -> str:
 def test_a_running_job_is_drawn_live_and_polls_take_nothing_away(
     estate, context, workers, page, complaints
 ):
-    page.goto(address(context, "jobs"))
     panel = page.get_by_role("complementary")
     with slow_job(estate, context):
+        page.goto(address(context, "jobs"))
         chart = panel.locator("#progress [data-chart]")
         expect(chart).to_be_visible(timeout=PATIENCE)
         expect(panel.locator(CANVAS)).to_be_visible()
         expect(panel).to_contain_text(re.compile(r"\d+(\.\d)? MiB of 48 MiB"))
         first = chart.get_attribute("data-chart")
         mark(page, CANVAS)
-        steps = panel.locator("#panel details[id^=steps-]").last
+        steps = panel.locator("details[id^=steps-]").last
         steps.locator("summary").click()
         panel.get_by_role("link", name="Disks").focus()
         page.eval_on_selector("#panel", "element => { element.scrollTop = 40; }")

@@ -39,7 +39,9 @@ def test_a_later_attempt_is_counted_down_to():
 
 def test_an_attempt_whose_time_has_come_is_not_counted_down_to():
     past = timezone.now() - timedelta(seconds=1)
-    job = waiting(attempt=2, next_attempt_at=past, current_operation="Waiting for the repository: x")
+    job = waiting(
+        attempt=2, next_attempt_at=past, current_operation="Waiting for the repository: x"
+    )
     assert job_words.seconds_until_attempt(job) is None
     assert job_words.doing(job) == "Waiting for the repository: x"
 

@@ -86,7 +86,9 @@ def test_an_ended_job_has_no_rate_now_and_now_again(web):
     assert "MiB/s" not in text(web.get("/jobs/"))
 
 
-@pytest.mark.parametrize("column", ["vm", "status", "type", "progress", "started", "vcenter", "requested_by"])
+@pytest.mark.parametrize(
+    "column", ["vm", "status", "type", "progress", "started", "vcenter", "requested_by"]
+)
 def test_it_sorts_by(web, column):
     factories.completed_job(factories.context())
     factories.pending_job(factories.context())

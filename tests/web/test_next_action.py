@@ -68,9 +68,7 @@ def test_a_situation_is_read_off_the_context():
     read = situation(context_detail(context.pk), None)
     assert read == Situation(capacity_bytes=64 << 20)
     job = factories.running_job(context)
-    ReplicationJob.objects.update(
-        cancel_requested_at=job.started_at, cancel_requested_by="ops"
-    )
+    ReplicationJob.objects.update(cancel_requested_at=job.started_at, cancel_requested_by="ops")
     context.refresh_from_db()
     read = situation(context_detail(context.pk), current_job(context))
     assert (read.job_is_active, read.is_cancelling, read.last_job) == (True, True, "running")

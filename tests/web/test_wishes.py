@@ -55,9 +55,7 @@ def test_a_target_that_is_none_is_refused_and_told(web, context, seconds):
 def test_a_disk_is_left_out_with_htmx_and_the_panel_comes_back(web, context):
     view = f"/virtual-machines/?vm={context.pk}&tab=disks"
     assert "Replicate without this disk" in text(web.get(view))
-    answer = web.post(
-        wish(context), {"wish": "leave_out", "next": view}, follow=True, headers=HTMX
-    )
+    answer = web.post(wish(context), {"wish": "leave_out", "next": view}, follow=True, headers=HTMX)
     assert notices(answer) == ["web-01 is replicated without Hard disk 2 from now on."]
     assert "Not protected, as agreed" in text(answer)
     assert "Protect again" in text(answer)

@@ -67,7 +67,12 @@ def _replicate(now: Situation) -> NextAction:
     if now.is_at_risk:
         target = "" if now.target_seconds is None else f" of {duration(now.target_seconds)}"
         return NextAction("replicate", "Replicate now", f"It is past its RPO target{target}.")
-    return NextAction("replicate", "Replicate now", "Protected. Another replication copies what has changed since.", False)
+    return NextAction(
+        "replicate",
+        "Replicate now",
+        "Protected. Another replication copies what has changed since.",
+        False,
+    )
 
 
 def situation(vm: VMContext, job: ReplicationJob | None) -> Situation:
