@@ -125,8 +125,8 @@ def _disks(record: VmRecord, accepted: Collection[str]) -> Iterator[Refusal]:
             yield Refusal(
                 "unprotected_disk",
                 f"{_named(disk)} {reason}.",
-                "Make it a dependent disk of this VM alone, or choose “Replicate without this disk” in"
-                " the VM's Disks tab.",
+                "Make it a dependent disk of this VM alone, or choose “Replicate without this"
+                " disk” in the VM's Disks tab.",
             )
     if len(unprotected) == len(record.disks):
         yield Refusal(
@@ -179,8 +179,8 @@ def _readable_files(record: VmRecord) -> Iterator[Refusal]:
             yield Refusal(
                 "disk_not_readable",
                 f"{_named(disk)} {reason}: the datastore transport cannot read it.",
-                "Move the disk to a flat file on VMFS or NFS: this version of vmrep has no other way"
-                " to read it (vddk is to come).",
+                "Move the disk to a flat file on VMFS or NFS: this version of vmrep has no other"
+                " way to read it (vddk is to come).",
             )
 
 

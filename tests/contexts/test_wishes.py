@@ -1,4 +1,4 @@
-"""RPO targets and disks that are left out: what is refused, and the event that each change leaves."""
+"""RPO targets and disks that are left out: what is refused, and the event of each change."""
 
 from __future__ import annotations
 

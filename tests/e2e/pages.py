@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 from contexts.models import VMContext
 from replication.models import ReplicationJob
@@ -46,11 +46,13 @@ def is_marked(page: Page, selector: str) -> bool:
     return bool(page.eval_on_selector(selector, "element => element.markedByTest === true"))
 
 
+def is_of_htmx(answer: Response) -> bool:
+    return answer.request.headers.get("hx-request") == "true"
+
+
 def polls(page: Page, number: int = 2) -> None:
     """Wait until the live part was fetched that often."""
     for _ in range(number):
-        with page.expect_response(
-            lambda answer: answer.request.headers.get("hx-request") == "true"
-        ):
+        with page.expect_response(is_of_htmx):
             pass
     page.wait_for_timeout(150)  # until it is settled

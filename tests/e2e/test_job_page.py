@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from replication.models import JobLogLine
 from replication.services import job_log
 from tests.e2e.browser import open_page
-from tests.e2e.pages import PATIENCE, is_marked, log_in, mark, polls, slow_job
+from tests.e2e.pages import PATIENCE, is_marked, is_of_htmx, log_in, mark, polls, slow_job
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -98,7 +98,7 @@ def test_the_log_is_cut_down_to_warnings(estate, page, complaints):
 
 def _look_again(page: Page) -> None:
     """As the next poll does, without waiting for it."""
-    with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
+    with page.expect_response(is_of_htmx):
         page.evaluate("htmx.trigger('#live', 'vmrep:poll')")
 
 

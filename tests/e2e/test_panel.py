@@ -1,4 +1,4 @@
-"""The context panel in a real browser, beside a real replication: charts, focus, dialogs, widths."""
+"""The context panel in a real browser: charts of a real job, focus, dialogs, widths."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_running_job_is_drawn_live_and_polls_take_nothing_away(
         chart = panel.locator("#progress [data-chart]")
         expect(chart).to_be_visible(timeout=PATIENCE)
         expect(panel.locator(CANVAS)).to_be_visible()
-        expect(panel).to_contain_text(re.compile(r"\d+(\.\d)? MiB of 48 MiB"))
+        expect(panel).to_contain_text(re.compile(r"\d+(\.\d)? MiB of 48 MiB"), timeout=PATIENCE)
         first = chart.get_attribute("data-chart")
         mark(page, CANVAS)
         steps = panel.locator("details[id^=steps-]").last
