@@ -27,6 +27,12 @@ PRIVILEGES = {
     "ResetVM_Task": "VirtualMachine.Interact.Reset",
     "Destroy_Task": "VirtualMachine.Inventory.Delete",
     "Rename_Task": "VirtualMachine.Config.Rename",
+    "CreateContainerView": "System.View",
+    "RetrievePropertiesEx": "System.Read",
+    # Whoever may not look may not ask what else he may do, either.
+    "HasPrivilegeOnEntities": "System.View",
+    "HasPrivilegeOnEntity": "System.View",
+    "FetchUserPrivilegeOnEntities": "System.View",
 }
 BROWSE = "Datastore.Browse"
 ALL = sorted(
@@ -44,7 +50,7 @@ ALL = sorted(
 def check(world: World, method: str, ref: Any) -> None:
     """Raises NoPermission when the method needs a privilege that is denied."""
     privilege = PRIVILEGES.get(method)
-    if privilege in world.denied_privileges:
+    if privilege and is_denied(world, privilege, str(ref._moId)):
         raise vim.fault.NoPermission(
             object=ref,
             privilegeId=privilege,
@@ -52,18 +58,23 @@ def check(world: World, method: str, ref: Any) -> None:
         )
 
 
+def is_denied(world: World, privilege: str, moref: str) -> bool:
+    """Whether nobody has the privilege, or nobody on this object."""
+    return privilege in world.denied_privileges or (privilege, moref) in world.denied_on
+
+
 class AuthorizationManager(Managed):
     """Tells which privileges the caller has."""
 
     type = vim.AuthorizationManager
 
-    def _granted(self) -> list[str]:
-        return [p for p in ALL if p not in self.world.denied_privileges]
+    def _granted(self, entity: Any) -> list[str]:
+        return [p for p in ALL if not is_denied(self.world, p, str(entity._moId))]
 
     def FetchUserPrivilegeOnEntities(self, call: Any, session: Session) -> list[Any]:
         """The caller's privileges on each entity."""
         return [
-            Manager.UserPrivilegeResult(entity=e, privileges=self._granted())
+            Manager.UserPrivilegeResult(entity=e, privileges=self._granted(e))
             for e in (self.world.entity(e).ref for e in call.entities)
         ]
 
@@ -73,7 +84,7 @@ class AuthorizationManager(Managed):
             Manager.EntityPrivilege(
                 entity=e,
                 privAvailability=[
-                    Manager.PrivilegeAvailability(privId=p, isGranted=p in self._granted())
+                    Manager.PrivilegeAvailability(privId=p, isGranted=p in self._granted(e))
                     for p in call.privId
                 ],
             )
@@ -82,5 +93,5 @@ class AuthorizationManager(Managed):
 
     def HasPrivilegeOnEntity(self, call: Any, session: Session) -> list[bool]:
         """Whether the caller has each privilege on one entity."""
-        self.world.entity(call.entity)
-        return [p in self._granted() for p in call.privId]
+        granted = self._granted(self.world.entity(call.entity).ref)
+        return [p in granted for p in call.privId]

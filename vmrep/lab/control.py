@@ -199,9 +199,9 @@ class LabControl:
         """Forget all faults, drops, delays and denied privileges."""
         self.call("clear_faults")
 
-    def deny_privilege(self, privilege: str, on: bool = True) -> None:
-        """Take a privilege away from everyone, or give it back."""
-        self.call("deny_privilege", privilege=privilege, on=on)
+    def deny_privilege(self, privilege: str, on: bool = True, vm: str = "") -> None:
+        """Take a privilege away from everyone, everywhere or on one VM, or give it back."""
+        self.call("deny_privilege", privilege=privilege, on=on, vm=vm)
 
     def expire_sessions(self) -> int:
         """End all sessions. Returns how many there were."""

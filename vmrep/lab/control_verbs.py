@@ -124,14 +124,19 @@ class Verbs(InventoryVerbs):
         """Forget all faults, drops, delays and denied privileges."""
         self._world.injection.clear()
         self._world.denied_privileges.clear()
+        self._world.denied_on.clear()
 
-    def deny_privilege(self, privilege: str, on: bool = True) -> None:
-        """Take a privilege away from everyone, or give it back."""
-        denied = self._world.denied_privileges
-        if on:
-            denied.add(privilege)
+    def deny_privilege(self, privilege: str, on: bool = True, vm: str = "") -> None:
+        """Take a privilege away from everyone, everywhere or on one VM, or give it back."""
+        if vm:
+            denied: set[Any] = self._world.denied_on
+            what: Any = (privilege, str(self._vm(vm).ref._moId))
         else:
-            denied.discard(privilege)
+            denied, what = self._world.denied_privileges, privilege
+        if on:
+            denied.add(what)
+        else:
+            denied.discard(what)
 
     def expire_sessions(self) -> dict[str, int]:
         """End all sessions, as after half an hour of idleness."""

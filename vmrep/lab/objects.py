@@ -175,6 +175,7 @@ class World:
     objects: dict[str, Managed] = field(default_factory=dict)
     children: dict[str, list[str]] = field(default_factory=dict)
     denied_privileges: set[str] = field(default_factory=set)
+    denied_on: set[tuple[str, str]] = field(default_factory=set)  # (privilege, moref)
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()

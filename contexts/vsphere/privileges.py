@@ -1,0 +1,157 @@
+"""What the account at a vCenter may do, of what vmrep needs.
+
+Asked with HasPrivilegeOnEntities (vSphere API 5.5, vCenter and ESXi), which judges the session
+that asks, whatever groups its user is in; FetchUserPrivilegeOnEntities is newer (6.5) and wants
+the user's name as the vCenter spells it. Asking needs System.View and System.Read itself, so that
+their absence arrives as a refusal of the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyVmomi import vim
+
+from contexts.vsphere.collector import BulkReading
+from contexts.vsphere.errors import InvalidRequest, PrivilegeMissing
+from contexts.vsphere.names import decode_name
+from contexts.vsphere.session import Session
+
+# Rights may be given per folder: that many VMs and datastores are looked at.
+MOST_ENTITIES = 100
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Privilege:
+    """`id` is vSphere's own; `without` says what does not work without it. `scope` is the class
+    of objects that it is needed on."""
+
+    id: str
+    without: str
+    scope: Any
+
+
+PRIVILEGES: tuple[Privilege, ...] = (
+    Privilege("System.View", "Nothing can be seen.", vim.Folder),
+    Privilege("System.Read", "No specs can be read.", vim.Folder),
+    Privilege(
+        "VirtualMachine.Config.ChangeTracking",
+        "Changed block tracking cannot be turned on.",
+        vim.VirtualMachine,
+    ),
+    Privilege(
+        "VirtualMachine.State.CreateSnapshot",
+        "No snapshot can be taken, so nothing can be replicated.",
+        vim.VirtualMachine,
+    ),
+    Privilege(
+        "VirtualMachine.State.RemoveSnapshot",
+        "vmrep cannot remove its own snapshots.",
+        vim.VirtualMachine,
+    ),
+    Privilege(
+        "VirtualMachine.Provisioning.DiskRandomRead",
+        "It cannot be asked which areas of a disk changed.",
+        vim.VirtualMachine,
+    ),
+    Privilege("Datastore.Browse", "Disks cannot be read.", vim.Datastore),
+    Privilege(
+        "Datastore.FileManagement",
+        "Some versions of vSphere do not let disks be read.",
+        vim.Datastore,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A privilege that the account lacks on `count` of the `looked_at` objects that it is needed
+    on; `examples` are some of their names (hostile text). No names: it lacks it altogether."""
+
+    privilege: Privilege
+    count: int
+    looked_at: int
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Privileges:
+    """What was found out. `missing` is None where the server does not answer such questions."""
+
+    missing: tuple[Missing, ...] | None
+    vms_seen: int
+    datastores_seen: int
+
+
+def read_privileges(session: Session) -> Privileges:
+    """Compare the account's rights with PRIVILEGES, on what it sees.
+
+    Raises PrivilegeMissing when it may not even look: nothing at all could be read then.
+    """
+    seen = {
+        kind: _some(session, kind, word)
+        for kind, word in ((vim.VirtualMachine, "VMs"), (vim.Datastore, "datastores"))
+    }
+    try:
+        missing: tuple[Missing, ...] | None = tuple(_missing(session, seen))
+    except InvalidRequest:
+        missing = None
+    return Privileges(missing, len(seen[vim.VirtualMachine]), len(seen[vim.Datastore]))
+
+
+def _some(session: Session, kind: Any, word: str) -> dict[Any, str]:
+    """Up to MOST_ENTITIES objects of a kind, with their names."""
+    doing = f"Looking at which {word} {session.endpoint.username} may see"
+    reading = iter(BulkReading(session, doing, {kind: ("name",)}, MOST_ENTITIES))
+    page = next(reading, [])
+    if hasattr(reading, "close"):
+        reading.close()
+    for one in page:
+        for fault in one.missing.values():
+            if isinstance(fault, vim.fault.NoPermission):
+                raise PrivilegeMissing(
+                    f"{doing}: the account lacks the privilege {fault.privilegeId}. Give its role"
+                    " this privilege, and try again.",
+                    privilege=fault.privilegeId,
+                )
+    return {one.ref: decode_name(str(one.properties.get("name", one.moref))) for one in page}
+
+
+def _missing(session: Session, seen: dict[Any, dict[Any, str]]) -> Iterable[Missing]:
+    root = {session.content.rootFolder: "the whole inventory"}
+    for scope in (vim.Folder, vim.VirtualMachine, vim.Datastore):
+        wanted = [one for one in PRIVILEGES if one.scope is scope]
+        # An account that sees no VM is judged where its rights would come from.
+        entities = seen.get(scope) or root
+        lacking = _lacking(session, list(entities), wanted)
+        for privilege in wanted:
+            refs = lacking[privilege.id]
+            if refs:
+                names = [entities[ref] for ref in refs[:_NAMED]]
+                everywhere = len(refs) == len(entities)
+                yield Missing(
+                    privilege, len(refs), len(entities), () if everywhere else tuple(names)
+                )
+
+
+def _lacking(
+    session: Session, entities: Sequence[Any], wanted: Sequence[Privilege]
+) -> dict[str, list[Any]]:
+    """For each privilege the entities on which the session does not have it."""
+    manager = session.content.authorizationManager
+    ids = [privilege.id for privilege in wanted]
+    doing = f"Asking for the privileges of {session.endpoint.username}"
+
+    def ask() -> Any:
+        key = session.content.sessionManager.currentSession.key
+        return manager.HasPrivilegeOnEntities(entities, key, ids)
+
+    lacking: dict[str, list[Any]] = {privilege_id: [] for privilege_id in ids}
+    for answer in session.invoke(doing, ask):
+        for one in answer.privAvailability:
+            if not one.isGranted and one.privId in lacking:
+                lacking[one.privId].append(answer.entity)
+    return lacking
