@@ -103,6 +103,20 @@ class DiskRefused(ContextError):
     code = "disk_refused"
 
 
+class VCenterInUse(ContextError):
+    """A vCenter that VMs depend on cannot be removed; `details` counts them."""
+
+    code = "vcenter_in_use"
+
+    def __init__(self, message: str, **counts: int) -> None:
+        super().__init__(message)
+        self.counts = counts
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return dict(self.counts)
+
+
 class TransitionRefused(ContextError):
     """A status cannot follow the one that the context has."""
 

@@ -14,10 +14,12 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet, TextChoices
 from django_filters.fields import ModelMultipleChoiceField
 
+from contexts.folders import NO_FOLDER
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from contexts.states import ContextStatus
 
 SEARCH_LENGTH = 200
+FOLDER_LENGTH = 4000
 
 
 class PowerState(TextChoices):
@@ -128,7 +130,8 @@ class VMContextFilter(django_filters.FilterSet):
 
 
 class DiscoveredVMFilter(django_filters.FilterSet):
-    """Filters of a vCenter's VMs; the rows are those of `selectors.discovered_vms`."""
+    """Filters of a vCenter's VMs; the rows are those of `selectors.discovered_vms` with
+    `also_gone`. What disappeared from the vCenter is shown only when it is asked for."""
 
     search = vm_search("moref")
     os = operating_system()
@@ -137,11 +140,35 @@ class DiscoveredVMFilter(django_filters.FilterSet):
         field_name="managed_context_id", lookup_expr="isnull", exclude=True, label="Managed"
     )
     refused = django_filters.BooleanFilter(method="by_refusal", label="Refused")
+    identity_changed = django_filters.BooleanFilter(
+        field_name="probable_context_id",
+        lookup_expr="isnull",
+        exclude=True,
+        label="Identity changed",
+    )
+    gone = django_filters.BooleanFilter(method="by_nothing", label="Disappeared")
+    folder = django_filters.CharFilter(
+        method="by_folder", label="Folder", max_length=FOLDER_LENGTH, strip=False
+    )
 
     class Meta:
         model = DiscoveredVM
         fields: list[str] = []
 
+    def filter_queryset(self, rows: QuerySet) -> QuerySet:
+        rows = rows.filter(gone_at__isnull=not self.form.cleaned_data.get("gone"))
+        return super().filter_queryset(rows)
+
+    def by_nothing(self, rows: QuerySet, _name: str, _gone: bool) -> QuerySet:
+        """`filter_queryset` has done it, also when nobody asked."""
+        return rows
+
     def by_refusal(self, rows: QuerySet, _name: str, refused: bool) -> QuerySet:
         """Whether a replication of the VM would be refused as it is."""
         return rows.exclude(refusals=[]) if refused else rows.filter(refusals=[])
+
+    def by_folder(self, rows: QuerySet, _name: str, folder: str) -> QuerySet:
+        """What is in an inventory folder or below it; "-": what is nowhere, as far as is known."""
+        if folder == NO_FOLDER:
+            return rows.filter(vm_path__isnull=True)
+        return rows.filter(vm_path__startswith=folder.rstrip("/") + "/")

@@ -6,12 +6,15 @@ needs jobs or recovery points is in `replication.selectors`.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from django.db.models import (
     BigIntegerField,
     Count,
     F,
     IntegerField,
     OuterRef,
+    Q,
     QuerySet,
     Subquery,
     Sum,
@@ -29,6 +32,7 @@ from contexts.models import (
     VMNetworkAdapter,
 )
 from contexts.presence import with_probable_context
+from contexts.states import DiscoveryStatus
 
 
 def managed_contexts() -> QuerySet[VMContext]:
@@ -76,6 +80,26 @@ def vcenters_for_list() -> QuerySet[VCenter]:
     ).order_by("name")
 
 
+class Dependents(NamedTuple):
+    """What keeps a vCenter from being removed, and what would go with it (`discovered`)."""
+
+    managed: int
+    unmanaged: int
+    discoveries: int
+    discovered: int
+
+
+def dependents_of(vcenter: VCenter) -> Dependents:
+    """VM records under management or not, active discoveries, discovered VMs."""
+    records = VMContext.objects.filter(vcenter=vcenter)
+    return Dependents(
+        managed=records.filter(unmanaged_at__isnull=True).count(),
+        unmanaged=records.filter(unmanaged_at__isnull=False).count(),
+        discoveries=vcenter.discoveries.filter(status__in=DiscoveryStatus.active()).count(),
+        discovered=vcenter.discovered_vms.count(),
+    )
+
+
 def _count_of(rows: QuerySet[DiscoveredVM] | QuerySet[VMContext]) -> Coalesce:
     per_vcenter = (
         rows.filter(vcenter=OuterRef("pk"))
@@ -92,17 +116,66 @@ def newest_discovery(vcenter: VCenter) -> Discovery | None:
     return vcenter.discoveries.order_by("-id").first()
 
 
-def discovered_vms(vcenter: VCenter) -> QuerySet[DiscoveredVM]:
-    """The VMs that the last discovery saw, each with `managed_context_id` (null: not managed) and
-    what `with_probable_context` adds."""
-    managed = VMContext.objects.filter(
-        vcenter=OuterRef("vcenter"),
-        vmware_vm_id=OuterRef("vmware_vm_id"),
-        unmanaged_at__isnull=True,
+def discovered_vms(vcenter: VCenter, *, also_gone: bool = False) -> QuerySet[DiscoveredVM]:
+    """The VMs that the last discovery saw, and with `also_gone` those that it did not see again.
+
+    Adds `managed_context_id` (null: not managed), `former_context_id` (a context that is not
+    managed any more), `cbt_now` and what `with_probable_context` adds.
+    """
+    contexts = VMContext.objects.filter(
+        vcenter=OuterRef("vcenter"), vmware_vm_id=OuterRef("vmware_vm_id")
     )
-    present = vcenter.discovered_vms.filter(gone_at__isnull=True)
+    managed = contexts.filter(unmanaged_at__isnull=True)
+    rows = vcenter.discovered_vms.all()
+    if not also_gone:
+        rows = rows.filter(gone_at__isnull=True)
     return (
-        with_probable_context(present)
-        .annotate(managed_context_id=Subquery(managed.values("pk")[:1]))
+        with_probable_context(rows)
+        .annotate(
+            managed_context_id=Subquery(managed.values("pk")[:1]),
+            former_context_id=Subquery(
+                contexts.filter(unmanaged_at__isnull=False).values("pk")[:1]
+            ),
+            # Each job refreshes its context: since the discovery it may have turned CBT on.
+            cbt_now=Coalesce(Subquery(managed.values("cbt_enabled")[:1]), F("cbt_enabled")),
+        )
         .order_by("vm_name", "id")
     )
+
+
+def takable(vms: QuerySet[DiscoveredVM]) -> QuerySet[DiscoveredVM]:
+    """Those of `discovered_vms` that can be taken under management, refused or not."""
+    return vms.filter(
+        gone_at__isnull=True,
+        managed_context_id__isnull=True,
+        probable_context_id__isnull=True,
+        vmware_vm_id__isnull=False,
+    )
+
+
+class DiscoveredCounts(NamedTuple):
+    """How many VMs of a vCenter are what; `gone` are not among the others."""
+
+    present: int
+    managed: int
+    free: int
+    refused: int
+    changed: int
+    gone: int
+
+
+def discovered_counts(vcenter: VCenter) -> DiscoveredCounts:
+    """One query. `free` are those that `takable` finds."""
+    is_here = Q(gone_at__isnull=True)
+    is_managed = Q(managed_context_id__isnull=False)
+    is_changed = Q(probable_context_id__isnull=False)
+    can_be_known = Q(vmware_vm_id__isnull=False)
+    counts = discovered_vms(vcenter, also_gone=True).aggregate(
+        present=Count("pk", filter=is_here),
+        managed=Count("pk", filter=is_here & is_managed),
+        free=Count("pk", filter=is_here & ~is_managed & ~is_changed & can_be_known),
+        refused=Count("pk", filter=is_here & ~Q(refusals=[])),
+        changed=Count("pk", filter=is_here & is_changed),
+        gone=Count("pk", filter=~is_here),
+    )
+    return DiscoveredCounts(**counts)

@@ -35,6 +35,12 @@ class RepositoryRefused(ReplicationError):
     code = "repository_refused"
 
 
+class RepositoryInUse(ReplicationError):
+    """A repository that something depends on cannot be removed."""
+
+    code = "repository_in_use"
+
+
 class UnknownJob(ReplicationError):
     code = "unknown_job"
 

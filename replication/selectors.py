@@ -6,6 +6,7 @@ Each selector is one query, or a constant number of them, however many rows ther
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db.models import (
     BigIntegerField,
@@ -223,6 +224,25 @@ def repositories_for_list() -> QuerySet[Repository]:
             "repository", DiskImage.objects.filter(state=ImageState.COMMITTED)
         ),
     ).order_by("name")
+
+
+class RepositoryDependents(NamedTuple):
+    """What keeps a repository from being removed, in numbers of rows."""
+
+    contexts: int
+    points: int
+    images: int
+    jobs: int
+
+
+def dependents_of_repository(repository: Repository) -> RepositoryDependents:
+    """VM records (managed or not), recovery points and images in any state, jobs."""
+    return RepositoryDependents(
+        *(
+            model.objects.filter(repository=repository).count()
+            for model in (VMContext, RecoveryPoint, DiskImage, ReplicationJob)
+        )
+    )
 
 
 def _count(rows: QuerySet[VMContext] | QuerySet[RecoveryPoint]) -> Coalesce:

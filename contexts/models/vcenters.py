@@ -6,13 +6,17 @@ from django.db.models import Q
 
 from contexts.constraints import ColumnTypes
 from contexts.states import DiscoveryStatus, TransportKind, TrustMode
+from contexts.vsphere.privileges import Privileges
 
 
 class VCenter(models.Model):
     """A vSphere endpoint (vCenter Server or a lone ESXi): address, login, trust, transport.
 
     The password is kept encrypted (`contexts.crypto`) and is never read back by any face.
+    `privileges` is what the connection test of this very object found out; it is not stored.
     """
+
+    privileges: Privileges | None = None
 
     name = models.CharField(max_length=100, unique=True)
     host = models.CharField(max_length=255, help_text="Host name or IP address.")

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from contexts import messages
-from contexts.errors import ContextError
+from contexts.errors import ContextError, UnknownVCenter
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.models.specs import SPEC_NAMES
 from contexts.services import records, refresh, vcenters
@@ -27,15 +27,19 @@ SILENT_FOR = timedelta(minutes=5)  # longer than any answer of a vCenter is wait
 
 
 def request(vcenter: VCenter, *, actor: str) -> Discovery:
-    """Ask for a discovery; while one is active that one is the answer."""
+    """Ask for a discovery; while one is active that one is the answer.
+
+    Raises UnknownVCenter when the vCenter was removed in the same moment.
+    """
     try:
         with transaction.atomic():
             discovery = Discovery.objects.create(vcenter=vcenter, requested_by=actor)
             transaction.on_commit(lambda: messages.hint_discovery(discovery.pk))
     except IntegrityError:
-        return Discovery.objects.filter(
-            vcenter=vcenter, status__in=DiscoveryStatus.active()
-        ).latest("id")
+        active = Discovery.objects.filter(vcenter=vcenter, status__in=DiscoveryStatus.active())
+        if (known := active.order_by("-id").first()) is None:
+            raise UnknownVCenter(f"{vcenter.name} was removed in the meantime.") from None
+        return known
     return discovery
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -28,7 +28,7 @@ def new_context_id(vm_name: str | None, *, with_suffix: bool = False) -> str:
     return context_id
 
 
-def _get_or_create(vm: DiscoveredVM, repository: Any) -> tuple[VMContext, bool]:
+def _get_or_create(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMContext, bool]:
     """The VM's context. Another transaction may take the same VM, or the same new ID for a VM of
     the same name, in the same second: neither can be seen before it commits."""
     attempts_left = ID_ATTEMPTS
@@ -41,7 +41,7 @@ def _get_or_create(vm: DiscoveredVM, repository: Any) -> tuple[VMContext, bool]:
                 vmware_vm_id=vm.vmware_vm_id,
                 defaults={
                     "context_id": context_id,
-                    "repository": repository,
+                    **wishes,
                     **vm.spec_values(),
                 },
             )
@@ -51,23 +51,44 @@ def _get_or_create(vm: DiscoveredVM, repository: Any) -> tuple[VMContext, bool]:
 
 
 @transaction.atomic
-def take(discovered_vms: Iterable[DiscoveredVM], *, repository: Any, actor: str) -> list[VMContext]:
+def take(
+    discovered_vms: Iterable[DiscoveredVM],
+    *,
+    repository: Any,
+    actor: str,
+    rpo_target_seconds: int | None = None,
+) -> list[VMContext]:
     """Create a context for each VM, or revive the one that it had; all of them or none.
 
-    A VM that is managed already keeps its context as it is. Raises NotManageable, naming the VM,
-    when it cannot be told apart from another one or is gone from its vCenter, and IdentityChanged
-    when it is probably a known VM under a new instance UUID.
+    A VM that is managed already keeps its context as it is; one that is revived keeps its
+    repository, where its recovery points are, and its RPO target unless another one is given.
+    Raises NotManageable, naming the VM, when it cannot be told apart from another one or is gone
+    from its vCenter, and IdentityChanged when it is probably a known VM under a new instance UUID.
     """
     vms = list(discovered_vms)
+    wishes = {"repository": repository, "rpo_target_seconds": rpo_target_seconds}
     # In one order, so that two who take the same VMs wait for, and do not block, each other.
-    taken = {
-        vm.pk: _take_one(vm, repository=repository, actor=actor)
-        for vm in sorted(vms, key=lambda vm: int(vm.pk))
-    }
-    return [taken[vm.pk] for vm in vms]
+    taken = {vm.pk: _take_one(vm, wishes) for vm in sorted(vms, key=lambda vm: int(vm.pk))}
+    fresh = [(vm, *taken[vm.pk]) for vm in vms if taken[vm.pk][1]]
+    refresh.refresh([(context, records.from_discovered(vm)) for vm, context, _ in fresh])
+    for _, context, why in fresh:
+        statuses.record_event(
+            context.pk,
+            old="" if why == _TAKEN else context.current_status,
+            new=context.current_status,
+            why=why,
+            actor=actor,
+            job_id=None,
+        )
+    current = VMContext.objects.in_bulk([context.pk for context, _ in taken.values()])
+    return [current[taken[vm.pk][0].pk] for vm in vms]
 
 
-def _take_one(vm: DiscoveredVM, *, repository: Any, actor: str) -> VMContext:
+_TAKEN, _AGAIN = "taken under management", "taken under management again"
+
+
+def _take_one(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMContext, str]:
+    """The context, and what happened to it: "" when it was managed anyway."""
     if vm.vmware_vm_id is None:
         raise NotManageable(f"{vm.vm_name or vm.moref}: {vm.identity_problem}")
     if vm.gone_at is not None:
@@ -76,26 +97,16 @@ def _take_one(vm: DiscoveredVM, *, repository: Any, actor: str) -> VMContext:
             " is back, take it then."
         )
     identity.require_new(vm)
-    context, created = _get_or_create(vm, repository)
+    context, created = _get_or_create(vm, wishes)
+    if created:
+        return context, _TAKEN
+    target = wishes["rpo_target_seconds"]
+    again = {} if target is None else {"rpo_target_seconds": target}
     # Compare and set: of several who take it at once, one revives it.
-    revived = not created and bool(
-        VMContext.objects.filter(pk=context.pk, unmanaged_at__isnull=False).update(
-            unmanaged_at=None, updated_at=Now()
-        )
+    revived = VMContext.objects.filter(pk=context.pk, unmanaged_at__isnull=False).update(
+        unmanaged_at=None, updated_at=Now(), **again
     )
-    if created or revived:
-        refresh.refresh([(context, records.from_discovered(vm))])
-        why = "taken under management" if created else "taken under management again"
-        statuses.record_event(
-            context.pk,
-            old="" if created else context.current_status,
-            new=context.current_status,
-            why=why,
-            actor=actor,
-            job_id=None,
-        )
-        context.refresh_from_db()
-    return context
+    return context, _AGAIN if revived else ""
 
 
 @transaction.atomic

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+from django.db.models.functions import Now
 
-from contexts import crypto
-from contexts.errors import VCenterChanged
+from contexts import crypto, selectors
+from contexts.errors import UnknownVCenter, VCenterChanged, VCenterInUse
 from contexts.models import VCenter
 from contexts.states import AVAILABLE_TRANSPORTS, TransportKind, TrustMode
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
+from contexts.vsphere.privileges import Privileges, read_privileges
 from contexts.vsphere.session import About, Session
-from contexts.vsphere.tls import Certificate
+from contexts.vsphere.tls import Certificate, why_not_trusted
 from contexts.vsphere.tls import presented_certificate as _presented_certificate
 
 CONNECT_TIMEOUT_SECONDS = 15.0
@@ -36,10 +40,27 @@ def presented_certificate(host: str, port: int) -> Certificate:
     return _presented_certificate(host, port, CONNECT_TIMEOUT_SECONDS)
 
 
-def test_connection(target: Endpoint) -> About:
-    """Log in and out. Raises a VSphereError that says what is wrong and what to do."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A server's certificate; `problem`: why this machine does not trust it (empty: it does)."""
+
+    certificate: Certificate
+    problem: str
+
+
+def look_at(host: str, port: int) -> Looked:
+    """Who answers at an address, before anybody logs in. Nothing is sent to it.
+
+    Raises AddressUnknown, ConnectionRefused, ConnectionLost, NotVSphere (no TLS there).
+    """
+    certificate = presented_certificate(host, port)
+    return Looked(certificate, why_not_trusted(host, port, CONNECT_TIMEOUT_SECONDS) or "")
+
+
+def test_connection(target: Endpoint) -> tuple[About, Privileges]:
+    """Log in, look, and log out. Raises a VSphereError that says what is wrong and what to do."""
     with Session(target, timeout=CONNECT_TIMEOUT_SECONDS) as session:
-        return session.about
+        return session.about, read_privileges(session)
 
 
 def add(
@@ -65,7 +86,7 @@ def add(
         transport=transport,
     )
     _check(vcenter)
-    _remember_estate(vcenter, test_connection(endpoint(vcenter)))
+    _connect(vcenter)
     vcenter.save(force_insert=True)
     return vcenter
 
@@ -87,11 +108,52 @@ def update(vcenter: VCenter, *, password: str | None = None, **changes: Any) -> 
         setattr(vcenter, name, value)
     if password is not None:
         vcenter.password_encrypted = crypto.encrypt(password)
+        changes["password_encrypted"] = vcenter.password_encrypted
     _check(vcenter)
-    _remember_estate(vcenter, test_connection(endpoint(vcenter)))
-    with transaction.atomic():
-        vcenter.save(force_update=True)
+    _connect(vcenter)
+    written = {name: getattr(vcenter, name) for name in {*changes, *_LEARNED}}
+    if not VCenter.objects.filter(pk=vcenter.pk).update(**written, updated_at=Now()):
+        raise UnknownVCenter(f"{vcenter.name} was removed in the meantime. Add it again.")
+    vcenter.refresh_from_db(fields=["updated_at"])
     return vcenter
+
+
+@transaction.atomic
+def remove(vcenter: VCenter) -> None:
+    """Forget a vCenter and what was discovered in it. Nothing is changed there.
+
+    Raises VCenterInUse while a VM's record, under management or not, belongs to it, or a discovery
+    reads it; UnknownVCenter when somebody else has removed it.
+    """
+    # Whoever takes one of its VMs meanwhile waits for this lock, and then finds it gone.
+    locked = VCenter.objects.select_for_update().filter(pk=vcenter.pk).first()
+    if locked is None:
+        raise UnknownVCenter(f"{vcenter.name} has been removed already.")
+    _require_unused(locked)
+    try:
+        with transaction.atomic():
+            locked.delete()
+    except (ProtectedError, IntegrityError) as problem:
+        raise VCenterInUse(
+            f"Something of {vcenter.name} was taken into use in the same moment. Look again."
+        ) from problem
+
+
+def _require_unused(vcenter: VCenter) -> None:
+    counts = selectors.dependents_of(vcenter)
+    records = counts.managed + counts.unmanaged
+    if records:
+        raise VCenterInUse(
+            f"{vcenter.name} cannot be removed: {records} VM record(s) with their history belong to"
+            f" it, {counts.managed} of them under management. They are kept, so it is, too.",
+            **counts._asdict(),
+        )
+    if counts.discoveries:
+        raise VCenterInUse(
+            f"{vcenter.name} is being read right now. Wait for the end of the discovery, then"
+            " remove it.",
+            **counts._asdict(),
+        )
 
 
 def _check(vcenter: VCenter) -> None:
@@ -101,6 +163,15 @@ def _check(vcenter: VCenter) -> None:
         raise ValidationError(
             {"transport": f"{vcenter.get_transport_display()} is not available in this version."}
         )
+
+
+def _connect(vcenter: VCenter) -> None:
+    """Test the connection, and remember who answered."""
+    about, vcenter.privileges = test_connection(endpoint(vcenter))
+    _remember_estate(vcenter, about)
+
+
+_LEARNED = ("instance_uuid", "product", "api_version")
 
 
 def _remember_estate(vcenter: VCenter, about: About) -> None:

@@ -117,15 +117,14 @@ def _flat_extent(text: str, disk: DiskRecord, doing: str) -> str:
     if parent and parent[1].lower() != _NO_PARENT:
         raise DiskNotReadable(
             f"{doing}: the disk is a delta on another one (snapshot or linked clone), which the "
-            "datastore transport cannot put together. Remove the snapshot, or make the clone a "
-            "full one."
+            "datastore transport cannot put together. Remove the snapshots, or clone it in full."
         )
     extents = [found for line in text.splitlines() if (found := _EXTENT.match(line))]
     if len(extents) != 1 or extents[0][3].upper() not in ("VMFS", "FLAT"):
         kinds = ", ".join(extent[3] for extent in extents) or "none"
         raise DiskNotReadable(
             f"{doing}: its extents are: {kinds}. The datastore transport reads disks of one flat "
-            "file, and this version of vmrep has no other way (vddk is to come)."
+            "file: convert the disk (storage vMotion or a clone)."
         )
     return _checked_name(extents[0], disk, doing)
 
@@ -190,13 +189,13 @@ def _check(answer: HTTPResponse, doing: str, whole_of: int | None) -> None:
     if 300 <= status < 400:
         raise DatastoreReadFailed(
             f"{doing}: the server wants to redirect elsewhere (HTTP {status}); it is not followed. "
-            "Add the host itself in place of the vCenter.",
+            "Add the host itself as a vCenter, and replicate the VM from there.",
             status=status,
         )
     if status != (200 if whole_of is None else 206):
         raise DatastoreReadFailed(
             f"{doing}: the server answers HTTP {status}. Some estates refuse the files of running "
-            "VMs over HTTPS; this version of vmrep has no other way to read it (vddk is to come).",
+            "VMs over HTTPS: add the VM's ESXi host itself as a vCenter, and replicate from there.",
             status=status,
             transient=status in (429, 502, 503, 504),
         )

@@ -46,11 +46,15 @@ class NotVSphere(VSphereError):
 
 
 class CertificateNotTrusted(VSphereError):
-    """No trusted authority vouches for the certificate, or it is for another name."""
+    """No trusted authority vouches for the certificate, or it is for another name: `reason` is
+    OpenSSL's."""
 
-    def __init__(self, message: str, *, fingerprint_sha256: str | None) -> None:
+    def __init__(
+        self, message: str, *, fingerprint_sha256: str | None, reason: str = "not trusted"
+    ) -> None:
         super().__init__(message)
         self.fingerprint_sha256 = fingerprint_sha256
+        self.reason = reason
 
 
 class CertificateChanged(VSphereError):

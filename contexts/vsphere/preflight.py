@@ -26,13 +26,14 @@ _NO_FILES_OVER_HTTPS = {"vsan": "vSAN", "vsand": "vSAN", "vvol": "vVol"}
 class Refusal:
     """Why a VM cannot be replicated now, and what would change that.
 
-    `code` is for programs and stays; `reason` and `remedy` are for people. Names in them are
-    hostile text.
+    `code` is for programs and stays; `summary` (a few words for a list, without names), `reason`
+    and `remedy` are for people. Names in them are hostile text.
     """
 
     code: str
     reason: str
     remedy: str
+    summary: str
 
 
 def refusals(
@@ -70,12 +71,14 @@ def _identity(record: VmRecord) -> Iterator[Refusal]:
             "unreadable",
             record.problem,
             "Repair or re-register the VM in the vCenter, or let the account read it.",
+            "cannot be read",
         )
     elif record.instance_uuid is None:
         yield Refusal(
             "no_instance_uuid",
             "The VM has no instance UUID, so it could not be recognised again.",
             "Re-register the VM in the vCenter: it is given one.",
+            "no instance UUID",
         )
     state = record.specs["connection_state"]
     if state not in (None, "connected"):
@@ -83,12 +86,14 @@ def _identity(record: VmRecord) -> Iterator[Refusal]:
             "not_connected",
             f"The VM is {state} in the vCenter.",
             "Bring its host and datastore back, or re-register the VM.",
+            "not connected",
         )
     if record.specs["is_template"]:
         yield Refusal(
             "template",
             "It is a template: it cannot have snapshots.",
             "Convert it to a virtual machine, or deploy one from it.",
+            "a template",
         )
 
 
@@ -99,25 +104,30 @@ def _condition(record: VmRecord) -> Iterator[Refusal]:
             "hardware_too_old",
             f"Hardware version {hardware[0]} has no changed block tracking.",
             f"Upgrade the VM's compatibility to vmx-{OLDEST_HARDWARE:02} or newer.",
+            "hardware too old",
         )
     if record.specs["consolidation_needed"]:
         yield Refusal(
             "consolidation_needed",
             "vSphere says that the VM's disks need consolidation.",
             "Consolidate the disks (Snapshots, Consolidate) before replicating.",
+            "needs consolidation",
         )
     if record.specs["fault_tolerance_state"] not in (None, "notConfigured"):
         yield Refusal(
             "fault_tolerance",
             "Fault tolerance is configured: such a VM cannot have snapshots.",
             "Turn fault tolerance off for this VM.",
+            "fault tolerance",
         )
 
 
 def _disks(record: VmRecord, accepted: Collection[str]) -> Iterator[Refusal]:
     if not record.disks:
         if record.problem is None:
-            yield Refusal("no_disks", "The VM has no virtual disk.", "Add a disk, or leave it out.")
+            yield Refusal(
+                "no_disks", "The VM has no virtual disk.", "Add a disk, or leave it out.", "no disk"
+            )
         return
     unprotected = unprotected_disks(record)
     for disk, reason in unprotected:
@@ -125,14 +135,16 @@ def _disks(record: VmRecord, accepted: Collection[str]) -> Iterator[Refusal]:
             yield Refusal(
                 "unprotected_disk",
                 f"{_named(disk)} {reason}.",
-                "Make it a dependent disk of this VM alone, or choose “Replicate without this"
-                " disk” in the VM's Disks tab.",
+                "Make it a dependent disk of this VM alone, or agree, in the Disks tab of the taken"
+                " VM, to replicate without it.",
+                f"{_kind_of_unprotected(disk)}: will not be protected",
             )
     if len(unprotected) == len(record.disks):
         yield Refusal(
             "no_protectable_disk",
             "None of the VM's disks can be in a snapshot.",
             "Make at least one disk dependent (mode persistent).",
+            "no disk can be protected",
         )
 
 
@@ -151,6 +163,19 @@ def _why_unprotected(disk: DiskRecord) -> str | None:
     return None
 
 
+def _kind_of_unprotected(disk: DiskRecord) -> str:
+    """What `_why_unprotected` says, in a word or two."""
+    if disk.backing_type in ("rdm_physical", "raw"):
+        return "raw device"
+    if disk.sharing in _SHARED:
+        return "shared disk"
+    return "independent disk" if (disk.disk_mode or "").startswith("independent") else "disk mode"
+
+
+def _has_snapshots(snapshots: list[SnapshotRecord]) -> str:
+    return "has a snapshot" if len(snapshots) == 1 else f"has {len(snapshots)} snapshots"
+
+
 def _snapshots(record: VmRecord, own: Collection[str], transport: str) -> Iterator[Refusal]:
     foreign = [one for one in record.snapshots if one.moref not in own and one.name not in own]
     if foreign and transport == "datastore":
@@ -158,7 +183,9 @@ def _snapshots(record: VmRecord, own: Collection[str], transport: str) -> Iterat
             "user_snapshots",
             f"The VM has snapshots ({_names(foreign)}): its base files, which the datastore "
             "transport reads, are older than its disks.",
-            "Remove the snapshots: this version of vmrep reads datastore files only.",
+            "Remove the snapshots in the vCenter, then discover again. This version of vmrep reads"
+            " no VM that has snapshots of its own.",
+            _has_snapshots(foreign),
         )
     elif foreign and record.specs["cbt_enabled"] is not True:
         yield Refusal(
@@ -166,6 +193,7 @@ def _snapshots(record: VmRecord, own: Collection[str], transport: str) -> Iterat
             f"The VM has snapshots ({_names(foreign)}): changed block tracking that is enabled "
             "now may answer wrongly without an error.",
             "Remove the snapshots; they can be made again after the first replication.",
+            _has_snapshots(foreign),
         )
 
 
@@ -174,26 +202,37 @@ def _readable_files(record: VmRecord) -> Iterator[Refusal]:
     for disk in record.disks:
         if _why_unprotected(disk) is not None:
             continue
-        reason = _why_not_in_files(disk, has_snapshots=bool(record.snapshots))
-        if reason is not None:
+        found = _why_not_in_files(disk, has_snapshots=bool(record.snapshots))
+        if found is not None:
+            reason, summary, remedy = found
             yield Refusal(
                 "disk_not_readable",
-                f"{_named(disk)} {reason}: the datastore transport cannot read it.",
-                "Move the disk to a flat file on VMFS or NFS: this version of vmrep has no other"
-                " way to read it (vddk is to come).",
+                f"{_named(disk)} {reason}: the datastore transport, the one that this version of"
+                " vmrep has, cannot read it.",
+                remedy,
+                summary,
             )
 
 
-def _why_not_in_files(disk: DiskRecord, *, has_snapshots: bool) -> str | None:
-    kind = (disk.datastore_type or "").lower()
-    if kind in _NO_FILES_OVER_HTTPS:
-        return f"is on a {_NO_FILES_OVER_HTTPS[kind]} datastore"
+_MOVE = "Move the disk to a VMFS or NFS datastore (storage vMotion), or leave the VM out for now."
+_MAKE_FLAT = (
+    "Convert it to an ordinary disk (storage vMotion or a clone), or leave the VM out for now."
+)
+
+
+def _why_not_in_files(disk: DiskRecord, *, has_snapshots: bool) -> tuple[str, str, str] | None:
+    """Reason, summary and remedy."""
+    kind = _NO_FILES_OVER_HTTPS.get((disk.datastore_type or "").lower())
+    if kind is not None:
+        return f"is on a {kind} datastore", f"disk on {kind}", _MOVE
     if disk.backing_type != "flat":
-        return f"has no flat file ({disk.backing_type or 'unknown backing'})"
+        backing = disk.backing_type or "unknown backing"
+        return f"has no flat file ({backing})", f"disk without a flat file ({backing})", _MAKE_FLAT
     if disk.encrypted:
-        return "is encrypted"
+        return "is encrypted", "encrypted disk", "Decrypt the disk, or leave the VM out for now."
     if disk.has_parent and not has_snapshots:
-        return "is a delta on another disk (linked clone)"
+        reason = "is a delta on another disk (linked clone)"
+        return reason, "linked clone", "Make it a full clone, or leave the VM out for now."
     return None
 
 

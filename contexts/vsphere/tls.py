@@ -63,6 +63,20 @@ def presented_certificate(host: str, port: int, timeout: float = 15.0) -> Certif
         raise NotVSphere(f"{host}:{port} presents a certificate that cannot be read.") from error
 
 
+def why_not_trusted(host: str, port: int, timeout: float = 15.0) -> str | None:
+    """Why this machine's authorities do not vouch for the server, in OpenSSL's words; None when
+    they do. Nothing is sent. Raises what connecting raises."""
+    connection = VSphereConnection(Endpoint(host, port, "", "", Trust("verify")), timeout)
+    try:
+        with translating(f"Connecting to {host}:{port}"):
+            connection.connect()
+    except CertificateNotTrusted as refused:
+        return refused.reason
+    finally:
+        connection.close()
+    return None
+
+
 def https_connection(endpoint: Endpoint, timeout: float) -> http.client.HTTPSConnection:
     """A connection, not yet opened, that judges the certificate each time it connects.
 
@@ -144,6 +158,7 @@ class VSphereConnection(http.client.HTTPSConnection):
             "Install its authority, or confirm the certificate by its fingerprint "
             f"({fingerprint or 'not readable'}). Nothing was sent.",
             fingerprint_sha256=fingerprint,
+            reason=error.verify_message,
         )
 
 

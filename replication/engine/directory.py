@@ -83,6 +83,19 @@ class DirectoryRepository:
             room = os.statvfs(self.root)
         return room.f_bavail * room.f_frsize
 
+    def total_bytes(self) -> int:
+        """The size of the file system that it lies on."""
+        self.check()
+        with target_errors(f"looking at {self.root}"):
+            room = os.statvfs(self.root)
+        return room.f_blocks * room.f_frsize
+
+    def retire(self) -> None:
+        """Remove the marker: the folder is no repository any more. Nothing else is touched."""
+        self.check()
+        with target_errors(f"removing the marker of {self.root}"):
+            unlink_durably(self.root / MARKER)
+
     def create(self, temporary: str, size_bytes: int, parent: str | None) -> None:
         """Make an empty image of that virtual size: a new chain's root, or an overlay on a parent.
 

@@ -171,11 +171,12 @@ def test_own_recorded_snapshots_do_not_count(own: str) -> None:
     ],
     ids=lambda change: str(next(iter(change.items()))),
 )
-def test_what_the_datastore_transport_cannot_read_is_left_to_vddk(change: dict[str, Any]) -> None:
+def test_what_the_datastore_transport_cannot_read_is_refused(change: dict[str, Any]) -> None:
     record = vm(replace(DISK, **change))
     (refusal,) = refusals(record)
     assert refusal.code == "disk_not_readable"
-    assert "vddk" in refusal.remedy
+    assert "this version of vmrep has" in refusal.reason
+    assert "leave the VM out" in refusal.remedy
     assert codes(record, transport="vddk") == []
 
 
@@ -194,3 +195,51 @@ def test_a_disk_that_is_left_out_need_not_be_readable() -> None:
 def test_all_reasons_are_told_at_once() -> None:
     record = vm(replace(DISK, encrypted=True), snapshots=(USERS,), consolidation_needed=True)
     assert codes(record) == ["consolidation_needed", "user_snapshots", "disk_not_readable"]
+
+
+# ------------------------------------------------------------------ what is told
+
+
+INDEPENDENT = replace(
+    DISK, device_key=2001, disk_uuid="6000C29b-2", disk_mode="independent_persistent"
+)
+
+
+@pytest.mark.parametrize(
+    ("record", "summary"),
+    [
+        (vm(snapshots=(USERS,)), "has a snapshot"),
+        (vm(snapshots=(USERS, OURS)), "has 2 snapshots"),
+        (vm(DISK, INDEPENDENT), "independent disk: will not be protected"),
+        (
+            vm(DISK, replace(INDEPENDENT, backing_type="rdm_physical")),
+            "raw device: will not be protected",
+        ),
+        (
+            vm(DISK, replace(INDEPENDENT, sharing="sharingMultiWriter")),
+            "shared disk: will not be protected",
+        ),
+        (vm(replace(DISK, datastore_type="vsan")), "disk on vSAN"),
+        (vm(replace(DISK, encrypted=True)), "encrypted disk"),
+        (vm(replace(DISK, has_parent=True)), "linked clone"),
+        (vm(is_template=True), "a template"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_list_has_few_words_for_it(record: VmRecord, summary: str) -> None:
+    assert [refusal.summary for refusal in refusals(record)] == [summary]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        vm(snapshots=(USERS,)),
+        vm(replace(DISK, datastore_type="vsan")),
+        vm(replace(DISK, backing_type="sesparse")),
+        vm(replace(DISK, encrypted=True)),
+        vm(replace(DISK, has_parent=True)),
+    ],
+)
+def test_no_remedy_names_a_transport_that_this_version_does_not_have(record: VmRecord) -> None:
+    (refusal,) = refusals(record)
+    assert "vddk" not in f"{refusal.reason} {refusal.remedy}".lower()

@@ -11,6 +11,7 @@ from rest_framework import parsers, serializers
 from rest_framework.exceptions import ParseError
 from rest_framework.settings import api_settings
 
+from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
 from replication.models import Repository
@@ -141,6 +142,7 @@ class Take(Body):
     vcenter_host = Text(required=False, max_length=NAME_LENGTH)
     vmware_vm_id = Text(required=False, max_length=64)
     repository_id = Whole(required=False, min_value=1, max_value=LARGEST_ID)
+    rpo_target_seconds = Whole(required=False, min_value=1, max_value=MAX_RPO_TARGET_SECONDS)
 
     def validate_repository_id(self, value: int) -> Repository:
         repository = Repository.objects.filter(pk=value).first()
@@ -208,6 +210,18 @@ class NewVCenter(Body):
                 {"fingerprint_sha256": "A pinned certificate needs its fingerprint."}
             )
         return values
+
+
+class ChangedVCenter(NewVCenter):
+    """What is to change of a vCenter; what is not given stays."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.required = False
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        return values  # what goes together is known with the row: the service says it
 
 
 class Login(Body):

@@ -10,14 +10,23 @@ from replication.services import repositories
 
 
 class StorageState(NamedTuple):
-    """`problem` is empty when the marker is where it must be; `free_bytes` is known then."""
+    """`problem` is empty when the marker is where it must be; the sizes are known then."""
 
     free_bytes: int | None
     problem: str
+    total_bytes: int | None = None
+
+    @property
+    def is_low(self) -> bool:
+        """Less than a tenth is free."""
+        if self.free_bytes is None or not self.total_bytes:
+            return False
+        return self.free_bytes * 10 < self.total_bytes
 
 
 def storage_state(repository: Repository) -> StorageState:
+    storage = repositories.storage(repository)
     try:
-        return StorageState(repositories.storage(repository).free_bytes(), "")
+        return StorageState(storage.free_bytes(), "", storage.total_bytes())
     except EngineError as problem:
         return StorageState(None, str(problem))

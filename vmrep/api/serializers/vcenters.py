@@ -59,7 +59,7 @@ class DiscoveredVMSerializer(serializers.ModelSerializer):
             *("id", "vcenter_id", "vmware_vm_id", "managed_context_id", "identity_problem"),
             *("probable_context_id", "identity_rejected_at"),
             *SPEC_NAMES,
-            *("disks", "networks", "refusals", "seen_at"),
+            *("disks", "networks", "refusals", "seen_at", "gone_at"),
         ]
         read_only_fields = fields
 

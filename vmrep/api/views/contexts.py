@@ -166,7 +166,8 @@ def _take(values: dict[str, Any], *, actor: str) -> list[VMContext]:
             return [vm]
         vms = [vm]
     repository = values.get("repository_id") or repositories.default()
-    return management.take(vms, repository=repository, actor=actor)
+    target = values.get("rpo_target_seconds")
+    return management.take(vms, repository=repository, actor=actor, rpo_target_seconds=target)
 
 
 def _discovered(ids: list[int]) -> list[DiscoveredVM]:

@@ -14,7 +14,7 @@ from contexts.filters import DiscoveredVMFilter
 from contexts.models import VCenter
 from contexts.services import discovery, vcenters
 from replication import selectors
-from vmrep.api.bodies import NewVCenter, Nothing, read
+from vmrep.api.bodies import ChangedVCenter, NewVCenter, Nothing, read
 from vmrep.api.lists import listing, require_known
 from vmrep.api.serializers.vcenters import (
     DiscoveredVMSerializer,
@@ -42,9 +42,24 @@ class VCenterList(View):
 
 
 class VCenterDetail(View):
+    """GET: one vCenter. PATCH: test the connection as it would be, then change it. DELETE: forget
+    it, while no VM's record depends on it."""
+
     def get(self, request: Request, vcenter_id: int) -> Response:
         require_known(request, set())
         return Response(_body(vcenter_id))
+
+    def patch(self, request: Request, vcenter_id: int) -> Response:
+        require_known(request, set())
+        changes = read(ChangedVCenter, request.data)
+        vcenters.update(get_object_or_404(VCenter, pk=vcenter_id), **changes)
+        return Response(_body(vcenter_id))
+
+    def delete(self, request: Request, vcenter_id: int) -> Response:
+        require_known(request, set())
+        read(Nothing, request.data)
+        vcenters.remove(get_object_or_404(VCenter, pk=vcenter_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class VCenterDiscovery(View):
@@ -56,7 +71,7 @@ class VCenterDiscovery(View):
         newest = context_selectors.newest_discovery(vcenter)
         return listing(
             request,
-            context_selectors.discovered_vms(vcenter),
+            context_selectors.discovered_vms(vcenter, also_gone=True),
             serializer=DiscoveredVMSerializer,
             filterset=DiscoveredVMFilter,
             order_by=ORDER_BY,
