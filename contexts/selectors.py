@@ -100,6 +100,11 @@ def dependents_of(vcenter: VCenter) -> Dependents:
     )
 
 
+def unmanaged_contexts(vcenter: VCenter) -> QuerySet[VMContext]:
+    """The records of VMs that were under management once."""
+    return vcenter.contexts.filter(unmanaged_at__isnull=False).order_by("vm_name", "pk")
+
+
 def _count_of(rows: QuerySet[DiscoveredVM] | QuerySet[VMContext]) -> Coalesce:
     per_vcenter = (
         rows.filter(vcenter=OuterRef("pk"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 from replication.models import Repository
@@ -14,7 +15,7 @@ def test_the_list_asks_the_storage_itself(web, tmp_path):
     page = text(web.get("/repositories/"))
     assert "Available" in page
     assert str(tmp_path / "here") in page
-    assert "iB</td>" in page
+    assert re.search(r"iB<div[^>]*>of [0-9.]+ .iB", page)
 
 
 def test_a_missing_marker_is_told(web, tmp_path):
@@ -59,6 +60,6 @@ def test_what_is_wrong_is_said_at_its_field(web, tmp_path):
 
 def test_a_folder_or_name_is_added_once(web, tmp_path):
     add(web, "new", tmp_path / "replicas")
-    assert "is a repository already" in text(add(web, "other", tmp_path / "replicas"))
+    assert "is the repository new already" in text(add(web, "other", tmp_path / "replicas"))
     assert "name" in add(web, "new", tmp_path / "elsewhere").context["form"].errors
     assert Repository.objects.count() == 1

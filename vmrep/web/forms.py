@@ -47,17 +47,26 @@ class LoginForm(Styled, AuthenticationForm):
             self.fields["password"].widget.attrs["autofocus"] = True
 
 
+RPO_TARGETS = (
+    *(("", "None"), ("300", "5 minutes"), ("900", "15 minutes"), ("3600", "1 hour")),
+    *(("14400", "4 hours"), ("43200", "12 hours"), ("86400", "1 day")),
+)
+
+
 class TakeForm(forms.Form):
-    """Which VMs are taken, and into which repository."""
+    """Which VMs are taken, and into which repository. `everything`: all that can be taken of
+    what the page's filters (`view`, its query string) leave, instead of the ticked ones."""
 
     vm = forms.ModelMultipleChoiceField(
         queryset=None,
+        required=False,
         error_messages={
-            "required": "No VM is selected. Tick the VMs to take.",
             "invalid_choice": "A selected VM is not there any more. Discover again.",
             "invalid_pk_value": "A selected VM is not there any more. Discover again.",
         },
     )
+    everything = forms.BooleanField(required=False)
+    view = forms.CharField(required=False, max_length=10_000)
     repository = forms.ModelChoiceField(
         queryset=Repository.objects.all(),
         error_messages={
@@ -65,10 +74,19 @@ class TakeForm(forms.Form):
             "invalid_choice": "That repository is not there any more. Choose another one.",
         },
     )
+    rpo_target = forms.TypedChoiceField(
+        choices=RPO_TARGETS, coerce=int, empty_value=None, required=False, label="RPO target"
+    )
 
     def __init__(self, data: Any, *, vms: QuerySet) -> None:
         super().__init__(data)
         self.fields["vm"].queryset = vms
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if "vm" in values and not (values["vm"] or values.get("everything")):
+            raise ValidationError("No VM is selected. Tick the VMs to take.")
+        return values
 
     def first_error(self) -> str:
         return str(next(iter(self.errors.values()))[0])
@@ -90,9 +108,9 @@ class RepositoryForm(Styled, forms.Form):
     name = forms.CharField(max_length=100, help_text="Any name that your team will recognise.")
     path = forms.CharField(
         label="Folder",
-        help_text="An absolute path on this machine, such as /srv/vmrep. It is made if needed, and"
-        " a marker file is put into it: without the marker vmrep writes nothing there, so that an"
-        " unmounted disk is noticed.",
+        max_length=4096,
+        help_text="An absolute path on this machine, such as /srv/vmrep: an empty folder, or a new"
+        " one, which is made. Symbolic links are followed now, and the real place is kept.",
     )
 
 
@@ -109,16 +127,50 @@ _FIELD_OF: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-class VCenterForm(Styled, forms.Form):
-    """Adds a vCenter, or changes `vcenter`.
+class VCenterAddressForm(Styled, forms.Form):
+    """Where a vCenter is: the first step of adding one."""
 
-    A certificate that cannot be verified is shown (`certificate`), and a button sends its
-    fingerprint back as `confirm_fingerprint`: only that one is pinned.
-    """
+    step = "address"
 
     name = forms.CharField(max_length=100, help_text="What it is called in vmrep.")
     host = forms.CharField(max_length=255, help_text="Host name or IP address.")
     port = forms.IntegerField(min_value=1, max_value=65535, initial=443)
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        if VCenter.objects.filter(name=name).exists():
+            raise ValidationError("There is a vCenter of this name already.")
+        return name
+
+    def clean_host(self) -> str:
+        host = self.cleaned_data["host"].strip().removeprefix("https://").rstrip("/")
+        if "/" in host or any(character.isspace() for character in host):
+            raise ValidationError("Only the host name or the IP address, without a path.")
+        return str(host)
+
+    def look(self) -> vcenters.Looked | None:
+        """The certificate there; None when nobody answers, which is said at its field."""
+        try:
+            return vcenters.look_at(self.cleaned_data["host"], self.cleaned_data["port"])
+        except VSphereError as problem:
+            self.add_error(_field_of(problem), str(problem))
+            return None
+
+
+def _field_of(problem: Exception) -> str | None:
+    return next((name for kind, name in _FIELD_OF if isinstance(problem, kind)), None)
+
+
+class VCenterForm(VCenterAddressForm):
+    """Adds a vCenter, or changes `vcenter`.
+
+    A certificate that cannot be verified is shown (`fingerprint`, `certificate`), and a button
+    sends its fingerprint back as `confirm_fingerprint`: only that one is pinned. Once it was
+    confirmed it stays so (`confirmed`) while something else has to be put right.
+    """
+
+    step = "login"
+
     username = forms.CharField(
         label="User name", max_length=255, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
@@ -127,16 +179,18 @@ class VCenterForm(Styled, forms.Form):
     )
     trust_mode = forms.ChoiceField(label="Certificate", choices=TrustMode.choices)
     transport = forms.ChoiceField(
-        choices=[(TransportKind.DATASTORE.value, TransportKind.DATASTORE.label)],
-        help_text="How disks are read.",
+        choices=[(TransportKind.DATASTORE.value, TransportKind.DATASTORE.label)]
     )
     confirm_fingerprint = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, data: Any = None, *, vcenter: VCenter | None = None) -> None:
+    def __init__(
+        self, data: Any = None, *, vcenter: VCenter | None = None, initial: Any = None
+    ) -> None:
         self.vcenter = vcenter
-        self.fingerprint = ""
+        self.fingerprint = self.certificate_problem = ""
         self.certificate: Any = None
-        super().__init__(data, initial=self._initial(vcenter))
+        self.is_changed = self.is_verified = False
+        super().__init__(data, initial=initial or self._initial(vcenter))
         if vcenter is None:
             del self.fields["trust_mode"]
         else:
@@ -150,16 +204,36 @@ class VCenterForm(Styled, forms.Form):
                 (mode.value, mode.label) for mode in dict.fromkeys(offered)
             ]
 
+    @classmethod
+    def after(cls, address: dict[str, Any], looked: vcenters.Looked) -> VCenterForm:
+        """The second step, once it was seen who is at the address."""
+        form = cls(initial=address)
+        form.is_verified = not looked.problem
+        if looked.problem:
+            form.fingerprint = looked.certificate.fingerprint_sha256
+            form.certificate, form.certificate_problem = looked.certificate, looked.problem
+        return form
+
     @staticmethod
     def _initial(vcenter: VCenter | None) -> dict[str, Any]:
         names = ("name", "host", "port", "username", "trust_mode", "transport")
         return {name: getattr(vcenter, name) for name in names} if vcenter else {}
 
-    def clean_host(self) -> str:
-        host = self.cleaned_data["host"].strip().removeprefix("https://").rstrip("/")
-        if "/" in host or any(character.isspace() for character in host):
-            raise ValidationError("Only the host name or the IP address, without a path.")
-        return host
+    @property
+    def confirmed(self) -> str:
+        """The fingerprint that the operator has confirmed, while nothing else was presented."""
+        if not self.is_bound or self.fingerprint:
+            return ""
+        return str(getattr(self, "cleaned_data", {}).get("confirm_fingerprint", ""))
+
+    @property
+    def is_pinned_already(self) -> bool:
+        """Whether what is presented is what is pinned: only "verified" does not work."""
+        known = self.vcenter.fingerprint_sha256 if self.vcenter else ""
+        return bool(known) and known == self.fingerprint
+
+    def clean_name(self) -> str:
+        return str(self.cleaned_data["name"])  # the service says whether it is taken
 
     def clean_confirm_fingerprint(self) -> str:
         try:
@@ -191,13 +265,13 @@ class VCenterForm(Styled, forms.Form):
         """What the connection test said, where it can be put right."""
         if isinstance(problem, CertificateNotTrusted):
             self.fingerprint = problem.fingerprint_sha256 or ""
+            self.certificate_problem = problem.reason
         elif isinstance(problem, CertificateChanged):
-            self.fingerprint = problem.presented
+            self.fingerprint, self.is_changed = problem.presented, True
         if self.fingerprint:
             self._look_at_certificate()
             return
-        field = next((name for kind, name in _FIELD_OF if isinstance(problem, kind)), None)
-        self.add_error(field, str(problem))
+        self.add_error(_field_of(problem), str(problem))
 
     def _look_at_certificate(self) -> None:
         """Who it says it is, for the operator to compare; the fingerprint is what counts."""

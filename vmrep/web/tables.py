@@ -150,15 +150,15 @@ class DiscoveredVMTable(Table):
     row = "discovery/row.html"
     per_page = 100
 
-    select = Column("")
+    select = Column("", kind="col-select")
     name = Column("VM", by="vm_name", kind="col-name")
-    protection = Column("Protection", kind="col-reason")
-    os = Column("Operating system", by="os_type", kind="col-text", hide=3)
+    protection = Column("Protection", kind="col-protection")
+    os = Column("Operating system", by="os_type", kind="col-os", hide=3)
     cpu = Column("CPUs", by="cpu_count", kind="number", hide=2)
     memory = Column("Memory", by="memory_mb", kind="number", hide=2)
     disks = Column("Disks", kind="number", hide=4)
     power = Column("Power", by="power_state", hide=3)
-    cbt = Column("CBT", by="cbt_enabled", hide=1)
+    cbt = Column("CBT", by="cbt_now", hide=1)
 
 
 class JobTable(Table):

@@ -64,8 +64,15 @@ urlpatterns = [
     path("vcenters/", vcenters.index, name="vcenters"),
     path("vcenters/add/", vcenters.add, name="vcenter-add"),
     path("vcenters/<int:vcenter_id>/", vcenters.edit, name="vcenter-edit"),
+    path("vcenters/<int:vcenter_id>/test/", vcenters.test, name="vcenter-test"),
+    path("vcenters/<int:vcenter_id>/remove/", vcenters.remove, name="vcenter-remove"),
     path("repositories/", repositories.index, name="repositories"),
     path("repositories/add/", repositories.add, name="repository-add"),
+    path(
+        "repositories/<int:repository_id>/remove/",
+        repositories.remove,
+        name="repository-remove",
+    ),
     path("integrity/", integrity.index, name="integrity"),
     path("integrity/check/", integrity.check, name="integrity-check"),
 ]

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from contexts import selectors
+from contexts import folders, selectors
 from contexts.errors import ContextError
 from contexts.filters import DiscoveredVMFilter
-from contexts.models import VCenter
+from contexts.models import DiscoveredVM, Discovery, VCenter
 from contexts.services import discovery, management
-from contexts.states import ContextStatus
+from contexts.states import ContextStatus, DiscoveryStatus
 from replication.models import Repository
 from vmrep.web import live, versions
 from vmrep.web.formats import plural
-from vmrep.web.forms import TakeForm
+from vmrep.web.forms import RPO_TARGETS, TakeForm
 from vmrep.web.tables import DiscoveredVMTable
+
+# One transaction takes them all: that many are done within a few seconds.
+MOST_AT_ONCE = 1000
+_NAMED = 3
+_WAITING_LONG = timedelta(seconds=30)
 
 
 @require_safe
@@ -30,17 +40,54 @@ def index(request: HttpRequest) -> HttpResponse:
     version = versions.of_discovery(vcenter)
     if live.is_current(request, version):
         return live.nothing_new()
-    context = {"vcenters": vcenters, "vcenter": vcenter}
+    context: dict[str, Any] = {"vcenters": vcenters, "vcenter": vcenter}
     if vcenter is not None:
-        rows = selectors.discovered_vms(vcenter)
-        filters = DiscoveredVMFilter(request.GET, queryset=rows)
-        context |= {
-            "discovery": selectors.newest_discovery(vcenter),
-            "filters": filters,
-            "table": DiscoveredVMTable.of(filters.qs, request),
-            "repositories": list(Repository.objects.all()),
-        }
+        context |= _contents(request, vcenter)
     return live.respond(request, "discovery", version, context)
+
+
+def _contents(request: HttpRequest, vcenter: VCenter) -> dict[str, Any]:
+    run = selectors.newest_discovery(vcenter)
+    filters = _filtered(vcenter, request.GET)
+    is_tree = request.GET.get("view") == "tree"
+    return {
+        "discovery": run,
+        "is_waiting_long": run is not None and _is_waiting_long(run),
+        "counts": selectors.discovered_counts(vcenter),
+        "filters": filters,
+        "table": DiscoveredVMTable.of(filters.qs, request),
+        "everything_count": _everything(filters).count(),
+        "most_at_once": MOST_AT_ONCE,
+        "repositories": list(Repository.objects.all()),
+        "rpo_targets": RPO_TARGETS,
+        "tree": _tree(vcenter, request.GET) if is_tree else None,
+        "folder": request.GET.get("folder", ""),
+    }
+
+
+def _filtered(vcenter: VCenter, query: QueryDict) -> DiscoveredVMFilter:
+    rows = selectors.discovered_vms(vcenter, also_gone=True)
+    return DiscoveredVMFilter(query, queryset=rows)
+
+
+def _everything(filters: DiscoveredVMFilter) -> QuerySet[DiscoveredVM]:
+    """All that can be taken of what is filtered. What would be refused as it is is among it only
+    when somebody filters for just that."""
+    rows = selectors.takable(filters.qs)
+    return rows if filters.form.cleaned_data.get("refused") else rows.filter(refusals=[])
+
+
+def _tree(vcenter: VCenter, query: QueryDict) -> folders.Folder:
+    """The folders of what the other filters leave."""
+    elsewhere = query.copy()
+    elsewhere.pop("folder", None)
+    rows = _filtered(vcenter, elsewhere).qs
+    return folders.tree(rows.order_by().values_list("vm_path", flat=True))
+
+
+def _is_waiting_long(run: Discovery) -> bool:
+    is_waiting = run.status == DiscoveryStatus.PENDING
+    return is_waiting and timezone.now() - run.created_at > _WAITING_LONG
 
 
 def _chosen(vcenters: list[VCenter], asked_for: str | None) -> VCenter | None:
@@ -56,8 +103,12 @@ def _chosen(vcenters: list[VCenter], asked_for: str | None) -> VCenter | None:
 @require_POST
 def start(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     vcenter = get_object_or_404(VCenter, pk=vcenter_id)
-    discovery.request(vcenter, actor=request.user.get_username())
-    return redirect(f"{reverse('discovery')}?{urlencode({'vcenter': vcenter.pk})}")
+    try:
+        discovery.request(vcenter, actor=request.user.get_username())
+    except ContextError as problem:
+        messages.error(request, str(problem))
+        return redirect("discovery")
+    return live.back(request, f"{reverse('discovery')}?{urlencode({'vcenter': vcenter.pk})}")
 
 
 @require_POST
@@ -68,15 +119,54 @@ def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, form.first_error())
         return live.back(request, here)
+    vms, left = _meant(form, vcenter)
     try:
         taken = management.take(
-            form.cleaned_data["vm"],
+            vms,
             repository=form.cleaned_data["repository"],
             actor=request.user.get_username(),
+            rpo_target_seconds=form.cleaned_data["rpo_target"],
         )
     except ContextError as problem:
         messages.error(request, str(problem))
         return live.back(request, here)
-    messages.success(request, f"{plural(len(taken), 'VM is', 'VMs are')} under management now.")
+    _tell(request, vms, left)
+    if not taken:
+        return live.back(request, here)
     view = {"vm": taken[0].pk} if len(taken) == 1 else {"status": ContextStatus.DISCOVERED.value}
     return redirect(f"{reverse('virtual-machines')}?{urlencode(view)}")
+
+
+def _meant(form: TakeForm, vcenter: VCenter) -> tuple[list[DiscoveredVM], int]:
+    """The VMs to take now, and how many are left for another time."""
+    if not form.cleaned_data["everything"]:
+        return list(form.cleaned_data["vm"]), 0
+    found = _everything(_filtered(vcenter, QueryDict(form.cleaned_data["view"])))
+    return list(found[:MOST_AT_ONCE]), max(found.count() - MOST_AT_ONCE, 0)
+
+
+def _tell(request: HttpRequest, vms: Sequence[DiscoveredVM], left: int) -> None:
+    """How many were taken, and which of them would be refused as they are."""
+    if not vms:
+        messages.error(request, "No VM is left that could be taken.")
+        return
+    told = [f"{plural(len(vms), 'VM is', 'VMs are')} under management now."]
+    if left:
+        told.append(f"{left:,} more can be taken the same way.")
+    refused = [vm for vm in vms if vm.refusals]
+    if refused:
+        some = ", ".join(_why(vm) for vm in refused[:_NAMED])
+        more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+        told.append(
+            f"As it is, its replication would be refused: {some}."
+            if len(vms) == 1
+            else f"{len(refused)} of them would be refused as they are: {some}{more}."
+        )
+    level = messages.WARNING if refused or left else messages.SUCCESS
+    messages.add_message(request, level, " ".join(told))
+
+
+def _why(vm: DiscoveredVM) -> str:
+    """pgtest1 (has a snapshot)"""
+    first = vm.refusals[0]
+    return f"{vm.vm_name or vm.moref} ({first.get('summary') or first['reason']})"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from replication import selectors
-from replication.errors import RepositoryRefused
+from replication.errors import RepositoryInUse, RepositoryRefused
+from replication.models import Repository
 from replication.services import repositories
 from vmrep.web.forms import RepositoryForm
 from vmrep.web.storage import storage_state
@@ -35,3 +36,21 @@ def add(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"The repository {repository.name} is ready.")
             return redirect("repositories")
     return render(request, "repositories/add.html", {"form": form})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def remove(request: HttpRequest, repository_id: int) -> HttpResponse:
+    """The page says what depends on it, or what goes; its button does it."""
+    repository = get_object_or_404(Repository, pk=repository_id)
+    if request.method == "POST":
+        try:
+            repositories.remove(repository)
+        except RepositoryInUse as problem:
+            messages.error(request, str(problem))
+            return redirect("repository-remove", repository.pk)
+        path = repository.config["path"]
+        messages.success(request, f"{repository.name} was removed; {path} is still there.")
+        return redirect("repositories")
+    counts = selectors.dependents_of_repository(repository)
+    context = {"repository": repository, "counts": counts, "is_used": any(counts)}
+    return render(request, "repositories/remove.html", context)

@@ -1,21 +1,27 @@
-"""vCenters: listing, adding and changing them. A password goes in and never comes out."""
+"""vCenters: listing, adding, changing, testing and removing them. A password goes in and never
+comes out."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from contexts import selectors
 from contexts.errors import ContextError
 from contexts.models import VCenter
-from contexts.services import vcenters
+from contexts.services import connections, vcenters
 from contexts.vsphere.errors import VSphereError
-from vmrep.web.forms import VCenterForm
+from vmrep.web.formats import plural
+from vmrep.web.forms import VCenterAddressForm, VCenterForm
+
+_FORMER_SHOWN = 10
 
 
 @require_safe
@@ -25,9 +31,18 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
-    form = VCenterForm(request.POST or None)
+    """In two steps: who is at the address, then the login. Only the second one writes."""
+    if request.method != "POST":
+        return _answer(request, VCenterAddressForm(), None)
+    if request.POST.get("step") == "address":
+        address = VCenterAddressForm(request.POST)
+        looked = address.look() if address.is_valid() else None
+        form = VCenterForm.after(address.cleaned_data, looked) if looked else address
+        return _answer(request, form, None)
+    form = VCenterForm(request.POST)
     if form.is_valid() and (vcenter := _save(form)):
         messages.success(request, f"{vcenter.name} was added. Now discover its VMs.")
+        _warn_of_missing(request, vcenter)
         return _leave(request, f"{reverse('discovery')}?vcenter={vcenter.pk}")
     return _answer(request, form, None)
 
@@ -36,10 +51,50 @@ def add(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     vcenter = get_object_or_404(VCenter, pk=vcenter_id)
     form = VCenterForm(request.POST or None, vcenter=vcenter)
-    if form.is_valid() and _save(form):
-        messages.success(request, f"{form.cleaned_data['name']} was saved; its login works.")
+    if form.is_valid() and (saved := _save(form)):
+        messages.success(request, f"{saved.name} was saved; its login works.")
+        _warn_of_missing(request, saved)
         return _leave(request, reverse("vcenters"))
     return _answer(request, form, get_object_or_404(VCenter, pk=vcenter_id))
+
+
+@require_POST
+def test(request: HttpRequest, vcenter_id: int) -> HttpResponse:
+    """What works of the connection and what does not. Nothing is written anywhere."""
+    vcenter = get_object_or_404(VCenter, pk=vcenter_id)
+    context = {"vcenter": vcenter, "report": connections.test(vcenter)}
+    if request.htmx:
+        return render(request, "vcenters/test.html", context)
+    return render(request, "vcenters/edit.html", context | {"form": VCenterForm(vcenter=vcenter)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def remove(request: HttpRequest, vcenter_id: int) -> HttpResponse:
+    """The page says what depends on it, or what goes with it; its button does it."""
+    vcenter = get_object_or_404(VCenter, pk=vcenter_id)
+    if request.method == "POST":
+        try:
+            vcenters.remove(vcenter)
+        except ContextError as problem:
+            messages.error(request, str(problem))
+            return redirect("vcenter-remove", vcenter.pk)
+        messages.success(request, f"{vcenter.name} was removed.")
+        return redirect("vcenters")
+    context = {
+        "vcenter": vcenter,
+        "counts": selectors.dependents_of(vcenter),
+        "unmanaged": selectors.unmanaged_contexts(vcenter)[:_FORMER_SHOWN],
+    }
+    return render(request, "vcenters/remove.html", context)
+
+
+def _warn_of_missing(request: HttpRequest, vcenter: VCenter) -> None:
+    """A right that is missing is no reason to refuse: but somebody should know what it costs."""
+    missing = vcenter.privileges.missing if vcenter.privileges else None
+    if missing:
+        named = " ".join(f"{each.privilege.id}: {each.privilege.without}" for each in missing)
+        lacks = plural(len(missing), "privilege")
+        messages.warning(request, f"{vcenter.username} lacks {lacks} in {vcenter.name}. {named}")
 
 
 def _save(form: VCenterForm) -> VCenter | None:
@@ -56,7 +111,7 @@ def _save(form: VCenterForm) -> VCenter | None:
     return None
 
 
-def _answer(request: HttpRequest, form: VCenterForm, vcenter: VCenter | None) -> HttpResponse:
+def _answer(request: HttpRequest, form: Any, vcenter: VCenter | None) -> HttpResponse:
     """The page with its form; to htmx the form alone, so that a typed password stays there."""
     template = "vcenters/form.html" if request.htmx else "vcenters/edit.html"
     return render(request, template, {"form": form, "vcenter": vcenter})
