@@ -67,7 +67,7 @@ def vcenters_for_list() -> QuerySet[VCenter]:
     """All vCenters, with how many VMs are there and managed, and their newest discovery.
 
     Adds `vm_count`, `context_count`, `discovery_id`, `discovery_status`,
-    `discovery_completed_at` and `discovery_error`.
+    `discovery_completed_at`, `discovery_error`, `discovery_seen` and `discovery_total`.
     """
     newest = Discovery.objects.filter(vcenter=OuterRef("pk")).order_by("-id")
     return VCenter.objects.annotate(
@@ -77,6 +77,8 @@ def vcenters_for_list() -> QuerySet[VCenter]:
         discovery_status=Subquery(newest.values("status")[:1]),
         discovery_completed_at=Subquery(newest.values("completed_at")[:1]),
         discovery_error=Subquery(newest.values("error_message")[:1]),
+        discovery_seen=Subquery(newest.values("vms_seen")[:1]),
+        discovery_total=Subquery(newest.values("vms_total")[:1]),
     ).order_by("name")
 
 

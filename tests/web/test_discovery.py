@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import uuid
+from copy import copy
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from contexts.models import DiscoveredVM, Discovery
+from contexts.services import management
 from contexts.states import DiscoveryStatus
 from tests import factories
 from tests.web.conftest import text
@@ -148,3 +152,146 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(web, queries):
         factories.context(at=vcenter, keep_in=repository)
         factories.discovered_vm(at=vcenter)
     assert queries(lambda: web.get("/discovery/")) == one
+
+
+def seen(answer) -> list[str]:
+    return re.findall(r'aria-label="Select ([^"]+)" data-keep', text(answer))
+
+
+def test_a_refusal_is_a_few_words_with_the_rest_on_demand(web):
+    disks = [
+        factories.disk_record(),
+        factories.disk_record(2001, disk_mode="independent_persistent"),
+    ]
+    shown = row(web, factories.discovered_vm(disks=disks))
+    summary, rest = shown.split("</summary>")[:2]
+    assert "Would be refused: independent disk: will not be protected" in summary
+    assert "Hard disk 2 is independent" not in summary
+    assert "Hard disk 2 is independent" in rest
+
+
+def test_cbt_is_what_the_last_job_saw_not_what_the_last_discovery_saw(web):
+    context = factories.context(cbt_enabled=False)
+    vm = DiscoveredVM.objects.get()
+    assert ">Off</span>" in row(web, vm)
+    type(context).objects.update(cbt_enabled=True)
+    assert '<td class="hide-1">On</td>' in row(web, vm)
+
+
+def test_two_of_one_name_are_told_apart_by_their_folder(web):
+    vcenter = factories.vcenter()
+    first = factories.discovered_vm("app", at=vcenter, vm_path="/Bonn/vm/Production/app")
+    second = factories.discovered_vm("app", at=vcenter, vm_path="/Bonn/vm/a%2fb/app")
+    assert "Bonn / Production</span>" in row(web, first)
+    assert "Bonn / a/b</span>" in row(web, second)
+
+
+@pytest.fixture
+def folders(web):
+    vcenter = factories.vcenter()
+    for name, folder in (("a", "Lab/vm/Web"), ("b", "Lab/vm/Web/Old"), ("c", "Lab/vm")):
+        factories.discovered_vm(name, at=vcenter, vm_path=f"/{folder}/{name}")
+    factories.discovered_vm("nowhere", at=vcenter, vm_path=None)
+    return lambda **query: web.get("/discovery/", {"vcenter": vcenter.pk, "view": "tree", **query})
+
+
+def test_the_tree_counts_what_is_in_each_folder_and_below(folders):
+    page = text(folders())
+    named = re.findall(r'title="([^"]+)">[^<]+</span><span class="number tone-muted">(\d+)', page)
+    assert named == [("Lab", "3"), ("Web", "2"), ("Old", "1"), ("Place unknown", "1")]
+    assert seen(folders()) == ["a", "b", "c", "nowhere"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("/Lab", ["a", "b", "c"]),
+        ("/Lab/vm/Web", ["a", "b"]),
+        ("/Lab/vm/Web/Old", ["b"]),
+        ("/Lab/vm/We", []),
+        ("-", ["nowhere"]),
+    ],
+)
+def test_a_folder_shows_what_is_in_it_and_below(folders, folder, names):
+    assert seen(folders(folder=folder)) == names
+
+
+def test_the_tree_opens_the_way_to_the_chosen_folder(folders):
+    opened = re.findall(r'<details class="folder" id="[^"]+"( open)?>', text(folders()))
+    assert opened == [" open", ""]
+    chosen = text(folders(folder="/Lab/vm/Web/Old"))
+    assert re.findall(r'<details class="folder" id="[^"]+"( open)?>', chosen) == [" open"] * 2
+
+
+def test_the_tree_counts_what_the_other_filters_leave(folders):
+    page = text(folders(search="Old", folder="/Lab/vm/Web"))
+    assert re.findall(r'<span class="number tone-muted">(\d+)', page) == ["1", "1", "1", "1"]
+
+
+def test_a_folder_of_a_hostile_name_is_written_as_text(web):
+    vm = factories.discovered_vm(vm_path='/Lab/vm/"><script>alert(1)<%2fscript>/x')
+    page = text(web.get("/discovery/", {"vcenter": vm.vcenter_id, "view": "tree"}))
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_what_disappeared_says_since_when_and_whether_it_was_managed(web):
+    vcenter, repository = factories.vcenter(), factories.repository()
+    managed = factories.context("managed", at=vcenter, keep_in=repository)
+    former = factories.context("former", at=vcenter, keep_in=repository)
+    management.release(former, actor="ops")
+    factories.discovered_vm("never", at=vcenter)
+    DiscoveredVM.objects.update(gone_at=timezone.now() - timedelta(hours=5))
+    factories.discovered_vm("here", at=vcenter)
+    page = text(web.get("/discovery/", {"vcenter": vcenter.pk, "gone": "true"}))
+    assert re.findall(r'class="vm-name">([^<]+)', page) == ["former", "managed", "never"]
+    assert page.count(">5 h ago</time>") == 3
+    assert f'href="/virtual-machines/?vm={managed.pk}"' in page
+    assert f'href="/virtual-machines/?vm={former.pk}"' in page
+    assert "Was not managed" in page
+    assert "data-select-one" not in page
+    assert "Take under management" not in page
+    assert "<strong>3</strong> disappeared" in text(web.get("/discovery/"))
+
+
+def test_the_counts_tell_what_is_what(web):
+    vcenter, repository = factories.vcenter(), factories.repository()
+    factories.context("managed", at=vcenter, keep_in=repository)
+    factories.discovered_vm("free", at=vcenter)
+    factories.discovered_vm("template", at=vcenter, is_template=True)
+    factories.discovered_vm("unknown", at=vcenter, instance_uuid=None)
+    page = text(web.get("/discovery/"))
+    for words in ("4</strong> in the vCenter", "2</strong> can be taken", "1</strong> managed"):
+        assert f"<strong>{words}" in page
+    assert "<strong>2</strong> would be refused" in page
+
+
+def test_a_discovery_that_nobody_begins_says_what_to_look_at(web):
+    run = factories.discovery(factories.vcenter(), DiscoveryStatus.PENDING)
+    assert "No worker has begun yet" not in text(web.get("/discovery/"))
+    Discovery.objects.filter(pk=run.pk).update(created_at=timezone.now() - timedelta(minutes=1))
+    assert "No worker has begun yet" in text(web.get("/discovery/"))
+
+
+def test_a_failed_discovery_can_be_tried_again(web):
+    vcenter = factories.vcenter()
+    factories.discovery(vcenter, DiscoveryStatus.FAILED, error_message="No.")
+    page = text(web.get("/discovery/"))
+    assert "Try again" in page
+    assert f'href="/vcenters/{vcenter.pk}/"' in page
+
+
+def test_five_thousand_vms_are_a_page_of_a_hundred_with_the_whole_tree(web, queries):
+    vcenter = factories.vcenter()
+    one = factories.discovered_vm("one", at=vcenter)
+    rows = []
+    for number in range(5000):
+        row = DiscoveredVM.objects.get(pk=one.pk) if not rows else copy(rows[0])
+        row.pk, row.vmware_vm_id, row.moref = None, str(uuid.uuid4()), f"vm-x{number}"
+        row.vm_path = f"/Lab/vm/Folder {number % 200}/vm-{number}"
+        rows.append(row)
+    DiscoveredVM.objects.bulk_create(rows, batch_size=200)
+    answer = web.get("/discovery/", {"vcenter": vcenter.pk, "view": "tree"})
+    assert len(seen(answer)) == 100
+    assert text(answer).count('class="folder ') == 200
+    assert queries(lambda: web.get("/discovery/", {"view": "tree"})) < 20

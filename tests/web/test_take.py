@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from contexts.models import DiscoveredVM, VCenter, VMContext
+from contexts.services import management
 from tests import factories
 from tests.web.conftest import notices
 
@@ -85,3 +86,96 @@ def test_a_refusal_leads_back_to_the_same_view(take, vcenter):
 
 def test_it_takes_only_a_post(web, vcenter):
     assert web.get(f"/discovery/{vcenter.pk}/take/").status_code == 405
+
+
+# ------------------------------------------------------------------ refused ones, all, RPO target
+
+
+def test_it_says_which_of_those_taken_would_be_refused(take, vcenter):
+    vms = [
+        factories.discovered_vm("good", at=vcenter),
+        factories.discovered_vm("plan", at=vcenter, is_template=True),
+        factories.discovered_vm("empty", at=vcenter, disks=[]),
+    ]
+    answer = take(*vms, repository=factories.repository().pk)
+    assert notices(answer) == [
+        "3 VMs are under management now."
+        " 2 of them would be refused as they are: empty (no disk), plan (a template)."
+    ]
+    assert [message.level_tag for message in answer.context["messages"]] == ["warning"]
+
+
+def test_one_that_would_be_refused_says_so(take, vcenter):
+    vm = factories.discovered_vm("plan", at=vcenter, is_template=True)
+    (notice,) = notices(take(vm, repository=factories.repository().pk))
+    assert notice.endswith("As it is, its replication would be refused: plan (a template).")
+
+
+def test_an_rpo_target_can_be_given(take, vcenter):
+    vm = factories.discovered_vm(at=vcenter)
+    take(vm, repository=factories.repository().pk, rpo_target="900")
+    assert VMContext.objects.get().rpo_target_seconds == 900
+
+
+def test_an_rpo_target_that_is_not_offered_is_refused(take, vcenter):
+    vm = factories.discovered_vm(at=vcenter)
+    answer = take(vm, repository=factories.repository().pk, rpo_target="99999999999")
+    assert "Select a valid choice" in notices(answer)[0]
+    assert not VMContext.objects.exists()
+
+
+@pytest.fixture
+def many(vcenter):
+    """Five in two folders: one is managed, one would be refused, one cannot be told apart."""
+    for name, folder in (("a", "Web"), ("b", "Web"), ("c", "Db")):
+        factories.discovered_vm(name, at=vcenter, vm_path=f"/Lab/vm/{folder}/{name}")
+    factories.context("managed", at=vcenter)
+    factories.discovered_vm("plan", at=vcenter, is_template=True, vm_path="/Lab/vm/Web/plan")
+    factories.discovered_vm("unknown", at=vcenter, instance_uuid=None)
+
+
+def managed() -> set[str | None]:
+    return set(VMContext.objects.values_list("vm_name", flat=True))
+
+
+def test_all_that_fit_are_taken_but_for_those_that_would_be_refused(take, many):
+    answer = take(everything="1", view="", repository=factories.repository().pk)
+    assert managed() == {"managed", "a", "b", "c"}
+    assert notices(answer) == ["3 VMs are under management now."]
+
+
+@pytest.mark.parametrize(
+    ("view", "names"),
+    [
+        ("view=tree&folder=/Lab/vm/Web", {"a", "b"}),
+        ("search=c", {"c"}),
+        ("refused=true", {"plan"}),
+        ("gone=true", set()),
+        ("managed=true", set()),
+    ],
+)
+def test_all_that_fit_are_those_of_the_pages_filters(take, many, view, names):
+    take(everything="1", view=view, repository=factories.repository().pk)
+    assert managed() == {"managed"} | names
+
+
+def test_more_than_can_be_done_at_once_are_left_for_another_time(take, many, monkeypatch):
+    monkeypatch.setattr("vmrep.web.views.discovery.MOST_AT_ONCE", 2)
+    answer = take(everything="1", view="", repository=factories.repository().pk)
+    assert notices(answer) == ["2 VMs are under management now. 1 more can be taken the same way."]
+
+
+def test_nothing_left_to_take_is_said(take, vcenter):
+    answer = take(everything="1", view="", repository=factories.repository().pk)
+    assert notices(answer) == ["No VM is left that could be taken."]
+
+
+def test_taking_again_keeps_repository_and_target(take, vcenter):
+    vm = factories.discovered_vm(at=vcenter)
+    first, second = factories.repository(), factories.repository()
+    take(vm, repository=first.pk, rpo_target="900")
+    management.release(VMContext.objects.get(), actor="ops")
+    take(vm, repository=second.pk)
+    context = VMContext.objects.get()
+    assert (context.repository, context.rpo_target_seconds) == (first, 900)
+    assert context.is_managed

@@ -48,8 +48,9 @@ class LoginForm(Styled, AuthenticationForm):
 
 
 RPO_TARGETS = (
-    *(("", "None"), ("300", "5 minutes"), ("900", "15 minutes"), ("3600", "1 hour")),
-    *(("14400", "4 hours"), ("43200", "12 hours"), ("86400", "1 day")),
+    *(("", "No RPO target"), ("300", "RPO 5 minutes"), ("900", "RPO 15 minutes")),
+    *(("3600", "RPO 1 hour"), ("14400", "RPO 4 hours"), ("43200", "RPO 12 hours")),
+    ("86400", "RPO 1 day"),
 )
 
 
