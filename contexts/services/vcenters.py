@@ -118,22 +118,22 @@ def update(vcenter: VCenter, *, password: str | None = None, **changes: Any) -> 
     return vcenter
 
 
-@transaction.atomic
 def remove(vcenter: VCenter) -> None:
     """Forget a vCenter and what was discovered in it. Nothing is changed there.
 
     Raises VCenterInUse while a VM's record, under management or not, belongs to it, or a discovery
     reads it; UnknownVCenter when somebody else has removed it.
     """
-    # Whoever takes one of its VMs meanwhile waits for this lock, and then finds it gone.
-    locked = VCenter.objects.select_for_update().filter(pk=vcenter.pk).first()
-    if locked is None:
-        raise UnknownVCenter(f"{vcenter.name} has been removed already.")
-    _require_unused(locked)
     try:
         with transaction.atomic():
+            # Whoever takes one of its VMs meanwhile commits after this, and is refused.
+            locked = VCenter.objects.select_for_update().filter(pk=vcenter.pk).first()
+            if locked is None:
+                raise UnknownVCenter(f"{vcenter.name} has been removed already.")
+            _require_unused(locked)
             locked.delete()
     except (ProtectedError, IntegrityError) as problem:
+        # Foreign keys are checked at the commit: somebody was faster.
         raise VCenterInUse(
             f"Something of {vcenter.name} was taken into use in the same moment. Look again."
         ) from problem

@@ -47,13 +47,23 @@ def add_directory(name: str, path: str) -> Repository:
     return repository
 
 
-@transaction.atomic
 def remove(repository: Repository) -> None:
     """Forget a repository on which nothing depends. Its folder and files stay; only its marker
     goes, so that the folder can be a repository again.
 
     Raises RepositoryInUse while a VM, a job, a recovery point or an image belongs to it.
     """
+    try:
+        with transaction.atomic():
+            _remove_row(repository)
+    except (ProtectedError, IntegrityError) as problem:
+        # Foreign keys are checked at the commit: somebody was faster.
+        raise RepositoryInUse(
+            f"Something was put into {repository.name} in the same moment. Look again."
+        ) from problem
+
+
+def _remove_row(repository: Repository) -> None:
     locked = Repository.objects.select_for_update().filter(pk=repository.pk).first()
     if locked is None:
         raise RepositoryInUse(f"{repository.name} has been removed already.")
@@ -63,16 +73,10 @@ def remove(repository: Repository) -> None:
             f"{locked.name} cannot be removed: {counts.contexts} VM record(s), {counts.points}"
             f" recovery point(s) and {counts.jobs} job(s) belong to it."
         )
-    try:
-        with transaction.atomic():
-            Repository.objects.get(pk=locked.pk).delete()
-    except (ProtectedError, IntegrityError) as problem:
-        raise RepositoryInUse(
-            f"Something was put into {locked.name} in the same moment. Look again."
-        ) from problem
+    locked.delete()
     # The row is gone for good before the marker goes: else a failed commit would leave a
     # repository that looks unmounted.
-    transaction.on_commit(lambda: _remove_marker(locked))
+    transaction.on_commit(lambda: _remove_marker(repository))
 
 
 def storage(repository: Repository) -> DirectoryRepository:

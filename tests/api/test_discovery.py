@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from contexts.models import DiscoveredVM, Discovery, VMContext
 from contexts.models.specs import SPEC_NAMES
@@ -145,3 +146,21 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(api, queries):
         factories.context(f"vm-{number}", at=context.vcenter)
     assert queries(lambda: api.get(address)) == one
     assert len(names(api.get(address))) == 30
+
+
+def test_what_disappeared_is_told_to_those_who_ask(api):
+    vcenter = factories.vcenter()
+    factories.discovered_vm("gone", at=vcenter)
+    DiscoveredVM.objects.update(gone_at=timezone.now())
+    factories.discovered_vm("here", at=vcenter, vm_path="/Lab/vm/Web/here")
+    address = f"vcenters/{vcenter.pk}/discovery/"
+
+    def names(query: str = "") -> list[str]:
+        return [row["vm_name"] for row in api.get(address + query).json()["results"]]
+
+    assert names() == ["here"]
+    assert names("?gone=false") == ["here"]
+    assert names("?gone=true") == ["gone"]
+    assert names("?folder=/Lab/vm/Web") == ["here"]
+    (row,) = api.get(f"{address}?gone=true").json()["results"]
+    assert row["gone_at"]

@@ -168,3 +168,69 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(api, queries):
     for _ in range(29):
         factories.discovery(factories.vcenter())
     assert queries(lambda: api.get("vcenters/")) == one
+
+
+# ------------------------------------------------------------------ changing and removing
+
+
+@pytest.fixture
+def added(api, lab):
+    return api.post("vcenters/", asked(lab)).json()["id"]
+
+
+def test_a_name_changes_without_the_password(api, added):
+    answer = api.patch(f"vcenters/{added}/", {"name": "renamed"})
+    assert answer.status_code == 200
+    assert answer.json()["name"] == "renamed"
+    assert crypto.decrypt(VCenter.objects.get().password_encrypted) == PASSWORD
+
+
+@pytest.mark.parametrize(
+    "changes", [{"host": "localhost"}, {"port": 1}, {"username": "x"}, {"trust_mode": "verify"}]
+)
+def test_what_decides_who_gets_the_password_asks_for_it_again(api, added, changes):
+    answer = api.patch(f"vcenters/{added}/", changes)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "vcenter_changed"
+    assert "password" in answer.json()["errors"]
+
+
+def test_a_change_that_does_not_connect_is_not_kept(api, added, lab):
+    answer = api.patch(f"vcenters/{added}/", {"host": "nowhere.invalid", "password": PASSWORD})
+    assert answer.json()["code"] == "address_unknown"
+    assert VCenter.objects.get().host == lab.host
+
+
+@pytest.mark.parametrize(
+    "body", [{"nmae": "x"}, {"port": "443"}, {"fingerprint_sha256": "zz"}, {"instance_uuid": "x"}]
+)
+def test_a_change_that_it_does_not_understand_is_refused_by_name(api, added, body):
+    answer = api.patch(f"vcenters/{added}/", body)
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == list(body)
+
+
+def test_one_that_nothing_depends_on_is_removed(api):
+    vcenter = factories.vcenter()
+    factories.discovered_vm(at=vcenter)
+    assert api.delete(f"vcenters/{vcenter.pk}/").status_code == 204
+    assert api.delete(f"vcenters/{vcenter.pk}/").status_code == 404
+    assert not VCenter.objects.exists()
+
+
+def test_one_that_vms_depend_on_is_a_conflict_with_the_counts(api):
+    vcenter = factories.vcenter()
+    factories.context("a", at=vcenter)
+    management.release(factories.context("b", at=vcenter), actor="ops")
+    answer = api.delete(f"vcenters/{vcenter.pk}/")
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "vcenter_in_use"
+    assert (answer.json()["managed"], answer.json()["unmanaged"]) == (1, 1)
+    assert VCenter.objects.exists()
+
+
+def test_one_that_is_being_read_is_a_conflict(api):
+    vcenter = factories.vcenter()
+    factories.discovery(vcenter, "running")
+    answer = api.delete(f"vcenters/{vcenter.pk}/")
+    assert (answer.status_code, answer.json()["discoveries"]) == (409, 1)

@@ -1,12 +1,15 @@
-"""Adding and changing vCenters."""
+"""Adding, changing and removing vCenters."""
+
+import threading
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection
 
 from contexts import crypto
-from contexts.errors import VCenterChanged
-from contexts.models import VCenter
-from contexts.services import vcenters
+from contexts.errors import ContextError, UnknownVCenter, VCenterChanged, VCenterInUse
+from contexts.models import VCenter, VMContext
+from contexts.services import management, vcenters
 from contexts.vsphere.errors import (
     AddressUnknown,
     CertificateChanged,
@@ -14,6 +17,7 @@ from contexts.vsphere.errors import (
     LoginRefused,
     OtherEstate,
 )
+from tests import factories
 from tests.sync.estate import PASSWORD
 
 
@@ -73,3 +77,76 @@ def test_an_address_that_answers_as_another_estate_is_refused(estate):
     VCenter.objects.update(instance_uuid="another-estate")
     with pytest.raises(OtherEstate):
         vcenters.update(VCenter.objects.get(), name="renamed")
+
+
+# ------------------------------------------------------------------ removing
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_takes_a_vm_of_a_vcenter_that_is_being_removed_loses_or_wins_but_not_both():
+    """Removal and taking at once, again and again: either the VM is taken and the vCenter stays,
+    or the vCenter goes and nothing is taken."""
+    for number in range(8):
+        vcenter, repository = factories.vcenter(), factories.repository()
+        vm = factories.discovered_vm(f"vm-{number}", at=vcenter)
+        outcomes = at_once(
+            lambda vcenter=vcenter: vcenters.remove(vcenter),
+            lambda vm=vm, repository=repository: management.take(
+                [vm], repository=repository, actor="ops"
+            ),
+        )
+        taken = VMContext.objects.filter(vcenter=vcenter.pk).exists()
+        assert VCenter.objects.filter(pk=vcenter.pk).exists() == taken
+        assert sum(outcome is None for outcome in outcomes) == 1
+        removed, took = outcomes
+        assert isinstance(removed, VCenterInUse) if taken else isinstance(took, Exception)
+
+
+def at_once(*calls):
+    """What each of them raised; None where it succeeded."""
+    barrier, outcomes = threading.Barrier(len(calls)), [None] * len(calls)
+
+    def run(number, call):
+        barrier.wait()
+        try:
+            call()
+        except (ContextError, IntegrityError) as problem:
+            outcomes[number] = problem
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+@pytest.mark.django_db
+def test_removing_it_twice_is_said():
+    vcenter = factories.vcenter()
+    vcenters.remove(vcenter)
+    vcenter.pk = 10**6
+    with pytest.raises(UnknownVCenter):
+        vcenters.remove(vcenter)
+
+
+def test_a_change_of_one_that_was_removed_meanwhile_is_refused(estate, monkeypatch):
+    connect = vcenters.test_connection
+
+    def removed_meanwhile(target):
+        found = connect(target)
+        VCenter.objects.all().delete()
+        return found
+
+    monkeypatch.setattr(vcenters, "test_connection", removed_meanwhile)
+    with pytest.raises(UnknownVCenter, match="removed in the meantime"):
+        vcenters.update(estate.vcenter, name="renamed")
+
+
+def test_a_change_writes_only_what_changes(estate):
+    stale = VCenter.objects.get()
+    vcenters.update(VCenter.objects.get(), name="renamed")
+    vcenters.update(stale, password=PASSWORD)
+    assert VCenter.objects.get().name == "renamed"

@@ -6,11 +6,11 @@ import pytest
 
 from contexts import crypto
 from contexts.models import VCenter
-from contexts.services import vcenters
+from contexts.services import management, vcenters
 from contexts.states import DiscoveryStatus
 from tests import factories
 from tests.labs import PASSWORD
-from tests.web.conftest import HTMX, text
+from tests.web.conftest import HTMX, notices, text
 
 
 @pytest.fixture
@@ -174,3 +174,183 @@ def test_a_changed_certificate_is_shown_and_can_be_pinned(web, vcenter, filled_i
 
 def test_an_unknown_vcenter_is_not_found(web):
     assert web.get("/vcenters/99/").status_code == 404
+
+
+# ------------------------------------------------------------------ adding, step by step
+
+
+def test_adding_begins_with_the_address_alone(web):
+    page = text(web.get("/vcenters/add/"))
+    assert 'name="host"' in page
+    assert 'name="password"' not in page
+
+
+def address(filled_in, **changes):
+    known = {name: filled_in[name] for name in ("name", "host", "port")}
+    return {**known, "step": "address", **changes}
+
+
+def test_the_second_step_shows_who_answers_and_asks_for_the_login(web, filled_in, fingerprint):
+    page = text(web.post("/vcenters/add/", address(filled_in)))
+    assert "cannot verify the server's certificate" in page
+    assert "OpenSSL says: self-signed certificate" in page
+    assert f'class="btn btn-primary" name="confirm_fingerprint" value="{fingerprint}"' in page
+    assert page.count("btn-primary") == 1
+    assert 'name="password"' in page
+    assert f'value="{filled_in["host"]}"' in page
+    assert not VCenter.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"host": "nonexistent.invalid"}, "host", "cannot be resolved"),
+        ({"port": "1"}, "port", "refused"),
+        ({"port": ""}, "port", "required"),
+        ({"host": "a b"}, "host", "without a path"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said_before_the_login(
+    web, filled_in, changes, field, words
+):
+    answer = web.post("/vcenters/add/", address(filled_in, **changes))
+    assert words in str(answer.context["form"].errors[field])
+    assert 'name="password"' not in text(answer)
+
+
+def test_a_name_that_is_taken_is_said_before_the_login(web, filled_in, vcenter):
+    answer = web.post("/vcenters/add/", address(filled_in))
+    assert "of this name already" in str(answer.context["form"].errors["name"])
+
+
+def test_the_pin_is_remembered_after_a_wrong_password(web, filled_in, fingerprint):
+    confirmed = {**filled_in, "confirm_fingerprint": fingerprint}
+    page = text(web.post("/vcenters/add/", {**confirmed, "password": "wrong"}))
+    assert "This certificate will be pinned" in page
+    assert f'type="hidden" name="confirm_fingerprint" value="{fingerprint}"' in page
+    web.post("/vcenters/add/", confirmed)
+    assert VCenter.objects.get().fingerprint_sha256 == fingerprint
+
+
+def test_a_fingerprint_breaks_only_after_a_colon(web, vcenter, fingerprint):
+    page = text(web.get(f"/vcenters/{vcenter.pk}/"))
+    assert f'Pinned now: <span class="fingerprint">{fingerprint.replace(":", ":<wbr>")}<' in page
+
+
+def test_asking_for_verification_of_a_pinned_certificate_is_no_alarm(
+    web, vcenter, filled_in, fingerprint
+):
+    changed = {**filled_in, "trust_mode": "verify"}
+    page = text(web.post(f"/vcenters/{vcenter.pk}/", changed))
+    assert "This machine cannot verify the server's certificate" in page
+    assert "another certificate" not in page
+    assert "the same one" in page
+
+
+# ------------------------------------------------------------------ privileges, testing
+
+
+def test_missing_privileges_are_a_warning_that_names_them(web, filled_in, fingerprint, lab_control):
+    lab_control.deny_privilege("VirtualMachine.State.CreateSnapshot")
+    added = {**filled_in, "confirm_fingerprint": fingerprint}
+    answer = web.post("/vcenters/add/", added, follow=True)
+    assert VCenter.objects.count() == 1
+    (warning,) = [each for each in answer.context["messages"] if each.level_tag == "warning"]
+    assert "VirtualMachine.State.CreateSnapshot: No snapshot can be taken" in str(warning)
+
+
+def test_an_account_that_can_read_nothing_is_refused(web, filled_in, fingerprint, lab_control):
+    lab_control.deny_privilege("System.View")
+    answer = web.post("/vcenters/add/", {**filled_in, "confirm_fingerprint": fingerprint})
+    assert "System.View" in str(answer.context["form"].errors["username"])
+    assert not VCenter.objects.exists()
+
+
+def steps_of(web, vcenter) -> dict[str, tuple[str, str]]:
+    answer = web.post(f"/vcenters/{vcenter.pk}/test/")
+    return {step.name: (step.outcome, step.text) for step in answer.context["report"].steps}
+
+
+def test_a_test_says_what_works(web, vcenter):
+    steps = steps_of(web, vcenter)
+    assert {outcome for outcome, _ in steps.values()} == {"ok"}
+    assert "vCenter" in steps["Identity"][1]
+    assert "sees 2 VMs" in steps["Privileges"][1]
+
+
+def test_a_test_names_the_missing_privilege_and_what_it_costs(web, vcenter, lab_control):
+    lab_control.deny_privilege("Datastore.Browse")
+    page = text(web.post(f"/vcenters/{vcenter.pk}/test/"))
+    assert "It works, but not for everything" in page
+    assert "Datastore.Browse" in page
+    assert "Disks cannot be read." in page
+
+
+@pytest.mark.parametrize(
+    ("columns", "failing", "words"),
+    [
+        ({"host": "nonexistent.invalid"}, "Connection", "cannot be resolved"),
+        ({"port": 1}, "Connection", "refused"),
+        ({"fingerprint_sha256": ":".join(["00"] * 32)}, "Certificate", "another certificate"),
+        ({"trust_mode": "verify"}, "Certificate", "not trusted"),
+        ({"instance_uuid": "another"}, "Identity", "another vCenter"),
+        ({"username": "nobody"}, "Login", "wrong"),
+        ({"password_encrypted": "not readable"}, "Login", ""),
+    ],
+)
+def test_a_test_says_at_which_step_it_failed(web, vcenter, columns, failing, words):
+    VCenter.objects.update(**columns)
+    steps = steps_of(web, vcenter)
+    assert [name for name, (outcome, _) in steps.items() if outcome == "failed"] == [failing]
+    assert words in steps[failing][1]
+    outcomes = [outcome for outcome, _ in steps.values()]
+    at = outcomes.index("failed")
+    assert set(outcomes[:at]) <= {"ok"}
+    assert set(outcomes[at + 1 :]) <= {"not_reached"}
+
+
+def test_with_htmx_the_result_alone_comes_back(web, vcenter):
+    part = text(web.post(f"/vcenters/{vcenter.pk}/test/", headers=HTMX))
+    assert "<html" not in part
+    assert "The connection works" in part
+    assert PASSWORD not in part
+
+
+@pytest.mark.parametrize("address", ["test/"])
+def test_testing_takes_only_a_post(web, vcenter, address):
+    assert web.get(f"/vcenters/{vcenter.pk}/{address}").status_code == 405
+
+
+def test_transports_of_later_versions_are_shown_and_cannot_be_chosen(web, vcenter):
+    page = text(web.get(f"/vcenters/{vcenter.pk}/"))
+    for kind in ("vddk", "nbd"):
+        assert f'value="{kind}" id="transport-{kind}" disabled' in page
+    assert page.count("Not in this version.") == 2
+
+
+# ------------------------------------------------------------------ removing
+
+
+def test_a_vcenter_that_nothing_depends_on_is_removed_with_what_was_discovered(web):
+    vcenter = factories.vcenter("old")
+    factories.discovered_vm(at=vcenter)
+    factories.discovery(vcenter)
+    page = text(web.get(f"/vcenters/{vcenter.pk}/remove/"))
+    assert "What was discovered in it: 1 VM." in page
+    answer = web.post(f"/vcenters/{vcenter.pk}/remove/", follow=True)
+    assert notices(answer) == ["old was removed."]
+    assert not VCenter.objects.exists()
+
+
+def test_one_that_vms_depend_on_names_them_and_stays(web):
+    vcenter, repository = factories.vcenter("busy"), factories.repository()
+    factories.context("managed", at=vcenter, keep_in=repository)
+    former = factories.context("former", at=vcenter, keep_in=repository)
+    management.release(former, actor="ops")
+    page = text(web.get(f"/vcenters/{vcenter.pk}/remove/"))
+    assert f'href="/virtual-machines/?vcenter={vcenter.pk}">1 VM under management' in page
+    assert f'href="/virtual-machines/?vm={former.pk}">former' in page
+    assert "btn-danger" not in page
+    answer = web.post(f"/vcenters/{vcenter.pk}/remove/", follow=True)
+    assert "busy cannot be removed: 2 VM record(s)" in notices(answer)[0]
+    assert VCenter.objects.get() == vcenter

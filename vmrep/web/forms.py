@@ -188,6 +188,7 @@ class VCenterForm(VCenterAddressForm):
         self, data: Any = None, *, vcenter: VCenter | None = None, initial: Any = None
     ) -> None:
         self.vcenter = vcenter
+        self._pinned = vcenter.fingerprint_sha256 if vcenter else ""
         self.fingerprint = self.certificate_problem = ""
         self.certificate: Any = None
         self.is_changed = self.is_verified = False
@@ -230,8 +231,7 @@ class VCenterForm(VCenterAddressForm):
     @property
     def is_pinned_already(self) -> bool:
         """Whether what is presented is what is pinned: only "verified" does not work."""
-        known = self.vcenter.fingerprint_sha256 if self.vcenter else ""
-        return bool(known) and known == self.fingerprint
+        return bool(self._pinned) and self._pinned == self.fingerprint
 
     def clean_name(self) -> str:
         return str(self.cleaned_data["name"])  # the service says whether it is taken

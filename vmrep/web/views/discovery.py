@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
@@ -130,6 +131,10 @@ def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     except ContextError as problem:
         messages.error(request, str(problem))
         return live.back(request, here)
+    except IntegrityError:
+        gone = "The vCenter or the repository was removed in the same moment: nothing was taken."
+        messages.error(request, gone)
+        return redirect("discovery")
     _tell(request, vms, left)
     if not taken:
         return live.back(request, here)
