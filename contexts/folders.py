@@ -18,12 +18,13 @@ _ROOT = "vm"
 @dataclass
 class Folder:
     """`path` as in the VMs' paths, `name` as people see it (hostile text); `count` is of all VMs
-    in it and below."""
+    in it and below; `is_only` where nothing stands beside it."""
 
     name: str
     path: str
     count: int = 0
     children: dict[str, Folder] = field(default_factory=dict)
+    is_only: bool = False
 
     @property
     def folders(self) -> list[Folder]:
@@ -66,8 +67,9 @@ def _above(path: str | None) -> list[str]:
 
 
 def _hide_roots(folder: Folder) -> None:
-    """Put what is in a datacenter's own "vm" folder into the datacenter."""
+    """Put what is in a datacenter's own "vm" folder into the datacenter; mark only children."""
     for child in folder.children.values():
+        child.is_only = len(folder.children) == 1
         only = child.children.get(_ROOT)
         if only is not None and len(child.children) == 1 and only.count == child.count:
             child.children = only.children

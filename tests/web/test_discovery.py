@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from contexts.models import DiscoveredVM, Discovery
+from contexts.models import DiscoveredVM, Discovery, VCenter
 from contexts.services import management
 from contexts.states import DiscoveryStatus
 from tests import factories
@@ -216,11 +216,14 @@ def test_a_folder_shows_what_is_in_it_and_below(folders, folder, names):
     assert seen(folders(folder=folder)) == names
 
 
-def test_the_tree_opens_the_way_to_the_chosen_folder(folders):
-    opened = re.findall(r'<details class="folder" id="[^"]+"( open)?>', text(folders()))
-    assert opened == [" open", ""]
-    chosen = text(folders(folder="/Lab/vm/Web/Old"))
-    assert re.findall(r'<details class="folder" id="[^"]+"( open)?>', chosen) == [" open"] * 2
+def test_the_tree_opens_the_way_to_the_chosen_folder_and_where_there_is_no_choice(folders):
+    def opened(**query: str) -> list[str]:
+        return re.findall(r'<details class="folder" id="[^"]+"( open)?>', text(folders(**query)))
+
+    assert opened() == [" open", " open"]
+    factories.discovered_vm("d", at=VCenter.objects.get(), vm_path="/Lab/vm/Db/d")
+    assert opened() == [" open", ""]
+    assert opened(folder="/Lab/vm/Web/Old") == [" open", " open"]
 
 
 def test_the_tree_counts_what_the_other_filters_leave(folders):
