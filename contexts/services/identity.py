@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -28,12 +30,16 @@ def require_unchanged(context: VMContext) -> None:
         raise _changed(context, vm)
 
 
-def require_new(vm: DiscoveredVM) -> None:
-    """Raises IdentityChanged when a VM without a context is probably one that has one."""
-    if vm.identity_rejected_at is None:
-        context = presence.probable_context(vm)
-        if context is not None:
-            raise _changed(context, vm)
+def require_new(vms: Iterable[DiscoveredVM]) -> None:
+    """Raises IdentityChanged when one of the VMs is probably one that is known under another
+    instance UUID, and nobody has said that it is not. One query, however many there are."""
+    asked = presence.with_probable_context(
+        DiscoveredVM.objects.filter(pk__in=[vm.pk for vm in vms])
+    )
+    changed = asked.filter(probable_context_id__isnull=False).order_by("pk").first()
+    if changed is not None:
+        context = VMContext.objects.select_related("vcenter").get(pk=changed.probable_context_id)
+        raise _changed(context, changed)
 
 
 def _changed(context: VMContext, vm: DiscoveredVM) -> IdentityChanged:

@@ -66,6 +66,9 @@ def take(
     from its vCenter, and IdentityChanged when it is probably a known VM under a new instance UUID.
     """
     vms = list(discovered_vms)
+    for vm in vms:
+        _require_takable(vm)
+    identity.require_new(vms)
     wishes = {"repository": repository, "rpo_target_seconds": rpo_target_seconds}
     # In one order, so that two who take the same VMs wait for, and do not block, each other.
     taken = {vm.pk: _take_one(vm, wishes) for vm in sorted(vms, key=lambda vm: int(vm.pk))}
@@ -87,8 +90,7 @@ def take(
 _TAKEN, _AGAIN = "taken under management", "taken under management again"
 
 
-def _take_one(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMContext, str]:
-    """The context, and what happened to it: "" when it was managed anyway."""
+def _require_takable(vm: DiscoveredVM) -> None:
     if vm.vmware_vm_id is None:
         raise NotManageable(f"{vm.vm_name or vm.moref}: {vm.identity_problem}")
     if vm.gone_at is not None:
@@ -96,7 +98,10 @@ def _take_one(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMContext, s
             f"{vm.vm_name} was not there when its vCenter was last read. Discover again; if it"
             " is back, take it then."
         )
-    identity.require_new(vm)
+
+
+def _take_one(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMContext, str]:
+    """The context, and what happened to it: "" when it was managed anyway."""
     context, created = _get_or_create(vm, wishes)
     if created:
         return context, _TAKEN

@@ -28,7 +28,7 @@ from vmrep.web.formats import plural
 from vmrep.web.forms import RPO_TARGETS, TakeForm
 from vmrep.web.tables import DiscoveredVMTable
 
-# One transaction takes them all: that many are done within a few seconds.
+# One transaction takes them all, at some milliseconds each.
 MOST_AT_ONCE = 1000
 _NAMED = 3
 _WAITING_LONG = timedelta(seconds=30)
