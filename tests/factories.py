@@ -300,7 +300,7 @@ def _images(job: ReplicationJob, snapshot: VMSnapshot, planned_bytes: int) -> li
                 job=job,
                 parent=parent,
                 attempt=1,
-                locator=f"{job.vm_context_id}/{disk_id(disk.device_key)}/{job.pk}.qcow2",
+                locator=f"{job.vm_context_id}/{disk_id(disk.device_key)}/{job.pk}.1.qcow2",
                 sync_type=SyncType.INCREMENTAL if parent else SyncType.INITIAL,
                 capacity_bytes=disk.capacity_bytes,
                 planned_bytes=planned_bytes,

@@ -92,6 +92,7 @@ def completed(
         )
         if changed != 1:
             raise LeaseLost(f"image {disk.image_id} of {job_id} is no longer ours")
+    _abandon_images(job)  # of disks that left the VM between two attempts
     _record_cbt(images, success=True)
     total = sum(image.planned_bytes for image in images)
     _end_steps(job, StepStatus.COMPLETED)

@@ -13,10 +13,10 @@ from contexts.services import discovery, statuses
 from replication import messages
 from replication.audit import runs
 from replication.engine.errors import EngineError
-from replication.models import ContextLease, DiskImage, ReplicationJob, VMSnapshot
-from replication.services import finish, leases, repositories
+from replication.models import ContextLease, ReplicationJob, VMSnapshot
+from replication.services import finish, leases, left_overs, repositories
 from replication.services.leases import Lease
-from replication.states import ImageState, JobStatus, LeaseHolder, SnapshotState
+from replication.states import JobStatus, LeaseHolder, SnapshotState
 
 CLEAN_AGAIN_AFTER = timedelta(minutes=2)
 LOOK_AT = 100  # how many waiting jobs one claim looks at
@@ -131,11 +131,10 @@ def contexts_to_clean(**narrowed: object) -> list[str]:
     snapshots = VMSnapshot.objects.exclude(state=SnapshotState.REMOVED).exclude(
         ~Q(problem=""), updated_at__gt=Now() - CLEAN_AGAIN_AFTER
     )
-    images = DiskImage.objects.filter(state=ImageState.DELETING)
     return sorted(
         {
             str(context_id)
-            for rows in (snapshots, images)
+            for rows in (snapshots, left_overs.images())
             for context_id in rows.filter(vm_context__current_job__isnull=True, **narrowed)
             .filter(~Exists(_live_lease()))
             .values_list("vm_context_id", flat=True)

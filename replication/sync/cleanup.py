@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from django.db import transaction
 from django.db.models.functions import Now
 
 from contexts.errors import ContextError
@@ -22,7 +23,7 @@ from contexts.vsphere.session import Session
 from replication.engine.errors import EngineError
 from replication.errors import LeaseLost
 from replication.models import DiskImage, JobStep, VMSnapshot
-from replication.services import job_log, leases, repositories
+from replication.services import job_log, leases, left_overs, repositories
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     ImageState,
@@ -48,14 +49,21 @@ class Writer(Protocol):
 
 
 def discard_image(image: DiskImage, writer: Writer) -> None:
-    """Remove an image that is in no recovery point: the file under either name, then the row."""
-    DiskImage.objects.filter(pk=image.pk, state=ImageState.WRITING).update(
-        state=ImageState.DELETING, updated_at=Now()
-    )
-    writer.guard.check()
+    """Remove an image that is in no recovery point: the file under either name, then the row.
+
+    The names are of one attempt only: should this worker be paused before it removes a file, then
+    nobody else has made another one of that name meanwhile.
+    """
+    with transaction.atomic():
+        # Whoever has the lease by now may be going on with this very file.
+        leases.require(writer.guard.lease)
+        DiskImage.objects.filter(pk=image.pk, state=ImageState.WRITING).update(
+            state=ImageState.DELETING, updated_at=Now()
+        )
     storage = repositories.storage(image.repository)
-    storage.discard(image.temporary_locator)
-    storage.discard(image.locator)
+    for locator in (image.temporary_locator, image.locator):
+        writer.guard.check()
+        storage.discard(locator)
     DiskImage.objects.filter(pk=image.pk, state=ImageState.DELETING).delete()
     job_log.write(image.job_id, image.attempt, f"The unfinished file {image.locator} is removed.")
 
@@ -127,9 +135,7 @@ def remove_left_overs(
     problems = []
     # The newest first: an image goes before the one that it stands upon.
     for image in (
-        DiskImage.objects.filter(vm_context=context, state=ImageState.DELETING)
-        .select_related("repository")
-        .order_by("-id")
+        left_overs.images().filter(vm_context=context).select_related("repository").order_by("-id")
     ):
         if DiskImage.objects.filter(parent=image).exists():
             continue  # the one upon it could not be removed, which is said already

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.db.models.functions import Now
 
 from replication.engine.digests import DigestMap
 from replication.engine.errors import ImageDamaged
 from replication.engine.processes import ProcessIdentity, is_alive, this_boot_id
 from replication.models import DiskImage
-from replication.services.leases import this_worker
+from replication.services import leases
 from replication.states import ImageState
 from replication.sync import cleanup
 from replication.sync.job_run import DiskPlan, JobRun
@@ -51,24 +52,26 @@ def _can_resume(run: JobRun, plan: DiskPlan, image: DiskImage) -> bool:
 
 def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, DigestMap]:
     run.check()
-    image = DiskImage.objects.create(
-        repository_id=run.job.repository_id,
-        vm_context=run.context,
-        disk=plan.disk,
-        job=run.job,
-        parent=plan.parent,
-        attempt=run.job.attempt,
-        locator=f"{run.context.pk}/{plan.disk.disk_id}/{run.job.pk}.qcow2",
-        sync_type=plan.sync_type,
-        capacity_bytes=plan.source.capacity_bytes,
-        planned_bytes=plan.planned_bytes,
-        plan_note=plan.note,
-        change_id=plan.source.change_id,
-        previous_change_id=plan.previous_change_id,
-        snapshot_moref=run.taken_snapshot.moref,
-        extent_count=len(plan.extents),
-        extent_map=plan.extent_map,
-    )
+    with transaction.atomic():
+        leases.require(run.lease)  # a worker that was paused must not begin anything
+        image = DiskImage.objects.create(
+            repository_id=run.job.repository_id,
+            vm_context=run.context,
+            disk=plan.disk,
+            job=run.job,
+            parent=plan.parent,
+            attempt=run.job.attempt,
+            locator=f"{run.context.pk}/{plan.disk.disk_id}/{run.job.pk}.{run.job.attempt}.qcow2",
+            sync_type=plan.sync_type,
+            capacity_bytes=plan.source.capacity_bytes,
+            planned_bytes=plan.planned_bytes,
+            plan_note=plan.note,
+            change_id=plan.source.change_id,
+            previous_change_id=plan.previous_change_id,
+            snapshot_moref=run.taken_snapshot.moref,
+            extent_count=len(plan.extents),
+            extent_map=plan.extent_map,
+        )
     run.storage.create(
         image.temporary_locator,
         plan.source.capacity_bytes or 0,
@@ -80,7 +83,7 @@ def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, DigestMap]:
 def record_writer(image: DiskImage, process: ProcessIdentity) -> None:
     """Who writes the file, so that a later attempt can see that nobody does any more."""
     DiskImage.objects.filter(pk=image.pk).update(
-        writer_host=this_worker().partition(":")[0],
+        writer_host=leases.this_worker().partition(":")[0],
         writer_pid=process.pid,
         writer_start_time=process.start_time,
         writer_boot_id=process.boot_id,

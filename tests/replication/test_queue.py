@@ -129,6 +129,17 @@ def test_a_dead_workers_cancelled_job_is_cancelled(context):
     assert (context.current_status, context.cancelled_jobs) == (ContextStatus.DISCOVERED, 1)
 
 
+def test_an_unfinished_image_of_a_job_that_ended_is_found(context):
+    """A worker that was paused began it when another one had ended the job already."""
+    job = factories.running_job(context)
+    VMSnapshot.objects.update(state=SnapshotState.REMOVED, removed_at=Now())
+    image = DiskImage.objects.get()
+    finish.failed(job.pk, "no")
+    DiskImage.objects.filter(pk=image.pk).update(state=ImageState.WRITING)
+    ContextLease.objects.all().delete()
+    assert queue.contexts_to_clean() == [context.pk]
+
+
 def test_what_a_failed_job_left_is_found(context):
     job = factories.running_job(context)
     assert queue.contexts_to_clean() == []

@@ -7,12 +7,16 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.db import connection
 from django.db.models.functions import Now
+from pyVim.task import WaitForTask
+from pyVmomi import vim
 
 from contexts.models import DiscoveredVM, Discovery, VMContext
 from contexts.services import discovery, management, vcenters
+from contexts.vsphere.session import Session
 from replication.engine.compare import compare_image_with_raw
 from replication.models import (
     ContextLease,
@@ -101,6 +105,26 @@ class Estate:
             if path.is_file()
         }
         assert found == named | {f"{name}.digests" for name in named} | {"vmrep-repository.json"}
+
+    def add_disk(self, context: VMContext, size_bytes: int = 4 * MIB) -> None:
+        """Hot-add an empty disk to the VM."""
+        disk = vim.vm.device.VirtualDisk(key=-1, capacityInBytes=size_bytes)
+        disk.capacityInKB = size_bytes // 1024
+        disk.backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
+            fileName="", diskMode="persistent", thinProvisioned=True
+        )
+        self._reconfigure(context, "add", disk, fileOperation="create")
+
+    def remove_disk(self, context: VMContext, device_key: int) -> None:
+        """Hot-remove a disk from the VM."""
+        disk = vim.vm.device.VirtualDisk(key=device_key)
+        self._reconfigure(context, "remove", disk)
+
+    def _reconfigure(self, context: VMContext, operation: str, disk: Any, **how: object) -> None:
+        change = vim.vm.device.VirtualDeviceSpec(operation=operation, device=disk, **how)
+        with Session(vcenters.endpoint(self.vcenter)) as session:
+            vm = session.object(vim.VirtualMachine, context.moref)
+            WaitForTask(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change])))
 
     def worker_that_dies(self, point: str) -> None:
         """Another process takes the next job and kills itself (-9) at that point."""

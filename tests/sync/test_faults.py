@@ -80,6 +80,19 @@ def test_a_source_that_goes_away_returns_the_job_to_wait_with_its_image(estate, 
     estate.assert_nothing_left_over(ready)
 
 
+def test_a_disk_that_leaves_between_two_attempts_leaves_no_file(estate):
+    context = estate.take("small2")
+    estate.control.fail("GET /folder", nth=8, fault="503", times=1000)
+    job = estate.run_job(context)
+    estate.control.clear_faults()
+    assert DiskImage.objects.filter(state="writing").count() == 2
+    estate.remove_disk(context, 2001)
+    job = _try_again(job)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    assert job.recovery_point.disk_count == 1
+    estate.assert_nothing_left_over(context)
+
+
 def test_an_expired_session_is_renewed(estate, ready, monkeypatch):
     make_plan = runner.make_plan
 

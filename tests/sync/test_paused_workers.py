@@ -1,0 +1,82 @@
+"""A worker that stands still (SIGSTOP, hanging storage, a lost network) while another goes on.
+
+When it awakes it must do no harm: not to the recovery point that the other one made, and nothing
+that nobody would ever find.
+"""
+
+import threading
+
+from django.db import connection
+
+from replication.engine.directory import DirectoryRepository
+from replication.models import DiskImage, ReplicationJob
+from replication.services import start
+from replication.states import ImageState, JobStatus
+from replication.sync import images, runner
+from tests.sync.estate import MIB, Estate
+
+
+def _another_worker_takes_over(estate: Estate) -> None:
+    """40 seconds pass; the tick takes the job back, and another worker runs it to its end."""
+    estate.take_over()
+    ReplicationJob.objects.update(next_attempt_at=None)
+    worker = threading.Thread(target=_work)
+    worker.start()
+    worker.join()
+
+
+def _work() -> None:
+    runner.run_next()
+    connection.close()
+
+
+def test_a_worker_paused_before_it_removes_a_file_cannot_remove_a_committed_one(
+    estate, monkeypatch
+):
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
+    job = start.start(context, trigger="manual", requested_by="ops")
+    estate.worker_that_dies("between seal and commit")  # the file has its final name
+    estate.take_over()
+    discard = DirectoryRepository.discard
+
+    def pause_and_discard(self, locator):
+        if locator.endswith(".qcow2"):
+            monkeypatch.setattr(DirectoryRepository, "discard", discard)
+            _another_worker_takes_over(estate)
+        return discard(self, locator)
+
+    monkeypatch.setattr(DirectoryRepository, "discard", pause_and_discard)
+    runner.run_next()
+
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (JobStatus.COMPLETED, 3)
+    assert DirectoryRepository.discard is discard  # it was paused
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(context)
+
+
+def test_a_paused_worker_cannot_give_up_a_file_that_another_goes_on_with(estate, monkeypatch):
+    context = estate.take("small1")
+    estate.control.fail("GET /folder", nth=4, fault="503", times=1000)
+    job = estate.run_job(context)
+    estate.control.clear_faults()
+    image = DiskImage.objects.get(job=job, state=ImageState.WRITING)
+    # This worker finds that it cannot go on with it (its plan is another one); the other can.
+    can_resume = images._can_resume
+
+    def pause_and_refuse(run, plan, found):
+        monkeypatch.setattr(images, "_can_resume", can_resume)
+        _another_worker_takes_over(estate)
+        return False
+
+    monkeypatch.setattr(images, "_can_resume", pause_and_refuse)
+    ReplicationJob.objects.update(next_attempt_at=None)
+    runner.run_next()
+
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (JobStatus.COMPLETED, 3)
+    assert job.recovery_point.images.get() == image
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(context)
