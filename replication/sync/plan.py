@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contexts.models import VMDisk
 from contexts.services.refresh import disk_id
-from contexts.vsphere import cbt, snapshots
+from contexts.vsphere import cbt
 from contexts.vsphere.errors import CbtFault
 from contexts.vsphere.records import DiskRecord
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.errors import PreflightRefused
 from replication.models import DiskImage
 from replication.states import ImageState, RecoveryPointState, StepName, SyncType, type_of
+from replication.sync.devices import protected_disks
 from replication.sync.job_run import DiskPlan, JobRun
 
 ALLOCATED = "*"  # the change ID that asks for all allocated areas
@@ -19,21 +20,13 @@ ALLOCATED = "*"  # the change ID that asks for all allocated areas
 def make_plan(run: JobRun) -> None:
     """Plan every protected disk from the snapshot's own devices."""
     with run.step(StepName.PLAN) as note:
-        rows = {
-            disk.disk_id: disk
-            for disk in run.context.disks.filter(removed_at=None)
-            if not disk.unprotected_reason
-        }
-        sources = {
-            disk_id(source.device_key): source
-            for source in snapshots.disks(run.session, run.taken_snapshot.moref)
-        }
-        if not rows:
+        pairs = protected_disks(run)
+        if not pairs:
             raise PreflightRefused(
                 f"{run.vm.name} has no disk that can be replicated. Attach one that is neither"
                 " independent nor shared, or remove the VM from management."
             )
-        run.plans = [_plan_disk(run, rows[key], sources, key) for key in sorted(rows)]
+        run.plans = [_plan_disk(run, row, source) for row, source in pairs]
         total = sum(plan.planned_bytes for plan in run.plans)
         run.update(
             total_bytes=total,
@@ -44,14 +37,8 @@ def make_plan(run: JobRun) -> None:
             note.say(f"{plan.disk.disk_id}: {plan.sync_type.value}. {plan.note}".strip())
 
 
-def _plan_disk(run: JobRun, disk: VMDisk, sources: dict[str, DiskRecord], key: str) -> DiskPlan:
+def _plan_disk(run: JobRun, disk: VMDisk, source: DiskRecord) -> DiskPlan:
     run.check()
-    source = sources.get(key)
-    if source is None or source.capacity_bytes is None:
-        raise PreflightRefused(
-            f"{run.vm.name}: {disk.label or key} is not part of the snapshot, so it cannot be"
-            " replicated. Look at its disk mode, or accept that it is left out."
-        )
     parent = last_image(disk)
     if parent is None:
         return _initial(run, disk, source, "First replication of this disk.")

@@ -26,8 +26,18 @@ def prepare(run: JobRun) -> None:
         run.record = _read(run)
         if cleanup.remove_returned(run.context, run.record, run):
             run.record = _read(run)
-        refresh.refresh([(run.context, run.record)])
-        _preflight(run)
+        _refresh(run)
+
+
+def look_at_the_vm(run: JobRun) -> None:
+    """Read the VM afresh, and refresh and judge as in Prepare. Raises PreflightRefused."""
+    run.record = _read(run)
+    _refresh(run)
+
+
+def _refresh(run: JobRun) -> None:
+    refresh.refresh([(run.context, run.vm)])
+    _preflight(run)
 
 
 def _require_no_left_over_snapshot(run: JobRun) -> None:

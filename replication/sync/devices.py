@@ -1,0 +1,78 @@
+"""Which disks the snapshot holds, and which rows they are.
+
+The VM can change between Prepare and the snapshot, while a snapshot is kept for another attempt,
+and a discovery can store what it had read before: neither the rows nor the VM as it is now say what
+is in the snapshot. Only its own devices do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from contexts.models import VMDisk
+from contexts.services.refresh import disk_id
+from contexts.vsphere import snapshots
+from contexts.vsphere.preflight import unprotected_disks
+from contexts.vsphere.records import DiskRecord
+from replication.errors import TryAgain
+from replication.sync import cleanup
+from replication.sync.job_run import JobRun
+from replication.sync.prepare import look_at_the_vm
+
+Pairs = list[tuple[VMDisk, DiskRecord]]
+
+
+def protected_disks(run: JobRun) -> Pairs:
+    """Every disk that the snapshot protects, with its row, by device key.
+
+    Where rows and snapshot do not agree the VM is read afresh, which refuses a disk that came to be
+    unprotected; if that does not help the snapshot is of another VM than there is now: it is
+    removed, and TryAgain raised.
+    """
+    frozen = snapshots.disks(run.session, run.taken_snapshot.moref)
+    pairs, differences = _compare(run, frozen)
+    if differences:
+        look_at_the_vm(run)
+        pairs, differences = _compare(run, frozen)
+    if differences:
+        cleanup.remove_snapshot(run.taken_snapshot, run)
+        raise TryAgain(
+            f"{run.vm.name}: its disks changed beside the snapshot ({'; '.join(differences)})."
+            " A new one is taken."
+        )
+    return pairs
+
+
+def _compare(run: JobRun, frozen: tuple[DiskRecord, ...]) -> tuple[Pairs, list[str]]:
+    """The protected disks with their rows, and in words what does not agree."""
+    unprotected = {
+        disk.device_key: reason for disk, reason in unprotected_disks(replace(run.vm, disks=frozen))
+    }
+    rows = {row.disk_id: row for row in run.context.disks.filter(removed_at=None)}
+    pairs, differences = [], []
+    for source in sorted(frozen, key=lambda disk: disk.device_key):
+        row = rows.pop(disk_id(source.device_key), None)
+        if difference := _difference(row, source, unprotected.get(source.device_key)):
+            differences.append(f"{source.label or disk_id(source.device_key)} {difference}")
+        elif row is not None and source.device_key not in unprotected:
+            pairs.append((row, source))
+    # vSphere need not list in a snapshot what the snapshot does not hold.
+    differences += [
+        f"{row.label or row.disk_id} is not in it"
+        for row in rows.values()
+        if not row.unprotected_reason
+    ]
+    return pairs, differences
+
+
+def _difference(row: VMDisk | None, source: DiskRecord, unprotected: str | None) -> str:
+    """Empty when the row means this disk of the snapshot, and agrees on whether it is protected."""
+    if row is None:
+        return "is only in the snapshot"
+    if row.disk_uuid and source.disk_uuid and row.disk_uuid != source.disk_uuid:
+        return "is another disk than in the snapshot"
+    if unprotected and not (row.unprotected_reason and row.accept_unprotected):
+        return unprotected
+    if row.unprotected_reason and not unprotected:
+        return f"{row.unprotected_reason} by now"
+    return ""
