@@ -76,6 +76,12 @@ def changed_areas(
             raise CbtFault(
                 f"{error} The disk has to be read or compared whole.", fault=error.fault
             ) from error
+        if int(page.startOffset) > offset:
+            raise CbtFault(
+                f"{doing}: the answer for offset {offset} begins at {page.startOffset}, so nothing "
+                "is known of what is between. The disk has to be read or compared whole.",
+                fault="Gap",
+            )
         if on_page is not None:
             on_page(len(page.changedArea))
         yield from ((int(area.start), int(area.length)) for area in page.changedArea)

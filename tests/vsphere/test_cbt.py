@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -154,3 +155,20 @@ def test_an_answer_that_leads_nowhere_does_not_loop_for_ever(
     monkeypatch.setattr(session, "invoke", stuck)
     with pytest.raises(CbtFault, match="never"):
         areas(session, tracked, moref, "*")
+
+
+def test_a_page_that_begins_later_than_asked_is_a_fault(
+    session: Session, tracked: VmRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is between was never told: as if nothing had changed there."""
+    snapshot, _ = take(session, tracked, "one")
+    invoke = session.invoke
+
+    def later(doing: str, call: Any, **how: Any) -> Any:
+        page = invoke(doing, call, **how)
+        start = int(page.startOffset) + MIB
+        return SimpleNamespace(startOffset=start, length=page.length, changedArea=[])
+
+    with monkeypatch.context() as patched, pytest.raises(CbtFault, match="what is between"):
+        patched.setattr(session, "invoke", later)
+        areas(session, tracked, snapshot, "*")
