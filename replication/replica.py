@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import Max, Min, Q, Sum
 from django.db.models.functions import Now
 
-from contexts.models import VMContext
+from contexts.models import VMContext, VMDisk
 from replication.models import DiskImage, RecoveryPoint, RecoveryPointHold, VMSnapshot
 from replication.states import ImageState, RecoveryPointState, SnapshotState
 
@@ -46,6 +46,22 @@ def replica_of(context: VMContext) -> Replica:
         job_count=context.jobs.count(),
         snapshots=list(context.snapshots.exclude(state=SnapshotState.REMOVED)),
         holds=active_holds(context),
+    )
+
+
+def last_image(disk: VMDisk) -> DiskImage | None:
+    """The newest committed image of the disk: what the next one can stand upon.
+
+    The newest is the one that was committed last, whatever workers' clocks said meanwhile.
+    """
+    return (
+        DiskImage.objects.filter(
+            disk=disk,
+            state=ImageState.COMMITTED,
+            recovery_point__state=RecoveryPointState.AVAILABLE,
+        )
+        .order_by("-recovery_point_id")
+        .first()
     )
 
 

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from contexts.models import VMContext
 from contexts.services import statuses
-from replication.errors import LeaseLost
+from replication.errors import LeaseLost, TryAgain
 from replication.models import (
     CBTHistory,
     DiskImage,
@@ -26,6 +26,7 @@ from replication.models import (
     VMSnapshot,
 )
 from replication.models.cbt import BLOCK_BYTES
+from replication.replica import last_image
 from replication.services import job_log, leases
 from replication.services.leases import Lease
 from replication.states import (
@@ -64,9 +65,13 @@ def completed(
     """The commit point: recovery point, images, change IDs, history, outcome and statistics.
 
     Before this transaction the job has changed nothing; after it the recovery point stands.
+    Raises TryAgain when an image does not stand on the last one of its disk.
     """
     context, job = _lock(job_id, lease)
-    images = list(DiskImage.objects.filter(pk__in=[disk.image_id for disk in disks]))
+    images = list(
+        DiskImage.objects.filter(pk__in=[disk.image_id for disk in disks]).select_related("disk")
+    )
+    _require_chains(images)
     point = RecoveryPoint.objects.create(
         vm_context=context,
         repository_id=job.repository_id,
@@ -108,6 +113,17 @@ def completed(
     )
     statuses.job_completed(context, job_id=job.pk, actor=WORKER, why="replication completed")
     return point
+
+
+def _require_chains(images: Sequence[DiskImage]) -> None:
+    """What an image holds is what changed since its parent: another one's changes would be lost."""
+    for image in images:
+        last = last_image(image.disk)
+        if image.parent_id is not None and image.parent_id != (last and last.pk):
+            raise TryAgain(
+                f"{image.locator} stands on {image.parent}, which is not the last image of"
+                f" {image.disk.disk_id} any more ({last}). It is planned and read anew."
+            )
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from contexts.vsphere import snapshots
 from replication.errors import LeaseLost, TryAgain
@@ -78,7 +78,7 @@ def _read_back(job_id: str) -> None:
         connection.close()
         try:
             status = ReplicationJob.objects.values_list("status", flat=True).get(pk=job_id)
-        except DatabaseError:
+        except (OperationalError, InterfaceError):
             time.sleep(1.0)
             continue
         if status == JobStatus.COMPLETED:

@@ -8,7 +8,8 @@ import time
 from types import TracebackType
 from typing import Self
 
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseProblem
+from django.db import connection
 
 from replication.errors import LeaseLost
 from replication.services import leases
@@ -68,7 +69,7 @@ class Guard:
         try:
             if not leases.renew(self.lease):
                 self._lost.set()
-        except DatabaseError as problem:
+        except DatabaseProblem as problem:
             log.warning("lease on %s not renewed: %s", self.lease.context_id, problem)
             connection.close()
             return RETRY_SECONDS

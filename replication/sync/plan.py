@@ -10,7 +10,8 @@ from contexts.vsphere.records import DiskRecord
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.errors import PreflightRefused
 from replication.models import DiskImage
-from replication.states import ImageState, RecoveryPointState, StepName, SyncType, type_of
+from replication.replica import last_image
+from replication.states import StepName, SyncType, type_of
 from replication.sync.devices import protected_disks
 from replication.sync.job_run import DiskPlan, JobRun
 
@@ -55,19 +56,6 @@ def _plan_disk(run: JobRun, disk: VMDisk, source: DiskRecord) -> DiskPlan:
     whole = [Extent(0, source.capacity_bytes)]
     return _overlay(
         disk, source, parent, SyncType.CHECKSUM, whole, f"{reason} The whole disk is compared."
-    )
-
-
-def last_image(disk: VMDisk) -> DiskImage | None:
-    """The newest committed image of the disk: what the next one can stand upon."""
-    return (
-        DiskImage.objects.filter(
-            disk=disk,
-            state=ImageState.COMMITTED,
-            recovery_point__state=RecoveryPointState.AVAILABLE,
-        )
-        .order_by("-recovery_point__consistent_at", "-id")
-        .first()
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from django.db import DatabaseError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 
 from contexts.errors import ContextError
@@ -62,7 +62,7 @@ def run(job: ReplicationJob, lease: Lease) -> None:
     except LeaseLost as reason:
         # Another worker may be at it by now. Whatever is half done is its to find and settle.
         log.error("%s: stopped at once: %s", job.pk, reason)
-    except DatabaseError:
+    except (OperationalError, InterfaceError):
         log.exception("%s: stopped: the database is away; the job is taken up again", job.pk)
         connection.close()
 
@@ -79,9 +79,7 @@ def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
     except JobCancelled:
         asked_by = ReplicationJob.objects.values_list("cancel_requested_by", flat=True)
         finish.cancelled(job.pk, actor=asked_by.get(pk=job.pk), lease=lease)
-    except LeaseLost:
-        raise
-    except DatabaseError:
+    except (LeaseLost, OperationalError, InterfaceError):
         raise
     except (TryAgain, VSphereError, EngineError, ContextError) as problem:
         _settle(job, lease, problem)

@@ -9,6 +9,7 @@ from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from django.db import Error as DatabaseProblem
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -128,6 +129,7 @@ class _Transfer:
             file.size_bytes,
         )
         image, digests = images.open_or_begin(run, plan)
+        writer = None
         try:
             run.log(_begins(plan, image, run.job.attempt))
             writer = run.storage.open(image.temporary_locator)
@@ -143,6 +145,8 @@ class _Transfer:
                 stop=self._stop,
             )
         except BaseException:
+            if writer is not None:
+                writer.kill()
             digests.close()
             raise
         self._resumed_bytes += copy.bytes_done
@@ -230,7 +234,7 @@ class _Transfer:
             try:
                 if keep:
                     self._checkpoint(active)
-            except (EngineError, LeaseLost) as problem:
+            except (EngineError, LeaseLost, DatabaseProblem) as problem:
                 log.warning("no last checkpoint of %s: %s", active.image, problem)
             finally:
                 active.writer.kill()

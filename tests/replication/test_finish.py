@@ -7,7 +7,7 @@ from django.db import transaction
 
 from contexts.models import ContextEvent
 from contexts.states import ContextStatus
-from replication.errors import JobNotActive, LeaseLost
+from replication.errors import JobNotActive, LeaseLost, TryAgain
 from replication.models import CBTHistory, DiskImage, RecoveryPoint, ReplicationJob
 from replication.services import cancel, finish
 from replication.services.leases import Lease
@@ -147,3 +147,23 @@ def test_every_change_of_status_leaves_an_event():
         ("discovered", "replicating", "replication started (manual)"),
         ("replicating", "failed", "The vCenter is away."),
     ]
+
+
+def test_an_image_on_another_than_the_last_one_of_its_disk_is_not_committed(monkeypatch):
+    """It holds what changed since its parent; what the one between holds would be lost."""
+    context = factories.context()
+    first = factories.completed_job(context)
+    factories.completed_job(context)
+    images = factories._images
+
+    def on_the_first(job, snapshot, planned_bytes):
+        made = images(job, snapshot, planned_bytes)
+        parent = DiskImage.objects.get(job=first)
+        DiskImage.objects.filter(pk__in=[image.pk for image in made]).update(parent=parent)
+        return made
+
+    monkeypatch.setattr(factories, "_images", on_the_first)
+    with pytest.raises(TryAgain, match="not the last image"):
+        factories.completed_job(context)
+    assert RecoveryPoint.objects.count() == 2
+    assert ReplicationJob.objects.filter(status=JobStatus.COMPLETED).count() == 2

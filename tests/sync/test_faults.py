@@ -2,11 +2,14 @@
 
 import resource
 import shutil
+import subprocess
 import threading
+from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, OperationalError, connection
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from contexts import crypto
 from contexts.models import ContextEvent, VCenter
@@ -17,7 +20,7 @@ from contexts.vsphere.session import Session
 from replication.models import DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
 from replication.services import cancel, queue, start
 from replication.states import JobStatus, StepStatus
-from replication.sync import cleanup, runner
+from replication.sync import cleanup, images, runner, snapshot, transfer
 from tests.sync.estate import MIB
 
 
@@ -309,3 +312,80 @@ def test_a_snapshot_that_cannot_be_removed_is_not_tried_at_every_tick(estate):
     assert queue.contexts_to_clean() == []
     VMSnapshot.objects.update(updated_at=Now() - queue.CLEAN_AGAIN_AFTER)
     assert queue.contexts_to_clean() == [context.pk]
+
+
+def _away(*args, **kwargs):
+    raise OperationalError("server closed the connection unexpectedly")
+
+
+def _daemons(estate) -> list[str]:
+    """Daemons that serve an image of this test's repository."""
+    running = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True).stdout
+    return [
+        line
+        for line in running.splitlines()
+        if line.startswith("qemu-storage-daemon") and str(estate.repository_folder) in line
+    ]
+
+
+def test_a_database_that_goes_away_during_the_transfer_leaves_no_daemon(estate, monkeypatch):
+    context = estate.take("small2")
+    estate.control.delay("GET /folder", 3)
+    served = []
+
+    def away(self):
+        served.extend(_daemons(estate))
+        _away()
+
+    monkeypatch.setattr(transfer._Transfer, "_report", away)
+    monkeypatch.setattr(transfer._Transfer, "_checkpoint", _away)
+    start.start(context, trigger="manual", requested_by="ops")
+    runner.run_next()
+    assert len(served) == 2
+    assert _daemons(estate) == []
+
+
+def test_a_database_that_goes_away_before_a_daemon_is_recorded_leaves_no_daemon(
+    estate, monkeypatch
+):
+    context = estate.take("small1")
+    served = []
+
+    def away(*args):
+        served.extend(_daemons(estate))
+        _away()
+
+    monkeypatch.setattr(images, "record_writer", away)
+    start.start(context, trigger="manual", requested_by="ops")
+    runner.run_next()
+    assert len(served) == 1
+    assert _daemons(estate) == []
+
+
+def test_what_the_database_refuses_fails_the_job_with_the_reason(estate, ready, monkeypatch):
+    """It is not away: the same would be refused at every attempt."""
+
+    def refused(run):
+        raise IntegrityError("CHECK constraint failed: some_rule")
+
+    monkeypatch.setattr(runner, "make_plan", refused)
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.FAILED
+    assert "some_rule" in job.error_message
+
+
+def test_a_clock_that_steps_back_does_not_fork_the_chain(estate, ready, monkeypatch):
+    now = timezone.now
+
+    class Ahead:
+        now = staticmethod(lambda: now() + timedelta(minutes=5))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshot, "timezone", Ahead)
+        second = estate.replicate(ready)
+    estate.control.fill("small1", 2000, 8 * MIB, MIB, seed=2)
+    third = estate.replicate(ready)
+    estate.control.fill("small1", 2000, 12 * MIB, MIB, seed=3)
+    fourth = estate.replicate(ready)
+    parents = {image.job: image.parent.job for image in DiskImage.objects.exclude(parent=None)}
+    assert (parents[third], parents[fourth]) == (second, third)
