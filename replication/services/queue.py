@@ -13,7 +13,7 @@ from contexts.services import discovery, statuses
 from replication import messages
 from replication.audit import runs
 from replication.engine.errors import EngineError
-from replication.models import ContextLease, ReplicationJob, VMSnapshot
+from replication.models import ContextLease, ReplicationJob, Repository, VMSnapshot
 from replication.services import finish, leases, left_overs, repositories
 from replication.services.leases import Lease
 from replication.states import JobStatus, LeaseHolder, SnapshotState
@@ -38,28 +38,37 @@ def _live_lease() -> Any:
 
 def claim_next() -> tuple[ReplicationJob, Lease] | None:
     """Take the next job that this worker can run, with its context's lease; None without one."""
-    unreadable: dict[int, str] = {}
-    for job in runnable().select_related("repository")[:LOOK_AT]:
-        if job.repository_id not in unreadable:
-            unreadable[job.repository_id] = _repository_problem(job)
-        if problem := unreadable[job.repository_id]:
-            _tell_why(job, f"Waiting for the repository: {problem}"[:255])
-            continue
+    # First the repositories: any number of jobs that wait for one must not hide those of others.
+    unreadable = _unreadable_repositories()
+    for job in runnable().exclude(repository__in=unreadable)[:LOOK_AT]:
         if claimed := _claim(job):
             return claimed
     return None
 
 
-def _tell_why(job: ReplicationJob, reason: str) -> None:
-    """Why a job waits; pages see it by `updated_at`, which moves only when the reason is new."""
-    waiting = ReplicationJob.objects.filter(pk=job.pk, status=JobStatus.PENDING)
+def _unreadable_repositories() -> list[Repository]:
+    """Those that runnable jobs want and this worker cannot use now; the jobs say so."""
+    found = []
+    for repository in Repository.objects.filter(pk__in=runnable().values("repository").order_by()):
+        if problem := _repository_problem(repository):
+            found.append(repository)
+            _tell_why(repository, f"Waiting for the repository: {problem}"[:255])
+    return found
+
+
+def _tell_why(repository: Repository, reason: str) -> None:
+    """Why its jobs wait; pages see it by `updated_at`, which moves only when the reason is new."""
+    waiting = ReplicationJob.objects.filter(
+        pk__in=runnable().filter(repository=repository).values("pk").order_by(),
+        status=JobStatus.PENDING,
+    )
     waiting.exclude(current_operation=reason).update(current_operation=reason, updated_at=Now())
 
 
-def _repository_problem(job: ReplicationJob) -> str:
-    """Why this worker cannot use the job's repository now; empty when it can."""
+def _repository_problem(repository: Repository) -> str:
+    """Why this worker cannot use the repository now; empty when it can."""
     try:
-        repositories.storage(job.repository).check()
+        repositories.storage(repository).check()
     except EngineError as problem:
         return str(problem)
     return ""

@@ -67,6 +67,15 @@ def test_a_job_waits_while_somebody_else_holds_the_context(context):
     assert queue.claim_next()
 
 
+def test_jobs_whose_repository_is_away_do_not_hide_those_of_another(context, tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "LOOK_AT", 1)
+    factories.pending_job(context)
+    other = factories.context("other", keep_in=factories.repository(path=tmp_path / "other"))
+    job = factories.pending_job(other)
+    (tmp_path / "repository").rename(tmp_path / "unmounted")
+    assert queue.claim_next()[0].pk == job.pk
+
+
 def test_a_job_whose_repository_is_away_waits_and_says_so(context, tmp_path):
     job = factories.pending_job(context)
     (tmp_path / "repository").rename(tmp_path / "unmounted")
