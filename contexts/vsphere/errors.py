@@ -22,6 +22,12 @@ class AddressUnknown(VSphereError):
     """The host name does not resolve."""
 
 
+class NameServiceAway(AddressUnknown):
+    """The host name cannot be looked up at the moment: the DNS gives no answer."""
+
+    transient = True
+
+
 class ConnectionRefused(VSphereError):
     """Nothing listens there, or the network says no."""
 

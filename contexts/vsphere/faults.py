@@ -19,6 +19,7 @@ from contexts.vsphere.errors import (
     ConnectionRefused,
     InvalidRequest,
     LoginRefused,
+    NameServiceAway,
     NotVSphere,
     ObjectGone,
     PrivilegeMissing,
@@ -134,6 +135,11 @@ def _from_fault(fault: Any, doing: str) -> VSphereError:
 
 
 def _from_transport(error: BaseException, doing: str) -> VSphereError:
+    if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+        return NameServiceAway(
+            f"{doing}: the address cannot be looked up at the moment. Check the DNS servers and "
+            "the network. It will be tried again."
+        )
     if isinstance(error, socket.gaierror | UnicodeError):
         return AddressUnknown(
             f"{doing}: the address cannot be resolved. Check its spelling and the DNS."

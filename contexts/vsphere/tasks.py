@@ -10,7 +10,12 @@ from typing import Any
 from pyVmomi import vim
 
 from contexts.vsphere.collector import Collector, read_object
-from contexts.vsphere.errors import ConnectionLost, ConnectionRefused, VSphereError
+from contexts.vsphere.errors import (
+    ConnectionLost,
+    ConnectionRefused,
+    NameServiceAway,
+    VSphereError,
+)
 from contexts.vsphere.faults import task_error
 from contexts.vsphere.session import Session
 
@@ -62,7 +67,7 @@ class _Waiting:
             self._on_wait()
             try:
                 return self._until_done()
-            except (ConnectionLost, ConnectionRefused):
+            except (ConnectionLost, ConnectionRefused, NameServiceAway):
                 if time.monotonic() - self._heard_at > self._outage_seconds:
                     raise
                 time.sleep(_PAUSE_SECONDS)

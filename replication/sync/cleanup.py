@@ -73,13 +73,14 @@ def remove_snapshot(row: VMSnapshot, writer: Writer) -> None:
     context = row.vm_context
     try:
         vm = inventory.read_vm(writer.session, context.vmware_vm_id, moref_hint=context.moref)
+    except ObjectGone:
+        log.info("%s: the VM of snapshot %s is gone, and the snapshot with it", context, row.name)
+    else:
         await_running_tasks(writer.session, vm.moref, on_wait=writer.guard.check)
         found = _recorded(row, snapshots.tree(writer.session, vm.moref))
         if found is not None:
             writer.guard.check()
             snapshots.remove(writer.session, found.moref, on_wait=writer.guard.check)
-    except ObjectGone:
-        log.info("%s: the VM of snapshot %s is gone, and the snapshot with it", context, row.name)
     VMSnapshot.objects.filter(pk=row.pk).update(
         state=SnapshotState.REMOVED, removed_at=Now(), problem="", updated_at=Now()
     )

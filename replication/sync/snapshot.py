@@ -8,8 +8,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from contexts.vsphere import snapshots
-from contexts.vsphere.errors import QuiesceFailed
+from contexts.vsphere.errors import ObjectGone, QuiesceFailed
 from contexts.vsphere.records import DiskRecord
+from replication.errors import TryAgain
 from replication.models import VMSnapshot
 from replication.states import SnapshotState, StepName
 from replication.sync import cleanup
@@ -86,14 +87,19 @@ def _create(run: JobRun, row: VMSnapshot, *, quiesce: bool) -> VMSnapshot:
     run.check()
     row.consistent_at = timezone.now()
     VMSnapshot.objects.filter(pk=row.pk).update(consistent_at=row.consistent_at)
-    made = snapshots.create(
-        run.session,
-        run.vm.moref,
-        row.name,
-        f"Made by vmrep for {run.job.pk}; it is removed when the replication ends.",
-        quiesce,
-        on_wait=run.guard.check,  # not cancelled half-way: the snapshot would be nobody's
-    )
+    try:
+        made = snapshots.create(
+            run.session,
+            run.vm.moref,
+            row.name,
+            f"Made by vmrep for {run.job.pk}; it is removed when the replication ends.",
+            quiesce,
+            on_wait=run.guard.check,  # not cancelled half-way: the snapshot would be nobody's
+        )
+    except ObjectGone as problem:
+        # A vCenter that was restarted does not know the task any more; the snapshot may be there.
+        # If it is the VM that is gone, the next attempt's Prepare says so.
+        raise TryAgain(f"{run.vm.name}: {problem} It is looked at anew.") from problem
     _created(row, made.moref, bool(made.quiesced_achieved))
     return row
 

@@ -2,6 +2,7 @@
 
 import resource
 import shutil
+import socket
 import subprocess
 import threading
 from datetime import timedelta
@@ -16,6 +17,7 @@ from contexts.models import ContextEvent, VCenter
 from contexts.services import vcenters
 from contexts.states import ContextStatus
 from contexts.vsphere import snapshots
+from contexts.vsphere.errors import ObjectGone
 from contexts.vsphere.session import Session
 from replication.models import DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
 from replication.services import cancel, queue, start
@@ -389,3 +391,51 @@ def test_a_clock_that_steps_back_does_not_fork_the_chain(estate, ready, monkeypa
     fourth = estate.replicate(ready)
     parents = {image.job: image.parent.job for image in DiskImage.objects.exclude(parent=None)}
     assert (parents[third], parents[fourth]) == (second, third)
+
+
+def test_a_name_server_that_is_away_costs_an_attempt_and_no_progress(estate, ready, monkeypatch):
+    job = start.start(ready, trigger="manual", requested_by="ops")
+    estate.worker_that_dies("within transfer")
+    estate.take_over()
+
+    def away(*args, **kwargs):
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", away)
+        runner.run_next()
+    job.refresh_from_db()
+    assert job.status == JobStatus.PENDING, job.error_message
+    assert DiskImage.objects.get(job=job).checkpoint_bytes > 0
+
+
+def test_a_snapshot_task_that_the_vcenter_forgot_costs_an_attempt(estate, ready, monkeypatch):
+    """As after its restart: the task is unknown, but it was carried out."""
+    wait_for_task = snapshots.wait_for_task
+
+    def forgotten(*args, **kwargs):
+        wait_for_task(*args, **kwargs)
+        raise ObjectGone("Creating the snapshot: the task does not exist any more.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshots, "wait_for_task", forgotten)
+        job = estate.run_job(ready)
+    assert job.status == JobStatus.PENDING, job.error_message
+    job = _try_again(job)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_nothing_left_over(ready)
+
+
+def test_a_snapshot_that_was_not_removed_is_not_taken_for_removed(estate, ready, monkeypatch):
+    """After a restart the task that was to remove it is unknown; the snapshot is still there."""
+
+    def forgotten(*args, **kwargs):
+        raise ObjectGone("Removing the snapshot: the task does not exist any more.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cleanup.snapshots, "remove", forgotten)
+        job = estate.run_job(ready)
+    assert job.status == JobStatus.COMPLETED
+    assert VMSnapshot.objects.get(job=job).state == "created"
+    cleanup.clean_context(ready.pk)
+    estate.assert_nothing_left_over(ready)

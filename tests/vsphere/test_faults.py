@@ -34,6 +34,8 @@ from contexts.vsphere.faults import task_error, translate, translating
         (http.client.HTTPException("503 Service Unavailable"), errors.ConnectionLost, True),
         (http.client.HTTPException("404 Not Found"), errors.NotVSphere, False),
         (socket.gaierror(), errors.AddressUnknown, False),
+        (socket.gaierror(socket.EAI_NONAME, "unknown"), errors.AddressUnknown, False),
+        (socket.gaierror(socket.EAI_AGAIN, "not now"), errors.NameServiceAway, True),
         (UnicodeError(), errors.AddressUnknown, False),
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
