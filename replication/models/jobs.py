@@ -48,6 +48,12 @@ class ReplicationJob(models.Model):
     error_message = models.TextField(blank=True, default="")
 
     attempt = models.PositiveIntegerField(default=1)
+    fruitful_attempts = models.PositiveIntegerField(
+        default=0, help_text="Attempts that were cut short and yet came further than all before."
+    )
+    checkpointed_bytes = models.PositiveBigIntegerField(
+        default=0, help_text="Its images' checkpoints together, at the best an attempt left them."
+    )
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     worker_name = models.CharField(max_length=255, blank=True, default="")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)

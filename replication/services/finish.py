@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Sum
 from django.db.models.functions import Now
 
 from contexts.models import VMContext
@@ -179,21 +179,26 @@ def cancelled(job_id: str, *, actor: str, lease: Lease | None = None) -> None:
 def try_again(job_id: str, why: str, *, lease: Lease | None = None, at_once: bool = False) -> None:
     """The same job goes back to wait for its next attempt, its image and snapshot kept.
 
-    After `MAX_ATTEMPTS` it fails with the reason; a cancelled one is not tried again.
+    After `MAX_ATTEMPTS` that came no further it fails with the reason; a cancelled one is not
+    tried again.
     """
     _, job = _lock(job_id, lease)
     if job.cancel_requested_at is not None:
         cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
         return
-    if job.attempt >= MAX_ATTEMPTS:
-        failed(job_id, f"Given up after {job.attempt} attempts. {why}", lease=lease)
+    _count_progress(job)
+    fruitless = job.attempt - job.fruitful_attempts
+    if fruitless >= MAX_ATTEMPTS:
+        failed(job_id, f"Given up after {_attempts_in_words(job)}. {why}", lease=lease)
         return
     _end_steps(job, StepStatus.INTERRUPTED, why)
-    delay = timedelta(0) if at_once else BACK_OFF[min(job.attempt, len(BACK_OFF)) - 1]
+    delay = timedelta(0) if at_once else BACK_OFF[min(max(fruitless, 1), len(BACK_OFF)) - 1]
     _set(
         job,
         JobStatus.PENDING,
         attempt=F("attempt") + 1,
+        fruitful_attempts=job.fruitful_attempts,
+        checkpointed_bytes=job.checkpointed_bytes,
         next_attempt_at=Now() + delay,
         error_message=why,
         current_operation="Waiting for the next attempt",
@@ -201,6 +206,23 @@ def try_again(job_id: str, why: str, *, lease: Lease | None = None, at_once: boo
     )
     when = f"in {delay.total_seconds():.0f} seconds" if delay else "at once"
     job_log.write(job.pk, job.attempt, f"{why} It is tried again {when}.", LogLevel.WARNING)
+
+
+def _count_progress(job: ReplicationJob) -> None:
+    """An attempt whose checkpoints came further than ever is no failure: a big disk over a bad line
+    is copied piece by piece."""
+    writing = DiskImage.objects.filter(job=job, state=ImageState.WRITING)
+    reached = writing.aggregate(total=Sum("checkpoint_bytes"))["total"] or 0
+    if reached > job.checkpointed_bytes:
+        job.checkpointed_bytes = reached
+        job.fruitful_attempts += 1
+
+
+def _attempts_in_words(job: ReplicationJob) -> str:
+    if not job.fruitful_attempts:
+        return f"{job.attempt} attempts"
+    fruitless = job.attempt - job.fruitful_attempts
+    return f"{job.attempt} attempts, of which {fruitless} came no further"
 
 
 def _lock(job_id: str, lease: Lease | None) -> tuple[VMContext, ReplicationJob]:

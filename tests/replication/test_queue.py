@@ -127,6 +127,24 @@ def test_after_the_last_attempt_the_job_fails_with_the_reason(context):
     assert (context.current_job, context.failed_jobs) == (None, 1)
 
 
+def test_attempts_that_came_further_do_not_count(context):
+    job = factories.running_job(context)
+    for attempt in range(1, 2 * finish.MAX_ATTEMPTS + 1):
+        DiskImage.objects.update(checkpoint_bytes=attempt << 20)
+        _kill_worker(context)
+        queue.take_over_expired()
+        ReplicationJob.objects.update(next_attempt_at=None)
+        assert queue.claim_next()[0].pk == job.pk
+    for _ in range(finish.MAX_ATTEMPTS):
+        _kill_worker(context)
+        queue.take_over_expired()
+        ReplicationJob.objects.update(next_attempt_at=None)
+        queue.claim_next()
+    job.refresh_from_db()
+    assert job.status == JobStatus.FAILED
+    assert "Given up after 15 attempts, of which 5 came no further." in job.error_message
+
+
 def test_a_dead_workers_cancelled_job_is_cancelled(context):
     job = factories.running_job(context)
     cancel.cancel(job, actor="ops")
