@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import environ
 from cryptography.fernet import Fernet
@@ -105,7 +106,7 @@ TEMPLATES = [
 def database() -> dict[str, object]:
     """The database from DATABASE_URL, with what each engine needs to be safe."""
     DATA_DIR.mkdir(parents=True, exist_ok=True)
-    config: dict[str, object] = env.db_url(
+    config: dict[str, Any] = env.db_url(
         "DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'vmrep.sqlite3'}"
     )
     if config["ENGINE"] == "django.db.backends.sqlite3":
@@ -120,6 +121,15 @@ def database() -> dict[str, object]:
     else:
         config["CONN_MAX_AGE"] = 60
         config["CONN_HEALTH_CHECKS"] = True
+        # A server that vanished without a word (power, network) is noticed within half a minute,
+        # the time that a lease is trusted without an answer.
+        config["OPTIONS"] = {
+            "connect_timeout": 10,
+            "tcp_user_timeout": 20_000,  # milliseconds
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 2,
+        } | config.get("OPTIONS", {})  # what the URL says goes first
     return config
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,9 @@ from replication.services.leases import RENEW_EVERY_SECONDS, TRUSTED_FOR_SECONDS
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
+# Longer than any single thing takes that a worker does without calling `check`: the check of a huge
+# image, an fsync on slow storage, one page of a change query.
+STALLED_AFTER_SECONDS = 1800.0
 
 
 def _clock() -> float:
@@ -30,16 +34,26 @@ class Guard:
 
     Call `check` before every side effect: it raises LeaseLost as soon as another worker has the
     lease, or when the database has been silent for so long that one may have it.
+
+    Calling it is also the sign that work goes on. Without one for `STALLED_AFTER_SECONDS` (storage
+    that hangs cannot be interrupted) the lease is not renewed any more, and `on_stall` is called
+    from the guard's thread, so that somebody else can go on.
     """
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, on_stall: Callable[[], None] = lambda: None) -> None:
         self.lease = lease
-        self._trusted_until = _clock() + TRUSTED_FOR_SECONDS
+        self._on_stall = on_stall
+        self._checked_at = time.monotonic()
+        self._trusted_until = 0.0  # until the database has answered
         self._lost = threading.Event()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
+        """Raises LeaseLost when the lease is lost already, or django.db's errors."""
+        # The worker may have been paused since it got the lease.
+        self._renew_once()
+        self.check()
         self._thread.start()
         return self
 
@@ -53,25 +67,44 @@ class Guard:
         self._thread.join()
 
     def check(self) -> None:
+        self._checked_at = time.monotonic()
         if self._lost.is_set() or _clock() > self._trusted_until:
             raise LeaseLost(f"the lease on {self.lease.context_id} is lost")
 
     def _keep(self) -> None:
         try:
-            while not self._end.wait(self._renew()):
-                pass
+            delay = RENEW_EVERY_SECONDS
+            while not self._end.wait(delay):
+                if time.monotonic() - self._checked_at > STALLED_AFTER_SECONDS:
+                    self._give_up()
+                    return
+                delay = self._renew()
         finally:
             connection.close()
 
+    def _give_up(self) -> None:
+        self._lost.set()
+        log.critical(
+            "%s: no progress for %.0f seconds: the lease is given up. Is the repository's storage"
+            " hanging?",
+            self.lease.context_id,
+            STALLED_AFTER_SECONDS,
+        )
+        self._on_stall()
+
     def _renew(self) -> float:
         """Renew once; return the seconds to wait before the next time."""
-        asked_at = _clock()
         try:
-            if not leases.renew(self.lease):
-                self._lost.set()
+            self._renew_once()
         except DatabaseProblem as problem:
             log.warning("lease on %s not renewed: %s", self.lease.context_id, problem)
             connection.close()
             return RETRY_SECONDS
-        self._trusted_until = asked_at + TRUSTED_FOR_SECONDS
         return RENEW_EVERY_SECONDS
+
+    def _renew_once(self) -> None:
+        asked_at = _clock()
+        if leases.renew(self.lease):
+            self._trusted_until = asked_at + TRUSTED_FOR_SECONDS
+        else:
+            self._lost.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
@@ -37,6 +38,8 @@ from replication.sync.transfer import transfer
 
 log = logging.getLogger(__name__)
 
+STALLED_EXIT_CODE = 75  # EX_TEMPFAIL: trying again may help
+
 
 def run_next() -> str | None:
     """Run the next job that this worker can run; returns its ID, None when there was none."""
@@ -53,7 +56,7 @@ def run(job: ReplicationJob, lease: Lease) -> None:
     begins = f"{job.source_vm_name}: attempt {job.attempt} begins on {job.worker_name}."
     job_log.write(job.pk, job.attempt, begins)
     try:
-        with Guard(lease) as guard:
+        with Guard(lease, on_stall=_end_process) as guard:
             _run_guarded(job, lease, guard)
         leases.release(lease)
         messages.hint_job()
@@ -65,6 +68,12 @@ def run(job: ReplicationJob, lease: Lease) -> None:
     except (OperationalError, InterfaceError):
         log.exception("%s: stopped: the database is away; the job is taken up again", job.pk)
         connection.close()
+
+
+def _end_process() -> None:
+    """What hangs cannot be stopped from within. The pool starts another process; daemons and locks
+    go with this one, so that the next attempt can go on with its files."""
+    os._exit(STALLED_EXIT_CODE)
 
 
 def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:

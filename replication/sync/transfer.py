@@ -19,11 +19,12 @@ from replication.engine.digests import DigestMap
 from replication.engine.errors import EngineError
 from replication.engine.image import ImageWriter
 from replication.engine.source import HttpRangeSource
-from replication.errors import LeaseLost
+from replication.errors import LeaseLost, TryAgain
 from replication.models import DiskImage
 from replication.services.samples import Sampler
 from replication.states import ImageState, StepName, SyncType
 from replication.sync import images
+from replication.sync.guard import STALLED_AFTER_SECONDS
 from replication.sync.job_run import DiskPlan, JobRun
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ CONNECTIONS_PER_DISK = 4
 PROGRESS_EVERY_SECONDS = 1.0
 CHECKPOINT_EVERY_SECONDS = 15.0
 SPEED_OVER_SECONDS = 10.0
+# A copy ends after the request that it is in; one that does not is stuck in its daemon.
+STOP_SECONDS = 90.0
 
 
 @dataclass
@@ -94,6 +97,7 @@ class _Transfer:
         self._resumed_bytes = 0  # read by earlier attempts: progress, but no rate of this one
         self._speed: deque[tuple[float, int]] = deque()
         self._checkpointed_at = time.monotonic()
+        self._read, self._read_at = 0, time.monotonic()  # when the last byte came
         self._sampler = Sampler(run.job.pk, run.job.attempt, begin_at=time.monotonic())
 
     def run_all(self) -> list[FinishedDisk]:
@@ -194,6 +198,7 @@ class _Transfer:
 
     def _record(self, now: float, done: int, read: int) -> None:
         """Progress of the job, and from time to time a sample, under one check of the lease."""
+        self._require_progress(now, read)
         self._speed.append((now, read))
         while now - self._speed[0][0] > SPEED_OVER_SECONDS:
             self._speed.popleft()
@@ -207,6 +212,16 @@ class _Transfer:
             )
             if over or self._sampler.is_due(now):
                 self._sampler.sample(now, bytes_transferred=done, bytes_read=read)
+
+    def _require_progress(self, now: float, read: int) -> None:
+        """This thread goes round whether bytes come or not: that it does is no progress."""
+        if read > self._read:
+            self._read, self._read_at = read, now
+        elif now - self._read_at > STALLED_AFTER_SECONDS:
+            raise TryAgain(
+                f"{self._run.vm.name}: not a byte was copied for {now - self._read_at:.0f} seconds."
+                " Look at the source's datastore and the repository's storage."
+            )
 
     def _checkpoint(self, active: _Active) -> None:
         """What is below the offset stays, whatever happens from now on."""
@@ -227,12 +242,12 @@ class _Transfer:
 
     def _abort(self, *, keep: bool) -> None:
         """Stop all copies. What is there is kept for the next attempt, unless the lease is lost:
-        then nothing at all is done any more.
+        then nothing at all is done any more. A copy that hangs is ended with its daemon.
         """
-        wait([active.future for active in self._active if active.future])
+        wait([it.future for it in self._active if it.future], timeout=STOP_SECONDS)
         for active in self._active:
             try:
-                if keep:
+                if keep and active.future is not None and active.future.done():
                     self._checkpoint(active)
             except (EngineError, LeaseLost, DatabaseProblem) as problem:
                 log.warning("no last checkpoint of %s: %s", active.image, problem)

@@ -1,6 +1,7 @@
 """One writer per context."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -79,12 +80,39 @@ def test_a_guard_notices_that_its_lease_was_taken(monkeypatch):
 def test_a_guard_gives_up_when_the_database_is_silent_for_too_long(monkeypatch):
     context = factories.context()
     lease = leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
-    guard = Guard(lease)
-    guard.check()
-    now = [guard._trusted_until + 0.1]
-    monkeypatch.setattr("replication.sync.guard._clock", lambda: now[0])
-    with pytest.raises(LeaseLost):
+    with Guard(lease) as guard:
         guard.check()
+        now = [guard._trusted_until + 0.1]
+        monkeypatch.setattr("replication.sync.guard._clock", lambda: now[0])
+        with pytest.raises(LeaseLost):
+            guard.check()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_guard_does_not_begin_with_a_lease_that_was_lost_meanwhile():
+    context = factories.context()
+    lease = leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
+    _expire(context)
+    assert leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
+    with pytest.raises(LeaseLost), Guard(lease):
+        pass
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_guard_lets_the_lease_run_out_when_there_is_no_sign_of_work(monkeypatch):
+    monkeypatch.setattr("replication.sync.guard.RENEW_EVERY_SECONDS", 0.02)
+    monkeypatch.setattr("replication.sync.guard.STALLED_AFTER_SECONDS", 0.5)
+    context = factories.context()
+    stalled = threading.Event()
+    with Guard(leases.acquire(context.pk, LeaseHolder.CLEAN_UP), on_stall=stalled.set) as guard:
+        for _ in range(50):
+            guard.check()
+            time.sleep(0.02)
+        assert not stalled.is_set()
+        assert stalled.wait(10)
+        expires_at = ContextLease.objects.get().expires_at
+        time.sleep(0.2)
+        assert ContextLease.objects.get().expires_at == expires_at
 
 
 @pytest.mark.django_db(transaction=True)

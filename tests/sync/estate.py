@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from datetime import timedelta
@@ -106,6 +107,17 @@ class Estate:
         }
         assert found == named | {f"{name}.digests" for name in named} | {"vmrep-repository.json"}
 
+    def daemons(self) -> list[int]:
+        """The processes that serve an image of the repository."""
+        running = subprocess.run(
+            ["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True
+        ).stdout
+        return [
+            int(pid)
+            for pid, _, command in (line.strip().partition(" ") for line in running.splitlines())
+            if command.startswith("qemu-storage-daemon") and str(self.repository_folder) in command
+        ]
+
     def add_disk(self, context: VMContext, size_bytes: int = 4 * MIB) -> None:
         """Hot-add an empty disk to the VM."""
         disk = vim.vm.device.VirtualDisk(key=-1, capacityInBytes=size_bytes)
@@ -126,7 +138,7 @@ class Estate:
             vm = session.object(vim.VirtualMachine, context.moref)
             WaitForTask(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change])))
 
-    def worker_that_dies(self, point: str) -> None:
+    def worker_that_dies(self, point: str, exit_code: int = -signal.SIGKILL) -> None:
         """Another process takes the next job and kills itself (-9) at that point."""
         script = Path(__file__).with_name("worker_that_dies.py")
         worker = subprocess.run(
@@ -136,7 +148,7 @@ class Estate:
             text=True,
             timeout=120,
         )
-        assert worker.returncode == -9, worker.stderr
+        assert worker.returncode == exit_code, worker.stderr
 
     def take_over(self) -> None:
         """As if 40 seconds had passed: the dead worker's lease has run out, the tick comes."""

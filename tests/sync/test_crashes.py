@@ -63,6 +63,23 @@ def test_a_resumed_transfer_goes_on_from_its_checkpoint(estate):
     estate.assert_nothing_left_over(context)
 
 
+def test_a_worker_whose_storage_hangs_gives_the_job_up_with_its_daemons(estate):
+    """It cannot be interrupted, and would otherwise renew its lease for ever."""
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 4 * MIB, 48 * MIB, seed=1)
+    job = start.start(context, trigger="manual", requested_by="ops")
+    estate.worker_that_dies("of hanging storage", exit_code=runner.STALLED_EXIT_CODE)
+    assert estate.daemons() == []
+
+    estate.take_over()
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (JobStatus.COMPLETED, 2), job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(context)
+
+
 @pytest.mark.parametrize("point", ["before clean_up", "after commit"])
 def test_a_worker_killed_after_the_commit_leaves_a_recovery_point_and_work(estate, point):
     context = estate.take("small1")

@@ -1,10 +1,12 @@
 """What goes wrong outside of vmrep: clear words, the last recovery point intact, nothing left."""
 
+import os
 import resource
 import shutil
+import signal
 import socket
-import subprocess
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -320,23 +322,13 @@ def _away(*args, **kwargs):
     raise OperationalError("server closed the connection unexpectedly")
 
 
-def _daemons(estate) -> list[str]:
-    """Daemons that serve an image of this test's repository."""
-    running = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True).stdout
-    return [
-        line
-        for line in running.splitlines()
-        if line.startswith("qemu-storage-daemon") and str(estate.repository_folder) in line
-    ]
-
-
 def test_a_database_that_goes_away_during_the_transfer_leaves_no_daemon(estate, monkeypatch):
     context = estate.take("small2")
     estate.control.delay("GET /folder", 3)
     served = []
 
     def away(self):
-        served.extend(_daemons(estate))
+        served.extend(estate.daemons())
         _away()
 
     monkeypatch.setattr(transfer._Transfer, "_report", away)
@@ -344,7 +336,7 @@ def test_a_database_that_goes_away_during_the_transfer_leaves_no_daemon(estate, 
     start.start(context, trigger="manual", requested_by="ops")
     runner.run_next()
     assert len(served) == 2
-    assert _daemons(estate) == []
+    assert estate.daemons() == []
 
 
 def test_a_database_that_goes_away_before_a_daemon_is_recorded_leaves_no_daemon(
@@ -354,14 +346,14 @@ def test_a_database_that_goes_away_before_a_daemon_is_recorded_leaves_no_daemon(
     served = []
 
     def away(*args):
-        served.extend(_daemons(estate))
+        served.extend(estate.daemons())
         _away()
 
     monkeypatch.setattr(images, "record_writer", away)
     start.start(context, trigger="manual", requested_by="ops")
     runner.run_next()
     assert len(served) == 1
-    assert _daemons(estate) == []
+    assert estate.daemons() == []
 
 
 def test_what_the_database_refuses_fails_the_job_with_the_reason(estate, ready, monkeypatch):
@@ -438,4 +430,38 @@ def test_a_snapshot_that_was_not_removed_is_not_taken_for_removed(estate, ready,
     assert job.status == JobStatus.COMPLETED
     assert VMSnapshot.objects.get(job=job).state == "created"
     cleanup.clean_context(ready.pk)
+    estate.assert_nothing_left_over(ready)
+
+
+def test_a_cancel_is_honoured_while_the_storage_hangs(estate, ready, monkeypatch):
+    monkeypatch.setattr(transfer, "STOP_SECONDS", 1.0)
+    estate.control.delay("GET /folder", 0.5)
+    job = start.start(ready, trigger="manual", requested_by="ops")
+    worker = threading.Thread(target=_work)
+    worker.start()
+    while not (daemons := estate.daemons()):
+        assert worker.is_alive()
+    os.kill(daemons[0], signal.SIGSTOP)
+    time.sleep(1)  # the copy's next write waits for the daemon
+    cancel.cancel(job, actor="ann")
+    worker.join(30)
+    assert not worker.is_alive()
+    assert estate.daemons() == []
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED
+    estate.control.clear_faults()
+    cleanup.clean_context(ready.pk)
+    estate.assert_nothing_left_over(ready)
+
+
+def test_a_transfer_in_which_no_byte_comes_is_tried_again(estate, ready, monkeypatch):
+    monkeypatch.setattr(transfer, "STALLED_AFTER_SECONDS", 2.0)
+    monkeypatch.setattr(transfer, "STOP_SECONDS", 1.0)
+    estate.control.delay("GET /folder", 6)
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.PENDING
+    assert "not a byte was copied" in job.error_message
+    estate.control.clear_faults()
+    job = _try_again(job)
+    assert job.status == JobStatus.COMPLETED, job.error_message
     estate.assert_nothing_left_over(ready)

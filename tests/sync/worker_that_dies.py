@@ -1,8 +1,10 @@
 """A worker that takes the next job and is killed with -9 at a named point of it.
 
 Points: "before <step>" and "after <step>" for every step's function, "within transfer" (after some
-requests of the copy and a checkpoint), "between seal and commit" (files renamed, transaction not
-begun), "within snapshot" (vSphere has made it, the answer is not recorded).
+requests of the copy and a checkpoint), "of hanging storage" (the daemon stands still within the
+transfer, and the worker with it: nobody kills it, it ends by itself), "between seal and commit"
+(files renamed, transaction not begun), "within snapshot" (vSphere has made it, the answer is not
+recorded).
 """
 
 import os
@@ -21,7 +23,7 @@ django.setup()
 from replication import messages  # noqa: E402
 from replication.engine.copy import DiskCopy  # noqa: E402
 from replication.services import finish  # noqa: E402
-from replication.sync import runner, snapshot, transfer  # noqa: E402
+from replication.sync import guard, runner, snapshot, transfer  # noqa: E402
 
 
 def die(*args: object, **kwargs: object) -> None:
@@ -38,6 +40,20 @@ def hold_copies_back() -> None:
         return take(self)
 
     DiskCopy._take = take_or_wait
+
+
+def hang_within_transfer() -> None:
+    """Stop the daemon (SIGSTOP) once it has a checkpoint: the next flush is never answered."""
+    transfer.PROGRESS_EVERY_SECONDS, transfer.CHECKPOINT_EVERY_SECONDS = 0.01, 0.0
+    checkpoint = transfer._Transfer._checkpoint
+
+    def checkpoint_and_hang(self: transfer._Transfer, active: transfer._Active) -> None:
+        checkpoint(self, active)
+        if active.copy.low_water() > active.plan.extents[0].offset:
+            os.kill(active.writer.process.pid, signal.SIGSTOP)
+
+    transfer._Transfer._checkpoint = checkpoint_and_hang
+    hold_copies_back()
 
 
 def arrange(point: str) -> None:
@@ -57,6 +73,9 @@ def arrange(point: str) -> None:
         snapshot._created = die
     elif point == "between seal and commit":
         finish.completed = die
+    elif point == "of hanging storage":
+        guard.RENEW_EVERY_SECONDS, guard.STALLED_AFTER_SECONDS = 0.5, 3.0
+        hang_within_transfer()
     elif point == "within transfer":
         transfer.PROGRESS_EVERY_SECONDS = 0.01
         transfer.CHECKPOINT_EVERY_SECONDS = 0.0
