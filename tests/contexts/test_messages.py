@@ -1,6 +1,8 @@
-"""Hints to workers when there is no broker."""
+"""Hints to workers, with and without a broker."""
 
 import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -8,14 +10,20 @@ from contexts import messages
 from vmrep.celery import app
 
 
-@pytest.fixture
-def no_broker():
+@contextmanager
+def _broker(url):
     before = app.conf.broker_url
-    app.conf.broker_url = "redis://127.0.0.1:1/0"  # nobody listens there
+    app.conf.broker_url = url
     app._after_fork()
     yield
     app.conf.broker_url = before
     app._after_fork()
+
+
+@pytest.fixture
+def no_broker():
+    with _broker("redis://127.0.0.1:1/0"):  # nobody listens there
+        yield
 
 
 def test_without_a_broker_nobody_waits(no_broker, caplog):
@@ -23,3 +31,14 @@ def test_without_a_broker_nobody_waits(no_broker, caplog):
     messages.send("replication.tasks.run_next_job")
     assert time.monotonic() - began < 2
     assert "cannot be reached" in caplog.text
+
+
+def test_a_hint_expires_when_the_tick_repeats_it(redis_url):
+    """Behind work that takes long they would pile up."""
+    with _broker(redis_url), app.connection_for_read() as connection:
+        messages.send("replication.tasks.clean_up", "ctx-1")
+        with connection.SimpleQueue("control") as queue:
+            headers = queue.get(timeout=10).headers
+    assert headers["task"] == "replication.tasks.clean_up"
+    left = datetime.fromisoformat(headers["expires"]) - datetime.now(UTC)
+    assert timedelta(0) < left <= timedelta(seconds=10)

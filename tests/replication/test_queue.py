@@ -186,3 +186,11 @@ def test_the_tick_hints_every_job_that_can_run(context, hints):
     factories.pending_job(factories.context("other", keep_in=context.repository))
     queue.tick()
     assert hints == [("replication.tasks.run_next_job",)] * 2
+
+
+def test_the_tick_wakes_some_workers_however_many_jobs_wait(context, hints):
+    for number in range(queue.HINTS_PER_TICK + 2):
+        factories.pending_job(factories.context(f"vm-{number}", keep_in=context.repository))
+    hints.clear()
+    queue.tick()
+    assert hints == [("replication.tasks.run_next_job",)] * queue.HINTS_PER_TICK
