@@ -336,8 +336,8 @@ def assert_disk(faces: Faces, values: dict[str, Any]) -> None:
         assert {name: place[name] for name in values} == values
     panel = faces.panel("disks")
     assert panel["File"] == values["vmdk_path"]
-    assert panel["Provisioning"] == values["provisioning_type"]
-    assert panel["Mode"] == values["disk_mode"]
+    how = f"{values['provisioning_type']}, mode {values['disk_mode']}"
+    assert panel["Provisioning"] == how
     shown = f"{values['capacity_bytes'] // MIB} MiB"
     assert shown in faces.page("/virtual-machines/", vm=faces.context.pk, tab="disks")
     assert faces.panel()["Disks"] == f"1 disk, {shown}"

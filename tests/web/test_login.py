@@ -9,7 +9,9 @@ from tests import factories
 from tests.web.conftest import HTMX, text
 from vmrep.web.urls import urlpatterns
 
-ARGUMENTS = {"context_id": "ctx-x", "disk_id": 1, "job_id": "job-x", "vcenter_id": 1, "vm_id": 1}
+ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x"} | dict.fromkeys(
+    ("disk_id", "repository_id", "vcenter_id", "vm_id"), 1
+)
 PASSWORD = "a long enough password"
 OPEN = {"login", "favicon"}  # where everybody else is sent to; what browsers ask for by themselves
 

@@ -206,7 +206,7 @@ def test_a_job_that_moved_nothing_is_cancelled_at_once(web):
     context = factories.context()
     job = factories.pending_job(context)
     shown = panel(web, context)
-    assert "<dialog" not in shown
+    assert 'id="job-cancel-dialog"' not in shown
     assert f'action="/jobs/{job.pk}/cancel/"' in shown
 
 
