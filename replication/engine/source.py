@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import ssl
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -97,7 +98,8 @@ class HttpRangeSource:
 
     ``connect`` makes a connection that verifies its server by itself and has a timeout.
     ``target`` is path and query, already percent-encoded. ``headers`` is asked before every
-    request, so that a renewed session cookie is taken up.
+    request, so that a renewed session cookie is taken up. ``renew`` logs in again; it is called by
+    one thread at a time, after a 401 to the headers that still are the current ones.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class HttpRangeSource:
         headers: Callable[[], dict[str, str]],
         size_bytes: int,
         *,
+        renew: Callable[[], None] = lambda: None,
         retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
     ) -> None:
         if not _TARGET.fullmatch(target):
@@ -116,6 +119,14 @@ class HttpRangeSource:
         self.headers = headers
         self.size_bytes = size_bytes
         self.retry_delays_seconds = tuple(retry_delays_seconds)
+        self._renew = renew
+        self._renewing = threading.Lock()
+
+    def renew_login(self, refused: dict[str, str]) -> None:
+        """Log in again, unless another thread has since the request with these headers."""
+        with self._renewing:
+            if self.headers() == refused:
+                self._renew()
 
     def connect(self) -> HttpRangeReader:
         """A reader of its own for the calling thread; it connects at its first read."""
@@ -172,9 +183,12 @@ class HttpRangeReader:
         if self._connection is None:
             self._connection = self._source.connection()
         last = offset + len(view) - 1
-        headers = {**self._source.headers(), "Range": f"bytes={offset}-{last}"}
+        login = self._source.headers()
+        headers = {**login, "Range": f"bytes={offset}-{last}"}
         self._connection.request("GET", self._source.target, headers=headers)
         answer = self._connection.getresponse()
+        if answer.status == 401:
+            self._source.renew_login(login)
         self._check(answer, offset, last)
         done = 0
         while done < len(view):

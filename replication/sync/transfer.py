@@ -131,6 +131,7 @@ class _Transfer:
             file.target,
             run.session.cookie_headers,
             file.size_bytes,
+            renew=run.session.renew,
         )
         image, digests = images.open_or_begin(run, plan)
         writer = None
