@@ -23,6 +23,7 @@ from contexts.vsphere.session import Session
 from replication.engine.errors import EngineError
 from replication.errors import LeaseLost
 from replication.models import DiskImage, JobStep, VMSnapshot
+from replication.models.telemetry import printable
 from replication.services import job_log, leases, left_overs, repositories
 from replication.states import (
     ACTIVE_JOB_STATUSES,
@@ -35,6 +36,11 @@ from replication.states import (
 from replication.sync.guard import Guard
 
 log = logging.getLogger(__name__)
+
+_MAY_COME = (
+    "It was asked for, but is not at the VM. Should the request come late, the snapshot will be"
+    " removed: it is looked for again for some minutes."
+)
 
 
 class Writer(Protocol):
@@ -68,8 +74,12 @@ def discard_image(image: DiskImage, writer: Writer) -> None:
     job_log.write(image.job_id, image.attempt, f"The unfinished file {image.locator} is removed.")
 
 
-def remove_snapshot(row: VMSnapshot, writer: Writer) -> None:
-    """Remove one of vmrep's snapshots from its VM, by recorded name and reference, and wait."""
+def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) -> None:
+    """Remove one of vmrep's snapshots from its VM, by recorded name and reference, and wait.
+
+    One that is not there but was asked for only lately may still come, from a worker that was
+    paused or cut off: its row stays, to be looked at again. Not so when vSphere has `answered`.
+    """
     context = row.vm_context
     try:
         vm = inventory.read_vm(writer.session, context.vmware_vm_id, moref_hint=context.moref)
@@ -78,13 +88,24 @@ def remove_snapshot(row: VMSnapshot, writer: Writer) -> None:
     else:
         await_running_tasks(writer.session, vm.moref, on_wait=writer.guard.check)
         found = _recorded(row, snapshots.tree(writer.session, vm.moref))
+        if found is None and left_overs.may_come(row) and not answered:
+            VMSnapshot.objects.filter(pk=row.pk).update(problem=_MAY_COME, updated_at=Now())
+            return
         if found is not None:
+            _found(row, found)
             writer.guard.check()
             snapshots.remove(writer.session, found.moref, on_wait=writer.guard.check)
     VMSnapshot.objects.filter(pk=row.pk).update(
         state=SnapshotState.REMOVED, removed_at=Now(), problem="", updated_at=Now()
     )
     job_log.write(row.job_id, row.attempt, f"The snapshot {row.name} is removed.")
+
+
+def _found(row: VMSnapshot, found: SnapshotRecord) -> None:
+    """From now on it is known to be there, whatever comes of its removal."""
+    VMSnapshot.objects.filter(pk=row.pk, state=SnapshotState.INTENDED).update(
+        state=SnapshotState.CREATED, moref=found.moref, updated_at=Now()
+    )
 
 
 def _recorded(row: VMSnapshot, tree: Sequence[SnapshotRecord]) -> SnapshotRecord | None:
@@ -123,7 +144,7 @@ def await_running_tasks(session: Session, vm_moref: str, on_wait: Callable[[], N
         try:
             tasks.wait_for_task(session, task.moref, f"Waiting for {task.operation}", on_wait)
         except (TaskFailed, ObjectGone) as outcome:
-            log.info("%s of %s ended: %s", task.operation, vm_moref, outcome)
+            log.info("%s of %s ended: %s", task.operation, vm_moref, printable(str(outcome)))
 
 
 def remove_left_overs(
@@ -233,7 +254,7 @@ def _clean(context: VMContext, guard: Guard) -> None:
     except ContextError as refusal:
         problems = [str(refusal)]
     for problem in problems:
-        log.warning("clean-up of %s: %s", context.pk, problem)
+        log.warning("clean-up of %s: %s", context.pk, printable(problem))
     JobStep.objects.filter(
         job__vm_context=context, name=StepName.CLEAN_UP, status=StepStatus.RUNNING
     ).exclude(job__status__in=ACTIVE_JOB_STATUSES).update(

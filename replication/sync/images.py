@@ -43,9 +43,9 @@ def _can_resume(run: JobRun, plan: DiskPlan, image: DiskImage) -> bool:
     )
     if not same_plan or not run.storage.exists(image.temporary_locator):
         return False
-    if image.writer_boot_id != this_boot_id():
-        # Another machine, or another boot of this one: what the checkpoint says is on the disk,
-        # but whether that machine still writes cannot be seen from here.
+    if (image.writer_host, image.writer_boot_id) != (_this_host(), this_boot_id()):
+        # Another machine or boot, or another container of this machine, with pids of its own: what
+        # the checkpoint says is on the disk, but whether it still writes cannot be seen from here.
         return False
     return not is_alive(image.writer_pid, image.writer_start_time, image.writer_boot_id)
 
@@ -83,9 +83,13 @@ def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, DigestMap]:
 def record_writer(image: DiskImage, process: ProcessIdentity) -> None:
     """Who writes the file, so that a later attempt can see that nobody does any more."""
     DiskImage.objects.filter(pk=image.pk).update(
-        writer_host=leases.this_worker().partition(":")[0],
+        writer_host=_this_host(),
         writer_pid=process.pid,
         writer_start_time=process.start_time,
         writer_boot_id=process.boot_id,
         updated_at=Now(),
     )
+
+
+def _this_host() -> str:
+    return leases.this_worker().partition(":")[0]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from contexts.vsphere import snapshots
-from contexts.vsphere.errors import ObjectGone, QuiesceFailed
+from contexts.vsphere.errors import ConnectionLost, ObjectGone, QuiesceFailed, VSphereError
 from contexts.vsphere.records import DiskRecord
 from replication.errors import TryAgain
 from replication.models import VMSnapshot
@@ -71,9 +72,22 @@ def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
         consistent_at=timezone.now(),
         quiesce_requested=quiesce,
     )
+    try:
+        return _create_quiesced(run, row, note) if quiesce else _create(run, row, quiesce=False)
+    except ConnectionLost:
+        raise  # whether vSphere makes it is not known
+    except VSphereError:
+        # It will not come any more.
+        with contextlib.suppress(VSphereError):
+            cleanup.remove_snapshot(row, run, answered=True)
+        raise
+
+
+def _create_quiesced(run: JobRun, row: VMSnapshot, note: StepNote) -> VMSnapshot:
+    """Quiesced, or after some failures not."""
     for number in range(1, QUIESCE_TRIES + 1):
         try:
-            return _create(run, row, quiesce=quiesce)
+            return _create(run, row, quiesce=True)
         except QuiesceFailed as problem:
             if number == QUIESCE_TRIES:
                 note.warn(

@@ -26,7 +26,7 @@ from replication.models import (
     ReplicationJob,
     VMSnapshot,
 )
-from replication.services import queue, repositories, start
+from replication.services import left_overs, queue, repositories, start
 from replication.states import ImageState, SnapshotState
 from replication.sync import runner
 from vmrep.lab import Lab
@@ -154,6 +154,12 @@ class Estate:
         """As if 40 seconds had passed: the dead worker's lease has run out, the tick comes."""
         ContextLease.objects.update(expires_at=Now() - timedelta(seconds=1))
         queue.tick()
+
+    def minutes_later(self) -> None:
+        """As if so many minutes had passed that no request is under way any more, and the clean-up
+        may look again."""
+        long_ago = Now() - left_overs.SNAPSHOT_MAY_COME_FOR
+        VMSnapshot.objects.update(created_at=long_ago, updated_at=long_ago)
 
 
 def database_url() -> str:

@@ -80,6 +80,22 @@ def test_a_worker_whose_storage_hangs_gives_the_job_up_with_its_daemons(estate):
     estate.assert_nothing_left_over(context)
 
 
+def test_a_file_that_another_host_wrote_is_not_gone_on_with(estate):
+    """A container has the boot ID of its machine: whether its daemon is gone cannot be seen."""
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 4 * MIB, 48 * MIB, seed=1)
+    job = start.start(context, trigger="manual", requested_by="ops")
+    estate.worker_that_dies("within transfer")
+    DiskImage.objects.filter(job=job).update(writer_host="another")
+    estate.take_over()
+    runner.run_next()
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    assert DiskImage.objects.get(job=job).attempt == 2
+    estate.assert_nothing_left_over(context)
+
+
 @pytest.mark.parametrize("point", ["before clean_up", "after commit"])
 def test_a_worker_killed_after_the_commit_leaves_a_recovery_point_and_work(estate, point):
     context = estate.take("small1")

@@ -63,6 +63,7 @@ def test_a_connection_that_breaks_costs_an_attempt_at_most(estate, ready, method
     assert job.status == JobStatus.COMPLETED, job.error_message
     assert job.bytes_transferred == 24 * MIB
     estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.minutes_later()
     cleanup.clean_context(ready.pk)
     estate.assert_nothing_left_over(ready)
 
@@ -109,6 +110,19 @@ def test_an_expired_session_is_renewed(estate, ready, monkeypatch):
 
     monkeypatch.setattr(runner, "make_plan", expire_and_plan)
     estate.replicate(ready)
+
+
+def test_a_session_that_expires_during_the_transfer_is_renewed(estate, ready, monkeypatch):
+    estate.control.delay("GET /folder", 0.2)
+    opened = transfer._Transfer._open
+
+    def open_and_expire(self, plan):
+        active = opened(self, plan)
+        estate.control.expire_sessions()
+        return active
+
+    monkeypatch.setattr(transfer._Transfer, "_open", open_and_expire)
+    assert estate.replicate(ready).attempt == 1
 
 
 def test_a_missing_privilege_fails_the_job_and_is_named(estate, ready):

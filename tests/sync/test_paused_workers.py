@@ -7,12 +7,15 @@ that nobody would ever find.
 import threading
 
 from django.db import connection
+from django.db.models.functions import Now
 
+from contexts.vsphere import snapshots
+from contexts.vsphere.errors import ConnectionLost
 from replication.engine.directory import DirectoryRepository
-from replication.models import DiskImage, ReplicationJob
-from replication.services import start
-from replication.states import ImageState, JobStatus
-from replication.sync import images, runner
+from replication.models import DiskImage, ReplicationJob, VMSnapshot
+from replication.services import finish, queue, start
+from replication.states import ImageState, JobStatus, SnapshotState
+from replication.sync import cleanup, images, runner
 from tests.sync.estate import MIB, Estate
 
 
@@ -79,4 +82,55 @@ def test_a_paused_worker_cannot_give_up_a_file_that_another_goes_on_with(estate,
     assert (job.status, job.attempt) == (JobStatus.COMPLETED, 3)
     assert job.recovery_point.images.get() == image
     estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(context)
+
+
+def test_a_snapshot_that_a_paused_worker_makes_too_late_is_removed(estate, monkeypatch):
+    context = estate.take("small1")
+    estate.replicate(context)
+    job = start.start(context, trigger="manual", requested_by="ops")
+    create = snapshots.create
+
+    def pause_and_create(*args, **kwargs):
+        monkeypatch.setattr(snapshots, "create", create)
+        _another_worker_takes_over(estate)
+        return create(*args, **kwargs)
+
+    monkeypatch.setattr(snapshots, "create", pause_and_create)
+    runner.run_next()
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED
+    (vm,) = [vm for vm in estate.control.list_vms() if vm["snapshots"]]
+    assert vm["name"] == "small1"
+
+    VMSnapshot.objects.update(updated_at=Now() - queue.CLEAN_AGAIN_AFTER)
+    for context_id in queue.contexts_to_clean():
+        cleanup.clean_context(context_id)
+    estate.assert_nothing_left_over(context)
+
+
+def test_a_snapshot_that_never_comes_hinders_no_job_and_is_forgotten(estate, monkeypatch):
+    context = estate.take("small1")
+    estate.replicate(context)
+    job = start.start(context, trigger="manual", requested_by="ops")
+
+    def lost(*args, **kwargs):
+        raise ConnectionLost("Creating the snapshot: no answer in time.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshots, "create", lost)
+        for _ in range(finish.MAX_ATTEMPTS):
+            ReplicationJob.objects.update(next_attempt_at=None)
+            assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert job.status == JobStatus.FAILED
+    cleanup.clean_context(context.pk)
+    asked_for = set(VMSnapshot.objects.filter(job=job, state=SnapshotState.INTENDED))
+    assert len(asked_for) == job.attempt
+
+    assert estate.run_job(context).status == JobStatus.COMPLETED
+    assert set(VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)) == asked_for
+    estate.minutes_later()
+    assert queue.contexts_to_clean() == [context.pk]
+    cleanup.clean_context(context.pk)
     estate.assert_nothing_left_over(context)
