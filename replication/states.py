@@ -36,6 +36,10 @@ class SyncType(TextChoices):
     CHECKSUM = "checksum", "Checksum"
 
 
+FIRST_SYNC = "First replication of this disk."
+"""Why a disk is synced in full when nothing is amiss: no reason to warn anybody."""
+
+
 class ReplicationType(TextChoices):
     """A job's type: `initial` if any disk was not incremental."""
 

@@ -11,7 +11,7 @@ from replication.engine.extents import Extent, normalise, total_bytes
 from replication.errors import PreflightRefused
 from replication.models import DiskImage
 from replication.replica import last_image
-from replication.states import StepName, SyncType, type_of
+from replication.states import FIRST_SYNC, StepName, SyncType, type_of
 from replication.sync.devices import protected_disks
 from replication.sync.job_run import DiskPlan, JobRun
 
@@ -42,7 +42,7 @@ def _plan_disk(run: JobRun, disk: VMDisk, source: DiskRecord) -> DiskPlan:
     run.check()
     parent = last_image(disk)
     if parent is None:
-        return _initial(run, disk, source, "First replication of this disk.")
+        return _initial(run, disk, source, FIRST_SYNC)
     if source.capacity_bytes < parent.capacity_bytes:
         return _initial(run, disk, source, "The disk is smaller than before.")
     reason = _why_not_incremental(source, parent)

@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -17,7 +14,7 @@ from contexts.models import VMContext
 from replication.models import ReplicationJob
 from replication.states import JobStatus
 from tests import factories
-from tests.e2e.browser import open_page
+from tests.e2e.browser import log_in_as, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -45,22 +42,10 @@ def complaints() -> Iterator[list[str]]:
     assert heard == []
 
 
-def log_in(page: Page, base_url: str) -> None:
-    user = factories.user("ops", "a long enough password")
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.create()
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": session.session_key, "url": base_url}]
-    )
-
-
 @pytest.fixture
 def page(live_server, complaints: list[str]) -> Iterator[Page]:
     with open_page(live_server.url, complaints) as page:
-        log_in(page, live_server.url)
+        log_in_as(factories.user("ops", "a long enough password"), page, live_server.url)
         yield page
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from replication.engine.extent_map import BUCKETS, FULL
 from replication.models import CBTHistory, DiskImage, JobLogLine, JobSample, JobStep, ReplicationJob
 from replication.services import job_log
-from replication.states import LogLevel, StepName, StepStatus
+from replication.states import FIRST_SYNC, LogLevel, StepName, StepStatus
 from tests import factories
 from tests.web.conftest import HTMX, text
 
@@ -64,6 +64,20 @@ def test_each_disk_has_plan_extents_change_ids_and_its_map(web):
     assert image.previous_change_id in shown
     assert image.change_id in shown
     assert "128 of 256 areas are touched" in shown
+
+
+@pytest.mark.parametrize(
+    ("note", "tone"),
+    [
+        (FIRST_SYNC, "muted"),
+        (f"{FIRST_SYNC} Without change tracking all of it is read.", "warn"),
+        ("The disk has grown. The whole disk is compared.", "warn"),
+    ],
+)
+def test_a_note_on_a_disk_warns_unless_it_only_says_that_it_is_the_first(web, note, tone):
+    job = factories.completed_job(factories.context())
+    DiskImage.objects.update(plan_note=note)
+    assert f'<div class="tone-{tone}">{note}</div>' in page(web, job)
 
 
 def test_a_running_job_has_its_maps_already(web):

@@ -108,8 +108,13 @@ def test_vms_of_one_name_can_be_told_apart(web):
     factories.context("app", vm_path="/Bonn/vm/Tests/app")
     factories.context("app", vm_path="/Bonn/vm/Production/Web/app")
     page = text(web.get(PAGE))
-    assert "Bonn/Tests" in page
-    assert "Bonn/Production/Web" in page
+    assert "Bonn / Tests" in page
+    assert "Bonn / Production / Web" in page
+
+
+def test_a_slash_in_the_name_of_a_folder_is_shown_as_one(web):
+    factories.context("app", vm_path="/Bonn/vm/<b>bold & co<%2fb>/app")
+    assert ">Bonn / &lt;b&gt;bold &amp; co&lt;/b&gt;<" in text(web.get(PAGE))
 
 
 def test_a_vm_of_which_no_path_is_known_is_told_apart_by_its_context(web):

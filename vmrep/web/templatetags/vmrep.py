@@ -13,12 +13,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_filters import FilterSet
 
+from contexts.folders import shown_folder
 from contexts.models import VMContext
 from contexts.models.specs import VMSpecs
 from contexts.vsphere.specs import SpecField
 from replication import progress
 from replication.models import DiskImage, ReplicationJob
-from replication.states import JobStatus
+from replication.states import FIRST_SYNC, JobStatus
 from vmrep.web import formats, job_words
 from vmrep.web.states import LOOKS, WITH_WARNINGS
 from vmrep.web.steps import Mark, strip
@@ -195,9 +196,13 @@ def spec(record: VMSpecs, field: SpecField) -> object:
 @register.filter
 def place(context: VMContext) -> str:
     """Datacenter and folder: with them, VMs of the same name can be told apart."""
-    folder = (context.vm_path or "").rpartition("/")[0]
-    # Between the two stands vSphere's own root folder, always of this name.
-    return folder.removeprefix("/").replace("/vm", "", 1) or str(context.pk)
+    return shown_folder(context.vm_path) or str(context.pk)
+
+
+@register.filter
+def note_tone(note: str) -> str:
+    """A plan's note warns, unless all that it says is that there was nothing before."""
+    return "muted" if note == FIRST_SYNC else "warn"
 
 
 @register.filter
