@@ -60,7 +60,7 @@ def test_each_disk_has_plan_extents_change_ids_and_its_map(web):
     shown = page(web, job)
     image = DiskImage.objects.get(job=job)
     assert "4 MiB of 4 MiB" in shown
-    assert '<td class="number hide-3">17</td>' in shown
+    assert '<td class="number hide-4">17</td>' in shown
     assert image.previous_change_id in shown
     assert image.change_id in shown
     assert "128 of 256 areas are touched" in shown

@@ -43,6 +43,13 @@ def test_a_job_that_runs_comes_before_everything_else():
     assert next_action(worst).kind == "watch"
 
 
+def test_a_job_that_is_held_up_is_not_said_to_be_under_way():
+    waits = FINE._replace(job_is_active=True, is_held_up=True)
+    assert next_action(waits).kind == "watch"
+    assert "under way" not in next_action(waits).why
+    assert next_action(waits._replace(is_cancelling=True)).kind == "wait"
+
+
 def test_a_vm_that_was_let_go_is_neither_compared_nor_discovered():
     let_go = Situation(is_managed=False, is_gone=True, identity_changed=True)
     assert next_action(let_go).kind == "take"

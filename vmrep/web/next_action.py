@@ -8,6 +8,7 @@ from contexts.models import VMContext
 from replication.models import ReplicationJob
 from replication.rpo import RPOState
 from vmrep.web.formats import binary, duration
+from vmrep.web.job_words import is_held_up
 
 
 class Situation(NamedTuple):
@@ -19,6 +20,7 @@ class Situation(NamedTuple):
     identity_changed: bool = False
     job_is_active: bool = False
     is_cancelling: bool = False
+    is_held_up: bool = False
     last_job: str = ""  # the newest ended job's status; empty: there is none
     has_point: bool = False
     is_at_risk: bool = False
@@ -40,6 +42,9 @@ def next_action(now: Situation) -> NextAction:
     """The first rule that fits."""
     if now.is_cancelling:
         return NextAction("wait", "", "The replication stops after its present request.", False)
+    if now.job_is_active and now.is_held_up:
+        why = "The replication goes on by itself once what it waits for is there."
+        return NextAction("watch", "", why, False)
     if now.job_is_active:
         return NextAction("watch", "", "Nothing to do: a replication is under way.", False)
     if not now.is_managed:
@@ -84,6 +89,7 @@ def situation(vm: VMContext, job: ReplicationJob | None) -> Situation:
         identity_changed=vm.changed_vm_id is not None,
         job_is_active=job is not None,
         is_cancelling=job is not None and job.cancel_requested_at is not None,
+        is_held_up=job is not None and is_held_up(job),
         last_job=vm.newest_job_status or "",
         has_point=vm.newest_point_at is not None,
         is_at_risk=vm.rpo_state == RPOState.AT_RISK,
