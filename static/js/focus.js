@@ -17,8 +17,11 @@
       : "";
   });
 
-  document.addEventListener("htmx:beforeSwap", () => {
-    const focused = document.activeElement;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    // A button that was pressed is disabled meanwhile, and has lost the focus by that.
+    const asked = event.detail.requestConfig?.elt;
+    const isLost = document.activeElement === document.body && asked?.matches?.("form");
+    const focused = isLost ? asked.querySelector("button") : document.activeElement;
     wasInActions = Boolean(focused?.closest(".actions"));
     home = [];
     for (let around = focused; around && around !== document.body; around = around.parentElement) {
@@ -42,7 +45,7 @@
     const panel = document.getElementById("panel");
     if (opening && panel) {
       opening = false;
-      if (covers.matches) panel.querySelector("a[href]")?.focus();
+      if (covers.matches) document.getElementById("panel-title").focus();
     } else if (closed && !panel) {
       document.getElementById(closed)?.querySelector("a[data-open-link]")?.focus();
       closed = "";
@@ -50,4 +53,7 @@
     const lost = !document.activeElement || document.activeElement === document.body;
     if (lost && home.length) restore();
   });
+
+  // A page that begins with a panel over everything else begins to be read there.
+  if (covers.matches) document.getElementById("panel-title")?.focus({ preventScroll: true });
 }

@@ -1,41 +1,6 @@
-// The panel and the job's page: where the focus goes, dialogs, copying, the log's end.
+// The panel and the job's page: tabs, menus, dialogs, copying, the log's end.
 "use strict";
 {
-  const panel = () => document.getElementById("panel");
-  const title = () => document.getElementById("panel-title");
-  // Beside the table it is in the page's flow; narrower, it covers the table or stands alone.
-  const isBeside = () => window.matchMedia("(min-width: 75rem)").matches;
-
-  // --- Focus: into a panel that covers the page, back to its row, never lost to a swap ----------
-  let before = { shown: panel()?.dataset.panel, wasInside: false };
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target?.id !== "live") return;
-    const shown = panel();
-    // A button that was pressed is disabled meanwhile, and has lost the focus by that.
-    const asked = event.detail.requestConfig?.elt;
-    const inside = (element) => Boolean(element && shown?.contains(element));
-    before = {
-      shown: shown?.dataset.panel,
-      wasInside: inside(document.activeElement) || inside(asked),
-      atEnd: isAtEnd(),
-    };
-  });
-  document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.target?.id !== "live") return;
-    if (before.atEnd) toEnd();
-    const shown = panel()?.dataset.panel;
-    const lost = !document.activeElement || document.activeElement === document.body;
-    if (shown && shown !== before.shown) {
-      if (!isBeside()) title().focus();
-    } else if (shown && lost && before.wasInside) {
-      title().focus();
-    } else if (!shown && before.shown && (lost || before.wasInside)) {
-      const row = document.getElementById(`row-${before.shown}`);
-      (row?.querySelector("a[data-open-link]") ?? document.getElementById("main")).focus();
-    }
-  });
-  if (panel() && !isBeside()) title().focus({ preventScroll: true });
-
   // --- Tabs: the open one is in view, also where not all have room -------------------------------
   let shownTab = "";
   const showTab = () => {
@@ -45,14 +10,6 @@
   };
   document.addEventListener("htmx:afterSettle", showTab);
   showTab();
-
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented || !panel()) return;
-    if (document.querySelector("dialog[open], details[data-menu][open]")) return;
-    if (event.target.matches("input, select, textarea") && !panel().contains(event.target)) return;
-    event.preventDefault();
-    panel().querySelector("[data-panel-close]").click();
-  });
 
   // A menu that does something closes; the answer would leave it open.
   document.addEventListener("htmx:beforeRequest", (event) => {
@@ -101,5 +58,12 @@
     const log = document.querySelector("[data-log]");
     if (log) log.scrollTop = log.scrollHeight;
   };
+  let wasAtEnd = true;
+  document.addEventListener("htmx:beforeSwap", () => {
+    wasAtEnd = isAtEnd();
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (wasAtEnd) toEnd();
+  });
   toEnd();
 }

@@ -196,7 +196,7 @@ def test_cancelling_is_asked_about_once_bytes_have_moved(web):
     context = factories.context()
     job = factories.running_job(context, planned_bytes=50 * MIB, done_bytes=34 * MIB)
     shown = panel(web, context)
-    assert "<dialog" in shown
+    assert '<dialog class="dialog" id="cancel-job-dialog"' in shown
     assert "34 MiB of 50 MiB have been copied" in shown
     assert "The source VM is not changed" in shown
     assert f'href="/jobs/{job.pk}/cancel/confirm/"' in shown
@@ -206,7 +206,7 @@ def test_a_job_that_moved_nothing_is_cancelled_at_once(web):
     context = factories.context()
     job = factories.pending_job(context)
     shown = panel(web, context)
-    assert 'id="job-cancel-dialog"' not in shown
+    assert "cancel-job-dialog" not in shown
     assert f'action="/jobs/{job.pk}/cancel/"' in shown
 
 
