@@ -144,8 +144,11 @@ def test_a_wrong_answer_is_refused_at_once(server: RangeServer, fault: object, w
 
 def test_a_renewed_cookie_is_taken_up(server: RangeServer) -> None:
     server.faults.append(refuse(401))
-    cookies = iter(["session=old", "session=new"])
-    reader = source_of(server, headers=lambda: {"Cookie": next(cookies)}).connect()
+    login = {"Cookie": "session=old"}
+    source = source_of(
+        server, headers=lambda: dict(login), renew=lambda: login.update(Cookie="session=new")
+    )
+    reader = source.connect()
     assert read(reader, 0, 512) == server.path.read_bytes()[:512]
     assert [seen["Cookie"] for seen in server.headers_seen] == ["session=old", "session=new"]
     reader.close()

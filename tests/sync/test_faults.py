@@ -96,6 +96,8 @@ def test_a_disk_that_leaves_between_two_attempts_leaves_no_file(estate):
     assert DiskImage.objects.filter(state="writing").count() == 2
     estate.remove_disk(context, 2001)
     job = _try_again(job)
+    assert job.status == JobStatus.PENDING  # its snapshot still has the disk: a new one is taken
+    job = _try_again(job)
     assert job.status == JobStatus.COMPLETED, job.error_message
     assert job.recovery_point.disk_count == 1
     estate.assert_nothing_left_over(context)
@@ -453,12 +455,12 @@ def test_a_cancel_is_honoured_while_the_storage_hangs(estate, ready, monkeypatch
     job = start.start(ready, trigger="manual", requested_by="ops")
     worker = threading.Thread(target=_work)
     worker.start()
-    while not (daemons := estate.daemons()):
+    while not DiskImage.objects.filter(job=job, writer_pid__isnull=False).exists():
         assert worker.is_alive()
-    os.kill(daemons[0], signal.SIGSTOP)
+    os.kill(estate.daemons()[0], signal.SIGSTOP)
     time.sleep(1)  # the copy's next write waits for the daemon
     cancel.cancel(job, actor="ann")
-    worker.join(30)
+    worker.join(60)
     assert not worker.is_alive()
     assert estate.daemons() == []
     job.refresh_from_db()
