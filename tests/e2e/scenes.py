@@ -59,7 +59,10 @@ class Scenes:
         vcenter = factories.vcenter("Frankfurt", host="vcenter.fra.example.org")
         factories.discovery(vcenter, vms_seen=24, vms_total=24)
         repository = repositories.add_directory("nvme-01", str(self._folder / "nvme-01"))
-        first = factories.context("web-01", at=vcenter, keep_in=repository, **_at("Web", 4))
+        disks = [factories.disk_record(capacity_bytes=80 << 30)]
+        first = factories.context(
+            "web-01", at=vcenter, keep_in=repository, disks=disks, **_at("Web", 4)
+        )
         self.names |= {"web_01": first.pk, "vcenter": vcenter.pk, "repository": repository.pk}
 
     def _estate(self) -> None:
