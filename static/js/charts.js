@@ -122,7 +122,9 @@
   });
 
   // A canvas cannot be morphed: what is drawn stays, and gets its new data from its figure.
+  const others = Idiomorph.defaults.callbacks.beforeNodeMorphed; // page.js has such parts, too
   Idiomorph.defaults.callbacks.beforeNodeMorphed = (element, fresh) =>
+    others(element, fresh) !== false &&
     !(element.matches?.("[data-chart-canvas][data-drawn]") && fresh.id === element.id);
   document.addEventListener("htmx:afterSettle", draw);
   draw();

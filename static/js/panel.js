@@ -27,7 +27,10 @@
     }
     event.target.closest("[data-dialog-close]")?.closest("dialog").close();
   });
-  document.addEventListener("submit", (event) => event.target.closest("dialog")?.close());
+  // (A form of method "dialog" closes its dialog by itself, and says with which button.)
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "dialog") event.target.closest("dialog")?.close();
+  });
 
   // --- Copying -----------------------------------------------------------------------------------
   document.addEventListener("click", async (event) => {

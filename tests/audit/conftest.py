@@ -27,7 +27,7 @@ from vmrep.lab import Lab
 BASE = "audit-base"
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def no_broker() -> Iterator[None]:
     """There are no workers here: hints have nobody to go to."""
     with pytest.MonkeyPatch.context() as patch:

@@ -142,7 +142,7 @@ def test_cancelling_is_confirmed_in_a_dialog_that_polls_leave_open(
 def test_the_focus_goes_where_the_eyes_go(context, page, complaints):
     page.goto("/virtual-machines/")
     page.set_viewport_size({"width": 768, "height": 900})
-    link = page.get_by_role("link", name="small1")
+    link = page.locator("a[data-open-link]", has_text="small1")
     link.focus()
     page.keyboard.press("Enter")
     expect(page.locator("#panel-title")).to_be_focused()
@@ -222,7 +222,7 @@ def test_without_scripts_everything_is_there(live_server, context, browser_witho
     expect(page.locator(".rate-picture").first).to_be_visible()
     page.get_by_role("button", name="Replicate now").click()
     expect(page.locator("#panel")).to_contain_text("Waiting for a worker")
-    page.get_by_role("button", name="Cancel").click()
+    page.locator("#panel").get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("was cancelled")).to_be_visible()
 
 

@@ -21,6 +21,7 @@ from contexts.states import ContextStatus
 from contexts.vsphere import snapshots
 from contexts.vsphere.errors import ObjectGone
 from contexts.vsphere.session import Session
+from replication.errors import TryAgain
 from replication.models import DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
 from replication.services import cancel, queue, start
 from replication.states import JobStatus, StepStatus
@@ -88,11 +89,15 @@ def test_a_source_that_goes_away_returns_the_job_to_wait_with_its_image(estate, 
     estate.assert_nothing_left_over(ready)
 
 
-def test_a_disk_that_leaves_between_two_attempts_leaves_no_file(estate):
+def test_a_disk_that_leaves_between_two_attempts_leaves_no_file(estate, monkeypatch):
     context = estate.take("small2")
-    estate.control.fail("GET /folder", nth=8, fault="503", times=1000)
-    job = estate.run_job(context)
-    estate.control.clear_faults()
+
+    def break_off(copies):
+        raise TryAgain("The connection broke.")  # while both disks are open
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transfer._Transfer, "_wait", break_off)
+        job = estate.run_job(context)
     assert DiskImage.objects.filter(state="writing").count() == 2
     estate.remove_disk(context, 2001)
     job = _try_again(job)
