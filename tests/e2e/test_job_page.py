@@ -74,7 +74,7 @@ def test_the_logs_end_stays_in_view_until_somebody_scrolls_up(estate, page, comp
     job_log.write(job.pk, 1, "the newest line")
     _look_again(page)
     expect(log.get_by_text("the newest line")).to_be_visible()
-    assert _from_end(page) < 8
+    _wait_for_the_end(page)
 
     page.eval_on_selector("#log", "log => { log.scrollTop = 10; }")
     job_log.write(job.pk, 1, "one more")
@@ -102,7 +102,11 @@ def _look_again(page: Page) -> None:
         page.evaluate("htmx.trigger('#live', 'vmrep:poll')")
 
 
-def _from_end(page: Page) -> float:
-    return float(
-        page.eval_on_selector("#log", "log => log.scrollHeight - log.scrollTop - log.clientHeight")
-    )
+def _wait_for_the_end(page: Page) -> None:
+    """The log's end comes into view after what is new is there, and is drawn."""
+    from_end = "log => log.scrollHeight - log.scrollTop - log.clientHeight"
+    for _ in range(50):
+        if page.eval_on_selector("#log", from_end) < 8:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("the log's end is out of view")

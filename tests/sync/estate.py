@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pyVmomi import vim
 
 from contexts.models import DiscoveredVM, Discovery, VMContext
 from contexts.services import discovery, management, vcenters
+from contexts.states import DiscoveryStatus
 from contexts.vsphere.session import Session
 from replication.engine.compare import compare_image_with_raw
 from replication.models import (
@@ -34,6 +36,7 @@ from vmrep.lab.control import LabControl
 
 PASSWORD = "a password of the lab"
 MIB = 1 << 20
+DISCOVERY_SECONDS = 30
 
 
 class Estate:
@@ -57,8 +60,13 @@ class Estate:
 
     def discover(self) -> Discovery:
         run = discovery.request(self.vcenter, actor="ops")
-        discovery.run(run.pk)
+        discovery.run(run.pk)  # or a worker of the test was faster: then it goes on there
         run.refresh_from_db()
+        deadline = time.monotonic() + DISCOVERY_SECONDS
+        while run.status in DiscoveryStatus.active():
+            assert time.monotonic() < deadline, f"the discovery stays {run.status}"
+            time.sleep(0.05)
+            run.refresh_from_db()
         return run
 
     def take(self, vm_name: str) -> VMContext:
