@@ -20,7 +20,9 @@ def tick() -> None:
 
 @app.task
 def clean_up(context_id: str) -> None:
-    cleanup.clean_context(context_id)
+    """A hint that waited in line may be out of date: another worker has just tried."""
+    if queue.contexts_to_clean(vm_context=context_id):
+        cleanup.clean_context(context_id)
 
 
 @app.task

@@ -16,6 +16,7 @@ from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.models.specs import SPEC_NAMES
 from contexts.services import records, refresh, vcenters
 from contexts.states import DiscoveryStatus
+from contexts.text import printable
 from contexts.vsphere import inventory
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.records import InventoryPage, VmRecord
@@ -54,7 +55,8 @@ def run(discovery_id: int) -> None:
     try:
         _read(discovery)
     except (VSphereError, ContextError) as problem:
-        log.warning("discovery of %s failed: %s", discovery.vcenter.name, problem)
+        failed = f"{discovery.vcenter.name} failed: {problem}"
+        log.warning("discovery of %s", printable(failed))
         _end(discovery, DiscoveryStatus.FAILED, str(problem))
     except Exception as problem:
         _end(discovery, DiscoveryStatus.FAILED, f"An unexpected error: {problem!r}")

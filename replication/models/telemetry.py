@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from contexts.constraints import ColumnTypes
+from contexts.text import printable
 from replication.states import LogLevel
 
 
@@ -83,12 +84,3 @@ class JobLogLine(models.Model):
     def text(self) -> str:
         """The message with everything that is not printable made visible."""
         return printable(self.message)
-
-
-def printable(text: str) -> str:
-    r"""The text on one line, safe for a terminal or a log: what could move the cursor, begin
-    another line or turn the writing's direction is shown as an escape (`\n`, `\x1b`, `\u202e`)."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )

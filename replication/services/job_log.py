@@ -10,8 +10,8 @@ import logging
 from django.db import Error, transaction
 from django.db.models.functions import Now
 
+from contexts.text import printable
 from replication.models import JobLogLine
-from replication.models.telemetry import printable
 from replication.states import LogLevel
 
 log = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from contexts.services import vcenters
+from contexts.text import printable
 from contexts.vsphere import inventory, snapshots, tasks
 from contexts.vsphere.errors import ObjectGone, TaskFailed, VSphereError
 from contexts.vsphere.records import SnapshotRecord, VmRecord
@@ -23,7 +24,6 @@ from contexts.vsphere.session import Session
 from replication.engine.errors import EngineError
 from replication.errors import LeaseLost
 from replication.models import DiskImage, JobStep, VMSnapshot
-from replication.models.telemetry import printable
 from replication.services import job_log, leases, left_overs, repositories
 from replication.states import (
     ACTIVE_JOB_STATUSES,

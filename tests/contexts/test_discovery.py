@@ -3,7 +3,7 @@
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from contexts.models import DiscoveredVM, Discovery, VMContext
+from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.models.specs import SPEC_NAMES
 from contexts.services import discovery
 from contexts.states import DiscoveryStatus
@@ -82,6 +82,16 @@ def test_a_vcenter_that_is_away_fails_the_discovery_with_words(estate):
     assert run.status == DiscoveryStatus.FAILED
     assert str(estate.vcenter.port) in run.error_message
     estate.lab.start()
+
+
+def test_the_process_log_shows_what_could_move_a_terminals_cursor(estate, caplog):
+    VCenter.objects.update(name="Graz\x1b[2J\nall is well")
+    estate.lab.stop()
+    estate.vcenter.refresh_from_db()
+    assert estate.discover().status == DiscoveryStatus.FAILED
+    (line,) = [each for each in caplog.messages if each.startswith("discovery of ")]
+    assert r"Graz\x1b[2J\nall is well" in line
+    assert line.isprintable()
 
 
 def test_two_vms_with_one_instance_uuid_cannot_be_taken(estate, monkeypatch):
