@@ -1,4 +1,5 @@
-"""The real thing: a broker, worker processes, beat and a vCenter, on this test's database."""
+"""The real thing: a broker, worker processes, beat, a vCenter and a browser, on this test's
+database."""
 
 from __future__ import annotations
 
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from playwright.sync_api import Browser, Page
 
+from tests import factories
+from tests.e2e.browser import chromium, log_in_as, open_page
 from tests.sync.estate import PASSWORD, Estate, database_url
 from vmrep.celery import app
 from vmrep.demo import programs
@@ -75,3 +79,43 @@ def lab_scenario(tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
 @pytest.fixture
 def estate(transactional_db: None, lab_scenario: Callable[[str], Lab], tmp_path: Path) -> Estate:
     return Estate(lab_scenario("small"), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        # Playwright's own event loop runs in this thread, which Django takes for async code.
+        monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        with chromium() as browser:
+            yield browser
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[str]]:
+    """What went wrong in the page, beside what the test looks at: nothing may. A test that
+    expects something takes it out."""
+    heard: list[str] = []
+    yield heard
+    assert heard == []
+
+
+@pytest.fixture
+def anonymous_page(browser: Browser, live_server, complaints: list[str]) -> Iterator[Page]:
+    with open_page(browser, live_server.url, complaints) as page:
+        yield page
+
+
+@pytest.fixture
+def page(anonymous_page: Page, live_server) -> Page:
+    """Somebody is logged in."""
+    log_in_as(factories.user("ops"), anonymous_page, live_server.url)
+    return anonymous_page
+
+
+@pytest.fixture
+def page_without_scripts(browser: Browser, live_server) -> Iterator[Page]:
+    """Somebody is logged in, in a browser without JavaScript."""
+    with browser.new_context(java_script_enabled=False, base_url=live_server.url) as profile:
+        page = profile.new_page()
+        log_in_as(factories.user("plain"), page, live_server.url)
+        yield page

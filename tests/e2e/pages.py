@@ -1,29 +1,18 @@
-"""What the browser tests of panel and job page share: a login, a job that takes a while."""
+"""What the browser tests of panel and job page share: a job that takes a while."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, Response
 
 from contexts.models import VMContext
 from replication.models import ReplicationJob
 from replication.services import start
-from tests import factories
 from tests.sync.estate import MIB, Estate
 
 PATIENCE = 30_000  # milliseconds
-PASSWORD = "a long enough password"
-
-
-def log_in(page: Page) -> None:
-    factories.user("ops", password=PASSWORD)
-    page.goto("/login/")
-    page.get_by_label("Username").fill("ops")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("link", name="Virtual machines").first).to_be_visible()
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from playwright.sync_api import Page, expect
 
 from replication.models import ReplicationJob
 from tests import factories
-from tests.e2e.browser import open_page
 from tests.sync.estate import MIB
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -15,27 +14,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PATIENCE = 30_000  # milliseconds
 
 
-@pytest.fixture(autouse=True)
-def async_is_playwrights(monkeypatch):
-    """Playwright's own event loop runs in this thread, which Django takes for async code."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-
-@pytest.fixture
-def complaints():
-    return []
-
-
-@pytest.fixture
-def page(live_server, complaints):
-    with open_page(live_server.url, complaints) as page:
-        yield page
-
-
-def test_from_login_to_an_incremental_replication(estate, workers, page, complaints):
+def test_from_login_to_an_incremental_replication(estate, workers, anonymous_page):
     estate.control.rename("small1", "pgtest2")
     factories.user("ops", password="a long enough password")
 
+    page = anonymous_page
     page.goto("/")
     page.get_by_label("Username").fill("ops")
     page.get_by_label("Password").fill("a long enough password")
@@ -58,7 +41,6 @@ def test_from_login_to_an_incremental_replication(estate, workers, page, complai
     estate.assert_equal_to_snapshot(second.recovery_point)
     _expect_in_history(page, second, "Incremental")
     assert second.bytes_transferred == 2 * MIB
-    assert complaints == []
 
 
 def _discover_and_take(page: Page) -> None:

@@ -5,45 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from contexts.models import DiscoveredVM, VMContext
 from tests import factories
-from tests.e2e.browser import open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PATIENCE = 30_000  # milliseconds
-PASSWORD = "a long enough password"
-
-
-@pytest.fixture(autouse=True)
-def async_is_playwrights(monkeypatch):
-    """Playwright's own event loop runs in this thread, which Django takes for async code."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-
-@pytest.fixture
-def no_complaints():
-    complaints: list[str] = []
-    yield complaints
-    assert complaints == []
-
-
-@pytest.fixture
-def page(live_server, no_complaints):
-    factories.user("ops", password=PASSWORD)
-    with open_page(live_server.url, no_complaints) as page:
-        _log_in(page)
-        yield page
-
-
-def _log_in(page: Page) -> None:
-    page.goto("/")
-    page.get_by_label("Username").fill("ops")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Virtual machines")).to_be_visible()
 
 
 def test_a_slow_discovery_can_be_left_and_come_back_to(estate, workers, page):

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from replication.models import JobLogLine
 from replication.services import job_log
-from tests.e2e.browser import open_page
-from tests.e2e.pages import PATIENCE, is_marked, is_of_htmx, log_in, mark, polls, slow_job
+from tests.e2e.pages import PATIENCE, is_marked, is_of_htmx, mark, polls, slow_job
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-@pytest.fixture(autouse=True)
-def async_is_playwrights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Playwright's own event loop runs in this thread, which Django takes for async code."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def page(live_server, complaints: list[str]) -> Iterator[Page]:
-    with open_page(live_server.url, complaints) as page:
-        log_in(page)
-        yield page
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_job_is_watched_from_its_start_to_its_end(estate, workers, page, complaints, scheme):
+def test_a_job_is_watched_from_its_start_to_its_end(estate, workers, page, scheme):
     page.emulate_media(color_scheme=scheme)
     context = estate.take("small1")
     estate.replicate(context)
@@ -59,10 +39,9 @@ def test_a_job_is_watched_from_its_start_to_its_end(estate, workers, page, compl
     expect(page.get_by_role("heading", name="Throughput")).to_be_visible()
     expect(page.locator("[data-chart] canvas")).to_be_visible()
     expect(page.get_by_label("Steps").get_by_text("Clean up")).to_be_visible(timeout=PATIENCE)
-    assert complaints == []
 
 
-def test_the_logs_end_stays_in_view_until_somebody_scrolls_up(estate, page, complaints):
+def test_the_logs_end_stays_in_view_until_somebody_scrolls_up(estate, page):
     context = estate.take("small1")
     job = estate.replicate(context)
     for number in range(60):
@@ -81,10 +60,9 @@ def test_the_logs_end_stays_in_view_until_somebody_scrolls_up(estate, page, comp
     _look_again(page)
     expect(log.get_by_text("one more")).to_be_attached()
     assert page.eval_on_selector("#log", "log => log.scrollTop") == 10
-    assert complaints == []
 
 
-def test_the_log_is_cut_down_to_warnings(estate, page, complaints):
+def test_the_log_is_cut_down_to_warnings(estate, page):
     job = estate.replicate(estate.take("small1"))
     job_log.write(job.pk, 1, "<b>mind</b> \u202ethe gap", "warning")
     page.goto(f"/jobs/{job.pk}/")
@@ -93,7 +71,6 @@ def test_the_log_is_cut_down_to_warnings(estate, page, complaints):
     expect(lines).to_have_count(1)
     expect(lines).to_contain_text(r"<b>mind</b> \u202ethe gap")
     assert JobLogLine.objects.filter(job=job).count() > 1
-    assert complaints == []
 
 
 def _look_again(page: Page) -> None:

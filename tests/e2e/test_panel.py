@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from contexts.models import VMContext
 from replication.models import ReplicationJob
 from replication.states import JobStatus
-from tests.e2e.browser import open_page
-from tests.e2e.pages import PATIENCE, is_marked, log_in, mark, polls, slow_job
+from tests.e2e.pages import PATIENCE, is_marked, mark, polls, slow_job
 from tests.sync.estate import MIB
 from vmrep.web.panel import TABS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CANVAS = "#progress canvas"
-
-
-@pytest.fixture(autouse=True)
-def async_is_playwrights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Playwright's own event loop runs in this thread, which Django takes for async code."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def page(live_server, complaints: list[str]) -> Iterator[Page]:
-    with open_page(live_server.url, complaints) as page:
-        log_in(page)
-        yield page
 
 
 @pytest.fixture
@@ -52,9 +32,7 @@ def address(context: VMContext, tab: str = "overview") -> str:
     return f"/virtual-machines/?vm={context.pk}&tab={tab}"
 
 
-def test_a_running_job_is_drawn_live_and_polls_take_nothing_away(
-    estate, context, workers, page, complaints
-):
+def test_a_running_job_is_drawn_live_and_polls_take_nothing_away(estate, context, workers, page):
     panel = page.get_by_role("complementary")
     with slow_job(estate, context):
         page.goto(address(context, "jobs"))
@@ -77,10 +55,9 @@ def test_a_running_job_is_drawn_live_and_polls_take_nothing_away(
         assert "100 %" not in panel.inner_text()
     expect(panel.get_by_text("Ready", exact=True)).to_be_visible(timeout=PATIENCE)
     expect(panel.locator("[data-chart].rate-small canvas").first).to_be_visible(timeout=PATIENCE)
-    assert complaints == []
 
 
-def test_a_chart_takes_the_colours_of_the_theme(estate, context, workers, page, complaints):
+def test_a_chart_takes_the_colours_of_the_theme(estate, context, workers, page):
     with slow_job(estate, context):
         page.goto(address(context))
         expect(page.locator(CANVAS)).to_be_visible(timeout=PATIENCE)
@@ -90,7 +67,6 @@ def test_a_chart_takes_the_colours_of_the_theme(estate, context, workers, page, 
             page.wait_for_timeout(300)
             drawn.append(page.eval_on_selector(CANVAS, _MOST_OPAQUE))
     assert drawn[0] != drawn[1]
-    assert complaints == []
 
 
 # The colour of the line: the most frequent one that nothing shines through.
@@ -109,9 +85,7 @@ _MOST_OPAQUE = """canvas => {
 }"""
 
 
-def test_cancelling_is_confirmed_in_a_dialog_that_polls_leave_open(
-    estate, context, workers, page, complaints
-):
+def test_cancelling_is_confirmed_in_a_dialog_that_polls_leave_open(estate, context, workers, page):
     panel = page.get_by_role("complementary")
     with slow_job(estate, context) as job:
         page.goto(address(context))
@@ -136,10 +110,9 @@ def test_cancelling_is_confirmed_in_a_dialog_that_polls_leave_open(
     assert job.status == JobStatus.CANCELLED
     page.goto(f"/jobs/{job.pk}/")
     expect(page.get_by_label("Steps").get_by_text("Clean up")).to_be_visible(timeout=PATIENCE)
-    assert complaints == []
 
 
-def test_the_focus_goes_where_the_eyes_go(context, page, complaints):
+def test_the_focus_goes_where_the_eyes_go(context, page):
     page.goto("/virtual-machines/")
     page.set_viewport_size({"width": 768, "height": 900})
     link = page.locator("a[data-open-link]", has_text="small1")
@@ -160,20 +133,18 @@ def test_the_focus_goes_where_the_eyes_go(context, page, complaints):
     assert page.evaluate("document.activeElement !== document.body")
     assert page.evaluate("document.getElementById('panel').contains(document.activeElement)")
     assert ReplicationJob.objects.filter(status=JobStatus.PENDING).count() == 1
-    assert complaints == []
 
 
-def test_a_second_click_starts_nothing_and_complains_of_nothing(context, page, complaints):
+def test_a_second_click_starts_nothing_and_complains_of_nothing(context, page):
     page.goto(address(context))
     page.locator("#replicate").dblclick()
     expect(page.get_by_text("was started")).to_be_visible()
     page.wait_for_timeout(500)
     expect(page.locator(".notice-error")).to_have_count(0)
     assert ReplicationJob.objects.filter(status=JobStatus.PENDING).count() == 1
-    assert complaints == []
 
 
-def test_the_rpo_target_is_chosen_from_a_menu_that_closes(context, page, complaints):
+def test_the_rpo_target_is_chosen_from_a_menu_that_closes(context, page):
     page.goto(address(context))
     menu = page.locator("#rpo-target")
     menu.locator("summary").click()
@@ -182,7 +153,6 @@ def test_the_rpo_target_is_chosen_from_a_menu_that_closes(context, page, complai
     expect(menu.get_by_role("button", name="4 h")).to_be_hidden()
     context.refresh_from_db()
     assert context.rpo_target_seconds == 4 * 3600
-    assert complaints == []
 
 
 def test_ages_go_on_between_polls(context, page):
@@ -194,9 +164,7 @@ def test_ages_go_on_between_polls(context, page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_tab_fits_every_width_and_asks_for_nothing_forbidden(
-    context, page, complaints, scheme
-):
+def test_every_tab_fits_every_width_and_asks_for_nothing_forbidden(context, page, scheme):
     page.emulate_media(color_scheme=scheme)
     for width in (1440, 768, 390):
         page.set_viewport_size({"width": width, "height": 900})
@@ -210,12 +178,10 @@ def test_every_tab_fits_every_width_and_asks_for_nothing_forbidden(
                 " innerWidth + 1 && !each.closest('.panel-tabs')).map((each) => each.className)",
             )
             assert outside == [], (width, tab.key)
-    assert complaints == []
 
 
-def test_without_scripts_everything_is_there(live_server, context, browser_without_scripts):
-    page = browser_without_scripts
-    log_in(page)
+def test_without_scripts_everything_is_there(context, page_without_scripts):
+    page = page_without_scripts
     page.goto(address(context, "cbt"))
     expect(page.locator("svg.bars")).to_be_visible()
     expect(page.locator("svg.map").first).to_be_visible()
@@ -225,12 +191,3 @@ def test_without_scripts_everything_is_there(live_server, context, browser_witho
     expect(page.locator("#panel")).to_contain_text("Waiting for a worker")
     page.locator("#panel").get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("was cancelled")).to_be_visible()
-
-
-@pytest.fixture
-def browser_without_scripts(live_server) -> Iterator[Page]:
-    with open_page(live_server.url, []) as page:
-        plain = page.context.browser.new_context(
-            java_script_enabled=False, base_url=live_server.url
-        )
-        yield plain.new_page()

@@ -11,18 +11,10 @@ from playwright.sync_api import Page, expect
 from contexts.models import VCenter
 from contexts.services import vcenters
 from tests import factories
-from tests.e2e.browser import open_page
-from tests.e2e.test_discovery_page import PASSWORD as LOGIN_PASSWORD
-from tests.e2e.test_discovery_page import (
-    PATIENCE,
-    _log_in,
-    async_is_playwrights,
-    no_complaints,
-)
 from tests.sync.estate import PASSWORD
 from vmrep.lab.control import LabControl
 
-__all__ = ["async_is_playwrights", "no_complaints"]
+PATIENCE = 30_000  # milliseconds
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -33,12 +25,9 @@ def lab(transactional_db, lab_scenario):
 
 
 @pytest.fixture
-def page(live_server, no_complaints, lab):
-    factories.user("ops", password=LOGIN_PASSWORD)
-    with open_page(live_server.url, no_complaints) as page:
-        _log_in(page)
-        page.goto("/vcenters/add/")
-        yield page
+def page(lab, page):
+    page.goto("/vcenters/add/")
+    return page
 
 
 def _address(page: Page, host: str, port: int) -> None:
@@ -121,16 +110,14 @@ def test_a_vcenter_is_removed_only_while_nothing_depends_on_it(page):
     assert not VCenter.objects.exists()
 
 
-def test_all_of_it_works_without_javascript(live_server, page, lab):
-    plain = page.context.browser.new_context(
-        java_script_enabled=False, storage_state=page.context.storage_state()
-    ).new_page()
-    plain.goto(f"{live_server.url}/vcenters/add/")
+def test_all_of_it_works_without_javascript(page_without_scripts, lab):
+    plain = page_without_scripts
+    plain.goto("/vcenters/add/")
     _address(plain, lab.host, lab.port)
     _log_in_as(plain, lab, PASSWORD)
     plain.get_by_role("button", name="Pin this certificate and add").click()
     expect(plain.get_by_text("lab was added.")).to_be_visible()
-    plain.goto(f"{live_server.url}/vcenters/{VCenter.objects.get().pk}/")
+    plain.goto(f"/vcenters/{VCenter.objects.get().pk}/")
     started = time.monotonic()
     plain.get_by_role("button", name="Test connection").click()
     expect(plain.get_by_text("The connection works")).to_be_visible()

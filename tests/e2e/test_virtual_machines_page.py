@@ -14,7 +14,6 @@ from contexts.models import VMContext
 from replication.models import ReplicationJob
 from replication.states import JobStatus
 from tests import factories
-from tests.e2e.browser import log_in_as, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -23,30 +22,10 @@ PAGE = "/virtual-machines/"
 
 
 @pytest.fixture(autouse=True)
-def async_is_playwrights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Playwright's own event loop runs in this thread, which Django takes for async code."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-
-@pytest.fixture(autouse=True)
 def nobody_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no worker here: jobs stay as a test puts them."""
     monkeypatch.setattr("contexts.messages.send", lambda *message: None)
     monkeypatch.setattr("replication.messages.send", lambda *message: None)
-
-
-@pytest.fixture
-def complaints() -> Iterator[list[str]]:
-    heard: list[str] = []
-    yield heard
-    assert heard == []
-
-
-@pytest.fixture
-def page(live_server, complaints: list[str]) -> Iterator[Page]:
-    with open_page(live_server.url, complaints) as page:
-        log_in_as(factories.user("ops", "a long enough password"), page, live_server.url)
-        yield page
 
 
 @pytest.fixture
