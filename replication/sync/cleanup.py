@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import Value
+from django.db.models.functions import Concat, Now
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
@@ -222,29 +223,49 @@ def clean_context(context_id: str) -> None:
     leases.release(lease)
 
 
-def _begin_steps(context: VMContext) -> None:
+def _begin_steps(context: VMContext) -> list[str]:
     """Jobs that failed or were cancelled show their clean-up, too. One that has tried it already
-    keeps what it says."""
+    keeps what it says until a try succeeds. Returns the IDs of the jobs that left something."""
     images = context.images.filter(state=ImageState.DELETING)
     left_snapshots = context.snapshots.exclude(state=SnapshotState.REMOVED)
     left = {
         job for rows in (images, left_snapshots) for job in rows.values_list("job", "job__attempt")
     }
+    job_ids = [job_id for job_id, _ in sorted(left)]
     tried = set(
-        JobStep.objects.filter(
-            job__in=[job_id for job_id, _ in left], name=StepName.CLEAN_UP
-        ).values_list("job", flat=True)
+        JobStep.objects.filter(job__in=job_ids, name=StepName.CLEAN_UP).values_list(
+            "job", flat=True
+        )
     )
     JobStep.objects.bulk_create(
         JobStep(job_id=job_id, attempt=attempt, name=StepName.CLEAN_UP, started_at=Now())
         for job_id, attempt in sorted(left)
         if job_id not in tried
     )
+    return job_ids
+
+
+def _end_steps(context: VMContext, job_ids: list[str], problems: list[str]) -> None:
+    """What could not be done before and is now is no warning any more, but still told."""
+    steps = JobStep.objects.filter(job__vm_context=context, name=StepName.CLEAN_UP).exclude(
+        job__status__in=ACTIVE_JOB_STATUSES
+    )
+    steps.filter(status=StepStatus.RUNNING).update(
+        status=StepStatus.WARNING if problems else StepStatus.COMPLETED,
+        message=" ".join(problems) or "Done after the job's end.",
+        completed_at=Now(),
+    )
+    if not problems:
+        steps.filter(status=StepStatus.WARNING, job__in=job_ids).update(
+            status=StepStatus.COMPLETED,
+            message=Concat(Value("Done at a later try. Before: "), "message"),
+            completed_at=Now(),
+        )
 
 
 def _clean(context: VMContext, guard: Guard) -> None:
     guard.check()
-    _begin_steps(context)
+    job_ids = _begin_steps(context)
     try:
         clean_up = _CleanUp(context, guard)
         try:
@@ -255,10 +276,4 @@ def _clean(context: VMContext, guard: Guard) -> None:
         problems = [str(refusal)]
     for problem in problems:
         log.warning("clean-up of %s: %s", context.pk, printable(problem))
-    JobStep.objects.filter(
-        job__vm_context=context, name=StepName.CLEAN_UP, status=StepStatus.RUNNING
-    ).exclude(job__status__in=ACTIVE_JOB_STATUSES).update(
-        status=StepStatus.WARNING if problems else StepStatus.COMPLETED,
-        message=" ".join(problems) or "Done after the job's end.",
-        completed_at=Now(),
-    )
+    _end_steps(context, job_ids, problems)

@@ -46,6 +46,10 @@ def test_what_cannot_be_removed_is_a_warning_with_its_reason(estate, failed_afte
     estate.control.refuse_snapshot_removal("small1", on=False)
     cleanup.clean_context(job.vm_context_id)
     estate.assert_nothing_left_over(job.vm_context)
+    step.refresh_from_db()
+    assert step.status == StepStatus.COMPLETED
+    assert step.message.startswith("Done at a later try. Before: ")
+    assert "could not be removed" in step.message
 
 
 def test_a_job_that_left_nothing_has_no_clean_up(estate):
