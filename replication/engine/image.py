@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 import threading
@@ -16,7 +17,7 @@ from typing import NamedTuple, Self
 import nbd
 
 from replication.engine.errors import FULL, RepositoryFull, TargetError
-from replication.engine.processes import Child, ProcessIdentity, spawn
+from replication.engine.processes import Child, ProcessIdentity, has_process, spawn
 
 START_SECONDS = 60
 STOP_SECONDS = 600
@@ -25,6 +26,9 @@ STOP_SECONDS = 600
 _CONTEXT = "base:allocation"
 _STATE_ZERO = 2
 _STATUS_BYTES = 1 << 30
+_FOLDER_PREFIX = "vmrep-"
+_PIDFILE = "pid"
+_LEFT_AFTER_SECONDS = 3600
 
 
 class Stretch(NamedTuple):
@@ -112,12 +116,30 @@ class ImageConnection:
             self._handle.shutdown()
 
 
+def remove_left_folders() -> int:
+    """Remove the folders of daemons whose worker was killed, a socket and a pid file each.
+
+    Returns how many. The daemons themselves ended with their workers. Young ones are left alone:
+    their worker may be about to do it.
+    """
+    removed = 0
+    for pidfile in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*/{_PIDFILE}"):
+        with contextlib.suppress(OSError, ValueError):
+            found = pidfile.stat()
+            old = time.time() - found.st_mtime > _LEFT_AFTER_SECONDS
+            mine = found.st_uid == os.geteuid()
+            if old and mine and not has_process(int(pidfile.read_text())):
+                shutil.rmtree(pidfile.parent)
+                removed += 1
+    return removed
+
+
 class _ServedImage:
     """An image exported by a daemon on a unix socket in a folder that only we can enter."""
 
     def __init__(self, path: Path, *, writable: bool) -> None:
         self.path = path
-        self._folder = Path(tempfile.mkdtemp(prefix="vmrep-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
         self.socket = str(self._folder / "nbd")
         self._closed = False
         try:
@@ -153,7 +175,7 @@ class _ServedImage:
         self._closed = True
         self._daemon.kill()
         self._daemon.close()
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self._folder, ignore_errors=True)  # no reason for a copy to fail
 
     def close(self) -> None:
         """Stop the daemon in the orderly way, which writes everything out. Idempotent.
@@ -232,7 +254,7 @@ class _ServedImage:
 
     @property
     def _pidfile(self) -> Path:
-        return self._folder / "pid"
+        return self._folder / _PIDFILE
 
     def _await_start(self) -> None:
         """Wait for the pid file, which the daemon writes when everything is exported."""

@@ -129,6 +129,11 @@ def is_alive(pid: int, start_time: int, boot_id: str) -> bool:
     return boot_id == this_boot_id() and _start_time(pid, zombies=False) == start_time
 
 
+def has_process(pid: int) -> bool:
+    """Whether any process of this machine has this pid. A zombie counts as ended."""
+    return _start_time(pid, zombies=False) is not None
+
+
 def _start_time(pid: int, zombies: bool = True) -> int | None:
     """Field 22 of /proc/<pid>/stat; None when there is no such process."""
     try:

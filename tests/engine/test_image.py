@@ -15,7 +15,7 @@ import pytest
 from replication.engine import qemu
 from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import RepositoryFull, TargetError
-from replication.engine.image import ImageConnection, ImageReader, ImageWriter
+from replication.engine.image import ImageConnection, ImageReader, ImageWriter, remove_left_folders
 from replication.engine.processes import is_alive
 from tests.engine.support import (
     MIB,
@@ -238,6 +238,30 @@ def test_the_daemon_dies_with_its_worker_and_gives_the_lock_back(image: Path) ->
     wait_until(lambda: not is_alive(int(pid), int(start_time), boot), "the end of the daemon")
     with ImageWriter(image) as writer:
         writer.connect().pwrite(b"x" * 512, 0)
+
+
+def test_the_folder_of_a_killed_workers_daemon_is_removed_later(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tempfile.mkdtemp(dir="/tmp")  # a socket's path must be short
+    monkeypatch.setenv("TMPDIR", temporary)
+    monkeypatch.setattr(tempfile, "tempdir", temporary)
+    worker = run_python(OPEN_AND_WAIT, str(image), stdout=subprocess.PIPE)
+    assert worker.stdout is not None
+    pid, start_time, boot = worker.stdout.readline().split()
+    worker.kill()
+    worker.wait()
+    worker.stdout.close()
+    wait_until(lambda: not is_alive(int(pid), int(start_time), boot), "the end of the daemon")
+    (left,) = Path(temporary).glob("vmrep-*")
+    assert remove_left_folders() == 0  # its worker may be about to do it
+    with ImageWriter(image):
+        (used,) = set(Path(temporary).glob("vmrep-*")) - {left}
+        for folder in (left, used):
+            os.utime(folder / "pid", (0, 0))
+        assert remove_left_folders() == 1
+        assert (left.exists(), used.exists()) == (False, True)
+    Path(temporary).rmdir()  # it is empty
 
 
 def fill(connection: ImageConnection) -> None:
