@@ -1,8 +1,12 @@
 """What workers are asked to do; each task calls one service."""
 
 from datetime import timedelta
+from typing import Any
+
+from celery import signals
 
 from replication.audit import runs
+from replication.engine import image
 from replication.services import job_retention, queue
 from replication.sync import cleanup, runner
 from vmrep.celery import app
@@ -38,3 +42,9 @@ def request_integrity_check() -> None:
 @app.task
 def check_integrity() -> None:
     runs.run_requested()
+
+
+@signals.worker_ready.connect
+def remove_left_folders(**signal: Any) -> None:
+    """Of daemons of a worker that was killed."""
+    image.remove_left_folders()

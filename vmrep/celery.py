@@ -17,10 +17,3 @@ app.autodiscover_tasks()
 @signals.worker_ready.connect
 def _report_database(**signal: Any) -> None:
     report_database()
-
-
-@signals.worker_ready.connect
-def _remove_left_folders(**signal: Any) -> None:
-    from replication.engine.image import remove_left_folders  # of a worker that was killed
-
-    remove_left_folders()
