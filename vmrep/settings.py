@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "replication",
     "vmrep.web",
     "vmrep.api",
+    "vmrep.bench",
 ]
 
 MIDDLEWARE = [

@@ -18,10 +18,14 @@ from contexts.services import identity, records, refresh, statuses
 ID_ATTEMPTS = 5
 
 
+def safe_name(vm_name: str | None) -> str:
+    """What of a VM's name may stand in a context's ID."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", vm_name or "").strip("-._")[:60] or "vm"
+
+
 def new_context_id(vm_name: str | None, *, with_suffix: bool = False) -> str:
     """`ctx-<vm name, made safe>-<YYYYMMDD-HHMMSS>`, plus a short suffix when taken."""
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", vm_name or "").strip("-._")[:60] or "vm"
-    context_id = f"ctx-{safe}-{timezone.now():%Y%m%d-%H%M%S}"
+    context_id = f"ctx-{safe_name(vm_name)}-{timezone.now():%Y%m%d-%H%M%S}"
     while with_suffix or VMContext.objects.filter(pk=context_id).exists():
         context_id = f"{context_id[:100]}-{get_random_string(4, '0123456789abcdef')}"
         with_suffix = False

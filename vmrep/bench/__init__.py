@@ -1,0 +1,1 @@
+"""Is vmrep fast enough: a generated estate, and the measurement that `script/bench` runs."""
