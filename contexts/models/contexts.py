@@ -71,7 +71,10 @@ class VMContext(VMSpecs):
         db_table = "vm_replication_contexts"
         verbose_name = "VM context"
         ordering = ["vm_name", "context_id"]
-        indexes = [models.Index(fields=["vcenter", "moref"], name="context_of_moref")]
+        indexes = [
+            models.Index(fields=["vcenter", "moref"], name="context_of_moref"),
+            models.Index(fields=["updated_at"], name="context_newest_change"),
+        ]
         constraints = [
             ColumnTypes(name="context_column_types"),
             models.UniqueConstraint(

@@ -44,6 +44,7 @@ class VMDisk(models.Model):
         db_table = "vm_disks"
         verbose_name = "disk"
         ordering = ["vm_context_id", "device_key", "id"]
+        indexes = [models.Index(fields=["updated_at"], name="disk_newest_change")]
         constraints = [
             ColumnTypes(name="disk_column_types"),
             models.UniqueConstraint(
@@ -86,6 +87,7 @@ class VMNetworkAdapter(models.Model):
         db_table = "vm_network_adapters"
         verbose_name = "network adapter"
         ordering = ["vm_context_id", "device_key", "id"]
+        indexes = [models.Index(fields=["updated_at"], name="adapter_newest_change")]
         constraints = [
             ColumnTypes(name="adapter_column_types"),
             models.UniqueConstraint(

@@ -38,6 +38,16 @@ class DiscoveredVM(VMSpecs):
         db_table = "discovered_vms"
         verbose_name = "discovered VM"
         ordering = ["vcenter_id", "vm_name", "id"]
+        indexes = [
+            models.Index(
+                fields=["gone_at"], condition=Q(gone_at__isnull=False), name="discovered_vm_gone"
+            ),
+            models.Index(
+                fields=["identity_rejected_at"],
+                condition=Q(identity_rejected_at__isnull=False),
+                name="discovered_vm_rejected",
+            ),
+        ]
         constraints = [
             ColumnTypes(name="discovered_vm_column_types"),
             models.UniqueConstraint(

@@ -85,6 +85,10 @@ class ReplicationJob(models.Model):
         indexes = [
             models.Index(fields=["status", "next_attempt_at"], name="job_runnable"),
             models.Index(fields=["vm_context", "-created_at"], name="job_history"),
+            models.Index(fields=["-created_at", "-id"], name="job_newest"),
+            models.Index(
+                fields=["completed_at"], condition=Q(completed_at__isnull=False), name="job_ended"
+            ),
         ]
         constraints = [
             ColumnTypes(name="job_column_types"),
@@ -186,6 +190,11 @@ class JobStep(models.Model):
     class Meta:
         db_table = "job_steps"
         ordering = ["job_id", "attempt", "id"]
+        indexes = [
+            models.Index(
+                fields=["job"], condition=Q(status=StepStatus.RUNNING), name="step_running"
+            )
+        ]
         constraints = [
             ColumnTypes(name="step_column_types"),
             models.UniqueConstraint(

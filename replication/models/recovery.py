@@ -57,7 +57,17 @@ class RecoveryPoint(models.Model):
         db_table = "recovery_points"
         ordering = ["-consistent_at", "-id"]
         indexes = [
-            models.Index(fields=["vm_context", "state", "-consistent_at"], name="point_newest")
+            models.Index(fields=["vm_context", "state", "-consistent_at"], name="point_newest"),
+            models.Index(
+                fields=["vm_context", "-consistent_at"],
+                condition=Q(state=RecoveryPointState.AVAILABLE),
+                name="point_available",
+            ),
+            models.Index(
+                fields=["state"],
+                condition=Q(state__in=[RecoveryPointState.WRITING, RecoveryPointState.EXPIRING]),
+                name="point_on_its_way",
+            ),
         ]
         constraints = [
             ColumnTypes(name="point_column_types"),

@@ -2,15 +2,22 @@
 //
 // A live part is <div id data-poll-seconds data-version hx-get="" hx-trigger="vmrep:poll" …>. It is
 // asked for anew at its own pace while the tab is seen; the server answers 204 when the version
-// that the browser shows is still the newest.
+// that the browser shows is still the newest. While the server does not answer, the pace slows.
 "use strict";
 {
-  const TICK_MS = 250;
+  const TICK_MS = 100;
+  const SLOWEST_MS = 30000;
   const asked = new Map(); // id of a live part -> when it was asked for last
+  let failures = 0; // polls in a row that were not answered
 
   const poll = (part, now) => {
     asked.set(part.id, now);
     htmx.trigger(part, "vmrep:poll");
+  };
+
+  const pause = (part) => {
+    const usual = Number(part.dataset.pollSeconds) * 1000;
+    return failures ? Math.min(usual * 2 ** failures, Math.max(SLOWEST_MS, usual)) : usual;
   };
 
   const tick = () => {
@@ -18,7 +25,7 @@
     const now = Date.now();
     for (const part of document.querySelectorAll("[data-poll-seconds]")) {
       if (!asked.has(part.id)) asked.set(part.id, now);
-      if (now - asked.get(part.id) >= Number(part.dataset.pollSeconds) * 1000) poll(part, now);
+      if (now - asked.get(part.id) >= pause(part)) poll(part, now);
     }
   };
 
@@ -51,13 +58,21 @@
   const connection = (lost) => {
     document.getElementById("connection").hidden = !lost;
   };
+  const unanswered = (event) => {
+    if (isPoll(event)) failures += 1;
+    connection(true);
+  };
   for (const name of ["htmx:sendError", "htmx:timeout"]) {
-    document.addEventListener(name, () => connection(true));
+    document.addEventListener(name, unanswered);
   }
   document.addEventListener("htmx:responseError", (event) => {
-    if (isPoll(event)) connection(true);
+    if (isPoll(event)) unanswered(event);
   });
-  document.addEventListener("htmx:afterOnLoad", () => connection(false));
+  document.addEventListener("htmx:afterOnLoad", (event) => {
+    if (event.detail.xhr.status >= 400) return;
+    failures = 0;
+    connection(false);
+  });
 
   window.setInterval(tick, TICK_MS);
 }

@@ -24,6 +24,12 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("replication.messages.send", lambda *message: None)
 
 
+@pytest.fixture(autouse=True)
+def facts_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process remembers for half a second what polls are compared with; tests do not wait."""
+    monkeypatch.setattr("vmrep.web.versions.FRESH_SECONDS", 0)
+
+
 @pytest.fixture
 def user(db: None) -> User:
     return factories.user("ops")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from contexts import crypto
@@ -23,12 +23,13 @@ from contexts.states import ContextStatus, DiscoveryStatus
 from contexts.vsphere.records import VmRecord
 from replication.models import DiskImage, RecoveryPoint, Repository
 from replication.states import JobStatus
+from vmrep.bench.bulk import in_bulk
 from vmrep.bench.histories import VM, Disk, Histories, Told
 from vmrep.bench.loader import Keys, Table, reset_sequences
 from vmrep.bench.machines import machine
 
 CONTEXTS_PER_VCENTER = 2500
-VMS_PER_TRANSACTION = 250
+VMS_AT_ONCE = 100
 RPO_TARGETS = (None, None, 3600, 4 * 3600, 24 * 3600)
 # Of a hundred VMs, how many are what; the rest are ready for failover.
 NEVER_REPLICATED, FAILED, RUNNING, PENDING, UNMANAGED = 2, 2, 1, 1, 1
@@ -66,9 +67,10 @@ def generate(
     estate = _Estate(jobs_per_context=jobs / contexts, seed=seed, first=VMContext.objects.count())
     made = Made()
     numbers = range(estate.first, estate.first + contexts)
-    for start in range(0, contexts, VMS_PER_TRANSACTION):
-        estate.add(numbers[start : start + VMS_PER_TRANSACTION], made)
-        on_progress(made)
+    with in_bulk():
+        for start in range(0, contexts, VMS_AT_ONCE):
+            estate.add(numbers[start : start + VMS_AT_ONCE], made)
+            on_progress(made)
     reset_sequences(VMDisk, RecoveryPoint, DiskImage, DiscoveredVM)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -111,7 +113,6 @@ class _Estate:
         )
         self._histories = Histories()
 
-    @transaction.atomic
     def add(self, numbers: range, made: Made) -> None:
         for number in numbers:
             if self._vcenter is None or number % CONTEXTS_PER_VCENTER == 0:

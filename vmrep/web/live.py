@@ -14,7 +14,8 @@ from vmrep.web.versions import Version
 
 def is_current(request: HttpRequest, version: Version) -> bool:
     """Whether a poll's browser shows this version already."""
-    return bool(request.htmx) and request.headers.get("X-Vmrep-Version") == version.token
+    shown = request.headers.get("X-Vmrep-Version")
+    return bool(request.htmx) and shown is not None and version.is_shown_by(shown)
 
 
 def nothing_new() -> HttpResponse:

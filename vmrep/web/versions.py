@@ -1,80 +1,235 @@
 """Cheap versions of what a page shows: a poll whose browser has the newest gets 204, no page.
 
-A version is a few aggregates over what can change. It holds the counters beside the newest
-`updated_at`, because on PostgreSQL a transaction that began earlier may commit later; and the
-minute, because ages and RPOs grow while nothing happens.
+A version is a fingerprint of facts, each a few rows by an index, however many rows there are. A
+page is also never older than `OLDEST_PAGE`: ages and RPOs grow while nothing happens.
+
+Why not just the newest `updated_at`: on PostgreSQL a transaction that began earlier may commit
+later, with an older time. So a fact is not the newest row but the newest `WATCHED` ones: what
+commits late is still among them. (It would take more than so many others that overtake it, and
+then silence; the age of the page ends that, too.)
+
+Whoever adds a table to a page adds its fact here; `tests/web/test_versions.py` asks for every
+table.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Lock
+from typing import Any, NamedTuple
 
-from django.db.models import Count, Max, Sum
+from django.db import connection
+from django.db.models import Count, Max, Min, Model, Q, QuerySet, Sum
 from django.utils import timezone
 
-from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
-from contexts.states import DiscoveryStatus
-from replication.audit.selectors import Integrity
-from replication.models import JobStep, ReplicationJob
-from replication.states import ACTIVE_JOB_STATUSES
+from contexts.models import (
+    ContextEvent,
+    DiscoveredVM,
+    Discovery,
+    VCenter,
+    VMContext,
+    VMDisk,
+    VMNetworkAdapter,
+)
+from replication.models import (
+    CBTHistory,
+    DiskImage,
+    IntegrityRun,
+    JobLogLine,
+    JobSample,
+    JobStep,
+    RecoveryPoint,
+    RecoveryPointHold,
+    ReplicationJob,
+    Repository,
+    VMSnapshot,
+)
+from replication.states import (
+    ACTIVE_JOB_STATUSES,
+    JobStatus,
+    RecoveryPointState,
+    SnapshotState,
+    StepStatus,
+)
 
-ACTIVE_POLL_SECONDS = 2
-IDLE_POLL_SECONDS = 15
-_STEPS_WATCHED = 40
+# An event is to be seen within 3 seconds: the pace, and what a process may remember its facts for.
+POLL_SECONDS = 2
+FRESH_SECONDS = 0.5
+OLDEST_PAGE = timedelta(minutes=1)
+WATCHED = 64
 
 
 class Version(NamedTuple):
-    """`token` changes when the page would; `poll_seconds` is how soon to ask again."""
+    """`facts` is their fingerprint; `made_at` is when the page is made, in seconds."""
 
-    token: str
-    poll_seconds: int
+    facts: str
+    made_at: int
+    poll_seconds: int = POLL_SECONDS
+
+    @property
+    def token(self) -> str:
+        """What the browser says that it shows."""
+        return f"{self.facts}.{self.made_at}"
+
+    def is_shown_by(self, token: str) -> bool:
+        """Whether a page with this token need not be made again."""
+        facts, _, made_at = token.partition(".")
+        if facts != self.facts or not (made_at.isascii() and made_at.isdigit()):
+            return False
+        return 0 <= self.made_at - int(made_at[:12]) < OLDEST_PAGE.total_seconds()
 
 
 def of_replication() -> Version:
-    """Of pages that show contexts and jobs."""
-    contexts = VMContext.objects.aggregate(
-        Count("pk"),
-        Max("updated_at"),
-        Sum("total_jobs_run"),
-        Sum("successful_jobs"),
-        Sum("failed_jobs"),
-        Sum("cancelled_jobs"),
-    )
-    active = ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).aggregate(
-        jobs=Count("pk"),
-        changed=Max("updated_at"),
-        done=Sum("bytes_transferred"),
-        attempts=Sum("attempt"),
-        cancels=Count("cancel_requested_at"),
-    )
-    steps = list(JobStep.objects.order_by("-id").values_list("id", "status")[:_STEPS_WATCHED])
-    return _version(contexts, active, steps, active=bool(active["jobs"]))
+    """Of pages that show contexts and jobs, with all that belongs to them."""
+    return _version(_replication.fingerprint())
 
 
 def of_discovery(vcenter: VCenter | None) -> Version:
     """Of a page that shows what a vCenter's discovery saw."""
-    if vcenter is None:
-        return _version(VCenter.objects.count(), active=False)
-    newest = (
-        Discovery.objects.filter(vcenter=vcenter)
-        .order_by("-id")
-        .values("id", "status", "vms_seen", "vms_total", "updated_at")[:1]
-    )
-    discovery = newest.first()
-    vms = DiscoveredVM.objects.filter(vcenter=vcenter).aggregate(Count("pk"), Max("seen_at"))
-    contexts = VMContext.objects.filter(vcenter=vcenter).aggregate(Count("pk"), Max("updated_at"))
-    running = discovery is not None and discovery["status"] in DiscoveryStatus.active()
-    return _version(discovery, vms, contexts, active=running)
+    return _version(f"{_discovery.fingerprint()}-{vcenter.pk if vcenter else 0}")
 
 
-def of_integrity(state: Integrity) -> Version:
+def of_integrity() -> Version:
     """Of the page with the integrity check's result."""
-    runs = [run and (run.pk, run.outcome) for run in state]
-    return _version(runs, active=state.active is not None and not state.is_silent)
+    return _version(_integrity.fingerprint())
 
 
-def _version(*facts: object, active: bool) -> Version:
-    minute = timezone.now().replace(second=0, microsecond=0)
-    digest = hashlib.blake2s(repr((minute, facts)).encode(), digest_size=8)
-    return Version(digest.hexdigest(), ACTIVE_POLL_SECONDS if active else IDLE_POLL_SECONDS)
+def _version(facts: str) -> Version:
+    return Version(facts, int(timezone.now().timestamp()))
+
+
+class Facts:
+    """Facts that this process reads at most every FRESH_SECONDS, and only if anything changed."""
+
+    def __init__(self, *reads: Callable[[], Any]) -> None:
+        self._reads = reads
+        self._lock = Lock()
+        self._read_at = float("-inf")
+        self._gate: str | None = None
+        self._fingerprint = ""
+
+    def fingerprint(self) -> str:
+        with self._lock:
+            if time.monotonic() - self._read_at >= FRESH_SECONDS:
+                self._look()
+            return self._fingerprint
+
+    def _look(self) -> None:
+        read_at, gate = time.monotonic(), _gate()
+        if gate is None or gate != self._gate:
+            facts = repr([read() for read in self._reads])
+            self._fingerprint = hashlib.blake2s(facts.encode(), digest_size=8).hexdigest()
+        self._read_at, self._gate = read_at, gate
+
+
+def _gate() -> str | None:
+    """Two equal snapshots of PostgreSQL see the same rows, in every table. None: not to be told."""
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_snapshot()::text")
+        return str(cursor.fetchone()[0])
+
+
+def _newest(rows: QuerySet, by: str, *columns: str) -> list[tuple[Any, ...]]:
+    return list(rows.order_by(f"-{by}", "-pk").values_list("pk", *columns)[:WATCHED])
+
+
+def _newest_changes(model: type[Model]) -> Callable[[], Any]:
+    """Of a table whose every change sets `updated_at`, by the index on it."""
+    return lambda: _newest(model._default_manager.all(), "updated_at", "updated_at")
+
+
+def _newest_rows(model: type[Model], *columns: str) -> Callable[[], Any]:
+    """Of a table that only grows, or whose newest rows are those that change."""
+    return lambda: _newest(model._default_manager.all(), "pk", *columns)
+
+
+def _all_rows(model: type[Model], *columns: str) -> Callable[[], Any]:
+    """Of a table with a handful of rows."""
+    return lambda: list(model._default_manager.order_by("pk").values_list("pk", *columns))
+
+
+def _active_jobs() -> dict[str, Any]:
+    """What they have done so far: their `updated_at` has no index, it changes every second."""
+    return dict(
+        ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).aggregate(
+            jobs=Count("pk"),
+            running=Count("pk", filter=Q(status=JobStatus.RUNNING)),
+            changed=Max("updated_at"),
+            done=Sum("bytes_transferred"),
+            planned=Sum("total_bytes"),
+            attempts=Sum("attempt"),
+            cancels=Count("cancel_requested_at"),
+        )
+    )
+
+
+def _ended_jobs() -> tuple[Any, ...]:
+    """The last ones that ended; and the oldest one, which goes first when old ones are deleted."""
+    ended = ReplicationJob.objects.filter(completed_at__isnull=False)
+    oldest = ReplicationJob.objects.aggregate(Min("created_at"))
+    return _newest(ended, "completed_at", "status"), oldest
+
+
+def _steps() -> tuple[Any, ...]:
+    """The newest, and all that run: a step may be long, and many others begin meanwhile."""
+    running = JobStep.objects.filter(status=StepStatus.RUNNING)
+    return (
+        _newest(JobStep.objects.all(), "pk", "status", "completed_at"),
+        running.aggregate(Count("pk"), Sum("pk")),
+    )
+
+
+def _recovery_points() -> tuple[Any, ...]:
+    available = RecoveryPoint.objects.filter(state=RecoveryPointState.AVAILABLE)
+    on_their_way = RecoveryPoint.objects.filter(
+        state__in=[RecoveryPointState.WRITING, RecoveryPointState.EXPIRING]
+    )
+    return available.count(), on_their_way.aggregate(Count("pk"), Sum("pk"))
+
+
+def _snapshots() -> list[tuple[Any, ...]]:
+    """Those that are there, or meant to be, with what is wrong with them."""
+    left = VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)
+    return _newest(left, "pk", "state", "updated_at")
+
+
+def _seen_vms() -> list[Any]:
+    """The discoveries tell what they changed; these are what jobs and people change of a VM."""
+    facts: list[Any] = []
+    for column in ("gone_at", "identity_rejected_at"):
+        rows = DiscoveredVM.objects.filter(**{f"{column}__isnull": False})
+        facts += [_newest(rows, column, column), rows.count()]
+    return facts
+
+
+_integrity = Facts(_newest_rows(IntegrityRun, "outcome", "finding_count", "started_at"))
+_ON_EVERY_PAGE = (_integrity.fingerprint, _all_rows(VCenter, "updated_at"))
+_SHARED = (
+    *_ON_EVERY_PAGE,
+    _all_rows(Repository, "updated_at"),
+    _newest_rows(Discovery, "status", "vms_seen", "vms_total", "updated_at"),
+    _seen_vms,
+    _newest_changes(VMContext),
+    _newest_rows(ContextEvent),
+)
+_discovery = Facts(*_SHARED)
+_replication = Facts(
+    *_SHARED,
+    _active_jobs,
+    _ended_jobs,
+    _steps,
+    _recovery_points,
+    _snapshots,
+    _newest_changes(VMDisk),
+    _newest_changes(VMNetworkAdapter),
+    _newest_rows(DiskImage, "state", "transferred_bytes"),
+    _newest_rows(RecoveryPointHold),
+    _newest_rows(CBTHistory),
+    _newest_rows(JobSample),
+    _newest_rows(JobLogLine),
+)

@@ -16,10 +16,10 @@ SHOWN_FINDINGS = 500
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    state = integrity()
-    version = versions.of_integrity(state)
+    version = versions.of_integrity()
     if live.is_current(request, version):
         return live.nothing_new()
+    state = integrity()
     found = list(findings_of(state.last)[: SHOWN_FINDINGS + 1]) if state.last else []
     context = {
         "state": state,
