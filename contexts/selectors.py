@@ -9,15 +9,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from django.db.models import (
-    BigIntegerField,
     Count,
-    F,
     IntegerField,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
-    Sum,
     Value,
 )
 from django.db.models.functions import Coalesce
@@ -28,7 +25,6 @@ from contexts.models import (
     Discovery,
     VCenter,
     VMContext,
-    VMDisk,
     VMNetworkAdapter,
 )
 from contexts.presence import with_probable_context
@@ -36,21 +32,8 @@ from contexts.states import DiscoveryStatus
 
 
 def managed_contexts() -> QuerySet[VMContext]:
-    """The contexts under management, with their vCenter and what `with_disks` adds."""
-    return with_disks(VMContext.objects.filter(unmanaged_at__isnull=True)).select_related("vcenter")
-
-
-def with_disks(contexts: QuerySet[VMContext]) -> QuerySet[VMContext]:
-    """Add `disk_count` and `capacity_bytes` (null while the capacity of any disk is unknown)."""
-    disks = (
-        VMDisk.objects.filter(vm_context=OuterRef("pk"), removed_at__isnull=True)
-        .order_by()
-        .values("vm_context")
-        .annotate(disks=Count("pk"), known=Count("capacity_bytes"), total=Sum("capacity_bytes"))
-    )
-    count = Subquery(disks.values("disks"), output_field=IntegerField())
-    total = Subquery(disks.filter(known=F("disks")).values("total"), output_field=BigIntegerField())
-    return contexts.annotate(disk_count=Coalesce(count, Value(0)), capacity_bytes=total)
+    """The contexts under management, with their vCenter."""
+    return VMContext.objects.filter(unmanaged_at__isnull=True).select_related("vcenter")
 
 
 def networks_of(context: VMContext) -> QuerySet[VMNetworkAdapter]:

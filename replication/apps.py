@@ -7,7 +7,8 @@ class ReplicationConfig(AppConfig):
     verbose_name = "Replication"
 
     def ready(self) -> None:
-        from replication import triggers
+        from replication import figures, triggers
 
-        pre_migrate.connect(triggers.remove_before_migrations, sender=self)
-        post_migrate.connect(triggers.install_after_migrations, sender=self)
+        for kept in (triggers, figures):
+            pre_migrate.connect(kept.remove_before_migrations, sender=self)
+            post_migrate.connect(kept.install_after_migrations, sender=self)

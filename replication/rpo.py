@@ -1,6 +1,7 @@
 """RPO: how old the newest recovery point is, by the clock, against the VM's target.
 
-It is computed when somebody looks, never stored: it goes on growing when every worker is dead.
+It is computed when somebody looks, never stored: it goes on growing when every worker is dead. Only
+when the newest recovery point was consistent stands in the context's row, kept by the database.
 """
 
 from __future__ import annotations
@@ -15,17 +16,13 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     IntegerField,
-    OuterRef,
     QuerySet,
-    Subquery,
     TextChoices,
     Value,
     When,
 )
 
 from contexts.models import VMContext
-from replication.models import RecoveryPoint
-from replication.states import RecoveryPointState
 
 
 class RPOState(TextChoices):
@@ -37,10 +34,7 @@ class RPOState(TextChoices):
 
 
 def with_rpo(contexts: QuerySet[VMContext], now: datetime) -> QuerySet[VMContext]:
-    """Add `newest_point_at` (its `consistent_at`, null: none) and `rpo_state` as of `now`."""
-    newest = RecoveryPoint.objects.filter(
-        vm_context=OuterRef("pk"), state=RecoveryPointState.AVAILABLE
-    ).order_by("-consistent_at", "-id")
+    """Add `rpo_state` as of `now`."""
     # Each type is named: on SQLite, Django knows how to calculate with durations only then.
     seconds = ExpressionWrapper(F("rpo_target_seconds"), output_field=IntegerField())
     target = ExpressionWrapper(
@@ -50,7 +44,7 @@ def with_rpo(contexts: QuerySet[VMContext], now: datetime) -> QuerySet[VMContext
     oldest_allowed = ExpressionWrapper(
         Value(now, output_field=DateTimeField()) - target, output_field=DateTimeField()
     )
-    return contexts.annotate(newest_point_at=Subquery(newest.values("consistent_at")[:1])).annotate(
+    return contexts.annotate(
         rpo_state=Case(
             When(newest_point_at__isnull=True, then=Value(RPOState.UNPROTECTED)),
             When(newest_point_at__lt=oldest_allowed, then=Value(RPOState.AT_RISK)),

@@ -60,9 +60,8 @@ _NEWEST_JOB = {
 def contexts_for_list(now: datetime | None = None) -> QuerySet[VMContext]:
     """The contexts under management as the table shows them, with vCenter and current job.
 
-    Adds `disk_count`, `capacity_bytes`, `newest_point_at`, `rpo_state` (as of `now`, the present
-    by default), the newest job, whatever its status, as `newest_job_…`, and what `with_presence`
-    adds.
+    Adds `rpo_state` (as of `now`, the present by default), the newest job, whatever its status, as
+    `newest_job_…`, and what `with_presence` adds.
     """
     return _with_protection(context_selectors.managed_contexts(), now).order_by(
         "vm_name", "context_id"
@@ -75,8 +74,7 @@ def context_detail(context_id: str, now: datetime | None = None) -> VMContext:
     Raises UnknownVM.
     """
     contexts = VMContext.objects.select_related("vcenter", "repository", "last_successful_job")
-    detailed = _with_protection(context_selectors.with_disks(contexts), now)
-    context: VMContext | None = detailed.filter(pk=context_id).first()
+    context: VMContext | None = _with_protection(contexts, now).filter(pk=context_id).first()
     if context is None:
         raise UnknownVM(f"There is no VM context {context_id!r}.")
     return context

@@ -130,6 +130,8 @@ def database() -> dict[str, object]:
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 2,
+            # Compiling a query costs more than any query of a page takes.
+            "options": "-c jit=off",
         } | config.get("OPTIONS", {})  # what the URL says goes first
     return config
 

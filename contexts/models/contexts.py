@@ -54,6 +54,23 @@ class VMContext(VMSpecs):
     failed_jobs = models.PositiveIntegerField(default=0)
     cancelled_jobs = models.PositiveIntegerField(default=0)
 
+    # The database keeps these three itself (replication/figures.py): nothing else writes them.
+    newest_point_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When its newest available recovery point was consistent; null: there is none.",
+    )
+    disk_count = models.PositiveIntegerField(
+        db_default=0, editable=False, help_text="Of the disks that it has now."
+    )
+    capacity_bytes = models.BigIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Of the disks that it has now; null while that of any is unknown.",
+    )
+
     rpo_target_seconds = models.PositiveIntegerField(
         null=True,
         blank=True,

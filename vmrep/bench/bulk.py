@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 from django.db import connection, transaction
 
+from replication import figures
+
 _FOREIGN_KEYS = """
     SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname),
            format('ALTER TABLE %s ADD CONSTRAINT %I %s',
@@ -34,6 +36,7 @@ def in_bulk() -> Iterator[None]:
         if connection.vendor != "postgresql":
             yield
             return
+        figures.remove(connection)
         statements = []
         for query in (_FOREIGN_KEYS, _PLAIN_INDEXES):
             cursor.execute(query)
@@ -44,3 +47,5 @@ def in_bulk() -> Iterator[None]:
         cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
         for _, make in reversed(statements):
             cursor.execute(make)
+        figures.recompute(connection)
+        figures.install(connection)
