@@ -1,5 +1,5 @@
 """Figures of a context that the database itself keeps right, by triggers on the tables that they
-are taken from: `newest_point_at` of its recovery points, `disk_count` and `capacity_bytes` of its
+are taken from: `newest_recovery_point_at` of its recovery points, `disk_count` and `capacity_bytes` of its
 disks.
 
 They are stored because lists of 10,000 VMs sort, filter and count by them. No code writes them, so
@@ -21,7 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 CONTEXTS = "vm_replication_contexts"
 
 _OF_POINTS = """
-    newest_point_at = (
+    newest_recovery_point_at = (
         SELECT max(consistent_at) FROM recovery_points
         WHERE vm_context_id = {context} AND state = 'available'
     )"""
@@ -116,7 +116,9 @@ def _has_columns(connection: BaseDatabaseWrapper) -> bool:
         if CONTEXTS not in connection.introspection.table_names(cursor):
             return False
         columns = connection.introspection.get_table_description(cursor, CONTEXTS)
-    return {"newest_point_at", "disk_count", "capacity_bytes"} <= {each.name for each in columns}
+    return {"newest_recovery_point_at", "disk_count", "capacity_bytes"} <= {
+        each.name for each in columns
+    }
 
 
 def remove_before_migrations(using: str, plan: Sequence[Any] = (), **signal: Any) -> None:

@@ -34,7 +34,7 @@ class RPOState(TextChoices):
 
 
 def with_rpo(contexts: QuerySet[VMContext], now: datetime) -> QuerySet[VMContext]:
-    """Add `rpo_state` as of `now`."""
+    """Add `newest_point_at` (null: there is no recovery point) and `rpo_state` as of `now`."""
     # Each type is named: on SQLite, Django knows how to calculate with durations only then.
     seconds = ExpressionWrapper(F("rpo_target_seconds"), output_field=IntegerField())
     target = ExpressionWrapper(
@@ -44,7 +44,7 @@ def with_rpo(contexts: QuerySet[VMContext], now: datetime) -> QuerySet[VMContext
     oldest_allowed = ExpressionWrapper(
         Value(now, output_field=DateTimeField()) - target, output_field=DateTimeField()
     )
-    return contexts.annotate(
+    return contexts.annotate(newest_point_at=F("newest_recovery_point_at")).annotate(
         rpo_state=Case(
             When(newest_point_at__isnull=True, then=Value(RPOState.UNPROTECTED)),
             When(newest_point_at__lt=oldest_allowed, then=Value(RPOState.AT_RISK)),

@@ -55,7 +55,7 @@ class VMContext(VMSpecs):
     cancelled_jobs = models.PositiveIntegerField(default=0)
 
     # The database keeps these three itself (replication/figures.py): nothing else writes them.
-    newest_point_at = models.DateTimeField(
+    newest_recovery_point_at = models.DateTimeField(
         null=True,
         blank=True,
         editable=False,

@@ -127,9 +127,7 @@ def test_a_discovery_is_followed(poller):
     assert page.poll() == 200
 
 
-def test_a_poll_without_news_costs_the_login_only(
-    web, django_assert_num_queries, monkeypatch
-):
+def test_a_poll_without_news_costs_the_login_only(web, django_assert_num_queries, monkeypatch):
     """As long as the process remembers what it read a moment ago."""
     monkeypatch.setattr("vmrep.web.versions.FRESH_SECONDS", 3600)
     for _ in range(3):

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from vmrep.api.suggestions import REPEATED, unknown_names
+from vmrep.paging import KeyedPaginator
 
 PAGE_SIZE = 50
 LARGEST_PAGE_SIZE = 500
@@ -22,6 +23,7 @@ TRUE_OR_FALSE = ("true", "false", "True", "False")  # what Django's filter under
 class Pages(PageNumberPagination):
     """`page` and `page_size`; a size that is not possible is refused, not replaced."""
 
+    django_paginator_class = KeyedPaginator
     page_size = PAGE_SIZE
     page_size_query_param = "page_size"
     max_page_size = LARGEST_PAGE_SIZE

@@ -7,6 +7,7 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest
 
 from contexts.vsphere.specs import SPEC_FIELDS, SpecField
+from vmrep.paging import KeyedPaginator
 
 PER_PAGE = 50
 PAGE_SIZES = (25, 50, 100, 250)
@@ -69,6 +70,7 @@ class Table(tables.Table):
     row = ""
     per_page = PER_PAGE
     page_sizes = PAGE_SIZES
+    count_up_to: int | None = None
 
     class Meta:
         template_name = "partials/table.html"
@@ -78,7 +80,9 @@ class Table(tables.Table):
     def of(cls, rows: QuerySet, request: HttpRequest, **kwargs: object) -> Table:
         table = cls(rows, **kwargs)
         tables.RequestConfig(request, paginate=False).configure(table)
-        table.paginate(per_page=cls.page_size(request))
+        table.paginator = KeyedPaginator(
+            table.rows, cls.page_size(request), count_up_to=cls.count_up_to
+        )
         # A page that is not there is no error: the rows may have become fewer.
         table.page = table.paginator.get_page(request.GET.get("page"))
         return table
@@ -163,6 +167,7 @@ class DiscoveredVMTable(Table):
 
 class JobTable(Table):
     row = "jobs/row.html"
+    count_up_to = 10_000
 
     vm = Column("VM", by="source_vm_name", kind="col-name")
     status = Column("Status", by="status")

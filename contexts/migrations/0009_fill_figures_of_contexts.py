@@ -1,0 +1,29 @@
+"""The figures that the database keeps from here on (replication/figures.py), of what is there."""
+
+from django.db import migrations
+
+FILL = """
+    UPDATE vm_replication_contexts SET
+    newest_recovery_point_at = (
+        SELECT max(consistent_at) FROM recovery_points
+        WHERE vm_context_id = vm_replication_contexts.context_id AND state = 'available'
+    ),
+    disk_count = (
+        SELECT count(*) FROM vm_disks
+        WHERE vm_context_id = vm_replication_contexts.context_id AND removed_at IS NULL
+    ),
+    capacity_bytes = (
+        SELECT CASE WHEN count(*) = count(capacity_bytes) THEN sum(capacity_bytes) END
+        FROM vm_disks
+        WHERE vm_context_id = vm_replication_contexts.context_id AND removed_at IS NULL
+    )
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("contexts", "0008_many_contexts"),
+        ("replication", "0001_initial"),
+    ]
+
+    operations = [migrations.RunSQL(FILL, migrations.RunSQL.noop)]

@@ -1,0 +1,63 @@
+"""Pages of long lists: first the keys of a page, then everything about those few rows.
+
+What a list adds to each row (its newest job, say) would otherwise be worked out for every row that
+stands before the page, too.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+
+
+class KeyedPaginator(Paginator):
+    """Of a QuerySet, or of the rows of a django-tables2 table over one.
+
+    With `count_up_to` the rows are counted, and can be paged through, up to there only:
+    `is_cut` says that there are more. It takes a filter to see those.
+    """
+
+    def __init__(self, *args: Any, count_up_to: int | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._count_up_to = count_up_to
+
+    @cached_property
+    def count(self) -> int:
+        rows = _queryset(self.object_list)
+        if self._count_up_to is None:
+            return int(rows.count())
+        return min(self._counted, self._count_up_to)
+
+    @cached_property
+    def is_cut(self) -> bool:
+        return self._count_up_to is not None and self._counted > self._count_up_to
+
+    @cached_property
+    def _counted(self) -> int:
+        return int(_queryset(self.object_list).order_by()[: self._count_up_to + 1].count())
+
+    def page(self, number: Any) -> Page:
+        page = super().page(number)
+        rows = _queryset(self.object_list)
+        found = of_keys(rows, list(_queryset(page.object_list).values_list("pk", flat=True)))
+        if isinstance(page.object_list, QuerySet):
+            page.object_list = found
+        else:
+            page.object_list.data = found
+        return page
+
+
+def of_keys(rows: QuerySet, keys: list[Any]) -> list[Any]:
+    """The rows with these keys, in the keys' order."""
+    found = {row.pk: row for row in rows.order_by().filter(pk__in=keys)}
+    return [found[key] for key in keys if key in found]
+
+
+def _queryset(rows: Any) -> QuerySet:
+    """Table rows hold their data, which holds the QuerySet, or a slice of it."""
+    while not isinstance(rows, QuerySet):
+        rows = rows.data
+    return rows
