@@ -1,6 +1,6 @@
 """Figures of a context that the database itself keeps right, by triggers on the tables that they
-are taken from: `newest_recovery_point_at` of its recovery points, `disk_count` and `capacity_bytes` of its
-disks.
+are taken from: `newest_recovery_point_at` of its recovery points, `disk_count` and
+`capacity_bytes` of its disks.
 
 They are stored because lists of 10,000 VMs sort, filter and count by them. No code writes them, so
 that none can forget to.

@@ -60,8 +60,8 @@ _NEWEST_JOB = {
 def contexts_for_list(now: datetime | None = None) -> QuerySet[VMContext]:
     """The contexts under management as the table shows them, with vCenter and current job.
 
-    Adds `newest_point_at`, `rpo_state` (as of `now`, the present by default), the newest job, whatever its status, as
-    `newest_job_…`, and what `with_presence` adds.
+    Adds `newest_point_at`, `rpo_state` (as of `now`, the present by default), the newest job,
+    whatever its status, as `newest_job_…`, and what `with_presence` adds.
     """
     return _with_protection(context_selectors.managed_contexts(), now).order_by(
         "vm_name", "context_id"

@@ -27,7 +27,7 @@ from replication.models import (
     ReplicationJob,
     VMSnapshot,
 )
-from replication.services.finish import CBT_BLOCK_BYTES
+from replication.models.cbt import BLOCK_BYTES
 from replication.states import (
     ImageState,
     JobStatus,
@@ -124,7 +124,16 @@ class Histories:
         self._image = Table(
             DiskImage,
             *("id", "repository_id", "vm_context_id", "disk_id", "job_id", "recovery_point_id"),
-            *("parent_id", "attempt", "state", "locator", "sync_type", "capacity_bytes"),
+            *(
+                "position",
+                "of_disks",
+                "parent_id",
+                "attempt",
+                "state",
+                "locator",
+                "sync_type",
+                "capacity_bytes",
+            ),
             *("planned_bytes", "extent_count", "transferred_bytes", "transfer_seconds"),
             *("allocated_bytes", "change_id", "previous_change_id", "snapshot_moref", "digest"),
             *("created_at", "updated_at"),
@@ -256,12 +265,12 @@ class Histories:
         if available:
             self._add_snapshot(vm, job, removed=True)
         seconds = (job.ended_at - job.started_at).total_seconds() * 0.8
-        for disk, planned in zip(vm.disks, job.planned, strict=True):
+        for place, (disk, planned) in enumerate(zip(vm.disks, job.planned, strict=True)):
             if available:
-                parents[disk.pk] = self._add_image(vm, job, disk, planned, point, epoch, parents)
+                parents[disk.pk] = self._add_image(vm, job, place, point, epoch, parents)
             self._cbt.add(
                 *(vm.context_id, job.pk, disk.pk, *_change_ids(epoch, job)),
-                *(_sync_type(job), -(-planned // CBT_BLOCK_BYTES), planned, seconds, True),
+                *(_sync_type(job), -(-planned // BLOCK_BYTES), planned, seconds, True),
                 *(disk.capacity_bytes, planned // MIB + 1 if available else None),
                 random.randbytes(BUCKETS) if available else None,
                 job.ended_at,
@@ -271,16 +280,17 @@ class Histories:
         self,
         vm: VM,
         job: _Job,
-        disk: Disk,
-        planned: int,
+        place: int,
         point: int | None,
         epoch: str,
         parents: dict[int, int],
     ) -> int:
         """The oldest that is kept has no parent any more: the ones before were merged into it."""
         image, sealed = self._images.take(), point is not None
+        disk, planned = vm.disks[place], job.planned[place]
         self._image.add(
             *(image, vm.repository_id, vm.context_id, disk.pk, job.pk, point),
+            *((place + 1, len(vm.disks)) if sealed else (None, None)),
             *(parents.get(disk.pk), 1),
             str(ImageState.COMMITTED if sealed else ImageState.WRITING),
             f"{vm.context_id}/{disk.disk_id}/{job.pk}.qcow2",
@@ -304,8 +314,8 @@ class Histories:
     def _be_under_way(self, vm: VM, job: _Job, epoch: str, parents: dict[int, int]) -> None:
         """In the middle of the transfer, under a lease that lasts: no worker is at it."""
         self._add_snapshot(vm, job, removed=False)
-        for disk, planned in zip(vm.disks, job.planned, strict=True):
-            self._add_image(vm, job, disk, planned, None, epoch, parents)
+        for place in range(len(vm.disks)):
+            self._add_image(vm, job, place, None, epoch, parents)
         self._lease.add(
             *(vm.context_id, LeaseHolder.JOB.value, job.pk, WORKER),
             *(job.started_at, job.ended_at + LEASE, uuid.uuid4()),

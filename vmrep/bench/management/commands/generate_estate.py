@@ -32,10 +32,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["verbosity"] and self.stdout.isatty():
-            tell = self._tell
-        else:
-            tell = _nothing
+        tell = self._tell if options["verbosity"] and self.stdout.isatty() else _nothing
         try:
             made = estate.generate(
                 options["contexts"],
