@@ -26,10 +26,8 @@ class KeyedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        rows = _queryset(self.object_list)
-        if self._count_up_to is None:
-            return int(rows.count())
-        return min(self._counted, self._count_up_to)
+        most = self._count_up_to
+        return self._counted if most is None else min(self._counted, most)
 
     @cached_property
     def is_cut(self) -> bool:
@@ -37,7 +35,10 @@ class KeyedPaginator(Paginator):
 
     @cached_property
     def _counted(self) -> int:
-        return int(_queryset(self.object_list).order_by()[: self._count_up_to + 1].count())
+        rows = _queryset(self.object_list)
+        if self._count_up_to is not None:
+            rows = rows.order_by()[: self._count_up_to + 1]
+        return int(rows.count())
 
     def page(self, number: Any) -> Page:
         page = super().page(number)

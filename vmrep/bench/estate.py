@@ -149,11 +149,11 @@ class _Estate:
         record = machine(number, random)
         self._add_seen(record, vcenter)
         taken_at = self._now - timedelta(days=60, seconds=number)
-        safe = management.safe_name(record.specs["vm_name"])
-        context_id = f"ctx-{safe}-{taken_at:%Y%m%d-%H%M%S}"
+        name = str(record.specs["vm_name"])
+        context_id = f"ctx-{management.safe_name(name)}-{taken_at:%Y%m%d-%H%M%S}"
         vm = VM(
             context_id=context_id,
-            name=str(record.specs["vm_name"]),
+            name=name,
             instance_uuid=str(record.instance_uuid),
             repository_id=self._repository.pk,
             disks=self._add_disks(context_id, record, taken_at),
@@ -199,10 +199,11 @@ class _Estate:
             return [JobStatus.FAILED] * count
         weights = (1 - JOBS_FAILED - JOBS_CANCELLED, JOBS_FAILED, JOBS_CANCELLED)
         ends = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
-        statuses = [JobStatus.COMPLETED, *random.choices(ends, weights=weights, k=count - 1)]
+        chosen = [JobStatus.COMPLETED, *random.choices(ends, weights=weights, k=count - 1)]
+        statuses = [str(status) for status in chosen]
         if kind in (JobStatus.RUNNING, JobStatus.PENDING):
-            statuses[-1] = kind
-        return [str(status) for status in statuses]
+            statuses[-1] = str(kind)
+        return statuses
 
     def _add_context(
         self,

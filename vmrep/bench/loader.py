@@ -26,8 +26,11 @@ class Table:
         rest = [field for field in fields.values() if not field.generated and _is_written(field)]
         self._model = model
         self._fields = [*given, *rest]
-        self._convert = [(place, _conversion(field)) for place, field in enumerate(given)]
-        self._convert = [(place, convert) for place, convert in self._convert if convert]
+        self._convert = [
+            (place, convert)
+            for place, field in enumerate(given)
+            if (convert := _conversion(field)) is not None
+        ]
         self._defaults = tuple(_default(field) for field in rest)
         self._rows: list[tuple[Any, ...]] = []
 

@@ -1,0 +1,166 @@
+"""`script/bench`: how fast vmrep is with a large estate, against a small one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from vmrep.bench import pages, polling
+from vmrep.bench.browser import BadAnswer
+from vmrep.bench.pages import Pair
+from vmrep.bench.processes import cpu_seconds, machine
+from vmrep.bench.site import Site, start
+from vmrep.demo.errors import DemoError, StopRequested
+from vmrep.demo.supervisor import STOP_SIGNALS, Supervisor
+
+MOST_TIMES = 1.3
+MOST_CPU_PERCENT = 20.0
+LEAST_UNCHANGED_PERCENT = 90.0
+MOST_SECONDS_UNTIL_SEEN = 3.0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    contexts: int
+    jobs: int
+    small_contexts: int
+    small_jobs: int
+    rounds: int
+    browsers: int
+    seconds: float
+
+
+FULL = Sizes(10_000, 1_000_000, 100, 10_000, rounds=15, browsers=50, seconds=65)
+QUICK = Sizes(200, 4_000, 50, 1_000, rounds=1, browsers=10, seconds=5)
+
+
+class Result(NamedTuple):
+    """A figure; `at_most` says on which side of its goal it should be. No goal: always ok."""
+
+    name: str
+    value: float
+    unit: str
+    goal: float | None = None
+    at_most: bool = True
+
+    @property
+    def ok(self) -> bool:
+        if self.goal is None:
+            return True
+        return self.value <= self.goal if self.at_most else self.value >= self.goal
+
+    def as_dict(self) -> dict[str, object]:
+        value = round(self.value, 4)
+        return {
+            "name": self.name,
+            "value": value,
+            "unit": self.unit,
+            "goal": self.goal,
+            "ok": self.ok,
+        }
+
+
+def main(arguments: list[str]) -> int:
+    wanted = _parser().parse_args(arguments)
+    sizes = QUICK if wanted.quick else FULL
+    sizes = Sizes(**{**vars(sizes), **_given(wanted)})
+    environment = {**os.environ, "VMREP_DATA_DIR": str(wanted.folder / "data")}
+    try:
+        with Supervisor(environment, wanted.folder / "log") as supervisor:
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.default_int_handler)
+            results = _measure(supervisor, wanted, sizes)
+    except (StopRequested, KeyboardInterrupt):
+        return 130
+    except (DemoError, BadAnswer) as problem:
+        print(f"script/bench: {problem}", file=sys.stderr)  # noqa: T201
+        return 1
+    report = {"results": [result.as_dict() for result in results], "quick": wanted.quick}
+    say(json.dumps(report | {"sizes": vars(sizes), "machine": machine()}))
+    # So few rows and rounds say whether it works, not how fast it is.
+    return 0 if wanted.quick or all(result.ok for result in results) else 1
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="script/bench",
+        description="Measure pages and polls with a large estate and with a small one. The last "
+        "line is the result as JSON; the exit code is 1 when a goal is missed.",
+    )
+    parser.add_argument("--quick", action="store_true", help="only see whether it works (1 min)")
+    for name, value in vars(FULL).items():
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=type(value), metavar="N", help=f"instead of {value:,}")
+    parser.add_argument("--postgres", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--postgres-pid", type=int, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, required=True, help=argparse.SUPPRESS)
+    return parser
+
+
+def _given(wanted: argparse.Namespace) -> dict[str, float]:
+    """The sizes that the command line has."""
+    return {name: vars(wanted)[name] for name in vars(FULL) if vars(wanted)[name] is not None}
+
+
+def _measure(supervisor: Supervisor, wanted: argparse.Namespace, sizes: Sizes) -> list[Result]:
+    make: Callable[..., Site] = partial(
+        start, supervisor, postgres_url=wanted.postgres, sessions=sizes.browsers
+    )
+    say(f"Making {sizes.small_contexts:,} and {sizes.contexts:,} VMs with their history …")
+    small = make("small", contexts=sizes.small_contexts, jobs=sizes.small_jobs)
+    large = make("large", contexts=sizes.contexts, jobs=sizes.jobs)
+    say(f"{large.contexts:,} VMs with {large.jobs:,} jobs against {small.contexts:,}.\n")
+    say(f"{'full page, median':40} {'small':>9} {'large':>9} {'ratio':>7}   goal {MOST_TIMES}")
+    with_goal, others = pages.compare(small, large, sizes.rounds, _show_pair)
+    results = [
+        *(Result(f"page: {pair.name}", pair.ratio, "times", MOST_TIMES) for pair in with_goal),
+        *(Result(f"page: {pair.name}", pair.ratio, "times") for pair in others),
+        *_polls(large, sizes, partial(cpu_seconds, wanted.postgres_pid)),
+    ]
+    say("")
+    for result in results:
+        if not result.ok:
+            say(f"MISSED  {result.name}: {result.value:.2f} {result.unit}, goal {result.goal}")
+    return results
+
+
+def _show_pair(pair: Pair) -> None:
+    say(f"{pair.name:40} {pair.small * 1000:6.0f} ms {pair.large * 1000:6.0f} ms {pair.ratio:7.2f}")
+
+
+def _polls(site: Site, sizes: Sizes, database_cpu: Callable[[], float]) -> list[Result]:
+    say(f"\n{sizes.browsers} browsers poll for {sizes.seconds:.0f} s; nothing changes …")
+    with polling.Crowd(site) as crowd:
+        idle = polling.measure_idle(site, crowd, sizes.seconds, database_cpu)
+        seen = polling.measure_seen(site, crowd)
+    results = [
+        Result("polls: web server", idle.cpu_percent, "% of a core", MOST_CPU_PERCENT),
+        Result("polls: PostgreSQL", idle.database_cpu_percent, "% of a core"),
+        Result(
+            *("polls: answered with 204", idle.unchanged_percent, "%", LEAST_UNCHANGED_PERCENT),
+            at_most=False,
+        ),
+        Result("polls: per second", idle.statuses.total() / idle.seconds, "1/s"),
+        Result("event seen, median", seen.median, "s", MOST_SECONDS_UNTIL_SEEN),
+        Result("event seen, by the last", max(seen.seconds), "s"),
+    ]
+    for result in results:
+        goal = "" if result.goal is None else f"   goal {result.goal:.0f}"
+        say(f"{result.name:40} {result.value:9.2f} {result.unit}{goal}")
+    return results
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

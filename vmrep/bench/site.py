@@ -1,0 +1,77 @@
+"""vmrep's web server over one generated estate, in a database of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+
+from vmrep.bench.browser import Browser
+from vmrep.bench.processes import cpu_seconds
+from vmrep.demo import programs
+from vmrep.demo.errors import DemoError
+from vmrep.demo.ports import listen
+from vmrep.demo.supervisor import Program, Supervisor
+
+
+@dataclass
+class Site:
+    name: str
+    database_url: str
+    port: int
+    pid: int
+    contexts: int
+    jobs: int
+    context_id: str
+    sessions: list[str]
+
+    def browser(self, number: int = 0) -> Browser:
+        return Browser(self.port, self.sessions[number])
+
+    def cpu_seconds(self) -> float:
+        """Of all processes of the web server."""
+        return cpu_seconds(self.pid)
+
+
+def start(
+    supervisor: Supervisor, name: str, postgres_url: str, *, contexts: int, jobs: int, sessions: int
+) -> Site:
+    """A new database of that name, filled, with a web server in front of it, as the demo starts it.
+
+    Raises DemoError (ChildDied, StopRequested) when that fails or somebody wants it to end.
+    """
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    url = f"{postgres_url.rpartition('/')[0]}/{name}"
+    filled = _fill(supervisor, url, contexts, jobs, sessions)
+    listener = listen(0)
+    web = programs.web(listener)
+    argv = ["env", f"DATABASE_URL={url}", "VMREP_LOG_LEVEL=ERROR", *web.argv]
+    supervisor.start([replace(web, name=f"web-{name}", argv=argv)])
+    port = listener.getsockname()[1]
+    listener.close()
+    pid = supervisor.children[-1].process.pid
+    return Site(name=name, database_url=url, port=port, pid=pid, **filled)
+
+
+def _fill(
+    supervisor: Supervisor, url: str, contexts: int, jobs: int, sessions: int
+) -> dict[str, Any]:
+    report = supervisor.log_folder / "prepared.json"
+    program = Program(
+        "prepare",
+        [
+            *("env", f"DATABASE_URL={url}", sys.executable, "-m", "vmrep.bench.prepare"),
+            *("--contexts", str(contexts), "--jobs", str(jobs)),
+            *("--sessions", str(sessions), "--report", str(report)),
+        ],
+    )
+    code = supervisor.run(program)
+    if code:
+        log = (supervisor.log_folder / "prepare.log").read_text()
+        raise DemoError(f"The estate could not be made (exit code {code}):\n{log[-3000:]}")
+    filled: dict[str, Any] = json.loads(report.read_text())
+    return filled
