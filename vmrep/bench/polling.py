@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from threading import Event
 
-import psycopg
-
 from vmrep.bench.browser import Browser
-from vmrep.bench.site import Site
+from vmrep.bench.site import Site, connect
 
 ADDRESS = "/virtual-machines/"
 POLL_SECONDS = 2.0
@@ -116,7 +114,7 @@ def measure_idle(
 
 def measure_seen(site: Site, crowd: Crowd, patience: float = 15.0) -> Seen:
     """One VM's row changes, as when a job starts: who shows it when?"""
-    with psycopg.connect(site.database_url, autocommit=True) as connection:
+    with connect(site.database_url) as connection:
         connection.execute(
             "UPDATE vm_replication_contexts SET updated_at = now() WHERE context_id = %s",
             [site.context_id],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from importlib import import_module
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def main() -> None:
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--report", type=Path, required=True)
     wanted = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
     django.setup()
     from django.core.management import call_command
 

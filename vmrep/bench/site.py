@@ -7,7 +7,9 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
+import environ
 import psycopg
+from psycopg import sql
 
 from vmrep.bench.browser import Browser
 from vmrep.bench.processes import cpu_seconds
@@ -36,6 +38,14 @@ class Site:
         return cpu_seconds(self.pid)
 
 
+def connect(url: str) -> psycopg.Connection:
+    """To the database that a DATABASE_URL means; each statement is a transaction."""
+    config = environ.Env.db_url_config(url)
+    return psycopg.connect(
+        host=config["HOST"], user=config["USER"], dbname=config["NAME"], autocommit=True
+    )
+
+
 def start(
     supervisor: Supervisor, name: str, postgres_url: str, *, contexts: int, jobs: int, sessions: int
 ) -> Site:
@@ -43,8 +53,8 @@ def start(
 
     Raises DemoError (ChildDied, StopRequested) when that fails or somebody wants it to end.
     """
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+    with connect(postgres_url) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     url = f"{postgres_url.rpartition('/')[0]}/{name}"
     filled = _fill(supervisor, url, contexts, jobs, sessions)
     listener = listen(0)
