@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from django.db import connection
 from django.db.models import (
     Count,
     IntegerField,
@@ -27,6 +28,7 @@ from contexts.models import (
     VMContext,
     VMNetworkAdapter,
 )
+from contexts.models.contexts import INDEXED_TEXT_LENGTH
 from contexts.presence import with_probable_context
 from contexts.states import DiscoveryStatus
 
@@ -34,6 +36,24 @@ from contexts.states import DiscoveryStatus
 def managed_contexts() -> QuerySet[VMContext]:
     """The contexts under management, with their vCenter."""
     return VMContext.objects.filter(unmanaged_at__isnull=True).select_related("vcenter")
+
+
+def os_types() -> list[str]:
+    """The operating systems of the contexts under management, to choose from, in their order.
+
+    From each one to the next by the index, which is far less than reading every row; only as much
+    of a name as is in the index (`INDEXED_TEXT_LENGTH`).
+    """
+    left = "LEFT({}, %s)" if connection.vendor == "postgresql" else "SUBSTR({}, 1, %s)"
+    name = left.format("os_type") % INDEXED_TEXT_LENGTH
+    smallest = f"SELECT min({name}) FROM vm_replication_contexts WHERE unmanaged_at IS NULL"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH RECURSIVE known(name) AS ({smallest} UNION ALL"  # noqa: S608  # no input
+            f" SELECT ({smallest} AND {name} > known.name) FROM known WHERE known.name IS NOT NULL)"
+            " SELECT name FROM known WHERE name IS NOT NULL"
+        )
+        return [row[0] for row in cursor.fetchall()]
 
 
 def networks_of(context: VMContext) -> QuerySet[VMNetworkAdapter]:

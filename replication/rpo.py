@@ -16,6 +16,7 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     IntegerField,
+    Q,
     QuerySet,
     TextChoices,
     Value,
@@ -35,6 +36,23 @@ class RPOState(TextChoices):
 
 def with_rpo(contexts: QuerySet[VMContext], now: datetime) -> QuerySet[VMContext]:
     """Add `newest_point_at` (null: there is no recovery point) and `rpo_state` as of `now`."""
+    return contexts.annotate(newest_point_at=F("newest_recovery_point_at")).annotate(
+        rpo_state=Case(
+            When(unprotected(), then=Value(RPOState.UNPROTECTED)),
+            When(at_risk(now), then=Value(RPOState.AT_RISK)),
+            default=Value(RPOState.PROTECTED),
+            output_field=CharField(),
+        )
+    )
+
+
+def unprotected() -> Q:
+    """Of a context: there is no recovery point."""
+    return Q(newest_recovery_point_at__isnull=True)
+
+
+def at_risk(now: datetime) -> Q:
+    """Of a context: its newest recovery point is older than its target allows."""
     # Each type is named: on SQLite, Django knows how to calculate with durations only then.
     seconds = ExpressionWrapper(F("rpo_target_seconds"), output_field=IntegerField())
     target = ExpressionWrapper(
@@ -44,14 +62,7 @@ def with_rpo(contexts: QuerySet[VMContext], now: datetime) -> QuerySet[VMContext
     oldest_allowed = ExpressionWrapper(
         Value(now, output_field=DateTimeField()) - target, output_field=DateTimeField()
     )
-    return contexts.annotate(newest_point_at=F("newest_recovery_point_at")).annotate(
-        rpo_state=Case(
-            When(newest_point_at__isnull=True, then=Value(RPOState.UNPROTECTED)),
-            When(newest_point_at__lt=oldest_allowed, then=Value(RPOState.AT_RISK)),
-            default=Value(RPOState.PROTECTED),
-            output_field=CharField(),
-        )
-    )
+    return Q(newest_recovery_point_at__lt=oldest_allowed)
 
 
 def rpo_seconds(newest_point_at: datetime | None, now: datetime) -> int | None:

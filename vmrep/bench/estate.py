@@ -125,7 +125,7 @@ class _Estate:
 
     def _add_vcenter(self, number: int) -> VCenter:
         vcenter = VCenter.objects.create(
-            name=f"vcenter-{number // CONTEXTS_PER_VCENTER + 1}",
+            name=f"vcenter-{number + 1}",
             host=f"vc{number}.estate.invalid",
             username="vmrep@vsphere.local",
             password_encrypted=crypto.encrypt("not the password of anything"),

@@ -20,7 +20,7 @@ class Column(tables.Column):
 
     `hide` (1 to 4): the smaller, the sooner the column leaves a narrow table. `reverse`: for ages,
     where the smallest is the newest. Ties are broken by the key, so that pages do not overlap.
-    `cell` is the template of its cells, where the row's template does not write them itself.
+    `sort` sorts instead of `by`, in the same order and faster. `cell` is the template of its cells, where the row's template does not write them itself.
     """
 
     spec: SpecField | None = None
@@ -35,9 +35,10 @@ class Column(tables.Column):
         hide: int = 0,
         reverse: bool = False,
         cell: str = "",
+        sort: str = "",
     ) -> None:
         super().__init__(verbose_name=label, orderable=bool(by), accessor=by or "pk")
-        self._by, self._reverse = by, reverse
+        self._by, self._reverse = sort or by, reverse
         self.cell = cell
         self.css = " ".join(filter(None, (kind, f"hide-{hide}" if hide else "")))
 
@@ -100,7 +101,7 @@ class VMTable(Table):
     row = "virtual_machines/row.html"
 
     select = Column("", kind="col-select", cell=f"{_CELLS}/select.html")
-    name = Column("VM", by="vm_name", kind="col-name", cell=f"{_CELLS}/name.html")
+    name = Column("VM", by="vm_name", kind="col-name", cell=f"{_CELLS}/name.html", sort="sort_name")
     status = Column("Status", by="current_status", kind="col-status", cell=f"{_CELLS}/status.html")
     rpo = Column("RPO", by="newest_point_at", reverse=True, cell=f"{_CELLS}/rpo.html")
     last_job = Column(

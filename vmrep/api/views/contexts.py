@@ -36,7 +36,7 @@ from vmrep.api.views.jobs import started
 
 IDENTITY = ("vm_name", "vcenter_host", "vmware_vm_id")
 ORDER_BY = {
-    "vm_name": "vm_name",
+    "vm_name": "sort_name",
     "vcenter": "vcenter__name",
     "current_status": "current_status",
     "power_state": "power_state",

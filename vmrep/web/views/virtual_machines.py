@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from contexts import selectors as context_selectors
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from replication import home, selectors
@@ -29,12 +31,12 @@ def index(request: HttpRequest) -> HttpResponse:
     filters = ProtectedVMFilter(request.GET, queryset=selectors.contexts_for_list(now))
     counts = selectors.context_counts(now)
     numbers = home.home_numbers(now)
-    context = {
+    context: dict[str, Any] = {
         "counts": counts | {"last_job_failed": home.last_job_failed_count()},
         "filters": filters,
         "first_run": first_run.of(counts, numbers),
         "home": numbers,
-        "os_types": _os_types(),
+        "os_types": context_selectors.os_types(),
         "table": VMTable.of(filters.qs, request),
         "panel": None,
     }
@@ -53,9 +55,3 @@ def replicate(request: HttpRequest, context_id: str) -> HttpResponse:
     else:
         messages.success(request, f"Replication of {context.vm_name} was started.")
     return live.back(request, reverse("virtual-machines"))
-
-
-def _os_types() -> QuerySet:
-    """The operating systems to choose from."""
-    managed = VMContext.objects.filter(unmanaged_at__isnull=True, os_type__isnull=False)
-    return managed.order_by("os_type").values_list("os_type", flat=True).distinct()

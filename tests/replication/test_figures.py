@@ -1,0 +1,122 @@
+"""What stands in a context's row of its recovery points and disks is kept by the database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core.checks import Tags, run_checks
+from django.db import connection
+from django.utils import timezone
+
+from contexts.models import VMContext, VMDisk
+from contexts.services import refresh
+from replication import figures
+from replication.models import RecoveryPoint
+from replication.services import removal
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+GIB = 1 << 30
+
+
+@pytest.fixture(autouse=True)
+def no_broker(monkeypatch):
+    monkeypatch.setattr("replication.messages.send", lambda *message: None)
+
+
+@pytest.fixture
+def vm(tmp_path):
+    return factories.context("pgtest1", keep_in=factories.repository(path=tmp_path))
+
+
+def newest(vm: VMContext):
+    vm.refresh_from_db()
+    return vm.newest_recovery_point_at
+
+
+def disks(vm: VMContext) -> tuple[int, int | None]:
+    vm.refresh_from_db()
+    return vm.disk_count, vm.capacity_bytes
+
+
+def test_a_vm_without_a_recovery_point_has_no_newest_one(vm):
+    assert newest(vm) is None
+
+
+def test_the_newest_recovery_point_counts_whatever_the_order_of_the_commits(vm):
+    now = timezone.now()
+    factories.completed_job(vm, consistent_at=now - timedelta(hours=1))
+    assert newest(vm) == now - timedelta(hours=1)
+    factories.completed_job(vm, consistent_at=now - timedelta(hours=2))
+    assert newest(vm) == now - timedelta(hours=1)
+
+
+def test_deleting_the_replica_takes_it_away(vm):
+    factories.completed_job(vm)
+    removal.delete_replica_data(vm, actor="ops", confirm_vm_name="pgtest1")
+    assert newest(vm) is None
+
+
+def test_a_statement_past_the_services_is_followed(vm):
+    factories.completed_job(vm, consistent_at=timezone.now() - timedelta(hours=2))
+    factories.completed_job(vm)
+    older, newer = RecoveryPoint.objects.order_by("consistent_at")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE recovery_points SET state = 'expiring' WHERE id = %s", [newer.pk])
+    assert newest(vm) == older.consistent_at
+
+
+def test_another_vm_keeps_its_own(vm):
+    other = factories.context("pgtest2")
+    factories.completed_job(other)
+    factories.completed_job(vm)
+    before = newest(other)
+    RecoveryPoint.objects.filter(vm_context=vm).update(state="expiring")
+    assert newest(other) == before
+
+
+def test_disks_are_counted_and_added_up_while_all_are_known(vm):
+    assert disks(vm) == (1, 64 << 20)
+    new = VMDisk.objects.create(
+        vm_context=vm, disk_id="disk-2001", device_key=2001, capacity_bytes=GIB
+    )
+    assert disks(vm) == (2, GIB + (64 << 20))
+    VMDisk.objects.filter(pk=new.pk).update(capacity_bytes=None)
+    assert disks(vm) == (2, None)
+    VMDisk.objects.filter(pk=new.pk).update(removed_at=timezone.now())
+    assert disks(vm) == (1, 64 << 20)
+    VMDisk.objects.filter(pk=new.pk).delete()
+    assert disks(vm) == (1, 64 << 20)
+
+
+def test_a_vm_that_lost_its_last_disk_has_no_size(vm):
+    record = factories.vm_record("pgtest1", disks=[], instance_uuid=vm.vmware_vm_id)
+    refresh.refresh([(vm, record)])
+    assert disks(vm) == (0, None)
+
+
+def test_a_disk_that_moves_to_another_vm_counts_there(vm):
+    other = factories.context("pgtest2")
+    VMDisk.objects.filter(vm_context=vm).update(vm_context=other, disk_id="disk-1", device_key=1)
+    assert disks(vm) == (0, None)
+    assert disks(other) == (2, 128 << 20)
+
+
+def test_recomputing_agrees_with_what_was_kept(vm):
+    factories.completed_job(vm)
+    kept = (newest(vm), disks(vm))
+    VMContext.objects.update(newest_recovery_point_at=None, disk_count=7, capacity_bytes=7)
+    figures.recompute(connection)
+    assert (newest(vm), disks(vm)) == kept
+
+
+def test_a_missing_trigger_is_told(vm):
+    assert not run_checks(tags=[Tags.database], databases=["default"])
+    figures.remove(connection)
+    (problem,) = run_checks(tags=[Tags.database], databases=["default"])
+    assert problem.id == "replication.W002"
+    assert "figures_recovery_points_insert" in problem.msg
+    figures.install(connection)
+    assert not run_checks(tags=[Tags.database], databases=["default"])

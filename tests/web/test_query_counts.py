@@ -1,0 +1,78 @@
+"""How many queries each list takes, recorded: the same with one row as with many.
+
+A number that grows is either a query per row, which is a fault, or something new on the page; then
+the new number is recorded here. Reading the facts of a version is not counted: a process does that
+twice a second at most, whoever asks.
+"""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+
+from contexts.models import VCenter
+from contexts.states import DiscoveryStatus
+from replication.models import IntegrityRun
+from replication.states import IntegrityOutcome
+from tests import factories
+
+MANY = 12
+
+# Pages: two are the session and the user, one the integrity check's result. API: one is the token.
+RECORDED = {
+    "/virtual-machines/": 9,
+    "/virtual-machines/?sort=rpo&page=1": 9,
+    "/virtual-machines/?search=vm&rpo=protected": 9,
+    "/jobs/": 7,
+    "/jobs/?status=completed&search=vm": 7,
+    "/discovery/": 9,
+    "/vcenters/": 4,
+    "/repositories/": 4,
+    "/integrity/": 5,
+    "/api/v1/vm-contexts/": 4,
+    "/api/v1/vm-contexts/?ordering=-capacity_bytes&rpo=protected": 4,
+    "/api/v1/replications/": 4,
+    "/api/v1/repositories/": 4,
+    "/api/v1/vcenters/": 4,
+    "/api/v1/vcenters/{vcenter}/discovery/": 6,
+}
+
+
+@pytest.fixture(autouse=True)
+def facts_are_remembered(facts_are_read_at_once, monkeypatch):
+    monkeypatch.setattr("vmrep.web.versions.FRESH_SECONDS", 3600)
+
+
+def add_a_vm(number: int) -> None:
+    """Of another vCenter and repository, with all that a row can show."""
+    context = factories.context(f"vm-{number}", at=VCenter.objects.order_by("pk").first())
+    factories.completed_job(context)
+    factories.running_job(context)
+    factories.vcenter()
+    factories.repository()
+
+
+@pytest.mark.parametrize(("address", "recorded"), RECORDED.items())
+def test_a_list_takes_as_many_queries_as_recorded_with_one_row_and_with_many(
+    web, user, queries, address, recorded
+):
+    vcenter = factories.vcenter()
+    factories.discovery(vcenter, DiscoveryStatus.COMPLETED)
+    IntegrityRun.objects.create(
+        requested_by="x",
+        outcome=IntegrityOutcome.OK,
+        started_at=timezone.now(),
+        completed_at=timezone.now(),
+    )
+    address = address.format(vcenter=vcenter.pk)
+    if address.startswith("/api/"):
+        web.logout()
+        web.defaults["HTTP_AUTHORIZATION"] = f"Token {Token.objects.create(user=user).key}"
+    add_a_vm(0)
+    web.get(address)
+    one = queries(lambda: web.get(address))
+    for number in range(1, MANY):
+        add_a_vm(number)
+    web.get(address)
+    assert (one, queries(lambda: web.get(address))) == (recorded, recorded)
