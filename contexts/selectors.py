@@ -11,6 +11,7 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import (
     Count,
+    F,
     IntegerField,
     OuterRef,
     Q,

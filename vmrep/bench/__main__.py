@@ -79,6 +79,7 @@ def main(arguments: list[str]) -> int:
                 signal.signal(number, signal.default_int_handler)
             results = _measure(supervisor, wanted, sizes)
     except (StopRequested, KeyboardInterrupt):
+        print("script/bench: stopped", file=sys.stderr)  # noqa: T201
         return 130
     except (DemoError, BadAnswer) as problem:
         print(f"script/bench: {problem}", file=sys.stderr)  # noqa: T201

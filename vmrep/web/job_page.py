@@ -57,12 +57,6 @@ def of(job_id: str, level: str | None) -> dict[str, Any]:
     }
 
 
-def newest_line(job_id: str) -> int:
-    """What tells a log from a longer one."""
-    lines = JobLogLine.objects.filter(job=job_id).order_by("-id").values_list("id", flat=True)
-    return lines.first() or 0
-
-
 def _log(job: ReplicationJob, level: str | None) -> list[JobLogLine]:
     wanted = LOG_LEVELS.get(level or "")
     return [line for line in telemetry.log_of(job) if wanted is None or line.level in wanted]

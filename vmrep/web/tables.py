@@ -20,7 +20,8 @@ class Column(tables.Column):
 
     `hide` (1 to 4): the smaller, the sooner the column leaves a narrow table. `reverse`: for ages,
     where the smallest is the newest. Ties are broken by the key, so that pages do not overlap.
-    `sort` sorts instead of `by`, in the same order and faster. `cell` is the template of its cells, where the row's template does not write them itself.
+    `sort` sorts instead of `by`, in the same order and faster. `cell` is the template of its cells,
+    where the row's template does not write them itself.
     """
 
     spec: SpecField | None = None

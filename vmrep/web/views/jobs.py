@@ -31,8 +31,6 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, job_id: str) -> HttpResponse:
     version = versions.of_replication()
-    # The clean-up of an ended job goes on writing into its log.
-    version = version._replace(token=f"{version.token}-{job_page.newest_line(job_id)}")
     if live.is_current(request, version):
         return live.nothing_new()
     try:

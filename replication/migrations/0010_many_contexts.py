@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("contexts", "0008_many_contexts"),
-        ("replication", "0008_column_types"),
+        ("replication", "0009_attempts_that_came_further"),
     ]
 
     operations = [
