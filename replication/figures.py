@@ -1,6 +1,6 @@
 """Figures of a context that the database itself keeps right, by triggers on the tables that they
 are taken from: `newest_recovery_point_at` of its recovery points, `disk_count` and
-`capacity_bytes` of its disks.
+`capacity_bytes` of its disks, `last_job_failed` of its jobs.
 
 They are stored because lists of 10,000 VMs sort, filter and count by them. No code writes them, so
 that none can forget to.
@@ -35,6 +35,16 @@ _OF_DISKS = """
         FROM vm_disks WHERE vm_context_id = {context} AND removed_at IS NULL
     )"""
 
+_OF_JOBS = """
+    last_job_failed = coalesce((
+        SELECT status = 'failed' FROM replication_jobs
+        WHERE vm_context_id = {context} ORDER BY created_at DESC, id DESC LIMIT 1
+    ), false)"""
+# A worker that claims a job holds no lock on its context, and must not wait for one: the job's
+# row is locked after the context's everywhere. Whoever makes or fails a job holds it, and nobody
+# else wants a job that is deleted.
+_ABOUT_FAILURE = "WHEN (NEW.status = 'failed' OR OLD.status = 'failed')"
+
 
 def _update(figures: str, context: str) -> str:
     changed = figures.format(context=context)
@@ -44,21 +54,24 @@ def _update(figures: str, context: str) -> str:
 def _triggers() -> dict[str, tuple[str, str, str]]:
     """By name: when it acts, on which table, and what it does then."""
     triggers = {}
-    for table, figures, columns in (
-        ("recovery_points", _OF_POINTS, "state, consistent_at, vm_context_id"),
-        ("vm_disks", _OF_DISKS, "capacity_bytes, removed_at, vm_context_id"),
+    for table, figures, columns, about in (
+        ("recovery_points", _OF_POINTS, "state, consistent_at, vm_context_id", ""),
+        ("vm_disks", _OF_DISKS, "capacity_bytes, removed_at, vm_context_id", ""),
+        ("replication_jobs", _OF_JOBS, "status, created_at, vm_context_id", _ABOUT_FAILURE),
     ):
-        for event, when, rows in (
-            ("insert", "AFTER INSERT", ("NEW",)),
-            ("update", f"AFTER UPDATE OF {columns}", ("OLD", "NEW")),
-            ("delete", "AFTER DELETE", ("OLD",)),
+        for event, when, condition, rows in (
+            ("insert", "AFTER INSERT", "", ("NEW",)),
+            ("update", f"AFTER UPDATE OF {columns}", about, ("OLD", "NEW")),
+            ("delete", "AFTER DELETE", "", ("OLD",)),
         ):
+            acts = f"{when} ON {table} FOR EACH ROW {condition}"
             body = "; ".join(_update(figures, f"{row}.vm_context_id") for row in rows)
-            triggers[f"figures_{table}_{event}"] = (f"{when} ON {table}", table, f"{body};")
+            triggers[f"figures_{table}_{event}"] = (acts, table, f"{body};")
     return triggers
 
 
 TRIGGERS = _triggers()
+_COLUMNS = {"newest_recovery_point_at", "disk_count", "capacity_bytes", "last_job_failed"}
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
@@ -76,7 +89,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
                 body = f"EXECUTE FUNCTION {name}()"
             else:
                 body = f"BEGIN {body} END"
-            cursor.execute(f"CREATE TRIGGER {name} {when} FOR EACH ROW {body}")
+            cursor.execute(f"CREATE TRIGGER {name} {when} {body}")
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
@@ -91,7 +104,7 @@ def remove(connection: BaseDatabaseWrapper) -> None:
 
 def recompute(connection: BaseDatabaseWrapper) -> None:
     """Of all contexts, after rows were written without the triggers."""
-    figures = f"{_OF_POINTS}, {_OF_DISKS}".format(context=f"{CONTEXTS}.context_id")
+    figures = f"{_OF_POINTS}, {_OF_DISKS}, {_OF_JOBS}".format(context=f"{CONTEXTS}.context_id")
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE {CONTEXTS} SET {figures}")  # noqa: S608
 
@@ -112,13 +125,15 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def _has_columns(connection: BaseDatabaseWrapper) -> bool:
+    """An earlier state of the migrations has not."""
+    query = (
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0"
+        if connection.vendor == "postgresql"
+        else "SELECT name FROM pragma_table_info(%s)"
+    )
     with connection.cursor() as cursor:
-        if CONTEXTS not in connection.introspection.table_names(cursor):
-            return False
-        columns = connection.introspection.get_table_description(cursor, CONTEXTS)
-    return {"newest_recovery_point_at", "disk_count", "capacity_bytes"} <= {
-        each.name for each in columns
-    }
+        cursor.execute(query, [CONTEXTS])
+        return {row[0] for row in cursor.fetchall()} >= _COLUMNS
 
 
 def remove_before_migrations(using: str, plan: Sequence[Any] = (), **signal: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, Q, Sum
 
 from contexts.models import VMContext
 from replication import space
@@ -73,10 +73,4 @@ def _worst(now: datetime) -> VMContext | None:
 
 def last_job_failed_count() -> int:
     """Of how many managed VMs the newest job failed, whether or not they have a recovery point."""
-    newest = ReplicationJob.objects.filter(vm_context=OuterRef("pk")).order_by("-created_at", "-id")
-    # While a job is active it is the newest one; who never failed need not be looked at.
-    candidates = VMContext.objects.filter(
-        unmanaged_at__isnull=True, current_job__isnull=True, failed_jobs__gt=0
-    )
-    with_newest = candidates.annotate(newest_status=Subquery(newest.values("status")[:1]))
-    return with_newest.filter(newest_status=JobStatus.FAILED).count()
+    return VMContext.objects.filter(unmanaged_at__isnull=True, last_job_failed=True).count()

@@ -42,6 +42,15 @@ class Migration(migrations.Migration):
                 null=True,
             ),
         ),
+        migrations.AddField(
+            model_name="vmcontext",
+            name="last_job_failed",
+            field=models.BooleanField(
+                db_default=False,
+                editable=False,
+                help_text="Whether the newest job failed, whatever else there is.",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="vmcontext",
             constraint=contexts.constraints.ColumnTypes(name="context_column_types"),
@@ -98,6 +107,14 @@ class Migration(migrations.Migration):
                 django.db.models.functions.text.Left("os_type", 200),
                 condition=models.Q(("unmanaged_at__isnull", True)),
                 name="context_by_os",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="vmcontext",
+            index=models.Index(
+                condition=models.Q(("last_job_failed", True), ("unmanaged_at__isnull", True)),
+                fields=["context_id"],
+                name="context_last_job_failed",
             ),
         ),
         migrations.AddIndex(

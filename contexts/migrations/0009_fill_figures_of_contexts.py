@@ -16,7 +16,12 @@ FILL = """
         SELECT CASE WHEN count(*) = count(capacity_bytes) THEN sum(capacity_bytes) END
         FROM vm_disks
         WHERE vm_context_id = vm_replication_contexts.context_id AND removed_at IS NULL
-    )
+    ),
+    last_job_failed = coalesce((
+        SELECT status = 'failed' FROM replication_jobs
+        WHERE vm_context_id = vm_replication_contexts.context_id
+        ORDER BY created_at DESC, id DESC LIMIT 1
+    ), false)
 """
 
 

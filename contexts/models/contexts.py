@@ -57,7 +57,7 @@ class VMContext(VMSpecs):
     failed_jobs = models.PositiveIntegerField(default=0)
     cancelled_jobs = models.PositiveIntegerField(default=0)
 
-    # The database keeps these three itself (replication/figures.py): nothing else writes them.
+    # The database keeps these four itself (replication/figures.py): nothing else writes them.
     newest_recovery_point_at = models.DateTimeField(
         null=True,
         blank=True,
@@ -72,6 +72,11 @@ class VMContext(VMSpecs):
         blank=True,
         editable=False,
         help_text="Of the disks that it has now; null while that of any is unknown.",
+    )
+    last_job_failed = models.BooleanField(
+        db_default=False,
+        editable=False,
+        help_text="Whether the newest job failed, whatever else there is.",
     )
 
     rpo_target_seconds = models.PositiveIntegerField(
@@ -114,6 +119,11 @@ class VMContext(VMSpecs):
                 Left("os_type", INDEXED_TEXT_LENGTH),
                 condition=Q(unmanaged_at__isnull=True),
                 name="context_by_os",
+            ),
+            models.Index(
+                fields=["context_id"],
+                condition=Q(unmanaged_at__isnull=True, last_job_failed=True),
+                name="context_last_job_failed",
             ),
             models.Index(
                 fields=["newest_recovery_point_at", "context_id"],

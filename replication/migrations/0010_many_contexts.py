@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
             model_name="replicationjob",
             index=models.Index(
                 condition=models.Q(("completed_at__isnull", False)),
-                fields=["completed_at"],
+                fields=["completed_at", "status", "bytes_transferred"],
                 name="job_ended",
             ),
         ),

@@ -86,8 +86,11 @@ class ReplicationJob(models.Model):
             models.Index(fields=["status", "next_attempt_at"], name="job_runnable"),
             models.Index(fields=["vm_context", "-created_at"], name="job_history"),
             models.Index(fields=["-created_at", "-id"], name="job_newest"),
+            # What ended lately is summed up on the home page.
             models.Index(
-                fields=["completed_at"], condition=Q(completed_at__isnull=False), name="job_ended"
+                fields=["completed_at", "status", "bytes_transferred"],
+                condition=Q(completed_at__isnull=False),
+                name="job_ended",
             ),
         ]
         constraints = [

@@ -12,8 +12,8 @@ from django.utils import timezone
 from contexts.models import VMContext, VMDisk
 from contexts.services import refresh
 from replication import figures
-from replication.models import RecoveryPoint
-from replication.services import removal
+from replication.models import RecoveryPoint, ReplicationJob
+from replication.services import cancel, removal
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -104,12 +104,34 @@ def test_a_disk_that_moves_to_another_vm_counts_there(vm):
     assert disks(other) == (2, 128 << 20)
 
 
+def last_job_failed(vm: VMContext) -> bool:
+    vm.refresh_from_db()
+    return vm.last_job_failed
+
+
+def test_whether_the_newest_job_failed_follows_every_job(vm):
+    assert last_job_failed(vm) is False
+    failed = factories.failed_job(vm)
+    assert last_job_failed(vm) is True
+    factories.pending_job(vm)
+    assert last_job_failed(vm) is False, "while a job is active it is the newest one"
+    cancel.cancel(vm.jobs.get(status="pending"), actor="ops")
+    assert last_job_failed(vm) is False
+    vm.jobs.filter(status="cancelled").delete()
+    assert last_job_failed(vm) is True
+    ReplicationJob.objects.filter(pk=failed.pk).delete()
+    assert last_job_failed(vm) is False
+
+
 def test_recomputing_agrees_with_what_was_kept(vm):
     factories.completed_job(vm)
-    kept = (newest(vm), disks(vm))
-    VMContext.objects.update(newest_recovery_point_at=None, disk_count=7, capacity_bytes=7)
+    factories.failed_job(vm)
+    kept = (newest(vm), disks(vm), last_job_failed(vm))
+    VMContext.objects.update(
+        newest_recovery_point_at=None, disk_count=7, capacity_bytes=7, last_job_failed=False
+    )
     figures.recompute(connection)
-    assert (newest(vm), disks(vm)) == kept
+    assert (newest(vm), disks(vm), last_job_failed(vm)) == kept
 
 
 def test_a_missing_trigger_is_told(vm):

@@ -59,7 +59,7 @@ class _Protected(serializers.ModelSerializer):
 
 _ADDED = (
     *("disk_count", "capacity_bytes"),
-    *("rpo_state", "rpo_seconds", "newest_recovery_point_at"),
+    *("rpo_state", "rpo_seconds", "newest_recovery_point_at", "last_job_failed"),
     *("gone_since", "identity_change"),
 )
 
