@@ -47,5 +47,7 @@ def in_bulk() -> Iterator[None]:
         cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
         for _, make in reversed(statements):
             cursor.execute(make)
+        # Without figures about the new rows the wrong indexes would be taken.
+        cursor.execute("ANALYZE")
         figures.recompute(connection)
         figures.install(connection)
