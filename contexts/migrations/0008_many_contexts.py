@@ -55,6 +55,17 @@ class Migration(migrations.Migration):
             model_name="vmcontext",
             constraint=contexts.constraints.ColumnTypes(name="context_column_types"),
         ),
+        migrations.AddConstraint(
+            model_name="vmcontext",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("capacity_bytes__isnull", True),
+                    models.Q(("capacity_bytes__gt", 0), ("disk_count__gt", 0)),
+                    _connector="OR",
+                ),
+                name="context_capacity_possible",
+            ),
+        ),
         migrations.AddIndex(
             model_name="discoveredvm",
             index=models.Index(

@@ -13,7 +13,8 @@ FILL = """
         WHERE vm_context_id = vm_replication_contexts.context_id AND removed_at IS NULL
     ),
     capacity_bytes = (
-        SELECT CASE WHEN count(*) = count(capacity_bytes) THEN sum(capacity_bytes) END
+        SELECT CASE WHEN count(*) = count(*) FILTER (WHERE capacity_bytes < 36028797018963968)
+        THEN sum(capacity_bytes) FILTER (WHERE capacity_bytes < 36028797018963968) END
         FROM vm_disks
         WHERE vm_context_id = vm_replication_contexts.context_id AND removed_at IS NULL
     ),

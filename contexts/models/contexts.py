@@ -151,6 +151,11 @@ class VMContext(VMSpecs):
                 name="context_rpo_target_possible",
             ),
             models.CheckConstraint(
+                condition=Q(capacity_bytes__isnull=True)
+                | Q(capacity_bytes__gt=0, disk_count__gt=0),
+                name="context_capacity_possible",
+            ),
+            models.CheckConstraint(
                 condition=Q(current_status__in=ContextStatus.values), name="context_status_known"
             ),
             models.CheckConstraint(

@@ -16,7 +16,10 @@ import pytest
 
 from tests.database import documented
 from tests.database.attacks import ATTACKS, Attack
+from tests.database.attacks.attack import CONTEXTS, NOW
+from tests.database.attacks.rows import VM_A
 from tests.database.scratch import Scratch, models, our_names, scratch
+from tests.database.sql import update
 
 # The earliest migrations that have every table and column of the contract. Further back, columns
 # are dropped with what is in them: what they held does not come back.
@@ -82,6 +85,30 @@ def test_an_attack_is_refused_in_any_order(target: Target, attack: Attack) -> No
 def test_what_is_like_it_but_allowed_is_accepted(target: Target, attack: Attack) -> None:
     with target.database.for_once() as database:
         assert database.attack(target.aim(attack.twin)) is None
+    assert target.database.rows() == target.rows
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        f"newest_recovery_point_at = {NOW}",
+        "newest_recovery_point_at = NULL",
+        "disk_count = 7",
+        "capacity_bytes = 7",
+        "capacity_bytes = NULL",
+        "last_job_failed = NOT last_job_failed",
+        "disk_count = 0, capacity_bytes = NULL, last_job_failed = NOT last_job_failed",
+    ],
+)
+def test_a_figure_of_other_rows_that_a_stranger_writes_does_not_stand(
+    target: Target, wrong: str
+) -> None:
+    """It is not refused: who writes back a whole row that he read earlier means no harm."""
+    statements = target.aim((update(CONTEXTS, wrong, VM_A),))
+    with target.database.for_once() as database:
+        before = database.rows()
+        assert database.attack(statements) is None
+        assert database.rows() == before
     assert target.database.rows() == target.rows
 
 

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from contexts.models import VMContext
-from replication import triggers
+from replication import figures, triggers
 from replication.models import ReplicationJob
 from tests import factories
 from tests.database.attacks import ORPHANS, Attack
@@ -134,11 +134,14 @@ def test_a_migration_that_rebuilds_both_tables_leaves_the_triggers_in_place(
     database = SQLite(tmp_path / "vmrep.sqlite3")
     database.migrate()
     installed = present(database)
-    assert installed == triggers.TRIGGERS
+    assert installed.keys() == triggers.TRIGGERS.keys() | figures.TRIGGERS.keys()
+    assert installed.items() >= triggers.TRIGGERS.items()
     database.fill()
-    for target in (("replication", "0002"), ("contexts", "0003"), ()):
+    for target in (("replication", "0002"), ("contexts", "0003")):
         database.migrate(*target)
-        assert present(database) == installed
+        assert present(database) == triggers.TRIGGERS  # there are no figures yet
+    database.migrate()
+    assert present(database) == installed
 
 
 def present(database: SQLite) -> dict[str, str]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.checks import Tags, run_checks
+from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -123,15 +124,76 @@ def test_whether_the_newest_job_failed_follows_every_job(vm):
     assert last_job_failed(vm) is False
 
 
-def test_recomputing_agrees_with_what_was_kept(vm):
+WRONG = {
+    "newest_recovery_point_at": None,
+    "disk_count": 7,
+    "capacity_bytes": 7,
+    "last_job_failed": False,
+}
+
+
+@pytest.fixture
+def kept(vm):
+    """A VM of which every figure says something, and what they say."""
     factories.completed_job(vm)
     factories.failed_job(vm)
-    kept = (newest(vm), disks(vm), last_job_failed(vm))
-    VMContext.objects.update(
-        newest_recovery_point_at=None, disk_count=7, capacity_bytes=7, last_job_failed=False
-    )
+    return lambda: VMContext.objects.filter(pk=vm.pk).values(*figures.FIGURES).get()
+
+
+def test_recomputing_agrees_with_what_was_kept(vm, kept):
+    before = kept()
+    figures.remove(connection)
+    VMContext.objects.update(**WRONG)
+    assert kept() == WRONG
     figures.recompute(connection)
-    assert (newest(vm), disks(vm), last_job_failed(vm)) == kept
+    assert kept() == before
+
+
+@pytest.mark.parametrize("figure", WRONG)
+def test_what_somebody_else_writes_into_a_figure_does_not_stand(vm, kept, figure):
+    before = kept()
+    assert before[figure] != WRONG[figure]
+    VMContext.objects.filter(pk=vm.pk).update(**{figure: WRONG[figure]})
+    assert kept() == before
+
+
+def test_a_whole_row_that_was_read_earlier_brings_no_old_figures_back(vm, kept):
+    stale = VMContext.objects.get(pk=vm.pk)
+    VMDisk.objects.filter(vm_context=vm).update(capacity_bytes=GIB)
+    before = kept()
+    assert before["capacity_bytes"] == GIB
+    stale.save()
+    assert kept() == before
+
+
+def test_a_context_that_is_made_with_figures_has_those_of_its_rows(vm):
+    new = VMContext.objects.create(
+        context_id="ctx-new", vcenter=vm.vcenter, vm_name="new", vmware_vm_id="new", **WRONG
+    )
+    assert disks(new) == (0, None)
+
+
+def test_disks_that_are_larger_than_any_do_not_overflow_the_sum(vm):
+    """A hostile vCenter's: the refresh goes on, their size counts as unknown."""
+    for key in (2001, 2002):
+        VMDisk.objects.create(
+            vm_context=vm, disk_id=f"disk-{key}", device_key=key, capacity_bytes=(1 << 63) - 1
+        )
+    assert disks(vm) == (3, None)
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="it asks for a row's version")
+def test_a_context_whose_figures_stay_the_same_is_not_written(vm):
+    def version() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT ctid::text FROM vm_replication_contexts")
+            return cursor.fetchone()[0]
+
+    before = version()
+    VMDisk.objects.update(capacity_bytes=64 << 20)
+    assert version() == before
+    VMDisk.objects.update(capacity_bytes=GIB)
+    assert version() != before
 
 
 def test_a_missing_trigger_is_told(vm):
@@ -142,3 +204,21 @@ def test_a_missing_trigger_is_told(vm):
     assert "figures_recovery_points_insert" in problem.msg
     figures.install(connection)
     assert not run_checks(tags=[Tags.database], databases=["default"])
+
+
+def test_a_trigger_that_does_something_else_is_told(vm):
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "CREATE OR REPLACE FUNCTION figures_vm_disks_insert() RETURNS trigger"
+                " LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$"
+            )
+        else:
+            cursor.execute("DROP TRIGGER figures_vm_disks_insert")
+            cursor.execute(
+                "CREATE TRIGGER figures_vm_disks_insert AFTER INSERT ON vm_disks"
+                " BEGIN SELECT 1; END"
+            )
+    assert figures.missing(connection) == ["figures_vm_disks_insert"]
+    call_command("migrate", verbosity=0)
+    assert figures.missing(connection) == []

@@ -42,6 +42,24 @@ CONTEXT = [
         "a last successful job without a success",
     ),
     change(
+        *(CONTEXTS, VM_A, f"{CONTEXTS}.disk_count"),
+        "disk_count = -1, capacity_bytes = NULL",
+        "disk_count = 1, capacity_bytes = NULL",
+        "a VM with less than no disk",
+    ),
+    change(
+        *(CONTEXTS, VM_A, "context_capacity_possible"),
+        "capacity_bytes = -1",
+        "capacity_bytes = 1",
+        "a VM with disks of less than no bytes",
+    ),
+    change(
+        *(CONTEXTS, VM_A, "context_capacity_possible"),
+        "disk_count = 0, capacity_bytes = 1",
+        "disk_count = 0, capacity_bytes = NULL",
+        "a VM without disks that has a size",
+    ),
+    change(
         *(CONTEXTS, VM_C, "context_status_known"),
         "current_status = 'excellent'",
         "current_status = 'failed'",

@@ -36,6 +36,24 @@ TYPES = [
             "a counter that is no number",
         ),
         (
+            *(CONTEXTS, VM_D, "context_column_types", "disk_count = 'many'", "disk_count = 1"),
+            "a number of disks that is none",
+        ),
+        (
+            *(CONTEXTS, VM_D, "context_column_types"),
+            *("capacity_bytes = 'big'", "capacity_bytes = 1", "a VM's size that is no number"),
+        ),
+        (
+            *(CONTEXTS, VM_D, "context_column_types"),
+            *("newest_recovery_point_at = 'lately'", f"newest_recovery_point_at = {NOW}"),
+            "a newest recovery point's time that is none",
+        ),
+        (
+            *(CONTEXTS, VM_D, "context_column_types"),
+            *("last_job_failed = 'partly'", "last_job_failed = true"),
+            "a last job that neither failed nor not",
+        ),
+        (
             *(JOBS, "id = {a_failed}", "job_column_types", "attempt = 'first'", "attempt = 1"),
             "a job's attempt that is no number",
         ),
