@@ -14,6 +14,7 @@ from contexts.models import VMContext
 from replication.audit import contexts as contexts
 from replication.audit import database as database
 from replication.audit import devices as devices
+from replication.audit import figures as figures
 from replication.audit import files as files
 from replication.audit import jobs as jobs
 from replication.audit import points as points
