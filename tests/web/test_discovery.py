@@ -284,7 +284,9 @@ def test_a_failed_discovery_can_be_tried_again(web):
     assert f'href="/vcenters/{vcenter.pk}/"' in page
 
 
-def test_five_thousand_vms_are_a_page_of_a_hundred_with_the_whole_tree(web, queries):
+def test_five_thousand_vms_are_a_page_of_a_hundred_with_the_whole_tree(
+    web, queries, facts_are_remembered
+):
     vcenter = factories.vcenter()
     one = factories.discovered_vm("one", at=vcenter)
     rows = []

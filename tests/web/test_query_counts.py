@@ -17,16 +17,18 @@ from replication.models import IntegrityRun
 from replication.states import IntegrityOutcome
 from tests import factories
 
+pytestmark = pytest.mark.usefixtures("facts_are_remembered")
+
 MANY = 12
 
 # Pages: two are the session and the user, one the integrity check's result. API: one is the token.
 RECORDED = {
-    "/virtual-machines/": 9,
-    "/virtual-machines/?sort=rpo&page=1": 9,
-    "/virtual-machines/?search=vm&rpo=protected": 9,
+    "/virtual-machines/": 15,
+    "/virtual-machines/?sort=rpo&page=1": 15,
+    "/virtual-machines/?search=vm&rpo=protected": 15,
     "/jobs/": 7,
     "/jobs/?status=completed&search=vm": 7,
-    "/discovery/": 9,
+    "/discovery/": 11,
     "/vcenters/": 4,
     "/repositories/": 4,
     "/integrity/": 5,
@@ -37,11 +39,6 @@ RECORDED = {
     "/api/v1/vcenters/": 4,
     "/api/v1/vcenters/{vcenter}/discovery/": 6,
 }
-
-
-@pytest.fixture(autouse=True)
-def facts_are_remembered(facts_are_read_at_once, monkeypatch):
-    monkeypatch.setattr("vmrep.web.versions.FRESH_SECONDS", 3600)
 
 
 def add_a_vm(number: int) -> None:
