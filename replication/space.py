@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from django.db.models import Min, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
 
 from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import EngineError
@@ -101,7 +101,7 @@ def _with_growth(now: datetime) -> QuerySet[Repository]:
     lately = images.filter(created_at__gte=now - GROWTH_WINDOW)
     return Repository.objects.annotate(
         growth_bytes=Subquery(lately.annotate(sum=Sum("allocated_bytes")).values("sum")),
-        first_image_at=Subquery(images.annotate(first=Min("created_at")).values("first")),
+        first_image_at=Subquery(images.order_by("created_at").values("created_at")[:1]),
     ).order_by("name")
 
 

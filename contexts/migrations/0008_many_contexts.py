@@ -99,6 +99,7 @@ class Migration(migrations.Migration):
                     "power_state",
                     "vcenter",
                     "context_id",
+                    "successful_jobs",
                 ],
                 name="context_list",
             ),

@@ -105,6 +105,7 @@ class VMContext(VMSpecs):
                 fields=[
                     *("current_status", "newest_recovery_point_at", "rpo_target_seconds"),
                     *("capacity_bytes", "last_job_at", "power_state", "vcenter", "context_id"),
+                    "successful_jobs",
                 ],
                 condition=Q(unmanaged_at__isnull=True),
                 name="context_list",

@@ -11,6 +11,14 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddIndex(
+            model_name="diskimage",
+            index=models.Index(
+                condition=models.Q(("state", "committed")),
+                fields=["repository", "created_at", "allocated_bytes"],
+                name="image_growth",
+            ),
+        ),
+        migrations.AddIndex(
             model_name="jobstep",
             index=models.Index(
                 condition=models.Q(("status", "running")), fields=["job"], name="step_running"

@@ -191,6 +191,14 @@ class DiskImage(models.Model):
     class Meta:
         db_table = "disk_images"
         ordering = ["id"]
+        indexes = [
+            # How fast repositories grow is on the home page.
+            models.Index(
+                fields=["repository", "created_at", "allocated_bytes"],
+                condition=Q(state=ImageState.COMMITTED),
+                name="image_growth",
+            )
+        ]
         constraints = [
             ColumnTypes(name="image_column_types"),
             models.UniqueConstraint(fields=["repository", "locator"], name="image_locator_once"),
