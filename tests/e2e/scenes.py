@@ -1,0 +1,277 @@
+"""What the pages are looked at with: an empty installation, one VM, and an estate in every state.
+
+The scenes build on one another, so that one database is enough for all: play them in order. Each
+gives the names that the addresses in tests/e2e/states.py are made of. They need a database, a
+folder, and a lab that answers.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from math import sin
+from pathlib import Path
+
+from django.utils import timezone
+
+from contexts.models import DiscoveredVM, VCenter, VMContext
+from contexts.services import management
+from contexts.states import DiscoveryStatus
+from replication.engine.extent_map import BUCKETS, FULL
+from replication.models import (
+    CBTHistory,
+    DiskImage,
+    IntegrityFinding,
+    IntegrityRun,
+    JobSample,
+    JobStep,
+    ReplicationJob,
+    Repository,
+)
+from replication.services import job_log, repositories
+from replication.states import LogLevel, StepName, StepStatus
+from tests import factories
+from tests.factories import MIB
+from vmrep.lab import Lab
+
+LONG_NAME = "a-name-that-somebody-made-with-a-script-and-that-goes-on-and-on-" * 2 + "end"
+HOUR = 3600
+
+Names = dict[str, object]
+
+
+class Scenes:
+    """The scenes of one database. `folder` gets a repository, `lab` is a vCenter's endpoint."""
+
+    def __init__(self, folder: Path, lab: Lab) -> None:
+        self._folder = folder
+        self.names: Names = {"host": lab.host, "port": lab.port, "folder": folder}
+
+    def play(self, scene: str) -> Names:
+        """Add this scene to the database; the names so far."""
+        getattr(self, f"_{scene}")()
+        return self.names
+
+    def _empty(self) -> None:
+        """Nothing but somebody who logs in, an administrator."""
+
+    def _one_vm(self) -> None:
+        """Taken, and not replicated yet."""
+        vcenter = factories.vcenter("Frankfurt", host="vcenter.fra.example.org")
+        factories.discovery(vcenter, vms_seen=24, vms_total=24)
+        repository = repositories.add_directory("nvme-01", str(self._folder / "nvme-01"))
+        disks = [factories.disk_record(capacity_bytes=80 << 30)]
+        first = factories.context(
+            "web-01", at=vcenter, keep_in=repository, disks=disks, **_at("Web", 4)
+        )
+        self.names |= {"web_01": first.pk, "vcenter": vcenter.pk, "repository": repository.pk}
+
+    def _estate(self) -> None:
+        """Every state that a VM, a job, a vCenter, a repository and a check can be in."""
+        vcenter, repository = VCenter.objects.get(), Repository.objects.get()
+        self.names |= (
+            _ready(vcenter, repository)
+            | _active(vcenter, repository)
+            | _troubled(vcenter, repository)
+            | _hostile(vcenter, repository)
+            | _absent(vcenter, repository)
+            | _discovered(vcenter)
+        )
+        VMContext.objects.exclude(pk=self.names["unprotected"]).update(rpo_target_seconds=HOUR)
+        factories.repository("nfs-archive")
+        _checked(VMContext.objects.get(pk=self.names["failed"]))
+
+
+def _at(folder: str, cpu_count: int = 2, **more: object) -> dict[str, object]:
+    return {"vm_path": f"/Frankfurt/vm/{folder}/x", "datacenter": "Frankfurt"} | {
+        "cpu_count": cpu_count,
+        "memory_mb": 2048 * cpu_count,
+        **more,
+    }
+
+
+def _minutes_ago(minutes: float) -> object:
+    return timezone.now() - timedelta(minutes=minutes)
+
+
+def _sampled(job: ReplicationJob, number: int = 40, seconds: float = 2.0) -> ReplicationJob:
+    """Rates as of a network that others use, too."""
+    start = job.started_at or timezone.now()
+    JobSample.objects.bulk_create(
+        JobSample(
+            job=job,
+            attempt=1,
+            at=start + timedelta(seconds=seconds * at),
+            seconds=seconds,
+            bytes_transferred=at * MIB,
+            bytes_per_second=(96 + 18 * sin(at / 3) + 9 * sin(at * 1.7)) * MIB,
+        )
+        for at in range(1, number + 1)
+    )
+    return job
+
+
+def _mapped(job: ReplicationJob, *, every: int) -> None:
+    """The job's changes fall into one area of that many."""
+    levels = bytes(FULL if at % every < 2 else 0 for at in range(BUCKETS))
+    for rows in (CBTHistory.objects.filter(job=job), DiskImage.objects.filter(job=job)):
+        rows.update(extent_map=levels, extent_count=BUCKETS // every)
+
+
+def _log(job: ReplicationJob, *lines: str, level: LogLevel = LogLevel.INFO) -> None:
+    for line in lines:
+        job_log.write(job.pk, job.attempt, line, level)
+
+
+def _ready(vcenter: VCenter, repository: Repository) -> Names:
+    """Protected: first in full, then what changed."""
+    web = VMContext.objects.get(vm_name="web-01")
+    for number, minutes in enumerate((200, 140, 80, 22)):
+        size = (4 * 1024, 96, 310, 41)[number] * MIB
+        job = factories.completed_job(web, planned_bytes=size, consistent_at=_minutes_ago(minutes))
+        _mapped(_sampled(job), every=3 + 7 * number)
+    _log(job, "disk-2000: incremental.", "Transfer: 41 MiB in 3 s.", "Committed.")
+    for number in range(2, 6):
+        vm = factories.context(f"web-0{number}", at=vcenter, keep_in=repository, **_at("Web"))
+        factories.recovery_point(vm, _minutes_ago(7.5 * number))
+    late = factories.context("dc-01", at=vcenter, keep_in=repository, **_at("Core", 4))
+    factories.recovery_point(late, _minutes_ago(9 * 60))
+    warned = factories.context("erp-01", at=vcenter, keep_in=repository, **_at("ERP", 8))
+    warning = factories.completed_job(warned, consistent_at=_minutes_ago(31))
+    JobStep.objects.filter(job=warning, name=StepName.COMMIT).update(
+        status=StepStatus.WARNING, message="The snapshot could not be removed yet. Trying again."
+    )
+    return {
+        "completed": job.pk,
+        "at_risk": late.pk,
+        "with_warnings": warning.pk,
+    }
+
+
+def _active(vcenter: VCenter, repository: Repository) -> Names:
+    """Running, waiting, and waiting for another attempt."""
+    disks = [factories.disk_record(key, capacity_bytes=64 << 30) for key in (2000, 2001)]
+    vm = factories.context("pgtest2", at=vcenter, keep_in=repository, disks=disks, **_at("DB", 8))
+    factories.recovery_point(vm, _minutes_ago(44))
+    job = factories.running_job(
+        vm, planned_bytes=9728 * MIB, done_bytes=6615 * MIB, transfer_speed_bps=112 * MIB
+    )
+    _mapped(_sampled(job), every=9)
+    _log(job, "disk-2000: incremental.", "disk-2001: incremental.", "Snapshot made, quiesced.")
+    waiting = factories.context("pgtest3", at=vcenter, keep_in=repository, **_at("DB", 8))
+    factories.pending_job(waiting)
+    again = factories.context("mail-01", at=vcenter, keep_in=repository, **_at("Core", 4))
+    retrying = factories.pending_job(again)
+    ReplicationJob.objects.filter(pk=retrying.pk).update(
+        attempt=3,
+        next_attempt_at=timezone.now() + timedelta(minutes=4),
+        error_message="The connection to vcenter.fra.example.org broke off. It is tried again.",
+    )
+    return {
+        "running_vm": vm.pk,
+        "running": job.pk,
+        "waiting": waiting.pk,
+        "retrying_vm": again.pk,
+        "retrying": retrying.pk,
+    }
+
+
+def _troubled(vcenter: VCenter, repository: Repository) -> Names:
+    """Failed, cancelled, and with a disk that is left out."""
+    failed = factories.context("pgtest1", at=vcenter, keep_in=repository, **_at("DB", 4))
+    failure = factories.failed_job(
+        failed,
+        "pgtest1 cannot be replicated. Change tracking was refused: the VM has a snapshot."
+        " Remove the snapshot in vCenter, then replicate again.",
+    )
+    _log(failure, "Change tracking was refused.", level=LogLevel.ERROR)
+    stopped = factories.context("build-02", at=vcenter, keep_in=repository, **_at("Build", 16))
+    cancelled = factories.cancelled_job(stopped)
+    disks = [
+        factories.disk_record(capacity_bytes=80 << 30),
+        factories.disk_record(2001, capacity_bytes=4 << 40, disk_mode="independent_persistent"),
+    ]
+    part = factories.context("files-01", at=vcenter, keep_in=repository, disks=disks, **_at("Core"))
+    factories.recovery_point(part, _minutes_ago(16))
+    return {
+        "failed": failed.pk,
+        "failure": failure.pk,
+        "cancelled_vm": stopped.pk,
+        "cancelled": cancelled.pk,
+        "unprotected": part.pk,
+    }
+
+
+def _hostile(vcenter: VCenter, repository: Repository) -> Names:
+    """Names that want to be something else, or to have more room than there is."""
+    made = {}
+    for key, name in (
+        ("hostile", factories.HOSTILE_NAME),
+        ("long", LONG_NAME),
+        ("turned", "invoice\u202egpj.exe 请求 🗄️"),
+    ):
+        vm = factories.context(
+            name,
+            at=vcenter,
+            keep_in=repository,
+            vm_path=f"/Frankfurt/vm/<b>bold & co<%2fb>/{name.replace('/', '%2f')}",
+            os_type="<img src=x onerror=alert(1)>",
+        )
+        made[key] = vm.pk
+    return made
+
+
+def _absent(vcenter: VCenter, repository: Repository) -> Names:
+    """Gone from the vCenter; there under another instance UUID; no longer managed."""
+    gone = factories.context("legacy-03", at=vcenter, keep_in=repository, **_at("Old"))
+    factories.recovery_point(gone, _minutes_ago(52))
+    looks = {"moref": "vm-7", "bios_uuid": "b105", "vmx_path": "[fra-ds1] shop/shop.vmx"}
+    changed = factories.context("shop", at=vcenter, keep_in=repository, **_at("Web"), **looks)
+    for vm in (gone, changed):
+        DiscoveredVM.objects.filter(vmware_vm_id=vm.vmware_vm_id).update(gone_at=_minutes_ago(300))
+    now = factories.discovered_vm("shop", at=vcenter, **_at("Web"), **looks)
+    released = factories.context("test-09", at=vcenter, keep_in=repository, **_at("Old"))
+    factories.recovery_point(released, _minutes_ago(2000))
+    management.release(released, actor="ops")
+    return {"gone": gone.pk, "changed": changed.pk, "now": now.pk, "released": released.pk}
+
+
+def _discovered(vcenter: VCenter) -> Names:
+    """VMs that can be taken or not, and vCenters whose discovery runs, failed or never was."""
+    factories.discovered_vm("intranet", at=vcenter, **_at("Web"))
+    factories.discovered_vm("debian-12", at=vcenter, **_at("Templates"), is_template=True)
+    factories.discovered_vm("unknown", at=vcenter, instance_uuid=None, vm_path=None, cpu_count=None)
+    running = factories.vcenter("Lyon", host="vcenter.lyo.example.org")
+    factories.discovery(running, DiscoveryStatus.RUNNING, vms_seen=500, vms_total=5000)
+    failed = factories.vcenter("Oslo", host="vcenter.osl.example.org")
+    factories.discovery(
+        failed,
+        DiscoveryStatus.FAILED,
+        error_message="The user name or password is wrong. Correct them under vCenters.",
+    )
+    unread = factories.vcenter("Turin", host="vcenter.tur.example.org")
+    return {"reading": running.pk, "unreadable": failed.pk, "unread": unread.pk}
+
+
+def _checked(context: VMContext) -> None:
+    """An integrity check that found something of each grade."""
+    run = IntegrityRun.objects.create(
+        requested_by="schedule",
+        outcome="findings",
+        finding_count=2,
+        started_at=timezone.now(),
+        completed_at=timezone.now(),
+    )
+    for severity, code, what in (
+        ("error", "counters_differ", "total_jobs_run is 0 of 1 jobs."),
+        ("warning", "snapshot_left", "A snapshot of an ended job is still there."),
+    ):
+        IntegrityFinding.objects.create(
+            run=run,
+            code=code,
+            severity=severity,
+            context_id=context.pk,
+            vm_name=context.vm_name or "",
+            what=what,
+            remedy="Run check_integrity --repair.",
+            repairable=True,
+        )

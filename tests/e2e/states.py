@@ -1,0 +1,193 @@
+"""Every page and state that people can see, as one table: it is tested, and it is drawn.
+
+tests/e2e/test_accessibility.py asks axe about each of them, script/screenshots draws them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from playwright.sync_api import Page, expect
+
+PATIENCE = 20_000  # milliseconds
+
+Names = Mapping[str, object]
+Act = Callable[[Page, Names], object]
+
+
+@dataclass(frozen=True)
+class State:
+    """`name` is "<page>-<state>"; `address` has names of the scene in braces.
+
+    act: what is done on the page until it is in this state.
+    shows: a selector of what makes it this state; without it, it would be another one.
+    status: what the server answers.
+    anonymous: nobody is logged in.
+    """
+
+    name: str
+    address: str
+    act: Act | None = None
+    shows: str = "h1"
+    status: int = 200
+    anonymous: bool = False
+
+
+def button(name: str) -> Act:
+    return lambda page, _: page.get_by_role("button", name=name).first.click()
+
+
+def link(name: str) -> Act:
+    return lambda page, _: page.get_by_role("link", name=name).first.click()
+
+
+def menu(selector: str) -> Act:
+    return lambda page, _: page.locator(f"{selector} > summary").first.click()
+
+
+def filled(**typed: str) -> Act:
+    """Fill in the fields of the page's form (their values may have names in braces), send it."""
+
+    def act(page: Page, names: Names) -> None:
+        form = page.locator("main form[method=post]").last
+        for field, value in typed.items():
+            form.locator(f"[name={field}]").fill(value.format(**names))
+        form.locator(f"[name={field}]").press("Enter")
+
+    return act
+
+
+def ticked(page: Page, _: Names) -> None:
+    page.get_by_role("checkbox", name="Select all shown").check()
+
+
+def cancelling(page: Page, names: Names) -> None:
+    ticked(page, names)
+    page.locator("#bulk-bar").get_by_role("button", name="Cancel…").click()
+
+
+def without_its_token(page: Page, names: Names) -> None:
+    page.context.clear_cookies()
+    LOGIN_REFUSED(page, names)
+
+
+def certificate(page: Page, names: Names) -> None:
+    """The second step of adding a vCenter: who is there."""
+    filled(name="Graz", host="{host}", port="{port}")(page, names)
+    expect(page.locator("[name=username]")).to_be_visible(timeout=PATIENCE)
+
+
+def login_refused(page: Page, names: Names) -> None:
+    certificate(page, names)
+    filled(username="ops", password="not the password")(page, names)
+
+
+LOGIN_REFUSED = filled(username="ops", password="not the password")
+VM = "/virtual-machines/?vm="
+
+EMPTY = (
+    State("login-form", "/login/", shows="#id_username", anonymous=True),
+    State("login-refused", "/login/", LOGIN_REFUSED, "[role=alert]", anonymous=True),
+    State("home-empty", "/virtual-machines/", shows=".is-next"),
+    State("discovery-empty", "/discovery/", shows=".empty-state"),
+    State("jobs-empty", "/jobs/", shows=".empty-state"),
+    State("vcenters-empty", "/vcenters/", shows=".empty-state"),
+    State("repositories-empty", "/repositories/", shows=".empty-state"),
+    State("integrity-unknown", "/integrity/"),
+    State("error-403", "/broken/403/", shows=".plain-code", status=403),
+    State("error-403-csrf", "/login/", without_its_token, ".plain-code", 403, anonymous=True),
+    State("error-404", "/jobs/job-nobody/", shows=".plain-code", status=404),
+    State("error-409", "/broken/409/", shows=".plain-code", status=409),
+    State("error-500", "/broken/500/", shows=".plain-code", status=500),
+)
+
+ONE_VM = (
+    State("home-one-vm", "/virtual-machines/", shows=".is-next"),
+    State("panel-never-replicated", VM + "{web_01}", shows="#panel"),
+    State("jobs-none-yet", "/jobs/", shows=".empty-state"),
+)
+
+ESTATE = (
+    State("home-estate", "/virtual-machines/", shows="tr[data-open]"),
+    State("home-no-result", "/virtual-machines/?search=nothing+like+this", shows=".empty-state"),
+    State("home-columns", "/virtual-machines/", menu("#columns"), "#columns[open]"),
+    State("home-selected", "/virtual-machines/", ticked, "#bulk-bar"),
+    State("home-cancel-dialog", "/virtual-machines/", cancelling, "#cancel-dialog[open]"),
+    State("home-keys-dialog", "/virtual-machines/", button("Keys of this page"), "#keys-dialog"),
+    State("home-user-menu", "/virtual-machines/", menu(".topbar details"), ".menu[open]"),
+    State("panel-running", VM + "{running_vm}", shows="#progress"),
+    State("panel-running-jobs", VM + "{running_vm}&tab=jobs", shows="#panel"),
+    State("panel-cancel-dialog", VM + "{running_vm}", link("Cancel…"), "dialog[open]"),
+    State("panel-waiting", VM + "{waiting}", shows="#panel"),
+    State("panel-retrying", VM + "{retrying_vm}", shows="#panel"),
+    State("panel-failed", VM + "{failed}", shows="#panel"),
+    State("panel-cancelled", VM + "{cancelled_vm}", shows="#panel"),
+    State("panel-at-risk", VM + "{at_risk}", shows="#panel"),
+    State("panel-rpo-menu", VM + "{at_risk}", menu("#rpo-target"), "#rpo-target[open]"),
+    State("panel-unprotected-disk", VM + "{unprotected}&tab=disks", shows="#panel"),
+    State("panel-gone", VM + "{gone}", shows="#panel"),
+    State("panel-identity-changed", VM + "{changed}", shows="#panel"),
+    State("panel-unmanaged", VM + "{released}", shows="#panel"),
+    State("panel-hostile", VM + "{hostile}", shows="#panel"),
+    State("panel-long-name", VM + "{long}", shows="#panel"),
+    State("panel-overview", VM + "{web_01}", shows="#panel"),
+    State("panel-jobs", VM + "{web_01}&tab=jobs", shows="#panel"),
+    State("panel-disks", VM + "{web_01}&tab=disks", shows="#panel"),
+    State("panel-network", VM + "{web_01}&tab=network", shows="#panel"),
+    State("panel-cbt", VM + "{web_01}&tab=cbt", shows="svg.map"),
+    State("panel-points", VM + "{web_01}&tab=points", shows="#panel"),
+    State("removal-question", "/virtual-machines/{web_01}/remove/"),
+    State("removal-data", "/virtual-machines/{web_01}/delete-replica-data/"),
+    State(
+        "removal-data-refused",
+        "/virtual-machines/{web_01}/delete-replica-data/",
+        filled(confirm_vm_name="web-1"),
+        "[aria-invalid=true]",
+    ),
+    State("discovery-list", "/discovery/?vcenter={vcenter}", shows="table"),
+    State("discovery-tree", "/discovery/?vcenter={vcenter}&view=tree", shows=".folder"),
+    State("discovery-selected", "/discovery/?vcenter={vcenter}", ticked, ".take-bar"),
+    State("discovery-no-result", "/discovery/?vcenter={vcenter}&search=nothing", shows="main"),
+    State("discovery-disappeared", "/discovery/?vcenter={vcenter}&gone=true", shows="table"),
+    State("discovery-running", "/discovery/?vcenter={reading}", shows="progress"),
+    State("discovery-failed", "/discovery/?vcenter={unreadable}", shows=".tone-bad"),
+    State("discovery-unread", "/discovery/?vcenter={unread}"),
+    State("discovery-identity", "/discovery/{vcenter}/vms/{now}/identity/", shows="table"),
+    State("jobs-list", "/jobs/", shows="table"),
+    State("jobs-no-result", "/jobs/?search=nothing+like+this", shows=".empty-state"),
+    State("job-running", "/jobs/{running}/", shows="#progress"),
+    State("job-retrying", "/jobs/{retrying}/"),
+    State("job-failed", "/jobs/{failure}/"),
+    State("job-cancelled", "/jobs/{cancelled}/"),
+    State("job-completed", "/jobs/{completed}/", shows="svg.map"),
+    State("job-with-warnings", "/jobs/{with_warnings}/"),
+    State("job-cancel-dialog", "/jobs/{running}/", link("Cancel…"), "dialog[open]"),
+    State("job-cancel-question", "/jobs/{running}/cancel/confirm/"),
+    State("vcenters-list", "/vcenters/", shows="table"),
+    State("vcenter-add", "/vcenters/add/", shows="#id_host"),
+    State(
+        "vcenter-no-answer",
+        "/vcenters/add/",
+        filled(name="Graz", host="127.0.0.1", port="1"),
+        "[aria-invalid=true]",
+    ),
+    State("vcenter-certificate", "/vcenters/add/", certificate, ".fingerprint"),
+    State("vcenter-login-refused", "/vcenters/add/", login_refused, "[aria-invalid=true]"),
+    State("vcenter-edit", "/vcenters/{vcenter}/", shows="#id_host"),
+    State("vcenter-remove", "/vcenters/{unread}/remove/"),
+    State("vcenter-remove-refused", "/vcenters/{vcenter}/remove/"),
+    State("repositories-list", "/repositories/", shows="table"),
+    State("repository-add", "/repositories/add/", shows="#id_path"),
+    State(
+        "repository-refused",
+        "/repositories/add/",
+        filled(name="new", path="relative/path"),
+        "[aria-invalid=true]",
+    ),
+    State("repository-remove", "/repositories/{repository}/remove/"),
+    State("integrity-findings", "/integrity/", shows="table"),
+)
+
+SCENES = {"empty": EMPTY, "one_vm": ONE_VM, "estate": ESTATE}
+"""The states of each scene of tests/e2e/scenes.py, in the order in which they build up."""
