@@ -43,7 +43,7 @@ class DiscoveryStatus(TextChoices):
 class ContextStatus(TextChoices):
     """How a VM's protection is doing. `replicating` holds exactly while a job is active."""
 
-    DISCOVERED = "discovered", "Discovered"
+    DISCOVERED = "discovered", "Not replicated yet"
     REPLICATING = "replicating", "Replicating"
     READY = "ready_for_failover", "Ready for failover"
     FAILED = "failed", "Failed"

@@ -62,7 +62,7 @@
     height: small ? 44 : 120,
     legend: { show: false },
     cursor: { show: !small, y: false, drag: { x: false, y: false }, points: { size: 6 } },
-    padding: small ? [4, 0, 0, 0] : [8, 8, 0, 0],
+    padding: small ? [4, 0, 0, 0] : [8, 28, 0, 0],
     scales: { x: { time: false }, y: { range: (_plot, _min, most) => [0, (most || 1) * 1.05] } },
     axes: [
       axis(time, { show: !small, size: 22, space: 70 }),

@@ -129,6 +129,7 @@ def _ready(vcenter: VCenter, repository: Repository) -> Names:
         size = (4 * 1024, 96, 310, 41)[number] * MIB
         job = factories.completed_job(web, planned_bytes=size, consistent_at=_minutes_ago(minutes))
         _mapped(_sampled(job), every=3 + 7 * number)
+        CBTHistory.objects.filter(job=job).update(created_at=_minutes_ago(minutes))
     _log(job, "disk-2000: incremental.", "Transfer: 41 MiB in 3 s.", "Committed.")
     for number in range(2, 6):
         vm = factories.context(f"web-0{number}", at=vcenter, keep_in=repository, **_at("Web"))

@@ -24,6 +24,8 @@ class State:
     shows: a selector of what makes it this state; without it, it would be another one.
     status: what the server answers.
     anonymous: nobody is logged in.
+    part: a selector of what is not the same in another state: colours and sizes are
+        looked at there.
     """
 
     name: str
@@ -32,6 +34,7 @@ class State:
     shows: str = "h1"
     status: int = 200
     anonymous: bool = False
+    part: str = "body"
 
 
 def button(name: str) -> Act:
@@ -86,6 +89,12 @@ def login_refused(page: Page, names: Names) -> None:
 LOGIN_REFUSED = filled(username="ops", password="not the password")
 VM = "/virtual-machines/?vm="
 
+
+def in_panel(name: str, address: str, act: Act | None = None, shows: str = "#panel") -> State:
+    """Beside a table that is looked at in other states."""
+    return State(name, address, act, shows, part="#panel")
+
+
 EMPTY = (
     State("login-form", "/login/", shows="#id_username", anonymous=True),
     State("login-refused", "/login/", LOGIN_REFUSED, "[role=alert]", anonymous=True),
@@ -115,28 +124,29 @@ ESTATE = (
     State("home-selected", "/virtual-machines/", ticked, "#bulk-bar"),
     State("home-cancel-dialog", "/virtual-machines/", cancelling, "#cancel-dialog[open]"),
     State("home-keys-dialog", "/virtual-machines/", button("Keys of this page"), "#keys-dialog"),
-    State("home-user-menu", "/virtual-machines/", menu(".topbar details"), ".menu[open]"),
+    State("home-theme-menu", "/", menu("#theme-menu"), "#theme-menu[open]", part="#theme-menu"),
+    State("home-user-menu", "/", menu("#user-menu"), "#user-menu[open]", part="#user-menu"),
     State("panel-running", VM + "{running_vm}", shows="#progress"),
-    State("panel-running-jobs", VM + "{running_vm}&tab=jobs", shows="#panel"),
+    in_panel("panel-running-jobs", VM + "{running_vm}&tab=jobs"),
     State("panel-cancel-dialog", VM + "{running_vm}", link("Cancel…"), "dialog[open]"),
-    State("panel-waiting", VM + "{waiting}", shows="#panel"),
-    State("panel-retrying", VM + "{retrying_vm}", shows="#panel"),
-    State("panel-failed", VM + "{failed}", shows="#panel"),
-    State("panel-cancelled", VM + "{cancelled_vm}", shows="#panel"),
-    State("panel-at-risk", VM + "{at_risk}", shows="#panel"),
-    State("panel-rpo-menu", VM + "{at_risk}", menu("#rpo-target"), "#rpo-target[open]"),
-    State("panel-unprotected-disk", VM + "{unprotected}&tab=disks", shows="#panel"),
-    State("panel-gone", VM + "{gone}", shows="#panel"),
-    State("panel-identity-changed", VM + "{changed}", shows="#panel"),
-    State("panel-unmanaged", VM + "{released}", shows="#panel"),
-    State("panel-hostile", VM + "{hostile}", shows="#panel"),
-    State("panel-long-name", VM + "{long}", shows="#panel"),
-    State("panel-overview", VM + "{web_01}", shows="#panel"),
-    State("panel-jobs", VM + "{web_01}&tab=jobs", shows="#panel"),
-    State("panel-disks", VM + "{web_01}&tab=disks", shows="#panel"),
-    State("panel-network", VM + "{web_01}&tab=network", shows="#panel"),
-    State("panel-cbt", VM + "{web_01}&tab=cbt", shows="svg.map"),
-    State("panel-points", VM + "{web_01}&tab=points", shows="#panel"),
+    in_panel("panel-waiting", VM + "{waiting}"),
+    in_panel("panel-retrying", VM + "{retrying_vm}"),
+    in_panel("panel-failed", VM + "{failed}"),
+    in_panel("panel-cancelled", VM + "{cancelled_vm}"),
+    in_panel("panel-at-risk", VM + "{at_risk}"),
+    in_panel("panel-rpo-menu", VM + "{at_risk}", menu("#rpo-target"), "#rpo-target[open]"),
+    in_panel("panel-unprotected-disk", VM + "{unprotected}&tab=disks"),
+    in_panel("panel-gone", VM + "{gone}"),
+    in_panel("panel-identity-changed", VM + "{changed}"),
+    in_panel("panel-unmanaged", VM + "{released}"),
+    in_panel("panel-hostile", VM + "{hostile}"),
+    in_panel("panel-long-name", VM + "{long}"),
+    in_panel("panel-overview", VM + "{web_01}"),
+    in_panel("panel-jobs", VM + "{web_01}&tab=jobs"),
+    in_panel("panel-disks", VM + "{web_01}&tab=disks"),
+    in_panel("panel-network", VM + "{web_01}&tab=network"),
+    in_panel("panel-cbt", VM + "{web_01}&tab=cbt", shows="svg.map"),
+    in_panel("panel-points", VM + "{web_01}&tab=points"),
     State("removal-question", "/virtual-machines/{web_01}/remove/"),
     State("removal-data", "/virtual-machines/{web_01}/delete-replica-data/"),
     State(

@@ -7,12 +7,16 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.e2e.scenes import Scenes
-from tests.e2e.visit import THEMES, every_state, show
+from tests.e2e.states import State
+from tests.e2e.visit import WIDTHS, every_state, show
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-# The other rules do not depend on the theme: they are asked once per width.
-OF_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+# What depends on the theme, and what on the width. All other rules are asked once per state.
+OF_COLOURS = ["color-contrast", "link-in-text-block"]
+OF_LAYOUT = ["target-size", "scrollable-region-focusable"]
+
+WIDER_THAN_THE_WINDOW = "document.documentElement.scrollWidth - window.innerWidth"
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +25,12 @@ def async_is_playwrights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 
-def findings(page: Page, **options: object) -> list[str]:
-    """What axe objects to in the page, into which it was brought."""
-    found = page.evaluate("options => axe.run(options)", {"resultTypes": ["violations"], **options})
+def findings(page: Page, part: str, **options: object) -> list[str]:
+    """What axe objects to in that part of the page, into which it was brought."""
+    found = page.evaluate(
+        "([part, options]) => axe.run(part, options)",
+        [part, {"resultTypes": ["violations"], **options}],
+    )
     return [
         f"{rule['id']} ({rule['help']}): {node['html'][:160]} {node.get('failureSummary', '')}"
         for rule in found["violations"]
@@ -31,18 +38,36 @@ def findings(page: Page, **options: object) -> list[str]:
     ]
 
 
+def only(rules: list[str]) -> dict[str, object]:
+    return {"runOnly": {"type": "rule", "values": rules}}
+
+
+def wide(state: State, page: Page) -> list[str]:
+    """As wide as `every_state` leaves it: every rule; then the colours of the other theme."""
+    asked_apart = {rule: {"enabled": False} for rule in OF_COLOURS}
+    found = findings(page, "html", rules=asked_apart)
+    found += findings(page, state.part, **only(OF_COLOURS))
+    show(page, WIDTHS[0], "dark")
+    return found + [f"dark: {each}" for each in findings(page, state.part, **only(OF_COLOURS))]
+
+
+def narrow(state: State, page: Page) -> list[str]:
+    """What depends on the width; nothing reaches beyond the window."""
+    found = []
+    for width in WIDTHS:
+        show(page, width, "light")
+        excess = page.evaluate(WIDER_THAN_THE_WINDOW)
+        found += [f"{width}: wider than the window by {excess}px"] if excess > 0 else []
+    return found + [f"{width}: {each}" for each in findings(page, state.part, **only(OF_LAYOUT))]
+
+
 def test_axe_finds_nothing_in_any_page_and_state(live_server, lab_scenario, tmp_path):
     complaints: list[str] = []
     found = []
-    for state, page in every_state(
-        Scenes(tmp_path, lab_scenario("small")), live_server.url, complaints
-    ):
+    scenes = Scenes(tmp_path, lab_scenario("small"))
+    for state, page in every_state(scenes, live_server.url, complaints):
         # By the debugger, to which the page's policy does not apply: it stays as it is.
         page.evaluate(Axe().axe_script)
-        for width in (1440, 390):
-            for theme in THEMES:
-                show(page, width, theme)
-                options = {} if theme == THEMES[0] else {"runOnly": OF_COLOURS}
-                found += [f"{state.name}-{width}-{theme}: {it}" for it in findings(page, **options)]
-    assert found == []
+        found += [f"{state.name}: {each}" for each in wide(state, page) + narrow(state, page)]
+    assert not found, "\n".join(found)
     assert complaints == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from contexts.models import VMContext
@@ -26,6 +27,7 @@ class MapRow:
     runs: list[charts.Run]
     touched: charts.Touched
     sync: ExtentMap | None = None  # None: several together
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def of_disk(each: DiskSyncs) -> DiskChanges:
     )
     capacity = each.maps[0].capacity_bytes if each.maps else 0
     changes = where_changes_fall(each.maps)
+    ends = {sync.job_id: sync.created_at for sync in each.syncs}
     alike = [one for one in each.maps if one.capacity_bytes == capacity]
     return DiskChanges(
         disk=each.disk,
@@ -64,12 +67,17 @@ def of_disk(each: DiskSyncs) -> DiskChanges:
         full_bytes=full,
         capacity_bytes=capacity,
         together=map_row(changes, capacity) if changes else None,
-        rows=[map_row(one.levels, capacity, one) for one in alike[:SHOWN_MAPS]],
+        rows=[map_row(one.levels, capacity, one, ends.get(one.job_id)) for one in alike[:SHOWN_MAPS]],
     )
 
 
-def map_row(levels: bytes, capacity_bytes: int, sync: ExtentMap | None = None) -> MapRow:
-    return MapRow(charts.runs(levels), charts.touched(levels, capacity_bytes), sync)
+def map_row(
+    levels: bytes,
+    capacity_bytes: int,
+    sync: ExtentMap | None = None,
+    ended_at: datetime | None = None,
+) -> MapRow:
+    return MapRow(charts.runs(levels), charts.touched(levels, capacity_bytes), sync, ended_at)
 
 
 def _full(syncs: list[CBTHistory]) -> int:
