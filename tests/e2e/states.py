@@ -91,8 +91,8 @@ VM = "/virtual-machines/?vm="
 
 
 def in_panel(name: str, address: str, act: Act | None = None, shows: str = "#panel") -> State:
-    """Beside a table that is looked at in other states."""
-    return State(name, address, act, shows, part="#panel")
+    """Beside a short table, as that is looked at in other states."""
+    return State(name, f"{address}&search=web", act, shows, part="#panel")
 
 
 EMPTY = (
@@ -131,7 +131,7 @@ ESTATE = (
     State("panel-cancel-dialog", VM + "{running_vm}", link("Cancel…"), "dialog[open]"),
     in_panel("panel-waiting", VM + "{waiting}"),
     in_panel("panel-retrying", VM + "{retrying_vm}"),
-    in_panel("panel-failed", VM + "{failed}"),
+    State("panel-failed", VM + "{failed}", shows="#panel"),
     in_panel("panel-cancelled", VM + "{cancelled_vm}"),
     in_panel("panel-at-risk", VM + "{at_risk}"),
     in_panel("panel-rpo-menu", VM + "{at_risk}", menu("#rpo-target"), "#rpo-target[open]"),

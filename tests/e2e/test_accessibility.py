@@ -44,9 +44,12 @@ def only(rules: list[str]) -> dict[str, object]:
 
 def wide(state: State, page: Page) -> list[str]:
     """As wide as `every_state` leaves it: every rule; then the colours of the other theme."""
-    asked_apart = {rule: {"enabled": False} for rule in OF_COLOURS}
-    found = findings(page, "html", rules=asked_apart)
-    found += findings(page, state.part, **only(OF_COLOURS))
+    if state.part == "body":
+        found = findings(page, "html")
+    else:
+        asked_apart = {rule: {"enabled": False} for rule in OF_COLOURS}
+        found = findings(page, "html", rules=asked_apart)
+        found += findings(page, state.part, **only(OF_COLOURS))
     show(page, WIDTHS[0], "dark")
     return found + [f"dark: {each}" for each in findings(page, state.part, **only(OF_COLOURS))]
 

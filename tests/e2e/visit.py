@@ -45,12 +45,14 @@ def every_state(
     """
     user = factories.user("ops", "a long enough password", is_staff=True)
     with nobody_works(), open_page(base_url, complaints) as page:
-        page.add_init_script("sessionStorage.clear()")  # what was ticked in the state before
+        # What was ticked in the state before is forgotten; about:blank has no such storage.
+        page.add_init_script("if (location.host) sessionStorage.clear()")
         for scene, states in SCENES.items():
             names = scenes.play(scene)
             for state in states:
+                before = len(complaints)
                 _enter(state, page, names, user, base_url)
-                _check_complaints(state, complaints)
+                complaints[before:] = _unexpected(state, complaints[before:])
                 yield state, page
 
 
@@ -60,6 +62,7 @@ def show(page: Page, width: int, theme: str) -> None:
 
 
 def _enter(state: State, page: Page, names: Names, user: User, base_url: str) -> None:
+    page.goto("about:blank")  # the state before polls no more, and goes nowhere by itself
     show(page, WIDTHS[0], THEMES[0])
     page.context.clear_cookies()
     if not state.anonymous:
@@ -70,13 +73,10 @@ def _enter(state: State, page: Page, names: Names, user: User, base_url: str) ->
     expect(page.locator(state.shows).first).to_be_visible(timeout=PATIENCE)
 
 
-def _check_complaints(state: State, complaints: list[str]) -> None:
+def _unexpected(state: State, complaints: list[str]) -> list[str]:
     """A page that answers with an error is told in the console: just that is expected."""
     if state.status != 200:
         expected = f"status of {state.status}"
         assert [each for each in complaints if expected in each], f"{state.name}: not {expected}"
-        complaints[:] = [each for each in complaints if expected not in each]
-    complaints[:] = [
-        each if each.startswith(f"{state.name}: ") else f"{state.name}: {each}"
-        for each in complaints
-    ]
+        complaints = [each for each in complaints if expected not in each]
+    return [f"{state.name}: {each}" for each in complaints]

@@ -67,7 +67,9 @@ def of_disk(each: DiskSyncs) -> DiskChanges:
         full_bytes=full,
         capacity_bytes=capacity,
         together=map_row(changes, capacity) if changes else None,
-        rows=[map_row(one.levels, capacity, one, ends.get(one.job_id)) for one in alike[:SHOWN_MAPS]],
+        rows=[
+            map_row(one.levels, capacity, one, ends.get(one.job_id)) for one in alike[:SHOWN_MAPS]
+        ],
     )
 
 
