@@ -28,6 +28,7 @@ FINE = Situation(has_point=True, last_job="completed")
         (FINE._replace(identity_changed=True), "decide", "Compare and decide", True),
         (FINE._replace(is_managed=False), "take", "Take it again", False),
         (FINE._replace(has_repository=False), "wait", "", True),
+        (FINE._replace(has_undecided_disk=True), "disks", "Look at its disks", True),
     ],
 )
 def test_a_situation_has_one_next_action(now, kind, button, urgent):
@@ -79,3 +80,13 @@ def test_a_situation_is_read_off_the_context():
     context.refresh_from_db()
     read = situation(context_detail(context.pk), current_job(context))
     assert (read.job_is_active, read.is_cancelling, read.last_job) == (True, True, "running")
+
+
+@pytest.mark.django_db
+def test_a_disk_that_no_snapshot_holds_is_decided_first_and_only_once():
+    shared = factories.disk_record(2001, disk_mode="independent_persistent")
+    context = factories.context(disks=[factories.disk_record(), shared])
+    read = situation(context_detail(context.pk), None)
+    assert next_action(read).kind == "disks"
+    context.disks.filter(disk_id="disk-2001").update(accept_unprotected=True)
+    assert next_action(situation(context_detail(context.pk), None)).kind == "replicate"

@@ -26,11 +26,12 @@ class Situation(NamedTuple):
     is_at_risk: bool = False
     target_seconds: int | None = None
     capacity_bytes: int | None = None
+    has_undecided_disk: bool = False  # no snapshot holds it, and nobody agreed to leave it out
 
 
 class NextAction(NamedTuple):
-    """`kind`: wait, watch, take, decide, discover or replicate. `urgent`: until it is done the VM
-    is not protected as somebody wants it to be."""
+    """`kind`: wait, watch, take, decide, discover, disks or replicate. `urgent`: until it is done
+    the VM is not protected as somebody wants it to be."""
 
     kind: str
     button: str
@@ -58,6 +59,10 @@ def next_action(now: Situation) -> NextAction:
     if not now.has_repository:
         why = "It has no repository to be replicated to. An administrator can choose one."
         return NextAction("wait", "", why)
+    if now.has_undecided_disk:
+        why = "No snapshot holds one of its disks. Until that is changed, or the disk is left out,"
+        why += " a replication is refused."
+        return NextAction("disks", "Look at its disks", why)
     return _replicate(now)
 
 
@@ -81,7 +86,7 @@ def _replicate(now: Situation) -> NextAction:
 
 
 def situation(vm: VMContext, job: ReplicationJob | None) -> Situation:
-    """Of a context as `selectors.context_detail` reads it, with its active job."""
+    """Of a context as `selectors.context_detail` reads it, with its active job. One query."""
     return Situation(
         is_managed=vm.is_managed,
         has_repository=vm.repository_id is not None,
@@ -95,4 +100,7 @@ def situation(vm: VMContext, job: ReplicationJob | None) -> Situation:
         is_at_risk=vm.rpo_state == RPOState.AT_RISK,
         target_seconds=vm.rpo_target_seconds,
         capacity_bytes=vm.capacity_bytes,
+        has_undecided_disk=vm.disks.filter(removed_at=None, accept_unprotected=False)
+        .exclude(unprotected_reason="")
+        .exists(),
     )
