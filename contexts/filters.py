@@ -164,8 +164,10 @@ class DiscoveredVMFilter(django_filters.FilterSet):
         return rows
 
     def by_refusal(self, rows: QuerySet, _name: str, refused: bool) -> QuerySet:
-        """Whether a replication of the VM would be refused as it is."""
-        return rows.exclude(refusals=[]) if refused else rows.filter(refusals=[])
+        """Whether a replication would be refused if the VM was taken as it is. One that is managed
+        may have a snapshot of vmrep's own, or disks that somebody agreed to leave out."""
+        would_be = ~Q(refusals=[]) & Q(managed_context_id__isnull=True)
+        return rows.filter(would_be if refused else ~would_be)
 
     def by_folder(self, rows: QuerySet, _name: str, folder: str) -> QuerySet:
         """What is in an inventory folder or below it; "-": what is nowhere, as far as is known."""

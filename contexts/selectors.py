@@ -185,7 +185,7 @@ def discovered_counts(vcenter: VCenter) -> DiscoveredCounts:
         present=Count("pk", filter=is_here),
         managed=Count("pk", filter=is_here & is_managed),
         free=Count("pk", filter=is_here & ~is_managed & ~is_changed & can_be_known),
-        refused=Count("pk", filter=is_here & ~Q(refusals=[])),
+        refused=Count("pk", filter=is_here & ~is_managed & ~Q(refusals=[])),
         changed=Count("pk", filter=is_here & is_changed),
         gone=Count("pk", filter=~is_here),
     )

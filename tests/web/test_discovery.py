@@ -54,6 +54,19 @@ def test_it_says_what_would_be_refused_and_what_to_do(web):
     assert "Convert it to a virtual machine" in shown
 
 
+def test_a_managed_vm_is_not_judged_by_what_a_discovery_saw(web):
+    """It may have had a snapshot of vmrep's own then, or disks that somebody agreed to leave out."""
+    context = factories.context("managed")
+    vm = DiscoveredVM.objects.get(vmware_vm_id=context.vmware_vm_id)
+    free = factories.discovered_vm("template", at=vm.vcenter, is_template=True)
+    DiscoveredVM.objects.filter(pk=vm.pk).update(refusals=free.refusals)
+    assert "refused" not in row(web, vm)
+    page = text(web.get("/discovery/", {"vcenter": vm.vcenter_id}))
+    assert "<strong>1</strong> would be refused" in page
+    answer = web.get("/discovery/", {"vcenter": vm.vcenter_id, "refused": "true"})
+    assert re.findall(r'aria-label="Select ([^"]+)" data-keep', text(answer)) == ["template"]
+
+
 def test_a_vm_that_cannot_be_told_apart_cannot_be_ticked(web):
     shown = row(web, factories.discovered_vm(instance_uuid=None))
     assert "Cannot be taken" in shown
