@@ -55,7 +55,7 @@ def test_it_says_what_would_be_refused_and_what_to_do(web):
 
 
 def test_a_managed_vm_is_not_judged_by_what_a_discovery_saw(web):
-    """It may have had a snapshot of vmrep's own then, or disks that somebody agreed to leave out."""
+    """It may have had a snapshot of vmrep's own, or disks that are left out by agreement."""
     context = factories.context("managed")
     vm = DiscoveredVM.objects.get(vmware_vm_id=context.vmware_vm_id)
     free = factories.discovered_vm("template", at=vm.vcenter, is_template=True)
