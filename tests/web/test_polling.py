@@ -49,12 +49,24 @@ def poller(web):
     return lambda address: Poller(web, address)
 
 
-@pytest.mark.parametrize("address", ["/virtual-machines/", "/jobs/", "/discovery/"])
+@pytest.mark.parametrize("address", ["/virtual-machines/", "/jobs/", "/discovery/", "/vcenters/"])
 def test_nothing_new_is_204_without_a_body(poller, address):
     factories.completed_job(factories.context())
     page = poller(address)
     assert page.poll() == 204
     assert page.poll() == 204
+
+
+def test_the_list_of_vcenters_follows_a_discovery(poller):
+    vcenter = factories.vcenter("graz")
+    page = poller("/vcenters/")
+    assert "never" in page.part
+    run = factories.discovery(vcenter, DiscoveryStatus.RUNNING, vms_seen=12)
+    assert page.poll() == 200
+    assert "12 VMs" in page.part
+    Discovery.objects.filter(pk=run.pk).update(vms_seen=13, updated_at=timezone.now())
+    assert page.poll() == 200
+    assert "13 VMs" in page.part
 
 
 def test_a_plain_request_is_never_204(web, poller):

@@ -88,7 +88,7 @@ def of_replication() -> Version:
 
 
 def of_discovery(vcenter: VCenter | None) -> Version:
-    """Of a page that shows what a vCenter's discovery saw."""
+    """Of a page that shows what a vCenter's discovery saw; None: the vCenters themselves."""
     return _version(f"{_discovery.fingerprint()}-{vcenter.pk if vcenter else 0}")
 
 

@@ -18,6 +18,7 @@ from contexts.errors import ContextError
 from contexts.models import VCenter
 from contexts.services import connections, vcenters
 from contexts.vsphere.errors import VSphereError
+from vmrep.web import live, versions
 from vmrep.web.formats import plural
 from vmrep.web.forms import VCenterAddressForm, VCenterForm
 
@@ -26,7 +27,10 @@ _FORMER_SHOWN = 10
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    return render(request, "vcenters/index.html", {"vcenters": selectors.vcenters_for_list()})
+    version = versions.of_discovery(None)
+    if live.is_current(request, version):
+        return live.nothing_new()
+    return live.respond(request, "vcenters", version, {"vcenters": selectors.vcenters_for_list()})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
