@@ -83,6 +83,27 @@ def context_detail(context_id: str, now: datetime | None = None) -> VMContext:
     return context
 
 
+def removed_contexts() -> QuerySet[VMContext]:
+    """The contexts not under management any more, last removed first, with their vCenter.
+
+    Adds `point_count` (recovery points that are kept) and `stored_bytes` (what their files take).
+    """
+    points = RecoveryPoint.objects.filter(
+        vm_context=OuterRef("pk"), state=RecoveryPointState.AVAILABLE
+    )
+    return (
+        VMContext.objects.filter(unmanaged_at__isnull=False)
+        .select_related("vcenter")
+        .annotate(
+            point_count=_count(points, "vm_context"),
+            stored_bytes=_sum_of_images(
+                "vm_context", DiskImage.objects.filter(state=ImageState.COMMITTED)
+            ),
+        )
+        .order_by("-unmanaged_at", "pk")
+    )
+
+
 def _with_protection(contexts: QuerySet[VMContext], now: datetime | None) -> QuerySet[VMContext]:
     newest = ReplicationJob.objects.filter(vm_context=OuterRef("pk")).order_by("-created_at", "-id")
     return (
@@ -258,8 +279,10 @@ def dependents_of_repository(repository: Repository) -> RepositoryDependents:
     )
 
 
-def _count(rows: QuerySet[VMContext] | QuerySet[RecoveryPoint]) -> Coalesce:
-    counted = rows.order_by().values("repository").annotate(rows=Count("pk")).values("rows")
+def _count(
+    rows: QuerySet[VMContext] | QuerySet[RecoveryPoint], key: str = "repository"
+) -> Coalesce:
+    counted = rows.order_by().values(key).annotate(rows=Count("pk")).values("rows")
     return Coalesce(Subquery(counted, output_field=IntegerField()), Value(0))
 
 

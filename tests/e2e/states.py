@@ -114,6 +114,7 @@ EMPTY = (
 ONE_VM = (
     State("home-one-vm", "/virtual-machines/", shows=".is-next"),
     State("panel-never-replicated", VM + "{web_01}", shows="#panel"),
+    State("removed-vms-none", "/virtual-machines/removed/", shows=".empty-state"),
     State("jobs-none-yet", "/jobs/", shows=".empty-state"),
 )
 
@@ -147,6 +148,7 @@ ESTATE = (
     in_panel("panel-network", VM + "{web_01}&tab=network"),
     in_panel("panel-cbt", VM + "{web_01}&tab=cbt", shows="svg.map"),
     in_panel("panel-points", VM + "{web_01}&tab=points"),
+    State("removed-vms", "/virtual-machines/removed/", shows="table"),
     State("removal-question", "/virtual-machines/{web_01}/remove/"),
     State("removal-data", "/virtual-machines/{web_01}/delete-replica-data/"),
     State(

@@ -26,6 +26,7 @@ RECORDED = {
     "/virtual-machines/": 15,
     "/virtual-machines/?sort=rpo&page=1": 15,
     "/virtual-machines/?search=vm&rpo=protected": 15,
+    "/virtual-machines/removed/": 4,
     "/jobs/": 7,
     "/jobs/?status=completed&search=vm": 7,
     "/discovery/": 11,

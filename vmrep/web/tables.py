@@ -152,6 +152,17 @@ VMTable.base_columns.update(
 )
 
 
+class RemovedVMTable(Table):
+    row = "removal/list/row.html"
+
+    name = Column("VM", by="vm_name", kind="col-name")
+    vcenter = Column("vCenter", by="vcenter__name", kind="col-text", hide=2)
+    removed = Column("Removed", by="unmanaged_at", reverse=True)
+    points = Column("Recovery points", by="point_count", kind="number")
+    newest = Column("Newest", by="newest_recovery_point_at", reverse=True, hide=3)
+    stored = Column("Kept on disk", by="stored_bytes", kind="number", hide=4)
+
+
 class DiscoveredVMTable(Table):
     row = "discovery/row.html"
     per_page = 100

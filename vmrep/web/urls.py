@@ -31,6 +31,7 @@ urlpatterns = [
     path("login/", login, name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("virtual-machines/", virtual_machines.index, name="virtual-machines"),
+    path("virtual-machines/removed/", removal.index, name="removed-vms"),
     path("virtual-machines/bulk/", bulk.act, name="vm-bulk"),
     path(
         "virtual-machines/<str:context_id>/replicate/",

@@ -11,17 +11,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
+from replication import selectors
 from replication.engine.errors import EngineError
 from replication.errors import NameNotConfirmed
 from replication.replica import replica_of
 from replication.services import removal
 from replication.services.removal import Deleted
+from vmrep.web import live, versions
 from vmrep.web.formats import binary, plural
 from vmrep.web.forms import Styled
+from vmrep.web.tables import RemovedVMTable
 
 
 class ConfirmNameForm(Styled, forms.Form):
@@ -40,6 +43,16 @@ class ConfirmNameForm(Styled, forms.Form):
     def add_refusal(self, problem: Exception) -> None:
         field = "confirm_vm_name" if isinstance(problem, NameNotConfirmed) else None
         self.add_error(field, str(problem))
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """The VMs that were removed from management: what is kept of each is a link away."""
+    version = versions.of_replication()
+    if live.is_current(request, version):
+        return live.nothing_new()
+    table = RemovedVMTable.of(selectors.removed_contexts(), request)
+    return live.respond(request, "removal/list", version, {"table": table})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
