@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "vmrep.web.middleware.ConflictMiddleware",
+    "vmrep.web.middleware.VisibleTextMiddleware",
 ]
 
 ROOT_URLCONF = "vmrep.urls"
