@@ -59,26 +59,38 @@ def _use(temporary: Path) -> None:
 
 def _draw(temporary: Path, folder: Path, only: str, *, best: bool) -> int:
     """How many pictures were drawn. Imports wait for the settings."""
+    from tests.e2e.browser import chromium
     from tests.e2e.scenes import Scenes
-    from tests.e2e.visit import THEMES, WIDTHS, every_state, show
+    from tests.e2e.visit import every_state, show
     from vmrep.lab import Lab
 
     folder.mkdir(parents=True, exist_ok=True)
     drawn = 0
-    with _server(temporary) as url, Lab(temporary / "lab", "small", password="for-pictures") as lab:
-        for state, page in every_state(Scenes(temporary, lab), url, []):
-            for name, width, theme in (
-                (f"{state.name}-{width}-{theme}", width, theme)
-                for width in WIDTHS
-                for theme in THEMES
-            ):
-                if not (name in BEST if best else name.startswith(only)):
-                    continue
+    with (
+        _server(temporary) as url,
+        Lab(temporary / "lab", "small", password="for-pictures") as lab,
+        chromium() as browser,
+    ):
+        for state, page in every_state(browser, Scenes(temporary, lab), url, []):
+            for name, width, theme in _wanted(state.name, only, best=best):
                 show(page, width, theme)
                 page.wait_for_timeout(SETTLED_MILLISECONDS)  # charts are drawn anew
-                page.screenshot(path=folder / f"{BEST[name] if best else name}.png")
+                page.screenshot(path=folder / f"{name}.png")
                 drawn += 1
     return drawn
+
+
+def _wanted(state: str, only: str, *, best: bool) -> Iterator[tuple[str, int, str]]:
+    """Of a state's pictures those that are asked for: name, width, theme."""
+    from tests.e2e.visit import THEMES, WIDTHS
+
+    for width in WIDTHS:
+        for theme in THEMES:
+            name = f"{state}-{width}-{theme}"
+            if best and name in BEST:
+                yield BEST[name], width, theme
+            elif not best and name.startswith(only):
+                yield name, width, theme
 
 
 @contextmanager

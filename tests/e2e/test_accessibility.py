@@ -20,12 +20,6 @@ MOVES = "document.getAnimations().filter(each => each.playState === 'running').l
 WIDER_THAN_THE_WINDOW = "document.documentElement.scrollWidth - window.innerWidth"
 
 
-@pytest.fixture(autouse=True)
-def async_is_playwrights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Playwright's own event loop runs in this thread, which Django takes for async code."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-
 def findings(page: Page, part: str, **options: object) -> list[str]:
     """What axe objects to in that part of the page, into which it was brought."""
     found = page.evaluate(
@@ -65,11 +59,11 @@ def narrow(state: State, page: Page) -> list[str]:
     return found + [f"{width}: {each}" for each in findings(page, state.part, **only(OF_LAYOUT))]
 
 
-def test_axe_finds_nothing_in_any_page_and_state(live_server, lab_scenario, tmp_path):
+def test_axe_finds_nothing_in_any_page_and_state(browser, live_server, lab_scenario, tmp_path):
     complaints: list[str] = []
     found = []
     scenes = Scenes(tmp_path, lab_scenario("small"))
-    for state, page in every_state(scenes, live_server.url, complaints):
+    for state, page in every_state(browser, scenes, live_server.url, complaints):
         # By the debugger, to which the page's policy does not apply: it stays as it is.
         page.evaluate(Axe().axe_script)
         found += [f"{state.name}: {each}" for each in wide(state, page) + narrow(state, page)]

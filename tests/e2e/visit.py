@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 from django.contrib.auth.models import User
 from django.test import override_settings
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from contexts import messages as context_messages
 from replication import messages as replication_messages
 from tests import factories
-from tests.e2e.browser import chromium, log_in_as, open_page
+from tests.e2e.browser import log_in_as, open_page
 from tests.e2e.scenes import Names, Scenes
 from tests.e2e.states import PATIENCE, SCENES, State
 
@@ -37,14 +37,14 @@ def nobody_works() -> Iterator[None]:
 
 
 def every_state(
-    scenes: Scenes, base_url: str, complaints: list[str]
+    browser: Browser, scenes: Scenes, base_url: str, complaints: list[str]
 ) -> Iterator[tuple[State, Page]]:
     """Each state with the page that is in it, at the first width. `complaints` as `open_page`.
 
     The database begins empty and is filled on the way.
     """
     user = factories.user("ops", "a long enough password", is_staff=True)
-    with nobody_works(), chromium() as browser, open_page(browser, base_url, complaints) as page:
+    with nobody_works(), open_page(browser, base_url, complaints) as page:
         # What was ticked in the state before is forgotten; about:blank has no such storage.
         page.add_init_script("if (location.host) sessionStorage.clear()")
         for scene, states in SCENES.items():
