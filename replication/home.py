@@ -22,42 +22,57 @@ LATELY = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
-class HomeNumbers:
-    """`worst` is the managed VM with the oldest newest recovery point (with `newest_point_at` and
-    `rpo_state`); None while there is no recovery point. VMs without one are not in it.
+class Settled:
+    """What changes only when a job ends, a VM comes or goes, or time passes.
 
-    `moved_bytes` are the bytes of their plans that jobs read: those that ended within 24 hours,
-    whatever their end, and those that are active. `successful_jobs` are those of managed VMs, ever.
+    `worst` is the managed VM with the oldest newest recovery point (with `newest_point_at` and
+    `rpo_state`); None while there is no recovery point. VMs without one are not in it.
+    `failed_jobs` and `moved_bytes` are of the jobs that ended within 24 hours, `successful_jobs`
+    those of managed VMs, ever.
     """
 
     worst: VMContext | None
-    running_jobs: int
-    waiting_jobs: int
     failed_jobs: int
     moved_bytes: int
     successful_jobs: int
     repositories: Repositories
 
 
-def home_numbers(now: datetime) -> HomeNumbers:
-    """As of `now`."""
+@dataclass(frozen=True)
+class HomeNumbers(Settled):
+    """With what active jobs do.
+
+    `moved_bytes` are the bytes of their plans that jobs read: those that ended within 24 hours,
+    whatever their end, and those that are active.
+    """
+
+    running_jobs: int
+    waiting_jobs: int
+
+
+def home_numbers(settled: Settled) -> HomeNumbers:
+    """One query, over the active jobs."""
     active = ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).aggregate(
-        running=Count("pk", filter=Q(status=JobStatus.RUNNING)),
-        waiting=Count("pk", filter=Q(status=JobStatus.PENDING)),
-        moved=Sum("bytes_transferred"),
+        running_jobs=Count("pk", filter=Q(status=JobStatus.RUNNING)),
+        waiting_jobs=Count("pk", filter=Q(status=JobStatus.PENDING)),
+        moved_bytes=Sum("bytes_transferred"),
     )
+    active["moved_bytes"] = (active["moved_bytes"] or 0) + settled.moved_bytes
+    return HomeNumbers(**(vars(settled) | active))
+
+
+def settled(now: datetime) -> Settled:
+    """As of `now`."""
     ended = ReplicationJob.objects.filter(completed_at__gte=now - LATELY).aggregate(
         failed=Count("pk", filter=Q(status=JobStatus.FAILED)), moved=Sum("bytes_transferred")
     )
     ever = VMContext.objects.filter(unmanaged_at__isnull=True).aggregate(
         successful=Sum("successful_jobs")
     )
-    return HomeNumbers(
+    return Settled(
         worst=_worst(now),
-        running_jobs=active["running"],
-        waiting_jobs=active["waiting"],
         failed_jobs=ended["failed"],
-        moved_bytes=(active["moved"] or 0) + (ended["moved"] or 0),
+        moved_bytes=ended["moved"] or 0,
         successful_jobs=ever["successful"] or 0,
         repositories=space.of_repositories(now),
     )

@@ -30,7 +30,7 @@ def nothing_seen_before(monkeypatch):
 
 
 def test_an_empty_installation_has_nothing_and_invents_nothing(db):
-    numbers = home.home_numbers(timezone.now())
+    numbers = home.home_numbers(home.settled(timezone.now()))
     assert numbers.worst is None
     assert (numbers.running_jobs, numbers.waiting_jobs, numbers.failed_jobs) == (0, 0, 0)
     assert (numbers.moved_bytes, numbers.successful_jobs) == (0, 0)
@@ -48,7 +48,7 @@ def test_the_worst_rpo_is_the_oldest_newest_recovery_point_of_a_managed_vm(db):
     gone = factories.context("gone")
     factories.recovery_point(gone, now - 9 * DAY)
     VMContext.objects.filter(pk=gone.pk).update(unmanaged_at=now)
-    worst = home.home_numbers(now).worst
+    worst = home.home_numbers(home.settled(now)).worst
     assert worst == old
     assert worst.newest_point_at == now - DAY
 
@@ -63,7 +63,7 @@ def test_jobs_count_while_they_run_and_for_a_day_after_their_end(db):
     failed = factories.failed_job(factories.context())
     long_ago = now - timedelta(hours=25)
     ReplicationJob.objects.filter(pk__in=[old.pk, failed.pk]).update(completed_at=long_ago)
-    numbers = home.home_numbers(now)
+    numbers = home.home_numbers(home.settled(now))
     assert (numbers.running_jobs, numbers.waiting_jobs, numbers.failed_jobs) == (1, 1, 1)
     assert numbers.moved_bytes == 40 * factories.MIB
     assert numbers.successful_jobs == 2
@@ -72,7 +72,7 @@ def test_jobs_count_while_they_run_and_for_a_day_after_their_end(db):
 def test_the_number_of_queries_does_not_grow(db):
     def count() -> int:
         with CaptureQueriesContext(connection) as captured:
-            home.home_numbers(timezone.now())
+            home.home_numbers(home.settled(timezone.now()))
             home.last_job_failed_count()
         return len(captured)
 

@@ -26,8 +26,10 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def facts_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process remembers for half a second what polls are compared with; tests do not wait."""
+    """A process remembers for half a second what polls are compared with, and for some what is
+    counted over all VMs; tests do not wait."""
     monkeypatch.setattr("vmrep.web.versions.FRESH_SECONDS", 0)
+    monkeypatch.setattr("vmrep.web.totals.KEPT_SECONDS", 0)
 
 
 @pytest.fixture

@@ -92,6 +92,11 @@ def of_discovery(vcenter: VCenter | None) -> Version:
     return _version(f"{_discovery.fingerprint()}-{vcenter.pk if vcenter else 0}")
 
 
+def facts_of_totals() -> str:
+    """A fingerprint of what numbers over all VMs are taken from: no progress of any job."""
+    return _totals.fingerprint()
+
+
 def of_integrity() -> Version:
     """Of the page with the integrity check's result."""
     return _version(_integrity.fingerprint())
@@ -209,21 +214,24 @@ def _seen_vms() -> list[Any]:
 
 _integrity = Facts(_newest_rows(IntegrityRun, "outcome", "finding_count", "started_at"))
 _ON_EVERY_PAGE = (_integrity.fingerprint, _all_rows(VCenter, "updated_at"))
+_totals = Facts(
+    _all_rows(Repository, "updated_at"),
+    _newest_changes(VMContext),
+    _ended_jobs,
+    _recovery_points,
+)
 _SHARED = (
     *_ON_EVERY_PAGE,
-    _all_rows(Repository, "updated_at"),
     _newest_rows(Discovery, "status", "vms_seen", "vms_total", "updated_at"),
     _seen_vms,
-    _newest_changes(VMContext),
     _newest_rows(ContextEvent),
 )
-_discovery = Facts(*_SHARED)
+_discovery = Facts(*_SHARED, _all_rows(Repository, "updated_at"), _newest_changes(VMContext))
 _replication = Facts(
     *_SHARED,
+    _totals.fingerprint,
     _active_jobs,
-    _ended_jobs,
     _steps,
-    _recovery_points,
     _snapshots,
     _newest_changes(VMDisk),
     _newest_changes(VMNetworkAdapter),

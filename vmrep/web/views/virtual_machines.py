@@ -11,14 +11,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from contexts import selectors as context_selectors
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from replication import home, selectors
 from replication.filters import ProtectedVMFilter
 from replication.services import start
 from replication.states import Trigger
-from vmrep.web import first_run, live, panel, versions
+from vmrep.web import first_run, live, panel, totals, versions
 from vmrep.web.tables import VMTable
 
 
@@ -29,14 +28,14 @@ def index(request: HttpRequest) -> HttpResponse:
         return live.nothing_new()
     now = timezone.now()
     filters = ProtectedVMFilter(request.GET, queryset=selectors.contexts_for_list(now))
-    counts = selectors.context_counts(now)
-    numbers = home.home_numbers(now)
+    known = totals.of(now)
+    numbers = home.home_numbers(known.settled)
     context: dict[str, Any] = {
-        "counts": counts | {"last_job_failed": home.last_job_failed_count()},
+        "counts": known.counts,
         "filters": filters,
-        "first_run": first_run.of(counts, numbers),
+        "first_run": first_run.of(known.counts, numbers),
         "home": numbers,
-        "os_types": context_selectors.os_types(),
+        "os_types": known.os_types,
         "table": VMTable.of(filters.qs, request),
         "panel": None,
     }
