@@ -37,6 +37,9 @@ def test_one_that_is_taken_again_is_not_there(web):
     assert "No VM was removed" in text(web.get(PAGE))
 
 
-def test_the_page_of_vms_leads_there(web):
-    factories.context()
+def test_the_page_of_vms_leads_there_also_when_all_are_removed(web):
+    assert PAGE not in text(web.get("/virtual-machines/"))
+    context = factories.context()
+    assert f'href="{PAGE}"' in text(web.get("/virtual-machines/"))
+    management.release(context, actor="ops")
     assert f'href="{PAGE}"' in text(web.get("/virtual-machines/"))
