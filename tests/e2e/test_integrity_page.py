@@ -15,12 +15,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PATIENCE = 30_000  # milliseconds
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_check_is_asked_for_and_its_findings_are_read(workers, page, scheme) -> None:
+def test_a_check_is_asked_for_and_its_findings_are_read(workers, page) -> None:
     context = factories.context("pgtest1", at=factories.vcenter(host="127.0.0.1", port=1))
     factories.failed_job(context)
     VMContext.objects.update(total_jobs_run=0, failed_jobs=0)
-    page.emulate_media(color_scheme=scheme)
     page.goto("/integrity/")
     expect(page.get_by_role("link", name="Integrity: not checked yet")).to_be_visible()
 

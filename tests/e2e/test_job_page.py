@@ -14,9 +14,7 @@ from tests.e2e.pages import PATIENCE, is_marked, is_of_htmx, mark, polls, slow_j
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_job_is_watched_from_its_start_to_its_end(estate, workers, page, scheme):
-    page.emulate_media(color_scheme=scheme)
+def test_a_job_is_watched_from_its_start_to_its_end(estate, workers, page):
     context = estate.take("small1")
     estate.replicate(context)
     with slow_job(estate, context) as job:

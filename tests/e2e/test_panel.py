@@ -164,9 +164,7 @@ def test_ages_go_on_between_polls(context, page):
     assert int(age.inner_text().split()[0]) >= before + 2
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_tab_fits_every_width_and_asks_for_nothing_forbidden(context, page, scheme):
-    page.emulate_media(color_scheme=scheme)
+def test_every_tab_fits_every_width_and_asks_for_nothing_forbidden(context, page):
     for width in (1440, 768, 390):
         page.set_viewport_size({"width": width, "height": 900})
         for tab in TABS:
