@@ -14,6 +14,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 # What depends on the theme, and what on the width. All other rules are asked once per state.
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
+# What a part of a page can spoil for the page.
+OF_THE_WHOLE = [
+    *("document-title", "duplicate-id-aria", "heading-order", "landmark-no-duplicate-main"),
+    *("landmark-one-main", "landmark-unique", "page-has-heading-one", "region"),
+]
 OF_LAYOUT = ["target-size", "scrollable-region-focusable"]
 
 MOVES = "document.getAnimations().filter(each => each.playState === 'running').length"
@@ -38,13 +43,14 @@ def only(rules: list[str]) -> dict[str, object]:
 
 
 def wide(state: State, page: Page) -> list[str]:
-    """As wide as `every_state` leaves it: every rule; then the colours of the other theme."""
+    """As wide as `every_state` leaves it: every rule; then the colours of the other theme.
+
+    Of a state that is a part of a page (a panel, a menu), the page around it is another state.
+    """
     if state.part == "body":
         found = findings(page, "html")
     else:
-        asked_apart = {rule: {"enabled": False} for rule in OF_COLOURS}
-        found = findings(page, "html", rules=asked_apart)
-        found += findings(page, state.part, **only(OF_COLOURS))
+        found = findings(page, state.part) + findings(page, "html", **only(OF_THE_WHOLE))
     show(page, WIDTHS[0], "dark")
     return found + [f"dark: {each}" for each in findings(page, state.part, **only(OF_COLOURS))]
 
