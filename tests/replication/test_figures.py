@@ -206,6 +206,17 @@ def test_a_missing_trigger_is_told(vm):
     assert not run_checks(tags=[Tags.database], databases=["default"])
 
 
+def test_what_was_written_while_triggers_were_missing_is_made_good_by_migrate(vm):
+    figures.remove(connection)
+    VMDisk.objects.filter(vm_context=vm).update(capacity_bytes=3 * GIB)
+    factories.recovery_point(vm)
+    assert newest(vm) is None
+    call_command("migrate", verbosity=0)
+    assert figures.missing(connection) == []
+    assert newest(vm) is not None
+    assert disks(vm) == (1, 3 * GIB)
+
+
 def test_a_trigger_that_does_something_else_is_told(vm):
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
