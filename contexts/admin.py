@@ -18,7 +18,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 
-from contexts.blame import field_of
+from contexts.error_fields import field_of
 from contexts.errors import ContextError
 from contexts.models import (
     ContextEvent,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
@@ -15,10 +16,8 @@ def send(task_name: str, *args: object) -> None:
 
     It expires when the tick repeats it: behind long work hints must not pile up.
     """
-    from vmrep.celery import app
-
     try:
-        app.send_task(task_name, args=args, expires=settings.TICK_INTERVAL.total_seconds())
+        current_app.send_task(task_name, args=args, expires=settings.TICK_INTERVAL.total_seconds())
     except OperationalError as problem:
         log.warning("the message broker cannot be reached (%s): the next tick repeats", problem)
 

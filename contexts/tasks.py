@@ -1,9 +1,10 @@
 """What workers are asked to do; each task calls one service."""
 
+from celery import shared_task
+
 from contexts.services import discovery
-from vmrep.celery import app
 
 
-@app.task
+@shared_task
 def discover(discovery_id: int) -> None:
     discovery.run(discovery_id)

@@ -7,7 +7,7 @@ class ReplicationConfig(AppConfig):
     verbose_name = "Replication"
 
     def ready(self) -> None:
-        from replication import figures, triggers
+        from replication.database import figures, triggers
 
         for kept in (triggers, figures):
             pre_migrate.connect(kept.remove_before_migrations, sender=self)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from contexts.filters import Choices, OfVCenter, Search, VMContextFilter
 from replication.models import ReplicationJob
-from replication.rpo import RPOState
+from replication.selectors.rpo import RPOState
 from replication.states import JobStatus, ReplicationType, Trigger
 
 

@@ -3,43 +3,43 @@
 from datetime import timedelta
 from typing import Any
 
-from celery import signals
+from celery import shared_task, signals
 
-from replication.audit import runs
 from replication.engine import image
-from replication.services import job_retention, queue
+from replication.integrity import runs
+from replication.scheduler import tick as scheduler
+from replication.services import left_overs, old_jobs
 from replication.sync import cleanup, runner
-from vmrep.celery import app
 
 
-@app.task
+@shared_task
 def run_next_job() -> None:
     runner.run_next()
 
 
-@app.task
+@shared_task
 def tick() -> None:
-    queue.tick()
+    scheduler.tick()
 
 
-@app.task
+@shared_task
 def clean_up(context_id: str) -> None:
     """A hint that waited in line may be out of date: another worker has just tried."""
-    if queue.contexts_to_clean(vm_context=context_id):
+    if left_overs.contexts_to_clean(vm_context=context_id):
         cleanup.clean_context(context_id)
 
 
-@app.task
+@shared_task
 def delete_old_jobs(older_than_days: int) -> None:
-    job_retention.delete_old_jobs(timedelta(days=older_than_days))
+    old_jobs.delete_old_jobs(timedelta(days=older_than_days))
 
 
-@app.task
+@shared_task
 def request_integrity_check() -> None:
     runs.request(actor="schedule")
 
 
-@app.task
+@shared_task
 def check_integrity() -> None:
     runs.run_requested()
 

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from vmrep.lab import Lab, LabControl
-from vmrep.lab.sparse import copy_file
-from vmrep.lab.state import STATE_FILE, Store
+from vmrep.lab.disks.sparse import copy_file
+from vmrep.lab.world.state import STATE_FILE, Store
 
 PASSWORD = "only-for-tests"
 

@@ -12,6 +12,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
 app = Celery("vmrep")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+# Threads of the web server send hints by `celery.current_app`: for them, too, it is this one.
+app.set_default()
 
 
 @signals.worker_ready.connect

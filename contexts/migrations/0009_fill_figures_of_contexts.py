@@ -1,4 +1,4 @@
-"""The figures that the database keeps from here on (replication/figures.py), of what is there."""
+"""The figures that the database keeps from here on (replication/database/figures.py), of what is there."""
 
 from django.db import migrations
 

@@ -57,7 +57,8 @@ class VMContext(VMSpecs):
     failed_jobs = models.PositiveIntegerField(default=0)
     cancelled_jobs = models.PositiveIntegerField(default=0)
 
-    # The database keeps these four itself (replication/figures.py): nothing else writes them.
+    # Triggers of the database keep these four (replication/database/figures.py): nothing else
+    # writes them.
     newest_recovery_point_at = models.DateTimeField(
         null=True,
         blank=True,

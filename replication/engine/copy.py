@@ -21,7 +21,7 @@ from replication.engine.extents import (
     require_normalised,
     total_bytes,
 )
-from replication.engine.source import Source
+from replication.engine.sources.base import Source
 from replication.engine.target import Connection, WritableImage
 
 UNIT_BYTES = 64 << 10

@@ -26,7 +26,7 @@ from replication.models import (
     VMSnapshot,
 )
 from replication.models.cbt import BLOCK_BYTES
-from replication.replica import last_image
+from replication.selectors.replica import last_image
 from replication.services import job_log, leases
 from replication.services.leases import Lease
 from replication.states import (

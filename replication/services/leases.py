@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from replication.errors import LeaseLost
@@ -61,6 +62,11 @@ def acquire(context_id: str, kind: LeaseHolder, *, job_id: str | None = None) ->
         except IntegrityError:
             return None
     return lease
+
+
+def live_lease() -> QuerySet[ContextLease]:
+    """For `Exists` in a query over rows with a `vm_context`: a lease that has not run out."""
+    return ContextLease.objects.filter(vm_context=OuterRef("vm_context"), expires_at__gt=Now())
 
 
 def renew(lease: Lease) -> bool:

@@ -1,27 +1,23 @@
-"""The database as the queue: which job is next, and whose worker is gone."""
+"""The database as the queue: which job is next, and whose worker is gone. It only queues: what is
+due is `replication.scheduler`'s."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Q
 from django.db.models.functions import Coalesce, Now
 
-from contexts.services import discovery, statuses
+from contexts.services import statuses
 from replication import messages
-from replication.audit import runs
 from replication.engine.errors import EngineError
-from replication.models import ContextLease, ReplicationJob, Repository, VMSnapshot
-from replication.services import finish, leases, left_overs, repositories
+from replication.models import ReplicationJob, Repository
+from replication.services import finish, leases, repositories
 from replication.services.leases import Lease
-from replication.states import JobStatus, LeaseHolder, SnapshotState
+from replication.states import JobStatus, LeaseHolder
 
-CLEAN_AGAIN_AFTER = timedelta(minutes=2)
 LOOK_AT = 100  # how many waiting jobs one claim looks at
-# A worker that ends a job wakes the next one itself: the tick need only wake some that are idle.
-HINTS_PER_TICK = 10
 
 
 def runnable() -> Any:
@@ -29,13 +25,9 @@ def runnable() -> Any:
     return (
         ReplicationJob.objects.filter(status=JobStatus.PENDING)
         .filter(Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=Now()))
-        .filter(~Exists(_live_lease()))
+        .filter(~Exists(leases.live_lease()))
         .order_by("created_at", "id")
     )
-
-
-def _live_lease() -> Any:
-    return ContextLease.objects.filter(vm_context=OuterRef("vm_context"), expires_at__gt=Now())
 
 
 def claim_next() -> tuple[ReplicationJob, Lease] | None:
@@ -99,20 +91,11 @@ def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
     ), lease
 
 
-def tick() -> None:
-    """What beat asks for every few seconds; each part can be repeated at any time."""
-    take_over_expired()
-    for _ in range(min(runnable().count(), HINTS_PER_TICK)):
-        messages.hint_job()
-    for context_id in contexts_to_clean():
-        messages.hint_clean_up(context_id)
-    discovery.take_up_forgotten()
-    runs.take_up_forgotten()
-
-
 def take_over_expired() -> None:
     """Jobs whose worker let the lease run out go back to wait: at once the first time."""
-    dead = ReplicationJob.objects.filter(status=JobStatus.RUNNING).filter(~Exists(_live_lease()))
+    dead = ReplicationJob.objects.filter(status=JobStatus.RUNNING).filter(
+        ~Exists(leases.live_lease())
+    )
     for job_id, context_id in dead.values_list("pk", "vm_context_id"):
         _take_over(job_id, context_id)
 
@@ -131,23 +114,3 @@ def _take_over(job_id: str, context_id: str) -> None:
     finish.try_again(job_id, why, lease=lease, at_once=job.attempt == 1)
     leases.release(lease)
     transaction.on_commit(messages.hint_job)
-
-
-def contexts_to_clean(**narrowed: object) -> list[str]:
-    """Contexts without an active job or a holder that have a snapshot or a file left to remove.
-
-    A snapshot whose removal failed is left alone for `CLEAN_AGAIN_AFTER`: the vCenter has to work
-    at each try.
-    """
-    snapshots = VMSnapshot.objects.exclude(state=SnapshotState.REMOVED).exclude(
-        ~Q(problem=""), updated_at__gt=Now() - CLEAN_AGAIN_AFTER
-    )
-    return sorted(
-        {
-            str(context_id)
-            for rows in (snapshots, left_overs.images())
-            for context_id in rows.filter(vm_context__current_job__isnull=True, **narrowed)
-            .filter(~Exists(_live_lease()))
-            .values_list("vm_context_id", flat=True)
-        }
-    )

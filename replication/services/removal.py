@@ -19,7 +19,7 @@ from contexts.services import management, statuses
 from replication import messages
 from replication.errors import NameNotConfirmed, RecoveryPointHeld
 from replication.models import ContextLease, DiskImage, RecoveryPoint, Repository
-from replication.replica import active_holds
+from replication.selectors.replica import active_holds
 from replication.services import leases, repositories
 from replication.states import ImageState, LeaseHolder, RecoveryPointState
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
-from replication import selectors
 from replication.engine.directory import MARKER, DirectoryRepository
 from replication.engine.errors import EngineError, RepositoryUnavailable
 from replication.errors import RepositoryInUse, RepositoryRefused
 from replication.models import Repository
+from replication.selectors.repositories import dependents_of_repository
 from replication.states import RepositoryKind
 
 # What a fresh file system brings along, and an unused folder may hold.
@@ -67,7 +67,7 @@ def _remove_row(repository: Repository) -> None:
     locked = Repository.objects.select_for_update().filter(pk=repository.pk).first()
     if locked is None:
         raise RepositoryInUse(f"{repository.name} has been removed already.")
-    counts = selectors.dependents_of_repository(locked)
+    counts = dependents_of_repository(locked)
     if any(counts):
         raise RepositoryInUse(
             f"{locked.name} cannot be removed: {counts.contexts} VM record(s), {counts.points}"

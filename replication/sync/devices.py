@@ -15,7 +15,7 @@ from contexts.vsphere import snapshots
 from contexts.vsphere.preflight import unprotected_disks
 from contexts.vsphere.records import DiskRecord
 from replication.errors import TryAgain
-from replication.sync import cleanup
+from replication.sync import removing
 from replication.sync.job_run import JobRun
 from replication.sync.prepare import look_at_the_vm
 
@@ -35,7 +35,7 @@ def protected_disks(run: JobRun) -> Pairs:
         look_at_the_vm(run)
         pairs, differences = _compare(run, frozen)
     if differences:
-        cleanup.remove_snapshot(run.taken_snapshot, run)
+        removing.remove_snapshot(run.taken_snapshot, run)
         raise TryAgain(
             f"{run.vm.name}: its disks changed beside the snapshot ({'; '.join(differences)})."
             " A new one is taken."

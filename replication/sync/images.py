@@ -11,7 +11,7 @@ from replication.engine.processes import ProcessIdentity, is_alive, this_boot_id
 from replication.models import DiskImage
 from replication.services import leases
 from replication.states import ImageState
-from replication.sync import cleanup
+from replication.sync import removing
 from replication.sync.job_run import DiskPlan, JobRun
 
 
@@ -26,7 +26,7 @@ def open_or_begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, DigestMap]:
             except ImageDamaged:
                 pass  # the file was cut short before its first checkpoint: begin a new one
         run.log(f"{plan.disk.disk_id}: the file of attempt {image.attempt} cannot be gone on with.")
-        cleanup.discard_image(image, run)
+        removing.discard_image(image, run)
     return _begin(run, plan)
 
 

@@ -10,7 +10,7 @@ from contexts.vsphere.records import DiskRecord
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.errors import PreflightRefused
 from replication.models import DiskImage
-from replication.replica import last_image
+from replication.selectors.replica import last_image
 from replication.states import FIRST_SYNC, StepName, SyncType, type_of
 from replication.sync.devices import protected_disks
 from replication.sync.job_run import DiskPlan, JobRun

@@ -12,7 +12,7 @@ from replication.errors import PreflightRefused, TryAgain
 from replication.models import VMSnapshot
 from replication.services import left_overs
 from replication.states import SnapshotState, StepName
-from replication.sync import cleanup
+from replication.sync import removing
 from replication.sync.job_run import JobRun
 
 
@@ -21,11 +21,11 @@ def prepare(run: JobRun) -> None:
     with run.step(StepName.PREPARE) as note:
         _require_transport(run)
         run.session.connect()
-        for problem in cleanup.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
+        for problem in removing.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
             note.warn(problem)
         _require_no_left_over_snapshot(run)
         run.record = _read(run)
-        if cleanup.remove_returned(run.context, run.record, run):
+        if removing.remove_returned(run.context, run.record, run):
             run.record = _read(run)
         _refresh(run)
 

@@ -24,10 +24,10 @@ from replication.engine.errors import (
 )
 from replication.errors import JobCancelled, LeaseLost, TryAgain
 from replication.models import JobStep, ReplicationJob
-from replication.services import finish, job_log, leases, queue, repositories
+from replication.services import finish, job_log, leases, left_overs, queue, repositories
 from replication.services.leases import Lease
 from replication.states import LogLevel, StepName, StepStatus
-from replication.sync import cleanup
+from replication.sync import removing
 from replication.sync.commit import commit, verify
 from replication.sync.guard import Guard
 from replication.sync.job_run import JobRun
@@ -60,7 +60,7 @@ def run(job: ReplicationJob, lease: Lease) -> None:
             _run_guarded(job, lease, guard)
         leases.release(lease)
         messages.hint_job()
-        for context_id in queue.contexts_to_clean(vm_context=job.vm_context_id):
+        for context_id in left_overs.contexts_to_clean(vm_context=job.vm_context_id):
             messages.hint_clean_up(context_id)
     except LeaseLost as reason:
         # Another worker may be at it by now. Whatever is half done is its to find and settle.
@@ -120,7 +120,7 @@ def clean_up(attempt: JobRun) -> None:
         name=StepName.CLEAN_UP,
         started_at=Now(),
     )
-    problems = cleanup.remove_left_overs(attempt.context, attempt)
+    problems = removing.remove_left_overs(attempt.context, attempt)
     for problem in problems:
         attempt.log(problem, LogLevel.WARNING)
     JobStep.objects.filter(pk=step.pk).update(

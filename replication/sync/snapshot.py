@@ -14,7 +14,7 @@ from contexts.vsphere.records import DiskRecord
 from replication.errors import TryAgain
 from replication.models import VMSnapshot
 from replication.states import SnapshotState, StepName
-from replication.sync import cleanup
+from replication.sync import removing
 from replication.sync.job_run import JobRun, StepNote
 
 QUIESCE_TRIES = 3
@@ -27,7 +27,7 @@ def take_snapshot(run: JobRun) -> None:
         run.snapshot = _earlier(run, note) or _new(run, note)
         if run.cbt_just_enabled and _untracked(run):
             # Tracking begins at a stun, which the snapshot was: the next one has change IDs.
-            cleanup.remove_snapshot(run.taken_snapshot, run)
+            removing.remove_snapshot(run.taken_snapshot, run)
             run.snapshot = _new(run, note, again=True)
             if _untracked(run):
                 note.warn("A disk still has no change ID; it is read whole.")
@@ -47,12 +47,12 @@ def _earlier(run: JobRun, note: StepNote) -> VMSnapshot | None:
         if _is_usable(row, run):
             note.say("Going on with the snapshot of an earlier attempt.")
             return row
-        cleanup.remove_snapshot(row, run)
+        removing.remove_snapshot(row, run)
     return None
 
 
 def _is_usable(row: VMSnapshot, run: JobRun) -> bool:
-    cleanup.await_running_tasks(run.session, run.vm.moref, on_wait=run.check)
+    removing.await_running_tasks(run.session, run.vm.moref, on_wait=run.check)
     found = snapshots.find(run.session, run.vm.moref, row.name)
     if found is None or (row.moref and found.moref != row.moref):
         return False
@@ -79,7 +79,7 @@ def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
     except VSphereError:
         # It will not come any more.
         with contextlib.suppress(VSphereError):
-            cleanup.remove_snapshot(row, run, answered=True)
+            removing.remove_snapshot(row, run, answered=True)
         raise
 
 

@@ -13,12 +13,10 @@ from django.db import Error as DatabaseProblem
 from django.db import transaction
 from django.db.models.functions import Now
 
-from contexts.vsphere import datastore
 from replication.engine.copy import CopyResult, DiskCopy
 from replication.engine.digests import DigestMap
 from replication.engine.errors import EngineError
 from replication.engine.image import ImageWriter
-from replication.engine.source import HttpRangeSource
 from replication.errors import LeaseLost, TryAgain
 from replication.models import DiskImage
 from replication.services.samples import Sampler
@@ -26,6 +24,7 @@ from replication.states import ImageState, StepName, SyncType
 from replication.sync import images
 from replication.sync.guard import STALLED_AFTER_SECONDS
 from replication.sync.job_run import DiskPlan, JobRun
+from replication.sync.source import open_source
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,6 @@ class FinishedDisk:
     plan: DiskPlan
     image: DiskImage
     digest: str
-    target: str
     result: CopyResult
 
 
@@ -55,7 +53,6 @@ class _Active:
 
     plan: DiskPlan
     image: DiskImage
-    target: str
     writer: ImageWriter
     digests: DigestMap
     copy: DiskCopy
@@ -123,16 +120,7 @@ class _Transfer:
     def _open(self, plan: DiskPlan) -> _Active:
         """Source, image (a new one, or an earlier attempt's) and the copy between them."""
         run = self._run
-        file = datastore.locate(
-            run.session, plan.source, datastore.datacenter_path(run.session, run.vm.moref)
-        )
-        source = HttpRangeSource(
-            run.session.https_connection,
-            file.target,
-            run.session.cookie_headers,
-            file.size_bytes,
-            renew=run.session.renew,
-        )
+        source = open_source(run, plan)
         image, digests = images.open_or_begin(run, plan)
         writer = None
         try:
@@ -155,7 +143,7 @@ class _Transfer:
             digests.close()
             raise
         self._resumed_bytes += copy.bytes_done
-        return _Active(plan, image, file.target, writer, digests, copy)
+        return _Active(plan, image, writer, digests, copy)
 
     def _wait(self) -> None:
         futures = [active.future for active in self._active if active.future]
@@ -172,9 +160,7 @@ class _Transfer:
         active.digests.close()
         active.writer.close()
         self._active.remove(active)
-        self._finished.append(
-            FinishedDisk(active.plan, active.image, digest, active.target, result)
-        )
+        self._finished.append(FinishedDisk(active.plan, active.image, digest, result))
         self._run.log(
             f"{active.plan.disk.disk_id}: {result.bytes_read:,} bytes read in {active.seconds:.1f}"
             f" seconds: {result.bytes_written:,} written, {result.bytes_zero:,} zero,"

@@ -7,7 +7,7 @@ import json
 import pytest
 from django.db import IntegrityError
 
-from contexts.blame import field_of
+from contexts.error_fields import field_of
 from contexts.errors import ContextError, SecretUnreadable
 from contexts.vsphere import errors as vsphere_errors
 from contexts.vsphere.errors import VSphereError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from contexts.models import VMContext
-from replication.audit import runs
-from replication.audit.findings import Scope
+from replication.integrity import runs
+from replication.integrity.findings import Scope
 from replication.models import IntegrityRun
 from tests import factories
 

@@ -67,12 +67,12 @@ def address(db) -> Any:
     job = factories.pending_job(factories.context("other"))
     ids = {"context_id": context.pk, "job_id": job.pk, "vcenter_id": context.vcenter_id}
 
-    def of(name: str) -> str:
+    def address_named(name: str) -> str:
         (pattern,) = [each for each in urlpatterns if each.name == name]
         wanted = {key: ids[key] for key in pattern.pattern.converters}
         return reverse(f"api:{name}", kwargs=wanted)
 
-    return of
+    return address_named
 
 
 def counts() -> list[int]:

@@ -11,7 +11,7 @@ from django.db import connection
 
 from contexts.models import ContextEvent, DiscoveredVM, VCenter, VMContext
 from contexts.states import ContextStatus
-from replication import figures
+from replication.database import figures
 from replication.models import (
     CBTHistory,
     DiskImage,
@@ -21,8 +21,8 @@ from replication.models import (
     RecoveryPoint,
     ReplicationJob,
 )
-from replication.rpo import RPOState
-from replication.selectors import context_counts, contexts_for_list
+from replication.selectors.contexts import context_counts, contexts_for_list
+from replication.selectors.rpo import RPOState
 from replication.services import start
 from replication.states import JobStatus, RecoveryPointState, Trigger
 from tests import factories

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from contexts.models import VMContext
-from replication import figures, triggers
+from replication.database import figures, triggers
 from replication.models import ReplicationJob
 from tests import factories
 from tests.database.attacks import ORPHANS, Attack

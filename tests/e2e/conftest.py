@@ -15,9 +15,9 @@ from tests import factories
 from tests.e2e.browser import chromium, log_in_as, open_page
 from tests.sync.estate import PASSWORD, Estate, database_url
 from vmrep.celery import app
-from vmrep.demo import programs
-from vmrep.demo.supervisor import Supervisor
 from vmrep.lab import Lab
+from vmrep.local import programs
+from vmrep.local.supervisor import Supervisor
 
 
 def environment(broker: str, folder: Path) -> dict[str, str]:

@@ -31,8 +31,8 @@ from tests.e2e.conftest import environment
 from tests.e2e.test_workers import _ended, _start, _wait
 from tests.sync.estate import Estate
 from vmrep.celery import app
-from vmrep.demo import ports, programs
-from vmrep.demo.supervisor import Supervisor
+from vmrep.local import ports, programs
+from vmrep.local.supervisor import Supervisor
 
 pytestmark = pytest.mark.slow
 

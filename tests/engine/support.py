@@ -17,7 +17,7 @@ from pathlib import Path
 
 from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import Extent, normalise
-from replication.engine.source import FileSource
+from replication.engine.sources.file import FileSource
 
 MIB = 1 << 20
 ROOT = Path(__file__).parents[2]

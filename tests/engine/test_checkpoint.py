@@ -20,7 +20,7 @@ from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import CopyStopped
 from replication.engine.extents import Extent, bytes_below, normalise, total_bytes
 from replication.engine.processes import is_alive
-from replication.engine.source import FileSource
+from replication.engine.sources.file import FileSource
 from tests.engine.support import (
     MIB,
     SteeredSource,
@@ -195,7 +195,7 @@ from replication.engine.copy import DiskCopy
 from replication.engine.digests import DigestMap
 from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import normalise
-from replication.engine.source import FileSource
+from replication.engine.sources.file import FileSource
 
 root, uuid, raw, start = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
 size = raw.stat().st_size

@@ -30,7 +30,8 @@ from replication.engine.errors import (
 )
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.engine.image import ImageConnection
-from replication.engine.source import FileSource, HttpRangeSource
+from replication.engine.sources.file import FileSource
+from replication.engine.sources.http_range import HttpRangeSource
 from tests.engine.support import (
     MIB,
     RangeServer,
@@ -412,7 +413,7 @@ from replication.engine.copy import DiskCopy
 from replication.engine.digests import DigestMap
 from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import normalise
-from replication.engine.source import FileSource
+from replication.engine.sources.file import FileSource
 
 def pss(pid):
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()

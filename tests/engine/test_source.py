@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from replication.engine.errors import SourceError
-from replication.engine.source import FileSource, HttpRangeReader, HttpRangeSource
+from replication.engine.sources.file import FileSource
+from replication.engine.sources.http_range import HttpRangeReader, HttpRangeSource
 from tests.engine.support import MIB, RangeServer, hang_up, make_raw, refuse, wrong
 
 TARGET = "/folder/a%20b/disk-flat.vmdk?dcPath=DC0&dsName=store"

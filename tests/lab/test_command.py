@@ -14,7 +14,7 @@ from tests.lab.test_restart import Process, Remote, process
 from tests.labs import LabCache
 from vmrep.lab import Lab, LabError
 from vmrep.lab.__main__ import main
-from vmrep.lab.state import Store
+from vmrep.lab.world.state import Store
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmrep.lab.extents import ExtentSet, Range, rounded, union
+from vmrep.lab.disks.extents import ExtentSet, Range, rounded, union
 
 RANGES = st.lists(
     st.tuples(st.integers(0, 90), st.integers(1, 15)).map(lambda r: (r[0], r[0] + r[1])),

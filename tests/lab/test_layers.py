@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vmrep.lab.layers import Layer
+from vmrep.lab.disks.layers import Layer
 
 MIB = 1 << 20
 

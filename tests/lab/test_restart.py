@@ -19,7 +19,7 @@ import pytest
 from tests.lab.client import MIB, Client, change_id, differing
 from tests.labs import PASSWORD, LabCache
 from vmrep.lab import ControlError, Lab, LabControl
-from vmrep.lab.state import Store
+from vmrep.lab.world.state import Store
 
 
 def test_everything_is_there_after_a_restart(lab_cache: LabCache, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from tests.lab.client import MIB, Client
 from tests.labs import LabCache
-from vmrep.lab import LabControl, scenario
+from vmrep.lab import LabControl
 from vmrep.lab.errors import ScenarioError
+from vmrep.lab.estate import scenario
 
 VM = '[[vms]]\nname = "a"\n'
 

@@ -26,10 +26,10 @@ from contexts.models import ContextEvent, DiscoveredVM, VMContext
 from contexts.services import discovery, identity, management
 from contexts.states import ContextStatus
 from contexts.vsphere.records import InventoryPage, VmRecord
-from replication.audit.findings import Scope
-from replication.audit.look import CHECKS
+from replication.integrity.findings import Scope
+from replication.integrity.look import CHECKS
 from replication.models import ContextLease, DiskImage, ReplicationJob, VMSnapshot
-from replication.services import cancel, finish, job_retention, leases, queue, removal, start
+from replication.services import cancel, finish, leases, old_jobs, queue, removal, start
 from replication.services.finish import SealedDisk
 from replication.services.leases import Lease
 from replication.states import ImageState, SnapshotState
@@ -337,7 +337,7 @@ class ContextMachine(RuleBasedStateMachine):
     @rule()
     def delete_old_jobs(self) -> None:
         ReplicationJob.objects.filter(completed_at__isnull=False).update(completed_at=LONG_AGO)
-        job_retention.delete_old_jobs(timedelta(days=1))
+        old_jobs.delete_old_jobs(timedelta(days=1))
         for record in self.records():
             record.jobs = {
                 job_id: job

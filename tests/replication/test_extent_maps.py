@@ -6,11 +6,11 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from replication import telemetry
 from replication.engine.extent_map import BUCKETS, FULL
 from replication.models import CBTHistory, DiskImage
+from replication.selectors import telemetry
+from replication.selectors.telemetry import ExtentMap
 from replication.services import finish
-from replication.telemetry import ExtentMap
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from contexts.models import VMContext, VMDisk
 from contexts.services import refresh
-from replication import figures
+from replication.database import figures
 from replication.models import RecoveryPoint, ReplicationJob
 from replication.services import cancel, removal
 from tests import factories

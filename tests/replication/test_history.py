@@ -22,7 +22,7 @@ from replication.models import (
     ReplicationJob,
     VMSnapshot,
 )
-from replication.services import cancel, finish, job_retention, leases, queue, removal, start
+from replication.services import cancel, finish, leases, old_jobs, queue, removal, start
 from replication.states import ImageState, SnapshotState, StepStatus
 from tests import factories
 
@@ -376,7 +376,7 @@ class Walk:
         kept = set(RecoveryPoint.objects.values_list("job_id", flat=True))
         kept |= {self.expected.current_job, self.expected.last_successful_job} - {None}
         ReplicationJob.objects.filter(completed_at__isnull=False).update(completed_at=LONG_AGO)
-        job_retention.delete_old_jobs(timedelta(days=1))
+        old_jobs.delete_old_jobs(timedelta(days=1))
         assert set(ReplicationJob.objects.values_list("pk", flat=True)) == kept
 
 

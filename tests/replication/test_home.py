@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from contexts.models import VMContext
-from replication import home, space
 from replication.models import DiskImage, ReplicationJob
-from replication.space import Room
+from replication.selectors import home, space
+from replication.selectors.space import Room
 from replication.states import ImageState
 from tests import factories
 
@@ -174,9 +174,13 @@ def test_a_forecast_needs_a_day_of_history_and_growth(growth_gib, history, days)
 
 
 def test_the_worst_is_the_one_that_is_full_first_and_else_the_fullest():
-    def of(name: str, free: int, seconds: float | None) -> space.RepositorySpace:
+    def with_room(name: str, free: int, seconds: float | None) -> space.RepositorySpace:
         return space.RepositorySpace(name, Room(free, free, 100), 1, seconds)
 
-    small, soon, big = of("small", 5, None), of("soon", 50, 100.0), of("big", 90, None)
+    small, soon, big = (
+        with_room("small", 5, None),
+        with_room("soon", 50, 100.0),
+        with_room("big", 90, None),
+    )
     assert space.Repositories((big, soon, small)).worst == soon
     assert space.Repositories((big, small)).worst == small

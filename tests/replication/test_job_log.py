@@ -7,9 +7,9 @@ import logging
 import pytest
 from django.db import connection, transaction
 
-from replication import telemetry
 from replication.errors import LeaseLost
 from replication.models import JobLogLine
+from replication.selectors import telemetry
 from replication.services import cancel, finish, job_log
 from replication.states import JobStatus, LogLevel
 from replication.sync.job_run import JobRun

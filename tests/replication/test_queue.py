@@ -7,7 +7,8 @@ from django.db.models.functions import Now
 
 from contexts.states import ContextStatus
 from replication.models import ContextLease, DiskImage, ReplicationJob, VMSnapshot
-from replication.services import cancel, finish, leases, queue
+from replication.scheduler import tick
+from replication.services import cancel, finish, leases, left_overs, queue
 from replication.states import ImageState, JobStatus, LeaseHolder, SnapshotState, StepStatus
 from tests import factories
 
@@ -164,33 +165,33 @@ def test_an_unfinished_image_of_a_job_that_ended_is_found(context):
     finish.failed(job.pk, "no")
     DiskImage.objects.filter(pk=image.pk).update(state=ImageState.WRITING)
     ContextLease.objects.all().delete()
-    assert queue.contexts_to_clean() == [context.pk]
+    assert left_overs.contexts_to_clean() == [context.pk]
 
 
 def test_what_a_failed_job_left_is_found(context):
     job = factories.running_job(context)
-    assert queue.contexts_to_clean() == []
+    assert left_overs.contexts_to_clean() == []
     finish.failed(job.pk, "no")
     assert DiskImage.objects.get().state == ImageState.DELETING
-    assert queue.contexts_to_clean() == []  # its worker may still be at it
+    assert left_overs.contexts_to_clean() == []  # its worker may still be at it
     ContextLease.objects.all().delete()
-    assert queue.contexts_to_clean() == [context.pk]
+    assert left_overs.contexts_to_clean() == [context.pk]
     DiskImage.objects.all().delete()
-    assert queue.contexts_to_clean() == [context.pk]
+    assert left_overs.contexts_to_clean() == [context.pk]
     VMSnapshot.objects.update(state=SnapshotState.REMOVED, removed_at=Now())
-    assert queue.contexts_to_clean() == []
+    assert left_overs.contexts_to_clean() == []
 
 
 def test_the_tick_hints_every_job_that_can_run(context, hints):
     factories.pending_job(context)
     factories.pending_job(factories.context("other", keep_in=context.repository))
-    queue.tick()
+    tick.tick()
     assert hints == [("replication.tasks.run_next_job",)] * 2
 
 
 def test_the_tick_wakes_some_workers_however_many_jobs_wait(context, hints):
-    for number in range(queue.HINTS_PER_TICK + 2):
+    for number in range(tick.HINTS_PER_TICK + 2):
         factories.pending_job(factories.context(f"vm-{number}", keep_in=context.repository))
     hints.clear()
-    queue.tick()
-    assert hints == [("replication.tasks.run_next_job",)] * queue.HINTS_PER_TICK
+    tick.tick()
+    assert hints == [("replication.tasks.run_next_job",)] * tick.HINTS_PER_TICK

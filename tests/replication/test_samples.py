@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replication import telemetry
 from replication.models import JobSample
+from replication.selectors import telemetry
 from replication.services.samples import (
     EVERY_SECONDS,
     KEEP_AT_MOST,

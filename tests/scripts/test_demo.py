@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from vmrep.demo.ports import free_port, listen
+from vmrep.local.ports import free_port, listen
 
 DEMO = Path(__file__).resolve().parents[2] / "script" / "demo"
 MIB = 1 << 20

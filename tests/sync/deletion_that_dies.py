@@ -22,7 +22,7 @@ from replication import messages  # noqa: E402
 from replication.engine import directory  # noqa: E402
 from replication.models import DiskImage  # noqa: E402
 from replication.services import leases, removal  # noqa: E402
-from replication.sync import cleanup  # noqa: E402
+from replication.sync import cleanup, removing  # noqa: E402
 
 
 def die(*args: object, **kwargs: object) -> None:
@@ -57,13 +57,13 @@ def arrange(point: str) -> None:
 
         directory.DirectoryRepository.discard = discard_and_die
     elif point == "after first image":
-        discard_image = cleanup.discard_image
+        discard_image = removing.discard_image
 
-        def discard_image_and_die(image: DiskImage, writer: cleanup.Writer) -> None:
+        def discard_image_and_die(image: DiskImage, writer: removing.Writer) -> None:
             discard_image(image, writer)
             die()
 
-        cleanup.discard_image = discard_image_and_die
+        removing.discard_image = discard_image_and_die
     else:
         raise SystemExit(f"no such point: {point}")
 

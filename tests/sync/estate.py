@@ -28,11 +28,12 @@ from replication.models import (
     ReplicationJob,
     VMSnapshot,
 )
-from replication.services import left_overs, queue, repositories, start
+from replication.scheduler import tick
+from replication.services import left_overs, repositories, start
 from replication.states import ImageState, SnapshotState
 from replication.sync import runner
 from vmrep.lab import Lab
-from vmrep.lab.control import LabControl
+from vmrep.lab.control.surface import LabControl
 
 PASSWORD = "a password of the lab"
 MIB = 1 << 20
@@ -161,7 +162,7 @@ class Estate:
     def take_over(self) -> None:
         """As if 40 seconds had passed: the dead worker's lease has run out, the tick comes."""
         ContextLease.objects.update(expires_at=Now() - timedelta(seconds=1))
-        queue.tick()
+        tick.tick()
 
     def minutes_later(self) -> None:
         """As if so many minutes had passed that no request is under way any more, and the clean-up

@@ -3,7 +3,7 @@
 import pytest
 
 from replication.models import DiskImage, JobStep, RecoveryPoint, VMSnapshot
-from replication.services import cancel, queue, start
+from replication.services import cancel, left_overs, start
 from replication.states import JobStatus, StepStatus
 from replication.sync import cleanup, runner
 from tests.sync.estate import MIB
@@ -108,7 +108,7 @@ def test_a_worker_killed_after_the_commit_leaves_a_recovery_point_and_work(estat
     assert VMSnapshot.objects.get().state == "created"
 
     estate.take_over()
-    assert queue.contexts_to_clean() == [context.pk]
+    assert left_overs.contexts_to_clean() == [context.pk]
     cleanup.clean_context(context.pk)
     assert not JobStep.objects.filter(status=StepStatus.RUNNING).exists()
     estate.assert_nothing_left_over(context)

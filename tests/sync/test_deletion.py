@@ -12,11 +12,11 @@ from django.db.models.functions import Now
 from contexts.errors import ContextBusy
 from contexts.models import VMContext
 from contexts.states import ContextStatus
-from replication.audit.findings import Scope
-from replication.audit.look import find
 from replication.engine.errors import RepositoryUnavailable
+from replication.integrity.findings import Scope
+from replication.integrity.look import find
 from replication.models import CBTHistory, ContextLease, DiskImage, RecoveryPoint, ReplicationJob
-from replication.services import cancel, job_retention, queue, removal, start
+from replication.services import cancel, left_overs, old_jobs, removal, start
 from replication.states import ImageState, RecoveryPointState
 from replication.sync import cleanup
 from tests.sync.estate import MIB, Estate, database_url
@@ -82,16 +82,16 @@ def test_killed_anywhere_no_point_claims_what_is_gone_and_the_janitor_finishes(
     if point == "before commit":
         assert states == {RecoveryPointState.AVAILABLE}
         assert context.current_status == ContextStatus.READY
-        assert queue.contexts_to_clean() == []
+        assert left_overs.contexts_to_clean() == []
         _delete(context)
     else:
         assert states == {RecoveryPointState.EXPIRED}
         assert context.current_status == ContextStatus.DISCOVERED
-    assert queue.contexts_to_clean() == [context.pk]
+    assert left_overs.contexts_to_clean() == [context.pk]
     cleanup.clean_context(context.pk)
     assert _files(estate) == []
     assert not DiskImage.objects.exists()
-    assert queue.contexts_to_clean() == []
+    assert left_overs.contexts_to_clean() == []
     assert context.events.filter(old="ready_for_failover", new="discovered").count() == 1
 
 
@@ -170,7 +170,7 @@ def test_the_audit_finds_nothing_wrong_at_any_step(estate, context):
     cleanup.clean_context(context.pk)
     assert list(find(Scope(quiet=True))) == []
     ReplicationJob.objects.update(completed_at=Now() - timedelta(days=2))
-    assert job_retention.delete_old_jobs(timedelta(days=1)).deleted == 1
+    assert old_jobs.delete_old_jobs(timedelta(days=1)).deleted == 1
     assert list(find(Scope(quiet=True))) == []
     estate.replicate(estate.take("small2"))
     assert list(find(Scope(quiet=True))) == []

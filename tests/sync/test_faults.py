@@ -24,9 +24,9 @@ from contexts.vsphere.session import Session
 from replication import tasks
 from replication.errors import TryAgain
 from replication.models import DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
-from replication.services import cancel, queue, start
+from replication.services import cancel, left_overs, start
 from replication.states import JobStatus, SnapshotState, StepStatus
-from replication.sync import cleanup, images, runner, snapshot, transfer
+from replication.sync import cleanup, images, removing, runner, snapshot, transfer
 from tests.sync.estate import MIB
 
 
@@ -156,8 +156,8 @@ def test_a_snapshot_that_cannot_be_removed_is_a_warning_and_left_to_do(estate, r
     estate.control.refuse_snapshot_removal("small1", on=False)
     tasks.clean_up(ready.pk)  # as a hint that waited in line since before it was tried
     assert VMSnapshot.objects.get(job=job).state != SnapshotState.REMOVED
-    VMSnapshot.objects.update(updated_at=Now() - queue.CLEAN_AGAIN_AFTER)
-    assert queue.contexts_to_clean() == [ready.pk]
+    VMSnapshot.objects.update(updated_at=Now() - left_overs.CLEAN_AGAIN_AFTER)
+    assert left_overs.contexts_to_clean() == [ready.pk]
     tasks.clean_up(ready.pk)
     estate.assert_nothing_left_over(ready)
 
@@ -337,9 +337,9 @@ def test_a_snapshot_that_cannot_be_removed_is_not_tried_at_every_tick(estate):
     context = estate.take("small1")
     estate.control.refuse_snapshot_removal("small1")
     estate.run_job(context)
-    assert queue.contexts_to_clean() == []
-    VMSnapshot.objects.update(updated_at=Now() - queue.CLEAN_AGAIN_AFTER)
-    assert queue.contexts_to_clean() == [context.pk]
+    assert left_overs.contexts_to_clean() == []
+    VMSnapshot.objects.update(updated_at=Now() - left_overs.CLEAN_AGAIN_AFTER)
+    assert left_overs.contexts_to_clean() == [context.pk]
 
 
 def _away(*args, **kwargs):
@@ -449,7 +449,7 @@ def test_a_snapshot_that_was_not_removed_is_not_taken_for_removed(estate, ready,
         raise ObjectGone("Removing the snapshot: the task does not exist any more.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(cleanup.snapshots, "remove", forgotten)
+        patched.setattr(removing.snapshots, "remove", forgotten)
         job = estate.run_job(ready)
     assert job.status == JobStatus.COMPLETED
     assert VMSnapshot.objects.get(job=job).state == "created"

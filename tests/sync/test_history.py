@@ -5,7 +5,7 @@ from django.db.models.functions import Now
 
 from contexts.models import VMContext
 from replication.models import ReplicationJob
-from replication.services import cancel, finish, queue, start
+from replication.services import cancel, finish, left_overs, start
 from replication.states import StepStatus
 from replication.sync import cleanup, runner
 from tests.sync.estate import MIB, Estate
@@ -104,7 +104,7 @@ def test_a_job_whose_every_worker_dies_fails_once(estate):
     cut_short = job.steps.filter(name="snapshot").order_by("attempt")
     assert [step.status for step in cut_short] == [StepStatus.INTERRUPTED] * 4 + [StepStatus.FAILED]
 
-    assert queue.contexts_to_clean() == [context.pk]
+    assert left_overs.contexts_to_clean() == [context.pk]
     cleanup.clean_context(context.pk)
     estate.assert_nothing_left_over(context)
     estate.replicate(context)

@@ -13,7 +13,7 @@ from contexts.vsphere import snapshots
 from contexts.vsphere.errors import ConnectionLost
 from replication.engine.directory import DirectoryRepository
 from replication.models import DiskImage, ReplicationJob, VMSnapshot
-from replication.services import finish, queue, start
+from replication.services import finish, left_overs, start
 from replication.states import ImageState, JobStatus, SnapshotState
 from replication.sync import cleanup, images, runner
 from tests.sync.estate import MIB, Estate
@@ -103,8 +103,8 @@ def test_a_snapshot_that_a_paused_worker_makes_too_late_is_removed(estate, monke
     (vm,) = [vm for vm in estate.control.list_vms() if vm["snapshots"]]
     assert vm["name"] == "small1"
 
-    VMSnapshot.objects.update(updated_at=Now() - queue.CLEAN_AGAIN_AFTER)
-    for context_id in queue.contexts_to_clean():
+    VMSnapshot.objects.update(updated_at=Now() - left_overs.CLEAN_AGAIN_AFTER)
+    for context_id in left_overs.contexts_to_clean():
         cleanup.clean_context(context_id)
     estate.assert_nothing_left_over(context)
 
@@ -131,6 +131,6 @@ def test_a_snapshot_that_never_comes_hinders_no_job_and_is_forgotten(estate, mon
     assert estate.run_job(context).status == JobStatus.COMPLETED
     assert set(VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)) == asked_for
     estate.minutes_later()
-    assert queue.contexts_to_clean() == [context.pk]
+    assert left_overs.contexts_to_clean() == [context.pk]
     cleanup.clean_context(context.pk)
     estate.assert_nothing_left_over(context)

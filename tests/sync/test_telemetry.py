@@ -6,10 +6,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from replication import telemetry
 from replication.engine.extent_map import BUCKETS, FULL, levels
 from replication.engine.extents import Extent
 from replication.models import CBTHistory, DiskImage, JobLogLine, JobSample, ReplicationJob
+from replication.selectors import telemetry
 from replication.services import cancel, leases, samples, start
 from replication.services.samples import MOST_SAMPLES
 from replication.states import JobStatus, LogLevel

@@ -15,7 +15,7 @@ from contexts.vsphere.errors import (
 )
 from contexts.vsphere.inventory import VmRecord, read_vm
 from contexts.vsphere.session import Session
-from vmrep.lab.control import LabControl
+from vmrep.lab.control.surface import LabControl
 
 FOLDER = "GET /folder"
 

@@ -16,7 +16,7 @@ from contexts.vsphere.session import Session
 from contexts.vsphere.specs import SPEC_FIELDS
 from contexts.vsphere.tls import presented_certificate
 from vmrep.lab import Lab
-from vmrep.lab.control import LabControl
+from vmrep.lab.control.surface import LabControl
 
 READ, CONTINUE = "RetrievePropertiesEx", "ContinueRetrievePropertiesEx"
 

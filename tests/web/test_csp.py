@@ -53,7 +53,7 @@ def test_what_a_page_loads_is_there(web, client):
 def test_every_icon_that_is_shown_is_in_the_sprite(web):
     sprite = next((settings.BASE_DIR / "static/vendor").glob("tabler-icons-*/sprite.svg"))
     drawn = set(re.findall(r'<symbol id="([^"]+)"', sprite.read_text()))
-    code = [*TEMPLATES, settings.BASE_DIR / "vmrep/web/states.py"]
+    code = [*TEMPLATES, settings.BASE_DIR / "vmrep/web/looks.py"]
     sources = "".join(path.read_text() for path in code)
     shown = set(re.findall(r'{% icon "([^"]+)"', sources))
     shown |= set(re.findall(r'nav_link "[^"]+" "[^"]+" "([^"]+)"', sources))

@@ -3,7 +3,6 @@
 import pytest
 from django.test import Client
 
-from replication import selectors
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -14,7 +13,8 @@ def client(monkeypatch):
     def broken(*args, **kwargs):
         raise ZeroDivisionError("nobody expected this")
 
-    monkeypatch.setattr(selectors, "contexts_for_list", broken)
+    for face in ("vmrep.web.views.virtual_machines", "vmrep.api.views.contexts"):
+        monkeypatch.setattr(f"{face}.contexts_for_list", broken)
     client = Client(raise_request_exception=False)
     client.force_login(factories.user())
     return client

@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from contexts.models import VMContext
-from replication.audit import runs
-from replication.audit.findings import Scope
+from replication.integrity import runs
+from replication.integrity.findings import Scope
 from replication.models import IntegrityFinding, IntegrityRun
 from tests import factories
 from tests.factories import HOSTILE_NAME

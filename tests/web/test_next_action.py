@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from replication.models import ReplicationJob
-from replication.selectors import context_detail, current_job
+from replication.selectors.contexts import context_detail
+from replication.selectors.jobs import current_job
 from tests import factories
 from vmrep.web.next_action import Situation, next_action, situation
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from contexts.models import VMContext
-from replication import selectors
+from replication.selectors.contexts import context_counts
 from tests import factories
 from vmrep.web import totals
 
@@ -15,7 +15,7 @@ from vmrep.web import totals
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How often they were counted: the number of VMs at each time."""
     heard: list[int] = []
-    count = selectors.context_counts
+    count = context_counts
 
     def listen(now):
         counts = count(now)
@@ -24,7 +24,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(totals, "KEPT_SECONDS", 3600.0)
     monkeypatch.setattr(totals, "_kept", None)
-    monkeypatch.setattr(selectors, "context_counts", listen)
+    monkeypatch.setattr(totals, "context_counts", listen)
     return heard
 
 

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from contexts import errors as context_errors
-from contexts.blame import field_of
+from contexts.error_fields import field_of
 from contexts.errors import ContextError
 from contexts.vsphere import errors as vsphere_errors
 from contexts.vsphere.errors import VSphereError

@@ -18,8 +18,8 @@ from vmrep.bench.browser import BadAnswer
 from vmrep.bench.pages import Pair
 from vmrep.bench.processes import cpu_seconds, machine
 from vmrep.bench.site import Site, start
-from vmrep.demo.errors import DemoError, StopRequested
-from vmrep.demo.supervisor import STOP_SIGNALS, Supervisor
+from vmrep.local.errors import LocalError, StopRequested
+from vmrep.local.supervisor import STOP_SIGNALS, Supervisor
 
 MOST_TIMES = 1.3
 MOST_CPU_PERCENT = 20.0
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
     except (StopRequested, KeyboardInterrupt):
         print("script/bench: stopped", file=sys.stderr)  # noqa: T201
         return 130
-    except (DemoError, BadAnswer) as problem:
+    except (LocalError, BadAnswer) as problem:
         print(f"script/bench: {problem}", file=sys.stderr)  # noqa: T201
         return 1
     report = {"results": [result.as_dict() for result in results], "quick": wanted.quick}

@@ -13,10 +13,10 @@ from psycopg import sql
 
 from vmrep.bench.browser import Browser
 from vmrep.bench.processes import cpu_seconds
-from vmrep.demo import programs
-from vmrep.demo.errors import DemoError
-from vmrep.demo.ports import listen
-from vmrep.demo.supervisor import Program, Supervisor
+from vmrep.local import programs
+from vmrep.local.errors import LocalError
+from vmrep.local.ports import listen
+from vmrep.local.supervisor import Program, Supervisor
 
 
 @dataclass
@@ -51,7 +51,7 @@ def start(
 ) -> Site:
     """A new database of that name, filled, with a web server in front of it, as the demo starts it.
 
-    Raises DemoError (ChildDied, StopRequested) when that fails or somebody wants it to end.
+    Raises LocalError (ChildDied, StopRequested) when that fails or somebody wants it to end.
     """
     with connect(postgres_url) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -82,6 +82,6 @@ def _fill(
     code = supervisor.run(program)
     if code:
         log = (supervisor.log_folder / "prepare.log").read_text()
-        raise DemoError(f"The estate could not be made (exit code {code}):\n{log[-3000:]}")
+        raise LocalError(f"The estate could not be made (exit code {code}):\n{log[-3000:]}")
     filled: dict[str, Any] = json.loads(report.read_text())
     return filled

@@ -8,11 +8,13 @@ import os
 import sys
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from vmrep.demo.errors import DemoError, StopRequested
-from vmrep.demo.folder import DataFolder
-from vmrep.demo.machine import Machine, running
+from vmrep.demo import programs
+from vmrep.local.errors import LocalError, StopRequested
+from vmrep.local.folder import DataFolder
+from vmrep.local.machine import Machine, running
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DEFAULT_PORT = 8000
@@ -22,7 +24,7 @@ def main(arguments: list[str]) -> int:
     wanted = _parser().parse_args(arguments)
     try:
         return _once() if wanted.once else _demo(wanted)
-    except DemoError as problem:
+    except LocalError as problem:
         complain(str(problem))
         return 1
     except KeyboardInterrupt:  # before there was anything to stop
@@ -74,7 +76,7 @@ def _demo(wanted: argparse.Namespace) -> int:
             port=wanted.port,
             fresh=wanted.fresh,
             churn=not wanted.no_churn,
-            with_admin=True,
+            prepare=partial(programs.prepare, with_admin=True),
         ) as machine:
             say(f"vmrep is running: {machine.address}   (Ctrl-C stops everything)")
             say(f"The logs are in {folder.logs}.")
@@ -86,8 +88,14 @@ def _demo(wanted: argparse.Namespace) -> int:
     return 0
 
 
+def _drive(machine: Machine, *options: str) -> int:
+    """Runs the driver to its end: discovery, replications, comparison. Its exit code."""
+    driver = programs.driver(machine.folder, machine.remembered, *options)
+    return machine.supervisor.run(driver)
+
+
 def _first_replications(machine: Machine) -> None:
-    if machine.drive() == 0:
+    if _drive(machine) == 0:
         machine.folder.remember_replicated()
         say("Every replica was equal to its VM's snapshot. Now it is yours; the guests go on.")
     else:
@@ -103,18 +111,19 @@ def _once() -> int:
         result_file = folder.logs / "result.json"
         try:
             if not folder.is_new:
-                raise DemoError(f"a demo was run in {folder.path} already; --once wants a new one")
-            with running(folder, port=0, fresh=False, churn=False, with_admin=False) as machine:
-                code = machine.drive("--result", str(result_file))
+                raise LocalError(f"a demo was run in {folder.path} already; --once wants a new one")
+            prepare = partial(programs.prepare, with_admin=False)
+            with running(folder, port=0, fresh=False, churn=False, prepare=prepare) as machine:
+                code = _drive(machine, "--result", str(result_file))
                 if code != 0:
                     # Afterwards the folder and its logs may be gone.
                     complain(f"not all is well; the logs end so:\n{machine.supervisor.tails()}")
             if not result_file.exists():
-                raise DemoError("the demo broke off, see above")
+                raise LocalError("the demo broke off, see above")
             result = result_file.read_text()
         except StopRequested:
             code, result = 130, _no_result("stopped by a signal")
-        except DemoError as problem:
+        except LocalError as problem:
             complain(str(problem))
             code, result = 1, _no_result(str(problem).splitlines()[0])
     say(result.strip())

@@ -31,19 +31,19 @@ def main(arguments: list[str]) -> int:
     # Only now: these need Django's models.
     from contexts.errors import ContextError
     from contexts.vsphere.errors import VSphereError
-    from vmrep.demo.errors import DemoError
     from vmrep.demo.estate import LabAddress
     from vmrep.demo.play import play
     from vmrep.demo.report import shown
-    from vmrep.lab.control import LabControl
+    from vmrep.lab.control.surface import LabControl
     from vmrep.lab.errors import LabError
+    from vmrep.local.errors import LocalError
 
     lab = LabAddress(wanted.lab_port, wanted.lab_user, wanted.lab_password_file.read_text().strip())
     try:
         result, problems = play(
             lab, LabControl(wanted.lab_control), wanted.repository, whole=bool(wanted.result)
         )
-    except (DemoError, LabError, ContextError, VSphereError) as refusal:
+    except (LocalError, LabError, ContextError, VSphereError) as refusal:
         print(f"script/demo: {refusal}", file=sys.stderr)  # noqa: T201
         return 1
     if wanted.result:

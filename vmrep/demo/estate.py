@@ -12,8 +12,8 @@ from contexts.services import discovery, management, vcenters
 from contexts.states import DiscoveryStatus, TrustMode
 from replication.models import Repository
 from replication.services import repositories
-from vmrep.demo.errors import DemoError
-from vmrep.demo.ports import LOCALHOST
+from vmrep.local.errors import LocalError
+from vmrep.local.ports import LOCALHOST
 
 ACTOR = "demo"
 WAIT_SECONDS = 120.0
@@ -61,11 +61,11 @@ def discover(vcenter: VCenter) -> list[DiscoveredVM]:
     deadline = time.monotonic() + WAIT_SECONDS
     while run.status in DiscoveryStatus.active():
         if time.monotonic() > deadline:
-            raise DemoError(f"the discovery of {vcenter} did not end; see log/control.log")
+            raise LocalError(f"the discovery of {vcenter} did not end; see log/control.log")
         time.sleep(0.2)
         run = Discovery.objects.get(pk=run.pk)
     if run.status != DiscoveryStatus.COMPLETED:
-        raise DemoError(f"the discovery of {vcenter} failed: {run.error_message}")
+        raise LocalError(f"the discovery of {vcenter} failed: {run.error_message}")
     return list(DiscoveredVM.objects.filter(vcenter=vcenter, gone_at=None).order_by("vm_path"))
 
 

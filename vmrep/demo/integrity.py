@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from replication.audit.findings import Scope
-from replication.audit.look import find
+from replication.integrity.findings import Scope
+from replication.integrity.look import find
 
 
 def problems() -> Iterator[str]:

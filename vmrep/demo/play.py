@@ -12,8 +12,8 @@ from replication.states import SyncType
 from vmrep.demo import estate, guests, integrity, report, rounds
 from vmrep.demo.report import Refused
 from vmrep.demo.rounds import Outcome
-from vmrep.lab import scenario
-from vmrep.lab.control import LabControl
+from vmrep.lab.control.surface import LabControl
+from vmrep.lab.estate import scenario
 
 SCENARIO = "demo"
 # Not taken by the demo: for the user to try it with.

@@ -13,7 +13,7 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 
-from vmrep.demo.errors import DemoError
+from vmrep.local.errors import LocalError
 
 ADMIN = "admin"
 
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     try:
         if wanted.first:
             _refuse_an_installation()
-    except DemoError as problem:
+    except LocalError as problem:
         print(f"script/demo: {problem}", file=sys.stderr)  # noqa: T201
         return 1
     if wanted.with_admin:
@@ -45,7 +45,7 @@ def _refuse_an_installation() -> None:
     from contexts.models import VCenter
 
     if VCenter.objects.exists():
-        raise DemoError(
+        raise LocalError(
             f"the database {settings.DATABASES['default']['NAME']} has vCenters, but no demo was "
             f"started with the data folder {settings.DATA_DIR}. The demo leaves what may be an "
             "installation alone; give it another VMREP_DATA_DIR or DATABASE_URL"

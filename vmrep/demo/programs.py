@@ -1,133 +1,18 @@
-"""The processes of vmrep on one machine, and how to know that each is ready."""
+"""The demo's own programs: what makes the database ready, and what drives the replications."""
 
 from __future__ import annotations
 
-import http.client
-import secrets
-import signal
-import socket
-import sys
-
-from celery import Celery
-
-from vmrep.demo.folder import DataFolder, Remembered
-from vmrep.demo.ports import LOCALHOST, answers
-from vmrep.demo.supervisor import Program
-from vmrep.secret_files import read_or_create
-
-LAB_USER = "administrator@vsphere.local"
-# A worker that is told to stop finishes the tasks it has; a copy may take hours, so after a while
-# it is told to drop them. The job is taken up again from its checkpoint at the next start.
-WORKER_STOP = ((signal.SIGTERM, 10.0), (signal.SIGQUIT, 5.0))
-
-
-def redis(folder: DataFolder) -> Program:
-    """Celery's broker. It keeps nothing: the database is the queue of record."""
-    folder.redis.mkdir(mode=0o700, exist_ok=True)
-    address = folder.redis_socket()
-    return Program(
-        "redis",
-        [
-            *("redis-server", "--port", "0"),
-            *("--unixsocket", str(address), "--unixsocketperm", "600"),
-            *("--dir", str(folder.redis), "--save", "", "--daemonize", "no"),
-        ],
-        ready=lambda: _redis_answers(str(address)),
-    )
-
-
-def _redis_answers(address: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(1)
-        try:
-            connection.connect(address)
-            connection.sendall(b"PING\r\n")
-            return connection.recv(7) == b"+PONG\r\n"
-        except OSError:
-            return False
-
-
-def make_lab_password(folder: DataFolder) -> None:
-    """The lab's password: generated once, readable by this user only."""
-    read_or_create(folder.lab_password, lambda: secrets.token_urlsafe(18))
-
-
-def lab(folder: DataFolder, ports: Remembered, *, churn: bool) -> Program:
-    """The simulated vCenter with the scenario `demo`."""
-    arguments = ["--folder", str(folder.lab), "--scenario", "demo"]
-    arguments += ["--port", str(ports.lab_port), "--control-port", str(ports.lab_control_port)]
-    arguments += ["--username", LAB_USER, "--password-file", str(folder.lab_password)]
-    if churn:
-        arguments.append("--churn")
-    return Program(
-        "lab",
-        _python("vmrep.lab", *arguments),
-        ready=lambda: answers(ports.lab_port) and answers(ports.lab_control_port),
-    )
-
-
-def web(listener: socket.socket) -> Program:
-    """The pages and the API, on a socket that listens already."""
-    port = listener.getsockname()[1]
-    return Program(
-        "web",
-        _python(
-            *("gunicorn", "vmrep.wsgi", "--bind", f"fd://{listener.fileno()}"),
-            *("--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
-            *("--no-control-socket", "--access-logfile", "-"),
-        ),
-        ready=lambda: _web_answers(port),
-        pass_fds=[listener.fileno()],
-    )
-
-
-def _web_answers(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOCALHOST, port, timeout=10)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().status < 500
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def copies(redis_url: str) -> Program:
-    """The worker that copies: each job has a process to itself."""
-    return _worker("copies", redis_url, "--pool", "prefork", "--concurrency", "2")
-
-
-def control(redis_url: str) -> Program:
-    """The worker for all that is short: discovery, the tick, clean-up."""
-    return _worker("control", redis_url, "--pool", "threads", "--concurrency", "4")
-
-
-def _worker(queue: str, redis_url: str, *arguments: str) -> Program:
-    node = f"{queue}@vmrep"
-    asking = Celery(broker=redis_url)
-    return Program(
-        queue,
-        _python(
-            *("celery", "--app", "vmrep", "worker", "--queues", queue, "--hostname", node),
-            *("--without-gossip", "--without-mingle", "--loglevel", "INFO", *arguments),
-        ),
-        ready=lambda: bool(asking.control.ping(destination=[node], timeout=0.5)),
-        stop=WORKER_STOP,
-        # Its pool's processes die with it: they have asked for that themselves. A gentler signal
-        # would let it wait for the broker, which is going too.
-        death_signal=signal.SIGKILL,
-    )
-
-
-def beat() -> Program:
-    return Program("beat", _python("celery", "--app", "vmrep", "beat", "--pidfile="))
+from vmrep.local.folder import DataFolder, Remembered
+from vmrep.local.ports import LOCALHOST
+from vmrep.local.programs import LAB_USER, python
+from vmrep.local.supervisor import Program
 
 
 def prepare(*, first: bool, flush: bool, with_admin: bool) -> Program:
     options = {"--first": first, "--flush": flush, "--with-admin": with_admin}
     return Program(
         "prepare",
-        _python("vmrep.demo.prepare", *(name for name, wanted in options.items() if wanted)),
+        python("vmrep.demo.prepare", *(name for name, wanted in options.items() if wanted)),
         quiet=False,
     )
 
@@ -137,8 +22,4 @@ def driver(folder: DataFolder, ports: Remembered, *options: str) -> Program:
     arguments += ["--lab-password-file", str(folder.lab_password)]
     arguments += ["--lab-control", f"http://{LOCALHOST}:{ports.lab_control_port}"]
     arguments += ["--repository", str(folder.repository)]
-    return Program("driver", _python("vmrep.demo.driver", *arguments, *options), quiet=False)
-
-
-def _python(module: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", module, *arguments]
+    return Program("driver", python("vmrep.demo.driver", *arguments, *options), quiet=False)

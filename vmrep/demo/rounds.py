@@ -19,9 +19,9 @@ from replication.states import (
     StepStatus,
     Trigger,
 )
-from vmrep.demo.errors import DemoError
 from vmrep.demo.estate import ACTOR
-from vmrep.lab.control import LabControl
+from vmrep.lab.control.surface import LabControl
+from vmrep.local.errors import LocalError
 
 POLL_SECONDS = 0.5
 # So long without a byte or a finished job, something hangs.
@@ -85,7 +85,7 @@ def _ended(waiting: set[str]) -> Iterator[ReplicationJob]:
         if now_moved != moved:
             last_sign, moved = time.monotonic(), now_moved
         if time.monotonic() - last_sign > STALLED_SECONDS:
-            raise DemoError(f"these jobs do not move: {', '.join(sorted(waiting))}")
+            raise LocalError(f"these jobs do not move: {', '.join(sorted(waiting))}")
         time.sleep(POLL_SECONDS)
 
 

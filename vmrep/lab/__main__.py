@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from vmrep.lab.errors import LabError
+from vmrep.lab.estate.scenario import available
 from vmrep.lab.lab import USERNAME, Lab
-from vmrep.lab.scenario import available
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

@@ -8,22 +8,22 @@ import types
 from contextlib import ExitStack
 from pathlib import Path
 
-from vmrep.lab import scenario as scenarios
-from vmrep.lab import snapshots
-from vmrep.lab.builder import Builder
-from vmrep.lab.certificate import server_context
-from vmrep.lab.churn import Churn
-from vmrep.lab.control import control_handler
+from vmrep.lab.control.surface import control_handler
 from vmrep.lab.errors import FolderError
-from vmrep.lab.inventory import build_entity
-from vmrep.lab.objects import Paths, World
-from vmrep.lab.records import EntityRecord, Estate, VmRecord
-from vmrep.lab.scenario import Scenario, parse_size
-from vmrep.lab.server import Server, handler_for
-from vmrep.lab.service import Service, build_service
-from vmrep.lab.state import STATE_FILE, FolderLock, Store
-from vmrep.lab.tasks import Tasks
-from vmrep.lab.vm import VirtualMachine
+from vmrep.lab.estate import scenario as scenarios
+from vmrep.lab.estate.builder import Builder
+from vmrep.lab.estate.churn import Churn
+from vmrep.lab.estate.scenario import Scenario, parse_size
+from vmrep.lab.soap.certificate import server_context
+from vmrep.lab.soap.server import Server, handler_for
+from vmrep.lab.soap.service import Service, build_service
+from vmrep.lab.world import snapshots
+from vmrep.lab.world.inventory import build_entity
+from vmrep.lab.world.objects import Paths, World
+from vmrep.lab.world.records import EntityRecord, Estate, VmRecord
+from vmrep.lab.world.state import STATE_FILE, FolderLock, Store
+from vmrep.lab.world.tasks import Tasks
+from vmrep.lab.world.vm import VirtualMachine
 
 log = logging.getLogger(__name__)
 

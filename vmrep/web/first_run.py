@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from django.db.models import F
 
 from contexts.models import DiscoveredVM, VCenter, VMContext
-from replication.home import HomeNumbers
 from replication.models import Repository
+from replication.selectors.home import HomeNumbers
 
 STEPS = ("vcenter", "discover", "take", "replicate", "see")
 
@@ -30,7 +30,7 @@ class FirstRun:
         return f"virtual_machines/first_steps/{self.next}.html"
 
 
-def of(counts: dict[str, int], numbers: HomeNumbers) -> FirstRun | None:
+def next_steps(counts: dict[str, int], numbers: HomeNumbers) -> FirstRun | None:
     """None once it is over: as soon as a second replication has completed."""
     if not counts["total"]:
         return FirstRun(_done_without_a_vm(), Repository.objects.exists())

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from contexts.models import ContextEvent, VMDisk
-from replication import selectors, telemetry
 from replication.models import CBTHistory, DiskImage, JobLogLine, ReplicationJob
+from replication.selectors import telemetry
+from replication.selectors.jobs import job_detail
 from replication.states import JobStatus, LogLevel, StepName
 from vmrep.web.job_words import mean_rate
 from vmrep.web.tabs.changes import MapRow, map_row
@@ -39,12 +40,12 @@ class DiskOfJob:
         return self.transferred_bytes / self.seconds if self.seconds else None
 
 
-def of(job_id: str, level: str | None) -> dict[str, Any]:
+def describe(job_id: str, level: str | None) -> dict[str, Any]:
     """What the page's template needs; `level` "warning" leaves information out of the log.
 
     Raises UnknownJob. A constant number of queries.
     """
-    job = selectors.job_detail(job_id)
+    job = job_detail(job_id)
     points = telemetry.throughput_of(job)
     return {
         "job": job,

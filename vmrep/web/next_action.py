@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from contexts.models import VMContext
 from replication.models import ReplicationJob
-from replication.rpo import RPOState
+from replication.selectors.rpo import RPOState
 from vmrep.web.formats import binary, duration
 from vmrep.web.job_words import is_held_up
 

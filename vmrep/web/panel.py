@@ -12,10 +12,11 @@ from contexts import selectors as context_selectors
 from contexts.errors import UnknownVM
 from contexts.models import VMContext
 from contexts.vsphere.specs import SPEC_FIELDS
-from replication import selectors
 from replication.models import VMSnapshot
+from replication.selectors.contexts import context_detail, disks_of
+from replication.selectors.jobs import current_job
+from replication.selectors.telemetry import throughput_of
 from replication.states import SnapshotState
-from replication.telemetry import throughput_of
 from vmrep.web.forms import RPO_PRESETS
 from vmrep.web.next_action import next_action, situation
 from vmrep.web.tabs import changes, history, points
@@ -51,7 +52,7 @@ def _overview(context: VMContext) -> dict[str, Any]:
 TABS = (
     Tab("overview", "Overview", lambda context, _: _overview(context)),
     Tab("jobs", "Jobs", lambda context, _: history.load(context)),
-    Tab("disks", "Disks", lambda context, _: {"disks": selectors.disks_of(context)}),
+    Tab("disks", "Disks", lambda context, _: {"disks": disks_of(context)}),
     Tab(
         "network",
         "Network",
@@ -66,17 +67,17 @@ TABS = (
 )
 
 
-def of(context_id: str, query: Mapping[str, str], now: datetime) -> dict[str, Any]:
+def describe(context_id: str, query: Mapping[str, str], now: datetime) -> dict[str, Any]:
     """Everything that the panel's template needs; `query` is the address's, with the tab.
 
     Raises Http404 for a context that is not.
     """
     try:
-        context = selectors.context_detail(context_id, now)
+        context = context_detail(context_id, now)
     except UnknownVM as problem:
         raise Http404(str(problem)) from problem
     tab = next((tab for tab in TABS if tab.key == query.get("tab")), TABS[0])
-    job = selectors.current_job(context)
+    job = current_job(context)
     return {
         "vm": context,
         "job": job,

@@ -79,7 +79,7 @@ class Table(tables.Table):
         order_by_field = "sort"
 
     @classmethod
-    def of(cls, rows: QuerySet, request: HttpRequest, **kwargs: object) -> Table:
+    def for_request(cls, rows: QuerySet, request: HttpRequest, **kwargs: object) -> Table:
         table = cls(rows, **kwargs)
         tables.RequestConfig(request, paginate=False).configure(table)
         table.paginator = KeyedPaginator(
@@ -116,8 +116,8 @@ class VMTable(Table):
     size = Column("Size", by="capacity_bytes", kind="number", hide=3, cell=f"{_CELLS}/size.html")
 
     @classmethod
-    def of(cls, rows: QuerySet, request: HttpRequest, **kwargs: object) -> Table:
-        table = super().of(rows, request, **kwargs)
+    def for_request(cls, rows: QuerySet, request: HttpRequest, **kwargs: object) -> Table:
+        table = super().for_request(rows, request, **kwargs)
         chosen = cls.chosen(request)
         for name in cls.choosable():
             if name not in chosen:

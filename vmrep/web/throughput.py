@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from replication.models import ReplicationJob
-from replication.telemetry import Point
+from replication.selectors.telemetry import Point
 from vmrep.web import charts
 
 

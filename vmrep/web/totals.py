@@ -13,14 +13,15 @@ from threading import Lock
 from typing import NamedTuple
 
 from contexts import selectors as context_selectors
-from replication import home, selectors
+from replication.selectors import home
+from replication.selectors.contexts import context_counts
 from vmrep.web import versions
 
 KEPT_SECONDS = 10.0
 
 
 class Totals(NamedTuple):
-    """`counts` is `selectors.context_counts` with `last_job_failed`."""
+    """`counts` is `selectors.contexts.context_counts` with `last_job_failed`."""
 
     counts: dict[str, int]
     settled: home.Settled
@@ -37,7 +38,7 @@ _lock = Lock()
 _kept: _Kept | None = None
 
 
-def of(now: datetime) -> Totals:
+def current_totals(now: datetime) -> Totals:
     """As of `now`, or of a few seconds ago."""
     global _kept
     facts = versions.facts_of_totals()
@@ -50,7 +51,7 @@ def of(now: datetime) -> Totals:
 
 def _count(now: datetime) -> Totals:
     return Totals(
-        selectors.context_counts(now) | {"last_job_failed": home.last_job_failed_count()},
+        context_counts(now) | {"last_job_failed": home.last_job_failed_count()},
         home.settled(now),
         context_selectors.os_types(),
     )

@@ -13,11 +13,11 @@ from vmrep.web.views import (
     identity,
     integrity,
     jobs,
+    protection,
     removal,
     repositories,
     vcenters,
     virtual_machines,
-    wishes,
 )
 
 login = LoginView.as_view(authentication_form=LoginForm, redirect_authenticated_user=True)
@@ -38,10 +38,12 @@ urlpatterns = [
         virtual_machines.replicate,
         name="vm-replicate",
     ),
-    path("virtual-machines/<str:context_id>/rpo-target/", wishes.rpo_target, name="vm-rpo-target"),
+    path(
+        "virtual-machines/<str:context_id>/rpo-target/", protection.rpo_target, name="vm-rpo-target"
+    ),
     path(
         "virtual-machines/<str:context_id>/disks/<int:disk_id>/",
-        wishes.disk,
+        protection.disk,
         name="vm-disk",
     ),
     path("virtual-machines/<str:context_id>/remove/", removal.remove, name="vm-remove"),

@@ -10,9 +10,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from replication.audit import runs
-from replication.audit.findings import Scope
 from replication.errors import AuditRunning
+from replication.integrity import runs
+from replication.integrity.findings import Scope
 from replication.models import IntegrityFinding, IntegrityRun
 from replication.states import IntegrityOutcome
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from replication.services import job_retention
+from replication.services import old_jobs
 
 
 def _days(text: str) -> int:
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run = options["dry_run"]
-        outcome = job_retention.delete_old_jobs(
+        outcome = old_jobs.delete_old_jobs(
             timedelta(days=options["older_than_days"]), dry_run=dry_run
         )
         verb = "Would delete" if dry_run else "Deleted"

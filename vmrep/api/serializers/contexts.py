@@ -10,7 +10,7 @@ from rest_framework import serializers
 from contexts.models import VCenter, VMContext, VMDisk, VMNetworkAdapter
 from contexts.models.specs import SPEC_NAMES
 from replication.models import Repository
-from replication.rpo import rpo_seconds
+from replication.selectors.rpo import rpo_seconds
 from vmrep.api.serializers.jobs import JobProgressSerializer
 
 COUNTERS = ("total_jobs_run", "successful_jobs", "failed_jobs", "cancelled_jobs")

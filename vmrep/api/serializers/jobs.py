@@ -6,7 +6,6 @@ from typing import Any
 
 from rest_framework import serializers
 
-from replication import progress
 from replication.models import (
     CBTHistory,
     DiskImage,
@@ -16,7 +15,8 @@ from replication.models import (
     RecoveryPoint,
     ReplicationJob,
 )
-from replication.telemetry import seconds_since
+from replication.selectors import progress
+from replication.selectors.telemetry import seconds_since
 
 _PROGRESS = ("progress_percent", "eta_seconds", "duration_seconds")
 

@@ -13,8 +13,10 @@ from rest_framework.response import Response
 from contexts import selectors as context_selectors
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import identity, lookup, management
-from replication import selectors
 from replication.filters import ProtectedVMFilter
+from replication.selectors.contexts import context_detail, contexts_for_list, disks_of
+from replication.selectors.jobs import cbt_history, current_job, job_history
+from replication.selectors.points import recovery_points
 from replication.services import repositories, start
 from replication.states import Trigger
 from vmrep.api.bodies import Identity, Nothing, SameVM, Take, read
@@ -61,7 +63,7 @@ class ContextList(View):
         now = timezone.now()
         return listing(
             request,
-            selectors.contexts_for_list(now),
+            contexts_for_list(now),
             serializer=ContextRowSerializer,
             context={"now": now},
             filterset=ProtectedVMFilter,
@@ -71,7 +73,7 @@ class ContextList(View):
     def post(self, request: Request) -> Response:
         taken = _take(read(Take, request.data), actor=username(request))
         now = timezone.now()
-        rows = selectors.contexts_for_list(now).filter(pk__in=[context.pk for context in taken])
+        rows = contexts_for_list(now).filter(pk__in=[context.pk for context in taken])
         body = {"contexts": ContextRowSerializer(rows, many=True, context={"now": now}).data}
         if len(taken) == 1:
             return see(request, body, status.HTTP_201_CREATED, "vm-context", taken[0].pk)
@@ -98,7 +100,7 @@ class ContextReplications(View):
 
     def post(self, request: Request, context_id: str) -> Response:
         read(Nothing, request.data)
-        context = selectors.context_detail(context_id)
+        context = context_detail(context_id)
         job = start.start(context, trigger=Trigger.API, requested_by=username(request))
         return started(request, job)
 
@@ -110,7 +112,7 @@ class ContextIdentity(View):
 
     def post(self, request: Request, context_id: str) -> Response:
         wanted = read(SameVM, request.data)
-        context = selectors.context_detail(context_id)
+        context = context_detail(context_id)
         vm = lookup.find_discovered(context.vcenter, **wanted)
         self.decide(vm, context, actor=username(request))
         return _everything(request, context_id)
@@ -136,22 +138,20 @@ def _looked_up(request: Request) -> Response:
 
 def _everything(request: Request, context_id: str) -> Response:
     now = timezone.now()
-    context = selectors.context_detail(context_id, now)
-    job = selectors.current_job(context)
-    history = selectors.job_history(context)
+    context = context_detail(context_id, now)
+    job = current_job(context)
+    history = job_history(context)
     return Response(
         {
             "context": ContextSerializer(context, context={"now": now}).data,
             "current_job": JobDetailSerializer(job).data if job else None,
             "job_history": JobWithStepsSerializer(history, many=True).data,
-            "disks": DiskSerializer(selectors.disks_of(context), many=True).data,
+            "disks": DiskSerializer(disks_of(context), many=True).data,
             "networks": NetworkAdapterSerializer(
                 context_selectors.networks_of(context), many=True
             ).data,
-            "cbt_history": CBTHistorySerializer(selectors.cbt_history(context), many=True).data,
-            "recovery_points": RecoveryPointSerializer(
-                selectors.recovery_points(context), many=True
-            ).data,
+            "cbt_history": CBTHistorySerializer(cbt_history(context), many=True).data,
+            "recovery_points": RecoveryPointSerializer(recovery_points(context), many=True).data,
         }
     )
 

@@ -6,8 +6,8 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from replication.audit import runs
-from replication.audit.selectors import findings_of, integrity
+from replication.integrity import runs
+from replication.integrity.selectors import findings_of, integrity
 from replication.models import IntegrityRun
 from vmrep.api.bodies import Nothing, read
 from vmrep.api.lists import require_known

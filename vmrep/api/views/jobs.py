@@ -8,9 +8,11 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from replication import selectors, telemetry
 from replication.filters import JobFilter
 from replication.models import ReplicationJob
+from replication.selectors import jobs as job_selectors
+from replication.selectors import telemetry
+from replication.selectors.jobs import job_detail, jobs_for_list
 from replication.services import cancel, start
 from replication.states import Trigger
 from vmrep.api.bodies import Identity, Nothing, read
@@ -39,7 +41,7 @@ class JobList(View):
     def get(self, request: Request) -> Response:
         return listing(
             request,
-            selectors.jobs_for_list(),
+            jobs_for_list(),
             serializer=JobSerializer,
             filterset=JobFilter,
             order_by=ORDER_BY,
@@ -64,7 +66,7 @@ class JobLog(View):
     oldest are dropped, and it says so."""
 
     def get(self, request: Request, job_id: str) -> Response:
-        job = selectors.job(job_id)
+        job = job_selectors.job(job_id)
         return listing(request, telemetry.log_lines_of(job), serializer=LogLineSerializer)
 
 
@@ -73,7 +75,7 @@ class JobThroughput(View):
     longer are the stretches that its samples stand for."""
 
     def get(self, request: Request, job_id: str) -> Response:
-        job = selectors.job(job_id)
+        job = job_selectors.job(job_id)
         return listing(
             request,
             telemetry.samples_of(job),
@@ -88,7 +90,7 @@ class JobCancel(View):
 
     def post(self, request: Request, job_id: str) -> Response:
         read(Nothing, request.data)
-        job = cancel.cancel(selectors.job_detail(job_id), actor=username(request))
+        job = cancel.cancel(job_detail(job_id), actor=username(request))
         answer = status.HTTP_202_ACCEPTED if job.is_active else status.HTTP_200_OK
         return see(request, _body(job.pk), answer, "replication", job.pk)
 
@@ -99,4 +101,4 @@ def started(request: Request, job: ReplicationJob) -> Response:
 
 
 def _body(job_id: str) -> Any:
-    return JobDetailSerializer(selectors.job_detail(job_id)).data
+    return JobDetailSerializer(job_detail(job_id)).data

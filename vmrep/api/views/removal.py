@@ -6,8 +6,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from contexts.models import VMContext
-from replication import selectors
-from replication.replica import replica_of
+from replication.selectors.contexts import context_detail
+from replication.selectors.replica import replica_of
 from replication.services import removal
 from replication.services.removal import Deleted
 from vmrep.api.bodies import ConfirmDeletion, Release, read
@@ -20,7 +20,7 @@ class ContextRelease(View):
 
     def post(self, request: Request, context_id: str) -> Response:
         body = read(Release, request.data)
-        context = selectors.context_detail(context_id)
+        context = context_detail(context_id)
         deleted = removal.remove_from_management(context, actor=username(request), **body)
         return _answer(context, deleted)
 
@@ -30,7 +30,7 @@ class ReplicaDeletion(View):
 
     def post(self, request: Request, context_id: str) -> Response:
         body = read(ConfirmDeletion, request.data)
-        context = selectors.context_detail(context_id)
+        context = context_detail(context_id)
         deleted = removal.delete_replica_data(context, actor=username(request), **body)
         return _answer(context, deleted)
 

@@ -13,7 +13,7 @@ from contexts import selectors as context_selectors
 from contexts.filters import DiscoveredVMFilter
 from contexts.models import VCenter
 from contexts.services import discovery, vcenters
-from replication import selectors
+from replication.selectors.repositories import repositories_for_list
 from vmrep.api.bodies import ChangedVCenter, NewVCenter, Nothing, read
 from vmrep.api.lists import listing, require_known
 from vmrep.api.serializers.vcenters import (
@@ -93,7 +93,7 @@ class VCenterDiscovery(View):
 
 class RepositoryList(View):
     def get(self, request: Request) -> Response:
-        return listing(request, selectors.repositories_for_list(), serializer=RepositorySerializer)
+        return listing(request, repositories_for_list(), serializer=RepositorySerializer)
 
 
 def _body(vcenter_id: int) -> Any:

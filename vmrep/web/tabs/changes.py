@@ -8,8 +8,14 @@ from typing import Any, NamedTuple
 
 from contexts.models import VMContext
 from replication.models import CBTHistory
+from replication.selectors.telemetry import (
+    LAST_SYNCS,
+    DiskSyncs,
+    ExtentMap,
+    syncs_of,
+    where_changes_fall,
+)
 from replication.states import SyncType
-from replication.telemetry import LAST_SYNCS, DiskSyncs, ExtentMap, syncs_of, where_changes_fall
 from vmrep.web import charts
 
 SHOWN_MAPS = 5  # of single syncs, below the one of all of them together

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from contexts.models import VMContext
-from replication import selectors
-from replication.telemetry import throughput_of_last_jobs
+from replication.selectors.jobs import job_history
+from replication.selectors.telemetry import throughput_of_last_jobs
 from vmrep.web.throughput import throughput
 
 
 def load(context: VMContext) -> dict[str, Any]:
     """`jobs`, each with its `throughput` (None for those that are too old for a picture)."""
     rates = {job.pk: throughput(job, points) for job, points in throughput_of_last_jobs(context)}
-    jobs = selectors.job_history(context)
+    jobs = job_history(context)
     for job in jobs:
         job.throughput = rates.get(job.pk)
     return {"jobs": jobs}

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.paginator import Paginator
 
 from contexts.models import VMContext
-from replication import selectors
+from replication.selectors.points import recovery_points
 from vmrep.web.storage import storage_state
 
 PER_PAGE = 50
@@ -17,7 +17,7 @@ PER_PAGE = 50
 def load(context: VMContext, page: str | None) -> dict[str, Any]:
     """`days` are pairs of a day and its points, the newest first; `problems` says of each
     repository that cannot be read now, why."""
-    pages = Paginator(selectors.recovery_points(context, limit=None), PER_PAGE)
+    pages = Paginator(recovery_points(context, limit=None), PER_PAGE)
     shown = pages.get_page(page)
     points = list(shown.object_list)
     repositories = {point.repository_id: point.repository for point in points}

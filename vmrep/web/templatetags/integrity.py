@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django import template
 
-from replication.audit.selectors import integrity
+from replication.integrity.selectors import integrity
 from vmrep.web.formats import age, plural
-from vmrep.web.states import LOOKS
+from vmrep.web.looks import LOOKS
 
 register = template.Library()
 

@@ -17,11 +17,11 @@ from contexts.folders import shown_folder
 from contexts.models import VMContext
 from contexts.models.specs import VMSpecs
 from contexts.vsphere.specs import SpecField
-from replication import progress
 from replication.models import DiskImage, ReplicationJob
+from replication.selectors import progress
 from replication.states import FIRST_SYNC, JobStatus
 from vmrep.web import formats, job_words
-from vmrep.web.states import LOOKS, WITH_WARNINGS
+from vmrep.web.looks import LOOKS, WITH_WARNINGS
 from vmrep.web.steps import Mark, strip
 
 register = template.Library()

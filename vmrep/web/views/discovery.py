@@ -56,7 +56,7 @@ def _contents(request: HttpRequest, vcenter: VCenter) -> dict[str, Any]:
         "is_waiting_long": run is not None and _is_waiting_long(run),
         "counts": selectors.discovered_counts(vcenter),
         "filters": filters,
-        "table": DiscoveredVMTable.of(filters.qs, request),
+        "table": DiscoveredVMTable.for_request(filters.qs, request),
         "everything_count": _everything(filters).count(),
         "most_at_once": MOST_AT_ONCE,
         "repositories": list(Repository.objects.all()),

@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from replication.audit import runs
-from replication.audit.selectors import findings_of, integrity
+from replication.integrity import runs
+from replication.integrity.selectors import findings_of, integrity
 from vmrep.web import live, versions
 
 SHOWN_FINDINGS = 500

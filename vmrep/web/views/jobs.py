@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from contexts.errors import ContextError
-from replication import selectors
 from replication.errors import UnknownJob
 from replication.filters import JobFilter
 from replication.models import ReplicationJob
+from replication.selectors.jobs import job_detail, jobs_for_list
 from replication.services import cancel as cancelling
 from vmrep.web import job_page, live, versions
 from vmrep.web.tables import JobTable
@@ -23,8 +23,8 @@ def index(request: HttpRequest) -> HttpResponse:
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()
-    filters = JobFilter(request.GET, queryset=selectors.jobs_for_list())
-    context = {"filters": filters, "table": JobTable.of(filters.qs, request)}
+    filters = JobFilter(request.GET, queryset=jobs_for_list())
+    context = {"filters": filters, "table": JobTable.for_request(filters.qs, request)}
     return live.respond(request, "jobs", version, context)
 
 
@@ -34,7 +34,7 @@ def detail(request: HttpRequest, job_id: str) -> HttpResponse:
     if live.is_current(request, version):
         return live.nothing_new()
     try:
-        context = job_page.of(job_id, request.GET.get("log"))
+        context = job_page.describe(job_id, request.GET.get("log"))
     except UnknownJob as problem:
         raise Http404(str(problem)) from problem
     return live.respond(request, "jobs/detail", version, context)
@@ -44,7 +44,7 @@ def detail(request: HttpRequest, job_id: str) -> HttpResponse:
 def confirm_cancel(request: HttpRequest, job_id: str) -> HttpResponse:
     """The dialog's question as a page of its own, for browsers without scripts."""
     try:
-        job = selectors.job_detail(job_id)
+        job = job_detail(job_id)
     except UnknownJob as problem:
         raise Http404(str(problem)) from problem
     if not job.is_active:

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
-from replication import selectors
 from replication.engine.errors import EngineError
 from replication.errors import NameNotConfirmed
-from replication.replica import replica_of
+from replication.selectors.contexts import removed_contexts
+from replication.selectors.replica import replica_of
 from replication.services import removal
 from replication.services.removal import Deleted
 from vmrep.web import live, versions
@@ -51,7 +51,7 @@ def index(request: HttpRequest) -> HttpResponse:
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()
-    table = RemovedVMTable.of(selectors.removed_contexts(), request)
+    table = RemovedVMTable.for_request(removed_contexts(), request)
     return live.respond(request, "removal/list", version, {"table": table})
 
 

@@ -8,9 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from replication import selectors
 from replication.errors import RepositoryInUse, RepositoryRefused
 from replication.models import Repository
+from replication.selectors.repositories import dependents_of_repository, repositories_for_list
 from replication.services import repositories
 from vmrep.web.forms import RepositoryForm
 from vmrep.web.storage import storage_state
@@ -18,7 +18,7 @@ from vmrep.web.storage import storage_state
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    rows = [(row, storage_state(row)) for row in selectors.repositories_for_list()]
+    rows = [(row, storage_state(row)) for row in repositories_for_list()]
     return render(request, "repositories/index.html", {"rows": rows})
 
 
@@ -51,6 +51,6 @@ def remove(request: HttpRequest, repository_id: int) -> HttpResponse:
         path = repository.config["path"]
         messages.success(request, f"{repository.name} was removed; {path} is still there.")
         return redirect("repositories")
-    counts = selectors.dependents_of_repository(repository)
+    counts = dependents_of_repository(repository)
     context = {"repository": repository, "counts": counts, "is_used": any(counts)}
     return render(request, "repositories/remove.html", context)

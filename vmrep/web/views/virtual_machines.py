@@ -13,8 +13,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
-from replication import home, selectors
 from replication.filters import ProtectedVMFilter
+from replication.selectors import home
+from replication.selectors.contexts import contexts_for_list
 from replication.services import start
 from replication.states import Trigger
 from vmrep.web import first_run, live, panel, totals, versions
@@ -27,20 +28,20 @@ def index(request: HttpRequest) -> HttpResponse:
     if live.is_current(request, version):
         return live.nothing_new()
     now = timezone.now()
-    filters = ProtectedVMFilter(request.GET, queryset=selectors.contexts_for_list(now))
-    known = totals.of(now)
+    filters = ProtectedVMFilter(request.GET, queryset=contexts_for_list(now))
+    known = totals.current_totals(now)
     numbers = home.home_numbers(known.settled)
     context: dict[str, Any] = {
         "counts": known.counts,
         "filters": filters,
-        "first_run": first_run.of(known.counts, numbers),
+        "first_run": first_run.next_steps(known.counts, numbers),
         "home": numbers,
         "os_types": known.os_types,
-        "table": VMTable.of(filters.qs, request),
+        "table": VMTable.for_request(filters.qs, request),
         "panel": None,
     }
     if request.GET.get("vm"):
-        context["panel"] = panel.of(request.GET["vm"], request.GET, now)
+        context["panel"] = panel.describe(request.GET["vm"], request.GET, now)
     return live.respond(request, "virtual_machines", version, context)
 
 

@@ -1,0 +1,1 @@
+"""What the database itself computes and refuses: figures and triggers."""

@@ -1,0 +1,25 @@
+"""What a source of a disk's bytes must be able to do."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Reader(Protocol):
+    """One connection to a source, used by one thread."""
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        """Fill the whole of ``view`` with the bytes from ``offset`` on, or raise SourceError."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back. Never raises."""
+        ...
+
+
+class Source(Protocol):
+    """Something that a disk can be read from, over any number of connections at once."""
+
+    def connect(self) -> Reader:
+        """A new connection for the calling thread. Raises SourceError."""
+        ...

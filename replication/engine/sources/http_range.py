@@ -1,0 +1,178 @@
+"""A file behind HTTP(S), read in ranges, as vSphere offers its datastores' files."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from replication.engine.errors import SourceError
+
+RETRY_DELAYS_SECONDS = (0.2, 1.0, 3.0)
+
+_TARGET = re.compile(r"/[!-~]*")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_REFUSALS = {
+    401: ("the session is not accepted (any more); logging in again may help", True),
+    403: ("access is forbidden: check the account's privileges on the datastore", False),
+    404: ("the file is not there: the disk was moved, renamed or removed", False),
+    416: ("the server does not have these bytes: the file is shorter than planned", False),
+    429: ("the server is asking for fewer requests", True),
+}
+
+
+class HttpRangeSource:
+    """A file of ``size_bytes`` behind HTTP(S), as vSphere offers its datastores' files.
+
+    ``connect`` makes a connection that verifies its server by itself and has a timeout.
+    ``target`` is path and query, already percent-encoded. ``headers`` is asked before every
+    request, so that a renewed session cookie is taken up. ``renew`` logs in again; it is called by
+    one thread at a time, after a 401 to the headers that still are the current ones.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], http.client.HTTPConnection],
+        target: str,
+        headers: Callable[[], dict[str, str]],
+        size_bytes: int,
+        *,
+        renew: Callable[[], None] = lambda: None,
+        retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
+    ) -> None:
+        if not _TARGET.fullmatch(target):
+            raise SourceError(f"{target!r} is not an encoded HTTP path.", transient=False)
+        self.connection = connect
+        self.target = target
+        self.headers = headers
+        self.size_bytes = size_bytes
+        self.retry_delays_seconds = tuple(retry_delays_seconds)
+        self._renew = renew
+        self._renewing = threading.Lock()
+
+    def renew_login(self, refused: dict[str, str]) -> None:
+        """Log in again, unless another thread has since the request with these headers."""
+        with self._renewing:
+            if self.headers() == refused:
+                self._renew()
+
+    def connect(self) -> HttpRangeReader:
+        """A reader of its own for the calling thread; it connects at its first read."""
+        return HttpRangeReader(self)
+
+
+class HttpRangeReader:
+    """Reads ranges over one kept-alive connection, which it renews when it breaks."""
+
+    def __init__(self, source: HttpRangeSource) -> None:
+        self._source = source
+        self._connection: http.client.HTTPConnection | None = None
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        """Fill ``view`` with the bytes from ``offset`` on.
+
+        Broken connections, short answers, 401, 429 and 5xx are tried again a few times, each time
+        over a new connection, before they are raised as a transient SourceError. Anything that
+        hints at another file, a redirect or a missing right is raised at once, as lasting.
+        """
+        for delay in self._source.retry_delays_seconds:
+            try:
+                return self._attempt(offset, view)
+            except SourceError as error:
+                if not error.transient:
+                    raise
+            time.sleep(delay)
+        return self._attempt(offset, view)
+
+    def close(self) -> None:
+        """Close the connection; the next read would make a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _attempt(self, offset: int, view: memoryview) -> None:
+        complete = False
+        try:
+            self._request(offset, view)
+            complete = True
+        except ssl.SSLCertVerificationError as error:
+            raise self._error(
+                offset, f"the server's certificate is not trusted ({error})", transient=False
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            words = f"{type(error).__name__}: {error}".rstrip(": ")
+            raise self._error(offset, f"the connection broke ({words})", transient=True) from error
+        finally:
+            # Unread bytes of a failed answer must never be taken for the next answer.
+            if not complete:
+                self.close()
+
+    def _request(self, offset: int, view: memoryview) -> None:
+        if self._connection is None:
+            self._connection = self._source.connection()
+        last = offset + len(view) - 1
+        login = self._source.headers()
+        headers = {**login, "Range": f"bytes={offset}-{last}"}
+        self._connection.request("GET", self._source.target, headers=headers)
+        answer = self._connection.getresponse()
+        if answer.status == 401:
+            self._source.renew_login(login)
+        self._check(answer, offset, last)
+        done = 0
+        while done < len(view):
+            count = answer.readinto(view[done:])
+            if not count:
+                raise self._error(
+                    offset, f"the answer ended after {done} of {len(view)} bytes", transient=True
+                )
+            done += count
+
+    def _check(self, answer: http.client.HTTPResponse, offset: int, last: int) -> None:
+        """Accept only an answer that holds exactly the bytes asked for, of a file of our size."""
+        if answer.status != 206:
+            raise self._error(offset, *_refusal(answer))
+        content_range = answer.getheader("Content-Range", "")
+        match = _CONTENT_RANGE.fullmatch(content_range)
+        if match is None or (int(match[1]), int(match[2])) != (offset, last):
+            raise self._error(
+                offset,
+                f"bytes {offset}-{last} were asked for, but the answer is {content_range!r}",
+                transient=False,
+            )
+        if int(match[3]) != self._source.size_bytes:
+            raise self._error(
+                offset,
+                f"the file has {match[3]} bytes, not {self._source.size_bytes}: it is not the "
+                "file that the plan was made for",
+                transient=False,
+            )
+        if answer.length != last - offset + 1 or answer.getheader("Content-Encoding"):
+            raise self._error(
+                offset,
+                f"the answer announces {answer.length} bytes instead of {last - offset + 1}, "
+                "or is encoded",
+                transient=False,
+            )
+
+    def _error(self, offset: int, what: str, transient: bool) -> SourceError:
+        return SourceError(
+            f"Reading {self._source.target} at {offset} failed: {what}.", transient=transient
+        )
+
+
+def _refusal(answer: http.client.HTTPResponse) -> tuple[str, bool]:
+    """What an answer other than 206 means, and whether it may pass by itself."""
+    status = answer.status
+    if status in _REFUSALS:
+        what, transient = _REFUSALS[status]
+        return f"{what} (HTTP {status})", transient
+    if 300 <= status < 400:
+        return f"the server redirects elsewhere, which is not followed (HTTP {status})", False
+    if status >= 500:
+        return f"the server reports an error of its own (HTTP {status} {answer.reason!r})", True
+    if status == 200:
+        return "the server ignores Range and sends the whole file (HTTP 200)", False
+    return f"the server refuses the request (HTTP {status} {answer.reason!r})", False

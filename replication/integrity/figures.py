@@ -1,0 +1,81 @@
+"""Checks of the figures of a context that triggers keep (replication/database/figures.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import RawSQL
+
+from contexts.models import VMContext
+from contexts.services import statuses
+from replication.database.figures import CONTEXTS, FIGURES
+from replication.integrity.findings import Code, Finding, Scope, check
+from replication.integrity.recompute import ACTOR
+
+_REMEDY = (
+    "Lists show and sort by it. --repair takes it from {rows} again; `manage.py check --database"
+    " default` says whether the database's triggers are in place, which keep it right."
+)
+
+
+def _code(name: str, rows: str) -> Code:
+    return Code(name, _REMEDY.format(rows=rows), repairable=True)
+
+
+NEWEST_POINT_DIFFERS = _code("newest_point_differs", "the VM's recovery points")
+DISK_COUNT_DIFFERS = _code("disk_count_differs", "the VM's disks")
+CAPACITY_DIFFERS = _code("capacity_differs", "the VM's disks")
+LAST_JOB_FAILED_DIFFERS = _code("last_job_failed_differs", "the VM's newest job")
+
+_CODES = {
+    "newest_recovery_point_at": NEWEST_POINT_DIFFERS,
+    "disk_count": DISK_COUNT_DIFFERS,
+    "capacity_bytes": CAPACITY_DIFFERS,
+    "last_job_failed": LAST_JOB_FAILED_DIFFERS,
+}
+
+
+@check(*_CODES.values(), mend=lambda finding: _mend(finding))
+def figures_differ(scope: Scope) -> Iterator[Finding]:
+    """One query, in which the database compares: only contexts with a wrong figure are read."""
+    for row in _wrong(scope.within(VMContext.objects.order_by("pk"), "pk")).iterator():
+        for name, code in _CODES.items():
+            if row[name] != row[f"right_{name}"]:
+                yield code.finding(
+                    f"{name} is said to be {row[name]}, but is {row[f'right_{name}']}.",
+                    key=row["pk"],
+                    context_id=row["pk"],
+                    vm_name=row["vm_name"],
+                )
+
+
+def _wrong(contexts: QuerySet[VMContext]) -> QuerySet[VMContext, dict[str, Any]]:
+    """With `right_<figure>` beside each figure, by the same words as the triggers compute it."""
+    wrong = Q()
+    for name in FIGURES:
+        right = f"right_{name}"
+        one_is_null = Q(**{f"{name}__isnull": True, f"{right}__isnull": False}) | Q(
+            **{f"{name}__isnull": False, f"{right}__isnull": True}
+        )
+        wrong |= one_is_null | ~Q(**{name: F(right)})
+    rights = {
+        f"right_{name}": RawSQL(  # noqa: S611
+            sql.format(context=f"{CONTEXTS}.context_id"),
+            [],
+            output_field=VMContext._meta.get_field(name).clone(),
+        )
+        for name, sql in FIGURES.items()
+    }
+    return contexts.values("pk", "vm_name", *FIGURES).annotate(**rights).filter(wrong)
+
+
+def _mend(finding: Finding) -> str:
+    """All figures of the (locked) context."""
+    context = VMContext.objects.get(pk=finding.context_id)
+    row = _wrong(VMContext.objects.filter(pk=context.pk)).get()
+    rights = {name: row[f"right_{name}"] for name in FIGURES if row[name] != row[f"right_{name}"]}
+    said = ", ".join(f"{name} from {row[name]} to {right}" for name, right in rights.items())
+    statuses.settle(context, columns=rights, actor=ACTOR, why=f"{finding.code}: set {said}")
+    return f"Set {said}."

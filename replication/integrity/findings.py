@@ -1,0 +1,175 @@
+"""The words of the audit: codes, findings, checks and how wide a check looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Self
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from replication.models import ContextLease
+from replication.states import Severity
+
+# A lease that ran out just now may belong to a worker that was only held up.
+LEASE_GRACE = timedelta(minutes=2)
+# What ended jobs leave is removed within seconds; so much later it is not being removed.
+LEFT_OVER_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong. `key` says whether a second look found the same thing again."""
+
+    code: str
+    severity: str
+    what: str
+    remedy: str
+    key: str
+    context_id: str = ""
+    vm_name: str = ""
+    job_id: str = ""
+    repairable: bool = False
+    repaired: str = ""
+    """What was done about it; empty: nothing."""
+
+    @property
+    def subject(self) -> str:
+        """Whom it is about, for people; empty when it is about no VM and no job."""
+        return self.vm_name or self.context_id or self.job_id
+
+
+@dataclass(frozen=True)
+class Code:
+    """A kind of finding. `remedy` is what an operator does about it."""
+
+    name: str
+    remedy: str
+    severity: Severity = Severity.ERROR
+    repairable: bool = False
+
+    def finding(
+        self,
+        what: str,
+        *,
+        key: object,
+        context_id: str | None = None,
+        vm_name: str | None = None,
+        job_id: str | None = None,
+        remedy: str | None = None,
+        repairable: bool | None = None,
+    ) -> Finding:
+        return Finding(
+            code=self.name,
+            severity=str(self.severity),
+            what=what,
+            remedy=self.remedy if remedy is None else remedy,
+            key=f"{self.name} {key}",
+            context_id=context_id or "",
+            vm_name=vm_name or "",
+            job_id=job_id or "",
+            repairable=self.repairable if repairable is None else repairable,
+        )
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How wide and how hard a check looks.
+
+    deep: read every image through. quiet: nothing is at work, so that nothing is given time.
+    context_id: look at this context only (the second look, under its lock). on_progress: called
+    again and again while files and vCenters are read, which can take long.
+    """
+
+    deep: bool = False
+    quiet: bool = False
+    context_id: str | None = None
+    now: datetime = field(default_factory=timezone.now)
+    on_progress: Callable[[], None] = lambda: None
+
+    def only(self, context_id: str) -> Self:
+        return replace(self, context_id=context_id)
+
+    def within(self, rows: QuerySet[Any], context: str = "vm_context_id") -> QuerySet[Any]:
+        """The rows that this look is about; `context` is the column with the context's key."""
+        if self.context_id is None:
+            return rows
+        return rows.filter(**{context: self.context_id})
+
+    @property
+    def left_over_since(self) -> datetime:
+        """What ended before then should have been cleaned up."""
+        return self.now if self.quiet else self.now - LEFT_OVER_AFTER
+
+    def at_rest(
+        self, rows: QuerySet[Any], context: str = "vm_context_id", *kinds: str
+    ) -> QuerySet[Any]:
+        """Rows of contexts that nobody holds a live lease on (of these kinds; none: any)."""
+        leases = ContextLease.objects.filter(
+            vm_context_id=OuterRef(context),
+            expires_at__gt=self.now if self.quiet else self.now - LEASE_GRACE,
+        )
+        if kinds:
+            leases = leases.filter(holder_kind__in=kinds)
+        return rows.filter(~Exists(leases))
+
+
+class SecondLook(Enum):
+    """How a finding is confirmed before it is believed."""
+
+    UNDER_LOCK = "with the context's row locked, so that no job starts or ends meanwhile"
+    AGAIN = "once more without a lock: files and vCenters may be slow to answer"
+    NONE = "not: one statement saw all of it, or the check looks twice itself"
+
+
+Find = Callable[[Scope], Iterator[Finding]]
+Mend = Callable[[Finding], str]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A function that finds some codes, and what mends them (in the context's locked transaction,
+    after the finding was seen there again): it returns what it did.
+    """
+
+    find: Find
+    codes: tuple[Code, ...]
+    second_look: SecondLook
+    mend: Mend | None
+
+    @property
+    def name(self) -> str:
+        return self.find.__name__
+
+
+CHECKS: list[Check] = []
+CODES: dict[str, Code] = {}
+
+
+def check(
+    *codes: Code, second_look: SecondLook = SecondLook.UNDER_LOCK, mend: Mend | None = None
+) -> Callable[[Find], Find]:
+    """Register a check with all codes that it may find."""
+
+    def register(find: Find) -> Find:
+        CHECKS.append(Check(find, codes, second_look, mend))
+        CODES.update({code.name: code for code in codes})
+        return find
+
+    return register
+
+
+def in_batches(rows: QuerySet[Any], size: int = 500) -> Iterator[list[Any]]:
+    """Rows in pieces, by key: constant memory, and no cursor stays open while files are read."""
+    last = None
+    while True:
+        piece = rows if last is None else rows.filter(pk__gt=last)
+        batch = list(piece.order_by("pk")[:size])
+        if batch:
+            yield batch
+        if len(batch) < size:
+            return
+        last = batch[-1].pk

@@ -1,0 +1,261 @@
+"""Checks of jobs, their steps, and leases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Case, Exists, F, OuterRef, Q, Sum, Value, When
+from django.db.models.functions import Coalesce, Now
+
+from contexts.models import VMContext
+from replication.integrity.findings import LEASE_GRACE, Code, Finding, Scope, SecondLook, check
+from replication.models import (
+    CBTHistory,
+    ContextLease,
+    DiskImage,
+    JobStep,
+    RecoveryPoint,
+    ReplicationJob,
+)
+from replication.models.cbt import BLOCK_BYTES
+from replication.states import (
+    ACTIVE_JOB_STATUSES,
+    ImageState,
+    JobStatus,
+    LeaseHolder,
+    RecoveryPointState,
+    ReplicationType,
+    StepStatus,
+    SyncType,
+)
+
+# The tick takes over within a minute, wherever a worker of the queue "control" is alive.
+TAKEN_OVER_WITHIN = timedelta(minutes=10)
+
+JOB_WITHOUT_CONTEXT = Code(
+    "job_without_context",
+    "Restore the VM's row from a backup of the database; the job's recovery points can be used "
+    "by hand until then.",
+)
+COMPLETED_WITHOUT_POINT = Code(
+    "completed_without_point",
+    "The job says that it succeeded, but there is nothing to fail over to: replicate this VM now, "
+    "then restore the row from a backup if the older state matters.",
+)
+RUNNING_STEP_OF_ENDED_JOB = Code(
+    "running_step_of_ended_job",
+    "--repair marks the step as interrupted.",
+    repairable=True,
+)
+RUNNING_JOB_WITHOUT_LEASE = Code(
+    "running_job_without_lease",
+    "Its worker is gone and nobody takes the job up: are beat and a worker of the queue "
+    "“control” running?",
+)
+LEASE_OF_ENDED_JOB = Code("lease_of_ended_job", "--repair removes the lease.", repairable=True)
+LEASE_LEFT_BEHIND = Code(
+    "lease_left_behind",
+    "Its holder died. The next one takes it over; --repair removes it.",
+    repairable=True,
+)
+JOB_BYTES_DIFFER = Code(
+    "job_bytes_differ",
+    "The figures of this job cannot be trusted. Replicate the VM; the recovery point itself is "
+    "checked apart from this.",
+)
+JOB_TYPE_DIFFERS = Code(
+    "job_type_differs",
+    "The job's type is not what its disks were. Only the display is wrong; find out who wrote to "
+    "the database.",
+)
+CBT_HISTORY_DIFFERS = Code(
+    "cbt_history_differs",
+    "The next replication goes by the image's change ID, so nothing is lost; the history of this "
+    "disk is wrong. Find out who wrote to the database.",
+)
+
+
+def _of(code: Code, job: Any, what: str, **more: Any) -> Finding:
+    return code.finding(
+        what,
+        key=job.pk,
+        context_id=job.vm_context_id,
+        vm_name=job.source_vm_name,
+        job_id=job.pk,
+        **more,
+    )
+
+
+@check(JOB_WITHOUT_CONTEXT, second_look=SecondLook.NONE)
+def job_without_context(scope: Scope) -> Iterator[Finding]:
+    orphans = ReplicationJob.objects.filter(
+        ~Exists(VMContext.objects.filter(pk=OuterRef("vm_context_id")))
+    )
+    for job in scope.within(orphans).order_by("pk").iterator():
+        yield _of(
+            JOB_WITHOUT_CONTEXT, job, f"There is no VM context {job.vm_context_id} for this job."
+        )
+
+
+@check(COMPLETED_WITHOUT_POINT)
+def completed_without_point(scope: Scope) -> Iterator[Finding]:
+    points = RecoveryPoint.objects.filter(job_id=OuterRef("pk"))
+    jobs = ReplicationJob.objects.filter(~Exists(points), status=JobStatus.COMPLETED)
+    for job in scope.within(jobs).order_by("pk").iterator():
+        yield _of(
+            COMPLETED_WITHOUT_POINT, job, "The job has completed, but it has no recovery point."
+        )
+
+
+def _interrupt(finding: Finding) -> str:
+    ended = _steps_without_job(JobStep.objects.filter(job_id=finding.job_id)).update(
+        status=StepStatus.INTERRUPTED,
+        message="Marked by check_integrity: the job had ended or gone on.",
+        completed_at=Now(),
+    )
+    return f"Marked {ended} running steps as interrupted."
+
+
+def _steps_without_job(steps: Any) -> Any:
+    """Running steps whose attempt is over."""
+    attempt = ReplicationJob.objects.filter(
+        pk=OuterRef("job_id"), status=JobStatus.RUNNING, attempt=OuterRef("attempt")
+    )
+    return steps.filter(~Exists(attempt), status=StepStatus.RUNNING)
+
+
+@check(RUNNING_STEP_OF_ENDED_JOB, mend=_interrupt)
+def running_step_of_ended_job(scope: Scope) -> Iterator[Finding]:
+    """After its commit a job cleans up under its lease, so only contexts at rest are judged."""
+    steps = _steps_without_job(scope.within(JobStep.objects.all(), "job__vm_context_id"))
+    for step in (
+        scope.at_rest(steps, "job__vm_context_id")
+        .select_related("job")
+        .order_by("job_id", "pk")
+        .iterator()
+    ):
+        yield RUNNING_STEP_OF_ENDED_JOB.finding(
+            f"The step “{step.get_name_display()}” of attempt {step.attempt} counts as running, "
+            f"but the job is {step.job.status} in attempt {step.job.attempt}.",
+            key=step.pk,
+            context_id=step.job.vm_context_id,
+            vm_name=step.job.source_vm_name,
+            job_id=step.job_id,
+        )
+
+
+@check(RUNNING_JOB_WITHOUT_LEASE)
+def running_job_without_lease(scope: Scope) -> Iterator[Finding]:
+    late = scope.now if scope.quiet else scope.now - TAKEN_OVER_WITHIN
+    jobs = ReplicationJob.objects.filter(status=JobStatus.RUNNING, updated_at__lt=late)
+    for job in scope.at_rest(scope.within(jobs)).order_by("pk").iterator():
+        yield _of(
+            RUNNING_JOB_WITHOUT_LEASE,
+            job,
+            f"The job counts as running, but {job.worker_name or 'its worker'} has not renewed "
+            f"its lease; last sign of life {job.updated_at:%Y-%m-%d %H:%M:%S} UTC.",
+        )
+
+
+def _remove_lease(finding: Finding) -> str:
+    # It ran out: nobody's by now. A holder who comes back after all finds it gone, and stops.
+    ContextLease.objects.filter(vm_context_id=finding.context_id, expires_at__lte=Now()).delete()
+    return "Removed the lease."
+
+
+@check(LEASE_OF_ENDED_JOB, LEASE_LEFT_BEHIND, mend=_remove_lease)
+def leases_left(scope: Scope) -> Iterator[Finding]:
+    """Leases that ran out and whose job is over, or whose holder never gave them back."""
+    out = ContextLease.objects.filter(
+        expires_at__lte=scope.now if scope.quiet else scope.now - LEASE_GRACE
+    ).select_related("vm_context", "job")
+    for lease in scope.within(out).order_by("pk").iterator():
+        of_ended = lease.job is not None and lease.job.status not in ACTIVE_JOB_STATUSES
+        late = lease.expires_at < scope.left_over_since
+        if of_ended or (late and lease.holder_kind != LeaseHolder.JOB):
+            yield (LEASE_OF_ENDED_JOB if of_ended else LEASE_LEFT_BEHIND).finding(
+                f"{lease.holder} ({lease.holder_kind}) left its lease, which ran out at "
+                f"{lease.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
+                key=lease.pk,
+                context_id=lease.vm_context_id,
+                vm_name=lease.vm_context.vm_name,
+                job_id=lease.job_id,
+            )
+
+
+def _with_available_point(jobs: Any) -> Any:
+    """Completed jobs whose images are all still there as the job made them."""
+    return jobs.filter(
+        status=JobStatus.COMPLETED, recovery_point__state=RecoveryPointState.AVAILABLE
+    )
+
+
+@check(JOB_BYTES_DIFFER, JOB_TYPE_DIFFERS)
+def job_sums(scope: Scope) -> Iterator[Finding]:
+    """A completed job's bytes and type against its images."""
+    others = DiskImage.objects.filter(job_id=OuterRef("pk"), recovery_point__isnull=False).exclude(
+        sync_type=SyncType.INCREMENTAL
+    )
+    jobs = (
+        _with_available_point(scope.within(ReplicationJob.objects.order_by("pk")))
+        .annotate(
+            planned=Sum("images__planned_bytes", filter=Q(images__recovery_point__isnull=False)),
+            right_type=Case(
+                When(Exists(others), then=Value(ReplicationType.INITIAL.value)),
+                default=Value(ReplicationType.INCREMENTAL.value),
+            ),
+        )
+        .filter(planned__isnull=False)
+    )
+    wrong = jobs.filter(
+        ~Q(total_bytes=F("planned"))
+        | ~Q(bytes_transferred=F("planned"))
+        | Q(replication_type__isnull=True)
+        | ~Q(replication_type=F("right_type"))
+    )
+    for job in wrong.iterator():
+        if job.total_bytes != job.planned or job.bytes_transferred != job.planned:
+            yield _of(
+                JOB_BYTES_DIFFER,
+                job,
+                f"The job says {job.bytes_transferred} of {job.total_bytes} bytes, its images "
+                f"{job.planned}.",
+            )
+        if job.replication_type != job.right_type:
+            yield _of(
+                JOB_TYPE_DIFFERS,
+                job,
+                f"The job says {job.replication_type}, its images {job.right_type}.",
+            )
+
+
+@check(CBT_HISTORY_DIFFERS)
+def cbt_history_differs(scope: Scope) -> Iterator[Finding]:
+    """Each image of an available point against its line in the CBT history."""
+    same = CBTHistory.objects.annotate(known=Coalesce("change_id", Value(""))).filter(
+        job_id=OuterRef("job_id"),
+        disk_id=OuterRef("disk_id"),
+        known=Coalesce(OuterRef("change_id"), Value("")),
+        sync_success=True,
+        sync_type=OuterRef("sync_type"),
+        bytes_transferred=OuterRef("planned_bytes"),
+        blocks_changed=(OuterRef("planned_bytes") + BLOCK_BYTES - 1) / BLOCK_BYTES,
+    )
+    images = scope.within(
+        DiskImage.objects.filter(
+            ~Exists(same),
+            state=ImageState.COMMITTED,
+            recovery_point__state=RecoveryPointState.AVAILABLE,
+        )
+    )
+    for image in images.select_related("disk", "job").order_by("pk").iterator():
+        yield CBT_HISTORY_DIFFERS.finding(
+            f"{image.disk.disk_id}: the CBT history of this job has no entry with the image's "
+            "change ID, type and bytes.",
+            key=image.pk,
+            context_id=image.vm_context_id,
+            vm_name=image.job.source_vm_name,
+            job_id=image.job_id,
+        )

@@ -1,0 +1,92 @@
+"""Carrying the checks out: each finding is looked at twice, since vmrep works meanwhile."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from django.db import DatabaseError, transaction
+
+from contexts.models import VMContext
+
+# Importing a module of checks registers them, in the order of the report.
+from replication.integrity import contexts as contexts
+from replication.integrity import database as database
+from replication.integrity import devices as devices
+from replication.integrity import figures as figures
+from replication.integrity import files as files
+from replication.integrity import jobs as jobs
+from replication.integrity import points as points
+from replication.integrity import snapshots as snapshots
+from replication.integrity.findings import CHECKS, CODES, Check, Code, Finding, Scope, SecondLook
+
+log = logging.getLogger(__name__)
+
+# More of one kind are counted and not listed: the report, and memory, stay of a readable size.
+LISTED_PER_CODE = 500
+
+CHECK_BROKE_OFF = Code(
+    "check_broke_off",
+    "This part was not checked. Correct what the database says, then check again.",
+)
+CODES[CHECK_BROKE_OFF.name] = CHECK_BROKE_OFF
+
+
+def find(scope: Scope) -> Iterator[Finding]:
+    """All findings that a second look confirms.
+
+    It only reads; the second looks lock one context at a time, for some milliseconds.
+    """
+    for one in CHECKS:
+        scope.on_progress()
+        try:
+            yield from _carry_out(one, scope)
+        except DatabaseError as problem:
+            log.exception("the check %s broke off", one.name)
+            yield CHECK_BROKE_OFF.finding(f"{one.name}: {problem}".strip(), key=one.name)
+
+
+def _carry_out(one: Check, scope: Scope) -> Iterator[Finding]:
+    listed: dict[str, list[Finding]] = defaultdict(list)
+    count: Counter[str] = Counter()
+    for finding in one.find(scope):
+        count[finding.code] += 1
+        if len(listed[finding.code]) < LISTED_PER_CODE:
+            listed[finding.code].append(finding)
+    for code, findings in listed.items():
+        yield from _confirmed(one, scope, findings)
+        if unlisted := count[code] - len(findings):
+            yield CODES[code].finding(
+                f"There are {unlisted} more of this kind, which are not listed.",
+                key="more",
+                repairable=False,
+            )
+
+
+def _confirmed(one: Check, scope: Scope, findings: list[Finding]) -> Iterator[Finding]:
+    """The findings that are there at a second look at their context."""
+    if one.second_look is SecondLook.NONE:
+        yield from findings
+        return
+    by_context: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        by_context[finding.context_id].append(finding)
+    for context_id, first in by_context.items():
+        there = look_again(one, scope, context_id)
+        yield from (there[finding.key] for finding in first if finding.key in there)
+
+
+def look_again(one: Check, scope: Scope, context_id: str) -> dict[str, Finding]:
+    """What the check finds at this context now, by key; under its lock where that is wanted."""
+    narrow = scope.only(context_id) if context_id else scope
+    if one.second_look is not SecondLook.UNDER_LOCK:
+        return {finding.key: finding for finding in one.find(narrow)}
+    with transaction.atomic():
+        lock(context_id)
+        return {finding.key: finding for finding in one.find(narrow)}
+
+
+def lock(context_id: str) -> None:
+    """The context's row, if there is one: what is missing cannot be locked, nor changed."""
+    list(VMContext.objects.select_for_update().filter(pk=context_id).values_list("pk"))

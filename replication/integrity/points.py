@@ -1,0 +1,272 @@
+"""Checks of recovery points, images and chains, as the database tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Count, Exists, F, OuterRef, Q, Value
+from django.db.models.functions import Coalesce
+
+from contexts.models import ContextEvent
+from replication.integrity.findings import Code, Finding, Scope, check
+from replication.models import (
+    CBTHistory,
+    ContextLease,
+    DiskImage,
+    RecoveryPoint,
+    RecoveryPointHold,
+    VMSnapshot,
+)
+from replication.states import (
+    ACTIVE_JOB_STATUSES,
+    ImageState,
+    JobStatus,
+    RecoveryPointState,
+    Severity,
+)
+
+NOT_FOR_FAILOVER = "Do not fail over to this recovery point. "
+POINT_WITHOUT_IMAGES = Code(
+    "point_without_images",
+    NOT_FOR_FAILOVER + "Replicate the VM now; restore the rows from a backup of the database if "
+    "the point matters.",
+)
+POINT_OF_UNCOMPLETED_JOB = Code(
+    "point_of_uncompleted_job",
+    NOT_FOR_FAILOVER + "Its job did not complete, so its images were never verified.",
+)
+POINT_HALF_MADE = Code(
+    "point_half_made",
+    "It cannot be used, and nothing else is. Find out who wrote to the database.",
+    Severity.WARNING,
+)
+POINT_DIFFERS_FROM_SNAPSHOT = Code(
+    "point_differs_from_snapshot",
+    "The recovery point's age may be shown wrongly: its snapshot's row says when it was "
+    "consistent, and how.",
+)
+EXPIRED_POINT_HAS_FILES = Code(
+    "expired_point_has_files",
+    "The images of an expired recovery point still take space. Look whether retention runs.",
+    Severity.WARNING,
+)
+HOLD_OF_EXPIRED_POINT = Code(
+    "hold_of_expired_point",
+    "Somebody counts on a recovery point that is gone. Tell the hold's owner.",
+)
+REPOSITORY_DIFFERS = Code(
+    "repository_differs",
+    NOT_FOR_FAILOVER + "Look in which repository the files are, and correct the rows.",
+)
+IMAGE_LEFT_OVER = Code(
+    "image_left_over",
+    "The clean-up does not remove it: look at its repository, and whether beat and a worker of "
+    "the queue “control” run.",
+    Severity.WARNING,
+)
+CHAIN_BROKEN = Code(
+    "chain_broken",
+    NOT_FOR_FAILOVER + "Its image stands on another one that is not there or not its disk's. "
+    "Older recovery points and those that do not stand on it are not concerned. Stop replicating "
+    "this VM until it is clear what happened.",
+)
+
+
+def _of_point(code: Code, point: RecoveryPoint, what: str) -> Finding:
+    return code.finding(
+        f"Recovery point {point.pk} of {point.consistent_at:%Y-%m-%d %H:%M:%S} UTC {what}",
+        key=point.pk,
+        context_id=point.vm_context_id,
+        vm_name=point.vm_context.vm_name,
+        job_id=point.job_id,
+    )
+
+
+def _of_image(code: Code, image: DiskImage, what: str) -> Finding:
+    return code.finding(
+        f"{image.locator} {what}",
+        key=image.pk,
+        context_id=image.vm_context_id,
+        vm_name=image.vm_context.vm_name,
+        job_id=image.job_id,
+    )
+
+
+def _points(scope: Scope, **states: Any) -> Any:
+    rows = RecoveryPoint.objects.filter(**states).select_related("vm_context").order_by("pk")
+    return scope.within(rows)
+
+
+def _images(scope: Scope, **states: Any) -> Any:
+    rows = DiskImage.objects.filter(**states).select_related("vm_context").order_by("pk")
+    return scope.within(rows)
+
+
+@check(POINT_WITHOUT_IMAGES)
+def point_without_images(scope: Scope) -> Iterator[Finding]:
+    """An available point has one committed image for each of its disks."""
+    committed = Count("images", filter=Q(images__state=ImageState.COMMITTED))
+    points = RecoveryPoint.objects.filter(state=RecoveryPointState.AVAILABLE)
+    counted = scope.within(points).order_by("pk").annotate(found=committed)
+    for point in counted.exclude(found=F("disk_count")).select_related("vm_context").iterator():
+        yield _of_point(
+            POINT_WITHOUT_IMAGES, point, f"has {point.found} images of {point.disk_count} disks."
+        )
+
+
+@check(POINT_OF_UNCOMPLETED_JOB)
+def point_of_uncompleted_job(scope: Scope) -> Iterator[Finding]:
+    available = _points(scope, state=RecoveryPointState.AVAILABLE)
+    wrong = available.exclude(job__status=JobStatus.COMPLETED)
+    for point in wrong.select_related("vm_context", "job").iterator():
+        yield _of_point(
+            POINT_OF_UNCOMPLETED_JOB, point, f"is available, but its job is {point.job.status}."
+        )
+
+
+@check(POINT_HALF_MADE)
+def point_half_made(scope: Scope) -> Iterator[Finding]:
+    half = _points(scope, state=RecoveryPointState.WRITING)
+    for point in half.exclude(job__status__in=ACTIVE_JOB_STATUSES).iterator():
+        yield _of_point(POINT_HALF_MADE, point, "is still being written, but its job is over.")
+
+
+@check(POINT_DIFFERS_FROM_SNAPSHOT)
+def point_differs_from_snapshot(scope: Scope) -> Iterator[Finding]:
+    """A point's moment and kind of rest against the row of the snapshot that was read."""
+    read_from = DiskImage.objects.filter(
+        recovery_point_id=OuterRef(OuterRef("pk")), snapshot_moref=OuterRef("moref")
+    )
+    snapshots = VMSnapshot.objects.filter(Exists(read_from), job_id=OuterRef("job_id")).annotate(
+        at_rest=Coalesce("quiesced", Value(False))
+    )
+    other = snapshots.exclude(consistent_at=OuterRef("consistent_at"), at_rest=OuterRef("quiesced"))
+    for point in (
+        _points(scope, state=RecoveryPointState.AVAILABLE).filter(Exists(other)).iterator()
+    ):
+        yield _of_point(
+            POINT_DIFFERS_FROM_SNAPSHOT,
+            point,
+            "does not say the same as the row of its snapshot (when it was consistent, or "
+            "whether the guest was at rest).",
+        )
+
+
+@check(EXPIRED_POINT_HAS_FILES)
+def expired_point_has_files(scope: Scope) -> Iterator[Finding]:
+    kept = DiskImage.objects.filter(recovery_point_id=OuterRef("pk"), state=ImageState.COMMITTED)
+    expired = _points(scope, state=RecoveryPointState.EXPIRED).filter(Exists(kept))
+    for point in scope.at_rest(expired).iterator():
+        yield _of_point(EXPIRED_POINT_HAS_FILES, point, "is expired, but still has images.")
+
+
+@check(HOLD_OF_EXPIRED_POINT)
+def hold_of_expired_point(scope: Scope) -> Iterator[Finding]:
+    holds = RecoveryPointHold.objects.filter(
+        Q(expires_at__isnull=True) | Q(expires_at__gt=scope.now),
+        recovery_point__state=RecoveryPointState.EXPIRED,
+    ).select_related("recovery_point__vm_context")
+    for hold in scope.within(holds, "recovery_point__vm_context_id").order_by("pk").iterator():
+        yield _of_point(
+            HOLD_OF_EXPIRED_POINT,
+            hold.recovery_point,
+            f"is expired, but {hold.owner} holds it ({hold.kind}).",
+        )
+
+
+@check(REPOSITORY_DIFFERS)
+def repository_differs(scope: Scope) -> Iterator[Finding]:
+    """The repository stands in the job, in its point and in each image: three times the same."""
+    points = _points(scope).exclude(repository_id=F("job__repository_id"))
+    for point in points.iterator():
+        yield _of_point(REPOSITORY_DIFFERS, point, "is in another repository than its job.")
+    images = _images(scope).exclude(repository_id=F("job__repository_id"))
+    for image in images.iterator():
+        yield _of_image(REPOSITORY_DIFFERS, image, "is in another repository than its job.")
+
+
+@check(IMAGE_LEFT_OVER)
+def image_left_over(scope: Scope) -> Iterator[Finding]:
+    """Being written though its job is over, or to be deleted for a long time."""
+    late = Q(state=ImageState.DELETING, updated_at__lt=scope.left_over_since)
+    never = Q(state=ImageState.WRITING) & ~Q(job__status__in=ACTIVE_JOB_STATUSES)
+    left = _images(scope).filter(late | never, vm_context__current_job__isnull=True)
+    for image in scope.at_rest(left).iterator():
+        yield _of_image(
+            IMAGE_LEFT_OVER, image, f"is left over in the state “{image.get_state_display()}”."
+        )
+
+
+@check(CHAIN_BROKEN)
+def chain_broken(scope: Scope) -> Iterator[Finding]:
+    """A parent is there, committed, older, of the same disk, in the same repository, not larger."""
+    good = DiskImage.objects.filter(
+        pk=OuterRef("parent_id"),
+        pk__lt=OuterRef("pk"),
+        disk_id=OuterRef("disk_id"),
+        repository_id=OuterRef("repository_id"),
+        capacity_bytes__lte=OuterRef("capacity_bytes"),
+        state=ImageState.COMMITTED,
+    )
+    images = _images(scope, parent__isnull=False).exclude(state=ImageState.DELETING)
+    wrong = images.filter(~Exists(good))
+    for image in wrong.iterator():
+        yield _of_image(CHAIN_BROKEN, image, f"stands on image {image.parent_id}, {_why(image)}.")
+
+
+def _why(image: DiskImage) -> str:
+    parent = DiskImage.objects.filter(pk=image.parent_id).first()
+    if parent is None:
+        return "which does not exist"
+    if parent.state != ImageState.COMMITTED:
+        return f"which is not committed ({parent.state})"
+    if parent.disk_id != image.disk_id:
+        return "which is another disk's"
+    if parent.repository_id != image.repository_id:
+        return "which is in another repository"
+    if parent.pk >= image.pk:
+        return "which is newer than itself"
+    return "which is larger"
+
+
+# What belongs to a context twice: of its own, and through a job, disk or point.
+_OWNERS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
+    ("cbt_of_another_vm", CBTHistory, "vm_context", ("disk", "job")),
+    ("image_of_another_vm", DiskImage, "vm_context", ("disk", "job", "recovery_point")),
+    ("point_of_another_vm", RecoveryPoint, "vm_context", ("job",)),
+    ("snapshot_of_another_vm", VMSnapshot, "vm_context", ("job",)),
+    ("lease_of_another_vm", ContextLease, "vm_context", ("job",)),
+    ("event_of_another_vm", ContextEvent, "vm_context", ("job",)),
+)
+
+
+def _register_owner(name: str, model: Any, owner: str, ways: tuple[str, ...]) -> None:
+    code = Code(
+        name,
+        "Two VMs are mixed up here. Do not fail over either of them to what this names; correct "
+        "the row, and find out who wrote to the database.",
+    )
+
+    def find(scope: Scope) -> Iterator[Finding]:
+        rows = scope.within(model.objects.select_related(owner).order_by("pk"))
+        for way in ways:
+            wrong = rows.filter(**{f"{way}__isnull": False}).exclude(
+                **{f"{way}__{owner}_id": F(f"{owner}_id")}
+            )
+            for row in wrong.iterator():
+                yield code.finding(
+                    f"{model._meta.verbose_name} {row.pk}: its {way.replace('_', ' ')} "
+                    f"{getattr(row, f'{way}_id')} is another VM's.",
+                    key=f"{row.pk} {way}",
+                    context_id=row.vm_context_id,
+                    vm_name=row.vm_context.vm_name,
+                    job_id=getattr(row, "job_id", None),
+                )
+
+    find.__name__ = name
+    check(code)(find)
+
+
+for _entry in _OWNERS:
+    _register_owner(*_entry)

@@ -1,0 +1,169 @@
+"""Runs of the audit: asked for, carried out one at a time, kept. A run that died is noticed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from replication import messages
+from replication.errors import AuditRunning
+from replication.integrity.findings import Finding, Scope
+from replication.integrity.look import find
+from replication.integrity.mend import mend
+from replication.models import IntegrityFinding, IntegrityRun
+from replication.states import IntegrityOutcome
+
+log = logging.getLogger(__name__)
+
+KEPT_RUNS = 50
+# A sign of life comes with each image and each page of VMs: this is longer than any of them takes.
+SILENT_FOR = timedelta(minutes=30)
+SIGN_OF_LIFE_SECONDS = 10.0
+BROKE_OFF = "The process that checked stopped before the end. Check again."
+
+
+def request(*, actor: str) -> IntegrityRun:
+    """Ask for a run by a worker; while one waits or runs, that one is the answer."""
+    end_silent_runs()
+    active = IntegrityRun.objects.filter(outcome__in=IntegrityOutcome.active())
+    if run := active.order_by("-id").first():
+        return run
+    try:
+        with transaction.atomic():
+            run = IntegrityRun.objects.create(requested_by=actor)
+            transaction.on_commit(messages.hint_integrity)
+    except IntegrityError:
+        return IntegrityRun.objects.latest("id")
+    return run
+
+
+def run_requested() -> None:
+    """Carry out what was asked for, if anything; a second worker finds nothing to do."""
+    run = IntegrityRun.objects.filter(outcome=IntegrityOutcome.PENDING).first()
+    if run is not None and _claim(run):
+        _carry_out(run, Scope())
+
+
+def run_now(scope: Scope, *, actor: str, repair: bool = False) -> IntegrityRun:
+    """A run in this process. Raises AuditRunning while another one is at work."""
+    end_silent_runs()
+    run = IntegrityRun(requested_by=actor, deep=scope.deep, repair=repair)
+    run.outcome, run.started_at = IntegrityOutcome.RUNNING, timezone.now()
+    try:
+        with transaction.atomic():
+            run.save(force_insert=True)
+    except IntegrityError as problem:
+        raise AuditRunning(
+            "Another integrity check is running. Wait for its end; if its process died, it counts "
+            f"as broken off {SILENT_FOR.total_seconds() / 60:.0f} minutes after its last sign of "
+            "life."
+        ) from problem
+    _carry_out(run, scope)
+    return run
+
+
+def take_up_forgotten() -> None:
+    """Repeat a hint that was lost; end runs whose process died. Called by the tick."""
+    end_silent_runs()
+    if IntegrityRun.objects.filter(outcome=IntegrityOutcome.PENDING).exists():
+        messages.hint_integrity()
+
+
+def end_silent_runs() -> None:
+    IntegrityRun.objects.filter(
+        outcome=IntegrityOutcome.RUNNING, updated_at__lt=timezone.now() - SILENT_FOR
+    ).update(
+        outcome=IntegrityOutcome.BROKEN_OFF,
+        completed_at=Now(),
+        updated_at=Now(),
+        error_message=BROKE_OFF,
+    )
+
+
+def _claim(run: IntegrityRun) -> bool:
+    """False when another worker has it, or another run is still at work (the tick comes back)."""
+    try:
+        with transaction.atomic():
+            return bool(
+                IntegrityRun.objects.filter(pk=run.pk, outcome=IntegrityOutcome.PENDING).update(
+                    outcome=IntegrityOutcome.RUNNING, started_at=Now(), updated_at=Now()
+                )
+            )
+    except IntegrityError:
+        return False
+
+
+def _carry_out(run: IntegrityRun, scope: Scope) -> None:
+    scope = replace(scope, on_progress=_SignsOfLife(run))
+    with _ended(run):
+        # A repair may mend what other findings tell of, too: all are found before the first one.
+        for finding in list(find(scope)) if run.repair else find(scope):
+            _keep(run, mend(finding, scope) if run.repair else finding)
+    _forget_old_runs()
+    run.refresh_from_db()
+
+
+class _TakenAway(Exception):
+    """The run counts as broken off: this process was silent for too long."""
+
+
+@contextmanager
+def _ended(run: IntegrityRun) -> Iterator[None]:
+    """The run's outcome, however it ends."""
+    try:
+        yield
+    except _TakenAway:
+        log.warning("%s took too long between two signs of life: it counts as broken off", run)
+        return
+    except BaseException as problem:
+        _end(run, IntegrityOutcome.BROKEN_OFF, f"{BROKE_OFF} {problem!r}")
+        raise
+    findings = run.findings.filter(repaired="").exists()
+    _end(run, IntegrityOutcome.FINDINGS if findings else IntegrityOutcome.OK, "")
+
+
+def _end(run: IntegrityRun, outcome: IntegrityOutcome, error_message: str) -> None:
+    IntegrityRun.objects.filter(pk=run.pk, outcome=IntegrityOutcome.RUNNING).update(
+        outcome=outcome,
+        error_message=error_message,
+        finding_count=run.findings.filter(repaired="").count(),
+        repaired_count=run.findings.exclude(repaired="").count(),
+        completed_at=Now(),
+        updated_at=Now(),
+    )
+
+
+class _SignsOfLife:
+    """Called as often as one likes; writes one now and then. Raises _TakenAway."""
+
+    def __init__(self, run: IntegrityRun) -> None:
+        self._mine = IntegrityRun.objects.filter(pk=run.pk, outcome=IntegrityOutcome.RUNNING)
+        self._written = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._written < SIGN_OF_LIFE_SECONDS:
+            return
+        if not self._mine.update(updated_at=Now()):
+            raise _TakenAway
+        self._written = time.monotonic()
+
+
+def _keep(run: IntegrityRun, finding: Finding) -> None:
+    names = ("code", "severity", "context_id", "vm_name", "job_id")
+    texts = ("what", "remedy", "repairable", "repaired")
+    IntegrityFinding.objects.create(
+        run=run, **{name: getattr(finding, name) for name in (*names, *texts)}
+    )
+
+
+def _forget_old_runs() -> None:
+    kept = IntegrityRun.objects.order_by("-id").values_list("pk", flat=True)[:KEPT_RUNS]
+    IntegrityRun.objects.exclude(pk__in=list(kept)).delete()

@@ -1,0 +1,44 @@
+"""What pages and API read of the audit's runs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from replication.integrity.runs import SILENT_FOR
+from replication.models import IntegrityFinding, IntegrityRun
+
+
+class Integrity(NamedTuple):
+    """`last` is the newest run that has ended, `active` the one that waits or works now."""
+
+    last: IntegrityRun | None
+    active: IntegrityRun | None
+
+    @property
+    def is_silent(self) -> bool:
+        """The active run has given no sign of life for so long that its process must be gone."""
+        return self.active is not None and self.active.updated_at < timezone.now() - SILENT_FOR
+
+    @property
+    def look(self) -> str:
+        """`ok`, `findings`, `broken_off` or `unknown`: one word for the last result."""
+        if self.is_silent:
+            return "broken_off"
+        return "unknown" if self.last is None else str(self.last.outcome)
+
+
+def integrity() -> Integrity:
+    """The last result and what is under way; one query."""
+    runs = list(IntegrityRun.objects.order_by("-id")[:3])  # at most two of them are active
+    return Integrity(
+        last=next((run for run in runs if not run.is_active), None),
+        active=next((run for run in runs if run.is_active), None),
+    )
+
+
+def findings_of(run: IntegrityRun) -> QuerySet[IntegrityFinding]:
+    """What is wrong first, then what was mended."""
+    return run.findings.order_by("repaired", "severity", "id")

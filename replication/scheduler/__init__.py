@@ -1,0 +1,1 @@
+"""What is due now. The queue (`services/queue.py`) only queues."""

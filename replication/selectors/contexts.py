@@ -1,0 +1,140 @@
+"""Contexts together with what replication knows of them: protection, newest job, disks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import (
+    Count,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.functions import Left
+from django.utils import timezone
+
+from contexts import selectors as context_selectors
+from contexts.errors import UnknownVM
+from contexts.models import VMContext, VMDisk
+from contexts.models.contexts import INDEXED_TEXT_LENGTH
+from contexts.presence import with_presence
+from contexts.states import ContextStatus
+from replication.models import (
+    DiskImage,
+    RecoveryPoint,
+    ReplicationJob,
+)
+from replication.selectors.rpo import RPOState, at_risk, unprotected, with_rpo
+from replication.selectors.subqueries import count_rows, sum_of_images
+from replication.states import ImageState, RecoveryPointState
+
+_NEWEST_JOB = {
+    "newest_job_id": "id",
+    "newest_job_status": "status",
+    "newest_job_type": "replication_type",
+    "newest_job_error": "error_message",
+    "newest_job_bytes": "bytes_transferred",
+    "newest_job_started_at": "started_at",
+    "newest_job_completed_at": "completed_at",
+}
+
+
+def contexts_for_list(now: datetime | None = None) -> QuerySet[VMContext]:
+    """The contexts under management as the table shows them, with vCenter and current job.
+
+    Adds `newest_point_at`, `rpo_state` (as of `now`, the present by default), the newest job,
+    whatever its status, as `newest_job_…`, what `with_presence` adds, and `sort_name`, which the
+    database can sort by without reading all rows.
+    """
+    contexts = context_selectors.managed_contexts().annotate(
+        sort_name=Left("vm_name", INDEXED_TEXT_LENGTH)
+    )
+    return _with_protection(contexts, now).order_by("sort_name", "context_id")
+
+
+def context_detail(context_id: str, now: datetime | None = None) -> VMContext:
+    """One context as in the list, with its repository; also one that is no longer managed.
+
+    Raises UnknownVM.
+    """
+    contexts = VMContext.objects.select_related("vcenter", "repository", "last_successful_job")
+    context: VMContext | None = _with_protection(contexts, now).filter(pk=context_id).first()
+    if context is None:
+        raise UnknownVM(f"There is no VM context {context_id!r}.")
+    return context
+
+
+def removed_contexts() -> QuerySet[VMContext]:
+    """The contexts not under management any more, last removed first, with their vCenter.
+
+    Adds `point_count` (recovery points that are kept) and `stored_bytes` (what their files take).
+    """
+    points = RecoveryPoint.objects.filter(
+        vm_context=OuterRef("pk"), state=RecoveryPointState.AVAILABLE
+    )
+    return (
+        VMContext.objects.filter(unmanaged_at__isnull=False)
+        .select_related("vcenter")
+        .annotate(
+            point_count=count_rows(points, "vm_context"),
+            stored_bytes=sum_of_images(
+                "vm_context", DiskImage.objects.filter(state=ImageState.COMMITTED)
+            ),
+        )
+        .order_by("-unmanaged_at", "pk")
+    )
+
+
+def _with_protection(contexts: QuerySet[VMContext], now: datetime | None) -> QuerySet[VMContext]:
+    newest = ReplicationJob.objects.filter(vm_context=OuterRef("pk")).order_by("-created_at", "-id")
+    return (
+        with_rpo(with_presence(contexts), now or timezone.now())
+        .select_related("current_job")
+        .annotate(
+            **{name: Subquery(newest.values(column)[:1]) for name, column in _NEWEST_JOB.items()}
+        )
+    )
+
+
+def context_counts(now: datetime | None = None) -> dict[str, int]:
+    """How many managed contexts there are: `total`, of each status, of each RPO state; one query.
+
+    The keys are the values of ContextStatus and RPOState.
+    """
+    statuses = {
+        str(status): Count("current_status", filter=Q(current_status=status))
+        for status in ContextStatus.values
+    }
+    counts = dict(
+        VMContext.objects.filter(unmanaged_at__isnull=True).aggregate(
+            total=Count("*"),
+            **statuses,
+            **{
+                str(RPOState.UNPROTECTED): Count("current_status", filter=unprotected()),
+                str(RPOState.AT_RISK): Count(
+                    "current_status", filter=at_risk(now or timezone.now())
+                ),
+            },
+        )
+    )
+    exposed = counts[RPOState.UNPROTECTED] + counts[RPOState.AT_RISK]
+    return counts | {str(RPOState.PROTECTED): counts["total"] - exposed}
+
+
+def disks_of(context: VMContext) -> QuerySet[VMDisk]:
+    """The disks that the VM has now, each with its last committed image.
+
+    Adds `change_id`, `last_sync_at` (the image's `consistent_at`), `last_sync_type`,
+    `last_sync_bytes` and `stored_bytes` (of all its committed images).
+    """
+    newest = DiskImage.objects.filter(disk=OuterRef("pk"), state=ImageState.COMMITTED).order_by(
+        "-id"
+    )
+    return context.disks.filter(removed_at__isnull=True).annotate(
+        change_id=Subquery(newest.values("change_id")[:1]),
+        last_sync_at=Subquery(newest.values("recovery_point__consistent_at")[:1]),
+        last_sync_type=Subquery(newest.values("sync_type")[:1]),
+        last_sync_bytes=Subquery(newest.values("planned_bytes")[:1]),
+        stored_bytes=sum_of_images("disk", DiskImage.objects.filter(state=ImageState.COMMITTED)),
+    )

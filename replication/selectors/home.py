@@ -1,0 +1,91 @@
+"""The numbers of the home page: how well the estate is protected, and what happened lately.
+
+Each is one query, or a constant number of them. Those over jobs ask only for active jobs and for
+jobs that ended within the last 24 hours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Q, Sum
+
+from contexts.models import VMContext
+from replication.models import ReplicationJob
+from replication.selectors import space
+from replication.selectors.rpo import with_rpo
+from replication.selectors.space import Repositories
+from replication.states import ACTIVE_JOB_STATUSES, JobStatus
+
+LATELY = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What changes only when a job ends, a VM comes or goes, or time passes.
+
+    `worst` is the managed VM with the oldest newest recovery point (with `newest_point_at` and
+    `rpo_state`); None while there is no recovery point. VMs without one are not in it.
+    `failed_jobs` and `moved_bytes` are of the jobs that ended within 24 hours, `successful_jobs`
+    those of managed VMs, ever.
+    """
+
+    worst: VMContext | None
+    failed_jobs: int
+    moved_bytes: int
+    successful_jobs: int
+    repositories: Repositories
+
+
+@dataclass(frozen=True)
+class HomeNumbers(Settled):
+    """With what active jobs do.
+
+    `moved_bytes` are the bytes of their plans that jobs read: those that ended within 24 hours,
+    whatever their end, and those that are active.
+    """
+
+    running_jobs: int
+    waiting_jobs: int
+
+
+def home_numbers(settled: Settled) -> HomeNumbers:
+    """One query, over the active jobs."""
+    active = ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).aggregate(
+        running_jobs=Count("pk", filter=Q(status=JobStatus.RUNNING)),
+        waiting_jobs=Count("pk", filter=Q(status=JobStatus.PENDING)),
+        moved_bytes=Sum("bytes_transferred"),
+    )
+    active["moved_bytes"] = (active["moved_bytes"] or 0) + settled.moved_bytes
+    return HomeNumbers(**(vars(settled) | active))
+
+
+def settled(now: datetime) -> Settled:
+    """As of `now`."""
+    ended = ReplicationJob.objects.filter(completed_at__gte=now - LATELY).aggregate(
+        failed=Count("pk", filter=Q(status=JobStatus.FAILED)), moved=Sum("bytes_transferred")
+    )
+    ever = VMContext.objects.filter(unmanaged_at__isnull=True).aggregate(
+        successful=Sum("successful_jobs")
+    )
+    return Settled(
+        worst=_worst(now),
+        failed_jobs=ended["failed"],
+        moved_bytes=ended["moved"] or 0,
+        successful_jobs=ever["successful"] or 0,
+        repositories=space.of_repositories(now),
+    )
+
+
+def _worst(now: datetime) -> VMContext | None:
+    protected = with_rpo(VMContext.objects.filter(unmanaged_at__isnull=True), now)
+    found: VMContext | None = (
+        protected.filter(newest_point_at__isnull=False).order_by("newest_point_at", "pk").first()
+    )
+    return found
+
+
+def last_job_failed_count() -> int:
+    """Of how many managed VMs the newest job failed, whether or not they have a recovery point."""
+    return VMContext.objects.filter(unmanaged_at__isnull=True, last_job_failed=True).count()

@@ -1,0 +1,79 @@
+"""Jobs with their steps and images, and what each sync of a disk was."""
+
+from __future__ import annotations
+
+from django.db.models import (
+    Exists,
+    OuterRef,
+    Prefetch,
+    QuerySet,
+)
+
+from contexts.models import VMContext
+from replication.errors import UnknownJob
+from replication.models import (
+    CBTHistory,
+    JobStep,
+    ReplicationJob,
+)
+from replication.selectors.subqueries import images_with_disks
+from replication.states import StepStatus
+
+JOB_HISTORY_LENGTH = 10
+
+CBT_HISTORY_LENGTH = 20
+
+
+def jobs_for_list() -> QuerySet[ReplicationJob]:
+    """All jobs, the newest first, with their context, its vCenter, the repository, and what
+    `with_warnings` adds."""
+    jobs = ReplicationJob.objects.select_related("vm_context__vcenter", "repository")
+    return with_warnings(jobs).order_by("-created_at", "-id")
+
+
+def with_warnings(jobs: QuerySet[ReplicationJob]) -> QuerySet[ReplicationJob]:
+    """Add `has_warnings`: whether any step of the job ended with one."""
+    warned = JobStep.objects.filter(job=OuterRef("pk"), status=StepStatus.WARNING)
+    return jobs.annotate(has_warnings=Exists(warned))
+
+
+def job_detail(job_id: str) -> ReplicationJob:
+    """A job as in the list, with its steps and images (`images_with_disks`).
+
+    Raises UnknownJob.
+    """
+    return _the_job(_with_steps(jobs_for_list()).prefetch_related(images_with_disks()), job_id)
+
+
+def job(job_id: str) -> ReplicationJob:
+    """A job with nothing beside it. Raises UnknownJob."""
+    return _the_job(ReplicationJob.objects.all(), job_id)
+
+
+def _the_job(jobs: QuerySet[ReplicationJob], job_id: str) -> ReplicationJob:
+    found: ReplicationJob | None = jobs.filter(pk=job_id).first()
+    if found is None:
+        raise UnknownJob(f"There is no replication job {job_id!r}.")
+    return found
+
+
+def job_history(context: VMContext, limit: int = JOB_HISTORY_LENGTH) -> list[ReplicationJob]:
+    """The context's newest jobs with their steps and `has_warnings`; two queries."""
+    jobs = ReplicationJob.objects.filter(vm_context=context).order_by("-created_at", "-id")
+    return list(_with_steps(with_warnings(jobs))[:limit])
+
+
+def current_job(context: VMContext) -> ReplicationJob | None:
+    """The active job with its steps and images, for live progress disk by disk."""
+    if context.current_job_id is None:
+        return None
+    return job_detail(context.current_job_id)
+
+
+def _with_steps(jobs: QuerySet[ReplicationJob]) -> QuerySet[ReplicationJob]:
+    return jobs.prefetch_related(Prefetch("steps", JobStep.objects.order_by("attempt", "id")))
+
+
+def cbt_history(context: VMContext, limit: int = CBT_HISTORY_LENGTH) -> QuerySet[CBTHistory]:
+    """What each sync of each disk was, the newest first."""
+    return context.cbt_history.select_related("disk", "job").order_by("-id")[:limit]

@@ -1,0 +1,172 @@
+"""Taking things away: an image in no recovery point, a snapshot of vmrep's, what ended jobs left.
+
+The rows say what there is: an image in state `deleting`, a snapshot that is not `removed`. A file
+or snapshot that no row names is never touched here. Whoever calls holds the context's lease.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from contexts.models import VMContext
+from contexts.text import printable
+from contexts.vsphere import inventory, snapshots, tasks
+from contexts.vsphere.errors import ObjectGone, TaskFailed, VSphereError
+from contexts.vsphere.records import SnapshotRecord, VmRecord
+from contexts.vsphere.session import Session
+from replication.engine.errors import EngineError
+from replication.models import DiskImage, VMSnapshot
+from replication.services import job_log, leases, left_overs, repositories
+from replication.states import (
+    ImageState,
+    SnapshotState,
+)
+from replication.sync.guard import Guard
+
+log = logging.getLogger(__name__)
+
+_MAY_COME = (
+    "It was asked for, but is not at the VM. Should the request come late, the snapshot will be"
+    " removed: it is looked for again for some minutes."
+)
+
+
+class Writer(Protocol):
+    """Who holds the context's lease: a job's attempt, or the clean-up on its own."""
+
+    guard: Guard
+
+    @property
+    def session(self) -> Session: ...
+
+    def check(self) -> None: ...
+
+
+def discard_image(image: DiskImage, writer: Writer) -> None:
+    """Remove an image that is in no recovery point: the file under either name, then the row.
+
+    The names are of one attempt only: should this worker be paused before it removes a file, then
+    nobody else has made another one of that name meanwhile.
+    """
+    with transaction.atomic():
+        # Whoever has the lease by now may be going on with this very file.
+        leases.require(writer.guard.lease)
+        DiskImage.objects.filter(pk=image.pk, state=ImageState.WRITING).update(
+            state=ImageState.DELETING, updated_at=Now()
+        )
+    storage = repositories.storage(image.repository)
+    for locator in (image.temporary_locator, image.locator):
+        writer.guard.check()
+        storage.discard(locator)
+    DiskImage.objects.filter(pk=image.pk, state=ImageState.DELETING).delete()
+    job_log.write(image.job_id, image.attempt, f"The unfinished file {image.locator} is removed.")
+
+
+def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) -> None:
+    """Remove one of vmrep's snapshots from its VM, by recorded name and reference, and wait.
+
+    One that is not there but was asked for only lately may still come, from a worker that was
+    paused or cut off: its row stays, to be looked at again. Not so when vSphere has `answered`.
+    """
+    context = row.vm_context
+    try:
+        vm = inventory.read_vm(writer.session, context.vmware_vm_id, moref_hint=context.moref)
+    except ObjectGone:
+        log.info("%s: the VM of snapshot %s is gone, and the snapshot with it", context, row.name)
+    else:
+        await_running_tasks(writer.session, vm.moref, on_wait=writer.guard.check)
+        found = _recorded(row, snapshots.tree(writer.session, vm.moref))
+        if found is None and left_overs.may_come(row) and not answered:
+            VMSnapshot.objects.filter(pk=row.pk).update(problem=_MAY_COME, updated_at=Now())
+            return
+        if found is not None:
+            _found(row, found)
+            writer.guard.check()
+            snapshots.remove(writer.session, found.moref, on_wait=writer.guard.check)
+    VMSnapshot.objects.filter(pk=row.pk).update(
+        state=SnapshotState.REMOVED, removed_at=Now(), problem="", updated_at=Now()
+    )
+    job_log.write(row.job_id, row.attempt, f"The snapshot {row.name} is removed.")
+
+
+def _found(row: VMSnapshot, found: SnapshotRecord) -> None:
+    """From now on it is known to be there, whatever comes of its removal."""
+    VMSnapshot.objects.filter(pk=row.pk, state=SnapshotState.INTENDED).update(
+        state=SnapshotState.CREATED, moref=found.moref, updated_at=Now()
+    )
+
+
+def _recorded(row: VMSnapshot, tree: Sequence[SnapshotRecord]) -> SnapshotRecord | None:
+    """The snapshot that a row means: by its name and reference.
+
+    The snapshots of a VM that was registered anew have new references, and the old ones are never
+    used again. Then the name is enough: the job's ID in it is random.
+    """
+    named = [one for one in tree if one.name == row.name]
+    if row.moref and any(one.moref == row.moref for one in tree):
+        return next((one for one in named if one.moref == row.moref), None)
+    return named[0] if len(named) == 1 else None
+
+
+def remove_returned(context: VMContext, record: VmRecord, writer: Writer) -> bool:
+    """Remove snapshots that came back with their VM, which was gone when they were to be removed.
+
+    Returns whether there were any: then the record is out of date.
+    """
+    names = [snapshot.name for snapshot in record.snapshots]
+    rows = VMSnapshot.objects.filter(
+        vm_context=context, state=SnapshotState.REMOVED, name__in=names
+    ).select_related("vm_context")
+    for row in rows:
+        remove_snapshot(row, writer)
+    return bool(rows)
+
+
+def await_running_tasks(session: Session, vm_moref: str, on_wait: Callable[[], None]) -> None:
+    """Let a snapshot task that is still at work end, whoever began it and however it ends.
+
+    After a lost connection or a worker's death it may be our own: only then is it known what
+    there is.
+    """
+    while task := snapshots.running_snapshot_task(session, vm_moref):
+        try:
+            tasks.wait_for_task(session, task.moref, f"Waiting for {task.operation}", on_wait)
+        except (TaskFailed, ObjectGone) as outcome:
+            log.info("%s of %s ended: %s", task.operation, vm_moref, printable(str(outcome)))
+
+
+def remove_left_overs(
+    context: VMContext, writer: Writer, *, keep_job_id: str | None = None
+) -> list[str]:
+    """Everything that ended jobs left; returns what could not be removed, in words.
+
+    `keep_job_id`: that job is not over, its image and snapshot are for its next attempt.
+    """
+    problems = []
+    # The newest first: an image goes before the one that it stands upon.
+    for image in (
+        left_overs.images().filter(vm_context=context).select_related("repository").order_by("-id")
+    ):
+        if DiskImage.objects.filter(parent=image).exists():
+            continue  # the one upon it could not be removed, which is said already
+        try:
+            discard_image(image, writer)
+        except EngineError as problem:
+            problems.append(f"The file of {image.locator} could not be removed: {problem}")
+    for row in (
+        VMSnapshot.objects.filter(vm_context=context)
+        .exclude(state=SnapshotState.REMOVED)
+        .exclude(job_id=keep_job_id or "")
+        .select_related("vm_context")
+    ):
+        try:
+            remove_snapshot(row, writer)
+        except VSphereError as problem:
+            VMSnapshot.objects.filter(pk=row.pk).update(problem=str(problem), updated_at=Now())
+            problems.append(f"The snapshot {row.name} could not be removed: {problem}")
+    return problems

@@ -1,0 +1,168 @@
+"""A real estate that is replicated once per session; each test damages a copy of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.core import checks
+from django.db import connection
+
+from contexts.models import VCenter, VMContext
+from contexts.services import vcenters
+from contexts.vsphere import inventory, snapshots
+from contexts.vsphere.session import Session
+from replication.integrity.findings import Finding, Scope
+from replication.integrity.look import find
+from replication.models import DiskImage, Repository
+from replication.services import cancel, repositories, start
+from tests.integrity import copies
+from tests.labs import LabCache, lab_cache  # noqa: F401
+from tests.sync.estate import PASSWORD, Estate
+from vmrep.lab import Lab
+
+BASE = "audit-base"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_broker() -> Iterator[None]:
+    """There are no workers here: hints have nobody to go to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("contexts.messages.send", lambda *message: None)
+        patch.setattr("replication.messages.send", lambda *message: None)
+        yield
+
+
+@dataclass
+class Copy:
+    """One test's database and repository. `vm` has two recovery points, `other` has two disks."""
+
+    estate: Estate
+    folder: Path
+    complain: Callable[[str], None]
+
+    @property
+    def vm(self) -> VMContext:
+        return VMContext.objects.get(vm_name="small1")
+
+    @property
+    def other(self) -> VMContext:
+        return VMContext.objects.get(vm_name="small2")
+
+    @property
+    def images(self) -> list[DiskImage]:
+        """The chain of the VM's only disk: a root and an overlay."""
+        return list(DiskImage.objects.filter(vm_context=self.vm).order_by("pk"))
+
+    def file(self, image: DiskImage) -> Path:
+        return self.folder / image.locator
+
+    def session(self) -> Session:
+        return Session(vcenters.endpoint(VCenter.objects.get()))
+
+
+@dataclass
+class Original:
+    estate: Estate
+    database: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def original(
+    django_db_setup: None,
+    django_db_blocker: object,
+    lab_cache: LabCache,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Original]:
+    folder = tmp_path_factory.mktemp("audit")
+    with django_db_blocker.unblock():
+        tests_own = copies.current()
+        database = _name(folder, tests_own, BASE)
+        copies.make_copy(tests_own, database)
+        with lab_cache.running("small", folder / "lab", password=PASSWORD) as lab:
+            copies.use(database)
+            estate = _replicated(lab, folder)
+            copies.use(tests_own)
+            yield Original(estate, database, folder)
+        copies.remove(database)
+
+
+def _name(folder: Path, tests_own: str, name: str) -> str:
+    """PostgreSQL's databases are everybody's: each process of a parallel run has its own names."""
+    if connection.vendor == "sqlite":
+        return str(folder / f"{name}.sqlite3")
+    return f"{tests_own}-{name}"
+
+
+def _replicated(lab: Lab, folder: Path) -> Estate:
+    estate = Estate(lab, folder)
+    vm, other = estate.take("small1"), estate.take("small2")
+    estate.run_job(vm)
+    estate.control.fill("small1", 2000, 48 << 20, 1 << 20, "audit")
+    assert estate.run_job(vm).replication_type == "incremental"
+    assert estate.run_job(other).status == "completed"
+    cancel.cancel(start.start(other, trigger="manual", requested_by="ops"), actor="ops")
+    return estate
+
+
+@pytest.fixture
+def whole(transactional_db: None, original: Original, tmp_path: Path) -> Iterator[Copy]:
+    """An undamaged copy with all its rules."""
+    before = copies.current()
+    database = _name(tmp_path, before, "audit-copy")
+    copies.make_copy(original.database, database)
+    copies.use(database)
+    shutil.copytree(original.estate.repository_folder, tmp_path / "repository")
+    Repository.objects.update(config={"path": str(tmp_path / "repository")})
+    complaints: list[str] = []
+
+    @checks.register(checks.Tags.database)
+    def complaining(**_: object) -> list[checks.CheckMessage]:
+        return [checks.Error(complaint, hint="Put it back.") for complaint in complaints]
+
+    try:
+        yield Copy(original.estate, tmp_path / "repository", complaints.append)
+    finally:
+        checks.registry.registry.registered_checks.discard(complaining)
+        _leave_the_lab_as_it_was(original.estate)
+        copies.use(before)
+        copies.remove(database)
+
+
+def _leave_the_lab_as_it_was(estate: Estate) -> None:
+    """The lab is the session's: faults and snapshots that a test made there go with it."""
+    estate.control.clear_faults()
+    for vm in estate.control.list_vms():
+        if not vm["snapshots"]:
+            continue
+        with Session(vcenters.endpoint(estate.vcenter)) as session:
+            moref = inventory.read_vm(session, vm["instance_uuid"]).moref
+            for record in snapshots.tree(session, moref):
+                snapshots.remove(session, record.moref)
+
+
+@pytest.fixture
+def lawless(whole: Copy) -> Copy:
+    """A copy whose database accepts everything."""
+    copies.drop_rules()
+    return whole
+
+
+# What every lawless copy lacks, whatever else was done to it.
+LAWLESS = {"constraint_missing", "system_check_failed"}
+
+
+def audit(**scope: object) -> list[Finding]:
+    return list(find(Scope(**scope)))
+
+
+def codes(findings: list[Finding]) -> set[str]:
+    return {finding.code for finding in findings}
+
+
+def second_repository(folder: Path) -> Repository:
+    return repositories.add_directory("second", str(folder / "second"))

@@ -1,0 +1,1 @@
+"""The control surface: what tests and demos change behind everyone's back."""

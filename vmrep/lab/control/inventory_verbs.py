@@ -1,0 +1,125 @@
+"""Control verbs that change the inventory behind everyone's back: names, places, identities and
+configurations of VMs."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+from pyVmomi import vim, vmodl
+
+from vmrep.lab.errors import ControlError
+from vmrep.lab.soap.service import Service
+from vmrep.lab.world import relocation, settings, snapshots
+from vmrep.lab.world.vm import VirtualMachine
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class InventoryVerbs:
+    """Verbs of `control_verbs.Verbs`; its text says what they have in common."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._world = service.world
+
+    def _vm(self, name: str) -> VirtualMachine:
+        found = self._world.entity_named(name, vim.VirtualMachine)
+        if not isinstance(found, VirtualMachine):
+            raise ControlError(f"{name!r} is not a VM", status=404)
+        return found
+
+    def rename(self, vm: str, name: str) -> None:
+        """Give a VM another name."""
+        self._vm(vm).rename(name)
+
+    def destroy(self, vm: str) -> None:
+        """Remove a VM, also a running one, with its files."""
+        found = self._vm(vm)
+        with found.task_lock:
+            found.forget()
+
+    def set_addresses(self, vm: str, addresses: list[str]) -> None:
+        """Give a VM's first network adapter other addresses."""
+        found = self._vm(vm)
+        if not found.record.config.nics:
+            raise ControlError(f"{vm!r} has no network adapter")
+        with self._world.lock:
+            found.record.config.nics[0].ip_addresses = addresses
+            found.save()
+
+    # --- places and identities
+
+    def move(self, vm: str, folder: str, datacenter: str = "", datastore: str = "") -> None:
+        """Move a VM into a folder (a path below the datacenter's VM folder, made where missing).
+
+        Another datacenter takes host, networks and files along; `datastore` moves the files."""
+        relocation.move(self._vm(vm), folder, datacenter, datastore)
+
+    def unregister(self, vm: str) -> dict[str, str]:
+        """Take a VM out of the inventory; its files stay. Returns what `register` needs."""
+        return {"path": relocation.unregister(self._vm(vm))}
+
+    def register(self, path: str) -> dict[str, Any]:
+        """Bring an unregistered VM back: the same UUIDs under a new reference."""
+        moref = relocation.register(self._world, path)
+        return relocation.describe(self._vm(moref))
+
+    def reregister(self, vm: str) -> dict[str, Any]:
+        """Unregister a VM and register it again, at once."""
+        return self.register(relocation.unregister(self._vm(vm)))
+
+    def clone(self, vm: str, name: str) -> dict[str, Any]:
+        """Copy a VM with its disks; the copy has new UUIDs, maybe the same name."""
+        return relocation.describe(relocation.clone(self._vm(vm), name))
+
+    def set_instance_uuid(self, vm: str, instance_uuid: str = "") -> dict[str, str | None]:
+        """Give a VM another instance UUID, as a vCenter does after a conflict: this one, a new
+        one when it is empty, none at all for `none`. Another VM's is possible, too."""
+        found = self._vm(vm)
+        new = None if instance_uuid == "none" else instance_uuid or str(uuid.uuid4())
+        if new is not None and not UUID.fullmatch(new):
+            raise ControlError(f"{instance_uuid!r} is not a UUID")
+        with self._world.lock:
+            found.record.instance_uuid = new
+            found.save(reconfigured=True)
+        return {"instance_uuid": new}
+
+    # --- configurations
+
+    def configure(self, vm: str, values: dict[str, Any]) -> None:
+        """Set values of a VM by the names that a scenario has for them (cpu, notes, tools, …), and
+        bios_uuid and connection_state; null for what vSphere can leave unset."""
+        settings.configure(self._vm(vm), values)
+
+    def set_adapter(self, vm: str, device_key: int, values: dict[str, Any]) -> None:
+        """Set values of a network adapter: label, network, mac_address, adapter, connected,
+        addresses."""
+        settings.set_adapter(self._vm(vm), device_key, values)
+
+    def set_disk(self, vm: str, device_key: int, values: dict[str, Any]) -> None:
+        """Set values of a disk: label, uuid, mode, sharing, provisioning, capacity_bytes."""
+        settings.set_disk(self._vm(vm), device_key, values)
+
+    def hide(self, vm: str, paths: list[str]) -> None:
+        """Let these property paths of a VM, and no others, answer as unset."""
+        settings.hide(self._vm(vm), paths)
+
+    def take_snapshot(self, vm: str, name: str) -> dict[str, str]:
+        """Somebody else's snapshot."""
+        found = self._vm(vm)
+        try:
+            with found.task_lock:
+                return {"snapshot": snapshots.create(found, snapshots.Request(name))._moId}
+        except vmodl.MethodFault as fault:
+            raise ControlError(str(fault.msg)) from fault
+
+    def remove_snapshots(self, vm: str) -> None:
+        """Remove all snapshots of a VM."""
+        found = self._vm(vm)
+        try:
+            with found.task_lock:
+                snapshots.remove(found, list(found.record.snapshots))
+        except vmodl.MethodFault as fault:
+            raise ControlError(str(fault.msg)) from fault

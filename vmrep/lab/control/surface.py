@@ -1,0 +1,312 @@
+"""The control surface: HTTP with JSON on a local port of its own, and its client.
+
+`POST /<verb>` with a JSON object of arguments; the answer is JSON, an error is
+`{"error": "…"}` with a status from 400 on. The verbs are in `control_verbs`.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import inspect
+import json
+import logging
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from vmrep.lab.control.verbs import Verbs
+from vmrep.lab.errors import ControlError
+from vmrep.lab.soap.service import Service
+
+log = logging.getLogger(__name__)
+
+MOST_REQUEST_BYTES = 256 << 20
+KINDS: dict[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "list[str]": list,
+    "dict[str, Any]": dict,
+}
+
+
+def _checked(verb: Callable[..., Any], arguments: Any) -> dict[str, Any]:
+    """Arguments that fit the verb's signature. Raises ControlError."""
+    if not isinstance(arguments, dict):
+        raise ControlError("the request's body must be a JSON object")
+    signature = inspect.signature(verb)
+    unknown = set(arguments) - set(signature.parameters)
+    missing = {
+        n
+        for n, p in signature.parameters.items()
+        if p.default is inspect.Parameter.empty and n not in arguments
+    }
+    if unknown or missing:
+        parts = [f"unknown: {', '.join(sorted(unknown))}"] if unknown else []
+        parts += [f"missing: {', '.join(sorted(missing))}"] if missing else []
+        raise ControlError(f"arguments {'; '.join(parts)}")
+    for name, value in arguments.items():
+        declared = signature.parameters[name].annotation
+        is_bool = isinstance(value, bool)
+        if not isinstance(value, KINDS[declared]) or (is_bool and declared != "bool"):
+            raise ControlError(f"{name} must be {declared}")
+        if declared == "list[str]" and not all(isinstance(it, str) for it in value):
+            raise ControlError(f"{name} must be {declared}")
+    return arguments
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    verbs: Verbs
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Verbs are logged below."""
+
+    def _reply(self, status: int, value: Any) -> None:
+        body = json.dumps(value).encode() + b"\n"
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        """What there is."""
+        names = [n for n in dir(Verbs) if not n.startswith("_")]
+        described = {
+            n: f"{inspect.signature(getattr(self.verbs, n))} {inspect.getdoc(getattr(Verbs, n))}"
+            for n in names
+        }
+        self._reply(200, described)
+
+    def do_POST(self) -> None:
+        """One verb."""
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > MOST_REQUEST_BYTES:
+            self.close_connection = True
+            return self._reply(400, {"error": "Content-Length is missing or too large"})
+        body = self.rfile.read(int(length))
+        name = urlsplit(self.path).path.strip("/")
+        try:
+            return self._reply(200, self._call(name, body))
+        except ControlError as error:
+            status, message = error.status, str(error)
+        except (ValueError, KeyError) as error:
+            status, message = 400, str(error)
+        except Exception as error:
+            log.exception("control: %s", name)
+            status, message = 500, f"the lab failed: {error!r}"
+        log.info("control: %s refused: %s", name, message)
+        return self._reply(status, {"error": message})
+
+    def _call(self, name: str, body: bytes) -> Any:
+        if self.headers.get("Origin"):
+            raise ControlError("web pages may not use the control surface", status=403)
+        verb = None if name.startswith("_") else getattr(self.verbs, name, None)
+        if verb is None:
+            raise ControlError(f"there is no {name!r}; GET / lists what there is", status=404)
+        try:
+            arguments = json.loads(body or b"{}")
+        except ValueError as error:
+            raise ControlError(f"the request's body is not JSON: {error}") from error
+        checked = _checked(verb, arguments)
+        log.info("control: %s", name)
+        return verb(**checked)
+
+
+def control_handler(service: Service) -> type[_Handler]:
+    """The handler class of one lab's control surface."""
+    return type("ControlHandler", (_Handler,), {"verbs": Verbs(service)})
+
+
+class LabControl:
+    """A client of the control surface; methods and arguments as in `control_verbs.Verbs`.
+
+    Raises ControlError with the lab's own words, ConnectionError when the lab is away."""
+
+    def __init__(self, url: str, timeout_seconds: float = 300.0) -> None:
+        self._address = urlsplit(url).netloc
+        self._timeout = timeout_seconds
+
+    def call(self, verb: str, **arguments: Any) -> Any:
+        """Call any verb."""
+        connection = http.client.HTTPConnection(self._address, timeout=self._timeout)
+        try:
+            connection.request("POST", f"/{verb}", json.dumps(arguments))
+            response = connection.getresponse()
+            value = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise ControlError(value["error"], status=response.status)
+        return value
+
+    def list_vms(self) -> list[dict[str, Any]]:
+        """All VMs with their disks and snapshots."""
+        found: list[dict[str, Any]] = self.call("list_vms")
+        return found
+
+    def read(self, vm: str, device_key: int, offset: int, length: int) -> bytes:
+        """What the guest sees."""
+        value = self.call("read", vm=vm, device_key=device_key, offset=offset, length=length)
+        return base64.b64decode(value["data"])
+
+    def write(self, vm: str, device_key: int, offset: int, data: bytes) -> None:
+        """Let the guest write."""
+        encoded = base64.b64encode(data).decode()
+        self.call("write", vm=vm, device_key=device_key, offset=offset, data=encoded)
+
+    def fill(self, vm: str, device_key: int, offset: int, length: int, seed: int | str = 0) -> None:
+        """Let the guest write bytes that follow from a seed."""
+        self.call(
+            "fill", vm=vm, device_key=device_key, offset=offset, length=length, seed=str(seed)
+        )
+
+    def fail(
+        self,
+        method: str,
+        nth: int = 1,
+        fault: str = "SystemError",
+        times: int = 1,
+        message: str = "injected by the lab",
+        *,
+        in_task: bool = False,
+    ) -> None:
+        """Let the n-th call from now on fail; for `GET /folder` the fault is a status."""
+        self.call(
+            "fail",
+            method=method,
+            nth=nth,
+            fault=fault,
+            times=times,
+            message=message,
+            in_task=in_task,
+        )
+
+    def drop_connection(self, method: str, nth: int = 1, times: int = 1) -> None:
+        """Cut the connection in the middle of an answer."""
+        self.call("drop_connection", method=method, nth=nth, times=times)
+
+    def delay(self, method: str, seconds: float) -> None:
+        """Delay every call of a method."""
+        self.call("delay", method=method, seconds=seconds)
+
+    def clear_faults(self) -> None:
+        """Forget all faults, drops, delays and denied privileges."""
+        self.call("clear_faults")
+
+    def deny_privilege(self, privilege: str, on: bool = True, vm: str = "") -> None:
+        """Take a privilege away from everyone, everywhere or on one VM, or give it back."""
+        self.call("deny_privilege", privilege=privilege, on=on, vm=vm)
+
+    def expire_sessions(self) -> int:
+        """End all sessions. Returns how many there were."""
+        return int(self.call("expire_sessions")["expired"])
+
+    def reset_cbt(self, vm: str) -> None:
+        """Begin a new change-tracking epoch on all of a VM's tracked disks."""
+        self.call("reset_cbt", vm=vm)
+
+    def refuse_snapshot_removal(self, vm: str, on: bool = True) -> None:
+        """Let removals of the VM's snapshots fail."""
+        self.call("refuse_snapshot_removal", vm=vm, on=on)
+
+    def leave_consolidation(self, vm: str, on: bool = True) -> None:
+        """Let removed snapshots leave their files behind."""
+        self.call("leave_consolidation", vm=vm, on=on)
+
+    def refuse_live_files(self, on: bool = True) -> None:
+        """Let the base files of running VMs without a snapshot answer 500."""
+        self.call("refuse_live_files", on=on)
+
+    def keep_snapshots(self, on: bool = True) -> None:
+        """Keep the content of snapshots when they are removed."""
+        self.call("keep_snapshots", on=on)
+
+    def kept_content(self, snapshot_ref: str, device_key: int) -> Path:
+        """A raw file with a snapshot's content (removed and kept, or still open)."""
+        return Path(self.call("kept_content", snapshot=snapshot_ref, device_key=device_key)["path"])
+
+    def forget_kept(self, snapshot_ref: str = "") -> int:
+        """Remove the kept content of a snapshot, or of all. Returns how many files."""
+        return int(self.call("forget_kept", snapshot=snapshot_ref)["removed"])
+
+    def live_content(self, vm: str, device_key: int) -> Path:
+        """A raw file with what the guest sees now."""
+        return Path(self.call("live_content", vm=vm, device_key=device_key)["path"])
+
+    def rename(self, vm: str, name: str) -> None:
+        """Give a VM another name."""
+        self.call("rename", vm=vm, name=name)
+
+    def destroy(self, vm: str) -> None:
+        """Remove a VM with its files."""
+        self.call("destroy", vm=vm)
+
+    def set_addresses(self, vm: str, addresses: list[str]) -> None:
+        """Give a VM's first network adapter other addresses."""
+        self.call("set_addresses", vm=vm, addresses=addresses)
+
+    def move(self, vm: str, folder: str, datacenter: str = "", datastore: str = "") -> None:
+        """Move a VM to another folder, datacenter or datastore."""
+        self.call("move", vm=vm, folder=folder, datacenter=datacenter, datastore=datastore)
+
+    def unregister(self, vm: str) -> str:
+        """Take a VM out of the inventory. Returns the path to register it again by."""
+        return str(self.call("unregister", vm=vm)["path"])
+
+    def register(self, path: str) -> str:
+        """Bring an unregistered VM back. Returns its new reference."""
+        return str(self.call("register", path=path)["moref"])
+
+    def reregister(self, vm: str) -> str:
+        """Unregister a VM and register it again. Returns its new reference."""
+        return str(self.call("reregister", vm=vm)["moref"])
+
+    def clone(self, vm: str, name: str) -> dict[str, Any]:
+        """Copy a VM. Returns the copy's moref, name and instance_uuid."""
+        made: dict[str, Any] = self.call("clone", vm=vm, name=name)
+        return made
+
+    def set_instance_uuid(self, vm: str, instance_uuid: str = "") -> str | None:
+        """Give a VM another instance UUID (empty: a new one, "none": none). Returns it."""
+        found: str | None = self.call("set_instance_uuid", vm=vm, instance_uuid=instance_uuid)[
+            "instance_uuid"
+        ]
+        return found
+
+    def configure(self, vm: str, **values: Any) -> None:
+        """Set values of a VM, by a scenario's names for them."""
+        self.call("configure", vm=vm, values=values)
+
+    def set_adapter(self, vm: str, device_key: int, **values: Any) -> None:
+        """Set values of a network adapter."""
+        self.call("set_adapter", vm=vm, device_key=device_key, values=values)
+
+    def set_disk(self, vm: str, device_key: int, **values: Any) -> None:
+        """Set values of a disk."""
+        self.call("set_disk", vm=vm, device_key=device_key, values=values)
+
+    def hide(self, vm: str, paths: list[str]) -> None:
+        """Let these property paths of a VM, and no others, answer as unset."""
+        self.call("hide", vm=vm, paths=paths)
+
+    def take_snapshot(self, vm: str, name: str) -> str:
+        """Take a snapshot that is not vmrep's. Returns its reference."""
+        return str(self.call("take_snapshot", vm=vm, name=name)["snapshot"])
+
+    def remove_snapshots(self, vm: str) -> None:
+        """Remove all snapshots of a VM."""
+        self.call("remove_snapshots", vm=vm)
+
+    def set_task_delay(self, seconds: float) -> None:
+        """How long every task takes at least."""
+        self.call("set_task_delay", seconds=seconds)
+
+    def set_pages(self, extents: int = 2000, span_bytes: int = 0) -> None:
+        """How much a page of QueryChangedDiskAreas lists and covers."""
+        self.call("set_pages", extents=extents, span_bytes=span_bytes)

@@ -1,0 +1,243 @@
+"""What the control surface can do: each public method of `Verbs` is one verb."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from vmrep.lab.control.injection import DROP, FAULT, FOLDER, TASK_FAULT, Rule
+from vmrep.lab.control.inventory_verbs import InventoryVerbs
+from vmrep.lab.disks.disk import Disk
+from vmrep.lab.errors import ControlError
+from vmrep.lab.soap.codec import fault_named
+from vmrep.lab.world import snapshots
+from vmrep.lab.world.vm import VirtualMachine
+
+MOST_READ_BYTES = 64 << 20
+
+
+class Verbs(InventoryVerbs):
+    """The control surface's verbs, with their arguments as keywords.
+
+    `vm` is a VM's name as vSphere shows it, its reference or its instance UUID. Every verb
+    returns JSON data and raises ControlError for what it cannot do."""
+
+    def _disk(self, vm: str, device_key: int) -> Disk:
+        found = self._vm(vm)
+        if found.record.config.disk(device_key) is None:
+            keys = ", ".join(str(d.key) for d in found.record.config.disks)
+            raise ControlError(f"{vm!r} has no disk {device_key}; it has: {keys}", status=404)
+        return found.disks[device_key]
+
+    # --- looking
+
+    def list_vms(self) -> list[dict[str, Any]]:
+        """All VMs with their disks and snapshots."""
+        with self._world.lock:
+            vms = [o for o in self._world.objects.values() if isinstance(o, VirtualMachine)]
+            return [
+                {
+                    "name": vm.name,
+                    "moref": vm.moid,
+                    "instance_uuid": vm.instance_uuid,
+                    "path": vm.inventory_path(),
+                    "power_state": vm.record.power_state,
+                    "template": vm.record.config.template,
+                    "change_tracking": vm.record.config.tracking,
+                    "disks": [
+                        {
+                            "device_key": d.key,
+                            "capacity_bytes": d.capacity_bytes,
+                            "free_start": vm.disks[d.key].chain.churn_start,
+                            "mode": d.mode,
+                        }
+                        for d in vm.record.config.disks
+                    ],
+                    "snapshots": list(vm.record.snapshots),
+                }
+                for vm in vms
+            ]
+
+    def read(self, vm: str, device_key: int, offset: int, length: int) -> dict[str, str]:
+        """What the guest sees at an offset, in base64."""
+        if length > MOST_READ_BYTES:
+            raise ControlError(f"at most {MOST_READ_BYTES} bytes at once")
+        data = self._disk(vm, device_key).read(offset, length)
+        return {"data": base64.b64encode(data).decode()}
+
+    # --- guests that write
+
+    def write(self, vm: str, device_key: int, offset: int, data: str) -> None:
+        """Let the guest write bytes (in base64) at an offset."""
+        try:
+            content = base64.b64decode(data, validate=True)
+        except binascii.Error as error:
+            raise ControlError(f"data is not base64: {error}") from error
+        self._disk(vm, device_key).write(offset, content)
+
+    def fill(self, vm: str, device_key: int, offset: int, length: int, seed: str) -> None:
+        """Let the guest write bytes that follow from a seed."""
+        self._disk(vm, device_key).fill(offset, length, seed)
+
+    # --- things that go wrong
+
+    def fail(
+        self,
+        method: str,
+        nth: int = 1,
+        fault: str = "SystemError",
+        times: int = 1,
+        message: str = "injected by the lab",
+        in_task: bool = False,
+    ) -> None:
+        """Let the n-th call of a method from now on (and `times` - 1 more) end in a fault.
+
+        For `GET /folder` the fault is an HTTP status. `in_task`: the task fails, not the call."""
+        if nth < 1 or times < 1:
+            raise ControlError("nth and times count from 1")
+        if method == FOLDER:
+            if not (fault.isdecimal() and 400 <= int(fault) <= 599):
+                raise ControlError("for GET /folder, fault is an HTTP status from 400 to 599")
+        else:
+            try:
+                fault_named(fault, message)
+            except ValueError as error:
+                raise ControlError(str(error)) from error
+        action = TASK_FAULT if in_task else FAULT
+        self._world.injection.add(Rule(method, action, nth, times, fault, message))
+
+    def drop_connection(self, method: str, nth: int = 1, times: int = 1) -> None:
+        """Cut the connection in the middle of the answer to the n-th call from now on."""
+        if nth < 1 or times < 1:
+            raise ControlError("nth and times count from 1")
+        self._world.injection.add(Rule(method, DROP, nth, times))
+
+    def delay(self, method: str, seconds: float) -> None:
+        """Delay every call of a method (for tasks: the work); 0 ends that."""
+        if seconds < 0:
+            raise ControlError("seconds must not be negative")
+        self._world.injection.delay(method, seconds)
+
+    def clear_faults(self) -> None:
+        """Forget all faults, drops, delays and denied privileges."""
+        self._world.injection.clear()
+        self._world.denied_privileges.clear()
+        self._world.denied_on.clear()
+
+    def deny_privilege(self, privilege: str, on: bool = True, vm: str = "") -> None:
+        """Take a privilege away from everyone, everywhere or on one VM, or give it back."""
+        if vm:
+            denied: set[Any] = self._world.denied_on
+            what: Any = (privilege, str(self._vm(vm).ref._moId))
+        else:
+            denied, what = self._world.denied_privileges, privilege
+        if on:
+            denied.add(what)
+        else:
+            denied.discard(what)
+
+    def expire_sessions(self) -> dict[str, int]:
+        """End all sessions, as after half an hour of idleness."""
+        return {"expired": self._service.sessions.expire_all()}
+
+    def reset_cbt(self, vm: str) -> None:
+        """Begin a new change-tracking epoch on all of a VM's disks that are tracked."""
+        found = self._vm(vm)
+        with found.frozen_disks(), self._world.lock:
+            for disk in found.disks.values():
+                if disk.chain.epoch is not None:
+                    disk.start_tracking()
+            found.save()
+
+    def refuse_snapshot_removal(self, vm: str, on: bool = True) -> None:
+        """Let removals of the VM's snapshots fail, or succeed again."""
+        found = self._vm(vm)
+        with self._world.lock:
+            found.record.refuse_snapshot_removal = on
+            found.save()
+
+    def leave_consolidation(self, vm: str, on: bool = True) -> None:
+        """Let removed snapshots leave their files: the VM then needs consolidation."""
+        found = self._vm(vm)
+        with self._world.lock:
+            found.record.leave_consolidation = on
+            found.save()
+
+    def refuse_live_files(self, on: bool = True) -> None:
+        """Let the base files of running VMs without a snapshot answer 500, as on many estates."""
+        with self._world.lock:
+            self._world.estate.refuse_live_files = on
+            self._world.save_estate()
+
+    # --- contents to compare with
+
+    def keep_snapshots(self, on: bool = True) -> None:
+        """Keep the content of snapshots when they are removed."""
+        with self._world.lock:
+            self._world.estate.keep_snapshots = on
+            self._world.save_estate()
+
+    def kept_content(self, snapshot: str, device_key: int) -> dict[str, str]:
+        """The path of a raw file with a snapshot's content, kept or still open."""
+        if not re.fullmatch(r"snapshot-\d+", snapshot):
+            raise ControlError(f"{snapshot!r} is not a snapshot's reference")
+        path = snapshots.kept_path(self._world, snapshot, device_key)
+        if not path.exists():
+            owner = next(
+                (
+                    o
+                    for o in list(self._world.objects.values())
+                    if isinstance(o, VirtualMachine) and snapshot in o.record.snapshots
+                ),
+                None,
+            )
+            if owner is not None:
+                # no removal may merge the layers while they are copied
+                with owner.task_lock:
+                    snapshots.keep_content(owner, snapshot)
+        if not path.exists():
+            raise ControlError(
+                f"the content of disk {device_key} at {snapshot!r} was not kept", status=404
+            )
+        return {"path": str(path)}
+
+    def forget_kept(self, snapshot: str = "") -> dict[str, int]:
+        """Remove the kept content of a snapshot, or of all."""
+        wanted = f"{snapshot}-*.raw" if snapshot else "*.raw"
+        found = [p for p in self._world.paths.kept.glob("*.raw") if p.match(wanted)]
+        for path in found:
+            path.unlink()
+        return {"removed": len(found)}
+
+    def live_content(self, vm: str, device_key: int) -> dict[str, str]:
+        """The path of a raw file with what the guest sees now."""
+        found, disk = self._vm(vm), self._disk(vm, device_key)
+        self._world.paths.kept.mkdir(exist_ok=True)
+        path = self._world.paths.kept / f"live-{found.moid}-{device_key}.raw"
+        with found.task_lock, disk.lock:
+            if disk.chain.current is None:
+                raise ControlError(f"disk {device_key} was removed")
+            disk.export(disk.chain.current, path)
+        return {"path": str(path)}
+
+    # --- the estate
+
+    def set_task_delay(self, seconds: float) -> None:
+        """How long every task takes at least."""
+        if seconds < 0:
+            raise ControlError("seconds must not be negative")
+        with self._world.lock:
+            self._world.estate.task_delay_seconds = seconds
+            self._world.save_estate()
+
+    def set_pages(self, extents: int = 2000, span_bytes: int = 0) -> None:
+        """How many areas a page of QueryChangedDiskAreas lists, and how much of the disk it
+        covers at most (0: all of it); small spans make pages that list nothing."""
+        if extents < 1 or span_bytes < 0 or span_bytes % 512:
+            raise ControlError("extents is at least 1, span_bytes a multiple of 512")
+        with self._world.lock:
+            self._world.estate.page_extents = extents
+            self._world.estate.page_span_bytes = span_bytes or None
+            self._world.save_estate()

@@ -1,0 +1,1 @@
+"""Virtual disks: layers, change tracking, and the datastore files that they appear as."""

@@ -1,0 +1,148 @@
+"""Datastore files: which there are, and what a client gets when it asks for one.
+
+A base disk's extent (`-flat.vmdk`) is its bytes. A disk descriptor is text, made from the VM's
+record. A delta's extent (`-sesparse.vmdk`) cannot be read this way: 500, as on the estates where
+it is refused; its bytes would be in VMware's own format, which the lab does not write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyVmomi import vim
+
+from vmrep.lab.disks.disk import Disk
+from vmrep.lab.world.inventory import Datacenter, Datastore
+from vmrep.lab.world.objects import World
+from vmrep.lab.world.records import POWERED_ON, LayerRecord
+from vmrep.lab.world.vm import VirtualMachine
+
+SECTOR = 512
+
+
+class FileRefused(Exception):
+    """The file cannot be had; `status` is the HTTP status."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A file that is text."""
+
+    content: bytes
+
+
+@dataclass(frozen=True)
+class ExtentFile:
+    """A file that is a disk's bytes."""
+
+    path: Path
+
+
+def open_file(
+    world: World, path: str, datacenter_path: str, datastore_name: str
+) -> TextFile | ExtentFile:
+    """The file at a path inside a datastore. Raises FileRefused (404, 500)."""
+    with world.lock:
+        datastore = _datastore(world, datacenter_path, datastore_name)
+        for vm, disk, layer in _layers(world, datastore.moid):
+            if path == layer.descriptor:
+                return TextFile(_descriptor(vm, disk, layer).encode())
+            if path == layer.extent:
+                return _extent(world, vm, disk, layer)
+        for vm in _vms(world):
+            if vm.record.datastore == datastore.moid and path == vm.record.vmx_path:
+                return TextFile(_vmx(vm).encode())
+    raise FileRefused(404, "there is no such file")
+
+
+def _datastore(world: World, datacenter_path: str, name: str) -> Datastore:
+    wanted = datacenter_path.strip("/")
+    for found in world.objects.values():
+        if isinstance(found, Datacenter) and found.inventory_path() == wanted:
+            for ref in world.children_of(found._datastoreFolder()._moId, vim.Datastore):
+                datastore = world.objects[ref._moId]
+                if isinstance(datastore, Datastore) and datastore.name == name:
+                    return datastore
+    raise FileRefused(404, f"there is no datastore {name!r} in {datacenter_path!r}")
+
+
+def _vms(world: World) -> Iterator[VirtualMachine]:
+    return (o for o in world.objects.values() if isinstance(o, VirtualMachine))
+
+
+def _layers(world: World, datastore: str) -> Iterator[tuple[VirtualMachine, Disk, LayerRecord]]:
+    for vm in _vms(world):
+        for disk in vm.disks.values():
+            if disk.chain.datastore == datastore:
+                for layer in disk.chain.layers.values():
+                    yield vm, disk, layer
+
+
+def _extent(world: World, vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> ExtentFile:
+    if layer.parent is not None:
+        raise FileRefused(500, "a delta disk cannot be read over HTTPS")
+    live = layer.number == disk.chain.current and vm.record.power_state == POWERED_ON
+    if live and world.estate.refuse_live_files:
+        raise FileRefused(500, "the file is locked by a running VM")
+    return ExtentFile(disk.path_of(layer))
+
+
+def _descriptor(vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> str:
+    device = vm.record.config.disk(disk.chain.key)
+    sectors = disk.chain.capacity_bytes // SECTOR
+    delta = layer.parent is not None
+    parent = disk.chain.layers[layer.parent] if layer.parent is not None else None
+    extent = layer.extent.rpartition("/")[2]
+    lines = [
+        "# Disk DescriptorFile",
+        "version=1",
+        'encoding="UTF-8"',
+        f"CID={layer.content_id}",
+        f"parentCID={parent.content_id if parent else 'ffffffff'}",
+        f'createType="{"seSparse" if delta else "vmfs"}"',
+    ]
+    if parent:
+        lines.append(f'parentFileNameHint="{parent.descriptor.rpartition("/")[2]}"')
+    lines += [
+        "",
+        "# Extent description",
+        f'RW {sectors} {"SESPARSE" if delta else "VMFS"} "{extent}"',
+        "",
+    ]
+    if not delta:
+        thin = device is not None and device.provisioning == "thin"
+        lines += [
+            "# The Disk Data Base",
+            "#DDB",
+            "",
+            'ddb.adapterType = "lsilogic"',
+            f'ddb.geometry.cylinders = "{min(sectors // (255 * 63), 65535)}"',
+            'ddb.geometry.heads = "255"',
+            'ddb.geometry.sectors = "63"',
+            f'ddb.uuid = "{device.uuid if device else ""}"',
+            'ddb.virtualHWVersion = "19"',
+        ]
+        if thin:
+            lines.append('ddb.thinProvisioned = "1"')
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _vmx(vm: VirtualMachine) -> str:
+    config = vm.record.config
+    values = {
+        "config.version": "8",
+        "virtualHW.version": config.hardware_version.removeprefix("vmx-"),
+        "guestOS": config.guest_id,
+        "memSize": str(config.memory_mb),
+        "numvcpus": str(config.cpu),
+        "uuid.bios": vm.record.bios_uuid,
+        "ctkEnabled": "TRUE" if config.tracking else "FALSE",
+    }
+    return "".join(f'{k} = "{v}"\n' for k, v in values.items())

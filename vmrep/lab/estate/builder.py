@@ -1,0 +1,241 @@
+"""From a scenario to a lab's first state: records and disk files."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import shutil
+import uuid
+from pathlib import Path
+
+from vmrep.lab.disks.disk import create_disk
+from vmrep.lab.estate.content import ContentMaker, find_tools
+from vmrep.lab.estate.scenario import DatacenterSpec, DiskSpec, Scenario, VmSpec, parse_size
+from vmrep.lab.soap.service import ROOT_FOLDER
+from vmrep.lab.world.inventory import encode_name
+from vmrep.lab.world.objects import Paths
+from vmrep.lab.world.reconfigure import UNITS
+from vmrep.lab.world.records import (
+    POWERED_OFF,
+    POWERED_ON,
+    ChainRecord,
+    Config,
+    DiskDevice,
+    EntityRecord,
+    Estate,
+    NicDevice,
+    Tools,
+    VmRecord,
+)
+from vmrep.lab.world.state import Store
+from vmrep.lab.world.vm_view import SCSI_KEY
+
+log = logging.getLogger(__name__)
+
+ADAPTIVE_BLOCK_BYTES = 512
+BLOCK_BYTES = 65536
+
+
+def safe_file_name(name: str) -> str:
+    """A folder's name on a datastore for a VM's name, whatever that holds."""
+    return re.sub(r"[^A-Za-z0-9._ -]", "_", name).strip(". ")[:80] or "vm"
+
+
+class Builder:
+    """Builds one lab's folder; the scenario was checked when it was loaded."""
+
+    def __init__(self, scenario: Scenario, paths: Paths, store: Store) -> None:
+        self.scenario = scenario
+        self.paths = paths
+        self.store = store
+        self.entities: dict[str, EntityRecord] = {}
+        self.counters: dict[str, int] = {"vm": 100}
+        self._by_place: dict[tuple[str | None, str], str] = {}
+        self._datastore_folders: set[tuple[str, str]] = set()
+        self._random = random.Random(scenario.name)  # noqa: S311 - MAC addresses
+
+    def build(self) -> None:
+        """Make everything; the estate's record is saved last and says that all is there."""
+        find_tools()
+        for folder in (self.paths.datastores, self.paths.journals, self.paths.kept):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        content = self.paths.root / "content"
+        self._content = ContentMaker(content)
+        self._add("folder", "Datacenters", None, ref=ROOT_FOLDER)
+        for datacenter in self.scenario.datacenters:
+            self._datacenter(datacenter)
+        vms = [self._vm(v, n) for v in self.scenario.vms for n in range(1, v.count + 1)]
+        self.store.put_all(
+            [("entity", e.ref, vars(e)) for e in self.entities.values()]
+            + [("vm", v.ref, v.dump()) for v in vms]
+            + [("estate", "estate", vars(self._estate()))]
+        )
+        shutil.rmtree(content)
+        log.info("built scenario %s: %d VMs", self.scenario.name, len(vms))
+
+    def _estate(self) -> Estate:
+        settings = self.scenario.estate
+        return Estate(
+            scenario=self.scenario.name,
+            instance_uuid=str(uuid.uuid4()),
+            version=settings.version,
+            task_delay_seconds=settings.task_delay_seconds,
+            session_idle_seconds=settings.session_idle_seconds,
+            page_extents=settings.page_extents,
+            page_span_bytes=parse_size(settings.page_span) if settings.page_span else None,
+            counters=self.counters,
+        )
+
+    # --- inventory
+
+    def _number(self, kind: str) -> int:
+        self.counters[kind] = self.counters.get(kind, 0) + 1
+        return self.counters[kind]
+
+    def _add(
+        self, kind: str, name: str, parent: str | None, ref: str | None = None, **details: object
+    ) -> str:
+        prefix = {"folder": "group-d", "compute": "domain-s", "pool": "resgroup"}.get(kind, kind)
+        if ref is None:
+            separator = "" if kind == "folder" else "-"
+            ref = f"{prefix}{separator}{self._number(kind) + 1}"
+        self.entities[ref] = EntityRecord(ref, kind, name, parent, dict(details))
+        self._by_place[parent, name] = ref
+        return ref
+
+    def _folder(self, path: str, parent: str) -> str:
+        """A folder by its path below another, made where it is missing."""
+        for part in filter(None, path.split("/")):
+            name = encode_name(part.replace("%2f", "/"))
+            parent = self._by_place.get((parent, name)) or self._add("folder", name, parent)
+        return parent
+
+    def _datacenter(self, spec: DatacenterSpec) -> None:
+        folders, _, name = spec.path.rpartition("/")
+        at = self._add("datacenter", name, self._folder(folders, ROOT_FOLDER))
+        below = {k: self._add("folder", k, at) for k in ("vm", "host", "datastore", "network")}
+        compute = self._add("compute", spec.host, below["host"])
+        self._add("pool", "Resources", compute)
+        self._add("host", spec.host, compute)
+        for datastore in spec.datastores:
+            self._add("datastore", datastore, below["datastore"])
+        for network in spec.networks:
+            self._add("network", network, below["network"])
+
+    def _place(self, datacenter: str, *names: str) -> str:
+        """The reference of what lies under a datacenter at a path of names."""
+        at = next(
+            e.ref for e in self.entities.values() if (e.kind, e.name) == ("datacenter", datacenter)
+        )
+        for name in names:
+            at = self._by_place[at, name]
+        return at
+
+    # --- VMs
+
+    def _vm(self, spec: VmSpec, number: int) -> VmRecord:
+        datacenters = {d.path.rpartition("/")[2]: d for d in self.scenario.datacenters}
+        home = spec.datacenter or next(iter(datacenters))
+        named = f"{spec.name}-{number:04d}" if spec.count > 1 else spec.name
+        name = encode_name(named)
+        datastore = self._place(
+            home, "datastore", spec.datastore or datacenters[home].datastores[0]
+        )
+        host = datacenters[home].host
+        record = VmRecord(
+            ref=f"vm-{self._number('vm')}",
+            parent=self._folder(spec.folder, self._place(home, "vm")),
+            datacenter=self._place(home),
+            host=self._place(home, "host", host, host),
+            datastore=datastore,
+            folder_on_datastore=self._datastore_folder(datastore, name),
+            instance_uuid=_instance_uuid(spec),
+            bios_uuid=str(uuid.uuid4()),
+            config=self._config(spec, name, home),
+            power_state=POWERED_ON if spec.power == "on" and not spec.template else POWERED_OFF,
+            tools=Tools(**vars(spec.tools)) if spec.tools else None,
+            bare=spec.bare,
+            fault_tolerance_state=spec.fault_tolerance_state,
+            consolidation_needed=spec.consolidation_needed,
+        )
+        for index, disk in enumerate(spec.disks):
+            self._disk(record, disk, index, home)
+        return record
+
+    def _datastore_folder(self, datastore: str, name: str) -> str:
+        """A folder of the VM's own: as on vSphere, the second of a name gets a suffix."""
+        stem = safe_file_name(name)
+        names = (f"{stem}{f'_{n}' if n else ''}" for n in range(100_000))
+        free = next(n for n in names if (datastore, n) not in self._datastore_folders)
+        self._datastore_folders.add((datastore, free))
+        return free
+
+    def _config(self, spec: VmSpec, name: str, home: str) -> Config:
+        return Config(
+            name=name,
+            guest_id=spec.guest_id,
+            guest_full_name=spec.guest_name,
+            hardware_version=spec.hardware_version,
+            firmware=None if spec.bare else spec.firmware,
+            cpu=spec.cpu,
+            cores_per_socket=spec.cores_per_socket,
+            memory_mb=spec.memory_mb,
+            annotation=spec.notes,
+            tracking=spec.tracking,
+            template=spec.template,
+            nics=[
+                NicDevice(
+                    key=4000 + n,
+                    label=f"Network adapter {n + 1}",
+                    network=self._place(home, "network", nic.network),
+                    mac_address="00:50:56:" + self._random.randbytes(3).hex(":"),
+                    adapter=nic.adapter,
+                    connected=nic.connected,
+                    ip_addresses=nic.addresses,
+                )
+                for n, nic in enumerate(spec.nics)
+            ],
+        )
+
+    def _disk(self, record: VmRecord, spec: DiskSpec, index: int, home: str) -> None:
+        unit = UNITS[index]
+        device = DiskDevice(
+            key=2000 + unit,
+            uuid=f"6000C29{uuid.uuid4().hex[:1]}-{str(uuid.uuid4())[9:]}",
+            label=f"Hard disk {index + 1}",
+            capacity_bytes=spec.capacity_bytes,
+            controller_key=SCSI_KEY,
+            unit=unit,
+            provisioning=spec.provisioning,
+            mode=spec.mode,
+            sharing=spec.sharing,
+        )
+        datastore = (
+            self._place(home, "datastore", spec.datastore) if spec.datastore else record.datastore
+        )
+        stem = f"{record.folder_on_datastore}/{record.folder_on_datastore}"
+        chain = create_disk(
+            self.paths.datastores, device, datastore, f"{stem}_{index}" if index else stem
+        )
+        chain.block_bytes = ADAPTIVE_BLOCK_BYTES if spec.tracking == "adaptive" else BLOCK_BYTES
+        chain.churn_start = self._content.put(
+            spec.content,
+            spec.data_bytes,
+            self._path(chain),
+            spec.capacity_bytes,
+            f"{record.config.name} {record.bios_uuid} disk {device.key}",
+        )
+        record.config.disks.append(device)
+        record.chains[device.key] = chain
+
+    def _path(self, chain: ChainRecord) -> Path:
+        return self.paths.datastores / chain.datastore / chain.layers[0].extent
+
+
+def _instance_uuid(spec: VmSpec) -> str | None:
+    """As the scenario says: its own, none at all (`none`), or a new one."""
+    if spec.instance_uuid == "none":
+        return None
+    return spec.instance_uuid or str(uuid.uuid4())

@@ -1,0 +1,66 @@
+"""Guests that write by themselves: a little now and then on every running VM.
+
+They write only where no file system is (see `content`), in a window, so that the lab's folder
+does not grow without end and every file system stays sound.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+
+from vmrep.lab.world.objects import World
+from vmrep.lab.world.records import POWERED_ON
+from vmrep.lab.world.vm import VirtualMachine
+
+log = logging.getLogger(__name__)
+
+WINDOW_BYTES = 32 << 20
+BLOCK = 4096
+MOST_BLOCKS = 64
+
+
+class Churn:
+    """A thread that lets one disk of each running VM be written to, every so many seconds."""
+
+    def __init__(self, world: World, seconds: float) -> None:
+        self._world = world
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self._random = random.Random()  # noqa: S311 - what is written is of no meaning
+        self._thread = threading.Thread(target=self._run, name="lab-churn", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, when the write under way is done."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            with self._world.lock:
+                vms = [o for o in self._world.objects.values() if isinstance(o, VirtualMachine)]
+            for vm in vms:
+                if vm.record.power_state == POWERED_ON and vm.record.config.disks:
+                    self._write(vm)
+
+    def _write(self, vm: VirtualMachine) -> None:
+        device = self._random.choice(vm.record.config.disks)
+        disk = vm.disks.get(device.key)
+        if disk is None:
+            return
+        start = disk.chain.churn_start
+        room = min(WINDOW_BYTES, disk.chain.capacity_bytes - start) // BLOCK
+        length = self._random.randint(1, MOST_BLOCKS)
+        if room <= length:
+            return
+        at = start + self._random.randrange(room - length) * BLOCK
+        try:
+            disk.write(at, self._random.randbytes(length * BLOCK))
+        except (ValueError, KeyError, FileNotFoundError):
+            # the VM or its disk was removed in between; a guest that is gone writes nothing
+            log.debug("%s: a write came too late", vm.moid)

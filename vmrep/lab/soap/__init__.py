@@ -1,0 +1,1 @@
+"""SOAP over HTTPS: what a client of the simulated vCenter talks to."""

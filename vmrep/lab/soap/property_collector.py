@@ -1,0 +1,317 @@
+"""The property collector: bulk reads in pages, and waiting for changes.
+
+Answers are put together from each object's kept XML, so that a large inventory is cheap to read
+again and finding out what changed is comparing strings.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pyVmomi import vim, vmodl
+
+from vmrep.lab.soap import codec
+from vmrep.lab.world.objects import Managed, World, invalid_argument
+
+if TYPE_CHECKING:
+    from vmrep.lab.soap.sessions import Session
+
+PC = vmodl.query.PropertyCollector
+DEFAULT_WAIT_SECONDS = 1800
+Seen = dict[str, tuple[Any, dict[str, str]]]
+
+
+def select(world: World, spec: Any, session: Session) -> list[Managed]:
+    """The objects that a filter spec selects, each once, in the order they are found."""
+    found: dict[str, Managed] = {}
+    for start in spec.objectSet:
+        named: dict[str, Any] = {}
+        visited: set[tuple[str, int]] = set()
+
+        def walk(
+            ref: Any,
+            skip: bool | None,
+            selects: Any,
+            named: dict[str, Any] = named,
+            visited: set[tuple[str, int]] = visited,
+        ) -> None:
+            at = world.find(ref)
+            if not skip:
+                found.setdefault(at.moid, at)
+            for step in selects or ():
+                if isinstance(step, PC.TraversalSpec):
+                    if step.name:
+                        named[step.name] = step
+                elif step.name in named:
+                    step = named[step.name]
+                else:
+                    raise invalid_argument("selectSet")
+                # specs may name themselves to recurse: each object is left once by each spec
+                if not issubclass(at.type, step.type) or (at.moid, id(step)) in visited:
+                    continue
+                visited.add((at.moid, id(step)))
+                below = at.get(step.path, session)
+                for child in below if isinstance(below, list) else [below] if below else []:
+                    walk(child, step.skip, step.selectSet)
+
+        walk(start.obj, start.skip, start.selectSet)
+    return list(found.values())
+
+
+def values(spec: Any, selected: Managed, session: Session) -> dict[str, str]:
+    """The XML of the properties that a filter spec asks of an object; unset ones are left out."""
+    found: dict[str, str] = {}
+    for wanted in spec.propSet:
+        if not issubclass(selected.type, wanted.type):
+            continue
+        names = [p.name for p in selected.type._GetPropertyList()] if wanted.all else wanted.pathSet
+        for name in names:
+            xml = selected.xml(name, session)
+            if xml is not None:
+                found[name] = xml
+    return found
+
+
+def wanted_types(spec: Any) -> tuple[Any, ...]:
+    """The types for which a filter spec asks anything."""
+    return tuple(p.type for p in spec.propSet)
+
+
+def collect(world: World, spec: Any, session: Session) -> Seen:
+    """What a filter spec selects, by reference."""
+    kinds = wanted_types(spec)
+    return {
+        o.moid: (o.ref, values(spec, o, session))
+        for o in select(world, spec, session)
+        if issubclass(o.type, kinds)
+    }
+
+
+def object_content(ref: Any, found: dict[str, str]) -> str:
+    """An ObjectContent's inner XML."""
+    properties = "".join(
+        f"<propSet><name>{codec.escape(n)}</name>{v}</propSet>" for n, v in found.items()
+    )
+    return f"{codec.reference('obj', ref)}{properties}"
+
+
+@dataclass
+class Filter:
+    """What a property filter told under each of its two newest versions.
+
+    Two, because an answer may be lost on its way: the client then asks from the older one."""
+
+    spec: Any
+    session: str
+    told: dict[int, Seen] = field(default_factory=dict)
+
+
+class PropertyFilter(Managed):
+    """A filter, to be destroyed by its maker."""
+
+    type = PC.Filter
+
+    def __init__(self, world: World, moid: str, collector: PropertyCollector, filter_: Filter):
+        self.collector = collector
+        self.filter = filter_
+        super().__init__(world, moid, spec=filter_.spec, partialUpdates=False)
+
+    def DestroyPropertyFilter(self, call: Any, session: Session) -> None:
+        """Forget the filter."""
+        self.collector.filters.pop(self.moid, None)
+        self.world.remove(self)
+
+
+class PropertyCollector(Managed):
+    """Reads properties of many objects at once and waits for changes."""
+
+    type = PC
+
+    def __init__(self, world: World, moid: str) -> None:
+        self.filters: dict[str, PropertyFilter] = {}
+        self._version = 0
+        self._cancelled = 0
+        super().__init__(world, moid)
+
+    def _filter(self) -> list[Any]:
+        return [f.ref for f in self.filters.values()]
+
+    # --- reading
+
+    def RetrievePropertiesEx(self, call: Any, session: Session) -> codec.RawXml | None:
+        """Properties of the selected objects, the first page of them."""
+        limit = call.options.maxObjects if call.options else None
+        if limit is not None and limit < 1:
+            raise invalid_argument("options.maxObjects")
+        contents = self._contents(call, session)
+        return self._page(contents, limit, session) if contents else None
+
+    def _contents(self, call: Any, session: Session) -> list[str]:
+        with self.world.lock:
+            return [
+                object_content(ref, found)
+                for spec in call.specSet
+                for ref, found in collect(self.world, spec, session).values()
+            ]
+
+    def _page(self, contents: list[str], limit: int | None, session: Session) -> codec.RawXml:
+        page, rest = (contents[:limit], contents[limit:]) if limit else (contents, [])
+        token = ""
+        if rest:
+            name = str(uuid.uuid4())
+            session.pages[name] = rest, limit
+            token = f"<token>{name}</token>"
+        return codec.RawXml(token + "".join(f"<objects>{c}</objects>" for c in page))
+
+    def ContinueRetrievePropertiesEx(self, call: Any, session: Session) -> codec.RawXml:
+        """The next page."""
+        if call.token not in session.pages:
+            raise invalid_argument("token")
+        contents, limit = session.pages.pop(call.token)
+        return self._page(contents, limit, session)
+
+    def CancelRetrievePropertiesEx(self, call: Any, session: Session) -> None:
+        """The rest of the pages is not wanted."""
+        if session.pages.pop(call.token, None) is None:
+            raise invalid_argument("token")
+
+    def RetrieveProperties(self, call: Any, session: Session) -> list[Any]:
+        """The same without pages, in the old form."""
+        with self.world.lock:
+            return [
+                PC.ObjectContent(
+                    obj=ref,
+                    propSet=[
+                        vmodl.DynamicProperty(name=n, val=self.world.objects[moid].get(n, session))
+                        for n in found
+                    ],
+                )
+                for spec in call.specSet
+                for moid, (ref, found) in collect(self.world, spec, session).items()
+            ]
+
+    # --- waiting
+
+    def CreatePropertyCollector(self, call: Any, session: Session) -> Any:
+        """A collector of one's own, whose filters nobody else waits for."""
+        return PropertyCollector(self.world, f"session[{session.key}]{uuid.uuid4()}").ref
+
+    def DestroyPropertyCollector(self, call: Any, session: Session) -> None:
+        """Forget a collector of one's own and its filters."""
+        with self.world.changed:
+            for owned in list(self.filters.values()):
+                self.world.remove(owned)
+            self.filters.clear()
+            self.world.remove(self)
+
+    def CreateFilter(self, call: Any, session: Session) -> Any:
+        """Watch what a filter spec selects."""
+        with self.world.changed:
+            collect(self.world, call.spec, session)  # its faults belong to this call
+            moid = f"session[{session.key}]{uuid.uuid4()}"
+            made = PropertyFilter(self.world, moid, self, Filter(call.spec, session.token))
+            self.filters[moid] = made
+            self.world.changed.notify_all()
+        return made.ref
+
+    def CancelWaitForUpdates(self, call: Any, session: Session) -> None:
+        """End a wait that is under way with RequestCanceled."""
+        with self.world.changed:
+            self._cancelled += 1
+            self.world.changed.notify_all()
+
+    def WaitForUpdates(self, call: Any, session: Session) -> codec.RawXml | None:
+        """Wait without a limit (the old form)."""
+        return self._wait(call.version, DEFAULT_WAIT_SECONDS, session)
+
+    def CheckForUpdates(self, call: Any, session: Session) -> codec.RawXml | None:
+        """What changed, without waiting."""
+        return self._wait(call.version, 0, session)
+
+    def WaitForUpdatesEx(self, call: Any, session: Session) -> codec.RawXml | None:
+        """Wait for changes after a version; an empty answer when the time is up."""
+        limit = call.options.maxWaitSeconds if call.options else None
+        if limit is not None and limit < 0:
+            raise invalid_argument("options.maxWaitSeconds")
+        return self._wait(call.version, DEFAULT_WAIT_SECONDS if limit is None else limit, session)
+
+    def _wait(self, version: str | None, limit: float, session: Session) -> codec.RawXml | None:
+        known = self._known_version(version)
+        end = time.monotonic() + limit
+        with self.world.changed:
+            cancelled = self._cancelled
+            while not (found := self._updates(known, session)):
+                left = end - time.monotonic()
+                if left <= 0:
+                    return None
+                self.world.changed.wait(left)
+                if session.token not in self.world.objects["SessionManager"].sessions:  # type: ignore[attr-defined]
+                    raise vim.fault.NotAuthenticated(
+                        object=self.ref, privilegeId="System.View", msg="The session has ended."
+                    )
+                if self._cancelled != cancelled:
+                    raise vmodl.fault.RequestCanceled(msg="The wait was cancelled.")
+            return codec.RawXml(f"<version>{self._version}</version>{found}")
+
+    def _known_version(self, version: str | None) -> int:
+        if not version:
+            return 0
+        if version.isdecimal() and self._version - 1 <= int(version) <= self._version:
+            return int(version)
+        raise vmodl.query.InvalidCollectorVersion(msg=f"unknown version {version}")
+
+    def _updates(self, known: int, session: Session) -> str:
+        """FilterUpdates after a version; notes under a new version what is told."""
+        parts: list[str] = []
+        new: dict[str, Seen] = {}
+        for moid, owned in self.filters.items():
+            if owned.filter.session != session.token:
+                continue
+            last = owned.filter.told.get(known, {}) if known else {}
+            now = collect_existing(self.world, owned.filter.spec, session)
+            new[moid] = now
+            objects = "".join(_object_updates(last, now))
+            if objects:
+                parts.append(
+                    f"<filterSet>{codec.reference('filter', owned.ref)}{objects}</filterSet>"
+                )
+        if parts:
+            self._version += 1
+            for moid, now in new.items():
+                told = self.filters[moid].filter.told
+                self.filters[moid].filter.told = {known: told.get(known, {}), self._version: now}
+        return "".join(parts)
+
+
+def collect_existing(world: World, spec: Any, session: Session) -> Seen:
+    """Like `collect`, but an object that is gone selects nothing."""
+    try:
+        return collect(world, spec, session)
+    except vmodl.fault.ManagedObjectNotFound:
+        return {}
+
+
+def _object_updates(last: Seen, now: Seen) -> list[str]:
+    parts = []
+    for moid, (ref, found) in now.items():
+        old = last[moid][1] if moid in last else {}
+        changes = "".join(
+            f"<changeSet><name>{codec.escape(n)}</name><op>assign</op>"
+            f"{found.get(n, '')}</changeSet>"
+            for n in {**found, **old}
+            if found.get(n) != old.get(n)
+        )
+        if changes or moid not in last:
+            kind = "modify" if moid in last else "enter"
+            parts.append(
+                f"<objectSet><kind>{kind}</kind>{codec.reference('obj', ref)}{changes}</objectSet>"
+            )
+    parts.extend(
+        f"<objectSet><kind>leave</kind>{codec.reference('obj', last[m][0])}</objectSet>"
+        for m in last
+        if m not in now
+    )
+    return parts

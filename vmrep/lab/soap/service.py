@@ -1,0 +1,165 @@
+"""The API's front: from a request's bytes to an answer's bytes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pyVmomi import vim, vmodl
+from pyVmomi.VmomiSupport import F_OPTIONAL, Object
+
+from vmrep.lab.control.injection import DROP, FAULT
+from vmrep.lab.soap import codec
+from vmrep.lab.soap.property_collector import PropertyCollector
+from vmrep.lab.soap.sessions import Session, SessionManager
+from vmrep.lab.world import authorization
+from vmrep.lab.world.inventory import SearchIndex, ViewManager
+from vmrep.lab.world.objects import Managed, World
+from vmrep.lab.world.tasks import TaskManager
+
+log = logging.getLogger(__name__)
+
+ROOT_FOLDER = "group-d1"
+ANONYMOUS = {"RetrieveServiceContent", "Login"}
+
+
+class ServiceInstance(Managed):
+    """The root of the API."""
+
+    type = vim.ServiceInstance
+
+    def _content(self) -> Any:
+        estate = self.world.estate
+        found = self.world.objects
+        return codec.make(
+            vim.ServiceInstanceContent,
+            rootFolder=found[ROOT_FOLDER].ref,
+            propertyCollector=found["propertyCollector"].ref,
+            viewManager=found["ViewManager"].ref,
+            sessionManager=found["SessionManager"].ref,
+            searchIndex=found["SearchIndex"].ref,
+            taskManager=found["TaskManager"].ref,
+            authorizationManager=found["AuthorizationManager"].ref,
+            about=vim.AboutInfo(
+                name=estate.name,
+                fullName=f"{estate.name} {estate.version} build-22617221 (vmrep lab)",
+                vendor="VMware, Inc.",
+                version=estate.version,
+                build="22617221",
+                osType="linux-x64",
+                productLineId="vpx",
+                apiType="VirtualCenter",
+                apiVersion=codec.VERSION_ID,
+                instanceUuid=estate.instance_uuid,
+                licenseProductName="VMware VirtualCenter Server",
+                licenseProductVersion="8.0",
+            ),
+        )
+
+    def _serverClock(self) -> Any:
+        return codec.utc_now()
+
+    def RetrieveServiceContent(self, call: Any, session: Session | None) -> Any:
+        """Where everything is; needs no login."""
+        return self._content()
+
+    def CurrentTime(self, call: Any, session: Session) -> Any:
+        """The server's clock; also what clients call to keep a session alive."""
+        return codec.utc_now()
+
+
+def build_service(world: World, user: str, password: str) -> None:
+    """Make the service objects (the inventory has the root folder already)."""
+    ServiceInstance(world, "ServiceInstance")
+    SessionManager(world, "SessionManager", user, password)
+    PropertyCollector(world, "propertyCollector")
+    ViewManager(world, "ViewManager")
+    SearchIndex(world, "SearchIndex")
+    TaskManager(world, "TaskManager")
+    authorization.AuthorizationManager(world, "AuthorizationManager")
+
+
+@dataclass
+class Answer:
+    """An HTTP answer to a SOAP request; `drop` cuts the connection in the middle of it."""
+
+    status: int
+    body: bytes
+    new_session: Session | None = None
+    drop: bool = False
+
+
+class Service:
+    """Dispatches calls to managed objects."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @property
+    def sessions(self) -> SessionManager:
+        """Who is logged in."""
+        found = self.world.objects["SessionManager"]
+        if not isinstance(found, SessionManager):
+            raise TypeError("SessionManager is of the wrong type")
+        return found
+
+    def answer(self, data: bytes, token: str | None) -> Answer:
+        """Answer a request. Faults become SOAP faults; an error of the lab itself becomes
+        SystemError, as vCenter does, and is logged."""
+        method, started = "?", time.monotonic()
+        try:
+            call = codec.parse(data)
+            method = call.method
+            answer = self._dispatch(call, token)
+        except vmodl.MethodFault as fault:
+            log.info("%s: %s: %s", method, type(fault).__name__, fault.msg)
+            answer = Answer(500, codec.fault_response(fault))
+        except Exception as error:
+            log.exception("%s failed within the lab", method)
+            unexpected = vmodl.fault.SystemError(
+                reason=repr(error), msg=f"A general system error occurred: {error!r}"
+            )
+            answer = Answer(500, codec.fault_response(unexpected))
+        answer.drop = self.world.injection.take(method, DROP) is not None
+        log.debug("%s: %d in %.3f s", method, answer.status, time.monotonic() - started)
+        return answer
+
+    def _dispatch(self, call: codec.Call, token: str | None) -> Answer:
+        if call.target is None:
+            raise codec.invalid_request("the request names no object (_this)")
+        if not call.method.endswith("_Task"):
+            time.sleep(self.world.injection.delay_of(call.method))
+        session = self.sessions.by_token(token)
+        if session is None and not self._is_anonymous(call):
+            raise vim.fault.NotAuthenticated(
+                object=call.target,
+                privilegeId="System.View",
+                msg="The session is not authenticated.",
+            )
+        rule = self.world.injection.take(call.method, FAULT)
+        if rule:
+            raise codec.fault_named(rule.fault, rule.message)
+        if call.method == "Login":
+            new = self.sessions.login(call.arguments.userName, call.arguments.password)
+            return Answer(200, codec.response("Login", call.info, new.as_vim()), new)
+        target = self.world.find(call.target)
+        served = getattr(type(target), call.method, None)
+        if served is None:
+            raise vmodl.fault.MethodNotFound(
+                receiver=call.target,
+                method=call.method,
+                msg=f"{call.method} is not simulated by the lab",
+            )
+        authorization.check(self.world, call.method, call.target)
+        value = served(target, call.arguments, session)
+        info = call.info
+        if call.method == "Fetch":
+            kind = target.type._GetPropertyInfo(call.arguments.prop).type
+            info = Object(result=kind, resultFlags=F_OPTIONAL)
+        return Answer(200, codec.response(call.method, info, value))
+
+    def _is_anonymous(self, call: codec.Call) -> bool:
+        reads_content = call.method == "Fetch" and call.arguments.prop == "content"
+        return call.method in ANONYMOUS or reads_content

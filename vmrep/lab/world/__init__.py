@@ -1,0 +1,1 @@
+"""The simulated estate: managed objects, their records, what calls do to them."""

@@ -1,0 +1,275 @@
+"""Inventory objects besides VMs, container views, and the search index."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from pyVmomi import vim
+
+from vmrep.lab.soap import codec
+from vmrep.lab.world.objects import Entity, Managed, World, invalid_argument
+from vmrep.lab.world.records import EntityRecord
+
+if TYPE_CHECKING:
+    from vmrep.lab.soap.sessions import Session
+
+
+def encode_name(name: str) -> str:
+    """An inventory name as vSphere stores it: `%`, `/` and `\\` are written %25, %2f and %5c."""
+    return name.replace("%", "%25").replace("/", "%2f").replace("\\", "%5c")
+
+
+class Folder(Entity):
+    """A folder of any kind."""
+
+    type = vim.Folder
+
+    def _childEntity(self) -> list[Any]:
+        return self.world.children_of(self.moid)
+
+    def _childType(self) -> list[str]:
+        return list(self.values.get("child_types", ()))
+
+
+class Datacenter(Entity):
+    """A datacenter with its four folders."""
+
+    type = vim.Datacenter
+
+    def _folder(self, kind: str) -> Any:
+        return next(r for r in self.world.children_of(self.moid) if self.kind_of(r) == kind)
+
+    def kind_of(self, ref: Any) -> str:
+        """`vm`, `host`, `datastore` or `network`."""
+        return str(self.world.entity(ref).name)
+
+    def _vmFolder(self) -> Any:
+        return self._folder("vm")
+
+    def _hostFolder(self) -> Any:
+        return self._folder("host")
+
+    def _datastoreFolder(self) -> Any:
+        return self._folder("datastore")
+
+    def _networkFolder(self) -> Any:
+        return self._folder("network")
+
+    def _datastore(self) -> list[Any]:
+        return self.world.children_of(self._datastoreFolder()._moId)
+
+    def _network(self) -> list[Any]:
+        return self.world.children_of(self._networkFolder()._moId)
+
+
+class ComputeResource(Entity):
+    """A host on its own, with its resource pool."""
+
+    type = vim.ComputeResource
+
+    def _host(self) -> list[Any]:
+        return self.world.children_of(self.moid, vim.HostSystem)
+
+    def _resourcePool(self) -> Any:
+        return self.world.children_of(self.moid, vim.ResourcePool)[0]
+
+
+class ResourcePool(Entity):
+    """The root resource pool of a compute resource."""
+
+    type = vim.ResourcePool
+
+    def _owner(self) -> Any:
+        return self._parent()
+
+
+class Host(Entity):
+    """An ESXi host."""
+
+    type = vim.HostSystem
+
+    def _vm(self) -> list[Any]:
+        return [
+            o.ref
+            for o in self.world.objects.values()
+            if o.type is vim.VirtualMachine and getattr(o, "host", None) == self.moid
+        ]
+
+    def _runtime(self) -> Any:
+        return codec.make(
+            vim.host.RuntimeInfo,
+            connectionState="connected",
+            powerState="poweredOn",
+            inMaintenanceMode=False,
+        )
+
+
+class Network(Entity):
+    """A standard port group."""
+
+    type = vim.Network
+
+    def _summary(self) -> Any:
+        return codec.make(
+            vim.Network.Summary, network=self.ref, name=self.name, accessible=True, ipPoolName=""
+        )
+
+
+class Datastore(Entity):
+    """A VMFS datastore: a folder in the lab's folder."""
+
+    type = vim.Datastore
+    volatile = True
+
+    def _summary(self) -> Any:
+        self.world.paths.datastores.mkdir(exist_ok=True)
+        space = os.statvfs(self.world.paths.datastores)
+        return codec.make(
+            vim.Datastore.Summary,
+            datastore=self.ref,
+            name=self.name,
+            url=f"ds:///vmfs/volumes/{self.moid}/",
+            capacity=space.f_frsize * space.f_blocks,
+            freeSpace=space.f_frsize * space.f_bavail,
+            accessible=True,
+            multipleHostAccess=False,
+            type=self.values.get("kind", "VMFS"),
+        )
+
+
+KINDS: dict[str, type[Entity]] = {
+    "folder": Folder,
+    "datacenter": Datacenter,
+    "compute": ComputeResource,
+    "pool": ResourcePool,
+    "host": Host,
+    "network": Network,
+    "datastore": Datastore,
+}
+
+
+def build_entity(world: World, record: EntityRecord) -> Entity:
+    """The object of a record."""
+    return KINDS[record.kind](world, record.ref, record.name, record.parent, **record.details)
+
+
+class ViewManager(Managed):
+    """Makes container views."""
+
+    type = vim.view.ViewManager
+
+    def CreateContainerView(self, call: Any, session: Session) -> Any:
+        """A view of what is in a container, of the given types."""
+        container = self.world.entity(call.container)
+        if not isinstance(container, Folder | Datacenter | ComputeResource | ResourcePool | Host):
+            raise invalid_argument("container")
+        moid = f"session[{session.key}]{self.world.new_id('view')}"
+        return ContainerView(
+            self.world,
+            moid,
+            container=call.container,
+            type=list(call.type),
+            recursive=call.recursive,
+        ).ref
+
+
+class ContainerView(Managed):
+    """A live list of entities."""
+
+    type = vim.view.ContainerView
+    volatile = True
+
+    def _view(self) -> list[Any]:
+        container, recursive = self.values["container"], self.values["recursive"]
+        kinds = tuple(self.values["type"]) or (vim.ManagedEntity,)
+
+        def inside(entity: Entity) -> bool:
+            if not recursive:
+                return entity.parent == container._moId
+            return any(a.moid == container._moId for a in entity.ancestors())
+
+        with self.world.lock:
+            return [
+                o.ref
+                for o in self.world.objects.values()
+                if isinstance(o, Entity) and issubclass(o.type, kinds) and inside(o)
+            ]
+
+    def DestroyView(self, call: Any, session: Session) -> None:
+        """Forget the view."""
+        self.world.remove(self)
+
+
+class SearchIndex(Managed):
+    """Finds entities by UUID, path, address or name."""
+
+    type = vim.SearchIndex
+
+    def _vms(self, datacenter: Any = None) -> list[Any]:
+        inside = self.world.find(datacenter).moid if datacenter else None
+        with self.world.lock:
+            return [
+                o
+                for o in self.world.objects.values()
+                if o.type is vim.VirtualMachine
+                and (inside is None or any(a.moid == inside for a in o.ancestors()))  # type: ignore[attr-defined]
+            ]
+
+    def FindAllByUuid(self, call: Any, session: Session) -> list[Any]:
+        """VMs by BIOS or instance UUID (the lab's hosts have none)."""
+        if not call.vmSearch:
+            return []
+        wanted = call.uuid.lower()
+        return [
+            vm.ref
+            for vm in self._vms(call.datacenter)
+            if wanted == (vm.instance_uuid if call.instanceUuid else vm.record.bios_uuid)
+        ]
+
+    def FindByUuid(self, call: Any, session: Session) -> Any:
+        """The first of them."""
+        return next(iter(self.FindAllByUuid(call, session)), None)
+
+    def FindByInventoryPath(self, call: Any, session: Session) -> Any:
+        """An entity by its path from below the root folder."""
+        path = call.inventoryPath.strip("/")
+        with self.world.lock:
+            for found in self.world.objects.values():
+                if isinstance(found, Entity) and found.parent and found.inventory_path() == path:
+                    return found.ref
+        return None
+
+    def FindByDatastorePath(self, call: Any, session: Session) -> Any:
+        """A VM by its configuration file."""
+        return next(
+            (
+                v.ref
+                for v in self._vms(call.datacenter)
+                if v.get("config.files.vmPathName") == call.path
+            ),
+            None,
+        )
+
+    def FindByDnsName(self, call: Any, session: Session) -> Any:
+        """A VM by its guest's host name."""
+        return next(
+            (v.ref for v in self._vms(call.datacenter) if v.get("guest.hostName") == call.dnsName),
+            None,
+        )
+
+    def FindByIp(self, call: Any, session: Session) -> Any:
+        """A VM by an address of its guest."""
+        return next(
+            (
+                v.ref
+                for v in self._vms(call.datacenter)
+                if any(call.ip in n.ipAddress for n in v.get("guest.net") or ())
+            ),
+            None,
+        )
+
+    def FindChild(self, call: Any, session: Session) -> Any:
+        """An entity directly below another by name."""
+        below = self.world.children_of(self.world.entity(call.entity).moid)
+        return next((r for r in below if self.world.entity(r).name == call.name), None)

@@ -1,0 +1,159 @@
+"""Tasks: what long operations return, to be waited for and asked about.
+
+A task runs in a thread of its own; tasks upon one entity run one after the other. Finished tasks
+are kept for ten minutes, as vCenter keeps them in `recentTask`. Tasks do not survive a restart.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pyVmomi import vim, vmodl
+from pyVmomi.VmomiSupport import GetWsdlMethod
+
+from vmrep.lab.control.injection import TASK_FAULT
+from vmrep.lab.soap import codec
+from vmrep.lab.world.objects import Entity, Managed, World
+
+if TYPE_CHECKING:
+    from vmrep.lab.soap.sessions import Session
+
+log = logging.getLogger(__name__)
+
+KEPT_SECONDS = 600
+ON_SNAPSHOTS = {"RemoveSnapshot_Task", "RevertToSnapshot_Task"}
+
+
+class Task(Managed):
+    """A task and its TaskInfo, which is replaced, never changed in place."""
+
+    type = vim.Task
+
+    def __init__(self, world: World, moid: str, info: Any, entity: str) -> None:
+        self.info = info
+        self.entity = entity
+        super().__init__(world, moid)
+        info.task = self.ref
+
+    def _info(self) -> Any:
+        return self.info
+
+    def update(self, **changes: Any) -> None:
+        """Set fields of the info and tell those who wait."""
+        with self.world.changed:
+            self.info = codec.copied(self.info, **changes)
+            self.touch()
+
+    def CancelTask(self, call: Any, session: Session) -> None:
+        """No operation of the lab can be cancelled, as few of vCenter's can."""
+        raise vmodl.fault.NotSupported(msg="The task is not cancelable.")
+
+
+def _description(name: str, method: str) -> str:
+    """The task's kind as vCenter names it, such as `VirtualMachine.createSnapshot`."""
+    owner = "vm.Snapshot" if method in ON_SNAPSHOTS else "VirtualMachine"
+    return f"{owner}.{name[0].lower()}{name[1:]}"
+
+
+class Tasks:
+    """Starts tasks and remembers the recent ones."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._threads: set[threading.Thread] = set()
+
+    def start(self, entity: Entity, method: str, session: Session, work: Callable[[], Any]) -> Any:
+        """Run `work` as a task upon an entity. Returns the task's reference.
+
+        `work` may raise a vSphere fault, which becomes the task's error."""
+        moid = f"task-{self.world.estate.boots * 1_000_000 + int(self._next())}"
+        managed_method = GetWsdlMethod(codec.NAMESPACE, method)
+        info = codec.make(
+            vim.TaskInfo,
+            key=moid,
+            task=vim.Task(moid),
+            name=managed_method,
+            descriptionId=_description(managed_method.info.name, method),
+            entity=entity.ref,
+            entityName=entity.name,
+            state="queued",
+            cancelled=False,
+            cancelable=False,
+            queueTime=codec.utc_now(),
+            eventChainId=0,
+            reason=vim.TaskReasonUser(userName=session.user),
+        )
+        with self.world.changed:
+            self._forget_old()
+            task = Task(self.world, moid, info, entity.moid)
+            entity.touch()
+        thread = threading.Thread(
+            target=self._run, args=(task, entity, method, work), name=moid, daemon=True
+        )
+        self._threads.add(thread)
+        thread.start()
+        return task.ref
+
+    def _next(self) -> int:
+        with self.world.lock:
+            count = getattr(self, "_count", 0) + 1
+            self._count = count
+        return count
+
+    def _run(self, task: Task, entity: Entity, method: str, work: Callable[[], Any]) -> None:
+        try:
+            with entity.task_lock:
+                task.update(state="running", startTime=codec.utc_now(), progress=0)
+                delay = self.world.injection.delay_of(method)
+                time.sleep(self.world.estate.task_delay_seconds + delay)
+                rule = self.world.injection.take(method, TASK_FAULT)
+                if rule:
+                    raise codec.fault_named(rule.fault, rule.message)
+                result = work()
+            task.update(state="success", result=result, progress=100, completeTime=codec.utc_now())
+        except vmodl.MethodFault as fault:
+            log.info("%s %s on %s failed: %s", task.moid, method, entity.moid, fault.msg)
+            task.update(state="error", error=fault, completeTime=codec.utc_now())
+        except Exception as error:
+            log.exception("%s %s on %s", task.moid, method, entity.moid)
+            unexpected = vmodl.fault.SystemError(
+                reason=repr(error), msg=f"A general system error occurred: {error!r}"
+            )
+            task.update(state="error", error=unexpected, completeTime=codec.utc_now())
+        finally:
+            self._threads.discard(threading.current_thread())
+
+    def _all(self) -> list[Task]:
+        return [o for o in self.world.objects.values() if isinstance(o, Task)]
+
+    def _forget_old(self) -> None:
+        limit = codec.utc_now() - datetime.timedelta(seconds=KEPT_SECONDS)
+        for task in self._all():
+            if task.info.completeTime and task.info.completeTime < limit:
+                self.world.remove(task)
+
+    def recent(self, entity: str | None = None) -> list[Any]:
+        """References of the tasks upon an entity (or upon any), oldest first."""
+        with self.world.lock:
+            return [t.ref for t in self._all() if entity in (None, t.entity)]
+
+    def drain(self, timeout_seconds: float) -> None:
+        """Wait for running tasks, so that a clean stop leaves nothing half done."""
+        deadline = time.monotonic() + timeout_seconds
+        for thread in list(self._threads):
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+class TaskManager(Managed):
+    """The list of recent tasks."""
+
+    type = vim.TaskManager
+    volatile = True
+
+    def _recentTask(self) -> list[Any]:
+        return self.world.tasks.recent()

@@ -1,0 +1,323 @@
+"""What vSphere shows of a VM, made from its record."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from pyVmomi import vim
+
+from vmrep.lab.disks.disk import Disk
+from vmrep.lab.soap import codec
+from vmrep.lab.world.records import (
+    POWERED_ON,
+    Config,
+    DiskDevice,
+    LayerRecord,
+    NicDevice,
+    SnapshotRecord,
+    VmRecord,
+)
+
+SCSI_KEY = 1000
+device = vim.vm.device
+CREATED = datetime.datetime(2024, 1, 15, 8, 30, tzinfo=datetime.UTC)
+ADAPTERS = {
+    "vmxnet3": device.VirtualVmxnet3,
+    "e1000": device.VirtualE1000,
+    "e1000e": device.VirtualE1000e,
+}
+
+
+def _backing(
+    disk: DiskDevice,
+    chain: Disk,
+    layer: LayerRecord,
+    datastore: tuple[str, str],
+    change_id: str | None,
+) -> Any:
+    """A disk's backing at a layer, with its parents."""
+    moid, name = datastore
+    parent = chain.chain.layers[layer.parent] if layer.parent is not None else None
+    delta = parent is not None
+    return device.VirtualDisk.FlatVer2BackingInfo(
+        fileName=f"[{name}] {layer.descriptor}",
+        datastore=vim.Datastore(moid),
+        diskMode=disk.mode,
+        split=False,
+        writeThrough=False,
+        thinProvisioned=disk.provisioning == "thin" or delta,
+        eagerlyScrub=True if disk.provisioning == "thick_eager" and not delta else None,
+        uuid=disk.uuid,
+        contentId=f"{layer.content_id:0>32}",
+        changeId=change_id,
+        deltaDiskFormat="seSparseFormat" if delta else None,
+        sharing=disk.sharing,
+        parent=_backing(disk, chain, parent, datastore, None) if parent else None,
+    )
+
+
+def _disk(disk: DiskDevice, backing: Any) -> Any:
+    kib = disk.capacity_bytes // 1024
+    return device.VirtualDisk(
+        key=disk.key,
+        controllerKey=disk.controller_key,
+        unitNumber=disk.unit,
+        capacityInKB=kib,
+        capacityInBytes=disk.capacity_bytes,
+        deviceInfo=vim.Description(label=disk.label, summary=f"{kib:,} KB"),
+        backing=backing,
+    )
+
+
+def _nic(nic: NicDevice, networks: Mapping[str, str], powered_on: bool) -> Any:
+    name = networks[nic.network]
+    return ADAPTERS[nic.adapter](
+        key=nic.key,
+        controllerKey=100,
+        unitNumber=nic.key - 4000 + 7,
+        macAddress=nic.mac_address,
+        addressType="assigned",
+        deviceInfo=vim.Description(label=nic.label, summary=name),
+        backing=device.VirtualEthernetCard.NetworkBackingInfo(
+            deviceName=name, network=vim.Network(nic.network)
+        ),
+        connectable=device.VirtualDevice.ConnectInfo(
+            startConnected=nic.connected,
+            allowGuestControl=True,
+            connected=nic.connected and powered_on,
+        ),
+    )
+
+
+def hardware(
+    record: VmRecord,
+    config: Config,
+    backings: Mapping[int, Any],
+    networks: Mapping[str, str],
+) -> Any:
+    """The VM's devices, processors and memory."""
+    kind = (
+        device.VirtualLsiLogicSASController
+        if config.guest_id.startswith("windows")
+        else device.ParaVirtualSCSIController
+    )
+    controllers = [
+        device.VirtualPCIController(
+            key=100, busNumber=0, deviceInfo=vim.Description(label="PCI controller 0", summary="")
+        )
+    ]
+    for n in sorted({d.controller_key for d in config.disks}):
+        controllers.append(
+            kind(
+                key=n,
+                controllerKey=100,
+                busNumber=n - SCSI_KEY,
+                sharedBus="noSharing",
+                hotAddRemove=True,
+                scsiCtlrUnitNumber=7,
+                device=[d.key for d in config.disks if d.controller_key == n],
+                deviceInfo=vim.Description(label=f"SCSI controller {n - SCSI_KEY}", summary=""),
+            )
+        )
+    powered_on = record.power_state == POWERED_ON
+    return codec.make(
+        vim.vm.VirtualHardware,
+        numCPU=config.cpu,
+        numCoresPerSocket=config.cores_per_socket,
+        memoryMB=config.memory_mb,
+        device=[
+            *controllers,
+            *(_disk(d, backings[d.key]) for d in config.disks),
+            *(_nic(n, networks, powered_on) for n in config.nics),
+        ],
+    )
+
+
+def config_info(
+    record: VmRecord,
+    config: Config,
+    backings: Mapping[int, Any],
+    networks: Mapping[str, str],
+    datastore_name: str,
+) -> Any:
+    """A VM's (or a snapshot's) configuration."""
+    folder = f"[{datastore_name}] {record.folder_on_datastore}/"
+    tools = record.tools
+    return codec.make(
+        vim.vm.ConfigInfo,
+        name=config.name,
+        uuid=record.bios_uuid,
+        instanceUuid=record.instance_uuid,
+        version=config.hardware_version,
+        template=config.template,
+        guestId=config.guest_id,
+        guestFullName=config.guest_full_name,
+        alternateGuestName="",
+        annotation=config.annotation,
+        changeVersion=f"2024-01-15T08:30:00.{record.change_version:06d}Z",
+        modified=CREATED,
+        createDate=CREATED,
+        changeTrackingEnabled=config.tracking,
+        firmware=config.firmware,
+        files=vim.vm.FileInfo(
+            vmPathName=f"[{datastore_name}] {record.vmx_path}",
+            snapshotDirectory=folder,
+            suspendDirectory=folder,
+            logDirectory=folder,
+        ),
+        tools=codec.make(vim.vm.ToolsConfigInfo, toolsVersion=int(tools.version))
+        if tools
+        else None,
+        hardware=hardware(record, config, backings, networks),
+    )
+
+
+def disk_backings(
+    record: VmRecord,
+    config: Config,
+    disks: Mapping[int, Disk],
+    datastores: Mapping[str, str],
+    snapshot: SnapshotRecord | None = None,
+) -> dict[int, Any]:
+    """Each disk's backing: at the snapshot's frozen file, or at the one that the guest writes."""
+    found = {}
+    for disk in config.disks:
+        chain = disks[disk.key]
+        frozen = chain.layer_of_snapshot(snapshot.ref) if snapshot else None
+        number = frozen if frozen is not None else chain.chain.current
+        if number is None:
+            number = min(chain.chain.layers)
+        change_id = (
+            snapshot.change_ids.get(disk.key)
+            if snapshot
+            else chain.change_id(chain.chain.era - 1)
+            if config.tracking
+            else None
+        )
+        where = chain.chain.datastore, datastores[chain.chain.datastore]
+        found[disk.key] = _backing(disk, chain, chain.chain.layers[number], where, change_id)
+    return found
+
+
+def guest_info(record: VmRecord, networks: Mapping[str, str]) -> Any:
+    """What VMware Tools report; None for a VM of which nothing at all is known."""
+    if record.bare:
+        return None
+    config, tools = record.config, record.tools
+    running = tools is not None and record.power_state == POWERED_ON
+    if tools is None:
+        return codec.make(
+            vim.vm.GuestInfo,
+            toolsStatus="toolsNotInstalled",
+            toolsVersionStatus2="guestToolsNotInstalled",
+            toolsRunningStatus="guestToolsNotRunning",
+            toolsVersion="0",
+            guestState="running" if record.power_state == POWERED_ON else "notRunning",
+        )
+    addresses = [a for n in config.nics for a in n.ip_addresses] if running else []
+    return codec.make(
+        vim.vm.GuestInfo,
+        toolsStatus=tools.status if running else "toolsNotRunning",
+        toolsVersionStatus=tools.version_status,
+        toolsVersionStatus2=tools.version_status,
+        toolsRunningStatus="guestToolsRunning" if running else "guestToolsNotRunning",
+        toolsVersion=tools.version,
+        guestId=config.guest_id if running else None,
+        guestFullName=config.guest_full_name if running else None,
+        guestFamily="windowsGuest" if config.guest_id.startswith("windows") else "linuxGuest",
+        hostName=tools.hostname if running else None,
+        ipAddress=next(iter(addresses), None),
+        net=[_guest_nic(n, networks) for n in config.nics] if running else [],
+        guestState="running" if running else "notRunning",
+    )
+
+
+def _guest_nic(nic: NicDevice, networks: Mapping[str, str]) -> Any:
+    return vim.vm.GuestInfo.NicInfo(
+        network=networks[nic.network],
+        ipAddress=nic.ip_addresses,
+        macAddress=nic.mac_address,
+        connected=nic.connected,
+        deviceConfigId=nic.key,
+    )
+
+
+def runtime_info(record: VmRecord) -> Any:
+    """Where the VM runs and how it is."""
+    return codec.make(
+        vim.vm.RuntimeInfo,
+        host=vim.HostSystem(record.host),
+        connectionState=record.connection_state,
+        powerState=record.power_state,
+        faultToleranceState=record.fault_tolerance_state,
+        toolsInstallerMounted=False,
+        consolidationNeeded=record.consolidation_needed,
+        numMksConnections=0,
+        onlineStandby=False,
+    )
+
+
+def summary(record: VmRecord, datastore_name: str, ref: Any, runtime: Any, guest: Any) -> Any:
+    """The VM's summary."""
+    config = record.config
+    return codec.make(
+        vim.vm.Summary,
+        vm=ref,
+        runtime=runtime,
+        guest=codec.make(
+            vim.vm.Summary.GuestSummary,
+            toolsVersionStatus2=guest.toolsVersionStatus2,
+            toolsRunningStatus=guest.toolsRunningStatus,
+            hostName=guest.hostName,
+            ipAddress=guest.ipAddress,
+        )
+        if guest
+        else None,
+        config=codec.make(
+            vim.vm.Summary.ConfigSummary,
+            name=config.name,
+            template=config.template,
+            vmPathName=f"[{datastore_name}] {record.vmx_path}",
+            memorySizeMB=config.memory_mb,
+            numCpu=config.cpu,
+            numEthernetCards=len(config.nics),
+            numVirtualDisks=len(config.disks),
+            uuid=record.bios_uuid,
+            instanceUuid=record.instance_uuid,
+            guestId=config.guest_id,
+            guestFullName=config.guest_full_name,
+            annotation=config.annotation,
+        ),
+        overallStatus="green",
+    )
+
+
+def snapshot_info(record: VmRecord) -> Any:
+    """The tree of snapshots, or None when there are none."""
+    if not record.snapshots:
+        return None
+    roots = [s for s in record.snapshots.values() if s.parent is None]
+    current = record.current_snapshot
+    return vim.vm.SnapshotInfo(
+        currentSnapshot=vim.vm.Snapshot(current) if current else None,
+        rootSnapshotList=[_node(record, s) for s in roots],
+    )
+
+
+def _node(record: VmRecord, snapshot: SnapshotRecord) -> Any:
+    return vim.vm.SnapshotTree(
+        snapshot=vim.vm.Snapshot(snapshot.ref),
+        vm=vim.VirtualMachine(record.ref),
+        name=snapshot.name,
+        description=snapshot.description,
+        id=snapshot.number,
+        createTime=datetime.datetime.fromisoformat(snapshot.created_at),
+        state=snapshot.power_state,
+        quiesced=snapshot.quiesced,
+        childSnapshotList=[
+            _node(record, s) for s in record.snapshots.values() if s.parent == snapshot.ref
+        ],
+        replaySupported=False,
+    )

@@ -1,0 +1,1 @@
+"""Running vmrep on one machine: supervisor, programs, ports, folders."""

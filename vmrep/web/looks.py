@@ -1,0 +1,101 @@
+"""The look of every state: an icon and a word beside the colour, which is never the only sign."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from contexts.states import ContextStatus, DiscoveryStatus
+from replication.selectors.rpo import RPOState
+from replication.states import (
+    IntegrityOutcome,
+    JobStatus,
+    RecoveryPointState,
+    Severity,
+    StepStatus,
+)
+
+
+class Look(NamedTuple):
+    """`tone` is one of the CSS classes tone-… of vmrep.css; `word` is what people read."""
+
+    icon: str
+    tone: str
+    word: str
+
+
+_WAITING = Look("clock", "muted", "Waiting")
+_RUNNING = Look("progress", "active", "Running")
+_COMPLETED = Look("circle-check", "good", "Completed")
+_FAILED = Look("circle-x", "bad", "Failed")
+_CANCELLED = Look("circle-minus", "muted", "Cancelled")
+
+CONTEXT = {
+    ContextStatus.DISCOVERED: Look("circle-dashed", "muted", "Not replicated yet"),
+    ContextStatus.REPLICATING: Look("progress", "active", "Replicating"),
+    ContextStatus.READY: Look("circle-check", "good", "Ready"),
+    ContextStatus.FAILED: _FAILED,
+}
+
+RPO = {
+    RPOState.PROTECTED: Look("shield-check", "good", "Protected"),
+    RPOState.AT_RISK: Look("shield-exclamation", "bad", "At risk"),
+    RPOState.UNPROTECTED: Look("shield-off", "warn", "Unprotected"),
+}
+
+WITH_WARNINGS = "completed_with_warnings"
+"""Beside the statuses: a completed job of which a step ended with a warning."""
+
+JOB: dict[str, Look] = {
+    JobStatus.PENDING: _WAITING,
+    JobStatus.RUNNING: _RUNNING,
+    JobStatus.COMPLETED: _COMPLETED,
+    JobStatus.FAILED: _FAILED,
+    JobStatus.CANCELLED: _CANCELLED,
+    WITH_WARNINGS: Look("alert-triangle", "warn", "Completed with warnings"),
+}
+
+STEP = {
+    StepStatus.RUNNING: _RUNNING,
+    StepStatus.COMPLETED: _COMPLETED,
+    StepStatus.WARNING: Look("alert-triangle", "warn", "Completed with a warning"),
+    StepStatus.FAILED: _FAILED,
+    StepStatus.CANCELLED: _CANCELLED,
+    StepStatus.INTERRUPTED: Look("alert-triangle", "warn", "Interrupted"),
+}
+
+DISCOVERY = {
+    DiscoveryStatus.PENDING: _WAITING,
+    DiscoveryStatus.RUNNING: _RUNNING,
+    DiscoveryStatus.COMPLETED: _COMPLETED,
+    DiscoveryStatus.FAILED: _FAILED,
+}
+
+RECOVERY_POINT = {
+    RecoveryPointState.WRITING: Look("progress", "active", "Writing"),
+    RecoveryPointState.AVAILABLE: Look("circle-check", "good", "Available"),
+    RecoveryPointState.EXPIRING: Look("hourglass", "muted", "Expiring"),
+    RecoveryPointState.EXPIRED: Look("circle-minus", "muted", "Expired"),
+}
+
+INTEGRITY = {
+    "unknown": Look("circle-dashed", "muted", "Not checked yet"),
+    IntegrityOutcome.OK: Look("shield-check", "good", "OK"),
+    IntegrityOutcome.FINDINGS: Look("alert-triangle", "bad", "Findings"),
+    IntegrityOutcome.BROKEN_OFF: Look("circle-x", "warn", "Broken off"),
+}
+
+SEVERITY = {
+    Severity.ERROR: Look("circle-x", "bad", "Error"),
+    Severity.WARNING: Look("alert-triangle", "warn", "Warning"),
+}
+
+LOOKS: dict[str, dict[str, Look]] = {
+    "context": {str(state): look for state, look in CONTEXT.items()},
+    "rpo": {str(state): look for state, look in RPO.items()},
+    "job": {str(state): look for state, look in JOB.items()},
+    "step": {str(state): look for state, look in STEP.items()},
+    "discovery": {str(state): look for state, look in DISCOVERY.items()},
+    "integrity": {str(state): look for state, look in INTEGRITY.items()},
+    "severity": {str(state): look for state, look in SEVERITY.items()},
+    "recovery_point": {str(state): look for state, look in RECOVERY_POINT.items()},
+}

@@ -1,0 +1,63 @@
+"""What an operator wants of a VM, set in its panel: the RPO target, disks that are left out."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from contexts.errors import ContextError
+from contexts.models import VMContext, VMDisk
+from contexts.services import protection
+from vmrep.web import live
+from vmrep.web.formats import duration
+from vmrep.web.forms import RPOTargetForm
+
+
+@require_POST
+def rpo_target(request: HttpRequest, context_id: str) -> HttpResponse:
+    vm = get_object_or_404(VMContext, pk=context_id)
+    form = RPOTargetForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, str(form.errors["seconds"][0]))
+        return _back(request, vm)
+    seconds = form.cleaned_data["seconds"]
+    try:
+        protection.set_rpo_target(vm, seconds, actor=request.user.get_username())
+    except ContextError as problem:
+        messages.error(request, str(problem))
+    else:
+        told = "no RPO target" if seconds is None else f"an RPO target of {duration(seconds)}"
+        messages.success(request, f"{vm} has {told} now.")
+    return _back(request, vm)
+
+
+@require_POST
+def disk(request: HttpRequest, context_id: str, disk_id: int) -> HttpResponse:
+    """`wish` is "leave_out" or "protect"."""
+    vm = get_object_or_404(VMContext, pk=context_id)
+    disk = get_object_or_404(VMDisk.objects.select_related("vm_context"), pk=disk_id, vm_context=vm)
+    name, actor = disk.label or disk.disk_id, request.user.get_username()
+    try:
+        if request.POST.get("wish") == "leave_out":
+            protection.leave_out(disk, actor=actor)
+            told = f"{vm} is replicated without {name} from now on."
+        elif request.POST.get("wish") == "protect":
+            protection.protect_again(disk, actor=actor)
+            told = f"{vm} is not replicated without {name} any more."
+        else:
+            messages.error(request, "Say whether the disk is to be left out or protected.")
+            return _back(request, vm)
+    except ContextError as problem:
+        messages.error(request, str(problem))
+    else:
+        messages.success(request, told)
+    return _back(request, vm)
+
+
+def _back(request: HttpRequest, vm: VMContext) -> HttpResponse:
+    return live.back(request, f"{reverse('virtual-machines')}?{urlencode({'vm': vm.pk})}")
