@@ -156,7 +156,7 @@ def test_the_children_die_with_a_killed_supervisor(tmp_path: Path, notes: Path) 
     source = textwrap.dedent(f"""
         import os, pathlib, sys
         sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-        from vmrep.demo.supervisor import Program, Supervisor
+        from vmrep.local.supervisor import Program, Supervisor
         notes = pathlib.Path({str(notes)!r})
         with Supervisor(os.environ, pathlib.Path({str(tmp_path / "log")!r})) as supervisor:
             supervisor.start([Program(

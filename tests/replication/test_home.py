@@ -132,7 +132,7 @@ def test_a_share_that_does_not_answer_keeps_nobody_waiting_twice(db, tmp_path, m
         answers.wait(30)
         raise OSError("stale file handle")
 
-    monkeypatch.setattr("replication.space.os.statvfs", hang)
+    monkeypatch.setattr("replication.selectors.space.os.statvfs", hang)
     try:
         assert space.of_repositories(timezone.now()).unavailable
         assert space.of_repositories(timezone.now()).unavailable
