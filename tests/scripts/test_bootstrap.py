@@ -164,10 +164,26 @@ def test_without_apt_it_says_that_this_is_not_debian(machine: Machine) -> None:
 
 def test_another_python_is_refused_before_anything_is_installed(machine: Machine) -> None:
     machine.has([])
-    machine.write(machine.python, "echo 3.13")
-    line = refusal(machine.bootstrap())
-    assert f"needs Python 3.11 as {machine.python} (Debian 12); this is 3.13" in line
+    machine.write(machine.python, "echo 3.12")
+    assert refusal(machine.bootstrap()) == (
+        "script/bootstrap: vmrep needs Debian 12 or 13 with its Python (3.11 3.13); "
+        f"{machine.python} is 3.12"
+    )
     assert machine.apt_calls() == []
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.13"])
+def test_the_pythons_of_debian_12_and_13_are_good(machine: Machine, version: str) -> None:
+    machine.write(machine.python, f'case "$*" in -c*) echo {version};; *) exit 1;; esac')
+    assert "making .venv failed" in refusal(machine.bootstrap())
+
+
+@pytest.mark.slow
+def test_a_virtual_environment_of_the_last_debians_python_is_made_anew(machine: Machine) -> None:
+    machine.bootstrap()
+    (library,) = (machine.project / ".venv" / "lib").glob("python3.*")
+    library.rename(library.with_name("python3.9"))
+    assert "making .venv" in machine.bootstrap().stdout
 
 
 def test_what_apt_said_is_shown_when_it_fails(machine: Machine) -> None:
