@@ -67,7 +67,6 @@ INSTALLED_APPS = [
     "replication",
     "vmrep.web",
     "vmrep.api",
-    "vmrep.bench",
 ]
 
 MIDDLEWARE = [

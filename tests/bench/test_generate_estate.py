@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -26,6 +29,7 @@ from replication.selectors.rpo import RPOState
 from replication.services import start
 from replication.states import JobStatus, RecoveryPointState, Trigger
 from tests import factories
+from vmrep.bench.management.commands import generate_estate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,10 +37,23 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def generate(contexts: int, jobs: int, *options: str) -> str:
     out = StringIO()
     call_command(
-        *("generate_estate", "--contexts", str(contexts), "--jobs", str(jobs), *options),
+        generate_estate.Command(),
+        *("--contexts", str(contexts), "--jobs", str(jobs), *options),
         stdout=out,
     )
     return out.getvalue()
+
+
+def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
+    manage_py = Path(__file__).resolve().parents[2] / "manage.py"
+    command = [sys.executable, str(manage_py), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_an_installation_has_no_such_command_unless_it_is_asked_for() -> None:
+    assert "Unknown command: 'generate_estate'" in manage("generate_estate", "--help").stderr
+    asked = manage("generate_estate", "--settings", "vmrep.bench.settings", "--help")
+    assert "--contexts" in asked.stdout, asked.stderr
 
 
 def findings() -> set[str]:

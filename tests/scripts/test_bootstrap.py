@@ -175,7 +175,7 @@ def test_another_python_is_refused_before_anything_is_installed(machine: Machine
 @pytest.mark.parametrize("version", ["3.11", "3.13"])
 def test_the_pythons_of_debian_12_and_13_are_good(machine: Machine, version: str) -> None:
     machine.write(machine.python, f'case "$*" in -c*) echo {version};; *) exit 1;; esac')
-    assert "making .venv failed" in refusal(machine.bootstrap())
+    assert "bootstrap: making .venv" in machine.bootstrap().stdout
 
 
 @pytest.mark.slow

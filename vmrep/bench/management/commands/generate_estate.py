@@ -1,4 +1,7 @@
-"""manage.py generate_estate: many VMs with a long history, to see how vmrep does with them."""
+"""Many VMs with a long history, to see how vmrep does with them.
+
+manage.py generate_estate --settings vmrep.bench.settings
+"""
 
 from __future__ import annotations
 
