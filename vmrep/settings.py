@@ -88,12 +88,21 @@ MIDDLEWARE = [
 ROOT_URLCONF = "vmrep.urls"
 WSGI_APPLICATION = "vmrep.wsgi.application"
 
+_cached_templates = (
+    "django.template.loaders.cached.Loader",
+    [
+        "django.template.loaders.filesystem.Loader",
+        "django.template.loaders.app_directories.Loader",
+    ],
+)
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
         "OPTIONS": {
+            # "name.html#part" is a part of a template. Django 6 does both by itself.
+            "loaders": [("template_partials.loader.Loader", [_cached_templates])],
+            "builtins": ["template_partials.templatetags.partials"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

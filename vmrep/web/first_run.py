@@ -27,7 +27,7 @@ class FirstRun:
 
     @property
     def template(self) -> str:
-        return f"virtual_machines/first_steps/{self.next}.html"
+        return f"virtual_machines/first_steps.html#{self.next}"
 
 
 def next_steps(counts: dict[str, int], numbers: HomeNumbers) -> FirstRun | None:

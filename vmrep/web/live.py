@@ -1,4 +1,4 @@
-"""One view, two faces: the whole page, or the live part of it for htmx."""
+"""One view, two faces: the whole page, or its partial `live` for htmx."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def nothing_new() -> HttpResponse:
 
 
 def respond(
-    request: HttpRequest, folder: str, version: Version, context: dict[str, Any]
+    request: HttpRequest, template: str, version: Version, context: dict[str, Any]
 ) -> HttpResponse:
-    """`<folder>/index.html`, which includes `<folder>/live.html`; to htmx only the latter."""
-    partial = request.htmx and not request.htmx.history_restore_request
-    template = f"{folder}/live.html" if partial else f"{folder}/index.html"
-    response = render(request, template, {**context, "version": version})
+    """The page that `template` makes; to htmx only the template's partial `live`."""
+    only_live = request.htmx and not request.htmx.history_restore_request
+    name = f"{template}#live" if only_live else template
+    response = render(request, name, {**context, "version": version})
     # The same address has two answers: neither may be taken from a cache for the other.
     patch_vary_headers(response, ["HX-Request"])
     patch_cache_control(response, no_store=True)

@@ -1,4 +1,5 @@
-"""The tables of the pages: which columns there are and how each sorts. Rows are templates."""
+"""The tables of the pages: which columns there are and how each sorts. Rows are partials
+of the templates."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from vmrep.paging import KeyedPaginator
 PER_PAGE = 50
 PAGE_SIZES = (25, 50, 100, 250)
 _SPECS = {spec.name: spec for spec in SPEC_FIELDS}
-_CELLS = "virtual_machines/cells"
+_CELLS = "virtual_machines/table.html"
 
 
 class Column(tables.Column):
@@ -62,7 +63,7 @@ class SpecColumn(Column):
         kind = "number" if self.spec.kind == "int" else "col-text"
         # A list has no order that means anything.
         by = "" if self.spec.kind == "list" else name
-        super().__init__(self.spec.label, by=by, kind=kind, hide=hide, cell=f"{_CELLS}/spec.html")
+        super().__init__(self.spec.label, by=by, kind=kind, hide=hide, cell=f"{_CELLS}#cell-spec")
         self.accessor = name
 
 
@@ -99,21 +100,21 @@ class Table(tables.Table):
 class VMTable(Table):
     """`columns=` of the address, repeated, chooses what is shown; the name always is."""
 
-    row = "virtual_machines/row.html"
+    row = "virtual_machines/table.html#row"
 
-    select = Column("", kind="col-select", cell=f"{_CELLS}/select.html")
-    name = Column("VM", by="vm_name", kind="col-name", cell=f"{_CELLS}/name.html", sort="sort_name")
-    status = Column("Status", by="current_status", kind="col-status", cell=f"{_CELLS}/status.html")
-    rpo = Column("RPO", by="newest_point_at", reverse=True, cell=f"{_CELLS}/rpo.html")
+    select = Column("", kind="col-select", cell=f"{_CELLS}#cell-select")
+    name = Column("VM", by="vm_name", kind="col-name", cell=f"{_CELLS}#cell-name", sort="sort_name")
+    status = Column("Status", by="current_status", kind="col-status", cell=f"{_CELLS}#cell-status")
+    rpo = Column("RPO", by="newest_point_at", reverse=True, cell=f"{_CELLS}#cell-rpo")
     last_job = Column(
-        "Last job", by="last_job_at", kind="col-wide", hide=4, cell=f"{_CELLS}/last_job.html"
+        "Last job", by="last_job_at", kind="col-wide", hide=4, cell=f"{_CELLS}#cell-last-job"
     )
     vcenter = Column(
-        "vCenter", by="vcenter__name", kind="col-text", hide=2, cell=f"{_CELLS}/vcenter.html"
+        "vCenter", by="vcenter__name", kind="col-text", hide=2, cell=f"{_CELLS}#cell-vcenter"
     )
     os = SpecColumn("os_type", hide=1, usual=True)
     power = SpecColumn("power_state", hide=2, usual=True)
-    size = Column("Size", by="capacity_bytes", kind="number", hide=3, cell=f"{_CELLS}/size.html")
+    size = Column("Size", by="capacity_bytes", kind="number", hide=3, cell=f"{_CELLS}#cell-size")
 
     @classmethod
     def for_request(cls, rows: QuerySet, request: HttpRequest, **kwargs: object) -> Table:
@@ -153,7 +154,7 @@ VMTable.base_columns.update(
 
 
 class RemovedVMTable(Table):
-    row = "removal/list/row.html"
+    row = "removal/list.html#row"
 
     name = Column("VM", by="vm_name", kind="col-name")
     vcenter = Column("vCenter", by="vcenter__name", kind="col-text", hide=2)
@@ -164,7 +165,7 @@ class RemovedVMTable(Table):
 
 
 class DiscoveredVMTable(Table):
-    row = "discovery/row.html"
+    row = "discovery/vms.html#row"
     per_page = 100
 
     select = Column("", kind="col-select")
@@ -179,7 +180,7 @@ class DiscoveredVMTable(Table):
 
 
 class JobTable(Table):
-    row = "jobs/row.html"
+    row = "jobs/index.html#row"
     count_up_to = 10_000
 
     vm = Column("VM", by="source_vm_name", kind="col-name")

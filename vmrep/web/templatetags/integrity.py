@@ -11,7 +11,7 @@ from vmrep.web.looks import LOOKS
 register = template.Library()
 
 
-@register.inclusion_tag("integrity/indicator.html")
+@register.inclusion_tag("integrity/index.html#indicator")
 def integrity_indicator() -> dict[str, object]:
     """Icon and words: "Integrity: ok, 12 m ago", "Integrity: 3 findings"."""
     state = integrity()

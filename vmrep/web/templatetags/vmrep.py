@@ -130,7 +130,7 @@ def took(start: datetime | None, end: datetime | None = None) -> str:
     return formats.duration(((end or timezone.now()) - start).total_seconds())
 
 
-@register.inclusion_tag("partials/nav_link.html", takes_context=True)
+@register.inclusion_tag("base.html#nav-link", takes_context=True)
 def nav_link(context: template.Context, name: str, label: str, icon_name: str) -> dict[str, object]:
     url = reverse(name)
     return {
@@ -245,7 +245,7 @@ def go(context: template.Context, **changes: object) -> SafeString:
     )
 
 
-@register.inclusion_tag("partials/filter_select.html", takes_context=True)
+@register.inclusion_tag("partials/filters.html#select", takes_context=True)
 def filter_select(
     context: template.Context, filters: FilterSet, name: str, everything: str
 ) -> dict[str, object]:
@@ -260,7 +260,7 @@ def filter_select(
     }
 
 
-@register.inclusion_tag("partials/kept_parameters.html", takes_context=True)
+@register.inclusion_tag("partials/filters.html#kept", takes_context=True)
 def keep_parameters(context: template.Context, *names: str) -> dict[str, object]:
     """Hidden inputs that carry parameters of this page through a form that filters."""
     query = context["request"].GET

@@ -44,7 +44,7 @@ def index(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"vcenters": vcenters, "vcenter": vcenter}
     if vcenter is not None:
         context |= _contents(request, vcenter)
-    return live.respond(request, "discovery", version, context)
+    return live.respond(request, "discovery/index.html", version, context)
 
 
 def _contents(request: HttpRequest, vcenter: VCenter) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "repaired": [finding for finding in found[:SHOWN_FINDINGS] if finding.repaired],
         "is_cut": len(found) > SHOWN_FINDINGS,
     }
-    return live.respond(request, "integrity", version, context)
+    return live.respond(request, "integrity/index.html", version, context)
 
 
 @require_POST

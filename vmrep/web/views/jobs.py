@@ -25,7 +25,7 @@ def index(request: HttpRequest) -> HttpResponse:
         return live.nothing_new()
     filters = JobFilter(request.GET, queryset=jobs_for_list())
     context = {"filters": filters, "table": JobTable.for_request(filters.qs, request)}
-    return live.respond(request, "jobs", version, context)
+    return live.respond(request, "jobs/index.html", version, context)
 
 
 @require_safe
@@ -37,7 +37,7 @@ def detail(request: HttpRequest, job_id: str) -> HttpResponse:
         context = job_page.describe(job_id, request.GET.get("log"))
     except UnknownJob as problem:
         raise Http404(str(problem)) from problem
-    return live.respond(request, "jobs/detail", version, context)
+    return live.respond(request, "jobs/detail.html", version, context)
 
 
 @require_safe
@@ -49,7 +49,7 @@ def confirm_cancel(request: HttpRequest, job_id: str) -> HttpResponse:
         raise Http404(str(problem)) from problem
     if not job.is_active:
         return redirect("job", job_id)
-    return render(request, "jobs/confirm_cancel.html", {"job": job})
+    return render(request, "jobs/cancel.html", {"job": job})
 
 
 @require_POST

@@ -52,7 +52,7 @@ def index(request: HttpRequest) -> HttpResponse:
     if live.is_current(request, version):
         return live.nothing_new()
     table = RemovedVMTable.for_request(removed_contexts(), request)
-    return live.respond(request, "removal/list", version, {"table": table})
+    return live.respond(request, "removal/list.html", version, {"table": table})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

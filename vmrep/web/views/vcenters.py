@@ -30,7 +30,8 @@ def index(request: HttpRequest) -> HttpResponse:
     version = versions.of_discovery(None)
     if live.is_current(request, version):
         return live.nothing_new()
-    return live.respond(request, "vcenters", version, {"vcenters": selectors.vcenters_for_list()})
+    context = {"vcenters": selectors.vcenters_for_list()}
+    return live.respond(request, "vcenters/index.html", version, context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -68,7 +69,7 @@ def test(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     vcenter = get_object_or_404(VCenter, pk=vcenter_id)
     context = {"vcenter": vcenter, "report": connections.test(vcenter)}
     if request.htmx:
-        return render(request, "vcenters/test.html", context)
+        return render(request, "vcenters/edit.html#test", context)
     return render(request, "vcenters/edit.html", context | {"form": VCenterForm(vcenter=vcenter)})
 
 
@@ -117,7 +118,7 @@ def _save(form: VCenterForm) -> VCenter | None:
 
 def _answer(request: HttpRequest, form: Any, vcenter: VCenter | None) -> HttpResponse:
     """The page with its form; to htmx the form alone, so that a typed password stays there."""
-    template = "vcenters/form.html" if request.htmx else "vcenters/edit.html"
+    template = "vcenters/edit.html#form" if request.htmx else "vcenters/edit.html"
     return render(request, template, {"form": form, "vcenter": vcenter})
 
 

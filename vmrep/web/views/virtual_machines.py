@@ -42,7 +42,7 @@ def index(request: HttpRequest) -> HttpResponse:
     }
     if request.GET.get("vm"):
         context["panel"] = panel.describe(request.GET["vm"], request.GET, now)
-    return live.respond(request, "virtual_machines", version, context)
+    return live.respond(request, "virtual_machines/index.html", version, context)
 
 
 @require_POST
