@@ -13,7 +13,7 @@ from replication.selectors import telemetry
 from replication.services import cancel, leases, samples, start
 from replication.services.samples import MOST_SAMPLES
 from replication.states import JobStatus, LogLevel
-from replication.sync import runner, transfer
+from replication.sync import cleanup, runner, transfer
 from replication.sync.transfer import PARALLEL_DISKS
 from tests.sync.estate import MIB, PASSWORD
 
@@ -252,7 +252,7 @@ def test_a_transient_error_is_a_warning_and_the_clean_up_after_a_cancel_is_told(
     cancel.cancel(job, actor="ann")
     estate.control.clear_faults()
     image = DiskImage.objects.get(job=job)
-    runner.cleanup.clean_context(ready.pk)
+    cleanup.clean_context(ready.pk)
     text = log_of(job)
     assert_in_order(text, "warning 1", "503", "It is tried again in 10 seconds.")
     assert_in_order(text, "warning 2 Cancelled, as ann asked.", f"{image.locator} is removed.")
