@@ -1,4 +1,4 @@
-"""The table of docs/architecture.md that says what the database refuses, made of the attacks.
+"""The table of docs/rules.md that says what the database refuses, made of the attacks.
 
 `.venv/bin/python -m tests.database.documented` writes it; a test compares.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import django
 from django.db.models import CheckConstraint, UniqueConstraint
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
 BEGIN, END = "<!-- rules: begin -->\n", "<!-- rules: end -->\n"
 
 
