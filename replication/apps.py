@@ -8,6 +8,7 @@ class ReplicationConfig(AppConfig):
 
     def ready(self) -> None:
         from replication.database import figures, triggers
+        from replication.database import history as history  # registers its check
 
         for kept in (triggers, figures):
             pre_migrate.connect(kept.remove_before_migrations, sender=self)

@@ -1,1 +1,1 @@
-"""What the database itself computes and refuses: figures and triggers."""
+"""What the database itself computes and refuses, and where its migrations stand."""

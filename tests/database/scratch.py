@@ -5,6 +5,7 @@ The stranger uses the database's own driver and plain SQL: neither Django nor vm
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from django.db.models import UniqueConstraint
 from contexts.constraints import CompositeForeignKey
 
 ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = Path(__file__).parent / "fixtures"
 Names = set[str]
 A_TYPE = "the column's type"  # what PostgreSQL refuses before it looks at any constraint
 
@@ -55,8 +57,26 @@ class Scratch:
     def fill(self) -> dict[str, Any]:
         return dict(json.loads(self._run("-m", "tests.database.estate")))
 
+    def load(self, fixture: str) -> None:
+        """What a dump of a database of this kind holds."""
+        self.execute(gzip.decompress((FIXTURES / f"{fixture}.{self.vendor}.sql.gz").read_bytes()))
+
+    def execute(self, script: bytes) -> None:
+        """Several statements at once."""
+        raise NotImplementedError
+
+    def dump(self) -> bytes:
+        """All that is in it, as a script that `execute` understands."""
+        raise NotImplementedError
+
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run(
+        done = self.attempt(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python with these arguments on this database, whatever comes of it."""
+        return subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,
             env={
@@ -69,8 +89,6 @@ class Scratch:
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything that is in vmrep's tables."""
@@ -107,6 +125,14 @@ class SQLite(Scratch):
         stranger.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
         stranger.execute("PRAGMA synchronous = OFF")  # this database need not survive a crash
         return stranger
+
+    def execute(self, script: bytes) -> None:
+        with closing(self.connect(foreign_keys=False)) as stranger:
+            stranger.executescript(script.decode())
+
+    def dump(self) -> bytes:
+        with closing(self.connect()) as stranger:
+            return "\n".join(stranger.iterdump()).encode()
 
     @contextmanager
     def for_once(self) -> Iterator[Scratch]:
@@ -201,6 +227,22 @@ class PostgreSQL(Scratch):
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(dbname=self.name, **self.parameters)
 
+    def execute(self, script: bytes) -> None:
+        with closing(self.connect()) as stranger:
+            stranger.execute(script)
+            stranger.commit()
+
+    def dump(self) -> bytes:
+        known_as = {f"PG{name.upper()}": str(value) for name, value in self.parameters.items()}
+        options = ("--no-owner", "--no-privileges", "--inserts", "--rows-per-insert=200")
+        script = subprocess.run(
+            ["pg_dump", *options, self.name],
+            env={**os.environ, **known_as},
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        return re.sub(rb"(?m)^\\.*\n", b"", script)  # what only psql understands
+
     def administer(self, statement: str) -> None:
         with psycopg.connect(dbname="postgres", autocommit=True, **self.parameters) as it:
             it.execute(statement)
@@ -265,10 +307,10 @@ def _created(name: str) -> Iterator[PostgreSQL]:
 
 
 @contextmanager
-def scratch(folder: Path) -> Iterator[Scratch]:
+def scratch(folder: Path, name: str = "attacked") -> Iterator[Scratch]:
     """An empty database of the kind that the tests run on."""
     if connection.vendor == "sqlite":
-        yield SQLite(folder / "attacked.sqlite3")
+        yield SQLite(folder / f"{name}.sqlite3")
         return
-    with _created(f"vmrep_attacked_{uuid.uuid4().hex[:8]}") as database:
+    with _created(f"vmrep_{name}_{uuid.uuid4().hex[:8]}") as database:
         yield database

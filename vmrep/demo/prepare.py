@@ -11,7 +11,7 @@ import sys
 
 import django
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from vmrep.local.errors import LocalError
 
@@ -26,13 +26,14 @@ def main(arguments: list[str]) -> int:
     wanted = parser.parse_args(arguments)
 
     django.setup()
-    call_command("migrate", interactive=False, verbosity=0)
-    if wanted.flush:
-        call_command("flush", interactive=False, verbosity=0)
     try:
+        # With its checks: they refuse a database that this version cannot take up.
+        call_command("migrate", interactive=False, verbosity=0, skip_checks=False)
+        if wanted.flush:
+            call_command("flush", interactive=False, verbosity=0)
         if wanted.first:
             _refuse_an_installation()
-    except LocalError as problem:
+    except (CommandError, LocalError) as problem:
         print(f"script/demo: {problem}", file=sys.stderr)  # noqa: T201
         return 1
     if wanted.with_admin:

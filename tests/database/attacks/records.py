@@ -90,10 +90,10 @@ RECORDS = [
     ),
     change(
         *("cbt_history", CBT_ROW, "cbt_map_is_whole_and_has_its_scale"),
-        *("extent_map = 'abc'", "extent_map = NULL", "CBT history with a piece of a map"),
+        *("extent_map = {three_bytes}", "extent_map = NULL", "CBT history with a piece of a map"),
     ),
     change(
         *(IMAGES, WRITING_IMAGE, "image_map_is_whole"),
-        *("extent_map = 'abc'", "extent_map = NULL", "an image with a piece of a map"),
+        *("extent_map = {three_bytes}", "extent_map = NULL", "an image with a piece of a map"),
     ),
 ]

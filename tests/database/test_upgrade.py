@@ -1,0 +1,136 @@
+"""A populated database of the time before 0.1.0 (`fixtures/`) is taken up as it is.
+
+Its migrations were replaced by the first release's: the database must then be as if those had made
+it, with all that was in it. One that has been through some of them only is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db.migrations.loader import MigrationLoader
+
+from replication.database import history
+from tests.database.schema import objects
+from tests.database.scratch import Scratch, models, scratch
+
+REPLACED = [
+    ".".join(name)
+    for migration in MigrationLoader(None).replacements.values()
+    if migration.app_label in ("contexts", "replication")
+    for name in migration.replaces
+]
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[Scratch]:
+    with scratch(tmp_path) as database:
+        database.load("before_0.1.0")
+        yield database
+
+
+def test_it_is_then_made_of_the_same_as_a_fresh_one(old: Scratch, tmp_path: Path) -> None:
+    """One that was dumped, too: PostgreSQL writes an expression otherwise once it is restored."""
+    old.migrate()
+    with scratch(tmp_path, "fresh") as fresh, scratch(tmp_path, "restored") as restored:
+        fresh.migrate()
+        restored.execute(fresh.dump())
+        made = objects(restored)
+    assert len(made) > 500
+    assert objects(old) ^ made == set()
+
+
+def test_no_row_is_lost_or_changed(old: Scratch) -> None:
+    columns = columns_by_table(old)
+    before = contents(old, columns)
+    assert all(before[model._meta.db_table] for model in models())
+    old.migrate()
+    assert contents(old, columns) == before
+
+
+def test_nothing_is_left_to_do(old: Scratch) -> None:
+    old.migrate()
+    old.manage("migrate", "--check")
+    assert "No changes detected" in old.manage("makemigrations", "--check", "--dry-run")
+    old.manage("check", "--database", "default", "--fail-level", "WARNING")
+
+
+def test_the_integrity_check_finds_what_it_found_before(old: Scratch) -> None:
+    """A check was made in the fixture before it was dumped; nothing was repaired."""
+    with closing(old.connect()) as stranger:
+        before = stranger.execute(
+            "SELECT code, severity, context_id, job_id FROM integrity_findings"
+        ).fetchall()
+    assert before
+    old.migrate()
+    found = json.loads(old.attempt("manage.py", "check_integrity", "--json").stdout)["findings"]
+    about = ("code", "severity", "context_id", "job_id")
+    assert sorted(tuple(one[name] for name in about) for one in found) == sorted(before)
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        ["replication.0010_many_contexts"],
+        ["contexts.0010_one_name_for_not_replicated_yet"],
+        ["contexts.0009_fill_figures_of_contexts", "contexts.0010_one_name_for_not_replicated_yet"],
+        [name for name in REPLACED if name != "contexts.0001_initial"],
+    ],
+    ids=["last of replication", "last of contexts", "last two", "all but the first"],
+)
+def test_one_that_stands_between_is_refused_and_left_alone(
+    old: Scratch, lacking: list[str]
+) -> None:
+    """By its record of migrations, which is what `migrate` goes by."""
+    for app, name in (name.split(".") for name in lacking):
+        old.execute(
+            f"DELETE FROM django_migrations WHERE app = '{app}' AND name = '{name}'".encode()
+        )
+    before = objects(old), old.rows()
+    refused = old.attempt("manage.py", "migrate", "--no-input")
+    assert refused.returncode != 0
+    assert "Traceback" not in refused.stderr
+    (line,) = [line for line in refused.stderr.splitlines() if "replication.E001" in line]
+    assert f"First run manage.py migrate of commit {history.LAST_COMMIT} on it" in line
+    assert (objects(old), old.rows()) == before
+
+
+def test_a_fresh_one_may_be_interrupted_anywhere(tmp_path: Path) -> None:
+    """What replaces nothing half is no place between."""
+    with scratch(tmp_path) as database:
+        for target in (
+            *(("contexts", "0001"), ("replication", "0001")),
+            *(("contexts", "0002"), ("replication", "0002")),
+        ):
+            database.migrate(*target)
+            database.manage("check", "--database", "default", "--fail-level", "ERROR")
+
+
+def columns_by_table(database: Scratch) -> dict[str, list[str]]:
+    query = (
+        "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c"
+        " WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'"
+        if database.vendor == "sqlite"
+        else "SELECT table_name, column_name FROM information_schema.columns"
+        " WHERE table_schema = 'public'"
+    )
+    columns: dict[str, list[str]] = {}
+    with closing(database.connect()) as stranger:
+        for table, column in stranger.execute(query).fetchall():
+            columns.setdefault(table, []).append(column)
+    del columns["django_migrations"]
+    return columns
+
+
+def contents(database: Scratch, columns: dict[str, list[str]]) -> dict[str, list[tuple[Any, ...]]]:
+    """What is in these columns; others may have been added."""
+    with closing(database.connect()) as stranger:
+        return {
+            table: sorted(stranger.execute(f'SELECT "{quoted}" FROM {table}').fetchall(), key=repr)
+            for table, quoted in ((table, '", "'.join(names)) for table, names in columns.items())
+        }
