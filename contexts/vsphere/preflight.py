@@ -214,7 +214,10 @@ def _readable_files(record: VmRecord) -> Iterator[Refusal]:
             )
 
 
-_MOVE = "Move the disk to a VMFS or NFS datastore (storage vMotion), or leave the VM out for now."
+_MOVE = (
+    "Move the disk to an NFS datastore (storage vMotion; VMFS is not proven yet), or leave the VM"
+    " out for now."
+)
 _MAKE_FLAT = (
     "Convert it to an ordinary disk (storage vMotion or a clone), or leave the VM out for now."
 )

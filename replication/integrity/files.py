@@ -109,7 +109,8 @@ def repository_unavailable(scope: Scope) -> Iterator[Finding]:
 def image_files(scope: Scope) -> Iterator[Finding]:
     """Each committed image of an available point: there, whole at first sight, on its parent.
 
-    With `deep` each is read through by qemu-img check, and its digests are added up again.
+    With `deep` qemu-img checks each one's tables, and the file of its digests is added up again.
+    The content is not read.
     """
     for repository, storage in _storages():
         for batch in in_batches(_judged_images(scope, repository), BATCH):

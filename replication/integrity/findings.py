@@ -79,9 +79,10 @@ class Code:
 class Scope:
     """How wide and how hard a check looks.
 
-    deep: read every image through. quiet: nothing is at work, so that nothing is given time.
-    context_id: look at this context only (the second look, under its lock). on_progress: called
-    again and again while files and vCenters are read, which can take long.
+    deep: check every image's tables and file of digests, too; no content is read.
+    quiet: nothing is at work, so that nothing is given time.
+    context_id: look at this context only (the second look, under its lock).
+    on_progress: called again and again while files and vCenters are read, which can take long.
     """
 
     deep: bool = False

@@ -1477,7 +1477,8 @@ class Migration(migrations.Migration):
                 (
                     "deep",
                     models.BooleanField(
-                        default=False, help_text="Whether every image was read through."
+                        default=False,
+                        help_text="Whether the images' tables and digests were checked, too.",
                     ),
                 ),
                 ("repair", models.BooleanField(default=False)),

@@ -11,7 +11,9 @@ class IntegrityRun(models.Model):
     """One run of the audit. `updated_at` moves while it works: a silent one has broken off."""
 
     requested_by = models.CharField(max_length=150)
-    deep = models.BooleanField(default=False, help_text="Whether every image was read through.")
+    deep = models.BooleanField(
+        default=False, help_text="Whether the images' tables and digests were checked, too."
+    )
     repair = models.BooleanField(default=False)
     outcome = models.CharField(
         max_length=10, choices=IntegrityOutcome.choices, default=IntegrityOutcome.PENDING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -205,6 +206,14 @@ def test_more_than_a_readable_number_is_counted_not_listed(
     found = audit()
     assert len(found) == 4
     assert "2 more of this kind" in found[-1].what
+
+
+def test_changed_content_is_not_found_even_deeply(whole: Copy) -> None:
+    """What docs/operations.md says: nothing reads the content. The day that something does, this
+    test and those words go."""
+    write = ["qemu-io", "-f", "qcow2", "-c", "write -P 90 1M 64k", whole.file(whole.images[-1])]
+    subprocess.run(write, check=True, capture_output=True)
+    assert audit(deep=True) == []
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(whole: Copy) -> None:

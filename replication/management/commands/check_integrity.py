@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--deep",
             action="store_true",
-            help="read every image through with qemu-img check, and its digests: takes long",
+            help="also check every image's tables, and the digests beside it; no content is read",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
