@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.db import Error as DatabaseProblem
 from django.db import transaction
@@ -17,7 +17,7 @@ from replication.engine.copy import CopyResult, DiskCopy
 from replication.engine.digests import DigestMap
 from replication.engine.errors import EngineError
 from replication.engine.image import ImageWriter
-from replication.errors import LeaseLost, TryAgain
+from replication.errors import JobCancelled, LeaseLost, TryAgain
 from replication.models import DiskImage
 from replication.services.samples import Sampler
 from replication.states import ImageState, StepName, SyncType
@@ -47,21 +47,53 @@ class FinishedDisk:
     result: CopyResult
 
 
-@dataclass
 class _Active:
-    """One disk that is being copied."""
+    """One disk that is being copied.
 
-    plan: DiskPlan
-    image: DiskImage
-    writer: ImageWriter
-    digests: DigestMap
-    copy: DiskCopy
-    started_at: float = field(default_factory=time.monotonic)
-    future: Future[CopyResult] | None = None
+    What may wait for the repository's storage, `finish` and `checkpoint`, is called from threads of
+    its own: the thread that reports and hears a cancel waits for none of it.
+    """
+
+    def __init__(
+        self,
+        plan: DiskPlan,
+        image: DiskImage,
+        writer: ImageWriter,
+        digests: DigestMap,
+        copy: DiskCopy,
+    ) -> None:
+        self.plan, self.image = plan, image
+        self.writer, self.digests, self.copy = writer, digests, copy
+        self.permanent_to = image.checkpoint_bytes
+        self.work: Future[FinishedDisk] | None = None
+        self.flush: Future[None] | None = None
+        self._started_at = time.monotonic()
+        self._flushing = threading.Lock()
+        self._over = False
 
     @property
     def seconds(self) -> float:
-        return float(self.image.transfer_seconds) + time.monotonic() - self.started_at
+        return float(self.image.transfer_seconds) + time.monotonic() - self._started_at
+
+    def finish(self) -> FinishedDisk:
+        """Copy everything, write it out and close the image."""
+        result = self.copy.run()
+        with self._flushing:
+            self.permanent_to = self.copy.checkpoint()
+            digest = self.digests.digest()
+            self.digests.close()
+            self.writer.close()
+            self._over = True
+        return FinishedDisk(self.plan, self.image, digest, result)
+
+    def checkpoint(self) -> None:
+        """Make permanent what is there, and note up to where. The first failure is the last try:
+        after it a flush that succeeds proves nothing."""
+        with self._flushing:
+            if not self._over:
+                self._over = True
+                self.permanent_to = self.copy.checkpoint()
+                self._over = False
 
 
 def _begins(plan: DiskPlan, image: DiskImage, attempt: int) -> str:
@@ -98,24 +130,29 @@ class _Transfer:
         self._sampler = Sampler(run.job.pk, run.job.attempt, begin_at=time.monotonic())
 
     def run_all(self) -> list[FinishedDisk]:
-        with ThreadPoolExecutor(PARALLEL_DISKS, thread_name_prefix="disk") as pool:
+        with (
+            ThreadPoolExecutor(PARALLEL_DISKS, thread_name_prefix="disk") as disks,
+            ThreadPoolExecutor(PARALLEL_DISKS, thread_name_prefix="flush") as flushes,
+        ):
             try:
                 while self._waiting or self._active:
-                    self._begin_more(pool)
+                    self._begin_more(disks)
                     self._wait()
                     self._report()
+                    self._checkpoint_when_due(flushes)
             except BaseException as reason:
                 self._stop.set()
-                self._abort(keep=not isinstance(reason, LeaseLost))
+                # Whoever cancels wants nothing kept; who lost the lease may touch nothing any more.
+                self._abort(flushes, keep=not isinstance(reason, LeaseLost | JobCancelled))
                 raise
         return self._finished
 
-    def _begin_more(self, pool: ThreadPoolExecutor) -> None:
+    def _begin_more(self, disks: ThreadPoolExecutor) -> None:
         while self._waiting and len(self._active) < PARALLEL_DISKS:
             self._run.check()
             active = self._open(self._waiting.popleft())
             self._active.append(active)
-            active.future = pool.submit(active.copy.run)
+            active.work = disks.submit(active.finish)
 
     def _open(self, plan: DiskPlan) -> _Active:
         """Source, image (a new one, or an earlier attempt's) and the copy between them."""
@@ -146,21 +183,19 @@ class _Transfer:
         return _Active(plan, image, writer, digests, copy)
 
     def _wait(self) -> None:
-        futures = [active.future for active in self._active if active.future]
-        wait(futures, timeout=PROGRESS_EVERY_SECONDS, return_when=FIRST_COMPLETED)
-        for active in [it for it in self._active if it.future and it.future.done()]:
+        works = [active.work for active in self._active if active.work]
+        wait(works, timeout=PROGRESS_EVERY_SECONDS, return_when=FIRST_COMPLETED)
+        for active in [it for it in self._active if it.work and it.work.done()]:
             self._finish(active)
 
     def _finish(self, active: _Active) -> None:
-        """A copy ended: raise its failure, or write everything out and close the image."""
-        assert active.future is not None  # noqa: S101  it was submitted
-        result = active.future.result()
-        self._checkpoint(active)
-        digest = active.digests.digest()
-        active.digests.close()
-        active.writer.close()
+        """A disk's thread ended: raise its failure, or note that the disk is done."""
+        assert active.work is not None  # noqa: S101  it was submitted
+        finished = active.work.result()
+        self._save_checkpoint(active)
         self._active.remove(active)
-        self._finished.append(FinishedDisk(active.plan, active.image, digest, result))
+        self._finished.append(finished)
+        result = finished.result
         self._run.log(
             f"{active.plan.disk.disk_id}: {result.bytes_read:,} bytes read in {active.seconds:.1f}"
             f" seconds: {result.bytes_written:,} written, {result.bytes_zero:,} zero,"
@@ -168,7 +203,7 @@ class _Transfer:
         )
 
     def _report(self) -> None:
-        """Progress and checkpoints; also where a cancel or a lost lease is noticed."""
+        """Progress; also where a cancel or a lost lease is noticed."""
         self._run.check()
         now = time.monotonic()
         done = sum(disk.plan.planned_bytes for disk in self._finished)
@@ -178,10 +213,6 @@ class _Transfer:
                 transferred_bytes=active.copy.bytes_done, transfer_seconds=active.seconds
             )
         self._record(now, min(done, self._total_bytes), done - self._resumed_bytes)
-        if now - self._checkpointed_at >= CHECKPOINT_EVERY_SECONDS:
-            for active in self._active:
-                self._checkpoint(active)
-            self._checkpointed_at = time.monotonic()
 
     def _record(self, now: float, done: int, read: int) -> None:
         """Progress of the job, and from time to time a sample, under one check of the lease."""
@@ -210,16 +241,30 @@ class _Transfer:
                 " Look at the source's datastore and the repository's storage."
             )
 
-    def _checkpoint(self, active: _Active) -> None:
+    def _checkpoint_when_due(self, flushes: ThreadPoolExecutor) -> None:
+        """Begin to make permanent what is there, and save up to where earlier ones have come."""
+        for active in self._active:
+            if active.flush is not None and active.flush.done():
+                active.flush.result()  # raises what went wrong
+                active.flush = None
+                self._save_checkpoint(active)
+        now = time.monotonic()
+        if now - self._checkpointed_at < CHECKPOINT_EVERY_SECONDS:
+            return
+        self._checkpointed_at = now
+        for active in self._active:
+            if active.flush is None:
+                active.flush = flushes.submit(active.checkpoint)
+
+    def _save_checkpoint(self, active: _Active) -> None:
         """What is below the offset stays, whatever happens from now on."""
-        offset = active.copy.checkpoint()
         self._run.guard.check()
         saved = DiskImage.objects.filter(
             pk=active.image.pk,
             state=ImageState.WRITING,
             job__leases__token=self._run.lease.token,
         ).update(
-            checkpoint_bytes=offset,
+            checkpoint_bytes=active.permanent_to,
             transferred_bytes=active.copy.bytes_done,
             transfer_seconds=active.seconds,
             updated_at=Now(),
@@ -227,17 +272,30 @@ class _Transfer:
         if not saved:
             raise LeaseLost(f"image {active.image.pk} is not ours any more")
 
-    def _abort(self, *, keep: bool) -> None:
-        """Stop all copies. What is there is kept for the next attempt, unless the lease is lost:
-        then nothing at all is done any more. A copy that hangs is ended with its daemon.
-        """
-        wait([it.future for it in self._active if it.future], timeout=STOP_SECONDS)
-        for active in self._active:
+    def _abort(self, flushes: ThreadPoolExecutor, *, keep: bool) -> None:
+        """Stop all copies. With `keep` what is there is made permanent for the next attempt; it is
+        waited for only so long. A copy that hangs is ended with its daemon."""
+        works = [it.work for it in self._active if it.work]
+        try:
+            if keep:
+                wait(works, timeout=STOP_SECONDS)
+                self._keep(flushes)
+        finally:
+            for active in self._active:
+                active.writer.kill()
+            wait(works, timeout=STOP_SECONDS)
+            for active in self._active:
+                active.digests.close()
+
+    def _keep(self, flushes: ThreadPoolExecutor) -> None:
+        """A last checkpoint of every disk whose copy has stopped."""
+        stopped = [it for it in self._active if it.work and it.work.done()]
+        last = {flushes.submit(active.checkpoint): active for active in stopped}
+        wait(last, timeout=STOP_SECONDS)
+        for flush, active in last.items():
             try:
-                if keep and active.future is not None and active.future.done():
-                    self._checkpoint(active)
+                if flush.done():
+                    flush.result()
+                    self._save_checkpoint(active)
             except (EngineError, LeaseLost, DatabaseProblem) as problem:
                 log.warning("no last checkpoint of %s: %s", active.image, problem)
-            finally:
-                active.writer.kill()
-                active.digests.close()

@@ -89,8 +89,7 @@ def test_a_child_outlives_the_thread_that_asked_for_it() -> None:
     thread.join()
     with pytest.raises(TimeoutError):
         children[0].wait(0.3)
-    children[0].terminate()
-    assert children[0].wait(30) == -signal.SIGTERM
+    assert children[0].stop(30) == -signal.SIGTERM
     children[0].close()
 
 

@@ -356,7 +356,7 @@ def test_a_database_that_goes_away_during_the_transfer_leaves_no_daemon(estate, 
         _away()
 
     monkeypatch.setattr(transfer._Transfer, "_report", away)
-    monkeypatch.setattr(transfer._Transfer, "_checkpoint", _away)
+    monkeypatch.setattr(transfer._Transfer, "_save_checkpoint", _away)
     start.start(context, trigger="manual", requested_by="ops")
     runner.run_next()
     assert len(served) == 2

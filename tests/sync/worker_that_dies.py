@@ -1,15 +1,17 @@
 """A worker that takes the next job and is killed with -9 at a named point of it.
 
 Points: "before <step>" and "after <step>" for every step's function, "within transfer" (after some
-requests of the copy and a checkpoint), "of hanging storage" (the daemon stands still within the
-transfer, and the worker with it: nobody kills it, it ends by itself), "between seal and commit"
-(files renamed, transaction not begun), "within snapshot" (vSphere has made it, the answer is not
-recorded).
+requests of the copy and a checkpoint), "of hanging storage" (the image's check before the commit
+does not end, and the worker stands with it: nobody kills it, it ends by itself), "between seal and
+commit" (files renamed, transaction not begun), "within snapshot" (vSphere has made it, the answer
+is not recorded).
 """
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -42,18 +44,17 @@ def hold_copies_back() -> None:
     DiskCopy._take = take_or_wait
 
 
-def hang_within_transfer() -> None:
-    """Stop the daemon (SIGSTOP) once it has a checkpoint: the next flush is never answered."""
-    transfer.PROGRESS_EVERY_SECONDS, transfer.CHECKPOINT_EVERY_SECONDS = 0.01, 0.0
-    checkpoint = transfer._Transfer._checkpoint
-
-    def checkpoint_and_hang(self: transfer._Transfer, active: transfer._Active) -> None:
-        checkpoint(self, active)
-        if active.copy.low_water() > active.plan.extents[0].offset:
-            os.kill(active.writer.process.pid, signal.SIGSTOP)
-
-    transfer._Transfer._checkpoint = checkpoint_and_hang
-    hold_copies_back()
+def hang_in_storage() -> None:
+    """The image's check before the commit never ends, as on storage that does not answer."""
+    guard.RENEW_EVERY_SECONDS, guard.STALLED_AFTER_SECONDS = 0.5, 3.0
+    folder = tempfile.mkdtemp(prefix="vmrep-test-")
+    program = Path(folder) / "qemu-img"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" != check ] || {{ rm -r {folder}; exec sleep 600; }}\n'
+        f'exec {shutil.which("qemu-img")} "$@"\n'
+    )
+    program.chmod(0o755)
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
 def arrange(point: str) -> None:
@@ -74,8 +75,7 @@ def arrange(point: str) -> None:
     elif point == "between seal and commit":
         finish.completed = die
     elif point == "of hanging storage":
-        guard.RENEW_EVERY_SECONDS, guard.STALLED_AFTER_SECONDS = 0.5, 3.0
-        hang_within_transfer()
+        hang_in_storage()
     elif point == "within transfer":
         transfer.PROGRESS_EVERY_SECONDS = 0.01
         transfer.CHECKPOINT_EVERY_SECONDS = 0.0
@@ -85,7 +85,8 @@ def arrange(point: str) -> None:
             report(self)
             for active in self._active:
                 if active.copy.low_water() > active.plan.extents[0].offset:
-                    self._checkpoint(active)
+                    active.checkpoint()
+                    self._save_checkpoint(active)
                     die()
 
         transfer._Transfer._report = report_and_die

@@ -1,0 +1,99 @@
+"""Storage that is slow, or stands still: the job is heard and goes on meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from replication.engine import image as image_module
+from replication.models import DiskImage, ReplicationJob
+from replication.services import cancel, start
+from replication.states import JobStatus
+from replication.sync import cleanup, runner, transfer
+from tests.engine.deaf_daemon import DeafDaemon
+from tests.sync.estate import MIB
+
+
+@pytest.fixture
+def ready(estate):
+    """A VM with one recovery point and 24 MiB changed since."""
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
+    return context
+
+
+def _work() -> None:
+    runner.run_next()
+    connection.close()
+
+
+def _begin(context) -> tuple[ReplicationJob, threading.Thread]:
+    job = start.start(context, trigger="manual", requested_by="ops")
+    worker = threading.Thread(target=_work)
+    worker.start()
+    return job, worker
+
+
+def test_a_daemon_that_misses_a_signal_costs_a_job_nothing(
+    estate, ready, tmp_path: Path, monkeypatch
+):
+    daemon = DeafDaemon(tmp_path / "deaf", misses=1)
+    monkeypatch.setattr(image_module, "STOP_SECONDS", 30)
+    monkeypatch.setenv("PATH", daemon.path)
+    assert estate.replicate(ready).attempt == 1
+    assert daemon.signals > 1
+
+
+def test_a_cancel_is_heard_while_a_daemon_does_not_stop(estate, ready, tmp_path: Path, monkeypatch):
+    daemon = DeafDaemon(tmp_path / "deaf", misses=10**9)
+    monkeypatch.setattr(image_module, "STOP_SECONDS", 60)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", daemon.path)
+        job, worker = _begin(ready)
+        while not daemon.signals:
+            assert worker.is_alive()
+            time.sleep(0.01)
+        cancel.cancel(job, actor="ann")
+        worker.join(30)
+        heard = not worker.is_alive()
+        worker.join()
+    assert heard
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED, job.error_message
+    assert estate.daemons() == []
+    cleanup.clean_context(ready.pk)
+    estate.assert_nothing_left_over(ready)
+
+
+def test_a_cancel_is_heard_while_a_flush_is_not_answered(estate, ready, monkeypatch):
+    """The copy of the disk is held back; only its checkpoints reach the daemon, which stands."""
+    monkeypatch.setattr(transfer, "PROGRESS_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(transfer, "CHECKPOINT_EVERY_SECONDS", 0.0)
+    estate.control.delay("GET /folder", 2)
+    job, worker = _begin(ready)
+    while not DiskImage.objects.filter(job=job, checkpoint_bytes__gt=0).exists():
+        assert worker.is_alive()
+        time.sleep(0.01)
+    (daemon,) = estate.daemons()
+    os.kill(daemon, signal.SIGSTOP)
+    time.sleep(1)  # the next flush waits for it
+    cancel.cancel(job, actor="ann")
+    worker.join(30)
+    still_at_it = worker.is_alive()
+    if still_at_it:  # let it end, for the tests after this one
+        os.kill(daemon, signal.SIGCONT)
+        worker.join()
+    assert not still_at_it
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED, job.error_message
+    assert estate.daemons() == []
+    estate.control.clear_faults()
+    cleanup.clean_context(ready.pk)
+    estate.assert_nothing_left_over(ready)
