@@ -8,10 +8,11 @@ actions are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import helpers
 from django.core.exceptions import SuspiciousOperation, ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db.models import Model, QuerySet
@@ -37,6 +38,14 @@ from contexts.vsphere.specs import SPEC_FIELDS, SpecField
 
 admin.site.site_header = admin.site.site_title = "vmrep"
 admin.site.index_title = "Administration"
+
+if TYPE_CHECKING:  # Django's classes are generic for the type checker only
+    ModelAdmin = admin.ModelAdmin[Any]
+    TabularInline = admin.TabularInline[Any, Any]
+    ModelForm = forms.ModelForm[Any]
+else:
+    ModelAdmin, TabularInline, ModelForm = admin.ModelAdmin, admin.TabularInline, forms.ModelForm
+
 
 SPEC_SEARCH = (
     *("vm_name", "vmware_vm_id", "bios_uuid", "moref", "vm_path"),
@@ -66,7 +75,7 @@ def _shown(spec: SpecField) -> Callable[[Any], str]:
 SHOWN_LISTS = {spec.name: _shown(spec) for spec in SPEC_FIELDS if spec.kind == "list"}
 
 
-def spec_fieldsets() -> list[tuple[str, dict[str, Any]]]:
+def spec_fieldsets() -> list[tuple[str, Any]]:
     """A fieldset for each group of the one list of specs."""
     groups: dict[str, list[Any]] = {}
     for spec in SPEC_FIELDS:
@@ -74,18 +83,20 @@ def spec_fieldsets() -> list[tuple[str, dict[str, Any]]]:
     return [(group.capitalize(), {"fields": names}) for group, names in groups.items()]
 
 
-class SoundKeys(admin.ModelAdmin):
+class SoundKeys(ModelAdmin):
     """A selection that no page of ours can have sent is a bad request, not an error of the server
     (Django asks the database for whatever keys it is given)."""
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
-        for key in request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME):
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        for key in request.POST.getlist(helpers.ACTION_CHECKBOX_NAME):
             try:
                 self.model._meta.pk.to_python(key)
                 ProhibitNullCharactersValidator()(key)
             except ValidationError as problem:
                 raise SuspiciousOperation(f"{key!r} is no key of a row") from problem
-        return super().response_action(request, queryset)
+        return super().response_action(request, queryset, *args, **kwargs)
 
 
 class KeptByVmrep(SoundKeys):
@@ -119,7 +130,7 @@ class KeptByVmrep(SoundKeys):
         self.model.objects.filter(pk=obj.pk).update(**changed, updated_at=Now())
 
 
-class ReadOnlyInline(admin.TabularInline):
+class ReadOnlyInline(TabularInline):
     """Rows shown beside what they belong to."""
 
     extra = 0
@@ -139,7 +150,7 @@ class ReadOnlyInline(admin.TabularInline):
         return False
 
 
-class ServiceForm(forms.ModelForm):
+class ServiceForm(ModelForm):
     """A form whose object a service writes, so that what it refuses is an error of the form."""
 
     def serve(self, values: dict[str, Any]) -> Model:
@@ -223,7 +234,9 @@ class VCenterAdmin(SoundKeys):
     ) -> HttpResponse:
         """Without Django's transaction around it: on SQLite that would keep every worker from
         writing for as long as the vCenter takes to answer. The service has one of its own."""
-        return self._changeform_view(request, object_id, form_url, extra_context)
+        view: Any = super()
+        answer: HttpResponse = view._changeform_view(request, object_id, form_url, extra_context)
+        return answer
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """The form's service has done it."""
@@ -348,5 +361,5 @@ class ContextEventAdmin(KeptByVmrep):
     list_select_related = ("vm_context", "job")
     search_fields = ("vm_context__vm_name", "vm_context__pk", "why", "actor", "job__pk")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).order_by("-id")

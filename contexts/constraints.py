@@ -14,7 +14,6 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement
 
 
@@ -40,7 +39,7 @@ class CompositeForeignKey(models.BaseConstraint):
         self.to_columns = tuple(to_columns)
         super().__init__(name=name, violation_error_message=violation_error_message)
 
-    def constraint_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def constraint_sql(self, model: Any, schema_editor: Any) -> str:
         quote = schema_editor.quote_name
         here = ", ".join(quote(model._meta.get_field(name).column) for name in self.fields)
         there = ", ".join(quote(column) for column in self.to_columns)
@@ -50,14 +49,14 @@ class CompositeForeignKey(models.BaseConstraint):
             " DEFERRABLE INITIALLY DEFERRED"
         )
 
-    def create_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor) -> Statement:
+    def create_sql(self, model: Any, schema_editor: Any) -> Any:
         return Statement(
             "ALTER TABLE %(table)s ADD %(definition)s",
             table=schema_editor.quote_name(model._meta.db_table),
             definition=self.constraint_sql(model, schema_editor),
         )
 
-    def remove_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor) -> Statement:
+    def remove_sql(self, model: Any, schema_editor: Any) -> Any:
         return Statement(
             "ALTER TABLE %(table)s DROP CONSTRAINT %(name)s",
             table=schema_editor.quote_name(model._meta.db_table),
@@ -95,13 +94,13 @@ class CompositeForeignKey(models.BaseConstraint):
     __hash__ = None  # type: ignore[assignment]  # as BaseConstraint's own equality demands
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-        path, args, kwargs = super().deconstruct()
+        path, _, kwargs = super().deconstruct()
         kwargs |= {
             "fields": self.fields,
             "to_table": self.to_table,
             "to_columns": self.to_columns,
         }
-        return path, args, kwargs
+        return path, (), kwargs
 
 
 class ColumnTypes(models.BaseConstraint):
@@ -118,7 +117,7 @@ class ColumnTypes(models.BaseConstraint):
     def __init__(self, *, name: str) -> None:
         super().__init__(name=name)
 
-    def constraint_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor) -> str | None:
+    def constraint_sql(self, model: Any, schema_editor: Any) -> Any:
         if schema_editor.connection.vendor != "sqlite":
             return None
         quote = schema_editor.quote_name
@@ -129,10 +128,10 @@ class ColumnTypes(models.BaseConstraint):
         )
         return f"CONSTRAINT {quote(self.name)} CHECK ({checks})"
 
-    def create_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    def create_sql(self, model: Any, schema_editor: Any) -> Any:
         """SQLite has no ALTER TABLE for it: Django rebuilds the table, with `constraint_sql`."""
 
-    def remove_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    def remove_sql(self, model: Any, schema_editor: Any) -> Any:
         """As `create_sql`."""
 
     def validate(
@@ -148,9 +147,9 @@ class ColumnTypes(models.BaseConstraint):
     __hash__ = None  # type: ignore[assignment]  # as BaseConstraint's own equality demands
 
 
-def _type_check(field: models.Field, column: str) -> str:
+def _type_check(field: models.Field[Any, Any], column: str) -> str:
     """The condition that the column holds null, where it may, or a value of the field's type."""
-    value = field
+    value: Any = field
     while value.remote_field:
         value = value.target_field
     if isinstance(value, models.BooleanField):

@@ -31,8 +31,8 @@ class PowerState(TextChoices):
 
 
 def containing(
-    rows: QuerySet, texts: Sequence[str], identifiers: Sequence[str], search: str
-) -> QuerySet:
+    rows: QuerySet[Any], texts: Sequence[str], identifiers: Sequence[str], search: str
+) -> QuerySet[Any]:
     """The rows that have each word of the search, in any case, in one of the columns.
 
     In a text it may stand anywhere; an identifier must begin with it: some UUID contains "db".
@@ -88,7 +88,7 @@ class Search(django_filters.CharFilter):
         self.texts, self.identifiers = tuple(texts), tuple(identifiers)
         super().__init__(label="Search", max_length=SEARCH_LENGTH)
 
-    def filter(self, rows: QuerySet, value: str) -> QuerySet:
+    def filter(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
         return containing(rows, self.texts, self.identifiers, value) if value else rows
 
 
@@ -155,21 +155,21 @@ class DiscoveredVMFilter(django_filters.FilterSet):
         model = DiscoveredVM
         fields: list[str] = []
 
-    def filter_queryset(self, rows: QuerySet) -> QuerySet:
+    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         rows = rows.filter(gone_at__isnull=not self.form.cleaned_data.get("gone"))
         return super().filter_queryset(rows)
 
-    def by_nothing(self, rows: QuerySet, _name: str, _gone: bool) -> QuerySet:
+    def by_nothing(self, rows: QuerySet[Any], _name: str, _gone: bool) -> QuerySet[Any]:
         """`filter_queryset` has done it, also when nobody asked."""
         return rows
 
-    def by_refusal(self, rows: QuerySet, _name: str, refused: bool) -> QuerySet:
+    def by_refusal(self, rows: QuerySet[Any], _name: str, refused: bool) -> QuerySet[Any]:
         """Whether a replication would be refused if the VM was taken as it is. One that is managed
         may have a snapshot of vmrep's own, or disks that somebody agreed to leave out."""
         would_be = ~Q(refusals=[]) & Q(managed_context_id__isnull=True)
         return rows.filter(would_be if refused else ~would_be)
 
-    def by_folder(self, rows: QuerySet, _name: str, folder: str) -> QuerySet:
+    def by_folder(self, rows: QuerySet[Any], _name: str, folder: str) -> QuerySet[Any]:
         """What is in an inventory folder or below it; "-": what is nowhere, as far as is known."""
         if folder == NO_FOLDER:
             return rows.filter(vm_path__isnull=True)

@@ -10,9 +10,28 @@ proves nothing, and matches nothing.
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import TYPE_CHECKING, TypedDict
+
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, When
 
 from contexts.models import DiscoveredVM, VMContext
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    class _Presence(TypedDict):
+        gone_since: datetime | None
+        changed_vm_id: int | None
+        changed_vm_name: str | None
+        changed_vm_uuid: str | None
+
+    class _ProbableContext(TypedDict):
+        probable_context_id: str | None
+        probable_context_name: str | None
+
+    VMContextWithPresence = WithAnnotations[VMContext, _Presence]
+    ProbablyKnownVM = WithAnnotations[DiscoveredVM, _ProbableContext]
 
 _LOOKS = ("vcenter", "moref", "bios_uuid", "vmx_path")
 _IDENTITY = ("vcenter", "vmware_vm_id")
@@ -29,12 +48,11 @@ def _seen_again() -> Exists:
 
 def _unclaimed() -> Q:
     """A VM that is there, can be identified, and has no context of its own."""
-    return Q(gone_at__isnull=True, vmware_vm_id__isnull=False) & ~Exists(
-        VMContext.objects.filter(**_outer(*_IDENTITY))
-    )
+    has_context = Q(Exists(VMContext.objects.filter(**_outer(*_IDENTITY))))
+    return Q(gone_at__isnull=True, vmware_vm_id__isnull=False) & ~has_context
 
 
-def with_presence(contexts: QuerySet[VMContext]) -> QuerySet[VMContext]:
+def with_presence(contexts: QuerySet[VMContext]) -> QuerySet[VMContextWithPresence]:
     """Add `gone_since` (null while the VM is in its vCenter, or that is not known), and the VM
     that this one probably is by now: `changed_vm_id`, `changed_vm_name`, `changed_vm_uuid`."""
     own = DiscoveredVM.objects.filter(**_outer(*_IDENTITY))
@@ -55,7 +73,7 @@ def with_presence(contexts: QuerySet[VMContext]) -> QuerySet[VMContext]:
 
 def with_probable_context(
     vms: QuerySet[DiscoveredVM], *, also_rejected: bool = False
-) -> QuerySet[DiscoveredVM]:
+) -> QuerySet[ProbablyKnownVM]:
     """Add `probable_context_id` and `probable_context_name`: whose VM it probably is, under a new
     instance UUID. Null for all others, and for those of which somebody said no (unless
     `also_rejected`)."""

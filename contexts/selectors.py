@@ -6,7 +6,7 @@ needs jobs or recovery points is in `replication.selectors`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from django.db import connection
 from django.db.models import (
@@ -32,6 +32,18 @@ from contexts.models import (
 from contexts.models.contexts import INDEXED_TEXT_LENGTH
 from contexts.presence import with_probable_context
 from contexts.states import DiscoveryStatus
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    class _ManagedOrNot(TypedDict):
+        managed_context_id: str | None
+        former_context_id: str | None
+        cbt_now: bool | None
+        probable_context_id: str | None
+        probable_context_name: str | None
+
+    DiscoveredVMInList = WithAnnotations[DiscoveredVM, _ManagedOrNot]
 
 
 def managed_contexts() -> QuerySet[VMContext]:
@@ -127,7 +139,7 @@ def newest_discovery(vcenter: VCenter) -> Discovery | None:
     return vcenter.discoveries.order_by("-id").first()
 
 
-def discovered_vms(vcenter: VCenter, *, also_gone: bool = False) -> QuerySet[DiscoveredVM]:
+def discovered_vms(vcenter: VCenter, *, also_gone: bool = False) -> QuerySet[DiscoveredVMInList]:
     """The VMs that the last discovery saw, and with `also_gone` those that it did not see again.
 
     Adds `managed_context_id` (null: not managed), `former_context_id` (a context that is not
@@ -154,7 +166,7 @@ def discovered_vms(vcenter: VCenter, *, also_gone: bool = False) -> QuerySet[Dis
     )
 
 
-def takable(vms: QuerySet[DiscoveredVM]) -> QuerySet[DiscoveredVM]:
+def takable(vms: QuerySet[DiscoveredVMInList]) -> QuerySet[DiscoveredVMInList]:
     """Those of `discovered_vms` that can be taken under management, refused or not."""
     return vms.filter(
         gone_at__isnull=True,

@@ -14,7 +14,7 @@ from django.contrib import admin, messages
 from django.db.models import Model
 from django.http import HttpRequest
 
-from contexts.admin import KeptByVmrep, ReadOnlyInline, ServiceForm, VMContextAdmin
+from contexts.admin import KeptByVmrep, ModelAdmin, ReadOnlyInline, ServiceForm, VMContextAdmin
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from contexts.vsphere.errors import VSphereError
@@ -41,7 +41,7 @@ OF_VM = ("vm_context__vm_name", "vm_context__pk")
 
 
 def _each(
-    page: admin.ModelAdmin,
+    page: ModelAdmin,
     request: HttpRequest,
     rows: Iterable[Any],
     do: Callable[[Any], object],

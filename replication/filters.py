@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import django_filters
 from django.db.models import QuerySet, TextChoices
@@ -60,8 +61,8 @@ class JobFilter(django_filters.FilterSet):
         model = ReplicationJob
         fields: list[str] = []
 
-    def by_request(self, rows: QuerySet, _name: str, period: str) -> QuerySet:
+    def by_request(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
         return rows.filter(created_at__gte=timezone.now() - _LENGTH[Period(period)])
 
-    def by_end(self, rows: QuerySet, _name: str, period: str) -> QuerySet:
+    def by_end(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
         return rows.filter(completed_at__gte=timezone.now() - _LENGTH[Period(period)])

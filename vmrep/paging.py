@@ -7,14 +7,19 @@ stands before the page, too.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 
+if TYPE_CHECKING:  # generic for the type checker only
+    _Paginator = Paginator[Any]
+else:
+    _Paginator = Paginator
 
-class KeyedPaginator(Paginator):
-    """Of a QuerySet, or of the rows of a django-tables2 table over one.
+
+class KeyedPaginator(_Paginator):
+    """Of a QuerySet[Any], or of the rows of a django-tables2 table over one.
 
     With `count_up_to` the rows are counted, and can be paged through, up to there only:
     `is_cut` says that there are more. It takes a filter to see those.
@@ -40,8 +45,8 @@ class KeyedPaginator(Paginator):
             rows = rows.order_by()[: self._count_up_to + 1]
         return int(rows.count())
 
-    def page(self, number: Any) -> Page:
-        page = super().page(number)
+    def page(self, number: Any) -> Page[Any]:
+        page: Any = super().page(number)
         rows = _queryset(self.object_list)
         found = of_keys(rows, list(_queryset(page.object_list).values_list("pk", flat=True)))
         if isinstance(page.object_list, QuerySet):
@@ -51,14 +56,14 @@ class KeyedPaginator(Paginator):
         return page
 
 
-def of_keys(rows: QuerySet, keys: list[Any]) -> list[Any]:
+def of_keys(rows: QuerySet[Any], keys: list[Any]) -> list[Any]:
     """The rows with these keys, in the keys' order."""
     found = {row.pk: row for row in rows.order_by().filter(pk__in=keys)}
     return [found[key] for key in keys if key in found]
 
 
-def _queryset(rows: Any) -> QuerySet:
-    """Table rows hold their data, which holds the QuerySet, or a slice of it."""
+def _queryset(rows: Any) -> QuerySet[Any]:
+    """Table rows hold their data, which holds the QuerySet[Any], or a slice of it."""
     while not isinstance(rows, QuerySet):
         rows = rows.data
     return rows

@@ -7,6 +7,8 @@ null in every column, whatever its kind.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from django.db import models
 from django.db.models import Q
 
@@ -15,8 +17,8 @@ from contexts.vsphere.specs import LARGEST_INT, SPEC_FIELDS, SpecField
 SPEC_NAMES: tuple[str, ...] = tuple(spec.name for spec in SPEC_FIELDS)
 
 
-def _column(spec: SpecField) -> models.Field:
-    options = {
+def _column(spec: SpecField) -> models.Field[Any, Any]:
+    options: dict[str, Any] = {
         "null": True,
         "blank": True,
         "default": None,
@@ -45,6 +47,12 @@ def specs_possible(name: str) -> models.CheckConstraint:
 
 class VMSpecs(models.Model):
     """Abstract: one column per spec field."""
+
+    if TYPE_CHECKING:
+        # The specs that code names; all columns are made from SPEC_FIELDS below.
+        vm_name: str | None
+        moref: str | None
+        vm_path: str | None
 
     class Meta:
         abstract = True

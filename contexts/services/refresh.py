@@ -103,10 +103,10 @@ def _refresh_specs(pairs: Sequence[tuple[VMContext, VmRecord]], now: datetime) -
 
 def _refresh_disks(pairs: Sequence[tuple[VMContext, VmRecord]], now: datetime) -> None:
     known: dict[str, dict[str, VMDisk]] = defaultdict(dict)
-    for row in VMDisk.objects.filter(
+    for known_row in VMDisk.objects.filter(
         vm_context__in=[context for context, _ in pairs], removed_at=None
     ):
-        known[row.vm_context_id][row.disk_id] = row
+        known[known_row.vm_context_id][known_row.disk_id] = known_row
 
     rows = _Rows(VMDisk, (*DISK_COLUMNS, "unprotected_reason"), now)
     for context, record in pairs:
@@ -114,14 +114,14 @@ def _refresh_disks(pairs: Sequence[tuple[VMContext, VmRecord]], now: datetime) -
         present = known.pop(context.pk, {})
         for disk in record.disks:
             values = _disk_values(disk) | {"unprotected_reason": reasons.get(disk.device_key, "")}
-            row = present.pop(disk_id(disk.device_key), None)
+            row: VMDisk | None = present.pop(disk_id(disk.device_key), None)
             if row is not None and _is_another_disk(row, disk):
                 rows.remove(row)
                 row = None
             key = {"disk_id": disk_id(disk.device_key), "device_key": disk.device_key}
             rows.write(row, {"vm_context": context, **key}, values)
-        for row in present.values():
-            rows.remove(row)
+        for left in present.values():
+            rows.remove(left)
     rows.save()
 
 
@@ -136,20 +136,20 @@ def _is_another_disk(row: VMDisk, disk: DiskRecord) -> bool:
 
 def _refresh_adapters(pairs: Sequence[tuple[VMContext, VmRecord]], now: datetime) -> None:
     known: dict[str, dict[str, VMNetworkAdapter]] = defaultdict(dict)
-    for row in VMNetworkAdapter.objects.filter(
+    for known_row in VMNetworkAdapter.objects.filter(
         vm_context__in=[context for context, _ in pairs], removed_at=None
     ):
-        known[row.vm_context_id][row.adapter_id] = row
+        known[known_row.vm_context_id][known_row.adapter_id] = known_row
 
     rows = _Rows(VMNetworkAdapter, ADAPTER_COLUMNS, now)
     for context, record in pairs:
         present = known.pop(context.pk, {})
         for nic in record.networks:
-            row = present.pop(adapter_id(nic.device_key), None)
+            row: VMNetworkAdapter | None = present.pop(adapter_id(nic.device_key), None)
             key = {"adapter_id": adapter_id(nic.device_key), "device_key": nic.device_key}
             rows.write(row, {"vm_context": context, **key}, _adapter_values(nic))
-        for row in present.values():
-            rows.remove(row)
+        for left in present.values():
+            rows.remove(left)
     rows.save()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -15,6 +15,7 @@ from contexts.errors import UnknownVCenter, VCenterChanged, VCenterInUse
 from contexts.models import VCenter
 from contexts.states import AVAILABLE_TRANSPORTS, TransportKind, TrustMode
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
+from contexts.vsphere.endpoint import TrustMode as TrustModeName
 from contexts.vsphere.privileges import Privileges, read_privileges
 from contexts.vsphere.session import About, Session
 from contexts.vsphere.tls import Certificate, why_not_trusted
@@ -30,7 +31,10 @@ def endpoint(vcenter: VCenter) -> Endpoint:
         port=vcenter.port,
         username=vcenter.username,
         password=crypto.decrypt(vcenter.password_encrypted),
-        trust=Trust(mode=vcenter.trust_mode, fingerprint_sha256=vcenter.fingerprint_sha256 or None),
+        trust=Trust(
+            mode=cast(TrustModeName, vcenter.trust_mode),
+            fingerprint_sha256=vcenter.fingerprint_sha256 or None,
+        ),
         instance_uuid=vcenter.instance_uuid or None,
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
+from django.db import models
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -64,11 +65,15 @@ def _wrong(contexts: QuerySet[VMContext]) -> QuerySet[VMContext, dict[str, Any]]
         f"right_{name}": RawSQL(  # noqa: S611
             sql.format(context=f"{CONTEXTS}.context_id"),
             [],
-            output_field=VMContext._meta.get_field(name).clone(),
+            output_field=_column(name).clone(),
         )
         for name, sql in FIGURES.items()
     }
     return contexts.values("pk", "vm_name", *FIGURES).annotate(**rights).filter(wrong)
+
+
+def _column(name: str) -> models.Field[Any, Any]:
+    return cast(models.Field[Any, Any], VMContext._meta.get_field(name))
 
 
 def _mend(finding: Finding) -> str:

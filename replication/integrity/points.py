@@ -216,7 +216,7 @@ def chain_broken(scope: Scope) -> Iterator[Finding]:
 
 
 def _why(image: DiskImage) -> str:
-    parent = DiskImage.objects.filter(pk=image.parent_id).first()
+    parent = DiskImage.objects.filter(pk__in=[image.parent_id]).first()
     if parent is None:
         return "which does not exist"
     if parent.state != ImageState.COMMITTED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from django.db.models import (
     Count,
@@ -29,6 +30,28 @@ from replication.selectors.rpo import RPOState, at_risk, unprotected, with_rpo
 from replication.selectors.subqueries import count_rows, sum_of_images
 from replication.states import ImageState, RecoveryPointState
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    class _InList(TypedDict):
+        sort_name: str
+        newest_point_at: datetime | None
+        rpo_state: str
+        gone_since: datetime | None
+        changed_vm_id: int | None
+        changed_vm_name: str | None
+        changed_vm_uuid: str | None
+        newest_job_id: str | None
+        newest_job_status: str | None
+        newest_job_type: str | None
+        newest_job_error: str | None
+        newest_job_bytes: int | None
+        newest_job_started_at: datetime | None
+        newest_job_completed_at: datetime | None
+
+    ContextInList = WithAnnotations[VMContext, _InList]
+
+
 _NEWEST_JOB = {
     "newest_job_id": "id",
     "newest_job_status": "status",
@@ -40,7 +63,7 @@ _NEWEST_JOB = {
 }
 
 
-def contexts_for_list(now: datetime | None = None) -> QuerySet[VMContext]:
+def contexts_for_list(now: datetime | None = None) -> QuerySet[ContextInList]:
     """The contexts under management as the table shows them, with vCenter and current job.
 
     Adds `newest_point_at`, `rpo_state` (as of `now`, the present by default), the newest job,
@@ -53,13 +76,13 @@ def contexts_for_list(now: datetime | None = None) -> QuerySet[VMContext]:
     return _with_protection(contexts, now).order_by("sort_name", "context_id")
 
 
-def context_detail(context_id: str, now: datetime | None = None) -> VMContext:
+def context_detail(context_id: str, now: datetime | None = None) -> ContextInList:
     """One context as in the list, with its repository; also one that is no longer managed.
 
     Raises UnknownVM.
     """
     contexts = VMContext.objects.select_related("vcenter", "repository", "last_successful_job")
-    context: VMContext | None = _with_protection(contexts, now).filter(pk=context_id).first()
+    context = _with_protection(contexts, now).filter(pk=context_id).first()
     if context is None:
         raise UnknownVM(f"There is no VM context {context_id!r}.")
     return context
@@ -86,15 +109,15 @@ def removed_contexts() -> QuerySet[VMContext]:
     )
 
 
-def _with_protection(contexts: QuerySet[VMContext], now: datetime | None) -> QuerySet[VMContext]:
+def _with_protection(
+    contexts: QuerySet[VMContext], now: datetime | None
+) -> QuerySet[ContextInList]:
     newest = ReplicationJob.objects.filter(vm_context=OuterRef("pk")).order_by("-created_at", "-id")
-    return (
-        with_rpo(with_presence(contexts), now or timezone.now())
-        .select_related("current_job")
-        .annotate(
-            **{name: Subquery(newest.values(column)[:1]) for name, column in _NEWEST_JOB.items()}
-        )
+    rows: Any = with_rpo(with_presence(contexts), now or timezone.now())
+    listed: QuerySet[ContextInList] = rows.select_related("current_job").annotate(
+        **{name: Subquery(newest.values(column)[:1]) for name, column in _NEWEST_JOB.items()}
     )
+    return listed
 
 
 def context_counts(now: datetime | None = None) -> dict[str, int]:

@@ -81,7 +81,9 @@ def settled(now: datetime) -> Settled:
 def _worst(now: datetime) -> VMContext | None:
     protected = with_rpo(VMContext.objects.filter(unmanaged_at__isnull=True), now)
     found: VMContext | None = (
-        protected.filter(newest_point_at__isnull=False).order_by("newest_point_at", "pk").first()
+        protected.filter(newest_recovery_point_at__isnull=False)
+        .order_by("newest_recovery_point_at", "pk")
+        .first()
     )
     return found
 

@@ -106,8 +106,8 @@ def _with_growth(now: datetime) -> QuerySet[Repository]:
 
 
 def _space(repository: Repository, room: Room | None, now: datetime) -> RepositorySpace:
-    growth_bytes = repository.growth_bytes or 0
-    first_image_at = repository.first_image_at
+    growth_bytes = getattr(repository, "growth_bytes", None) or 0
+    first_image_at = getattr(repository, "first_image_at", None)
     full_in_seconds = None
     if room is not None and first_image_at is not None and growth_bytes > 0:
         full_in_seconds = forecast(room.free_bytes, growth_bytes, now - first_image_at)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from django.db.models import (
     BigIntegerField,
     Count,
@@ -19,6 +21,7 @@ from contexts.models import VMContext
 from replication.models import (
     DiskImage,
     RecoveryPoint,
+    ReplicationJob,
 )
 
 
@@ -42,9 +45,15 @@ def sum_of_images(
     return Coalesce(Subquery(summed, output_field=BigIntegerField()), Value(0))
 
 
-def images_with_disks() -> Prefetch:
+def images_with_disks() -> Prefetch[str]:
     return Prefetch(
         "images",
         DiskImage.objects.select_related("disk").order_by("disk__device_key", "id"),
         to_attr="images_with_disks",
     )
+
+
+def images_of(job: ReplicationJob) -> list[DiskImage]:
+    """What `images_with_disks` fetched."""
+    images: list[DiskImage] = cast(Any, job).images_with_disks
+    return images

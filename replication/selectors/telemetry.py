@@ -165,7 +165,7 @@ def _extent_map(row: DiskImage | CBTHistory, disk: VMDisk) -> ExtentMap:
         disk=disk,
         job_id=row.job_id,
         sync_type=row.sync_type,
-        capacity_bytes=row.capacity_bytes,
-        extent_count=row.extent_count,
+        capacity_bytes=row.capacity_bytes or 0,
+        extent_count=row.extent_count or 0,
         levels=bytes(row.extent_map or bytes(extent_map.BUCKETS)),
     )

@@ -47,6 +47,8 @@ def _can_resume(run: JobRun, plan: DiskPlan, image: DiskImage) -> bool:
         # Another machine or boot, or another container of this machine, with pids of its own: what
         # the checkpoint says is on the disk, but whether it still writes cannot be seen from here.
         return False
+    if image.writer_pid is None or image.writer_start_time is None:
+        return False
     return not is_alive(image.writer_pid, image.writer_start_time, image.writer_boot_id)
 
 

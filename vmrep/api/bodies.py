@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from rest_framework import parsers, serializers
 from rest_framework.exceptions import ParseError
@@ -78,7 +78,7 @@ class Flag(serializers.BooleanField):
         return data
 
 
-class Body(serializers.Serializer):
+class Body(serializers.Serializer[Any]):
     """A JSON object with exactly the declared fields."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Body(serializers.Serializer):
         try:
             values: dict[str, Any] = super().to_internal_value(data)
         except serializers.ValidationError as problem:
-            errors |= problem.detail
+            errors |= cast(dict[str, Any], problem.detail)
         if errors:
             raise serializers.ValidationError(errors)
         return values

@@ -63,7 +63,7 @@ def require_known(
 
 def listing(
     request: Request,
-    rows: QuerySet,
+    rows: QuerySet[Any],
     *,
     serializer: Any,
     filterset: type[django_filters.FilterSet] | None = None,
@@ -119,7 +119,7 @@ def _require_booleans(request: Request, filterset: type[django_filters.FilterSet
         raise ValidationError(errors)
 
 
-def _ordered(rows: QuerySet, asked: str, order_by: Mapping[str, str]) -> QuerySet:
+def _ordered(rows: QuerySet[Any], asked: str, order_by: Mapping[str, str]) -> QuerySet[Any]:
     """By the columns asked for, "-" in front: falling; unknown values last; always unambiguous."""
     names = [name.strip() for name in asked.split(",") if name.strip()]
     unknown = [name for name in names if name.removeprefix("-") not in order_by]

@@ -46,16 +46,16 @@ class Table:
         rows, self._rows = self._rows, []
         if rows:
             write = _copy if connection.vendor == "postgresql" else _insert
-            write(self._model._meta.db_table, [field.column for field in self._fields], rows)
+            write(self._model._meta.db_table, [str(field.column) for field in self._fields], rows)
         return len(rows)
 
 
-def _is_written(field: models.Field) -> bool:
+def _is_written(field: models.Field[Any, Any]) -> bool:
     """A column that the database fills by itself is left to it."""
     return field.db_default is NOT_PROVIDED and not isinstance(field, models.AutoField)
 
 
-def _default(field: models.Field) -> Any:
+def _default(field: models.Field[Any, Any]) -> Any:
     value = field.get_default()
     if value is None and not field.null:
         raise ValueError(f"{field} has no default: the rows must give it")
@@ -63,7 +63,7 @@ def _default(field: models.Field) -> Any:
     return convert(value) if convert and value is not None else value
 
 
-def _conversion(field: models.Field) -> Convert | None:
+def _conversion(field: models.Field[Any, Any]) -> Convert | None:
     """What a value of this column needs before the driver takes it."""
     if isinstance(field, models.JSONField):
         return json.dumps

@@ -10,7 +10,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
 
 from contexts.errors import VCenterChanged
-from contexts.models import VCenter
+from contexts.models import DiscoveredVM, VCenter
 from contexts.services import vcenters
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
@@ -58,7 +58,7 @@ class TakeForm(forms.Form):
     """Which VMs are taken, and into which repository. `everything`: all that can be taken of
     what the page's filters (`view`, its query string) leave, instead of the ticked ones."""
 
-    vm = forms.ModelMultipleChoiceField(
+    vm: forms.ModelMultipleChoiceField[DiscoveredVM] = forms.ModelMultipleChoiceField(
         queryset=None,
         required=False,
         error_messages={
@@ -79,9 +79,10 @@ class TakeForm(forms.Form):
         choices=RPO_TARGETS, coerce=int, empty_value=None, required=False, label="RPO target"
     )
 
-    def __init__(self, data: Any, *, vms: QuerySet) -> None:
+    def __init__(self, data: Any, *, vms: QuerySet[Any]) -> None:
         super().__init__(data)
-        self.fields["vm"].queryset = vms
+        field: Any = self.fields["vm"]
+        field.queryset = vms
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data
@@ -202,9 +203,8 @@ class VCenterForm(VCenterAddressForm):
                 " the certificate."
             )
             offered = [TrustMode.VERIFY, TrustMode(vcenter.trust_mode)]
-            self.fields["trust_mode"].choices = [
-                (mode.value, mode.label) for mode in dict.fromkeys(offered)
-            ]
+            trust_mode: Any = self.fields["trust_mode"]
+            trust_mode.choices = [(mode.value, mode.label) for mode in dict.fromkeys(offered)]
 
     @classmethod
     def after(cls, address: dict[str, Any], looked: vcenters.Looked) -> VCenterForm:

@@ -9,6 +9,7 @@ from contexts.models import ContextEvent, VMDisk
 from replication.models import CBTHistory, DiskImage, JobLogLine, ReplicationJob
 from replication.selectors import telemetry
 from replication.selectors.jobs import job_detail
+from replication.selectors.subqueries import images_of
 from replication.states import JobStatus, LogLevel, StepName
 from vmrep.web.job_words import mean_rate
 from vmrep.web.tabs.changes import MapRow, map_row
@@ -77,9 +78,7 @@ def _disks(job: ReplicationJob) -> list[DiskOfJob]:
         one.disk.pk: map_row(one.levels, one.capacity_bytes, one)
         for one in telemetry.extent_maps_of_job(job)
     }
-    found = {
-        image.disk_id: _of_image(image, maps.get(image.disk_id)) for image in job.images_with_disks
-    }
+    found = {image.disk_id: _of_image(image, maps.get(image.disk_id)) for image in images_of(job)}
     for entry in CBTHistory.objects.filter(job=job).select_related("disk").order_by("id"):
         if entry.disk_id not in found:
             found[entry.disk_id] = _of_history(entry, job, maps.get(entry.disk_id))

@@ -8,14 +8,21 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
+from django_htmx.middleware import HtmxDetails
 
 from vmrep.web.versions import Version
+
+
+def htmx(request: HttpRequest) -> HtmxDetails:
+    """What django-htmx's middleware knows of a request; false when htmx did not make it."""
+    details: HtmxDetails = request.htmx  # type: ignore[attr-defined]
+    return details
 
 
 def is_current(request: HttpRequest, version: Version) -> bool:
     """Whether a poll's browser shows this version already."""
     shown = request.headers.get("X-Vmrep-Version")
-    return bool(request.htmx) and shown is not None and version.is_shown_by(shown)
+    return bool(htmx(request)) and shown is not None and version.is_shown_by(shown)
 
 
 def nothing_new() -> HttpResponse:
@@ -26,7 +33,7 @@ def respond(
     request: HttpRequest, template: str, version: Version, context: dict[str, Any]
 ) -> HttpResponse:
     """The page that `template` makes; to htmx only the template's partial `live`."""
-    only_live = request.htmx and not request.htmx.history_restore_request
+    only_live = htmx(request) and not htmx(request).history_restore_request
     name = f"{template}#live" if only_live else template
     response = render(request, name, {**context, "version": version})
     # The same address has two answers: neither may be taken from a cache for the other.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib.auth import middleware
 from django.contrib.auth.views import redirect_to_login
@@ -13,6 +14,8 @@ from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django_htmx.http import HttpResponseClientRedirect
+
+from vmrep.web.live import htmx
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +27,12 @@ _TURNING = re.compile(rb"\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
 class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
     """Django's, and for a part of a page: the whole page goes to the login, not the part."""
 
-    def handle_no_permission(self, request: HttpRequest, view_func: object) -> HttpResponse:
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> Any:
         answer = super().handle_no_permission(request, view_func)
-        if not request.htmx:
+        if not htmx(request):
             return answer
         # The address that the user sees, not the one that was polled, is where the login leads.
-        page = request.htmx.current_url_abs_path or "/"
+        page = htmx(request).current_url_abs_path or "/"
         login = self.get_login_url(view_func)
         return HttpResponseClientRedirect(redirect_to_login(page, str(login)).url)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from contexts.models import VMContext
 from replication.models import ReplicationJob
 from replication.selectors.rpo import RPOState
 from vmrep.web.formats import binary, duration
 from vmrep.web.job_words import is_held_up
+
+if TYPE_CHECKING:
+    from replication.selectors.contexts import ContextInList
 
 
 class Situation(NamedTuple):
@@ -85,7 +87,7 @@ def _replicate(now: Situation) -> NextAction:
     )
 
 
-def situation(vm: VMContext, job: ReplicationJob | None) -> Situation:
+def situation(vm: ContextInList, job: ReplicationJob | None) -> Situation:
     """Of a context as `selectors.context_detail` reads it, with its active job. One query."""
     return Situation(
         is_managed=vm.is_managed,

@@ -3,6 +3,8 @@ of the templates."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import django_tables2 as tables
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
@@ -44,7 +46,7 @@ class Column(tables.Column):
         self.cell = cell
         self.css = " ".join(filter(None, (kind, f"hide-{hide}" if hide else "")))
 
-    def order(self, rows: QuerySet, is_descending: bool) -> tuple[QuerySet, bool]:
+    def order(self, rows: QuerySet[Any], is_descending: bool) -> tuple[QuerySet[Any], bool]:
         column = F(self._by)
         descending = is_descending != self._reverse
         ordered = column.desc(nulls_last=True) if descending else column.asc(nulls_last=True)
@@ -80,7 +82,7 @@ class Table(tables.Table):
         order_by_field = "sort"
 
     @classmethod
-    def for_request(cls, rows: QuerySet, request: HttpRequest, **kwargs: object) -> Table:
+    def for_request(cls, rows: QuerySet[Any], request: HttpRequest, **kwargs: object) -> Table:
         table = cls(rows, **kwargs)
         tables.RequestConfig(request, paginate=False).configure(table)
         table.paginator = KeyedPaginator(
@@ -117,7 +119,7 @@ class VMTable(Table):
     size = Column("Size", by="capacity_bytes", kind="number", hide=3, cell=f"{_CELLS}#cell-size")
 
     @classmethod
-    def for_request(cls, rows: QuerySet, request: HttpRequest, **kwargs: object) -> Table:
+    def for_request(cls, rows: QuerySet[Any], request: HttpRequest, **kwargs: object) -> Table:
         table = super().for_request(rows, request, **kwargs)
         chosen = cls.chosen(request)
         for name in cls.choosable():

@@ -139,7 +139,7 @@ def _gate() -> str | None:
         return str(cursor.fetchone()[0])
 
 
-def _newest(rows: QuerySet, by: str, *columns: str) -> list[tuple[Any, ...]]:
+def _newest(rows: QuerySet[Any], by: str, *columns: str) -> list[tuple[Any, ...]]:
     return list(rows.order_by(f"-{by}", "-pk").values_list("pk", *columns)[:WATCHED])
 
 

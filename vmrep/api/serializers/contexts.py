@@ -16,21 +16,21 @@ from vmrep.api.serializers.jobs import JobProgressSerializer
 COUNTERS = ("total_jobs_run", "successful_jobs", "failed_jobs", "cancelled_jobs")
 
 
-class VCenterNameSerializer(serializers.ModelSerializer):
+class VCenterNameSerializer(serializers.ModelSerializer[VCenter]):
     class Meta:
         model = VCenter
         fields = ["id", "name", "host"]
         read_only_fields = fields
 
 
-class RepositoryNameSerializer(serializers.ModelSerializer):
+class RepositoryNameSerializer(serializers.ModelSerializer[Repository]):
     class Meta:
         model = Repository
         fields = ["id", "name"]
         read_only_fields = fields
 
 
-class _Protected(serializers.ModelSerializer):
+class _Protected(serializers.ModelSerializer[Any]):
     """What list and detail add to the columns; `now` in the context is the clock they share."""
 
     vcenter = VCenterNameSerializer()
@@ -118,7 +118,7 @@ class ContextSerializer(_Protected):
         read_only_fields = fields
 
 
-class DiskSerializer(serializers.ModelSerializer):
+class DiskSerializer(serializers.ModelSerializer[VMDisk]):
     """A disk as it is now, and its last committed image."""
 
     change_id = serializers.CharField()
@@ -139,7 +139,7 @@ class DiskSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class NetworkAdapterSerializer(serializers.ModelSerializer):
+class NetworkAdapterSerializer(serializers.ModelSerializer[VMNetworkAdapter]):
     class Meta:
         model = VMNetworkAdapter
         fields = [

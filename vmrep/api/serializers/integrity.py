@@ -7,7 +7,7 @@ from rest_framework import serializers
 from replication.models import IntegrityFinding, IntegrityRun
 
 
-class RunSerializer(serializers.ModelSerializer):
+class RunSerializer(serializers.ModelSerializer[IntegrityRun]):
     class Meta:
         model = IntegrityRun
         fields = [
@@ -17,7 +17,7 @@ class RunSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class FindingSerializer(serializers.ModelSerializer):
+class FindingSerializer(serializers.ModelSerializer[IntegrityFinding]):
     class Meta:
         model = IntegrityFinding
         fields = [

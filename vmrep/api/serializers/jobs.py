@@ -21,7 +21,7 @@ from replication.selectors.telemetry import seconds_since
 _PROGRESS = ("progress_percent", "eta_seconds", "duration_seconds")
 
 
-class _WithProgress(serializers.ModelSerializer):
+class _WithProgress(serializers.ModelSerializer[Any]):
     """A job with how far it is: of its plan's bytes, 100 only once it is committed."""
 
     progress_percent = serializers.SerializerMethodField()
@@ -69,7 +69,7 @@ class JobSerializer(_WithProgress):
         read_only_fields = fields
 
 
-class StepSerializer(serializers.ModelSerializer):
+class StepSerializer(serializers.ModelSerializer[JobStep]):
     class Meta:
         model = JobStep
         fields = ["attempt", "name", "status", "message", "started_at", "completed_at"]
@@ -86,11 +86,11 @@ class JobWithStepsSerializer(JobSerializer):
         read_only_fields = fields
 
 
-class JobDiskSerializer(serializers.ModelSerializer):
+class JobDiskSerializer(serializers.ModelSerializer[DiskImage]):
     """How far one disk of a job is."""
 
     disk_id = serializers.CharField(source="disk.disk_id")
-    label = serializers.CharField(source="disk.label")
+    label = serializers.CharField(source="disk.label")  # type: ignore[assignment]
     progress_percent = serializers.SerializerMethodField()
 
     class Meta:
@@ -117,7 +117,7 @@ class JobDetailSerializer(JobWithStepsSerializer):
         read_only_fields = fields
 
 
-class LogLineSerializer(serializers.ModelSerializer):
+class LogLineSerializer(serializers.ModelSerializer[JobLogLine]):
     """A line of a job's log. `message` is as it was: whoever prints it takes care of control
     characters in a VM's names."""
 
@@ -127,7 +127,7 @@ class LogLineSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class SampleSerializer(serializers.ModelSerializer):
+class SampleSerializer(serializers.ModelSerializer[JobSample]):
     """A stretch of a transfer; needs the job's start as `started_at` in its context."""
 
     seconds_since_start = serializers.SerializerMethodField()
@@ -144,7 +144,7 @@ class SampleSerializer(serializers.ModelSerializer):
         return seconds_since(self.context["started_at"], sample.at)
 
 
-class CBTHistorySerializer(serializers.ModelSerializer):
+class CBTHistorySerializer(serializers.ModelSerializer[CBTHistory]):
     disk_id = serializers.CharField(source="disk.disk_id")
     disk_uuid = serializers.CharField(source="disk.disk_uuid")
 
@@ -158,7 +158,7 @@ class CBTHistorySerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class ImageSerializer(serializers.ModelSerializer):
+class ImageSerializer(serializers.ModelSerializer[DiskImage]):
     disk_id = serializers.CharField(source="disk.disk_id")
 
     class Meta:
@@ -170,7 +170,7 @@ class ImageSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class RecoveryPointSerializer(serializers.ModelSerializer):
+class RecoveryPointSerializer(serializers.ModelSerializer[RecoveryPoint]):
     stored_bytes = serializers.IntegerField()
     capacity_bytes = serializers.IntegerField()
     images = ImageSerializer(many=True, source="images_with_disks")

@@ -11,7 +11,7 @@ from contexts.models.specs import SPEC_NAMES
 from replication.models import Repository
 
 
-class VCenterSerializer(serializers.ModelSerializer):
+class VCenterSerializer(serializers.ModelSerializer[VCenter]):
     vm_count = serializers.IntegerField()
     context_count = serializers.IntegerField()
     last_discovery = serializers.SerializerMethodField()
@@ -37,7 +37,7 @@ class VCenterSerializer(serializers.ModelSerializer):
         }
 
 
-class DiscoverySerializer(serializers.ModelSerializer):
+class DiscoverySerializer(serializers.ModelSerializer[Discovery]):
     class Meta:
         model = Discovery
         fields = [
@@ -47,7 +47,7 @@ class DiscoverySerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class DiscoveredVMSerializer(serializers.ModelSerializer):
+class DiscoveredVMSerializer(serializers.ModelSerializer[DiscoveredVM]):
     """A VM of a vCenter, with what would keep it from being replicated (`refusals`)."""
 
     managed_context_id = serializers.CharField()
@@ -64,7 +64,7 @@ class DiscoveredVMSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class RepositorySerializer(serializers.ModelSerializer):
+class RepositorySerializer(serializers.ModelSerializer[Repository]):
     context_count = serializers.IntegerField()
     point_count = serializers.IntegerField()
     stored_bytes = serializers.IntegerField()

@@ -15,5 +15,5 @@ def load(context: VMContext) -> dict[str, Any]:
     rates = {job.pk: throughput(job, points) for job, points in throughput_of_last_jobs(context)}
     jobs = job_history(context)
     for job in jobs:
-        job.throughput = rates.get(job.pk)
+        job.throughput = rates.get(job.pk)  # type: ignore[attr-defined]  # for the template
     return {"jobs": jobs}

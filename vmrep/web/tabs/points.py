@@ -23,7 +23,8 @@ def load(context: VMContext, page: str | None) -> dict[str, Any]:
     repositories = {point.repository_id: point.repository for point in points}
     problems = {pk: storage_state(one).problem for pk, one in repositories.items()}
     for point in points:
-        point.repository_problem = problems[point.repository_id]
+        problem = problems[point.repository_id]
+        point.repository_problem = problem  # type: ignore[attr-defined]  # for the template
     by_day = groupby(points, key=lambda point: point.consistent_at.date())
     return {
         "days": [(day, list(of_day)) for day, of_day in by_day],

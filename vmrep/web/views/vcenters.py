@@ -68,7 +68,7 @@ def test(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     """What works of the connection and what does not. Nothing is written anywhere."""
     vcenter = get_object_or_404(VCenter, pk=vcenter_id)
     context = {"vcenter": vcenter, "report": connections.test(vcenter)}
-    if request.htmx:
+    if live.htmx(request):
         return render(request, "vcenters/edit.html#test", context)
     return render(request, "vcenters/edit.html", context | {"form": VCenterForm(vcenter=vcenter)})
 
@@ -118,9 +118,9 @@ def _save(form: VCenterForm) -> VCenter | None:
 
 def _answer(request: HttpRequest, form: Any, vcenter: VCenter | None) -> HttpResponse:
     """The page with its form; to htmx the form alone, so that a typed password stays there."""
-    template = "vcenters/edit.html#form" if request.htmx else "vcenters/edit.html"
+    template = "vcenters/edit.html#form" if live.htmx(request) else "vcenters/edit.html"
     return render(request, template, {"form": form, "vcenter": vcenter})
 
 
 def _leave(request: HttpRequest, url: str) -> HttpResponse:
-    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
+    return HttpResponseClientRedirect(url) if live.htmx(request) else redirect(url)
