@@ -116,7 +116,7 @@ def running_server(
         supervisor.start([dataclasses.replace(web, argv=argv)])
         yield Server(listener.getsockname()[1])
     listener.close()
-    with Celery(broker=redis_url).connection() as broker_connection:
+    with Celery(broker=redis_url, set_as_current=False).connection() as broker_connection:
         broker_connection.default_channel.queue_purge("copies")
 
 

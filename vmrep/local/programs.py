@@ -104,7 +104,8 @@ def control(redis_url: str) -> Program:
 
 def _worker(queue: str, redis_url: str, *arguments: str) -> Program:
     node = f"{queue}@vmrep"
-    asking = Celery(broker=redis_url)
+    # Not this thread's current app: that is vmrep's, which knows where hints go.
+    asking = Celery(broker=redis_url, set_as_current=False)
     return Program(
         queue,
         python(
