@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -30,6 +31,16 @@ def test_a_task_tells_its_state_until_it_is_done(client: Client, lab_control: La
     assert isinstance(second.info.result, vim.vm.Snapshot)
     assert client.content.taskManager.recentTask == [first, second]
     assert second.info.name.info.wsdlName == "CreateSnapshot_Task"
+
+
+def test_a_task_begins_when_the_one_before_it_on_its_vm_has_ended(client: Client) -> None:
+    vm = client.vm("small1")
+    tasks = [vm.ReconfigVM_Task(vim.vm.ConfigSpec(annotation=str(n))) for n in range(50)]
+    tasks += [vm.PowerOnVM_Task() for _ in range(50)]  # refused: it is on already
+    for task in tasks:
+        WaitForTask(task, raiseOnError=False)
+    times = sorted((task.info.startTime, task.info.completeTime) for task in tasks)
+    assert all(ended <= begun for (_, ended), (begun, _) in itertools.pairwise(times))
 
 
 def test_a_removal_is_named_as_on_vsphere(client: Client) -> None:

@@ -107,26 +107,34 @@ class Tasks:
 
     def _run(self, task: Task, entity: Entity, method: str, work: Callable[[], Any]) -> None:
         try:
+            # To its end: the next task upon this entity begins when this one is seen to have ended.
             with entity.task_lock:
                 task.update(state="running", startTime=codec.utc_now(), progress=0)
-                delay = self.world.injection.delay_of(method)
-                time.sleep(self.world.estate.task_delay_seconds + delay)
-                rule = self.world.injection.take(method, TASK_FAULT)
-                if rule:
-                    raise codec.fault_named(rule.fault, rule.message)
-                result = work()
-            task.update(state="success", result=result, progress=100, completeTime=codec.utc_now())
+                outcome = self._outcome(task, entity, method, work)
+                task.update(**outcome, completeTime=codec.utc_now())
+        finally:
+            self._threads.discard(threading.current_thread())
+
+    def _outcome(
+        self, task: Task, entity: Entity, method: str, work: Callable[[], Any]
+    ) -> dict[str, Any]:
+        """Do the work; what the task's info says of its end."""
+        try:
+            delay = self.world.injection.delay_of(method)
+            time.sleep(self.world.estate.task_delay_seconds + delay)
+            rule = self.world.injection.take(method, TASK_FAULT)
+            if rule:
+                raise codec.fault_named(rule.fault, rule.message)
+            return {"state": "success", "result": work(), "progress": 100}
         except vmodl.MethodFault as fault:
             log.info("%s %s on %s failed: %s", task.moid, method, entity.moid, fault.msg)
-            task.update(state="error", error=fault, completeTime=codec.utc_now())
+            return {"state": "error", "error": fault}
         except Exception as error:
             log.exception("%s %s on %s", task.moid, method, entity.moid)
             unexpected = vmodl.fault.SystemError(
                 reason=repr(error), msg=f"A general system error occurred: {error!r}"
             )
-            task.update(state="error", error=unexpected, completeTime=codec.utc_now())
-        finally:
-            self._threads.discard(threading.current_thread())
+            return {"state": "error", "error": unexpected}
 
     def _all(self) -> list[Task]:
         return [o for o in self.world.objects.values() if isinstance(o, Task)]
