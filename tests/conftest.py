@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.mounts import hanging_share, small_ext4  # noqa: F401
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -18,6 +18,7 @@ import xxhash
 
 from replication.engine.durable import fsync_folder, fsync_open_file
 from replication.engine.errors import EngineError, ImageDamaged, target_errors
+from replication.engine.regular import open_regular
 
 HEADER = b"vmrep digests\x00\x00\x01"
 _RECORD = struct.Struct("<QQ16s")
@@ -128,7 +129,7 @@ def read_digests(path: Path) -> Iterator[DigestEntry]:
 
     Ends quietly before a torn last record; anything else that is wrong raises ImageDamaged.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if file.read(len(HEADER)) != HEADER:
             raise ImageDamaged(f"{path} is not a digest map that this version can read.")
         end = 0

@@ -6,30 +6,42 @@ judged missing: the mount point of a share that is not mounted looks like an emp
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import uuid as uuids
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import NamedTuple, Self
 
 from replication.engine import qemu
 from replication.engine.durable import (
+    create_durably,
     fsync_file,
     fsync_folder,
     make_folders_durably,
     rename_durably,
     unlink_durably,
-    write_durably,
 )
 from replication.engine.errors import RepositoryUnavailable, TargetError, target_errors
 from replication.engine.image import ImageReader, ImageWriter
+from replication.engine.regular import open_regular
 from replication.engine.target import SealedImage
 
 MARKER = "vmrep-repository.json"
 _MARKER_FORMAT = 1
+_LONGEST_MARKER = 1024
 DIGESTS_SUFFIX = ".digests"
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@=~-]{0,199}")
+
+
+class Room(NamedTuple):
+    """How full a file system is, for whoever is not root."""
+
+    device: int
+    """Tells whether two repositories share it."""
+    free_bytes: int
+    total_bytes: int
 
 
 class DirectoryRepository:
@@ -44,51 +56,61 @@ class DirectoryRepository:
         """Mark a folder as the repository of that uuid, making the folder if need be.
 
         Doing it again is fine. Raises RepositoryUnavailable when the folder is marked as another
-        repository.
+        repository, also when that happens at the same time.
         """
         repository = cls(root, uuid)
-        marker = repository.root / MARKER
         with target_errors(f"preparing the repository {repository.root}"):
             make_folders_durably(repository.root)
-            if not marker.exists():
-                content = {"format": _MARKER_FORMAT, "uuid": repository.uuid}
-                write_durably(marker, json.dumps(content).encode() + b"\n")
+            content = {"format": _MARKER_FORMAT, "uuid": repository.uuid}
+            with contextlib.suppress(FileExistsError):
+                create_durably(repository.root / MARKER, json.dumps(content).encode() + b"\n")
         repository.check()
         return repository
 
     def check(self) -> None:
         """Raise RepositoryUnavailable unless the folder is this very repository."""
+        self.room()
+
+    def room(self) -> Room:
+        """How full the file system is that the repository lies on. Raises as `check` does."""
         marker = self.root / MARKER
         try:
-            content = json.loads(marker.read_bytes())
-            found = (content["format"], content["uuid"])
+            with open_regular(marker) as file:
+                content = file.read(_LONGEST_MARKER + 1)
+                # Of the marker's own file system, whatever is mounted over the folder meanwhile.
+                facts, room = os.fstat(file.fileno()), os.fstatvfs(file.fileno())
         except FileNotFoundError as error:
             raise RepositoryUnavailable(
                 f"{marker} is missing: is the repository's storage mounted?"
             ) from error
         except OSError as error:
             raise RepositoryUnavailable(f"{marker} cannot be read: {error}.") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise RepositoryUnavailable(f"{marker} is not a repository's marker.") from error
+        self._require_mine(content)
+        return Room(
+            device=facts.st_dev,
+            free_bytes=room.f_bavail * room.f_frsize,
+            # The reserve for root is neither free nor there for us.
+            total_bytes=(room.f_blocks - room.f_bfree + room.f_bavail) * room.f_frsize,
+        )
+
+    def _require_mine(self, marker: bytes) -> None:
+        """Whoever can write to the storage decides what stands there."""
+        try:
+            if len(marker) > _LONGEST_MARKER:
+                raise ValueError("too long")
+            content = json.loads(marker)
+            found = (content["format"], str(uuids.UUID(content["uuid"])))
+            if type(found[0]) is not int:
+                raise ValueError("no format")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise RepositoryUnavailable(
+                f"{self.root / MARKER} is not a repository's marker."
+            ) from error
         if found != (_MARKER_FORMAT, self.uuid):
             raise RepositoryUnavailable(
                 f"{self.root} is the repository {found[1]} (format {found[0]}), not {self.uuid}: "
                 "is the right storage mounted?"
             )
-
-    def free_bytes(self) -> int:
-        """The space that is left for us."""
-        self.check()
-        with target_errors(f"looking at {self.root}"):
-            room = os.statvfs(self.root)
-        return room.f_bavail * room.f_frsize
-
-    def total_bytes(self) -> int:
-        """The size of the file system that it lies on."""
-        self.check()
-        with target_errors(f"looking at {self.root}"):
-            room = os.statvfs(self.root)
-        return room.f_blocks * room.f_frsize
 
     def retire(self) -> None:
         """Remove the marker: the folder is no repository any more. Nothing else is touched."""

@@ -63,11 +63,13 @@ def make_folders_durably(path: Path, mode: int = 0o700) -> None:
         fsync_folder(folder.parent)
 
 
-def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Put a small file in place as a whole: a crash leaves the old file or the new one."""
-    temporary = path.with_name(f"{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+def create_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Make a small file that is not there yet; raises FileExistsError, too, by anybody else's.
+
+    A crash may leave it empty or torn.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         fsync_open_file(file)
-    rename_durably(temporary, path)
+    fsync_folder(path.parent)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from replication.engine.errors import ImageDamaged, target_errors
 from replication.engine.qemu import ImageInfo
+from replication.engine.regular import open_regular
 
 # magic, version, backing name's offset and length, cluster bits, virtual size, encryption,
 # entries and offset of the level 1 table (qemu's docs/interop/qcow2.txt)
@@ -22,7 +23,7 @@ def read_header(path: Path) -> ImageInfo:
     Raises ImageDamaged when this is no qcow2 image or its first table lies beyond its end,
     TargetError when it cannot be read. The image's other tables and its data are not looked at.
     """
-    with target_errors(f"reading the header of {path}"), path.open("rb") as file:
+    with target_errors(f"reading the header of {path}"), open_regular(path) as file:
         length = os.fstat(file.fileno()).st_size
         start = file.read(_HEADER.size)
         if len(start) < _HEADER.size or start[:4] != _MAGIC:

@@ -21,8 +21,10 @@ from replication.engine.errors import (
 from replication.engine.header import read_header
 from replication.integrity.findings import Code, Finding, Scope, SecondLook, check, in_batches
 from replication.models import DiskImage, RecoveryPoint, Repository
-from replication.services import repositories
 from replication.states import ImageState, LeaseHolder, RecoveryPointState, Severity
+from replication.storage import looks
+from replication.storage.looks import ACT_SECONDS, StorageState
+from replication.storage.targets import target
 
 FAIL_OVER_TO_OLDER = "Do not fail over to its recovery point, nor to later ones that stand on it. "
 REPOSITORY_UNAVAILABLE = Code(
@@ -73,28 +75,24 @@ BATCH = 500
 
 def _storages() -> Iterator[tuple[Repository, DirectoryRepository]]:
     """Every repository that can be used now; the others are `repository_unavailable`'s."""
-    for repository in Repository.objects.order_by("pk"):
-        if not _problem(repository):
-            yield repository, repositories.storage(repository)
+    for repository, state in _states():
+        if not state.problem:
+            yield repository, target(repository)
 
 
-def _problem(repository: Repository) -> str:
-    """Why the repository cannot be used now; empty when it can."""
-    if not isinstance(repository.config, dict) or not repository.config.get("path"):
-        return "its row names no folder."
-    try:
-        repositories.storage(repository).check()
-    except EngineError as problem:
-        return str(problem)
-    return ""
+def _states() -> list[tuple[Repository, StorageState]]:
+    all_of_them = list(Repository.objects.order_by("pk"))
+    states = looks.look_at_all(all_of_them, seconds=ACT_SECONDS)
+    return list(zip(all_of_them, states, strict=True))
 
 
 @check(REPOSITORY_UNAVAILABLE, second_look=SecondLook.NONE)
 def repository_unavailable(scope: Scope) -> Iterator[Finding]:
-    for repository in Repository.objects.order_by("pk"):
-        if problem := _problem(repository):
+    for repository, state in _states():
+        if state.problem:
             yield REPOSITORY_UNAVAILABLE.finding(
-                f"The repository {repository.name} was not checked: {problem}", key=repository.pk
+                f"The repository {repository.name} was not checked: {state.problem}",
+                key=repository.pk,
             )
 
 

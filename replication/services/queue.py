@@ -11,11 +11,12 @@ from django.db.models.functions import Coalesce, Now
 
 from contexts.services import statuses
 from replication import messages
-from replication.engine.errors import EngineError
 from replication.models import ReplicationJob, Repository
-from replication.services import finish, leases, repositories
+from replication.services import finish, leases
 from replication.services.leases import Lease
 from replication.states import JobStatus, LeaseHolder
+from replication.storage import looks
+from replication.storage.looks import ACT_SECONDS
 
 LOOK_AT = 100  # how many waiting jobs one claim looks at
 
@@ -42,11 +43,14 @@ def claim_next() -> tuple[ReplicationJob, Lease] | None:
 
 def _unreadable_repositories() -> list[Repository]:
     """Those that runnable jobs want and this worker cannot use now; the jobs say so."""
+    wanted = list(Repository.objects.filter(pk__in=runnable().values("repository").order_by()))
     found = []
-    for repository in Repository.objects.filter(pk__in=runnable().values("repository").order_by()):
-        if problem := _repository_problem(repository):
+    for repository, state in zip(
+        wanted, looks.look_at_all(wanted, seconds=ACT_SECONDS), strict=True
+    ):
+        if state.problem:
             found.append(repository)
-            _tell_why(repository, f"Waiting for the repository: {problem}"[:255])
+            _tell_why(repository, f"Waiting for the repository: {state.problem}"[:255])
     return found
 
 
@@ -57,15 +61,6 @@ def _tell_why(repository: Repository, reason: str) -> None:
         status=JobStatus.PENDING,
     )
     waiting.exclude(current_operation=reason).update(current_operation=reason, updated_at=Now())
-
-
-def _repository_problem(repository: Repository) -> str:
-    """Why this worker cannot use the repository now; empty when it can."""
-    try:
-        repositories.storage(repository).check()
-    except EngineError as problem:
-        return str(problem)
-    return ""
 
 
 @transaction.atomic

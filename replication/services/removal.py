@@ -20,8 +20,9 @@ from replication import messages
 from replication.errors import NameNotConfirmed, RecoveryPointHeld
 from replication.models import ContextLease, DiskImage, RecoveryPoint, Repository
 from replication.selectors.replica import active_holds
-from replication.services import leases, repositories
+from replication.services import leases
 from replication.states import ImageState, LeaseHolder, RecoveryPointState
+from replication.storage import looks
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def delete_replica_data(context: VMContext, *, confirm_vm_name: str, actor: str)
     """Delete all recovery points of a VM, managed or not. Doing it again is fine.
 
     Raises NameNotConfirmed; ContextBusy while a job is active or another process holds the
-    context's lease; RecoveryPointHeld; RepositoryUnavailable where a marker cannot be read.
+    context's lease; RecoveryPointHeld; RepositoryUnavailable where a marker cannot be read, or not
+    within some seconds.
     """
     _require_confirmation(context, confirm_vm_name)
     _require_storage(context)
@@ -86,8 +88,7 @@ def _require_confirmation(context: VMContext, typed: str) -> None:
 
 def _require_storage(context: VMContext) -> None:
     """Without its marker a repository is not judged: its files could not be removed either."""
-    for repository in Repository.objects.filter(images__vm_context=context).distinct():
-        repositories.storage(repository).check()
+    looks.require(list(Repository.objects.filter(images__vm_context=context).distinct()))
 
 
 def _delete(context_id: str, actor: str) -> Deleted:

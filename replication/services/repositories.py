@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import uuid
 from pathlib import Path
 
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
-from replication.engine.directory import MARKER, DirectoryRepository
-from replication.engine.errors import EngineError, RepositoryUnavailable
 from replication.errors import RepositoryInUse, RepositoryRefused
 from replication.models import Repository
 from replication.selectors.repositories import dependents_of_repository
 from replication.states import RepositoryKind
-
-# What a fresh file system brings along, and an unused folder may hold.
-_UNIMPORTANT = {"lost+found", MARKER}
+from replication.storage import folders
 
 
 def add_directory(name: str, path: str) -> Repository:
@@ -28,7 +22,7 @@ def add_directory(name: str, path: str) -> Repository:
     that one folder has one spelling. Raises RepositoryRefused when the folder cannot be used,
     ValidationError for a name in use.
     """
-    root = _real_folder(path)
+    root = folders.real_folder(path)
     repository = Repository(
         name=name,
         kind=RepositoryKind.DIRECTORY,
@@ -37,13 +31,14 @@ def add_directory(name: str, path: str) -> Repository:
     )
     repository.full_clean()
     _require_apart(root)
-    with transaction.atomic():
-        repository.save(force_insert=True)
-        try:
-            _require_unused(root)
-            DirectoryRepository.initialise(root, str(repository.uuid))
-        except (EngineError, OSError) as problem:
-            raise RepositoryRefused(_in_words(root, problem)) from problem
+    # No transaction is open while storage is waited for: on SQLite it would lock everybody out.
+    folders.mark(root, str(repository.uuid))
+    try:
+        with transaction.atomic():
+            repository.save(force_insert=True)
+    except BaseException:
+        folders.unmark(root, str(repository.uuid))
+        raise
     return repository
 
 
@@ -76,12 +71,8 @@ def _remove_row(repository: Repository) -> None:
     locked.delete()
     # The row is gone for good before the marker goes: else a failed commit would leave a
     # repository that looks unmounted.
-    transaction.on_commit(lambda: _remove_marker(repository))
-
-
-def storage(repository: Repository) -> DirectoryRepository:
-    """The engine's view of a repository."""
-    return DirectoryRepository(Path(repository.config["path"]), str(repository.uuid))
+    root = Path(repository.config["path"])
+    transaction.on_commit(lambda: folders.unmark(root, str(repository.uuid)))
 
 
 def default() -> Repository | None:
@@ -90,31 +81,10 @@ def default() -> Repository | None:
     return repositories[0] if len(repositories) == 1 else None
 
 
-def _remove_marker(repository: Repository) -> None:
-    """A folder that is away keeps its marker: no harm, and it says whose it was."""
-    try:
-        storage(repository).retire()
-    except EngineError:
-        return
-
-
-def _real_folder(path: str) -> Path:
-    if "\0" in path:
-        raise RepositoryRefused("A path cannot contain a null character.")
-    if not Path(path).is_absolute():
-        raise RepositoryRefused(f"{path!r} is not an absolute path: begin it with /.")
-    root = Path(os.path.realpath(path))
-    if root == Path(root.anchor):
-        raise RepositoryRefused(
-            "/ is the whole machine. Choose a folder that holds nothing else, such as /srv/vmrep."
-        )
-    return root
-
-
 def _require_apart(root: Path) -> None:
     """Neither in another repository nor around one: each is a folder of its own."""
     for other in Repository.objects.filter(kind=RepositoryKind.DIRECTORY):
-        known = Path(os.path.realpath(other.config["path"]))
+        known = Path(other.config["path"])  # as it really was; it is not touched, it may hang
         if known == root:
             raise RepositoryRefused(f"{root} is the repository {other.name} already.")
         if known in root.parents:
@@ -125,44 +95,3 @@ def _require_apart(root: Path) -> None:
             raise RepositoryRefused(
                 f"{root} has the repository {other.name} ({known}) inside. Choose another folder."
             )
-
-
-def _require_unused(root: Path) -> None:
-    if not root.exists():
-        return
-    if not root.is_dir():
-        raise RepositoryRefused(f"{root} is a file. Choose a folder.")
-    if (root / MARKER).exists():
-        raise RepositoryRefused(
-            f"{root} carries the marker of a repository that this vmrep does not know; another"
-            f" vmrep may be using it. Choose another folder. If nobody uses it, remove {MARKER}"
-            " from it yourself, then add it again."
-        )
-    others = sorted(entry.name for entry in root.iterdir() if entry.name not in _UNIMPORTANT)
-    if others:
-        raise RepositoryRefused(
-            f"{root} is not empty ({others[0]}{' and more' if len(others) > 1 else ''}). A"
-            " repository needs a folder of its own: choose an empty one, or a new one in it."
-        )
-
-
-_WORDS = {
-    errno.EACCES: "may not be written to by the account that vmrep runs as. Give it the right to,"
-    " or choose another folder.",
-    errno.EROFS: "is on a file system that is mounted read-only.",
-    errno.ENOTDIR: "cannot be: a part of the path is a file, not a folder.",
-    errno.ENAMETOOLONG: "is too long a path.",
-    errno.ENOSPC: "has no room left.",
-    errno.EDQUOT: "has no room left (quota).",
-}
-_WORDS[errno.EPERM] = _WORDS[errno.EACCES]
-
-
-def _in_words(root: Path, problem: Exception) -> str:
-    cause = problem if isinstance(problem, OSError) else problem.__cause__
-    words = _WORDS.get(cause.errno or 0) if isinstance(cause, OSError) else None
-    if words is not None:
-        return f"{root} {words}"
-    if isinstance(problem, RepositoryUnavailable):
-        return f"{root} was made a repository by somebody else in the same moment."
-    return f"{root} cannot be used: {problem}"

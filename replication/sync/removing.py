@@ -21,11 +21,12 @@ from contexts.vsphere.records import SnapshotRecord, VmRecord
 from contexts.vsphere.session import Session
 from replication.engine.errors import EngineError
 from replication.models import DiskImage, VMSnapshot
-from replication.services import job_log, leases, left_overs, repositories
+from replication.services import job_log, leases, left_overs
 from replication.states import (
     ImageState,
     SnapshotState,
 )
+from replication.storage.targets import target
 from replication.sync.guard import Guard
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def discard_image(image: DiskImage, writer: Writer) -> None:
         DiskImage.objects.filter(pk=image.pk, state=ImageState.WRITING).update(
             state=ImageState.DELETING, updated_at=Now()
         )
-    storage = repositories.storage(image.repository)
+    storage = target(image.repository)
     for locator in (image.temporary_locator, image.locator):
         writer.guard.check()
         storage.discard(locator)

@@ -24,9 +24,10 @@ from replication.engine.errors import (
 )
 from replication.errors import JobCancelled, LeaseLost, TryAgain
 from replication.models import JobStep, ReplicationJob
-from replication.services import finish, job_log, leases, left_overs, queue, repositories
+from replication.services import finish, job_log, leases, left_overs, queue
 from replication.services.leases import Lease
 from replication.states import LogLevel, StepName, StepStatus
+from replication.storage.targets import target
 from replication.sync import removing
 from replication.sync.commit import commit, verify
 from replication.sync.guard import Guard
@@ -79,7 +80,7 @@ def _end_process() -> None:
 def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
     try:
         session = Session(vcenters.endpoint(job.vm_context.vcenter))
-        attempt = JobRun(job, lease, guard, session, storage=repositories.storage(job.repository))
+        attempt = JobRun(job, lease, guard, session, storage=target(job.repository))
         try:
             _steps(attempt)
             clean_up(attempt)

@@ -6,6 +6,8 @@ import shutil
 import stat
 import subprocess
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from replication.engine.errors import (
     TargetError,
 )
 from tests.engine.support import MIB, copy_into, make_raw, names, sha256, whole
+from tests.mounts import Ext4
 
 
 def check_code(path: Path) -> int:
@@ -78,7 +81,7 @@ def test_nothing_works_without_the_right_marker(
         marker.write_bytes(content.replace(b"same", repository.uuid.encode()))
     for action in (
         repository.check,
-        repository.free_bytes,
+        repository.room,
         lambda: repository.exists("there.qcow2"),
         lambda: repository.create("new.tmp", MIB, None),
         lambda: repository.open("there.qcow2"),
@@ -100,9 +103,70 @@ def test_a_share_that_is_not_mounted_is_unavailable(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_free_bytes_is_what_the_file_system_says(repository: DirectoryRepository) -> None:
-    free = shutil.disk_usage(repository.root).free
-    assert abs(repository.free_bytes() - free) < free / 10
+def test_the_room_is_what_somebody_who_is_not_root_can_use(small_ext4: Ext4) -> None:
+    """5 % of this file system is kept for root: neither free for us nor there."""
+    folder = small_ext4.folder
+    repository = DirectoryRepository.initialise(folder / "r", str(uuid.uuid4()))
+    (folder / "r/ballast").write_bytes(os.urandom(8 * MIB))
+    found, usage = repository.room(), shutil.disk_usage(folder)  # as df reckons
+    assert found.free_bytes == usage.free
+    assert found.total_bytes == usage.used + usage.free < usage.total
+    assert found.device == folder.stat().st_dev
+
+
+def _device(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a device")
+    os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 5))  # /dev/zero
+
+
+def _huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(b"[" * 2000)
+        file.truncate(1 << 40)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (os.mkfifo, "not an ordinary file"),
+        (Path.mkdir, "not an ordinary file"),
+        (_device, "not an ordinary file"),
+        (lambda path: path.symlink_to(path), "not an ordinary file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not an ordinary file"),
+        (_huge, "not a repository's marker"),
+        (lambda path: path.write_bytes(b"[" * 1024), "not a repository's marker"),
+        (lambda path: path.write_bytes(b'{"format": 1, "uuid": "me"}'), "not a repository's"),
+        (lambda path: path.write_bytes(b'{"format": Infinity, "uuid": 1}'), "not a repository's"),
+        (lambda path: path.write_bytes(b'{"format": 1, "uuid": {}}'), "not a repository's marker"),
+        (lambda path: path.write_bytes(b"\xff\xfe\x00"), "not a repository's marker"),
+    ],
+    ids=[
+        *("pipe", "folder", "device", "loop", "link", "huge"),
+        *("nested", "no uuid", "no number", "other types", "no text"),
+    ],
+)
+def test_what_lies_in_the_marker_s_place_is_neither_waited_for_nor_believed(
+    repository: DirectoryRepository, make: Callable[[Path], None], words: str
+) -> None:
+    marker = repository.root / MARKER
+    marker.unlink()
+    make(marker)
+    with pytest.raises(RepositoryUnavailable, match=words):
+        repository.check()
+
+
+def test_of_two_at_once_one_makes_the_folder_its_own(tmp_path: Path) -> None:
+    def initialise(number: int) -> str:
+        try:
+            return DirectoryRepository.initialise(tmp_path / "r", str(uuid.UUID(int=number))).uuid
+        except RepositoryUnavailable:
+            return ""
+
+    with ThreadPoolExecutor(16) as pool:
+        made = [found for found in pool.map(initialise, range(64)) if found]
+    assert len(made) == 1
+    DirectoryRepository(tmp_path / "r", made[0]).check()
 
 
 # Locators
@@ -228,7 +292,7 @@ def test_a_failed_create_leaves_nothing(repository: DirectoryRepository) -> None
 
 def test_no_room_to_create_is_said(small_disk: Path) -> None:
     repository = DirectoryRepository.initialise(small_disk / "repository", str(uuid.uuid4()))
-    (small_disk / "ballast").write_bytes(bytes(repository.free_bytes()))
+    (small_disk / "ballast").write_bytes(bytes(repository.room().free_bytes))
     with pytest.raises(RepositoryFull, match="Free space"):
         repository.create("a.tmp", MIB, None)
     assert not repository.exists("a.tmp")

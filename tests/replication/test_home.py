@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from datetime import timedelta
 
 import pytest
@@ -12,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from contexts.models import VMContext
+from replication.engine.directory import Room
 from replication.models import DiskImage, ReplicationJob
 from replication.selectors import home, space
-from replication.selectors.space import Room
 from replication.states import ImageState
 from tests import factories
 
@@ -24,9 +23,8 @@ WEEK_SECONDS = 7 * 86_400
 
 
 @pytest.fixture(autouse=True)
-def nothing_seen_before(monkeypatch):
+def no_broker(monkeypatch):
     monkeypatch.setattr("replication.messages.send", lambda *message: None)
-    monkeypatch.setattr(space, "_looks", {})
 
 
 def test_an_empty_installation_has_nothing_and_invents_nothing(db):
@@ -122,23 +120,10 @@ def test_a_repository_without_its_marker_is_not_measured(db, tmp_path):
     assert (repositories.total_bytes, repositories.worst) == (0, None)
 
 
-def test_a_share_that_does_not_answer_keeps_nobody_waiting_twice(db, tmp_path, monkeypatch):
+def test_a_share_that_does_not_answer_has_no_room(db, tmp_path, hanging_share):
     factories.repository("hangs", tmp_path / "hangs")
-    monkeypatch.setattr(space, "LOOK_SECONDS", 0.2)
-    answers, asked = threading.Event(), []
-
-    def hang(path):
-        asked.append(path)
-        answers.wait(30)
-        raise OSError("stale file handle")
-
-    monkeypatch.setattr("replication.selectors.space.os.statvfs", hang)
-    try:
-        assert space.of_repositories(timezone.now()).unavailable
-        assert space.of_repositories(timezone.now()).unavailable
-        assert len(asked) == 1
-    finally:
-        answers.set()
+    with hanging_share(tmp_path / "hangs"):
+        assert [it.name for it in space.of_repositories(timezone.now()).unavailable] == ["hangs"]
 
 
 def test_the_forecast_comes_from_the_growth_of_the_last_week(db, tmp_path):

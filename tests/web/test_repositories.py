@@ -10,6 +10,7 @@ import pytest
 from replication.models import Repository
 from tests import factories
 from tests.web.conftest import notices, text
+from vmrep.web.formats import binary
 
 
 def test_the_list_asks_the_storage_itself(web, tmp_path):
@@ -18,6 +19,22 @@ def test_the_list_asks_the_storage_itself(web, tmp_path):
     assert "Available" in page
     assert str(tmp_path / "here") in page
     assert re.search(r"iB<div[^>]*>of [0-9.]+ .iB", page)
+
+
+def test_every_page_means_the_same_by_free_and_total(web, small_ext4):
+    """Neither counts what the file system keeps for root."""
+    factories.repository("disk", small_ext4.folder / "r")
+    usage = shutil.disk_usage(small_ext4.folder)
+    free, total = binary(usage.free), binary(usage.used + usage.free)
+    assert total != binary(usage.total)
+    cell = re.search(r">([0-9.]+ .iB)<div[^>]*>of ([0-9.]+ .iB)", text(web.get("/repositories/")))
+    home = re.search(
+        r'home-value[^>]*>([0-9.]+ .iB)</a>\s*<span[^>]*title="disk: ([0-9.]+ .iB) free of'
+        r" ([0-9.]+ .iB);[^>]*>of ([0-9.]+ .iB)",
+        text(web.get("/virtual-machines/")),
+    )
+    assert cell.groups() == (free, total)
+    assert home.groups() == (free, free, total, total)
 
 
 def test_a_missing_marker_is_told(web, tmp_path):

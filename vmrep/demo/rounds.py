@@ -10,7 +10,7 @@ from contexts.models import VMContext
 from replication.engine.compare import compare_image_with_raw
 from replication.errors import AlreadyRunning
 from replication.models import ReplicationJob, VMSnapshot
-from replication.services import repositories, start
+from replication.services import start
 from replication.states import (
     JobStatus,
     RecoveryPointState,
@@ -19,6 +19,7 @@ from replication.states import (
     StepStatus,
     Trigger,
 )
+from replication.storage.targets import target
 from vmrep.demo.estate import ACTOR
 from vmrep.lab.control.surface import LabControl
 from vmrep.local.errors import LocalError
@@ -126,7 +127,7 @@ def _problem(job: ReplicationJob, lab: LabControl) -> str:
     if snapshot.state != SnapshotState.REMOVED:
         return f"its snapshot was not removed: {snapshot.problem}"
     point = job.recovery_point
-    storage = repositories.storage(point.repository)
+    storage = target(point.repository)
     for image in point.images.select_related("disk"):
         expected = lab.kept_content(snapshot.moref, image.disk.device_key)
         difference = compare_image_with_raw(storage.path(image.locator), expected)

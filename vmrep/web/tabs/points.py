@@ -9,7 +9,7 @@ from django.core.paginator import Paginator
 
 from contexts.models import VMContext
 from replication.selectors.points import recovery_points
-from vmrep.web.storage import storage_state
+from replication.storage import looks
 
 PER_PAGE = 50
 
@@ -21,7 +21,8 @@ def load(context: VMContext, page: str | None) -> dict[str, Any]:
     shown = pages.get_page(page)
     points = list(shown.object_list)
     repositories = {point.repository_id: point.repository for point in points}
-    problems = {pk: storage_state(one).problem for pk, one in repositories.items()}
+    states = looks.look_at_all(list(repositories.values()))
+    problems = {pk: it.problem for pk, it in zip(repositories, states, strict=True)}
     for point in points:
         problem = problems[point.repository_id]
         point.repository_problem = problem  # type: ignore[attr-defined]  # for the template

@@ -12,14 +12,17 @@ from replication.errors import RepositoryInUse, RepositoryRefused
 from replication.models import Repository
 from replication.selectors.repositories import dependents_of_repository, repositories_for_list
 from replication.services import repositories
+from replication.storage import looks
 from vmrep.web.forms import RepositoryForm
-from vmrep.web.storage import storage_state
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    rows = [(row, storage_state(row)) for row in repositories_for_list()]
-    return render(request, "repositories/index.html", {"rows": rows})
+    rows = list(repositories_for_list())
+    states = looks.look_at_all(rows)
+    return render(
+        request, "repositories/index.html", {"rows": list(zip(rows, states, strict=True))}
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

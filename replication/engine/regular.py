@@ -1,0 +1,31 @@
+"""Opening files that somebody else may have put there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open an ordinary file for reading.
+
+    Raises OSError for everything else: opening a named pipe waits for its other end, opening a
+    device may do something, and a symbolic link may lead out of the repository.
+    """
+    _require_regular(os.lstat(path), path)
+    # It may be another one by now: not even then is anything waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        _require_regular(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def _require_regular(facts: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(errno.EINVAL, "This is not an ordinary file", str(path))

@@ -1,0 +1,7 @@
+"""The one door to the repositories' storage, which never keeps its caller waiting for long.
+
+Storage can hang: a share whose server is away, a disk that died, a named pipe in a file's place. A
+thread that waits for it cannot be stopped. So whoever has other duties (a web request, a claim, the
+tick, the integrity check) looks at storage through this package: in a thread that is left behind
+when it takes too long. Reading and writing images is a job's, under its `sync.guard`.
+"""

@@ -1,0 +1,156 @@
+"""Work in a thread that is left behind when it takes too long: one errand at a time per place.
+
+The threads are daemons: none keeps a process from ending. One that waits for storage in the kernel
+ends when the storage answers. Until then nobody else is sent to the same place, so that there are
+never more such threads than places.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from replication.engine.errors import RepositoryUnavailable
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+WAIT_SECONDS = 1.0
+"""Between two calls of `on_wait`."""
+
+
+class DoesNotAnswer(RepositoryUnavailable):
+    """It took too long. The work is left behind: it may still be done, whenever that will be."""
+
+
+class Errand(Generic[T_co]):
+    """One piece of work, begun at once.
+
+    It must not use the database: nobody would close its thread's connection. `on_late` is called
+    in its thread with what it brought, if it was given up before.
+    """
+
+    def __init__(
+        self, work: Callable[[], T_co], on_late: Callable[[T_co], None] | None = None
+    ) -> None:
+        self.began_at = time.monotonic()
+        self.ended_at: float | None = None
+        self._work = work
+        self._on_late = on_late
+        self._answers: list[T_co] = []
+        self._problem: BaseException | None = None
+        self._given_up = False
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name="errand", daemon=True).start()
+
+    @property
+    def is_over(self) -> bool:
+        return self._ended.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it is over, at once or within so many seconds."""
+        return self._ended.wait(max(0.0, seconds))
+
+    def answer(self) -> T_co:
+        """What the work returned, or raises what it raised. Only when it is over."""
+        if self._problem is not None:
+            raise self._problem
+        return self._answers[0]
+
+    def give_up(self) -> bool:
+        """Leave it behind. False: it has ended in this very moment."""
+        with self._lock:
+            self._given_up = self.ended_at is None
+            return self._given_up
+
+    def _run(self) -> None:
+        try:
+            self._answers.append(self._work())
+        except BaseException as problem:  # noqa: BLE001  the edge of a thread: raised in answer()
+            self._problem = problem
+        with self._lock:
+            self.ended_at = time.monotonic()
+        if self._given_up and self._on_late is not None and self._answers:
+            self._on_late(self._answers[0])
+        self._ended.set()
+
+
+_under_way: dict[Hashable, Errand[object]] = {}
+_lock = threading.Lock()
+
+
+def run(
+    place: Hashable,
+    work: Callable[[], T],
+    *,
+    seconds: float,
+    or_else: str,
+    on_wait: Callable[[], None] = lambda: None,
+    on_late: Callable[[T], None] | None = None,
+) -> T:
+    """What `work` returns or raises, if it ends within so many seconds.
+
+    DoesNotAnswer with the words `or_else` when it does not: it is left behind then. Also
+    when an earlier errand to the same place is not back yet. `on_wait` is called every second
+    meanwhile; when it raises, the work is left behind, too.
+    """
+    deadline = time.monotonic() + seconds
+    errand = _begin(place, work, on_late)
+    while errand is None:
+        other = _under_way.get(place)
+        if other is not None and not _waited(other, deadline, on_wait):
+            raise DoesNotAnswer(or_else)
+        errand = _begin(place, work, on_late)
+    try:
+        if _waited(errand, deadline, on_wait) or not errand.give_up():
+            return errand.answer()
+    except BaseException:
+        errand.give_up()
+        raise
+    raise DoesNotAnswer(or_else)
+
+
+def count(kind: str) -> int:
+    """How many errands are under way to places that are a tuple beginning with `kind`."""
+    with _lock:
+        return sum(
+            isinstance(place, tuple) and place[0] == kind and not errand.is_over
+            for place, errand in _under_way.items()
+        )
+
+
+def _begin(
+    place: Hashable, work: Callable[[], T], on_late: Callable[[T], None] | None
+) -> Errand[T] | None:
+    """None while somebody else is at that place."""
+    with _lock:
+        for there in [it for it, errand in _under_way.items() if errand.is_over]:
+            del _under_way[there]
+        if place in _under_way:
+            return None
+        errand = Errand(work, on_late)
+        _under_way[place] = errand
+        return errand
+
+
+def _waited(errand: Errand[T], deadline: float, on_wait: Callable[[], None]) -> bool:
+    """Whether it is over before the deadline."""
+    while not errand.wait(min(WAIT_SECONDS, deadline - time.monotonic())):
+        if time.monotonic() >= deadline:
+            return False
+        on_wait()
+    return True
+
+
+def _forget() -> None:
+    """In a forked process: threads stay with their own."""
+    global _lock
+    _lock = threading.Lock()
+    _under_way.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,129 @@
+"""Making a folder a repository, and letting it be one no more, within a stated time."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from replication.engine.directory import MARKER, DirectoryRepository
+from replication.engine.errors import EngineError, RepositoryUnavailable
+from replication.errors import RepositoryRefused
+from replication.storage import errands
+from replication.storage.errands import DoesNotAnswer
+from replication.storage.looks import ACT_SECONDS
+
+T = TypeVar("T")
+
+# What a fresh file system brings along, and an unused folder may hold.
+_UNIMPORTANT = {"lost+found", MARKER}
+# Paths are typed by people: so many may hang before no other is tried.
+MOST_THAT_HANG = 4
+_FOLDER = "folder"
+
+
+def real_folder(path: str) -> Path:
+    """The folder as it really is: without "..", doubled slashes or symbolic links.
+
+    Raises RepositoryRefused for a path that cannot be a repository, and when it does not answer.
+    """
+    if "\0" in path:
+        raise RepositoryRefused("A path cannot contain a null character.")
+    if not Path(path).is_absolute():
+        raise RepositoryRefused(f"{path!r} is not an absolute path: begin it with /.")
+    root = Path(_at(Path(path), lambda: os.path.realpath(path)))
+    if root == Path(root.anchor):
+        raise RepositoryRefused(
+            "/ is the whole machine. Choose a folder that holds nothing else, such as /srv/vmrep."
+        )
+    return root
+
+
+def mark(root: Path, uuid: str) -> None:
+    """Make an unused folder the repository of that uuid: its marker is written.
+
+    Raises RepositoryRefused with words for the operator; then the folder is not marked, or will
+    not be when it answers at last.
+    """
+    _at(root, lambda: _mark(root, uuid), on_late=lambda _: _unmark(root, uuid))
+
+
+def unmark(root: Path, uuid: str) -> None:
+    """Remove the marker of that uuid. A folder that is away, or does not answer in time, may keep
+    it: no harm, and it says whose it was."""
+    with contextlib.suppress(RepositoryRefused):
+        _at(root, lambda: _unmark(root, uuid))
+
+
+def _at(root: Path, work: Callable[[], T], on_late: Callable[[T], None] | None = None) -> T:
+    if errands.count(_FOLDER) >= MOST_THAT_HANG:
+        raise RepositoryRefused(
+            f"{MOST_THAT_HANG} folders that were named before do not answer yet. Try again when the"
+            " storage of one of them does."
+        )
+    try:
+        return errands.run(
+            (_FOLDER, str(root)),
+            work,
+            seconds=ACT_SECONDS,
+            or_else=f"{root} does not answer.",
+            on_late=on_late,
+        )
+    except (EngineError, OSError) as problem:
+        raise RepositoryRefused(_in_words(root, problem)) from problem
+
+
+def _mark(root: Path, uuid: str) -> None:
+    _require_unused(root)
+    DirectoryRepository.initialise(root, uuid)
+
+
+def _unmark(root: Path, uuid: str) -> None:
+    with contextlib.suppress(EngineError):
+        DirectoryRepository(root, uuid).retire()
+
+
+def _require_unused(root: Path) -> None:
+    if not root.exists():
+        return
+    if not root.is_dir():
+        raise RepositoryRefused(f"{root} is a file. Choose a folder.")
+    if (root / MARKER).exists():
+        raise RepositoryRefused(
+            f"{root} carries the marker of a repository that this vmrep does not know; another"
+            f" vmrep may be using it. Choose another folder. If nobody uses it, remove {MARKER}"
+            " from it yourself, then add it again."
+        )
+    others = sorted(entry.name for entry in root.iterdir() if entry.name not in _UNIMPORTANT)
+    if others:
+        raise RepositoryRefused(
+            f"{root} is not empty ({others[0]}{' and more' if len(others) > 1 else ''}). A"
+            " repository needs a folder of its own: choose an empty one, or a new one in it."
+        )
+
+
+_WORDS = {
+    errno.EACCES: "may not be written to by the account that vmrep runs as. Give it the right to,"
+    " or choose another folder.",
+    errno.EROFS: "is on a file system that is mounted read-only.",
+    errno.ENOTDIR: "cannot be: a part of the path is a file, not a folder.",
+    errno.ENAMETOOLONG: "is too long a path.",
+    errno.ENOSPC: "has no room left.",
+    errno.EDQUOT: "has no room left (quota).",
+}
+_WORDS[errno.EPERM] = _WORDS[errno.EACCES]
+
+
+def _in_words(root: Path, problem: Exception) -> str:
+    cause = problem if isinstance(problem, OSError) else problem.__cause__
+    words = _WORDS.get(cause.errno or 0) if isinstance(cause, OSError) else None
+    if words is not None:
+        return f"{root} {words}"
+    if isinstance(problem, DoesNotAnswer):
+        return f"{root} does not answer. Look at its storage, or choose another folder."
+    if isinstance(problem, RepositoryUnavailable):
+        return f"{root} was made a repository by somebody else in the same moment."
+    return f"{root} cannot be used: {problem}"

@@ -1,0 +1,127 @@
+"""Is a repository there, and how full is it: asked of the storage itself, within a stated time.
+
+One look per repository is under way at a time. While it hangs, everybody hears at once that the
+repository does not answer.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from replication.engine.directory import DirectoryRepository, Room
+from replication.engine.errors import EngineError, RepositoryUnavailable
+from replication.models import Repository
+from replication.storage.errands import Errand
+from replication.storage.targets import does_not_answer, target
+
+PAGE_SECONDS = 1.0
+"""What a page waits for all repositories together. What is late is there at its next look."""
+ACT_SECONDS = 5.0
+"""What an action or a claim waits: a disk may have to spin up first."""
+LONGEST_KEPT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class StorageState:
+    """`problem` says why the repository cannot be used now; when empty, its room is known."""
+
+    problem: str
+    room: Room | None = None
+
+    @property
+    def is_low(self) -> bool:
+        """Less than a tenth is free."""
+        return self.room is not None and self.room.free_bytes * 10 < self.room.total_bytes
+
+
+def look(repository: Repository, *, seconds: float = PAGE_SECONDS) -> StorageState:
+    """How one repository is doing now."""
+    return look_at_all([repository], seconds=seconds)[0]
+
+
+def look_at_all(
+    repositories: Sequence[Repository], *, seconds: float = PAGE_SECONDS, max_age: float = 0.0
+) -> list[StorageState]:
+    """How each repository is doing, in the order given; all are looked at together.
+
+    `max_age` in seconds: so old may be the answer of a repository that could be used.
+    """
+    return _ask_all("look", DirectoryRepository.room, repositories, seconds, max_age)
+
+
+def require(repositories: Sequence[Repository]) -> None:
+    """Raise RepositoryUnavailable unless all of them can be read now."""
+    for state in look_at_all(repositories, seconds=ACT_SECONDS):
+        if state.problem:
+            raise RepositoryUnavailable(state.problem)
+
+
+_Question = Callable[[DirectoryRepository], Room]
+_asked: dict[tuple[str, ...], Errand[StorageState]] = {}
+_lock = threading.Lock()
+
+
+def _ask_all(
+    kind: str,
+    question: _Question,
+    repositories: Sequence[Repository],
+    seconds: float,
+    max_age: float,
+) -> list[StorageState]:
+    begun = [_ask(kind, question, each, max_age) for each in repositories]
+    return [it if isinstance(it, StorageState) else _answer(*it, seconds) for it in begun]
+
+
+def _ask(
+    kind: str, question: _Question, repository: Repository, max_age: float
+) -> StorageState | tuple[DirectoryRepository, Errand[StorageState]]:
+    try:
+        storage = target(repository)
+    except RepositoryUnavailable as problem:
+        return StorageState(str(problem))
+    key = (kind, storage.uuid, str(storage.root))
+    with _lock:
+        errand = _asked.get(key)
+        if errand is None or not _is_fresh(errand, max_age):
+            errand = _asked[key] = Errand(lambda: _in_words(question, storage))
+    return storage, errand
+
+
+def _in_words(question: _Question, storage: DirectoryRepository) -> StorageState:
+    try:
+        return StorageState("", question(storage))
+    except EngineError as problem:
+        return StorageState(str(problem))
+
+
+def _is_fresh(errand: Errand[StorageState], max_age: float) -> bool:
+    """Also one that is under way: no second one joins it. An answer that kept a page waiting in
+    vain is good for as long as it took: else storage that answers late would never be heard."""
+    if not errand.is_over or errand.ended_at is None:
+        return True
+    took, age = errand.ended_at - errand.began_at, time.monotonic() - errand.ended_at
+    if took > PAGE_SECONDS and age < min(took, LONGEST_KEPT_SECONDS):
+        return True
+    return age < max_age and not errand.answer().problem
+
+
+def _answer(
+    storage: DirectoryRepository, errand: Errand[StorageState], seconds: float
+) -> StorageState:
+    if errand.wait(errand.began_at + seconds - time.monotonic()):
+        return errand.answer()
+    return StorageState(does_not_answer(storage.root))
+
+
+def _forget() -> None:
+    """In a forked process: threads stay with their own."""
+    global _lock
+    _lock = threading.Lock()
+    _asked.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

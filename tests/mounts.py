@@ -1,0 +1,71 @@
+"""File systems of their own: one that hangs, one that keeps a part for root and can be frozen."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_MNT_DETACH = 2
+
+
+@contextlib.contextmanager
+def _hanging(folder: Path) -> Iterator[None]:
+    """Whatever is asked of the folder waits until the block ends, as on a share whose server is
+    away: this is a FUSE file system that nobody serves. Then it is as it was before."""
+    descriptor = os.open("/dev/fuse", os.O_RDWR)
+    options = f"fd={descriptor},rootmode=40000,user_id=0,group_id=0"
+    if _libc.mount(b"hangs", bytes(folder), b"fuse", 0, options.encode()):
+        os.close(descriptor)
+        pytest.skip(f"nothing can be mounted here: {os.strerror(ctypes.get_errno())}")
+    try:
+        yield
+    finally:
+        os.close(descriptor)  # who waits hears that the connection is gone
+        assert _libc.umount2(bytes(folder), _MNT_DETACH) == 0
+
+
+@pytest.fixture
+def hanging_share() -> Callable[[Path], AbstractContextManager[None]]:
+    """`with hanging_share(folder):` the folder does not answer."""
+    if os.geteuid() != 0 or not Path("/dev/fuse").exists():
+        pytest.skip("only root can mount a share that hangs")
+    return _hanging
+
+
+class Ext4:
+    """A small file system; `frozen` lets it be read, and lets every change wait."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        subprocess.run(["fsfreeze", "--freeze", self.folder], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["fsfreeze", "--unfreeze", self.folder], check=True)
+
+
+@pytest.fixture
+def small_ext4(tmp_path: Path) -> Iterator[Ext4]:
+    """With 32 MiB, of which it keeps a part for root."""
+    folder, image = tmp_path / "ext4", tmp_path / "ext4.img"
+    folder.mkdir()
+    subprocess.run(["truncate", "--size=32M", image], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "5", image], check=True)
+    mounted = subprocess.run(
+        ["mount", "-o", "loop", image, folder], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+    yield Ext4(folder)
+    subprocess.run(["umount", folder], check=True)
