@@ -23,7 +23,7 @@ def test_the_list_asks_the_storage_itself(web, tmp_path):
 
 def test_every_page_means_the_same_by_free_and_total(web, small_ext4):
     """Neither counts what the file system keeps for root."""
-    factories.repository("disk", small_ext4.folder / "r")
+    factories.context(keep_in=factories.repository("disk", small_ext4.folder / "r"))
     usage = shutil.disk_usage(small_ext4.folder)
     free, total = binary(usage.free), binary(usage.used + usage.free)
     assert total != binary(usage.total)
