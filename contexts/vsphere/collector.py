@@ -15,6 +15,13 @@ from contexts.vsphere.session import Session
 
 Collector = vmodl.query.PropertyCollector
 
+# VMs per page: more would be more memory at once (`answers.MOST_VALUES`), and hardly be faster.
+PAGE_SIZE = 200
+
+_NOT_UNDERSTOOD = vmodl.fault.NotSupported(
+    msg="The value is of a kind that vmrep does not know. Check for a newer vmrep."
+)
+
 # Property paths to read, by pyVmomi's class of object.
 Paths = Mapping[Any, Iterable[str]]
 
@@ -26,6 +33,10 @@ class Found:
     ref: Any
     properties: Mapping[str, Any]
     missing: Mapping[str, Any]
+
+    def understood(self, path: str) -> bool:
+        """False when the property came, but in a way that nobody understands."""
+        return self.missing.get(path) is not _NOT_UNDERSTOOD
 
     @property
     def moref(self) -> str:
@@ -148,8 +159,10 @@ def _filter(objects: list[Any], paths: Paths) -> Any:
 
 
 def _found(content: Any) -> Found:
+    """What came without a value was one that nobody understands (see `answers`): it is missing."""
+    strange = {prop.name: _NOT_UNDERSTOOD for prop in content.propSet if prop.val is None}
     return Found(
         ref=content.obj,
-        properties={prop.name: prop.val for prop in content.propSet},
-        missing={gap.path: gap.fault for gap in content.missingSet},
+        properties={prop.name: prop.val for prop in content.propSet if prop.val is not None},
+        missing=strange | {gap.path: gap.fault for gap in content.missingSet},
     )

@@ -11,6 +11,10 @@ from pyVmomi import vim
 
 from contexts.vsphere.names import Places, decode_name
 from contexts.vsphere.records import DiskRecord, NicRecord, ProvisioningType, SnapshotRecord
+from contexts.vsphere.specs import LARGEST_INT
+from contexts.vsphere.texts import MOST_ADDRESSES, MOST_IDENTIFIER, MOST_NAME, MOST_WORD, cut
+
+_LARGEST_CAPACITY = 2**63 - 1
 
 _CONTROLLERS = {
     "ParaVirtualSCSIController": "pvscsi",
@@ -58,22 +62,22 @@ def disks_of(devices: Iterable[Any], datastore_types: Mapping[str, str]) -> tupl
 
 def _disk(device: Any, controller: Any, datastore_types: Mapping[str, str]) -> DiskRecord:
     backing = device.backing
-    path = _text(getattr(backing, "fileName", None))
+    path = _word(getattr(backing, "fileName", None), MOST_NAME)
     datastore = getattr(backing, "datastore", None)
     named = re.match(r"\[([^\]]*)\]", path or "")
     return DiskRecord(
-        device_key=int(device.key),
-        disk_uuid=_text(getattr(backing, "uuid", None)),
+        device_key=_device_key(device),
+        disk_uuid=_word(getattr(backing, "uuid", None), MOST_IDENTIFIER),
         label=_label(device),
         capacity_bytes=_capacity_bytes(device),
         vmdk_path=path,
         datastore=named[1] if named else None,
         provisioning_type=_provisioning(backing),
-        disk_mode=_text(getattr(backing, "diskMode", None)),
+        disk_mode=_word(getattr(backing, "diskMode", None)),
         sharing=_sharing(backing, controller),
         backing_type=_backing_type(backing),
         controller_type=_kind(controller, _CONTROLLERS) if controller is not None else None,
-        change_id=_text(getattr(backing, "changeId", None)),
+        change_id=_word(getattr(backing, "changeId", None), MOST_IDENTIFIER),
         has_parent=backing.parent is not None if hasattr(backing, "parent") else None,
         datastore_type=datastore_types.get(datastore._moId) if datastore is not None else None,
         encrypted=backing.keyId is not None if hasattr(backing, "keyId") else None,
@@ -83,8 +87,19 @@ def _disk(device: Any, controller: Any, datastore_types: Mapping[str, str]) -> D
 def _capacity_bytes(device: Any) -> int:
     # capacityInBytes came with API 5.5 and is unset from older hosts; capacityInKB rounds down.
     if device.capacityInBytes is not None:
-        return int(device.capacityInBytes)
-    return int(device.capacityInKB) * 1024
+        capacity = int(device.capacityInBytes)
+    else:
+        capacity = int(device.capacityInKB) * 1024
+    if not 0 <= capacity <= _LARGEST_CAPACITY:
+        raise ValueError(f"a disk of {capacity} bytes")
+    return capacity
+
+
+def _device_key(device: Any) -> int:
+    key = int(device.key)
+    if abs(key) > LARGEST_INT:
+        raise ValueError(f"a device with the key {key}")
+    return key
 
 
 def _provisioning(backing: Any) -> ProvisioningType | None:
@@ -97,8 +112,8 @@ def _provisioning(backing: Any) -> ProvisioningType | None:
 
 
 def _sharing(backing: Any, controller: Any) -> str | None:
-    own = _text(getattr(backing, "sharing", None))
-    bus = _text(getattr(controller, "sharedBus", None))
+    own = _word(getattr(backing, "sharing", None))
+    bus = _word(getattr(controller, "sharedBus", None))
     if own != "sharingMultiWriter" and bus in ("physicalSharing", "virtualSharing"):
         return bus
     return own
@@ -127,13 +142,16 @@ def networks_of(
 def _nic(device: Any, guest: Any, places: Places) -> NicRecord:
     connectable = device.connectable
     return NicRecord(
-        device_key=int(device.key),
+        device_key=_device_key(device),
         label=_label(device),
-        mac_address=_text(device.macAddress),
+        mac_address=_word(device.macAddress, MOST_IDENTIFIER),
         network_name=_network_name(device.backing, guest, places),
         adapter_type=_kind(device, _ADAPTERS),
         connected=bool(connectable.connected) if connectable is not None else None,
-        ip_addresses=tuple(str(address) for address in guest.ipAddress) if guest else (),
+        ip_addresses=tuple(
+            cut(str(address), MOST_NAME)
+            for address in (guest.ipAddress[:MOST_ADDRESSES] if guest else ())
+        ),
     )
 
 
@@ -156,7 +174,7 @@ def _network_name(backing: Any, guest: Any, places: Places) -> str | None:
     # A distributed port group's key is its moref. Opaque (NSX) networks have neither.
     name = places.shown(moref) or _text(getattr(backing, "deviceName", None))
     name = name or _text(getattr(guest, "network", None))
-    return decode_name(name) if name else None
+    return cut(decode_name(name), MOST_NAME) if name else None
 
 
 def snapshots_of(info: Any) -> tuple[SnapshotRecord, ...]:
@@ -171,7 +189,7 @@ def snapshots_of(info: Any) -> tuple[SnapshotRecord, ...]:
         found.append(
             SnapshotRecord(
                 moref=moref,
-                name=decode_name(str(node.name)),
+                name=cut(decode_name(str(node.name)), MOST_NAME),
                 quiesced=node.quiesced if isinstance(node.quiesced, bool) else None,
                 created_at=utc(node.createTime),
                 parent_moref=parent,
@@ -189,7 +207,9 @@ def utc(time: datetime | None) -> datetime | None:
 
 
 def _label(device: Any) -> str | None:
-    return _text(device.deviceInfo.label) if device.deviceInfo is not None else None
+    if device.deviceInfo is None or not device.deviceInfo.label:
+        return None
+    return cut(str(device.deviceInfo.label), MOST_NAME)
 
 
 def _kind(thing: Any, known: Mapping[str, str]) -> str:
@@ -197,6 +217,12 @@ def _kind(thing: Any, known: Mapping[str, str]) -> str:
     return known.get(name, name)
 
 
+def _word(value: Any, most: int = MOST_WORD) -> str | None:
+    """A plain str (pyVmomi's enumerations are a subclass). None when it is unset or empty, or so
+    long that it is no such value: half of an identifier would be another one."""
+    return str(value) if value and len(value) <= most else None
+
+
 def _text(value: Any) -> str | None:
-    """A plain str (pyVmomi's enumerations are a subclass), None when unset or empty."""
+    """Likewise, of free text: what names are looked up and cut by later."""
     return str(value) if value else None

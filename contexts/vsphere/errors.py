@@ -51,6 +51,10 @@ class NotVSphere(VSphereError):
     """Something answers at the address, but it is not a vSphere API that vmrep understands."""
 
 
+class AnswerTooLarge(NotVSphere):
+    """More came than any server that means well would send: it is not read."""
+
+
 class CertificateNotTrusted(VSphereError):
     """No trusted authority vouches for the certificate, or it is for another name: `reason` is
     OpenSSL's."""

@@ -13,6 +13,7 @@ from xml.parsers.expat import ExpatError
 
 from pyVmomi import vim, vmodl
 
+from contexts.vsphere.budget import OutOfTime
 from contexts.vsphere.errors import (
     AddressUnknown,
     ConnectionLost,
@@ -29,6 +30,9 @@ from contexts.vsphere.errors import (
     VSphereError,
     VSphereFault,
 )
+from contexts.vsphere.texts import MOST_FAULT, cut
+
+_MOST_WORD = 100  # a fault's or a privilege's name
 
 # Everything below HTTP and XML that a connection may die of. An answer that was cut off arrives
 # as broken XML: http.client reports a short body as its end when it is read in pieces.
@@ -95,13 +99,13 @@ def task_error(fault: Any, doing: str) -> VSphereError:
 
 def fault_text(fault: Any) -> str:
     """What vCenter says about a fault, else its name. Never pyVmomi's dump of the whole object."""
-    text = str(getattr(fault, "msg", None) or "").strip()
+    text = cut(str(getattr(fault, "msg", None) or "").strip(), MOST_FAULT)
     return text or fault_name(fault)
 
 
 def fault_name(fault: Any) -> str:
     """The fault's name in the API, e.g. "FileFault"."""
-    return str(type(fault)._wsdlName)
+    return cut(str(getattr(fault, "unknown_name", None) or type(fault)._wsdlName), _MOST_WORD)
 
 
 def _from_fault(fault: Any, doing: str) -> VSphereError:
@@ -115,7 +119,7 @@ def _from_fault(fault: Any, doing: str) -> VSphereError:
             "Check the account in the vCenter, then enter the password again."
         )
     if isinstance(fault, vim.fault.NoPermission):
-        privilege = getattr(fault, "privilegeId", None) or None
+        privilege = cut(getattr(fault, "privilegeId", None) or "", _MOST_WORD) or None
         return PrivilegeMissing(
             f"{doing}: the account lacks the privilege {privilege or '(not named)'} ({text}). "
             "Give its role this privilege, and try again.",
@@ -150,7 +154,8 @@ def _from_transport(error: BaseException, doing: str) -> VSphereError:
             "server runs."
         )
     if isinstance(error, TimeoutError):
-        return ConnectionLost(f"{doing}: no answer in time. Check the network and the server.")
+        late = str(error) if isinstance(error, OutOfTime) else "no answer in time"
+        return ConnectionLost(f"{doing}: {late}. Check the network and the server.")
     status = re.match(r"(\d{3}) ", str(error)) if isinstance(error, HTTPException) else None
     if status and int(status[1]) < 500 and status[1] != "429":
         return NotVSphere(

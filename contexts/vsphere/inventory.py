@@ -8,7 +8,13 @@ from typing import Any
 
 from pyVmomi import vim
 
-from contexts.vsphere.collector import BulkReading, Collector, Found, read_related
+from contexts.vsphere.collector import (
+    PAGE_SIZE,
+    BulkReading,
+    Collector,
+    Found,
+    read_related,
+)
 from contexts.vsphere.devices import disks_of, networks_of, snapshots_of
 from contexts.vsphere.errors import AmbiguousUUID, AnotherVM, ObjectGone
 from contexts.vsphere.names import (
@@ -72,11 +78,12 @@ VM_PATHS: tuple[str, ...] = (
 )
 
 _INSTANCE_UUID_LENGTH = 64
+_DEVICES = "config.hardware.device"
 # A record of vSphere that is built otherwise than its own schema says.
 _NOT_AS_DESCRIBED = (AttributeError, KeyError, TypeError, ValueError)
 
 
-def read_vms(session: Session, page_size: int = 500) -> Iterator[InventoryPage]:
+def read_vms(session: Session, page_size: int = PAGE_SIZE) -> Iterator[InventoryPage]:
     """All VMs and templates that the account may see, in pages; at least one (maybe empty) page.
 
     Never a call per VM: places (folders, datacenters, hosts, networks, datastores) are read in
@@ -195,6 +202,9 @@ def record_of(found: Found, places: Places) -> VmRecord:
 
 def _record(found: Found, places: Places) -> VmRecord:
     read = found.properties
+    if not found.understood(_DEVICES) or not found.understood("snapshot"):
+        # Half of the disks would look like a VM that lost the others.
+        raise ValueError("its devices or snapshots are of a kind that vmrep does not know")
     devices = list(read.get("config.hardware.device") or ())
     snapshots = snapshots_of(read.get("snapshot"))
     nics = list(read.get("guest.net") or ())

@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 
 from pyVmomi import vim
 
+from contexts.vsphere.budget import Budget
 from contexts.vsphere.endpoint import Endpoint
 from contexts.vsphere.errors import (
     ConnectionLost,
+    NotVSphere,
     OtherEstate,
     PrivilegeMissing,
     SessionExpired,
@@ -22,12 +24,14 @@ from contexts.vsphere.errors import (
 )
 from contexts.vsphere.faults import translating
 from contexts.vsphere.stub import Stub, negotiate_version
-from contexts.vsphere.tls import https_connection
+from contexts.vsphere.tls import VSphereConnection
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _CLOSING_SECONDS = 5.0
+# For the few MiB that a copy asks for at once, over a slow line that several connections share.
+RANGE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,24 @@ class About:
     api_version: str
 
 
+class Content:
+    """pyVmomi's ServiceContent. Asking for a member that this server does not have raises
+    NotVSphere: every vCenter and ESXi host has those that vmrep needs."""
+
+    def __init__(self, content: Any, place: str) -> None:
+        self._content = content
+        self._place = place
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._content, name, None)
+        if member is None:
+            raise NotVSphere(
+                f"{self._place} offers no {name}, which every vSphere server has. Check that the "
+                "address is that of a vCenter Server or ESXi host."
+            )
+        return member
+
+
 class Session:
     """One login, used as a context manager. One stub, one session cookie.
 
@@ -50,18 +72,25 @@ class Session:
     `https_connection` and `cookie_headers` may be called from any number of threads.
 
     Retried is only what cannot hurt: after an expired login everything once (the server refused
-    to do it), after a lost connection only what reads. `timeout` (seconds) holds for every
-    socket operation; `keep_alive_seconds` must be well below vCenter's idle limit of 30 minutes.
+    to do it), after a lost connection only what reads. `timeout` (seconds) holds for every call,
+    from connecting to the end of its answer, and `reading` for all calls together;
+    `keep_alive_seconds` must be well below vCenter's idle limit of 30 minutes.
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, timeout: float = 60.0, keep_alive_seconds: float = 300.0
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout: float = 60.0,
+        keep_alive_seconds: float = 300.0,
+        reading: Budget | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.timeout = timeout
+        self._reading = reading
         self._keep_alive_seconds = keep_alive_seconds
         self._stub: Stub | None = None
-        self._content: Any = None
+        self._content: Content | None = None
         self._about: About | None = None
         self._login_lock = threading.Lock()
         self._logins = 0
@@ -92,11 +121,11 @@ class Session:
         LoginRefused.
         """
         place = f"{self.endpoint.host}:{self.endpoint.port}"
-        version = negotiate_version(self.endpoint, self.timeout)
-        self._stub = Stub(self.endpoint, version, self.timeout)
+        version = negotiate_version(self.endpoint, self.timeout, self._reading)
+        self._stub = Stub(self.endpoint, version, self.timeout, self._reading)
         with translating(f"Connecting to {place}"):
             instance = vim.ServiceInstance("ServiceInstance", self._stub)
-            self._content = instance.RetrieveContent()
+            self._content = Content(instance.RetrieveContent(), place)
         self._about = _about(self._content.about)
         self._check_estate(self._about)
         self._closing.clear()
@@ -116,8 +145,9 @@ class Session:
             return
         try:
             if self._cookie:
+                self._stub.reading = None  # what it had may be spent
                 with translating("Logging out"), self._stub.patience(_CLOSING_SECONDS):
-                    self._content.sessionManager.Logout()
+                    self.content.sessionManager.Logout()
         except VSphereError as error:
             # The server ends an abandoned session by itself after its idle time.
             logger.info("No logout from %r: %s", self.endpoint.host, error)
@@ -136,8 +166,14 @@ class Session:
     # -------------------------------------------------------------- for copy threads
 
     def https_connection(self, timeout: float | None = None) -> http.client.HTTPSConnection:
-        """A new connection to the same server, under the same trust (see tls.https_connection)."""
-        return https_connection(self.endpoint, timeout or self.timeout)
+        """A new connection to the same server, under the same trust.
+
+        `timeout` (seconds) is for each request, all of it; without one it is RANGE_SECONDS, and
+        the session's own for each socket operation.
+        """
+        return VSphereConnection(
+            self.endpoint, timeout or self.timeout, request_seconds=timeout or RANGE_SECONDS
+        )
 
     def cookie_headers(self) -> dict[str, str]:
         """The header that makes the server know this login; a secret. Ask again after a 401."""
@@ -155,8 +191,8 @@ class Session:
     # -------------------------------------------------------------- for this package
 
     @property
-    def content(self) -> Any:
-        """pyVmomi's ServiceContent."""
+    def content(self) -> Content:
+        """What the server offers."""
         if self._content is None:
             raise ConnectionLost("The session is not connected.")
         return self._content
@@ -239,7 +275,7 @@ class Session:
                 logger.warning("The login at %r expired; logging in again.", self.endpoint.host)
             stub.forget_session()
             with translating(f"Logging in to {self.endpoint.host} as {self.endpoint.username}"):
-                self._content.sessionManager.Login(
+                self.content.sessionManager.Login(
                     self.endpoint.username, self.endpoint.password, None
                 )
             self._cookie = stub.cookie

@@ -9,7 +9,13 @@ from typing import Any
 
 from pyVmomi import vim
 
-from contexts.vsphere.collector import BulkReading, Collector, read_object, read_related
+from contexts.vsphere.collector import (
+    PAGE_SIZE,
+    BulkReading,
+    Collector,
+    read_object,
+    read_related,
+)
 from contexts.vsphere.devices import disks_of, snapshots_of, utc
 from contexts.vsphere.errors import ObjectGone
 from contexts.vsphere.names import decode_name
@@ -52,7 +58,7 @@ class SnapshotsOfVm:
     snapshots: tuple[SnapshotRecord, ...] | None
 
 
-def of_all_vms(session: Session, page_size: int = 500) -> Iterator[SnapshotsOfVm]:
+def of_all_vms(session: Session, page_size: int = PAGE_SIZE) -> Iterator[SnapshotsOfVm]:
     """Every VM that the account may see, with its snapshots: a call per page, none per VM.
 
     Raises ConnectionLost when the connection is lost between pages: what was not seen by then may

@@ -9,17 +9,19 @@ is not 0, missing tools are not version "0".
 The values that `inventory` delivers keep these promises, so that a hostile vCenter or guest cannot
 make a database refuse a whole page of VMs:
 
-- "text" is a str exactly as in vCenter, never shortened. Where `max_length` is set (identifiers
-  and vSphere's own words) a longer value is not such a value and counts as unknown; where it is
-  None, text is free and of any length.
+- "text" is a str exactly as in vCenter. Where `max_length` is set (identifiers and vSphere's own
+  words) a longer value is not such a value and counts as unknown; elsewhere text is free, and is
+  cut after `cut_after` characters, which its end says.
 - "int" is a whole number from 0 to 2**31 - 1.
-- "list" is a tuple of str.
+- "list" is a tuple of at most MOST_ADDRESSES str, each cut like a name.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from contexts.vsphere.texts import MOST_ADDRESSES, MOST_NAME, MOST_NOTES, cut
 
 SpecValue = str | int | bool | tuple[str, ...] | None
 SpecKind = Literal["text", "int", "bool", "list"]
@@ -43,6 +45,7 @@ class SpecField:
     max_length: int | None = None
     unit: str = ""
     help: str = ""
+    cut_after: int = MOST_NAME
 
 
 def _text(
@@ -60,9 +63,9 @@ SPEC_FIELDS: tuple[SpecField, ...] = (
     _text("vm_name", None, "Name", "identity", help="As people see it: %2f is decoded."),
     _text("moref", None, "Managed object", "identity", 255, "vSphere's own reference, vm-12."),
     _text("bios_uuid", "config.uuid", "BIOS UUID", "identity", 64),
-    _text("vmx_path", "config.files.vmPathName", "Configuration file", "identity"),
+    _text("vmx_path", "config.files.vmPathName", "Configuration file", "identity", MOST_NAME),
     _text("change_version", "config.changeVersion", "Configuration version", "identity", 255),
-    _text("annotation", "config.annotation", "Notes", "identity"),
+    SpecField("annotation", "text", "config.annotation", "Notes", "identity", cut_after=MOST_NOTES),
     _text(
         "vm_path",
         None,
@@ -131,9 +134,9 @@ def clean(field: SpecField, value: object) -> SpecValue:
     if field.kind == "list":
         if not isinstance(value, list | tuple):
             return None
-        return tuple(str(item) for item in value)
+        return tuple(cut(str(item), field.cut_after) for item in value[:MOST_ADDRESSES])
     if not isinstance(value, str) or not value:
         return None
     if field.max_length is not None and len(value) > field.max_length:
         return None
-    return str(value)
+    return str(value) if field.max_length is not None else cut(str(value), field.cut_after)

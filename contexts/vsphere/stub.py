@@ -1,117 +1,187 @@
-"""pyVmomi's SOAP stub, put on vmrep's own connections.
+"""pyVmomi's SOAP stub, put on vmrep's own connections: the one way on which calls are made.
 
-Kept to the extension points that pyVmomi itself uses (an outer stub as its SessionOrientedStub,
-`scheme` as the class of connections); checked against pyVmomi 9.1.1.0.
+From pyVmomi come the description of the API and the XML of requests; connections, bounds and the
+reading of answers are vmrep's. Checked against pyVmomi 9.1.1.0.
 """
 
 from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from http.cookies import CookieError, SimpleCookie
+from types import NoneType
 from typing import Any
 
 from pyVim.connect import GetServiceVersions
-from pyVmomi.SoapAdapter import SoapStubAdapter, StubAdapterBase
-from pyVmomi.VmomiSupport import versionIdMap
+from pyVmomi.SoapAdapter import SoapStubAdapterBase
+from pyVmomi.VmomiSupport import CheckField, Object, versionIdMap
 
+from contexts.vsphere.answers import NOT_AS_DESCRIBED, AnswerReader
+from contexts.vsphere.budget import Budget
 from contexts.vsphere.endpoint import Endpoint
 from contexts.vsphere.errors import ConnectionLost, NotVSphere
 from contexts.vsphere.faults import translating
-from contexts.vsphere.tls import VSphereConnection, https_connection
+from contexts.vsphere.tls import MOST_BYTES, VSphereConnection
 
 # Servers and proxies close idle connections silently; one that rested longer than this is not
-# used again. (pyVmomi's default is 15 minutes, longer than any of them keeps one.)
+# used again.
 _IDLE_SECONDS = 15
+_MOST_RESTING = 5
 _VERSIONS_LIMIT_BYTES = 1 << 20
+_COOKIE = "vmware_soap_session"
 
 
-class Stub(StubAdapterBase):
+class Stub(SoapStubAdapterBase):
     """Calls the API over verified or pinned connections. Safe to be used by several threads.
 
-    A fault is raised as pyVmomi's exception; what cannot be understood as NotVSphere.
+    A call has `timeout` seconds and MOST_BYTES for all of it, from connecting to the last byte of
+    its answer, and no more than what the `reading` that it belongs to has left. A fault is raised
+    as pyVmomi's exception; what cannot be understood as NotVSphere.
     """
 
-    def __init__(self, endpoint: Endpoint, version: str, timeout: float) -> None:
-        self.soap = _Transport(endpoint, version, timeout)
+    def __init__(
+        self, endpoint: Endpoint, version: str, timeout: float, reading: Budget | None = None
+    ) -> None:
         super().__init__(version=version)
+        self.requestContext = None  # pyVmomi asks for it
+        self.reading = reading
+        self._endpoint = endpoint
+        self._timeout = timeout
+        self._local = threading.local()
+        self._resting: list[tuple[VSphereConnection, float]] = []
+        self._lock = threading.Lock()
 
     def InvokeMethod(self, mo: Any, info: Any, args: Any) -> Any:
         """pyVmomi calls this for each method and property."""
         try:
-            status, answer = self.soap.InvokeMethod(mo, info, args, self)
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            request = self.SerializeRequest(mo, info, args)
+            status, answer = self._exchange(request, info)
+            if not isinstance(answer, BaseException):
+                _require_kind(info, answer)
+        except NOT_AS_DESCRIBED as error:
             # pyVmomi's way of saying that a value does not fit the type it is declared with.
             raise NotVSphere(
                 f"The answer to {info.wsdlName} cannot be understood "
                 f"({type(error).__name__}). Check for a newer vmrep."
             ) from error
-        if status == 200:
-            return answer
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
-        raise NotVSphere(f"{info.wsdlName} was answered with an error that is not vSphere's.")
+        if status != 200:
+            raise NotVSphere(f"{info.wsdlName} was answered with an error that is not vSphere's.")
+        return answer
+
+    def _exchange(self, request: bytes, info: Any) -> tuple[int, Any]:
+        """Send a request and read its answer: HTTP status, and result or fault."""
+        connection = self._connection()
+        connection.timeout = self._patience()
+        connection.allow(Budget(self._patience(), MOST_BYTES, within=self.reading))
+        complete = False
+        try:
+            connection.request("POST", "/sdk", request, self._headers())
+            answer = connection.getresponse()
+            self._keep_cookie(answer)
+            if answer.status not in (200, 500):
+                raise HTTPException(f"{answer.status} {answer.reason}")
+            result = AnswerReader(self).read(answer, info.result)
+            complete = answer.isclosed() and not answer.will_close
+            return answer.status, result
+        finally:
+            if complete:
+                self._rest(connection)
+            else:
+                connection.close()
+                self.drop_connections()  # the server may be sick
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Cookie": self.cookie,
+            "SOAPAction": self.versionId,
+            "Content-Type": "text/xml; charset=utf-8",
+            "Accept-Encoding": "identity",
+            "User-Agent": "vmrep",
+        }
+
+    def _keep_cookie(self, answer: HTTPResponse) -> None:
+        try:
+            found = SimpleCookie(answer.getheader("Set-Cookie", "")).get(_COOKIE)
+        except CookieError:
+            return
+        if found is not None:
+            self.SetSessionId(found.value)
 
     @property
     def cookie(self) -> str:
         """The session cookie alone ("" before the login): it is a secret."""
-        session_id = self.soap.GetSessionId()
-        return f'vmware_soap_session="{session_id}"' if session_id else ""
+        session_id = self.GetSessionId()
+        return f'{_COOKIE}="{session_id}"' if session_id else ""
 
     def forget_session(self) -> None:
         """Send no cookie any more: vCenter refuses to log in somebody who is logged in."""
-        self.soap.SetSessionId(None)
+        self.SetSessionId(None)
+
+    # -------------------------------------------------------------- connections at rest
+
+    def _connection(self) -> VSphereConnection:
+        """One that rested a moment, or a new one, not yet opened."""
+        with self._lock:
+            fresh = time.monotonic() - _IDLE_SECONDS
+            stale = [one for one, since in self._resting if since < fresh]
+            self._resting = [one for one in self._resting if one[1] >= fresh]
+            found = self._resting.pop()[0] if self._resting else None
+        for connection in stale:
+            connection.close()
+        return found or VSphereConnection(self._endpoint, self._timeout)
+
+    def _rest(self, connection: VSphereConnection) -> None:
+        with self._lock:
+            if len(self._resting) < _MOST_RESTING:
+                self._resting.append((connection, time.monotonic()))
+                return
+        connection.close()
 
     def drop_connections(self) -> None:
         """Close all resting connections; the next call opens a new one."""
-        self.soap.DropConnections()
+        with self._lock:
+            dropped, self._resting = self._resting, []
+        for connection, _ in dropped:
+            connection.close()
+
+    # -------------------------------------------------------------- patience
+
+    def _patience(self) -> float:
+        return float(getattr(self._local, "seconds", self._timeout))
 
     @contextmanager
     def patience(self, seconds: float | None) -> Iterator[None]:
-        """Another socket timeout for this thread's calls within the body (None: the usual)."""
-        before = self.soap.patience()
-        self.soap.local.seconds = seconds or before
+        """Another time for each of this thread's calls within the body (None: the usual)."""
+        before = self._patience()
+        self._local.seconds = seconds or before
         try:
             yield
         finally:
-            self.soap.local.seconds = before
+            self._local.seconds = before
 
 
-class _Transport(SoapStubAdapter):
-    """HTTP and XML, by pyVmomi; the connections by vmrep."""
-
-    def __init__(self, endpoint: Endpoint, version: str, timeout: float) -> None:
-        super().__init__(
-            host=endpoint.host,
-            port=endpoint.port,
-            version=version,
-            connectionPoolTimeout=_IDLE_SECONDS,
-        )
-        self._timeout = timeout
-        self.local = threading.local()
-        self.scheme = lambda host, port: VSphereConnection(endpoint, timeout)
-        self.schemeArgs: dict[str, Any] = {}
-
-    def patience(self) -> float:
-        return float(getattr(self.local, "seconds", self._timeout))
-
-    def GetConnection(self) -> Any:
-        """A connection from the pool or a new one, with this thread's timeout."""
-        connection = super().GetConnection()
-        connection.timeout = self.patience()
-        if connection.sock is not None:
-            connection.sock.settimeout(connection.timeout)
-        return connection
+def _require_kind(info: Any, answer: Any) -> None:
+    """Raises TypeError when the result of a call is not of the kind that was described."""
+    is_nothing = issubclass(info.result, NoneType)
+    if (isinstance(answer, list) and not answer) or (is_nothing and answer is None):
+        return
+    CheckField(Object(name="result", type=info.result, flags=info.resultFlags), answer)
 
 
-def negotiate_version(endpoint: Endpoint, timeout: float) -> str:
+def negotiate_version(endpoint: Endpoint, timeout: float, reading: Budget | None = None) -> str:
     """The newest API version that server and pyVmomi both know. Needs no login.
 
     Raises NotVSphere when the address is not that of a vSphere API, and whatever connecting
     raises.
     """
-    offered = set(re.findall(r"<version>\s*([^<\s]+)\s*</version>", _offered(endpoint, timeout)))
+    text = _offered(endpoint, timeout, reading)
+    offered = set(re.findall(r"<version>\s*([^<\s]+)\s*</version>", text))
     for version in GetServiceVersions("vim25"):
         if versionIdMap[version] in offered:
             return str(version)
@@ -121,8 +191,9 @@ def negotiate_version(endpoint: Endpoint, timeout: float) -> str:
     )
 
 
-def _offered(endpoint: Endpoint, timeout: float) -> str:
-    connection = https_connection(endpoint, timeout)
+def _offered(endpoint: Endpoint, timeout: float, reading: Budget | None) -> str:
+    connection = VSphereConnection(endpoint, timeout)
+    connection.allow(Budget(timeout, MOST_BYTES, within=reading))
     with translating(f"Connecting to {endpoint.host}:{endpoint.port}"):
         try:
             connection.request("GET", "/sdk/vimServiceVersions.xml")

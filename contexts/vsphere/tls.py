@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import socket
 import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
+from contexts.vsphere.budget import Budget, OutOfTime
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
 from contexts.vsphere.errors import (
     AddressUnknown,
@@ -24,6 +29,12 @@ from contexts.vsphere.errors import (
     VSphereError,
 )
 from contexts.vsphere.faults import translating
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+# The most that any single answer may have: a page of 200 VMs with 64 disks each has about 22 MB.
+MOST_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +48,19 @@ class Certificate:
     not_after: datetime
 
 
-def presented_certificate(host: str, port: int, timeout: float = 15.0) -> Certificate:
+def presented_certificate(
+    host: str, port: int, timeout: float = 15.0, budget: Budget | None = None
+) -> Certificate:
     """The certificate that the server presents now. Nothing is judged, and nothing sent.
+
+    `timeout` (seconds) is for all of it; a `budget` may leave less.
 
     Raises AddressUnknown, ConnectionRefused, ConnectionLost, NotVSphere (no TLS there).
     """
     endpoint = Endpoint(host, port, "", "", Trust("insecure"))
     connection = VSphereConnection(endpoint, timeout)
+    if budget is not None:
+        connection.allow(budget)
     with translating(f"Asking {host}:{port} for its certificate"):
         try:
             connection.connect()
@@ -63,10 +80,14 @@ def presented_certificate(host: str, port: int, timeout: float = 15.0) -> Certif
         raise NotVSphere(f"{host}:{port} presents a certificate that cannot be read.") from error
 
 
-def why_not_trusted(host: str, port: int, timeout: float = 15.0) -> str | None:
+def why_not_trusted(
+    host: str, port: int, timeout: float = 15.0, budget: Budget | None = None
+) -> str | None:
     """Why this machine's authorities do not vouch for the server, in OpenSSL's words; None when
     they do. Nothing is sent. Raises what connecting raises."""
     connection = VSphereConnection(Endpoint(host, port, "", "", Trust("verify")), timeout)
+    if budget is not None:
+        connection.allow(budget)
     try:
         with translating(f"Connecting to {host}:{port}"):
             connection.connect()
@@ -77,38 +98,109 @@ def why_not_trusted(host: str, port: int, timeout: float = 15.0) -> str | None:
     return None
 
 
-def https_connection(endpoint: Endpoint, timeout: float) -> http.client.HTTPSConnection:
-    """A connection, not yet opened, that judges the certificate each time it connects.
+class _BudgetedSocket(ssl.SSLSocket):
+    """A TLS socket whose every operation is paid from a budget, once it has one."""
 
-    It opens by itself with the first request, and again after it was closed. Connecting raises
-    CertificateNotTrusted or CertificateChanged before a byte of a request is written, and plain
-    OSError for what the network does. `timeout` (seconds) holds for each socket operation.
-    """
-    return VSphereConnection(endpoint, timeout)
+    budget: Budget | None = None
+    patience = 0.0
+
+    def recv_into(self, buffer: Buffer, nbytes: int | None = None, flags: int = 0) -> int:
+        with self._paying():
+            count = super().recv_into(buffer, nbytes, flags)
+        if self.budget is not None:
+            self.budget.spend(count)
+        return count
+
+    def send(self, data: Buffer, flags: int = 0) -> int:
+        with self._paying():
+            return super().send(data, flags)
+
+    @contextmanager
+    def _paying(self) -> Iterator[None]:
+        if self.budget is None:
+            yield
+            return
+        self.settimeout(min(self.patience, self.budget.remaining()))
+        try:
+            yield
+        except TimeoutError:
+            self.budget.remaining()  # which time was over
+            raise
 
 
 class VSphereConnection(http.client.HTTPSConnection):
-    """HTTPS with the endpoint's trust built into `connect`, so that no way leads around it.
+    """HTTPS with the endpoint's trust built into `connect`, so that no way leads around it, and
+    with bounds that hold however the server behaves.
+
+    It is not opened yet: it opens by itself with the first request, and again after it was closed.
+    It judges the certificate each time. Connecting raises CertificateNotTrusted or
+    CertificateChanged before a byte of a request is written, and plain OSError for what the network
+    does.
+
+    `timeout` (seconds) holds for each socket operation. A request with all that belongs to it, from
+    connecting to the last byte of the answer, has a budget: the one that `allow` gave for the next
+    request, or else `request_seconds` (by default `timeout`) and MOST_BYTES. An answer that is
+    compressed is refused: nobody asked for one, and it may be a thousand times what it seems.
 
     Raises AddressUnknown for what cannot be a host or a port.
     """
 
-    def __init__(self, endpoint: Endpoint, timeout: float) -> None:
+    timeout: float
+
+    def __init__(
+        self, endpoint: Endpoint, timeout: float, request_seconds: float | None = None
+    ) -> None:
         if not 0 < endpoint.port < 65536:
             # The resolver would take it modulo 65536 and reach something else.
             raise AddressUnknown(f"{endpoint.port} is no port: it must be between 1 and 65535.")
         try:
-            super().__init__(
-                endpoint.host, endpoint.port, timeout=timeout, context=_context(endpoint.trust)
-            )
+            super().__init__(endpoint.host, endpoint.port, timeout=timeout)
         except http.client.InvalidURL as error:
             raise AddressUnknown(f"{endpoint.host!r} is no host name or address.") from error
         self._trust = endpoint.trust
+        self._tls = _context(endpoint.trust)
+        self._request_seconds = request_seconds or timeout
+        self._budget: Budget | None = None
+        self._next: Budget | None = None
+
+    def allow(self, budget: Budget) -> None:
+        """What the next request may cost."""
+        self._next = budget
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        encode_chunked: bool = False,
+    ) -> None:
+        self._budget = self._next or Budget(self._request_seconds, MOST_BYTES)
+        self._next = None
+        self._spend_from_budget()
+        super().request(method, url, body, headers or {}, encode_chunked=encode_chunked)
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        answer = super().getresponse()
+        encoding = answer.getheader("Content-Encoding", "identity").lower()
+        if encoding != "identity":
+            self.close()
+            raise NotVSphere(
+                f"{self.host}:{self.port} answers compressed ({encoding[:20]!r}), though it was not"
+                " asked to. Is there a proxy in between? Take it out of the way."
+            )
+        return answer
 
     def connect(self) -> None:
         """TCP, TLS, and the certificate's judgement; closed again when that fails."""
+        budget = self._budget = self._budget or self._next or Budget(self.timeout, MOST_BYTES)
         try:
-            super().connect()
+            plain = _connected(self.host, self.port, self.timeout, budget)
+            plain.settimeout(min(self.timeout, budget.remaining()))
+            # One deadline holds for the whole handshake: OpenSSL's loop is under one timeout.
+            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+            self._spend_from_budget()
             self._judge()
         except ssl.SSLCertVerificationError as error:
             self.close()
@@ -127,9 +219,13 @@ class VSphereConnection(http.client.HTTPSConnection):
             self.close()
             raise
 
+    def _spend_from_budget(self) -> None:
+        if isinstance(self.sock, _BudgetedSocket):
+            self.sock.budget, self.sock.patience = self._budget, self.timeout
+
     def presented_der(self) -> bytes:
         """The peer's certificate in DER. Raises NotVSphere when it presented none."""
-        der = self.sock.getpeercert(binary_form=True)
+        der = self.sock.getpeercert(binary_form=True) if self.sock else None
         if not der:
             raise NotVSphere(f"{self.host}:{self.port} presents no certificate.")
         return bytes(der)
@@ -149,7 +245,9 @@ class VSphereConnection(http.client.HTTPSConnection):
 
     def _not_trusted(self, error: ssl.SSLCertVerificationError) -> CertificateNotTrusted:
         try:
-            fingerprint = presented_certificate(self.host, self.port).fingerprint_sha256
+            fingerprint = presented_certificate(
+                self.host, self.port, self.timeout, self._budget
+            ).fingerprint_sha256
         except VSphereError:
             # Only for the operator's comfort; the refusal itself stands without it.
             fingerprint = None
@@ -160,6 +258,25 @@ class VSphereConnection(http.client.HTTPSConnection):
             fingerprint_sha256=fingerprint,
             reason=error.verify_message,
         )
+
+
+def _connected(host: str, port: int, timeout: float, budget: Budget) -> socket.socket:
+    """A TCP connection to the first of the host's addresses that answers."""
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+        plain = socket.socket(family, kind, protocol)
+        try:
+            plain.settimeout(min(timeout, budget.remaining()))
+            plain.connect(address)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return plain
+        except OutOfTime:
+            plain.close()
+            raise
+        except OSError as error:
+            plain.close()
+            failure = error
+    raise failure or OSError(f"{host} has no address")
 
 
 def _context(trust: Trust) -> ssl.SSLContext:
@@ -173,6 +290,7 @@ def _context(trust: Trust) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    context.sslsocket_class = _BudgetedSocket
     return context
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import http.client
 import logging
 import re
 import threading
@@ -23,7 +22,7 @@ from contexts.vsphere.errors import (
 from contexts.vsphere.inventory import VmRecord, read_vm
 from contexts.vsphere.session import Session
 from contexts.vsphere.stub import Stub
-from contexts.vsphere.tls import presented_certificate
+from contexts.vsphere.tls import VSphereConnection, presented_certificate
 from vmrep.lab import Lab
 from vmrep.lab.control.surface import LabControl
 
@@ -260,9 +259,9 @@ def test_a_change_is_not_sent_into_a_connection_that_rested(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[object] = []
-    connect = http.client.HTTPSConnection.connect
+    connect = VSphereConnection.connect
     monkeypatch.setattr(
-        http.client.HTTPSConnection,
+        VSphereConnection,
         "connect",
         lambda connection: (opened.append(connection), connect(connection))[1],
     )

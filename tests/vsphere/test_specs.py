@@ -30,7 +30,11 @@ def test_every_path_leads_to_a_property_of_its_kind(field: SpecField) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("annotation", "<b>\n" * 100_000, "<b>\n" * 100_000),
+        ("annotation", "<b>\n" * 2_500, "<b>\n" * 2_500),
+        ("annotation", "<b>\n" * 100_000, "<b>\n" * 2_500 + " … [cut]"),
+        ("vm_name", "n" * 1_000, "n" * 1_000),
+        ("vm_name", "n" * 1_001, "n" * 1_000 + " … [cut]"),
+        ("vmx_path", "p" * 1_001, None),
         ("annotation", "", None),
         ("annotation", None, None),
         ("annotation", 7, None),
@@ -46,11 +50,14 @@ def test_every_path_leads_to_a_property_of_its_kind(field: SpecField) -> None:
         ("is_template", 0, None),
         ("ip_addresses", ["10.0.0.1", "fe80::1"], ("10.0.0.1", "fe80::1")),
         ("ip_addresses", (), ()),
+        ("ip_addresses", ["10.0.0.1"] * 200, ("10.0.0.1",) * 100),
         ("ip_addresses", "10.0.0.1", None),
         ("ip_addresses", None, None),
     ],
 )
-def test_a_value_is_kept_whole_or_unknown(name: str, value: object, expected: object) -> None:
+def test_a_value_is_whole_or_unknown_or_says_that_it_was_cut(
+    name: str, value: object, expected: object
+) -> None:
     assert clean(SPEC_FIELDS_BY_NAME[name], value) == expected
 
 

@@ -29,7 +29,7 @@ from contexts.vsphere.errors import (
     VSphereError,
 )
 from contexts.vsphere.session import Session
-from contexts.vsphere.tls import https_connection, presented_certificate
+from contexts.vsphere.tls import VSphereConnection, presented_certificate
 
 ANSWER = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
@@ -119,7 +119,7 @@ def endpoint(port: int, trust: Trust) -> Endpoint:
 
 
 def get(port: int, trust: Trust) -> int:
-    connection = https_connection(endpoint(port, trust), timeout=5)
+    connection = VSphereConnection(endpoint(port, trust), timeout=5)
     try:
         connection.request("GET", "/", headers={"Cookie": "secret"})
         return connection.getresponse().status
@@ -170,7 +170,7 @@ def test_a_pin_is_not_overruled_by_a_trusted_authority(
 
 def test_a_connection_that_was_refused_is_refused_again(serve: Callable[..., Server]) -> None:
     server = serve()
-    connection = https_connection(endpoint(server.port, Trust("pin", "00" * 32)), timeout=5)
+    connection = VSphereConnection(endpoint(server.port, Trust("pin", "00" * 32)), timeout=5)
     for _ in range(2):
         with pytest.raises(CertificateChanged):
             connection.request("GET", "/")
