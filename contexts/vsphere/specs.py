@@ -63,7 +63,7 @@ SPEC_FIELDS: tuple[SpecField, ...] = (
     _text("vm_name", None, "Name", "identity", help="As people see it: %2f is decoded."),
     _text("moref", None, "Managed object", "identity", 255, "vSphere's own reference, vm-12."),
     _text("bios_uuid", "config.uuid", "BIOS UUID", "identity", 64),
-    _text("vmx_path", "config.files.vmPathName", "Configuration file", "identity", MOST_NAME),
+    _text("vmx_path", "config.files.vmPathName", "Configuration file", "identity"),
     _text("change_version", "config.changeVersion", "Configuration version", "identity", 255),
     SpecField("annotation", "text", "config.annotation", "Notes", "identity", cut_after=MOST_NOTES),
     _text(
