@@ -91,6 +91,12 @@ class VCenterChanged(ContextError):
     code = "vcenter_changed"
 
 
+class ServersBusy(ContextError):
+    """Too many requests wait for servers already: this one is not asked."""
+
+    code = "servers_busy"
+
+
 class TargetRefused(ContextError):
     """An RPO target that means nothing."""
 

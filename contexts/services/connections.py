@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from contexts.errors import ContextError
+from contexts.errors import ContextError, ServersBusy
 from contexts.models import VCenter
 from contexts.services import vcenters
 from contexts.states import TrustMode
@@ -21,6 +21,7 @@ _FAILS_AT: dict[type[Exception], str] = {
     errors.CertificateChanged: "Certificate",
     errors.OtherEstate: "Identity",
     errors.LoginRefused: "Login",
+    ServersBusy: "Connection",
     ContextError: "Login",  # the stored password cannot be read
     errors.PrivilegeMissing: "Privileges",
 }

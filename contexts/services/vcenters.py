@@ -13,7 +13,9 @@ from django.db.models.functions import Now
 from contexts import crypto, selectors
 from contexts.errors import UnknownVCenter, VCenterChanged, VCenterInUse
 from contexts.models import VCenter
+from contexts.services.waiting import SECONDS, wait_for
 from contexts.states import AVAILABLE_TRANSPORTS, TransportKind, TrustMode
+from contexts.vsphere.budget import Budget
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
 from contexts.vsphere.endpoint import TrustMode as TrustModeName
 from contexts.vsphere.privileges import Privileges, read_privileges
@@ -21,7 +23,8 @@ from contexts.vsphere.session import About, Session
 from contexts.vsphere.tls import Certificate, why_not_trusted
 from contexts.vsphere.tls import presented_certificate as _presented_certificate
 
-CONNECT_TIMEOUT_SECONDS = 15.0
+CONNECT_TIMEOUT_SECONDS = 15.0  # for a single call
+_MOST_BYTES = 4 << 20  # a connection test reads some hundred names and rights
 
 
 def endpoint(vcenter: VCenter) -> Endpoint:
@@ -40,8 +43,13 @@ def endpoint(vcenter: VCenter) -> Endpoint:
 
 
 def presented_certificate(host: str, port: int) -> Certificate:
-    """The certificate that a server shows, for the operator to confirm. Nothing is sent to it."""
-    return _presented_certificate(host, port, CONNECT_TIMEOUT_SECONDS)
+    """The certificate that a server shows, for the operator to confirm. Nothing is sent to it.
+
+    Raises as `look_at` does.
+    """
+    return wait_for(
+        host, lambda: _presented_certificate(host, port, CONNECT_TIMEOUT_SECONDS, _budget())
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +63,33 @@ class Looked:
 def look_at(host: str, port: int) -> Looked:
     """Who answers at an address, before anybody logs in. Nothing is sent to it.
 
-    Raises AddressUnknown, ConnectionRefused, ConnectionLost, NotVSphere (no TLS there).
+    Raises AddressUnknown, ConnectionRefused, ConnectionLost, NotVSphere (no TLS there), and
+    ServersBusy when other servers are being waited for.
     """
-    certificate = presented_certificate(host, port)
-    return Looked(certificate, why_not_trusted(host, port, CONNECT_TIMEOUT_SECONDS) or "")
+
+    def look() -> Looked:
+        budget = _budget()
+        certificate = _presented_certificate(host, port, CONNECT_TIMEOUT_SECONDS, budget)
+        problem = why_not_trusted(host, port, CONNECT_TIMEOUT_SECONDS, budget)
+        return Looked(certificate, problem or "")
+
+    return wait_for(host, look)
 
 
 def test_connection(target: Endpoint) -> tuple[About, Privileges]:
-    """Log in, look, and log out. Raises a VSphereError that says what is wrong and what to do."""
-    with Session(target, timeout=CONNECT_TIMEOUT_SECONDS) as session:
-        return session.about, read_privileges(session)
+    """Log in, look, and log out. Raises a VSphereError that says what is wrong and what to do, and
+    ServersBusy when other servers are being waited for."""
+
+    def test() -> tuple[About, Privileges]:
+        with Session(target, timeout=CONNECT_TIMEOUT_SECONDS, reading=_budget()) as session:
+            return session.about, read_privileges(session)
+
+    return wait_for(target.host, test)
+
+
+def _budget() -> Budget:
+    """For all that one web request asks of a server."""
+    return Budget(SECONDS, _MOST_BYTES)
 
 
 def add(

@@ -9,7 +9,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
 
-from contexts.errors import VCenterChanged
+from contexts.errors import ServersBusy, VCenterChanged
 from contexts.models import DiscoveredVM, VCenter
 from contexts.services import vcenters
 from contexts.states import TransportKind, TrustMode
@@ -154,7 +154,7 @@ class VCenterAddressForm(Styled, forms.Form):
         """The certificate there; None when nobody answers, which is said at its field."""
         try:
             return vcenters.look_at(self.cleaned_data["host"], self.cleaned_data["port"])
-        except VSphereError as problem:
+        except (VSphereError, ServersBusy) as problem:
             self.add_error(_field_of(problem), str(problem))
             return None
 
@@ -280,7 +280,7 @@ class VCenterForm(VCenterAddressForm):
             shown = vcenters.presented_certificate(
                 self.cleaned_data["host"], self.cleaned_data["port"]
             )
-        except VSphereError:
+        except (VSphereError, ServersBusy):
             return  # the fingerprint alone can be compared, too
         if shown.fingerprint_sha256 == self.fingerprint:
             self.certificate = shown

@@ -1,0 +1,61 @@
+"""The web processes as they are started, while many people test connections to a server that
+never ends an answer: everybody else's pages come."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from rest_framework.authtoken.models import Token
+
+from tests import factories, hostile
+from tests.e2e.conftest import environment
+from tests.hostile import HostileServer, serving
+from vmrep.local import programs
+from vmrep.local.ports import LOCALHOST, listen
+from vmrep.local.supervisor import Supervisor
+
+AT_ONCE = 24
+
+
+@pytest.fixture
+def web(transactional_db: None, redis_url: str, tmp_path: Path) -> Iterator[int]:
+    """The port of the web processes, on this test's database."""
+    listener = listen(0)
+    with Supervisor(environment(redis_url, tmp_path), tmp_path / "logs") as supervisor:
+        supervisor.start([programs.web(listener)])
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[HostileServer]:
+    with serving(tmp_path, hostile.drips) as server:
+        yield server
+
+
+def test_pages_come_while_many_wait_for_a_server_that_drips(web: int, slow: HostileServer) -> None:
+    token = Token.objects.create(user=factories.user("ops")).key
+
+    def add(number: int) -> int:
+        connection = http.client.HTTPConnection(LOCALHOST, web, timeout=120)
+        body = {"name": f"vc{number}", "host": "127.0.0.1", "port": slow.port, "username": "a"}
+        body |= {"password": "b", "trust_mode": "insecure"}
+        headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
+        connection.request("POST", "/api/v1/vcenters/", json.dumps(body), headers)
+        return connection.getresponse().status
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting = [pool.submit(add, number) for number in range(AT_ONCE)]
+        for _ in range(20):
+            connection = http.client.HTTPConnection(LOCALHOST, web, timeout=120)
+            connection.request("GET", "/login/")
+            assert connection.getresponse().status == 200
+            connection.close()
+        # Not a time but an order: the pages came while those requests were held.
+        assert any(not each.done() for each in waiting)
+        statuses = [each.result() for each in waiting]
+    assert set(statuses) == {502, 503}  # who waited, and who was told to try again
