@@ -91,6 +91,12 @@ class VCenterChanged(ContextError):
     code = "vcenter_changed"
 
 
+class VCenterBusy(ContextError):
+    """Another thread of this worker talks to the vCenter; whoever wanted to comes again."""
+
+    code = "vcenter_busy"
+
+
 class ServersBusy(ContextError):
     """Too many requests wait for servers already: this one is not asked."""
 

@@ -226,7 +226,11 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_PUBLISH_RETRY = False  # a lost hint is repeated by the tick; a page must not wait
 CELERY_TASK_DEFAULT_QUEUE = "control"
-CELERY_TASK_ROUTES = {"replication.tasks.run_next_job": {"queue": "copies"}}
+CELERY_TASK_ROUTES = {
+    "replication.tasks.run_next_job": {"queue": "copies"},
+    # By itself: whatever holds the other workers, the tick takes over from those that died.
+    "replication.tasks.tick": {"queue": "tick"},
+}
 TICK_INTERVAL = timedelta(seconds=10)
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {

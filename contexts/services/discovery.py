@@ -11,20 +11,25 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from contexts import messages
-from contexts.errors import ContextError, UnknownVCenter
+from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.models.specs import SPEC_NAMES
-from contexts.services import records, refresh, vcenters
+from contexts.services import records, refresh, slots, vcenters
 from contexts.states import DiscoveryStatus
 from contexts.text import printable
 from contexts.vsphere import inventory
+from contexts.vsphere.budget import Budget
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.records import InventoryPage, VmRecord
 from contexts.vsphere.session import Session
 
 log = logging.getLogger(__name__)
 
-SILENT_FOR = timedelta(minutes=5)  # longer than any answer of a vCenter is waited for
+SILENT_FOR = timedelta(minutes=5)  # longer than a page of a vCenter is waited for, twice
+# For all of a vCenter. 20,000 VMs have some 600 MB and take minutes; what takes longer than this
+# means harm, or a line on which nothing could be replicated either.
+READING_SECONDS = 900.0
+READING_BYTES = 2 << 30
 
 
 def request(vcenter: VCenter, *, actor: str) -> Discovery:
@@ -45,7 +50,19 @@ def request(vcenter: VCenter, *, actor: str) -> Discovery:
 
 
 def run(discovery_id: int) -> None:
-    """Do what `request` asked for. A second worker with the same message does nothing."""
+    """Do what `request` asked for. A second worker with the same message does nothing, and neither
+    does one that talks to this vCenter already: the tick asks again."""
+    wanted = Discovery.objects.select_related("vcenter").filter(pk=discovery_id).first()
+    if wanted is None:
+        return
+    try:
+        with slots.conversation(wanted.vcenter):
+            _run(discovery_id)
+    except VCenterBusy as busy:
+        log.info("discovery %s waits: %s", discovery_id, printable(str(busy)))
+
+
+def _run(discovery_id: int) -> None:
     claimed = Discovery.objects.filter(pk=discovery_id, status=DiscoveryStatus.PENDING).update(
         status=DiscoveryStatus.RUNNING, started_at=Now(), updated_at=Now()
     )
@@ -86,11 +103,19 @@ def _end(discovery: Discovery, status: DiscoveryStatus, error_message: str) -> N
 
 
 def _read(discovery: Discovery) -> None:
-    with Session(vcenters.endpoint(discovery.vcenter)) as session:
-        for count, total in store(discovery.vcenter, inventory.read_vms(session)):
-            Discovery.objects.filter(pk=discovery.pk).update(
-                vms_seen=count, vms_total=total, updated_at=Now()
-            )
+    vcenter = discovery.vcenter
+    reading = Budget(READING_SECONDS, READING_BYTES, f"end of the reading of {vcenter.name}")
+    with Session(vcenters.endpoint(vcenter), reading=reading) as session:
+        pages = inventory.read_vms(session, on_page=lambda: _go_on(discovery))
+        for count, total in store(vcenter, pages):
+            _go_on(discovery, vms_seen=count, vms_total=total)
+
+
+def _go_on(discovery: Discovery, **progress: int | None) -> None:
+    """A sign of life. Raises ContextError when the run counts as ended: another may read by now."""
+    running = Discovery.objects.filter(pk=discovery.pk, status=DiscoveryStatus.RUNNING)
+    if not running.update(updated_at=Now(), **progress):
+        raise ContextError("This discovery was ended while it read.")
 
 
 def store(vcenter: VCenter, pages: Iterable[InventoryPage]) -> Iterator[tuple[int, int | None]]:

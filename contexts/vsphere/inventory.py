@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pyVmomi import vim
 
+from contexts.vsphere.answers import NOT_AS_DESCRIBED
 from contexts.vsphere.collector import (
     PAGE_SIZE,
     BulkReading,
@@ -79,21 +80,22 @@ VM_PATHS: tuple[str, ...] = (
 
 _INSTANCE_UUID_LENGTH = 64
 _DEVICES = "config.hardware.device"
-# A record of vSphere that is built otherwise than its own schema says.
-_NOT_AS_DESCRIBED = (AttributeError, KeyError, TypeError, ValueError)
 
 
-def read_vms(session: Session, page_size: int = PAGE_SIZE) -> Iterator[InventoryPage]:
+def read_vms(
+    session: Session, page_size: int = PAGE_SIZE, on_page: Callable[[], None] = lambda: None
+) -> Iterator[InventoryPage]:
     """All VMs and templates that the account may see, in pages; at least one (maybe empty) page.
 
     Never a call per VM: places (folders, datacenters, hosts, networks, datastores) are read in
     bulk first, then the VMs. A VM that cannot be read as described is delivered with
     `instance_uuid` None and `problem`; two VMs with one instance UUID are delivered as they are.
+    `on_page` is called after each page, those of the places included, and may raise to stop.
 
     Raises ConnectionLost (SessionExpired) when the connection or login is lost in between pages:
     then nothing may be concluded from what was not seen, and the reading starts anew.
     """
-    places = read_places(session, page_size)
+    places = read_places(session, page_size, on_page)
     reading = BulkReading(
         session,
         "Reading the virtual machines",
@@ -104,6 +106,7 @@ def read_vms(session: Session, page_size: int = PAGE_SIZE) -> Iterator[Inventory
     empty = True
     for page in reading:
         empty = False
+        on_page()
         yield InventoryPage(tuple(record_of(found, places) for found in page), reading.total)
     if empty:
         yield InventoryPage((), reading.total)
@@ -190,7 +193,7 @@ def record_of(found: Found, places: Places) -> VmRecord:
     """The record of a VM that was read with VM_PATHS. Never raises for what vSphere delivered."""
     try:
         return _record(found, places)
-    except _NOT_AS_DESCRIBED as error:
+    except NOT_AS_DESCRIBED as error:
         logger.warning("VM %s cannot be understood: %r", found.moref, error)
         specs = {**no_specs(), "moref": found.moref, "vm_name": _name(found.properties)}
         return VmRecord(

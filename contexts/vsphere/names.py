@@ -7,7 +7,7 @@ vSphere Web Services reference). People see and type the plain characters.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,7 +123,11 @@ def places_of(session: Session, found: Iterable[Found]) -> Places:
     return places
 
 
-def read_places(session: Session, page_size: int) -> Places:
-    """All places of the inventory, in bulk."""
-    reading = BulkReading(session, "Reading folders, hosts and networks", PLACE_PATHS, page_size)
-    return places_of(session, (found for page in reading for found in page))
+def read_places(session: Session, page_size: int, on_page: Callable[[], None]) -> Places:
+    """All places of the inventory, in bulk. `on_page` is called after each page."""
+    places = places_of(session, ())
+    for page in BulkReading(session, "Reading folders, hosts and networks", PLACE_PATHS, page_size):
+        on_page()
+        for found in page:
+            places.add(found)
+    return places

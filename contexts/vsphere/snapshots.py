@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +10,12 @@ from typing import Any
 
 from pyVmomi import vim
 
+from contexts.vsphere.answers import NOT_AS_DESCRIBED
 from contexts.vsphere.collector import (
     PAGE_SIZE,
     BulkReading,
     Collector,
+    Found,
     read_object,
     read_related,
 )
@@ -22,6 +25,9 @@ from contexts.vsphere.names import decode_name
 from contexts.vsphere.records import DiskRecord, SnapshotRecord
 from contexts.vsphere.session import Session
 from contexts.vsphere.tasks import wait_for_task
+from contexts.vsphere.texts import MOST_NAME, cut
+
+logger = logging.getLogger(__name__)
 
 OnWait = Callable[[], None] | None
 
@@ -50,7 +56,8 @@ class RunningTask:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotsOfVm:
-    """A VM with its snapshots; `snapshots` is None when the account may not read them."""
+    """A VM with its snapshots; None when the account may not read them, or nobody understands
+    them."""
 
     vm_moref: str
     instance_uuid: str | None
@@ -67,14 +74,24 @@ def of_all_vms(session: Session, page_size: int = PAGE_SIZE) -> Iterator[Snapsho
     paths = {vim.VirtualMachine: ("name", "config.instanceUuid", "snapshot")}
     for page in BulkReading(session, "Reading the snapshots of all VMs", paths, page_size):
         for found in page:
-            read = found.properties
-            readable = "snapshot" not in found.missing
+            name = decode_name(str(found.properties.get("name") or found.moref))
+            uuid = found.properties.get("config.instanceUuid")
             yield SnapshotsOfVm(
                 vm_moref=found.moref,
-                instance_uuid=read.get("config.instanceUuid") or None,
-                vm_name=decode_name(str(read.get("name") or found.moref)),
-                snapshots=snapshots_of(read.get("snapshot")) if readable else None,
+                instance_uuid=uuid if isinstance(uuid, str) and uuid else None,
+                vm_name=cut(name, MOST_NAME),
+                snapshots=_readable_snapshots(found),
             )
+
+
+def _readable_snapshots(found: Found) -> tuple[SnapshotRecord, ...] | None:
+    if "snapshot" in found.missing:
+        return None
+    try:
+        return snapshots_of(found.properties.get("snapshot"))
+    except NOT_AS_DESCRIBED as error:
+        logger.warning("The snapshots of %s cannot be understood: %r", found.moref, error)
+        return None
 
 
 def create(

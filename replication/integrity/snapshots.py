@@ -10,8 +10,10 @@ from django.db.models.functions import Now
 
 from contexts.errors import ContextError
 from contexts.models import VCenter, VMContext
-from contexts.services import vcenters
+from contexts.services import slots, vcenters
+from contexts.services.discovery import READING_BYTES, READING_SECONDS
 from contexts.vsphere import snapshots
+from contexts.vsphere.budget import Budget
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.session import Session
 from contexts.vsphere.snapshots import SnapshotsOfVm
@@ -20,6 +22,8 @@ from replication.models import VMSnapshot
 from replication.states import ACTIVE_JOB_STATUSES, Severity, SnapshotState
 
 PREFIX = "vmrep:"
+# A clean-up of the same vCenter is over by then; a discovery of a large one may not be.
+_WAIT_SECONDS = 90.0
 
 VCENTER_NOT_CHECKED = Code(
     "vcenter_not_checked",
@@ -101,7 +105,11 @@ def _of_vcenter(scope: Scope, vcenter: VCenter) -> list[Finding]:
     """Rows first, then the vCenter, then what does not agree once more: work goes on meanwhile."""
     rows = _rows_at_rest(scope, vcenter)
     wanted = {row.vm_context.vmware_vm_id for row in rows}
-    with Session(vcenters.endpoint(vcenter)) as session:
+    reading = Budget(READING_SECONDS, READING_BYTES, f"end of the check of {vcenter.name}")
+    with (
+        slots.conversation(vcenter, wait_seconds=_WAIT_SECONDS),
+        Session(vcenters.endpoint(vcenter), reading=reading) as session,
+    ):
         seen = _read(scope, session, wanted)
         strays = _without_row(list(seen.ours))
         # A row goes to `removed` after its snapshot: what is still there now is nobody's.

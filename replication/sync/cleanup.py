@@ -7,10 +7,11 @@ import logging
 from django.db.models import Value
 from django.db.models.functions import Concat, Now
 
-from contexts.errors import ContextError
+from contexts.errors import ContextError, VCenterBusy
 from contexts.models import VMContext
-from contexts.services import vcenters
+from contexts.services import slots, vcenters
 from contexts.text import printable
+from contexts.vsphere.budget import Budget
 from contexts.vsphere.session import Session
 from replication.errors import LeaseLost
 from replication.models import JobStep
@@ -28,6 +29,9 @@ from replication.sync.removing import remove_left_overs
 
 log = logging.getLogger(__name__)
 
+READING_SECONDS = 600.0
+READING_BYTES = 256 << 20
+
 
 class _CleanUp:
     """The clean-up on its own, when no job of the context is active."""
@@ -42,7 +46,8 @@ class _CleanUp:
         """Opened when first needed: files can be removed while a vCenter is away, and without
         its password."""
         if self._session is None:
-            self._session = Session(vcenters.endpoint(self._vcenter))
+            reading = Budget(READING_SECONDS, READING_BYTES, "end of the clean-up")
+            self._session = Session(vcenters.endpoint(self._vcenter), reading=reading)
             self._session.connect()
         return self._session
 
@@ -55,8 +60,18 @@ class _CleanUp:
 
 
 def clean_context(context_id: str) -> None:
-    """Take the lease and remove what ended jobs left. Nothing happens while somebody holds it."""
+    """Take the lease and remove what ended jobs left. Nothing happens while somebody holds it, or
+    while another thread talks to the VM's vCenter: the tick asks again."""
     context = VMContext.objects.select_related("vcenter").get(pk=context_id)
+    try:
+        with slots.conversation(context.vcenter):
+            _clean_alone(context)
+    except VCenterBusy as busy:
+        log.info("clean-up of %s waits: %s", context_id, printable(str(busy)))
+
+
+def _clean_alone(context: VMContext) -> None:
+    context_id = context.pk
     lease = leases.acquire(context_id, LeaseHolder.CLEAN_UP)
     if lease is None:
         return

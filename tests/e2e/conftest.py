@@ -47,15 +47,17 @@ def broker(redis_url: str) -> Iterator[str]:
 def workers_without_beat(
     transactional_db: None, broker: str, tmp_path: Path
 ) -> Iterator[Supervisor]:
-    """Both workers as script/demo starts them; nothing happens but what messages ask for."""
+    """The workers as script/demo starts them; nothing happens but what messages ask for."""
     with Supervisor(environment(broker, tmp_path), tmp_path / "logs") as supervisor:
-        supervisor.start([programs.copies(broker), programs.control(broker)])
+        supervisor.start(
+            [programs.copies(broker), programs.control(broker), programs.ticking(broker)]
+        )
         yield supervisor
 
 
 @pytest.fixture
 def workers(workers_without_beat: Supervisor) -> Supervisor:
-    """Both workers and beat."""
+    """All workers and beat."""
     workers_without_beat.start([programs.beat()])
     return workers_without_beat
 

@@ -1,23 +1,30 @@
-"""The web processes as they are started, while many people test connections to a server that
-never ends an answer: everybody else's pages come."""
+"""All processes as they are started, and servers that never end an answer: everybody else's pages
+come, and everybody else's work goes on."""
 
 from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from django.db.models.functions import Now
 from rest_framework.authtoken.models import Token
 
+from contexts.services import discovery
+from replication.models import ContextLease, ReplicationJob
 from tests import factories, hostile
 from tests.e2e.conftest import environment
 from tests.hostile import HostileServer, serving
 from vmrep.local import programs
 from vmrep.local.ports import LOCALHOST, listen
 from vmrep.local.supervisor import Supervisor
+
+pytestmark = pytest.mark.slow
 
 AT_ONCE = 24
 
@@ -59,3 +66,41 @@ def test_pages_come_while_many_wait_for_a_server_that_drips(web: int, slow: Host
         assert any(not each.done() for each in waiting)
         statuses = [each.result() for each in waiting]
     assert set(statuses) == {502, 503}  # who waited, and who was told to try again
+
+
+CONTROL_THREADS = 4
+
+
+@pytest.fixture
+def slow_ones(tmp_path: Path) -> Iterator[list[HostileServer]]:
+    """As many as the control worker has threads."""
+    with ExitStack() as servers:
+        yield [
+            servers.enter_context(serving(tmp_path, hostile.drips)) for _ in range(CONTROL_THREADS)
+        ]
+
+
+def test_the_tick_takes_over_from_the_dead_while_every_discovery_drips(
+    workers: Supervisor, slow_ones: list[HostileServer]
+) -> None:
+    for server in slow_ones:
+        vcenter = factories.vcenter(
+            host="127.0.0.1",
+            port=server.port,
+            trust_mode="pin",
+            fingerprint_sha256=server.fingerprint,
+        )
+        discovery.request(vcenter, actor="ops")
+    wait_until(lambda: all(server.open for server in slow_ones))
+    job = factories.running_job(factories.context())
+    ContextLease.objects.update(expires_at=Now())  # its worker is dead
+    wait_until(lambda: ReplicationJob.objects.get(pk=job.pk).attempt == 2)
+    # Not a time but an order: all threads of the control worker were held meanwhile.
+    assert all(server.open for server in slow_ones)
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 55  # a discovery gives a call sixty seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.2)

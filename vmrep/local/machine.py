@@ -53,6 +53,7 @@ def running(
                     programs.web(listener),
                     programs.copies(redis_url),
                     programs.control(redis_url),
+                    programs.ticking(redis_url),
                     programs.beat(),
                 ]
             )

@@ -98,8 +98,13 @@ def copies(redis_url: str) -> Program:
 
 
 def control(redis_url: str) -> Program:
-    """The worker for all that is short: discovery, the tick, clean-up."""
+    """The worker for what talks to vCenters and is no copy: discovery, clean-up, checks."""
     return _worker("control", redis_url, "--pool", "threads", "--concurrency", "4")
+
+
+def ticking(redis_url: str) -> Program:
+    """The worker that does the tick and nothing else: it asks the database alone."""
+    return _worker("tick", redis_url, "--pool", "threads", "--concurrency", "1")
 
 
 def _worker(queue: str, redis_url: str, *arguments: str) -> Program:

@@ -1,0 +1,34 @@
+"""One conversation with a vCenter at a time in a worker whose threads look after many vCenters.
+
+Else one slow vCenter, with a discovery and some clean-ups, holds all of the threads, and nothing is
+done for the others. The worker of the queue `control` is one process, so that a table in memory is
+enough; several such workers may have a conversation each.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from contexts.errors import VCenterBusy
+from contexts.models import VCenter
+
+_free = threading.Condition()
+_taken: set[int] = set()
+
+
+@contextmanager
+def conversation(vcenter: VCenter, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the vCenter's slot. Raises VCenterBusy when another thread does, and still does after
+    `wait_seconds`."""
+    with _free:
+        if not _free.wait_for(lambda: vcenter.pk not in _taken, wait_seconds):
+            raise VCenterBusy(f"{vcenter.name} is being read or cleaned up just now.")
+        _taken.add(vcenter.pk)
+    try:
+        yield
+    finally:
+        with _free:
+            _taken.discard(vcenter.pk)
+            _free.notify_all()
