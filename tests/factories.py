@@ -202,8 +202,8 @@ def running_job(
     """In the middle of its transfer; `planned_bytes` and `done_bytes` are per disk."""
     job = pending_job(of)
     _claim(job)
-    snapshot = _snapshot(job, timezone.now())
-    images = _images(job, snapshot, planned_bytes)
+    snapshot = snapshot_of(job, timezone.now())
+    images = images_of(job, snapshot, planned_bytes)
     DiskImage.objects.filter(job=job).update(transferred_bytes=done_bytes)
     _steps(job, until=StepName.TRANSFER)
     ReplicationJob.objects.filter(pk=job.pk).update(
@@ -225,8 +225,8 @@ def completed_job(
     """With recovery point, images and CBT history. The first one of a disk is `initial`."""
     job = pending_job(of)
     lease = _claim(job)
-    snapshot = _snapshot(job, consistent_at or timezone.now())
-    images = _images(job, snapshot, planned_bytes)
+    snapshot = snapshot_of(job, consistent_at or timezone.now())
+    images = images_of(job, snapshot, planned_bytes)
     DiskImage.objects.filter(job=job).update(transfer_seconds=2.0)
     _steps(job, until=StepName.COMMIT)
     finish.completed(
@@ -273,12 +273,12 @@ def _claim(job: ReplicationJob) -> leases.Lease:
     return lease
 
 
-def _snapshot(job: ReplicationJob, consistent_at: datetime) -> VMSnapshot:
+def snapshot_of(job: ReplicationJob, consistent_at: datetime) -> VMSnapshot:
     return VMSnapshot.objects.create(
         vm_context=job.vm_context,
         job=job,
-        attempt=1,
-        name=f"vmrep:{job.pk}:1",
+        attempt=job.attempt,
+        name=f"vmrep:{job.pk}:{job.attempt}",
         state=SnapshotState.CREATED,
         moref=f"snapshot-{next(_numbers)}",
         consistent_at=consistent_at,
@@ -287,7 +287,7 @@ def _snapshot(job: ReplicationJob, consistent_at: datetime) -> VMSnapshot:
     )
 
 
-def _images(job: ReplicationJob, snapshot: VMSnapshot, planned_bytes: int) -> list[DiskImage]:
+def images_of(job: ReplicationJob, snapshot: VMSnapshot, planned_bytes: int) -> list[DiskImage]:
     """An image for each disk: on its last committed one, or a new root."""
     images = []
     for disk in job.vm_context.disks.filter(removed_at__isnull=True, unprotected_reason=""):
@@ -299,8 +299,9 @@ def _images(job: ReplicationJob, snapshot: VMSnapshot, planned_bytes: int) -> li
                 disk=disk,
                 job=job,
                 parent=parent,
-                attempt=1,
-                locator=f"{job.vm_context_id}/{disk_id(disk.device_key)}/{job.pk}.1.qcow2",
+                attempt=job.attempt,
+                locator=f"{job.vm_context_id}/{disk_id(disk.device_key)}"
+                f"/{job.pk}.{job.attempt}.qcow2",
                 sync_type=SyncType.INCREMENTAL if parent else SyncType.INITIAL,
                 capacity_bytes=disk.capacity_bytes,
                 planned_bytes=planned_bytes,

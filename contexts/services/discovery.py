@@ -14,7 +14,7 @@ from contexts import messages
 from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.models.specs import SPEC_NAMES
-from contexts.services import records, refresh, slots, vcenters
+from contexts.services import records, refresh, slots, statuses, vcenters
 from contexts.states import DiscoveryStatus
 from contexts.text import printable
 from contexts.vsphere import inventory
@@ -142,7 +142,6 @@ def _store_page(vcenter: VCenter, page: Sequence[VmRecord], seen: set[str], now:
     if repeated:
         _forbid(vcenter, repeated)
     usable = [record for record in page if record.instance_uuid not in repeated]
-    write_rows(vcenter, page, repeated, now)
     contexts = {
         context.vmware_vm_id: context
         for context in VMContext.objects.filter(
@@ -151,6 +150,8 @@ def _store_page(vcenter: VCenter, page: Sequence[VmRecord], seen: set[str], now:
             unmanaged_at__isnull=True,
         )
     }
+    statuses.hold(*(context.pk for context in contexts.values()))
+    write_rows(vcenter, page, repeated, now)
     refresh.refresh(
         [
             (contexts[record.instance_uuid], record)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -19,6 +18,7 @@ from contexts.errors import (
 )
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import discovery, records, refresh, statuses
+from contexts.services.transactions import one_transaction
 from contexts.vsphere.errors import AnotherVM, ObjectGone
 from contexts.vsphere.records import VmRecord
 
@@ -53,7 +53,7 @@ def _changed(context: VMContext, vm: DiscoveredVM) -> IdentityChanged:
     )
 
 
-@transaction.atomic
+@one_transaction
 def confirm(vm: DiscoveredVM, context: VMContext, *, actor: str) -> VMContext:
     """It is the same VM: the context goes on, with its history, under the new instance UUID.
 
@@ -62,7 +62,7 @@ def confirm(vm: DiscoveredVM, context: VMContext, *, actor: str) -> VMContext:
     nothing says that the two are the same.
     """
     context = statuses.lock(context.pk)
-    vm = DiscoveredVM.objects.select_for_update().get(pk=vm.pk)
+    vm = DiscoveredVM.objects.select_for_update(no_key=True).get(pk=vm.pk)
     if context.current_job_id is not None:
         raise ContextBusy(
             f"{context.vm_name} is being replicated by {context.current_job_id}. Cancel that job"
@@ -101,14 +101,14 @@ def _require_present(vm: DiscoveredVM) -> None:
         )
 
 
-@transaction.atomic
+@one_transaction
 def reject(vm: DiscoveredVM, context: VMContext, *, actor: str) -> DiscoveredVM:
     """It is another VM: it may be taken as a new one, and the context's VM is gone.
 
     Raises IdentityRefused when nobody asked: the VM does not look like that context's.
     """
     context = statuses.lock(context.pk)
-    vm = DiscoveredVM.objects.select_for_update().get(pk=vm.pk)
+    vm = DiscoveredVM.objects.select_for_update(no_key=True).get(pk=vm.pk)
     if presence.probable_context(vm) != context:
         raise IdentityRefused(
             f"{vm.vm_name} ({vm.vmware_vm_id}) does not look like {context.vm_name}"
@@ -128,7 +128,7 @@ def reject(vm: DiscoveredVM, context: VMContext, *, actor: str) -> DiscoveredVM:
     return vm
 
 
-@transaction.atomic
+@one_transaction
 def seen(context: VMContext, record: VmRecord) -> None:
     """A job found the VM: it is back, if the last discovery had missed it."""
     missed = DiscoveredVM.objects.filter(
@@ -138,7 +138,7 @@ def seen(context: VMContext, record: VmRecord) -> None:
         discovery.write_rows(context.vcenter, [record], set(), timezone.now())
 
 
-@transaction.atomic
+@one_transaction
 def not_found(context: VMContext, problem: ObjectGone) -> ContextError:
     """What it means that a job did not find its VM; pages and API know it from now on, too."""
     if isinstance(problem, AnotherVM):

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -14,6 +15,7 @@ from django.utils.crypto import get_random_string
 from contexts.errors import ContextBusy, NotManageable, NotManaged
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import identity, records, refresh, statuses
+from contexts.services.transactions import one_transaction
 
 ID_ATTEMPTS = 5
 
@@ -54,7 +56,7 @@ def _get_or_create(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMConte
                 raise
 
 
-@transaction.atomic
+@one_transaction
 def take(
     discovered_vms: Iterable[DiscoveredVM],
     *,
@@ -74,7 +76,9 @@ def take(
         _require_takable(vm)
     identity.require_new(vms)
     wishes = {"repository": repository, "rpo_target_seconds": rpo_target_seconds}
-    # In one order, so that two who take the same VMs wait for, and do not block, each other.
+    # In one order, so that two who are at the same VMs wait for, and do not block, each other:
+    # the contexts that there are, then the new ones.
+    statuses.hold(*_contexts_of(vms))
     taken = {vm.pk: _take_one(vm, wishes) for vm in sorted(vms, key=lambda vm: int(vm.pk))}
     fresh = [(vm, *taken[vm.pk]) for vm in vms if taken[vm.pk][1]]
     refresh.refresh([(context, records.from_discovered(vm)) for vm, context, _ in fresh])
@@ -89,6 +93,13 @@ def take(
         )
     current = VMContext.objects.in_bulk([context.pk for context, _ in taken.values()])
     return [current[taken[vm.pk][0].pk] for vm in vms]
+
+
+def _contexts_of(vms: Iterable[DiscoveredVM]) -> list[str]:
+    """The IDs of the contexts that the VMs have, managed or not."""
+    same_vm = {"vcenter": OuterRef("vcenter"), "vmware_vm_id": OuterRef("vmware_vm_id")}
+    theirs = DiscoveredVM.objects.filter(pk__in=[vm.pk for vm in vms], **same_vm)
+    return list(VMContext.objects.filter(Exists(theirs)).values_list("pk", flat=True))
 
 
 _TAKEN, _AGAIN = "taken under management", "taken under management again"
@@ -118,7 +129,7 @@ def _take_one(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMContext, s
     return context, _AGAIN if revived else ""
 
 
-@transaction.atomic
+@one_transaction
 def release(
     context: VMContext,
     *,

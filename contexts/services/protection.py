@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.db import transaction
 from django.db.models.functions import Now
 
 from contexts.errors import DiskRefused, NotManaged, TargetRefused
 from contexts.models import VMContext, VMDisk
 from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
 from contexts.services import statuses
+from contexts.services.transactions import one_transaction
 
 SHORTEST_TARGET_SECONDS = 60
 
 
-@transaction.atomic
+@one_transaction
 def set_rpo_target(context: VMContext, seconds: int | None, *, actor: str) -> VMContext:
     """How old the newest recovery point may become; None: no target.
 
@@ -38,7 +38,7 @@ def set_rpo_target(context: VMContext, seconds: int | None, *, actor: str) -> VM
     return context
 
 
-@transaction.atomic
+@one_transaction
 def leave_out(disk: VMDisk, *, actor: str) -> None:
     """Replicate the VM without this disk, which no snapshot can hold.
 
@@ -55,7 +55,7 @@ def leave_out(disk: VMDisk, *, actor: str) -> None:
         _tell(context, why, actor)
 
 
-@transaction.atomic
+@one_transaction
 def protect_again(disk: VMDisk, *, actor: str) -> None:
     """No longer agree that this disk is left out: jobs are refused while it cannot be replicated.
 

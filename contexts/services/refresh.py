@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from contexts.models import VMContext, VMDisk, VMNetworkAdapter
 from contexts.models.specs import SPEC_NAMES
+from contexts.services.transactions import one_transaction
 from contexts.vsphere.inventory import DiskRecord, NicRecord, VmRecord
 from contexts.vsphere.preflight import unprotected_disks
 from contexts.vsphere.specs import SpecValue
@@ -58,7 +58,7 @@ def adapter_id(device_key: int) -> str:
     return f"nic-{device_key}"
 
 
-@transaction.atomic
+@one_transaction
 def refresh(pairs: Sequence[tuple[VMContext, VmRecord]]) -> None:
     """Write all specs, disks and adapters of the records into their contexts.
 
@@ -77,7 +77,7 @@ def _lock(pairs: Sequence[tuple[VMContext, VmRecord]]) -> None:
     they hold now: since they were loaded, another refresh may have written something else.
     """
     rows = (
-        VMContext.objects.select_for_update()
+        VMContext.objects.select_for_update(no_key=True)
         .filter(pk__in=[context.pk for context, _ in pairs])
         .only("pk", *SPEC_NAMES)
         .order_by("pk")

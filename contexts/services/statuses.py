@@ -18,8 +18,17 @@ from contexts.states import CONTEXT_TRANSITIONS, ContextStatus
 
 
 def lock(context_id: str) -> VMContext:
-    """The context's row, locked until the transaction ends."""
-    return VMContext.objects.select_for_update().get(pk=context_id)
+    """The context's row, locked until the transaction ends.
+
+    The key is not locked: whoever only adds a row that names the context does not wait.
+    """
+    return VMContext.objects.select_for_update(no_key=True).get(pk=context_id)
+
+
+def hold(*context_ids: str) -> None:
+    """Lock the rows, those that there are, without reading them; in one order for everybody."""
+    rows = VMContext.objects.select_for_update(no_key=True).filter(pk__in=context_ids)
+    list(rows.order_by("pk").values_list("pk"))
 
 
 def job_started(context: VMContext, *, job_id: str, actor: str, why: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from django.db import DatabaseError, transaction
 
-from contexts.models import VMContext
+from contexts.services import statuses
 
 # Importing a module of checks registers them, in the order of the report.
 from replication.integrity import contexts as contexts
@@ -83,10 +83,6 @@ def look_again(one: Check, scope: Scope, context_id: str) -> dict[str, Finding]:
     if one.second_look is not SecondLook.UNDER_LOCK:
         return {finding.key: finding for finding in one.find(narrow)}
     with transaction.atomic():
-        lock(context_id)
+        # What is missing cannot be locked, nor changed.
+        statuses.hold(context_id)
         return {finding.key: finding for finding in one.find(narrow)}
-
-
-def lock(context_id: str) -> None:
-    """The context's row, if there is one: what is missing cannot be locked, nor changed."""
-    list(VMContext.objects.select_for_update().filter(pk=context_id).values_list("pk"))

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from django.db import DatabaseError, transaction
 
+from contexts.services import statuses
 from replication.integrity.findings import CHECKS, Check, Finding, Scope, SecondLook
-from replication.integrity.look import lock
 
 GONE = "It was gone at the last look: put right together with another finding, or by itself."
 
@@ -25,7 +25,7 @@ def mend(finding: Finding, scope: Scope) -> Finding:
         return finding
     try:
         with transaction.atomic():
-            lock(finding.context_id)
+            statuses.hold(finding.context_id)
             if not _is_there(one, finding, scope):
                 return replace(finding, repaired=GONE)
             return replace(finding, repaired=one.mend(finding))

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from django.db import transaction
 from django.db.models.functions import Now
 
 from contexts.services import statuses
-from replication.errors import JobNotActive
+from contexts.services.transactions import one_transaction
+from replication.errors import JobNotActive, UnknownJob
 from replication.models import ReplicationJob
 from replication.services import finish
 from replication.states import JobStatus
 
 
-@transaction.atomic
+@one_transaction
 def cancel(job: ReplicationJob, *, actor: str) -> ReplicationJob:
     """End a job that waits at once; ask the worker of a running one to stop between requests.
 
-    Raises JobNotActive when it has ended already.
+    Raises JobNotActive when it has ended already, UnknownJob when it was deleted since.
     """
-    statuses.lock(job.vm_context_id)
-    job = ReplicationJob.objects.select_for_update().get(pk=job.pk)
+    statuses.hold(job.vm_context_id)
+    locked = ReplicationJob.objects.select_for_update(no_key=True).filter(pk=job.pk).first()
+    if locked is None:
+        raise UnknownJob(f"{job.pk} ended long ago and has been deleted.")
+    job = locked
     if not job.is_active:
         raise JobNotActive(
             f"{job.pk} has ended already ({job.get_status_display().lower()}):"

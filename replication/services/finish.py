@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import transaction
 from django.db.models import F, Sum
 from django.db.models.functions import Now
 
 from contexts.models import VMContext
 from contexts.services import statuses
+from contexts.services.transactions import one_transaction
 from replication.errors import LeaseLost, TryAgain
 from replication.models import (
     CBTHistory,
@@ -58,7 +58,7 @@ class SealedDisk:
     digest: str
 
 
-@transaction.atomic
+@one_transaction
 def completed(
     job_id: str, lease: Lease, snapshot: VMSnapshot, disks: Sequence[SealedDisk]
 ) -> RecoveryPoint:
@@ -126,7 +126,7 @@ def _require_chains(images: Sequence[DiskImage]) -> None:
             )
 
 
-@transaction.atomic
+@one_transaction
 def failed(job_id: str, why: str, *, lease: Lease | None = None, actor: str = WORKER) -> None:
     """The job ends without a recovery point; the last one, if any, is as it was."""
     context, job = _lock(job_id, lease)
@@ -151,7 +151,7 @@ def failed(job_id: str, why: str, *, lease: Lease | None = None, actor: str = WO
     job_log.write(job.pk, job.attempt, f"Failed. {why}", LogLevel.ERROR)
 
 
-@transaction.atomic
+@one_transaction
 def cancelled(job_id: str, *, actor: str, lease: Lease | None = None) -> None:
     """The job ends because somebody wanted it to."""
     context, job = _lock(job_id, lease)
@@ -175,7 +175,7 @@ def cancelled(job_id: str, *, actor: str, lease: Lease | None = None) -> None:
     job_log.write(job.pk, job.attempt, f"Cancelled, as {actor} asked.", LogLevel.WARNING)
 
 
-@transaction.atomic
+@one_transaction
 def try_again(job_id: str, why: str, *, lease: Lease | None = None, at_once: bool = False) -> None:
     """The same job goes back to wait for its next attempt, its image and snapshot kept.
 
@@ -229,7 +229,7 @@ def _lock(job_id: str, lease: Lease | None) -> tuple[VMContext, ReplicationJob]:
     """Context, then job, then lease: the one order everywhere."""
     context_id = ReplicationJob.objects.values_list("vm_context_id", flat=True).get(pk=job_id)
     context = statuses.lock(context_id)
-    job = ReplicationJob.objects.select_for_update().get(pk=job_id)
+    job = ReplicationJob.objects.select_for_update(no_key=True).get(pk=job_id)
     if lease is not None:
         leases.require(lease)
     return context, job

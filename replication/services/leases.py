@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import OuterRef, QuerySet
 from django.db.models.functions import Now
 
+from contexts.services import statuses
 from replication.errors import LeaseLost
 from replication.models import ContextLease
 from replication.states import LeaseHolder
@@ -41,7 +42,10 @@ def this_worker() -> str:
 
 
 def acquire(context_id: str, kind: LeaseHolder, *, job_id: str | None = None) -> Lease | None:
-    """Take the lease if nobody holds it, or if its holder let it run out; None otherwise."""
+    """Take the lease if nobody holds it, or if its holder let it run out; None otherwise.
+
+    The context's row is locked first: the order that everybody keeps to.
+    """
     lease = Lease(context_id, str(kind), uuid.uuid4())
     values = {
         "holder_kind": lease.kind,
@@ -52,6 +56,7 @@ def acquire(context_id: str, kind: LeaseHolder, *, job_id: str | None = None) ->
         "expires_at": Now() + DURATION,
     }
     with transaction.atomic():
+        statuses.hold(context_id)
         if ContextLease.objects.filter(vm_context_id=context_id, expires_at__lte=Now()).update(
             **values
         ):
@@ -80,6 +85,10 @@ def release(lease: Lease) -> None:
 
 
 def require(lease: Lease) -> None:
-    """Within a transaction: nobody else can take the lease until it ends. Raises LeaseLost."""
+    """Within a transaction: nobody else can take the lease until it ends. Raises LeaseLost.
+
+    The context's row is locked first: what is written under the lease may name it.
+    """
+    statuses.hold(lease.context_id)
     if not ContextLease.objects.select_for_update().filter(token=lease.token).exists():
         raise LeaseLost(f"the lease on {lease.context_id} belongs to another worker")

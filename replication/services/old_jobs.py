@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from django.db import transaction
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Concat, Now
 
 from contexts.models import ContextEvent, VMContext
+from contexts.services import statuses
+from contexts.services.transactions import one_transaction
 from replication.models import (
     CBTHistory,
     ContextLease,
@@ -64,14 +65,20 @@ def delete_old_jobs(older_than: timedelta, *, dry_run: bool = False) -> Outcome:
     """
     outcome = Outcome()
     for job_ids in _batches(older_than):
-        with transaction.atomic():
-            reasons = _judge(job_ids)
-            unneeded = [job_id for job_id, reason in reasons.items() if not reason]
-            if not dry_run:
-                _delete(unneeded)
-        outcome.deleted += len(unneeded)
-        outcome.kept.update(reason for reason in reasons.values() if reason)
+        reasons = _delete_unneeded(job_ids, dry_run=dry_run)
+        kept = [reason for reason in reasons.values() if reason]
+        outcome.deleted += len(reasons) - len(kept)
+        outcome.kept.update(kept)
     return outcome
+
+
+@one_transaction
+def _delete_unneeded(job_ids: list[str], *, dry_run: bool) -> dict[str, str]:
+    """What `_judge` says; the jobs that nothing needs are deleted."""
+    reasons = _judge(job_ids)
+    if not dry_run:
+        _delete([job_id for job_id, reason in reasons.items() if not reason])
+    return reasons
 
 
 def _batches(older_than: timedelta) -> Iterator[list[str]]:
@@ -89,8 +96,8 @@ def _batches(older_than: timedelta) -> Iterator[list[str]]:
 
 def _judge(job_ids: list[str]) -> dict[str, str]:
     """Why each of these jobs is kept; empty for one that nothing needs. Locks contexts and jobs."""
-    contexts = VMContext.objects.filter(jobs__in=job_ids).values("pk")
-    list(VMContext.objects.select_for_update().filter(pk__in=contexts).order_by("pk").only("pk"))
+    contexts = VMContext.objects.filter(jobs__in=job_ids).distinct()
+    statuses.hold(*contexts.values_list("pk", flat=True))
     jobs: QuerySet[ReplicationJob] = ReplicationJob.objects.filter(pk__in=job_ids).order_by("pk")
     list(jobs.select_for_update().only("pk"))
     reason = Case(

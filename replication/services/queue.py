@@ -10,6 +10,7 @@ from django.db.models import Exists, Q
 from django.db.models.functions import Coalesce, Now
 
 from contexts.services import statuses
+from contexts.services.transactions import one_transaction
 from replication import messages
 from replication.models import ReplicationJob, Repository
 from replication.services import finish, leases
@@ -56,14 +57,18 @@ def _unreadable_repositories() -> list[Repository]:
 
 def _tell_why(repository: Repository, reason: str) -> None:
     """Why its jobs wait; pages see it by `updated_at`, which moves only when the reason is new."""
-    waiting = ReplicationJob.objects.filter(
-        pk__in=runnable().filter(repository=repository).values("pk").order_by(),
-        status=JobStatus.PENDING,
+    waiting = runnable().filter(repository=repository).exclude(current_operation=reason)
+    # Several workers may say so at once: what another one is at is left to it.
+    free = ReplicationJob.objects.select_for_update(no_key=True, skip_locked=True).filter(
+        pk__in=waiting.values("pk").order_by(), status=JobStatus.PENDING
     )
-    waiting.exclude(current_operation=reason).update(current_operation=reason, updated_at=Now())
+    with transaction.atomic():
+        ReplicationJob.objects.filter(pk__in=list(free.values_list("pk", flat=True))).update(
+            current_operation=reason, updated_at=Now()
+        )
 
 
-@transaction.atomic
+@one_transaction
 def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
     statuses.lock(job.vm_context_id)
     lease = leases.acquire(job.vm_context_id, LeaseHolder.JOB, job_id=job.pk)
@@ -95,12 +100,12 @@ def take_over_expired() -> None:
         _take_over(job_id, context_id)
 
 
-@transaction.atomic
+@one_transaction
 def _take_over(job_id: str, context_id: str) -> None:
     statuses.lock(context_id)
-    job = ReplicationJob.objects.select_for_update().get(pk=job_id)
+    job = ReplicationJob.objects.select_for_update(no_key=True).filter(pk=job_id).first()
     # Looked at again under the lock: its worker may have come back, or ended the job.
-    if job.status != JobStatus.RUNNING:
+    if job is None or job.status != JobStatus.RUNNING:
         return
     lease = leases.acquire(context_id, LeaseHolder.JOB, job_id=job_id)
     if lease is None:

@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from contexts.errors import ContextBusy
 from contexts.models import VMContext
 from contexts.services import management, statuses
+from contexts.services.transactions import one_transaction
 from replication import messages
 from replication.errors import NameNotConfirmed, RecoveryPointHeld
 from replication.models import ContextLease, DiskImage, RecoveryPoint, Repository
@@ -60,9 +61,7 @@ def remove_from_management(
         return Deleted()
     _require_confirmation(context, confirm_vm_name)
     _require_storage(context)
-    with transaction.atomic():
-        management.release(context, actor=actor, why="removed from management")
-        return _delete(context.pk, actor)
+    return _release_and_delete(context, actor)
 
 
 def delete_replica_data(context: VMContext, *, confirm_vm_name: str, actor: str) -> Deleted:
@@ -74,8 +73,7 @@ def delete_replica_data(context: VMContext, *, confirm_vm_name: str, actor: str)
     """
     _require_confirmation(context, confirm_vm_name)
     _require_storage(context)
-    with transaction.atomic():
-        return _delete(context.pk, actor)
+    return _delete(context.pk, actor)
 
 
 def _require_confirmation(context: VMContext, typed: str) -> None:
@@ -91,8 +89,15 @@ def _require_storage(context: VMContext) -> None:
     looks.require(list(Repository.objects.filter(images__vm_context=context).distinct()))
 
 
+@one_transaction
+def _release_and_delete(context: VMContext, actor: str) -> Deleted:
+    management.release(context, actor=actor, why="removed from management")
+    return _delete(context.pk, actor)
+
+
+@one_transaction
 def _delete(context_id: str, actor: str) -> Deleted:
-    """Within a transaction. The lease keeps everybody out who writes without the row's lock."""
+    """The lease keeps everybody out who writes without the row's lock."""
     context = statuses.lock(context_id)
     if context.current_job_id is not None:
         raise ContextBusy(

@@ -9,6 +9,7 @@ from django.utils.crypto import get_random_string
 from contexts.errors import NotManaged
 from contexts.models import VMContext
 from contexts.services import identity, lookup, management, statuses
+from contexts.services.transactions import one_transaction
 from replication import messages
 from replication.errors import AlreadyRunning, NoRepository
 from replication.models import ReplicationJob
@@ -21,7 +22,7 @@ def new_job_id() -> str:
     return f"job-{timezone.now():%Y%m%d-%H%M%S}-{suffix}"
 
 
-@transaction.atomic
+@one_transaction
 def start(context: VMContext, *, trigger: str, requested_by: str) -> ReplicationJob:
     """Create a job, link and count it, in one transaction; the message goes out after it.
 
@@ -54,7 +55,7 @@ def start(context: VMContext, *, trigger: str, requested_by: str) -> Replication
     return job
 
 
-@transaction.atomic
+@one_transaction
 def start_for_vm(
     *,
     vm_name: str | None = None,

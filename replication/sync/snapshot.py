@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -13,6 +14,7 @@ from contexts.vsphere.errors import ConnectionLost, ObjectGone, QuiesceFailed, V
 from contexts.vsphere.records import DiskRecord
 from replication.errors import TryAgain
 from replication.models import VMSnapshot
+from replication.services import leases
 from replication.states import SnapshotState, StepName
 from replication.sync import removing
 from replication.sync.job_run import JobRun, StepNote
@@ -64,14 +66,16 @@ def _is_usable(row: VMSnapshot, run: JobRun) -> bool:
 
 def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
     quiesce = bool(run.vm.tools_running)
-    row = VMSnapshot.objects.create(
-        vm_context=run.context,
-        job=run.job,
-        attempt=run.job.attempt,
-        name=f"vmrep:{run.job.pk}:{run.job.attempt}{'b' if again else ''}",
-        consistent_at=timezone.now(),
-        quiesce_requested=quiesce,
-    )
+    with transaction.atomic():
+        leases.require(run.lease)
+        row = VMSnapshot.objects.create(
+            vm_context=run.context,
+            job=run.job,
+            attempt=run.job.attempt,
+            name=f"vmrep:{run.job.pk}:{run.job.attempt}{'b' if again else ''}",
+            consistent_at=timezone.now(),
+            quiesce_requested=quiesce,
+        )
     try:
         return _create_quiesced(run, row, note) if quiesce else _create(run, row, quiesce=False)
     except ConnectionLost:

@@ -298,8 +298,8 @@ class ContextMachine(RuleBasedStateMachine):
         row = ReplicationJob.objects.get(pk=job.job_id)
         images = list(row.images.filter(state=ImageState.WRITING))
         if not images:
-            snapshot = row.snapshots.first() or factories._snapshot(row, timezone.now())
-            images = factories._images(row, snapshot, 3 << 20)
+            snapshot = row.snapshots.first() or factories.snapshot_of(row, timezone.now())
+            images = factories.images_of(row, snapshot, 3 << 20)
         DiskImage.objects.filter(job=row).update(transferred_bytes=done << 20)
         ReplicationJob.objects.filter(pk=row.pk).update(
             total_bytes=len(images) * 3 << 20, bytes_transferred=len(images) * done << 20

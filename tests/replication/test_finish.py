@@ -154,7 +154,7 @@ def test_an_image_on_another_than_the_last_one_of_its_disk_is_not_committed(monk
     context = factories.context()
     first = factories.completed_job(context)
     factories.completed_job(context)
-    images = factories._images
+    images = factories.images_of
 
     def on_the_first(job, snapshot, planned_bytes):
         made = images(job, snapshot, planned_bytes)
@@ -162,7 +162,7 @@ def test_an_image_on_another_than_the_last_one_of_its_disk_is_not_committed(monk
         DiskImage.objects.filter(pk__in=[image.pk for image in made]).update(parent=parent)
         return made
 
-    monkeypatch.setattr(factories, "_images", on_the_first)
+    monkeypatch.setattr(factories, "images_of", on_the_first)
     with pytest.raises(TryAgain, match="not the last image"):
         factories.completed_job(context)
     assert RecoveryPoint.objects.count() == 2

@@ -293,8 +293,8 @@ class Walk:
         ReplicationJob.objects.update(next_attempt_at=None)
         job, _ = queue.claim_next()
         if not job.images.exists():
-            snapshot = factories._snapshot(job, timezone.now())
-            factories._images(job, snapshot, 1 << 20)
+            snapshot = factories.snapshot_of(job, timezone.now())
+            factories.images_of(job, snapshot, 1 << 20)
 
     def _complete(self) -> None:
         job = self._job()
