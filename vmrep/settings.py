@@ -113,6 +113,18 @@ TEMPLATES = [
 ]
 
 
+# Nobody waits for ever for a row that another one holds. Transactions of vmrep's own take
+# milliseconds, a page of a discovery a second or two: who waits longer waits for one that is stuck.
+# It is told so (pages and API: 409), and workers come back. SQLite has one lock for all who write.
+# Both are less than the 30 seconds for which a lease is trusted without an answer.
+LOCK_TIMEOUT = timedelta(seconds=10)
+SQLITE_LOCK_TIMEOUT = timedelta(seconds=20)
+# A client that begins a transaction and then stands still loses it, and its locks, after this time.
+IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=60)
+# (No statement_timeout: whatever takes long here, as the integrity check or a migration of a large
+# table, locks no row of a context, and would never come to its end.)
+
+
 def database() -> dict[str, object]:
     """The database from DATABASE_URL, with what each engine needs to be safe."""
     DATA_DIR.mkdir(parents=True, exist_ok=True)
@@ -125,7 +137,7 @@ def database() -> dict[str, object]:
         # FULL makes a commit durable before a snapshot is removed because of it.
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
-            "timeout": 30,
+            "timeout": SQLITE_LOCK_TIMEOUT.total_seconds(),
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     else:
@@ -140,9 +152,15 @@ def database() -> dict[str, object]:
             "keepalives_interval": 5,
             "keepalives_count": 2,
             # Compiling a query costs more than any query of a page takes.
-            "options": "-c jit=off",
+            "options": "-c jit=off"
+            f" -c lock_timeout={_milliseconds(LOCK_TIMEOUT)}"
+            f" -c idle_in_transaction_session_timeout={_milliseconds(IDLE_IN_TRANSACTION_TIMEOUT)}",
         } | config.get("OPTIONS", {})  # what the URL says goes first
     return config
+
+
+def _milliseconds(time: timedelta) -> int:
+    return time // timedelta(milliseconds=1)
 
 
 DATABASES = {"default": database()}

@@ -15,6 +15,7 @@ from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.models.specs import SPEC_NAMES
 from contexts.services import records, refresh, slots, statuses, vcenters
+from contexts.services.transactions import lock_free, one_transaction
 from contexts.states import DiscoveryStatus
 from contexts.text import printable
 from contexts.vsphere import inventory
@@ -84,16 +85,23 @@ def _run(discovery_id: int) -> None:
 
 def take_up_forgotten() -> None:
     """Repeat hints that were lost; fail runs whose worker died. Called by the tick."""
-    silent_since = timezone.now() - SILENT_FOR
-    Discovery.objects.filter(status=DiscoveryStatus.RUNNING, updated_at__lt=silent_since).update(
-        status=DiscoveryStatus.FAILED,
-        completed_at=Now(),
-        error_message="The worker that read this vCenter stopped. Discover again.",
-    )
+    _end_silent()
     for discovery_id in Discovery.objects.filter(status=DiscoveryStatus.PENDING).values_list(
         "pk", flat=True
     ):
         messages.hint_discovery(discovery_id)
+
+
+@one_transaction
+def _end_silent() -> None:
+    running = Discovery.objects.filter(status=DiscoveryStatus.RUNNING)
+    silent = lock_free(running.filter(updated_at__lt=Now() - SILENT_FOR))
+    running.filter(pk__in=silent).update(
+        status=DiscoveryStatus.FAILED,
+        completed_at=Now(),
+        updated_at=Now(),
+        error_message="The worker that read this vCenter stopped. Discover again.",
+    )
 
 
 def _end(discovery: Discovery, status: DiscoveryStatus, error_message: str) -> None:

@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce, Now
 
 from contexts.errors import TransitionRefused
 from contexts.models import ContextEvent, VMContext
+from contexts.services.transactions import lock_free
 from contexts.states import CONTEXT_TRANSITIONS, ContextStatus
 
 
@@ -29,6 +30,11 @@ def hold(*context_ids: str) -> None:
     """Lock the rows, those that there are, without reading them; in one order for everybody."""
     rows = VMContext.objects.select_for_update(no_key=True).filter(pk__in=context_ids)
     list(rows.order_by("pk").values_list("pk"))
+
+
+def hold_free(context_id: str) -> bool:
+    """Lock the row if no other transaction holds it now; says whether. It never waits."""
+    return bool(lock_free(VMContext.objects.filter(pk=context_id)))
 
 
 def job_started(context: VMContext, *, job_id: str, actor: str, why: str) -> None:

@@ -7,9 +7,10 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import OperationalError, transaction
+from django.db.models import QuerySet
 
 from contexts.database_errors import was_broken_off
 
@@ -44,3 +45,19 @@ def one_transaction(service: Callable[P, R]) -> Callable[P, R]:
             tries_left -= 1
 
     return run
+
+
+def lock_free(rows: QuerySet[Any]) -> list[Any]:
+    """Within a transaction: lock those of the rows that no other one holds, and return their keys.
+
+    For what is repeated anyway: a transaction that is stuck somewhere keeps nobody waiting here,
+    and the log says which rows are left out.
+    """
+    wanted = list(rows.order_by("pk").values_list("pk", flat=True))
+    locked = rows.model.objects.select_for_update(no_key=True, skip_locked=True)
+    free = list(locked.filter(pk__in=wanted).order_by("pk").values_list("pk", flat=True))
+    for key in set(wanted).difference(free):
+        log.warning(
+            "%s %s is left out: another transaction holds its row", rows.model.__name__, key
+        )
+    return free

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from contexts.services.transactions import lock_free, one_transaction
 from replication import messages
 from replication.errors import AuditRunning
 from replication.integrity.findings import Finding, Scope
@@ -77,10 +78,11 @@ def take_up_forgotten() -> None:
         messages.hint_integrity()
 
 
+@one_transaction
 def end_silent_runs() -> None:
-    IntegrityRun.objects.filter(
-        outcome=IntegrityOutcome.RUNNING, updated_at__lt=timezone.now() - SILENT_FOR
-    ).update(
+    running = IntegrityRun.objects.filter(outcome=IntegrityOutcome.RUNNING)
+    silent = lock_free(running.filter(updated_at__lt=Now() - SILENT_FOR))
+    running.filter(pk__in=silent).update(
         outcome=IntegrityOutcome.BROKEN_OFF,
         completed_at=Now(),
         updated_at=Now(),

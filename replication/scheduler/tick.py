@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
+from django.db import OperationalError
+
+from contexts.database_errors import waited_in_vain
 from contexts.services import discovery
 from replication import messages
 from replication.integrity import runs
 from replication.services import left_overs, queue
+
+log = logging.getLogger(__name__)
 
 # A worker that ends a job wakes the next one itself: the tick need only wake some that are idle.
 HINTS_PER_TICK = 10
 
 
 def tick() -> None:
-    """Each part can be repeated at any time."""
-    queue.take_over_expired()
+    """Each part can be repeated at any time, and none waits for the others: what another
+    transaction holds for too long is left to the next tick."""
+    for part in _PARTS:
+        try:
+            part()
+        except OperationalError as problem:
+            if not waited_in_vain(problem):
+                raise
+            log.warning("the tick goes on without the rest of %s: %s", part.__qualname__, problem)
+
+
+def _hint_jobs() -> None:
     for _ in range(min(queue.runnable().count(), HINTS_PER_TICK)):
         messages.hint_job()
+
+
+def _hint_clean_ups() -> None:
     for context_id in left_overs.contexts_to_clean():
         messages.hint_clean_up(context_id)
-    discovery.take_up_forgotten()
-    runs.take_up_forgotten()
+
+
+_PARTS: tuple[Callable[[], None], ...] = (
+    queue.take_over_expired,
+    _hint_jobs,
+    _hint_clean_ups,
+    discovery.take_up_forgotten,
+    runs.take_up_forgotten,
+)

@@ -3,14 +3,16 @@ due is `replication.scheduler`'s."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Exists, Q
 from django.db.models.functions import Coalesce, Now
 
+from contexts.database_errors import waited_in_vain
 from contexts.services import statuses
-from contexts.services.transactions import one_transaction
+from contexts.services.transactions import lock_free, one_transaction
 from replication import messages
 from replication.models import ReplicationJob, Repository
 from replication.services import finish, leases
@@ -18,6 +20,8 @@ from replication.services.leases import Lease
 from replication.states import JobStatus, LeaseHolder
 from replication.storage import looks
 from replication.storage.looks import ACT_SECONDS
+
+log = logging.getLogger(__name__)
 
 LOOK_AT = 100  # how many waiting jobs one claim looks at
 
@@ -58,19 +62,17 @@ def _unreadable_repositories() -> list[Repository]:
 def _tell_why(repository: Repository, reason: str) -> None:
     """Why its jobs wait; pages see it by `updated_at`, which moves only when the reason is new."""
     waiting = runnable().filter(repository=repository).exclude(current_operation=reason)
-    # Several workers may say so at once: what another one is at is left to it.
-    free = ReplicationJob.objects.select_for_update(no_key=True, skip_locked=True).filter(
-        pk__in=waiting.values("pk").order_by(), status=JobStatus.PENDING
-    )
     with transaction.atomic():
-        ReplicationJob.objects.filter(pk__in=list(free.values_list("pk", flat=True))).update(
+        # Several workers may say so at once: what another one is at is left to it.
+        ReplicationJob.objects.filter(pk__in=lock_free(waiting), status=JobStatus.PENDING).update(
             current_operation=reason, updated_at=Now()
         )
 
 
 @one_transaction
 def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
-    statuses.lock(job.vm_context_id)
+    if not statuses.hold_free(job.vm_context_id):
+        return None
     lease = leases.acquire(job.vm_context_id, LeaseHolder.JOB, job_id=job.pk)
     if lease is None:
         return None
@@ -97,16 +99,24 @@ def take_over_expired() -> None:
         ~Exists(leases.live_lease())
     )
     for job_id, context_id in dead.values_list("pk", "vm_context_id"):
-        _take_over(job_id, context_id)
+        try:
+            _take_over(job_id, context_id)
+        except OperationalError as problem:
+            # Each on its own: the others' jobs do not wait for a row that somebody holds.
+            if not waited_in_vain(problem):
+                raise
+            log.warning("%s is not taken over yet: %s", job_id, problem)
 
 
 @one_transaction
 def _take_over(job_id: str, context_id: str) -> None:
-    statuses.lock(context_id)
-    job = ReplicationJob.objects.select_for_update(no_key=True).filter(pk=job_id).first()
-    # Looked at again under the lock: its worker may have come back, or ended the job.
-    if job is None or job.status != JobStatus.RUNNING:
+    if not statuses.hold_free(context_id):
         return
+    # Looked at again under the lock: its worker may have come back, or ended the job.
+    running = ReplicationJob.objects.filter(pk=job_id, status=JobStatus.RUNNING)
+    if not lock_free(running):
+        return
+    job = running.get()
     lease = leases.acquire(context_id, LeaseHolder.JOB, job_id=job_id)
     if lease is None:
         return

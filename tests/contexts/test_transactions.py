@@ -1,4 +1,4 @@
-"""A service that the database breaks off for another one's sake is repeated, and nothing else is."""
+"""A service that the database breaks off for another one's sake is repeated, and no other is."""
 
 from __future__ import annotations
 

@@ -1,0 +1,194 @@
+"""A transaction that is stuck holds its own rows, and nothing else of vmrep."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.models.functions import Now
+
+from contexts import messages
+from contexts.database_errors import waited_in_vain
+from contexts.models import Discovery, VMContext
+from replication import messages as replication_messages
+from replication.models import ContextLease, DiskImage, ReplicationJob
+from replication.scheduler.tick import tick
+from replication.services import queue
+from replication.states import JobStatus
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has one lock for all who write"
+)
+
+
+@contextmanager
+def stuck(holds: Callable[[], Any]) -> Iterator[None]:
+    """Another connection has locked something and stands still, until the block ends."""
+    held, end = threading.Event(), threading.Event()
+
+    def stand_still() -> None:
+        try:
+            with transaction.atomic():
+                holds()
+                held.set()
+                end.wait(120)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(stand_still)
+        try:
+            assert held.wait(10)
+            yield
+        finally:
+            end.set()
+            done.result(10)
+
+
+def on_its_own(act: Callable[[], Any]) -> Any:
+    """In another thread, so that a wait without an end fails the test instead of holding it."""
+
+    def run() -> Any:
+        try:
+            return act()
+        finally:
+            connection.close()
+
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(run).result(60)
+    finally:
+        pool.shutdown(wait=False)
+
+
+@pytest.fixture
+def hints(monkeypatch) -> list[tuple[object, ...]]:
+    sent: list[tuple[object, ...]] = []
+    for module in (messages, replication_messages):
+        monkeypatch.setattr(module, "send", lambda *message: sent.append(message))
+    return sent
+
+
+def left_by_a_dead_worker(vm_name: str, **where: Any) -> ReplicationJob:
+    job = factories.running_job(factories.context(vm_name, **where))
+    ContextLease.objects.update(expires_at=Now() - timedelta(seconds=1))
+    return job
+
+
+def locking(model: Any, key: object) -> Callable[[], Any]:
+    return lambda: model.objects.select_for_update().get(pk=key)
+
+
+@on_postgresql
+@pytest.mark.parametrize("row", ["context", "job", "lease", "image"])
+def test_the_tick_goes_on_without_the_context_that_is_held(row, hints, caplog):
+    held, free = left_by_a_dead_worker("held"), left_by_a_dead_worker("free")
+    rows = {
+        "context": (VMContext, held.vm_context_id),
+        "job": (ReplicationJob, held.pk),
+        "lease": (ContextLease, held.vm_context_id),
+        "image": (DiskImage, held.vm_context.disks.get().images.get().pk),
+    }
+    with stuck(locking(*rows[row])):
+        on_its_own(tick)
+        free.refresh_from_db()
+        held.refresh_from_db()
+        assert free.status == JobStatus.PENDING
+        if row != "image":  # of which nothing has to be written
+            assert held.status == JobStatus.RUNNING
+            assert held.pk in caplog.text or held.vm_context_id in caplog.text
+    on_its_own(tick)
+    held.refresh_from_db()
+    assert held.status == JobStatus.PENDING
+
+
+@on_postgresql
+def test_a_discovery_that_is_held_does_not_stop_the_tick(hints, caplog):
+    silent = factories.discovery(factories.vcenter(), "running")
+    other = factories.discovery(factories.vcenter(), "running")
+    Discovery.objects.update(updated_at=Now() - timedelta(hours=1))
+    waiting = factories.discovery(factories.vcenter(), "pending", started_at=None)
+    with stuck(locking(Discovery, silent.pk)):
+        on_its_own(tick)
+    assert f"Discovery {silent.pk} is left out" in caplog.text
+    other.refresh_from_db()
+    assert other.status == "failed"
+    assert ("contexts.tasks.discover", waiting.pk) in hints
+
+
+@on_postgresql
+def test_a_worker_takes_another_job_than_the_one_whose_context_is_held(hints, tmp_path):
+    repository = factories.repository(path=tmp_path)
+    contexts = [factories.context(name, keep_in=repository) for name in ("first", "second")]
+    first, second = (factories.pending_job(context) for context in contexts)
+    with stuck(locking(VMContext, contexts[0].pk)):
+        claimed, _ = on_its_own(queue.claim_next)
+    assert claimed.pk == second.pk
+    assert queue.claim_next()[0].pk == first.pk
+
+
+def test_nobody_waits_for_ever_for_a_lock():
+    """The wait of a connection is bounded, and its end can be told from a database that is away."""
+    context = factories.context("held")
+
+    def impatient() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SET lock_timeout = '200ms'"
+                if connection.vendor == "postgresql"
+                else "PRAGMA busy_timeout = 200"
+            )
+        VMContext.objects.filter(pk=context.pk).update(vm_name="other")
+
+    def write() -> None:
+        VMContext.objects.filter(pk=context.pk).update(vm_name="stuck")
+
+    with stuck(write), pytest.raises(OperationalError) as refused:
+        on_its_own(impatient)
+    assert waited_in_vain(refused.value)
+
+
+def test_every_connection_has_its_bounds():
+    def bound() -> Any:
+        with connection.cursor() as cursor:
+            if connection.vendor == "sqlite":
+                cursor.execute("PRAGMA busy_timeout")
+                return cursor.fetchone()
+            cursor.execute(
+                "SELECT current_setting('lock_timeout')::interval,"
+                " current_setting('idle_in_transaction_session_timeout')::interval"
+            )
+            return cursor.fetchone()
+
+    expected = (
+        (settings.SQLITE_LOCK_TIMEOUT // timedelta(milliseconds=1),)
+        if connection.vendor == "sqlite"
+        else (settings.LOCK_TIMEOUT, settings.IDLE_IN_TRANSACTION_TIMEOUT)
+    )
+    assert on_its_own(bound) == expected
+
+
+@on_postgresql
+def test_a_client_that_stands_still_within_a_transaction_loses_its_locks():
+    context = factories.context("held")
+
+    def stand_still() -> None:
+        with transaction.atomic():
+            VMContext.objects.select_for_update().get(pk=context.pk)
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '100ms'")
+            threading.Event().wait(1)
+            VMContext.objects.filter(pk=context.pk).update(vm_name="late")
+
+    with pytest.raises(DatabaseError, match="idle-in-transaction"):
+        on_its_own(stand_still)
+    VMContext.objects.filter(pk=context.pk).update(vm_name="free")
