@@ -6,8 +6,11 @@ PostgreSQL says it by SQLSTATE, SQLite by its extended error code.
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from typing import NamedTuple
 
+from django.apps import apps
 from django.db import DatabaseError
 
 # Broken off for another transaction's sake: nothing of it happened.
@@ -53,6 +56,55 @@ def waited_in_vain(problem: DatabaseError) -> bool:
 def is_race(problem: DatabaseError) -> bool:
     """Others were at the same rows in the same moment: looking again, and trying again, helps."""
     return _code(problem) in _BROKEN_OFF | _WAITED_IN_VAIN | _CONTRADICTED
+
+
+class RefusedValue(NamedTuple):
+    """A value that the database never takes: of which table and column, as far as it says so."""
+
+    table: str
+    column: str
+    words: str
+
+    def __str__(self) -> str:
+        where = " of ".join(part for part in (self.column, self.table) if part) or "A value"
+        return f"{where} cannot be stored as it is: {self.words}"
+
+
+def refused_value(problem: DatabaseError) -> RefusedValue:
+    """What is known of an error that is no race, in the database's words or the constraint's."""
+    cause = problem.__cause__
+    diag = getattr(cause, "diag", None)
+    if diag is not None:
+        words = diag.message_primary or str(problem)
+        rule = diag.constraint_name or ""
+        return RefusedValue(
+            _shown(diag.table_name or ""), diag.column_name or "", _why(rule, words)
+        )
+    words = str(problem)
+    named = re.fullmatch(r"NOT NULL constraint failed: (\w+)\.(\w+)", words)
+    if named:
+        return RefusedValue(_shown(named[1]), named[2], "it must not be empty.")
+    if broken := re.fullmatch(r"CHECK constraint failed: (\w+)", words):
+        return RefusedValue(_table_of(broken[1]), "", _why(broken[1], words))
+    return RefusedValue("", "", words)
+
+
+def _why(rule: str, words: str) -> str:
+    return f"it breaks the rule “{rule.replace('_', ' ')}”." if rule else f"{words}."
+
+
+def _shown(table: str) -> str:
+    """A table as people call what is in it."""
+    names = {model._meta.db_table: str(model._meta.verbose_name) for model in apps.get_models()}
+    return names.get(table, table)
+
+
+def _table_of(rule: str) -> str:
+    """SQLite names the constraint only."""
+    for model in apps.get_models():
+        if any(constraint.name == rule for constraint in model._meta.constraints):
+            return str(model._meta.verbose_name)
+    return ""
 
 
 def _code(problem: DatabaseError) -> str:

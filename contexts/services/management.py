@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
+from contexts.database_errors import is_race
 from contexts.errors import ContextBusy, NotManageable, NotManaged
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import identity, records, refresh, statuses
@@ -51,8 +52,8 @@ def _get_or_create(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMConte
                     **vm.spec_values(),
                 },
             )
-        except IntegrityError:
-            if not attempts_left:
+        except IntegrityError as problem:
+            if not attempts_left or not is_race(problem):
                 raise
 
 

@@ -90,7 +90,7 @@ def _capacity_bytes(device: Any) -> int:
         capacity = int(device.capacityInBytes)
     else:
         capacity = int(device.capacityInKB) * 1024
-    if not 0 <= capacity <= _LARGEST_CAPACITY:
+    if not 0 < capacity <= _LARGEST_CAPACITY:
         raise ValueError(f"a disk of {capacity} bytes")
     return capacity
 
@@ -131,9 +131,10 @@ def networks_of(
 ) -> tuple[NicRecord, ...]:
     """The network adapters, with the addresses that the guest's tools report for each."""
     guests = list(guest_nics)
+    by_key = {device.key: device for device in devices}
     found = [
         _nic(device, _guest_nic(device, guests), places)
-        for device in devices
+        for device in by_key.values()
         if isinstance(device, vim.vm.device.VirtualEthernetCard)
     ]
     return tuple(sorted(found, key=lambda nic: nic.device_key))

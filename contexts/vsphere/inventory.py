@@ -79,6 +79,10 @@ VM_PATHS: tuple[str, ...] = (
 )
 
 _INSTANCE_UUID_LENGTH = 64
+_UUID_TOO_LONG = (
+    f"This VM's instance UUID has more than {_INSTANCE_UUID_LENGTH} characters, so it is none. Give"
+    " the VM a new one."
+)
 _DEVICES = "config.hardware.device"
 
 
@@ -212,7 +216,7 @@ def _record(found: Found, places: Places) -> VmRecord:
     snapshots = snapshots_of(read.get("snapshot"))
     nics = list(read.get("guest.net") or ())
     instance_uuid = read.get("config.instanceUuid") or None
-    if instance_uuid is not None and len(instance_uuid) > _INSTANCE_UUID_LENGTH:
+    if is_odd := instance_uuid is not None and len(instance_uuid) > _INSTANCE_UUID_LENGTH:
         instance_uuid = None
     specs = {field.name: clean(field, read.get(field.path or "")) for field in SPEC_FIELDS}
     computed = {
@@ -228,7 +232,7 @@ def _record(found: Found, places: Places) -> VmRecord:
         disks=disks_of(devices, places.datastore_types),
         networks=networks_of(devices, nics if _tools_answer(read) is not False else (), places),
         snapshots=snapshots,
-        problem=None if instance_uuid else _why_unidentified(found),
+        problem=None if instance_uuid else _UUID_TOO_LONG if is_odd else _why_unidentified(found),
     )
 
 

@@ -73,6 +73,13 @@ def _identity(record: VmRecord) -> Iterator[Refusal]:
             "Repair or re-register the VM in the vCenter, or let the account read it.",
             "cannot be read",
         )
+    elif record.problem is not None:
+        yield Refusal(
+            "not_as_described",
+            record.problem,
+            "Correct it in the vCenter, then discover again.",
+            "is not as vSphere describes VMs",
+        )
     elif record.instance_uuid is None:
         yield Refusal(
             "no_instance_uuid",

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from contexts.database_errors import is_race
 from contexts.services.transactions import lock_free, one_transaction
 from replication import messages
 from replication.errors import AuditRunning
@@ -41,7 +42,9 @@ def request(*, actor: str) -> IntegrityRun:
         with transaction.atomic():
             run = IntegrityRun.objects.create(requested_by=actor)
             transaction.on_commit(messages.hint_integrity)
-    except IntegrityError:
+    except IntegrityError as problem:
+        if not is_race(problem):
+            raise
         return IntegrityRun.objects.latest("id")
     return run
 
@@ -62,6 +65,8 @@ def run_now(scope: Scope, *, actor: str, repair: bool = False) -> IntegrityRun:
         with transaction.atomic():
             run.save(force_insert=True)
     except IntegrityError as problem:
+        if not is_race(problem):
+            raise
         raise AuditRunning(
             "Another integrity check is running. Wait for its end; if its process died, it counts "
             f"as broken off {SILENT_FOR.total_seconds() / 60:.0f} minutes after its last sign of "
@@ -99,7 +104,9 @@ def _claim(run: IntegrityRun) -> bool:
                     outcome=IntegrityOutcome.RUNNING, started_at=Now(), updated_at=Now()
                 )
             )
-    except IntegrityError:
+    except IntegrityError as problem:
+        if not is_race(problem):
+            raise
         return False
 
 

@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import OuterRef, QuerySet
 from django.db.models.functions import Now
 
+from contexts.database_errors import is_race
 from contexts.services import statuses
 from replication.errors import LeaseLost
 from replication.models import ContextLease
@@ -64,7 +65,9 @@ def acquire(context_id: str, kind: LeaseHolder, *, job_id: str | None = None) ->
         try:
             with transaction.atomic():
                 ContextLease.objects.create(vm_context_id=context_id, **values)
-        except IntegrityError:
+        except IntegrityError as problem:
+            if not is_race(problem):
+                raise
             return None
     return lease
 

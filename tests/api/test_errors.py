@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from django.db import IntegrityError
 
 from contexts.error_fields import field_of
 from contexts.errors import ContextError, SecretUnreadable
@@ -44,7 +43,6 @@ def test_every_error_of_vsphere_and_engine_has_an_answer(kind):
         (RepositoryUnavailable("x"), 503, "repository_unavailable"),
         (RepositoryFull("x"), 507, "repository_full"),
         (vsphere_errors.SessionExpired("x"), 502, "session_expired"),
-        (IntegrityError("x"), 409, "conflict"),
     ],
 )
 def test_an_expected_failure_has_its_status(problem, status, code):

@@ -12,12 +12,13 @@ from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import IntegrityError
+from django.db import DatabaseError, DataError, IntegrityError
 from rest_framework import exceptions, status, views
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from contexts import errors as context_errors
+from contexts.database_errors import is_race, refused_value, waited_in_vain
 from contexts.error_fields import field_of
 from contexts.errors import ContextError
 from contexts.vsphere import errors as vsphere_errors
@@ -82,11 +83,27 @@ def _expected(problem: Exception) -> Response | None:
     if isinstance(problem, EngineError):
         http_status = _first_of(problem, ENGINE_STATUS, status.HTTP_502_BAD_GATEWAY)
         return Response({"code": _code(problem), "message": str(problem)}, status=http_status)
-    if isinstance(problem, IntegrityError):
+    if isinstance(problem, DatabaseError):
+        return _of_database(problem)
+    return None
+
+
+def _of_database(problem: DatabaseError) -> Response | None:
+    """A race may be won by trying again; a value that the database never takes is the sender's."""
+    if is_race(problem):
         log.warning("the database refused a change: %s", problem)
         message = "Another process changed this in the same moment. Look again, then try again."
+        if waited_in_vain(problem):
+            message = "Another process holds this right now. Nothing was changed; try again later."
         return Response({"code": "conflict", "message": message}, status=status.HTTP_409_CONFLICT)
-    return None
+    if not isinstance(problem, IntegrityError | DataError):
+        return None
+    log.error("the database refused a value", exc_info=problem)
+    refused = refused_value(problem)
+    body: dict[str, Any] = {"code": "value_refused", "message": f"Nothing was changed. {refused}"}
+    if refused.column:
+        body["errors"] = {refused.column: [refused.words]}
+    return Response(body, status=status.HTTP_400_BAD_REQUEST)
 
 
 def _of_vsphere(problem: VSphereError) -> Response:

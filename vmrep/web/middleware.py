@@ -10,11 +10,12 @@ from typing import Any
 
 from django.contrib.auth import middleware
 from django.contrib.auth.views import redirect_to_login
-from django.db import IntegrityError
+from django.db import DatabaseError, DataError, IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django_htmx.http import HttpResponseClientRedirect
 
+from contexts.database_errors import is_race, refused_value, waited_in_vain
 from vmrep.web.live import htmx
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,19 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         return HttpResponseClientRedirect(redirect_to_login(page, str(login)).url)
 
 
+_CHANGED = (
+    "Another process changed this in the same moment, so that the change would have contradicted"
+    " it. Go back, look again, then try again."
+)
+_HELD = "Another process holds this right now. Go back, then try again in a minute."
+
+
 class ConflictMiddleware:
     """The last resort of pages and admin, as `vmrep.api.errors` is the API's.
 
     Forms and services refuse what they can see beforehand. What another process changed between
-    their look and the commit, only the database sees: a conflict, and no fault of the server.
+    their look and the commit, only the database sees: a conflict, and no fault of the server. A
+    value that the database never takes is none: that is said, and which.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -51,10 +60,17 @@ class ConflictMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
-        if not isinstance(problem, IntegrityError):
+        if not isinstance(problem, DatabaseError):
             return None
-        log.warning("the database refused a change of %s", request.path, exc_info=problem)
-        return render(request, "409.html", status=409)
+        if is_race(problem):
+            log.warning("the database refused a change of %s", request.path, exc_info=problem)
+            why = _HELD if waited_in_vain(problem) else _CHANGED
+            return render(request, "409.html", {"status": 409, "why": why}, status=409)
+        if not isinstance(problem, IntegrityError | DataError):
+            return None
+        log.error("the database refused a value of %s", request.path, exc_info=problem)
+        why = f"{refused_value(problem)} Trying again does not help."
+        return render(request, "409.html", {"status": 400, "why": why}, status=400)
 
 
 class VisibleTextMiddleware:

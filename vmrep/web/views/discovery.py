@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from contexts import folders, selectors
+from contexts.database_errors import is_race
 from contexts.errors import ContextError
 from contexts.filters import DiscoveredVMFilter
 from contexts.models import DiscoveredVM, Discovery, VCenter
@@ -131,7 +132,9 @@ def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     except ContextError as problem:
         messages.error(request, str(problem))
         return live.back(request, here)
-    except IntegrityError:
+    except IntegrityError as problem:
+        if not is_race(problem):
+            raise
         gone = "The vCenter or the repository was removed in the same moment: nothing was taken."
         messages.error(request, gone)
         return redirect("discovery")

@@ -1,0 +1,108 @@
+"""What the database refuses is told as what it is: a race, or a value that it never takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import DataError, IntegrityError, connection, transaction
+from django.test import Client
+
+from contexts.database_errors import is_race, refused_value
+from contexts.models import DiscoveredVM, VCenter, VMContext
+from contexts.services import discovery
+from tests import factories
+from vmrep.api.errors import exception_handler
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def second_of_a_name() -> None:
+    factories.vcenter("one")
+    factories.vcenter("one")
+
+
+def of_a_vcenter_that_is_gone() -> None:
+    context = factories.context()
+    VMContext.objects.filter(pk=context.pk).update(vcenter_id=10**6)
+
+
+def no_port() -> None:
+    VCenter.objects.filter(pk=factories.vcenter().pk).update(port=70_000)
+
+
+def no_name() -> None:
+    VCenter.objects.filter(pk=factories.vcenter().pk).update(name=None)
+
+
+def long_uuid() -> None:
+    factories.discovered_vm("odd", instance_uuid="x" * 100)
+
+
+def many_cpus() -> None:
+    factories.discovered_vm("odd", cpu_count=10**12)
+
+
+def refusal_of(act: Callable[[], None]) -> IntegrityError | DataError:
+    with pytest.raises((IntegrityError, DataError)) as refused, transaction.atomic():
+        act()
+    return refused.value
+
+
+@pytest.mark.parametrize("act", [second_of_a_name, of_a_vcenter_that_is_gone])
+def test_what_others_did_in_the_same_moment_is_a_race(act):
+    problem = refusal_of(act)
+    assert is_race(problem)
+    answer = exception_handler(problem, {})
+    assert (answer.status_code, answer.data["code"]) == (409, "conflict")
+    assert "try again" in answer.data["message"]
+
+
+@pytest.mark.parametrize(
+    ("act", "named"),
+    [
+        (no_port, ("vCenter", "vcenter port possible")),
+        (no_name, ("name", "vCenter")),
+        (
+            long_uuid,
+            ("64",) if connection.vendor == "postgresql" else ("discovered vm column types",),
+        ),
+        (many_cpus, ("discovered VM", "discovered vm specs possible")),
+    ],
+)
+def test_a_value_that_is_never_taken_is_no_race(act, named):
+    problem = refusal_of(act)
+    assert not is_race(problem)
+    answer = exception_handler(problem, {})
+    assert (answer.status_code, answer.data["code"]) == (400, "value_refused")
+    assert "try again" not in answer.data["message"]
+    for word in named:
+        assert word in answer.data["message"]
+        assert word in str(refused_value(problem))
+
+
+@pytest.mark.parametrize(
+    ("act", "status", "words"),
+    [
+        (second_of_a_name, 409, "Another process changed this"),
+        (no_port, 400, "vcenter port possible"),
+    ],
+)
+def test_a_page_says_the_same(act, status, words, monkeypatch):
+    def request(vcenter: VCenter, *, actor: str) -> Any:
+        with transaction.atomic():
+            act()
+
+    monkeypatch.setattr(discovery, "request", request)
+    vcenter = factories.vcenter()
+    client = Client(raise_request_exception=False)
+    client.force_login(factories.user())
+    answer = client.post(f"/discovery/{vcenter.pk}/start/")
+    assert answer.status_code == status
+    assert words in answer.text
+
+
+def test_nothing_of_it_stays():
+    refusal_of(long_uuid)
+    assert not DiscoveredVM.objects.exists()
