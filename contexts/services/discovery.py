@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from contexts import messages
+from contexts.clock import database_now
+from contexts.database_errors import is_race, refused_value
 from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
-from contexts.models.specs import SPEC_NAMES
-from contexts.services import records, refresh, slots, statuses, vcenters
+from contexts.services import discovered, refresh, slots, statuses, vcenters
+from contexts.services.discovered import Differences
 from contexts.services.transactions import lock_free, one_transaction
 from contexts.states import DiscoveryStatus
 from contexts.text import printable
 from contexts.vsphere import inventory
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.errors import VSphereError
-from contexts.vsphere.records import InventoryPage, VmRecord
+from contexts.vsphere.records import InventoryPage, VmRecord, no_specs
 from contexts.vsphere.session import Session
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,9 @@ def request(vcenter: VCenter, *, actor: str) -> Discovery:
         with transaction.atomic():
             discovery = Discovery.objects.create(vcenter=vcenter, requested_by=actor)
             transaction.on_commit(lambda: messages.hint_discovery(discovery.pk))
-    except IntegrityError:
+    except IntegrityError as problem:
+        if not is_race(problem):
+            raise
         active = Discovery.objects.filter(vcenter=vcenter, status__in=DiscoveryStatus.active())
         if (known := active.order_by("-id").first()) is None:
             raise UnknownVCenter(f"{vcenter.name} was removed in the meantime.") from None
@@ -131,7 +135,7 @@ def store(vcenter: VCenter, pages: Iterable[InventoryPage]) -> Iterator[tuple[in
 
     What is not among them is gone, which is noted after the last page.
     """
-    started_at = timezone.now()
+    started_at = database_now()
     seen: set[str] = set()
     count = 0
     for page in pages:
@@ -143,30 +147,77 @@ def store(vcenter: VCenter, pages: Iterable[InventoryPage]) -> Iterator[tuple[in
     ).update(gone_at=Now())
 
 
-@transaction.atomic
 def _store_page(vcenter: VCenter, page: Sequence[VmRecord], seen: set[str], now: datetime) -> None:
-    """Write a page of records: a constant number of queries, whatever the page holds."""
+    """A page at once; where the database refuses that, each VM on its own, so that one that is odd
+    does not spoil the others."""
     repeated = _repeated_uuids(page, seen)
     if repeated:
-        _forbid(vcenter, repeated)
-    usable = [record for record in page if record.instance_uuid not in repeated]
-    contexts = {
-        context.vmware_vm_id: context
-        for context in VMContext.objects.filter(
-            vcenter=vcenter,
-            vmware_vm_id__in=[record.instance_uuid for record in usable if record.instance_uuid],
-            unmanaged_at__isnull=True,
-        )
+        discovered.forbid(vcenter, repeated)
+    try:
+        _store(vcenter, page, repeated, now)
+    except (DataError, IntegrityError) as problem:
+        log.warning("a page of %s is stored VM by VM: %s", vcenter.pk, printable(str(problem)))
+        for record in page:
+            _store_one(vcenter, record, repeated, now)
+
+
+def _store_one(vcenter: VCenter, record: VmRecord, repeated: set[str], now: datetime) -> None:
+    try:
+        _store(vcenter, [record], repeated, now)
+    except (DataError, IntegrityError) as problem:
+        if is_race(problem):
+            raise
+        why = refused_value(problem)
+        log.warning("%s of %s: %s", printable(record.name), vcenter.pk, printable(str(why)))
+        _list_refused(vcenter, record, str(why), now)
+
+
+def _list_refused(vcenter: VCenter, record: VmRecord, why: str, now: datetime) -> None:
+    """The VM is listed with the reason: with all else that there is to say of it, or where that is
+    what was refused, with its name only. Its context, if it has one, stays as it was."""
+    name = {"vm_name": record.text("vm_name"), "moref": record.moref}
+    bare = VmRecord(None, {**no_specs(), **name}, problem=why)
+    try:
+        _list_one(vcenter, replace(record, problem=why), now)
+    except (DataError, IntegrityError):
+        _list_one(vcenter, bare, now)
+
+
+@one_transaction
+def _list_one(vcenter: VCenter, record: VmRecord, now: datetime) -> None:
+    discovered.write_rows(vcenter, [record], now)
+
+
+def _store(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str], now: datetime) -> None:
+    """A constant number of queries, whatever the page holds. What is there is compared first: the
+    write lock is held only while something is written, and only what differs is."""
+    found = discovered.compare(vcenter, page, repeated)
+    stale = refresh.differing(_managed(vcenter, page, repeated))
+    if found or stale:
+        _write(found, stale, now)
+    discovered.mark_seen(found.seen, now)
+
+
+@one_transaction
+def _write(found: Differences, stale: Sequence[tuple[VMContext, VmRecord]], now: datetime) -> None:
+    statuses.hold(*(context.pk for context, _ in stale))
+    found.write(now)
+    refresh.refresh(stale)
+
+
+def _managed(
+    vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str]
+) -> list[tuple[VMContext, VmRecord]]:
+    """The contexts under management of a page's VMs, each with its record."""
+    known = {
+        record.instance_uuid: record
+        for record in page
+        if record.instance_uuid is not None and record.instance_uuid not in repeated
     }
-    statuses.hold(*(context.pk for context in contexts.values()))
-    write_rows(vcenter, page, repeated, now)
-    refresh.refresh(
-        [
-            (contexts[record.instance_uuid], record)
-            for record in usable
-            if record.instance_uuid in contexts
-        ]
+    contexts = VMContext.objects.filter(
+        vcenter=vcenter, vmware_vm_id__in=list(known), unmanaged_at__isnull=True
     )
+    return [(context, known[context.vmware_vm_id]) for context in contexts]
 
 
 def _repeated_uuids(page: Sequence[VmRecord], seen: set[str]) -> set[str]:
@@ -178,68 +229,3 @@ def _repeated_uuids(page: Sequence[VmRecord], seen: set[str]) -> set[str]:
                 repeated.add(record.instance_uuid)
             seen.add(record.instance_uuid)
     return repeated
-
-
-_NO_UUID = (
-    "vCenter gives no instance UUID for this VM (it may be inaccessible), so it cannot be told"
-    " apart for good. Make it accessible, then discover again."
-)
-_SAME_UUID = (
-    "Another VM of this vCenter has the same instance UUID, so the two cannot be told apart."
-    " Give one of them a new UUID, then discover again."
-)
-
-
-def _forbid(vcenter: VCenter, uuids: set[str]) -> None:
-    """A VM that was stored by an earlier page turned out to share its UUID."""
-    DiscoveredVM.objects.filter(vcenter=vcenter, vmware_vm_id__in=uuids).update(
-        vmware_vm_id=None, identity_problem=_SAME_UUID
-    )
-
-
-def write_rows(
-    vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str], now: datetime
-) -> None:
-    """What was seen `now`; `repeated` holds the instance UUIDs that several VMs have."""
-    rows = DiscoveredVM.objects.filter(vcenter=vcenter)
-    morefs = [record.moref for record in page]
-    uuids = [record.instance_uuid for record in page if record.instance_uuid]
-    by_uuid = {row.vmware_vm_id: row for row in rows.filter(vmware_vm_id__in=uuids)}
-    by_moref = {
-        row.moref: row
-        for row in rows.filter(moref__in=morefs, vmware_vm_id=None, gone_at__isnull=True)
-    }
-    new: list[DiscoveredVM] = []
-    known: list[DiscoveredVM] = []
-    for record in page:
-        problem = _identity_problem(record, repeated)
-        row = by_moref.get(record.moref) if problem else by_uuid.get(record.instance_uuid)
-        (known if row else new).append(row := row or DiscoveredVM(vcenter=vcenter))
-        values = records.columns_of(record) | {
-            "vmware_vm_id": None if problem else record.instance_uuid,
-            "identity_problem": problem,
-            "seen_at": now,
-            "gone_at": None,
-        }
-        for name, value in values.items():
-            setattr(row, name, value)
-    # A moref names one VM at a time: whoever had it before under another UUID is gone by now.
-    rows.filter(moref__in=morefs, gone_at__isnull=True).exclude(
-        pk__in=[row.pk for row in known]
-    ).update(gone_at=Now())
-    if known:
-        DiscoveredVM.objects.bulk_update(known, _WRITTEN, batch_size=200)
-    DiscoveredVM.objects.bulk_create(new, batch_size=200)
-
-
-_WRITTEN = (
-    *SPEC_NAMES,
-    *("disks", "networks", "refusals"),
-    *("vmware_vm_id", "identity_problem", "seen_at", "gone_at"),
-)
-
-
-def _identity_problem(record: VmRecord, repeated: set[str]) -> str:
-    if record.instance_uuid is None:
-        return record.problem or _NO_UUID
-    return _SAME_UUID if record.instance_uuid in repeated else ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from contexts import presence
+from contexts.clock import database_now
 from contexts.errors import (
     ContextBusy,
     ContextError,
@@ -17,7 +17,7 @@ from contexts.errors import (
     VMGone,
 )
 from contexts.models import DiscoveredVM, VMContext
-from contexts.services import discovery, records, refresh, statuses
+from contexts.services import discovered, records, refresh, statuses
 from contexts.services.transactions import one_transaction
 from contexts.vsphere.errors import AnotherVM, ObjectGone
 from contexts.vsphere.records import VmRecord
@@ -135,14 +135,14 @@ def seen(context: VMContext, record: VmRecord) -> None:
         vcenter=context.vcenter_id, vmware_vm_id=context.vmware_vm_id, gone_at__isnull=False
     )
     if missed.exists():
-        discovery.write_rows(context.vcenter, [record], set(), timezone.now())
+        discovered.write_rows(context.vcenter, [record], database_now())
 
 
 @one_transaction
 def not_found(context: VMContext, problem: ObjectGone) -> ContextError:
     """What it means that a job did not find its VM; pages and API know it from now on, too."""
     if isinstance(problem, AnotherVM):
-        discovery.write_rows(context.vcenter, [problem.found], set(), timezone.now())
+        discovered.write_rows(context.vcenter, [problem.found], database_now())
     own = DiscoveredVM.objects.filter(vcenter=context.vcenter_id, vmware_vm_id=context.vmware_vm_id)
     own.filter(gone_at__isnull=True).update(gone_at=Now())
     vm = presence.changed_vm(context)

@@ -7,14 +7,15 @@ loses nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
+from contexts.clock import database_now
 from contexts.models import VMContext, VMDisk, VMNetworkAdapter
 from contexts.models.specs import SPEC_NAMES
+from contexts.services import changed_rows
+from contexts.services.changed_rows import Change
 from contexts.services.transactions import one_transaction
 from contexts.vsphere.inventory import DiskRecord, NicRecord, VmRecord
 from contexts.vsphere.preflight import unprotected_disks
@@ -58,21 +59,28 @@ def adapter_id(device_key: int) -> str:
     return f"nic-{device_key}"
 
 
+Pair = tuple[VMContext, VmRecord]
+
+
 @one_transaction
-def refresh(pairs: Sequence[tuple[VMContext, VmRecord]]) -> None:
+def refresh(pairs: Sequence[Pair]) -> None:
     """Write all specs, disks and adapters of the records into their contexts.
 
-    The number of queries does not depend on how many contexts there are, only on whether anything
-    changed.
+    The number of queries does not depend on how many contexts there are, only on what changed.
     """
-    now = timezone.now()
+    now = database_now()
     _lock(pairs)
-    _refresh_specs(pairs, now)
-    _refresh_disks(pairs, now)
-    _refresh_adapters(pairs, now)
+    for changes in _changes(pairs):
+        changes.save(now)
 
 
-def _lock(pairs: Sequence[tuple[VMContext, VmRecord]]) -> None:
+def differing(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs of which something would be written, by what the database holds now. No lock."""
+    stale = {context.pk for changes in _changes(pairs) for context in changes.contexts()}
+    return [(context, record) for context, record in pairs if context.pk in stale]
+
+
+def _lock(pairs: Sequence[Pair]) -> None:
     """Lock the rows, in the order of their keys so that two runs cannot deadlock, and see what
     they hold now: since they were loaded, another refresh may have written something else.
     """
@@ -88,27 +96,25 @@ def _lock(pairs: Sequence[tuple[VMContext, VmRecord]]) -> None:
             setattr(context, name, getattr(current[context.pk], name))
 
 
-def _refresh_specs(pairs: Sequence[tuple[VMContext, VmRecord]], now: datetime) -> None:
-    changed = []
+def _changes(pairs: Sequence[Pair]) -> list[_Changes]:
+    return [_spec_changes(pairs), _disk_changes(pairs), _adapter_changes(pairs)]
+
+
+def _spec_changes(pairs: Sequence[Pair]) -> _Changes:
+    changes = _Changes(VMContext)
     for context, record in pairs:
-        specs = spec_columns(record)
-        if any(getattr(context, name) != value for name, value in specs.items()):
-            for name, value in specs.items():
-                setattr(context, name, value)
-            context.updated_at = now
-            changed.append(context)
-    if changed:
-        VMContext.objects.bulk_update(changed, [*SPEC_NAMES, "updated_at"], batch_size=200)
+        changes.change(context, context, spec_columns(record))
+    return changes
 
 
-def _refresh_disks(pairs: Sequence[tuple[VMContext, VmRecord]], now: datetime) -> None:
+def _disk_changes(pairs: Sequence[Pair]) -> _Changes:
     known: dict[str, dict[str, VMDisk]] = defaultdict(dict)
     for known_row in VMDisk.objects.filter(
         vm_context__in=[context for context, _ in pairs], removed_at=None
     ):
         known[known_row.vm_context_id][known_row.disk_id] = known_row
 
-    rows = _Rows(VMDisk, (*DISK_COLUMNS, "unprotected_reason"), now)
+    changes = _Changes(VMDisk)
     for context, record in pairs:
         reasons = {disk.device_key: reason for disk, reason in unprotected_disks(record)}
         present = known.pop(context.pk, {})
@@ -116,13 +122,13 @@ def _refresh_disks(pairs: Sequence[tuple[VMContext, VmRecord]], now: datetime) -
             values = _disk_values(disk) | {"unprotected_reason": reasons.get(disk.device_key, "")}
             row: VMDisk | None = present.pop(disk_id(disk.device_key), None)
             if row is not None and _is_another_disk(row, disk):
-                rows.remove(row)
+                changes.remove(context, row)
                 row = None
             key = {"disk_id": disk_id(disk.device_key), "device_key": disk.device_key}
-            rows.write(row, {"vm_context": context, **key}, values)
+            changes.write(context, row, key, values)
         for left in present.values():
-            rows.remove(left)
-    rows.save()
+            changes.remove(context, left)
+    return changes
 
 
 def _disk_values(disk: DiskRecord) -> dict[str, Any]:
@@ -134,23 +140,23 @@ def _is_another_disk(row: VMDisk, disk: DiskRecord) -> bool:
     return bool(row.disk_uuid and disk.disk_uuid and row.disk_uuid != disk.disk_uuid)
 
 
-def _refresh_adapters(pairs: Sequence[tuple[VMContext, VmRecord]], now: datetime) -> None:
+def _adapter_changes(pairs: Sequence[Pair]) -> _Changes:
     known: dict[str, dict[str, VMNetworkAdapter]] = defaultdict(dict)
     for known_row in VMNetworkAdapter.objects.filter(
         vm_context__in=[context for context, _ in pairs], removed_at=None
     ):
         known[known_row.vm_context_id][known_row.adapter_id] = known_row
 
-    rows = _Rows(VMNetworkAdapter, ADAPTER_COLUMNS, now)
+    changes = _Changes(VMNetworkAdapter)
     for context, record in pairs:
         present = known.pop(context.pk, {})
         for nic in record.networks:
             row: VMNetworkAdapter | None = present.pop(adapter_id(nic.device_key), None)
             key = {"adapter_id": adapter_id(nic.device_key), "device_key": nic.device_key}
-            rows.write(row, {"vm_context": context, **key}, _adapter_values(nic))
+            changes.write(context, row, key, _adapter_values(nic))
         for left in present.values():
-            rows.remove(left)
-    rows.save()
+            changes.remove(context, left)
+    return changes
 
 
 def _adapter_values(nic: NicRecord) -> dict[str, Any]:
@@ -158,36 +164,42 @@ def _adapter_values(nic: NicRecord) -> dict[str, Any]:
     return values | {"ip_addresses": list(nic.ip_addresses)}
 
 
-class _Rows:
-    """Collects what differs and writes it in three statements at most."""
+class _Changes:
+    """What differs in one table, and of which contexts."""
 
-    def __init__(self, model: Any, columns: Iterable[str], now: datetime) -> None:
-        self._model, self._columns, self._now = model, tuple(columns), now
-        self._new: list[Any] = []
-        self._changed: list[Any] = []
-        self._removed: list[int] = []
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._new: list[tuple[VMContext, dict[str, Any]]] = []
+        self._changed: list[tuple[VMContext, Change]] = []
+        self._removed: list[tuple[VMContext, int]] = []
 
-    def write(self, row: Any | None, key: dict[str, Any], values: dict[str, Any]) -> None:
+    def write(
+        self, context: VMContext, row: Any | None, key: dict[str, Any], values: dict[str, Any]
+    ) -> None:
+        """The device is to have these values; without a row there is none of it yet."""
         if row is None:
-            self._new.append(self._model(**key, **values))
-        elif any(getattr(row, name) != value for name, value in values.items()):
-            for name, value in values.items():
-                setattr(row, name, value)
-            row.updated_at = self._now
-            self._changed.append(row)
+            self._new.append((context, {"vm_context": context, **key, **values}))
+        else:
+            self.change(context, row, values)
 
-    def remove(self, row: Any) -> None:
-        self._removed.append(row.pk)
+    def change(self, context: VMContext, row: Any, values: dict[str, Any]) -> None:
+        if different := changed_rows.differences(row, values):
+            self._changed.append((context, (row, different)))
 
-    def save(self) -> None:
+    def remove(self, context: VMContext, row: Any) -> None:
+        self._removed.append((context, row.pk))
+
+    def contexts(self) -> Iterator[VMContext]:
+        for context, _ in (*self._new, *self._changed, *self._removed):
+            yield context
+
+    def save(self, now: datetime) -> None:
         """Removals first: a new row may stand under the key of a removed one."""
         if self._removed:
-            self._model.objects.filter(pk__in=self._removed).update(
-                removed_at=self._now, updated_at=self._now
-            )
-        if self._changed:
-            self._model.objects.bulk_update(
-                self._changed, [*self._columns, "updated_at"], batch_size=200
-            )
+            keys = [key for _, key in self._removed]
+            self._model.objects.filter(pk__in=keys).update(removed_at=now, updated_at=now)
+        changed_rows.write((change for _, change in self._changed), updated_at=now)
         if self._new:
-            self._model.objects.bulk_create(self._new, batch_size=500)
+            self._model.objects.bulk_create(
+                (self._model(**values) for _, values in self._new), batch_size=500
+            )

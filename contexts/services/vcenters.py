@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from contexts import crypto, selectors
 from contexts.errors import UnknownVCenter, VCenterChanged, VCenterInUse
 from contexts.models import VCenter
+from contexts.services import changed_rows
 from contexts.services.waiting import SECONDS, wait_for
 from contexts.states import AVAILABLE_TRANSPORTS, TransportKind, TrustMode
 from contexts.vsphere.budget import Budget
@@ -213,6 +214,15 @@ def _remember_estate(vcenter: VCenter, about: About) -> None:
                 " come twice: use that one."
             }
         )
-    vcenter.instance_uuid = about.instance_uuid or ""
-    vcenter.product = about.full_name
-    vcenter.api_version = about.api_version
+    longest = changed_rows.max_lengths(VCenter)
+    estate = about.instance_uuid or ""
+    if len(estate) > longest["instance_uuid"]:
+        raise ValidationError(
+            {
+                "host": f"This server's instance UUID has {len(estate)} characters, and a vCenter's"
+                " has 36. Is it a vCenter?"
+            }
+        )
+    vcenter.instance_uuid = estate
+    vcenter.product = about.full_name[: longest["product"]]
+    vcenter.api_version = about.api_version[: longest["api_version"]]

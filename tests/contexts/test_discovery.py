@@ -1,13 +1,19 @@
 """Discovery against the lab: what is stored, and what it does to contexts."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.models.specs import SPEC_NAMES
-from contexts.services import discovery
+from contexts.services import discovered, discovery, management, refresh
 from contexts.states import DiscoveryStatus
 from contexts.vsphere import inventory
+from contexts.vsphere.records import VmRecord
 from tests import factories
 
 
@@ -124,3 +130,75 @@ def test_a_page_costs_queries_for_its_batches_not_for_its_vms(estate, monkeypatc
 
     # SQLite takes 999 values in a statement: a batch of rows is some 28 VMs there.
     assert stored(150) - stored(2) <= 150 // 25
+
+
+def _stored(at: VCenter, *records: VmRecord) -> list[str]:
+    """Store one page of these; the statements that wrote something, savepoints left out."""
+    with CaptureQueriesContext(connection) as queries:
+        list(discovery.store(at, [inventory.InventoryPage(records, len(records))]))
+    return [it["sql"] for it in queries if it["sql"].startswith(("UPDATE", "INSERT", "DELETE"))]
+
+
+def _managed(count: int) -> tuple[VCenter, list[VmRecord]]:
+    """A vCenter with so many VMs, all stored and all under management."""
+    at = factories.vcenter()
+    records = [factories.vm_record(f"vm{number}") for number in range(count)]
+    _stored(at, *records)
+    management.take(list(DiscoveredVM.objects.all()), repository=None, actor="ops")
+    return at, records
+
+
+def test_of_a_vcenter_in_which_nothing_changed_only_the_moment_is_written(db):
+    at, records = _managed(30)
+    before = {vm.pk: vm.seen_at for vm in DiscoveredVM.objects.all()}
+    seen, gone = _stored(at, *records)
+    assert seen.startswith('UPDATE "discovered_vms" SET "seen_at" = ')
+    assert '"gone_at" = ' in gone.partition("WHERE")[0]
+    for vm in DiscoveredVM.objects.all():
+        assert vm.gone_at is None
+        assert vm.seen_at > before[vm.pk]
+
+
+def test_only_what_changed_is_written(db):
+    at, records = _managed(5)
+    records[2] = replace(records[2], specs={**records[2].specs, "power_state": "poweredOff"})
+    disk = replace(records[3].disks[0], capacity_bytes=1 << 30)
+    records[3] = replace(records[3], disks=(disk,))
+    context_ids = set(VMContext.objects.values_list("pk", flat=True))
+    written = [sql for sql in _stored(at, *records) if '"seen_at"' not in sql.partition("WHERE")[0]]
+    changes = written[:-1]  # the last one is of those that are gone
+    assert sorted(sql.partition(" SET ")[0] for sql in changes) == [
+        'UPDATE "discovered_vms"',  # the disks of one
+        'UPDATE "discovered_vms"',  # the power of another
+        'UPDATE "vm_disks"',
+        'UPDATE "vm_replication_contexts"',
+    ]
+    for sql in changes:
+        columns = sql.partition("WHERE")[0]
+        assert "cpu_count" not in columns
+        assert "networks" not in columns
+    assert VMContext.objects.get(vm_name="vm2").power_state == "poweredOff"
+    assert VMContext.objects.get(vm_name="vm3").disks.get().capacity_bytes == 1 << 30
+    assert set(VMContext.objects.values_list("pk", flat=True)) == context_ids
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_a_page_is_compared_others_can_write(monkeypatch):
+    """SQLite has one lock for all who write; a page holds it only while it writes itself."""
+    at, records = _managed(3)
+    compared = []
+
+    def unlocked(compare: Callable[..., Any]) -> Callable[..., Any]:
+        def checked(*arguments: Any) -> Any:
+            assert not connection.in_atomic_block
+            compared.append(compare)
+            return compare(*arguments)
+
+        return checked
+
+    monkeypatch.setattr(discovered, "compare", unlocked(discovered.compare))
+    monkeypatch.setattr(refresh, "differing", unlocked(refresh.differing))
+    records[0] = replace(records[0], specs={**records[0].specs, "cpu_count": 8})
+    _stored(at, *records)
+    assert len(compared) == 2
+    assert VMContext.objects.get(vm_name="vm0").cpu_count == 8

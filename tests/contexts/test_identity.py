@@ -12,7 +12,7 @@ from django.utils import timezone
 from contexts import presence
 from contexts.errors import ContextBusy, IdentityChanged, IdentityRefused, NotManageable
 from contexts.models import ContextEvent, DiscoveredVM, VMContext
-from contexts.services import discovery, identity, management
+from contexts.services import discovered, identity, management
 from contexts.services.records import columns_of
 from tests import factories
 
@@ -156,7 +156,7 @@ def test_a_row_that_a_page_rewrites_keeps_the_rejection():
     vm = found_again(context)
     identity.reject(vm, context, actor="ops")
     record = factories.vm_record("web", instance_uuid=vm.vmware_vm_id, **LOOKS)
-    discovery.write_rows(context.vcenter, [record], set(), timezone.now())
+    discovered.write_rows(context.vcenter, [record], timezone.now())
     again = DiscoveredVM.objects.get(vmware_vm_id=vm.vmware_vm_id)
     assert (again.pk, again.identity_rejected_at is not None) == (vm.pk, True)
     assert columns_of(record)["moref"] == again.moref

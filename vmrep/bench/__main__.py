@@ -7,13 +7,13 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from vmrep.bench import pages, polling
+from vmrep.bench import pages, polling, site
 from vmrep.bench.browser import BadAnswer
 from vmrep.bench.pages import Pair
 from vmrep.bench.processes import cpu_seconds, machine
@@ -25,6 +25,7 @@ MOST_TIMES = 1.3
 MOST_CPU_PERCENT = 20.0
 LEAST_UNCHANGED_PERCENT = 90.0
 MOST_SECONDS_UNTIL_SEEN = 3.0
+MOST_OF_THE_FIRST_DISCOVERY = 0.7
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ class Sizes:
     rounds: int
     browsers: int
     seconds: float
+    vms: int
 
 
-FULL = Sizes(10_000, 1_000_000, 100, 10_000, rounds=15, browsers=50, seconds=65)
-QUICK = Sizes(200, 4_000, 50, 1_000, rounds=1, browsers=10, seconds=5)
+FULL = Sizes(10_000, 1_000_000, 100, 10_000, rounds=15, browsers=50, seconds=65, vms=5_000)
+QUICK = Sizes(200, 4_000, 50, 1_000, rounds=1, browsers=10, seconds=5, vms=500)
 
 
 class Result(NamedTuple):
@@ -129,6 +131,7 @@ def _measure(supervisor: Supervisor, wanted: argparse.Namespace, sizes: Sizes) -
         *(Result(f"page: {pair.name}", pair.ratio, "times", MOST_TIMES) for pair in with_goal),
         *(Result(f"page: {pair.name}", pair.ratio, "times") for pair in others),
         *_polls(large, sizes, partial(cpu_seconds, wanted.postgres_pid)),
+        *_discoveries(supervisor, wanted, sizes.vms),
     ]
     say("")
     for result in results:
@@ -141,11 +144,11 @@ def _show_pair(pair: Pair) -> None:
     say(f"{pair.name:40} {pair.small * 1000:6.0f} ms {pair.large * 1000:6.0f} ms {pair.ratio:7.2f}")
 
 
-def _polls(site: Site, sizes: Sizes, database_cpu: Callable[[], float]) -> list[Result]:
+def _polls(large: Site, sizes: Sizes, database_cpu: Callable[[], float]) -> list[Result]:
     say(f"\n{sizes.browsers} browsers poll for {sizes.seconds:.0f} s; nothing changes …")
-    with polling.Crowd(site) as crowd:
-        idle = polling.measure_idle(site, crowd, sizes.seconds, database_cpu)
-        seen = polling.measure_seen(site, crowd)
+    with polling.Crowd(large) as crowd:
+        idle = polling.measure_idle(large, crowd, sizes.seconds, database_cpu)
+        seen = polling.measure_seen(large, crowd)
     results = [
         Result("polls: web server", idle.cpu_percent, "% of a core", MOST_CPU_PERCENT),
         Result("polls: PostgreSQL", idle.database_cpu_percent, "% of a core"),
@@ -161,6 +164,22 @@ def _polls(site: Site, sizes: Sizes, database_cpu: Callable[[], float]) -> list[
         goal = "" if result.goal is None else f"   goal {result.goal:.0f}"
         say(f"{result.name:40} {result.value:9.2f} {result.unit}{goal}")
     return results
+
+
+def _discoveries(supervisor: Supervisor, wanted: argparse.Namespace, vms: int) -> Iterator[Result]:
+    """An unchanged vCenter is stored again in less time than the first time."""
+    say(f"\nStoring what a discovery of {vms:,} VMs read, and again when nothing changed …")
+    for name, url in (
+        ("PostgreSQL", site.new_database(wanted.postgres, "discovered")),
+        ("SQLite", f"sqlite:///{wanted.folder / 'discovered.sqlite3'}"),
+    ):
+        report = wanted.folder / "discovered.json"
+        site.run(supervisor, "discovering", url, "--vms", str(vms), "--report", str(report))
+        seconds = json.loads(report.read_text())
+        ratio = seconds["again"] / seconds["first"]
+        say(f"{name:40} {seconds['first']:7.2f} s {seconds['again']:7.2f} s {ratio:6.2f}")
+        yield Result(f"discovery: first time, {name}", seconds["first"], "s")
+        yield Result(f"discovery: unchanged, {name}", ratio, "times", MOST_OF_THE_FIRST_DISCOVERY)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,22 @@ def connect(url: str) -> psycopg.Connection:
     )
 
 
+def new_database(postgres_url: str, name: str) -> str:
+    """The DATABASE_URL of a new database of that name, on the same server."""
+    with connect(postgres_url) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return f"{postgres_url.rpartition('/')[0]}/{name}"
+
+
+def run(supervisor: Supervisor, module: str, url: str, *arguments: str) -> None:
+    """A module of the bench, on this database. Raises LocalError with the end of its log."""
+    command = [sys.executable, "-m", f"vmrep.bench.{module}", *arguments]
+    code = supervisor.run(Program(module, ["env", f"DATABASE_URL={url}", *command]))
+    if code:
+        log = (supervisor.log_folder / f"{module}.log").read_text()
+        raise LocalError(f"vmrep.bench.{module} failed (exit code {code}):\n{log[-3000:]}")
+
+
 def start(
     supervisor: Supervisor, name: str, postgres_url: str, *, contexts: int, jobs: int, sessions: int
 ) -> Site:
@@ -53,9 +69,7 @@ def start(
 
     Raises LocalError (ChildDied, StopRequested) when that fails or somebody wants it to end.
     """
-    with connect(postgres_url) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    url = f"{postgres_url.rpartition('/')[0]}/{name}"
+    url = new_database(postgres_url, name)
     filled = _fill(supervisor, url, contexts, jobs, sessions)
     listener = listen(0)
     web = programs.web(listener)
@@ -71,17 +85,9 @@ def _fill(
     supervisor: Supervisor, url: str, contexts: int, jobs: int, sessions: int
 ) -> dict[str, Any]:
     report = supervisor.log_folder / "prepared.json"
-    program = Program(
-        "prepare",
-        [
-            *("env", f"DATABASE_URL={url}", sys.executable, "-m", "vmrep.bench.prepare"),
-            *("--contexts", str(contexts), "--jobs", str(jobs)),
-            *("--sessions", str(sessions), "--report", str(report)),
-        ],
+    run(
+        *(supervisor, "prepare", url, "--contexts", str(contexts), "--jobs", str(jobs)),
+        *("--sessions", str(sessions), "--report", str(report)),
     )
-    code = supervisor.run(program)
-    if code:
-        log = (supervisor.log_folder / "prepare.log").read_text()
-        raise LocalError(f"The estate could not be made (exit code {code}):\n{log[-3000:]}")
     filled: dict[str, Any] = json.loads(report.read_text())
     return filled

@@ -1,0 +1,75 @@
+"""How long it takes to store what a discovery read: the first time, and again when nothing changed.
+
+python -m vmrep.bench.discovering --vms N --report FILE
+
+Only the storing is measured, in the empty database that DATABASE_URL names. Half of the VMs are
+under management the second time, so that their contexts, disks and adapters are compared, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import django
+
+if TYPE_CHECKING:
+    from contexts.models import VCenter
+    from contexts.vsphere.records import VmRecord
+
+PAGE = 500  # VMs, as a vCenter is read
+ROUNDS = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--vms", type=int, required=True)
+    parser.add_argument("--report", type=Path, required=True)
+    wanted = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    wanted.report.write_text(json.dumps(measure(wanted.vms)))
+
+
+def measure(vms: int) -> dict[str, float]:
+    """Seconds of the first storing, and of the fastest of `ROUNDS` that found nothing new."""
+    from contexts.models import DiscoveredVM, VCenter
+    from contexts.services import management
+    from vmrep.bench.machines import machine
+
+    random = Random(1)  # noqa: S311
+    vcenter = VCenter.objects.create(name="bench", host="bench.invalid", username="nobody")
+    records = [machine(number, random) for number in range(vms)]
+    first = _store(vcenter, records)
+    half = list(DiscoveredVM.objects.order_by("pk")[: vms // 2])
+    for begin in range(0, len(half), PAGE):
+        management.take(half[begin : begin + PAGE], repository=None, actor="bench")
+    again = min(_store(vcenter, records) for _ in range(ROUNDS))
+    return {"first": first, "again": again}
+
+
+def _store(vcenter: VCenter, records: Sequence[VmRecord]) -> float:
+    from contexts.services import discovery
+    from contexts.vsphere.records import InventoryPage
+
+    begun = time.perf_counter()
+    pages = (
+        InventoryPage(tuple(records[begin : begin + PAGE]), len(records))
+        for begin in range(0, len(records), PAGE)
+    )
+    for _ in discovery.store(vcenter, pages):
+        pass
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()
