@@ -108,7 +108,7 @@ def test_two_vms_with_one_instance_uuid_cannot_be_taken(estate, monkeypatch):
         factories.vm_record("four"),
     ]
     pages = [inventory.InventoryPage((record,), 4) for record in records]
-    monkeypatch.setattr(inventory, "read_vms", lambda session: iter(pages))
+    monkeypatch.setattr(inventory, "read_vms", lambda session, **how: iter(pages))
     for _ in range(2):
         estate.discover()
         problems = dict(DiscoveredVM.objects.values_list("vm_name", "identity_problem"))
@@ -123,7 +123,7 @@ def test_a_page_costs_queries_for_its_batches_not_for_its_vms(estate, monkeypatc
     def stored(count: int) -> int:
         records = tuple(factories.vm_record(f"vm{number}") for number in range(count))
         page = inventory.InventoryPage(records, count)
-        monkeypatch.setattr(inventory, "read_vms", lambda session: iter([page]))
+        monkeypatch.setattr(inventory, "read_vms", lambda session, **how: iter([page]))
         with CaptureQueriesContext(connection) as queries:
             estate.discover()
         return len(queries)
