@@ -73,7 +73,7 @@ def _wrong(contexts: QuerySet[VMContext]) -> QuerySet[VMContext, dict[str, Any]]
 
 
 def _column(name: str) -> models.Field[Any, Any]:
-    return cast(models.Field[Any, Any], VMContext._meta.get_field(name))
+    return cast("models.Field[Any, Any]", VMContext._meta.get_field(name))
 
 
 def _mend(finding: Finding) -> str:
