@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import uuid as uuids
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Self
@@ -23,7 +24,12 @@ from replication.engine.durable import (
     rename_durably,
     unlink_durably,
 )
-from replication.engine.errors import RepositoryUnavailable, TargetError, target_errors
+from replication.engine.errors import (
+    RepositoryFull,
+    RepositoryUnavailable,
+    TargetError,
+    target_errors,
+)
 from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.regular import open_regular
 from replication.engine.target import SealedImage
@@ -92,6 +98,23 @@ class DirectoryRepository:
             # The reserve for root is neither free nor there for us.
             total_bytes=(room.f_blocks - room.f_bfree + room.f_bavail) * room.f_frsize,
         )
+
+    def try_writing(self) -> Room:
+        """Write, sync and remove a small file, since reading may work where writing is refused or
+        hangs. A file system without room passes: that is what `room` tells. Raises as `check`, and
+        TargetError."""
+        room = self.room()
+        path = self.root / f".vmrep-trial-{socket.gethostname()}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        with contextlib.suppress(RepositoryFull), target_errors(f"trying to write to {self.root}"):
+            descriptor = os.open(path, flags, 0o600)
+            try:
+                os.write(descriptor, b"vmrep tries whether it can write here\n")
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+                path.unlink(missing_ok=True)
+        return room
 
     def _require_mine(self, marker: bytes) -> None:
         """Whoever can write to the storage decides what stands there."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ from replication.integrity.findings import Code, Finding, Scope, SecondLook, che
 from replication.models import DiskImage, RecoveryPoint, Repository
 from replication.states import ImageState, LeaseHolder, RecoveryPointState, Severity
 from replication.storage import looks
+from replication.storage.errands import DoesNotAnswer
 from replication.storage.looks import ACT_SECONDS, StorageState
-from replication.storage.targets import target
+from replication.storage.targets import target, visit
 
 FAIL_OVER_TO_OLDER = "Do not fail over to its recovery point, nor to later ones that stand on it. "
 REPOSITORY_UNAVAILABLE = Code(
@@ -73,6 +76,12 @@ _TEMPORARY = re.compile(r"(.+)\.(\d{1,9})\.tmp")
 BATCH = 500
 
 
+LOOK_SECONDS = 60.0
+"""For the look at one image, or at a batch of names."""
+DEEP_SECONDS = 1800.0
+"""For the look through one image's tables."""
+
+
 def _storages() -> Iterator[tuple[Repository, DirectoryRepository]]:
     """Every repository that can be used now; the others are `repository_unavailable`'s."""
     for repository, state in _states():
@@ -80,20 +89,20 @@ def _storages() -> Iterator[tuple[Repository, DirectoryRepository]]:
             yield repository, target(repository)
 
 
+@contextmanager
+def _noted(scope: Scope, repository: Repository) -> Iterator[None]:
+    """One that stops answering is given up, for `repository_unavailable` to tell: the others are
+    checked, and what seems to be missing in this one is not known to be."""
+    try:
+        yield
+    except DoesNotAnswer as problem:
+        scope.given_up[repository.pk] = str(problem)
+
+
 def _states() -> list[tuple[Repository, StorageState]]:
     all_of_them = list(Repository.objects.order_by("pk"))
     states = looks.look_at_all(all_of_them, seconds=ACT_SECONDS)
     return list(zip(all_of_them, states, strict=True))
-
-
-@check(REPOSITORY_UNAVAILABLE, second_look=SecondLook.NONE)
-def repository_unavailable(scope: Scope) -> Iterator[Finding]:
-    for repository, state in _states():
-        if state.problem:
-            yield REPOSITORY_UNAVAILABLE.finding(
-                f"The repository {repository.name} was not checked: {state.problem}",
-                key=repository.pk,
-            )
 
 
 @check(
@@ -111,11 +120,24 @@ def image_files(scope: Scope) -> Iterator[Finding]:
     The content is not read.
     """
     for repository, storage in _storages():
-        for batch in in_batches(_judged_images(scope, repository), BATCH):
-            found = [finding for image in batch for finding in _look_at(image, storage, scope)]
-            if not _is_there(storage):
-                break  # unmounted meanwhile: what seemed missing is not known to be
-            yield from found
+        with _noted(scope, repository):
+            for batch in in_batches(_judged_images(scope, repository), BATCH):
+                found = [it for image in batch for it in _visited(image, storage, scope)]
+                if looks.look(repository, seconds=ACT_SECONDS).problem:
+                    break  # unmounted meanwhile: what seemed missing is not known to be
+                yield from found
+
+
+def _visited(image: DiskImage, storage: DirectoryRepository, scope: Scope) -> list[Finding]:
+    """What a look at the image's file finds. Raises DoesNotAnswer."""
+    scope.on_progress()
+    return visit(
+        image.repository,
+        "integrity",
+        lambda: list(_look_at(image, storage, scope)),
+        seconds=DEEP_SECONDS if scope.deep else LOOK_SECONDS,
+        on_wait=scope.on_progress,
+    )
 
 
 def _judged_images(scope: Scope, repository: Repository) -> Any:
@@ -130,19 +152,12 @@ def _judged_images(scope: Scope, repository: Repository) -> Any:
         )
     )
     at_rest = scope.at_rest(images, "vm_context_id", LeaseHolder.RETENTION, LeaseHolder.DELETION)
-    return at_rest.select_related("vm_context", "parent").defer("vm_context__annotation")
-
-
-def _is_there(storage: DirectoryRepository) -> bool:
-    try:
-        storage.check()
-    except RepositoryUnavailable:
-        return False
-    return True
+    rows = at_rest.select_related("vm_context", "parent", "repository")
+    return rows.defer("vm_context__annotation")
 
 
 def _look_at(image: DiskImage, storage: DirectoryRepository, scope: Scope) -> Iterator[Finding]:
-    scope.on_progress()
+    """In a thread of its own: all that it needs of the database has been read."""
 
     def found(code: Code, what: str) -> Finding:
         return code.finding(
@@ -217,15 +232,31 @@ def files_without_row(scope: Scope) -> Iterator[Finding]:
     no such names.
     """
     for repository, storage in _storages():
-        names = _files_below(storage.root)
-        while batch := list(islice(names, BATCH)):
-            scope.on_progress()
-            unknown = _unknown(repository, batch)
-            still_there = [name for name in unknown if os.path.lexists(storage.root / name)]
-            found = _unknown(repository, still_there) if still_there else []
-            if not _is_there(storage):
-                break
-            yield from (_nobodys(repository, name) for name in found)
+        with _noted(scope, repository):
+            yield from _nobodys_files(repository, storage, scope)
+
+
+def _nobodys_files(
+    repository: Repository, storage: DirectoryRepository, scope: Scope
+) -> Iterator[Finding]:
+    """Of one repository. Raises DoesNotAnswer."""
+
+    def at_storage(work: Callable[[], list[str]]) -> list[str]:
+        scope.on_progress()
+        return visit(repository, "integrity", work, seconds=LOOK_SECONDS, on_wait=scope.on_progress)
+
+    names = _files_below(storage.root)
+    while batch := at_storage(lambda: list(islice(names, BATCH))):
+        unknown = _unknown(repository, batch)
+        still_there = at_storage(partial(_those_there, storage, unknown))
+        found = _unknown(repository, still_there) if still_there else []
+        if looks.look(repository, seconds=ACT_SECONDS).problem:
+            return
+        yield from (_nobodys(repository, name) for name in found)
+
+
+def _those_there(storage: DirectoryRepository, names: list[str]) -> list[str]:
+    return [name for name in names if os.path.lexists(storage.root / name)]
 
 
 def _files_below(root: Path) -> Iterator[str]:
@@ -270,3 +301,16 @@ def _nobodys(repository: Repository, name: str) -> Finding:
         f"Repository {repository.name}: no row names the file {shown}.",
         key=f"{repository.pk} {shown}",
     )
+
+
+# The last of this module: it also tells of those that stopped answering while they were checked.
+@check(REPOSITORY_UNAVAILABLE, second_look=SecondLook.NONE)
+def repository_unavailable(scope: Scope) -> Iterator[Finding]:
+    for repository, state in _states():
+        if problem := scope.given_up.get(repository.pk):
+            what = f"The repository {repository.name} was not checked to its end: {problem}"
+        elif state.problem:
+            what = f"The repository {repository.name} was not checked: {state.problem}"
+        else:
+            continue
+        yield REPOSITORY_UNAVAILABLE.finding(what, key=repository.pk)

@@ -83,6 +83,7 @@ class Scope:
     quiet: nothing is at work, so that nothing is given time.
     context_id: look at this context only (the second look, under its lock).
     on_progress: called again and again while files and vCenters are read, which can take long.
+    given_up: why, by the key of a repository that stopped answering while it was checked.
     """
 
     deep: bool = False
@@ -90,6 +91,7 @@ class Scope:
     context_id: str | None = None
     now: datetime = field(default_factory=timezone.now)
     on_progress: Callable[[], None] = lambda: None
+    given_up: dict[int, str] = field(default_factory=dict)
 
     def only(self, context_id: str) -> Self:
         return replace(self, context_id=context_id)

@@ -19,7 +19,6 @@ from replication.services import finish, leases
 from replication.services.leases import Lease
 from replication.states import JobStatus, LeaseHolder
 from replication.storage import looks
-from replication.storage.looks import ACT_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -39,20 +38,18 @@ def runnable() -> Any:
 def claim_next() -> tuple[ReplicationJob, Lease] | None:
     """Take the next job that this worker can run, with its context's lease; None without one."""
     # First the repositories: any number of jobs that wait for one must not hide those of others.
-    unreadable = _unreadable_repositories()
-    for job in runnable().exclude(repository__in=unreadable)[:LOOK_AT]:
+    unusable = _unusable_repositories()
+    for job in runnable().exclude(repository__in=unusable)[:LOOK_AT]:
         if claimed := _claim(job):
             return claimed
     return None
 
 
-def _unreadable_repositories() -> list[Repository]:
+def _unusable_repositories() -> list[Repository]:
     """Those that runnable jobs want and this worker cannot use now; the jobs say so."""
     wanted = list(Repository.objects.filter(pk__in=runnable().values("repository").order_by()))
     found = []
-    for repository, state in zip(
-        wanted, looks.look_at_all(wanted, seconds=ACT_SECONDS), strict=True
-    ):
+    for repository, state in zip(wanted, looks.try_writing_to_all(wanted), strict=True):
         if state.problem:
             found.append(repository)
             _tell_why(repository, f"Waiting for the repository: {state.problem}"[:255])

@@ -51,6 +51,10 @@ class Errand(Generic[T_co]):
     def is_over(self) -> bool:
         return self._ended.is_set()
 
+    @property
+    def was_left_behind(self) -> bool:
+        return self._given_up and not self.is_over
+
     def wait(self, seconds: float) -> bool:
         """Whether it is over, at once or within so many seconds."""
         return self._ended.wait(max(0.0, seconds))
@@ -94,15 +98,16 @@ def run(
 ) -> T:
     """What `work` returns or raises, if it ends within so many seconds.
 
-    DoesNotAnswer with the words `or_else` when it does not: it is left behind then. Also
-    when an earlier errand to the same place is not back yet. `on_wait` is called every second
-    meanwhile; when it raises, the work is left behind, too.
+    DoesNotAnswer with the words `or_else` when it does not: it is left behind then. Also, and at
+    once, while an earlier errand that was left behind at this place is not back; one that is still
+    waited for has its turn first. `on_wait` is called every second; when it raises, the work is
+    left behind, too.
     """
     deadline = time.monotonic() + seconds
     errand = _begin(place, work, on_late)
     while errand is None:
         other = _under_way.get(place)
-        if other is not None and not _waited(other, deadline, on_wait):
+        if other is not None and (other.was_left_behind or not _waited(other, deadline, on_wait)):
             raise DoesNotAnswer(or_else)
         errand = _begin(place, work, on_late)
     try:

@@ -11,17 +11,22 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 from replication.engine.directory import DirectoryRepository, Room
 from replication.engine.errors import EngineError, RepositoryUnavailable
 from replication.models import Repository
 from replication.storage.errands import Errand
-from replication.storage.targets import does_not_answer, target
+from replication.storage.targets import does_not_answer, takes_no_file, target
 
 PAGE_SECONDS = 1.0
 """What a page waits for all repositories together. What is late is there at its next look."""
 ACT_SECONDS = 5.0
 """What an action or a claim waits: a disk may have to spin up first."""
+TRIED_FOR_SECONDS = 10.0
+"""Within which writing is not tried again."""
 LONGEST_KEPT_SECONDS = 60.0
 
 
@@ -50,7 +55,16 @@ def look_at_all(
 
     `max_age` in seconds: so old may be the answer of a repository that could be used.
     """
-    return _ask_all("look", DirectoryRepository.room, repositories, seconds, max_age)
+    return _ask_all(_LOOK, repositories, seconds, max_age)
+
+
+def try_writing_to_all(repositories: Sequence[Repository]) -> list[StorageState]:
+    """As `look_at_all`; where that finds no problem, a small file is written and removed, too: a
+    file system that is frozen or read-only can still be read."""
+    states = look_at_all(repositories, seconds=ACT_SECONDS)
+    there = [it for it, state in zip(repositories, states, strict=True) if not state.problem]
+    tried = iter(_ask_all(_TRY, there, ACT_SECONDS, TRIED_FOR_SECONDS))
+    return [state if state.problem else next(tried) for state in states]
 
 
 def require(repositories: Sequence[Repository]) -> None:
@@ -60,40 +74,50 @@ def require(repositories: Sequence[Repository]) -> None:
             raise RepositoryUnavailable(state.problem)
 
 
-_Question = Callable[[DirectoryRepository], Room]
-_asked: dict[tuple[str, ...], Errand[StorageState]] = {}
+class _Question(NamedTuple):
+    ask: Callable[[DirectoryRepository], Room]
+    late: Callable[[Path], str]
+    """What is said of a folder from which no answer comes in time."""
+
+
+_LOOK = _Question(lambda storage: storage.room(), does_not_answer)
+_TRY = _Question(lambda storage: storage.try_writing(), takes_no_file)
+_asked: dict[tuple[_Question, str, Path], Errand[StorageState]] = {}
 _lock = threading.Lock()
 
 
 def _ask_all(
-    kind: str,
-    question: _Question,
-    repositories: Sequence[Repository],
-    seconds: float,
-    max_age: float,
+    question: _Question, repositories: Sequence[Repository], seconds: float, max_age: float
 ) -> list[StorageState]:
-    begun = [_ask(kind, question, each, max_age) for each in repositories]
-    return [it if isinstance(it, StorageState) else _answer(*it, seconds) for it in begun]
+    begun = [_ask(question, each, max_age) for each in repositories]
+    return [it if isinstance(it, StorageState) else it(seconds) for it in begun]
 
 
 def _ask(
-    kind: str, question: _Question, repository: Repository, max_age: float
-) -> StorageState | tuple[DirectoryRepository, Errand[StorageState]]:
+    question: _Question, repository: Repository, max_age: float
+) -> StorageState | Callable[[float], StorageState]:
+    """Begin to ask. Returns what waits for the answer, or the answer if there is nothing to ask."""
     try:
         storage = target(repository)
     except RepositoryUnavailable as problem:
         return StorageState(str(problem))
-    key = (kind, storage.uuid, str(storage.root))
+    key = (question, storage.uuid, storage.root)
     with _lock:
         errand = _asked.get(key)
         if errand is None or not _is_fresh(errand, max_age):
-            errand = _asked[key] = Errand(lambda: _in_words(question, storage))
-    return storage, errand
+            errand = _asked[key] = Errand(partial(_in_words, question, storage))
+
+    def answer(seconds: float) -> StorageState:
+        if errand.wait(errand.began_at + seconds - time.monotonic()):
+            return errand.answer()
+        return StorageState(question.late(storage.root))
+
+    return answer
 
 
 def _in_words(question: _Question, storage: DirectoryRepository) -> StorageState:
     try:
-        return StorageState("", question(storage))
+        return StorageState("", question.ask(storage))
     except EngineError as problem:
         return StorageState(str(problem))
 
@@ -107,14 +131,6 @@ def _is_fresh(errand: Errand[StorageState], max_age: float) -> bool:
     if took > PAGE_SECONDS and age < min(took, LONGEST_KEPT_SECONDS):
         return True
     return age < max_age and not errand.answer().problem
-
-
-def _answer(
-    storage: DirectoryRepository, errand: Errand[StorageState], seconds: float
-) -> StorageState:
-    if errand.wait(errand.began_at + seconds - time.monotonic()):
-        return errand.answer()
-    return StorageState(does_not_answer(storage.root))
 
 
 def _forget() -> None:

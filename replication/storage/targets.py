@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import RepositoryUnavailable
 from replication.models import Repository
+from replication.storage import errands
+
+T = TypeVar("T")
 
 
 def target(repository: Repository) -> DirectoryRepository:
@@ -18,7 +23,35 @@ def target(repository: Repository) -> DirectoryRepository:
     return DirectoryRepository(Path(path), str(repository.uuid))
 
 
+def visit(
+    repository: Repository,
+    purpose: str,
+    work: Callable[[], T],
+    *,
+    seconds: float,
+    on_wait: Callable[[], None] = lambda: None,
+) -> T:
+    """What `work` at a repository's storage returns or raises; DoesNotAnswer after so many seconds.
+
+    It is left behind then, as if its process were paused: it must be such that it may be done at
+    any later time, and must not use the database. Until it is back no other visit of this process
+    with this purpose is begun there. `on_wait` is called every second.
+    """
+    return errands.run(
+        (purpose, repository.pk),
+        work,
+        seconds=seconds,
+        or_else=does_not_answer(target(repository).root),
+        on_wait=on_wait,
+    )
+
+
 def does_not_answer(root: Path) -> str:
     """Why a repository cannot be used when asking it takes too long. The same words each time:
     pages see a job change when they do."""
     return f"{root} does not answer. Is its storage hanging, or the server of its share away?"
+
+
+def takes_no_file(root: Path) -> str:
+    """Likewise where it can be read, but does not end writing a small file."""
+    return f"{root} can be read, but not written to: that does not end. Is its storage hanging?"

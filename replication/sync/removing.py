@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from django.db import transaction
@@ -26,10 +27,13 @@ from replication.states import (
     ImageState,
     SnapshotState,
 )
-from replication.storage.targets import target
+from replication.storage.targets import target, visit
 from replication.sync.guard import Guard
 
 log = logging.getLogger(__name__)
+
+# Freeing the blocks of a large file on a slow disk takes its time.
+REMOVE_SECONDS = 60.0
 
 _MAY_COME = (
     "It was asked for, but is not at the VM. Should the request come late, the snapshot will be"
@@ -51,8 +55,9 @@ class Writer(Protocol):
 def discard_image(image: DiskImage, writer: Writer) -> None:
     """Remove an image that is in no recovery point: the file under either name, then the row.
 
-    The names are of one attempt only: should this worker be paused before it removes a file, then
-    nobody else has made another one of that name meanwhile.
+    The names are of one attempt only: should this worker be paused before it removes a file, or
+    the storage let it wait, then nobody else has made another one of that name meanwhile. Raises
+    EngineError, DoesNotAnswer when the removal is left behind; then the row stays.
     """
     with transaction.atomic():
         # Whoever has the lease by now may be going on with this very file.
@@ -60,12 +65,22 @@ def discard_image(image: DiskImage, writer: Writer) -> None:
         DiskImage.objects.filter(pk=image.pk, state=ImageState.WRITING).update(
             state=ImageState.DELETING, updated_at=Now()
         )
-    storage = target(image.repository)
-    for locator in (image.temporary_locator, image.locator):
-        writer.guard.check()
-        storage.discard(locator)
+    visit(
+        image.repository,
+        "remove",
+        partial(_remove_files, image, writer.guard),
+        seconds=REMOVE_SECONDS,
+        on_wait=writer.check,
+    )
     DiskImage.objects.filter(pk=image.pk, state=ImageState.DELETING).delete()
     job_log.write(image.job_id, image.attempt, f"The unfinished file {image.locator} is removed.")
+
+
+def _remove_files(image: DiskImage, guard: Guard) -> None:
+    storage = target(image.repository)
+    for locator in (image.temporary_locator, image.locator):
+        guard.check()
+        storage.discard(locator)
 
 
 def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) -> None:

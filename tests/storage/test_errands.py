@@ -40,15 +40,28 @@ def test_nobody_is_sent_to_where_somebody_has_not_come_back_from(door):
     sent = []
     for _ in range(3):
         with pytest.raises(DoesNotAnswer):
-            errands.run("there", lambda: sent.append(1), seconds=SOON, or_else="")
+            errands.run("there", lambda: sent.append(1), seconds=LONG, or_else="")
     assert sent == []
     assert errands.run("elsewhere", lambda: 42, seconds=LONG, or_else="") == 42
 
 
-def test_who_comes_while_another_is_there_goes_after_it(door):
-    hang("there", door)
+def test_who_comes_while_another_is_waited_for_has_its_turn_after_it(door):
+    began, order = threading.Event(), []
+
+    def work() -> None:
+        began.set()
+        door.wait()
+        order.append("first")
+
+    first = threading.Thread(
+        target=errands.run, args=("there", work), kwargs={"seconds": LONG, "or_else": ""}
+    )
+    first.start()
+    assert began.wait(LONG)
     threading.Timer(SOON, door.set).start()
-    assert errands.run("there", lambda: 42, seconds=LONG, or_else="") == 42
+    errands.run("there", lambda: order.append("second"), seconds=LONG, or_else="")
+    first.join()
+    assert order == ["first", "second"]
 
 
 def test_what_comes_too_late_is_handed_to_whoever_was_named(door):

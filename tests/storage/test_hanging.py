@@ -5,19 +5,33 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 
+from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import RepositoryUnavailable
 from replication.errors import RepositoryRefused
-from replication.models import DiskImage, RecoveryPoint, Repository
+from replication.integrity import files
+from replication.integrity.findings import Scope
+from replication.integrity.look import find
+from replication.models import (
+    ContextLease,
+    DiskImage,
+    JobStep,
+    RecoveryPoint,
+    Repository,
+    VMSnapshot,
+)
 from replication.scheduler import tick
 from replication.services import queue, removal, repositories
-from replication.states import JobStatus
-from replication.storage import folders, looks
+from replication.states import ImageState, JobStatus, SnapshotState, StepName, StepStatus
+from replication.storage import errands, folders, looks
+from replication.sync import cleanup, removing
 from tests import factories
 from tests.web.conftest import facts_are_read_at_once, user, web  # noqa: F401
 
@@ -31,8 +45,8 @@ LONG = 30.0
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     monkeypatch.setattr("replication.messages.send", lambda *message: None)
-    for module in (looks, queue, folders):
-        monkeypatch.setattr(module, "ACT_SECONDS", SOON)
+    monkeypatch.setattr(folders, "ACT_SECONDS", SOON)
+    monkeypatch.setattr(looks, "ACT_SECONDS", SOON)
 
 
 @pytest.fixture
@@ -51,6 +65,13 @@ def hanging(share, request):
         else:
             stack.enter_context(request.getfixturevalue("hanging_share")(folder))
         yield share
+
+
+def until(happens: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LONG
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def waits_for(job) -> str:
@@ -79,10 +100,22 @@ def test_a_job_goes_on_when_its_repository_answers_again(share, tmp_path, hangin
         assert "share does not answer. Is its storage hanging" in before[0]
         assert queue.claim_next() is None
         assert (waits_for(job), job.updated_at) == before  # nothing new for pages to fetch
-    deadline = time.monotonic() + LONG
-    while (claimed := queue.claim_next()) is None:
-        assert time.monotonic() < deadline
-    assert claimed[0].pk == job.pk
+    until(lambda: (claimed := queue.claim_next()) and claimed[0].pk == job.pk)
+
+
+def test_a_job_is_not_claimed_where_it_could_not_write(tmp_path, small_ext4):
+    """A frozen file system is read as ever; whoever writes there waits, and cannot be killed."""
+    frozen = factories.repository("frozen", small_ext4.folder / "r")
+    waiting = factories.pending_job(factories.context(keep_in=frozen))
+    disk = factories.repository("disk", tmp_path / "disk")
+    job = factories.pending_job(factories.context(keep_in=disk))
+    with small_ext4.frozen():
+        assert looks.look(frozen).problem == ""
+        assert queue.claim_next()[0].pk == job.pk
+        assert queue.claim_next() is None
+        assert "ext4/r can be read, but not written to" in waits_for(waiting)
+    until(lambda: (claimed := queue.claim_next()) and claimed[0].pk == waiting.pk)
+    assert [it.name for it in (small_ext4.folder / "r").iterdir()] == [MARKER]
 
 
 def test_the_tick_goes_round(share, hanging, monkeypatch):
@@ -158,8 +191,87 @@ def test_a_folder_that_is_made_too_late_is_not_left_marked(small_ext4):
     """What hangs is the making of the folder; it goes on when the file system does."""
     with small_ext4.frozen(), pytest.raises(RepositoryRefused, match="new does not answer"):
         repositories.add_directory("new", str(small_ext4.folder / "new"))
-    deadline = time.monotonic() + LONG
-    while not (small_ext4.folder / "new").exists() or list((small_ext4.folder / "new").iterdir()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    folder = small_ext4.folder / "new"
+    until(lambda: folder.exists() and not errands.count("folder") and not list(folder.iterdir()))
     assert repositories.add_directory("new", str(small_ext4.folder / "new"))
+
+
+# ------------------------------------------------------------- in workers
+
+
+@pytest.fixture
+def left(share):
+    """A context with a file to remove, which is in no recovery point."""
+    context = factories.context(keep_in=share)
+    removal.delete_replica_data(
+        factories.completed_job(context).vm_context, confirm_vm_name=context.vm_name, actor="ops"
+    )
+    VMSnapshot.objects.update(state=SnapshotState.REMOVED, removed_at=Now())
+    return context
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_clean_up_ends_and_is_done_later(share, left, tmp_path, hanging_share, monkeypatch):
+    monkeypatch.setattr(removing, "REMOVE_SECONDS", SOON)
+    image = DiskImage.objects.get()
+    file = tmp_path / "share" / image.locator
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"of a disk")
+    with hanging_share(tmp_path / "share"):
+        for _ in range(2):
+            cleanup.clean_context(left.pk)
+            step = JobStep.objects.get(name=StepName.CLEAN_UP)
+            assert step.status == StepStatus.WARNING
+            assert "share does not answer" in step.message
+            assert not ContextLease.objects.exists()
+            assert DiskImage.objects.get().state == ImageState.DELETING
+    until(lambda: cleanup.clean_context(left.pk) or not DiskImage.objects.exists())
+    assert not file.exists()
+    assert JobStep.objects.get(name=StepName.CLEAN_UP).status == StepStatus.COMPLETED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_clean_up_of_another_repository_is_not_held_up(share, left, tmp_path, hanging_share):
+    disk = factories.repository("disk", tmp_path / "disk")
+    other = factories.context(keep_in=disk)
+    factories.completed_job(other)
+    removal.delete_replica_data(other, confirm_vm_name=other.vm_name, actor="ops")
+    VMSnapshot.objects.update(state=SnapshotState.REMOVED, removed_at=Now())
+    with hanging_share(tmp_path / "share"):
+        cleanup.clean_context(other.pk)
+    assert [it.repository for it in DiskImage.objects.all()] == [share]
+
+
+def test_the_integrity_check_tells_and_goes_on_with_the_others(share, hanging, tmp_path):
+    factories.completed_job(factories.context(keep_in=share))
+    disk = factories.repository("disk", tmp_path / "disk")
+    factories.completed_job(factories.context(keep_in=disk))
+    found = {it.code: it for it in find(Scope()) if "repository" in it.code or "file" in it.code}
+    assert set(found) == {"repository_unavailable", "image_file_missing"}
+    assert "share was not checked: " in found["repository_unavailable"].what
+    assert f"{tmp_path}/disk/" in found["image_file_missing"].what
+
+
+def test_a_repository_that_hangs_in_the_middle_of_the_check_is_told_of(
+    share, tmp_path, hanging_share, monkeypatch
+):
+    """Its images that seemed to be missing before that are not told: it is not known."""
+    monkeypatch.setattr(files, "LOOK_SECONDS", SOON)
+    for _ in range(3):
+        factories.completed_job(factories.context(keep_in=share))
+    disk = factories.repository("disk", tmp_path / "disk")
+    factories.completed_job(factories.context(keep_in=disk))
+    with ExitStack() as stack:
+        looked_at = []
+
+        def hang_at_the_second(self: DirectoryRepository, locator: str) -> Path:
+            looked_at.append(locator)
+            if len(looked_at) == 2:
+                stack.enter_context(hanging_share(tmp_path / "share"))
+            return path(self, locator)
+
+        path = DirectoryRepository.path
+        monkeypatch.setattr(DirectoryRepository, "path", hang_at_the_second)
+        found = [it for it in find(Scope()) if "repository" in it.code or "file" in it.code]
+    assert sorted(it.code for it in found) == ["image_file_missing", "repository_unavailable"]
+    assert "share was not checked to its end: " in found[-1].what

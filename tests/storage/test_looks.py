@@ -60,7 +60,7 @@ def test_an_answer_that_came_too_late_is_heard_the_next_time(tmp_path, monkeypat
     room, door = DirectoryRepository.room, threading.Event()
     monkeypatch.setattr(DirectoryRepository, "room", lambda it: door.wait() and room(it))
     assert "does not answer" in looks.look(repository, seconds=SOON).problem
-    (errand,) = (it for it in looks._asked.values() if not it.is_over)
+    (errand,) = (it for it in looks._asked.values() if not it.is_over)  # this test's own
     errand.began_at -= 100
     door.set()
     assert errand.wait(LONG)
