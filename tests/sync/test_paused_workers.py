@@ -15,6 +15,7 @@ from replication.engine.directory import DirectoryRepository
 from replication.models import DiskImage, ReplicationJob, VMSnapshot
 from replication.services import finish, left_overs, start
 from replication.states import ImageState, JobStatus, SnapshotState
+from replication.storage import errands
 from replication.sync import cleanup, images, runner
 from tests.sync.estate import MIB, Estate
 
@@ -44,14 +45,21 @@ def test_a_worker_paused_before_it_removes_a_file_cannot_remove_a_committed_one(
     estate.take_over()
     discard = DirectoryRepository.discard
 
+    removed = threading.Event()
+
     def pause_and_discard(self, locator):
-        if locator.endswith(".qcow2"):
-            monkeypatch.setattr(DirectoryRepository, "discard", discard)
-            _another_worker_takes_over(estate)
-        return discard(self, locator)
+        if not locator.endswith(".qcow2"):
+            return discard(self, locator)
+        monkeypatch.setattr(DirectoryRepository, "discard", discard)
+        # The other worker is another process, which knows nothing of this one's errands.
+        monkeypatch.setattr(errands, "_under_way", {})
+        _another_worker_takes_over(estate)
+        discard(self, locator)
+        removed.set()
 
     monkeypatch.setattr(DirectoryRepository, "discard", pause_and_discard)
-    runner.run_next()
+    runner.run_next()  # it hears meanwhile that its lease is lost, and leaves the removal behind
+    assert removed.wait(60)
 
     job.refresh_from_db()
     assert (job.status, job.attempt) == (JobStatus.COMPLETED, 3)
