@@ -9,4 +9,5 @@ urlpatterns = [
     path("", include("vmrep.web.urls")),
 ]
 
+handler400 = "vmrep.web.views.errors.bad_request"
 handler500 = "vmrep.web.views.errors.server_error"

@@ -6,8 +6,12 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
 
-application = get_wsgi_application()
+django_application = get_wsgi_application()
 
-from vmrep.startup import report_database  # noqa: E402  needs the settings that are loaded above
+# They need the settings that are loaded above.
+from vmrep.incoming import WholeBodies  # noqa: E402
+from vmrep.startup import report_database  # noqa: E402
+
+application = WholeBodies(django_application)
 
 report_database()

@@ -16,7 +16,6 @@ from django.db.models.functions import Left
 from django.utils import timezone
 
 from contexts import selectors as context_selectors
-from contexts.errors import UnknownVM
 from contexts.models import VMContext, VMDisk
 from contexts.models.contexts import INDEXED_TEXT_LENGTH
 from contexts.presence import with_presence
@@ -76,16 +75,10 @@ def contexts_for_list(now: datetime | None = None) -> QuerySet[ContextInList]:
     return _with_protection(contexts, now).order_by("sort_name", "context_id")
 
 
-def context_detail(context_id: str, now: datetime | None = None) -> ContextInList:
-    """One context as in the list, with its repository; also one that is no longer managed.
-
-    Raises UnknownVM.
-    """
+def contexts_in_detail(now: datetime | None = None) -> QuerySet[ContextInList]:
+    """Contexts as in the list, with their repository; also those that are no longer managed."""
     contexts = VMContext.objects.select_related("vcenter", "repository", "last_successful_job")
-    context = _with_protection(contexts, now).filter(pk=context_id).first()
-    if context is None:
-        raise UnknownVM(f"There is no VM context {context_id!r}.")
-    return context
+    return _with_protection(contexts, now)
 
 
 def removed_contexts() -> QuerySet[VMContext]:

@@ -10,7 +10,6 @@ from django.db.models import (
 )
 
 from contexts.models import VMContext
-from replication.errors import UnknownJob
 from replication.models import (
     CBTHistory,
     JobStep,
@@ -37,24 +36,9 @@ def with_warnings(jobs: QuerySet[ReplicationJob]) -> QuerySet[ReplicationJob]:
     return jobs.annotate(has_warnings=Exists(warned))
 
 
-def job_detail(job_id: str) -> ReplicationJob:
-    """A job as in the list, with its steps and images (`images_with_disks`).
-
-    Raises UnknownJob.
-    """
-    return _the_job(_with_steps(jobs_for_list()).prefetch_related(images_with_disks()), job_id)
-
-
-def job(job_id: str) -> ReplicationJob:
-    """A job with nothing beside it. Raises UnknownJob."""
-    return _the_job(ReplicationJob.objects.all(), job_id)
-
-
-def _the_job(jobs: QuerySet[ReplicationJob], job_id: str) -> ReplicationJob:
-    found: ReplicationJob | None = jobs.filter(pk=job_id).first()
-    if found is None:
-        raise UnknownJob(f"There is no replication job {job_id!r}.")
-    return found
+def jobs_in_detail() -> QuerySet[ReplicationJob]:
+    """Jobs as in the list, with their steps and images (`images_with_disks`)."""
+    return _with_steps(jobs_for_list()).prefetch_related(images_with_disks())
 
 
 def job_history(context: VMContext, limit: int = JOB_HISTORY_LENGTH) -> list[ReplicationJob]:
@@ -67,7 +51,7 @@ def current_job(context: VMContext) -> ReplicationJob | None:
     """The active job with its steps and images, for live progress disk by disk."""
     if context.current_job_id is None:
         return None
-    return job_detail(context.current_job_id)
+    return jobs_in_detail().filter(pk=context.current_job_id).first()
 
 
 def _with_steps(jobs: QuerySet[ReplicationJob]) -> QuerySet[ReplicationJob]:

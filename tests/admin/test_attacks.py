@@ -8,12 +8,12 @@ from __future__ import annotations
 import pytest
 from django.forms.models import model_to_dict
 
-from contexts.admin import VCenterAdmin
 from contexts.models import VCenter, VMContext, VMDisk
 from replication.models import ReplicationJob, Repository
 from tests import factories
 from tests.admin.estate import address
 from tests.admin.test_nothing_by_hand import no_inlines
+from vmrep.web.admin.contexts import VCenterAdmin
 
 
 def test_a_vcenter_with_a_context_is_not_deleted_among_others(admin):

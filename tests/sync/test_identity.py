@@ -17,7 +17,7 @@ from contexts.states import ContextStatus
 from contexts.vsphere import snapshots
 from contexts.vsphere.session import Session
 from replication.models import VMSnapshot
-from replication.selectors.contexts import context_detail
+from replication.selectors.contexts import contexts_in_detail
 from replication.services import start
 from replication.states import SnapshotState
 from replication.sync import cleanup
@@ -39,7 +39,7 @@ def web(estate) -> VMContext:
 
 def seen(context: VMContext) -> VMContext:
     """The context as pages and API see it."""
-    return context_detail(context.pk)
+    return contexts_in_detail().get(pk=context.pk)
 
 
 def goes_on(estate: Estate, context: VMContext) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replication.models import ReplicationJob
-from replication.selectors.contexts import context_detail
+from replication.selectors.contexts import contexts_in_detail
 from replication.selectors.jobs import current_job
 from tests import factories
 from vmrep.web.next_action import Situation, next_action, situation
@@ -74,12 +74,12 @@ def test_a_target_that_is_missed_is_named():
 @pytest.mark.django_db
 def test_a_situation_is_read_off_the_context():
     context = factories.context()
-    read = situation(context_detail(context.pk), None)
+    read = situation(contexts_in_detail().get(pk=context.pk), None)
     assert read == Situation(capacity_bytes=64 << 20)
     job = factories.running_job(context)
     ReplicationJob.objects.update(cancel_requested_at=job.started_at, cancel_requested_by="ops")
     context.refresh_from_db()
-    read = situation(context_detail(context.pk), current_job(context))
+    read = situation(contexts_in_detail().get(pk=context.pk), current_job(context))
     assert (read.job_is_active, read.is_cancelling, read.last_job) == (True, True, "running")
 
 
@@ -87,7 +87,7 @@ def test_a_situation_is_read_off_the_context():
 def test_a_disk_that_no_snapshot_holds_is_decided_first_and_only_once():
     shared = factories.disk_record(2001, disk_mode="independent_persistent")
     context = factories.context(disks=[factories.disk_record(), shared])
-    read = situation(context_detail(context.pk), None)
+    read = situation(contexts_in_detail().get(pk=context.pk), None)
     assert next_action(read).kind == "disks"
     context.disks.filter(disk_id="disk-2001").update(accept_unprotected=True)
-    assert next_action(situation(context_detail(context.pk), None)).kind == "replicate"
+    assert next_action(situation(contexts_in_detail().get(pk=context.pk), None)).kind == "replicate"

@@ -31,9 +31,14 @@ def test_it_names_the_vm_and_its_context(web):
     assert "Replicate now" in shown
 
 
-def test_an_unknown_context_is_not_found(web):
-    assert web.get("/virtual-machines/", {"vm": "ctx-nothing"}).status_code == 404
-    assert web.get("/virtual-machines/", {"vm": "ctx-nothing"}, headers=HTMX).status_code == 404
+def test_a_link_to_a_vm_that_is_not_there_shows_the_list_and_says_so(web):
+    factories.context("pgtest1")
+    for headers in ({}, HTMX):
+        answer = web.get("/virtual-machines/", {"vm": "ctx-nothing"}, headers=headers)
+        assert answer.status_code == 200
+        assert "There is no VM context ctx-nothing" in text(answer)
+        assert "pgtest1" in text(answer)
+        assert 'id="panel"' not in text(answer)
 
 
 def test_every_spec_is_shown_and_unknown_is_unknown(web):

@@ -14,12 +14,12 @@ from rest_framework.settings import api_settings
 from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
-from replication.models import Repository
 from vmrep.api.suggestions import LONGEST_SHOWN, REPEATED, unknown_names
 
 LARGEST_ID = 2**63 - 1
 MOST_AT_ONCE = 1000
 NAME_LENGTH = 1000
+HALF = "It has half a character (a lone surrogate), which is no text."
 
 
 class JSONParser(parsers.JSONParser):
@@ -31,7 +31,7 @@ class JSONParser(parsers.JSONParser):
             return json.loads(
                 stream.read().decode(),
                 parse_constant=_no_constant,
-                object_pairs_hook=_each_name_once,
+                object_pairs_hook=_sound_object,
             )
         except RecursionError:
             raise ParseError("JSON parse error - nested too deeply") from None
@@ -43,12 +43,29 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON value")
 
 
-def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _sound_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Each name once, and whole characters: half of one (a lone surrogate) fits in no column, and
+    in no answer that would name it."""
     count = Counter(name for name, _ in pairs)
-    repeated = {name[:LONGEST_SHOWN]: [REPEATED] for name in count if count[name] > 1}
-    if repeated:
-        raise serializers.ValidationError(repeated)
+    "".join(count).encode()
+    errors = {name[:LONGEST_SHOWN]: [REPEATED] for name in count if count[name] > 1}
+    errors |= {name[:LONGEST_SHOWN]: [HALF] for name, value in pairs if not _is_whole(value)}
+    if errors:
+        raise serializers.ValidationError(errors)
     return dict(pairs)
+
+
+def _is_whole(value: Any) -> bool:
+    """An object inside was looked at when it was read."""
+    if isinstance(value, list):
+        return all(_is_whole(each) for each in value)
+    if not isinstance(value, str):
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Text(serializers.CharField):
@@ -143,12 +160,6 @@ class Take(Body):
     vmware_vm_id = Text(required=False, max_length=64)
     repository_id = Whole(required=False, min_value=1, max_value=LARGEST_ID)
     rpo_target_seconds = Whole(required=False, min_value=1, max_value=MAX_RPO_TARGET_SECONDS)
-
-    def validate_repository_id(self, value: int) -> Repository:
-        repository = Repository.objects.filter(pk=value).first()
-        if repository is None:
-            raise serializers.ValidationError(f"There is no repository {value}.")
-        return repository
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         by_identity = any(name in values for name in ("vm_name", "vmware_vm_id"))

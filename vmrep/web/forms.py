@@ -68,8 +68,8 @@ class TakeForm(forms.Form):
     )
     everything = forms.BooleanField(required=False)
     view = forms.CharField(required=False, max_length=10_000)
-    repository = forms.ModelChoiceField(
-        queryset=Repository.objects.all(),
+    repository: forms.ModelChoiceField[Repository] = forms.ModelChoiceField(
+        queryset=None,
         error_messages={
             "required": "Choose the repository that will hold the replicas.",
             "invalid_choice": "That repository is not there any more. Choose another one.",
@@ -79,10 +79,13 @@ class TakeForm(forms.Form):
         choices=RPO_TARGETS, coerce=int, empty_value=None, required=False, label="RPO target"
     )
 
-    def __init__(self, data: Any, *, vms: QuerySet[Any]) -> None:
+    def __init__(
+        self, data: Any, *, vms: QuerySet[Any], repositories: QuerySet[Repository]
+    ) -> None:
         super().__init__(data)
-        field: Any = self.fields["vm"]
-        field.queryset = vms
+        for name, rows in (("vm", vms), ("repository", repositories)):
+            field: Any = self.fields[name]
+            field.queryset = rows
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data

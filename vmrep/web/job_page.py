@@ -8,7 +8,6 @@ from typing import Any
 from contexts.models import ContextEvent, VMDisk
 from replication.models import CBTHistory, DiskImage, JobLogLine, ReplicationJob
 from replication.selectors import telemetry
-from replication.selectors.jobs import job_detail
 from replication.selectors.subqueries import images_of
 from replication.states import JobStatus, LogLevel, StepName
 from vmrep.web.job_words import mean_rate
@@ -41,12 +40,10 @@ class DiskOfJob:
         return self.transferred_bytes / self.seconds if self.seconds else None
 
 
-def describe(job_id: str, level: str | None) -> dict[str, Any]:
-    """What the page's template needs; `level` "warning" leaves information out of the log.
-
-    Raises UnknownJob. A constant number of queries.
+def describe(job: ReplicationJob, level: str | None) -> dict[str, Any]:
+    """What the page's template needs of one of `selectors.jobs.jobs_in_detail`; `level` "warning"
+    leaves information out of the log. A constant number of queries.
     """
-    job = job_detail(job_id)
     points = telemetry.throughput_of(job)
     return {
         "job": job,

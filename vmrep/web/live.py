@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
@@ -44,11 +44,13 @@ def respond(
 
 def back(request: HttpRequest, default: str) -> HttpResponse:
     """To the page that a form was sent from (`next`), if it is one of ours."""
-    return redirect(way_back(request, default))
+    return HttpResponseRedirect(way_back(request, default))
 
 
 def way_back(request: HttpRequest, default: str) -> str:
     target = request.POST.get("next", "")
+    if not target.startswith("/"):  # anything else would be taken for the name of a view
+        return default
     if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):
         return default
     return target

@@ -88,7 +88,7 @@ def _replicate(now: Situation) -> NextAction:
 
 
 def situation(vm: ContextInList, job: ReplicationJob | None) -> Situation:
-    """Of a context as `selectors.context_detail` reads it, with its active job. One query."""
+    """Of a context as `contexts_in_detail` reads it, with its active job. One query."""
     return Situation(
         is_managed=vm.is_managed,
         has_repository=vm.repository_id is not None,

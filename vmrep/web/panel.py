@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
-
-from django.http import Http404
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from contexts import selectors as context_selectors
-from contexts.errors import UnknownVM
 from contexts.models import VMContext
 from contexts.vsphere.specs import SPEC_FIELDS
 from replication.models import VMSnapshot
-from replication.selectors.contexts import context_detail, disks_of
+from replication.selectors.contexts import disks_of
 from replication.selectors.jobs import current_job
 from replication.selectors.telemetry import throughput_of
 from replication.states import SnapshotState
@@ -21,6 +17,9 @@ from vmrep.web.forms import RPO_PRESETS
 from vmrep.web.next_action import next_action, situation
 from vmrep.web.tabs import changes, history, points
 from vmrep.web.throughput import throughput
+
+if TYPE_CHECKING:
+    from replication.selectors.contexts import ContextInList
 
 GROUPS = {
     "hardware": "Hardware",
@@ -67,15 +66,9 @@ TABS = (
 )
 
 
-def describe(context_id: str, query: Mapping[str, str], now: datetime) -> dict[str, Any]:
-    """Everything that the panel's template needs; `query` is the address's, with the tab.
-
-    Raises Http404 for a context that is not.
-    """
-    try:
-        context = context_detail(context_id, now)
-    except UnknownVM as problem:
-        raise Http404(str(problem)) from problem
+def describe(context: ContextInList, query: Mapping[str, str]) -> dict[str, Any]:
+    """Everything that the panel's template needs of one of `contexts_in_detail`; `query` is the
+    address's, with the tab."""
     tab = next((tab for tab in TABS if tab.key == query.get("tab")), TABS[0])
     job = current_job(context)
     return {

@@ -14,11 +14,14 @@ from contexts import selectors as context_selectors
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import identity, lookup, management
 from replication.filters import ProtectedVMFilter
-from replication.selectors.contexts import context_detail, contexts_for_list, disks_of
+from replication.models import Repository
+from replication.selectors.contexts import contexts_for_list, contexts_in_detail, disks_of
 from replication.selectors.jobs import cbt_history, current_job, job_history
 from replication.selectors.points import recovery_points
 from replication.services import repositories, start
 from replication.states import Trigger
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.api.bodies import Identity, Nothing, SameVM, Take, read
 from vmrep.api.lists import listing, require_known
 from vmrep.api.serializers.contexts import (
@@ -63,7 +66,7 @@ class ContextList(View):
         now = timezone.now()
         return listing(
             request,
-            contexts_for_list(now),
+            access.rows(request.user, Verb.VIEW, contexts_for_list(now)),
             serializer=ContextRowSerializer,
             context={"now": now},
             filterset=ProtectedVMFilter,
@@ -71,7 +74,7 @@ class ContextList(View):
         )
 
     def post(self, request: Request) -> Response:
-        taken = _take(read(Take, request.data), actor=username(request))
+        taken = _take(request, read(Take, request.data))
         now = timezone.now()
         rows = contexts_for_list(now).filter(pk__in=[context.pk for context in taken])
         body = {"contexts": ContextRowSerializer(rows, many=True, context={"now": now}).data}
@@ -100,7 +103,7 @@ class ContextReplications(View):
 
     def post(self, request: Request, context_id: str) -> Response:
         read(Nothing, request.data)
-        context = context_detail(context_id)
+        context = access.context(request.user, context_id, Verb.REPLICATE)
         job = start.start(context, trigger=Trigger.API, requested_by=username(request))
         return started(request, job)
 
@@ -112,7 +115,7 @@ class ContextIdentity(View):
 
     def post(self, request: Request, context_id: str) -> Response:
         wanted = read(SameVM, request.data)
-        context = context_detail(context_id)
+        context = access.context(request.user, context_id, Verb.IDENTIFY)
         vm = lookup.find_discovered(context.vcenter, **wanted)
         self.decide(vm, context, actor=username(request))
         return _everything(request, context_id)
@@ -138,7 +141,7 @@ def _looked_up(request: Request) -> Response:
 
 def _everything(request: Request, context_id: str) -> Response:
     now = timezone.now()
-    context = context_detail(context_id, now)
+    context = access.context_among(contexts_in_detail(now), request.user, context_id, Verb.VIEW)
     job = current_job(context)
     history = job_history(context)
     return Response(
@@ -156,23 +159,38 @@ def _everything(request: Request, context_id: str) -> Response:
     )
 
 
-def _take(values: dict[str, Any], *, actor: str) -> list[VMContext]:
+def _take(request: Request, values: dict[str, Any]) -> list[VMContext]:
     """The contexts of the VMs that a body means; whoever is managed already keeps theirs."""
+    access.require(request.user, Verb.TAKE, DiscoveredVM)
+    repository = _repository(request, values.get("repository_id"))
     if "discovered_vm_ids" in values:
-        vms = _discovered(values["discovered_vm_ids"])
+        vms = _discovered(request, values["discovered_vm_ids"])
     else:
         vm = lookup.find_vm(**{name: values[name] for name in IDENTITY if name in values})
         if isinstance(vm, VMContext):
             return [vm]
         vms = [vm]
-    repository = values.get("repository_id") or repositories.default()
-    target = values.get("rpo_target_seconds")
-    return management.take(vms, repository=repository, actor=actor, rpo_target_seconds=target)
+    return management.take(
+        vms,
+        repository=repository,
+        actor=username(request),
+        rpo_target_seconds=values.get("rpo_target_seconds"),
+    )
 
 
-def _discovered(ids: list[int]) -> list[DiscoveredVM]:
+def _repository(request: Request, repository_id: int | None) -> Repository | None:
     """Raises ValidationError for an ID that is not known."""
-    found = DiscoveredVM.objects.in_bulk(ids)
+    if repository_id is None:
+        return repositories.default()
+    try:
+        return access.repository(request.user, repository_id, Verb.VIEW)
+    except access.NotFound as problem:
+        raise ValidationError({"repository_id": str(problem)}) from problem
+
+
+def _discovered(request: Request, ids: list[int]) -> list[DiscoveredVM]:
+    """Raises ValidationError for an ID that is not known."""
+    found = access.rows(request.user, Verb.TAKE, DiscoveredVM.objects.all()).in_bulk(ids)
     missing = [str(pk) for pk in dict.fromkeys(ids) if pk not in found]
     if missing:
         raise ValidationError(

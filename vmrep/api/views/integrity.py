@@ -9,6 +9,8 @@ from rest_framework.response import Response
 from replication.integrity import runs
 from replication.integrity.selectors import findings_of, integrity
 from replication.models import IntegrityRun
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.api.bodies import Nothing, read
 from vmrep.api.lists import require_known
 from vmrep.api.serializers.integrity import FindingSerializer, RunSerializer
@@ -19,6 +21,7 @@ class Integrity(View):
     """GET: the last run with its findings, and the one under way. POST: check now (202)."""
 
     def get(self, request: Request) -> Response:
+        access.require(request.user, Verb.VIEW, IntegrityRun)
         require_known(request, set())
         state = integrity()
         findings = list(findings_of(state.last)) if state.last else []
@@ -35,6 +38,7 @@ class Integrity(View):
         )
 
     def post(self, request: Request) -> Response:
+        access.require(request.user, Verb.CHECK, IntegrityRun)
         read(Nothing, request.data)
         run = runs.request(actor=username(request))
         return see(request, _run(run), status.HTTP_202_ACCEPTED, "integrity")

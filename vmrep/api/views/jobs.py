@@ -8,13 +8,15 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from contexts.models import DiscoveredVM, VMContext
 from replication.filters import JobFilter
 from replication.models import ReplicationJob
-from replication.selectors import jobs as job_selectors
 from replication.selectors import telemetry
-from replication.selectors.jobs import job_detail, jobs_for_list
+from replication.selectors.jobs import jobs_for_list, jobs_in_detail
 from replication.services import cancel, start
 from replication.states import Trigger
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.api.bodies import Identity, Nothing, read
 from vmrep.api.lists import listing, require_known
 from vmrep.api.serializers.jobs import (
@@ -41,13 +43,15 @@ class JobList(View):
     def get(self, request: Request) -> Response:
         return listing(
             request,
-            jobs_for_list(),
+            access.rows(request.user, Verb.VIEW, jobs_for_list()),
             serializer=JobSerializer,
             filterset=JobFilter,
             order_by=ORDER_BY,
         )
 
     def post(self, request: Request) -> Response:
+        access.require(request.user, Verb.REPLICATE, VMContext)
+        access.require(request.user, Verb.TAKE, DiscoveredVM)
         identity = read(Identity, request.data)
         job = start.start_for_vm(**identity, trigger=Trigger.API, requested_by=username(request))
         return started(request, job)
@@ -58,7 +62,7 @@ class JobDetail(View):
 
     def get(self, request: Request, job_id: str) -> Response:
         require_known(request, set())
-        return Response(_body(job_id))
+        return Response(_body(request, job_id))
 
 
 class JobLog(View):
@@ -66,7 +70,7 @@ class JobLog(View):
     oldest are dropped, and it says so."""
 
     def get(self, request: Request, job_id: str) -> Response:
-        job = job_selectors.job(job_id)
+        job = access.job(request.user, job_id, Verb.VIEW)
         return listing(request, telemetry.log_lines_of(job), serializer=LogLineSerializer)
 
 
@@ -75,7 +79,7 @@ class JobThroughput(View):
     longer are the stretches that its samples stand for."""
 
     def get(self, request: Request, job_id: str) -> Response:
-        job = job_selectors.job(job_id)
+        job = access.job(request.user, job_id, Verb.VIEW)
         return listing(
             request,
             telemetry.samples_of(job),
@@ -90,15 +94,16 @@ class JobCancel(View):
 
     def post(self, request: Request, job_id: str) -> Response:
         read(Nothing, request.data)
-        job = cancel.cancel(job_detail(job_id), actor=username(request))
+        job = cancel.cancel(access.job(request.user, job_id, Verb.CANCEL), actor=username(request))
         answer = status.HTTP_202_ACCEPTED if job.is_active else status.HTTP_200_OK
-        return see(request, _body(job.pk), answer, "replication", job.pk)
+        return see(request, _body(request, job.pk), answer, "replication", job.pk)
 
 
 def started(request: Request, job: ReplicationJob) -> Response:
     """202: the job waits for a worker; Location is where to watch it."""
-    return see(request, _body(job.pk), status.HTTP_202_ACCEPTED, "replication", job.pk)
+    return see(request, _body(request, job.pk), status.HTTP_202_ACCEPTED, "replication", job.pk)
 
 
-def _body(job_id: str) -> Any:
-    return JobDetailSerializer(job_detail(job_id)).data
+def _body(request: Request, job_id: str) -> Any:
+    job = access.job(request.user, job_id, Verb.VIEW, among=jobs_in_detail())
+    return JobDetailSerializer(job).data

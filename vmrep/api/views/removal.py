@@ -6,10 +6,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from contexts.models import VMContext
-from replication.selectors.contexts import context_detail
 from replication.selectors.replica import replica_of
 from replication.services import removal
 from replication.services.removal import Deleted
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.api.bodies import ConfirmDeletion, Release, read
 from vmrep.api.views.base import View, username
 
@@ -20,7 +21,9 @@ class ContextRelease(View):
 
     def post(self, request: Request, context_id: str) -> Response:
         body = read(Release, request.data)
-        context = context_detail(context_id)
+        context = access.context(request.user, context_id, Verb.RELEASE)
+        if body["delete_replica_data"]:
+            access.require(request.user, Verb.DELETE_REPLICA, VMContext)
         deleted = removal.remove_from_management(context, actor=username(request), **body)
         return _answer(context, deleted)
 
@@ -30,7 +33,7 @@ class ReplicaDeletion(View):
 
     def post(self, request: Request, context_id: str) -> Response:
         body = read(ConfirmDeletion, request.data)
-        context = context_detail(context_id)
+        context = access.context(request.user, context_id, Verb.DELETE_REPLICA)
         deleted = removal.delete_replica_data(context, actor=username(request), **body)
         return _answer(context, deleted)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.shortcuts import get_object_or_404
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +13,8 @@ from contexts.filters import DiscoveredVMFilter
 from contexts.models import VCenter
 from contexts.services import discovery, vcenters
 from replication.selectors.repositories import repositories_for_list
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.api.bodies import ChangedVCenter, NewVCenter, Nothing, read
 from vmrep.api.lists import listing, require_known
 from vmrep.api.serializers.vcenters import (
@@ -34,11 +35,15 @@ class VCenterList(View):
     """GET: all vCenters. POST: test the connection to a new one, then add it."""
 
     def get(self, request: Request) -> Response:
-        return listing(request, context_selectors.vcenters_for_list(), serializer=VCenterSerializer)
+        rows = access.rows(request.user, Verb.VIEW, context_selectors.vcenters_for_list())
+        return listing(request, rows, serializer=VCenterSerializer)
 
     def post(self, request: Request) -> Response:
+        access.require(request.user, Verb.ADD, VCenter)
         vcenter = vcenters.add(**read(NewVCenter, request.data))
-        return see(request, _body(vcenter.pk), status.HTTP_201_CREATED, "vcenter", vcenter.pk)
+        return see(
+            request, _body(request, vcenter.pk), status.HTTP_201_CREATED, "vcenter", vcenter.pk
+        )
 
 
 class VCenterDetail(View):
@@ -47,18 +52,19 @@ class VCenterDetail(View):
 
     def get(self, request: Request, vcenter_id: int) -> Response:
         require_known(request, set())
-        return Response(_body(vcenter_id))
+        return Response(_body(request, vcenter_id))
 
     def patch(self, request: Request, vcenter_id: int) -> Response:
         require_known(request, set())
         changes = read(ChangedVCenter, request.data)
-        vcenters.update(get_object_or_404(VCenter, pk=vcenter_id), **changes)
-        return Response(_body(vcenter_id))
+        vcenter = access.vcenter(request.user, vcenter_id, Verb.CHANGE)
+        vcenters.update(vcenter, **changes)
+        return Response(_body(request, vcenter_id))
 
     def delete(self, request: Request, vcenter_id: int) -> Response:
         require_known(request, set())
         read(Nothing, request.data)
-        vcenters.remove(get_object_or_404(VCenter, pk=vcenter_id))
+        vcenters.remove(access.vcenter(request.user, vcenter_id, Verb.REMOVE))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -67,7 +73,7 @@ class VCenterDiscovery(View):
     Neither changes a VM nor takes one under management."""
 
     def get(self, request: Request, vcenter_id: int) -> Response:
-        vcenter = get_object_or_404(VCenter, pk=vcenter_id)
+        vcenter = access.vcenter(request.user, vcenter_id, Verb.VIEW)
         newest = context_selectors.newest_discovery(vcenter)
         return listing(
             request,
@@ -80,7 +86,7 @@ class VCenterDiscovery(View):
 
     def post(self, request: Request, vcenter_id: int) -> Response:
         read(Nothing, request.data)
-        vcenter = get_object_or_404(VCenter, pk=vcenter_id)
+        vcenter = access.vcenter(request.user, vcenter_id, Verb.DISCOVER)
         run = discovery.request(vcenter, actor=username(request))
         return see(
             request,
@@ -93,9 +99,11 @@ class VCenterDiscovery(View):
 
 class RepositoryList(View):
     def get(self, request: Request) -> Response:
-        return listing(request, repositories_for_list(), serializer=RepositorySerializer)
+        rows = access.rows(request.user, Verb.VIEW, repositories_for_list())
+        return listing(request, rows, serializer=RepositorySerializer)
 
 
-def _body(vcenter_id: int) -> Any:
-    vcenter = get_object_or_404(context_selectors.vcenters_for_list(), pk=vcenter_id)
+def _body(request: Request, vcenter_id: int) -> Any:
+    rows = context_selectors.vcenters_for_list()
+    vcenter = access.vcenter(request.user, vcenter_id, Verb.VIEW, among=rows)
     return VCenterSerializer(vcenter).data

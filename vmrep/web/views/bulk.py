@@ -13,6 +13,8 @@ from contexts.models import VMContext
 from replication.errors import TooMany
 from replication.services import bulk
 from replication.states import Trigger
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.web import live
 from vmrep.web.formats import plural
 
@@ -26,9 +28,10 @@ LONGEST_REASON = 200
 def act(request: HttpRequest) -> HttpResponse:
     """`vm` (repeated) and `action`: start, or cancel with `confirmed`; unconfirmed it asks."""
     here = reverse("virtual-machines")
-    context_ids = request.POST.getlist("vm")
     actor = request.user.get_username()
     action = request.POST.get("action")
+    verb = Verb.CANCEL if action == "cancel" else Verb.REPLICATE
+    context_ids = access.context_ids(request.user, verb, request.POST.getlist("vm"))
     if not context_ids:
         messages.error(request, "No VM is selected. Tick the VMs in the table.")
         return live.back(request, here)

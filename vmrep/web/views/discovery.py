@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -24,6 +24,8 @@ from contexts.models import DiscoveredVM, Discovery, VCenter
 from contexts.services import discovery, management
 from contexts.states import ContextStatus, DiscoveryStatus
 from replication.models import Repository
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.web import live, versions
 from vmrep.web.formats import plural
 from vmrep.web.forms import RPO_TARGETS, TakeForm
@@ -37,7 +39,7 @@ _WAITING_LONG = timedelta(seconds=30)
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    vcenters = list(VCenter.objects.all())
+    vcenters = list(access.rows(request.user, Verb.VIEW, VCenter.objects.all()))
     vcenter = _chosen(vcenters, request.GET.get("vcenter"))
     version = versions.of_discovery(vcenter)
     if live.is_current(request, version):
@@ -104,7 +106,7 @@ def _chosen(vcenters: list[VCenter], asked_for: str | None) -> VCenter | None:
 
 @require_POST
 def start(request: HttpRequest, vcenter_id: int) -> HttpResponse:
-    vcenter = get_object_or_404(VCenter, pk=vcenter_id)
+    vcenter = access.vcenter(request.user, vcenter_id, Verb.DISCOVER)
     try:
         discovery.request(vcenter, actor=request.user.get_username())
     except ContextError as problem:
@@ -115,13 +117,17 @@ def start(request: HttpRequest, vcenter_id: int) -> HttpResponse:
 
 @require_POST
 def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
-    vcenter = get_object_or_404(VCenter, pk=vcenter_id)
-    form = TakeForm(request.POST, vms=selectors.discovered_vms(vcenter))
+    vcenter = access.vcenter(request.user, vcenter_id, Verb.VIEW)
+    form = TakeForm(
+        request.POST,
+        vms=access.rows(request.user, Verb.TAKE, selectors.discovered_vms(vcenter)),
+        repositories=access.rows(request.user, Verb.VIEW, Repository.objects.all()),
+    )
     here = f"{reverse('discovery')}?{urlencode({'vcenter': vcenter.pk})}"
     if not form.is_valid():
         messages.error(request, form.first_error())
         return live.back(request, here)
-    vms, left = _meant(form, vcenter)
+    vms, left = _meant(form, request, vcenter)
     try:
         taken = management.take(
             vms,
@@ -145,11 +151,14 @@ def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     return redirect(f"{reverse('virtual-machines')}?{urlencode(view)}")
 
 
-def _meant(form: TakeForm, vcenter: VCenter) -> tuple[list[DiscoveredVM], int]:
+def _meant(
+    form: TakeForm, request: HttpRequest, vcenter: VCenter
+) -> tuple[list[DiscoveredVM], int]:
     """The VMs to take now, and how many are left for another time."""
     if not form.cleaned_data["everything"]:
         return list(form.cleaned_data["vm"]), 0
-    found = _everything(_filtered(vcenter, QueryDict(form.cleaned_data["view"])))
+    filtered = _filtered(vcenter, QueryDict(form.cleaned_data["view"]))
+    found = access.rows(request.user, Verb.TAKE, _everything(filtered))
     return list(found[:MOST_AT_ONCE]), max(found.count() - MOST_AT_ONCE, 0)
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 
-API = "/api/"
+from vmrep.incoming import API, Refusal, refuse
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django refuses as no sound request (too many fields, a form that is none, …)."""
+    return refuse(request, Refusal(400, "bad_request", "The request makes no sense to vmrep."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

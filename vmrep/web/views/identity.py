@@ -6,20 +6,22 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from contexts import presence
 from contexts.errors import ContextError
-from contexts.models import DiscoveredVM, VMContext
+from contexts.models import DiscoveredVM
 from contexts.services import identity
+from vmrep import access
+from vmrep.access import Verb
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def decide(request: HttpRequest, vcenter_id: int, vm_id: int) -> HttpResponse:
     """The page that names both VMs; its two buttons confirm or reject."""
-    vm = get_object_or_404(DiscoveredVM, pk=vm_id, vcenter=vcenter_id)
+    vm = access.discovered_vm(request.user, vcenter_id, vm_id, Verb.IDENTIFY)
     if request.method == "POST":
         return _decided(request, vm)
     context = presence.probable_context(vm, also_rejected=True)
@@ -29,7 +31,7 @@ def decide(request: HttpRequest, vcenter_id: int, vm_id: int) -> HttpResponse:
 
 
 def _decided(request: HttpRequest, vm: DiscoveredVM) -> HttpResponse:
-    context = get_object_or_404(VMContext, pk=request.POST.get("context", ""))
+    context = access.context(request.user, request.POST.get("context", ""), Verb.IDENTIFY)
     actor = request.user.get_username()
     discovery = f"{reverse('discovery')}?{urlencode({'vcenter': vm.vcenter_id})}"
     try:

@@ -9,6 +9,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from replication.integrity import runs
 from replication.integrity.selectors import findings_of, integrity
+from replication.models import IntegrityRun
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.web import live, versions
 
 SHOWN_FINDINGS = 500
@@ -16,6 +19,7 @@ SHOWN_FINDINGS = 500
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
+    access.require(request.user, Verb.VIEW, IntegrityRun)
     version = versions.of_integrity()
     if live.is_current(request, version):
         return live.nothing_new()
@@ -32,6 +36,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def check(request: HttpRequest) -> HttpResponse:
+    access.require(request.user, Verb.CHECK, IntegrityRun)
     run = runs.request(actor=request.user.get_username())
     if run.requested_by == request.user.get_username():
         messages.success(request, "The integrity check starts in a moment.")

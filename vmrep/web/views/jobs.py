@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from contexts.errors import ContextError
-from replication.errors import UnknownJob
 from replication.filters import JobFilter
-from replication.models import ReplicationJob
-from replication.selectors.jobs import job_detail, jobs_for_list
+from replication.selectors.jobs import jobs_for_list, jobs_in_detail
 from replication.services import cancel as cancelling
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.web import job_page, live, versions
 from vmrep.web.tables import JobTable
 
@@ -23,7 +23,8 @@ def index(request: HttpRequest) -> HttpResponse:
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()
-    filters = JobFilter(request.GET, queryset=jobs_for_list())
+    rows = access.rows(request.user, Verb.VIEW, jobs_for_list())
+    filters = JobFilter(request.GET, queryset=rows)
     context = {"filters": filters, "table": JobTable.for_request(filters.qs, request)}
     return live.respond(request, "jobs/index.html", version, context)
 
@@ -33,20 +34,15 @@ def detail(request: HttpRequest, job_id: str) -> HttpResponse:
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()
-    try:
-        context = job_page.describe(job_id, request.GET.get("log"))
-    except UnknownJob as problem:
-        raise Http404(str(problem)) from problem
+    job = access.job(request.user, job_id, Verb.VIEW, among=jobs_in_detail())
+    context = job_page.describe(job, request.GET.get("log"))
     return live.respond(request, "jobs/detail.html", version, context)
 
 
 @require_safe
 def confirm_cancel(request: HttpRequest, job_id: str) -> HttpResponse:
     """The dialog's question as a page of its own, for browsers without scripts."""
-    try:
-        job = job_detail(job_id)
-    except UnknownJob as problem:
-        raise Http404(str(problem)) from problem
+    job = access.job(request.user, job_id, Verb.CANCEL, among=jobs_in_detail())
     if not job.is_active:
         return redirect("job", job_id)
     return render(request, "jobs/cancel.html", {"job": job})
@@ -54,7 +50,7 @@ def confirm_cancel(request: HttpRequest, job_id: str) -> HttpResponse:
 
 @require_POST
 def cancel(request: HttpRequest, job_id: str) -> HttpResponse:
-    job = get_object_or_404(ReplicationJob, pk=job_id)
+    job = access.job(request.user, job_id, Verb.CANCEL)
     try:
         job = cancelling.cancel(job, actor=request.user.get_username())
     except ContextError as problem:

@@ -6,13 +6,14 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from contexts.errors import ContextError
-from contexts.models import VMContext, VMDisk
+from contexts.models import VMContext
 from contexts.services import protection
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.web import live
 from vmrep.web.formats import duration
 from vmrep.web.forms import RPOTargetForm
@@ -20,7 +21,7 @@ from vmrep.web.forms import RPOTargetForm
 
 @require_POST
 def rpo_target(request: HttpRequest, context_id: str) -> HttpResponse:
-    vm = get_object_or_404(VMContext, pk=context_id)
+    vm = access.context(request.user, context_id, Verb.CHANGE)
     form = RPOTargetForm(request.POST)
     if not form.is_valid():
         messages.error(request, str(form.errors["seconds"][0]))
@@ -39,8 +40,8 @@ def rpo_target(request: HttpRequest, context_id: str) -> HttpResponse:
 @require_POST
 def disk(request: HttpRequest, context_id: str, disk_id: int) -> HttpResponse:
     """`wish` is "leave_out" or "protect"."""
-    vm = get_object_or_404(VMContext, pk=context_id)
-    disk = get_object_or_404(VMDisk.objects.select_related("vm_context"), pk=disk_id, vm_context=vm)
+    vm = access.context(request.user, context_id, Verb.CHANGE)
+    disk = access.disk(request.user, vm, disk_id, Verb.CHANGE)
     name, actor = disk.label or disk.disk_id, request.user.get_username()
     try:
         if request.POST.get("wish") == "leave_out":

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_http_methods, require_safe
@@ -21,6 +21,8 @@ from replication.selectors.contexts import removed_contexts
 from replication.selectors.replica import replica_of
 from replication.services import removal
 from replication.services.removal import Deleted
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.web import live, versions
 from vmrep.web.formats import binary, plural
 from vmrep.web.forms import Styled
@@ -51,15 +53,19 @@ def index(request: HttpRequest) -> HttpResponse:
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()
-    table = RemovedVMTable.for_request(removed_contexts(), request)
+    table = RemovedVMTable.for_request(
+        access.rows(request.user, Verb.VIEW, removed_contexts()), request
+    )
     return live.respond(request, "removal/list.html", version, {"table": table})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove(request: HttpRequest, context_id: str) -> HttpResponse:
-    vm = get_object_or_404(VMContext.objects.select_related("vcenter"), pk=context_id)
-    form = ConfirmNameForm(request, vm=vm)
     with_replica = "delete_replica_data" in request.POST
+    vm = access.context(request.user, context_id, Verb.RELEASE)
+    if with_replica:
+        access.require(request.user, Verb.DELETE_REPLICA, VMContext)
+    form = ConfirmNameForm(request, vm=vm)
     if form.is_valid():
         try:
             deleted = removal.remove_from_management(
@@ -79,7 +85,7 @@ def remove(request: HttpRequest, context_id: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete_replica_data(request: HttpRequest, context_id: str) -> HttpResponse:
-    vm = get_object_or_404(VMContext.objects.select_related("vcenter"), pk=context_id)
+    vm = access.context(request.user, context_id, Verb.DELETE_REPLICA)
     form = ConfirmNameForm(request, vm=vm)
     if form.is_valid():
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from replication.errors import RepositoryInUse, RepositoryRefused
@@ -13,12 +13,14 @@ from replication.models import Repository
 from replication.selectors.repositories import dependents_of_repository, repositories_for_list
 from replication.services import repositories
 from replication.storage import looks
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.web.forms import RepositoryForm
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    rows = list(repositories_for_list())
+    rows = list(access.rows(request.user, Verb.VIEW, repositories_for_list()))
     states = looks.look_at_all(rows)
     return render(
         request, "repositories/index.html", {"rows": list(zip(rows, states, strict=True))}
@@ -27,6 +29,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
+    access.require(request.user, Verb.ADD, Repository)
     form = RepositoryForm(request.POST or None)
     if form.is_valid():
         try:
@@ -44,7 +47,7 @@ def add(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove(request: HttpRequest, repository_id: int) -> HttpResponse:
     """The page says what depends on it, or what goes; its button does it."""
-    repository = get_object_or_404(Repository, pk=repository_id)
+    repository = access.repository(request.user, repository_id, Verb.REMOVE)
     if request.method == "POST":
         try:
             repositories.remove(repository)

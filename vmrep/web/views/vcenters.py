@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
@@ -18,6 +18,8 @@ from contexts.errors import ContextError
 from contexts.models import VCenter
 from contexts.services import connections, vcenters
 from contexts.vsphere.errors import VSphereError
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.web import live, versions
 from vmrep.web.formats import plural
 from vmrep.web.forms import VCenterAddressForm, VCenterForm
@@ -30,13 +32,14 @@ def index(request: HttpRequest) -> HttpResponse:
     version = versions.of_discovery(None)
     if live.is_current(request, version):
         return live.nothing_new()
-    context = {"vcenters": selectors.vcenters_for_list()}
-    return live.respond(request, "vcenters/index.html", version, context)
+    rows = access.rows(request.user, Verb.VIEW, selectors.vcenters_for_list())
+    return live.respond(request, "vcenters/index.html", version, {"vcenters": rows})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
     """In two steps: who is at the address, then the login. Only the second one writes."""
+    access.require(request.user, Verb.ADD, VCenter)
     if request.method != "POST":
         return _answer(request, VCenterAddressForm(), None)
     if request.POST.get("step") == "address":
@@ -54,19 +57,20 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, vcenter_id: int) -> HttpResponse:
-    vcenter = get_object_or_404(VCenter, pk=vcenter_id)
+    vcenter = access.vcenter(request.user, vcenter_id, Verb.CHANGE)
     form = VCenterForm(request.POST or None, vcenter=vcenter)
     if form.is_valid() and (saved := _save(form)):
         messages.success(request, f"{saved.name} was saved; its login works.")
         _warn_of_missing(request, saved)
         return _leave(request, reverse("vcenters"))
-    return _answer(request, form, get_object_or_404(VCenter, pk=vcenter_id))
+    # The form has changed its own: the page is of what is kept.
+    return _answer(request, form, access.vcenter(request.user, vcenter_id, Verb.CHANGE))
 
 
 @require_POST
 def test(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     """What works of the connection and what does not. Nothing is written anywhere."""
-    vcenter = get_object_or_404(VCenter, pk=vcenter_id)
+    vcenter = access.vcenter(request.user, vcenter_id, Verb.TEST)
     context = {"vcenter": vcenter, "report": connections.test(vcenter)}
     if live.htmx(request):
         return render(request, "vcenters/edit.html#test", context)
@@ -76,7 +80,7 @@ def test(request: HttpRequest, vcenter_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     """The page says what depends on it, or what goes with it; its button does it."""
-    vcenter = get_object_or_404(VCenter, pk=vcenter_id)
+    vcenter = access.vcenter(request.user, vcenter_id, Verb.REMOVE)
     if request.method == "POST":
         try:
             vcenters.remove(vcenter)

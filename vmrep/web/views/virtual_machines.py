@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from contexts.errors import ContextError
-from contexts.models import VMContext
 from replication.filters import ProtectedVMFilter
 from replication.selectors import home
-from replication.selectors.contexts import contexts_for_list
+from replication.selectors.contexts import contexts_for_list, contexts_in_detail
 from replication.services import start
 from replication.states import Trigger
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.web import first_run, live, panel, totals, versions
 from vmrep.web.tables import VMTable
 
@@ -28,7 +29,8 @@ def index(request: HttpRequest) -> HttpResponse:
     if live.is_current(request, version):
         return live.nothing_new()
     now = timezone.now()
-    filters = ProtectedVMFilter(request.GET, queryset=contexts_for_list(now))
+    rows = access.rows(request.user, Verb.VIEW, contexts_for_list(now))
+    filters = ProtectedVMFilter(request.GET, queryset=rows)
     known = totals.current_totals(now)
     numbers = home.home_numbers(known.settled)
     context: dict[str, Any] = {
@@ -38,16 +40,27 @@ def index(request: HttpRequest) -> HttpResponse:
         "home": numbers,
         "os_types": known.os_types,
         "table": VMTable.for_request(filters.qs, request),
-        "panel": None,
+        **_selected(request, now),
     }
-    if request.GET.get("vm"):
-        context["panel"] = panel.describe(request.GET["vm"], request.GET, now)
     return live.respond(request, "virtual_machines/index.html", version, context)
+
+
+def _selected(request: HttpRequest, now: datetime) -> dict[str, Any]:
+    """The panel of the VM that the address names. A link to one that is not there (any more) shows
+    the list all the same, and says so."""
+    context_id = request.GET.get("vm")
+    if not context_id:
+        return {"panel": None}
+    try:
+        vm = access.context_among(contexts_in_detail(now), request.user, context_id, Verb.VIEW)
+    except access.NotFound:
+        return {"panel": None, "missing_vm": context_id}
+    return {"panel": panel.describe(vm, request.GET)}
 
 
 @require_POST
 def replicate(request: HttpRequest, context_id: str) -> HttpResponse:
-    context = get_object_or_404(VMContext, pk=context_id)
+    context = access.context(request.user, context_id, Verb.REPLICATE)
     try:
         start.start(context, trigger=Trigger.MANUAL, requested_by=request.user.get_username())
     except ContextError as problem:

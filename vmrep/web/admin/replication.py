@@ -14,7 +14,6 @@ from django.contrib import admin, messages
 from django.db.models import Model
 from django.http import HttpRequest
 
-from contexts.admin import KeptByVmrep, ModelAdmin, ReadOnlyInline, ServiceForm, VMContextAdmin
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from contexts.vsphere.errors import VSphereError
@@ -35,6 +34,14 @@ from replication.models import (
 )
 from replication.services import cancel, repositories, start
 from replication.states import Trigger
+from vmrep.web.admin.contexts import (
+    KeptByVmrep,
+    ModelAdmin,
+    ReadOnlyInline,
+    Rights,
+    ServiceForm,
+    VMContextAdmin,
+)
 
 CANCELLED = "Replications cancelled, or asked to stop"
 OF_VM = ("vm_context__vm_name", "vm_context__pk")
@@ -70,7 +77,7 @@ def _cancel_current(context: VMContext, actor: str) -> None:
 class ProtectedVMAdmin(VMContextAdmin):
     actions = ("replicate_now", "cancel_replication")
 
-    @admin.action(description="Replicate now", permissions=["change"])
+    @admin.action(description="Replicate now", permissions=["replicate"])
     def replicate_now(self, request: HttpRequest, contexts: Any) -> None:
         actor = request.user.get_username()
         _each(
@@ -81,7 +88,7 @@ class ProtectedVMAdmin(VMContextAdmin):
             "Replications started",
         )
 
-    @admin.action(description="Cancel replication", permissions=["change"])
+    @admin.action(description="Cancel replication", permissions=["cancel"])
     def cancel_replication(self, request: HttpRequest, contexts: Any) -> None:
         actor = request.user.get_username()
         _each(
@@ -123,10 +130,6 @@ class ReplicationJobAdmin(KeptByVmrep):
     list_filter = ("status", "replication_type", "trigger", "repository")
     search_fields = ("id", "source_vm_name", "source_vm_id", "vm_context__pk", "error_message")
     inlines = (StepInline, ImageInline, LogInline)
-
-    def has_cancel_permission(self, request: HttpRequest) -> bool:
-        """Jobs are never edited: to cancel one is all that the right to change them means."""
-        return bool(request.user.has_perm("replication.change_replicationjob"))
 
     @admin.action(description="Cancel", permissions=["cancel"])
     def cancel_job(self, request: HttpRequest, jobs: Any) -> None:
@@ -239,7 +242,7 @@ class RepositoryAdmin(KeptByVmrep):
     search_fields = ("name", "uuid", "config")
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return bool(admin.ModelAdmin.has_add_permission(self, request))
+        return Rights.has_add_permission(self, request)
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any

@@ -1,8 +1,8 @@
 """The admin of vCenters and of what was seen in them.
 
 What vmrep itself keeps right (states, counters, identities, history) cannot be edited here: it
-changes through the services only. Contexts are registered in `replication.admin`, where their
-actions are.
+changes through the services only. Contexts are registered in `vmrep.web.admin.replication`, where
+their actions are.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from contexts.services import vcenters
 from contexts.vsphere.endpoint import format_fingerprint
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.specs import SPEC_FIELDS, SpecField
+from vmrep import access
+from vmrep.access import Verb
 
 admin.site.site_header = admin.site.site_title = "vmrep"
 admin.site.index_title = "Administration"
@@ -83,7 +85,35 @@ def spec_fieldsets() -> list[tuple[str, Any]]:
     return [(group.capitalize(), {"fields": names}) for group, names in groups.items()]
 
 
-class SoundKeys(ModelAdmin):
+class Rights:
+    """What a user may see and do is `vmrep.access`'s to say."""
+
+    model: type[Model]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)  # type: ignore[misc]  # of Django's admin
+        return access.rows_in_admin(request.user, rows)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return access.may_in_admin(request.user, Verb.VIEW, self.model)
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return access.may_in_admin(request.user, Verb.ADD, self.model)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return access.may_in_admin(request.user, Verb.CHANGE, self.model)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return access.may_in_admin(request.user, Verb.REMOVE, self.model)
+
+    def has_replicate_permission(self, request: HttpRequest) -> bool:
+        return access.may_in_admin(request.user, Verb.REPLICATE, self.model)
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return access.may_in_admin(request.user, Verb.CANCEL, self.model)
+
+
+class SoundKeys(Rights, ModelAdmin):
     """A selection that no page of ours can have sent is a bad request, not an error of the server
     (Django asks the database for whatever keys it is given)."""
 
@@ -127,10 +157,10 @@ class KeptByVmrep(SoundKeys):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         changed = {name: getattr(obj, name) for name in form.changed_data}
-        self.model.objects.filter(pk=obj.pk).update(**changed, updated_at=Now())
+        self.model._default_manager.filter(pk=obj.pk).update(**changed, updated_at=Now())
 
 
-class ReadOnlyInline(TabularInline):
+class ReadOnlyInline(Rights, TabularInline):
     """Rows shown beside what they belong to."""
 
     extra = 0
@@ -152,6 +182,8 @@ class ReadOnlyInline(TabularInline):
 
 class ServiceForm(ModelForm):
     """A form whose object a service writes, so that what it refuses is an error of the form."""
+
+    user: access.User  # who fills it in
 
     def serve(self, values: dict[str, Any]) -> Model:
         """Write the object. Raises what the service raises."""
@@ -211,7 +243,7 @@ class VCenterForm(ServiceForm):
             if not password:
                 raise ValidationError({"password": "A password is needed to log in."})
             return vcenters.add(**values)
-        known = VCenter.objects.get(pk=self.instance.pk)
+        known = access.vcenter(self.user, self.instance.pk, Verb.CHANGE)
         return vcenters.update(known, **values | {"password": password or None})
 
 
@@ -237,6 +269,10 @@ class VCenterAdmin(SoundKeys):
         view: Any = super()
         answer: HttpResponse = view._changeform_view(request, object_id, form_url, extra_context)
         return answer
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        form = super().get_form(request, *args, **kwargs)
+        return type(form.__name__, (form,), {"user": request.user})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """The form's service has done it."""
@@ -291,7 +327,7 @@ class DiskInline(ReadOnlyInline):
 
 
 class VMContextAdmin(KeptByVmrep):
-    """What a VM is and how it is doing; `replication.admin` adds the actions.
+    """What a VM is and how it is doing; `vmrep.web.admin.replication` adds the actions.
 
     The repository can be chosen until the first job: afterwards files lie in it.
     """

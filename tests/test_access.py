@@ -1,0 +1,190 @@
+"""Every face goes through vmrep.access: nothing reads a single object around it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from contexts.models import VMContext
+from tests import factories
+from vmrep import access
+from vmrep.access import Verb
+
+VMREP = Path(access.__file__).parent
+FACES = sorted(
+    path for face in ("web", "api") for path in (VMREP / face).rglob("*.py") if path.is_file()
+)
+# They show nothing and change nothing of anybody's: the way in and the way out.
+WITHOUT_OBJECTS = {"Root", "TokenView", "Nowhere", "LoginView", "LogoutView", "RedirectView"}
+ONE_ROW = {"get", "first", "last", "in_bulk", "earliest", "latest", "get_or_create"}
+
+
+def addresses(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from addresses(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            yield route, pattern.callback
+
+
+def views() -> Iterator[tuple[str, Any]]:
+    """Each address of pages and API with what answers it; the admin has a test of its own."""
+    for route, view in addresses(get_resolver().url_patterns):
+        if not route.startswith("admin/"):
+            kind = getattr(view, "cls", None) or getattr(view, "view_class", None)
+            if kind is None or kind.__name__ not in WITHOUT_OBJECTS:
+                yield route, kind or inspect.unwrap(view)
+
+
+def answering(view: Any) -> list[tuple[str, FunctionType]]:
+    if isinstance(view, FunctionType):
+        return [(view.__name__, view)]
+    methods = ("get", "post", "put", "patch", "delete")
+    return [
+        (f"{view.__name__}.{name}", getattr(view, name)) for name in methods if hasattr(view, name)
+    ]
+
+
+def asks_access(function: FunctionType, module: ModuleType, seen: set[str]) -> bool:
+    """Whether it, or a function of its module that it calls, calls something of vmrep.access."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id == "access":
+            return True
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            helper = getattr(module, node.func.id, None)
+            if isinstance(helper, FunctionType) and node.func.id not in seen:
+                seen.add(node.func.id)
+                if helper.__module__ == module.__name__ and asks_access(helper, module, seen):
+                    return True
+    return False
+
+
+@pytest.mark.parametrize(("route", "view"), [pytest.param(*it, id=it[0]) for it in views()])
+def test_every_view_asks_whether_its_user_may(route, view):
+    module = inspect.getmodule(view)
+    assert module is not None
+    functions = answering(view)
+    assert functions
+    for name, function in functions:
+        assert asks_access(function, module, set()), f"{name} of /{route} asks nobody"
+
+
+@pytest.mark.parametrize("path", FACES, ids=lambda path: str(path.relative_to(VMREP)))
+def test_no_face_reads_a_single_object_by_itself(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name):
+            assert node.id not in ("get_object_or_404", "aget_object_or_404"), _where(path, node)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            reads_one = node.func.attr in ONE_ROW
+            assert not (reads_one and _is_of_a_manager(node.func.value)), _where(path, node)
+
+
+def _is_of_a_manager(node: ast.AST) -> bool:
+    """Whether a chain of calls begins with a model's `objects`. A token is its user's own."""
+    while isinstance(node, ast.Call | ast.Attribute | ast.Subscript):
+        if isinstance(node, ast.Attribute) and node.attr in ("objects", "_default_manager"):
+            return not (isinstance(node.value, ast.Name) and node.value.id == "Token")
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return False
+
+
+def _where(path: Path, node: ast.AST) -> str:
+    return f"{path}:{getattr(node, 'lineno', 0)}: use vmrep.access"
+
+
+def test_every_page_of_the_admin_asks_it():
+    for page in admin.site._registry.values():
+        if not page.__module__.startswith("vmrep."):
+            continue  # Django's own: users, groups, tokens
+        for part in (page, *(inline(page.model, admin.site) for inline in page.inlines)):
+            for name in ("get_queryset", "has_view_permission", "has_delete_permission"):
+                module = inspect.getmodule(getattr(type(part), name))
+                assert module is not None
+                assert module.__name__.startswith("vmrep.web.admin"), f"{part}.{name}"
+
+
+@pytest.fixture
+def nobody_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "may", lambda *_: False)
+    monkeypatch.setattr(access, "may_in_admin", lambda *_: False)
+
+
+def test_what_it_refuses_is_refused_by_every_page(nobody_may, client, db):
+    """One line in one file: no page shows anything any more, nor does anything."""
+    client.force_login(factories.user("ops"))
+    for route, _view in views():
+        if route.startswith("api/"):
+            continue
+        address = "/" + route.replace("<str:context_id>", "ctx").replace("<str:job_id>", "job")
+        for name in ("vcenter_id", "vm_id", "disk_id", "repository_id"):
+            address = address.replace(f"<int:{name}>", "1")
+        answers = [client.get(address), client.post(address)]
+        assert {answer.status_code for answer in answers} <= {403, 405}, address
+        assert 403 in {answer.status_code for answer in answers}, address
+
+
+def test_what_it_refuses_is_refused_by_every_view_of_the_api(nobody_may, client, db):
+    client.force_login(factories.user("ops"))
+    for route, _view in views():
+        if not route.startswith("api/"):
+            continue
+        address = "/" + route.replace("<identifier:context_id>", "ctx")
+        address = address.replace("<identifier:job_id>", "job").replace("<int:vcenter_id>", "1")
+        answer = client.get(address)
+        assert answer.status_code in (403, 405) or "lookup" in route, address
+
+
+def test_what_it_refuses_is_refused_by_the_admin(nobody_may, db):
+    client = Client()
+    client.force_login(factories.user("chief", is_staff=True))
+    for model in admin.site._registry:
+        options = model._meta
+        address = f"/admin/{options.app_label}/{options.model_name}/"
+        assert client.get(address).status_code == 403, address
+
+
+def test_who_is_not_logged_in_or_was_shut_out_may_nothing(db):
+    context = factories.context()
+    for user in (AnonymousUser(), factories.user("gone", is_active=False)):
+        with pytest.raises(access.Forbidden):
+            access.context(user, context.pk, Verb.VIEW)
+
+
+def test_what_is_not_there_is_not_found_with_a_code(db):
+    user = factories.user("ops")
+    vm = factories.context()
+    other = factories.context()
+    disk = other.disks.first()
+    seen = factories.discovered_vm()
+    for read, code in (
+        (lambda: access.context(user, "ctx-nothing", Verb.VIEW), "unknown_vm"),
+        (lambda: access.job(user, "job-nothing", Verb.VIEW), "unknown_job"),
+        (lambda: access.vcenter(user, 2**80, Verb.VIEW), "unknown_vcenter"),
+        (lambda: access.repository(user, 2**80, Verb.VIEW), "unknown_repository"),
+        (lambda: access.disk(user, vm, disk.pk, Verb.VIEW), "unknown_disk"),
+        (lambda: access.discovered_vm(user, 2**80, seen.pk, Verb.VIEW), "unknown_vm"),
+        (lambda: access.discovered_vm(user, seen.vcenter_id, 2**80, Verb.VIEW), "unknown_vm"),
+    ):
+        with pytest.raises(access.NotFound) as caught:
+            read()
+        assert caught.value.code == code
+
+
+def test_rows_stay_as_they_are_for_who_may(db):
+    context = factories.context()
+    among: QuerySet[VMContext] = VMContext.objects.order_by("-pk")
+    assert list(access.rows(factories.user("ops"), Verb.VIEW, among)) == [context]

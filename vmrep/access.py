@@ -1,0 +1,180 @@
+"""Who may do what with which object: the one way from a user and a key to a row.
+
+Pages, the API and the admin read no single object around it. Today everybody who is logged in may
+do everything on the pages and in the API, and the admin goes by Django's own permissions; what
+changes that is changed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404
+
+from contexts.models import DiscoveredVM, VCenter, VMContext, VMDisk
+from replication.models import ReplicationJob, Repository
+
+Row = TypeVar("Row", bound=Model)
+
+
+class User(Protocol):
+    """Django's user, logged in or not."""
+
+    @property
+    def is_active(self) -> bool: ...
+
+    def has_perm(self, perm: str) -> bool: ...
+
+
+class Verb(StrEnum):
+    """What somebody wants to do with an object."""
+
+    VIEW = "view"
+    ADD = "add"
+    CHANGE = "change"
+    REMOVE = "remove"
+    TEST = "test"
+    DISCOVER = "discover"
+    TAKE = "take"
+    REPLICATE = "replicate"
+    CANCEL = "cancel"
+    RELEASE = "release"
+    DELETE_REPLICA = "delete_replica"
+    IDENTIFY = "identify"
+    CHECK = "check"
+
+
+class NotFound(Http404):
+    """There is no such object, for this user; `code` is for programs, the message for people."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Forbidden(PermissionDenied):
+    """This user may not do this."""
+
+
+# What Django's admin calls the verbs; every other one is a change.
+_IN_ADMIN = {Verb.VIEW: "view", Verb.ADD: "add", Verb.REMOVE: "delete"}
+
+
+def may(user: User, verb: Verb, kind: type[Model]) -> bool:
+    """Whether a user of the pages and the API may do this with objects of this kind."""
+    return bool(user.is_active)
+
+
+def may_in_admin(user: User, verb: Verb, kind: type[Model]) -> bool:
+    """Whether a user of the admin may do this with objects of this kind. Who may change them may
+    see them, too."""
+    options = kind._meta
+
+    def has(right: str) -> bool:
+        return bool(user.has_perm(f"{options.app_label}.{right}_{options.model_name}"))
+
+    right = _IN_ADMIN.get(verb, "change")
+    return has(right) or (right == "view" and has("change"))
+
+
+def require(user: User, verb: Verb, kind: type[Model]) -> None:
+    """For what has no object: adding one, or an act on all. Raises Forbidden."""
+    if not may(user, verb, kind):
+        raise Forbidden(f"You may not {verb.replace('_', ' ')} {kind._meta.verbose_name_plural}.")
+
+
+def rows(user: User, verb: Verb, among: QuerySet[Row]) -> QuerySet[Row]:
+    """Those of the rows with which the user may do this. Raises Forbidden."""
+    require(user, verb, among.model)
+    return among
+
+
+def context_ids(user: User, verb: Verb, wanted: Sequence[str]) -> list[str]:
+    """Those of the IDs of VM contexts with which the user may do this; one that is nobody's stays,
+    for the service to say so. Raises Forbidden."""
+    require(user, verb, VMContext)
+    return list(wanted)
+
+
+def rows_in_admin(user: User, among: QuerySet[Row]) -> QuerySet[Row]:
+    """Those of the rows that the user may see in the admin, which asks `may_in_admin` what may be
+    done with them."""
+    return among
+
+
+def context(user: User, context_id: str, verb: Verb) -> VMContext:
+    """A VM context with its vCenter. Raises NotFound or Forbidden, as all that follow."""
+    return context_among(VMContext.objects.select_related("vcenter"), user, context_id, verb)
+
+
+def context_among(among: QuerySet[Row], user: User, context_id: str, verb: Verb) -> Row:
+    """A VM context, as these rows of a selector have it."""
+    return _the_one(
+        rows(user, verb, among).filter(pk=context_id),
+        f"There is no VM context {context_id!r}.",
+        "unknown_vm",
+    )
+
+
+def disk(user: User, vm: VMContext, disk_id: int, verb: Verb) -> VMDisk:
+    """A disk of this VM."""
+    return _the_one(
+        rows(user, verb, vm.disks.select_related("vm_context")).filter(pk=disk_id),
+        f"{vm} has no disk {disk_id}.",
+        "unknown_disk",
+    )
+
+
+def job(
+    user: User, job_id: str, verb: Verb, *, among: QuerySet[ReplicationJob] | None = None
+) -> ReplicationJob:
+    """A replication job; with `among`, as those rows have it."""
+    if among is None:
+        among = ReplicationJob.objects.all()
+    return _the_one(
+        rows(user, verb, among).filter(pk=job_id),
+        f"There is no replication job {job_id!r}.",
+        "unknown_job",
+    )
+
+
+def vcenter(
+    user: User, vcenter_id: int, verb: Verb, *, among: QuerySet[VCenter] | None = None
+) -> VCenter:
+    """A vCenter; with `among`, as those rows have it."""
+    if among is None:
+        among = VCenter.objects.all()
+    return _the_one(
+        rows(user, verb, among).filter(pk=vcenter_id),
+        f"There is no vCenter {vcenter_id}.",
+        "unknown_vcenter",
+    )
+
+
+def discovered_vm(user: User, vcenter_id: int, vm_id: int, verb: Verb) -> DiscoveredVM:
+    """What a vCenter's discovery has seen."""
+    vm = DiscoveredVM.objects.filter(pk=vm_id)
+    message = f"No VM {vm_id} was discovered in vCenter {vcenter_id}."
+    found = _the_one(rows(user, verb, vm), message, "unknown_vm")
+    if found.vcenter_id != vcenter_id:
+        raise NotFound(message, code="unknown_vm")
+    return found
+
+
+def repository(user: User, repository_id: int, verb: Verb) -> Repository:
+    return _the_one(
+        rows(user, verb, Repository.objects.all()).filter(pk=repository_id),
+        f"There is no repository {repository_id}.",
+        "unknown_repository",
+    )
+
+
+def _the_one(found: QuerySet[Row], message: str, code: str) -> Row:
+    row = found.first()
+    if row is None:
+        raise NotFound(message, code=code)
+    return row

@@ -1,0 +1,169 @@
+"""What comes in, for all faces alike: a body is read whole and within bounds before anybody acts on
+it, and what no address, parameter or body can mean is refused.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+API = "/api/"
+# No body that vmrep takes is near it; Django's own limit for forms is the same.
+LARGEST_BODY = 2_621_440
+# A thread of the web server belongs to whoever sends a body, until it is there.
+BODY_SECONDS = 30.0
+LARGEST_NUMBER = 2**63 - 1
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+WITHOUT_BODY = ("GET", "HEAD", "OPTIONS", "TRACE")
+_REFUSAL = "vmrep.refusal"
+
+
+class Refusal(NamedTuple):
+    """Why a request is not answered; `code` is for programs."""
+
+    status: int
+    code: str
+    message: str
+
+
+TOO_LARGE = Refusal(413, "too_large", f"A body may have {LARGEST_BODY:,} bytes.")
+TOO_SLOW = Refusal(408, "too_slow", f"The body was not there after {BODY_SECONDS:.0f} seconds.")
+CUT_SHORT = Refusal(400, "cut_short", "The body is shorter than its Content-Length says.")
+BAD_LENGTH = Refusal(400, "bad_length", "The Content-Length is not a number of bytes.")
+
+
+class WholeBodies:
+    """Around Django's WSGI application. Django takes a body without Content-Length (chunked) for
+    empty, and one that was cut short for whole: a wish in it would vanish, or be half heard."""
+
+    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
+        self.application = application
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        body, refusal = _body(environ)
+        environ["wsgi.input"] = BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        if refusal is not None:
+            environ[_REFUSAL] = refusal  # said by IncomingMiddleware, in the face's own way
+        return self.application(environ, start_response)
+
+
+def _body(environ: dict[str, Any]) -> tuple[bytes, Refusal | None]:
+    """The body, or why there is none. What the web server raises about a body that is not framed
+    as HTTP wants it goes through: it answers that itself."""
+    declared = environ.get("CONTENT_LENGTH") or None
+    if declared is None and "HTTP_TRANSFER_ENCODING" not in environ:
+        return b"", None
+    if declared is not None and not (declared.isascii() and declared.isdigit()):
+        return b"", BAD_LENGTH
+    length = LARGEST_BODY + 1 if declared is None else int(declared[:20])
+    if declared is not None and length > LARGEST_BODY:
+        return b"", TOO_LARGE
+    with _deadline(environ.get("gunicorn.socket")) as passed:
+        body: bytes = environ["wsgi.input"].read(length)
+    if passed.is_set():
+        return b"", TOO_SLOW
+    if len(body) > LARGEST_BODY:
+        return b"", TOO_LARGE
+    if declared is not None and len(body) < length:
+        return b"", CUT_SHORT
+    return body, None
+
+
+@contextmanager
+def _deadline(connection: socket.socket | None) -> Iterator[threading.Event]:
+    """Ends reading after BODY_SECONDS, however little comes at a time; whether it did."""
+    passed = threading.Event()
+    if connection is None:
+        yield passed
+        return
+    sender = connection
+
+    def end() -> None:
+        passed.set()
+        with suppress(OSError):  # it is closed already
+            sender.shutdown(socket.SHUT_RD)
+
+    timer = threading.Timer(BODY_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield passed
+    finally:
+        timer.cancel()
+
+
+class IncomingMiddleware:
+    """Refuses what nobody behind it could take, once for pages, API and admin."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        refusal = request.META.get(_REFUSAL) or _refusal(request)
+        return self.get_response(request) if refusal is None else refuse(request, refusal)
+
+    def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
+        """A number of the address that fits in no column (SQLite says so only when it is asked)."""
+        if not (isinstance(problem, OverflowError) and _has_large_number(request)):
+            return None
+        return refuse(
+            request, Refusal(400, "too_large_number", "A number in the address is too large.")
+        )
+
+
+def _refusal(request: HttpRequest) -> Refusal | None:
+    if "\0" in request.path_info:
+        return Refusal(404, "not_found", "There is nothing at this address.")
+    if request.method in WITHOUT_BODY:
+        if request.META.get("CONTENT_LENGTH") not in (None, "", "0"):
+            return Refusal(400, "unexpected_body", f"A {request.method} takes no body.")
+    elif not request.path_info.startswith(API) and _is_no_form(request):
+        return Refusal(415, "unsupported_media_type", "vmrep's pages take forms only.")
+    if _has_nul(request):
+        return Refusal(400, "nul", "A parameter, field or cookie has a NUL character.")
+    return None
+
+
+def _is_no_form(request: HttpRequest) -> bool:
+    has_body = request.META.get("CONTENT_LENGTH") not in (None, "", "0")
+    return has_body and request.content_type not in FORMS
+
+
+def _has_nul(request: HttpRequest) -> bool:
+    """No text of vmrep's has one, and PostgreSQL cannot even be asked for it."""
+    given = [request.GET] if request.path_info.startswith(API) else [request.GET, request.POST]
+    return any("\0" in f"{name}{value}" for name, value in request.COOKIES.items()) or any(
+        "\0" in name or any("\0" in value for value in values)
+        for query in given
+        for name, values in query.lists()
+    )
+
+
+def _has_large_number(request: HttpRequest) -> bool:
+    given = [
+        value for query in (request.GET, request.POST) for _, it in query.lists() for value in it
+    ]
+    return any(
+        part.isdecimal() and (len(part) > 19 or int(part) > LARGEST_NUMBER)
+        for text in (*given, request.path_info)
+        for part in text.replace(",", "/").replace("-", "/").split("/")
+    )
+
+
+def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """Programs are answered in JSON, people with a page."""
+    if request.path_info.startswith(API):
+        body = {"code": refusal.code, "message": refusal.message}
+        return JsonResponse(body, status=refusal.status)
+    return render(request, "refused.html", {"refusal": refusal}, status=refusal.status)
