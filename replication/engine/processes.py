@@ -26,6 +26,7 @@ from typing import IO, NamedTuple
 from replication.engine.errors import EngineError
 
 ASK_AGAIN_SECONDS = 0.1
+KILL_SECONDS = 10.0
 
 _STDERR_TAIL_BYTES = 4096
 _BECOME = '[ "$PPID" = "$1" ] || exit 125; shift; exec "$@"'
@@ -91,9 +92,14 @@ class Child:
         raise TimeoutError(f"{self.argv[0]} did not end in {timeout_seconds} s")
 
     def kill(self) -> None:
-        """End it at once (SIGKILL) and reap it."""
+        """End it at once (SIGKILL) and reap it.
+
+        What storage that hangs holds in the kernel ends only when it is let go: after
+        `KILL_SECONDS` it is left behind.
+        """
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(TimeoutError):
+            self.wait(KILL_SECONDS)
 
     def error_text(self) -> str:
         """The end of what it said on standard error."""
@@ -105,7 +111,7 @@ class Child:
         return os.pread(descriptor, _STDERR_TAIL_BYTES, start).decode(errors="replace").strip()
 
     def close(self) -> None:
-        """Forget its output, but not its last words. The process must have ended."""
+        """Forget its output, but not its last words. The process has ended, or is left behind."""
         self._last_words = self.error_text()
         self.stdout.close()
         self._stderr.close()

@@ -13,6 +13,9 @@ from replication.engine.processes import Child, spawn
 _FULL_WORDS = ("No space left on device", "Disk quota exceeded", "File too large")
 _CHECK_CORRUPT, _CHECK_LEAKED = 2, 3
 
+LONGEST_SECONDS = 1500
+"""For the check of a huge image on a slow disk; a worker that stalls is ended soon after."""
+
 
 class ImageInfo(NamedTuple):
     """What an image's header says."""
@@ -120,10 +123,15 @@ def _run(command: str, *arguments: str) -> str:
 def _finished(command: str, *arguments: str) -> Child:
     child = spawn(["qemu-img", command, *arguments])
     try:
-        child.wait()
-    except BaseException:
+        child.wait(LONGEST_SECONDS)
+    except BaseException as reason:
         child.kill()
         child.close()
+        if isinstance(reason, TimeoutError):
+            raise TargetError(
+                f"qemu-img {command} did not end within {LONGEST_SECONDS} seconds: is the "
+                "repository's storage hanging?"
+            ) from reason
         raise
     return child
 
