@@ -16,20 +16,31 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _MNT_DETACH = 2
 
 
-@contextlib.contextmanager
-def _hanging(folder: Path) -> Iterator[None]:
-    """Whatever is asked of the folder waits until the block ends, as on a share whose server is
-    away: this is a FUSE file system that nobody serves. Then it is as it was before."""
+def let_hang(folder: Path) -> int:
+    """From now on whatever is asked of the folder waits, as on a share whose server is away: this
+    is a FUSE file system that nobody serves. Whoever waits hears that the connection is gone when
+    the descriptor is closed; `uncover` brings back what was there before."""
     descriptor = os.open("/dev/fuse", os.O_RDWR)
     options = f"fd={descriptor},rootmode=40000,user_id=0,group_id=0"
     if _libc.mount(b"hangs", bytes(folder), b"fuse", 0, options.encode()):
         os.close(descriptor)
         pytest.skip(f"nothing can be mounted here: {os.strerror(ctypes.get_errno())}")
+    return descriptor
+
+
+def uncover(folder: Path) -> None:
+    assert _libc.umount2(bytes(folder), _MNT_DETACH) == 0
+
+
+@contextlib.contextmanager
+def _hanging(folder: Path) -> Iterator[None]:
+    """The folder hangs until the block ends."""
+    descriptor = let_hang(folder)
     try:
         yield
     finally:
-        os.close(descriptor)  # who waits hears that the connection is gone
-        assert _libc.umount2(bytes(folder), _MNT_DETACH) == 0
+        os.close(descriptor)
+        uncover(folder)
 
 
 @pytest.fixture

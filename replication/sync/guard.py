@@ -22,6 +22,8 @@ RETRY_SECONDS = 2.0
 # Longer than any single thing takes that a worker does without calling `check`: the check of a huge
 # image, an fsync on slow storage, one page of a change query.
 STALLED_AFTER_SECONDS = 1800.0
+# Enough where the storage itself does not answer, or is not there any more.
+STALLED_AWAY_SECONDS = 300.0
 
 
 def _clock() -> float:
@@ -36,13 +38,20 @@ class Guard:
     lease, or when the database has been silent for so long that one may have it.
 
     Calling it is also the sign that work goes on. Without one for `STALLED_AFTER_SECONDS` (storage
-    that hangs cannot be interrupted) the lease is not renewed any more, and `on_stall` is called
-    from the guard's thread, so that somebody else can go on.
+    that hangs cannot be interrupted), or for `STALLED_AWAY_SECONDS` while the storage `is_away`,
+    the lease is not renewed any more, and `on_stall` is called from the guard's thread, so that
+    somebody else can go on. `is_away` must not take long, nor use the database.
     """
 
-    def __init__(self, lease: Lease, on_stall: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        on_stall: Callable[[], None] = lambda: None,
+        is_away: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.lease = lease
         self._on_stall = on_stall
+        self._is_away = is_away
         self._checked_at = time.monotonic()
         self._trusted_until = 0.0  # until the database has answered
         self._lost = threading.Event()
@@ -71,24 +80,31 @@ class Guard:
         if self._lost.is_set() or _clock() > self._trusted_until:
             raise LeaseLost(f"the lease on {self.lease.context_id} is lost")
 
+    def is_too_long(self, seconds: float) -> bool:
+        """Whether work has stalled that came no further for so many seconds."""
+        return seconds > STALLED_AFTER_SECONDS or (
+            seconds > STALLED_AWAY_SECONDS and self._is_away()
+        )
+
     def _keep(self) -> None:
         try:
             delay = RENEW_EVERY_SECONDS
             while not self._end.wait(delay):
-                if time.monotonic() - self._checked_at > STALLED_AFTER_SECONDS:
-                    self._give_up()
+                silent_seconds = time.monotonic() - self._checked_at
+                if self.is_too_long(silent_seconds):
+                    self._give_up(silent_seconds)
                     return
                 delay = self._renew()
         finally:
             connection.close()
 
-    def _give_up(self) -> None:
+    def _give_up(self, silent_seconds: float) -> None:
         self._lost.set()
         log.critical(
             "%s: no progress for %.0f seconds: the lease is given up. Is the repository's storage"
             " hanging?",
             self.lease.context_id,
-            STALLED_AFTER_SECONDS,
+            silent_seconds,
         )
         self._on_stall()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
@@ -23,10 +24,11 @@ from replication.engine.errors import (
     TargetError,
 )
 from replication.errors import JobCancelled, LeaseLost, TryAgain
-from replication.models import JobStep, ReplicationJob
+from replication.models import JobStep, ReplicationJob, Repository
 from replication.services import finish, job_log, leases, left_overs, queue
 from replication.services.leases import Lease
 from replication.states import LogLevel, StepName, StepStatus
+from replication.storage import looks
 from replication.storage.targets import target
 from replication.sync import removing
 from replication.sync.commit import commit, verify
@@ -57,7 +59,9 @@ def run(job: ReplicationJob, lease: Lease) -> None:
     begins = f"{job.source_vm_name}: attempt {job.attempt} begins on {job.worker_name}."
     job_log.write(job.pk, job.attempt, begins)
     try:
-        with Guard(lease, on_stall=_end_process) as guard:
+        with Guard(
+            lease, on_stall=_end_process, is_away=partial(_is_away, job.repository)
+        ) as guard:
             _run_guarded(job, lease, guard)
         leases.release(lease)
         messages.hint_job()
@@ -69,6 +73,10 @@ def run(job: ReplicationJob, lease: Lease) -> None:
     except (OperationalError, InterfaceError):
         log.exception("%s: stopped: the database is away; the job is taken up again", job.pk)
         connection.close()
+
+
+def _is_away(repository: Repository) -> bool:
+    return bool(looks.look(repository).problem)
 
 
 def _end_process() -> None:

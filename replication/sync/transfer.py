@@ -22,7 +22,6 @@ from replication.models import DiskImage
 from replication.services.samples import Sampler
 from replication.states import ImageState, StepName, SyncType
 from replication.sync import images
-from replication.sync.guard import STALLED_AFTER_SECONDS
 from replication.sync.job_run import DiskPlan, JobRun
 from replication.sync.source import open_source
 
@@ -235,7 +234,7 @@ class _Transfer:
         """This thread goes round whether bytes come or not: that it does is no progress."""
         if read > self._read:
             self._read, self._read_at = read, now
-        elif now - self._read_at > STALLED_AFTER_SECONDS:
+        elif self._run.guard.is_too_long(now - self._read_at):
             raise TryAgain(
                 f"{self._run.vm.name}: not a byte was copied for {now - self._read_at:.0f} seconds."
                 " Look at the source's datastore and the repository's storage."

@@ -23,7 +23,7 @@ def test_a_program_that_storage_holds_in_the_kernel_is_left_behind(
     spawn = qemu.spawn
     monkeypatch.setattr(qemu, "spawn", lambda argv: started.append(spawn(argv)) or started[-1])
     with small_ext4.frozen():
-        with pytest.raises(TargetError, match="qemu-img create did not end within 0.5 seconds"):
+        with pytest.raises(TargetError, match=r"qemu-img create did not end within 0\.5 seconds"):
             qemu.create(small_ext4.folder / "disk.qcow2", 1 << 20)
         assert processes.is_alive(*started[0].identity)
     deadline = time.monotonic() + LONG

@@ -6,6 +6,7 @@ from replication.models import DiskImage, JobStep, RecoveryPoint, VMSnapshot
 from replication.services import cancel, left_overs, start
 from replication.states import JobStatus, StepStatus
 from replication.sync import cleanup, runner
+from tests import mounts
 from tests.sync.estate import MIB
 
 BEFORE_COMMIT = [
@@ -73,6 +74,25 @@ def test_a_worker_whose_storage_hangs_gives_the_job_up_with_its_daemons(estate):
     assert estate.daemons() == []
 
     estate.take_over()
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (JobStatus.COMPLETED, 2), job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(context)
+
+
+def test_a_worker_whose_share_is_away_gives_the_job_up_soon(estate, hanging_share):
+    """It need not wait for as long as the check of a huge image may take."""
+    context = estate.take("small1")
+    job = start.start(context, trigger="manual", requested_by="ops")
+    try:
+        estate.worker_that_dies("of a share that is away", exit_code=runner.STALLED_EXIT_CODE)
+        estate.take_over()
+        assert runner.run_next() is None
+    finally:
+        mounts.uncover(estate.repository_folder)
+    job.refresh_from_db()
+    assert job.current_operation.startswith("Waiting for the repository: ")
     assert runner.run_next() == job.pk
     job.refresh_from_db()
     assert (job.status, job.attempt) == (JobStatus.COMPLETED, 2), job.error_message

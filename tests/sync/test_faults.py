@@ -26,7 +26,7 @@ from replication.errors import TryAgain
 from replication.models import DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
 from replication.services import cancel, left_overs, start
 from replication.states import JobStatus, SnapshotState, StepStatus
-from replication.sync import cleanup, images, removing, runner, snapshot, transfer
+from replication.sync import cleanup, guard, images, removing, runner, snapshot, transfer
 from tests.sync.estate import MIB
 
 
@@ -479,7 +479,7 @@ def test_a_cancel_is_honoured_while_the_storage_hangs(estate, ready, monkeypatch
 
 
 def test_a_transfer_in_which_no_byte_comes_is_tried_again(estate, ready, monkeypatch):
-    monkeypatch.setattr(transfer, "STALLED_AFTER_SECONDS", 2.0)
+    monkeypatch.setattr(guard, "STALLED_AFTER_SECONDS", 2.0)
     monkeypatch.setattr(transfer, "STOP_SECONDS", 1.0)
     estate.control.delay("GET /folder", 6)
     job = estate.run_job(ready)

@@ -2,9 +2,9 @@
 
 Points: "before <step>" and "after <step>" for every step's function, "within transfer" (after some
 requests of the copy and a checkpoint), "of hanging storage" (the image's check before the commit
-does not end, and the worker stands with it: nobody kills it, it ends by itself), "between seal and
-commit" (files renamed, transaction not begun), "within snapshot" (vSphere has made it, the answer
-is not recorded).
+does not end, and the worker stands with it: nobody kills it, it ends by itself), "of a share that
+is away" (likewise, when the files are to be sealed), "between seal and commit" (files renamed,
+transaction not begun), "within snapshot" (vSphere has made it, the answer is not recorded).
 """
 
 import os
@@ -25,7 +25,11 @@ django.setup()
 from replication import messages  # noqa: E402
 from replication.engine.copy import DiskCopy  # noqa: E402
 from replication.services import finish  # noqa: E402
-from replication.sync import guard, runner, snapshot, transfer  # noqa: E402
+from replication.services.finish import SealedDisk  # noqa: E402
+from replication.sync import commit, guard, runner, snapshot, transfer  # noqa: E402
+from replication.sync.job_run import JobRun  # noqa: E402
+from replication.sync.transfer import FinishedDisk  # noqa: E402
+from tests import mounts  # noqa: E402
 
 
 def die(*args: object, **kwargs: object) -> None:
@@ -57,6 +61,18 @@ def hang_in_storage() -> None:
     os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
+def hang_on_a_share() -> None:
+    """The repository's share is away when the files are to be sealed."""
+    guard.RENEW_EVERY_SECONDS, guard.STALLED_AWAY_SECONDS = 0.5, 3.0
+    seal = commit._seal
+
+    def seal_there(run: JobRun, disk: FinishedDisk) -> SealedDisk:
+        mounts.let_hang(Path(run.job.repository.config["path"]))
+        return seal(run, disk)
+
+    commit._seal = seal_there
+
+
 def arrange(point: str) -> None:
     when, _, name = point.partition(" ")
     if when in ("before", "after"):
@@ -76,6 +92,8 @@ def arrange(point: str) -> None:
         finish.completed = die
     elif point == "of hanging storage":
         hang_in_storage()
+    elif point == "of a share that is away":
+        hang_on_a_share()
     elif point == "within transfer":
         transfer.PROGRESS_EVERY_SECONDS = 0.01
         transfer.CHECKPOINT_EVERY_SECONDS = 0.0
