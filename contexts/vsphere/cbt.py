@@ -9,7 +9,7 @@ from pyVmomi import vim
 
 from contexts.vsphere.errors import CbtFault, VSphereFault
 from contexts.vsphere.session import Session
-from contexts.vsphere.tasks import wait_for_task
+from contexts.vsphere.tasks import RECONFIGURE_SECONDS, RunningTask, running_task, wait_for_task
 
 # Asking a big disk for all its allocated areas has the host read the file system's metadata.
 _QUERY_SECONDS = 600.0
@@ -34,13 +34,18 @@ def enable(session: Session, vm_moref: str, on_wait: Callable[[], None] | None =
 
     The caller has made sure that the VM has no snapshots: with them vSphere may answer later
     queries wrongly and silently. Raises TaskFailed, PrivilegeMissing, ObjectGone, ConnectionLost
-    (asking again is safe).
+    (asking again is safe), and TaskStillRunning after RECONFIGURE_SECONDS.
     """
     vm = session.object(vim.VirtualMachine, vm_moref)
     doing = f"Enabling changed block tracking on {vm_moref}"
     spec = vim.vm.ConfigSpec(changeTrackingEnabled=True)
     task = session.invoke(doing, lambda: vm.ReconfigVM_Task(spec), repeat=False)
-    wait_for_task(session, str(task._moId), doing, on_wait)
+    wait_for_task(session, str(task._moId), doing, on_wait, patience_seconds=RECONFIGURE_SECONDS)
+
+
+def running_reconfiguration(session: Session, vm_moref: str) -> RunningTask | None:
+    """A reconfiguration of the VM that has not ended yet: it may be the one that enables this."""
+    return running_task(session, vm_moref, "reconfigure")
 
 
 def changed_areas(

@@ -142,6 +142,12 @@ class QuiesceFailed(TaskFailed):
     """The guest could not be brought to rest for a snapshot; one without quiescing may work."""
 
 
+class TaskStillRunning(VSphereError):
+    """vSphere still works on something; it is not waited for any longer, but looked at again."""
+
+    transient = True
+
+
 class DatastoreReadFailed(VSphereError):
     """A datastore file cannot be read over HTTPS. `status` is the HTTP answer, if there was one."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from pyVmomi import vim
 
@@ -14,24 +12,26 @@ from contexts.vsphere.answers import NOT_AS_DESCRIBED
 from contexts.vsphere.collector import (
     PAGE_SIZE,
     BulkReading,
-    Collector,
     Found,
     read_object,
-    read_related,
 )
-from contexts.vsphere.devices import disks_of, snapshots_of, utc
+from contexts.vsphere.devices import disks_of, snapshots_of
 from contexts.vsphere.errors import ObjectGone
 from contexts.vsphere.names import decode_name
 from contexts.vsphere.records import DiskRecord, SnapshotRecord
 from contexts.vsphere.session import Session
-from contexts.vsphere.tasks import wait_for_task
+from contexts.vsphere.tasks import (
+    CREATE_SNAPSHOT_SECONDS,
+    REMOVE_SNAPSHOT_SECONDS,
+    RunningTask,
+    running_task,
+    wait_for_task,
+)
 from contexts.vsphere.texts import MOST_NAME, cut
 
 logger = logging.getLogger(__name__)
 
 OnWait = Callable[[], None] | None
-
-_UNFINISHED = ("queued", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +42,6 @@ class Snapshot:
 
     moref: str
     quiesced_achieved: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class RunningTask:
-    """A task at work on a VM's snapshots; `operation` as in vSphere, e.g. "vm.Snapshot.remove"."""
-
-    moref: str
-    operation: str
-    state: str
-    started_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +95,9 @@ def create(
     """Make a snapshot without memory and wait for it.
 
     Raises QuiesceFailed (try again, or without quiescing), TaskFailed, PrivilegeMissing,
-    ObjectGone. On ConnectionLost it is unknown whether vSphere makes it: nothing was asked twice,
-    so look with `running_snapshot_task` and `find` before asking again.
+    ObjectGone. On ConnectionLost, and on TaskStillRunning after CREATE_SNAPSHOT_SECONDS, it is
+    unknown whether vSphere makes it: nothing was asked twice, so look with `running_snapshot_task`
+    and `find` before asking again.
     """
     vm = session.object(vim.VirtualMachine, vm_moref)
     doing = f"Creating the snapshot {name!r} of {vm_moref}"
@@ -117,7 +108,9 @@ def create(
         ),
         repeat=False,
     )
-    moref = wait_for_task(session, str(task._moId), doing, on_wait)
+    moref = wait_for_task(
+        session, str(task._moId), doing, on_wait, patience_seconds=CREATE_SNAPSHOT_SECONDS
+    )
     made = [
         record
         for record in tree(session, vm_moref)
@@ -154,11 +147,17 @@ def disks(session: Session, snapshot_moref: str) -> tuple[DiskRecord, ...]:
     return disks_of(read.get("config.hardware.device") or (), {})
 
 
-def remove(session: Session, snapshot_moref: str, on_wait: OnWait = None) -> None:
+def remove(
+    session: Session,
+    snapshot_moref: str,
+    on_wait: OnWait = None,
+    patience_seconds: float = REMOVE_SNAPSHOT_SECONDS,
+) -> None:
     """Remove one snapshot and wait; its children stay: they are the user's.
 
-    A snapshot that is already gone counts as removed. Raises TaskFailed, PrivilegeMissing and,
-    when it is unknown whether vSphere heard the request, ConnectionLost: asking again is safe.
+    A snapshot that is already gone counts as removed. Raises TaskFailed, PrivilegeMissing,
+    TaskStillRunning after `patience_seconds` and, when it is unknown whether vSphere heard the
+    request, ConnectionLost: asking again is safe.
     """
     snapshot = session.object(vim.vm.Snapshot, snapshot_moref)
     doing = f"Removing the snapshot {snapshot_moref}"
@@ -168,7 +167,7 @@ def remove(session: Session, snapshot_moref: str, on_wait: OnWait = None) -> Non
             lambda: snapshot.RemoveSnapshot_Task(removeChildren=False, consolidate=True),
             repeat=False,
         )
-        wait_for_task(session, str(task._moId), doing, on_wait)
+        wait_for_task(session, str(task._moId), doing, on_wait, patience_seconds=patience_seconds)
     except ObjectGone:
         # The snapshot, or after an outage the task that removed it: the tree knows which.
         if _exists(session, snapshot_moref):
@@ -180,44 +179,15 @@ def consolidate(session: Session, vm_moref: str, on_wait: OnWait = None) -> None
     vm = session.object(vim.VirtualMachine, vm_moref)
     doing = f"Consolidating the disks of {vm_moref}"
     task = session.invoke(doing, lambda: vm.ConsolidateVMDisks_Task(), repeat=False)
-    wait_for_task(session, str(task._moId), doing, on_wait)
+    wait_for_task(
+        session, str(task._moId), doing, on_wait, patience_seconds=REMOVE_SNAPSHOT_SECONDS
+    )
 
 
 def running_snapshot_task(session: Session, vm_moref: str) -> RunningTask | None:
-    """A task on the VM's snapshots that has not ended yet: somebody's, perhaps one's own.
-
-    To be asked after a lost connection or a restart, before a second snapshot is made. vCenter
-    lists a task in `recentTask` for some ten minutes after its end.
-    """
-    vm = session.object(vim.VirtualMachine, vm_moref)
-    recent = Collector.TraversalSpec(
-        name="recent", type=vim.VirtualMachine, path="recentTask", skip=False
-    )
-    found = read_related(
-        session,
-        f"Reading the tasks of {vm_moref}",
-        vm,
-        {vim.VirtualMachine: ("name",), vim.Task: ("info",)},
-        [recent],
-    )
-    infos = [one.properties["info"] for one in found if "info" in one.properties]
-    return next((_running(info) for info in infos if _works_on_snapshots(info)), None)
-
-
-def _works_on_snapshots(info: Any) -> bool:
-    operation = f"{info.descriptionId} {info.name or ''}".lower()
-    return str(info.state) in _UNFINISHED and (
-        "snapshot" in operation or "consolidate" in operation
-    )
-
-
-def _running(info: Any) -> RunningTask:
-    return RunningTask(
-        moref=str(info.task._moId),
-        operation=str(info.descriptionId),
-        state=str(info.state),
-        started_at=utc(info.startTime),
-    )
+    """A task on the VM's snapshots that has not ended yet, to be asked for after a lost connection
+    or a restart, before a second snapshot is made."""
+    return running_task(session, vm_moref, "snapshot", "consolidate")
 
 
 def _exists(session: Session, snapshot_moref: str) -> bool:

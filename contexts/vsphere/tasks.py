@@ -1,19 +1,23 @@
-"""Waiting for vSphere's tasks, for as long as they take."""
+"""Waiting for vSphere's tasks, and finding those that are at work."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from pyVmomi import vim
 
-from contexts.vsphere.collector import Collector, read_object
+from contexts.vsphere.collector import Collector, Found, read_object, read_related
+from contexts.vsphere.devices import utc
 from contexts.vsphere.errors import (
     ConnectionLost,
     ConnectionRefused,
     NameServiceAway,
+    TaskStillRunning,
     VSphereError,
 )
 from contexts.vsphere.faults import task_error
@@ -23,6 +27,25 @@ _WAIT_SECONDS = 2
 _PAUSE_SECONDS = 1.0
 _OUTAGE_SECONDS = 300.0
 
+# How long each kind of task is waited for at a stretch. They last longer where the storage is slow
+# or the VM writes much; then whoever waits does something else before it looks again.
+RECONFIGURE_SECONDS = 300.0
+CREATE_SNAPSHOT_SECONDS = 900.0  # a guest is given some minutes to come to rest
+REMOVE_SNAPSHOT_SECONDS = 1800.0
+OTHERS_SECONDS = 60.0  # a task that somebody else began, or an earlier attempt
+
+_UNFINISHED = ("queued", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTask:
+    """A task at work on a VM; `operation` as in vSphere, e.g. "vm.Snapshot.remove"."""
+
+    moref: str
+    operation: str
+    state: str
+    started_at: datetime | None
+
 
 def wait_for_task(
     session: Session,
@@ -30,19 +53,23 @@ def wait_for_task(
     doing: str,
     on_wait: Callable[[], None] | None = None,
     outage_seconds: float = _OUTAGE_SECONDS,
+    *,
+    patience_seconds: float,
 ) -> str | None:
     """Wait until a task (by moref) has ended; the moref that it results in, or None.
 
-    There is no limit to how long a task may take: removing a snapshot can take hours. `on_wait` is
-    called at least every two seconds or so (but for a hanging network, where it is the session's
-    timeout) and may raise to stop waiting; the task itself goes on.
+    vSphere has no limit to how long a task may take: removing a snapshot can take hours. After
+    `patience_seconds` TaskStillRunning is raised: whoever waited has other work meanwhile, and
+    looks for the task again later (`running_task`). `on_wait` is called at least every two seconds
+    or so (but for a hanging network, where it is the session's timeout) and may raise to stop
+    waiting. The task itself goes on in either case.
 
     A lost connection or login is survived by asking for the task again, as long as the server is
     not away for more than `outage_seconds`; then ConnectionLost or ConnectionRefused is raised,
     and whether the task succeeded has to be looked up. Raises TaskFailed with vCenter's own
     message and fault name, and ObjectGone when the server does not know the task (any more).
     """
-    return _Waiting(session, task, doing, on_wait, outage_seconds).run()
+    return _Waiting(session, task, doing, on_wait, outage_seconds, patience_seconds).run()
 
 
 class _Waiting:
@@ -53,6 +80,7 @@ class _Waiting:
         doing: str,
         on_wait: Callable[[], None] | None,
         outage_seconds: float,
+        patience_seconds: float,
     ) -> None:
         self._session = session
         self._task = session.object(vim.Task, task)
@@ -60,6 +88,7 @@ class _Waiting:
         self._on_wait = on_wait or (lambda: None)
         self._outage_seconds = outage_seconds
         self._heard_at = time.monotonic()
+        self._until = self._heard_at + patience_seconds
         self._login = 0
 
     def run(self) -> str | None:
@@ -112,7 +141,15 @@ class _Waiting:
                     return _moref(info.result)
                 if str(info.state) == "error":
                     raise task_error(info.error, self._doing)
+            self._require_patience()
             self._on_wait()
+
+    def _require_patience(self) -> None:
+        if time.monotonic() > self._until:
+            raise TaskStillRunning(
+                f"{self._doing}: vSphere's task {self._task._moId} still runs. It goes on there,"
+                " and is looked at again later."
+            )
 
     def _destroy(self, collector: Any) -> None:
         try:
@@ -126,6 +163,52 @@ class _Waiting:
         except VSphereError:
             # It died with its login, or will at logout; the task's outcome is known without it.
             return
+
+
+def running_task(session: Session, vm_moref: str, *words: str) -> RunningTask | None:
+    """A task on the VM that has not ended yet and whose operation has one of the (lower-case) words
+    in its name: somebody's, perhaps one's own. vCenter lists a task in `recentTask` for some ten
+    minutes after its end, and as long as it runs.
+    """
+    vm = session.object(vim.VirtualMachine, vm_moref)
+    recent = Collector.TraversalSpec(
+        name="recent", type=vim.VirtualMachine, path="recentTask", skip=False
+    )
+    found = read_related(
+        session,
+        f"Reading the tasks of {vm_moref}",
+        vm,
+        {vim.VirtualMachine: ("name",), vim.Task: _TASK_PATHS},
+        [recent],
+    )
+    tasks = (_running(one) for one in found if isinstance(one.ref, vim.Task))
+    return next((task for task in tasks if task is not None and _is_about(task, words)), None)
+
+
+# Each by itself, and not the whole `info`: the result or the error of one task, of a kind that
+# nobody knows, hides no other.
+_TASK_PATHS = ("info.state", "info.descriptionId", "info.startTime")
+
+
+def _running(found: Found) -> RunningTask | None:
+    """None for a task that has ended, or that the account may not read. One whose state nobody
+    understands counts as running."""
+    if not found.understood("info.state"):
+        state = "running"
+    else:
+        state = str(found.properties.get("info.state"))
+    if state not in _UNFINISHED:
+        return None
+    return RunningTask(
+        moref=found.moref,
+        operation=str(found.properties.get("info.descriptionId", "")),
+        state=state,
+        started_at=utc(found.properties.get("info.startTime")),
+    )
+
+
+def _is_about(task: RunningTask, words: Collection[str]) -> bool:
+    return any(word in task.operation.lower() for word in words)
 
 
 def _moref(result: Any) -> str | None:

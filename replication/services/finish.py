@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db.models import F, Sum
+from django.db.models import F, Min, Sum
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from contexts.models import VMContext
 from contexts.services import statuses
@@ -35,6 +36,7 @@ from replication.states import (
     JobStatus,
     LogLevel,
     RecoveryPointState,
+    SnapshotState,
     StepStatus,
     type_of,
 )
@@ -46,6 +48,9 @@ BACK_OFF = (
     timedelta(minutes=2),
     timedelta(minutes=10),
 )
+# While vSphere works on something that a job needs, the job looks again so often.
+LOOK_AGAIN_AFTER = timedelta(minutes=2)
+WAIT_AT_MOST = timedelta(hours=24)
 WORKER = "worker"
 
 
@@ -191,8 +196,41 @@ def try_again(job_id: str, why: str, *, lease: Lease | None = None, at_once: boo
     if fruitless >= MAX_ATTEMPTS:
         failed(job_id, f"Given up after {_attempts_in_words(job)}. {why}", lease=lease)
         return
-    _end_steps(job, StepStatus.INTERRUPTED, why)
     delay = timedelta(0) if at_once else BACK_OFF[min(max(fruitless, 1), len(BACK_OFF)) - 1]
+    _back_to_wait(job, why, delay, "Waiting for the next attempt")
+    when = f"in {delay.total_seconds():.0f} seconds" if delay else "at once"
+    job_log.write(job.pk, job.attempt, f"{why} It is tried again {when}.", LogLevel.WARNING)
+
+
+@one_transaction
+def wait_for_vsphere(job_id: str, why: str, *, lease: Lease | None = None) -> None:
+    """The same job goes back to wait for a task of vSphere's, so that its worker has time for
+    others. It did nothing wrong: this is no attempt that came no further.
+
+    A job waits until its snapshot, or the job where there is none yet, is WAIT_AT_MOST old.
+    """
+    _, job = _lock(job_id, lease)
+    if job.cancel_requested_at is not None:
+        cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
+        return
+    if _waits_since(job) < timezone.now() - WAIT_AT_MOST:
+        hours = WAIT_AT_MOST.total_seconds() / 3600
+        failed(job_id, f"Given up after {hours:.0f} hours. {why}", lease=lease)
+        return
+    fruitful = job.fruitful_attempts + 1
+    _count_progress(job)
+    job.fruitful_attempts = fruitful
+    _back_to_wait(job, why, LOOK_AGAIN_AFTER, "Waiting for vSphere’s task to end")
+    job_log.write(job.pk, job.attempt, why, LogLevel.WARNING)
+
+
+def _waits_since(job: ReplicationJob) -> datetime:
+    kept = job.snapshots.exclude(state=SnapshotState.REMOVED).aggregate(oldest=Min("consistent_at"))
+    return kept["oldest"] or job.started_at or job.created_at
+
+
+def _back_to_wait(job: ReplicationJob, why: str, delay: timedelta, operation: str) -> None:
+    _end_steps(job, StepStatus.INTERRUPTED, why)
     _set(
         job,
         JobStatus.PENDING,
@@ -201,11 +239,9 @@ def try_again(job_id: str, why: str, *, lease: Lease | None = None, at_once: boo
         checkpointed_bytes=job.checkpointed_bytes,
         next_attempt_at=Now() + delay,
         error_message=why,
-        current_operation="Waiting for the next attempt",
+        current_operation=operation,
         transfer_speed_bps=None,
     )
-    when = f"in {delay.total_seconds():.0f} seconds" if delay else "at once"
-    job_log.write(job.pk, job.attempt, f"{why} It is tried again {when}.", LogLevel.WARNING)
 
 
 def _count_progress(job: ReplicationJob) -> None:

@@ -11,6 +11,7 @@ from contexts.errors import ContextError, VCenterBusy
 from contexts.models import VMContext
 from contexts.services import slots, vcenters
 from contexts.text import printable
+from contexts.vsphere import tasks
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.session import Session
 from replication.errors import LeaseLost
@@ -35,6 +36,9 @@ READING_BYTES = 256 << 20
 
 class _CleanUp:
     """The clean-up on its own, when no job of the context is active."""
+
+    # It holds the vCenter's slot: vSphere goes on by itself, and the clean-up looks again.
+    removal_seconds = tasks.OTHERS_SECONDS
 
     def __init__(self, context: VMContext, guard: Guard) -> None:
         self.guard = guard

@@ -14,6 +14,7 @@ from replication.models import ReplicationJob
 from replication.services import finish
 from replication.services.finish import SealedDisk
 from replication.states import JobStatus, StepName
+from replication.sync import removing
 from replication.sync.job_run import JobRun
 from replication.sync.transfer import FinishedDisk
 
@@ -25,10 +26,7 @@ READ_BACK_FOR_SECONDS = 60.0
 def verify(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
     """All planned bytes were read, and the source is still where the plan saw it."""
     with run.step(StepName.VERIFY) as note:
-        paths = {
-            disk.device_key: disk.vmdk_path
-            for disk in snapshots.disks(run.session, run.taken_snapshot.moref)
-        }
+        paths = _paths_at_rest(run)
         for disk in disks:
             if paths.get(disk.plan.source.device_key) != disk.plan.source.vmdk_path:
                 raise TryAgain(
@@ -41,6 +39,19 @@ def verify(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
             )
         count = "1 disk" if len(disks) == 1 else f"{len(disks)} disks"
         note.say(f"{count}, every planned byte read.")
+
+
+def _paths_at_rest(run: JobRun) -> dict[int, str | None]:
+    """The files of the snapshot's disks, by device key, at a moment when nobody worked on the VM's
+    snapshots: while one is removed, its files change though they are still named."""
+    while True:
+        removing.await_running_tasks(run.session, run.vm.moref, on_wait=run.check)
+        paths = {
+            disk.device_key: disk.vmdk_path
+            for disk in snapshots.disks(run.session, run.taken_snapshot.moref)
+        }
+        if snapshots.running_snapshot_task(run.session, run.vm.moref) is None:
+            return paths
 
 
 def commit(run: JobRun, disks: Sequence[FinishedDisk]) -> None:

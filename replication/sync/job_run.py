@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models.functions import Now
 
 from contexts.models import VMContext, VMDisk
+from contexts.vsphere import tasks
 from contexts.vsphere.records import DiskRecord, VmRecord
 from contexts.vsphere.session import Session
 from replication.engine.directory import DirectoryRepository
@@ -92,6 +93,11 @@ class JobRun:
         if self.record is None:
             raise RuntimeError("the VM is read in the step Prepare")
         return self.record
+
+    @property
+    def removal_seconds(self) -> float:
+        """How long vSphere's removing a snapshot is waited for."""
+        return tasks.REMOVE_SNAPSHOT_SECONDS
 
     @property
     def taken_snapshot(self) -> VMSnapshot:

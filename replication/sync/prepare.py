@@ -23,8 +23,8 @@ def prepare(run: JobRun) -> None:
         run.session.connect()
         for problem in removing.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
             note.warn(problem)
-        _require_no_left_over_snapshot(run)
         run.record = _read(run)
+        _require_no_left_over_snapshot(run)
         if removing.remove_returned(run.context, run.record, run):
             run.record = _read(run)
         _refresh(run)
@@ -43,11 +43,13 @@ def _refresh(run: JobRun) -> None:
 
 def _require_no_left_over_snapshot(run: JobRun) -> None:
     """While one of ours could not be removed no new one is taken: they would pile up on the VM, and
-    the disks' files are not what the guest sees."""
+    the disks' files are not what the guest sees. Raises TaskStillRunning while vSphere is removing
+    it: that needs nothing but time."""
     left = VMSnapshot.objects.filter(vm_context=run.context).exclude(state=SnapshotState.REMOVED)
     for row in left.exclude(job=run.job).order_by("id"):
         if left_overs.may_come(row):
             continue  # it is not there; whichever job is next removes it should it come
+        removing.await_running_tasks(run.session, run.vm.moref, on_wait=run.check)
         raise TryAgain(
             f"{run.context.vm_name}: the snapshot {row.name}, which an earlier replication left,"
             f" could not be removed ({row.problem}). No new one is taken. If this goes on, remove"
@@ -97,7 +99,13 @@ def tracking(run: JobRun) -> None:
         if run.vm.specs["cbt_enabled"]:
             note.say("Changed block tracking is on.")
             return
+        # An earlier attempt's may be at work still.
+        if removing.await_running_tasks(
+            run.session, run.vm.moref, run.check, find=cbt.running_reconfiguration
+        ):
+            look_at_the_vm(run)
         run.check()
-        cbt.enable(run.session, run.vm.moref, on_wait=run.check)
+        if not run.vm.specs["cbt_enabled"]:
+            cbt.enable(run.session, run.vm.moref, on_wait=run.check)
         run.cbt_just_enabled = True
         note.say("Changed block tracking was turned on.")

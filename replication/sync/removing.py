@@ -7,6 +7,7 @@ or snapshot that no row names is never touched here. Whoever calls holds the con
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -45,6 +46,10 @@ class Writer(Protocol):
     """Who holds the context's lease: a job's attempt, or the clean-up on its own."""
 
     guard: Guard
+
+    @property
+    def removal_seconds(self) -> float:
+        """How long it waits for vSphere to remove a snapshot."""
 
     @property
     def session(self) -> Session: ...
@@ -88,6 +93,7 @@ def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) 
 
     One that is not there but was asked for only lately may still come, from a worker that was
     paused or cut off: its row stays, to be looked at again. Not so when vSphere has `answered`.
+    Raises TaskStillRunning when vSphere is still removing it, or at work on another one.
     """
     context = row.vm_context
     try:
@@ -103,7 +109,12 @@ def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) 
         if found is not None:
             _found(row, found)
             writer.guard.check()
-            snapshots.remove(writer.session, found.moref, on_wait=writer.guard.check)
+            snapshots.remove(
+                writer.session,
+                found.moref,
+                on_wait=writer.guard.check,
+                patience_seconds=writer.removal_seconds,
+            )
     VMSnapshot.objects.filter(pk=row.pk).update(
         state=SnapshotState.REMOVED, removed_at=Now(), problem="", updated_at=Now()
     )
@@ -143,17 +154,31 @@ def remove_returned(context: VMContext, record: VmRecord, writer: Writer) -> boo
     return bool(rows)
 
 
-def await_running_tasks(session: Session, vm_moref: str, on_wait: Callable[[], None]) -> None:
-    """Let a snapshot task that is still at work end, whoever began it and however it ends.
+def await_running_tasks(
+    session: Session,
+    vm_moref: str,
+    on_wait: Callable[[], None],
+    find: Callable[[Session, str], tasks.RunningTask | None] = snapshots.running_snapshot_task,
+) -> bool:
+    """Let a task (on snapshots, unless `find` finds others) that is still at work end, whoever
+    began it and however it ends. Returns whether there was any.
 
-    After a lost connection or a worker's death it may be our own: only then is it known what
-    there is.
+    After a lost connection, a worker's death or a task that was waited for in vain it may be our
+    own: only then is it known what there is. Raises TaskStillRunning when it does not end in
+    OTHERS_SECONDS.
     """
-    while task := snapshots.running_snapshot_task(session, vm_moref):
+    until = time.monotonic() + tasks.OTHERS_SECONDS
+    waited = False
+    while task := find(session, vm_moref):
+        waited = True
+        doing = f"Waiting for {task.operation}"
         try:
-            tasks.wait_for_task(session, task.moref, f"Waiting for {task.operation}", on_wait)
+            tasks.wait_for_task(
+                session, task.moref, doing, on_wait, patience_seconds=until - time.monotonic()
+            )
         except (TaskFailed, ObjectGone) as outcome:
             log.info("%s of %s ended: %s", task.operation, vm_moref, printable(str(outcome)))
+    return waited
 
 
 def remove_left_overs(

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from contexts.errors import ContextError
 from contexts.services import vcenters
-from contexts.vsphere.errors import VSphereError
+from contexts.vsphere.errors import TaskStillRunning, VSphereError
 from contexts.vsphere.session import Session
 from replication import messages
 from replication.engine.errors import (
@@ -141,7 +141,9 @@ def clean_up(attempt: JobRun) -> None:
 
 def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
     """Try the same job again where that may help, else let it fail with the reason."""
-    if _is_transient(problem):
+    if isinstance(problem, TaskStillRunning):
+        finish.wait_for_vsphere(job.pk, str(problem), lease=lease)
+    elif _is_transient(problem):
         finish.try_again(job.pk, str(problem), lease=lease)
     else:
         finish.failed(job.pk, str(problem), lease=lease)

@@ -10,7 +10,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from contexts.vsphere import snapshots
-from contexts.vsphere.errors import ConnectionLost, ObjectGone, QuiesceFailed, VSphereError
+from contexts.vsphere.errors import (
+    ConnectionLost,
+    ObjectGone,
+    QuiesceFailed,
+    TaskStillRunning,
+    VSphereError,
+)
 from contexts.vsphere.records import DiskRecord
 from replication.errors import TryAgain
 from replication.models import VMSnapshot
@@ -78,8 +84,8 @@ def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
         )
     try:
         return _create_quiesced(run, row, note) if quiesce else _create(run, row, quiesce=False)
-    except ConnectionLost:
-        raise  # whether vSphere makes it is not known
+    except (ConnectionLost, TaskStillRunning):
+        raise  # whether vSphere makes it is not known yet
     except VSphereError:
         # It will not come any more.
         with contextlib.suppress(VSphereError):

@@ -14,6 +14,7 @@ from contexts.vsphere.errors import (
     PrivilegeMissing,
     QuiesceFailed,
     TaskFailed,
+    TaskStillRunning,
 )
 from contexts.vsphere.inventory import VmRecord, read_vm
 from contexts.vsphere.session import Session
@@ -190,7 +191,7 @@ def test_a_creation_whose_answer_is_lost_is_not_asked_twice(
         assert running is not None
         assert running.operation == "VirtualMachine.createSnapshot"
         assert running.state in ("queued", "running")
-        moref = wait_for_task(session, running.moref, "Waiting")
+        moref = wait_for_task(session, running.moref, "Waiting", patience_seconds=60)
     finally:
         control.set_task_delay(0.01)
     found = snapshots.find(session, vm.moref, NAME)
@@ -257,9 +258,9 @@ def test_waiting_gives_up_when_the_server_stays_away(
     control.drop_connection(WAIT, times=1000)
     moref = create_task(session, vm)
     with pytest.raises(ConnectionLost):
-        wait_for_task(session, moref, "Waiting", outage_seconds=0)
+        wait_for_task(session, moref, "Waiting", outage_seconds=0, patience_seconds=60)
     control.clear_faults()
-    wait_for_task(session, moref, "Waiting")
+    wait_for_task(session, moref, "Waiting", patience_seconds=60)
 
 
 def create_task(session: Session, vm: VmRecord) -> str:
@@ -288,10 +289,26 @@ def test_the_caller_is_asked_while_waiting_and_may_stop(
     assert calls[-1] == "DestroyPropertyCollector"
     running = snapshots.running_snapshot_task(session, vm.moref)
     assert running is not None
-    wait_for_task(session, running.moref, "Waiting")
+    wait_for_task(session, running.moref, "Waiting", patience_seconds=60)
+    assert snapshots.find(session, vm.moref, NAME) is not None
+
+
+def test_a_task_is_waited_for_no_longer_than_told_and_goes_on(
+    session: Session, control: LabControl, vm: VmRecord
+) -> None:
+    control.delay(CREATE, 3)
+    moref = create_task(session, vm)
+    with pytest.raises(TaskStillRunning, match=moref) as stopped:
+        wait_for_task(session, moref, "Waiting", patience_seconds=0)
+    assert stopped.value.transient
+    running = snapshots.running_snapshot_task(session, vm.moref)
+    assert running is not None
+    assert running.moref == moref
+    assert cbt.running_reconfiguration(session, vm.moref) is None
+    wait_for_task(session, moref, "Waiting", patience_seconds=60)
     assert snapshots.find(session, vm.moref, NAME) is not None
 
 
 def test_a_task_that_is_unknown_is_gone(session: Session) -> None:
     with pytest.raises(ObjectGone):
-        wait_for_task(session, "task-999999", "Waiting")
+        wait_for_task(session, "task-999999", "Waiting", patience_seconds=60)

@@ -6,6 +6,7 @@ import logging
 import secrets
 import types
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 
 from vmrep.lab.control.surface import control_handler
@@ -164,7 +165,8 @@ def open_world(scenario: Scenario, folder: Path, store: Store, user: str, passwo
     paths = Paths(folder)
     if store.get("estate", "estate") is None:
         Builder(scenario, paths, store).build()
-    estate = Estate(**(store.get("estate", "estate") or {}))
+    kept = store.get("estate", "estate") or {}
+    estate = Estate(**{f.name: kept[f.name] for f in fields(Estate) if f.name in kept})
     if estate.scenario != scenario.name:
         raise FolderError(
             f"{folder} holds the scenario {estate.scenario!r}, not {scenario.name!r}; "

@@ -12,9 +12,9 @@ from pathlib import Path
 from vmrep.lab.disks.disk import create_disk
 from vmrep.lab.estate.content import ContentMaker, find_tools
 from vmrep.lab.estate.scenario import DatacenterSpec, DiskSpec, Scenario, VmSpec, parse_size
-from vmrep.lab.soap.service import ROOT_FOLDER
 from vmrep.lab.world.inventory import encode_name
 from vmrep.lab.world.objects import Paths
+from vmrep.lab.world.products import PRODUCTS
 from vmrep.lab.world.reconfigure import UNITS
 from vmrep.lab.world.records import (
     POWERED_OFF,
@@ -47,6 +47,7 @@ class Builder:
 
     def __init__(self, scenario: Scenario, paths: Paths, store: Store) -> None:
         self.scenario = scenario
+        self.product = PRODUCTS[scenario.estate.product]
         self.paths = paths
         self.store = store
         self.entities: dict[str, EntityRecord] = {}
@@ -63,7 +64,7 @@ class Builder:
             folder.mkdir(parents=True)
         content = self.paths.root / "content"
         self._content = ContentMaker(content)
-        self._add("folder", "Datacenters", None, ref=ROOT_FOLDER)
+        self._add("folder", self.product.root_name, None, ref=self.product.root_folder)
         for datacenter in self.scenario.datacenters:
             self._datacenter(datacenter)
         vms = [self._vm(v, n) for v in self.scenario.vms for n in range(1, v.count + 1)]
@@ -80,6 +81,7 @@ class Builder:
         return Estate(
             scenario=self.scenario.name,
             instance_uuid=str(uuid.uuid4()),
+            product=settings.product,
             version=settings.version,
             task_delay_seconds=settings.task_delay_seconds,
             session_idle_seconds=settings.session_idle_seconds,
@@ -97,10 +99,8 @@ class Builder:
     def _add(
         self, kind: str, name: str, parent: str | None, ref: str | None = None, **details: object
     ) -> str:
-        prefix = {"folder": "group-d", "compute": "domain-s", "pool": "resgroup"}.get(kind, kind)
         if ref is None:
-            separator = "" if kind == "folder" else "-"
-            ref = f"{prefix}{separator}{self._number(kind) + 1}"
+            ref = self.product.reference(kind, name, self._number(kind) + 1)
         self.entities[ref] = EntityRecord(ref, kind, name, parent, dict(details))
         self._by_place[parent, name] = ref
         return ref
@@ -114,11 +114,11 @@ class Builder:
 
     def _datacenter(self, spec: DatacenterSpec) -> None:
         folders, _, name = spec.path.rpartition("/")
-        at = self._add("datacenter", name, self._folder(folders, ROOT_FOLDER))
+        at = self._add("datacenter", name, self._folder(folders, self.product.root_folder))
         below = {k: self._add("folder", k, at) for k in ("vm", "host", "datastore", "network")}
         compute = self._add("compute", spec.host, below["host"])
         self._add("pool", "Resources", compute)
-        self._add("host", spec.host, compute)
+        self._add("host", spec.host, compute, hardware_uuid=str(uuid.uuid4()))
         for datastore in spec.datastores:
             self._add("datastore", datastore, below["datastore"])
         for network in spec.networks:
@@ -145,7 +145,7 @@ class Builder:
         )
         host = datacenters[home].host
         record = VmRecord(
-            ref=f"vm-{self._number('vm')}",
+            ref=self.product.reference("vm", name, self._number("vm")),
             parent=self._folder(spec.folder, self._place(home, "vm")),
             datacenter=self._place(home),
             host=self._place(home, "host", host, host),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vmrep.lab.errors import ScenarioError
+from vmrep.lab.world.products import PRODUCTS
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 CONTENTS = ("linux", "windows", "random", "empty")
@@ -118,8 +119,9 @@ class DatacenterSpec:
 
 @dataclass
 class EstateSpec:
-    """Settings of the vCenter as a whole."""
+    """Settings of the server as a whole; `product` is "vcenter", or "esxi" for a lone host."""
 
+    product: str = "vcenter"
     version: str = "8.0.2"
     task_delay_seconds: float = 0.05
     session_idle_seconds: float = 1800.0
@@ -231,12 +233,18 @@ def _check(scenario: Scenario, path: str) -> None:
     names = {d.path.rpartition("/")[2]: d for d in scenario.datacenters}
     if len(names) != len(scenario.datacenters) or not names:
         raise ScenarioError(f"{path}: datacenters need different names, and there must be one")
+    _one_of(scenario.estate.product, tuple(PRODUCTS), f"{path}: [estate] product")
+    only = PRODUCTS[scenario.estate.product].datacenter
+    if only is not None and [d.path for d in scenario.datacenters] != [only]:
+        raise ScenarioError(f"{path}: a lone host has one datacenter, {only}")
     if scenario.estate.page_span:
         _size(scenario.estate.page_span, f"{path}: [estate] page_span")
     for vm in scenario.vms:
         where = f"{path}: VM {vm.name!r}"
         if vm.datacenter is not None and vm.datacenter not in names:
             raise ScenarioError(f"{where}: there is no datacenter {vm.datacenter!r}")
+        if only is not None and vm.folder:
+            raise ScenarioError(f"{where}: a lone host has no folders")
         _one_of(vm.power, ("on", "off"), f"{where}, power")
         datacenter = names[vm.datacenter] if vm.datacenter else scenario.datacenters[0]
         for wanted in [vm.datastore, *(d.datastore for d in vm.disks)]:

@@ -248,7 +248,8 @@ class PropertyCollector(Managed):
                 if left <= 0:
                     return None
                 self.world.changed.wait(left)
-                if session.token not in self.world.objects["SessionManager"].sessions:  # type: ignore[attr-defined]
+                manager = self.world.objects[self.world.product.session_manager]
+                if session.token not in manager.sessions:  # type: ignore[attr-defined]
                     raise vim.fault.NotAuthenticated(
                         object=self.ref, privilegeId="System.View", msg="The session has ended."
                     )

@@ -21,7 +21,6 @@ from vmrep.lab.world.tasks import TaskManager
 
 log = logging.getLogger(__name__)
 
-ROOT_FOLDER = "group-d1"
 ANONYMOUS = {"RetrieveServiceContent", "Login"}
 
 
@@ -31,29 +30,29 @@ class ServiceInstance(Managed):
     type = vim.ServiceInstance
 
     def _content(self) -> Any:
-        estate = self.world.estate
+        estate, product = self.world.estate, self.world.product
         found = self.world.objects
         return codec.make(
             vim.ServiceInstanceContent,
-            rootFolder=found[ROOT_FOLDER].ref,
-            propertyCollector=found["propertyCollector"].ref,
-            viewManager=found["ViewManager"].ref,
-            sessionManager=found["SessionManager"].ref,
-            searchIndex=found["SearchIndex"].ref,
-            taskManager=found["TaskManager"].ref,
-            authorizationManager=found["AuthorizationManager"].ref,
+            rootFolder=found[product.root_folder].ref,
+            propertyCollector=found[product.property_collector].ref,
+            viewManager=found[product.view_manager].ref,
+            sessionManager=found[product.session_manager].ref,
+            searchIndex=found[product.search_index].ref,
+            taskManager=found[product.task_manager].ref,
+            authorizationManager=found[product.authorization_manager].ref,
             about=vim.AboutInfo(
-                name=estate.name,
-                fullName=f"{estate.name} {estate.version} build-22617221 (vmrep lab)",
+                name=product.name,
+                fullName=f"{product.name} {estate.version} build-22617221 (vmrep lab)",
                 vendor="VMware, Inc.",
                 version=estate.version,
                 build="22617221",
-                osType="linux-x64",
-                productLineId="vpx",
-                apiType="VirtualCenter",
+                osType=product.os_type,
+                productLineId=product.line,
+                apiType=product.api_type,
                 apiVersion=codec.VERSION_ID,
-                instanceUuid=estate.instance_uuid,
-                licenseProductName="VMware VirtualCenter Server",
+                instanceUuid=estate.instance_uuid if product.has_instance_uuid else None,
+                licenseProductName=product.license_name,
                 licenseProductVersion="8.0",
             ),
         )
@@ -73,12 +72,13 @@ class ServiceInstance(Managed):
 def build_service(world: World, user: str, password: str) -> None:
     """Make the service objects (the inventory has the root folder already)."""
     ServiceInstance(world, "ServiceInstance")
-    SessionManager(world, "SessionManager", user, password)
-    PropertyCollector(world, "propertyCollector")
-    ViewManager(world, "ViewManager")
-    SearchIndex(world, "SearchIndex")
-    TaskManager(world, "TaskManager")
-    authorization.AuthorizationManager(world, "AuthorizationManager")
+    product = world.product
+    SessionManager(world, product.session_manager, user, password)
+    PropertyCollector(world, product.property_collector)
+    ViewManager(world, product.view_manager)
+    SearchIndex(world, product.search_index)
+    TaskManager(world, product.task_manager)
+    authorization.AuthorizationManager(world, product.authorization_manager)
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Service:
     @property
     def sessions(self) -> SessionManager:
         """Who is logged in."""
-        found = self.world.objects["SessionManager"]
+        found = self.world.objects[self.world.product.session_manager]
         if not isinstance(found, SessionManager):
             raise TypeError("SessionManager is of the wrong type")
         return found

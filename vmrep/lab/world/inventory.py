@@ -96,6 +96,16 @@ class Host(Entity):
             if o.type is vim.VirtualMachine and getattr(o, "host", None) == self.moid
         ]
 
+    def _hardware(self) -> Any:
+        system = codec.make(
+            vim.host.SystemInfo,
+            vendor="VMware, Inc.",
+            model="VMware Virtual Platform",
+            uuid=self.values.get("hardware_uuid") or "",
+        )
+        package = codec.make(vim.host.CpuPackage, vendor="intel", threadId=[0])
+        return codec.make(vim.host.HardwareInfo, systemInfo=system, cpuPkg=[package])
+
     def _runtime(self) -> Any:
         return codec.make(
             vim.host.RuntimeInfo,

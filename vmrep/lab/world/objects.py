@@ -21,6 +21,7 @@ from pyVmomi.VmomiSupport import Array, ManagedObject
 from vmrep.lab.control.injection import Injection
 from vmrep.lab.errors import ControlError
 from vmrep.lab.soap import codec
+from vmrep.lab.world.products import PRODUCTS, Product
 from vmrep.lab.world.records import Estate
 from vmrep.lab.world.state import Store
 
@@ -182,6 +183,11 @@ class World:
         self.changed = threading.Condition(self.lock)
         self.tasks: Tasks
 
+    @property
+    def product(self) -> Product:
+        """What the simulated server is."""
+        return PRODUCTS[self.estate.product]
+
     def add(self, made: Managed) -> None:
         """Take a new object in."""
         with self.lock:
@@ -226,6 +232,8 @@ class World:
             count = self.estate.counters.get(kind, 0) + 1
             self.estate.counters[kind] = count
             self.save_estate()
+        if kind == "vm":
+            return self.product.reference("vm", "", count)
         return f"{kind}-{count}"
 
     def save_estate(self) -> None:

@@ -22,7 +22,7 @@ class Estate:
 
     scenario: str
     instance_uuid: str
-    name: str = "VMware vCenter Server"
+    product: str = "vcenter"
     version: str = "8.0.2"
     task_delay_seconds: float = 0.05
     session_idle_seconds: float = 1800.0

@@ -1,0 +1,215 @@
+"""vSphere's tasks that take longer than anybody waits: the process goes, the job waits, and nothing
+is asked of vSphere twice."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+from pyVmomi import vim
+
+from contexts.models import VMContext
+from contexts.services import vcenters
+from contexts.vsphere import cbt, snapshots, tasks
+from contexts.vsphere.session import Session
+from contexts.vsphere.stub import Stub
+from replication.models import JobStep, ReplicationJob, VMSnapshot
+from replication.services import cancel, finish
+from replication.states import JobStatus, SnapshotState, StepName, StepStatus
+from replication.sync import cleanup, runner
+from tests.sync.estate import MIB, Estate
+
+CREATE, REMOVE, RECONFIGURE = "CreateSnapshot_Task", "RemoveSnapshot_Task", "ReconfigVM_Task"
+LONG_SECONDS = 4.0  # of a task; nobody waits for one here
+WAITING = "Waiting for vSphere’s task to end"
+
+
+@pytest.fixture
+def context(estate: Estate) -> VMContext:
+    """A VM whose changes are tracked already."""
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 4 * MIB, 4 * MIB, seed=1)
+    return context
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in (
+        (tasks, "OTHERS_SECONDS"),
+        (tasks, "REMOVE_SNAPSHOT_SECONDS"),
+        (snapshots, "CREATE_SNAPSHOT_SECONDS"),
+        (cbt, "RECONFIGURE_SECONDS"),
+        (cleanup._CleanUp, "removal_seconds"),
+    ):
+        monkeypatch.setattr(module, name, 0.0)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tasks that were asked for, in order."""
+    made: list[str] = []
+    call = Stub.InvokeMethod
+
+    def noted(self: Stub, mo: Any, info: Any, args: Any) -> Any:
+        if info.wsdlName.endswith("_Task"):
+            made.append(info.wsdlName)
+        return call(self, mo, info, args)
+
+    monkeypatch.setattr(Stub, "InvokeMethod", noted)
+    return made
+
+
+def look_again(job: ReplicationJob) -> ReplicationJob:
+    ReplicationJob.objects.filter(pk=job.pk).update(next_attempt_at=None)
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    return job
+
+
+def until_vsphere_is_done(estate: Estate, context: VMContext) -> None:
+    with Session(vcenters.endpoint(estate.vcenter)) as session:
+        deadline = time.monotonic() + 60
+        while tasks.running_task(session, context.moref, ""):
+            assert time.monotonic() < deadline, "the task never ends"
+            time.sleep(0.1)
+
+
+def require_waiting(job: ReplicationJob) -> None:
+    assert job.status == JobStatus.PENDING, job.error_message
+    assert job.current_operation == WAITING
+    assert "still runs" in job.error_message
+    assert job.next_attempt_at is not None
+
+
+def test_a_snapshot_that_takes_long_is_found_again_and_not_asked_for_twice(
+    estate: Estate, context: VMContext, impatient: None, asked: list[str]
+) -> None:
+    estate.control.delay(CREATE, LONG_SECONDS)
+    job = estate.run_job(context)
+    require_waiting(job)
+    assert VMSnapshot.objects.get(job=job).state == SnapshotState.INTENDED
+    require_waiting(look_again(job))
+    until_vsphere_is_done(estate, context)
+    job = look_again(job)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    assert asked.count(CREATE) == 1
+    assert VMSnapshot.objects.filter(job=job).count() == 1
+    estate.assert_equal_to_snapshot(job.recovery_point)
+
+
+def test_tracking_that_takes_long_to_enable_is_not_enabled_twice(
+    estate: Estate, impatient: None, asked: list[str]
+) -> None:
+    context = estate.take("small1")
+    estate.control.delay(RECONFIGURE, LONG_SECONDS)
+    job = estate.run_job(context)
+    require_waiting(job)
+    require_waiting(look_again(job))
+    until_vsphere_is_done(estate, context)
+    job = look_again(job)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    assert asked.count(RECONFIGURE) == 1
+    assert asked.count(CREATE) == 1
+
+
+def test_a_removal_that_takes_long_is_a_warning_and_not_asked_for_twice(
+    estate: Estate, context: VMContext, impatient: None, asked: list[str]
+) -> None:
+    estate.control.delay(REMOVE, LONG_SECONDS)
+    job = estate.run_job(context)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    step = JobStep.objects.get(job=job, name=StepName.CLEAN_UP)
+    assert (step.status, "still runs" in step.message) == (StepStatus.WARNING, True)
+    cleanup.clean_context(context.pk)  # looks, and leaves again
+    until_vsphere_is_done(estate, context)
+    cleanup.clean_context(context.pk)
+    assert asked.count(REMOVE) == 1
+    estate.assert_nothing_left_over(context)
+
+
+def test_a_job_waits_for_the_removal_of_what_an_earlier_one_left(
+    estate: Estate, context: VMContext, impatient: None, asked: list[str]
+) -> None:
+    estate.control.delay(REMOVE, LONG_SECONDS)
+    estate.run_job(context)
+    job = estate.run_job(context)
+    require_waiting(job)
+    assert asked.count(CREATE) == 1  # the earlier one's
+    until_vsphere_is_done(estate, context)
+    estate.control.clear_faults()
+    job = look_again(job)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_nothing_left_over(context)
+
+
+def test_nothing_is_believed_of_a_snapshot_while_another_one_is_removed(
+    estate: Estate, context: VMContext, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another product merges files of this VM when the copy is done and is to be verified."""
+    verify = runner.verify
+
+    def meanwhile(*args: Any) -> None:
+        with Session(vcenters.endpoint(estate.vcenter)) as session:
+            vm = session.object(vim.VirtualMachine, context.moref)
+            vm.ConsolidateVMDisks_Task()
+        verify(*args)
+
+    estate.control.delay("ConsolidateVMDisks_Task", LONG_SECONDS)
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "verify", meanwhile)
+        job = estate.run_job(context)
+    require_waiting(job)
+    assert not hasattr(job, "recovery_point")
+    until_vsphere_is_done(estate, context)
+    job = look_again(job)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
+
+
+def test_waiting_is_no_attempt_that_came_no_further_and_other_jobs_run_meanwhile(
+    estate: Estate, context: VMContext, impatient: None
+) -> None:
+    other = estate.take("small2")
+    estate.control.delay(CREATE, LONG_SECONDS)
+    job = estate.run_job(context)
+    for _ in range(finish.MAX_ATTEMPTS + 2):
+        ReplicationJob.objects.filter(pk=job.pk).update(next_attempt_at=None, status="running")
+        finish.wait_for_vsphere(job.pk, "vSphere's task task-1 still runs.")
+    job.refresh_from_db()
+    assert job.status == JobStatus.PENDING
+    estate.control.clear_faults()
+    assert estate.run_job(other).status != JobStatus.PENDING
+
+
+def test_a_job_does_not_wait_for_longer_than_its_snapshot_may_be_kept(
+    estate: Estate, context: VMContext, impatient: None
+) -> None:
+    estate.control.delay(CREATE, LONG_SECONDS)
+    job = estate.run_job(context)
+    old = Now() - finish.WAIT_AT_MOST - timedelta(minutes=1)
+    VMSnapshot.objects.filter(job=job).update(consistent_at=old)
+    job = look_again(job)
+    assert job.status == JobStatus.FAILED
+    assert "Given up after 24 hours" in job.error_message
+    until_vsphere_is_done(estate, context)
+    estate.minutes_later()
+    cleanup.clean_context(context.pk)
+    estate.assert_nothing_left_over(context)
+
+
+def test_a_job_that_waits_can_be_cancelled(
+    estate: Estate, context: VMContext, impatient: None
+) -> None:
+    estate.control.delay(CREATE, LONG_SECONDS)
+    job = estate.run_job(context)
+    cancel.cancel(job, actor="ops")
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED
+    until_vsphere_is_done(estate, context)
+    estate.minutes_later()
+    cleanup.clean_context(context.pk)
+    estate.assert_nothing_left_over(context)
