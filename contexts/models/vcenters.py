@@ -44,6 +44,12 @@ class VCenter(models.Model):
         default="",
         help_text="The estate's own identity; another one at this address is refused.",
     )
+    host_uuid = models.CharField(
+        max_length=36,
+        blank=True,
+        default="",
+        help_text="Of an ESXi host on its own, which has no such identity: its hardware's UUID.",
+    )
     product = models.CharField(max_length=255, blank=True, default="")
     api_version = models.CharField(max_length=50, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -69,6 +75,12 @@ class VCenter(models.Model):
                 condition=~Q(instance_uuid=""),
                 name="vcenter_estate_once",
                 violation_error_message="This vCenter has been added already, by another address.",
+            ),
+            models.UniqueConstraint(
+                fields=["host_uuid"],
+                condition=~Q(host_uuid=""),
+                name="vcenter_host_once",
+                violation_error_message="This host has been added already, by another address.",
             ),
             models.CheckConstraint(
                 condition=Q(port__gte=1, port__lte=65535), name="vcenter_port_possible"

@@ -55,7 +55,7 @@ class Report(NamedTuple):
 def test(vcenter: VCenter) -> Report:
     """Connect as a job would, and say how far that came. Changes nothing, raises nothing."""
     try:
-        about, privileges = vcenters.test_connection(vcenters.endpoint(vcenter))
+        about, privileges, _ = vcenters.test_connection(vcenters.endpoint(vcenter))
     except (VSphereError, ContextError) as problem:
         return Report(_broken_off(vcenter, problem), ())
     steps = [Step(name, OK, _passed(vcenter, about)[name]) for name in _STEPS[:-1]]

@@ -118,6 +118,7 @@ def _read(discovery: Discovery) -> None:
     vcenter = discovery.vcenter
     reading = Budget(READING_SECONDS, READING_BYTES, f"end of the reading of {vcenter.name}")
     with Session(vcenters.endpoint(vcenter), reading=reading) as session:
+        vcenters.learn_host(vcenter, session)
         pages = inventory.read_vms(session, on_page=lambda: _go_on(discovery))
         for count, total in store(vcenter, pages):
             _go_on(discovery, vms_seen=count, vms_total=total)

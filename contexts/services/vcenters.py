@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -16,13 +17,18 @@ from contexts.models import VCenter
 from contexts.services import changed_rows
 from contexts.services.waiting import SECONDS, wait_for
 from contexts.states import AVAILABLE_TRANSPORTS, TransportKind, TrustMode
+from contexts.text import printable
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
 from contexts.vsphere.endpoint import TrustMode as TrustModeName
+from contexts.vsphere.errors import OtherEstate
+from contexts.vsphere.hosts import lone_host_uuid
 from contexts.vsphere.privileges import Privileges, read_privileges
 from contexts.vsphere.session import About, Session
 from contexts.vsphere.tls import Certificate, why_not_trusted
 from contexts.vsphere.tls import presented_certificate as _presented_certificate
+
+log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 15.0  # for a single call
 _MOST_BYTES = 4 << 20  # a connection test reads some hundred names and rights
@@ -77,13 +83,21 @@ def look_at(host: str, port: int) -> Looked:
     return wait_for(host, look)
 
 
-def test_connection(target: Endpoint) -> tuple[About, Privileges]:
+class Seen(NamedTuple):
+    """Who answered at an address, and what its account may do. `host_uuid` is an ESXi host's."""
+
+    about: About
+    privileges: Privileges
+    host_uuid: str | None
+
+
+def test_connection(target: Endpoint) -> Seen:
     """Log in, look, and log out. Raises a VSphereError that says what is wrong and what to do, and
     ServersBusy when other servers are being waited for."""
 
-    def test() -> tuple[About, Privileges]:
+    def test() -> Seen:
         with Session(target, timeout=CONNECT_TIMEOUT_SECONDS, reading=_budget()) as session:
-            return session.about, read_privileges(session)
+            return Seen(session.about, read_privileges(session), lone_host_uuid(session))
 
     return wait_for(target.host, test)
 
@@ -197,23 +211,59 @@ def _check(vcenter: VCenter) -> None:
 
 def _connect(vcenter: VCenter) -> None:
     """Test the connection, and remember who answered."""
-    about, vcenter.privileges = test_connection(endpoint(vcenter))
-    _remember_estate(vcenter, about)
+    seen = test_connection(endpoint(vcenter))
+    vcenter.privileges = seen.privileges
+    _remember_host(vcenter, seen.host_uuid)
+    _remember_estate(vcenter, seen.about)
 
 
-_LEARNED = ("instance_uuid", "product", "api_version")
+_LEARNED = ("instance_uuid", "host_uuid", "product", "api_version")
+
+
+def _remember_host(vcenter: VCenter, host_uuid: str | None) -> None:
+    """Raises OtherEstate when another ESXi host answers than before, and ValidationError when it is
+    known by another address. One that does not say its UUID this time stays what it was."""
+    if host_uuid is None:
+        return
+    if vcenter.host_uuid not in ("", host_uuid):
+        raise OtherEstate(
+            f"{vcenter.host} answers as another ESXi host ({host_uuid}) than the one that is known"
+            f" as {vcenter.name} ({vcenter.host_uuid}). Check the address; add it as a vCenter of"
+            " its own if that is meant.",
+            expected=vcenter.host_uuid,
+            presented=host_uuid,
+        )
+    _require_new(vcenter, "ESXi host", host_uuid=host_uuid)
+    vcenter.host_uuid = host_uuid
+
+
+def learn_host(vcenter: VCenter, session: Session) -> None:
+    """Note the UUID of an ESXi host that was added before vmrep asked for it, unless another entry
+    has it: that one host is here twice is for somebody to settle, and no reason not to read it."""
+    if vcenter.host_uuid or (host_uuid := lone_host_uuid(session)) is None:
+        return
+    try:
+        with transaction.atomic():
+            VCenter.objects.filter(pk=vcenter.pk, host_uuid="").update(host_uuid=host_uuid)
+    except IntegrityError:
+        log.warning("%s is an ESXi host that is added twice", printable(vcenter.name))
+
+
+def _require_new(vcenter: VCenter, what: str, **identity: str) -> None:
+    known = VCenter.objects.filter(**identity).exclude(pk=vcenter.pk).first()
+    if known is not None:
+        raise ValidationError(
+            {
+                "host": f"This is the {what} {known.name}, added as {known.host}. Its VMs would"
+                " be listed twice. Use that one."
+            }
+        )
 
 
 def _remember_estate(vcenter: VCenter, about: About) -> None:
     """Raises ValidationError when it is a vCenter that is known by another address already."""
-    same = VCenter.objects.filter(instance_uuid=about.instance_uuid or None).exclude(pk=vcenter.pk)
-    if (known := same.first()) is not None:
-        raise ValidationError(
-            {
-                "host": f"This is the vCenter {known.name}, added as {known.host}. Its VMs would"
-                " come twice: use that one."
-            }
-        )
+    if about.instance_uuid:
+        _require_new(vcenter, "vCenter", instance_uuid=about.instance_uuid)
     longest = changed_rows.max_lengths(VCenter)
     estate = about.instance_uuid or ""
     if len(estate) > longest["instance_uuid"]:

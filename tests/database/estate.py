@@ -13,6 +13,7 @@ keys that attacks name, as one JSON object.
 from __future__ import annotations
 
 import json
+import uuid
 
 import django
 
@@ -32,7 +33,7 @@ def _fill() -> dict[str, object]:
     from replication.models import RecoveryPointHold
     from tests import factories
 
-    vcenter = factories.vcenter("estate")
+    vcenter = factories.vcenter("estate", host_uuid=str(uuid.uuid4()))
     repository, other = factories.repository("first"), factories.repository("second")
 
     def vm(name: str, disks: int) -> VMContext:

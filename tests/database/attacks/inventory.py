@@ -115,14 +115,21 @@ INVENTORY = [
             ),
             (
                 *("vcenters", VCENTER_ROW, "vcenter_address_once"),
-                *({"name": "'new'", "instance_uuid": "'new'"},),
-                *({"name": "'new'", "port": "444", "instance_uuid": "'new'"},),
+                *({"name": "'new'", "instance_uuid": "'new'", "host_uuid": "''"},),
+                *({"name": "'new'", "port": "444", "instance_uuid": "'new'", "host_uuid": "''"},),
                 "two vCenters at one address",
             ),
             (
                 *("vcenters", VCENTER_ROW, "vcenter_estate_once"),
-                *({"name": "'new'", "port": "444"},),
-                *({"name": "'new'", "port": "444", "instance_uuid": "''"}, "one vCenter twice"),
+                *({"name": "'new'", "port": "444", "host_uuid": "''"},),
+                *({"name": "'new'", "port": "444", "instance_uuid": "''", "host_uuid": "''"},),
+                "one vCenter twice",
+            ),
+            (
+                *("vcenters", VCENTER_ROW, "vcenter_host_once"),
+                *({"name": "'new'", "port": "444", "instance_uuid": "''"},),
+                *({"name": "'new'", "port": "444", "instance_uuid": "''", "host_uuid": "''"},),
+                "one ESXi host twice",
             ),
         )
     ),

@@ -20,7 +20,7 @@ class VCenterSerializer(serializers.ModelSerializer[VCenter]):
         model = VCenter
         fields = [
             *("id", "name", "host", "port", "username", "trust_mode", "fingerprint_sha256"),
-            *("transport", "instance_uuid", "product", "api_version"),
+            *("transport", "instance_uuid", "host_uuid", "product", "api_version"),
             *("vm_count", "context_count", "last_discovery", "created_at", "updated_at"),
         ]
         read_only_fields = fields

@@ -255,7 +255,14 @@ class VCenterAdmin(SoundKeys):
     list_display = ("name", "host", "port", "username", "trust_mode", "transport", "product")
     list_filter = ("trust_mode", "transport")
     search_fields = ("name", "host", "username", "instance_uuid")
-    readonly_fields = ("instance_uuid", "product", "api_version", "created_at", "updated_at")
+    readonly_fields = (
+        "instance_uuid",
+        "host_uuid",
+        "product",
+        "api_version",
+        "created_at",
+        "updated_at",
+    )
 
     def changeform_view(
         self,
