@@ -98,6 +98,15 @@ def test_a_guard_does_not_begin_with_a_lease_that_was_lost_meanwhile():
         pass
 
 
+def test_work_may_stand_still_for_less_long_while_its_storage_is_away(monkeypatch):
+    monkeypatch.setattr("replication.sync.guard.STALLED_AFTER_SECONDS", 1000)
+    monkeypatch.setattr("replication.sync.guard.STALLED_AWAY_SECONDS", 10)
+    there, away = (Guard(lease=None, is_away=lambda away=away: away) for away in (False, True))
+    assert [guard.is_too_long(9) for guard in (there, away)] == [False, False]
+    assert [guard.is_too_long(11) for guard in (there, away)] == [False, True]
+    assert [guard.is_too_long(1001) for guard in (there, away)] == [True, True]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_guard_lets_the_lease_run_out_when_there_is_no_sign_of_work(monkeypatch):
     monkeypatch.setattr("replication.sync.guard.RENEW_EVERY_SECONDS", 0.02)
