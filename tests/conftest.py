@@ -20,6 +20,11 @@ from tests.mounts import hanging_share, small_ext4  # noqa: F401
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
+        "--slow",
+        action="store_true",
+        help="the tests of the slow tier (docs/testing.md), and none of the others",
+    )
+    parser.addoption(
         "--model-examples",
         type=int,
         default=0,
@@ -37,7 +42,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         room = item.path.relative_to(config.rootpath).parts[1]
         return LONGEST.index(room) if room in LONGEST else len(LONGEST)
 
-    items.sort(key=place)
+    tiers: dict[bool, list[pytest.Item]] = {True: [], False: []}
+    for item in items:
+        tiers[item.get_closest_marker("slow") is not None].append(item)
+    slow = config.getoption("slow")
+    config.hook.pytest_deselected(items=tiers[not slow])
+    items[:] = sorted(tiers[slow], key=place)
 
 
 @pytest.fixture(scope="session")

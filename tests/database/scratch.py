@@ -209,7 +209,7 @@ class PostgreSQL(Scratch):
     vendor = "postgresql"
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name, self._kept = name, False
         of = connection.settings_dict
         self.parameters = {
             key: of[setting]
@@ -256,18 +256,31 @@ class PostgreSQL(Scratch):
             for model in models()
         }
         with closing(self.connect()) as keeper:
-            keeper.execute("CREATE SCHEMA IF NOT EXISTS kept")
-            for table in tables:
-                keeper.execute(f"CREATE TABLE IF NOT EXISTS kept.{table} AS TABLE {table}")
-            keeper.commit()
+            if not self._kept:
+                keeper.execute("CREATE SCHEMA kept")
+                for table in tables:
+                    keeper.execute(f"CREATE TABLE kept.{table} AS TABLE {table}")
+                keeper.commit()
+                self._kept = True
             yield self
-            keeper.execute(f"TRUNCATE {', '.join(tables)}")
-            for table, columns in tables.items():
+            changed = [table for table in tables if self._is_changed(keeper, table)]
+            for table in changed:
+                keeper.execute(f"DELETE FROM {table}")
+            for table in changed:
+                columns = tables[table]
                 keeper.execute(
                     f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"
                     f" SELECT {columns} FROM kept.{table}"
                 )
             keeper.commit()
+
+    @staticmethod
+    def _is_changed(keeper: psycopg.Connection[Any], table: str) -> bool:
+        now, kept = f"TABLE {table}", f"TABLE kept.{table}"
+        found = keeper.execute(
+            f"SELECT EXISTS (({now} EXCEPT ALL {kept}) UNION ALL ({kept} EXCEPT ALL {now}))"
+        ).fetchone()
+        return bool(found and found[0])
 
     def attack(self, statements: Sequence[str]) -> Names | None:
         with closing(self.connect()) as stranger:

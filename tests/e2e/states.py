@@ -36,6 +36,10 @@ class State:
     anonymous: bool = False
     part: str = "body"
 
+    @property
+    def page(self) -> str:
+        return self.name.partition("-")[0]
+
 
 def button(name: str) -> Act:
     return lambda page, _: page.get_by_role("button", name=name).first.click()
@@ -203,3 +207,11 @@ ESTATE = (
 
 SCENES = {"empty": EMPTY, "one_vm": ONE_VM, "estate": ESTATE}
 """The states of each scene of tests/e2e/scenes.py, in the order in which they build up."""
+
+
+def one_of_each_page() -> list[State]:
+    """With something on the page, where there is such a state."""
+    chosen: dict[str, State] = {}
+    for state in (*ESTATE, *EMPTY):
+        chosen.setdefault(state.page, state)
+    return list(chosen.values())

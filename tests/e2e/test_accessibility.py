@@ -1,4 +1,7 @@
-"""Every page and state, wide and narrow, light and dark: axe finds nothing, nobody complains."""
+"""Pages, wide and narrow, light and dark: axe finds nothing, nobody complains.
+
+The slow tier asks about every state of every page, the other one about one state of each.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.e2e.scenes import Scenes
-from tests.e2e.states import State
+from tests.e2e.states import State, one_of_each_page
 from tests.e2e.visit import WIDTHS, every_state, show
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 # What depends on the theme, and what on the width. All other rules are asked once per state.
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
@@ -65,11 +68,18 @@ def narrow(state: State, page: Page) -> list[str]:
     return found + [f"{width}: {each}" for each in findings(page, state.part, **only(OF_LAYOUT))]
 
 
-def test_axe_finds_nothing_in_any_page_and_state(browser, live_server, lab_scenario, tmp_path):
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(one_of_each_page(), id="one state of each page"),
+        pytest.param(None, id="every state", marks=pytest.mark.slow),
+    ],
+)
+def test_axe_finds_nothing(browser, live_server, lab_scenario, tmp_path, wanted):
     complaints: list[str] = []
     found = []
     scenes = Scenes(tmp_path, lab_scenario("small"))
-    for state, page in every_state(browser, scenes, live_server.url, complaints):
+    for state, page in every_state(browser, scenes, live_server.url, complaints, wanted):
         # By the debugger, to which the page's policy does not apply: it stays as it is.
         page.evaluate(Axe().axe_script)
         found += [f"{state.name}: {each}" for each in wide(state, page) + narrow(state, page)]

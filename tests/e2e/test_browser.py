@@ -9,7 +9,7 @@ from replication.models import ReplicationJob
 from tests import factories
 from tests.sync.estate import MIB
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 PATIENCE = 30_000  # milliseconds
 

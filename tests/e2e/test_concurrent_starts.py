@@ -34,8 +34,6 @@ from vmrep.celery import app
 from vmrep.local import ports, programs
 from vmrep.local.supervisor import Supervisor
 
-pytestmark = pytest.mark.slow
-
 AT_ONCE = 50
 TWINS = 5  # VMs of one name
 SCENARIO = (

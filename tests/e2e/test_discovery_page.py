@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from contexts.models import DiscoveredVM, VMContext
 from tests import factories
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 PATIENCE = 30_000  # milliseconds
 

@@ -11,7 +11,7 @@ from replication.models import JobLogLine
 from replication.services import job_log
 from tests.e2e.pages import PATIENCE, is_marked, is_of_htmx, mark, polls, slow_job
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 
 def test_a_job_is_watched_from_its_start_to_its_end(estate, workers, page):

@@ -14,7 +14,7 @@ from tests.e2e.pages import PATIENCE, is_marked, mark, polls, slow_job
 from tests.sync.estate import MIB
 from vmrep.web.panel import TABS
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 CANVAS = "#progress canvas"
 
 

@@ -16,7 +16,7 @@ from vmrep.lab.control.surface import LabControl
 
 PATIENCE = 30_000  # milliseconds
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from replication.models import ReplicationJob
 from replication.states import JobStatus
 from tests import factories
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 PATIENCE = 20_000  # milliseconds
 PAGE = "/virtual-machines/"

@@ -14,8 +14,6 @@ from replication.services import start
 from replication.states import JobStatus, StepName, StepStatus
 from tests.sync.estate import MIB, Estate
 
-pytestmark = pytest.mark.slow
-
 
 def _wait(until: Callable[[], object], seconds: float) -> None:
     deadline = time.monotonic() + seconds
@@ -85,6 +83,7 @@ def test_a_killed_workers_job_is_taken_up_again_within_a_minute(estate, workers)
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.slow
 def test_a_worker_stays_small_whatever_the_disks_size(lab_scenario, workers, tmp_path):
     estate = Estate(lab_scenario("huge"), tmp_path)
     (vm,) = estate.control.list_vms()

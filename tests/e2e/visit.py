@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 
 from django.contrib.auth.models import User
@@ -37,9 +37,14 @@ def nobody_works() -> Iterator[None]:
 
 
 def every_state(
-    browser: Browser, scenes: Scenes, base_url: str, complaints: list[str]
+    browser: Browser,
+    scenes: Scenes,
+    base_url: str,
+    complaints: list[str],
+    wanted: Container[State] | None = None,
 ) -> Iterator[tuple[State, Page]]:
-    """Each state with the page that is in it, at the first width. `complaints` as `open_page`.
+    """Each state (of those wanted) with the page that is in it, at the first width. `complaints`
+    as `open_page`.
 
     The database begins empty and is filled on the way.
     """
@@ -50,6 +55,8 @@ def every_state(
         for scene, states in SCENES.items():
             names = scenes.play(scene)
             for state in states:
+                if wanted is not None and state not in wanted:
+                    continue
                 before = len(complaints)
                 _enter(state, page, names, user, base_url)
                 complaints[before:] = _unexpected(state, complaints[before:])

@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import ContextMachine
 
-EXAMPLES = {"sqlite": 40, "postgresql": 8}
+EXAMPLES = {"sqlite": 25, "postgresql": 8}
 STEPS = 50
 
 
@@ -25,8 +25,9 @@ def no_broker(monkeypatch):
 
 
 @pytest.mark.django_db
-def test_whatever_happens_the_record_is_right(request, tmp_path):
-    examples = request.config.getoption("model_examples") or EXAMPLES[connection.vendor]
+@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
+def test_whatever_happens_the_record_is_right(request, tmp_path, times):
+    examples = request.config.getoption("model_examples") or EXAMPLES[connection.vendor] * times
     folders = (tmp_path / str(number) for number in itertools.count())
     ContextMachine.steps_run = 0
     run_state_machine_as_test(

@@ -22,8 +22,6 @@ from vmrep.local.ports import free_port, listen
 DEMO = Path(__file__).resolve().parents[2] / "script" / "demo"
 MIB = 1 << 20
 
-pytestmark = pytest.mark.slow
-
 
 def environment(data: Path | None, **more: str) -> dict[str, str]:
     """This process's environment, less what script/test has put there for other tests."""
@@ -105,6 +103,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     return json.loads(result.stdout.splitlines()[-1]), database
 
 
+@pytest.mark.slow
 def test_once_proves_every_replica(once: tuple[Any, Path]) -> None:
     result, _ = once
     assert set(result) == {"vms", "refused", "integrity"}
@@ -121,6 +120,7 @@ def test_once_proves_every_replica(once: tuple[Any, Path]) -> None:
             assert vm[kind]["bytes_transferred"] == vm[kind]["changed_bytes"]
 
 
+@pytest.mark.slow
 def test_once_transfers_what_changed_and_no_more(once: tuple[Any, Path]) -> None:
     result, _ = once
     changed = {vm["vm_name"]: vm["incremental"] for vm in result["vms"]}
@@ -128,6 +128,7 @@ def test_once_transfers_what_changed_and_no_more(once: tuple[Any, Path]) -> None
     assert changed["legacy-erp"]["bytes_transferred"] == 0  # it is powered off
 
 
+@pytest.mark.slow
 def test_once_names_what_was_refused_and_why(once: tuple[Any, Path]) -> None:
     result, _ = once
     reasons = {one["vm_name"]: one["reason"] for one in result["refused"]}
@@ -137,6 +138,7 @@ def test_once_names_what_was_refused_and_why(once: tuple[Any, Path]) -> None:
     assert "before upgrade" in reasons["upgrade-test"]
 
 
+@pytest.mark.slow
 def test_once_leaves_its_record_in_the_database_that_it_was_given(
     once: tuple[Any, Path],
 ) -> None:
@@ -151,6 +153,7 @@ def test_once_leaves_its_record_in_the_database_that_it_was_given(
     assert rows == {vm["context_id"]: "ready_for_failover" for vm in result["vms"]}
 
 
+@pytest.mark.slow
 def test_it_starts_stops_and_goes_on_with_the_same_data(data: Path, tmp_path: Path) -> None:
     port = free_port()
     demo = Demo(data, tmp_path / "first", "--port", str(port), "--no-churn")
@@ -180,6 +183,7 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(data: Path, tmp_path: Pa
     assert processes_of(data) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_middle_stops_everything(data: Path, tmp_path: Path) -> None:
     demo = Demo(data, tmp_path / "output", "--port", str(free_port()), "--no-churn")
     demo.wait_for("in full:")

@@ -7,22 +7,14 @@ digests are not), "between file and row", "after first image".
 
 import os
 import signal
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
-
-import django
-
-django.setup()
-
-from contexts.models import VMContext  # noqa: E402
-from replication import messages  # noqa: E402
-from replication.engine import directory  # noqa: E402
-from replication.models import DiskImage  # noqa: E402
-from replication.services import leases, removal  # noqa: E402
-from replication.sync import cleanup, removing  # noqa: E402
+from contexts.models import VMContext
+from replication import messages
+from replication.engine import directory
+from replication.models import DiskImage
+from replication.services import leases, removal
+from replication.sync import cleanup, removing
 
 
 def die(*args: object, **kwargs: object) -> None:
@@ -65,13 +57,14 @@ def arrange(point: str) -> None:
 
         removing.discard_image = discard_image_and_die
     else:
-        raise SystemExit(f"no such point: {point}")
+        raise ValueError(f"no such point: {point}")
 
 
-if __name__ == "__main__":
+def main(point: str, context_id: str) -> None:
+    """In a process of its own (`nursery`): nothing of what is arranged is taken back."""
     messages.send = lambda *message: None
-    arrange(sys.argv[1])
-    context = VMContext.objects.get(pk=sys.argv[2])
+    arrange(point)
+    context = VMContext.objects.get(pk=context_id)
     removal.delete_replica_data(
         context, confirm_vm_name=removal.confirmation_text(context), actor="ops"
     )

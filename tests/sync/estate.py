@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +30,7 @@ from replication.scheduler import tick
 from replication.services import left_overs, repositories, start
 from replication.states import ImageState, SnapshotState
 from replication.sync import runner
+from tests.sync.nursery import nursery
 from vmrep.lab import Lab
 from vmrep.lab.control.surface import LabControl
 
@@ -149,15 +148,8 @@ class Estate:
 
     def worker_that_dies(self, point: str, exit_code: int = -signal.SIGKILL) -> None:
         """Another process takes the next job and kills itself (-9) at that point."""
-        script = Path(__file__).with_name("worker_that_dies.py")
-        worker = subprocess.run(
-            [sys.executable, str(script), point],
-            env=os.environ | {"DATABASE_URL": database_url()},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert worker.returncode == exit_code, worker.stderr
+        code, stderr = nursery(database_url()).run("tests.sync.worker_that_dies", point)
+        assert code == exit_code, stderr
 
     def take_over(self) -> None:
         """As if 40 seconds had passed: the dead worker's lease has run out, the tick comes."""

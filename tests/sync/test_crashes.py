@@ -9,21 +9,18 @@ from replication.sync import cleanup, runner
 from tests import mounts
 from tests.sync.estate import MIB
 
-BEFORE_COMMIT = [
-    "before prepare",
-    "after prepare",
-    "after tracking",
-    "within snapshot",
-    "after take_snapshot",
-    "after make_plan",
-    "within transfer",
-    "after transfer",
-    "after verify",
-    "between seal and commit",
+BEFORE_COMMIT = ["within snapshot", "within transfer", "between seal and commit"]
+ALSO_BEFORE_COMMIT = [
+    *("before prepare", "after prepare", "after tracking", "after take_snapshot"),
+    *("after make_plan", "after transfer", "after verify"),
 ]
 
 
-@pytest.mark.parametrize("point", BEFORE_COMMIT)
+def and_in_the_slow_tier(points: list[str]) -> list[object]:
+    return [pytest.param(point, marks=pytest.mark.slow) for point in points]
+
+
+@pytest.mark.parametrize("point", [*BEFORE_COMMIT, *and_in_the_slow_tier(ALSO_BEFORE_COMMIT)])
 def test_a_worker_killed_before_the_commit_is_taken_over(estate, point):
     context = estate.take("small2")
     first = estate.replicate(context).recovery_point
@@ -116,7 +113,7 @@ def test_a_file_that_another_host_wrote_is_not_gone_on_with(estate):
     estate.assert_nothing_left_over(context)
 
 
-@pytest.mark.parametrize("point", ["before clean_up", "after commit"])
+@pytest.mark.parametrize("point", ["after commit", *and_in_the_slow_tier(["before clean_up"])])
 def test_a_worker_killed_after_the_commit_leaves_a_recovery_point_and_work(estate, point):
     context = estate.take("small1")
     job = start.start(context, trigger="manual", requested_by="ops")

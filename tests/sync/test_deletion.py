@@ -1,10 +1,7 @@
 """Deleting replica data: kill -9 at every step, and what comes after it."""
 
-import os
-import subprocess
-import sys
+import signal
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.db.models.functions import Now
@@ -20,14 +17,14 @@ from replication.services import cancel, left_overs, old_jobs, removal, start
 from replication.states import ImageState, RecoveryPointState
 from replication.sync import cleanup
 from tests.sync.estate import MIB, Estate, database_url
+from tests.sync.nursery import nursery
 
 POINTS = [
-    "before commit",
-    "after commit",
-    "before file",
-    "between files",
-    "between file and row",
-    "after first image",
+    *("after commit", "between files", "between file and row"),
+    *(
+        pytest.param(point, marks=pytest.mark.slow)
+        for point in ("before commit", "before file", "after first image")
+    ),
 ]
 
 
@@ -46,15 +43,8 @@ def _delete(context: VMContext) -> removal.Deleted:
 
 
 def _delete_and_die(context: VMContext, point: str) -> None:
-    script = Path(__file__).with_name("deletion_that_dies.py")
-    process = subprocess.run(
-        [sys.executable, str(script), point, context.pk],
-        env=os.environ | {"DATABASE_URL": database_url()},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert process.returncode == -9, process.stderr
+    code, stderr = nursery(database_url()).run("tests.sync.deletion_that_dies", point, context.pk)
+    assert code == -signal.SIGKILL, stderr
     ContextLease.objects.update(expires_at=Now() - timedelta(seconds=1))  # 40 seconds later
 
 

@@ -10,26 +10,18 @@ transaction not begun), "within snapshot" (vSphere has made it, the answer is no
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
-
-import django
-
-django.setup()
-
-from replication import messages  # noqa: E402
-from replication.engine.copy import DiskCopy  # noqa: E402
-from replication.services import finish  # noqa: E402
-from replication.services.finish import SealedDisk  # noqa: E402
-from replication.sync import commit, guard, runner, snapshot, transfer  # noqa: E402
-from replication.sync.job_run import JobRun  # noqa: E402
-from replication.sync.transfer import FinishedDisk  # noqa: E402
-from tests import mounts  # noqa: E402
+from replication import messages
+from replication.engine.copy import DiskCopy
+from replication.services import finish
+from replication.services.finish import SealedDisk
+from replication.sync import commit, guard, runner, snapshot, transfer
+from replication.sync.job_run import JobRun
+from replication.sync.transfer import FinishedDisk
+from tests import mounts
 
 
 def die(*args: object, **kwargs: object) -> None:
@@ -110,9 +102,11 @@ def arrange(point: str) -> None:
         transfer._Transfer._report = report_and_die
         hold_copies_back()
     else:
-        raise SystemExit(f"no such point: {point}")
+        raise ValueError(f"no such point: {point}")
 
 
-messages.send = lambda *message: None
-arrange(sys.argv[1])
-runner.run_next()
+def main(point: str) -> None:
+    """In a process of its own (`nursery`): nothing of what is arranged is taken back."""
+    messages.send = lambda *message: None
+    arrange(point)
+    runner.run_next()
