@@ -25,12 +25,15 @@ from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.management.utils import get_random_secret_key
 
+from vmrep.private import make_private_files, make_private_folder
 from vmrep.secret_files import read_or_create
 
 env = environ.Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env("VMREP_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+make_private_folder(DATA_DIR)
+make_private_files(DATA_DIR / "secret_key", DATA_DIR / "field_keys")
 
 SECRET_KEY = env("VMREP_SECRET_KEY", default="") or read_or_create(
     DATA_DIR / "secret_key", get_random_secret_key
@@ -128,11 +131,12 @@ IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=60)
 
 def database() -> dict[str, object]:
     """The database from DATABASE_URL, with what each engine needs to be safe."""
-    DATA_DIR.mkdir(parents=True, exist_ok=True)
     config: dict[str, Any] = env.db_url(
         "DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'vmrep.sqlite3'}"
     )
     if config["ENGINE"] == "django.db.backends.sqlite3":
+        file = str(config["NAME"])
+        make_private_files(*(Path(file + suffix) for suffix in ("", "-wal", "-shm", "-journal")))
         # WAL lets pages read while a worker writes. IMMEDIATE takes the write lock at BEGIN, so
         # that a transaction which reads and then writes waits instead of failing half-way.
         # FULL makes a commit durable before a snapshot is removed because of it.

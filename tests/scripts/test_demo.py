@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.local.test_private import open_to_others
 from vmrep.local.ports import free_port, listen
 
 DEMO = Path(__file__).resolve().parents[2] / "script" / "demo"
@@ -155,6 +156,8 @@ def test_once_leaves_its_record_in_the_database_that_it_was_given(
 
 @pytest.mark.slow
 def test_it_starts_stops_and_goes_on_with_the_same_data(data: Path, tmp_path: Path) -> None:
+    data.mkdir()
+    data.chmod(0o755)  # as it was before it was kept private
     port = free_port()
     demo = Demo(data, tmp_path / "first", "--port", str(port), "--no-churn")
     demo.wait_for("Every replica was equal")
@@ -165,7 +168,7 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(data: Path, tmp_path: Pa
         answer = connection.getresponse()
         assert answer.status == 302
         assert "login" in str(answer.getheader("Location"))
-    assert (data / "lab-password").stat().st_mode & 0o777 == 0o600
+    assert open_to_others(data) == []
     assert demo.press_ctrl_c() == 0
     assert demo.said().endswith("vmrep has stopped.\n")
     assert processes_of(data) == []

@@ -14,6 +14,7 @@ from typing import Any
 from vmrep.lab.errors import LabError
 from vmrep.lab.estate.scenario import available
 from vmrep.lab.lab import USERNAME, Lab
+from vmrep.private import keep_private
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -56,6 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    keep_private()
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

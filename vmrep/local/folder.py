@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from vmrep.local.errors import LocalError
 from vmrep.local.ports import free_port
+from vmrep.private import NotPrivate, make_private_folder
 
 # All that vmrep ever makes here. Starting over removes these, and nothing else.
 OWN_NAMES = (
@@ -55,7 +56,10 @@ class DataFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            make_private_folder(self.path)
+        except NotPrivate as problem:
+            raise LocalError(str(problem)) from problem
         self._lock = (self.path / "demo.lock").open("a+")
         self._socket_folder: tempfile.TemporaryDirectory[str] | None = None
         try:

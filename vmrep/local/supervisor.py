@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 from vmrep.local.errors import LocalError, StopRequested
+from vmrep.private import keep_private
 
 POLL_SECONDS = 0.2
 START_SECONDS = 60.0
@@ -121,6 +122,7 @@ class Supervisor:
         self.children: list[Child] = []
         self.stop_signals = 0
         self._handlers_before: dict[signal.Signals, Any] = {}
+        keep_private()
         log_folder.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Supervisor:
