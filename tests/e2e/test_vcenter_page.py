@@ -81,7 +81,7 @@ def test_from_pinning_over_a_wrong_password_to_a_missing_privilege(page, lab):
     page.goto(f"/vcenters/{vcenter.pk}/")
     page.get_by_role("button", name="Test connection").click()
     result = page.get_by_role("region", name="Connection")
-    expect(result).to_contain_text("It works, but not for everything", timeout=PATIENCE)
+    expect(result).to_contain_text("The connection works, but not for everything", timeout=PATIENCE)
     expect(result).to_contain_text("VirtualMachine.Provisioning.DiskRandomRead")
     control.clear_faults()
     page.get_by_role("button", name="Test connection").click()

@@ -69,7 +69,7 @@ def test_the_table_is_worked_by_keyboard_alone(page, vms):
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("xj?")  # letters typed are letters
-    expect(page.get_by_text("No VM fits")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("No VM matches")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("searchbox").fill("")
     expect(row(page, "a")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("searchbox").blur()

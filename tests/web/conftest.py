@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +64,14 @@ def queries() -> Callable[[Callable[[], Any]], int]:
 
 
 def text(answer: Any) -> str:
-    return str(answer.content.decode())
+    """The page without the lines that its template is laid out in."""
+    page = re.sub(r"<[a-z][^<>]*>", _tag, answer.content.decode())
+    page = re.sub(r"(?<=>)\s*\n\s*|\s*\n\s*(?=</)", "", page)
+    return re.sub(r"\s*\n\s*", " ", page)
+
+
+def _tag(found: re.Match[str]) -> str:
+    return re.sub(r"\s+", " ", found[0]).replace(" >", ">")
 
 
 def notices(answer: Any) -> list[str]:

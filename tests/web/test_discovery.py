@@ -31,7 +31,7 @@ def test_without_a_vcenter_it_leads_to_adding_one(web):
 def test_without_a_choice_it_shows_the_first_vcenter(web):
     factories.vcenter("b")
     factories.vcenter("a")
-    assert "a has not been read yet" in text(web.get("/discovery/"))
+    assert "a has not been discovered yet" in text(web.get("/discovery/"))
 
 
 @pytest.mark.parametrize("vcenter", ["99", "x"])
@@ -284,9 +284,9 @@ def test_the_counts_tell_what_is_what(web):
 
 def test_a_discovery_that_nobody_begins_says_what_to_look_at(web):
     run = factories.discovery(factories.vcenter(), DiscoveryStatus.PENDING)
-    assert "No worker has begun yet" not in text(web.get("/discovery/"))
+    assert "No worker has started yet" not in text(web.get("/discovery/"))
     Discovery.objects.filter(pk=run.pk).update(created_at=timezone.now() - timedelta(minutes=1))
-    assert "No worker has begun yet" in text(web.get("/discovery/"))
+    assert "No worker has started yet" in text(web.get("/discovery/"))
 
 
 def test_a_failed_discovery_can_be_tried_again(web):

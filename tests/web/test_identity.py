@@ -42,7 +42,7 @@ def test_a_vm_that_is_gone_says_so_in_table_and_panel(web, context):
     assert "Gone <time" in re.sub(r"\s+", " ", page)
     shown = panel(web, context)
     assert f"Gone from {context.vcenter.name} since" in shown
-    assert "recovery points are kept" in shown
+    assert "keeps its history and recovery" in shown
 
 
 def test_a_vm_that_is_there_is_not_called_gone(web):
@@ -65,10 +65,10 @@ def test_a_changed_identity_leads_to_the_decision_from_panel_and_discovery(web, 
 
 def test_the_decision_names_both_vms_and_says_what_stays(web, context, vm):
     page = text(web.get(page_of(vm)))
-    assert "shop is web: go on with its history" in page
+    assert "shop is web: continue its history" in page
     for shown in (context.vmware_vm_id, vm.vmware_vm_id, context.pk, "[ds] web/web.vmx"):
         assert shown in page
-    assert "Neither changes a VM" in page
+    assert "Neither answer changes a VM" in page
 
 
 def test_saying_that_it_is_the_same_goes_to_its_panel(web, context, vm):

@@ -66,7 +66,7 @@ def test_names_are_shown_harmlessly(web, damaged):
 def test_what_was_mended_is_told_apart(web, damaged):
     runs.run_now(Scope(), actor="ops", repair=True)
     page = text(web.get("/integrity/"))
-    assert "Mended by this run" in page
+    assert "Repaired by this run" in page
     assert "failed_jobs from 0 to 1" in page
 
 

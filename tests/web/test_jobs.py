@@ -33,7 +33,7 @@ def test_it_filters_and_searches(web):
     assert listed(web.get("/jobs/", {"vm": good.pk})) == [completed.pk]
     assert listed(web.get("/jobs/", {"search": "route"})) == [failed.pk]
     assert listed(web.get("/jobs/", {"vcenter": good.vcenter_id})) == [completed.pk]
-    assert "No job fits" in text(web.get("/jobs/", {"search": "nothing like this"}))
+    assert "No job matches" in text(web.get("/jobs/", {"search": "nothing like this"}))
 
 
 def test_it_finds_jobs_with_warnings_and_those_without(web):

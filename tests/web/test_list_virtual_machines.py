@@ -70,7 +70,7 @@ def test_it_searches_every_word(web):
 def test_nothing_found_says_so_and_leads_back(web):
     factories.context()
     page = text(web.get(PAGE, {"search": "nothing like this"}))
-    assert "No VM fits" in page
+    assert "No VM matches" in page
     assert f'href="{PAGE}"' in page
 
 

@@ -41,7 +41,7 @@ def test_the_question_says_what_goes_and_what_stays(web, context):
     assert "The source VM is not changed." in page
     assert "2 jobs, counters and events" in page
     assert "2 recovery points of 33 MiB stored" in page
-    assert "no snapshot is left" in page
+    assert "vmrep leaves no snapshot" in page
     assert context.pk in page
 
 
@@ -52,7 +52,7 @@ def test_a_snapshot_that_is_left_is_named(web, context):
     page = text(web.get(_address("vm-remove", context)))
     assert VMSnapshot.objects.first().name in page
     assert "The vCenter did not answer." in page
-    assert "no snapshot is left" not in page
+    assert "vmrep leaves no snapshot" not in page
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -136,7 +136,7 @@ def test_who_holds_a_recovery_point_is_told(web, context):
         recovery_point=RecoveryPoint.objects.first(), kind="test_failover", owner="anna"
     )
     page = _address("vm-delete-replica-data", context)
-    assert "held by anna" in text(web.get(page))
+    assert "anna holds a recovery point" in text(web.get(page))
     assert "Nothing was deleted" in text(web.post(page, {"confirm_vm_name": "web-01"}))
     _assert_untouched(context)
 

@@ -139,7 +139,7 @@ def test_a_second_attempt_tells_why_there_is_one(web):
         attempt=2, error_message="The connection broke."
     )
     shown = panel(web, context)
-    assert "Attempt 2" in shown
+    assert "This is attempt 2" in shown
     assert "The connection broke." in shown
 
 

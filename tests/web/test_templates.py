@@ -14,6 +14,7 @@ from tests.web.conftest import HTMX, text
 FOLDER = settings.BASE_DIR / "templates"
 TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.html"))
 CODE = sorted((settings.BASE_DIR / "vmrep/web").rglob("*.py"))
+LONGEST_LINE = 120
 # Names that code puts together: the prefix stands in it as f"{...}".
 PUT_TOGETHER = {
     "virtual_machines/table.html": "cell-",
@@ -59,6 +60,11 @@ def test_a_part_that_is_there_is_named(template: str):
     for part in parts(template) - pages:
         is_put_together = prefix is not None and part.startswith(prefix)
         assert is_put_together or f"{template}#{part}" in named(), part
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_template_has_no_line_that_is_cut_on_a_screen(template: str):
+    assert [line for line in source(template).splitlines() if len(line) > LONGEST_LINE] == []
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_a_changed_certificate_is_shown_and_can_be_pinned(web, vcenter, filled_i
     VCenter.objects.update(fingerprint_sha256=":".join(["00"] * 32))
     changed = {**filled_in, "trust_mode": "pin"}
     page = text(web.post(f"/vcenters/{vcenter.pk}/", changed))
-    assert "another certificate than the pinned one" in page
+    assert "a certificate that is not the pinned one" in page
     assert f'value="{fingerprint}"' in page
     web.post(f"/vcenters/{vcenter.pk}/", {**changed, "confirm_fingerprint": fingerprint})
     vcenter.refresh_from_db()
@@ -281,7 +281,7 @@ def test_a_test_says_what_works(web, vcenter):
 def test_a_test_names_the_missing_privilege_and_what_it_costs(web, vcenter, lab_control):
     lab_control.deny_privilege("Datastore.Browse")
     page = text(web.post(f"/vcenters/{vcenter.pk}/test/"))
-    assert "It works, but not for everything" in page
+    assert "The connection works, but not for everything" in page
     assert "Datastore.Browse" in page
     assert "Disks cannot be read." in page
 

@@ -169,7 +169,7 @@ def test_vms_whose_last_job_failed_are_found_though_they_are_ready(web):
     factories.failed_job(running)
     factories.running_job(running)
     page = text(web.get(PAGE))
-    assert re.search(r"<strong>2</strong> .{0,400}Last job failed", page, re.DOTALL)
+    assert re.search(r"<strong>2</strong>.{0,400}Last job failed", page, re.DOTALL)
     assert 'href="/virtual-machines/?last_job=failed"' in page
     assert names(web.get(PAGE, {"last_job": "failed"})) == ["failed", "ready"]
 
@@ -241,7 +241,7 @@ def test_the_first_run_goes_step_by_step(web):
     factories.failed_job(context)
     assert "The replication of pgtest1 failed" in text(web.get(PAGE))
     job = factories.running_job(context)
-    assert "pgtest1 is being replicated: 25 % of the first copy" in text(web.get(PAGE))
+    assert "pgtest1 is being replicated. 25 % of the first copy is done." in text(web.get(PAGE))
     finish.cancelled(job.pk, actor="ops")
     ContextLease.objects.all().delete()
     factories.completed_job(context)

@@ -62,10 +62,12 @@ class SpecColumn(Column):
     def __init__(self, name: str, *, hide: int = 0, usual: bool = False) -> None:
         self.spec = _SPECS[name]
         self.is_usual = usual
-        kind = "number" if self.spec.kind == "int" else "col-text"
+        is_number = self.spec.kind == "int"
+        kind = "number" if is_number else "col-text"
+        cell = f"{_CELLS}#cell-{'number' if is_number else 'text'}"
         # A list has no order that means anything.
         by = "" if self.spec.kind == "list" else name
-        super().__init__(self.spec.label, by=by, kind=kind, hide=hide, cell=f"{_CELLS}#cell-spec")
+        super().__init__(self.spec.label, by=by, kind=kind, hide=hide, cell=cell)
         self.accessor = name
 
 

@@ -17,6 +17,7 @@ from replication.selectors.telemetry import (
 )
 from replication.states import SyncType
 from vmrep.web import charts
+from vmrep.web.formats import absolute, binary
 
 SHOWN_MAPS = 5  # of single syncs, below the one of all of them together
 
@@ -24,6 +25,17 @@ SHOWN_MAPS = 5  # of single syncs, below the one of all of them together
 class SyncBar(NamedTuple):
     bar: charts.Bar
     sync: CBTHistory
+
+    @property
+    def words(self) -> str:
+        """What the bar shows, for whoever points at it."""
+        sync = self.sync
+        words = [f"{absolute(sync.created_at)}: {binary(sync.bytes_transferred)}", sync.sync_type]
+        if self.bar.is_cut:
+            words.append("more than the picture shows")
+        if not sync.sync_success:
+            words.append("not committed")
+        return ", ".join(words)
 
 
 @dataclass(frozen=True)

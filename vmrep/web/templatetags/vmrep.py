@@ -21,6 +21,7 @@ from replication.models import DiskImage, ReplicationJob
 from replication.selectors import progress
 from replication.states import FIRST_SYNC, JobStatus
 from vmrep.web import formats, job_words
+from vmrep.web.charts import Touched
 from vmrep.web.looks import LOOKS, WITH_WARNINGS
 from vmrep.web.steps import Mark, strip
 
@@ -150,6 +151,11 @@ def image_rate(image: DiskImage) -> str:
 
 
 @register.filter
+def binary_or_unknown(value: int | None) -> object:
+    return UNKNOWN if value is None else formats.binary(value)
+
+
+@register.filter
 def mebibytes(value: int | None) -> object:
     return UNKNOWN if value is None else formats.binary(value << 20)
 
@@ -200,6 +206,19 @@ def place(context: VMContext) -> str:
 
 
 @register.filter
+def touched_words(touched: Touched) -> str:
+    """A map of changes for whoever cannot see it."""
+    if not touched.areas:
+        return "nothing"
+    where = [
+        f"from {formats.binary(begin)} to {formats.binary(end)}" for begin, end in touched.pieces
+    ]
+    pieces = "piece" if len(where) == 1 else "pieces"
+    areas = f"{touched.areas} of {touched.of_areas} areas are touched"
+    return f"{areas}, the longest {pieces} {', '.join(where)}"
+
+
+@register.filter
 def note_tone(note: str) -> str:
     """A plan's note warns, unless all that it says is that there was nothing before."""
     return "muted" if note == FIRST_SYNC else "warn"
@@ -242,6 +261,19 @@ def go(context: template.Context, **changes: object) -> SafeString:
         'href="{0}" hx-get="{0}" hx-push-url="true" hx-target="#live"'
         ' hx-swap="morph:outerHTML" hx-sync="#live:replace"',
         _with_query(context, changes),
+    )
+
+
+@register.simple_tag
+def post_to(name: str, *arguments: object) -> SafeString:
+    """<form {% post_to "vm-replicate" vm.pk %}>: sends the form to the address of that name.
+
+    With htmx the answer takes the place of the live part, as it would come with the whole page.
+    """
+    return format_html(
+        'method="post" action="{0}" hx-post="{0}" hx-target="#live"'
+        ' hx-swap="morph:outerHTML" hx-sync="#live:replace"',
+        reverse(name, args=arguments),
     )
 
 
