@@ -66,7 +66,7 @@ def queries() -> Callable[[Callable[[], Any]], int]:
 def text(answer: Any) -> str:
     """The page without the lines that its template is laid out in."""
     page = re.sub(r"<[a-z][^<>]*>", _tag, answer.content.decode())
-    page = re.sub(r"(?<=>)\s*\n\s*|\s*\n\s*(?=</)", "", page)
+    page = re.sub(r"(?<=>)\s*\n\s*|\s*\n\s*(?=</|<(?:div|dl|form|li|ol|p|ul)\b)", "", page)
     return re.sub(r"\s*\n\s*", " ", page)
 
 
