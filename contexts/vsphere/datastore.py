@@ -15,6 +15,7 @@ from contexts.vsphere.errors import (
     ConnectionLost,
     DatastoreReadFailed,
     DiskNotReadable,
+    DiskReplaced,
     ObjectGone,
     PrivilegeMissing,
     SessionExpired,
@@ -29,6 +30,7 @@ _DESCRIPTOR_LIMIT_BYTES = 64 << 10
 _PROBE_BYTES = 512
 _SECTOR_BYTES = 512
 _EXTENT = re.compile(r'^\s*(RW|RDONLY|NOACCESS)\s+(\d+)\s+(\w+)(?:\s+"([^"]*)"(?:\s+(\d+))?)?')
+_DISK_UUID = re.compile(r'^\s*ddb\.uuid\s*=\s*"([^"]*)"', flags=re.MULTILINE)
 _NO_PARENT = "ffffffff"
 
 
@@ -55,9 +57,9 @@ def datacenter_path(session: Session, vm_moref: str) -> str | None:
 def locate(session: Session, disk: DiskRecord, datacenter_path: str | None) -> DatastoreFile:
     """The file with the bytes of a snapshot's disk: its descriptor is read and understood.
 
-    Accepted is exactly one flat extent of exactly the disk's size. Raises DiskNotReadable for any
-    other format (delta, sparse, raw mapping, several files), DatastoreReadFailed, ObjectGone,
-    PrivilegeMissing, ConnectionLost.
+    Accepted is exactly one flat extent of exactly the disk's size, in a descriptor that bears the
+    disk's UUID, or none. Raises DiskNotReadable for any other format (delta, sparse, raw mapping,
+    several files), DiskReplaced, DatastoreReadFailed, ObjectGone, PrivilegeMissing, ConnectionLost.
     """
     doing = f"Reading the descriptor of {disk.label or disk.device_key} ({disk.vmdk_path})"
     datastore, parts = _split(disk)
@@ -67,6 +69,7 @@ def locate(session: Session, disk: DiskRecord, datacenter_path: str | None) -> D
     except UnicodeDecodeError as error:
         raise DiskNotReadable(f"{doing}: it is not a text file in UTF-8.") from error
     name = _flat_extent(text, disk, doing)
+    _require_same_disk(text, disk, doing)
     return DatastoreFile(
         _target(datastore, [*parts[:-1], name], datacenter_path), disk.capacity_bytes
     )
@@ -127,6 +130,22 @@ def _flat_extent(text: str, disk: DiskRecord, doing: str) -> str:
             "file: convert the disk (storage vMotion or a clone)."
         )
     return _checked_name(extents[0], disk, doing)
+
+
+def _require_same_disk(text: str, disk: DiskRecord, doing: str) -> None:
+    """vSphere writes one UUID in two ways: "60 00 C2 9a … -…" here, "6000C29a-…" in its API."""
+    said = _DISK_UUID.search(text)
+    found, expected = _digits(said[1] if said else ""), _digits(disk.disk_uuid or "")
+    if found and expected and found != expected:
+        raise DiskReplaced(
+            f"{doing}: it is the descriptor of another disk (UUID {said[1] if said else ''}, not "
+            f"{disk.disk_uuid}). It is looked for again; if this goes on, the file was replaced "
+            "outside of vSphere: register the VM again, so that vSphere knows its disks."
+        )
+
+
+def _digits(uuid: str) -> str:
+    return re.sub(r"[\s-]", "", uuid).lower()
 
 
 def _checked_name(extent: re.Match[str], disk: DiskRecord, doing: str) -> str:

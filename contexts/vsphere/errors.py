@@ -157,5 +157,12 @@ class DatastoreReadFailed(VSphereError):
         self.transient = transient
 
 
+class DiskReplaced(VSphereError):
+    """Another disk's file stands where the disk was: it was moved or replaced just now, so that
+    another attempt may find it."""
+
+    transient = True
+
+
 class DiskNotReadable(VSphereError):
     """The disk's format cannot be read through the datastore transport."""

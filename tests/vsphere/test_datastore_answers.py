@@ -18,6 +18,7 @@ from contexts.vsphere.errors import (
     ConnectionLost,
     DatastoreReadFailed,
     DiskNotReadable,
+    DiskReplaced,
     ObjectGone,
     PrivilegeMissing,
     SessionExpired,
@@ -28,6 +29,7 @@ from contexts.vsphere.session import Session
 
 SIZE = 64 << 20
 EXTENT = f'RW {SIZE // 512} VMFS "web-flat.vmdk"'
+UUID = "6000C29a-0123-4567-89ab-cdef00112233"
 DISK = DiskRecord(
     device_key=2000,
     disk_uuid="6000C29a-1",
@@ -126,6 +128,38 @@ def test_one_flat_extent_of_the_disks_size_is_its_file(session: Session, server:
     ((path, headers), _) = server.asked
     assert path == "/folder/web/web.vmdk?dcPath=DC0&dsName=ds1"
     assert headers["Cookie"] == 'vmware_soap_session="login-0"'
+
+
+@pytest.mark.parametrize(
+    ("known", "written"),
+    [
+        (UUID, "60 00 C2 9a 01 23 45 67-89 ab cd ef 00 11 22 33"),
+        (UUID, "60 00 c2 9A 01 23 45 67-89 AB cd ef 00 11 22 33"),
+        (UUID, UUID),
+        (UUID, ""),
+        (UUID, None),
+        (None, "60 00 C2 9a 01 23 45 67-89 ab cd ef 00 11 22 33"),
+    ],
+)
+def test_a_descriptor_bears_the_disks_uuid_or_none(
+    session: Session, server: Server, known: str | None, written: str | None
+) -> None:
+    line = "" if written is None else f'ddb.uuid = "{written}"'
+    server.body = descriptor(EXTENT, "# The Disk Data Base", line)
+    assert locate(session, disk_uuid=known).size_bytes == SIZE
+
+
+def test_another_disks_descriptor_is_not_read_and_looked_for_again(
+    session: Session, server: Server
+) -> None:
+    other = "60 00 C2 9a 01 23 45 67-89 ab cd ef 00 11 22 34"
+    server.body = descriptor(EXTENT, f'ddb.uuid = "{other}"')
+    with pytest.raises(DiskReplaced, match="another disk") as caught:
+        locate(session, disk_uuid=UUID)
+    assert caught.value.transient
+    assert "Hard disk 1" in str(caught.value)
+    assert other in str(caught.value)
+    assert UUID in str(caught.value)
 
 
 def test_every_part_of_the_url_is_encoded(session: Session, server: Server) -> None:

@@ -125,13 +125,20 @@ def _descriptor(vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> str:
             f'ddb.geometry.cylinders = "{min(sectors // (255 * 63), 65535)}"',
             'ddb.geometry.heads = "255"',
             'ddb.geometry.sectors = "63"',
-            f'ddb.uuid = "{device.uuid if device else ""}"',
+            f'ddb.uuid = "{_in_bytes(device.uuid) if device else ""}"',
             'ddb.virtualHWVersion = "19"',
         ]
         if thin:
             lines.append('ddb.thinProvisioned = "1"')
         lines.append("")
     return "\n".join(lines)
+
+
+def _in_bytes(uuid: str) -> str:
+    """A UUID as vSphere writes it into descriptors: "60 00 C2 9a 01 02 03 04-05 …"."""
+    digits = uuid.replace("-", "")
+    pairs = [digits[at : at + 2] for at in range(0, len(digits), 2)]
+    return f"{' '.join(pairs[:8])}-{' '.join(pairs[8:])}"
 
 
 def _vmx(vm: VirtualMachine) -> str:
