@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from django.db.models.enums import TextChoices
 
+from contexts.vsphere.transports import TRANSPORTS
+
 
 class TrustMode(TextChoices):
     """How a vCenter's certificate is judged."""
@@ -26,7 +28,7 @@ class TransportKind(TextChoices):
 
 
 # What this version can do. The database already knows the others' names.
-AVAILABLE_TRANSPORTS = (TransportKind.DATASTORE,)
+AVAILABLE_TRANSPORTS = tuple(kind for kind in TransportKind if TRANSPORTS[kind].is_available)
 
 
 class DiscoveryStatus(TextChoices):

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from contexts.vsphere.records import DiskRecord, SnapshotRecord, VmRecord
+from contexts.vsphere.transports import TRANSPORTS, Transport
 
 OLDEST_HARDWARE = 7
 _PLAIN_MODE = "persistent"
@@ -19,7 +20,6 @@ _SHARED = {
     "physicalSharing": "is on a controller whose bus is shared between hosts",
     "virtualSharing": "is on a controller whose bus is shared between VMs",
 }
-_NO_FILES_OVER_HTTPS = {"vsan": "vSAN", "vsand": "vSAN", "vvol": "vVol"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def refusals(
 ) -> tuple[Refusal, ...]:
     """All reasons against replicating this VM now; empty when nothing stands in the way.
 
-    `own_snapshots`: morefs or names of vmrep's own recorded snapshots; they are cleaned up first
+    `transport`: one of `TRANSPORTS`. `own_snapshots`: morefs or names of vmrep's own recorded snapshots; they are cleaned up first
     and do not count. `accepted_unprotected`: disks (UUID, device key, or "disk-<device key>") that
     the operator agreed to leave out because a snapshot cannot hold them.
     """
@@ -53,8 +53,8 @@ def refusals(
         *_identity(record),
         *_condition(record),
         *_disks(record, accepted_unprotected),
-        *_snapshots(record, own_snapshots, transport),
-        *(_readable_files(record) if transport == "datastore" else ()),
+        *_snapshots(record, own_snapshots, TRANSPORTS[transport]),
+        *_readable(record, TRANSPORTS[transport]),
     )
 
 
@@ -183,13 +183,13 @@ def _has_snapshots(snapshots: list[SnapshotRecord]) -> str:
     return "has a snapshot" if len(snapshots) == 1 else f"has {len(snapshots)} snapshots"
 
 
-def _snapshots(record: VmRecord, own: Collection[str], transport: str) -> Iterator[Refusal]:
+def _snapshots(record: VmRecord, own: Collection[str], transport: Transport) -> Iterator[Refusal]:
     foreign = [one for one in record.snapshots if one.moref not in own and one.name not in own]
-    if foreign and transport == "datastore":
+    if foreign and not transport.reads_behind_snapshots:
         yield Refusal(
             "user_snapshots",
-            f"The VM has snapshots ({_names(foreign)}): its base files, which the datastore "
-            "transport reads, are older than its disks.",
+            f"The VM has snapshots ({_names(foreign)}): its base files, which {transport.name}"
+            " reads, are older than its disks.",
             "Remove the snapshots in the vCenter, then discover again. This version of vmrep reads"
             " no VM that has snapshots of its own.",
             _has_snapshots(foreign),
@@ -204,46 +204,20 @@ def _snapshots(record: VmRecord, own: Collection[str], transport: str) -> Iterat
         )
 
 
-def _readable_files(record: VmRecord) -> Iterator[Refusal]:
-    """What the datastore transport cannot read, of the disks that a snapshot holds."""
+def _readable(record: VmRecord, transport: Transport) -> Iterator[Refusal]:
+    """What the transport cannot read, of the disks that a snapshot holds."""
     for disk in record.disks:
         if _why_unprotected(disk) is not None:
             continue
-        found = _why_not_in_files(disk, has_snapshots=bool(record.snapshots))
+        found = transport.why_unreadable(disk, has_snapshots=bool(record.snapshots))
         if found is not None:
-            reason, summary, remedy = found
             yield Refusal(
                 "disk_not_readable",
-                f"{_named(disk)} {reason}: the datastore transport, the one that this version of"
+                f"{_named(disk)} {found.reason}: {transport.name}, the one that this version of"
                 " vmrep has, cannot read it.",
-                remedy,
-                summary,
+                found.remedy,
+                found.summary,
             )
-
-
-_MOVE = (
-    "Move the disk to an NFS datastore (storage vMotion; VMFS is not proven yet), or leave the VM"
-    " out for now."
-)
-_MAKE_FLAT = (
-    "Convert it to an ordinary disk (storage vMotion or a clone), or leave the VM out for now."
-)
-
-
-def _why_not_in_files(disk: DiskRecord, *, has_snapshots: bool) -> tuple[str, str, str] | None:
-    """Reason, summary and remedy."""
-    kind = _NO_FILES_OVER_HTTPS.get((disk.datastore_type or "").lower())
-    if kind is not None:
-        return f"is on a {kind} datastore", f"disk on {kind}", _MOVE
-    if disk.backing_type != "flat":
-        backing = disk.backing_type or "unknown backing"
-        return f"has no flat file ({backing})", f"disk without a flat file ({backing})", _MAKE_FLAT
-    if disk.encrypted:
-        return "is encrypted", "encrypted disk", "Decrypt the disk, or leave the VM out for now."
-    if disk.has_parent and not has_snapshots:
-        reason = "is a delta on another disk (linked clone)"
-        return reason, "linked clone", "Make it a full clone, or leave the VM out for now."
-    return None
 
 
 def _accepted(disk: DiskRecord, accepted: Collection[str]) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from contexts.states import TransportKind
 from contexts.vsphere import datastore
 from replication.engine.sources.base import Source
 from replication.engine.sources.http_range import HttpRangeSource
@@ -9,7 +12,14 @@ from replication.sync.job_run import DiskPlan, JobRun
 
 
 def open_source(run: JobRun, plan: DiskPlan) -> Source:
-    """The disk as of the job's snapshot. Raises VSphereError where it cannot be located."""
+    """The disk as of the job's snapshot. Raises VSphereError where it cannot be located.
+
+    Prepare has seen to it that the transport is one of those that this version has.
+    """
+    return OPENERS[TransportKind(run.context.vcenter.transport)](run, plan)
+
+
+def _file_over_https(run: JobRun, plan: DiskPlan) -> Source:
     file = datastore.locate(
         run.session, plan.source, datastore.datacenter_path(run.session, run.vm.moref)
     )
@@ -20,3 +30,8 @@ def open_source(run: JobRun, plan: DiskPlan) -> Source:
         file.size_bytes,
         renew=run.session.renew,
     )
+
+
+OPENERS: dict[TransportKind, Callable[[JobRun, DiskPlan], Source]] = {
+    TransportKind.DATASTORE: _file_over_https,
+}

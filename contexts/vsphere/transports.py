@@ -1,0 +1,91 @@
+"""How a disk's bytes leave vSphere: what each transport can read, and its words.
+
+The one place that knows. A rule that depends on the transport asks here, and a new transport is a
+row of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from contexts.vsphere.records import DiskRecord
+
+_MOVE = "Move the disk to a VMFS or NFS datastore (storage vMotion), or leave the VM out for now."
+_MAKE_FLAT = (
+    "Convert it to an ordinary disk (storage vMotion or a clone), or leave the VM out for now."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a transport cannot read a disk: completes "Hard disk 1 …", a few words for a list, and
+    what would change it."""
+
+    reason: str
+    summary: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """What one transport can read. `name` goes into sentences.
+
+    - `is_available`: this version of vmrep has it.
+    - `reads_behind_snapshots`: it reads the state that a snapshot of vmrep's froze also where the
+      VM has other snapshots. Without that it reads base files, which are older than the disk then.
+    - `datastores_without`: types of datastores (lower case) that it does not reach, with the name
+      that people know.
+    - `backings`: the only kinds of backing that it reads; None for all.
+    - `reads_encrypted`, `reads_deltas`: disks that are encrypted, or are deltas on another disk.
+    """
+
+    code: str
+    name: str
+    is_available: bool
+    reads_behind_snapshots: bool
+    datastores_without: Mapping[str, str] = field(default_factory=dict)
+    backings: frozenset[str] | None = None
+    reads_encrypted: bool = True
+    reads_deltas: bool = True
+
+    def why_unreadable(self, disk: DiskRecord, *, has_snapshots: bool) -> Unreadable | None:
+        """None when it can read the disk. `has_snapshots`: the VM has some, so that its disks are
+        deltas on account of them; that is `reads_behind_snapshots`'s."""
+        kind = self.datastores_without.get((disk.datastore_type or "").lower())
+        if kind is not None:
+            return Unreadable(f"is on a {kind} datastore", f"disk on {kind}", _MOVE)
+        if self.backings is not None and disk.backing_type not in self.backings:
+            backing = disk.backing_type or "unknown backing"
+            return Unreadable(
+                f"has no flat file ({backing})", f"disk without a flat file ({backing})", _MAKE_FLAT
+            )
+        if disk.encrypted and not self.reads_encrypted:
+            return Unreadable(
+                "is encrypted", "encrypted disk", "Decrypt the disk, or leave the VM out for now."
+            )
+        if disk.has_parent and not has_snapshots and not self.reads_deltas:
+            return Unreadable(
+                "is a delta on another disk (linked clone)",
+                "linked clone",
+                "Make it a full clone, or leave the VM out for now.",
+            )
+        return None
+
+
+_TABLE = (
+    Transport(
+        "datastore",
+        "the datastore transport",
+        is_available=True,
+        reads_behind_snapshots=False,
+        datastores_without={"vsan": "vSAN", "vsand": "vSAN", "vvol": "vVol"},
+        backings=frozenset({"flat"}),
+        reads_encrypted=False,
+        reads_deltas=False,
+    ),
+    # Of later versions: only their names are known to the database.
+    Transport("vddk", "VDDK", is_available=False, reads_behind_snapshots=True),
+    Transport("nbd", "the NBD command", is_available=False, reads_behind_snapshots=True),
+)
+TRANSPORTS: Mapping[str, Transport] = {transport.code: transport for transport in _TABLE}
