@@ -45,9 +45,10 @@ def refusals(
 ) -> tuple[Refusal, ...]:
     """All reasons against replicating this VM now; empty when nothing stands in the way.
 
-    `transport`: one of `TRANSPORTS`. `own_snapshots`: morefs or names of vmrep's own recorded snapshots; they are cleaned up first
-    and do not count. `accepted_unprotected`: disks (UUID, device key, or "disk-<device key>") that
-    the operator agreed to leave out because a snapshot cannot hold them.
+    `transport`: one of `TRANSPORTS`. `own_snapshots`: morefs or names of vmrep's own recorded
+    snapshots; they are cleaned up first and do not count. `accepted_unprotected`: disks (UUID,
+    device key, or "disk-<device key>") that the operator agreed to leave out because a snapshot
+    cannot hold them.
     """
     return (
         *_identity(record),

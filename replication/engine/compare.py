@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import IO
 
 from replication.engine.extents import REQUEST_BYTES, Extent, requests
-from replication.engine.image import ImageConnection, ImageReader
+from replication.engine.target import ReadableImage, ReadConnection
 
 _ZERO = bytes(REQUEST_BYTES)
 
 
 def compare_image_with_raw(
-    image: ImageReader | Path, raw: Path, progress: Callable[[int], None] | None = None
+    image: ReadableImage, raw: Path, progress: Callable[[int], None] | None = None
 ) -> int | None:
     """The first offset at which the image and the raw file differ; None when they are equal.
 
@@ -25,9 +25,6 @@ def compare_image_with_raw(
     with the offset up to which both are known to be equal. Needs a few MiB of memory. OSError when
     the file cannot be read, TargetError when the image cannot.
     """
-    if isinstance(image, Path):
-        with ImageReader(image) as opened:
-            return compare_image_with_raw(opened, raw, progress)
     with raw.open("rb", buffering=0) as file, closing(image.connect()) as connection:
         raw_bytes, image_bytes = os.fstat(file.fileno()).st_size, connection.size_bytes
         common = min(raw_bytes, image_bytes)
@@ -41,7 +38,7 @@ def compare_image_with_raw(
 
 
 def _parts(
-    connection: ImageConnection, file: IO[bytes], size_bytes: int
+    connection: ReadConnection, file: IO[bytes], size_bytes: int
 ) -> Iterator[tuple[Extent, bool]]:
     """What has to be compared, in order, and whether the image says that it is zero there."""
     for offset, length, zero in connection.stretches(0, size_bytes):
@@ -67,7 +64,7 @@ def _data(file: IO[bytes], offset: int, length: int) -> Iterator[Extent]:
 
 
 def _difference(
-    connection: ImageConnection, file: IO[bytes], part: Extent, zero: bool
+    connection: ReadConnection, file: IO[bytes], part: Extent, zero: bool
 ) -> int | None:
     expected = _read(file, part)
     found = _ZERO[: part.length] if zero else connection.pread(part.length, part.offset)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from replication.engine.digests import DigestMap, digest_of
+from replication.engine.digests import digest_of
 from replication.engine.errors import CopyStopped, EngineError, ImageDamaged
 from replication.engine.extents import (
     REQUEST_BYTES,
@@ -22,7 +22,7 @@ from replication.engine.extents import (
     total_bytes,
 )
 from replication.engine.sources.base import Source
-from replication.engine.target import Connection, WritableImage
+from replication.engine.target import Connection, Digests, WritableImage
 
 UNIT_BYTES = 64 << 10
 """Zeroes and differences are looked for in units of a qcow2 cluster: finer would save no space."""
@@ -76,7 +76,7 @@ class DiskCopy:
         compare: bool = False,
         connections: int = 4,
         request_bytes: int = REQUEST_BYTES,
-        digests: DigestMap | None = None,
+        digests: Digests | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         require_normalised(plan)
@@ -89,7 +89,7 @@ class DiskCopy:
         self._bytes_to_read = total_bytes(plan) - self._bytes_before
         if digests is not None and digests.bytes_covered != self._bytes_before:
             raise ImageDamaged(
-                f"{digests.path} covers {digests.bytes_covered} bytes, but {self._bytes_before} "
+                f"The digests cover {digests.bytes_covered} bytes, but {self._bytes_before} "
                 f"were copied below the checkpoint at {start_offset}: copy the disk anew."
             )
         self._requests = requests(plan, start_offset, request_bytes)

@@ -51,15 +51,22 @@ class DigestMap:
         self.bytes_covered = 0
         self._end = 0
         with target_errors(f"opening the digest map {path}"):
+            how = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
             if resume_offset:
-                self._resume(resume_offset)
+                kept_bytes = self._keep(resume_offset)
             else:
-                path.write_bytes(HEADER)
-                path.chmod(0o600)
+                path.unlink(missing_ok=True)
+                how |= os.O_CREAT | os.O_EXCL
+            self._file = os.fdopen(os.open(path, how, 0o600), "ab")
+            if resume_offset:
+                self._file.truncate(kept_bytes)
+            else:
+                self._file.write(HEADER)
+                self._file.flush()
                 fsync_folder(path.parent)
-            self._file = path.open("ab")
 
-    def _resume(self, resume_offset: int) -> None:
+    def _keep(self, resume_offset: int) -> int:
+        """How much of the file stays."""
         if not self.path.exists():
             raise ImageDamaged(f"{self.path} is missing: the disk has to be copied anew.")
         kept = 0
@@ -74,7 +81,7 @@ class DigestMap:
                 f"{self.path} has an entry across {resume_offset}, which is no checkpoint of it: "
                 "the disk has to be copied anew."
             )
-        os.truncate(self.path, len(HEADER) + kept * _RECORD.size)
+        return len(HEADER) + kept * _RECORD.size
 
     def add(self, offset: int, length: int, digest: bytes) -> None:
         """Append one entry. Not thread-safe against itself; offsets must ascend (EngineError)."""

@@ -6,16 +6,18 @@ judged missing: the mount point of a share that is not mounted looks like an emp
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import socket
 import uuid as uuids
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, Self
+from typing import Self
 
-from replication.engine import qemu
+from replication.engine import qemu, unfinished
+from replication.engine.digests import DigestMap, digest_of_map
 from replication.engine.durable import (
     create_durably,
     fsync_file,
@@ -25,29 +27,36 @@ from replication.engine.durable import (
     unlink_durably,
 )
 from replication.engine.errors import (
+    ImageAltered,
+    ImageMissing,
     RepositoryFull,
     RepositoryUnavailable,
     TargetError,
     target_errors,
 )
+from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader, ImageWriter
+from replication.engine.privacy import require_private
 from replication.engine.regular import open_regular
-from replication.engine.target import SealedImage
+from replication.engine.target import (
+    FORM,
+    PARENT,
+    SIZE,
+    Difference,
+    Layer,
+    Room,
+    SealedImage,
+    Stored,
+)
+from replication.engine.unfinished import DIGESTS, IMAGE, SUFFIX
 
 MARKER = "vmrep-repository.json"
 _MARKER_FORMAT = 1
 _LONGEST_MARKER = 1024
 DIGESTS_SUFFIX = ".digests"
+_FORMAT = "qcow2"
+_UNFINISHED = re.compile(rf"(.+)\.(\d{{1,9}}){re.escape(SUFFIX)}")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@=~-]{0,199}")
-
-
-class Room(NamedTuple):
-    """How full a file system is, for whoever is not root."""
-
-    device: int
-    """Tells whether two repositories share it."""
-    free_bytes: int
-    total_bytes: int
 
 
 class DirectoryRepository:
@@ -56,6 +65,11 @@ class DirectoryRepository:
     def __init__(self, root: Path, uuid: str) -> None:
         self.root = root.absolute()
         self.uuid = str(uuids.UUID(uuid))
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.root)
 
     @classmethod
     def initialise(cls, root: Path, uuid: str) -> Self:
@@ -67,18 +81,20 @@ class DirectoryRepository:
         repository = cls(root, uuid)
         with target_errors(f"preparing the repository {repository.root}"):
             make_folders_durably(repository.root)
+            require_private(repository.root)
             content = {"format": _MARKER_FORMAT, "uuid": repository.uuid}
-            with contextlib.suppress(FileExistsError):
+            with suppress(FileExistsError):
                 create_durably(repository.root / MARKER, json.dumps(content).encode() + b"\n")
         repository.check()
         return repository
 
     def check(self) -> None:
-        """Raise RepositoryUnavailable unless the folder is this very repository."""
+        """Raise RepositoryUnavailable unless the folder is this very repository, and only ours."""
         self.room()
 
     def room(self) -> Room:
         """How full the file system is that the repository lies on. Raises as `check` does."""
+        require_private(self.root)
         marker = self.root / MARKER
         try:
             with open_regular(marker) as file:
@@ -106,7 +122,7 @@ class DirectoryRepository:
         room = self.room()
         path = self.root / f".vmrep-trial-{socket.gethostname()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        with contextlib.suppress(RepositoryFull), target_errors(f"trying to write to {self.root}"):
+        with suppress(RepositoryFull), target_errors(f"trying to write to {self.root}"):
             descriptor = os.open(path, flags, 0o600)
             try:
                 os.write(descriptor, b"vmrep tries whether it can write here\n")
@@ -141,44 +157,61 @@ class DirectoryRepository:
         with target_errors(f"removing the marker of {self.root}"):
             unlink_durably(self.root / MARKER)
 
-    def create(self, temporary: str, size_bytes: int, parent: str | None) -> None:
-        """Make an empty image of that virtual size: a new chain's root, or an overlay on a parent.
+    def create(
+        self, chain: Sequence[Layer], *, may_begin: Callable[[], None] = lambda: None
+    ) -> None:
+        """Make an empty image of that virtual size: a new chain's root, or an overlay on the rest.
 
-        TargetError when there is a file of that name already, the parent is missing, or the size
+        An unfinished image has a folder of its own. A worker that was paused must not make a file
+        that nobody would find again: once the folder is there ``may_begin`` is called, which says
+        (raises) whether this worker's time has passed. Before that it has made a folder at most;
+        after that `discard` finds the folder, and nothing can be made in a removed one.
+
+        TargetError when there is an image of that name already, a parent is missing, or the size
         is smaller than the parent's: a smaller overlay silently turns zeroes into old data at the
         next merge. A failure leaves no file behind.
         """
-        path = self.path(temporary)
-        backing = None
-        if parent is not None:
-            below = self._existing(parent)
-            parent_bytes = qemu.info(below).virtual_size_bytes
-            if size_bytes < parent_bytes:
-                raise TargetError(
-                    f"{temporary} would have {size_bytes} bytes, fewer than its parent {parent} "
-                    f"({parent_bytes}): a disk that shrank needs a new chain."
-                )
-            # Relative, so that the whole repository can be moved or mounted elsewhere.
-            backing = os.path.relpath(below, path.parent)
-        with target_errors(f"creating {path}"):
-            make_folders_durably(path.parent)
-            # Never over an existing file, and never readable by others: it is a disk's content.
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        image, below = chain[0], chain[1:]
+        place = self._place(image.locator)
+        for file in self._looked_at(below):
+            file.close()
+        if below and image.size_bytes < below[0].size_bytes:
+            raise TargetError(
+                f"{image.locator} would have {image.size_bytes} bytes, fewer than its parent "
+                f"{below[0].locator} ({below[0].size_bytes}): a disk that shrank needs a new chain."
+            )
+        with target_errors(f"creating {place}"):
+            make_folders_durably(place.parent)
+            unfinished.remove_left(place.parent)
+            unfinished.make(place)
         try:
-            qemu.create(path, size_bytes, backing)
-            with target_errors(f"creating {path}"):
-                fsync_folder(path.parent)
+            may_begin()
+            qemu.create(place / IMAGE, image.size_bytes, _name_below(chain))
+            with target_errors(f"creating {place}"):
+                (place / IMAGE).chmod(0o600)
+                fsync_folder(place)
         except BaseException:
-            path.unlink(missing_ok=True)
+            unfinished.empty(place)
             raise
 
-    def open(self, temporary: str) -> ImageWriter:
-        """Start writing to an image; close it before ``seal``."""
-        return ImageWriter(self._existing(temporary))
+    def open(self, chain: Sequence[Layer]) -> ImageWriter:
+        """Start writing to the chain's first image, which is unfinished; close it before ``seal``.
 
-    def open_readonly(self, locator: str) -> ImageReader:
-        """Open an image, together with all its parents, for reading."""
-        return ImageReader(self._existing(locator))
+        Raises ImageAltered where a header is not what the chain says, before anything is opened.
+        """
+        return ImageWriter(self._looked_at(chain))
+
+    def open_readonly(self, chain: Sequence[Layer]) -> ImageReader:
+        """Open the chain's first image, together with all its parents, for reading.
+
+        Raises as `open` does.
+        """
+        return ImageReader(self._looked_at(chain))
+
+    def open_digests(self, temporary: str, resume_offset: int = 0) -> DigestMap:
+        """The digest map of an unfinished image, a new one or one that is gone on with."""
+        self._place(temporary)
+        return DigestMap(self.digest_path(temporary), resume_offset)
 
     def seal(self, temporary: str, final: str) -> SealedImage:
         """Check a closed image and make it permanent under its final name, with its digest map.
@@ -187,45 +220,93 @@ class DirectoryRepository:
         the check finds corruption, TargetError when the image is still open, when both names are
         in use, or when they are in different folders (the parent's relative name would break).
         """
-        source, destination = self.path(temporary), self.path(final)
-        if source.parent != destination.parent or source == destination:
+        place, destination = self._place(temporary), self.path(final)
+        source = place / IMAGE
+        if place.parent != destination.parent or place == destination:
             raise TargetError(f"{temporary} cannot become {final}: they must be in one folder.")
         if source.exists() and destination.exists():
             raise TargetError(f"{final} exists already and is never replaced by {temporary}.")
         present = source if source.exists() else self._existing(final)
-        qemu.check(present)
+        _check(present)
         with target_errors(f"sealing {final}"):
             fsync_file(present)
             if present == source:
                 rename_durably(source, destination)
             else:  # an earlier call was cut off, perhaps before it had synced its rename
                 fsync_folder(destination.parent)
-            if self.digest_path(temporary).exists():
-                rename_durably(self.digest_path(temporary), self.digest_path(final))
+            if (place / DIGESTS).exists():
+                rename_durably(place / DIGESTS, self.digest_path(final))
+            unfinished.remove(place)
             facts = destination.stat()
         return SealedImage(allocated_bytes=facts.st_blocks * 512, file_bytes=facts.st_size)
 
     def discard(self, locator: str) -> None:
         """Remove an image and its digest map, permanently; what is gone is fine.
 
-        The caller knows that no image in use has it as parent.
+        The caller knows that no image in use has it as parent. When this returns, nothing can be
+        made under a temporary locator any more, but by a call of `create` that may begin.
         """
-        path, digests = self.path(locator), self.digest_path(locator)
+        path = self.path(locator)
         with target_errors(f"removing {locator}"):
+            if path.is_dir():
+                unfinished.empty(path)
+                return
             unlink_durably(path)
-            unlink_durably(digests)
+            unlink_durably(path.with_name(path.name + DIGESTS_SUFFIX))
 
     def exists(self, locator: str) -> bool:
         """Whether there is such an image."""
-        return self.path(locator).is_file()
+        return self._file(locator).is_file()
+
+    def differences(self, chain: Sequence[Layer]) -> list[Difference]:
+        """What the header of the chain's first image says that its row does not.
+
+        ImageMissing when there is no such file, ImageDamaged when it is no image.
+        """
+        with closing(read_image_file(self._existing(chain[0].locator))) as file:
+            return list(self._differences(chain, file))
+
+    def check_image(self, locator: str) -> None:
+        """Let qemu-img look through the structure of a closed image. Raises ImageDamaged."""
+        _check(self._existing(locator))
+
+    def digest(self, locator: str) -> str | None:
+        """The digest over all entries of an image's digest map; None when it has none.
+
+        ImageDamaged when the map is broken.
+        """
+        path = self.digest_path(locator)
+        if not os.path.lexists(path):
+            return None
+        with target_errors(f"reading the digest map {path}"):
+            return digest_of_map(path)
+
+    def stored(self) -> Iterator[Stored]:
+        """All files, by their relative names, without following links.
+
+        Hidden names, `lost+found` and the marker are left out: vmrep gives no such names to images.
+        """
+        for folder, below, files in os.walk(self.root):
+            below[:] = sorted(name for name in below if _is_looked_at(name))
+            for file in sorted(files):
+                name = os.path.relpath(os.path.join(folder, file), self.root)  # noqa: PTH118
+                if _is_looked_at(file) and name not in (MARKER, f"{MARKER}.new"):
+                    yield _stored(name)
+
+    def still_stored(self, names: Sequence[str]) -> list[str]:
+        """Those of the names that are still there, as whatever."""
+        return [name for name in names if os.path.lexists(self.root / name)]
 
     def digest_path(self, locator: str) -> Path:
         """Where the digest map of an image is kept; it moves with the image at ``seal``."""
         path = self.path(locator)
+        if locator.endswith(SUFFIX):
+            return path / DIGESTS
         return path.with_name(path.name + DIGESTS_SUFFIX)
 
     def path(self, locator: str) -> Path:
-        """The file of a locator: a relative path of plain names, inside the repository.
+        """Where a locator leads to, a relative path of plain names inside the repository: a file,
+        or the folder of an unfinished image.
 
         Raises TargetError for any other text, RepositoryUnavailable when this is not the
         repository, so that nothing else of this class works without the marker either.
@@ -244,8 +325,86 @@ class DirectoryRepository:
             raise TargetError(f"{locator!r} leads through a symbolic link, which is refused.")
         return path
 
-    def _existing(self, locator: str) -> Path:
-        path = self.path(locator)
-        if not path.is_file():
-            raise TargetError(f"The image {locator} is missing from the repository {self.root}.")
+    def _place(self, temporary: str) -> Path:
+        """The folder of an unfinished image."""
+        path = self.path(temporary)
+        if not temporary.endswith(SUFFIX):
+            raise TargetError(f"{temporary!r} is no name for an unfinished image.")
         return path
+
+    def _file(self, locator: str) -> Path:
+        path = self.path(locator)
+        return path / IMAGE if locator.endswith(SUFFIX) else path
+
+    def _existing(self, locator: str) -> Path:
+        path = self._file(locator)
+        if not os.path.lexists(path):
+            raise ImageMissing(f"The image {locator} is missing: there is no file {path}.")
+        return path
+
+    def _looked_at(self, chain: Sequence[Layer]) -> list[ImageFile]:
+        """The files of a chain, each with a header that says what its row says. ImageAltered."""
+        with ExitStack() as opened:
+            files = []
+            for number, layer in enumerate(chain):
+                file = read_image_file(self._existing(layer.locator))
+                files.append(opened.enter_context(closing(file)))
+                if found := list(self._differences(chain[number:], file)):
+                    raise ImageAltered(
+                        f"{file.path} is not what vmrep wrote: it "
+                        + ", and ".join(words for _, words in found)
+                        + ". Nothing was read from it. Find out who changed it; then restore the"
+                        " file from a backup, or delete the VM's replica data and replicate anew."
+                    )
+            opened.pop_all()
+            return files
+
+    @staticmethod
+    def _differences(chain: Sequence[Layer], file: ImageFile) -> Iterator[Difference]:
+        image, header = chain[0], file.header
+        if header.size_bytes != image.size_bytes:
+            words = f"is a disk of {header.size_bytes} bytes, not of {image.size_bytes}"
+            yield Difference(SIZE, words)
+        expected = _name_below(chain)
+        found = None if header.backing is None else os.path.normpath(header.backing)
+        if found != expected:
+            words = f"stands on {header.backing or 'none'}, its row on {expected or 'none'}"
+            yield Difference(PARENT, words)
+        elif found is not None and header.backing_format != _FORMAT:
+            words = f"takes the file below for {header.backing_format or 'anything'}"
+            yield Difference(PARENT, f"{words}, not for {_FORMAT}")
+        yield from (Difference(FORM, words) for words in header.oddities)
+
+
+def _name_below(chain: Sequence[Layer]) -> str | None:
+    """How the header of a chain's first image names the one below: relative to its own folder, so
+    that the whole repository can be moved or mounted elsewhere. None for a root."""
+    if len(chain) < 2:
+        return None
+    return os.path.relpath(f"/{chain[1].locator}", PurePosixPath("/", chain[0].locator).parent)
+
+
+def _check(path: Path) -> None:
+    """The check opens what the header names as data file: so the header is looked at first."""
+    with closing(read_image_file(path)) as file:
+        oddities = file.header.oddities
+    if oddities:
+        raise ImageAltered(f"{path} is not what vmrep wrote: it {', and '.join(oddities)}.")
+    qemu.check(path)
+
+
+def _is_looked_at(name: str) -> bool:
+    return not name.startswith(".") and name != "lost+found"
+
+
+def _stored(name: str) -> Stored:
+    """The image that a file belongs to, and the attempt of an unfinished one."""
+    home, _, file = name.rpartition("/")
+    if file in (IMAGE, DIGESTS) and home.endswith(SUFFIX):
+        name_of_image = home
+    else:
+        name_of_image = name.removesuffix(DIGESTS_SUFFIX)
+    found = _UNFINISHED.fullmatch(name_of_image)
+    if found:
+        return Stored(name, found[1], int(found[2]))
+    return Stored(name, name_of_image, None)

@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import IO
 
+from replication.engine.regular import open_regular
+
 
 def fsync_open_file(file: IO[bytes]) -> None:
     """Write out what was written to an open file. Does not make its *name* permanent."""
@@ -21,7 +23,7 @@ def fsync_open_file(file: IO[bytes]) -> None:
 
 def fsync_file(path: Path) -> None:
     """Write out a file's content and size, whoever wrote it. Does not make its name permanent."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         os.fsync(file.fileno())
 
 
@@ -35,9 +37,9 @@ def fsync_folder(path: Path) -> None:
 
 
 def rename_durably(source: Path, destination: Path) -> None:
-    """Rename within one folder, permanently. Replaces ``destination``; syncs no content.
+    """Rename within one file system, permanently. Replaces ``destination``; syncs no content.
 
-    A crash leaves either name, never both and never none.
+    A crash leaves either name, never none; both only where the folders differ.
     """
     source.rename(destination)
     fsync_folder(destination.parent)

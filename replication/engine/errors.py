@@ -32,12 +32,24 @@ class RepositoryUnavailable(TargetError):
     """The repository's folder is not there, or is not the repository that was meant."""
 
 
+class RepositoryNotPrivate(RepositoryUnavailable):
+    """Other accounts can write to the repository."""
+
+
 class RepositoryFull(TargetError):
     """There is no room left (disk, quota or file size limit)."""
 
 
 class ImageDamaged(TargetError):
     """An image or its digest map is not what it must be; it cannot be used or gone on with."""
+
+
+class ImageMissing(TargetError):
+    """There is no such image."""
+
+
+class ImageAltered(ImageDamaged):
+    """An image says of itself what its row does not say: somebody else has changed it."""
 
 
 class ExtentError(EngineError):

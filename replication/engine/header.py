@@ -1,39 +1,136 @@
-"""A qcow2 image's header, read without a process: a look that is cheap enough for every image."""
+"""A qcow2 image's header, read without a process: a look that is cheap enough for every image.
+
+A header can lead anywhere on this machine: to a backing file, to an external data file. So it is
+read here, and compared with what is known of the image, before any program opens the image.
+"""
 
 from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, NamedTuple
 
 from replication.engine.errors import ImageDamaged, target_errors
-from replication.engine.qemu import ImageInfo
 from replication.engine.regular import open_regular
 
 # magic, version, backing name's offset and length, cluster bits, virtual size, encryption,
 # entries and offset of the level 1 table (qemu's docs/interop/qcow2.txt)
 _HEADER = struct.Struct(">4sIQIIQIIQ")
+# of version 3, after them: incompatible features (at 72) and the header's length (at 100)
+_FEATURES_AT, _LENGTH_AT, _V3_BYTES = 72, 100, 104
 _MAGIC = b"QFI\xfb"
 _LONGEST_NAME = 1023
+_MOST_EXTENSIONS = 64
+_LONGEST_EXTENSION = 1 << 16
+
+_BACKING_FORMAT, _FEATURE_NAMES, _DATA_FILE = 0xE2792ACA, 0x6803F857, 0x44415441
+_CORRUPT, _EXTERNAL_DATA = 1 << 1, 1 << 2
 
 
-def read_header(path: Path) -> ImageInfo:
-    """Virtual size and backing file, as `qemu.info` tells them.
+class Header(NamedTuple):
+    """What an image says of itself."""
+
+    size_bytes: int
+    backing: str | None
+    """The backing file as written there, not resolved."""
+    backing_format: str | None
+    oddities: tuple[str, ...]
+    """What vmrep's images never are, in words that complete "the file …"."""
+
+
+class ImageFile(NamedTuple):
+    """A file whose header was read, and which is kept open: no other can have its inode till then.
+    Whoever is given one closes it."""
+
+    path: Path
+    held: IO[bytes]
+    header: Header
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode: they tell it from one that was put in its place."""
+        facts = os.fstat(self.held.fileno())
+        return facts.st_dev, facts.st_ino
+
+    def close(self) -> None:
+        """Let the file go; a second call does nothing."""
+        self.held.close()
+
+
+def read_image_file(path: Path) -> ImageFile:
+    """Read a file's header.
 
     Raises ImageDamaged when this is no qcow2 image or its first table lies beyond its end,
-    TargetError when it cannot be read. The image's other tables and its data are not looked at.
+    TargetError when it cannot be read or is no ordinary file (a link, a pipe, a device). The
+    image's other tables and its data are not looked at.
     """
-    with target_errors(f"reading the header of {path}"), open_regular(path) as file:
-        length = os.fstat(file.fileno()).st_size
-        start = file.read(_HEADER.size)
-        if len(start) < _HEADER.size or start[:4] != _MAGIC:
-            raise ImageDamaged(f"{path} is not a qcow2 image: its header is missing.")
-        _, _, name_at, name_length, _, size_bytes, _, entries, table_at = _HEADER.unpack(start)
-        if table_at + 8 * entries > length:
-            raise ImageDamaged(f"{path} ends at {length} bytes, before its own tables: cut short.")
-        if not name_at:
-            return ImageInfo(size_bytes, None)
-        if name_length > _LONGEST_NAME:
-            raise ImageDamaged(f"{path} names a backing file of {name_length} letters.")
-        file.seek(name_at)
-        return ImageInfo(size_bytes, os.fsdecode(file.read(name_length)))
+    with target_errors(f"reading the header of {path}"):
+        file = open_regular(path)
+        try:
+            return ImageFile(path, file, _header(file, path, os.fstat(file.fileno()).st_size))
+        except BaseException:
+            file.close()
+            raise
+
+
+def _header(file: IO[bytes], path: Path, length: int) -> Header:
+    start = file.read(_HEADER.size)
+    if len(start) < _HEADER.size or start[:4] != _MAGIC:
+        raise ImageDamaged(f"{path} is not a qcow2 image: its header is missing.")
+    _, version, name_at, name_length, _, size_bytes, encryption, entries, table_at = _HEADER.unpack(
+        start
+    )
+    if table_at + 8 * entries > length:
+        raise ImageDamaged(f"{path} ends at {length} bytes, before its own tables: cut short.")
+    if name_at and name_length > _LONGEST_NAME:
+        raise ImageDamaged(f"{path} names a backing file of {name_length} letters.")
+    backing = os.fsdecode(_at(file, name_at, name_length)) if name_at else None
+    if version != 3:
+        return Header(size_bytes, backing, None, (f"is of qcow2 version {version}, not 3",))
+    extensions = dict(_extensions(file, path))
+    backing_format = extensions.pop(_BACKING_FORMAT, None)
+    return Header(
+        size_bytes,
+        backing,
+        None if backing_format is None else backing_format.decode("ascii", "backslashreplace"),
+        (
+            *_odd_features(int.from_bytes(_at(file, _FEATURES_AT, 8)), extensions),
+            *(("is encrypted",) if encryption else ()),
+        ),
+    )
+
+
+def _extensions(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
+    """Type and content of each extension, which lie one after the other behind the header."""
+    at = int.from_bytes(_at(file, _LENGTH_AT, 4))
+    if at < _V3_BYTES:
+        raise ImageDamaged(f"{path} has a header of {at} bytes, which is too short.")
+    for _ in range(_MOST_EXTENSIONS):
+        kind, length = struct.unpack(">II", _at(file, at, 8).ljust(8, b"\0"))
+        if not kind:
+            return
+        if length > _LONGEST_EXTENSION:
+            break
+        yield kind, _at(file, at + 8, length)
+        at += 8 + -(-length // 8) * 8
+    raise ImageDamaged(f"{path} has a header without an end.")
+
+
+def _odd_features(features: int, extensions: dict[int, bytes]) -> Iterator[str]:
+    data_file = extensions.pop(_DATA_FILE, None)
+    extensions.pop(_FEATURE_NAMES, None)
+    if features & _EXTERNAL_DATA or data_file is not None:
+        where = os.fsdecode(data_file or b"") or "without a name"
+        yield f"keeps its data in another file ({where})"
+    if features & _CORRUPT:
+        yield "is marked as corrupt"
+    if other := features & ~(_EXTERNAL_DATA | _CORRUPT):
+        yield f"uses the features {other:#x}, which vmrep does not use"
+    for kind in extensions:
+        yield f"has the header extension {kind:#x}, which vmrep does not write"
+
+
+def _at(file: IO[bytes], offset: int, length: int) -> bytes:
+    return os.pread(file.fileno(), length, offset)

@@ -1,4 +1,9 @@
-"""Reading and writing one qcow2 image, through a qemu-storage-daemon of its own and libnbd."""
+"""Reading and writing one qcow2 image, through a qemu-storage-daemon of its own and libnbd.
+
+The daemon is told every file of the image's chain and what stands upon what: it follows no header.
+Once it is up its open files are compared with those whose headers were read before, so that
+whatever was changed in between opens nothing else either.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,22 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import nbd
 
-from replication.engine.errors import FULL, RepositoryFull, TargetError
+from replication.engine.errors import FULL, ImageAltered, RepositoryFull, TargetError
+from replication.engine.header import ImageFile
 from replication.engine.processes import Child, ProcessIdentity, has_process, spawn
+from replication.engine.qemu import nodes
+from replication.engine.target import Stretch
 
 START_SECONDS = 60
 STOP_SECONDS = 600
@@ -29,14 +38,6 @@ _STATUS_BYTES = 1 << 30
 _FOLDER_PREFIX = "vmrep-"
 _PIDFILE = "pid"
 _LEFT_AFTER_SECONDS = 3600
-
-
-class Stretch(NamedTuple):
-    """A part of an image that either is known to read as zeroes, or may hold anything."""
-
-    offset: int
-    length: int
-    zero: bool
 
 
 class ImageConnection:
@@ -137,8 +138,9 @@ def remove_left_folders() -> int:
 class _ServedImage:
     """An image exported by a daemon on a unix socket in a folder that only we can enter."""
 
-    def __init__(self, path: Path, *, writable: bool) -> None:
-        self.path = path
+    def __init__(self, chain: Sequence[ImageFile], *, writable: bool) -> None:
+        self.path = chain[0].path
+        self._chain = [file.path for file in chain]
         self._folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
         self.socket = str(self._folder / "nbd")
         self._closed = False
@@ -150,10 +152,14 @@ class _ServedImage:
             raise
         try:
             self._await_start()
+            self._require_only({file.identity for file in chain})
             self._control = ImageConnection(self)
         except BaseException:
             self.kill()
             raise
+        finally:
+            for file in chain:
+                file.close()
 
     @property
     def process(self) -> ProcessIdentity:
@@ -236,35 +242,51 @@ class _ServedImage:
     def _start(self, writable: bool) -> Child:
         # JSON, because the other syntax gives commas in file names a meaning. The discard option
         # stays off: nothing that a client sends may unmap anything.
-        blockdev = {
-            "driver": "qcow2",
-            "node-name": "image",
-            "read-only": not writable,
-            "file": {"driver": "file", "filename": str(self.path), "read-only": not writable},
-        }
+        blockdevs: list[str] = []
+        for number in reversed(range(len(self._chain))):
+            node = nodes(self._chain[number], read_only=number > 0 or not writable)
+            below = _node(number + 1) if number + 1 < len(self._chain) else None
+            node |= {"node-name": _node(number), "backing": below}
+            blockdevs += ["--blockdev", json.dumps(node)]
         on = "on" if writable else "off"
         return spawn(
             [
                 "qemu-storage-daemon",
-                "--blockdev",
-                json.dumps(blockdev),
+                *blockdevs,
                 "--nbd-server",
                 f"addr.type=unix,addr.path={self.socket},max-connections=0",
                 "--export",
-                f"nbd,id=export,node-name=image,name=,writable={on}",
+                f"nbd,id=export,node-name={_node(0)},name=,writable={on}",
                 "--pidfile",
                 str(self._pidfile),
             ]
         )
 
+    def _require_only(self, expected: set[tuple[int, int]]) -> None:
+        """Raise ImageAltered when the daemon has other files open than those that were looked at:
+        one was replaced, or a header led elsewhere, between the look and the opening."""
+        found = _open_files(self._pid())
+        found.discard(_identity(self._pidfile.stat()))
+        if found != expected:
+            raise ImageAltered(
+                f"{self.path}: an image of its chain was changed while it was opened. Somebody else"
+                " writes to this repository: see to it that only vmrep's account can."
+            )
+
     @property
     def _pidfile(self) -> Path:
         return self._folder / _PIDFILE
 
+    def _pid(self) -> int:
+        """Of the process that has the files open; 0 while it has not said so."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int(self._pidfile.read_text())
+        return 0
+
     def _await_start(self) -> None:
         """Wait for the pid file, which the daemon writes when everything is exported."""
         deadline = time.monotonic() + START_SECONDS
-        while not self._pidfile.exists():
+        while not self._pid():
             code = self._daemon.poll()
             if code is not None:
                 hint = " The package qemu-system-common is needed." if code == 127 else ""
@@ -287,11 +309,35 @@ class _ServedImage:
         return f"{how} and said: {words}" if words else how
 
 
-class ImageWriter(_ServedImage):
-    """A writable image: the daemon starts at once and stops at ``close`` or at the block's end."""
+def _node(number: int) -> str:
+    return f"image{number}"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, writable=True)
+
+def _identity(facts: os.stat_result) -> tuple[int, int]:
+    return facts.st_dev, facts.st_ino
+
+
+def _open_files(pid: int) -> set[tuple[int, int]]:
+    """Device and inode of the files and devices that a process has open, but for the three
+    standard ones."""
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            facts = descriptor.stat()
+            is_file = stat.S_ISREG(facts.st_mode) or stat.S_ISBLK(facts.st_mode)
+            if is_file and int(descriptor.name) > 2:
+                found.add(_identity(facts))
+    return found
+
+
+class ImageWriter(_ServedImage):
+    """A writable image: the daemon starts at once and stops at ``close`` or at the block's end.
+
+    ``chain``: the image itself and all that it stands upon, the root last; they are closed.
+    """
+
+    def __init__(self, chain: Sequence[ImageFile]) -> None:
+        super().__init__(chain, writable=True)
         self._flushing = threading.Lock()
         try:
             if not self._control.one_flush_covers_all:
@@ -324,5 +370,5 @@ class ImageWriter(_ServedImage):
 class ImageReader(_ServedImage):
     """An image, with all that it stands upon, opened for reading."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, writable=False)
+    def __init__(self, chain: Sequence[ImageFile]) -> None:
+        super().__init__(chain, writable=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -17,14 +16,6 @@ LONGEST_SECONDS = 1500
 """For the check of a huge image on a slow disk; a worker that stalls is ended soon after."""
 
 
-class ImageInfo(NamedTuple):
-    """What an image's header says."""
-
-    virtual_size_bytes: int
-    backing: str | None
-    """The backing file as written in the header, not resolved."""
-
-
 class CheckResult(NamedTuple):
     """The outcome of a check that found no corruption."""
 
@@ -32,32 +23,25 @@ class CheckResult(NamedTuple):
     """Space that an unclean end left unused; harmless."""
 
 
-class MapEntry(NamedTuple):
-    """One stretch of an image, as qemu-img map reports it."""
-
-    offset: int
-    length: int
-    depth: int
-    """0: in the image itself, 1: in its backing file, …"""
-    zero: bool
-    data: bool
+def nodes(path: Path, *, read_only: bool) -> dict[str, object]:
+    """How an image is given to qemu so that it opens this one file: whatever the header names as
+    a backing file is not followed."""
+    return {
+        "driver": "qcow2",
+        "read-only": read_only,
+        "backing": None,
+        "file": {"driver": "file", "filename": str(path), "read-only": read_only},
+    }
 
 
 def create(path: Path, size_bytes: int, backing: str | None = None) -> None:
     """Make an empty qcow2 image, replacing what is at ``path``.
 
-    ``backing`` is a qcow2 file; a relative name counts from the folder of ``path``. qemu opens it
-    to make sure that it is there.
+    ``backing``, the name of a qcow2 file, is only written down: nothing is opened.
     """
-    over = [] if backing is None else ["-F", "qcow2", "-b", backing]
+    over = [] if backing is None else ["-u", "-F", "qcow2", "-b", backing]
     options = ["-o", "compat=1.1,lazy_refcounts=off"]
     _run("create", "-q", "-f", "qcow2", *options, *over, str(path), str(size_bytes))
-
-
-def info(path: Path) -> ImageInfo:
-    """Read an image's header."""
-    facts = json.loads(_run("info", "--output=json", "-f", "qcow2", str(path)))
-    return ImageInfo(facts["virtual-size"], facts.get("backing-filename"))
 
 
 def check(path: Path) -> CheckResult:
@@ -65,7 +49,8 @@ def check(path: Path) -> CheckResult:
 
     Leaked clusters (exit code 3) are fine: they cost space, not data.
     """
-    child = _finished("check", "-f", "qcow2", "--output=json", str(path))
+    image = "json:" + json.dumps(nodes(path, read_only=True))
+    child = _finished("check", "--output=json", image)
     try:
         code = child.poll()
         if code not in (0, _CHECK_CORRUPT, _CHECK_LEAKED):
@@ -80,34 +65,6 @@ def check(path: Path) -> CheckResult:
             "It must not be used; the disk has to be copied anew."
         )
     return CheckResult(report.get("leaks", 0))
-
-
-def compare(one: Path, other: Path, *, other_format: str = "qcow2") -> bool:
-    """Whether a qcow2 image and another image read the same; a longer tail must be zero."""
-    child = _finished("compare", "-q", "-f", "qcow2", "-F", other_format, str(one), str(other))
-    try:
-        if child.poll() not in (0, 1):
-            raise _failure("compare", child)
-        return child.poll() == 0
-    finally:
-        child.close()
-
-
-def map_image(path: Path) -> Iterator[MapEntry]:
-    """Where each part of an image comes from, one entry at a time."""
-    child = _finished("map", "--output=json", "-f", "qcow2", str(path))
-    try:
-        if child.poll():
-            raise _failure("map", child)
-        child.stdout.seek(0)
-        for line in child.stdout:  # one entry per line, as long as the list is
-            if entry := line.strip(b"[], \n"):
-                facts = json.loads(entry)
-                yield MapEntry(
-                    facts["start"], facts["length"], facts["depth"], facts["zero"], facts["data"]
-                )
-    finally:
-        child.close()
 
 
 def _run(command: str, *arguments: str) -> str:

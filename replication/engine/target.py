@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+from replication.engine.processes import ProcessIdentity
+
+
+class Layer(NamedTuple):
+    """An image as its row describes it.
+
+    A *chain* is an image and all that it stands upon: itself first, the root last.
+    """
+
+    locator: str
+    size_bytes: int
 
 
 class SealedImage(NamedTuple):
@@ -12,6 +26,67 @@ class SealedImage(NamedTuple):
     """What the file takes on the storage now."""
     file_bytes: int
     """The file's length, which holes make larger than what it takes."""
+
+
+class Stretch(NamedTuple):
+    """A part of an image that either is known to read as zeroes, or may hold anything."""
+
+    offset: int
+    length: int
+    zero: bool
+
+
+class Difference(NamedTuple):
+    """What an image says of itself that its row does not say."""
+
+    aspect: str
+    """One of SIZE, PARENT and FORM."""
+    words: str
+    """Completes "the file …"."""
+
+
+SIZE, PARENT, FORM = "size", "parent", "form"
+
+
+class Stored(NamedTuple):
+    """Something that lies in a repository."""
+
+    name: str
+    """As the storage names it."""
+    locator: str
+    """The image that it belongs to, if there is one."""
+    attempt: int | None
+    """Which attempt's, where it is unfinished."""
+
+
+class Room(NamedTuple):
+    """How full a file system is, for whoever is not root."""
+
+    device: int
+    """Tells whether two repositories share it."""
+    free_bytes: int
+    total_bytes: int
+
+
+class ReadConnection(Protocol):
+    """One thread's way to an image. Every call raises TargetError when it fails."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The image's virtual size."""
+        ...
+
+    def pread(self, length: int, offset: int) -> bytearray:
+        """Exactly ``length`` bytes."""
+        ...
+
+    def stretches(self, offset: int, length: int) -> Iterator[Stretch]:
+        """Which parts of a range are known to be zero, in order and without a gap."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back. Never raises."""
+        ...
 
 
 class Connection(Protocol):
@@ -34,8 +109,30 @@ class Connection(Protocol):
         ...
 
 
+class ReadableImage(Protocol):
+    """An image, with all that it stands upon, that is open for reading until the block ends."""
+
+    def connect(self) -> ReadConnection:
+        """A connection for the calling thread."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
 class WritableImage(Protocol):
     """An opened image that is being written."""
+
+    @property
+    def process(self) -> ProcessIdentity:
+        """Who holds the image open: nobody may go on with it while that process lives."""
+        ...
 
     def connect(self) -> Connection:
         """A connection for the calling thread."""
@@ -46,29 +143,123 @@ class WritableImage(Protocol):
         ...
 
     def close(self) -> None:
-        """Flush and end the writing."""
+        """Flush and end the writing. It may take long."""
+        ...
+
+    def kill(self) -> None:
+        """End the writing at once; what was not flushed may be lost. Never waits for storage."""
+        ...
+
+
+class Digests(Protocol):
+    """The digest of every request of a copy; see `engine.digests`."""
+
+    @property
+    def bytes_covered(self) -> int:
+        """How many of the disk's bytes have a digest."""
+        ...
+
+    def add(self, offset: int, length: int, digest: bytes) -> None:
+        """Append one entry; offsets ascend."""
+        ...
+
+    def flush(self) -> None:
+        """Make all entries permanent. May be called while others add."""
+        ...
+
+    def digest(self) -> str:
+        """One digest over all entries, as 32 hex digits."""
+        ...
+
+    def close(self) -> None:
+        """A second call does nothing."""
         ...
 
 
 class Target(Protocol):
-    """Storage for images, which are named by locators: opaque text, kept in the database."""
+    """Storage for images, which are named by locators: opaque text, kept in the database.
 
-    def create(self, temporary: str, size_bytes: int, parent: str | None) -> None:
-        """Make an empty image, or an overlay on ``parent``."""
+    Every call raises TargetError when it fails, RepositoryUnavailable when the storage is not
+    there, or not the one that was meant.
+    """
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
         ...
 
-    def open(self, temporary: str) -> WritableImage:
-        """Begin, or go on with, the writing of an image."""
+    def check(self) -> None:
+        """Whether the storage is there."""
+        ...
+
+    def room(self) -> Room:
+        """How full it is. Raises as `check` does."""
+        ...
+
+    def try_writing(self) -> Room:
+        """Write and remove something small: reading may work where writing hangs or is refused."""
+        ...
+
+    def retire(self) -> None:
+        """It is no repository any more. Nothing of what lies there is touched."""
+        ...
+
+    def create(
+        self, chain: Sequence[Layer], *, may_begin: Callable[[], None] = lambda: None
+    ) -> None:
+        """Make an empty image: the first of the chain, which has a temporary locator.
+
+        ``may_begin`` is called once a place is made for it. Should it raise, or should `discard`
+        take that place away meanwhile, then nothing is made: no image comes too late.
+        """
+        ...
+
+    def open(self, chain: Sequence[Layer]) -> WritableImage:
+        """Begin, or go on with, the writing of the chain's first image.
+
+        ImageAltered when an image of the chain is not what its row says.
+        """
+        ...
+
+    def open_readonly(self, chain: Sequence[Layer]) -> ReadableImage:
+        """Open the chain's first image for reading. Raises as `open` does."""
+        ...
+
+    def open_digests(self, temporary: str, resume_offset: int = 0) -> Digests:
+        """The digests of an image that is being written: new ones, or those below an offset."""
         ...
 
     def seal(self, temporary: str, final: str) -> SealedImage:
-        """Make a closed image permanent under its final name."""
+        """Make a closed image permanent under its final name, with its digests."""
         ...
 
     def discard(self, locator: str) -> None:
-        """Remove an image; one that is gone is fine."""
+        """Remove an image with its digests; one that is gone is fine."""
         ...
 
     def exists(self, locator: str) -> bool:
         """Whether there is such an image."""
+        ...
+
+    def differences(self, chain: Sequence[Layer]) -> list[Difference]:
+        """What the chain's first image says of itself that is not so by its row.
+
+        Only the first one is looked at. ImageMissing, ImageDamaged.
+        """
+        ...
+
+    def check_image(self, locator: str) -> None:
+        """Look through a closed image's structure. Raises ImageDamaged."""
+        ...
+
+    def digest(self, locator: str) -> str | None:
+        """The digest over all entries of an image's digests; None when there are none."""
+        ...
+
+    def stored(self) -> Iterator[Stored]:
+        """Everything that lies there, as far as this kind of storage makes such names."""
+        ...
+
+    def still_stored(self, names: Sequence[str]) -> list[str]:
+        """Those of the names that `stored` told which are still there."""
         ...

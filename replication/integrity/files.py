@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from replication.engine import qemu
-from replication.engine.digests import digest_of_map
-from replication.engine.directory import DIGESTS_SUFFIX, MARKER, DirectoryRepository
 from replication.engine.errors import (
     EngineError,
     ImageDamaged,
+    ImageMissing,
     RepositoryUnavailable,
     TargetError,
 )
-from replication.engine.header import read_header
+from replication.engine.target import FORM, PARENT, SIZE, Layer, Stored, Target
 from replication.integrity.findings import Code, Finding, Scope, SecondLook, check, in_batches
 from replication.models import DiskImage, RecoveryPoint, Repository
 from replication.states import ImageState, LeaseHolder, RecoveryPointState, Severity
@@ -72,7 +68,7 @@ TEMPORARY_FILE_WITHOUT_ROW = Code(
     Severity.WARNING,
 )
 
-_TEMPORARY = re.compile(r"(.+)\.(\d{1,9})\.tmp")
+T = TypeVar("T")
 BATCH = 500
 
 
@@ -82,7 +78,7 @@ DEEP_SECONDS = 1800.0
 """For the look through one image's tables."""
 
 
-def _storages() -> Iterator[tuple[Repository, DirectoryRepository]]:
+def _storages() -> Iterator[tuple[Repository, Target]]:
     """Every repository that can be used now; the others are `repository_unavailable`'s."""
     for repository, state in _states():
         if not state.problem:
@@ -128,7 +124,7 @@ def image_files(scope: Scope) -> Iterator[Finding]:
                 yield from found
 
 
-def _visited(image: DiskImage, storage: DirectoryRepository, scope: Scope) -> list[Finding]:
+def _visited(image: DiskImage, storage: Target, scope: Scope) -> list[Finding]:
     """What a look at the image's file finds. Raises DoesNotAnswer."""
     scope.on_progress()
     return visit(
@@ -156,7 +152,14 @@ def _judged_images(scope: Scope, repository: Repository) -> Any:
     return rows.defer("vm_context__annotation")
 
 
-def _look_at(image: DiskImage, storage: DirectoryRepository, scope: Scope) -> Iterator[Finding]:
+_CODES = {
+    SIZE: IMAGE_SIZE_DIFFERS,
+    PARENT: BACKING_FILE_DIFFERS,
+    FORM: IMAGE_FILE_DAMAGED,
+}
+
+
+def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Finding]:
     """In a thread of its own: all that it needs of the database has been read."""
 
     def found(code: Code, what: str) -> Finding:
@@ -169,57 +172,41 @@ def _look_at(image: DiskImage, storage: DirectoryRepository, scope: Scope) -> It
         )
 
     try:
-        path = storage.path(image.locator)
-        if not path.is_file():
-            yield found(IMAGE_FILE_MISSING, f"there is no file {path}.")
-            return
-        header = read_header(path)
+        differences = storage.differences(_with_its_parent(image))
         if scope.deep:
-            qemu.check(path)
+            storage.check_image(image.locator)
     except RepositoryUnavailable:
+        return
+    except ImageMissing as problem:
+        yield found(IMAGE_FILE_MISSING, str(problem))
         return
     except ImageDamaged as problem:
         yield found(IMAGE_FILE_DAMAGED, str(problem))
         return
-    except (TargetError, OSError) as problem:
+    except TargetError as problem:
         yield found(IMAGE_FILE_DAMAGED, f"the file cannot be used: {problem}")
         return
-    if header.virtual_size_bytes != image.capacity_bytes:
-        yield found(
-            IMAGE_SIZE_DIFFERS,
-            f"the file is a disk of {header.virtual_size_bytes} bytes, not of "
-            f"{image.capacity_bytes}.",
-        )
-    if (wrong := _wrong_backing(image, path, header.backing, storage)) is not None:
-        yield found(BACKING_FILE_DIFFERS, wrong)
+    for difference in differences:
+        yield found(_CODES[difference.aspect], f"the file {difference.words}.")
     if scope.deep and image.digest:
         yield from (found(DIGEST_DIFFERS, what) for what in _wrong_digest(image, storage))
 
 
-def _wrong_backing(
-    image: DiskImage, path: Path, backing: str | None, storage: DirectoryRepository
-) -> str | None:
-    """What is wrong with the backing file, as the header names it; None: nothing is."""
-    expected = None
-    if image.parent is not None:
-        parent = storage.root / image.parent.locator
-        expected = os.path.relpath(parent, path.parent)
-    found = None if backing is None else os.path.normpath(backing)
-    if found == expected:
-        return None
-    return f"the file stands on {backing or 'none'}, its row on {expected or 'none'}."
+def _with_its_parent(image: DiskImage) -> list[Layer]:
+    return [
+        Layer(each.locator, each.capacity_bytes)
+        for each in (image, image.parent)
+        if each is not None
+    ]
 
 
-def _wrong_digest(image: DiskImage, storage: DirectoryRepository) -> Iterator[str]:
-    path = storage.digest_path(image.locator)
-    if not path.exists():
-        return
+def _wrong_digest(image: DiskImage, storage: Target) -> Iterator[str]:
     try:
-        digest = digest_of_map(path)
-    except (EngineError, OSError) as problem:
+        digest = storage.digest(image.locator)
+    except EngineError as problem:
         yield str(problem)
         return
-    if digest != image.digest:
+    if digest is not None and digest != image.digest:
         yield f"the digests beside it come to {digest}, its row says {image.digest}."
 
 
@@ -228,75 +215,47 @@ def files_without_row(scope: Scope) -> Iterator[Finding]:
     """Files that no row names. A row is committed before its file is made, and goes after it: so
     a file that is still there once its row is known to be missing is nobody's.
 
-    Hidden names, `lost+found` and what lies behind symbolic links are not looked at: vmrep gives
-    no such names.
+    Not looked at is what `Target.stored` leaves out: vmrep gives no such names.
     """
     for repository, storage in _storages():
         with _noted(scope, repository):
             yield from _nobodys_files(repository, storage, scope)
 
 
-def _nobodys_files(
-    repository: Repository, storage: DirectoryRepository, scope: Scope
-) -> Iterator[Finding]:
+def _nobodys_files(repository: Repository, storage: Target, scope: Scope) -> Iterator[Finding]:
     """Of one repository. Raises DoesNotAnswer."""
 
-    def at_storage(work: Callable[[], list[str]]) -> list[str]:
+    def at_storage(work: Callable[[], list[T]]) -> list[T]:
         scope.on_progress()
         return visit(repository, "integrity", work, seconds=LOOK_SECONDS, on_wait=scope.on_progress)
 
-    names = _files_below(storage.root)
-    while batch := at_storage(lambda: list(islice(names, BATCH))):
+    files = storage.stored()
+    while batch := at_storage(lambda: list(islice(files, BATCH))):
         unknown = _unknown(repository, batch)
-        still_there = at_storage(partial(_those_there, storage, unknown))
+        names = [file.name for file in unknown]
+        there = set(at_storage(partial(storage.still_stored, names)))
+        still_there = [file for file in unknown if file.name in there]
         found = _unknown(repository, still_there) if still_there else []
         if looks.look(repository, seconds=ACT_SECONDS).problem:
             return
-        yield from (_nobodys(repository, name) for name in found)
+        yield from (_nobodys(repository, file) for file in found)
 
 
-def _those_there(storage: DirectoryRepository, names: list[str]) -> list[str]:
-    return [name for name in names if os.path.lexists(storage.root / name)]
-
-
-def _files_below(root: Path) -> Iterator[str]:
-    """Relative names of all files, without following links."""
-    for folder, below, files in os.walk(root):
-        below[:] = sorted(name for name in below if _is_looked_at(name))
-        for name in sorted(files):
-            relative = os.path.relpath(Path(folder) / name, root)
-            if _is_looked_at(name) and relative not in (MARKER, f"{MARKER}.new"):
-                yield relative
-
-
-def _is_looked_at(name: str) -> bool:
-    return not name.startswith(".") and name != "lost+found"
-
-
-def _unknown(repository: Repository, names: list[str]) -> list[str]:
+def _unknown(repository: Repository, files: list[Stored]) -> list[Stored]:
     """Those that no image's row names: neither as its file nor as what lies beside it."""
-    locators = {_image_of(name)[0] for name in names}
-    readable = [locator for locator in locators if locator.isprintable()]
+    readable = [file.locator for file in files if file.locator.isprintable()]
     rows = DiskImage.objects.filter(repository=repository, locator__in=readable)
     attempts = dict(rows.values_list("locator", "attempt"))
-    return [name for name in names if not _is_known(name, attempts)]
+    return [
+        file
+        for file in files
+        if file.locator not in attempts or file.attempt not in (None, attempts[file.locator])
+    ]
 
 
-def _is_known(name: str, attempts: dict[str, int]) -> bool:
-    locator, attempt = _image_of(name)
-    return locator in attempts and attempt in (None, attempts[locator])
-
-
-def _image_of(name: str) -> tuple[str, int | None]:
-    """The locator that a file belongs to, and the attempt of an unfinished one."""
-    image = name.removesuffix(DIGESTS_SUFFIX)
-    unfinished = _TEMPORARY.fullmatch(image)
-    return (unfinished[1], int(unfinished[2])) if unfinished else (image, None)
-
-
-def _nobodys(repository: Repository, name: str) -> Finding:
-    code = FILE_WITHOUT_ROW if _image_of(name)[1] is None else TEMPORARY_FILE_WITHOUT_ROW
-    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+def _nobodys(repository: Repository, file: Stored) -> Finding:
+    code = FILE_WITHOUT_ROW if file.attempt is None else TEMPORARY_FILE_WITHOUT_ROW
+    shown = os.fsencode(file.name).decode("utf-8", "backslashreplace")
     return code.finding(
         f"Repository {repository.name}: no row names the file {shown}.",
         key=f"{repository.pk} {shown}",

@@ -9,6 +9,7 @@ from django.db.models import Max, Min, Q, Sum
 from django.db.models.functions import Now
 
 from contexts.models import VMContext, VMDisk
+from replication.engine.target import Layer
 from replication.models import DiskImage, RecoveryPoint, RecoveryPointHold, VMSnapshot
 from replication.states import ImageState, RecoveryPointState, SnapshotState
 
@@ -63,6 +64,36 @@ def last_image(disk: VMDisk) -> DiskImage | None:
         .order_by("-recovery_point_id")
         .first()
     )
+
+
+def layers_of(image: DiskImage, *, unfinished: bool = False) -> list[Layer]:
+    """The chain of an image as its rows say: itself, then what it stands upon, the root last.
+
+    `unfinished`: under the name that it has while it is written. A constant number of queries.
+    """
+    return [
+        Layer(image.temporary_locator if unfinished else image.locator, image.capacity_bytes),
+        *layers_below(image.disk_id, image.parent_id),
+    ]
+
+
+def layers_below(disk_id: int, parent_id: int | None) -> list[Layer]:
+    """As `layers_of`, from the image with that ID on; nothing for None."""
+    if parent_id is None:
+        return []
+    images = DiskImage.objects.filter(disk_id=disk_id)
+    rows = {
+        pk: (below, Layer(locator, size_bytes))
+        for pk, below, locator, size_bytes in images.values_list(
+            "pk", "parent_id", "locator", "capacity_bytes"
+        )
+    }
+    layers = []
+    current: int | None = parent_id
+    while current is not None:
+        current, layer = rows.pop(current)  # each is there once: the database sees to that
+        layers.append(layer)
+    return layers
 
 
 def active_holds(context: VMContext) -> list[RecoveryPointHold]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import OuterRef, QuerySet, Subquery, Sum
 
-from replication.engine.directory import Room
+from replication.engine.target import Room
 from replication.models import DiskImage, Repository
 from replication.states import ImageState
 from replication.storage import looks

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from replication.engine.directory import MARKER, DirectoryRepository
-from replication.engine.errors import EngineError, RepositoryUnavailable
+from replication.engine.errors import EngineError, RepositoryNotPrivate, RepositoryUnavailable
 from replication.errors import RepositoryRefused
 from replication.storage import errands
 from replication.storage.errands import DoesNotAnswer
@@ -124,6 +124,8 @@ def _in_words(root: Path, problem: Exception) -> str:
         return f"{root} {words}"
     if isinstance(problem, DoesNotAnswer):
         return f"{root} does not answer. Look at its storage, or choose another folder."
+    if isinstance(problem, RepositoryNotPrivate):
+        return str(problem)
     if isinstance(problem, RepositoryUnavailable):
         return f"{root} was made a repository by somebody else in the same moment."
     return f"{root} cannot be used: {problem}"

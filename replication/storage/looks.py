@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
-from replication.engine.directory import DirectoryRepository, Room
 from replication.engine.errors import EngineError, RepositoryUnavailable
+from replication.engine.target import Room, Target
 from replication.models import Repository
 from replication.storage.errands import Errand
 from replication.storage.targets import does_not_answer, takes_no_file, target
@@ -75,14 +74,14 @@ def require(repositories: Sequence[Repository]) -> None:
 
 
 class _Question(NamedTuple):
-    ask: Callable[[DirectoryRepository], Room]
-    late: Callable[[Path], str]
-    """What is said of a folder from which no answer comes in time."""
+    ask: Callable[[Target], Room]
+    late: Callable[[str], str]
+    """What is said of a place from which no answer comes in time."""
 
 
 _LOOK = _Question(lambda storage: storage.room(), does_not_answer)
 _TRY = _Question(lambda storage: storage.try_writing(), takes_no_file)
-_asked: dict[tuple[_Question, str, Path], Errand[StorageState]] = {}
+_asked: dict[tuple[_Question, str, str], Errand[StorageState]] = {}
 _lock = threading.Lock()
 
 
@@ -101,7 +100,7 @@ def _ask(
         storage = target(repository)
     except RepositoryUnavailable as problem:
         return StorageState(str(problem))
-    key = (question, storage.uuid, storage.root)
+    key = (question, str(repository.uuid), storage.place)
     with _lock:
         errand = _asked.get(key)
         if errand is None or not _is_fresh(errand, max_age):
@@ -110,12 +109,12 @@ def _ask(
     def answer(seconds: float) -> StorageState:
         if errand.wait(errand.began_at + seconds - time.monotonic()):
             return errand.answer()
-        return StorageState(question.late(storage.root))
+        return StorageState(question.late(storage.place))
 
     return answer
 
 
-def _in_words(question: _Question, storage: DirectoryRepository) -> StorageState:
+def _in_words(question: _Question, storage: Target) -> StorageState:
     try:
         return StorageState("", question.ask(storage))
     except EngineError as problem:

@@ -8,13 +8,14 @@ from typing import TypeVar
 
 from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import RepositoryUnavailable
+from replication.engine.target import Target
 from replication.models import Repository
 from replication.storage import errands
 
 T = TypeVar("T")
 
 
-def target(repository: Repository) -> DirectoryRepository:
+def target(repository: Repository) -> Target:
     """The engine's view of a repository. RepositoryUnavailable when its row names no folder."""
     config = repository.config
     path = config.get("path") if isinstance(config, dict) else None
@@ -41,17 +42,17 @@ def visit(
         (purpose, repository.pk),
         work,
         seconds=seconds,
-        or_else=does_not_answer(target(repository).root),
+        or_else=does_not_answer(target(repository).place),
         on_wait=on_wait,
     )
 
 
-def does_not_answer(root: Path) -> str:
+def does_not_answer(place: str) -> str:
     """Why a repository cannot be used when asking it takes too long. The same words each time:
     pages see a job change when they do."""
-    return f"{root} does not answer. Is its storage hanging, or the server of its share away?"
+    return f"{place} does not answer. Is its storage hanging, or the server of its share away?"
 
 
-def takes_no_file(root: Path) -> str:
+def takes_no_file(place: str) -> str:
     """Likewise where it can be read, but does not end writing a small file."""
-    return f"{root} can be read, but not written to: that does not end. Is its storage hanging?"
+    return f"{place} can be read, but not written to: that does not end. Is its storage hanging?"

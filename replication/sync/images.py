@@ -5,24 +5,25 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models.functions import Now
 
-from replication.engine.digests import DigestMap
 from replication.engine.errors import ImageDamaged
 from replication.engine.processes import ProcessIdentity, is_alive, this_boot_id
+from replication.engine.target import Digests
 from replication.models import DiskImage
+from replication.selectors.replica import layers_of
 from replication.services import leases
 from replication.states import ImageState
 from replication.sync import removing
 from replication.sync.job_run import DiskPlan, JobRun
 
 
-def open_or_begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, DigestMap]:
+def open_or_begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, Digests]:
     """Go on with an earlier attempt's file where that is safe, else begin a new one."""
     earlier = DiskImage.objects.filter(job=run.job, disk=plan.disk, state=ImageState.WRITING)
     for image in earlier:
         if _can_resume(run, plan, image):
             try:
-                path = run.storage.digest_path(image.temporary_locator)
-                return image, DigestMap(path, image.checkpoint_bytes)
+                digests = run.storage.open_digests(image.temporary_locator, image.checkpoint_bytes)
+                return image, digests
             except ImageDamaged:
                 pass  # the file was cut short before its first checkpoint: begin a new one
         run.log(f"{plan.disk.disk_id}: the file of attempt {image.attempt} cannot be gone on with.")
@@ -52,7 +53,7 @@ def _can_resume(run: JobRun, plan: DiskPlan, image: DiskImage) -> bool:
     return not is_alive(image.writer_pid, image.writer_start_time, image.writer_boot_id)
 
 
-def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, DigestMap]:
+def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, Digests]:
     run.check()
     with transaction.atomic():
         leases.require(run.lease)  # a worker that was paused must not begin anything
@@ -74,12 +75,8 @@ def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, DigestMap]:
             extent_count=len(plan.extents),
             extent_map=plan.extent_map,
         )
-    run.storage.create(
-        image.temporary_locator,
-        plan.source.capacity_bytes or 0,
-        plan.parent.locator if plan.parent else None,
-    )
-    return image, DigestMap(run.storage.digest_path(image.temporary_locator))
+    run.storage.create(layers_of(image, unfinished=True), may_begin=run.guard.check)
+    return image, run.storage.open_digests(image.temporary_locator)
 
 
 def record_writer(image: DiskImage, process: ProcessIdentity) -> None:

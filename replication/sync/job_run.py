@@ -14,9 +14,9 @@ from contexts.models import VMContext, VMDisk
 from contexts.vsphere import tasks
 from contexts.vsphere.records import DiskRecord, VmRecord
 from contexts.vsphere.session import Session
-from replication.engine.directory import DirectoryRepository
 from replication.engine.extent_map import levels
 from replication.engine.extents import Extent
+from replication.engine.target import Target
 from replication.errors import JobCancelled, LeaseLost
 from replication.models import DiskImage, JobStep, ReplicationJob, VMSnapshot
 from replication.services import job_log
@@ -77,7 +77,7 @@ class JobRun:
     lease: Lease
     guard: Guard
     session: Session
-    storage: DirectoryRepository
+    storage: Target
     record: VmRecord | None = None
     snapshot: VMSnapshot | None = None
     plans: list[DiskPlan] = field(default_factory=list)

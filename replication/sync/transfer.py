@@ -14,11 +14,11 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from replication.engine.copy import CopyResult, DiskCopy
-from replication.engine.digests import DigestMap
 from replication.engine.errors import EngineError
-from replication.engine.image import ImageWriter
+from replication.engine.target import Digests, WritableImage
 from replication.errors import JobCancelled, LeaseLost, TryAgain
 from replication.models import DiskImage
+from replication.selectors.replica import layers_of
 from replication.services.samples import Sampler
 from replication.states import ImageState, StepName, SyncType
 from replication.sync import images
@@ -57,8 +57,8 @@ class _Active:
         self,
         plan: DiskPlan,
         image: DiskImage,
-        writer: ImageWriter,
-        digests: DigestMap,
+        writer: WritableImage,
+        digests: Digests,
         copy: DiskCopy,
     ) -> None:
         self.plan, self.image = plan, image
@@ -158,10 +158,10 @@ class _Transfer:
         run = self._run
         source = open_source(run, plan)
         image, digests = images.open_or_begin(run, plan)
-        writer = None
+        writer: WritableImage | None = None
         try:
             run.log(_begins(plan, image, run.job.attempt))
-            writer = run.storage.open(image.temporary_locator)
+            writer = run.storage.open(layers_of(image, unfinished=True))
             images.record_writer(image, writer.process)
             copy = DiskCopy(
                 source,

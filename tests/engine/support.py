@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import ssl
@@ -14,10 +15,15 @@ from collections import deque
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+from replication.engine.compare import compare_image_with_raw
 from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import Extent, normalise
+from replication.engine.header import ImageFile, read_image_file
+from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.sources.file import FileSource
+from replication.engine.target import Layer
 
 MIB = 1 << 20
 ROOT = Path(__file__).parents[2]
@@ -49,6 +55,64 @@ def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
 
 
+def files_of(path: Path) -> list[ImageFile]:
+    """An image's files as the headers say, whoever wrote them."""
+    file = read_image_file(path)
+    if file.header.backing is None:
+        return [file]
+    home = path.parent.parent if path.parent.suffix == ".tmp" else path.parent
+    return [file, *files_of(home / file.header.backing)]
+
+
+def chain_of(repository: DirectoryRepository, locator: str) -> list[Layer]:
+    """An image's chain as the headers say, which here stand for its rows."""
+    path = repository.path(locator)
+    below = files_of(path / "image" if path.is_dir() else path)[1:]
+    return [
+        Layer(locator, files_of(path / "image" if path.is_dir() else path)[0].header.size_bytes),
+        *(
+            Layer(os.path.relpath(file.path, repository.root), file.header.size_bytes)
+            for file in below
+        ),
+    ]
+
+
+def create(
+    repository: DirectoryRepository, locator: str, size_bytes: int, parent: str | None = None
+) -> None:
+    """An empty image; one with a final name is sealed at once."""
+    temporary = locator if locator.endswith(".tmp") else f"{locator}.tmp"
+    below = chain_of(repository, parent) if parent is not None else []
+    repository.create([Layer(temporary, size_bytes), *below])
+    if temporary != locator:
+        repository.seal(temporary, locator)
+
+
+def opened(repository: DirectoryRepository, locator: str) -> ImageWriter:
+    """An image that is open for writing."""
+    return repository.open(chain_of(repository, locator))
+
+
+def difference(path: Path, raw: Path) -> int | None:
+    """Where an image with all that it stands upon differs from a raw file."""
+    with ImageReader(files_of(path)) as image:
+        return compare_image_with_raw(image, raw)
+
+
+def same_by_qemu(path: Path, raw: Path) -> bool:
+    """Whether qemu-img finds an image equal to a raw file; a longer tail must be zero."""
+    command = ["qemu-img", "compare", "-q", "-f", "qcow2", "-F", "raw", path, raw]
+    code = subprocess.run(command, check=False).returncode
+    assert code in (0, 1)
+    return code == 0
+
+
+def info(path: Path) -> dict[str, Any]:
+    """What qemu-img says of an image alone."""
+    command = ["qemu-img", "info", "--output=json", "-f", "qcow2", path]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
 def copy_into(
     repository: DirectoryRepository,
     raw: Path,
@@ -59,8 +123,8 @@ def copy_into(
     """One whole recovery point image: created, copied, sealed as ``<name>.qcow2``."""
     from replication.engine.copy import DiskCopy
 
-    repository.create(f"{name}.tmp", raw.stat().st_size, parent)
-    with repository.open(f"{name}.tmp") as image:
+    create(repository, f"{name}.tmp", raw.stat().st_size, parent)
+    with repository.open(chain_of(repository, f"{name}.tmp")) as image:
         DiskCopy(FileSource(raw), image, plan).run()
     repository.seal(f"{name}.tmp", f"{name}.qcow2")
 

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replication.engine.compare import compare_image_with_raw
 from replication.engine.copy import CopyResult, DiskCopy
 from replication.engine.digests import DigestMap
 from replication.engine.directory import DirectoryRepository
@@ -25,7 +24,10 @@ from tests.engine.support import (
     MIB,
     SteeredSource,
     copy_into,
+    create,
+    difference,
     make_raw,
+    opened,
     run_python,
     sha256,
     wait_until,
@@ -192,17 +194,17 @@ COPY = """
 import sys, threading
 from pathlib import Path
 from replication.engine.copy import DiskCopy
-from replication.engine.digests import DigestMap
 from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import normalise
+from replication.engine.target import Layer
 from replication.engine.sources.file import FileSource
 
 root, uuid, raw, start = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
 size = raw.stat().st_size
 repository = DirectoryRepository(root, uuid)
 with (
-    repository.open("top.tmp") as image,
-    DigestMap(repository.digest_path("top.tmp"), start) as digests,
+    repository.open([Layer("top.tmp", size), Layer("base.qcow2", size)]) as image,
+    repository.open_digests("top.tmp", start) as digests,
 ):
     print(*image.process, flush=True)
     plan = normalise([(0, size)], size)
@@ -232,7 +234,7 @@ def test_a_killed_worker_is_gone_on_with_from_its_last_checkpoint(
     raw = make_raw(tmp_path / "raw", SIZE, seed, 120 * MIB)
     copy_into(repository, old, "base", [Extent(0, SIZE)])
     before = sha256(repository.root / "base.qcow2")
-    repository.create("top.tmp", SIZE, "base.qcow2")
+    create(repository, "top.tmp", SIZE, "base.qcow2")
     offset, kills, digest = 0, 0, None
     while digest is None:
         arguments = (str(repository.root), repository.uuid, str(raw), str(offset))
@@ -256,12 +258,15 @@ def test_a_killed_worker_is_gone_on_with_from_its_last_checkpoint(
         wait_until(lambda: not is_alive(int(pid), int(start_time), boot), "the daemon's end")  # noqa: B023
     assert kills
     repository.seal("top.tmp", "top.qcow2")
-    assert compare_image_with_raw(repository.root / "top.qcow2", raw) is None
-    assert compare_image_with_raw(repository.root / "base.qcow2", old) is None
+    assert difference(repository.root / "top.qcow2", raw) is None
+    assert difference(repository.root / "base.qcow2", old) is None
     assert sha256(repository.root / "base.qcow2") == before
 
-    repository.create("again.tmp", SIZE, "base.qcow2")
-    with repository.open("again.tmp") as image, DigestMap(tmp_path / "map") as digests:
+    create(repository, "again.tmp", SIZE, "base.qcow2")
+    with (
+        opened(repository, "again.tmp") as image,
+        DigestMap(tmp_path / "map") as digests,
+    ):
         plan = [Extent(0, SIZE)]
         DiskCopy(FileSource(raw), image, plan, request_bytes=1 << 18, digests=digests).run()
         assert digests.digest() == digest

@@ -10,7 +10,7 @@ from replication.engine import qemu
 from replication.engine.compare import compare_image_with_raw
 from replication.engine.directory import DirectoryRepository
 from replication.engine.image import ImageReader, ImageWriter
-from tests.engine.support import MIB, copy_into, make_raw, whole
+from tests.engine.support import MIB, copy_into, difference, files_of, make_raw, same_by_qemu, whole
 
 SIZE = 32 * MIB
 
@@ -32,10 +32,10 @@ def change(raw: Path, offset: int, content: bytes) -> None:
 def test_equal_is_equal_and_progress_reaches_the_end(pair: tuple[Path, Path]) -> None:
     image, raw = pair
     seen: list[int] = []
-    with ImageReader(image) as reader:
+    with ImageReader(files_of(image)) as reader:
         assert compare_image_with_raw(reader, raw, seen.append) is None
     assert seen == sorted(seen)
-    assert qemu.compare(image, raw, other_format="raw")
+    assert same_by_qemu(image, raw)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -43,14 +43,14 @@ def test_one_changed_byte_is_found_where_it_is(pair: tuple[Path, Path], seed: in
     image, raw = pair
     offset = random.Random(seed).choice([0, SIZE - 1, random.Random(seed).randrange(SIZE)])
     change(raw, offset, bytes([raw.read_bytes()[offset] ^ 1]))
-    assert compare_image_with_raw(image, raw) == offset
+    assert difference(image, raw) == offset
 
 
 def test_the_first_of_several_differences_is_told(pair: tuple[Path, Path]) -> None:
     image, raw = pair
     for offset in (20 * MIB, 12345678, 30 * MIB):
         change(raw, offset, bytes([raw.read_bytes()[offset] ^ 0xFF]))
-    assert compare_image_with_raw(image, raw) == 12345678
+    assert difference(image, raw) == 12345678
 
 
 def test_data_over_a_hole_of_the_image_is_found(tmp_path: Path) -> None:
@@ -58,32 +58,32 @@ def test_data_over_a_hole_of_the_image_is_found(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.touch()
     os.truncate(raw, SIZE)
-    assert compare_image_with_raw(tmp_path / "empty.qcow2", raw) is None
+    assert difference(tmp_path / "empty.qcow2", raw) is None
     change(raw, SIZE - 1, b"x")
-    assert compare_image_with_raw(tmp_path / "empty.qcow2", raw) == SIZE - 1
+    assert difference(tmp_path / "empty.qcow2", raw) == SIZE - 1
 
 
 def test_data_over_a_hole_of_the_file_is_found(tmp_path: Path) -> None:
     image, raw = tmp_path / "image.qcow2", tmp_path / "raw"
     qemu.create(image, SIZE)
-    with ImageWriter(image) as writer:
+    with ImageWriter(files_of(image)) as writer:
         writer.connect().pwrite(bytes(511) + b"x", 9 * MIB)
     raw.touch()
     os.truncate(raw, SIZE)
-    assert compare_image_with_raw(image, raw) == 9 * MIB + 511
+    assert difference(image, raw) == 9 * MIB + 511
 
 
 def test_written_zeroes_are_equal_to_holes(tmp_path: Path) -> None:
     image, raw = tmp_path / "image.qcow2", tmp_path / "raw"
     qemu.create(image, SIZE)
-    with ImageWriter(image) as writer:
+    with ImageWriter(files_of(image)) as writer:
         writer.connect().pwrite(bytes(MIB), 9 * MIB)
     raw.write_bytes(bytes(SIZE))
-    assert compare_image_with_raw(image, raw) is None
+    assert difference(image, raw) is None
 
 
 @pytest.mark.parametrize("raw_bytes", [SIZE - 512, SIZE + 512, 0])
 def test_another_size_is_a_difference(pair: tuple[Path, Path], raw_bytes: int) -> None:
     image, raw = pair
     os.truncate(raw, raw_bytes)
-    assert compare_image_with_raw(image, raw) == min(raw_bytes, SIZE)
+    assert difference(image, raw) == min(raw_bytes, SIZE)

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.engine import copy, qemu
-from replication.engine.compare import compare_image_with_raw
+from replication.engine import copy
 from replication.engine.copy import CopyResult, DiskCopy
 from replication.engine.digests import DigestMap, digest_of, read_digests
 from replication.engine.directory import DirectoryRepository
@@ -37,11 +36,15 @@ from tests.engine.support import (
     RangeServer,
     SteeredSource,
     copy_into,
+    create,
+    difference,
     hang_up,
     make_raw,
     names,
+    opened,
     refuse,
     run_python,
+    same_by_qemu,
     sha256,
     wait_until,
     whole,
@@ -73,21 +76,21 @@ def test_initial_then_incremental_are_equal_to_the_disk(
 ) -> None:
     copy_into(repository, raw, "one", whole(SIZE))
     first = repository.root / "one.qcow2"
-    assert compare_image_with_raw(first, raw) is None
+    assert difference(first, raw) is None
     before, kept = sha256(first), raw.with_name("kept")
     kept.write_bytes(raw.read_bytes())
     plan = change(raw, 2)
-    repository.create("two.tmp", SIZE, "one.qcow2")
-    with repository.open("two.tmp") as image:
+    create(repository, "two.tmp", SIZE, "one.qcow2")
+    with opened(repository, "two.tmp") as image:
         result = DiskCopy(FileSource(raw), image, plan).run()
     repository.seal("two.tmp", "two.qcow2")
     assert result.bytes_read == total_bytes(plan)
     assert result.bytes_read == result.bytes_written + result.bytes_zero
     assert result.bytes_zero > 0
     assert result.bytes_same == 0
-    assert compare_image_with_raw(repository.root / "two.qcow2", raw) is None
-    assert qemu.compare(repository.root / "two.qcow2", raw, other_format="raw")
-    assert compare_image_with_raw(first, kept) is None
+    assert difference(repository.root / "two.qcow2", raw) is None
+    assert same_by_qemu(repository.root / "two.qcow2", raw)
+    assert difference(first, kept) is None
     assert sha256(first) == before
 
 
@@ -99,7 +102,7 @@ def test_a_new_chain_root_is_zero_where_the_plan_says_nothing(
     os.truncate(raw, SIZE)
     plan = change(raw, 3)
     copy_into(repository, raw, "root", plan)
-    assert compare_image_with_raw(repository.root / "root.qcow2", raw) is None
+    assert difference(repository.root / "root.qcow2", raw) is None
 
 
 def test_zeroes_take_no_room(repository: DirectoryRepository, tmp_path: Path) -> None:
@@ -109,8 +112,8 @@ def test_zeroes_take_no_room(repository: DirectoryRepository, tmp_path: Path) ->
         for offset in range(0, SIZE, 4 * MIB):
             file.seek(offset + MIB)
             file.write(os.urandom(65536))
-    repository.create("a.tmp", SIZE, None)
-    with repository.open("a.tmp") as image:
+    create(repository, "a.tmp", SIZE)
+    with opened(repository, "a.tmp") as image:
         result = DiskCopy(FileSource(raw), image, whole(SIZE)).run()
     data = SIZE // (4 * MIB) * 65536
     assert result == CopyResult(SIZE, data, SIZE - data, 0)
@@ -129,12 +132,12 @@ def test_compare_writes_only_what_differs(repository: DirectoryRepository, raw: 
     with raw.open("r+b") as file:
         file.seek(70 * MIB)
         file.write(bytes(MIB))
-    repository.create("three.tmp", SIZE, "two.qcow2")
-    with repository.open("three.tmp") as image:
+    create(repository, "three.tmp", SIZE, "two.qcow2")
+    with opened(repository, "three.tmp") as image:
         result = DiskCopy(FileSource(raw), image, whole(SIZE), compare=True).run()
     sealed = repository.seal("three.tmp", "three.qcow2")
     assert result == CopyResult(SIZE, 3 * 65536, MIB, SIZE - MIB - 3 * 65536)
-    assert compare_image_with_raw(repository.root / "three.qcow2", raw) is None
+    assert difference(repository.root / "three.qcow2", raw) is None
     assert sealed.allocated_bytes < MIB
 
 
@@ -142,9 +145,9 @@ def test_digests_are_of_the_bytes_read(repository: DirectoryRepository, raw: Pat
     plan = change(raw, 4)
     digests = []
     for name, connections in (("a.tmp", 1), ("b.tmp", 7)):
-        repository.create(name, SIZE, None)
+        create(repository, name, SIZE)
         path = repository.digest_path(name)
-        with repository.open(name) as image, DigestMap(path) as kept:
+        with opened(repository, name) as image, DigestMap(path) as kept:
             DiskCopy(FileSource(raw), image, plan, connections=connections, digests=kept).run()
             digests.append(kept.digest())
         content = raw.read_bytes()
@@ -168,16 +171,16 @@ def test_a_copy_over_https_survives_a_bad_line(
         SIZE,
         retry_delays_seconds=(0, 0, 0),
     )
-    repository.create("a.tmp", SIZE, None)
+    create(repository, "a.tmp", SIZE)
     try:
-        with repository.open("a.tmp") as image:
+        with opened(repository, "a.tmp") as image:
             result = DiskCopy(source, image, whole(SIZE)).run()
     finally:
         server.close()
     repository.seal("a.tmp", "a.qcow2")
     assert result.bytes_read == SIZE
     assert len(server.targets_seen) == SIZE // (4 * MIB) + 3
-    assert compare_image_with_raw(repository.root / "a.qcow2", raw) is None
+    assert difference(repository.root / "a.qcow2", raw) is None
 
 
 def test_a_small_plan_uses_few_connections(repository: DirectoryRepository, raw: Path) -> None:
@@ -185,9 +188,9 @@ def test_a_small_plan_uses_few_connections(repository: DirectoryRepository, raw:
     source = HttpRangeSource(
         lambda: http.client.HTTPConnection("127.0.0.1", server.port, timeout=10), "/a", dict, SIZE
     )
-    repository.create("a.tmp", SIZE, None)
+    create(repository, "a.tmp", SIZE)
     try:
-        with repository.open("a.tmp") as image:
+        with opened(repository, "a.tmp") as image:
             DiskCopy(source, image, [Extent(512, 1024)]).run()
             DiskCopy(source, image, []).run()
     finally:
@@ -203,8 +206,12 @@ def begun(
     repository: DirectoryRepository, source: SteeredSource, plan: list[Extent], **options: object
 ) -> Iterator[tuple[DiskCopy, Callable[[], CopyResult]]]:
     """A copy that runs in a thread, and the call that waits for its result."""
-    repository.create("a.tmp", SIZE, None)
-    with repository.open("a.tmp") as image, ThreadPoolExecutor(1) as pool, source:
+    create(repository, "a.tmp", SIZE)
+    with (
+        opened(repository, "a.tmp") as image,
+        ThreadPoolExecutor(1) as pool,
+        source,
+    ):
         disk_copy = DiskCopy(source, image, plan, **options)  # type: ignore[arg-type]
         future = pool.submit(disk_copy.run)
         yield disk_copy, lambda: future.result(60)
@@ -234,8 +241,8 @@ def test_the_first_failure_stops_the_others_and_is_raised(
 def test_a_source_that_cannot_be_reached_is_raised(
     repository: DirectoryRepository, raw: Path
 ) -> None:
-    repository.create("a.tmp", SIZE, None)
-    with repository.open("a.tmp") as image:
+    create(repository, "a.tmp", SIZE)
+    with opened(repository, "a.tmp") as image:
         disk_copy = DiskCopy(FileSource(raw.with_name("missing")), image, whole(SIZE))
         with pytest.raises(SourceError, match="cannot be opened"):
             disk_copy.run()
@@ -274,9 +281,9 @@ def test_a_daemon_killed_in_the_middle_is_a_target_error_and_the_base_is_untouch
     copy_into(repository, raw, "base", whole(SIZE))
     before = sha256(repository.root / "base.qcow2")
     change(raw, 5)
-    repository.create("top.tmp", SIZE, "base.qcow2")
+    create(repository, "top.tmp", SIZE, "base.qcow2")
     source = SteeredSource(raw.read_bytes())
-    image = repository.open("top.tmp")
+    image = opened(repository, "top.tmp")
     disk_copy = DiskCopy(source, image, whole(SIZE))
     with ThreadPoolExecutor(1) as pool, source:
         future = pool.submit(disk_copy.run)
@@ -321,9 +328,9 @@ def test_a_write_that_fails_once_fails_the_copy(
     def attempt() -> CopyResult:
         nonlocal calls
         calls = 0
-        repository.create("a.tmp", SIZE, None)
+        create(repository, "a.tmp", SIZE)
         try:
-            with repository.open("a.tmp") as image:
+            with opened(repository, "a.tmp") as image:
                 return DiskCopy(FileSource(raw), image, plan, connections=1).run()
         finally:
             repository.discard("a.tmp")
@@ -343,9 +350,9 @@ def test_a_full_disk_stops_the_copy_which_goes_on_when_there_is_room(
     repository = DirectoryRepository.initialise(small_disk / "repository", str(uuid.uuid4()))
     raw = tmp_path / "raw"
     raw.write_bytes(random.Random(1).randbytes(64 * MIB))
-    repository.create("a.tmp", 64 * MIB, None)
+    create(repository, "a.tmp", 64 * MIB)
     path, plan, offset = repository.digest_path("a.tmp"), whole(64 * MIB), 0
-    with repository.open("a.tmp") as image, DigestMap(path) as digests:
+    with opened(repository, "a.tmp") as image, DigestMap(path) as digests:
         stop = threading.Event()
         slow = SteeredSource(raw.read_bytes())
         disk_copy = DiskCopy(slow, image, plan, digests=digests, stop=stop)
@@ -360,28 +367,31 @@ def test_a_full_disk_stops_the_copy_which_goes_on_when_there_is_room(
                 future.result(60)
     assert offset == 16 * MIB
     subprocess.run(["mount", "-o", "remount,size=128m", str(small_disk)], check=True)
-    with repository.open("a.tmp") as image, DigestMap(path, offset) as digests:
+    with (
+        opened(repository, "a.tmp") as image,
+        DigestMap(path, offset) as digests,
+    ):
         DiskCopy(FileSource(raw), image, plan, start_offset=offset, digests=digests).run()
     repository.seal("a.tmp", "a.qcow2")
-    assert compare_image_with_raw(repository.root / "a.qcow2", raw) is None
+    assert difference(repository.root / "a.qcow2", raw) is None
 
 
 # Guards
 
 
 def test_a_plan_out_of_order_is_refused(repository: DirectoryRepository, raw: Path) -> None:
-    repository.create("a.tmp", SIZE, None)
-    with repository.open("a.tmp") as image, pytest.raises(ExtentError):
+    create(repository, "a.tmp", SIZE)
+    with opened(repository, "a.tmp") as image, pytest.raises(ExtentError):
         DiskCopy(FileSource(raw), image, [Extent(MIB, MIB), Extent(0, 512)])
 
 
 def test_digests_that_do_not_fit_the_checkpoint_are_refused(
     repository: DirectoryRepository, raw: Path
 ) -> None:
-    repository.create("a.tmp", SIZE, None)
+    create(repository, "a.tmp", SIZE)
     path = repository.digest_path("a.tmp")
     with (
-        repository.open("a.tmp") as image,
+        opened(repository, "a.tmp") as image,
         DigestMap(path) as digests,
         pytest.raises(ImageDamaged, match="anew"),
     ):
@@ -410,10 +420,10 @@ MEASURE = """
 import os, sys, threading
 from pathlib import Path
 from replication.engine.copy import DiskCopy
-from replication.engine.digests import DigestMap
 from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import normalise
 from replication.engine.sources.file import FileSource
+from replication.engine.target import Layer
 
 def pss(pid):
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -431,9 +441,10 @@ with raw.open("wb") as file:
         file.write(os.urandom(65536))
         extents.append((offset, 65536))
 repository = DirectoryRepository(folder / "repository", uuid)
-repository.create("a.tmp", size, None)
+chain = [Layer("a.tmp", size)]
+repository.create(chain)
 top, ended = [], threading.Event()
-with repository.open("a.tmp") as image, DigestMap(repository.digest_path("a.tmp")) as digests:
+with repository.open(chain) as image, repository.open_digests("a.tmp") as digests:
     def watch():
         while not ended.wait(0.05):
             top.append(pss(os.getpid()) + pss(image.process.pid))
@@ -455,4 +466,4 @@ def test_a_thin_disk_of_2_tib_takes_little_memory(
     text, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert int(text) < 200 * MIB
-    assert compare_image_with_raw(repository.root / "a.qcow2", tmp_path / "huge") is None
+    assert difference(repository.root / "a.qcow2", tmp_path / "huge") is None

@@ -21,7 +21,20 @@ from replication.engine.errors import (
     RepositoryUnavailable,
     TargetError,
 )
-from tests.engine.support import MIB, copy_into, make_raw, names, sha256, whole
+from replication.engine.target import Layer
+from tests.engine.support import (
+    MIB,
+    chain_of,
+    copy_into,
+    create,
+    info,
+    make_raw,
+    names,
+    opened,
+    same_by_qemu,
+    sha256,
+    whole,
+)
 from tests.mounts import Ext4
 
 
@@ -73,7 +86,8 @@ def test_initialise_can_be_done_again_but_not_as_another_repository(tmp_path: Pa
 def test_nothing_works_without_the_right_marker(
     repository: DirectoryRepository, content: bytes | None, words: str
 ) -> None:
-    repository.create("there.qcow2", MIB, None)
+    create(repository, "there.qcow2", MIB)
+    there = chain_of(repository, "there.qcow2")
     marker = repository.root / MARKER
     if content is None:
         marker.unlink()
@@ -83,10 +97,10 @@ def test_nothing_works_without_the_right_marker(
         repository.check,
         repository.room,
         lambda: repository.exists("there.qcow2"),
-        lambda: repository.create("new.tmp", MIB, None),
-        lambda: repository.open("there.qcow2"),
-        lambda: repository.open_readonly("there.qcow2"),
-        lambda: repository.seal("there.qcow2", "final.qcow2"),
+        lambda: repository.create([Layer("new.tmp", MIB)]),
+        lambda: repository.open(there),
+        lambda: repository.open_readonly(there),
+        lambda: repository.seal("there.tmp", "final.qcow2"),
         lambda: repository.discard("there.qcow2"),
     ):
         with pytest.raises(RepositoryUnavailable, match=words):
@@ -203,8 +217,8 @@ def test_of_two_at_once_one_makes_the_folder_its_own(tmp_path: Path) -> None:
 def test_a_hostile_locator_is_refused(repository: DirectoryRepository, locator: str) -> None:
     for action in (
         lambda: repository.exists(locator),
-        lambda: repository.create(locator, MIB, None),
-        lambda: repository.create("good.tmp", MIB, locator),
+        lambda: repository.create([Layer(locator, MIB)]),
+        lambda: repository.create([Layer("good.tmp", MIB), Layer(locator, MIB)]),
         lambda: repository.seal("good.tmp", locator),
         lambda: repository.discard(locator),
     ):
@@ -232,7 +246,7 @@ def test_a_repository_reached_through_a_link_works(
 ) -> None:
     (tmp_path / "link").symlink_to(repository.root)
     linked = DirectoryRepository(tmp_path / "link", repository.uuid)
-    linked.create("a/b.tmp", MIB, None)
+    linked.create([Layer("a/b.tmp", MIB)])
     assert repository.exists("a/b.tmp")
 
 
@@ -240,11 +254,13 @@ def test_a_repository_reached_through_a_link_works(
 
 
 def test_an_image_is_private_and_of_the_right_size(repository: DirectoryRepository) -> None:
-    repository.create("ctx/disk.tmp", 5 * MIB + 512, None)
-    path = repository.root / "ctx" / "disk.tmp"
-    assert qemu.info(path) == qemu.ImageInfo(5 * MIB + 512, None)
+    create(repository, "ctx/disk.tmp", 5 * MIB + 512)
+    path = repository.root / "ctx" / "disk.tmp" / "image"
+    assert info(path)["virtual-size"] == 5 * MIB + 512
+    assert "backing-filename" not in info(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    for folder in (path.parent, path.parent.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_a_parent_s_name_is_relative_so_that_the_repository_can_move(
@@ -253,40 +269,40 @@ def test_a_parent_s_name_is_relative_so_that_the_repository_can_move(
     raw = make_raw(tmp_path / "raw", 4 * MIB, 1, 2 * MIB)
     copy_into(repository, raw, "one/base", whole(4 * MIB))
     copy_into(repository, raw, "two/top", [], parent="one/base.qcow2")
-    assert qemu.info(repository.root / "two/top.qcow2").backing == "../one/base.qcow2"
+    assert info(repository.root / "two/top.qcow2")["backing-filename"] == "../one/base.qcow2"
     moved = repository.root.rename(tmp_path / "moved")
-    assert qemu.compare(moved / "two/top.qcow2", raw, other_format="raw")
+    assert same_by_qemu(moved / "two/top.qcow2", raw)
 
 
 def test_an_image_never_replaces_another(repository: DirectoryRepository) -> None:
-    repository.create("a.tmp", MIB, None)
-    before = sha256(repository.root / "a.tmp")
+    create(repository, "a.tmp", MIB)
+    before = sha256(repository.root / "a.tmp/image")
     with pytest.raises(TargetError, match="exists"):
-        repository.create("a.tmp", 2 * MIB, None)
-    assert sha256(repository.root / "a.tmp") == before
+        create(repository, "a.tmp", 2 * MIB)
+    assert sha256(repository.root / "a.tmp/image") == before
 
 
 def test_an_overlay_may_be_larger_but_never_smaller(repository: DirectoryRepository) -> None:
-    repository.create("base.qcow2", 2 * MIB, None)
+    create(repository, "base.qcow2", 2 * MIB)
     with pytest.raises(TargetError, match="shrank"):
-        repository.create("small.tmp", 2 * MIB - 512, "base.qcow2")
+        create(repository, "small.tmp", 2 * MIB - 512, "base.qcow2")
     assert not repository.exists("small.tmp")
-    repository.create("large.tmp", 4 * MIB, "base.qcow2")
-    assert qemu.info(repository.root / "large.tmp").virtual_size_bytes == 4 * MIB
+    create(repository, "large.tmp", 4 * MIB, "base.qcow2")
+    assert info(repository.root / "large.tmp/image")["virtual-size"] == 4 * MIB
 
 
 def test_an_overlay_needs_its_parent(repository: DirectoryRepository) -> None:
     with pytest.raises(TargetError, match="missing"):
-        repository.create("a.tmp", MIB, "gone.qcow2")
+        repository.create([Layer("a.tmp", MIB), Layer("gone.qcow2", MIB)])
     assert not repository.exists("a.tmp")
 
 
 def test_a_failed_create_leaves_nothing(repository: DirectoryRepository) -> None:
     (repository.root / "base.qcow2").write_bytes(b"not an image")
-    with pytest.raises(TargetError, match="qcow2 format"):
-        repository.create("a.tmp", MIB, "base.qcow2")
+    with pytest.raises(TargetError, match="not a qcow2 image"):
+        repository.create([Layer("a.tmp", MIB), Layer("base.qcow2", MIB)])
     with pytest.raises(TargetError):
-        repository.create("a.tmp", -1, None)
+        create(repository, "a.tmp", -1)
     assert names(repository.root) == ["base.qcow2", MARKER]
 
 
@@ -294,7 +310,7 @@ def test_no_room_to_create_is_said(small_disk: Path) -> None:
     repository = DirectoryRepository.initialise(small_disk / "repository", str(uuid.uuid4()))
     (small_disk / "ballast").write_bytes(bytes(repository.room().free_bytes))
     with pytest.raises(RepositoryFull, match="Free space"):
-        repository.create("a.tmp", MIB, None)
+        create(repository, "a.tmp", MIB)
     assert not repository.exists("a.tmp")
 
 
@@ -304,7 +320,7 @@ def test_no_room_to_create_is_said(small_disk: Path) -> None:
 def test_seal_checks_syncs_renames_and_syncs_the_folder_in_this_order(
     repository: DirectoryRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    repository.create("f/a.tmp", MIB, None)
+    create(repository, "f/a.tmp", MIB)
     done: list[str] = []
     sync, rename, check = os.fsync, Path.rename, qemu.check
 
@@ -324,15 +340,15 @@ def test_seal_checks_syncs_renames_and_syncs_the_folder_in_this_order(
     monkeypatch.setattr(Path, "rename", spy_rename)
     monkeypatch.setattr(qemu, "check", spy_check)
     repository.seal("f/a.tmp", "f/a.qcow2")
-    assert done == ["check a.tmp", "sync a.tmp", "rename a.tmp a.qcow2", "sync f"]
+    assert done == ["check image", "sync image", "rename image a.qcow2", "sync f", "sync f"]
 
 
 def test_seal_reports_space_and_moves_the_digests_along(
     repository: DirectoryRepository, tmp_path: Path
 ) -> None:
-    repository.create("a.tmp", 64 * MIB, None)
+    create(repository, "a.tmp", 64 * MIB)
     DigestMap(repository.digest_path("a.tmp")).close()
-    with repository.open("a.tmp") as image:
+    with opened(repository, "a.tmp") as image:
         image.connect().pwrite(b"x" * MIB, 0)
     sealed = repository.seal("a.tmp", "a.qcow2")
     path = repository.root / "a.qcow2"
@@ -342,24 +358,24 @@ def test_seal_reports_space_and_moves_the_digests_along(
 
 
 def test_seal_goes_on_after_a_crash_between_its_steps(repository: DirectoryRepository) -> None:
-    repository.create("a.tmp", MIB, None)
+    create(repository, "a.tmp", MIB)
     DigestMap(repository.digest_path("a.tmp")).close()
-    (repository.root / "a.tmp").rename(repository.root / "a.qcow2")
+    (repository.root / "a.tmp/image").rename(repository.root / "a.qcow2")
     first = repository.seal("a.tmp", "a.qcow2")
     assert names(repository.root) == ["a.qcow2", "a.qcow2.digests", MARKER]
     assert repository.seal("a.tmp", "a.qcow2") == first
 
 
 def test_seal_never_replaces_an_image(repository: DirectoryRepository) -> None:
-    for name in ("a.tmp", "a.qcow2"):
-        repository.create(name, MIB, None)
+    create(repository, "a.qcow2", MIB)
+    create(repository, "a.tmp", MIB)
     with pytest.raises(TargetError, match="never replaced"):
         repository.seal("a.tmp", "a.qcow2")
     assert repository.exists("a.tmp")
 
 
 def test_seal_stays_in_the_folder_and_needs_an_image(repository: DirectoryRepository) -> None:
-    repository.create("f/a.tmp", MIB, None)
+    create(repository, "f/a.tmp", MIB)
     with pytest.raises(TargetError, match="one folder"):
         repository.seal("f/a.tmp", "a.qcow2")
     with pytest.raises(TargetError, match="missing"):
@@ -367,16 +383,16 @@ def test_seal_stays_in_the_folder_and_needs_an_image(repository: DirectoryReposi
 
 
 def test_an_image_that_is_still_open_is_not_sealed(repository: DirectoryRepository) -> None:
-    repository.create("a.tmp", MIB, None)
-    with repository.open("a.tmp"), pytest.raises(TargetError, match="lock"):
+    create(repository, "a.tmp", MIB)
+    with opened(repository, "a.tmp"), pytest.raises(TargetError, match="lock"):
         repository.seal("a.tmp", "a.qcow2")
     assert repository.exists("a.tmp")
     assert not repository.exists("a.qcow2")
 
 
 def test_leaked_clusters_are_no_damage(repository: DirectoryRepository) -> None:
-    repository.create("a.tmp", MIB, None)
-    path = repository.root / "a.tmp"
+    create(repository, "a.tmp", MIB)
+    path = repository.root / "a.tmp/image"
     clusters = -(-path.stat().st_size // 65536)
     os.truncate(path, (clusters + 2) * 65536)
     patch(path, refcount_block(path) + 2 * clusters, b"\0\1\0\1")
@@ -389,10 +405,10 @@ def test_leaked_clusters_are_no_damage(repository: DirectoryRepository) -> None:
 def test_a_corrupt_image_is_refused_and_kept_under_its_temporary_name(
     repository: DirectoryRepository,
 ) -> None:
-    repository.create("a.tmp", MIB, None)
-    with repository.open("a.tmp") as image:
+    create(repository, "a.tmp", MIB)
+    with opened(repository, "a.tmp") as image:
         image.connect().pwrite(b"x" * 65536, 0)
-    path = repository.root / "a.tmp"
+    path = repository.root / "a.tmp/image"
     patch(path, refcount_block(path), bytes(65536))
     assert check_code(path) == 2
     with pytest.raises(ImageDamaged, match="errors"):
@@ -402,7 +418,8 @@ def test_a_corrupt_image_is_refused_and_kept_under_its_temporary_name(
 
 
 def test_what_is_no_image_at_all_is_damaged(repository: DirectoryRepository) -> None:
-    (repository.root / "a.tmp").write_bytes(b"garbage" * 10000)
+    (repository.root / "a.tmp").mkdir()
+    (repository.root / "a.tmp/image").write_bytes(b"garbage" * 10000)
     with pytest.raises(ImageDamaged):
         repository.seal("a.tmp", "a.qcow2")
 
@@ -410,7 +427,7 @@ def test_what_is_no_image_at_all_is_damaged(repository: DirectoryRepository) -> 
 def test_discard_removes_image_and_digests_and_can_be_repeated(
     repository: DirectoryRepository,
 ) -> None:
-    repository.create("f/a.tmp", MIB, None)
+    create(repository, "f/a.tmp", MIB)
     DigestMap(repository.digest_path("f/a.tmp")).close()
     repository.discard("f/a.tmp")
     assert names(repository.root / "f") == []

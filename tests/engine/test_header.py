@@ -8,7 +8,8 @@ import pytest
 
 from replication.engine import qemu
 from replication.engine.errors import ImageDamaged, TargetError
-from replication.engine.header import read_header
+from replication.engine.header import read_image_file
+from tests.engine.support import info
 
 MIB = 1 << 20
 
@@ -19,8 +20,12 @@ def test_it_says_what_qemu_img_says(tmp_path: Path) -> None:
     qemu.create(root, 5 * MIB)
     qemu.create(overlay, 7 * MIB, "../root.qcow2")
     for path in (root, overlay):
-        assert read_header(path) == qemu.info(path)
-    assert read_header(overlay).backing == "../root.qcow2"
+        header, said = read_image_file(path).header, info(path)
+        assert header.size_bytes == said["virtual-size"]
+        assert header.backing == said.get("backing-filename")
+        assert header.backing_format == said.get("backing-filename-format")
+        assert header.oddities == ()
+    assert read_image_file(overlay).header.backing == "../root.qcow2"
 
 
 @pytest.mark.parametrize(
@@ -29,7 +34,7 @@ def test_it_says_what_qemu_img_says(tmp_path: Path) -> None:
 def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "image").write_bytes(content)
     with pytest.raises(ImageDamaged):
-        read_header(tmp_path / "image")
+        read_image_file(tmp_path / "image")
 
 
 def test_an_image_that_was_cut_short_is_refused(tmp_path: Path) -> None:
@@ -37,9 +42,9 @@ def test_an_image_that_was_cut_short_is_refused(tmp_path: Path) -> None:
     qemu.create(path, 5 * MIB)
     path.write_bytes(path.read_bytes()[:4096])
     with pytest.raises(ImageDamaged, match="cut short"):
-        read_header(path)
+        read_image_file(path)
 
 
 def test_a_missing_file_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(TargetError):
-        read_header(tmp_path / "nothing")
+        read_image_file(tmp_path / "nothing")

@@ -19,9 +19,14 @@ from replication.engine.image import ImageConnection, ImageReader, ImageWriter, 
 from replication.engine.processes import is_alive
 from tests.engine.support import (
     MIB,
+    chain_of,
     copy_into,
+    create,
+    difference,
+    files_of,
     make_raw,
     names,
+    opened,
     run_python,
     sha256,
     wait_until,
@@ -37,11 +42,11 @@ def image(tmp_path: Path) -> Path:
 
 def test_what_was_written_is_read_back_over_another_connection(image: Path) -> None:
     data = random.Random(1).randbytes(3 * MIB + 512)
-    with ImageWriter(image) as writer:
+    with ImageWriter(files_of(image)) as writer:
         assert writer.size_bytes == 64 * MIB
         writer.connect().pwrite(memoryview(bytearray(data)), 512)
         assert writer.connect().pread(len(data), 512) == data
-    with ImageReader(image) as reader:
+    with ImageReader(files_of(image)) as reader:
         assert reader.connect().pread(len(data) + 1024, 0) == bytes(512) + data + bytes(512)
 
 
@@ -54,25 +59,28 @@ def test_zero_hides_what_lies_below(
     raw = tmp_path / "raw"
     raw.write_bytes(content)
     copy_into(repository, raw, "base", whole(8 * MIB))
-    repository.create("top.tmp", 8 * MIB, "base.qcow2")
-    with repository.open("top.tmp") as image:
+    create(repository, "top.tmp", 8 * MIB, "base.qcow2")
+    with opened(repository, "top.tmp") as image:
         image.connect().zero(length, offset)
     content[offset : offset + length] = bytes(length)
     raw.write_bytes(content)
-    assert qemu.compare(repository.root / "top.tmp", raw, other_format="raw")
+    assert difference(repository.root / "top.tmp/image", raw) is None
 
 
 def test_zero_takes_no_room_for_data(image: Path) -> None:
-    with ImageWriter(image) as writer:
+    with ImageWriter(files_of(image)) as writer:
         writer.connect().zero(64 * MIB, 0)
     assert image.stat().st_blocks * 512 < MIB
-    assert [(entry.length, entry.zero, entry.data) for entry in qemu.map_image(image)] == [
-        (64 * MIB, True, False)
-    ]
+    (entry,) = json.loads(
+        subprocess.run(
+            ["qemu-img", "map", "--output=json", image], capture_output=True, check=True
+        ).stdout
+    )
+    assert (entry["length"], entry["zero"], entry["data"]) == (64 * MIB, True, False)
 
 
 def test_zero_over_data_keeps_its_clusters_and_reads_as_zero(image: Path) -> None:
-    with ImageWriter(image) as writer:
+    with ImageWriter(files_of(image)) as writer:
         connection = writer.connect()
         connection.pwrite(b"x" * MIB, 0)
         connection.zero(MIB, 0)
@@ -91,17 +99,17 @@ def test_a_larger_overlay_reads_zeroes_behind_its_base(
     raw = tmp_path / "raw"
     raw.write_bytes(random.Random(1).randbytes(2 * MIB))
     copy_into(repository, raw, "base", whole(2 * MIB))
-    repository.create("top.tmp", 4 * MIB, "base.qcow2")
-    with repository.open_readonly("top.tmp") as image:
+    create(repository, "top.tmp", 4 * MIB, "base.qcow2")
+    with repository.open_readonly(chain_of(repository, "top.tmp")) as image:
         assert image.connect().pread(4 * MIB, 0) == raw.read_bytes() + bytes(2 * MIB)
 
 
 def test_stretches_cover_everything_and_know_the_zeroes(image: Path) -> None:
-    with ImageWriter(image) as writer:
+    with ImageWriter(files_of(image)) as writer:
         connection = writer.connect()
         connection.pwrite(b"x" * 65536, 10 * MIB)
         connection.zero(MIB, 20 * MIB)
-    with ImageReader(image) as reader:
+    with ImageReader(files_of(image)) as reader:
         found = list(reader.connect().stretches(512, 63 * MIB))
     at = 512
     for stretch in found:
@@ -112,12 +120,12 @@ def test_stretches_cover_everything_and_know_the_zeroes(image: Path) -> None:
 
 
 def test_a_reader_cannot_write(image: Path) -> None:
-    with ImageReader(image) as reader, pytest.raises(TargetError, match="writing"):
+    with ImageReader(files_of(image)) as reader, pytest.raises(TargetError, match="writing"):
         reader.connect().pwrite(b"x" * 512, 0)
 
 
 def test_writing_outside_the_image_is_an_error(image: Path) -> None:
-    with ImageWriter(image) as writer:
+    with ImageWriter(files_of(image)) as writer:
         connection = writer.connect()
         with pytest.raises(TargetError, match="writing"):
             connection.pwrite(b"x" * 1024, 64 * MIB - 512)
@@ -126,24 +134,24 @@ def test_writing_outside_the_image_is_an_error(image: Path) -> None:
 
 
 def test_two_writers_exclude_each_other(image: Path) -> None:
-    with ImageWriter(image), pytest.raises(TargetError, match="lock"):
-        ImageWriter(image)
+    with ImageWriter(files_of(image)), pytest.raises(TargetError, match="lock"):
+        ImageWriter(files_of(image))
 
 
 def test_an_image_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="No such file"):
-        ImageWriter(tmp_path / "missing.qcow2")
+        ImageWriter(files_of(tmp_path / "missing.qcow2"))
     (tmp_path / "garbage").write_bytes(b"garbage" * 1000)
-    with pytest.raises(TargetError, match="qcow2 format"):
-        ImageWriter(tmp_path / "garbage")
+    with pytest.raises(TargetError, match="not a qcow2 image"):
+        ImageWriter(files_of(tmp_path / "garbage"))
 
 
 def test_hostile_file_names_reach_the_daemon_unharmed(tmp_path: Path) -> None:
     path = tmp_path / "a,read-only=on,\"b'$(id)  ü.qcow2"
     qemu.create(path, MIB)
-    with ImageWriter(path) as writer:
+    with ImageWriter(files_of(path)) as writer:
         writer.connect().pwrite(b"x" * 512, 0)
-    with ImageReader(path) as reader:
+    with ImageReader(files_of(path)) as reader:
         assert reader.connect().pread(512, 0) == b"x" * 512
 
 
@@ -153,19 +161,19 @@ def test_close_leaves_no_process_and_no_folder(
     sockets = tmp_path / "s"
     sockets.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(sockets))
-    writer = ImageWriter(image)
+    writer = ImageWriter(files_of(image))
     assert is_alive(*writer.process)
     assert len(names(sockets)) == 1
     writer.close()
     writer.close()
     assert not is_alive(*writer.process)
     with pytest.raises(TargetError):
-        ImageWriter(tmp_path / "missing.qcow2")
+        ImageWriter(files_of(tmp_path / "missing.qcow2"))
     assert names(sockets) == []
 
 
 def test_a_killed_daemon_is_a_target_error_everywhere(image: Path) -> None:
-    writer = ImageWriter(image)
+    writer = ImageWriter(files_of(image))
     connection = writer.connect()
     connection.pwrite(b"x" * 512, 0)
     os.kill(writer.process.pid, signal.SIGKILL)
@@ -184,7 +192,7 @@ def test_a_killed_daemon_is_a_target_error_everywhere(image: Path) -> None:
 
 def test_a_failure_inside_the_block_is_not_hidden_by_one_at_its_end(image: Path) -> None:
     def fail() -> None:
-        with ImageWriter(image) as writer:
+        with ImageWriter(files_of(image)) as writer:
             os.kill(writer.process.pid, signal.SIGKILL)
             raise KeyError("mine")
 
@@ -196,7 +204,7 @@ def test_a_failure_inside_the_block_is_not_hidden_by_one_at_its_end(image: Path)
 def test_a_flush_survives_the_daemon_s_death_for_all_connections(image: Path) -> None:
     """Four threads write over connections of their own, a fifth one flushes."""
     content = random.Random(1).randbytes(64 * MIB)
-    writer = ImageWriter(image)
+    writer = ImageWriter(files_of(image))
 
     def write(part: int) -> None:
         connection = writer.connect()
@@ -211,7 +219,7 @@ def test_a_flush_survives_the_daemon_s_death_for_all_connections(image: Path) ->
     writer.flush()
     writer.kill()
     qemu.check(image)
-    with ImageReader(image) as reader:
+    with ImageReader(files_of(image)) as reader:
         connection = reader.connect()
         for offset in range(0, 64 * MIB, 16 * MIB):
             assert connection.pread(16 * MIB, offset) == content[offset : offset + 16 * MIB]
@@ -220,8 +228,9 @@ def test_a_flush_survives_the_daemon_s_death_for_all_connections(image: Path) ->
 OPEN_AND_WAIT = """
 import sys, threading
 from pathlib import Path
+from replication.engine.header import read_image_file
 from replication.engine.image import ImageWriter
-writer = ImageWriter(Path(sys.argv[1]))
+writer = ImageWriter([read_image_file(Path(sys.argv[1]))])
 print(*writer.process, flush=True)
 threading.Event().wait()
 """
@@ -236,7 +245,7 @@ def test_the_daemon_dies_with_its_worker_and_gives_the_lock_back(image: Path) ->
     worker.wait()
     worker.stdout.close()
     wait_until(lambda: not is_alive(int(pid), int(start_time), boot), "the end of the daemon")
-    with ImageWriter(image) as writer:
+    with ImageWriter(files_of(image)) as writer:
         writer.connect().pwrite(b"x" * 512, 0)
 
 
@@ -255,7 +264,7 @@ def test_the_folder_of_a_killed_workers_daemon_is_removed_later(
     wait_until(lambda: not is_alive(int(pid), int(start_time), boot), "the end of the daemon")
     (left,) = Path(temporary).glob("vmrep-*")
     assert remove_left_folders() == 0  # its worker may be about to do it
-    with ImageWriter(image):
+    with ImageWriter(files_of(image)):
         (used,) = set(Path(temporary).glob("vmrep-*")) - {left}
         for folder in (left, used):
             os.utime(folder / "pid", (0, 0))
@@ -274,7 +283,10 @@ def test_a_full_disk_is_said_and_the_base_stays_as_it_was(small_disk: Path, tmp_
     raw = make_raw(tmp_path / "raw", 64 * MIB, 1, 8 * MIB)
     copy_into(repository, raw, "base", whole(64 * MIB))
     before = sha256(repository.root / "base.qcow2")
-    repository.create("top.tmp", 64 * MIB, "base.qcow2")
-    with repository.open("top.tmp") as image, pytest.raises(RepositoryFull, match="Free space"):
+    create(repository, "top.tmp", 64 * MIB, "base.qcow2")
+    with (
+        opened(repository, "top.tmp") as image,
+        pytest.raises(RepositoryFull, match="Free space"),
+    ):
         fill(image.connect())
     assert sha256(repository.root / "base.qcow2") == before

@@ -12,7 +12,7 @@ from replication.engine import qemu
 from replication.engine.errors import TargetError
 from replication.engine.image import ImageReader, ImageWriter
 from tests.engine.deaf_daemon import DeafDaemon
-from tests.engine.support import MIB
+from tests.engine.support import MIB, files_of
 
 STOPS = 5000
 LONGEST_STOP_SECONDS = 1.0
@@ -30,10 +30,10 @@ def test_a_daemon_that_misses_a_signal_is_stopped_by_the_next(
     monkeypatch.setattr(image_module, "STOP_SECONDS", 30)
     daemon = DeafDaemon(tmp_path / "deaf", misses=1)
     monkeypatch.setenv("PATH", daemon.path)
-    with ImageWriter(image) as writer:
+    with ImageWriter(files_of(image)) as writer:
         writer.connect().pwrite(b"x" * 512, 0)
     assert daemon.signals > 1
-    with ImageReader(image) as reader:
+    with ImageReader(files_of(image)) as reader:
         assert reader.connect().pread(512, 0) == b"x" * 512
 
 
@@ -43,11 +43,11 @@ def test_a_daemon_that_never_hears_is_an_error_and_is_killed(
     monkeypatch.setattr(image_module, "STOP_SECONDS", 1)
     daemon = DeafDaemon(tmp_path / "deaf", misses=10**9)
     monkeypatch.setenv("PATH", daemon.path)
-    writer = ImageWriter(image)
+    writer = ImageWriter(files_of(image))
     with pytest.raises(TargetError, match="did not stop within 1 s"):
         writer.close()
     assert daemon.signals > 1
-    ImageWriter(image).kill()  # it has given its lock back
+    ImageWriter(files_of(image)).kill()  # it has given its lock back
 
 
 @pytest.mark.slow
@@ -55,7 +55,7 @@ def test_thousands_of_stops_and_none_takes_a_second(image: Path) -> None:
     """The daemon loses a signal that comes as a connection closes: about one in a thousand."""
     longest = 0.0
     for _ in range(STOPS):
-        writer = ImageWriter(image)
+        writer = ImageWriter(files_of(image))
         connection = writer.connect()
         connection.pwrite(b"x" * 512, 0)
         connection.close()

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from contexts.models import VMContext
-from replication.engine.directory import Room
+from replication.engine.target import Room
 from replication.models import DiskImage, ReplicationJob
 from replication.selectors import home, space
 from replication.states import ImageState

@@ -18,7 +18,6 @@ from contexts.models import DiscoveredVM, Discovery, VMContext
 from contexts.services import discovery, management, vcenters
 from contexts.states import DiscoveryStatus
 from contexts.vsphere.session import Session
-from replication.engine.compare import compare_image_with_raw
 from replication.models import (
     ContextLease,
     DiskImage,
@@ -30,6 +29,7 @@ from replication.scheduler import tick
 from replication.services import left_overs, repositories, start
 from replication.states import ImageState, SnapshotState
 from replication.sync import runner
+from tests.engine.support import difference
 from tests.sync.nursery import nursery
 from vmrep.lab import Lab
 from vmrep.lab.control.surface import LabControl
@@ -98,7 +98,7 @@ class Estate:
         for image in images:
             raw = self.control.kept_content(image.snapshot_moref, image.disk.device_key)
             file = self.repository_folder / image.locator
-            assert compare_image_with_raw(file, raw) is None, image.locator
+            assert difference(file, raw) is None, image.locator
 
     def assert_nothing_left_over(self, context: VMContext) -> None:
         """No snapshot at the vCenter, and exactly the files that committed images name."""

@@ -8,6 +8,7 @@ from contexts.states import ContextStatus
 from replication.engine.image import ImageReader
 from replication.models import CBTHistory, DiskImage
 from replication.sync import runner
+from tests.engine.support import files_of
 from tests.sync.estate import MIB
 
 
@@ -130,7 +131,7 @@ def test_a_vm_that_cannot_tell_its_allocated_areas_is_read_whole(estate):
 def test_a_replica_can_be_opened_with_ordinary_tools(estate):
     job = estate.replicate(estate.take("small1"))
     (image,) = job.recovery_point.images.all()
-    with ImageReader(estate.repository_folder / image.locator) as reader:
+    with ImageReader(files_of(estate.repository_folder / image.locator)) as reader:
         connection = reader.connect()
         assert connection.pread(2, 510) == b"\x55\xaa"  # the partition table's signature
         connection.close()

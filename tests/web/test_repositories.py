@@ -144,6 +144,15 @@ def test_what_the_system_refuses_is_put_into_words(web, path, words):
     assert not Repository.objects.exists()
 
 
+def test_a_folder_that_others_can_write_to_is_refused_and_not_marked(web, tmp_path):
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+    assert f"chmod go-w {folder}" in refusal(web, str(folder))
+    assert not Repository.objects.exists()
+    assert list(folder.iterdir()) == []
+
+
 # ------------------------------------------------------------------ removing
 
 

@@ -10,6 +10,7 @@ from contexts.models import VMContext
 from replication.engine.compare import compare_image_with_raw
 from replication.errors import AlreadyRunning
 from replication.models import ReplicationJob, VMSnapshot
+from replication.selectors.replica import layers_of
 from replication.services import start
 from replication.states import (
     JobStatus,
@@ -130,7 +131,8 @@ def _problem(job: ReplicationJob, lab: LabControl) -> str:
     storage = target(point.repository)
     for image in point.images.select_related("disk"):
         expected = lab.kept_content(snapshot.moref, image.disk.device_key)
-        difference = compare_image_with_raw(storage.path(image.locator), expected)
+        with storage.open_readonly(layers_of(image)) as replica:
+            difference = compare_image_with_raw(replica, expected)
         if difference is not None:
             return f"{image.disk.disk_id} differs from its snapshot at byte {difference}"
     # What differs stays to be looked at.

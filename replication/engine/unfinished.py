@@ -1,0 +1,64 @@
+"""The place of an unfinished image: a folder with the image and its digests in it.
+
+Nothing can be made in a folder that was removed. So a worker that was paused, and whose image
+another one has discarded meanwhile, makes no file that nobody would ever find: that needs the
+folder, which it makes first, and asks whether its time has passed before it puts anything there.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from replication.engine.durable import fsync_folder
+from replication.engine.errors import TargetError
+
+SUFFIX = ".tmp"
+IMAGE, DIGESTS = "image", "digests"
+
+_TRIES = 100
+_LEFT_AFTER_SECONDS = 3600
+
+
+def make(place: Path) -> None:
+    """Make the folder, durably. FileExistsError when there is one."""
+    place.mkdir(mode=0o700)
+    fsync_folder(place.parent)
+
+
+def remove(place: Path) -> None:
+    """Remove the folder, durably, unless it holds something. One that is gone is fine."""
+    try:
+        place.rmdir()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+    fsync_folder(place.parent)
+
+
+def empty(place: Path) -> None:
+    """Remove the folder with what is vmrep's in it, whatever a paused worker makes there meanwhile:
+    once the folder is gone it can make nothing any more. What somebody else put there stays."""
+    for _ in range(_TRIES):
+        for name in (IMAGE, DIGESTS):
+            (place / name).unlink(missing_ok=True)
+        remove(place)
+        if not any((place / name).exists() for name in (IMAGE, DIGESTS)):
+            return
+    raise TargetError(f"{place} cannot be removed: something is made there again and again.")
+
+
+def remove_left(folder: Path) -> None:
+    """Remove empty places that nobody will use: a worker made them whose time had passed, and was
+    killed before it could take them away.
+
+    Young ones are left alone: another worker may be about to put its image there.
+    """
+    for place in folder.glob(f"*{SUFFIX}"):
+        with suppress(OSError):
+            if time.time() - place.stat().st_mtime > _LEFT_AFTER_SECONDS:
+                place.rmdir()

@@ -1,0 +1,275 @@
+"""A source and a target that are nothing but memory: what `Source` and `Target` promise, in short.
+
+They keep the engine's walls honest: whatever holds a `Target` or a `Source` works with these, too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import xxhash
+
+from replication.engine.errors import (
+    ImageAltered,
+    ImageDamaged,
+    ImageMissing,
+    RepositoryUnavailable,
+    SourceError,
+    TargetError,
+)
+from replication.engine.processes import ProcessIdentity, this_boot_id
+from replication.engine.target import (
+    PARENT,
+    SIZE,
+    Difference,
+    Layer,
+    Room,
+    SealedImage,
+    Stored,
+    Stretch,
+)
+
+
+class MemorySource:
+    """A disk's content. It fails once so many bytes were read, if it is told to."""
+
+    def __init__(self, content: bytes, fails_after_bytes: int | None = None) -> None:
+        self.content = content
+        self.fails_after_bytes = fails_after_bytes
+        self.bytes_read = 0
+        self._lock = threading.Lock()
+
+    def connect(self) -> MemorySource:
+        return self
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        with self._lock:
+            limit = self.fails_after_bytes
+            if limit is not None and self.bytes_read + len(view) > limit:
+                raise SourceError("The memory is tired.", transient=True)
+            self.bytes_read += len(view)
+        view[:] = self.content[offset : offset + len(view)]
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class _Image:
+    content: bytearray
+    parent: str | None
+    digests: list[tuple[int, int, bytes]] = field(default_factory=list)
+    open: bool = False
+
+
+class MemoryTarget:
+    """A repository in a dictionary. What was not flushed is lost when a writer is killed."""
+
+    place = "memory"
+
+    def __init__(self) -> None:
+        self.images: dict[str, _Image | None] = {}
+        self.there = True
+
+    def check(self) -> None:
+        if not self.there:
+            raise RepositoryUnavailable("The memory is gone.")
+
+    def room(self) -> Room:
+        self.check()
+        return Room(device=-1, free_bytes=1 << 40, total_bytes=1 << 40)
+
+    def try_writing(self) -> Room:
+        return self.room()
+
+    def retire(self) -> None:
+        self.check()
+        self.there = False
+
+    def create(
+        self, chain: Sequence[Layer], *, may_begin: Callable[[], None] = lambda: None
+    ) -> None:
+        image, below = chain[0], chain[1:]
+        self.check()
+        if image.locator in self.images:
+            raise TargetError(f"{image.locator} exists.")
+        content = bytearray(image.size_bytes)
+        if below:
+            self._require(below)
+            parent = self._image(below[0].locator).content
+            if len(parent) > len(content):
+                raise TargetError("The disk shrank.")
+            content[: len(parent)] = parent
+        self.images[image.locator] = None  # a place, and nothing in it
+        try:
+            may_begin()
+        except BaseException:
+            self.images.pop(image.locator, None)
+            raise
+        if image.locator not in self.images:
+            raise TargetError(f"{image.locator} was taken away.")
+        self.images[image.locator] = _Image(content, below[0].locator if below else None)
+
+    def open(self, chain: Sequence[Layer]) -> MemoryImage:
+        self._require(chain)
+        return MemoryImage(self._image(chain[0].locator))
+
+    def open_readonly(self, chain: Sequence[Layer]) -> MemoryReader:
+        self._require(chain)
+        return MemoryReader(self._image(chain[0].locator).content)
+
+    def open_digests(self, temporary: str, resume_offset: int = 0) -> MemoryDigests:
+        return MemoryDigests(self._image(temporary).digests, resume_offset)
+
+    def seal(self, temporary: str, final: str) -> SealedImage:
+        self.check()
+        if temporary in self.images and final in self.images:
+            raise TargetError(f"{final} is never replaced.")
+        if temporary in self.images:
+            if self._image(temporary).open:
+                raise TargetError(f"{temporary} is open.")
+            self.images[final] = self.images.pop(temporary)
+        size_bytes = len(self._image(final).content)
+        return SealedImage(size_bytes, size_bytes)
+
+    def discard(self, locator: str) -> None:
+        self.check()
+        self.images.pop(locator, None)
+
+    def exists(self, locator: str) -> bool:
+        self.check()
+        return self.images.get(locator) is not None
+
+    def differences(self, chain: Sequence[Layer]) -> list[Difference]:
+        image = self._image(chain[0].locator)
+        found = []
+        if len(image.content) != chain[0].size_bytes:
+            found.append(Difference(SIZE, f"is a disk of {len(image.content)} bytes"))
+        if image.parent != (chain[1].locator if len(chain) > 1 else None):
+            found.append(Difference(PARENT, f"stands on {image.parent}"))
+        return found
+
+    def check_image(self, locator: str) -> None:
+        self._image(locator)
+
+    def digest(self, locator: str) -> str | None:
+        return _over_all(self._image(locator).digests)
+
+    def stored(self) -> Iterator[Stored]:
+        for name in list(self.images):
+            yield Stored(name, name, None)
+
+    def still_stored(self, names: Sequence[str]) -> list[str]:
+        return [name for name in names if name in self.images]
+
+    def _image(self, locator: str) -> _Image:
+        self.check()
+        image = self.images.get(locator)
+        if image is None:
+            raise ImageMissing(f"{locator} is missing.")
+        return image
+
+    def _require(self, chain: Sequence[Layer]) -> None:
+        for number in range(len(chain)):
+            if found := self.differences(chain[number:]):
+                raise ImageAltered(f"{chain[number].locator} {found[0].words}")
+
+
+class MemoryImage:
+    """A writable image: a copy of the content, which a flush puts back."""
+
+    def __init__(self, image: _Image) -> None:
+        self._image = image
+        self._content = bytearray(image.content)
+        self._lock = threading.Lock()
+        image.open = True
+        # Of no process: nobody has to wait for its end.
+        self.process = ProcessIdentity(1, 0, this_boot_id())
+
+    def connect(self) -> MemoryImage:
+        if not self._image.open:
+            raise TargetError("The image is closed.")
+        return self
+
+    def pread(self, length: int, offset: int) -> bytearray:
+        with self._lock:
+            return self._content[offset : offset + length]
+
+    def pwrite(self, data: memoryview, offset: int) -> None:
+        with self._lock:
+            self._content[offset : offset + len(data)] = data
+
+    def zero(self, length: int, offset: int) -> None:
+        self.pwrite(memoryview(bytes(length)), offset)
+
+    def flush(self) -> None:
+        with self._lock:
+            self._image.content[:] = self._content
+
+    def close(self) -> None:
+        """Of a connection or of the image: what was acknowledged is flushed either way."""
+        self.flush()
+        self._image.open = False
+
+    def kill(self) -> None:
+        self._image.open = False
+
+
+class MemoryReader:
+    def __init__(self, content: bytearray) -> None:
+        self._content = content
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self._content)
+
+    def connect(self) -> MemoryReader:
+        return self
+
+    def pread(self, length: int, offset: int) -> bytearray:
+        return self._content[offset : offset + length]
+
+    def stretches(self, offset: int, length: int) -> Iterator[Stretch]:
+        yield Stretch(offset, length, False)
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> MemoryReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class MemoryDigests:
+    def __init__(self, entries: list[tuple[int, int, bytes]], resume_offset: int) -> None:
+        entries[:] = [entry for entry in entries if entry[0] < resume_offset]
+        if any(offset + length > resume_offset for offset, length, _ in entries):
+            raise ImageDamaged("There is an entry across the offset.")
+        self._entries = entries
+
+    @property
+    def bytes_covered(self) -> int:
+        return sum(length for _, length, _ in self._entries)
+
+    def add(self, offset: int, length: int, digest: bytes) -> None:
+        self._entries.append((offset, length, digest))
+
+    def flush(self) -> None:
+        pass
+
+    def digest(self) -> str:
+        return _over_all(self._entries)
+
+    def close(self) -> None:
+        pass
+
+
+def _over_all(entries: list[tuple[int, int, bytes]]) -> str:
+    hasher = xxhash.xxh3_128()
+    for offset, length, digest in entries:
+        hasher.update(offset.to_bytes(8, "little") + length.to_bytes(8, "little") + digest)
+    return hasher.hexdigest()

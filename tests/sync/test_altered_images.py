@@ -1,0 +1,53 @@
+"""Somebody who can write to the repository points an image's header at a file of this machine."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from replication.integrity import look
+from replication.integrity.findings import Scope
+from replication.models import DiskImage, RecoveryPoint
+from replication.services import left_overs
+from replication.states import JobStatus
+from replication.sync import cleanup
+from tests.engine.test_headers_that_lead_elsewhere import external_data
+from tests.sync.estate import MIB
+
+
+@pytest.fixture
+def victim(tmp_path):
+    path = tmp_path / "shadow"
+    path.write_bytes(b"root:$6$ the victim's secret $\n" * 1024 * 4 + bytes(512))
+    return path
+
+
+def _backing_file(image, victim) -> None:
+    subprocess.run(
+        ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", victim, image], check=True
+    )
+
+
+@pytest.mark.parametrize("alter", [_backing_file, external_data])
+def test_a_job_reads_nothing_through_it_and_says_which_image(estate, victim, alter):
+    context = estate.take("small1")
+    estate.replicate(context)
+    image = DiskImage.objects.get()
+    alter(estate.repository_folder / image.locator, victim)
+    before = victim.read_bytes()
+    estate.control.fill("small1", 2000, 4 * MIB, 8 * MIB, seed=1)
+
+    job = estate.run_job(context)
+
+    assert job.status == JobStatus.FAILED
+    assert image.locator in job.error_message
+    assert "is not what vmrep wrote" in job.error_message
+    assert str(victim) in job.error_message
+    assert victim.read_bytes() == before
+    assert RecoveryPoint.objects.count() == 1
+    for context_id in left_overs.contexts_to_clean():
+        cleanup.clean_context(context_id)
+    assert list(estate.repository_folder.rglob("*.tmp")) == []
+    codes = {finding.code for finding in look.find(Scope())}
+    assert codes & {"backing_file_differs", "image_file_damaged"}
