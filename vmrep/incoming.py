@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -110,6 +111,7 @@ class IncomingMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        _forget_current_url_if_none(request)
         refusal = request.META.get(_REFUSAL) or _refusal(request)
         return self.get_response(request) if refusal is None else refuse(request, refusal)
 
@@ -133,6 +135,14 @@ def _refusal(request: HttpRequest) -> Refusal | None:
     if _has_nul(request):
         return Refusal(400, "nul", "A parameter, field or cookie has a NUL character.")
     return None
+
+
+def _forget_current_url_if_none(request: HttpRequest) -> None:
+    """htmx says which page it is on; what is no address at all says nothing."""
+    try:
+        urlsplit(unquote(request.META.get("HTTP_HX_CURRENT_URL", "")))
+    except ValueError:
+        del request.META["HTTP_HX_CURRENT_URL"]
 
 
 def _is_no_form(request: HttpRequest) -> bool:

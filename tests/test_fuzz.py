@@ -1,0 +1,219 @@
+"""No address, parameter, field or header makes the server fail: what makes no sense is refused or
+read as nothing, on both databases, by pages, API and admin alike. The addresses come from the URL
+configuration, so that a new one is tried without anybody thinking of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from contexts.filters import DiscoveredVMFilter
+from contexts.models import DiscoveredVM, VMDisk
+from replication.filters import JobFilter, ProtectedVMFilter
+from replication.models import Repository
+from tests import factories
+from vmrep.api import bodies
+
+PATHS = [
+    *("x%00y", "%ED%A0%80", "%FF", "..%2F..%2Fetc", "%0D%0AX:%20y", "-1", "_00", "%D9%A3"),
+    *("9" * 18, "9" * 19, "9" * 5000),
+]
+# The first few are tried in each parameter by itself, all in all of them at once.
+VALUES = [
+    *("9" * 30, "a\0b", "http://[", "9" * 5000, "", "x", "-1", "\ufffd", "%s", "\r\nX: y", "/x"),
+    *("1e999", "nan", "٣", "1,2", "2026-13-45", "a" * 9000, "\u202e'\"--{{ 1 }}"),
+]
+ALONE = 4
+HEADERS = {
+    "HX-Current-URL": ["http://[", "\x7f", "//", "http://testserver/\u00ff?vm=%00", "9" * 5000],
+    "HX-Request": ["true", "nonsense"],
+    "HX-Target": ["\x7f", "a" * 9000],
+    "HX-Trigger-Name-URI-AutoEncoded": ["true"],
+    "HX-Triggering-Event": ["{", "[" * 5000, "9" * 5000],
+    "X-Vmrep-Version": ["", ";;", "=", "9" * 5000, "\x7f", "a;b=c", ":", "-:9"],
+    "Accept": ["text/html", "*", "a/b;q=x", ";", "application/json; indent=999999999", "\x7f"],
+    "If-None-Match": ["*", '"', 'W/"', "9" * 5000],
+    "If-Modified-Since": ["nonsense", "Thu, 01 Jan 99999 00:00:00 GMT"],
+    "Range": ["bytes=9-1", "bytes=-" + "9" * 30],
+    "Authorization": ["Token", "Token \u00ff", "Basic x", "Token a b", "Token " + "9" * 5000],
+    "Content-Type": ["", ";", "multipart/form-data", "application/json; charset=x", "\x7f"],
+    "Referer": ["http://[", "\x7f"],
+    "Origin": ["http://[", "null"],
+    "Host": ["[", "a:b", "localhost:99999999", "\x7f"],
+    "X-Forwarded-Proto": ["\x7f"],
+    "Cookie": [
+        'sessionid="a\\000b"',
+        "sessionid=\u00ff",
+        'csrftoken="\\000"',
+        "messages=nonsense",
+        'messages="\\000"',
+        "=;=;;",
+        'a="\\777"',
+    ],
+}
+FILTERS = {
+    name
+    for each in (ProtectedVMFilter, JobFilter, DiscoveredVMFilter)
+    for name in each.base_filters
+}
+PARAMETERS = sorted(
+    FILTERS
+    | {"page", "page_size", "sort", "ordering", "columns", "vm", "tab", "points", "log", "view"}
+    | {"folder", "next", "vm_name", "vcenter_host", "vmware_vm_id", "nobody_knows_this"}
+)
+OF_ADMIN = [
+    *(
+        "q",
+        "o",
+        "p",
+        "e",
+        "all",
+        "id__exact",
+        "pk__gt",
+        "vcenter__id__exact",
+        "status__exact",
+        "to",
+    ),
+    *("created_at__gte", "unmanaged_at__isempty", "repository__id__exact", "is_staff__exact"),
+    *(
+        "_changelist_filters",
+        "_popup",
+        "_to_field",
+        "term",
+        "app_label",
+        "model_name",
+        "field_name",
+    ),
+]
+FIELDS = [
+    *("next", "vm", "action", "confirmed", "seconds", "wish", "confirm_vm_name", "repository"),
+    *("delete_replica_data", "rpo_target", "everything", "view", "context", "decision", "step"),
+    *("name", "host", "port", "username", "password", "trust_mode", "transport", "path", "index"),
+    *("confirm_fingerprint", "fingerprint_sha256", "_selected_action", "select_across", "post"),
+    *("rpo_target_seconds", "accept_unprotected", "user", "key", "email", "groups"),
+]
+# It would log this test's user out.
+LEFT_OUT = ("logout/", "admin/logout/")
+# The admin is the same for every model, but for the kinds of keys.
+MODELS = ("contexts/vmcontext", "contexts/vcenter", "contexts/vmdisk", "replication/repository")
+OTHERS = re.compile(rf"admin/(?!{'|'.join(MODELS)}).*/.*(<|add/)")
+
+
+def routes(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern).lstrip("^").removesuffix("$").removesuffix("\\Z")
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern) and not (route in LEFT_OUT or OTHERS.match(route)):
+            yield route
+
+
+ROUTES = sorted(set(routes(get_resolver().url_patterns)))
+LISTS = [route for route in ROUTES if "<" not in route and "(" not in route]
+HOLE = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>[^)]*\)")
+
+
+@pytest.fixture
+def known(db) -> dict[str, Any]:
+    """A key for each hole in an address, of rows that are there."""
+    vm = factories.context("pgtest1", keep_in=factories.repository("here"))
+    job = factories.completed_job(vm)
+    factories.discovery(vm.vcenter)
+    return {
+        "context_id": vm.pk,
+        "job_id": job.pk,
+        "vcenter_id": vm.vcenter_id,
+        "vm_id": DiscoveredVM.objects.get().pk,
+        "disk_id": VMDisk.objects.values_list("pk", flat=True)[0],
+        "repository_id": Repository.objects.get().pk,
+        "object_id": "1",
+        "id": "1",
+        "app_label": "contexts",
+        "content_type_id": "1",
+        "url": "nothing",
+    }
+
+
+@pytest.fixture
+def client(db, settings) -> Client:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick
+    client = Client(raise_request_exception=False)
+    client.force_login(factories.user("chief", is_staff=True, is_superuser=True))
+    return client
+
+
+def filled(route: str, keys: dict[str, Any]) -> str:
+    return "/" + HOLE.sub(lambda found: str(keys[found[1] or found[2]]), route)
+
+
+def sound(answer: Any, what: object) -> None:
+    assert answer.status_code < 500, f"{answer.status_code}: {what}"
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if HOLE.search(route)])
+def test_no_key_in_an_address_makes_it_fail(client, known, route):
+    holes = [one or other for one, other in HOLE.findall(route)]
+    for hole in holes:
+        for key in PATHS:
+            keys = {name: known[name] for name in holes} | {hole: key}
+            address = filled(route, keys)
+            sound(client.get(address), address[:200])
+            sound(client.post(address), address[:200])
+
+
+@pytest.mark.parametrize("route", LISTS)
+def test_no_parameter_makes_a_list_fail(client, known, route):
+    names = OF_ADMIN if route.startswith("admin/") else PARAMETERS
+    for name in names:
+        for value in VALUES[:ALONE]:
+            sound(client.get(f"/{route}", {name: value}), (route, name, value[:50]))
+    for value in VALUES:
+        query = {name: [value, value] for name in names}
+        sound(client.get(f"/{route}", query, headers={"HX-Request": "true"}), (route, value[:50]))
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_no_field_makes_a_form_or_a_body_fail(client, known, route):
+    address = filled(route, known)
+    for value in VALUES:
+        sound(client.post(address, dict.fromkeys(FIELDS, value)), (address, value[:50]))
+        words = {"action": "start", "decision": "same", "wish": "leave_out", "step": "address"}
+        form = dict.fromkeys(FIELDS, value) | words
+        sound(client.post(address, form), (address, value[:50]))
+        if route.startswith("api/"):
+            for kind in (str, lambda text: [text], lambda text: {text: text}):
+                body = json.dumps(dict.fromkeys(OF_BODIES, kind(value)))
+                answer = client.generic("POST", address, body, content_type="application/json")
+                sound(answer, (address, body[:80]))
+
+
+OF_BODIES = sorted(
+    name
+    for each in vars(bodies).values()
+    if isinstance(each, type) and issubclass(each, bodies.Body)
+    for name in each().fields
+)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_no_header_makes_a_page_fail(client, known, header):
+    for route in ("login/", "virtual-machines/", "static/css/vmrep.css"):
+        for value in HEADERS[header]:
+            for more in ({}, {"HX-Request": "true"}):
+                headers = more | {header: value}
+                sound(client.get(f"/{route}", headers=headers), (route, headers))
+                sound(
+                    Client(raise_request_exception=False).get(f"/{route}", headers=headers), value
+                )
+    for value in HEADERS[header]:
+        for address in ("/api/v1/vm-contexts/", "/admin/contexts/vmcontext/", "/nowhere"):
+            sound(client.get(address, headers={header: value}), (address, header, value))
+            sound(client.post(address, b"x", headers={header: value}, content_type="text/x"), value)
+            anonymous = Client(raise_request_exception=False)
+            sound(anonymous.get(address, headers={header: value}), (address, header, value))
