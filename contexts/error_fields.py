@@ -8,7 +8,7 @@ from contexts.vsphere.errors import VSphereError
 
 _FIELDS: dict[type[Exception], str] = {
     errors.AddressUnknown: "host",
-    errors.ConnectionRefused: "host",
+    errors.ConnectionRefused: "port",
     errors.ConnectionLost: "host",
     errors.NotVSphere: "host",
     errors.OtherEstate: "host",

@@ -43,6 +43,12 @@ class AmbiguousVM(ContextError):
         return {"candidates": self.candidates}
 
 
+class AmbiguousVCenter(AmbiguousVM):
+    """Several vCenters have the host that was asked for: its port tells which."""
+
+    code = "ambiguous_vcenter"
+
+
 class NotManageable(ContextError):
     """This VM cannot be taken under management."""
 

@@ -6,22 +6,25 @@ from typing import Any
 
 from django.db.models import Q
 
-from contexts.errors import AmbiguousVM, UnknownVCenter, UnknownVM
+from contexts.errors import AmbiguousVCenter, AmbiguousVM, UnknownVCenter, UnknownVM
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from contexts.presence import with_probable_context
 
 
 def find_vcenter(host: str) -> VCenter:
-    """The one vCenter with this host name (or "host:port"). Raises UnknownVCenter."""
+    """The one vCenter with this host name (or "host:port"). Raises UnknownVCenter, or
+    AmbiguousVCenter when several listen at ports of this host."""
     name, _, port = host.rpartition(":")
-    candidates = list(VCenter.objects.filter(host__iexact=host))
+    candidates = list(VCenter.objects.filter(host__iexact=host).order_by("port", "pk"))
     if not candidates and port.isdigit():
         candidates = list(VCenter.objects.filter(host__iexact=name, port=int(port)))
     if not candidates:
         raise UnknownVCenter(f"No vCenter with the host {host!r} has been added.")
     if len(candidates) > 1:
-        raise UnknownVCenter(
-            f"Several vCenters have the host {host!r}: add the port, as in {host}:443."
+        raise AmbiguousVCenter(
+            f"{len(candidates)} vCenters have the host {host!r}: add the port, as in"
+            f" {host}:{candidates[0].port}.",
+            [_vcenter_candidate(each) for each in candidates],
         )
     return candidates[0]
 
@@ -32,7 +35,8 @@ def find_context(
     vcenter_host: str | None = None,
     vmware_vm_id: str | None = None,
 ) -> VMContext:
-    """The managed context of one VM. Raises UnknownVM, AmbiguousVM or UnknownVCenter."""
+    """The managed context of one VM. Raises UnknownVM, AmbiguousVM, UnknownVCenter or
+    AmbiguousVCenter."""
     contexts = VMContext.objects.filter(unmanaged_at__isnull=True)
     return _only(
         list(_narrow(contexts, vm_name, vcenter_host, vmware_vm_id)[:20]),
@@ -110,11 +114,21 @@ def _only(found: list[Any], asked_for: str, what: str) -> Any:
     return found[0]
 
 
+def _vcenter_candidate(vcenter: VCenter) -> dict[str, Any]:
+    return {
+        "vcenter_id": vcenter.pk,
+        "name": vcenter.name,
+        "vcenter_host": vcenter.host,
+        "vcenter_port": vcenter.port,
+    }
+
+
 def _candidate(row: Any) -> dict[str, Any]:
     return {
         "vm_name": row.vm_name,
         "vmware_vm_id": row.vmware_vm_id,
         "vm_path": row.vm_path,
         "vcenter_host": row.vcenter.host,
+        "vcenter_port": row.vcenter.port,
         "context_id": getattr(row, "context_id", None),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError
 from django.db.models import Exists, OuterRef
@@ -19,6 +19,8 @@ from contexts.services import identity, records, refresh, statuses
 from contexts.services.transactions import one_transaction
 
 ID_ATTEMPTS = 5
+MOST_AT_ONCE = 1000
+"""VMs that one request may act on: each takes some milliseconds, and its sender waits."""
 
 
 def safe_name(vm_name: str | None) -> str:
@@ -57,7 +59,13 @@ def _get_or_create(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMConte
                 raise
 
 
-@one_transaction
+class Taken(NamedTuple):
+    """The contexts in the order of their VMs, and the IDs of those not managed before."""
+
+    contexts: list[VMContext]
+    new_ids: frozenset[str]
+
+
 def take(
     discovered_vms: Iterable[DiscoveredVM],
     *,
@@ -65,6 +73,23 @@ def take(
     actor: str,
     rpo_target_seconds: int | None = None,
 ) -> list[VMContext]:
+    """The contexts of VMs that are to be managed from now on, as `take_anew`."""
+    return take_anew(
+        discovered_vms,
+        repository=repository,
+        actor=actor,
+        rpo_target_seconds=rpo_target_seconds,
+    ).contexts
+
+
+@one_transaction
+def take_anew(
+    discovered_vms: Iterable[DiscoveredVM],
+    *,
+    repository: Any,
+    actor: str,
+    rpo_target_seconds: int | None = None,
+) -> Taken:
     """Create a context for each VM, or revive the one that it had; all of them or none.
 
     A VM that is managed already keeps its context as it is; one that is revived keeps its
@@ -93,7 +118,8 @@ def take(
             job_id=None,
         )
     current = VMContext.objects.in_bulk([context.pk for context, _ in taken.values()])
-    return [current[taken[vm.pk][0].pk] for vm in vms]
+    contexts = [current[taken[vm.pk][0].pk] for vm in vms]
+    return Taken(contexts, frozenset(context.pk for _, context, _ in fresh))
 
 
 def _contexts_of(vms: Iterable[DiscoveredVM]) -> list[str]:

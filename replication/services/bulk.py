@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
+from contexts.services.management import MOST_AT_ONCE
 from replication.errors import JobNotActive, TooMany
 from replication.services import cancel as cancelling
 from replication.services import start as starting
-
-MOST_AT_ONCE = 500
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,25 @@ def test_an_ambiguous_name_is_refused_with_the_candidates(api, address):
     assert {it["vmware_vm_id"] for it in candidates} == {it.vmware_vm_id for it in contexts}
 
 
+def test_a_host_of_several_vcenters_is_refused_with_their_ports(api, address):
+    first = factories.vcenter(host="vc.example.org", port=443)
+    second = factories.vcenter(host="vc.example.org", port=8443)
+    context = factories.context("web", at=second)
+    answer = api.get(address, {"vm_name": "web", "vcenter_host": "vc.example.org"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "ambiguous_vcenter")
+    assert answer.json()["candidates"] == [
+        {
+            "vcenter_id": each.pk,
+            "name": each.name,
+            "vcenter_host": "vc.example.org",
+            "vcenter_port": each.port,
+        }
+        for each in (first, second)
+    ]
+    found = api.get(address, {"vm_name": "web", "vcenter_host": "vc.example.org:8443"})
+    assert found.json()["context"]["context_id"] == context.pk
+
+
 def test_a_vm_that_is_not_there_is_not_found(api, address):
     host = factories.context("web-01").vcenter.host
     answer = api.get(address, {"vm_name": "web-02", "vcenter_host": host})

@@ -55,13 +55,18 @@ def test_a_managed_vm_keeps_its_context(api):
         {"vm_name": "web-01", "vcenter_host": vm.vcenter.host},
     ):
         answer = api.post("vm-contexts/", body)
-        assert answer.status_code == 201
+        assert answer.status_code == 200, "nothing was made"
         assert [row["context_id"] for row in answer.json()["contexts"]] == [context.pk]
+    another = factories.discovered_vm("web-02")
+    body = {"discovered_vm_ids": [vm.pk, another.pk]}
+    assert api.post("vm-contexts/", body).status_code == 201
+    assert api.post("vm-contexts/", body).status_code == 200
 
 
 def test_a_vm_that_was_released_gets_its_context_back(api):
     context = management.release(factories.context(), actor="ops")
     answer = api.post("vm-contexts/", {"vmware_vm_id": context.vmware_vm_id})
+    assert answer.status_code == 201
     assert [row["context_id"] for row in answer.json()["contexts"]] == [context.pk]
 
 

@@ -85,7 +85,7 @@ def test_an_address_where_nothing_listens_is_a_bad_gateway(api, lab):
     answer = api.post("vcenters/", asked(lab, port=port))
     assert answer.status_code == 502
     assert answer.json()["code"] == "connection_refused"
-    assert "host" in answer.json()["errors"]
+    assert "port" in answer.json()["errors"], "somebody is at the host, as the pages say"
 
 
 def test_a_name_that_does_not_resolve_is_refused(api, lab):

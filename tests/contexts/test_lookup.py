@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from contexts.errors import AmbiguousVM, IdentityChanged, UnknownVCenter, UnknownVM
+from contexts.errors import (
+    AmbiguousVCenter,
+    AmbiguousVM,
+    IdentityChanged,
+    UnknownVM,
+)
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import lookup, management
 from replication.services import start
@@ -48,6 +53,7 @@ def test_a_managed_and_a_discovered_vm_of_one_name_are_two():
             "vmware_vm_id": row.vmware_vm_id,
             "vm_path": "/Lab/vm/web",
             "vcenter_host": at.host,
+            "vcenter_port": at.port,
             "context_id": context_id,
         }
         for row, context_id in [(context, context.pk), (vm, None)]
@@ -99,7 +105,7 @@ def test_one_host_on_two_ports_needs_the_port():
         factories.context("web", at=factories.vcenter(host="vc.example.org", port=port))
         for port in (443, 8443)
     ]
-    with pytest.raises(UnknownVCenter, match=r"vc\.example\.org:443"):
+    with pytest.raises(AmbiguousVCenter, match=r"vc\.example\.org:443"):
         lookup.find_context(vm_name="web", vcenter_host="vc.example.org")
     found = lookup.find_context(vm_name="web", vcenter_host="vc.example.org:8443")
     assert found == contexts[1]

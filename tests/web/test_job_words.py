@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.template import Context, Template
 from django.utils import timezone
 
 from replication.models import ReplicationJob
@@ -59,14 +60,16 @@ def test_a_running_job_says_its_step_unless_it_is_being_cancelled():
     [
         ("web cannot be replicated. It is a template.", "It is a template."),
         ("web: Hard disk 1 was moved.", "Hard disk 1 was moved."),
-        ("web cannot be replicated. ", "web cannot be replicated. "),
+        ("web: ", "web: "),
+        ("web is being replicated already.", "Is being replicated already."),
         ("website: no", "website: no"),
         ("The vCenter did not answer.", "The vCenter did not answer."),
     ],
 )
 def test_an_error_beside_the_name_does_not_begin_with_it(text, shown):
-    assert job_words.without_name(text, "web") == shown
-    assert job_words.without_name(text, None) == text
+    page = Template("{% load vmrep %}{{ text|without_name:name }}")
+    assert page.render(Context({"text": text, "name": "web"})) == shown
+    assert page.render(Context({"text": text, "name": None})) == text
 
 
 def test_a_mean_rate_needs_bytes_and_time():

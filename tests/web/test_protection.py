@@ -43,7 +43,7 @@ def test_a_target_is_taken_away(web, context):
     assert context.rpo_target_seconds is None
 
 
-@pytest.mark.parametrize("seconds", ["x", "1.5", "-1", "0", "99999999999", "9" * 400, "\0"])
+@pytest.mark.parametrize("seconds", ["x", "1.5", "-1", "0", "99999999999", "9" * 400])
 def test_a_target_that_is_none_is_refused_and_told(web, context, seconds):
     answer = web.post(target(context), {"seconds": seconds}, follow=True)
     assert answer.status_code == 200

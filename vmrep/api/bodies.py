@@ -12,12 +12,12 @@ from rest_framework.exceptions import ParseError
 from rest_framework.settings import api_settings
 
 from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
+from contexts.services.management import MOST_AT_ONCE
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
 from vmrep.api.suggestions import LONGEST_SHOWN, REPEATED, unknown_names
 
 LARGEST_ID = 2**63 - 1
-MOST_AT_ONCE = 1000
 NAME_LENGTH = 1000
 HALF = "It has half a character (a lone surrogate), which is no text."
 

@@ -9,24 +9,15 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
 
-from contexts.errors import ServersBusy, VCenterChanged
+from contexts.error_fields import field_of
+from contexts.errors import ContextError, ServersBusy
 from contexts.models import DiscoveredVM, VCenter
 from contexts.services import vcenters
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
-from contexts.vsphere.errors import (
-    AddressUnknown,
-    CertificateChanged,
-    CertificateNotTrusted,
-    ConnectionLost,
-    ConnectionRefused,
-    LoginRefused,
-    NotVSphere,
-    OtherEstate,
-    PrivilegeMissing,
-    VSphereError,
-)
+from contexts.vsphere.errors import CertificateChanged, CertificateNotTrusted, VSphereError
 from replication.models import Repository
+from vmrep.web.formats import duration
 
 
 class Styled:
@@ -47,10 +38,12 @@ class LoginForm(Styled, AuthenticationForm):
             self.fields["password"].widget.attrs["autofocus"] = True
 
 
+RPO_PRESETS = (300, 900, 3_600, 4 * 3_600, 12 * 3_600, 86_400)
+"""The RPO targets that pages offer, in seconds; the API takes any."""
+
 RPO_TARGETS = (
-    *(("", "No RPO target"), ("300", "RPO 5 minutes"), ("900", "RPO 15 minutes")),
-    *(("3600", "RPO 1 hour"), ("14400", "RPO 4 hours"), ("43200", "RPO 12 hours")),
-    ("86400", "RPO 1 day"),
+    ("", "No RPO target"),
+    *((str(seconds), f"RPO {duration(seconds)}") for seconds in RPO_PRESETS),
 )
 
 
@@ -97,9 +90,6 @@ class TakeForm(forms.Form):
         return str(next(iter(self.errors.values()))[0])
 
 
-RPO_PRESETS = (15 * 60, 3_600, 4 * 3_600, 24 * 3_600)
-
-
 class RPOTargetForm(forms.Form):
     """How old the newest recovery point may become, in seconds; empty: no target."""
 
@@ -117,19 +107,6 @@ class RepositoryForm(Styled, forms.Form):
         help_text="An absolute path on this machine, such as /srv/vmrep: an empty folder, or a new"
         " one, which is made. Symbolic links are followed now, and the real place is kept.",
     )
-
-
-# Which field a refusal of the vCenter is about.
-_FIELD_OF: tuple[tuple[type[Exception], str], ...] = (
-    (AddressUnknown, "host"),
-    (ConnectionRefused, "port"),
-    (ConnectionLost, "host"),
-    (NotVSphere, "host"),
-    (OtherEstate, "host"),
-    (PrivilegeMissing, "username"),
-    (LoginRefused, "password"),
-    (VCenterChanged, "password"),
-)
 
 
 class VCenterAddressForm(Styled, forms.Form):
@@ -158,12 +135,13 @@ class VCenterAddressForm(Styled, forms.Form):
         try:
             return vcenters.look_at(self.cleaned_data["host"], self.cleaned_data["port"])
         except (VSphereError, ServersBusy) as problem:
-            self.add_error(_field_of(problem), str(problem))
+            self.add_refusal_at_field(problem)
             return None
 
-
-def _field_of(problem: Exception) -> str | None:
-    return next((name for kind, name in _FIELD_OF if isinstance(problem, kind)), None)
+    def add_refusal_at_field(self, problem: VSphereError | ContextError) -> None:
+        """What the vCenter or a service refused, at the field that is to blame."""
+        field = field_of(problem)
+        self.add_error(field if field in self.fields else None, str(problem))
 
 
 class VCenterForm(VCenterAddressForm):
@@ -265,7 +243,7 @@ class VCenterForm(VCenterAddressForm):
             field = name if name in self.fields else None
             self.add_error(field if name != NON_FIELD_ERRORS else None, errors)
 
-    def add_refusal(self, problem: Exception) -> None:
+    def add_refusal(self, problem: VSphereError | ContextError) -> None:
         """What the connection test said, where it can be put right."""
         if isinstance(problem, CertificateNotTrusted):
             self.fingerprint = problem.fingerprint_sha256 or ""
@@ -275,7 +253,7 @@ class VCenterForm(VCenterAddressForm):
         if self.fingerprint:
             self._look_at_certificate()
             return
-        self.add_error(_field_of(problem), str(problem))
+        self.add_refusal_at_field(problem)
 
     def _look_at_certificate(self) -> None:
         """Who it says it is, for the operator to compare; the fingerprint is what counts."""

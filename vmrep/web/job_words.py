@@ -42,10 +42,11 @@ def seconds_until_attempt(job: ReplicationJob) -> int | None:
 
 
 def without_name(text: str, vm_name: str | None) -> str:
-    """An error beside the VM's name: without the beginning that says the name once more."""
-    for beginning in (f"{vm_name} cannot be replicated. ", f"{vm_name}: "):
+    """An error beside the VM's name, without the beginning that says the name once more."""
+    for beginning in (f"{vm_name} cannot be replicated. ", f"{vm_name}: ", f"{vm_name} "):
         if vm_name and text.startswith(beginning) and len(text) > len(beginning):
-            return text[len(beginning) :]
+            rest = text[len(beginning) :]
+            return rest[0].upper() + rest[1:]
     return text
 
 

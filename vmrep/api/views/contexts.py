@@ -74,13 +74,14 @@ class ContextList(View):
         )
 
     def post(self, request: Request) -> Response:
-        taken = _take(request, read(Take, request.data))
+        taken, new_ids = _take(request, read(Take, request.data))
+        answer = status.HTTP_201_CREATED if new_ids else status.HTTP_200_OK
         now = timezone.now()
         rows = contexts_for_list(now).filter(pk__in=[context.pk for context in taken])
         body = {"contexts": ContextRowSerializer(rows, many=True, context={"now": now}).data}
         if len(taken) == 1:
-            return see(request, body, status.HTTP_201_CREATED, "vm-context", taken[0].pk)
-        return Response(body, status=status.HTTP_201_CREATED)
+            return see(request, body, answer, "vm-context", taken[0].pk)
+        return Response(body, status=answer)
 
 
 class ContextLookup(View):
@@ -159,7 +160,7 @@ def _everything(request: Request, context_id: str) -> Response:
     )
 
 
-def _take(request: Request, values: dict[str, Any]) -> list[VMContext]:
+def _take(request: Request, values: dict[str, Any]) -> management.Taken:
     """The contexts of the VMs that a body means; whoever is managed already keeps theirs."""
     access.require(request.user, Verb.TAKE, DiscoveredVM)
     repository = _repository(request, values.get("repository_id"))
@@ -168,9 +169,9 @@ def _take(request: Request, values: dict[str, Any]) -> list[VMContext]:
     else:
         vm = lookup.find_vm(**{name: values[name] for name in IDENTITY if name in values})
         if isinstance(vm, VMContext):
-            return [vm]
+            return management.Taken([vm], frozenset())
         vms = [vm]
-    return management.take(
+    return management.take_anew(
         vms,
         repository=repository,
         actor=username(request),

@@ -224,16 +224,6 @@ def note_tone(note: str) -> str:
     return "muted" if note == FIRST_SYNC else "warn"
 
 
-@register.filter
-def without_name(reason: str, vm_name: str | None) -> str:
-    """Why something failed, in a row that names the VM already: the reason must not be cut."""
-    for opening in (f"{vm_name} cannot be replicated. ", f"{vm_name}: ", f"{vm_name} "):
-        if vm_name and reason.startswith(opening) and len(reason) > len(opening):
-            rest = reason[len(opening) :]
-            return rest[0].upper() + rest[1:]
-    return reason
-
-
 def _with_query(context: template.Context, changes: dict[str, object]) -> str:
     """This page's address with other parameters; None leaves one out."""
     request = context["request"]

@@ -22,6 +22,7 @@ from contexts.errors import ContextError
 from contexts.filters import DiscoveredVMFilter
 from contexts.models import DiscoveredVM, Discovery, VCenter
 from contexts.services import discovery, management
+from contexts.services.management import MOST_AT_ONCE
 from contexts.states import ContextStatus, DiscoveryStatus
 from replication.models import Repository
 from vmrep import access
@@ -31,8 +32,6 @@ from vmrep.web.formats import plural
 from vmrep.web.forms import RPO_TARGETS, TakeForm
 from vmrep.web.tables import DiscoveredVMTable
 
-# One transaction takes them all, at some milliseconds each.
-MOST_AT_ONCE = 1000
 _NAMED = 3
 _WAITING_LONG = timedelta(seconds=30)
 
