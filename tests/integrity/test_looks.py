@@ -6,16 +6,19 @@ import os
 import shutil
 import subprocess
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from contexts.models import VMContext
+from replication.integrity import files
 from replication.integrity.findings import CHECKS, Scope
 from replication.integrity.look import LISTED_PER_CODE, find
 from replication.models import (
@@ -240,3 +243,25 @@ def test_each_check_says_what_it_looks_for() -> None:
         assert check.codes
         assert check.name
         assert all(code.remedy for code in check.codes)
+
+
+def test_files_are_looked_at_in_threads_that_use_no_database(
+    whole: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would close their connections."""
+    looked, connected = set(), set()
+    connect, differ = BaseDatabaseWrapper.connect, files._look_at
+
+    def connecting(self: BaseDatabaseWrapper) -> None:
+        connected.add(threading.current_thread().name)
+        connect(self)
+
+    def looking(*arguments: object) -> Iterator[object]:
+        looked.add(threading.current_thread().name)
+        return differ(*arguments)
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "connect", connecting)
+    monkeypatch.setattr(files, "_look_at", looking)
+    assert audit(deep=True) == []
+    assert looked == {"errand"}
+    assert "errand" not in connected
