@@ -433,3 +433,28 @@ def test_discard_removes_image_and_digests_and_can_be_repeated(
     assert names(repository.root / "f") == []
     repository.discard("f/a.tmp")
     repository.discard("never/was.qcow2")
+
+
+def test_what_an_earlier_version_left_unfinished_is_discarded(
+    repository: DirectoryRepository,
+) -> None:
+    """It had the image and its digests as files beside one another."""
+    (repository.root / "job.1.qcow2.1.tmp").write_bytes(b"left")
+    (repository.root / "job.1.qcow2.1.tmp.digests").write_bytes(b"left")
+    assert not repository.exists("job.1.qcow2.1.tmp")
+    assert {(it.locator, it.attempt) for it in repository.stored()} == {("job.1.qcow2", 1)}
+    repository.discard("job.1.qcow2.1.tmp")
+    assert names(repository.root) == [MARKER]
+
+
+def test_an_empty_place_that_nobody_will_use_is_taken_away_by_the_next_image(
+    repository: DirectoryRepository,
+) -> None:
+    """A worker was paused before it made it, and killed before it asked for its lease."""
+    for name in ("old.1.tmp", "young.1.tmp", "full.1.tmp"):
+        (repository.root / "f" / name).mkdir(parents=True, mode=0o700)
+    (repository.root / "f/full.1.tmp/precious").write_bytes(b"somebody's")
+    for name in ("old.1.tmp", "full.1.tmp"):
+        os.utime(repository.root / "f" / name, (0, 0))
+    create(repository, "f/a.tmp", MIB)
+    assert names(repository.root / "f") == ["a.tmp", "full.1.tmp", "young.1.tmp"]

@@ -1,12 +1,13 @@
-"""A worker stands still at any point of its work, while another one takes over and completes.
+"""A worker stands still, or is killed, at any point of its work, and another one completes the job.
 
-When it awakes it leaves nothing that no row names: no file, no folder of an unfinished image, no
-snapshot. The recovery point of the other one is whole.
+When a paused one awakes it leaves nothing that no row names: no file, no folder of an unfinished
+image, no snapshot. The recovery point of the other one is whole.
 """
 
 from __future__ import annotations
 
 import itertools
+import signal
 import threading
 
 import pytest
@@ -15,8 +16,9 @@ from django.db import connection
 from replication.models import DiskImage, ReplicationJob
 from replication.services import left_overs, start
 from replication.states import ImageState, JobStatus
-from replication.sync import cleanup, guard, images, runner
-from tests.sync.estate import MIB, Estate
+from replication.sync import cleanup, guard, runner
+from tests.sync.estate import MIB, Estate, database_url
+from tests.sync.nursery import nursery
 from tests.sync.pauses import points
 
 # What makes or names a file: the core of the matrix.
@@ -28,76 +30,73 @@ def _work() -> None:
     connection.close()
 
 
-class Pauses:
-    """Jobs of one VM, in each of which a worker is paused at one point more."""
+class Attempts:
+    """Jobs of one VM, one after the other, to each of which something happens."""
 
-    def __init__(self, estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.estate, self.monkeypatch = estate, monkeypatch
+    def __init__(self, estate: Estate) -> None:
+        self.estate = estate
         self.context = estate.take("small1")
         estate.replicate(self.context)
         self._seeds = itertools.count(1)
-        clock, self._later = guard._clock, 0.0
-        monkeypatch.setattr(guard, "_clock", lambda: clock() + self._later)
 
-    def _second_attempt(self) -> ReplicationJob:
-        """A job whose first attempt left a file that its next one cannot resume."""
+    def second(self) -> ReplicationJob:
+        """A job that waits for its second attempt, which finds a file that it cannot resume."""
         control = self.estate.control
         control.fill("small1", 2000, 4 * MIB, 9 * MIB, seed=next(self._seeds))
         control.fail("GET /folder", nth=3, fault="503", times=1000)
         job = start.start(self.context, trigger="manual", requested_by="ops")
         runner.run_next()
         control.clear_faults()
-        assert DiskImage.objects.filter(job=job, state=ImageState.WRITING).exists()
+        left = DiskImage.objects.filter(job=job, state=ImageState.WRITING)
+        assert left.update(writer_host="another") == 1
         ReplicationJob.objects.update(next_attempt_at=None)
         return job
 
-    def run(self, pause_at: int | None) -> list[str]:
-        """A second attempt that is paused at that point; the names of all points it came to."""
-        job = self._second_attempt()
-        seen: list[str] = []
-
-        def at(name: str) -> None:
-            seen.append(name)
-            if len(seen) - 1 == pause_at:
-                self._another_goes_on()
-
-        can_resume = images._can_resume
-        left = DiskImage.objects.get(job=job, state=ImageState.WRITING).pk
-        with (
-            self.monkeypatch.context() as patched,
-            points(self.estate.repository_folder, at, self.monkeypatch),
-        ):
-            patched.setattr(
-                images,
-                "_can_resume",
-                lambda run, plan, image: image.pk != left and can_resume(run, plan, image),
-            )
-            runner.run_next()
-        self._assert_settled(job, seen[pause_at] if pause_at is not None else "no pause")
-        return seen
-
-    def _another_goes_on(self) -> None:
-        """40 seconds pass: by its own clock, too, the paused worker has lost its lease."""
-        self._later += 60.0
+    def take_over(self) -> None:
+        """40 seconds pass; another worker takes the job and runs it to its end."""
         self.estate.take_over()
         ReplicationJob.objects.update(next_attempt_at=None)
         worker = threading.Thread(target=_work)
         worker.start()
         worker.join()
 
-    def _assert_settled(self, job: ReplicationJob, where: str) -> None:
+    def assert_settled(self, job: ReplicationJob, where: str) -> None:
         self.estate.minutes_later()
         for context_id in left_overs.contexts_to_clean():
             cleanup.clean_context(context_id)
         job.refresh_from_db()
-        assert job.status == JobStatus.COMPLETED, (where, job.error_message)
         try:
+            assert job.status == JobStatus.COMPLETED, job.error_message
             self.estate.assert_equal_to_snapshot(job.recovery_point)
             self.estate.assert_nothing_left_over(self.context)
+            assert list(self.estate.repository_folder.rglob("*.tmp")) == []
         except AssertionError as error:
-            error.add_note(f"paused before: {where}")
+            error.add_note(f"at: {where}")
             raise
-        assert list(self.estate.repository_folder.rglob("*.tmp")) == [], where
+
+
+class Pauses(Attempts):
+    def __init__(self, estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(estate)
+        self.monkeypatch = monkeypatch
+        clock, self._later = guard._clock, 0.0
+        monkeypatch.setattr(guard, "_clock", lambda: clock() + self._later)
+
+    def run(self, pause_at: int | None) -> list[str]:
+        """A second attempt that is paused at that point; the names of all points it came to."""
+        job = self.second()
+        seen: list[str] = []
+
+        def at(name: str) -> None:
+            seen.append(name)
+            if len(seen) - 1 == pause_at:
+                self._later += 60.0  # by its own clock, too, the paused worker has lost its lease
+                self.take_over()
+
+        with points(self.estate.repository_folder, at, self.monkeypatch):
+            runner.run_next()
+        self.assert_settled(job, seen[pause_at] if pause_at is not None else "no pause")
+        return seen
 
 
 def test_a_worker_paused_before_it_makes_a_file_makes_none_too_late(estate, monkeypatch):
@@ -115,4 +114,20 @@ def test_a_worker_may_be_paused_anywhere(estate, monkeypatch):
     names = pauses.run(None)
     for at in range(len(names)):
         pauses.run(at)
-    print(f"{len(names)} pause points")
+    print(f"{len(names)} points to be paused at")
+
+
+@pytest.mark.slow
+def test_a_worker_may_be_killed_anywhere(estate):
+    attempts = Attempts(estate)
+    for number in itertools.count():
+        job = attempts.second()
+        point = f"change {number}"
+        code, stderr = nursery(database_url()).run("tests.sync.worker_that_dies", point)
+        if code == 0:  # there is no such point: it has come to its end
+            break
+        assert code == -signal.SIGKILL, stderr
+        attempts.take_over()
+        attempts.assert_settled(job, point)
+    assert number > len(MAKES_FILES)
+    print(f"{number} points to be killed at")

@@ -199,13 +199,16 @@ def _users_snapshot(estate, context):
 
 
 def test_a_full_repository_fails_the_job_with_the_remedy(estate, ready, monkeypatch):
-    """The daemon's file size limit stands in for the full disk: the same error from the kernel."""
+    """The daemon's file size limit stands in for the full disk: the same error from the kernel.
+
+    This process has it, too: it must leave room for an SQLite database with its log.
+    """
     first = RecoveryPoint.objects.get()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     spawn = runner.transfer
 
     def transfer_with_little_room(attempt):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3 * MIB, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16 * MIB, hard))
         try:
             return spawn(attempt)
         finally:

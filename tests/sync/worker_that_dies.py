@@ -4,9 +4,11 @@ Points: "before <step>" and "after <step>" for every step's function, "within tr
 requests of the copy and a checkpoint), "of hanging storage" (the image's check before the commit
 does not end, and the worker stands with it: nobody kills it, it ends by itself), "of a share that
 is away" (likewise, when the files are to be sealed), "between seal and commit" (files renamed,
-transaction not begun), "within snapshot" (vSphere has made it, the answer is not recorded).
+transaction not begun), "within snapshot" (vSphere has made it, the answer is not recorded), "change
+<number>" (before that change of a file, program or statement, by `pauses`).
 """
 
+import itertools
 import os
 import shutil
 import signal
@@ -14,14 +16,18 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 from replication import messages
 from replication.engine.copy import DiskCopy
+from replication.models import Repository
 from replication.services import finish
 from replication.services.finish import SealedDisk
 from replication.sync import commit, guard, runner, snapshot, transfer
 from replication.sync.job_run import JobRun
 from replication.sync.transfer import FinishedDisk
 from tests import mounts
+from tests.sync.pauses import points
 
 
 def die(*args: object, **kwargs: object) -> None:
@@ -65,6 +71,22 @@ def hang_on_a_share() -> None:
     commit._seal = seal_there
 
 
+def die_at_change(number: int) -> None:
+    """Before that change of a file, program or statement, counted from 0."""
+    numbers, run_next = itertools.count(), runner.run_next
+
+    def count_and_run() -> str | None:
+        def at(name: str) -> None:
+            if next(numbers) == number:
+                die()
+
+        root = Path(Repository.objects.get().config["path"])
+        with points(root, at, pytest.MonkeyPatch()):
+            return run_next()
+
+    runner.run_next = count_and_run
+
+
 def arrange(point: str) -> None:
     when, _, name = point.partition(" ")
     if when in ("before", "after"):
@@ -78,6 +100,8 @@ def arrange(point: str) -> None:
             return None
 
         setattr(runner, name, dying)
+    elif when == "change":
+        die_at_change(int(name))
     elif point == "within snapshot":
         snapshot._created = die
     elif point == "between seal and commit":
