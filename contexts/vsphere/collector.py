@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from pyVmomi import vim, vmodl
+from pyVmomi.VmomiSupport import CheckField
 
 from contexts.vsphere.errors import ObjectGone, VSphereError
 from contexts.vsphere.faults import translate
@@ -73,7 +74,7 @@ class BulkReading:
         try:
             page = self._session.invoke(self._doing, self._first_page)
             while page is not None:
-                yield [_found(content) for content in page.objects]
+                yield _all_found(page)
                 token = page.token
                 if not token:
                     return
@@ -129,7 +130,7 @@ def read_related(
         )
         found: list[Found] = []
         while page is not None:
-            found += [_found(content) for content in page.objects]
+            found += _all_found(page)
             page = collector.ContinueRetrievePropertiesEx(page.token) if page.token else None
         return found
 
@@ -158,11 +159,44 @@ def _filter(objects: list[Any], paths: Paths) -> Any:
     )
 
 
+def _all_found(page: Any) -> list[Found]:
+    """The objects of a page. One without a reference is none: nothing can be said of it."""
+    return [_found(content) for content in page.objects if content.obj is not None]
+
+
 def _found(content: Any) -> Found:
-    """What came without a value was one that nobody understands (see `answers`): it is missing."""
-    strange = {prop.name: _NOT_UNDERSTOOD for prop in content.propSet if prop.val is None}
+    """What nobody understands is missing: it came without a value (see `answers`), or with one of
+    another kind than the API describes."""
+    read = {prop.name: prop.val for prop in content.propSet}
+    strange = {name for name, value in read.items() if not _fits(content.obj, name, value)}
     return Found(
         ref=content.obj,
-        properties={prop.name: prop.val for prop in content.propSet if prop.val is not None},
-        missing=strange | {gap.path: gap.fault for gap in content.missingSet},
+        properties={name: value for name, value in read.items() if name not in strange},
+        missing=dict.fromkeys(strange, _NOT_UNDERSTOOD)
+        | {gap.path: gap.fault for gap in content.missingSet},
     )
+
+
+def _fits(ref: Any, path: str, value: Any) -> bool:
+    kind: Any = type(ref)
+    described = _description(kind, path)
+    if value is None or described is None:
+        return False
+    try:
+        CheckField(described, value)
+    except TypeError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _description(kind: Any, path: str) -> Any:
+    """pyVmomi's description of a property; None when the kind of object has none of this name."""
+    described = None
+    try:
+        for step in path.split("."):
+            described = kind._GetPropertyInfo(step)
+            kind = described.type
+    except AttributeError:
+        return None
+    return described

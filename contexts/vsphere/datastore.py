@@ -25,9 +25,11 @@ from contexts.vsphere.inventory import places_above
 from contexts.vsphere.names import parent_of
 from contexts.vsphere.records import DiskRecord
 from contexts.vsphere.session import Session
+from contexts.vsphere.texts import cut
 
 _DESCRIPTOR_LIMIT_BYTES = 64 << 10
 _PROBE_BYTES = 512
+_MOST_SHOWN = 200
 _SECTOR_BYTES = 512
 _EXTENT = re.compile(r'^\s*(RW|RDONLY|NOACCESS)\s+(\d+)\s+(\w+)(?:\s+"([^"]*)"(?:\s+(\d+))?)?')
 _DISK_UUID = re.compile(r'^\s*ddb\.uuid\s*=\s*"([^"]*)"', flags=re.MULTILINE)
@@ -124,7 +126,7 @@ def _flat_extent(text: str, disk: DiskRecord, doing: str) -> str:
         )
     extents = [found for line in text.splitlines() if (found := _EXTENT.match(line))]
     if len(extents) != 1 or extents[0][3].upper() not in ("VMFS", "FLAT"):
-        kinds = ", ".join(extent[3] for extent in extents) or "none"
+        kinds = cut(", ".join(extent[3] for extent in extents), _MOST_SHOWN) or "none"
         raise DiskNotReadable(
             f"{doing}: its extents are: {kinds}. The datastore transport reads disks of one flat "
             "file: convert the disk (storage vMotion or a clone)."
@@ -151,7 +153,9 @@ def _digits(uuid: str) -> str:
 def _checked_name(extent: re.Match[str], disk: DiskRecord, doing: str) -> str:
     size_bytes, name, offset = int(extent[2]) * _SECTOR_BYTES, extent[4] or "", extent[5]
     if "/" in name or name in ("", ".", "..") or int(offset or 0):
-        raise DiskNotReadable(f"{doing}: its extent {name!r} is not a file beside it.")
+        raise DiskNotReadable(
+            f"{doing}: its extent {cut(name, _MOST_SHOWN)!r} is not a file beside it."
+        )
     if size_bytes != disk.capacity_bytes:
         raise DiskNotReadable(
             f"{doing}: its file has {size_bytes} bytes, but the disk {disk.capacity_bytes}. Was it "
@@ -225,7 +229,8 @@ def _check(answer: HTTPResponse, doing: str, whole_of: int | None) -> None:
 def _check_size(answer: HTTPResponse, doing: str, whole_of: int) -> None:
     total = (answer.getheader("Content-Range") or "").rpartition("/")[2]
     if total != str(whole_of):
+        found = total[:20] or "an unknown number of"
         raise DatastoreReadFailed(
-            f"{doing}: the file has {total or 'an unknown number of'} bytes instead of {whole_of}.",
+            f"{doing}: the file has {found} bytes instead of {whole_of}.",
             status=answer.status,
         )

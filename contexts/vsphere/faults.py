@@ -13,6 +13,7 @@ from xml.parsers.expat import ExpatError
 
 from pyVmomi import vim, vmodl
 
+from contexts.vsphere.answers import NOT_AS_DESCRIBED
 from contexts.vsphere.budget import OutOfTime
 from contexts.vsphere.errors import (
     AddressUnknown,
@@ -77,6 +78,18 @@ def translating(doing: str) -> Iterator[None]:
         raise translate(fault, doing) from fault
     except TRANSPORT_ERRORS as error:
         raise translate(error, doing) from error
+
+
+@contextmanager
+def understanding(doing: str) -> Iterator[None]:
+    """Raise NotVSphere where the body meets something that is built otherwise than described."""
+    try:
+        yield
+    except NOT_AS_DESCRIBED as error:
+        raise NotVSphere(
+            f"{doing}: the answer cannot be understood ({type(error).__name__}). Check for a newer"
+            " vmrep."
+        ) from error
 
 
 def translate(error: BaseException, doing: str) -> VSphereError:

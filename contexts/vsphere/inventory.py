@@ -290,6 +290,8 @@ def _snapshot_count(found: Found, count: int) -> int | None:
 
 
 def _why_unidentified(found: Found) -> str:
+    if not found.understood("config.instanceUuid"):
+        return "vSphere's instance UUID of this VM is none that vmrep understands."
     if "config.instanceUuid" in found.missing:
         return "The account may not read this VM's configuration."
     if "config.hardware.device" not in found.properties:

@@ -24,6 +24,7 @@ from contexts.vsphere.errors import (
 )
 from contexts.vsphere.faults import translating
 from contexts.vsphere.stub import Stub, negotiate_version
+from contexts.vsphere.texts import MOST_NAME, MOST_WORD, cut
 from contexts.vsphere.tls import VSphereConnection
 
 logger = logging.getLogger(__name__)
@@ -305,7 +306,7 @@ class Session:
 def _about(about: Any) -> About:
     return About(
         instance_uuid=about.instanceUuid or None,
-        full_name=str(about.fullName or ""),
-        api_type=str(about.apiType or ""),
-        api_version=str(about.apiVersion or ""),
+        full_name=cut(str(about.fullName or ""), MOST_NAME),
+        api_type=cut(str(about.apiType or ""), MOST_WORD),
+        api_version=cut(str(about.apiVersion or ""), MOST_WORD),
     )

@@ -17,6 +17,7 @@ from contexts.vsphere.collector import (
 )
 from contexts.vsphere.devices import disks_of, snapshots_of
 from contexts.vsphere.errors import ObjectGone
+from contexts.vsphere.faults import understanding
 from contexts.vsphere.names import decode_name
 from contexts.vsphere.records import DiskRecord, SnapshotRecord
 from contexts.vsphere.session import Session
@@ -127,8 +128,10 @@ def create(
 def tree(session: Session, vm_moref: str) -> tuple[SnapshotRecord, ...]:
     """All snapshots of a VM, parents before children. Raises ObjectGone without the VM."""
     vm = session.object(vim.VirtualMachine, vm_moref)
-    read = read_object(session, f"Reading the snapshots of {vm_moref}", vm, "snapshot")
-    return snapshots_of(read.get("snapshot"))
+    doing = f"Reading the snapshots of {vm_moref}"
+    read = read_object(session, doing, vm, "snapshot")
+    with understanding(doing):
+        return snapshots_of(read.get("snapshot"))
 
 
 def find(session: Session, vm_moref: str, name: str) -> SnapshotRecord | None:
@@ -144,7 +147,8 @@ def disks(session: Session, snapshot_moref: str) -> tuple[DiskRecord, ...]:
     snapshot = session.object(vim.vm.Snapshot, snapshot_moref)
     doing = f"Reading the disks of the snapshot {snapshot_moref}"
     read = read_object(session, doing, snapshot, "config.hardware.device")
-    return disks_of(read.get("config.hardware.device") or (), {})
+    with understanding(doing):
+        return disks_of(read.get("config.hardware.device") or (), {})
 
 
 def remove(

@@ -29,6 +29,7 @@ from contexts.vsphere.errors import (
     VSphereError,
 )
 from contexts.vsphere.faults import translating
+from contexts.vsphere.texts import MOST_NAME, cut
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -71,8 +72,8 @@ def presented_certificate(
         certificate = x509.load_der_x509_certificate(der)
         return Certificate(
             fingerprint_sha256=_fingerprint(der),
-            subject=certificate.subject.rfc4514_string(),
-            issuer=certificate.issuer.rfc4514_string(),
+            subject=cut(certificate.subject.rfc4514_string(), MOST_NAME),
+            issuer=cut(certificate.issuer.rfc4514_string(), MOST_NAME),
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
         )

@@ -139,7 +139,7 @@ class HttpRangeReader:
         if match is None or (int(match[1]), int(match[2])) != (offset, last):
             raise self._error(
                 offset,
-                f"bytes {offset}-{last} were asked for, but the answer is {content_range!r}",
+                f"bytes {offset}-{last} were asked for, but the answer is {content_range[:100]!r}",
                 transient=False,
             )
         if int(match[3]) != self._source.size_bytes:
@@ -172,7 +172,10 @@ def _refusal(answer: http.client.HTTPResponse) -> tuple[str, bool]:
     if 300 <= status < 400:
         return f"the server redirects elsewhere, which is not followed (HTTP {status})", False
     if status >= 500:
-        return f"the server reports an error of its own (HTTP {status} {answer.reason!r})", True
+        return (
+            f"the server reports an error of its own (HTTP {status} {answer.reason[:100]!r})",
+            True,
+        )
     if status == 200:
         return "the server ignores Range and sends the whole file (HTTP 200)", False
-    return f"the server refuses the request (HTTP {status} {answer.reason!r})", False
+    return f"the server refuses the request (HTTP {status} {answer.reason[:100]!r})", False
