@@ -14,6 +14,10 @@ from contexts.vsphere.tasks import RECONFIGURE_SECONDS, RunningTask, running_tas
 # Asking a big disk for all its allocated areas has the host read the file system's metadata.
 _QUERY_SECONDS = 600.0
 
+# More than these are more work than comparing the disk.
+_MOST_AREAS = 2_000_000
+_MOST_PAGES = 100_000
+
 # Faults by which vSphere says that tracking cannot answer, as reported from the field: FileFault
 # (another epoch, reset tracking), InvalidArgument (a change ID it does not know), NotFound,
 # the rest where the datastore does not support "*".
@@ -70,7 +74,7 @@ def changed_areas(
     vm = session.object(vim.VirtualMachine, vm_moref)
     snapshot = session.object(vim.vm.Snapshot, snapshot_moref)
     doing = f"Asking for the changed areas of disk {device_key} of {vm_moref}"
-    offset = 0
+    offset = areas = pages = 0
     while offset < capacity_bytes:
         query = partial(vm.QueryChangedDiskAreas, snapshot, device_key, offset, change_id)
         try:
@@ -86,6 +90,13 @@ def changed_areas(
                 f"{doing}: the answer for offset {offset} begins at {page.startOffset}, so nothing "
                 "is known of what is between. The disk has to be read or compared whole.",
                 fault="Gap",
+            )
+        areas, pages = areas + len(page.changedArea), pages + 1
+        if areas > _MOST_AREAS or pages > _MOST_PAGES:
+            raise CbtFault(
+                f"{doing}: {areas:,} areas in {pages:,} pages, and there are more. The disk has to "
+                "be read or compared whole.",
+                fault="TooMany",
             )
         if on_page is not None:
             on_page(len(page.changedArea))

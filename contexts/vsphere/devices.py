@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -130,10 +131,14 @@ def networks_of(
     devices: Iterable[Any], guest_nics: Iterable[Any], places: Places
 ) -> tuple[NicRecord, ...]:
     """The network adapters, with the addresses that the guest's tools report for each."""
-    guests = list(guest_nics)
+    guests_by_key: dict[int, Any] = {}
+    guests_by_mac: dict[str, Any] = {}
+    for guest in guest_nics:
+        guests_by_key.setdefault(guest.deviceConfigId, guest)
+        guests_by_mac[(guest.macAddress or "").lower()] = guest
     by_key = {device.key: device for device in devices}
     found = [
-        _nic(device, _guest_nic(device, guests), places)
+        _nic(device, _guest_nic(device, guests_by_key, guests_by_mac), places)
         for device in by_key.values()
         if isinstance(device, vim.vm.device.VirtualEthernetCard)
     ]
@@ -156,16 +161,11 @@ def _nic(device: Any, guest: Any, places: Places) -> NicRecord:
     )
 
 
-def _guest_nic(device: Any, guests: Iterable[Any]) -> Any:
+def _guest_nic(device: Any, by_key: Mapping[int, Any], by_mac: Mapping[str, Any]) -> Any:
     """What the guest says of an adapter; deviceConfigId is -1 when the tools cannot tell."""
-    mac = (device.macAddress or "").lower()
-    by_mac = None
-    for guest in guests:
-        if guest.deviceConfigId == device.key:
-            return guest
-        if mac and (guest.macAddress or "").lower() == mac:
-            by_mac = guest
-    return by_mac
+    if device.key in by_key:
+        return by_key[device.key]
+    return by_mac.get(device.macAddress.lower()) if device.macAddress else None
 
 
 def _network_name(backing: Any, guest: Any, places: Places) -> str | None:
@@ -181,11 +181,11 @@ def _network_name(backing: Any, guest: Any, places: Places) -> str | None:
 def snapshots_of(info: Any) -> tuple[SnapshotRecord, ...]:
     """A VM's snapshot tree (VirtualMachine.snapshot) as a list, parents before children."""
     found: list[SnapshotRecord] = []
-    waiting: list[tuple[Any, str | None]] = (
-        [(node, None) for node in info.rootSnapshotList] if info is not None else []
+    waiting: deque[tuple[Any, str | None]] = deque(
+        (node, None) for node in (info.rootSnapshotList if info is not None else ())
     )
     while waiting:
-        node, parent = waiting.pop(0)
+        node, parent = waiting.popleft()
         moref = str(node.snapshot._moId)
         found.append(
             SnapshotRecord(

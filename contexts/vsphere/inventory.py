@@ -84,6 +84,7 @@ _UUID_TOO_LONG = (
     " the VM a new one."
 )
 _DEVICES = "config.hardware.device"
+_MOST_PARTS = 1_000  # devices, or snapshots: vSphere allows some hundred disks and adapters
 
 
 def read_vms(
@@ -212,8 +213,10 @@ def _record(found: Found, places: Places) -> VmRecord:
     if not found.understood(_DEVICES) or not found.understood("snapshot"):
         # Half of the disks would look like a VM that lost the others.
         raise ValueError("its devices or snapshots are of a kind that vmrep does not know")
-    devices = list(read.get("config.hardware.device") or ())
+    devices = list(read.get(_DEVICES) or ())
     snapshots = snapshots_of(read.get("snapshot"))
+    if len(devices) > _MOST_PARTS or len(snapshots) > _MOST_PARTS:
+        raise ValueError(f"it has {len(devices)} devices and {len(snapshots)} snapshots")
     nics = list(read.get("guest.net") or ())
     instance_uuid = read.get("config.instanceUuid") or None
     if is_odd := instance_uuid is not None and len(instance_uuid) > _INSTANCE_UUID_LENGTH:

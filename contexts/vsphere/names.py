@@ -14,9 +14,14 @@ from typing import Any
 from pyVmomi import vim
 
 from contexts.vsphere.collector import BulkReading, Found
+from contexts.vsphere.errors import AnswerTooLarge
 from contexts.vsphere.session import Session
+from contexts.vsphere.texts import MOST_NAME, cut
 
 _ESCAPES = {"%25": "%", "%2f": "/", "%5c": "\\"}
+
+_MOST_PLACES = 200_000
+_MOST_LEVELS = 100  # of folders in folders
 
 # What has to be known of everything that is not a VM, to say where a VM is.
 PLACE_PATHS: dict[Any, tuple[str, ...]] = {
@@ -65,10 +70,15 @@ class Places:
     datastore_types: dict[str, str] = field(default_factory=dict)
 
     def add(self, found: Found) -> None:
-        """Remember one object that was read with PLACE_PATHS."""
+        """Remember one object that was read with PLACE_PATHS. Raises AnswerTooLarge when there are
+        more than any vCenter can have."""
         read = found.properties
         if "name" in read:
-            self.names[found.moref] = str(read["name"])
+            self.names[found.moref] = cut(str(read["name"]), MOST_NAME)
+        if len(self.names) > _MOST_PLACES:
+            raise AnswerTooLarge(
+                f"The inventory has more than {_MOST_PLACES:,} folders, hosts and networks."
+            )
         parent = parent_of(read)
         if parent is not None:
             self.parents[found.moref] = parent
@@ -100,7 +110,13 @@ class Places:
     def _ancestors(self, moref: str | None) -> list[str]:
         """The object and what is above it, below the root folder, as far as it is known."""
         above: list[str] = []
-        while moref and moref != self.root and moref in self.names and moref not in above:
+        while (
+            moref
+            and moref != self.root
+            and moref in self.names
+            and moref not in above
+            and len(above) < _MOST_LEVELS
+        ):
             above.append(moref)
             moref = self.parents.get(moref)
         return above

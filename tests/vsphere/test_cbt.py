@@ -173,3 +173,18 @@ def test_a_page_that_begins_later_than_asked_is_a_fault(
     with pytest.raises(CbtFault, match="what is between"):
         areas(session, tracked, snapshot, "*")
     monkeypatch.undo()  # before the snapshot is removed
+
+
+@pytest.mark.parametrize("bound", ["_MOST_AREAS", "_MOST_PAGES"])
+def test_an_answer_in_more_pieces_than_anybody_needs_is_a_fault(
+    session: Session,
+    control: LabControl,
+    tracked: VmRecord,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+) -> None:
+    moref, _ = take(session, tracked, "one")
+    control.set_pages(span_bytes=1 * MIB)
+    monkeypatch.setattr(cbt, bound, 1)
+    with pytest.raises(CbtFault, match="there are more"):
+        areas(session, tracked, moref, "*")

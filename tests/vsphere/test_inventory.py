@@ -352,6 +352,7 @@ def test_a_vm_without_instance_uuid_is_read_but_not_identified(uuid: str, why: s
         {"config__hardware__device": [object()]},
         {"config__hardware__device": [vim.vm.device.VirtualDisk(key=2000)]},
         {"snapshot": object()},
+        {"config__hardware__device": [vim.vm.device.VirtualUSB(key=key) for key in range(1_001)]},
         {"guest__net": 7},
         {"config__instanceUuid": 7},
     ],

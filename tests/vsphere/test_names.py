@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyVmomi import vim
 
+from contexts.vsphere import names
 from contexts.vsphere.collector import Found
+from contexts.vsphere.errors import AnswerTooLarge
 from contexts.vsphere.names import Places, decode_name, encode_name, parent_of
 
 
@@ -83,3 +85,18 @@ def test_a_ring_of_parents_ends() -> None:
     made = places()
     made.parents["datacenter-1"] = "group-v2"
     assert made.place("m1", "group-v2").path is None
+
+
+def test_a_chain_of_folders_without_an_end_is_followed_so_far_and_no_path_is_made_up() -> None:
+    made = Places("group-d1")
+    for number in range(5_000):
+        parent = vim.Folder(f"group-v{number + 1}")
+        made.add(Found(vim.Folder(f"group-v{number}"), {"name": "f", "parent": parent}, {}))
+    assert made.place("m1", "group-v0").path is None
+
+
+def test_more_places_than_any_vcenter_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "_MOST_PLACES", 4)
+    made = places()
+    with pytest.raises(AnswerTooLarge, match="more than 4"):
+        made.add(Found(vim.Folder("group-v9"), {"name": "f"}, {}))
