@@ -154,12 +154,13 @@ class VSphereConnection(http.client.HTTPSConnection):
         if not 0 < endpoint.port < 65536:
             # The resolver would take it modulo 65536 and reach something else.
             raise AddressUnknown(f"{endpoint.port} is no port: it must be between 1 and 65535.")
+        self._tls = _context(endpoint.trust)
         try:
-            super().__init__(endpoint.host, endpoint.port, timeout=timeout)
+            # Without a context http.client would make one, with all authorities in it.
+            super().__init__(endpoint.host, endpoint.port, timeout=timeout, context=self._tls)
         except http.client.InvalidURL as error:
             raise AddressUnknown(f"{endpoint.host!r} is no host name or address.") from error
         self._trust = endpoint.trust
-        self._tls = _context(endpoint.trust)
         self._request_seconds = request_seconds or timeout
         self._budget: Budget | None = None
         self._next: Budget | None = None
