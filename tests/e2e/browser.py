@@ -1,4 +1,7 @@
-"""Debian's Chromium, driven by Playwright; a page that also remembers what went wrong in it."""
+"""Debian's Chromium, driven by Playwright; a page that also remembers what went wrong in it.
+
+The one that has no window at all: the same engine, for a quarter of the processor's time.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

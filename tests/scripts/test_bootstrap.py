@@ -117,7 +117,8 @@ def test_it_installs_only_the_missing_packages_and_asks_no_questions(machine: Ma
 def test_what_only_the_tests_need_is_installed_for_them_only(machine: Machine) -> None:
     machine.stop_after_the_packages()
     result = machine.bootstrap("--test")
-    assert "Debian packages: postgresql chromium fonts-dejavu-core shellcheck\n" in result.stdout
+    wanted = "postgresql chromium-headless-shell fonts-dejavu-core shellcheck"
+    assert f"Debian packages: {wanted}\n" in result.stdout
 
 
 def test_it_uses_sudo_when_not_root(machine: Machine) -> None:
