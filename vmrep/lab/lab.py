@@ -15,6 +15,8 @@ from vmrep.lab.estate import scenario as scenarios
 from vmrep.lab.estate.builder import Builder
 from vmrep.lab.estate.churn import Churn
 from vmrep.lab.estate.scenario import Scenario, parse_size
+from vmrep.lab.nfc.hosts import NfcHosts
+from vmrep.lab.nfc.tickets import SERVICE, NfcService
 from vmrep.lab.soap.certificate import server_context
 from vmrep.lab.soap.server import Server, handler_for
 from vmrep.lab.soap.service import Service, build_service
@@ -104,6 +106,11 @@ class Lab:
         return f"http://{self.host}:{self._live.control.port}"
 
     @property
+    def nfc(self) -> NfcHosts:
+        """The simulated hosts' NFC servers and the tickets that are out."""
+        return self._live.nfc
+
+    @property
     def instance_uuid(self) -> str:
         """The vCenter's own identity (about.instanceUuid)."""
         return self._live.world.estate.instance_uuid
@@ -131,8 +138,12 @@ class _Running:
             self.server = Server(HOST, ports[0], handler_for(self.service), tls)
             opened.callback(self.server.server_close)
             self.control = Server(HOST, ports[1], control_handler(self.service))
+            opened.callback(self.control.server_close)
+            self.nfc = NfcHosts(self.world, lab.folder)
+            NfcService(self.world, SERVICE, self.nfc)
             opened.pop_all()  # nothing failed: all of it stays open until `stop`
         self.churn = Churn(self.world, churn_seconds) if churn_seconds else None
+        self.nfc.start()
         self.server.start("lab-vsphere")
         self.control.start("lab-control")
         if self.churn:
@@ -144,6 +155,7 @@ class _Running:
         self.world.tasks.drain(DRAIN_SECONDS)
         self.server.stop()
         self.control.stop()
+        self.nfc.stop()
         self.service.sessions.expire_all()  # wakes the threads that wait for updates
         self.store.close()
         self.lock.release()
@@ -155,7 +167,7 @@ def _check_folder(folder: Path) -> None:
         raise FolderError(f"{folder} is not a folder")
     if not folder.exists() or (folder / STATE_FILE).exists():
         return
-    own = {"lab.lock", "certificate.pem", "certificate.key"}
+    own = {"lab.lock", "certificate.pem", "certificate.key", "hosts"}
     if any(p.name not in own for p in folder.iterdir()):
         raise FolderError(f"{folder} holds other things than a lab; choose an empty folder")
 

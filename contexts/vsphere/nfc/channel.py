@@ -1,0 +1,172 @@
+"""One NFC session: its opening in the old framing, then AIO messages, sent and received whole."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+import time
+from typing import NamedTuple
+
+from contexts.vsphere.nfc import wire
+from contexts.vsphere.nfc.errors import NfcBroken, NfcRefused
+from contexts.vsphere.nfc.wire import Aio, Old
+
+PATIENCE_SECONDS = 60.0
+_LARGEST_PAYLOAD = 1 << 16
+_NOT_AWAITED = frozenset({Aio.SOCKET_OPTIONS, Aio.RESOURCE_POOL})
+"""Settings: whether a host answers them is not known, and nothing depends on it."""
+
+
+class Message(NamedTuple):
+    """The head of a message from the host; extra bytes are still to be received."""
+
+    kind: int
+    number: int
+    payload: bytes
+
+
+class Channel:
+    """Takes the connection over and closes it. Many threads may send, one at a time receives.
+
+    Every call raises NfcBroken when the connection ends, stalls for `PATIENCE_SECONDS` or carries
+    what is not the protocol: then nothing more can be done with it.
+    """
+
+    def __init__(self, connection: socket.socket, doing: str) -> None:
+        self._connection, self._doing = connection, doing
+        self._sending = threading.Lock()
+        self._next_number = 0
+        self._settings: set[int] = set()
+        try:
+            self._open()
+        except BaseException:
+            connection.close()
+            raise
+
+    def _open(self) -> None:
+        self._write(wire.handshake() + wire.old(Old.PARAMETERS))
+        self._expect_old(Old.PARAMETERS_ANSWER)
+        self._write(wire.version())
+        answer = self._expect_old(Old.VERSION)
+        (self.library_version,) = struct.unpack_from("<I", answer, 4)
+        self._write(wire.connection_data(b"read disks") + wire.features() + wire.old(Old.OPEN_AIO))
+        self._expect_old(Old.OPEN_AIO)
+        number = self.send(Aio.OPEN_SESSION, wire.open_session())
+        self.answer_to(number, Aio.OPEN_SESSION, payload_bytes=wire.SESSION.size)
+        self._settings.add(self.send(Aio.SOCKET_OPTIONS, bytes(12)))
+        self._settings.add(self.send(Aio.RESOURCE_POOL, struct.pack("<I", 1)))
+
+    def close(self) -> None:
+        """In the protocol's way if the connection still works. Never raises."""
+        with contextlib.suppress(OSError, NfcBroken):
+            self._connection.settimeout(1.0)
+            self.send(Aio.CLOSE_SESSION, struct.pack("<I", 0))
+            self._write(wire.old(Old.COMPLETE))
+        self.abort()
+
+    def abort(self) -> None:
+        """End it at once: a thread that waits for an answer gets NfcBroken. Never raises."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+
+    def send(self, kind: Aio, payload: bytes, extra: bytes | memoryview = b"") -> int:
+        """Returns the operation number, which the answer repeats."""
+        with self._sending:
+            number = self._next_number
+            self._next_number += 1
+            self._write(wire.HEADER.pack(wire.MAGIC, kind, len(payload), number) + payload)
+            if extra:
+                self._write(extra)
+        return number
+
+    def send_more(self, number: int, kind: Aio, payload: bytes, extra: memoryview) -> None:
+        """Another piece of an operation that was begun with `send`."""
+        with self._sending:
+            self._write(wire.HEADER.pack(wire.MAGIC, kind, len(payload), number) + payload)
+            self._write(extra)
+
+    def receive(self) -> Message:
+        """The next message's header and payload. Raises NfcRefused for an error answer."""
+        while True:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            head = self.receive_bytes(wire.HEADER.size, deadline)
+            magic, kind, size, number = wire.HEADER.unpack(head)
+            if magic != wire.MAGIC or size > _LARGEST_PAYLOAD:
+                raise NfcBroken(
+                    f"{self._doing}: the host sent what is no NFC message ({head.hex(' ')})."
+                )
+            payload = self.receive_bytes(size, deadline)
+            if number in self._settings:
+                self._settings.discard(number)
+                continue
+            if kind == Aio.ERROR:
+                raise self._refusal(payload)
+            return Message(kind, number, payload)
+
+    def answer_to(self, number: int, kind: Aio, *, payload_bytes: int) -> bytes:
+        """The answer to a message, while nothing else is under way."""
+        message = self.receive()
+        if (message.number, message.kind) != (number, kind):
+            raise NfcBroken(
+                f"{self._doing}: message {number} was answered as {message.number}, of type"
+                f" {message.kind} instead of {kind}."
+            )
+        if len(message.payload) != payload_bytes:
+            raise NfcBroken(
+                f"{self._doing}: an answer of {payload_bytes} bytes was expected, but"
+                f" {len(message.payload)} came."
+            )
+        return message.payload
+
+    def receive_bytes(self, length: int, deadline: float | None = None) -> bytes:
+        found = bytearray(length)
+        self.receive_into(memoryview(found), deadline)
+        return bytes(found)
+
+    def receive_into(self, view: memoryview, deadline: float | None = None) -> None:
+        """Fill the whole of `view`; by `deadline` (of time.monotonic), else in the usual time."""
+        deadline = time.monotonic() + PATIENCE_SECONDS if deadline is None else deadline
+        done = 0
+        while done < len(view):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._stalled()
+            try:
+                self._connection.settimeout(left)
+                count = self._connection.recv_into(view[done:])
+            except TimeoutError as problem:
+                raise self._stalled() from problem
+            except (OSError, ValueError) as problem:
+                raise NfcBroken(f"{self._doing}: the connection broke ({problem}).") from problem
+            if not count:
+                raise NfcBroken(f"{self._doing}: the host closed the connection.")
+            done += count
+
+    def _stalled(self) -> NfcBroken:
+        return NfcBroken(
+            f"{self._doing}: the host sent nothing for {PATIENCE_SECONDS:.0f} seconds."
+        )
+
+    def _write(self, data: bytes | memoryview) -> None:
+        try:
+            self._connection.sendall(data)
+        except (OSError, ValueError, ssl.SSLError) as problem:
+            raise NfcBroken(f"{self._doing}: the connection broke ({problem}).") from problem
+
+    def _expect_old(self, kind: Old) -> bytes:
+        answer = self.receive_bytes(wire.OLD_BYTES)
+        (found,) = struct.unpack_from("<I", answer)
+        if found != kind:
+            raise NfcRefused(
+                f"{self._doing}: the host answers {found} ({answer[4:36].hex(' ')}) where {kind}"
+                f" was expected: this version of ESXi may speak another NFC."
+            )
+        return answer
+
+    def _refusal(self, payload: bytes) -> NfcRefused:
+        code = struct.unpack_from("<I", payload)[0] if len(payload) >= 4 else None
+        return NfcRefused(f"{self._doing}: the host refuses it (NFC error {code}).", transient=True)

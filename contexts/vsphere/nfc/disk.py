@@ -1,0 +1,247 @@
+"""One disk, opened over one NFC session."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from contexts.vsphere.nfc import authd, wire
+from contexts.vsphere.nfc.channel import Channel, Message
+from contexts.vsphere.nfc.errors import NfcBroken, NfcError, NfcRefused
+from contexts.vsphere.nfc.tickets import Ticket
+from contexts.vsphere.nfc.wire import Aio
+
+_KEY_LIMIT_BYTES = 4096
+_PIECES_LIMIT = 4096
+
+
+@dataclass(slots=True)
+class _Request:
+    """A read that is under way: where its bytes go, and which have come."""
+
+    offset: int
+    view: memoryview
+    came: list[tuple[int, int]] = field(default_factory=list)
+    came_bytes: int = 0
+
+    @property
+    def done(self) -> bool:
+        return self.came_bytes == len(self.view)
+
+    def overlaps(self, place: int, length: int) -> bool:
+        return any(place < end and start < place + length for start, end in self.came)
+
+    def missing(self) -> list[tuple[int, int]]:
+        """`(start, end)` within the request of what has not come."""
+        gaps, at = [], 0
+        for start, end in sorted(self.came):
+            if at < start:
+                gaps.append((at, start))
+            at = end
+        return [*gaps, (at, len(self.view))] if at < len(self.view) else gaps
+
+
+class NfcDisk:
+    """A disk as of one link of its chain. `path` is the snapshot's backing, "[datastore] x/y.vmdk".
+
+    Reads may be made by several threads at once, over the one connection: requests go out
+    together, and whichever thread waits receives for all. After the first failure every call
+    raises it: a new connection needs a new ticket.
+    """
+
+    def __init__(
+        self,
+        ticket: Ticket,
+        path: str,
+        capacity_bytes: int,
+        doing: str,
+        *,
+        writable: bool = False,
+        clear_text: bool = False,
+    ) -> None:
+        self._doing = f"{doing} over NFC from {ticket.host}"
+        self._changed = threading.Condition()
+        self._requests: dict[int, _Request] = {}
+        self._receiving = False
+        self._failure: NfcError | None = None
+        self._channel = Channel(authd.connect(ticket, doing, clear_text=clear_text), self._doing)
+        try:
+            self._handle = self._open(path, capacity_bytes, writable=writable)
+        except BaseException:
+            self._channel.close()
+            raise
+        self.capacity_bytes = capacity_bytes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self, path: str, capacity_bytes: int, *, writable: bool) -> int:
+        name = path.encode()
+        number = self._channel.send(
+            Aio.OPEN_FILE, wire.open_file(name, writable=writable), extra=name
+        )
+        answer = self._channel.answer_to(number, Aio.OPEN_FILE, payload_bytes=wire.OPENED.size)
+        handle, _, _, size_bytes, self.sector_bytes = wire.OPENED.unpack(answer)
+        if size_bytes != capacity_bytes:
+            raise NfcRefused(
+                f"{self._doing}: {path} has {size_bytes} bytes, not the {capacity_bytes} of the"
+                " plan. Was the disk resized just now?",
+                transient=True,
+            )
+        if self.sector_bytes not in (512, 4096):
+            raise NfcRefused(f"{self._doing}: {path} has sectors of {self.sector_bytes} bytes.")
+        return int(handle)
+
+    def close(self) -> None:
+        """Close file and session. Never raises."""
+        if self._failure is None:
+            try:
+                self._channel.send(Aio.CLOSE_FILE, self._handle.to_bytes(8, "little"))
+            except NfcError:
+                self._channel.abort()
+                return
+            self._channel.close()
+        else:
+            self._channel.abort()
+
+    # ---------------------------------------------------------------- reading
+
+    def read_into(self, offset: int, view: memoryview) -> list[tuple[int, int]]:
+        """Fill `view` with the bytes from `offset` on, both in whole sectors.
+
+        Returns nothing missing, or, where the connection failed transiently in mid-request, the
+        parts `(start, end)` of `view` that did not come; lasting failures are raised.
+        """
+        if offset % self.sector_bytes or len(view) % self.sector_bytes:
+            raise ValueError(f"{len(view)} bytes at {offset} are not whole sectors")
+        request = _Request(offset, view)
+        try:
+            with self._changed:
+                self._raise_failure()
+                # The answer may be received by another thread as soon as the request is out.
+                number = self._channel.send(Aio.IO, wire.read(self._handle, offset, len(view)))
+                self._requests[number] = request
+            self._await(request)
+        except NfcError as failure:
+            self._fail(failure)
+            if not failure.transient:
+                raise
+        return request.missing()
+
+    @property
+    def failure(self) -> NfcError | None:
+        """Why the connection cannot be used any more."""
+        return self._failure
+
+    def _await(self, request: _Request) -> None:
+        """Receive, or let another thread receive, until the request is answered."""
+        while True:
+            with self._changed:
+                while self._receiving and not request.done and self._failure is None:
+                    self._changed.wait()
+                if request.done:
+                    return
+                self._raise_failure()
+                self._receiving = True
+            try:
+                self._take(self._channel.receive())
+            finally:
+                with self._changed:
+                    self._receiving = False
+                    self._changed.notify_all()
+
+    def _take(self, message: Message) -> None:
+        """One piece of an answer, put where it belongs."""
+        with self._changed:
+            request = self._requests.get(message.number)
+        if request is None or message.kind != Aio.IO or len(message.payload) != wire.PIECE.size:
+            raise NfcBroken(
+                f"{self._doing}: the host answers {message.number} (type {message.kind},"
+                f" {len(message.payload)} bytes), which nobody asked."
+            )
+        _, _, offset, total, place, length, on_wire, _ = wire.PIECE.unpack(message.payload)
+        wrong = _wrong_piece(request, offset, total, place, length, on_wire)
+        if wrong:
+            raise NfcBroken(f"{self._doing}: a piece of the disk at {request.offset} {wrong}.")
+        self._channel.receive_into(request.view[place : place + length])
+        with self._changed:
+            request.came.append((place, place + length))
+            request.came_bytes += length
+            if request.done:
+                del self._requests[message.number]
+
+    def _fail(self, failure: NfcError) -> None:
+        with self._changed:
+            self._failure = self._failure or failure
+            self._channel.abort()
+            self._changed.notify_all()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    # ---------------------------------------------------------------- the rest
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Write whole sectors; returns when the host has acknowledged all of it."""
+        if offset % self.sector_bytes or len(data) % self.sector_bytes:
+            raise ValueError(f"{len(data)} bytes at {offset} are not whole sectors")
+        number: int | None = None
+        for place in range(0, len(data), wire.BUFFER_BYTES):
+            piece = data[place : place + wire.BUFFER_BYTES]
+            head = wire.write_piece(self._handle, offset, len(data), place, len(piece))
+            if number is None:
+                number = self._channel.send(Aio.IO, head, extra=piece)
+            else:
+                self._channel.send_more(number, Aio.IO, head, piece)
+        if number is not None:
+            self._channel.answer_to(number, Aio.IO, payload_bytes=wire.PIECE.size)
+
+    def allocated(self, chunk_bytes: int, first_chunk: int, chunks: int) -> bytes:
+        """A bitmap of so many chunks, least significant bit first: 1 where something is allocated.
+
+        Stale on a disk that was written through this connection.
+        """
+        ask = wire.allocated_blocks(self._handle, chunk_bytes, first_chunk, chunks)
+        number = self._channel.send(Aio.ALLOCATED_BLOCKS, ask)
+        self._channel.answer_to(number, Aio.ALLOCATED_BLOCKS, payload_bytes=wire.BLOCKS_BYTES)
+        return self._channel.receive_bytes(wire.bitmap_bytes(chunks))
+
+    def descriptor_key(self, name: str) -> str | None:
+        """A value of the disk's descriptor, without "ddb." ("uuid"); None: it is not there."""
+        key = name.encode("ascii")
+        ask = wire.descriptor_key(self._handle, key)
+        number = self._channel.send(Aio.DESCRIPTOR_KEY, ask, extra=key)
+        answer = self._channel.answer_to(number, Aio.DESCRIPTOR_KEY, payload_bytes=wire.KEY_BYTES)
+        length = int.from_bytes(answer[12:16], "little")
+        if length > _KEY_LIMIT_BYTES:
+            raise NfcBroken(f"{self._doing}: the value of {name} has {length} bytes.")
+        value = self._channel.receive_bytes(length)
+        return value.rstrip(b"\0").decode("utf-8", errors="replace") if length else None
+
+
+def _wrong_piece(
+    request: _Request, offset: int, total: int, place: int, length: int, on_wire: int
+) -> str:
+    """What keeps a piece from being believed, in words; empty when it is as it must be."""
+    if offset != request.offset or total != len(request.view):
+        return f"belongs to {total} bytes at {offset}"
+    if not 0 < length <= total - place:
+        return f"of {length} bytes lies at {place} of {total}"
+    if on_wire != length:
+        return "is compressed, which was not asked for"
+    if request.overlaps(place, length):
+        return f"at {place} came twice"
+    if len(request.came) >= _PIECES_LIMIT:
+        return "comes in too many parts"
+    return ""

@@ -1,0 +1,85 @@
+"""A disk that outlives its connections: when one breaks, a new ticket and a new one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from contexts.vsphere.errors import VSphereError
+from contexts.vsphere.nfc.disk import NfcDisk
+from contexts.vsphere.nfc.errors import NfcError
+
+RETRY_DELAYS_SECONDS = (0.2, 1.0, 3.0)
+
+
+class RenewingDisk:
+    """Reads by several threads over one connection, which `connect` makes when it is needed.
+
+    What came before a connection broke is kept: only the rest is asked for again.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], NfcDisk],
+        retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
+    ) -> None:
+        self._connect = connect
+        self._delays = tuple(retry_delays_seconds)
+        self._lock = threading.Lock()
+        self._disk: NfcDisk | None = None
+        self._users = 0
+
+    def acquire(self) -> None:
+        """One more thread reads; the last `release` closes the connection."""
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        with self._lock:
+            self._users -= 1
+            disk = self._disk if self._users <= 0 else None
+            if disk is not None:
+                self._disk = None
+        if disk is not None:
+            disk.close()
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        """Fill `view`. Raises the last NfcError after some tries, a lasting one at once."""
+        missing = [(0, len(view))]
+        for delay in (*self._delays, None):
+            problem = self._attempt(offset, view, missing)
+            if problem is None:
+                return
+            if delay is None or not getattr(problem, "transient", False):
+                raise problem
+            time.sleep(delay)
+
+    def _attempt(
+        self, offset: int, view: memoryview, missing: list[tuple[int, int]]
+    ) -> VSphereError | None:
+        """Read what is missing, and leave in `missing` what still is; the failure, if any."""
+        try:
+            disk = self._live()
+        except VSphereError as problem:
+            return problem
+        still: list[tuple[int, int]] = []
+        failure: NfcError | None = None
+        for start, end in missing:
+            try:
+                gaps = disk.read_into(offset + start, view[start:end])
+            except NfcError as problem:
+                return problem
+            if gaps:
+                failure = disk.failure
+                still.extend((start + first, start + last) for first, last in gaps)
+        missing[:] = still
+        return failure
+
+    def _live(self) -> NfcDisk:
+        with self._lock:
+            if self._disk is None or self._disk.failure is not None:
+                if self._disk is not None:
+                    self._disk.close()
+                self._disk = self._connect()
+            return self._disk

@@ -1,0 +1,145 @@
+"""The simulated hosts' doors: a listening port and a certificate for each."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+from pyVmomi import vim
+
+from vmrep.lab.errors import PortError
+from vmrep.lab.nfc.authd import Refused, admit
+from vmrep.lab.nfc.session import NfcSession
+from vmrep.lab.nfc.tickets import Tickets
+from vmrep.lab.soap.certificate import CERTIFICATE_FILE, server_context
+from vmrep.lab.world.objects import World
+
+log = logging.getLogger(__name__)
+
+ADDRESS = "127.0.0.1"
+SESSIONS_PER_HOST = 16
+SETUP_SECONDS = 30.0
+
+
+class NfcHosts:
+    """A server for each host of the world. `sessions_per_host` may be changed at any time."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.tickets = Tickets()
+        self.sessions_per_host = SESSIONS_PER_HOST
+        self._stated: dict[str, str] = {}  # a thumbprint that is not the host's own
+        self._servers: dict[str, HostServer] = {}
+        hosts = [each.moid for each in world.objects.values() if each.type is vim.HostSystem]
+        try:
+            for moid in hosts:
+                self._servers[moid] = HostServer(self, world, moid, folder / "hosts" / moid)
+        except BaseException:
+            self.stop()
+            raise
+
+    def server(self, moid: str) -> HostServer:
+        return self._servers[moid]
+
+    def stated_thumbprint(self, moid: str) -> str:
+        """What tickets say of the host's certificate."""
+        return self._stated.get(moid) or self._servers[moid].thumbprint
+
+    def state_thumbprint(self, moid: str, thumbprint: str) -> None:
+        """Let tickets say something else than is so; "" for the truth again."""
+        self._stated[moid] = thumbprint
+
+    def start(self) -> None:
+        for server in self._servers.values():
+            server.start()
+
+    def stop(self) -> None:
+        for server in self._servers.values():
+            server.stop()
+
+
+class HostServer:
+    """Listens for one host; a thread for each connection. Raises PortError."""
+
+    address = ADDRESS
+
+    def __init__(self, hosts: NfcHosts, world: World, moid: str, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._hosts, self._world, self._moid = hosts, world, moid
+        self._tls = server_context(folder)
+        self.thumbprint = _thumbprint(folder / CERTIFICATE_FILE)
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
+        self.sessions = 0
+        try:
+            self._listener = socket.create_server((ADDRESS, 0), backlog=64)
+        except OSError as error:
+            raise PortError(f"cannot listen for the host {moid}: {error.strerror}") from error
+        self.port = int(self._listener.getsockname()[1])
+
+    def start(self) -> None:
+        threading.Thread(target=self._accept, name=f"lab-nfc-{self._moid}", daemon=True).start()
+
+    def stop(self) -> None:
+        # A close alone would not wake the thread that accepts.
+        for connection in (self._listener, *self._connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                log.debug("a connection was gone before it was cut")
+        self._listener.close()
+
+    def cut(self) -> int:
+        """Cut all open connections, as a host that is restarted does. Returns how many."""
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                log.debug("a connection was gone before it was cut")
+        return len(connections)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # stopped
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, raw: socket.socket) -> None:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw.settimeout(SETUP_SECONDS)
+        # The descriptor goes from one TLS session to the next: only a copy of it can be cut.
+        handle = raw.dup()
+        with self._lock:
+            self._connections.add(handle)
+        try:
+            ticket, connection = admit(raw, self._tls, self._hosts.tickets, self._moid)
+            with self._lock:
+                self.sessions += 1
+                full = self.sessions > self._hosts.sessions_per_host
+            try:
+                NfcSession(connection, self._world, ticket, full=full).serve()
+            finally:
+                connection.close()
+                with self._lock:
+                    self.sessions -= 1
+        except (OSError, Refused, ssl.SSLError) as ended:
+            log.debug("a connection to %s ended: %s", self._moid, ended)
+        except Exception:
+            log.exception("a connection to %s failed within the lab", self._moid)
+        finally:
+            with self._lock:
+                self._connections.discard(handle)
+            handle.close()
+
+
+def _thumbprint(certificate: Path) -> str:
+    der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+    return ":".join(re.findall("..", hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()))
