@@ -34,9 +34,7 @@ def connect(ticket: Ticket, doing: str, *, clear_text: bool = False) -> socket.s
         deadline = time.monotonic() + CONNECT_SECONDS
         greeting = _line(raw, deadline, where)
         if not greeting.startswith("220 "):
-            raise NfcRefused(
-                f"{where} greets with {greeting!r}: it is no ESXi host on 902."
-            )
+            raise NfcRefused(f"{where} greets with {greeting!r}: it is no ESXi host on 902.")
         control = opened = _tls(raw, where)
         _require_thumbprint(control, ticket, where)
         _authorise(control, ticket, deadline, where, clear_text=clear_text)

@@ -147,9 +147,7 @@ class Channel:
             done += count
 
     def _stalled(self) -> NfcBroken:
-        return NfcBroken(
-            f"{self._doing}: the host sent nothing for {PATIENCE_SECONDS:.0f} seconds."
-        )
+        return NfcBroken(f"{self._doing}: the host sent nothing for {PATIENCE_SECONDS:g} seconds.")
 
     def _write(self, data: bytes | memoryview) -> None:
         try:

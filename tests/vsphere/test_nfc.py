@@ -1,0 +1,203 @@
+"""Reading and writing disks over NFC, against the lab's hosts: bytes compared, lies refused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from contexts.vsphere import snapshots
+from contexts.vsphere.errors import PrivilegeMissing
+from contexts.vsphere.inventory import VmRecord
+from contexts.vsphere.nfc import channel, tickets
+from contexts.vsphere.nfc.disk import NfcDisk
+from contexts.vsphere.nfc.errors import NfcBroken, NfcRefused
+from contexts.vsphere.nfc.renewing import RenewingDisk
+from contexts.vsphere.nfc.tickets import Ticket
+from contexts.vsphere.records import DiskRecord
+from contexts.vsphere.session import Session
+from vmrep.lab import Lab, LabControl
+
+MIB = 1 << 20
+MOMENTARILY = (0.0, 0.0, 0.0)
+
+
+@pytest.fixture
+def snapshot_disk(session: Session, vm: VmRecord) -> Iterator[DiskRecord]:
+    """The running VM's disk as of a snapshot of its own."""
+    made = snapshots.create(session, vm.moref, "for NFC", "", False)
+    yield snapshots.disks(session, made.moref)[0]
+    snapshots.remove(session, made.moref)
+
+
+@pytest.fixture
+def ticket(session: Session, vm: VmRecord) -> Ticket:
+    return tickets.to_read(session, vm.moref)
+
+
+def opened(ticket: Ticket, disk: DiskRecord, **more: bool) -> NfcDisk:
+    assert disk.vmdk_path is not None
+    return NfcDisk(ticket, disk.vmdk_path, disk.capacity_bytes, "small1", **more)
+
+
+def renewing(session: Session, vm: VmRecord, disk: DiskRecord) -> RenewingDisk:
+    made = RenewingDisk(
+        lambda: opened(tickets.to_read(session, vm.moref), disk), retry_delays_seconds=MOMENTARILY
+    )
+    made.acquire()
+    return made
+
+
+def content(control: LabControl, disk: DiskRecord, offset: int, length: int) -> bytes:
+    return bytes(control.read("small1", disk.device_key, offset, length))
+
+
+def read(disk: NfcDisk | RenewingDisk, offset: int, length: int) -> bytes:
+    found = bytearray(length)
+    assert not disk.read_into(offset, memoryview(found))
+    return bytes(found)
+
+
+def test_the_bytes_are_those_of_the_snapshot_whatever_the_guest_writes_meanwhile(
+    control, ticket, snapshot_disk
+):
+    frozen = content(control, snapshot_disk, 0, 16 * MIB)
+    control.write("small1", snapshot_disk.device_key, 5 * MIB, b"later" * 1000)
+    with opened(ticket, snapshot_disk) as disk:
+        # More than a buffer in one request: pieces come in any order.
+        assert read(disk, 0, 16 * MIB) == frozen
+
+
+@pytest.mark.parametrize("clear_text", [False, True])
+def test_both_ways_to_the_host_read_the_same(control, ticket, snapshot_disk, clear_text):
+    with opened(ticket, snapshot_disk, clear_text=clear_text) as disk:
+        assert read(disk, MIB, MIB) == content(control, snapshot_disk, MIB, MIB)
+
+
+def test_many_threads_read_over_one_connection(control, ticket, snapshot_disk):
+    whole = content(control, snapshot_disk, 0, 32 * MIB)
+    wrong: list[int] = []
+
+    def work(first: int) -> None:
+        for place in range(first, 32, 4):
+            if read(disk, place * MIB, MIB) != whole[place * MIB : (place + 1) * MIB]:
+                wrong.append(place)
+
+    with opened(ticket, snapshot_disk) as disk:
+        threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    assert wrong == []
+
+
+def test_a_ticket_is_good_once(ticket, snapshot_disk):
+    opened(ticket, snapshot_disk).close()
+    with pytest.raises(NfcRefused, match="does not accept the ticket"):
+        opened(ticket, snapshot_disk)
+
+
+def test_a_host_with_another_certificate_gets_no_ticket(
+    lab: Lab, session, vm, snapshot_disk, monkeypatch
+):
+    monkeypatch.setattr(lab.nfc, "stated_thumbprint", lambda moid: ":".join(["AB"] * 20))
+    ticket = tickets.to_read(session, vm.moref)
+    with pytest.raises(NfcRefused, match=r"Somebody else answers.* Nothing was sent"):
+        opened(ticket, snapshot_disk)
+    # It was not used up: the host never saw it.
+    assert lab.nfc.tickets.use(ticket.session_id, next(iter(lab.nfc.tickets._out.values())).host)
+
+
+def test_a_ticket_needs_its_privilege(control, session, vm):
+    control.deny_privilege("VirtualMachine.Provisioning.DiskRandomRead")
+    with pytest.raises(PrivilegeMissing, match="DiskRandomRead"):
+        tickets.to_read(session, vm.moref)
+
+
+def test_the_disk_that_a_running_vm_writes_to_is_refused(session, vm, ticket):
+    current = vm.disks[0]
+    with pytest.raises(NfcRefused, match="refuses"):
+        opened(ticket, current)
+
+
+def test_another_size_than_planned_is_refused(ticket, snapshot_disk):
+    assert snapshot_disk.vmdk_path is not None
+    with pytest.raises(NfcRefused, match="resized"):
+        NfcDisk(ticket, snapshot_disk.vmdk_path, snapshot_disk.capacity_bytes + 512, "small1")
+
+
+LIES = {
+    "wrong_magic": "no NFC message",
+    "wrong_number": "nobody asked",
+    "wrong_place": "lies at",
+    "wrong_offset": "belongs to",
+    "long": "lies at",
+    "compressed": "compressed",
+}
+
+
+@pytest.mark.parametrize(("fault", "words"), LIES.items())
+def test_an_answer_that_lies_is_never_taken_for_data(control, ticket, snapshot_disk, fault, words):
+    control.fail("NFC read", fault=fault)
+    with opened(ticket, snapshot_disk) as disk:
+        assert disk.read_into(0, memoryview(bytearray(MIB)))  # what is missing
+        assert words in str(disk.failure)
+
+
+@pytest.mark.parametrize("fault", ["close", "error", "twice", "short", *LIES])
+def test_after_any_fault_a_new_connection_goes_on(control, session, vm, snapshot_disk, fault):
+    control.fail("NFC read", nth=2, fault=fault)
+    disk = renewing(session, vm, snapshot_disk)
+    found = read(disk, 0, 8 * MIB) + read(disk, 8 * MIB, 8 * MIB)
+    disk.release()
+    assert found == content(control, snapshot_disk, 0, 16 * MIB)
+
+
+def test_a_host_that_stalls_is_given_up(control, ticket, snapshot_disk, monkeypatch):
+    monkeypatch.setattr(channel, "PATIENCE_SECONDS", 0.5)
+    control.fail("NFC read", fault="stall")
+    with opened(ticket, snapshot_disk) as disk:
+        assert disk.read_into(0, memoryview(bytearray(MIB))) == [(0, MIB)]
+        assert "sent nothing for 0.5 seconds" in str(disk.failure)
+
+
+def test_a_fault_that_stays_is_raised_in_the_end(control, session, vm, snapshot_disk):
+    control.fail("NFC read", fault="close", times=100)
+    disk = renewing(session, vm, snapshot_disk)
+    with pytest.raises(NfcBroken, match=r"small1 over NFC from 127\.0\.0\.1"):
+        read(disk, 0, MIB)
+    disk.release()
+
+
+def test_what_is_allocated_is_said_in_chunks(control, ticket, snapshot_disk):
+    chunks = snapshot_disk.capacity_bytes // MIB
+    with opened(ticket, snapshot_disk) as disk:
+        bitmap = disk.allocated(MIB, 0, chunks)
+        for chunk in range(chunks):
+            if not bitmap[chunk // 8] >> chunk % 8 & 1:
+                assert not any(content(control, snapshot_disk, chunk * MIB, MIB))
+        assert any(bitmap)
+
+
+def test_the_descriptor_tells_the_disk(ticket, snapshot_disk):
+    with opened(ticket, snapshot_disk) as disk:
+        assert disk.descriptor_key("uuid") == snapshot_disk.disk_uuid
+        assert disk.descriptor_key("nonsense") is None
+
+
+def test_a_disk_of_a_vm_that_is_off_can_be_written(control, session, vms):
+    vm = vms["small2"]
+    disk = vm.disks[0]
+    written = memoryview(bytes(range(256)) * 20480)  # 5 MiB: three pieces
+    ticket = tickets.to_write(session, vm.moref, disk.device_key)
+    with opened(ticket, disk, writable=True) as target:
+        target.write(3 * MIB, written)
+    assert control.read("small2", disk.device_key, 3 * MIB, len(written)) == written
+
+
+def test_a_ticket_to_read_does_not_write(session, vms):
+    vm = vms["small2"]
+    with pytest.raises(NfcRefused):
+        opened(tickets.to_read(session, vm.moref), vm.disks[0], writable=True)
