@@ -23,6 +23,7 @@ class TransportKind(TextChoices):
     """How disk bytes are read."""
 
     DATASTORE = "datastore", "Datastore files over HTTPS"
+    NFC = "nfc", "NFC, the ESXi hosts' own protocol"
     VDDK = "vddk", "nbdkit with VMware's VDDK"
     NBD = "nbd", "A command that serves NBD"
 

@@ -22,7 +22,7 @@ from contexts.vsphere.errors import (
 )
 from contexts.vsphere.faults import translating
 from contexts.vsphere.inventory import places_above
-from contexts.vsphere.names import parent_of
+from contexts.vsphere.names import may_be_same_disk, parent_of
 from contexts.vsphere.records import DiskRecord
 from contexts.vsphere.session import Session
 from contexts.vsphere.texts import cut
@@ -135,19 +135,13 @@ def _flat_extent(text: str, disk: DiskRecord, doing: str) -> str:
 
 
 def _require_same_disk(text: str, disk: DiskRecord, doing: str) -> None:
-    """vSphere writes one UUID in two ways: "60 00 C2 9a … -…" here, "6000C29a-…" in its API."""
     said = _DISK_UUID.search(text)
-    found, expected = _digits(said[1] if said else ""), _digits(disk.disk_uuid or "")
-    if found and expected and found != expected:
+    if not may_be_same_disk(said[1] if said else None, disk.disk_uuid):
         raise DiskReplaced(
             f"{doing}: it is the descriptor of another disk (UUID {said[1] if said else ''}, not "
             f"{disk.disk_uuid}). It is looked for again; if this goes on, the file was replaced "
             "outside of vSphere: register the VM again, so that vSphere knows its disks."
         )
-
-
-def _digits(uuid: str) -> str:
-    return re.sub(r"[\s-]", "", uuid).lower()
 
 
 def _checked_name(extent: re.Match[str], disk: DiskRecord, doing: str) -> str:

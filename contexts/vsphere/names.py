@@ -147,3 +147,12 @@ def read_places(session: Session, page_size: int, on_page: Callable[[], None]) -
         for found in page:
             places.add(found)
     return places
+
+
+def may_be_same_disk(found: str | None, expected: str | None) -> bool:
+    """Whether two UUIDs of a disk can be one; an unknown one proves nothing.
+
+    vSphere writes one in two ways: "60 00 C2 9a …-…" in descriptors, "6000C29a-…" in its API.
+    """
+    digits = [re.sub(r"[\s-]", "", uuid or "").lower() for uuid in (found, expected)]
+    return not all(digits) or digits[0] == digits[1]

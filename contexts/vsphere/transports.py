@@ -84,6 +84,17 @@ _TABLE = (
         reads_encrypted=False,
         reads_deltas=False,
     ),
+    Transport(
+        "nfc",
+        "NFC",
+        is_available=True,
+        # The host serves any link of a chain; but that a VM was reverted to one of its own
+        # snapshots cannot yet be told from change IDs alone.
+        reads_behind_snapshots=False,
+        backings=frozenset({"flat"}),
+        reads_encrypted=False,
+        reads_deltas=False,
+    ),
     # Of later versions: only their names are known to the database.
     Transport("vddk", "VDDK", is_available=False, reads_behind_snapshots=True),
     Transport("nbd", "the NBD command", is_available=False, reads_behind_snapshots=True),

@@ -9,6 +9,7 @@ from contexts.vsphere import datastore
 from replication.engine.sources.base import Source
 from replication.engine.sources.http_range import HttpRangeSource
 from replication.sync.job_run import DiskPlan, JobRun
+from replication.sync.nfc import NfcSource
 
 
 def open_source(run: JobRun, plan: DiskPlan) -> Source:
@@ -32,6 +33,11 @@ def _file_over_https(run: JobRun, plan: DiskPlan) -> Source:
     )
 
 
+def _disk_over_nfc(run: JobRun, plan: DiskPlan) -> Source:
+    return NfcSource(run.session, run.vm.name, run.vm.moref, plan.source)
+
+
 OPENERS: dict[TransportKind, Callable[[JobRun, DiskPlan], Source]] = {
     TransportKind.DATASTORE: _file_over_https,
+    TransportKind.NFC: _disk_over_nfc,
 }

@@ -13,7 +13,7 @@ from contexts.error_fields import field_of
 from contexts.errors import ContextError, ServersBusy
 from contexts.models import DiscoveredVM, VCenter
 from contexts.services import vcenters
-from contexts.states import TransportKind, TrustMode
+from contexts.states import AVAILABLE_TRANSPORTS, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
 from contexts.vsphere.errors import CertificateChanged, CertificateNotTrusted, VSphereError
 from replication.models import Repository
@@ -162,7 +162,7 @@ class VCenterForm(VCenterAddressForm):
     )
     trust_mode = forms.ChoiceField(label="Certificate", choices=TrustMode.choices)
     transport = forms.ChoiceField(
-        choices=[(TransportKind.DATASTORE.value, TransportKind.DATASTORE.label)]
+        choices=[(kind.value, kind.label) for kind in AVAILABLE_TRANSPORTS]
     )
     confirm_fingerprint = forms.CharField(required=False, widget=forms.HiddenInput)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from contexts.vsphere.names import may_be_same_disk
 from contexts.vsphere.nfc import authd, wire
 from contexts.vsphere.nfc.channel import Channel, Message
 from contexts.vsphere.nfc.errors import NfcBroken, NfcError, NfcRefused
@@ -44,7 +45,8 @@ class _Request:
 
 
 class NfcDisk:
-    """A disk as of one link of its chain. `path` is the snapshot's backing, "[datastore] x/y.vmdk".
+    """A disk as of one link of its chain. `path` is the snapshot's backing, "[datastore] x/y.vmdk";
+    `disk_uuid`, where it is known, must be the one in its descriptor.
 
     Reads may be made by several threads at once, over the one connection: requests go out
     together, and whichever thread waits receives for all. After the first failure every call
@@ -58,6 +60,7 @@ class NfcDisk:
         capacity_bytes: int,
         doing: str,
         *,
+        disk_uuid: str | None = None,
         writable: bool = False,
         clear_text: bool = False,
     ) -> None:
@@ -69,6 +72,8 @@ class NfcDisk:
         self._channel = Channel(authd.connect(ticket, doing, clear_text=clear_text), self._doing)
         try:
             self._handle = self._open(path, capacity_bytes, writable=writable)
+            if disk_uuid is not None:
+                self._require_same_disk(path, disk_uuid)
         except BaseException:
             self._channel.close()
             raise
@@ -101,6 +106,14 @@ class NfcDisk:
         if self.sector_bytes not in (512, 4096):
             raise NfcRefused(f"{self._doing}: {path} has sectors of {self.sector_bytes} bytes.")
         return int(handle)
+
+    def _require_same_disk(self, path: str, disk_uuid: str) -> None:
+        found = self.descriptor_key("uuid")
+        if not may_be_same_disk(found, disk_uuid):
+            raise NfcRefused(
+                f"{self._doing}: {path} is another disk (UUID {found}, not {disk_uuid}). It was"
+                " replaced outside of vSphere: register the VM again."
+            )
 
     def close(self) -> None:
         """Close file and session. Never raises."""

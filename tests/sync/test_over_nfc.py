@@ -1,0 +1,56 @@
+"""Replications over NFC, compared with their snapshots byte by byte."""
+
+from __future__ import annotations
+
+import pytest
+
+from contexts.models import VCenter
+from contexts.states import TransportKind
+from replication.models import CBTHistory, ReplicationJob
+from replication.states import JobStatus
+from replication.sync import runner
+from tests.sync.estate import MIB
+
+
+@pytest.fixture
+def context(estate):
+    VCenter.objects.update(transport=TransportKind.NFC)
+    estate.vcenter.refresh_from_db()
+    return estate.take("small1")
+
+
+def test_a_running_vm_is_replicated_in_full_and_then_by_its_changes(estate, context):
+    job = estate.replicate(context)
+    assert job.replication_type == "initial"
+    estate.control.fill("small1", 2000, 16 * MIB, 8 * MIB, seed=1)
+    estate.control.fill("small1", 2000, 40 * MIB + 512, 3 * MIB, seed=2)
+    job = estate.replicate(context)
+    entry = CBTHistory.objects.get(job=job)
+    assert (job.replication_type, entry.sync_type) == ("incremental", "incremental")
+    assert 11 * MIB <= job.bytes_transferred <= 12 * MIB
+
+
+def test_it_needs_no_datastore_files(estate, context):
+    estate.control.fail("GET /folder", fault="500", times=10_000)
+    estate.replicate(context)
+
+
+@pytest.mark.parametrize("fault", ["close", "error", "twice", "wrong_place", "short"])
+def test_a_host_that_fails_or_lies_in_mid_read_changes_no_byte_of_the_copy(estate, context, fault):
+    estate.control.fail("NFC read", nth=3, fault=fault)
+    estate.replicate(context)
+
+
+def test_a_host_that_stays_away_is_waited_for_and_the_job_goes_on(estate, context):
+    estate.control.fail("NFC read", nth=4, fault="close", times=1000)
+    job = estate.run_job(context)
+    assert job.status == JobStatus.PENDING
+    assert "small1" in job.error_message
+    assert "over NFC from 127.0.0.1" in job.error_message
+    estate.control.clear_faults()
+    ReplicationJob.objects.update(next_attempt_at=None)  # as if the seconds had passed
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(context)
