@@ -328,6 +328,16 @@ def test_transports_of_later_versions_are_shown_and_cannot_be_chosen(web, vcente
     assert page.count("Not in this version.") == 2
 
 
+def test_the_transport_that_was_chosen_is_kept_and_shown(web, vcenter, filled_in):
+    changed = filled_in | {"trust_mode": "pin", "transport": "nfc", "password": PASSWORD}
+    assert web.post(f"/vcenters/{vcenter.pk}/", changed).status_code == 302
+    vcenter.refresh_from_db()
+    assert vcenter.transport == "nfc"
+    page = " ".join(text(web.get(f"/vcenters/{vcenter.pk}/")).split())
+    assert 'id="transport-nfc" checked' in page
+    assert 'id="transport-datastore" checked' not in page
+
+
 # ------------------------------------------------------------------ removing
 
 
