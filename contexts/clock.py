@@ -1,11 +1,15 @@
-"""One clock for all machines that write: the database's. Workers' own may differ by hours."""
+"""One clock for all machines: the database's. Those of workers and web servers may be hours off."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import connection
 from django.utils import timezone
+
+LOOKED_AT_EVERY_SECONDS = 60.0
 
 
 def database_now() -> datetime:
@@ -20,3 +24,23 @@ def database_now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]
     return now
+
+
+class _Look(NamedTuple):
+    """How far the database's clock is ahead of this process's, and when that was looked at."""
+
+    ahead: timedelta
+    until: float
+
+
+_last: _Look | None = None
+
+
+def about_now() -> datetime:
+    """As `database_now`, for pages and lists: mostly without a query. How far this machine's clock
+    is off is looked at once a minute."""
+    global _last
+    if _last is None or time.monotonic() >= _last.until:
+        ahead = database_now() - timezone.now()
+        _last = _Look(ahead, time.monotonic() + LOOKED_AT_EVERY_SECONDS)
+    return timezone.now() + _last.ahead

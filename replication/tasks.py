@@ -25,7 +25,7 @@ def tick() -> None:
 @shared_task
 def clean_up(context_id: str) -> None:
     """A hint that waited in line may be out of date: another worker has just tried."""
-    if left_overs.contexts_to_clean(vm_context=context_id):
+    if left_overs.contexts_to_clean(context_id):
         cleanup.clean_context(context_id)
 
 

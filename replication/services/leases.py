@@ -72,9 +72,15 @@ def acquire(context_id: str, kind: LeaseHolder, *, job_id: str | None = None) ->
     return lease
 
 
-def live_lease() -> QuerySet[ContextLease]:
-    """For `Exists` in a query over rows with a `vm_context`: a lease that has not run out."""
-    return ContextLease.objects.filter(vm_context=OuterRef("vm_context"), expires_at__gt=Now())
+def live_lease(path: str = "vm_context") -> QuerySet[ContextLease]:
+    """For `Exists` in a query over rows from which `path` leads to a context: a lease of that one
+    that has not run out."""
+    return ContextLease.objects.filter(vm_context=OuterRef(path), expires_at__gt=Now())
+
+
+def run_out() -> QuerySet[ContextLease]:
+    """Leases whose holders have not renewed them. Each is its holder's until somebody takes it."""
+    return ContextLease.objects.filter(expires_at__lte=Now())
 
 
 def renew(lease: Lease) -> bool:

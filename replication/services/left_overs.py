@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, Q
+from django.db.models import Exists, Q, QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from replication.models import DiskImage, VMSnapshot
+from contexts.clock import database_now
+from replication.models import DiskImage, JobStep, VMSnapshot
 from replication.services import leases
-from replication.states import ACTIVE_JOB_STATUSES, ImageState, SnapshotState
+from replication.states import ACTIVE_JOB_STATUSES, ImageState, SnapshotState, StepStatus
 
 CLEAN_AGAIN_AFTER = timedelta(minutes=2)
 # So late may a request still reach the vCenter: its sender was paused, or the network was away.
@@ -24,7 +25,7 @@ def may_come(row: VMSnapshot) -> bool:
     return (
         row.state == SnapshotState.INTENDED
         and not row.moref
-        and row.created_at > timezone.now() - SNAPSHOT_MAY_COME_FOR
+        and row.consistent_at > database_now() - SNAPSHOT_MAY_COME_FOR  # just before the request
     )
 
 
@@ -39,8 +40,17 @@ def images() -> Any:
     )
 
 
-def contexts_to_clean(**narrowed: object) -> list[str]:
-    """Contexts without an active job or a holder that have a snapshot or a file left to remove.
+def running_steps() -> QuerySet[JobStep]:
+    """Steps of ended jobs that count as running: of clean-ups, as long as they hold the lease. What
+    was killed leaves them."""
+    return JobStep.objects.filter(status=StepStatus.RUNNING).exclude(
+        job__status__in=ACTIVE_JOB_STATUSES
+    )
+
+
+def contexts_to_clean(context_id: str | None = None) -> list[str]:
+    """Contexts (or that one) without an active job or a holder that have a snapshot or a file left
+    to remove, or a step or a lease that a killed process left.
 
     A snapshot whose removal failed is left alone for `CLEAN_AGAIN_AFTER`: the vCenter has to work
     at each try.
@@ -50,10 +60,17 @@ def contexts_to_clean(**narrowed: object) -> list[str]:
     )
     return sorted(
         {
-            str(context_id)
-            for rows in (snapshots, images())
-            for context_id in rows.filter(vm_context__current_job__isnull=True, **narrowed)
-            .filter(~Exists(leases.live_lease()))
-            .values_list("vm_context_id", flat=True)
+            *_contexts_of(snapshots, "vm_context", context_id),
+            *_contexts_of(images(), "vm_context", context_id),
+            *_contexts_of(running_steps(), "job__vm_context", context_id),
+            *_contexts_of(leases.run_out(), "vm_context", context_id),
         }
     )
+
+
+def _contexts_of(rows: QuerySet[Any], path: str, context_id: str | None) -> Iterator[str]:
+    """Whose rows these are, but for contexts that somebody is at work on; `path` leads to them."""
+    free = rows.filter(**{f"{path}__current_job__isnull": True})
+    if context_id is not None:
+        free = free.filter(**{path: context_id})
+    yield from free.filter(~Exists(leases.live_lease(path))).values_list(path, flat=True)

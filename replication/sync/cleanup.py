@@ -16,9 +16,8 @@ from contexts.vsphere.budget import Budget
 from contexts.vsphere.session import Session
 from replication.errors import LeaseLost
 from replication.models import JobStep
-from replication.services import leases
+from replication.services import leases, left_overs
 from replication.states import (
-    ACTIVE_JOB_STATUSES,
     ImageState,
     LeaseHolder,
     SnapshotState,
@@ -91,49 +90,50 @@ def _clean_alone(context: VMContext) -> None:
     leases.release(lease)
 
 
-def _begin_steps(context: VMContext) -> list[str]:
-    """Jobs that failed or were cancelled show their clean-up, too. One that has tried it already
-    keeps what it says until a try succeeds. Returns the IDs of the jobs that left something."""
+def _begin_steps(context: VMContext) -> None:
+    """Jobs that failed or were cancelled show their clean-up, too. One that was tried already runs
+    again, and keeps what it said before."""
     images = context.images.filter(state=ImageState.DELETING)
     left_snapshots = context.snapshots.exclude(state=SnapshotState.REMOVED)
     left = {
         job for rows in (images, left_snapshots) for job in rows.values_list("job", "job__attempt")
     }
-    job_ids = [job_id for job_id, _ in sorted(left)]
-    tried = set(
-        JobStep.objects.filter(job__in=job_ids, name=StepName.CLEAN_UP).values_list(
-            "job", flat=True
-        )
-    )
+    tried = JobStep.objects.filter(job__in=[job_id for job_id, _ in left], name=StepName.CLEAN_UP)
+    tried_job_ids = set(tried.values_list("job", flat=True))
+    # Should this process be killed from here on, the next clean-up finds the step by its status.
+    tried.update(status=StepStatus.RUNNING, completed_at=None)
     JobStep.objects.bulk_create(
         JobStep(job_id=job_id, attempt=attempt, name=StepName.CLEAN_UP, started_at=Now())
         for job_id, attempt in sorted(left)
-        if job_id not in tried
+        if job_id not in tried_job_ids
     )
-    return job_ids
 
 
-def _end_steps(context: VMContext, job_ids: list[str], problems: list[str]) -> None:
-    """What could not be done before and is now is no warning any more, but still told."""
-    steps = JobStep.objects.filter(job__vm_context=context, name=StepName.CLEAN_UP).exclude(
-        job__status__in=ACTIVE_JOB_STATUSES
-    )
-    steps.filter(status=StepStatus.RUNNING).update(
-        status=StepStatus.WARNING if problems else StepStatus.COMPLETED,
-        message=" ".join(problems) or "Done after the job's end.",
+def _end_steps(context: VMContext, problems: list[str]) -> None:
+    """What could not be done before and is now is no warning any more, but still told. Also steps
+    that a process left which was killed: those of this clean-up, or a job's own."""
+    running = left_overs.running_steps().filter(job__vm_context=context)
+    running.exclude(name=StepName.CLEAN_UP).update(
+        status=StepStatus.INTERRUPTED,
+        message="Its worker stopped before it could say how this ended.",
         completed_at=Now(),
     )
-    if not problems:
-        steps.filter(status=StepStatus.WARNING, job__in=job_ids).update(
-            status=StepStatus.COMPLETED,
-            message=Concat(Value("Done at a later try. Before: "), "message"),
-            completed_at=Now(),
-        )
+    if problems:
+        running.update(status=StepStatus.WARNING, message=" ".join(problems), completed_at=Now())
+        return
+    running.exclude(message="").update(
+        status=StepStatus.COMPLETED,
+        message=Concat(Value("Done at a later try. Before: "), "message"),
+        completed_at=Now(),
+    )
+    running.update(
+        status=StepStatus.COMPLETED, message="Done after the job's end.", completed_at=Now()
+    )
 
 
 def _clean(context: VMContext, guard: Guard) -> None:
     guard.check()
-    job_ids = _begin_steps(context)
+    _begin_steps(context)
     try:
         clean_up = _CleanUp(context, guard)
         try:
@@ -144,4 +144,4 @@ def _clean(context: VMContext, guard: Guard) -> None:
         problems = [str(refusal)]
     for problem in problems:
         log.warning("clean-up of %s: %s", context.pk, printable(problem))
-    _end_steps(context, job_ids, problems)
+    _end_steps(context, problems)

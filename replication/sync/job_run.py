@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import transaction
 from django.db.models.functions import Now
 
 from contexts.models import VMContext, VMDisk
@@ -137,10 +138,12 @@ class JobRun:
     def step(self, name: StepName) -> Iterator[StepNote]:
         """A step's row: running until the block ends. If it raises, the job's end settles it."""
         self.check()
-        self.update(current_operation=name.label)
-        row = JobStep.objects.create(
-            job=self.job, attempt=self.job.attempt, name=name, started_at=Now()
-        )
+        with transaction.atomic():
+            # Under the job's lock: no step begins after its end.
+            self.update(current_operation=name.label)
+            row = JobStep.objects.create(
+                job=self.job, attempt=self.job.attempt, name=name, started_at=Now()
+            )
         note = StepNote(self.log)
         yield note
         JobStep.objects.filter(pk=row.pk, status=StepStatus.RUNNING).update(

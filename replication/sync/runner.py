@@ -6,7 +6,7 @@ import logging
 import os
 from functools import partial
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from contexts.errors import ContextError
@@ -65,7 +65,7 @@ def run(job: ReplicationJob, lease: Lease) -> None:
             _run_guarded(job, lease, guard)
         leases.release(lease)
         messages.hint_job()
-        for context_id in left_overs.contexts_to_clean(vm_context=job.vm_context_id):
+        for context_id in left_overs.contexts_to_clean(job.vm_context_id):
             messages.hint_clean_up(context_id)
     except LeaseLost as reason:
         # Another worker may be at it by now. Whatever is half done is its to find and settle.
@@ -123,12 +123,14 @@ def _steps(attempt: JobRun) -> None:
 
 def clean_up(attempt: JobRun) -> None:
     """Never turns a committed job into a failed one: what fails is a warning and left to do."""
-    step = JobStep.objects.create(
-        job=attempt.job,
-        attempt=attempt.job.attempt,
-        name=StepName.CLEAN_UP,
-        started_at=Now(),
-    )
+    with transaction.atomic():
+        leases.require(attempt.lease)  # a worker that was paused begins nothing more
+        step = JobStep.objects.create(
+            job=attempt.job,
+            attempt=attempt.job.attempt,
+            name=StepName.CLEAN_UP,
+            started_at=Now(),
+        )
     problems = removing.remove_left_overs(attempt.context, attempt)
     for problem in problems:
         attempt.log(problem, LogLevel.WARNING)
