@@ -7,7 +7,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet, TextChoices
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from contexts.filters import Choices, OfVCenter, Search, VMContextFilter
 from replication.models import ReplicationJob
@@ -62,7 +62,7 @@ class JobFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def by_request(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
-        return rows.filter(created_at__gte=timezone.now() - _LENGTH[Period(period)])
+        return rows.filter(created_at__gte=Now() - _LENGTH[Period(period)])
 
     def by_end(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
-        return rows.filter(completed_at__gte=timezone.now() - _LENGTH[Period(period)])
+        return rows.filter(completed_at__gte=Now() - _LENGTH[Period(period)])

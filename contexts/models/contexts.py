@@ -6,6 +6,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Left, Now
 
 from contexts.constraints import ColumnTypes, CompositeForeignKey
+from contexts.fields import MomentField
 from contexts.models.specs import VMSpecs, specs_possible
 from contexts.states import ContextStatus
 
@@ -90,8 +91,8 @@ class VMContext(VMSpecs):
     first_job_at = models.DateTimeField(null=True, blank=True)
     last_job_at = models.DateTimeField(null=True, blank=True)
     last_status_change = models.DateTimeField(db_default=Now())
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = MomentField(auto_now_add=True)
+    updated_at = MomentField(auto_now=True)
 
     class Meta:
         db_table = "vm_replication_contexts"

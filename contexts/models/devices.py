@@ -5,6 +5,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Cast, Concat
 
 from contexts.constraints import ColumnTypes
+from contexts.fields import MomentField
 
 
 def _is_key(column: str, prefix: str) -> Q:
@@ -36,8 +37,8 @@ class VMDisk(models.Model):
     accept_unprotected = models.BooleanField(
         default=False, help_text="The operator agreed that this disk is left out."
     )
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = MomentField(auto_now_add=True)
+    updated_at = MomentField(auto_now=True)
     removed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -79,8 +80,8 @@ class VMNetworkAdapter(models.Model):
     adapter_type = models.CharField(max_length=60, null=True, blank=True)
     connected = models.BooleanField(null=True, blank=True)
     ip_addresses = models.JSONField(default=list, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = MomentField(auto_now_add=True)
+    updated_at = MomentField(auto_now=True)
     removed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

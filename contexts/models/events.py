@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from contexts.constraints import ColumnTypes, CompositeForeignKey
+from contexts.fields import MomentField
 
 
 class ContextEvent(models.Model):
@@ -23,7 +24,7 @@ class ContextEvent(models.Model):
     old = models.CharField(max_length=255, blank=True, default="")
     new = models.CharField(max_length=255, blank=True, default="")
     why = models.TextField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = MomentField(auto_now_add=True)
 
     class Meta:
         db_table = "context_events"

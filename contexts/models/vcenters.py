@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from contexts.constraints import ColumnTypes
+from contexts.fields import MomentField
 from contexts.states import DiscoveryStatus, TransportKind, TrustMode
 from contexts.vsphere.privileges import Privileges
 
@@ -52,8 +53,8 @@ class VCenter(models.Model):
     )
     product = models.CharField(max_length=255, blank=True, default="")
     api_version = models.CharField(max_length=50, blank=True, default="")
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = MomentField(auto_now_add=True)
+    updated_at = MomentField(auto_now=True)
 
     class Meta:
         db_table = "vcenters"
@@ -113,10 +114,10 @@ class Discovery(models.Model):
     vms_seen = models.PositiveIntegerField(default=0)
     vms_total = models.PositiveIntegerField(null=True, blank=True)
     error_message = models.TextField(blank=True, default="")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = MomentField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = MomentField(auto_now=True)
 
     class Meta:
         db_table = "discoveries"

@@ -77,10 +77,16 @@ def _column(name: str) -> models.Field[Any, Any]:
 
 
 def _mend(finding: Finding) -> str:
-    """All figures of the (locked) context."""
-    context = VMContext.objects.get(pk=finding.context_id)
-    row = _wrong(VMContext.objects.filter(pk=context.pk)).get()
+    return put_right(finding.context_id, finding.code)
+
+
+def put_right(context_id: str, code: str) -> str:
+    """All figures of the (locked) context; what was done, empty when all were right."""
+    context = VMContext.objects.get(pk=context_id)
+    row = _wrong(VMContext.objects.filter(pk=context.pk)).first()
+    if row is None:
+        return ""
     rights = {name: row[f"right_{name}"] for name in FIGURES if row[name] != row[f"right_{name}"]}
     said = ", ".join(f"{name} from {row[name]} to {right}" for name, right in rights.items())
-    statuses.settle(context, columns=rights, actor=ACTOR, why=f"{finding.code}: set {said}")
+    statuses.settle(context, columns=rights, actor=ACTOR, why=f"{code}: set {said}")
     return f"Set {said}."

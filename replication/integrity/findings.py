@@ -9,8 +9,8 @@ from enum import Enum
 from typing import Any, Self
 
 from django.db.models import Exists, OuterRef, QuerySet
-from django.utils import timezone
 
+from contexts.clock import database_now
 from replication.models import ContextLease
 from replication.states import Severity
 
@@ -89,7 +89,7 @@ class Scope:
     deep: bool = False
     quiet: bool = False
     context_id: str | None = None
-    now: datetime = field(default_factory=timezone.now)
+    now: datetime = field(default_factory=database_now)
     on_progress: Callable[[], None] = lambda: None
     given_up: dict[int, str] = field(default_factory=dict)
 

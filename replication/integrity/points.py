@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, DateTimeField, Exists, F, OuterRef, Q, Value
+from django.db.models.functions import Coalesce, Now
 
 from contexts.models import ContextEvent
+from replication.integrity import figures
 from replication.integrity.findings import Code, Finding, Scope, check
 from replication.models import (
     CBTHistory,
@@ -18,6 +19,7 @@ from replication.models import (
     RecoveryPointHold,
     VMSnapshot,
 )
+from replication.selectors.rpo import CLOCKS_MAY_DIFFER
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     ImageState,
@@ -45,6 +47,13 @@ POINT_DIFFERS_FROM_SNAPSHOT = Code(
     "point_differs_from_snapshot",
     "The recovery point's age may be shown wrongly: its snapshot's row says when it was "
     "consistent, and how.",
+)
+POINT_DATED_AHEAD = Code(
+    "point_dated_ahead",
+    "The clock of its worker was ahead, so that the VM looks better protected than it is. --repair "
+    "dates the recovery point at the start of its job, by the database's clock: it is no older "
+    "than that. Set that worker's clock, and keep it right (NTP).",
+    repairable=True,
 )
 EXPIRED_POINT_HAS_FILES = Code(
     "expired_point_has_files",
@@ -150,6 +159,41 @@ def point_differs_from_snapshot(scope: Scope) -> Iterator[Finding]:
             point,
             "does not say the same as the row of its snapshot (when it was consistent, or "
             "whether the guest was at rest).",
+        )
+
+
+def _dated_ahead(points: Any) -> Any:
+    """A point was consistent before its job's end, whose moment is the database's own."""
+    return points.annotate(
+        job_began_at=Coalesce("job__started_at", "job__created_at", output_field=DateTimeField()),
+        latest_possible=Coalesce("job__completed_at", Now()) + CLOCKS_MAY_DIFFER,
+    ).filter(consistent_at__gt=F("latest_possible"))
+
+
+def _date_anew(finding: Finding) -> str:
+    """The snapshot's row says the same as its point."""
+    told = []
+    for point in _dated_ahead(RecoveryPoint.objects.filter(job_id=finding.job_id)):
+        snapshots = VMSnapshot.objects.filter(job=point.job_id, consistent_at=point.consistent_at)
+        snapshots.update(consistent_at=point.job_began_at)
+        RecoveryPoint.objects.filter(pk=point.pk).update(consistent_at=point.job_began_at)
+        told.append(f"{point.consistent_at:%Y-%m-%d %H:%M:%S} to {point.job_began_at:%H:%M:%S} UTC")
+    # The triggers have done it, unless they are missing.
+    figures.put_right(finding.context_id, finding.code)
+    return f"Dated from {', '.join(told)}."
+
+
+@check(POINT_DATED_AHEAD, mend=_date_anew)
+def point_dated_ahead(scope: Scope) -> Iterator[Finding]:
+    kept = _points(scope).exclude(state=RecoveryPointState.EXPIRED)
+    for point in _dated_ahead(kept).select_related("job").iterator():
+        ended = point.job.completed_at
+        yield _of_point(
+            POINT_DATED_AHEAD,
+            point,
+            f"is dated after its job's end ({ended:%Y-%m-%d %H:%M:%S} UTC)."
+            if ended
+            else "is dated ahead of the present.",
         )
 
 

@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from contexts.clock import database_now
 from contexts.database_errors import is_race
 from contexts.services.transactions import lock_free, one_transaction
 from replication import messages
@@ -60,7 +60,7 @@ def run_now(scope: Scope, *, actor: str, repair: bool = False) -> IntegrityRun:
     """A run in this process. Raises AuditRunning while another one is at work."""
     end_silent_runs()
     run = IntegrityRun(requested_by=actor, deep=scope.deep, repair=repair)
-    run.outcome, run.started_at = IntegrityOutcome.RUNNING, timezone.now()
+    run.outcome, run.started_at = IntegrityOutcome.RUNNING, database_now()
     try:
         with transaction.atomic():
             run.save(force_insert=True)

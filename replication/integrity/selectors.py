@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from contexts.clock import about_now
 from replication.integrity.runs import SILENT_FOR
 from replication.models import IntegrityFinding, IntegrityRun
 
@@ -20,7 +20,7 @@ class Integrity(NamedTuple):
     @property
     def is_silent(self) -> bool:
         """The active run has given no sign of life for so long that its process must be gone."""
-        return self.active is not None and self.active.updated_at < timezone.now() - SILENT_FOR
+        return self.active is not None and self.active.updated_at < about_now() - SILENT_FOR
 
     @property
     def look(self) -> str:

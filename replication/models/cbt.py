@@ -6,6 +6,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 
 from contexts.constraints import ColumnTypes, CompositeForeignKey
+from contexts.fields import MomentField
 from replication.engine.extent_map import BUCKETS
 from replication.states import SyncType
 
@@ -48,7 +49,7 @@ class CBTHistory(models.Model):
         null=True, blank=True, help_text="Extents of the plan, neighbours merged."
     )
     extent_map = models.BinaryField(null=True, blank=True, help_text=EXTENT_MAP)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = MomentField(auto_now_add=True)
 
     class Meta:
         db_table = "cbt_history"

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from contexts.constraints import ColumnTypes
+from contexts.fields import MomentField
 from replication.states import IntegrityOutcome, Severity
 
 
@@ -21,10 +22,10 @@ class IntegrityRun(models.Model):
     finding_count = models.PositiveIntegerField(default=0, help_text="What is still wrong.")
     repaired_count = models.PositiveIntegerField(default=0)
     error_message = models.TextField(blank=True, default="")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = MomentField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = MomentField(auto_now=True)
 
     class Meta:
         db_table = "integrity_runs"

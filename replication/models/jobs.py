@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Case, F, Q, Value, When
 
 from contexts.constraints import ColumnTypes, CompositeForeignKey
+from contexts.fields import MomentField
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     JobStatus,
@@ -59,10 +60,10 @@ class ReplicationJob(models.Model):
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.CharField(max_length=150, blank=True, default="")
 
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = MomentField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = MomentField(auto_now=True)
 
     active_context_id = models.GeneratedField(
         expression=Case(

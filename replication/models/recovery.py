@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Case, F, Q, Value, When
 
 from contexts.constraints import ColumnTypes, CompositeForeignKey
+from contexts.fields import MomentField
 from replication.models.cbt import EXTENT_MAP, LONGEST_SECONDS, WHOLE_MAP
 from replication.states import HoldKind, ImageState, RecoveryPointState, SyncType
 
@@ -32,7 +33,7 @@ class RecoveryPoint(models.Model):
     state = models.CharField(
         max_length=10, choices=RecoveryPointState.choices, default=RecoveryPointState.WRITING
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = MomentField(auto_now_add=True)
 
     needed_images = models.GeneratedField(
         expression=Case(
@@ -171,8 +172,8 @@ class DiskImage(models.Model):
     writer_pid = models.PositiveIntegerField(null=True, blank=True)
     writer_start_time = models.BigIntegerField(null=True, blank=True)
     writer_boot_id = models.CharField(max_length=64, blank=True, default="")
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = MomentField(auto_now_add=True)
+    updated_at = MomentField(auto_now=True)
 
     committed_position = models.GeneratedField(
         expression=Case(When(state=ImageState.COMMITTED, then=F("position")), default=Value(None)),
@@ -326,7 +327,7 @@ class RecoveryPointHold(models.Model):
     kind = models.CharField(max_length=15, choices=HoldKind.choices)
     owner = models.CharField(max_length=255)
     expires_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = MomentField(auto_now_add=True)
 
     class Meta:
         db_table = "recovery_point_holds"

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from contexts.constraints import ColumnTypes
+from contexts.fields import MomentField
 from replication.states import RepositoryKind
 
 
@@ -20,8 +21,8 @@ class Repository(models.Model):
     )
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     config = models.JSONField(default=dict, help_text='A directory: {"path": "/srv/vmrep"}.')
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = MomentField(auto_now_add=True)
+    updated_at = MomentField(auto_now=True)
 
     class Meta:
         db_table = "repositories"

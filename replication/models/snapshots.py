@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from contexts.constraints import ColumnTypes, CompositeForeignKey
+from contexts.fields import MomentField
 from replication.states import SnapshotState
 
 
@@ -26,8 +27,8 @@ class VMSnapshot(models.Model):
     quiesce_requested = models.BooleanField()
     quiesced = models.BooleanField(null=True, blank=True, help_text="What was achieved.")
     problem = models.TextField(blank=True, default="")
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = MomentField(auto_now_add=True)
+    updated_at = MomentField(auto_now=True)
     removed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

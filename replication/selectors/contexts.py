@@ -13,9 +13,9 @@ from django.db.models import (
     Subquery,
 )
 from django.db.models.functions import Left
-from django.utils import timezone
 
 from contexts import selectors as context_selectors
+from contexts.clock import about_now
 from contexts.models import VMContext, VMDisk
 from contexts.models.contexts import INDEXED_TEXT_LENGTH
 from contexts.presence import with_presence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     class _InList(TypedDict):
         sort_name: str
         newest_point_at: datetime | None
+        is_dated_ahead: bool
         rpo_state: str
         gone_since: datetime | None
         changed_vm_id: int | None
@@ -65,9 +66,9 @@ _NEWEST_JOB = {
 def contexts_for_list(now: datetime | None = None) -> QuerySet[ContextInList]:
     """The contexts under management as the table shows them, with vCenter and current job.
 
-    Adds `newest_point_at`, `rpo_state` (as of `now`, the present by default), the newest job,
-    whatever its status, as `newest_job_…`, what `with_presence` adds, and `sort_name`, which the
-    database can sort by without reading all rows.
+    Adds `newest_point_at`, `is_dated_ahead`, `rpo_state` (as of `now`, the present by default), the
+    newest job, whatever its status, as `newest_job_…`, what `with_presence` adds, and `sort_name`,
+    which the database can sort by without reading all rows.
     """
     contexts = context_selectors.managed_contexts().annotate(
         sort_name=Left("vm_name", INDEXED_TEXT_LENGTH)
@@ -106,7 +107,7 @@ def _with_protection(
     contexts: QuerySet[VMContext], now: datetime | None
 ) -> QuerySet[ContextInList]:
     newest = ReplicationJob.objects.filter(vm_context=OuterRef("pk")).order_by("-created_at", "-id")
-    rows: Any = with_rpo(with_presence(contexts), now or timezone.now())
+    rows: Any = with_rpo(with_presence(contexts), now or about_now())
     listed: QuerySet[ContextInList] = rows.select_related("current_job").annotate(
         **{name: Subquery(newest.values(column)[:1]) for name, column in _NEWEST_JOB.items()}
     )
@@ -128,9 +129,7 @@ def context_counts(now: datetime | None = None) -> dict[str, int]:
             **statuses,
             **{
                 str(RPOState.UNPROTECTED): Count("current_status", filter=unprotected()),
-                str(RPOState.AT_RISK): Count(
-                    "current_status", filter=at_risk(now or timezone.now())
-                ),
+                str(RPOState.AT_RISK): Count("current_status", filter=at_risk(now or about_now())),
             },
         )
     )

@@ -1,4 +1,4 @@
-"""RPO: how old the newest recovery point is, by the clock, against the VM's target.
+"""RPO: how old the newest recovery point is, by the database's clock, against the VM's target.
 
 It is computed when somebody looks, never stored: it goes on growing when every worker is dead. Only
 when the newest recovery point was consistent stands in the context's row, kept by the database.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db.models import (
+    BooleanField,
     Case,
     CharField,
     DateTimeField,
@@ -25,9 +26,14 @@ from django.db.models import (
 
 from contexts.models import VMContext
 
+# A database that moved to another machine may be a little behind itself. A point that is dated
+# further ahead was made by a clock that was wrong: how old it is, nobody knows.
+CLOCKS_MAY_DIFFER = timedelta(minutes=1)
+
 
 class RPOState(TextChoices):
-    """How well a VM is protected. Without a target, having a recovery point is enough."""
+    """How well a VM is protected. Without a target, having a recovery point is enough, as long as
+    it is not dated ahead of the present: that one's age is not known, so the VM is at risk."""
 
     PROTECTED = "protected", "Protected"
     AT_RISK = "at_risk", "At risk"
@@ -35,14 +41,20 @@ class RPOState(TextChoices):
 
 
 def with_rpo(contexts: QuerySet[VMContext], now: datetime) -> QuerySet[VMContext]:
-    """Add `newest_point_at` (null: there is no recovery point) and `rpo_state` as of `now`."""
+    """Add `newest_point_at` (null: there is no recovery point), `is_dated_ahead` (that point is, so
+    that its age is not known) and `rpo_state`, as of `now`."""
     return contexts.annotate(newest_point_at=F("newest_recovery_point_at")).annotate(
+        is_dated_ahead=Case(
+            When(dated_ahead(now), then=Value(True)),
+            default=Value(False),
+            output_field=BooleanField(),
+        ),
         rpo_state=Case(
             When(unprotected(), then=Value(RPOState.UNPROTECTED)),
             When(at_risk(now), then=Value(RPOState.AT_RISK)),
             default=Value(RPOState.PROTECTED),
             output_field=CharField(),
-        )
+        ),
     )
 
 
@@ -52,7 +64,8 @@ def unprotected() -> Q:
 
 
 def at_risk(now: datetime) -> Q:
-    """Of a context: its newest recovery point is older than its target allows."""
+    """Of a context: its newest recovery point is older than its target allows, or nobody knows how
+    old it is."""
     # Each type is named: on SQLite, Django knows how to calculate with durations only then.
     seconds = ExpressionWrapper(F("rpo_target_seconds"), output_field=IntegerField())
     target = ExpressionWrapper(
@@ -62,11 +75,17 @@ def at_risk(now: datetime) -> Q:
     oldest_allowed = ExpressionWrapper(
         Value(now, output_field=DateTimeField()) - target, output_field=DateTimeField()
     )
-    return Q(newest_recovery_point_at__lt=oldest_allowed)
+    return Q(newest_recovery_point_at__lt=oldest_allowed) | dated_ahead(now)
+
+
+def dated_ahead(now: datetime) -> Q:
+    """Of a context: its newest recovery point is dated ahead of the present."""
+    return Q(newest_recovery_point_at__gt=now + CLOCKS_MAY_DIFFER)
 
 
 def rpo_seconds(newest_point_at: datetime | None, now: datetime) -> int | None:
-    """Age of the newest recovery point; None: there is none. A clock behind it makes it 0."""
-    if newest_point_at is None:
+    """Age of the newest recovery point; None: there is none, or it is dated ahead of the present,
+    so that nobody knows."""
+    if newest_point_at is None or newest_point_at > now + CLOCKS_MAY_DIFFER:
         return None
     return max(0, int((now - newest_point_at).total_seconds()))

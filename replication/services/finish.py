@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, Min, Sum
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from contexts.clock import database_now
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
@@ -213,7 +213,7 @@ def wait_for_vsphere(job_id: str, why: str, *, lease: Lease | None = None) -> No
     if job.cancel_requested_at is not None:
         cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
         return
-    if _waits_since(job) < timezone.now() - WAIT_AT_MOST:
+    if _waits_since(job) < database_now() - WAIT_AT_MOST:
         hours = WAIT_AT_MOST.total_seconds() / 3600
         failed(job_id, f"Given up after {hours:.0f} hours. {why}", lease=lease)
         return

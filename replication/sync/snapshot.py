@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from contexts.clock import database_now
 from contexts.vsphere import snapshots
 from contexts.vsphere.errors import (
     ConnectionLost,
@@ -20,6 +20,7 @@ from contexts.vsphere.errors import (
 from contexts.vsphere.records import DiskRecord
 from replication.errors import TryAgain
 from replication.models import VMSnapshot
+from replication.selectors.rpo import CLOCKS_MAY_DIFFER
 from replication.services import leases
 from replication.states import SnapshotState, StepName
 from replication.sync import removing
@@ -67,7 +68,9 @@ def _is_usable(row: VMSnapshot, run: JobRun) -> bool:
     if row.state == SnapshotState.INTENDED:
         # The call's answer was lost, but it was carried out.
         _created(row, found.moref, bool(found.quiesced))
-    return row.consistent_at > timezone.now() - KEPT_FOR
+    now = database_now()
+    # One that is dated ahead was noted by a clock that was wrong: how old it is, nobody knows.
+    return now - KEPT_FOR < row.consistent_at <= now + CLOCKS_MAY_DIFFER
 
 
 def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
@@ -79,7 +82,7 @@ def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
             job=run.job,
             attempt=run.job.attempt,
             name=f"vmrep:{run.job.pk}:{run.job.attempt}{'b' if again else ''}",
-            consistent_at=timezone.now(),
+            consistent_at=database_now(),
             quiesce_requested=quiesce,
         )
     try:
@@ -109,7 +112,7 @@ def _create_quiesced(run: JobRun, row: VMSnapshot, note: StepNote) -> VMSnapshot
 
 def _create(run: JobRun, row: VMSnapshot, *, quiesce: bool) -> VMSnapshot:
     run.check()
-    row.consistent_at = timezone.now()
+    row.consistent_at = database_now()
     VMSnapshot.objects.filter(pk=row.pk).update(consistent_at=row.consistent_at)
     try:
         made = snapshots.create(

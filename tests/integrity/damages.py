@@ -265,6 +265,15 @@ def _(copy: Copy) -> None:
     change(point, consistent_at=point.consistent_at - timedelta(seconds=1))
 
 
+@damage("point_dated_ahead", "newest_point_differs")
+def _(copy: Copy) -> None:
+    """By a worker whose clock was six hours ahead."""
+    job = newest_job(copy.vm)
+    ahead = job.recovery_point.consistent_at + timedelta(hours=6)
+    change(job.snapshots.get(), consistent_at=ahead)
+    change(job.recovery_point, consistent_at=ahead)
+
+
 @damage("expired_point_has_files", "status_differs", "newest_point_differs")
 def _(copy: Copy) -> None:
     change(newest_job(copy.other).recovery_point, state="expired")

@@ -23,6 +23,7 @@ from replication.scheduler.tick import tick
 from replication.services import queue
 from replication.states import JobStatus
 from tests import factories
+from vmrep.api.errors import exception_handler
 
 pytestmark = pytest.mark.django_db(transaction=True)
 on_postgresql = pytest.mark.skipif(
@@ -155,6 +156,10 @@ def test_nobody_waits_for_ever_for_a_lock():
     with stuck(write), pytest.raises(OperationalError) as refused:
         on_its_own(impatient)
     assert waited_in_vain(refused.value)
+    answer = exception_handler(refused.value, {})
+    assert answer is not None
+    assert (answer.status_code, answer.data["code"]) == (409, "conflict")
+    assert "holds this right now" in answer.data["message"]
 
 
 def test_every_connection_has_its_bounds():

@@ -160,7 +160,8 @@ class Estate:
         """As if so many minutes had passed that no request is under way any more, and the clean-up
         may look again."""
         long_ago = Now() - left_overs.SNAPSHOT_MAY_COME_FOR
-        VMSnapshot.objects.update(created_at=long_ago, updated_at=long_ago)
+        left = VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)
+        left.update(consistent_at=long_ago, updated_at=long_ago)
 
 
 def database_url() -> str:

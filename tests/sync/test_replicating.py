@@ -1,11 +1,18 @@
 """Full and incremental replications of real disks, compared byte by byte."""
 
 import random
+from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 
+from contexts import clock
+from contexts.clock import database_now
 from contexts.states import ContextStatus
 from replication.engine.image import ImageReader
+from replication.integrity.findings import Scope
+from replication.integrity.look import find
 from replication.models import CBTHistory, DiskImage
 from replication.sync import runner
 from tests.engine.support import files_of
@@ -146,3 +153,19 @@ def test_a_disk_of_2_tib_takes_work_for_its_data_only(estate):
     assert 90 * MIB <= job.bytes_transferred <= 256 * MIB
     estate.control.fill(vm["name"], 2000, (1 << 40) + 512, MIB, seed=1)
     assert estate.replicate(context).bytes_transferred < 2 * MIB
+
+
+@pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has the clock of the process that asks"
+)
+def test_a_worker_whose_clock_is_ahead_dates_its_recovery_point_by_the_database(
+    estate, monkeypatch
+):
+    context = estate.take("small1")
+    before = database_now()
+    present = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: present() + timedelta(hours=6))
+    monkeypatch.setattr(clock, "_last", None)
+    point = estate.replicate(context).recovery_point
+    assert before <= point.consistent_at <= database_now()
+    assert list(find(Scope(quiet=True))) == []

@@ -19,6 +19,7 @@ FINE = Situation(has_point=True, last_job="completed")
     [
         (FINE, "replicate", "Replicate now", False),
         (FINE._replace(is_at_risk=True), "replicate", "Replicate now", True),
+        (FINE._replace(is_dated_ahead=True), "replicate", "Replicate now", True),
         (FINE._replace(last_job="failed"), "replicate", "Replicate again", True),
         (FINE._replace(last_job="cancelled"), "replicate", "Replicate now", False),
         (Situation(), "replicate", "Replicate now", True),

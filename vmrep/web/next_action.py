@@ -26,6 +26,7 @@ class Situation(NamedTuple):
     last_job: str = ""  # the newest ended job's status; empty: there is none
     has_point: bool = False
     is_at_risk: bool = False
+    is_dated_ahead: bool = False
     target_seconds: int | None = None
     capacity_bytes: int | None = None
     has_undecided_disk: bool = False  # no snapshot holds it, and nobody agreed to leave it out
@@ -76,6 +77,10 @@ def _replicate(now: Situation) -> NextAction:
         size = "" if now.capacity_bytes is None else f", up to {binary(now.capacity_bytes)}"
         why = f"There is no recovery point yet. The first one is a full copy{size}."
         return NextAction("replicate", "Replicate now", why)
+    if now.is_dated_ahead:
+        why = "Its newest recovery point is dated ahead of the present: a clock was wrong, and how"
+        why += " old it is, nobody knows. See the integrity check."
+        return NextAction("replicate", "Replicate now", why)
     if now.is_at_risk:
         target = "" if now.target_seconds is None else f" of {duration(now.target_seconds)}"
         return NextAction("replicate", "Replicate now", f"It is past its RPO target{target}.")
@@ -100,6 +105,7 @@ def situation(vm: ContextInList, job: ReplicationJob | None) -> Situation:
         last_job=vm.newest_job_status or "",
         has_point=vm.newest_point_at is not None,
         is_at_risk=vm.rpo_state == RPOState.AT_RISK,
+        is_dated_ahead=vm.is_dated_ahead,
         target_seconds=vm.rpo_target_seconds,
         capacity_bytes=vm.capacity_bytes,
         has_undecided_disk=vm.disks.filter(removed_at=None, accept_unprotected=False)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from contexts import selectors as context_selectors
+from contexts.clock import about_now
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import identity, lookup, management
 from replication.filters import ProtectedVMFilter
@@ -63,7 +63,7 @@ class ContextList(View):
     def get(self, request: Request) -> Response:
         if any(name in request.query_params for name in IDENTITY):
             return _looked_up(request)
-        now = timezone.now()
+        now = about_now()
         return listing(
             request,
             access.rows(request.user, Verb.VIEW, contexts_for_list(now)),
@@ -76,7 +76,7 @@ class ContextList(View):
     def post(self, request: Request) -> Response:
         taken, new_ids = _take(request, read(Take, request.data))
         answer = status.HTTP_201_CREATED if new_ids else status.HTTP_200_OK
-        now = timezone.now()
+        now = about_now()
         rows = contexts_for_list(now).filter(pk__in=[context.pk for context in taken])
         body = {"contexts": ContextRowSerializer(rows, many=True, context={"now": now}).data}
         if len(taken) == 1:
@@ -141,7 +141,7 @@ def _looked_up(request: Request) -> Response:
 
 
 def _everything(request: Request, context_id: str) -> Response:
-    now = timezone.now()
+    now = about_now()
     context = access.context_among(contexts_in_detail(now), request.user, context_id, Verb.VIEW)
     job = current_job(context)
     history = job_history(context)

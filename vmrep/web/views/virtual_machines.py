@@ -8,9 +8,9 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from contexts.clock import about_now
 from contexts.errors import ContextError
 from replication.filters import ProtectedVMFilter
 from replication.selectors import home
@@ -28,7 +28,7 @@ def index(request: HttpRequest) -> HttpResponse:
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()
-    now = timezone.now()
+    now = about_now()
     rows = access.rows(request.user, Verb.VIEW, contexts_for_list(now))
     filters = ProtectedVMFilter(request.GET, queryset=rows)
     known = totals.current_totals(now)

@@ -1,0 +1,151 @@
+"""Clocks of workers may be hours off: moments come from the database, and what is dated ahead of
+the present makes no VM look protected."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+
+from contexts import clock
+from contexts.fields import MomentField
+from replication.models import RecoveryPoint, VMSnapshot
+from replication.selectors.contexts import context_counts, contexts_for_list, contexts_in_detail
+from replication.selectors.rpo import CLOCKS_MAY_DIFFER, RPOState, rpo_seconds
+from replication.services import left_overs
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+AHEAD = timedelta(hours=6)
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has the clock of the process that asks"
+)
+
+
+@pytest.fixture
+def clock_ahead(monkeypatch):
+    """This process's clock is six hours ahead of the database's."""
+    present = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: present() + AHEAD)
+    monkeypatch.setattr(clock, "_last", None)
+
+
+def dated_ahead(target_seconds: int | None):
+    context = factories.context("web")
+    context.rpo_target_seconds = target_seconds
+    context.save(update_fields=["rpo_target_seconds"])
+    point = factories.recovery_point(context)
+    RecoveryPoint.objects.filter(pk=point.pk).update(consistent_at=timezone.now() + AHEAD)
+    return context
+
+
+@pytest.mark.parametrize("target_seconds", [None, 3600, 86_400])
+def test_a_point_from_the_future_makes_no_vm_green(target_seconds):
+    context = dated_ahead(target_seconds)
+    found = contexts_in_detail().get(pk=context.pk)
+    assert (found.rpo_state, found.is_dated_ahead) == (RPOState.AT_RISK, True)
+    counts = context_counts()
+    assert (counts[RPOState.PROTECTED], counts[RPOState.AT_RISK]) == (0, 1)
+    assert not contexts_for_list().filter(rpo_state=RPOState.PROTECTED).exists()
+
+
+def test_its_age_is_not_said_to_be_nothing():
+    now = timezone.now()
+    assert rpo_seconds(now + AHEAD, now) is None
+    assert rpo_seconds(now + CLOCKS_MAY_DIFFER / 2, now) == 0
+    assert rpo_seconds(now - AHEAD, now) == AHEAD.total_seconds()
+    assert rpo_seconds(None, now) is None
+
+
+def test_a_point_of_just_now_is_one():
+    context = factories.context("web")
+    factories.recovery_point(context)
+    found = contexts_in_detail().get(pk=context.pk)
+    assert (found.rpo_state, found.is_dated_ahead) == (RPOState.PROTECTED, False)
+
+
+def test_pages_and_api_say_so_in_words(client):
+    context = dated_ahead(None)
+    user = factories.user()
+    client.force_login(user)
+    page = client.get(f"/virtual-machines/?vm={context.pk}").text
+    assert "ahead of the present" in page
+    assert "a clock was wrong" in page
+    token = {"HTTP_AUTHORIZATION": f"Token {Token.objects.create(user=user).key}"}
+    answer = client.get(f"/api/v1/vm-contexts/{context.pk}/", **token).json()["context"]
+    assert (answer["rpo_state"], answer["rpo_seconds"]) == ("at_risk", None)
+    assert answer["newest_recovery_point_at"] is not None
+
+
+@on_postgresql
+def test_the_present_is_the_databases(clock_ahead):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (present,) = cursor.fetchone()
+    for now in (clock.database_now(), clock.about_now(), clock.about_now()):
+        assert abs(now - present) < timedelta(seconds=30)
+
+
+@on_postgresql
+def test_what_is_asked_for_lists_costs_no_query_each_time(django_assert_num_queries):
+    clock.about_now()
+    with django_assert_num_queries(0):
+        assert clock.about_now() <= clock.about_now()
+
+
+@on_postgresql
+def test_a_web_server_whose_clock_is_ahead_shows_the_true_age(clock_ahead):
+    context = factories.context(
+        "web",
+    )
+    context.rpo_target_seconds = 3600
+    context.save(update_fields=["rpo_target_seconds"])
+    factories.recovery_point(context, consistent_at=clock.database_now())
+    assert contexts_in_detail().get(pk=context.pk).rpo_state == RPOState.PROTECTED
+
+
+@on_postgresql
+def test_rows_are_dated_by_the_database(clock_ahead):
+    job = factories.pending_job(factories.context("web"))
+    job.save()
+    for moment in (job.created_at, job.updated_at, job.vm_context.created_at):
+        assert abs(moment - clock.database_now()) < timedelta(minutes=1)
+
+
+def test_no_row_dates_itself_by_another_clock():
+    """A column that fills itself does it by the database's clock, in every table of vmrep's."""
+    ours = [
+        model
+        for model in apps.get_models()
+        if model.__module__.startswith(("contexts.", "replication."))
+    ]
+    filled = [
+        field
+        for model in ours
+        for field in model._meta.concrete_fields
+        if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
+    ]
+    assert len(filled) > 20
+    assert all(isinstance(field, MomentField) for field in filled)
+
+
+@on_postgresql
+def test_a_snapshot_that_was_asked_for_lately_may_come_whatever_the_workers_clock(clock_ahead):
+    context = factories.context("web")
+    job = factories.pending_job(context)
+    row = factories.snapshot_of(job, clock.database_now())
+    VMSnapshot.objects.filter(pk=row.pk).update(state="intended", moref="", quiesced=None)
+    row.refresh_from_db()
+    assert left_overs.may_come(row)
+    row.consistent_at -= left_overs.SNAPSHOT_MAY_COME_FOR
+    assert not left_overs.may_come(row)
+
+
+def test_the_offset_is_looked_at_again(monkeypatch):
+    monkeypatch.setattr(clock, "_last", clock._Look(AHEAD, time.monotonic() - 1))
+    assert clock.about_now() - timezone.now() < timedelta(minutes=1)
