@@ -1,62 +1,40 @@
 // Ages and countdowns go on while nobody asks: "12 s ago" must not stand still between two polls.
-// It writes as vmrep.web.formats.age and duration do.
-"use strict";
-{
-  const MINUTE = 60;
-  const HOUR = 3_600;
-  const UNITS = [
-    [86_400, "d"],
-    [HOUR, "h"],
-    [MINUTE, "m"],
-  ];
-  const CALM_MS = 15_000; // for whoever wants no motion
-  const written = document.querySelector("meta[name=vmrep-now]")?.content;
-  // By the server's clock: this machine's may be wrong.
-  const ahead = written ? Date.now() - Date.parse(written) : 0;
+import { age, duration } from "./formats.js";
 
-  const age = (seconds) => {
-    for (const [size, unit] of UNITS) {
-      if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
-    }
-    return seconds < 1 ? "now" : `${Math.floor(seconds)} s`;
-  };
+const CALM_MS = 15_000; // for whoever wants no motion
+const written = document.querySelector("meta[name=vmrep-now]")?.content;
+// By the server's clock: this machine's may be wrong.
+const ahead = written ? Date.now() - Date.parse(written) : 0;
 
-  const duration = (seconds) => {
-    if (seconds < MINUTE) return `${seconds} s`;
-    const left = seconds % MINUTE;
-    return `${Math.floor(seconds / MINUTE)} m${left ? ` ${left} s` : ""}`;
-  };
+const show = (element, text) => {
+  if (element.textContent !== text) element.textContent = text;
+};
 
-  const show = (element, text) => {
-    if (element.textContent !== text) element.textContent = text;
-  };
+// A countdown is what the server wrote, less what has passed since that was first seen.
+const seen = new WeakMap();
+const left = (element) => {
+  const said = element.dataset.countdown;
+  const known = seen.get(element);
+  if (known?.said === said) return Number(said) - (performance.now() - known.at) / 1000;
+  seen.set(element, { said, at: performance.now() });
+  return Number(said);
+};
 
-  // A countdown is what the server wrote, less what has passed since that was first seen.
-  const seen = new WeakMap();
-  const left = (element) => {
-    const said = element.dataset.countdown;
-    const known = seen.get(element);
-    if (known?.said === said) return Number(said) - (performance.now() - known.at) / 1000;
-    seen.set(element, { said, at: performance.now() });
-    return Number(said);
-  };
+const tick = () => {
+  if (document.hidden) return;
+  for (const time of document.querySelectorAll("time[data-ago]")) {
+    // What is read aloud when it changes must not change every second.
+    if (time.closest("[role=status], [aria-live]")) continue;
+    const text = age((Date.now() - ahead - Date.parse(time.dateTime)) / 1000);
+    show(time, text === "now" ? "just now" : text + time.dataset.ago);
+  }
+  for (const element of document.querySelectorAll("[data-countdown]")) {
+    const seconds = Math.ceil(left(element));
+    show(element, seconds > 0 ? duration(seconds) : "a moment");
+  }
+};
 
-  const tick = () => {
-    if (document.hidden) return;
-    for (const time of document.querySelectorAll("time[data-ago]")) {
-      // What is read aloud when it changes must not change every second.
-      if (time.closest("[role=status], [aria-live]")) continue;
-      const text = age((Date.now() - ahead - Date.parse(time.dateTime)) / 1000);
-      show(time, text === "now" ? "just now" : text + time.dataset.ago);
-    }
-    for (const element of document.querySelectorAll("[data-countdown]")) {
-      const seconds = Math.ceil(left(element));
-      if (seconds < HOUR) show(element, seconds > 0 ? duration(seconds) : "a moment");
-    }
-  };
-
-  const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  document.addEventListener("htmx:afterSettle", tick);
-  window.setInterval(tick, calm ? CALM_MS : 1000);
-  tick();
-}
+const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+document.addEventListener("htmx:afterSettle", tick);
+window.setInterval(tick, calm ? CALM_MS : 1000);
+tick();

@@ -1,20 +1,18 @@
 // "All that fit" instead of ticked rows: the rows' own boxes step back, the button comes alive.
-"use strict";
-{
-  const update = () => {
-    const everything = document.querySelector("input[data-everything]");
-    if (!everything) return;
-    const form = everything.closest("[data-selection]");
-    for (const box of form.querySelectorAll("input[data-select-one], input[data-select-all]")) {
-      box.inert = everything.checked;
-      box.classList.toggle("stands-back", everything.checked);
-    }
-    if (!everything.checked) return;
-    form.querySelector("[data-needs-selection]").disabled = false;
-    form.querySelector("[data-selected-count]").textContent = "";
-  };
-  // After page.js, which counts what is ticked.
-  document.addEventListener("change", update);
-  document.addEventListener("htmx:afterSettle", update);
-  update();
-}
+import "./selection.js"; // has counted what is ticked before this looks
+
+const update = () => {
+  const everything = document.querySelector("input[data-everything]");
+  if (!everything) return;
+  const form = everything.closest("[data-selection]");
+  for (const box of form.querySelectorAll("input[data-select-one], input[data-select-all]")) {
+    box.inert = everything.checked;
+    box.classList.toggle("stands-back", everything.checked);
+  }
+  if (!everything.checked) return;
+  form.querySelector("[data-needs-selection]").disabled = false;
+  form.querySelector("[data-selected-count]").textContent = "";
+};
+document.addEventListener("change", update);
+document.addEventListener("htmx:afterSettle", update);
+update();

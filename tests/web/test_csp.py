@@ -32,6 +32,14 @@ def test_a_template_has_nothing_inline_and_nothing_from_elsewhere(path: Path):
     assert "autoescape off" not in source
 
 
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_script_of_ours_is_a_module(path: Path):
+    """What a module needs it imports: no order of tags matters. Only the theme is set before the
+    first paint."""
+    tags = re.findall(r'<script src="{% static "(js/[^"]+)" %}"([^>]*)>', path.read_text())
+    assert {name for name, rest in tags if 'type="module"' not in rest} <= {"js/theme.js"}
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_evaluates_no_text(path: Path):
     assert not re.search(r"\beval\(|new Function|innerHTML|document\.write", path.read_text())
