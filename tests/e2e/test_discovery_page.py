@@ -56,7 +56,7 @@ def test_why_it_would_be_refused_is_told_before_and_after_taking(estate, page):
     page.get_by_label("RPO target").select_option("RPO 1 hour")
     page.get_by_role("button", name="Take under management").click()
     expect(page.locator(".notice-warning")).to_contain_text(
-        "2 VMs are under management now. 1 of them would be refused as they are:"
+        "2 VMs are under management now. vmrep would refuse to replicate 1 of them as it is now:"
         " small1 (has a snapshot)"
     )
     assert set(VMContext.objects.values_list("rpo_target_seconds", flat=True)) == {3600}
@@ -113,7 +113,7 @@ def test_everything_that_fits_is_one_tick(live_server, page):
     page.goto("/discovery/")
     take = page.get_by_role("button", name="Take under management")
     expect(take).to_be_disabled()
-    page.get_by_role("checkbox", name="all 103 that fit").check()
+    page.get_by_role("checkbox", name="all 103 that match").check()
     expect(take).to_be_enabled()
     take.click()
     expect(page.get_by_text("103 VMs are under management now.")).to_be_visible(timeout=PATIENCE)

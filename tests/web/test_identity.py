@@ -75,7 +75,7 @@ def test_saying_that_it_is_the_same_goes_to_its_panel(web, context, vm):
     decided = {"decision": "same", "context": context.pk}
     answer = web.post(page_of(vm), decided, follow=True)
     assert answer.redirect_chain[-1][0] == f"/virtual-machines/?vm={context.pk}"
-    assert notices(answer) == ["shop is the same VM: its history goes on."]
+    assert notices(answer) == ["shop is the same VM and continues its history."]
     context.refresh_from_db()
     assert context.vmware_vm_id == vm.vmware_vm_id
     assert context.events.first().actor == "ops"
@@ -83,7 +83,7 @@ def test_saying_that_it_is_the_same_goes_to_its_panel(web, context, vm):
 
 def test_saying_that_it_is_another_lets_it_be_taken(web, context, vm):
     answer = web.post(page_of(vm), {"decision": "another", "context": context.pk}, follow=True)
-    assert "can be taken as a new one" in notices(answer)[0]
+    assert "You can take it as a new one" in notices(answer)[0]
     assert "Can be taken" in text(answer)
     vm.refresh_from_db()
     assert vm.identity_rejected_at is not None

@@ -81,7 +81,7 @@ def test_check_now_asks_for_a_run(web):
 def test_a_second_click_starts_no_second_run(web):
     IntegrityRun.objects.create(requested_by="schedule")
     answer = web.post("/integrity/check/", follow=True)
-    assert notices(answer) == ["schedule has asked for a check; it is under way."]
+    assert notices(answer) == ["schedule has requested a check already; it is on its way."]
     assert IntegrityRun.objects.count() == 1
 
 
@@ -96,7 +96,7 @@ def test_a_run_that_died_is_told_and_can_be_repeated(web):
     page = text(web.get("/integrity/"))
     assert "stopped before its end" in page
     assert "Check now" in page
-    assert "Integrity: broke off" in page
+    assert "Integrity: stopped early" in page
     web.post("/integrity/check/")
     assert set(IntegrityRun.objects.values_list("outcome", flat=True)) == {"broken_off", "pending"}
 

@@ -51,7 +51,8 @@ def samples(job: ReplicationJob, *rates: int) -> None:
 
 def button(shown: str, name: str) -> str:
     """The opening tag of the button of that name."""
-    found = re.search(rf'<button class="([^"]*)"[^>]*>(?:<svg.*?</svg>)?{name}</button>', shown)
+    icon = "(?:<svg[^>]*><use[^>]*></use></svg>)?"
+    found = re.search(rf'<button [^>]*class="([^"]*)"[^>]*>{icon}{name}</button>', shown)
     assert found, name
     return found[1]
 

@@ -70,7 +70,7 @@ def test_a_disk_is_protected_again(web, context):
 
 def test_a_wish_that_is_none_changes_nothing(web, context):
     answer = web.post(wish(context), {"wish": "delete"}, follow=True)
-    assert "Say whether" in notices(answer)[0]
+    assert "Say whether to leave" in notices(answer)[0]
     assert not context.disks.get(device_key=2001).accept_unprotected
 
 

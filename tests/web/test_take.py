@@ -56,19 +56,19 @@ def test_without_a_repository_it_asks_for_one(take, vcenter):
 @pytest.mark.parametrize("vm", [99, "x"])
 def test_a_vm_that_does_not_exist_is_refused(take, vm):
     answer = take(vm, repository=factories.repository().pk)
-    assert "not there any more" in notices(answer)[0]
+    assert "no longer there" in notices(answer)[0]
 
 
 def test_a_vm_of_another_vcenter_is_refused(take):
     answer = take(factories.discovered_vm(), repository=factories.repository().pk)
-    assert "not there any more" in notices(answer)[0]
+    assert "no longer there" in notices(answer)[0]
     assert not VMContext.objects.exists()
 
 
 def test_a_vm_that_is_gone_by_now_is_refused(take, vcenter):
     vm = factories.discovered_vm(at=vcenter)
     DiscoveredVM.objects.update(gone_at=timezone.now())
-    assert "not there any more" in notices(take(vm, repository=factories.repository().pk))[0]
+    assert "no longer there" in notices(take(vm, repository=factories.repository().pk))[0]
 
 
 def test_all_are_taken_or_none(take, vcenter):
@@ -100,7 +100,8 @@ def test_it_says_which_of_those_taken_would_be_refused(take, vcenter):
     answer = take(*vms, repository=factories.repository().pk)
     assert notices(answer) == [
         "3 VMs are under management now."
-        " 2 of them would be refused as they are: empty (no disk), plan (a template)."
+        " vmrep would refuse to replicate 2 of them as they are now:"
+        " empty (no disk), plan (a template)."
     ]
     assert [message.level_tag for message in answer.context["messages"]] == ["warning"]
 
@@ -108,7 +109,7 @@ def test_it_says_which_of_those_taken_would_be_refused(take, vcenter):
 def test_one_that_would_be_refused_says_so(take, vcenter):
     vm = factories.discovered_vm("plan", at=vcenter, is_template=True)
     (notice,) = notices(take(vm, repository=factories.repository().pk))
-    assert notice.endswith("As it is, its replication would be refused: plan (a template).")
+    assert notice.endswith("vmrep would refuse to replicate it as it is now: plan (a template).")
 
 
 def test_an_rpo_target_can_be_given(take, vcenter):
@@ -167,7 +168,7 @@ def test_more_than_can_be_done_at_once_are_left_for_another_time(take, many, mon
 
 def test_nothing_left_to_take_is_said(take, vcenter):
     answer = take(everything="1", view="", repository=factories.repository().pk)
-    assert notices(answer) == ["No VM is left that could be taken."]
+    assert notices(answer) == ["There is no VM left to take."]
 
 
 def test_taking_again_keeps_repository_and_target(take, vcenter):

@@ -220,7 +220,7 @@ def test_what_is_wrong_with_an_address_is_said_before_the_login(
 
 def test_a_name_that_is_taken_is_said_before_the_login(web, filled_in, vcenter):
     answer = web.post("/vcenters/add/", address(filled_in))
-    assert "of this name already" in str(answer.context["form"].errors["name"])
+    assert "has this name already" in str(answer.context["form"].errors["name"])
 
 
 def test_the_pin_is_remembered_after_a_wrong_password(web, filled_in, fingerprint):

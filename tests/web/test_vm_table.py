@@ -68,7 +68,7 @@ def test_the_menus_form_works_without_javascript_and_keeps_the_view(web):
     page = text(web.get(PAGE, {"search": "pg", "sort": "-name", "page_size": "25"}))
     menu = page[page.index('id="columns"') : page.index("</details>", page.index('id="columns"'))]
     assert 'method="get"' in menu
-    assert '<noscript><button class="btn btn-primary">' in menu
+    assert '<noscript><button type="submit" class="btn btn-primary">' in menu
     for name, value in {"search": "pg", "sort": "-name", "page_size": "25"}.items():
         assert f'<input type="hidden" name="{name}" value="{value}">' in menu
 

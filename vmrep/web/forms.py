@@ -55,8 +55,8 @@ class TakeForm(forms.Form):
         queryset=None,
         required=False,
         error_messages={
-            "invalid_choice": "A selected VM is not there any more. Discover again.",
-            "invalid_pk_value": "A selected VM is not there any more. Discover again.",
+            "invalid_choice": "A selected VM is no longer there. Discover the VMs again.",
+            "invalid_pk_value": "A selected VM is no longer there. Discover the VMs again.",
         },
     )
     everything = forms.BooleanField(required=False)
@@ -65,7 +65,7 @@ class TakeForm(forms.Form):
         queryset=None,
         error_messages={
             "required": "Choose the repository that will hold the replicas.",
-            "invalid_choice": "That repository is not there any more. Choose another one.",
+            "invalid_choice": "That repository is no longer there. Choose another one.",
         },
     )
     rpo_target = forms.TypedChoiceField(
@@ -121,13 +121,13 @@ class VCenterAddressForm(Styled, forms.Form):
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
         if VCenter.objects.filter(name=name).exists():
-            raise ValidationError("There is a vCenter of this name already.")
+            raise ValidationError("Another vCenter has this name already.")
         return name
 
     def clean_host(self) -> str:
         host = self.cleaned_data["host"].strip().removeprefix("https://").rstrip("/")
         if "/" in host or any(character.isspace() for character in host):
-            raise ValidationError("Only the host name or the IP address, without a path.")
+            raise ValidationError("Enter only the host name or the IP address, without a path.")
         return str(host)
 
     def look(self) -> vcenters.Looked | None:
@@ -180,7 +180,7 @@ class VCenterForm(VCenterAddressForm):
         else:
             self.fields["password"].required = False
             self.fields["password"].help_text = (
-                "Stays as it is when left empty. Needed again to change the address, the user or"
+                "Leave it empty to keep it. Enter it again to change the address, the user or"
                 " the certificate."
             )
             offered = [TrustMode.VERIFY, TrustMode(vcenter.trust_mode)]

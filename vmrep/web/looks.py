@@ -81,7 +81,7 @@ INTEGRITY = {
     "unknown": Look("circle-dashed", "muted", "Not checked yet"),
     IntegrityOutcome.OK: Look("shield-check", "good", "OK"),
     IntegrityOutcome.FINDINGS: Look("alert-triangle", "bad", "Findings"),
-    IntegrityOutcome.BROKEN_OFF: Look("circle-x", "warn", "Broken off"),
+    IntegrityOutcome.BROKEN_OFF: Look("circle-x", "warn", "Stopped early"),
 }
 
 SEVERITY = {

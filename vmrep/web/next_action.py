@@ -45,33 +45,33 @@ class NextAction(NamedTuple):
 def next_action(now: Situation) -> NextAction:
     """The first rule that fits."""
     if now.is_cancelling:
-        return NextAction("wait", "", "The replication stops after its present request.", False)
+        return NextAction("wait", "", "The replication stops after its current request.", False)
     if now.job_is_active and now.is_held_up:
-        why = "The replication goes on by itself once what it waits for is there."
+        why = "The replication continues by itself as soon as it has what it waits for."
         return NextAction("watch", "", why, False)
     if now.job_is_active:
         return NextAction("watch", "", "Nothing to do: a replication is under way.", False)
     if not now.is_managed:
-        return NextAction("take", "Take it again", "It is not under management.", False)
+        return NextAction("take", "Take it again", "The VM is not under management.", False)
     if now.identity_changed:
-        why = "Say whether it is still the same VM: until then it cannot be replicated."
+        why = "Decide whether it is still the same VM. Until then it cannot be replicated."
         return NextAction("decide", "Compare and decide", why)
     if now.is_gone:
-        why = "It is not in its vCenter. If it is back, a discovery sees it."
+        why = "The VM is not in its vCenter. When it is back, a discovery finds it."
         return NextAction("discover", "Go to Discovery", why)
     if not now.has_repository:
-        why = "It has no repository to be replicated to. An administrator can choose one."
+        why = "The VM has no repository for its replica. An administrator can choose one."
         return NextAction("wait", "", why)
     if now.has_undecided_disk:
-        why = "No snapshot holds one of its disks. Until that is changed, or the disk is left out,"
-        why += " a replication is refused."
+        why = "Snapshots leave out one of its disks. Until you change that, or leave the disk out,"
+        why += " vmrep refuses to replicate the VM."
         return NextAction("disks", "Look at its disks", why)
     return _replicate(now)
 
 
 def _replicate(now: Situation) -> NextAction:
     if now.last_job == "failed":
-        why = "Do first what the last error asks for."
+        why = "First do what the last error asks for."
         return NextAction("replicate", "Replicate again", why)
     if not now.has_point:
         size = "" if now.capacity_bytes is None else f", up to {binary(now.capacity_bytes)}"
@@ -83,11 +83,11 @@ def _replicate(now: Situation) -> NextAction:
         return NextAction("replicate", "Replicate now", why)
     if now.is_at_risk:
         target = "" if now.target_seconds is None else f" of {duration(now.target_seconds)}"
-        return NextAction("replicate", "Replicate now", f"It is past its RPO target{target}.")
+        return NextAction("replicate", "Replicate now", f"The VM is past its RPO target{target}.")
     return NextAction(
         "replicate",
         "Replicate now",
-        "Protected. Another replication copies what has changed since.",
+        "Protected. Another replication copies what has changed since then.",
         False,
     )
 

@@ -19,7 +19,7 @@ def integrity_indicator() -> dict[str, object]:
     words = {
         "ok": f"ok, {age(ended)} ago",
         "findings": plural(state.last.finding_count if state.last else 0, "finding"),
-        "broken_off": "broke off",
+        "broken_off": "stopped early",
         "unknown": "not checked yet",
     }[state.look]
     return {"look": LOOKS["integrity"][state.look], "words": words, "ended": ended}

@@ -140,7 +140,7 @@ def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     except IntegrityError as problem:
         if not is_race(problem):
             raise
-        gone = "The vCenter or the repository was removed in the same moment: nothing was taken."
+        gone = "The vCenter or the repository was removed at the same moment: no VM was taken."
         messages.error(request, gone)
         return redirect("discovery")
     _tell(request, vms, left)
@@ -164,7 +164,7 @@ def _meant(
 def _tell(request: HttpRequest, vms: Sequence[DiscoveredVM], left: int) -> None:
     """How many were taken, and which of them would be refused as they are."""
     if not vms:
-        messages.error(request, "No VM is left that could be taken.")
+        messages.error(request, "There is no VM left to take.")
         return
     told = [f"{plural(len(vms), 'VM is', 'VMs are')} under management now."]
     if left:
@@ -173,11 +173,9 @@ def _tell(request: HttpRequest, vms: Sequence[DiscoveredVM], left: int) -> None:
     if refused:
         some = ", ".join(_why(vm) for vm in refused[:_NAMED])
         more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
-        told.append(
-            f"As it is, its replication would be refused: {some}."
-            if len(vms) == 1
-            else f"{len(refused)} of them would be refused as they are: {some}{more}."
-        )
+        which = "it" if len(vms) == 1 else f"{len(refused)} of them"
+        they_are = "it is" if len(refused) == 1 else "they are"
+        told.append(f"vmrep would refuse to replicate {which} as {they_are} now: {some}{more}.")
     level = messages.WARNING if refused or left else messages.SUCCESS
     messages.add_message(request, level, " ".join(told))
 

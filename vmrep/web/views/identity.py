@@ -46,7 +46,7 @@ def _decided(request: HttpRequest, vm: DiscoveredVM) -> HttpResponse:
         messages.error(request, str(problem))
         return redirect(discovery)
     if request.POST["decision"] == "another":
-        messages.success(request, f"{vm.vm_name} is another VM, and can be taken as a new one.")
+        messages.success(request, f"{vm.vm_name} is another VM. You can take it as a new one.")
         return redirect(discovery)
-    messages.success(request, f"{vm.vm_name} is the same VM: its history goes on.")
+    messages.success(request, f"{vm.vm_name} is the same VM and continues its history.")
     return redirect(f"{reverse('virtual-machines')}?{urlencode({'vm': context.pk})}")

@@ -41,5 +41,7 @@ def check(request: HttpRequest) -> HttpResponse:
     if run.requested_by == request.user.get_username():
         messages.success(request, "The integrity check starts in a moment.")
     else:
-        messages.success(request, f"{run.requested_by} has asked for a check; it is under way.")
+        messages.success(
+            request, f"{run.requested_by} has requested a check already; it is on its way."
+        )
     return live.back(request, reverse("integrity"))

@@ -51,7 +51,7 @@ def disk(request: HttpRequest, context_id: str, disk_id: int) -> HttpResponse:
             protection.protect_again(disk, actor=actor)
             told = f"{vm} is not replicated without {name} any more."
         else:
-            messages.error(request, "Say whether the disk is to be left out or protected.")
+            messages.error(request, "Say whether to leave the disk out or to protect it.")
             return _back(request, vm)
     except ContextError as problem:
         messages.error(request, str(problem))

@@ -112,7 +112,7 @@ def _ask(request: HttpRequest, template: str, vm: VMContext, form: ConfirmNameFo
 def _told(deleted: Deleted) -> str:
     return (
         f"{plural(deleted.recovery_points, 'recovery point was', 'recovery points were')} deleted;"
-        f" {binary(deleted.stored_bytes)} come free as the files are removed."
+        f" {binary(deleted.stored_bytes)} become free as the files are removed."
     )
 
 

@@ -55,7 +55,9 @@ def remove(request: HttpRequest, repository_id: int) -> HttpResponse:
             messages.error(request, str(problem))
             return redirect("repository-remove", repository.pk)
         path = repository.config["path"]
-        messages.success(request, f"{repository.name} was removed; {path} is still there.")
+        messages.success(
+            request, f"{repository.name} was removed. The folder {path} is still there."
+        )
         return redirect("repositories")
     counts = dependents_of_repository(repository)
     context = {"repository": repository, "counts": counts, "is_used": any(counts)}
