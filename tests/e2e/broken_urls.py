@@ -1,7 +1,8 @@
 """vmrep's addresses, and some that answer what no page of it answers at will."""
 
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
@@ -12,12 +13,14 @@ __all__ = ["handler500"]
 
 PROBLEMS = {
     403: PermissionDenied("not for you"),
-    409: IntegrityError("another process was first"),
     500: ZeroDivisionError("nobody expected this"),
 }
 
 
 def answer(request: HttpRequest, status: int) -> HttpResponse:
+    if status == 409:
+        with transaction.atomic():  # refused by the database itself; nothing of it stays
+            Group.objects.bulk_create([Group(name="twice"), Group(name="twice")])
     raise PROBLEMS[status]
 
 
