@@ -10,6 +10,7 @@ from django.conf import settings
 from django.template import TemplateDoesNotExist, loader
 
 from tests.web.conftest import HTMX, text
+from vmrep import __version__
 
 FOLDER = settings.BASE_DIR / "templates"
 TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.html"))
@@ -84,6 +85,10 @@ def test_a_page_and_its_part_for_htmx_are_the_same(web, address: str):
     assert part.startswith("<div")
     assert "<html" not in part
     assert part in page
+
+
+def test_every_page_says_which_version_it_is_of(web):
+    assert f"vmrep {__version__}</p>" in text(web.get("/jobs/"))
 
 
 def _settled(page: str) -> str:

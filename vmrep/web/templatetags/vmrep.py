@@ -20,6 +20,7 @@ from contexts.vsphere.specs import SpecField
 from replication.models import DiskImage, ReplicationJob
 from replication.selectors import progress
 from replication.states import FIRST_SYNC, JobStatus
+from vmrep import __version__
 from vmrep.web import formats, job_words
 from vmrep.web.charts import Touched
 from vmrep.web.looks import LOOKS, WITH_WARNINGS
@@ -252,6 +253,12 @@ def go(context: template.Context, **changes: object) -> SafeString:
         ' hx-swap="morph:outerHTML" hx-sync="#live:replace"',
         _with_query(context, changes),
     )
+
+
+@register.simple_tag
+def version() -> str:
+    """Of vmrep itself: what a report of a fault must name."""
+    return __version__
 
 
 @register.simple_tag
