@@ -41,17 +41,20 @@ FIRST_SYNC = "First replication of this disk."
 
 
 class ReplicationType(TextChoices):
-    """A job's type: `initial` if any disk was not incremental."""
+    """A job's type: `initial` if any disk was read in full for the first time or anew, `checksum`
+    if any other was compared as a whole, else `incremental`."""
 
     INITIAL = "initial", "Initial"
     INCREMENTAL = "incremental", "Incremental"
+    CHECKSUM = "checksum", "Checksum"
 
 
 def type_of(sync_types: Iterable[str]) -> ReplicationType:
     """The type of a job whose disks are synced like this."""
-    if all(sync_type == SyncType.INCREMENTAL for sync_type in sync_types):
-        return ReplicationType.INCREMENTAL
-    return ReplicationType.INITIAL
+    found = set(sync_types)
+    if SyncType.INITIAL in found:
+        return ReplicationType.INITIAL
+    return ReplicationType.CHECKSUM if SyncType.CHECKSUM in found else ReplicationType.INCREMENTAL
 
 
 class Trigger(TextChoices):

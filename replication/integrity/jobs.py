@@ -195,15 +195,16 @@ def _with_available_point(jobs: Any) -> Any:
 @check(JOB_BYTES_DIFFER, JOB_TYPE_DIFFERS)
 def job_sums(scope: Scope) -> Iterator[Finding]:
     """A completed job's bytes and type against its images."""
-    others = DiskImage.objects.filter(job_id=OuterRef("pk"), recovery_point__isnull=False).exclude(
-        sync_type=SyncType.INCREMENTAL
-    )
+    images = DiskImage.objects.filter(job_id=OuterRef("pk"), recovery_point__isnull=False)
+    in_full = images.filter(sync_type=SyncType.INITIAL)
+    compared = images.filter(sync_type=SyncType.CHECKSUM)
     jobs = (
         _with_available_point(scope.within(ReplicationJob.objects.order_by("pk")))
         .annotate(
             planned=Sum("images__planned_bytes", filter=Q(images__recovery_point__isnull=False)),
             right_type=Case(
-                When(Exists(others), then=Value(ReplicationType.INITIAL.value)),
+                When(Exists(in_full), then=Value(ReplicationType.INITIAL.value)),
+                When(Exists(compared), then=Value(ReplicationType.CHECKSUM.value)),
                 default=Value(ReplicationType.INCREMENTAL.value),
             ),
         )

@@ -47,6 +47,12 @@ class ReplicationJob(models.Model):
         null=True, blank=True, help_text="Bytes per second."
     )
     error_message = models.TextField(blank=True, default="")
+    error_code = models.CharField(
+        max_length=60,
+        null=True,
+        blank=True,
+        help_text="Why it failed, for programs; null while it has not failed.",
+    )
 
     attempt = models.PositiveIntegerField(default=1)
     fruitful_attempts = models.PositiveIntegerField(
@@ -135,6 +141,11 @@ class ReplicationJob(models.Model):
             models.CheckConstraint(
                 condition=~Q(status=JobStatus.FAILED) | ~Q(error_message=""),
                 name="job_failed_says_why",
+            ),
+            models.CheckConstraint(
+                condition=Q(error_code__isnull=True)
+                | (Q(status=JobStatus.FAILED) & ~Q(error_code="")),
+                name="job_code_is_of_a_failure",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=ACTIVE_JOB_STATUSES, completed_at__isnull=True)

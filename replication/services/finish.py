@@ -14,6 +14,7 @@ from django.db.models import F, Min, Sum
 from django.db.models.functions import Now
 
 from contexts.clock import database_now
+from contexts.error_codes import UNEXPECTED
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
@@ -132,8 +133,16 @@ def _require_chains(images: Sequence[DiskImage]) -> None:
 
 
 @one_transaction
-def failed(job_id: str, why: str, *, lease: Lease | None = None, actor: str = WORKER) -> None:
-    """The job ends without a recovery point; the last one, if any, is as it was."""
+def failed(
+    job_id: str,
+    why: str,
+    *,
+    code: str = UNEXPECTED,
+    lease: Lease | None = None,
+    actor: str = WORKER,
+) -> None:
+    """The job ends without a recovery point; the last one, if any, is as it was. `code` is one of
+    `contexts.error_codes`."""
     context, job = _lock(job_id, lease)
     images = _abandon_images(job)
     _record_cbt(images, success=False)
@@ -142,6 +151,7 @@ def failed(job_id: str, why: str, *, lease: Lease | None = None, actor: str = WO
         job,
         JobStatus.FAILED,
         error_message=why,
+        error_code=code,
         current_operation="",
         transfer_speed_bps=None,
         completed_at=Now(),
@@ -181,7 +191,14 @@ def cancelled(job_id: str, *, actor: str, lease: Lease | None = None) -> None:
 
 
 @one_transaction
-def try_again(job_id: str, why: str, *, lease: Lease | None = None, at_once: bool = False) -> None:
+def try_again(
+    job_id: str,
+    why: str,
+    *,
+    code: str = UNEXPECTED,
+    lease: Lease | None = None,
+    at_once: bool = False,
+) -> None:
     """The same job goes back to wait for its next attempt, its image and snapshot kept.
 
     After `MAX_ATTEMPTS` that came no further it fails with the reason; a cancelled one is not
@@ -194,7 +211,7 @@ def try_again(job_id: str, why: str, *, lease: Lease | None = None, at_once: boo
     _count_progress(job)
     fruitless = job.attempt - job.fruitful_attempts
     if fruitless >= MAX_ATTEMPTS:
-        failed(job_id, f"Given up after {_attempts_in_words(job)}. {why}", lease=lease)
+        failed(job_id, f"Given up after {_attempts_in_words(job)}. {why}", code=code, lease=lease)
         return
     delay = timedelta(0) if at_once else BACK_OFF[min(max(fruitless, 1), len(BACK_OFF)) - 1]
     _back_to_wait(job, why, delay, "Waiting for the next attempt")
@@ -203,7 +220,9 @@ def try_again(job_id: str, why: str, *, lease: Lease | None = None, at_once: boo
 
 
 @one_transaction
-def wait_for_vsphere(job_id: str, why: str, *, lease: Lease | None = None) -> None:
+def wait_for_vsphere(
+    job_id: str, why: str, *, code: str = UNEXPECTED, lease: Lease | None = None
+) -> None:
     """The same job goes back to wait for a task of vSphere's, so that its worker has time for
     others. It did nothing wrong: this is no attempt that came no further.
 
@@ -215,7 +234,7 @@ def wait_for_vsphere(job_id: str, why: str, *, lease: Lease | None = None) -> No
         return
     if _waits_since(job) < database_now() - WAIT_AT_MOST:
         hours = WAIT_AT_MOST.total_seconds() / 3600
-        failed(job_id, f"Given up after {hours:.0f} hours. {why}", lease=lease)
+        failed(job_id, f"Given up after {hours:.0f} hours. {why}", code=code, lease=lease)
         return
     fruitful = job.fruitful_attempts + 1
     _count_progress(job)

@@ -11,6 +11,7 @@ from django.db.models import Exists, Q
 from django.db.models.functions import Coalesce, Now
 
 from contexts.database_errors import waited_in_vain
+from contexts.error_codes import WORKER_LOST
 from contexts.services import statuses
 from contexts.services.transactions import lock_free, one_transaction
 from replication import messages
@@ -118,6 +119,6 @@ def _take_over(job_id: str, context_id: str) -> None:
     if lease is None:
         return
     why = f"The worker {job.worker_name} stopped during “{job.current_operation}”."
-    finish.try_again(job_id, why, lease=lease, at_once=job.attempt == 1)
+    finish.try_again(job_id, why, code=WORKER_LOST, lease=lease, at_once=job.attempt == 1)
     leases.release(lease)
     transaction.on_commit(messages.hint_job)

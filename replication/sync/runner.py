@@ -9,6 +9,7 @@ from functools import partial
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
+from contexts.error_codes import code_of
 from contexts.errors import ContextError
 from contexts.services import vcenters
 from contexts.vsphere.errors import TaskStillRunning, VSphereError
@@ -144,11 +145,11 @@ def clean_up(attempt: JobRun) -> None:
 def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
     """Try the same job again where that may help, else let it fail with the reason."""
     if isinstance(problem, TaskStillRunning):
-        finish.wait_for_vsphere(job.pk, str(problem), lease=lease)
+        finish.wait_for_vsphere(job.pk, str(problem), code=code_of(problem), lease=lease)
     elif _is_transient(problem):
-        finish.try_again(job.pk, str(problem), lease=lease)
+        finish.try_again(job.pk, str(problem), code=code_of(problem), lease=lease)
     else:
-        finish.failed(job.pk, str(problem), lease=lease)
+        finish.failed(job.pk, str(problem), code=code_of(problem), lease=lease)
 
 
 def _is_transient(problem: Exception) -> bool:

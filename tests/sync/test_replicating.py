@@ -118,7 +118,7 @@ def test_a_reset_of_change_tracking_compares_the_whole_disk(estate):
     estate.control.fill("small1", 2000, 8 * MIB, MIB, seed=1)
     estate.control.reset_cbt("small1")
     job = estate.replicate(context)
-    assert job.replication_type == "initial"
+    assert job.replication_type == "checksum"
     image = DiskImage.objects.get(job=job)
     assert (image.sync_type, image.parent is None) == ("checksum", False)
     assert "reset" in CBTHistory.objects.get(job=job).note

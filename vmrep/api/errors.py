@@ -19,6 +19,7 @@ from rest_framework.settings import api_settings
 
 from contexts import errors as context_errors
 from contexts.database_errors import is_race, refused_value, waited_in_vain
+from contexts.error_codes import code_of
 from contexts.error_fields import field_of
 from contexts.errors import ContextError
 from contexts.vsphere import errors as vsphere_errors
@@ -86,7 +87,7 @@ def _expected(problem: Exception) -> Response | None:
         return _of_vsphere(problem)
     if isinstance(problem, EngineError):
         http_status = _first_of(problem, ENGINE_STATUS, status.HTTP_502_BAD_GATEWAY)
-        return Response({"code": _code(problem), "message": str(problem)}, status=http_status)
+        return Response({"code": code_of(problem), "message": str(problem)}, status=http_status)
     if isinstance(problem, DatabaseError):
         return _of_database(problem)
     return None
@@ -113,7 +114,7 @@ def _of_database(problem: DatabaseError) -> Response | None:
 def _of_vsphere(problem: VSphereError) -> Response:
     http_status = _first_of(problem, VSPHERE_STATUS, status.HTTP_502_BAD_GATEWAY)
     known = {name: getattr(problem, name, None) for name in VSPHERE_DETAILS}
-    body = {"code": _code(problem), "message": str(problem)}
+    body = {"code": code_of(problem), "message": str(problem)}
     body |= {name: value for name, value in known.items() if value is not None}
     return Response(_blaming(problem, body), status=http_status)
 
@@ -126,12 +127,6 @@ def _blaming(problem: VSphereError | ContextError, body: dict[str, Any]) -> dict
 def _first_of(problem: Exception, table: dict[type[Any], Any], otherwise: Any) -> Any:
     """The entry of the most specific class."""
     return next((table[kind] for kind in type(problem).__mro__ if kind in table), otherwise)
-
-
-def _code(problem: Exception) -> str:
-    """CertificateNotTrusted → certificate_not_trusted."""
-    name = type(problem).__name__
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
 
 
 def _as_dict(problem: DjangoValidationError) -> dict[str, list[str]]:

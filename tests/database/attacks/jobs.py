@@ -51,6 +51,14 @@ JOB = [
             *("error_message = ''", "error_message = 'x'", "a job failed without a reason"),
         ),
         (
+            *("a_failed", "job_code_is_of_a_failure"),
+            *("error_code = ''", "error_code = 'x'", "a job failed with an empty code"),
+        ),
+        (
+            *("a_old", "job_code_is_of_a_failure"),
+            *("error_code = 'x'", "error_code = NULL", "a completed job has a failure's code"),
+        ),
+        (
             *("a_failed", "job_ended_has_its_time"),
             *("completed_at = NULL", f"completed_at = {NOW}", "a job ended at no time"),
         ),
@@ -82,7 +90,9 @@ JOB = [
         ),
         (
             *("a_failed", "job_status_known"),
-            *("status = 'paused'", "status = 'cancelled'", "a job's status that nobody knows"),
+            "status = 'paused', error_code = NULL",
+            "status = 'cancelled', error_code = NULL",
+            "a job's status that nobody knows",
         ),
         (
             *("a_failed", "job_trigger_known"),

@@ -103,7 +103,13 @@ ACTIVE = [
     Attack(
         "an ended job becomes active again beside another",
         ("job_one_active_per_context", "job_active_is_current"),
-        (update(JOBS, "status = 'pending', completed_at = NULL", "id = {a_failed}"),),
+        (
+            update(
+                JOBS,
+                "status = 'pending', completed_at = NULL, error_code = NULL",
+                "id = {a_failed}",
+            ),
+        ),
         (REVIVE_E, CURRENT_E),
     ),
     Attack(

@@ -61,7 +61,7 @@ class JobSerializer(_WithProgress):
             *("status", "replication_type", "trigger", "requested_by", "current_operation"),
             *("bytes_transferred", "total_bytes", "transfer_speed_bps"),
             *_PROGRESS,
-            *("error_message", "attempt", "fruitful_attempts", "checkpointed_bytes"),
+            *("error_message", "error_code", "attempt", "fruitful_attempts", "checkpointed_bytes"),
             *("next_attempt_at", "worker_name"),
             *("cancel_requested_at", "cancel_requested_by"),
             *("created_at", "started_at", "completed_at", "updated_at"),
