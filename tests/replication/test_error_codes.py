@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 from django.db import IntegrityError, transaction
 
+import contexts
+import replication
 from contexts.error_codes import UNEXPECTED, WORKER_LOST, code_of
 from contexts.errors import ContextError
 from contexts.vsphere.errors import CbtFault, CertificateNotTrusted, NotVSphere, VSphereError
@@ -27,6 +31,14 @@ def no_broker(monkeypatch):
     monkeypatch.setattr("replication.messages.send", lambda *message: None)
 
 
+def import_everything() -> None:
+    """A class is known once its module is."""
+    for package in (contexts, replication):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if ".migrations" not in module.name:
+                importlib.import_module(module.name)
+
+
 def classes(base: type[Exception]) -> Iterator[type[Exception]]:
     for kind in base.__subclasses__():
         if kind.__module__.startswith(("contexts.", "replication.")):
@@ -40,6 +52,7 @@ def code_of_class(kind: type[Exception]) -> str:
 
 def test_every_expected_failure_has_a_code_that_is_documented():
     """A class that is renamed changes what programs compare with: the list must say so."""
+    import_everything()
     section = DOCS.read_text().partition("\n## Codes")[2].partition("\n## ")[0]
     documented = set(re.findall(r"`([a-z_]+)`", section))
     known = {UNEXPECTED, WORKER_LOST, code_of_class(TryAgain)}
