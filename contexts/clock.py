@@ -13,10 +13,10 @@ LOOKED_AT_EVERY_SECONDS = 60.0
 
 
 def database_now() -> datetime:
-    """The present by the clock that `Now()` in a query has, too.
+    """The current time, by the same clock as `Now()` in a query.
 
-    For a moment that is to be compared with others, or kept. SQLite has the clock of the process
-    that asks: there is only one machine then.
+    Use it for any time that is stored or compared with others. On SQLite it is the clock of the
+    process that asks: there is only one machine then.
     """
     if connection.vendor != "postgresql":
         return timezone.now()

@@ -1,10 +1,10 @@
-"""What Django's own constraints cannot say.
+"""Constraints that Django's own classes cannot express.
 
 `CompositeForeignKey`: a foreign key over several columns, checked at commit. Used where "the job
 must be this context's" is a rule of the data and not of the code. Both SQLite and PostgreSQL check
 it at COMMIT, so the statements of a transaction may come in any order.
 
-`ColumnTypes`: on SQLite, too, a column holds what its type says.
+`ColumnTypes`: makes SQLite enforce the type of each column.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from django.db.backends.ddl_references import Statement
 
 
 class CompositeForeignKey(models.BaseConstraint):
-    """`fields` of this model must stand together in `to_columns` of the table `to_table`.
+    """`fields` of this model must occur together in `to_columns` of the table `to_table`.
 
     The target columns need a unique constraint of their own. As in SQL (MATCH SIMPLE) a row with a
-    null among `fields` is not checked. The target is named by table and column, since SQLite's
-    table rebuilds see only the one model that they rebuild.
+    null among `fields` is not checked. The target is given as table and columns, because a table
+    rebuild on SQLite knows only the model that it rebuilds.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class CompositeForeignKey(models.BaseConstraint):
         exclude: Any = None,
         using: str = DEFAULT_DB_ALIAS,
     ) -> None:
-        """Forms get the same answer as the database, before it is asked to commit."""
+        """Gives forms the answer that the database would give at commit."""
         if exclude and any(name in exclude for name in self.fields):
             return
         if any(model._meta.get_field(name).generated for name in self.fields):
-            return  # only the database knows what it will compute
+            return  # only the database knows the computed value
         values = [getattr(instance, model._meta.get_field(name).attname) for name in self.fields]
         if any(value is None for value in values):
             return
@@ -104,10 +104,11 @@ class CompositeForeignKey(models.BaseConstraint):
 
 
 class ColumnTypes(models.BaseConstraint):
-    """On SQLite, which takes any value into any column: each one holds what its type says.
+    """Makes SQLite, which accepts any value in any column, enforce the column's type.
 
-    "many" is no number there but larger than all of them, so that it passes CHECKs like `>= 0`.
-    PostgreSQL knows its types by itself; there this constraint is nothing.
+    Without it, SQLite stores the text "many" in a number column and sorts it above every number,
+    so that it passes CHECKs such as `>= 0`. PostgreSQL enforces types itself and gets no
+    constraint.
 
     The columns are those that the model has when its table is built or rebuilt. A migration that
     adds a column without a rebuild (nullable, without a default) has to remove this constraint
@@ -132,12 +133,12 @@ class ColumnTypes(models.BaseConstraint):
         """SQLite has no ALTER TABLE for it: Django rebuilds the table, with `constraint_sql`."""
 
     def remove_sql(self, model: Any, schema_editor: Any) -> Any:
-        """As `create_sql`."""
+        """See `create_sql`."""
 
     def validate(
         self, model: Any, instance: Any, exclude: Any = None, using: str = DEFAULT_DB_ALIAS
     ) -> None:
-        """The fields' own validation has done it."""
+        """Nothing to do: the fields validate themselves."""
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, ColumnTypes):
@@ -148,7 +149,7 @@ class ColumnTypes(models.BaseConstraint):
 
 
 def _type_check(field: models.Field[Any, Any], column: str) -> str:
-    """The condition that the column holds null, where it may, or a value of the field's type."""
+    """The condition that the column holds a value of the field's type, or null if it may."""
     value: Any = field
     while value.remote_field:
         value = value.target_field

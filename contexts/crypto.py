@@ -1,8 +1,8 @@
-"""Secrets at rest: encrypted with keys of their own, never with Django's SECRET_KEY.
+"""Secrets at rest: encrypted with dedicated keys, never with Django's SECRET_KEY.
 
 The keys come from VMREP_FIELD_KEYS or the data folder's `field_keys` (see settings). The first key
-encrypts, all of them decrypt: a new key is put in front, and the old ones leave once every secret
-has been written anew.
+encrypts, and every key decrypts. To rotate, put a new key first, and remove the old ones once every
+secret has been saved again.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ def encrypt(secret: str) -> str:
 
 
 def decrypt(token: str) -> str:
-    """Raises SecretUnreadable when none of the keys fits."""
+    """Raises SecretUnreadable when none of the keys decrypts it."""
     try:
         return _cipher().decrypt(token.encode()).decode()
     except InvalidToken:
         raise SecretUnreadable(
-            "A stored password cannot be decrypted: the key that it was encrypted with is not"
-            " among VMREP_FIELD_KEYS or in the data folder's field_keys. Restore that key, or"
-            " enter the password again."
+            "A stored password cannot be decrypted: its key is neither in VMREP_FIELD_KEYS nor in"
+            " the data folder's field_keys. Restore that key, or enter the password again."
         ) from None

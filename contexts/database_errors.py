@@ -1,5 +1,5 @@
-"""What it means when the database refuses: others were at the same rows, which passes, or it can
-never take this value.
+"""What a database error means: either a race with other transactions, which passes, or a value
+that the database will never accept.
 
 PostgreSQL says it by SQLSTATE, SQLite by its extended error code.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from django.apps import apps
 from django.db import DatabaseError
 
-# Broken off for another transaction's sake: nothing of it happened.
+# Rolled back in favour of another transaction: nothing was written.
 _BROKEN_OFF = frozenset(
     {
         "40001",  # serialization failure
@@ -29,7 +29,7 @@ _WAITED_IN_VAIN = frozenset(
         "SQLITE_LOCKED",
     }
 )
-# Another row came, or went, between the look and the commit.
+# Another row was added or removed between the check and the commit.
 _CONTRADICTED = frozenset(
     {
         "23503",  # foreign key
@@ -44,22 +44,23 @@ _CONTRADICTED = frozenset(
 
 
 def was_broken_off(problem: DatabaseError) -> bool:
-    """The transaction can be repeated from its start, and will probably succeed."""
+    """Whether the transaction can be repeated from its start, and will probably succeed."""
     return _code(problem) in _BROKEN_OFF
 
 
 def waited_in_vain(problem: DatabaseError) -> bool:
-    """Another transaction held a lock for longer than this one was allowed to wait."""
+    """Whether another transaction held a lock for longer than this one may wait."""
     return _code(problem) in _WAITED_IN_VAIN
 
 
 def is_race(problem: DatabaseError) -> bool:
-    """Others were at the same rows in the same moment: looking again, and trying again, helps."""
+    """Whether the error is a race for the same rows: reading them again and retrying helps."""
     return _code(problem) in _BROKEN_OFF | _WAITED_IN_VAIN | _CONTRADICTED
 
 
 class RefusedValue(NamedTuple):
-    """A value that the database never takes: of which table and column, as far as it says so."""
+    """A value that the database never accepts, with its table and column if the database names
+    them."""
 
     table: str
     column: str
@@ -67,11 +68,11 @@ class RefusedValue(NamedTuple):
 
     def __str__(self) -> str:
         where = " of ".join(part for part in (self.column, self.table) if part) or "A value"
-        return f"{where} cannot be stored as it is: {self.words}"
+        return f"{where} cannot be stored: {self.words}"
 
 
 def refused_value(problem: DatabaseError) -> RefusedValue:
-    """What is known of an error that is no race, in the database's words or the constraint's."""
+    """What is known about an error that is not a race, from the database or the constraint."""
     cause = problem.__cause__
     diag = getattr(cause, "diag", None)
     if diag is not None:
@@ -94,13 +95,13 @@ def _why(rule: str, words: str) -> str:
 
 
 def _shown(table: str) -> str:
-    """A table as people call what is in it."""
+    """The plain name of the rows in a table."""
     names = {model._meta.db_table: str(model._meta.verbose_name) for model in apps.get_models()}
     return names.get(table, table)
 
 
 def _table_of(rule: str) -> str:
-    """SQLite names the constraint only."""
+    """The plain name of a constraint's table; SQLite names only the constraint."""
     for model in apps.get_models():
         if any(constraint.name == rule for constraint in model._meta.constraints):
             return str(model._meta.verbose_name)
@@ -108,7 +109,7 @@ def _table_of(rule: str) -> str:
 
 
 def _code(problem: DatabaseError) -> str:
-    """PostgreSQL's SQLSTATE or SQLite's name of the error; empty when it has none."""
+    """PostgreSQL's SQLSTATE or SQLite's error name; empty when there is neither."""
     cause = problem.__cause__
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorname", "")

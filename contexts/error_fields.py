@@ -1,4 +1,4 @@
-"""Which field of a vCenter's form is to blame for an error: one answer for pages, API and admin."""
+"""Which field of a vCenter's form caused an error: one answer for pages, API and admin."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ _FIELDS: dict[type[Exception], str] = {
 
 
 def field_of(problem: VSphereError | ContextError) -> str | None:
-    """The field's name; None when no single one is to blame."""
+    """The field's name; None when no single field is the cause."""
     return next((_FIELDS[kind] for kind in type(problem).__mro__ if kind in _FIELDS), None)

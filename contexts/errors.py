@@ -1,4 +1,4 @@
-"""What can be refused here. Each message tells what happened, to which VM, and what to do next."""
+"""Expected refusals. Each message says what happened, to which VM, and what to do next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ContextError(Exception):
 
     @property
     def details(self) -> dict[str, Any]:
-        """What a program needs beside the message."""
+        """What a program needs in addition to the message."""
         return {}
 
 
@@ -30,7 +30,7 @@ class UnknownVCenter(ContextError):
 
 
 class AmbiguousVM(ContextError):
-    """Several VMs bear the name that was asked for."""
+    """Several VMs have the name that was asked for."""
 
     code = "ambiguous_vm"
 
@@ -56,13 +56,13 @@ class NotManageable(ContextError):
 
 
 class VMGone(ContextError):
-    """The VM is not in its vCenter (any more)."""
+    """The VM is not, or no longer, in its vCenter."""
 
     code = "vm_gone"
 
 
 class IdentityChanged(ContextError):
-    """A VM that is probably a known one has another instance UUID: somebody has to say which."""
+    """A VM that is probably a known one has a new instance UUID: an operator must decide."""
 
     code = "identity_changed"
 
@@ -76,7 +76,7 @@ class IdentityChanged(ContextError):
 
 
 class IdentityRefused(ContextError):
-    """These two cannot be the same VM, or nothing says that they are."""
+    """The two VMs cannot be the same, or there is no evidence that they are."""
 
     code = "identity_refused"
 
@@ -92,31 +92,31 @@ class ContextBusy(ContextError):
 
 
 class VCenterChanged(ContextError):
-    """A vCenter's address or login cannot be changed in this way."""
+    """A vCenter's address or login cannot be changed like this."""
 
     code = "vcenter_changed"
 
 
 class VCenterBusy(ContextError):
-    """Another thread of this worker talks to the vCenter; whoever wanted to comes again."""
+    """Another thread of this worker is talking to the vCenter; the caller retries later."""
 
     code = "vcenter_busy"
 
 
 class ServersBusy(ContextError):
-    """Too many requests wait for servers already: this one is not asked."""
+    """Too many requests are already waiting for servers, so this server is not contacted."""
 
     code = "servers_busy"
 
 
 class TargetRefused(ContextError):
-    """An RPO target that means nothing."""
+    """An RPO target outside the allowed range."""
 
     code = "target_refused"
 
 
 class DiskRefused(ContextError):
-    """This disk cannot be left out of a VM's replication, or taken in again."""
+    """This disk cannot be left out of the VM's replication, or included again."""
 
     code = "disk_refused"
 

@@ -1,6 +1,6 @@
 """The filters of contexts and discovered VMs: one definition for pages and API.
 
-What a person types is searched for word by word: every word must occur somewhere.
+A search text is split into words, and each word must occur somewhere.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ class PowerState(TextChoices):
 def containing(
     rows: QuerySet[Any], texts: Sequence[str], identifiers: Sequence[str], search: str
 ) -> QuerySet[Any]:
-    """The rows that have each word of the search, in any case, in one of the columns.
+    """The rows that contain each word of the search, ignoring case, in one of the columns.
 
-    In a text it may stand anywhere; an identifier must begin with it: some UUID contains "db".
+    A text may contain the word anywhere. An identifier must begin with it, because some UUID
+    always contains "db".
     """
     for word in search.split():
         found = Q()
@@ -48,7 +49,7 @@ def containing(
 
 
 class Choices(django_filters.MultipleChoiceFilter):
-    """One or several values of a column of the row itself, so that no row comes up twice."""
+    """One or several values of a column of the row itself, so that no row is listed twice."""
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(distinct=False, **kwargs)
@@ -56,7 +57,7 @@ class Choices(django_filters.MultipleChoiceFilter):
 
 class VCenterField(ModelMultipleChoiceField):
     def clean(self, value: Any) -> Any:
-        """A number that no database knows is not a choice, instead of a failing query."""
+        """Treats a number that no database can hold as an invalid choice; the query would fail."""
         for pk in value or ():
             if not re.fullmatch(r"[0-9]{1,18}", str(pk)):
                 raise ValidationError(
@@ -116,7 +117,7 @@ def operating_system() -> django_filters.CharFilter:
 
 
 class VMContextFilter(django_filters.FilterSet):
-    """Filters of contexts by what is known of the VM; `replication.filters` adds protection."""
+    """Filters contexts by what is known about the VM; `replication.filters` adds protection."""
 
     search = vm_search("context_id")
     status = Choices(field_name="current_status", choices=ContextStatus.choices, label="Status")
@@ -130,8 +131,8 @@ class VMContextFilter(django_filters.FilterSet):
 
 
 class DiscoveredVMFilter(django_filters.FilterSet):
-    """Filters of a vCenter's VMs; the rows are those of `selectors.discovered_vms` with
-    `also_gone`. What disappeared from the vCenter is shown only when it is asked for."""
+    """Filters a vCenter's VMs, the rows of `selectors.discovered_vms` with `also_gone`. VMs that
+    disappeared from the vCenter are shown only on request."""
 
     search = vm_search("moref")
     os = operating_system()
@@ -160,17 +161,17 @@ class DiscoveredVMFilter(django_filters.FilterSet):
         return super().filter_queryset(rows)
 
     def by_nothing(self, rows: QuerySet[Any], _name: str, _gone: bool) -> QuerySet[Any]:
-        """`filter_queryset` has done it, also when nobody asked."""
+        """Nothing to do: `filter_queryset` applies this filter even when it is not set."""
         return rows
 
     def by_refusal(self, rows: QuerySet[Any], _name: str, refused: bool) -> QuerySet[Any]:
-        """Whether a replication would be refused if the VM was taken as it is. One that is managed
-        may have a snapshot of vmrep's own, or disks that somebody agreed to leave out."""
+        """Whether a replication would be refused if the VM were taken under management now. A
+        managed VM may have a snapshot of vmrep's, or disks that an operator left out."""
         would_be = ~Q(refusals=[]) & Q(managed_context_id__isnull=True)
         return rows.filter(would_be if refused else ~would_be)
 
     def by_folder(self, rows: QuerySet[Any], _name: str, folder: str) -> QuerySet[Any]:
-        """What is in an inventory folder or below it; "-": what is nowhere, as far as is known."""
+        """VMs in an inventory folder or below it; "-": VMs whose folder is unknown."""
         if folder == NO_FOLDER:
             return rows.filter(vm_path__isnull=True)
         return rows.filter(vm_path__startswith=folder.rstrip("/") + "/")

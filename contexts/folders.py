@@ -1,7 +1,7 @@
-"""The folder tree of a vCenter, made of its VMs' inventory paths.
+"""The folder tree of a vCenter, built from its VMs' inventory paths.
 
 A path is "/datacenter/vm/folder/name", its parts encoded as in `contexts.vsphere.names`. The
-folder "vm", which every datacenter has and nobody made, is shown as its datacenter.
+folder "vm", which vSphere creates in every datacenter, is shown as its datacenter.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 from contexts.vsphere.names import decode_name
 
-NO_FOLDER = "-"  # stands for VMs whose place is not known; a path begins with "/"
+NO_FOLDER = "-"  # for VMs whose folder is not known; a real path begins with "/"
 _ROOT = "vm"
 
 
 @dataclass
 class Folder:
-    """`path` as in the VMs' paths, `name` as people see it (hostile text); `count` is of all VMs
-    in it and below; `is_only` where nothing stands beside it."""
+    """`path` as in the VMs' paths, `name` as people see it (hostile text). `count` is the number of
+    VMs in the folder and below it; `is_only`: the folder has no siblings."""
 
     name: str
     path: str
@@ -28,12 +28,12 @@ class Folder:
 
     @property
     def folders(self) -> list[Folder]:
-        """The folders right below, by name."""
+        """The folders directly below, sorted by name."""
         return sorted(self.children.values(), key=lambda folder: (folder.name.lower(), folder.path))
 
 
 def tree(paths: Iterable[str | None]) -> Folder:
-    """All folders that the VMs are in; the top has the path ""."""
+    """The tree of all folders that hold the VMs; the top has the path ""."""
     top = Folder("", "")
     for path in paths:
         top.count += 1
@@ -46,14 +46,14 @@ def tree(paths: Iterable[str | None]) -> Folder:
             child.count += 1
             folder = child
         if path is None:
-            unknown = Folder("Place unknown", NO_FOLDER)
+            unknown = Folder("Folder unknown", NO_FOLDER)
             top.children.setdefault(NO_FOLDER, unknown).count += 1
     _hide_roots(top)
     return top
 
 
 def shown_folder(path: str | None) -> str | None:
-    """Where a VM is, for people: "Bonn / Production"; None when it is not known."""
+    """A VM's folder as people read it: "Bonn / Production"; None when it is not known."""
     if path is None:
         return None
     parts = _above(path)
@@ -67,7 +67,8 @@ def _above(path: str | None) -> list[str]:
 
 
 def _hide_roots(folder: Folder) -> None:
-    """Put what is in a datacenter's own "vm" folder into the datacenter; mark only children."""
+    """Show the content of a datacenter's "vm" folder in the datacenter itself, and mark folders
+    without siblings."""
     for child in folder.children.values():
         child.is_only = len(folder.children) == 1
         only = child.children.get(_ROOT)

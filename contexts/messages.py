@@ -12,14 +12,17 @@ log = logging.getLogger(__name__)
 
 
 def send(task_name: str, *args: object) -> None:
-    """Send a hint. Without a broker nothing is lost: the tick repeats it once there is one.
+    """Send a hint. If the broker is unreachable nothing is lost: the tick sends it again later.
 
-    It expires when the tick repeats it: behind long work hints must not pile up.
+    A hint expires when the tick sends it again, so that hints do not pile up behind long work.
     """
     try:
         current_app.send_task(task_name, args=args, expires=settings.TICK_INTERVAL.total_seconds())
     except OperationalError as problem:
-        log.warning("the message broker cannot be reached (%s): the next tick repeats", problem)
+        log.warning(
+            "the message broker is unreachable (%s); the next tick will send the message again",
+            problem,
+        )
 
 
 def hint_discovery(discovery_id: int) -> None:

@@ -1,11 +1,11 @@
-"""Whether VMs are where their contexts say, and who an unknown VM probably is.
+"""Whether the contexts' VMs still exist, and which known VM an unknown one probably is.
 
-A vCenter may give a VM a new instance UUID, after a conflict for example. Then nobody has the old
-one any more, and a VM with a new one has the same reference (which is never used twice), BIOS UUID
-and configuration file: it is probably the same VM. Only a person can say so for sure.
+A vCenter may give a VM a new instance UUID, after a conflict for example. Then no VM has the old
+UUID, and a VM with a new one has the same reference (never used twice), BIOS UUID and
+configuration file: it is probably the same VM. Only an operator can confirm that.
 
-All of it is derived from what the last discovery saw: nothing to keep up to date. What is unknown
-proves nothing, and matches nothing.
+Everything is derived from what the last discovery saw, so there is nothing to keep up to date.
+Unknown values prove nothing and match nothing.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def _seen_again() -> Exists:
 
 
 def _unclaimed() -> Q:
-    """A VM that is there, can be identified, and has no context of its own."""
+    """A VM that exists, can be identified, and has no context of its own."""
     has_context = Q(Exists(VMContext.objects.filter(**_outer(*_IDENTITY))))
     return Q(gone_at__isnull=True, vmware_vm_id__isnull=False) & ~has_context
 
 
 def with_presence(contexts: QuerySet[VMContext]) -> QuerySet[VMContextWithPresence]:
-    """Add `gone_since` (null while the VM is in its vCenter, or that is not known), and the VM
-    that this one probably is by now: `changed_vm_id`, `changed_vm_name`, `changed_vm_uuid`."""
+    """Add `gone_since` (null while the VM is in its vCenter, or if that is not known), and the VM
+    that it has probably become: `changed_vm_id`, `changed_vm_name`, `changed_vm_uuid`."""
     own = DiscoveredVM.objects.filter(**_outer(*_IDENTITY))
     looks_alike = DiscoveredVM.objects.filter(
         _unclaimed(), **_outer(*_LOOKS), identity_rejected_at__isnull=True
@@ -74,8 +74,8 @@ def with_presence(contexts: QuerySet[VMContext]) -> QuerySet[VMContextWithPresen
 def with_probable_context(
     vms: QuerySet[DiscoveredVM], *, also_rejected: bool = False
 ) -> QuerySet[ProbablyKnownVM]:
-    """Add `probable_context_id` and `probable_context_name`: whose VM it probably is, under a new
-    instance UUID. Null for all others, and for those of which somebody said no (unless
+    """Add `probable_context_id` and `probable_context_name`: the context whose VM this probably is,
+    under a new instance UUID. Null for all others, and for those that an operator rejected (unless
     `also_rejected`)."""
     looks_alike = VMContext.objects.filter(~_seen_again(), **_outer(*_LOOKS)).order_by("pk")
     condition = _unclaimed() if also_rejected else _unclaimed() & Q(identity_rejected_at=None)
@@ -87,13 +87,13 @@ def with_probable_context(
 
 
 def changed_vm(context: VMContext) -> DiscoveredVM | None:
-    """The VM that this context's VM probably is by now."""
+    """The discovered VM that this context's VM has probably become."""
     found = with_presence(VMContext.objects.filter(pk=context.pk)).values("changed_vm_id")
     return DiscoveredVM.objects.filter(pk__in=found).first()
 
 
 def probable_context(vm: DiscoveredVM, *, also_rejected: bool = False) -> VMContext | None:
-    """Whose VM this one probably is, under a new instance UUID."""
+    """The context whose VM this probably is, under a new instance UUID."""
     one = DiscoveredVM.objects.filter(pk=vm.pk)
     found = with_probable_context(one, also_rejected=also_rejected).values("probable_context_id")
     return VMContext.objects.filter(pk__in=found).select_related("vcenter").first()

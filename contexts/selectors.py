@@ -1,7 +1,7 @@
-"""What pages, API and admin read of vCenters, discovered VMs and contexts.
+"""What pages, API and admin read about vCenters, discovered VMs and contexts.
 
-Each selector is one query, or a constant number of them, however many rows there are. What also
-needs jobs or recovery points is in `replication.selectors`.
+Each selector runs one query, or a constant number of queries, however many rows there are.
+Selectors that also need jobs or recovery points are in `replication.selectors`.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def managed_contexts() -> QuerySet[VMContext]:
 
 
 def os_types() -> list[str]:
-    """The operating systems of the contexts under management, to choose from, in their order.
+    """The operating systems of the contexts under management, sorted, for a filter's choices.
 
-    From each one to the next by the index, which is far less than reading every row; only as much
-    of a name as is in the index (`INDEXED_TEXT_LENGTH`).
+    The query jumps from each name to the next in the index, which is far cheaper than reading
+    every row. Names are cut to what the index holds (`INDEXED_TEXT_LENGTH`).
     """
     left = "LEFT({}, %s)" if connection.vendor == "postgresql" else "SUBSTR({}, 1, %s)"
     name = left.format("os_type") % INDEXED_TEXT_LENGTH
@@ -75,12 +75,12 @@ def networks_of(context: VMContext) -> QuerySet[VMNetworkAdapter]:
 
 
 def events_of(context: VMContext, limit: int = 50) -> QuerySet[ContextEvent]:
-    """What happened to the context, the newest first."""
+    """The events of the context, newest first."""
     return context.events.order_by("-id")[:limit]
 
 
 def vcenters_for_list() -> QuerySet[VCenter]:
-    """All vCenters, with how many VMs are there and managed, and their newest discovery.
+    """All vCenters, with the number of their VMs, how many are managed, and the newest discovery.
 
     Adds `vm_count`, `context_count`, `discovery_id`, `discovery_status`,
     `discovery_completed_at`, `discovery_error`, `discovery_seen` and `discovery_total`.
@@ -99,7 +99,7 @@ def vcenters_for_list() -> QuerySet[VCenter]:
 
 
 class Dependents(NamedTuple):
-    """What keeps a vCenter from being removed, and what would go with it (`discovered`)."""
+    """What prevents a vCenter's removal, and what would be removed with it (`discovered`)."""
 
     managed: int
     unmanaged: int
@@ -119,7 +119,7 @@ def dependents_of(vcenter: VCenter) -> Dependents:
 
 
 def unmanaged_contexts(vcenter: VCenter) -> QuerySet[VMContext]:
-    """The records of VMs that were under management once."""
+    """The records of VMs that are no longer under management."""
     return vcenter.contexts.filter(unmanaged_at__isnull=False).order_by("vm_name", "pk")
 
 
@@ -135,15 +135,15 @@ def _count_of(rows: QuerySet[DiscoveredVM] | QuerySet[VMContext]) -> Coalesce:
 
 
 def newest_discovery(vcenter: VCenter) -> Discovery | None:
-    """The discovery that runs, or else ran last."""
+    """The running discovery, or else the last one."""
     return vcenter.discoveries.order_by("-id").first()
 
 
 def discovered_vms(vcenter: VCenter, *, also_gone: bool = False) -> QuerySet[DiscoveredVMInList]:
-    """The VMs that the last discovery saw, and with `also_gone` those that it did not see again.
+    """The VMs that the last discovery saw; with `also_gone` also those that it no longer saw.
 
-    Adds `managed_context_id` (null: not managed), `former_context_id` (a context that is not
-    managed any more), `cbt_now` and what `with_probable_context` adds.
+    Adds `managed_context_id` (null: not managed), `former_context_id` (a context that is no longer
+    managed), `cbt_now` and what `with_probable_context` adds.
     """
     contexts = VMContext.objects.filter(
         vcenter=OuterRef("vcenter"), vmware_vm_id=OuterRef("vmware_vm_id")
@@ -159,7 +159,7 @@ def discovered_vms(vcenter: VCenter, *, also_gone: bool = False) -> QuerySet[Dis
             former_context_id=Subquery(
                 contexts.filter(unmanaged_at__isnull=False).values("pk")[:1]
             ),
-            # Each job refreshes its context: since the discovery it may have turned CBT on.
+            # Each job refreshes its context, and may have turned CBT on since the discovery.
             cbt_now=Coalesce(Subquery(managed.values("cbt_enabled")[:1]), F("cbt_enabled")),
         )
         .order_by("vm_name", "id")
@@ -167,7 +167,7 @@ def discovered_vms(vcenter: VCenter, *, also_gone: bool = False) -> QuerySet[Dis
 
 
 def takable(vms: QuerySet[DiscoveredVMInList]) -> QuerySet[DiscoveredVMInList]:
-    """Those of `discovered_vms` that can be taken under management, refused or not."""
+    """The `discovered_vms` that can be taken under management, whether replicable or not."""
     return vms.filter(
         gone_at__isnull=True,
         managed_context_id__isnull=True,
@@ -177,7 +177,7 @@ def takable(vms: QuerySet[DiscoveredVMInList]) -> QuerySet[DiscoveredVMInList]:
 
 
 class DiscoveredCounts(NamedTuple):
-    """How many VMs of a vCenter are what; `gone` are not among the others."""
+    """The numbers of a vCenter's VMs by state; the other numbers do not include `gone`."""
 
     present: int
     managed: int
@@ -188,7 +188,7 @@ class DiscoveredCounts(NamedTuple):
 
 
 def discovered_counts(vcenter: VCenter) -> DiscoveredCounts:
-    """One query. `free` are those that `takable` finds."""
+    """Takes one query. `free` counts the VMs that `takable` finds."""
     is_here = Q(gone_at__isnull=True)
     is_managed = Q(managed_context_id__isnull=False)
     is_changed = Q(probable_context_id__isnull=False)

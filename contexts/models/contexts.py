@@ -10,16 +10,16 @@ from contexts.fields import MomentField
 from contexts.models.specs import VMSpecs, specs_possible
 from contexts.states import ContextStatus
 
-MAX_RPO_TARGET_SECONDS = 366 * 86_400  # a year: more protects nobody, and overflows calculations
+MAX_RPO_TARGET_SECONDS = 366 * 86_400  # a year: more protects nothing and overflows calculations
 
-# A text may be of any length, what an index holds may not: only so much of it is in one.
+# A text may have any length, an index entry may not: an index holds this many characters.
 INDEXED_TEXT_LENGTH = 200
 
 
 class VMContext(VMSpecs):
     """Identity, specs, status, statistics and history of one VM under management.
 
-    The VM is (vCenter, instance UUID); names, paths and morefs are only what it is called today.
+    The VM's identity is (vCenter, instance UUID); names, paths and morefs can change.
     Table and column names are a contract with people who query the database.
     """
 
@@ -58,8 +58,8 @@ class VMContext(VMSpecs):
     failed_jobs = models.PositiveIntegerField(default=0)
     cancelled_jobs = models.PositiveIntegerField(default=0)
 
-    # Triggers of the database keep these four (replication/database/figures.py): nothing else
-    # writes them.
+    # Database triggers maintain these four (replication/database/figures.py): nothing else may
+    # write them.
     newest_recovery_point_at = models.DateTimeField(
         null=True,
         blank=True,
@@ -101,8 +101,8 @@ class VMContext(VMSpecs):
         indexes = [
             models.Index(fields=["vcenter", "moref"], name="context_of_moref"),
             models.Index(fields=["updated_at"], name="context_newest_change"),
-            # The list sorts, filters and counts by these: its narrow rows are read instead of the
-            # wide ones of the table. (Texts of any length cannot be in an index.)
+            # The list sorts, filters and counts by these columns, and reads the narrow index
+            # instead of the wide table. (Texts of unlimited length cannot be in an index.)
             models.Index(
                 fields=[
                     *("current_status", "newest_recovery_point_at", "rpo_target_seconds"),

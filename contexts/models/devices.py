@@ -9,12 +9,12 @@ from contexts.fields import MomentField
 
 
 def _is_key(column: str, prefix: str) -> Q:
-    """The column is the device's key behind a word: disk-2000."""
+    """The column is a word followed by the device key: disk-2000."""
     return Q(**{column: Concat(Value(prefix), Cast(F("device_key"), models.CharField()))})
 
 
 class VMDisk(models.Model):
-    """One disk of a VM. Another disk (UUID) under the same device key is another row."""
+    """One disk of a VM. Another disk (UUID) under the same device key gets its own row."""
 
     vm_context = models.ForeignKey(
         "contexts.VMContext", on_delete=models.CASCADE, related_name="disks"
@@ -67,7 +67,7 @@ class VMDisk(models.Model):
 
 
 class VMNetworkAdapter(models.Model):
-    """One network adapter of a VM, with what is known about where it is connected."""
+    """One network adapter of a VM, with what is known about its connection."""
 
     vm_context = models.ForeignKey(
         "contexts.VMContext", on_delete=models.CASCADE, related_name="network_adapters"

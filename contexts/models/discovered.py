@@ -8,10 +8,11 @@ from contexts.models.specs import VMSpecs, specs_possible
 
 
 class DiscoveredVM(VMSpecs):
-    """A VM as the last discovery saw it; `gone_at` is set when a later one did not see it again.
+    """A VM as the last discovery saw it; `gone_at` is set when a later discovery did not see it.
 
-    `vmware_vm_id` is the instance UUID. It is null where vCenter gave none, or gave the same to
-    two VMs: such a VM is listed with the reason in `identity_problem` and cannot be taken.
+    `vmware_vm_id` is the instance UUID. It is null if vCenter reported none, or reported the same
+    UUID for two VMs. Such a VM is listed with the reason in `identity_problem` and cannot be taken
+    under management.
     """
 
     vcenter = models.ForeignKey(

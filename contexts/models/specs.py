@@ -37,7 +37,7 @@ def _column(spec: SpecField) -> models.Field[Any, Any]:
 
 
 def specs_possible(name: str) -> models.CheckConstraint:
-    """The promise of `SPEC_FIELDS` about whole numbers, for the table that has the columns."""
+    """The range that `SPEC_FIELDS` promises for whole numbers, as constraints of the table."""
     possible = Q()
     for spec in SPEC_FIELDS:
         if spec.kind == "int":
@@ -49,7 +49,7 @@ class VMSpecs(models.Model):
     """Abstract: one column per spec field."""
 
     if TYPE_CHECKING:
-        # The specs that code names; all columns are made from SPEC_FIELDS below.
+        # The specs that code refers to by name; SPEC_FIELDS below makes all columns.
         vm_name: str | None
         moref: str | None
         vm_path: str | None

@@ -11,10 +11,10 @@ from contexts.vsphere.privileges import Privileges
 
 
 class VCenter(models.Model):
-    """A vSphere endpoint (vCenter Server or a lone ESXi): address, login, trust, transport.
+    """A vSphere endpoint (vCenter Server or a lone ESXi host): address, login, trust, transport.
 
-    The password is kept encrypted (`contexts.crypto`) and is never read back by any face.
-    `privileges` is what the connection test of this very object found out; it is not stored.
+    The password is stored encrypted (`contexts.crypto`); no page or API ever shows it.
+    `privileges` is the result of the connection test of this instance; it is not stored.
     """
 
     privileges: Privileges | None = None

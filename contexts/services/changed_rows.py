@@ -1,4 +1,4 @@
-"""Writing what differs, and only that: the changed columns of the changed rows."""
+"""Writing only what differs: the changed columns of the changed rows."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from django.db import DataError
 from django.db.models import Model
 
 Change = tuple[Any, Mapping[str, Any]]
-"""A row, and by column what it is to hold instead of what it holds."""
+"""A row, and the new values of the columns that change."""
 
 ROWS_PER_STATEMENT = 200
 
 
 def differences(row: Model, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns in which the row does not hold these values."""
+    """The columns whose values in the row differ from these."""
     return {name: value for name, value in values.items() if getattr(row, name) != value}
 
 
 def write(changes: Iterable[Change], **always: Any) -> None:
-    """A statement for each set of columns that changed, however many rows it changed in.
+    """Write the changes: one statement for each set of columns, however many rows it concerns.
 
-    `always`: what every changed row gets as well (the moment of the change). Raises DataError for a
-    text that is too long.
+    `always`: values that every changed row also gets (the time of the change). Raises DataError for
+    a text that is too long.
     """
     alike: dict[frozenset[str], list[Any]] = defaultdict(list)
     for row, values in changes:
@@ -43,14 +43,14 @@ def write(changes: Iterable[Change], **always: Any) -> None:
 
 @cache
 def max_lengths(model: type[Model]) -> dict[str, int]:
-    """Of the columns whose texts have a limit."""
+    """The length limits of the text columns that have one."""
     return {
         field.name: field.max_length for field in model._meta.concrete_fields if field.max_length
     }
 
 
 def _require_short(row: Model, name: str, value: Any) -> None:
-    """`bulk_update` casts to the column's type on PostgreSQL, which cuts a text without a word."""
+    """On PostgreSQL `bulk_update` casts to the column's type, which cuts a text silently."""
     longest = max_lengths(type(row)).get(name)
     if longest is not None and isinstance(value, str) and len(value) > longest:
-        raise DataError(f"{name} is too long: {len(value)} characters of {longest} at most.")
+        raise DataError(f"{name} is too long: {len(value)} characters; the limit is {longest}.")

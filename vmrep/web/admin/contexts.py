@@ -114,8 +114,8 @@ class Rights:
 
 
 class SoundKeys(Rights, ModelAdmin):
-    """A selection that no page of ours can have sent is a bad request, not an error of the server
-    (Django asks the database for whatever keys it is given)."""
+    """A selection that none of our pages can send is a bad request, not a server error. (Django
+    queries the database for whatever keys it is given.)"""
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
@@ -125,14 +125,14 @@ class SoundKeys(Rights, ModelAdmin):
                 self.model._meta.pk.to_python(key)
                 ProhibitNullCharactersValidator()(key)
             except ValidationError as problem:
-                raise SuspiciousOperation(f"{key!r} is no key of a row") from problem
+                raise SuspiciousOperation(f"{key!r} is not the key of a row") from problem
         return super().response_action(request, queryset, *args, **kwargs)
 
 
 class KeptByVmrep(SoundKeys):
     """Rows that nobody adds or deletes by hand; only `editable` fields can be changed.
 
-    A change writes those columns and no others: the rest of the row may be changing under it.
+    A change writes only those columns: the rest of the row may change at the same time.
     """
 
     editable: tuple[str, ...] = ()
@@ -161,7 +161,7 @@ class KeptByVmrep(SoundKeys):
 
 
 class ReadOnlyInline(Rights, TabularInline):
-    """Rows shown beside what they belong to."""
+    """Rows shown on the page of the object that they belong to."""
 
     extra = 0
     can_delete = False
@@ -181,7 +181,7 @@ class ReadOnlyInline(Rights, TabularInline):
 
 
 class ServiceForm(ModelForm):
-    """A form whose object a service writes, so that what it refuses is an error of the form."""
+    """A form whose object a service writes. What the service refuses becomes a form error."""
 
     user: access.User  # who fills it in
 
@@ -205,7 +205,7 @@ class ServiceForm(ModelForm):
         return values
 
     def _blame(self, problem: ValidationError) -> None:
-        """A field that this form does not have cannot be blamed."""
+        """An error of a field that this form does not show becomes an error of the form."""
         if not hasattr(problem, "error_dict"):
             self.add_error(None, problem)
             return
@@ -220,7 +220,7 @@ class VCenterForm(ServiceForm):
         strip=False,
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="Kept encrypted and never shown. Empty: unchanged.",
+        help_text="Stored encrypted and never shown. Leave empty to keep the current password.",
     )
 
     class Meta:
@@ -249,7 +249,7 @@ class VCenterForm(ServiceForm):
 
 @admin.register(VCenter)
 class VCenterAdmin(SoundKeys):
-    """Added and changed through the service, which tests the connection."""
+    """Adds and changes vCenters through the service, which tests the connection first."""
 
     form = VCenterForm
     list_display = ("name", "host", "port", "username", "trust_mode", "transport", "product")
@@ -271,8 +271,8 @@ class VCenterAdmin(SoundKeys):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Without Django's transaction around it: on SQLite that would keep every worker from
-        writing for as long as the vCenter takes to answer. The service has one of its own."""
+        """Skips Django's transaction: on SQLite it would keep every worker from writing until the
+        vCenter answers. The service opens its own."""
         view: Any = super()
         answer: HttpResponse = view._changeform_view(request, object_id, form_url, extra_context)
         return answer
@@ -282,10 +282,10 @@ class VCenterAdmin(SoundKeys):
         return type(form.__name__, (form,), {"user": request.user})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """The form's service has done it."""
+        """Nothing to do: the form's service has saved the object."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What was discovered goes with its vCenter; contexts protect it."""
+        """Discovered VMs are deleted with their vCenter; contexts prevent its deletion."""
         to_delete, counts, _, protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, set(), protected
 
@@ -336,7 +336,7 @@ class DiskInline(ReadOnlyInline):
 class VMContextAdmin(KeptByVmrep):
     """What a VM is and how it is doing; `vmrep.web.admin.replication` adds the actions.
 
-    The repository can be chosen until the first job: afterwards files lie in it.
+    The repository can be chosen until the first job: after that it holds the VM's files.
     """
 
     editable = ("rpo_target_seconds",)
@@ -369,7 +369,7 @@ class VMContextAdmin(KeptByVmrep):
         if not rows.update(**changed, updated_at=Now()):
             self.message_user(
                 request,
-                "Not changed: a replication was started in the same moment.",
+                "Nothing was changed, because a replication started at the same moment.",
                 messages.ERROR,
             )
 
