@@ -1,4 +1,4 @@
-"""A connection test, told step by step: what works, what does not and why, what was not reached."""
+"""A connection test, step by step: what works, what fails and why, what was not reached."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _FAILS_AT: dict[type[Exception], str] = {
 }
 _TRUSTED = {
     TrustMode.VERIFY: "Verified against this machine's certificate authorities.",
-    TrustMode.PIN: "It is the pinned certificate.",
-    TrustMode.INSECURE: "It is not checked: whoever is in between can read the password.",
+    TrustMode.PIN: "The server presents the pinned certificate.",
+    TrustMode.INSECURE: "Not checked: anyone in between can read the password.",
 }
 
 
 class Step(NamedTuple):
-    """`outcome` is one of the four above; `text` is for people, names in it are hostile."""
+    """`outcome` is one of the four above. `text` is for people; names in it are hostile text."""
 
     name: str
     outcome: str
@@ -41,7 +41,7 @@ class Step(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The steps in their order; `missing` are the privileges that the account lacks."""
+    """The steps in order; `missing` are the privileges that the account lacks."""
 
     steps: list[Step]
     missing: tuple[Missing, ...]
@@ -53,7 +53,7 @@ class Report(NamedTuple):
 
 
 def test(vcenter: VCenter) -> Report:
-    """Connect as a job would, and say how far that came. Changes nothing, raises nothing."""
+    """Connect as a job would, and report how far that got. Changes nothing, raises nothing."""
     try:
         about, privileges, _ = vcenters.test_connection(vcenters.endpoint(vcenter))
     except (VSphereError, ContextError) as problem:
@@ -63,17 +63,21 @@ def test(vcenter: VCenter) -> Report:
         steps[1] = steps[1]._replace(outcome=WARNING)
     seen = f"The account sees {_some(privileges.vms_seen)} VMs"
     if privileges.missing is None:
-        steps.append(Step("Privileges", WARNING, f"{seen}; this server does not tell its rights."))
+        steps.append(Step("Privileges", WARNING, f"{seen}; its privileges cannot be read."))
     elif privileges.missing:
         count = len(privileges.missing)
         steps.append(
-            Step("Privileges", WARNING, f"{seen}, but lacks {count} of {len(PRIVILEGES)} rights.")
+            Step(
+                "Privileges",
+                WARNING,
+                f"{seen}, but lacks {count} of {len(PRIVILEGES)} privileges.",
+            )
         )
     elif not privileges.vms_seen:
-        text = "The account sees no VM. If there are some, give its role the right to read them."
+        text = "The account sees no VMs. If there are any, give its role permission to read them."
         steps.append(Step("Privileges", WARNING, text))
     else:
-        steps.append(Step("Privileges", OK, f"{seen} and has every right that vmrep needs."))
+        steps.append(Step("Privileges", OK, f"{seen} and has every privilege that vmrep needs."))
     return Report(steps, privileges.missing or ())
 
 
@@ -82,11 +86,11 @@ def _some(count: int) -> str:
 
 
 def _passed(vcenter: VCenter, about: About | None = None) -> dict[str, str]:
-    """What each step says once it is passed."""
+    """The text of each step that succeeded."""
     return {
         "Connection": f"{vcenter.host}:{vcenter.port} answers.",
         "Certificate": _TRUSTED[TrustMode(vcenter.trust_mode)],
-        "Identity": f"{about.full_name}, API {about.api_version}." if about else "It is known.",
+        "Identity": f"{about.full_name}, API {about.api_version}." if about else "As expected.",
         "Login": f"{vcenter.username} is logged in.",
     }
 

@@ -1,4 +1,4 @@
-"""The rows of discovered VMs, brought up to date with what was read: only what differs is written.
+"""Updating the rows of discovered VMs from what was read; only differences are written.
 
 Comparing needs no lock. `write` locks what it writes, in one order, in the caller's transaction.
 """
@@ -19,20 +19,20 @@ from contexts.services.changed_rows import Change
 from contexts.vsphere.records import VmRecord
 
 NO_UUID = (
-    "vCenter gives no instance UUID for this VM (it may be inaccessible), so it cannot be told"
-    " apart for good. Make it accessible, then discover again."
+    "vCenter reports no instance UUID for this VM (it may be inaccessible), so vmrep cannot"
+    " identify it. Make the VM accessible, then run discovery again."
 )
 SAME_UUID = (
-    "Another VM of this vCenter has the same instance UUID, so the two cannot be told apart."
-    " Give one of them a new UUID, then discover again."
+    "Another VM in this vCenter has the same instance UUID, so vmrep cannot tell them apart."
+    " Give one of them a new UUID, then run discovery again."
 )
 
 
 @dataclass
 class Differences:
-    """Between the records of a page and the rows that there are.
+    """The differences between a page's records and the existing rows.
 
-    `seen`: the keys of the rows of these VMs. `morefs`: all that the page names.
+    `seen`: the keys of these VMs' rows. `morefs`: every moref on the page.
     """
 
     vcenter: VCenter
@@ -45,9 +45,9 @@ class Differences:
         return bool(self.new or self.changed)
 
     def write(self, now: datetime) -> None:
-        """Within a transaction: all but the moment when unchanged rows were seen."""
+        """Within a transaction: write everything except the time when unchanged rows were seen."""
         rows = DiscoveredVM.objects.filter(vcenter=self.vcenter)
-        # A moref names one VM at a time: whoever had it before under another UUID is gone by now.
+        # A moref belongs to one VM at a time: a VM that had it under another UUID is gone.
         displaced = rows.filter(moref__in=self.morefs, gone_at__isnull=True).exclude(
             pk__in=self.seen
         )
@@ -62,13 +62,13 @@ class Differences:
 
 
 def _lock(rows: QuerySet[DiscoveredVM], keys: Iterable[int]) -> None:
-    """A job that finds its VM writes its row, too: both in the order of the keys."""
+    """A job that finds its VM writes its row, too; both lock rows in key order."""
     locked = rows.select_for_update(no_key=True).filter(pk__in=sorted(keys))
     list(locked.order_by("pk").values_list("pk"))
 
 
 def compare(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str]) -> Differences:
-    """What has to be written; `repeated` holds the instance UUIDs that several VMs have.
+    """What has to be written. `repeated`: the instance UUIDs that several VMs have.
 
     Two queries, whatever the page holds.
     """
@@ -99,26 +99,26 @@ def compare(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str]) -> D
 
 
 def mark_seen(keys: Sequence[int], now: datetime) -> None:
-    """One statement, also for rows that nothing else is written of."""
+    """One statement, for unchanged rows as well."""
     DiscoveredVM.objects.filter(pk__in=keys).update(seen_at=now)
 
 
 def write_rows(vcenter: VCenter, page: Sequence[VmRecord], now: datetime) -> None:
-    """Within a transaction: what was seen `now`, all of it."""
+    """Within a transaction: write all that was seen `now`."""
     found = compare(vcenter, page, set())
     found.write(now)
     mark_seen(found.seen, now)
 
 
 def identity_problem(record: VmRecord, repeated: set[str]) -> str:
-    """Why the VM cannot be told apart; empty when it can."""
+    """Why the VM cannot be identified; empty when it can."""
     if record.instance_uuid is None:
         return record.problem or NO_UUID
     return SAME_UUID if record.instance_uuid in repeated else ""
 
 
 def forbid(vcenter: VCenter, uuids: set[str]) -> None:
-    """A VM that was stored by an earlier page turned out to share its UUID."""
+    """Mark VMs stored from an earlier page whose UUID turned out to be shared."""
     DiscoveredVM.objects.filter(vcenter=vcenter, vmware_vm_id__in=uuids).update(
         vmware_vm_id=None, identity_problem=SAME_UUID
     )

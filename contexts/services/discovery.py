@@ -1,4 +1,4 @@
-"""Discovery: reading all VMs of a vCenter, in bulk. It changes no VM."""
+"""Discovery: reading all VMs of a vCenter in bulk. It changes no VM."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from contexts.vsphere.session import Session
 log = logging.getLogger(__name__)
 
 SILENT_FOR = timedelta(minutes=5)  # longer than a page of a vCenter is waited for, twice
-# For all of a vCenter. 20,000 VMs have some 600 MB and take minutes; what takes longer than this
-# means harm, or a line on which nothing could be replicated either.
+# For a whole vCenter. 20,000 VMs take some 600 MB and a few minutes; a reading beyond these limits
+# is either an attack or a network too slow for replication anyway.
 READING_SECONDS = 900.0
 READING_BYTES = 2 << 30
 
 
 def request(vcenter: VCenter, *, actor: str) -> Discovery:
-    """Ask for a discovery; while one is active that one is the answer.
+    """Request a discovery, or return the active one.
 
-    Raises UnknownVCenter when the vCenter was removed in the same moment.
+    Raises UnknownVCenter when the vCenter was removed at the same moment.
     """
     try:
         with transaction.atomic():
@@ -49,14 +49,14 @@ def request(vcenter: VCenter, *, actor: str) -> Discovery:
             raise
         active = Discovery.objects.filter(vcenter=vcenter, status__in=DiscoveryStatus.active())
         if (known := active.order_by("-id").first()) is None:
-            raise UnknownVCenter(f"{vcenter.name} was removed in the meantime.") from None
+            raise UnknownVCenter(f"The vCenter {vcenter.name} has been removed.") from None
         return known
     return discovery
 
 
 def run(discovery_id: int) -> None:
-    """Do what `request` asked for. A second worker with the same message does nothing, and neither
-    does one that talks to this vCenter already: the tick asks again."""
+    """Run a requested discovery. A second worker with the same message does nothing, nor does a
+    worker that is already talking to this vCenter: the tick sends the message again."""
     wanted = Discovery.objects.select_related("vcenter").filter(pk=discovery_id).first()
     if wanted is None:
         return
@@ -81,14 +81,14 @@ def _run(discovery_id: int) -> None:
         log.warning("discovery of %s", printable(failed))
         _end(discovery, DiscoveryStatus.FAILED, str(problem))
     except Exception as problem:
-        _end(discovery, DiscoveryStatus.FAILED, f"An unexpected error: {problem!r}")
+        _end(discovery, DiscoveryStatus.FAILED, f"Unexpected error: {problem!r}")
         raise
     else:
         _end(discovery, DiscoveryStatus.COMPLETED, "")
 
 
 def take_up_forgotten() -> None:
-    """Repeat hints that were lost; fail runs whose worker died. Called by the tick."""
+    """Send lost hints again, and fail runs whose worker died. Called by the tick."""
     _end_silent()
     for discovery_id in Discovery.objects.filter(status=DiscoveryStatus.PENDING).values_list(
         "pk", flat=True
@@ -104,7 +104,7 @@ def _end_silent() -> None:
         status=DiscoveryStatus.FAILED,
         completed_at=Now(),
         updated_at=Now(),
-        error_message="The worker that read this vCenter stopped. Discover again.",
+        error_message="The worker that was reading this vCenter stopped. Run discovery again.",
     )
 
 
@@ -125,16 +125,16 @@ def _read(discovery: Discovery) -> None:
 
 
 def _go_on(discovery: Discovery, **progress: int | None) -> None:
-    """A sign of life. Raises ContextError when the run counts as ended: another may read by now."""
+    """Report progress. Raises ContextError when the run was ended: another may have started."""
     running = Discovery.objects.filter(pk=discovery.pk, status=DiscoveryStatus.RUNNING)
     if not running.update(updated_at=Now(), **progress):
-        raise ContextError("This discovery was ended while it read.")
+        raise ContextError("This discovery was ended while it was reading.")
 
 
 def store(vcenter: VCenter, pages: Iterable[InventoryPage]) -> Iterator[tuple[int, int | None]]:
-    """Write what was read, page by page; after each: how many VMs so far, of how many.
+    """Write what was read, page by page. Yields, after each page, the VMs so far and the total.
 
-    What is not among them is gone, which is noted after the last page.
+    VMs that were not read are marked as gone after the last page.
     """
     started_at = database_now()
     seen: set[str] = set()
@@ -149,15 +149,15 @@ def store(vcenter: VCenter, pages: Iterable[InventoryPage]) -> Iterator[tuple[in
 
 
 def _store_page(vcenter: VCenter, page: Sequence[VmRecord], seen: set[str], now: datetime) -> None:
-    """A page at once; where the database refuses that, each VM on its own, so that one that is odd
-    does not spoil the others."""
+    """Store a page at once. If the database refuses it, store each VM separately, so that one odd
+    VM does not affect the others."""
     repeated = _repeated_uuids(page, seen)
     if repeated:
         discovered.forbid(vcenter, repeated)
     try:
         _store(vcenter, page, repeated, now)
     except (DataError, IntegrityError) as problem:
-        log.warning("a page of %s is stored VM by VM: %s", vcenter.pk, printable(str(problem)))
+        log.warning("storing a page of %s VM by VM: %s", vcenter.pk, printable(str(problem)))
         for record in page:
             _store_one(vcenter, record, repeated, now)
 
@@ -174,8 +174,8 @@ def _store_one(vcenter: VCenter, record: VmRecord, repeated: set[str], now: date
 
 
 def _list_refused(vcenter: VCenter, record: VmRecord, why: str, now: datetime) -> None:
-    """The VM is listed with the reason: with all else that there is to say of it, or where that is
-    what was refused, with its name only. Its context, if it has one, stays as it was."""
+    """List the VM with the reason: with everything else that was read, or with its name only if
+    that was what the database refused. Its context, if it has one, does not change."""
     name = {"vm_name": record.text("vm_name"), "moref": record.moref}
     bare = VmRecord(None, {**no_specs(), **name}, problem=why)
     try:
@@ -190,8 +190,8 @@ def _list_one(vcenter: VCenter, record: VmRecord, now: datetime) -> None:
 
 
 def _store(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str], now: datetime) -> None:
-    """A constant number of queries, whatever the page holds. What is there is compared first: the
-    write lock is held only while something is written, and only what differs is."""
+    """Takes a constant number of queries, whatever the page holds. Compares before it writes: it
+    holds the write lock only while it writes, and writes only what differs."""
     found = discovered.compare(vcenter, page, repeated)
     stale = refresh.differing(_managed(vcenter, page, repeated))
     if found or stale:
@@ -209,7 +209,7 @@ def _write(found: Differences, stale: Sequence[tuple[VMContext, VmRecord]], now:
 def _managed(
     vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str]
 ) -> list[tuple[VMContext, VmRecord]]:
-    """The contexts under management of a page's VMs, each with its record."""
+    """The managed contexts of a page's VMs, each with its record."""
     known = {
         record.instance_uuid: record
         for record in page

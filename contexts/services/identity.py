@@ -1,4 +1,4 @@
-"""When a VM is not who it was: gone, back, or under a new instance UUID that somebody confirms."""
+"""VMs whose identity changed: gone, back, or with a new instance UUID to confirm."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from contexts.vsphere.records import VmRecord
 
 
 def require_unchanged(context: VMContext) -> None:
-    """Raises IdentityChanged when the context's VM is probably another instance UUID by now."""
+    """Raises IdentityChanged when the context's VM probably has a new instance UUID."""
     vm = presence.changed_vm(context)
     if vm is not None:
         raise _changed(context, vm)
 
 
 def require_new(vms: Iterable[DiscoveredVM]) -> None:
-    """Raises IdentityChanged when one of the VMs is probably one that is known under another
-    instance UUID, and nobody has said that it is not. One query, however many there are."""
+    """Raises IdentityChanged when one of the VMs is probably known under another instance UUID,
+    and no operator has rejected that. Takes one query, however many VMs there are."""
     asked = presence.with_probable_context(
         DiscoveredVM.objects.filter(pk__in=[vm.pk for vm in vms])
     )
@@ -46,8 +46,8 @@ def _changed(context: VMContext, vm: DiscoveredVM) -> IdentityChanged:
     return IdentityChanged(
         f"{context.vm_name} ({context.vmware_vm_id}) is gone from {context.vcenter.name}, and"
         f" {vm.vm_name} ({vm.vmware_vm_id}) has its reference, BIOS UUID and configuration file:"
-        " it is probably the same VM under a new instance UUID. Say on the Discovery page whether"
-        " it is the same VM or another one.",
+        " it is probably the same VM under a new instance UUID. Confirm or reject that on the"
+        " Discovery page.",
         context_id=context.pk,
         discovered_vm_id=vm.pk,
     )
@@ -55,7 +55,7 @@ def _changed(context: VMContext, vm: DiscoveredVM) -> IdentityChanged:
 
 @one_transaction
 def confirm(vm: DiscoveredVM, context: VMContext, *, actor: str) -> VMContext:
-    """It is the same VM: the context goes on, with its history, under the new instance UUID.
+    """It is the same VM: the context continues, with its history, under the new instance UUID.
 
     Also after a rejection, as long as the VM has not been taken. Raises ContextBusy while a job is
     active, NotManageable when the VM cannot be identified or is not there, IdentityRefused when
@@ -66,14 +66,14 @@ def confirm(vm: DiscoveredVM, context: VMContext, *, actor: str) -> VMContext:
     if context.current_job_id is not None:
         raise ContextBusy(
             f"{context.vm_name} is being replicated by {context.current_job_id}. Cancel that job"
-            " first, or wait for its end."
+            " first, or wait until it ends."
         )
     _require_present(vm)
     if presence.probable_context(vm, also_rejected=True) != context:
         raise IdentityRefused(
-            f"Nothing says that {vm.vm_name} ({vm.vmware_vm_id}) is {context.vm_name}"
-            f" ({context.pk}): reference, BIOS UUID and configuration file must be those that it"
-            " had, and its old instance UUID must be gone. Discover again if that has changed."
+            f"There is no evidence that {vm.vm_name} ({vm.vmware_vm_id}) is {context.vm_name}"
+            f" ({context.pk}): the reference, BIOS UUID and configuration file must match, and the"
+            " old instance UUID must be gone. If that has changed, run discovery again."
         )
     old = context.vmware_vm_id
     VMContext.objects.filter(pk=context.pk).update(vmware_vm_id=vm.vmware_vm_id, updated_at=Now())
@@ -97,13 +97,13 @@ def _require_present(vm: DiscoveredVM) -> None:
     if vm.gone_at is not None:
         raise NotManageable(
             f"{vm.vm_name} ({vm.vmware_vm_id}) was not there when its vCenter was last read."
-            " Discover again."
+            " Run discovery again."
         )
 
 
 @one_transaction
 def reject(vm: DiscoveredVM, context: VMContext, *, actor: str) -> DiscoveredVM:
-    """It is another VM: it may be taken as a new one, and the context's VM is gone.
+    """It is another VM: it can be taken under management as a new one; the context's VM is gone.
 
     Raises IdentityRefused when nobody asked: the VM does not look like that context's.
     """
@@ -111,8 +111,8 @@ def reject(vm: DiscoveredVM, context: VMContext, *, actor: str) -> DiscoveredVM:
     vm = DiscoveredVM.objects.select_for_update(no_key=True).get(pk=vm.pk)
     if presence.probable_context(vm) != context:
         raise IdentityRefused(
-            f"{vm.vm_name} ({vm.vmware_vm_id}) does not look like {context.vm_name}"
-            f" ({context.pk}) any more: there is nothing to reject."
+            f"{vm.vm_name} ({vm.vmware_vm_id}) no longer looks like {context.vm_name}"
+            f" ({context.pk}), so there is nothing to reject."
         )
     DiscoveredVM.objects.filter(pk=vm.pk).update(identity_rejected_at=Now())
     VMContext.objects.filter(pk=context.pk).update(updated_at=Now())
@@ -130,7 +130,7 @@ def reject(vm: DiscoveredVM, context: VMContext, *, actor: str) -> DiscoveredVM:
 
 @one_transaction
 def seen(context: VMContext, record: VmRecord) -> None:
-    """A job found the VM: it is back, if the last discovery had missed it."""
+    """A job found the VM: if the last discovery did not see it, it is back."""
     missed = DiscoveredVM.objects.filter(
         vcenter=context.vcenter_id, vmware_vm_id=context.vmware_vm_id, gone_at__isnull=False
     )
@@ -140,7 +140,7 @@ def seen(context: VMContext, record: VmRecord) -> None:
 
 @one_transaction
 def not_found(context: VMContext, problem: ObjectGone) -> ContextError:
-    """What it means that a job did not find its VM; pages and API know it from now on, too."""
+    """The error for a job that did not find its VM. Pages and API show it as gone from now on."""
     if isinstance(problem, AnotherVM):
         discovered.write_rows(context.vcenter, [problem.found], database_now())
     own = DiscoveredVM.objects.filter(vcenter=context.vcenter_id, vmware_vm_id=context.vmware_vm_id)
@@ -150,9 +150,9 @@ def not_found(context: VMContext, problem: ObjectGone) -> ContextError:
         return _changed(context, vm)
     since = own.values_list("gone_at", flat=True).first()
     return VMGone(
-        f"{context.vm_name} ({context.vmware_vm_id}) is not in {context.vcenter.name} (any more)"
-        + (f" since {since:%Y-%m-%d %H:%M} UTC" if since else "")
-        + ": it was deleted or unregistered, or the account may not see it. When it is back,"
-        " replicate again; its history and recovery points are kept. If it is gone for good, remove"
-        " it from management."
+        f"{context.vm_name} ({context.vmware_vm_id}) is no longer in {context.vcenter.name}"
+        + (f" (since {since:%Y-%m-%d %H:%M} UTC)" if since else "")
+        + ": it was deleted or unregistered, or the account cannot see it. When it is back,"
+        " replicate it again; its history and recovery points are kept. If it is gone for good,"
+        " remove it from management."
     )

@@ -1,4 +1,4 @@
-"""Finding a VM by what a caller knows of it."""
+"""Finding a VM by what a caller knows about it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def find_context(
     vcenter_host: str | None = None,
     vmware_vm_id: str | None = None,
 ) -> VMContext:
-    """The managed context of one VM. Raises UnknownVM, AmbiguousVM, UnknownVCenter or
+    """The context of a managed VM. Raises UnknownVM, AmbiguousVM, UnknownVCenter or
     AmbiguousVCenter."""
     contexts = VMContext.objects.filter(unmanaged_at__isnull=True)
     return _only(
@@ -53,7 +53,8 @@ def find_vm(
 ) -> VMContext | DiscoveredVM:
     """One VM, under management or only discovered: its context if it has one.
 
-    A name that a managed and an unmanaged VM share is ambiguous, too. Raises as `find_context`.
+    A name that a managed and an unmanaged VM share is also ambiguous. Raises what `find_context`
+    raises.
     """
     identity = (vm_name, vcenter_host, vmware_vm_id)
     contexts = VMContext.objects.filter(unmanaged_at__isnull=True)
@@ -62,12 +63,12 @@ def find_vm(
     present = [
         vm
         for vm in _narrow(with_probable_context(discovered), *identity)[:20]
-        # The same VM under a new instance UUID: found once, and refused with that reason.
+        # The same VM under a new instance UUID: found once, and refused for that reason.
         if vm.probable_context_id not in {context.pk for context in managed}
     ]
     found: dict[object, VMContext | DiscoveredVM] = {}
     for row in (*managed, *present):
-        # A VM without a UUID cannot be the same as any other.
+        # A VM without a UUID cannot be the same as another.
         found.setdefault((row.vcenter_id, row.vmware_vm_id or object()), row)
     return _only(
         list(found.values()), vm_name or vmware_vm_id or "", "was found by the last discovery"
@@ -77,7 +78,7 @@ def find_vm(
 def find_discovered(
     vcenter: VCenter, *, discovered_vm_id: int | None = None, vmware_vm_id: str | None = None
 ) -> DiscoveredVM:
-    """A vCenter's discovered VM by its ID or instance UUID, there or gone. Raises UnknownVM."""
+    """A vCenter's discovered VM, present or gone, by ID or instance UUID. Raises UnknownVM."""
     rows = DiscoveredVM.objects.filter(vcenter=vcenter)
     if discovered_vm_id is not None:
         rows = rows.filter(pk=discovered_vm_id)
@@ -86,7 +87,7 @@ def find_discovered(
     vm: DiscoveredVM | None = rows.first()
     if vm is None:
         asked_for = discovered_vm_id if vmware_vm_id is None else vmware_vm_id
-        raise UnknownVM(f"No VM {asked_for!r} was discovered in {vcenter.name}.")
+        raise UnknownVM(f"Discovery found no VM {asked_for!r} in {vcenter.name}.")
     return vm
 
 

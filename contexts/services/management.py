@@ -1,4 +1,4 @@
-"""Taking VMs under management, and letting them go. Neither changes the VM itself."""
+"""Taking VMs under management and removing them again. Neither changes the VM itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_AT_ONCE = 1000
 
 
 def safe_name(vm_name: str | None) -> str:
-    """What of a VM's name may stand in a context's ID."""
+    """The part of a VM's name that goes into a context's ID."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", vm_name or "").strip("-._")[:60] or "vm"
 
 
@@ -38,8 +38,8 @@ def new_context_id(vm_name: str | None, *, with_suffix: bool = False) -> str:
 
 
 def _get_or_create(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMContext, bool]:
-    """The VM's context. Another transaction may take the same VM, or the same new ID for a VM of
-    the same name, in the same second: neither can be seen before it commits."""
+    """The VM's context. In the same second, another transaction may take the same VM, or use the
+    same new ID for a VM of the same name; neither is visible until it commits."""
     attempts_left = ID_ATTEMPTS
     while True:
         attempts_left -= 1
@@ -73,7 +73,7 @@ def take(
     actor: str,
     rpo_target_seconds: int | None = None,
 ) -> list[VMContext]:
-    """The contexts of VMs that are to be managed from now on, as `take_anew`."""
+    """Take VMs under management, as `take_anew` does, and return their contexts."""
     return take_anew(
         discovered_vms,
         repository=repository,
@@ -90,20 +90,20 @@ def take_anew(
     actor: str,
     rpo_target_seconds: int | None = None,
 ) -> Taken:
-    """Create a context for each VM, or revive the one that it had; all of them or none.
+    """Create a context for each VM, or revive its former one; all of them or none.
 
-    A VM that is managed already keeps its context as it is; one that is revived keeps its
-    repository, where its recovery points are, and its RPO target unless another one is given.
-    Raises NotManageable, naming the VM, when it cannot be told apart from another one or is gone
-    from its vCenter, and IdentityChanged when it is probably a known VM under a new instance UUID.
+    A VM that is already managed keeps its context unchanged. A revived context keeps its
+    repository, where its recovery points are, and its RPO target unless a new one is given.
+    Raises NotManageable, naming the VM, when it cannot be identified or is gone from its vCenter,
+    and IdentityChanged when it is probably a known VM under a new instance UUID.
     """
     vms = list(discovered_vms)
     for vm in vms:
         _require_takable(vm)
     identity.require_new(vms)
     wishes = {"repository": repository, "rpo_target_seconds": rpo_target_seconds}
-    # In one order, so that two who are at the same VMs wait for, and do not block, each other:
-    # the contexts that there are, then the new ones.
+    # Always in the same order, so that two transactions on the same VMs wait for each other instead
+    # of deadlocking: existing contexts first, then new ones.
     statuses.hold(*_contexts_of(vms))
     taken = {vm.pk: _take_one(vm, wishes) for vm in sorted(vms, key=lambda vm: int(vm.pk))}
     fresh = [(vm, *taken[vm.pk]) for vm in vms if taken[vm.pk][1]]
@@ -137,19 +137,19 @@ def _require_takable(vm: DiscoveredVM) -> None:
         raise NotManageable(f"{vm.vm_name or vm.moref}: {vm.identity_problem}")
     if vm.gone_at is not None:
         raise NotManageable(
-            f"{vm.vm_name} was not there when its vCenter was last read. Discover again; if it"
-            " is back, take it then."
+            f"The last discovery did not find {vm.vm_name} in its vCenter. Run discovery again; if"
+            " the VM is back, you can take it under management."
         )
 
 
 def _take_one(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMContext, str]:
-    """The context, and what happened to it: "" when it was managed anyway."""
+    """The context and what happened to it: "" when it was already managed."""
     context, created = _get_or_create(vm, wishes)
     if created:
         return context, _TAKEN
     target = wishes["rpo_target_seconds"]
     again = {} if target is None else {"rpo_target_seconds": target}
-    # Compare and set: of several who take it at once, one revives it.
+    # Compare and set: of several concurrent requests, one revives it.
     revived = VMContext.objects.filter(pk=context.pk, unmanaged_at__isnull=False).update(
         unmanaged_at=None, updated_at=Now(), **again
     )
@@ -165,7 +165,7 @@ def release(
 ) -> VMContext:
     """Remove a VM from management: row, history and recovery points stay.
 
-    Raises ContextBusy while a job is active, NotManaged when it is not managed anyway.
+    Raises ContextBusy while a job is active, NotManaged when it is not under management.
     """
     context = statuses.lock(context.pk)
     if not context.is_managed:
@@ -173,7 +173,7 @@ def release(
     if context.current_job_id is not None:
         raise ContextBusy(
             f"{context.vm_name} is being replicated by {context.current_job_id}. Cancel that job"
-            " first, or wait for its end."
+            " first, or wait until it ends."
         )
     VMContext.objects.filter(pk=context.pk).update(unmanaged_at=Now(), updated_at=Now())
     statuses.record_event(

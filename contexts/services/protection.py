@@ -1,6 +1,6 @@
 """What an operator wants of a VM under management: its RPO target, and which disks are left out.
 
-Each change leaves an event that says who, old, new.
+Each change records an event with the user, the old and the new value.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def set_rpo_target(context: VMContext, seconds: int | None, *, actor: str) -> VM
     """
     if seconds is not None and not SHORTEST_TARGET_SECONDS <= seconds <= MAX_RPO_TARGET_SECONDS:
         raise TargetRefused(
-            f"{context}: an RPO target is between a minute and a year, or there is none;"
-            f" {seconds} seconds is neither."
+            f"{context}: {seconds} seconds is not a valid RPO target. Choose a target between a"
+            " minute and a year, or none."
         )
     context = _locked(context)
     old = context.rpo_target_seconds
@@ -42,13 +42,13 @@ def set_rpo_target(context: VMContext, seconds: int | None, *, actor: str) -> VM
 def leave_out(disk: VMDisk, *, actor: str) -> None:
     """Replicate the VM without this disk, which no snapshot can hold.
 
-    Raises DiskRefused when it can be replicated or is not the VM's any more, NotManaged.
+    Raises DiskRefused when it can be replicated or no longer belongs to the VM, NotManaged.
     """
     context, disk = _locked_disk(disk)
     if not disk.unprotected_reason:
         raise DiskRefused(
-            f"{context}: {_named(disk)} can be replicated, so it is not left out. Discover the VM"
-            " again if its disks have changed."
+            f"{context}: {_named(disk)} can be replicated, so it cannot be left out. If the VM's"
+            " disks have changed, run discovery again."
         )
     if _set_accepted(context, disk, accepted=True):
         why = f"to be replicated without {_named(disk)}, which {disk.unprotected_reason}"
@@ -57,9 +57,9 @@ def leave_out(disk: VMDisk, *, actor: str) -> None:
 
 @one_transaction
 def protect_again(disk: VMDisk, *, actor: str) -> None:
-    """No longer agree that this disk is left out: jobs are refused while it cannot be replicated.
+    """Stop leaving this disk out: jobs are refused while it cannot be replicated.
 
-    Raises DiskRefused when the disk is not the VM's any more, NotManaged.
+    Raises DiskRefused when the disk no longer belongs to the VM, NotManaged.
     """
     context, disk = _locked_disk(disk)
     if _set_accepted(context, disk, accepted=False):
@@ -69,7 +69,7 @@ def protect_again(disk: VMDisk, *, actor: str) -> None:
 def _locked(context: VMContext) -> VMContext:
     context = statuses.lock(context.pk)
     if not context.is_managed:
-        raise NotManaged(f"{context} is not under management: take it first.")
+        raise NotManaged(f"{context} is not under management. Take it under management first.")
     return context
 
 
@@ -77,12 +77,12 @@ def _locked_disk(disk: VMDisk) -> tuple[VMContext, VMDisk]:
     context = _locked(disk.vm_context)
     disk = VMDisk.objects.get(pk=disk.pk)
     if disk.removed_at is not None:
-        raise DiskRefused(f"{context}: {_named(disk)} is not a disk of this VM any more.")
+        raise DiskRefused(f"{context}: {_named(disk)} is no longer a disk of this VM.")
     return context, disk
 
 
 def _set_accepted(context: VMContext, disk: VMDisk, *, accepted: bool) -> bool:
-    """Whether that was a change. The context's `updated_at` moves, for whoever watches it."""
+    """Whether the value changed. Also updates the context's `updated_at`, which pages poll."""
     changed = VMDisk.objects.filter(pk=disk.pk, accept_unprotected=not accepted).update(
         accept_unprotected=accepted, updated_at=Now()
     )

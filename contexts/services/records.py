@@ -1,4 +1,4 @@
-"""Between a discovered VM's row and the record that the vSphere layer speaks in."""
+"""Conversion between a discovered VM's row and the vSphere layer's record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def columns_of(record: VmRecord) -> dict[str, Any]:
     return {
         **spec_columns(record),
         "disks": [_flat(disk) for disk in record.disks],
-        # As the database returns them: a list, so that what did not change is equal.
+        # A list, as the database returns it, so that an unchanged value compares equal.
         "networks": [
             _flat(nic) | {"ip_addresses": list(nic.ip_addresses)} for nic in record.networks
         ],
@@ -31,13 +31,13 @@ _NAMES = {
 
 
 def _flat(record: DiskRecord | NicRecord | Refusal) -> dict[str, Any]:
-    """As `asdict`, which copies every value deeply: for thousands of VMs that takes longer than
-    the database does."""
+    """Like `asdict`, but without its deep copies, which take longer than the database for thousands
+    of VMs."""
     return {name: getattr(record, name) for name in _NAMES[type(record)]}
 
 
 def from_discovered(vm: DiscoveredVM) -> VmRecord:
-    """The record that the row was made from, less its snapshots (a job reads those afresh)."""
+    """The record that the row was made from, without its snapshots (a job reads those again)."""
     return VmRecord(
         instance_uuid=vm.vmware_vm_id,
         specs={

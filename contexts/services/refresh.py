@@ -1,6 +1,6 @@
-"""Bringing contexts up to date with what a vCenter says, without touching anything else of them.
+"""Updating contexts from what a vCenter reports, without touching anything else in them.
 
-Only spec columns are written, and only where they differ: a job that starts in the same moment
+Only spec columns are written, and only where they differ, so a job that starts at the same moment
 loses nothing.
 """
 
@@ -44,7 +44,7 @@ ADAPTER_COLUMNS = (
 
 
 def spec_columns(record: VmRecord) -> dict[str, SpecValue | list[str]]:
-    """A record's specs as the columns hold them."""
+    """A record's specs as column values."""
     return {
         name: list(value) if isinstance(value := record.specs[name], tuple) else value
         for name in SPEC_NAMES
@@ -66,7 +66,7 @@ Pair = tuple[VMContext, VmRecord]
 def refresh(pairs: Sequence[Pair]) -> None:
     """Write all specs, disks and adapters of the records into their contexts.
 
-    The number of queries does not depend on how many contexts there are, only on what changed.
+    The number of queries depends only on what changed, not on the number of contexts.
     """
     now = database_now()
     _lock(pairs)
@@ -75,14 +75,14 @@ def refresh(pairs: Sequence[Pair]) -> None:
 
 
 def differing(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs of which something would be written, by what the database holds now. No lock."""
+    """The pairs that differ from what the database holds now. Takes no lock."""
     stale = {context.pk for changes in _changes(pairs) for context in changes.contexts()}
     return [(context, record) for context, record in pairs if context.pk in stale]
 
 
 def _lock(pairs: Sequence[Pair]) -> None:
-    """Lock the rows, in the order of their keys so that two runs cannot deadlock, and see what
-    they hold now: since they were loaded, another refresh may have written something else.
+    """Lock the rows in key order, so that two runs cannot deadlock, and read them again: another
+    refresh may have changed them since they were loaded.
     """
     rows = (
         VMContext.objects.select_for_update(no_key=True)
@@ -165,7 +165,7 @@ def _adapter_values(nic: NicRecord) -> dict[str, Any]:
 
 
 class _Changes:
-    """What differs in one table, and of which contexts."""
+    """The differences in one table, and the contexts that they concern."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -176,7 +176,7 @@ class _Changes:
     def write(
         self, context: VMContext, row: Any | None, key: dict[str, Any], values: dict[str, Any]
     ) -> None:
-        """The device is to have these values; without a row there is none of it yet."""
+        """Set a device's values; without a row the device is new."""
         if row is None:
             self._new.append((context, {"vm_context": context, **key, **values}))
         else:
@@ -194,7 +194,7 @@ class _Changes:
             yield context
 
     def save(self, now: datetime) -> None:
-        """Removals first: a new row may stand under the key of a removed one."""
+        """Removals first: a new row may have the key of a removed one."""
         if self._removed:
             keys = [key for _, key in self._removed]
             self._model.objects.filter(pk__in=keys).update(removed_at=now, updated_at=now)

@@ -1,8 +1,8 @@
 """One conversation with a vCenter at a time in a worker whose threads look after many vCenters.
 
-Else one slow vCenter, with a discovery and some clean-ups, holds all of the threads, and nothing is
-done for the others. The worker of the queue `control` is one process, so that a table in memory is
-enough; several such workers may have a conversation each.
+Otherwise one slow vCenter, with a discovery and a few clean-ups, would hold all threads and block
+the other vCenters. The worker of the queue `control` is one process, so a table in memory is
+enough; each of several workers may hold its own conversation.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _taken: set[int] = set()
 
 @contextmanager
 def conversation(vcenter: VCenter, *, wait_seconds: float = 0.0) -> Iterator[None]:
-    """Hold the vCenter's slot. Raises VCenterBusy when another thread does, and still does after
+    """Hold the vCenter's slot. Raises VCenterBusy when another thread still holds it after
     `wait_seconds`."""
     with _free:
         if not _free.wait_for(lambda: vcenter.pk not in _taken, wait_seconds):
-            raise VCenterBusy(f"{vcenter.name} is being read or cleaned up just now.")
+            raise VCenterBusy(f"{vcenter.name} is busy with a discovery or a clean-up.")
         _taken.add(vcenter.pk)
     try:
         yield

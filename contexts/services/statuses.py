@@ -1,4 +1,4 @@
-"""The one way in which a context's status and counters change.
+"""The only place that changes a context's status and counters.
 
 All functions must run inside the caller's transaction: the job's row and the context's change
 together or not at all. Lock order everywhere: context, then job, then the rest.
@@ -21,19 +21,19 @@ from contexts.states import CONTEXT_TRANSITIONS, ContextStatus
 def lock(context_id: str) -> VMContext:
     """The context's row, locked until the transaction ends.
 
-    The key is not locked: whoever only adds a row that names the context does not wait.
+    The key is not locked, so a transaction that only adds a row for this context does not wait.
     """
     return VMContext.objects.select_for_update(no_key=True).get(pk=context_id)
 
 
 def hold(*context_ids: str) -> None:
-    """Lock the rows, those that there are, without reading them; in one order for everybody."""
+    """Lock the existing rows without reading them, always in the same order."""
     rows = VMContext.objects.select_for_update(no_key=True).filter(pk__in=context_ids)
     list(rows.order_by("pk").values_list("pk"))
 
 
 def hold_free(context_id: str) -> bool:
-    """Lock the row if no other transaction holds it now; says whether. It never waits."""
+    """Lock the row unless another transaction holds it; returns whether it did. Never waits."""
     return bool(lock_free(VMContext.objects.filter(pk=context_id)))
 
 
@@ -69,7 +69,7 @@ def job_completed(context: VMContext, *, job_id: str, actor: str, why: str) -> N
 def job_failed(
     context: VMContext, *, job_id: str, has_recovery_point: bool, actor: str, why: str
 ) -> None:
-    """The active job failed for good; the last recovery point, if any, is still there."""
+    """The active job failed for good; the last recovery point, if any, still exists."""
     _change(
         context,
         ContextStatus.READY if has_recovery_point else ContextStatus.FAILED,
@@ -84,7 +84,7 @@ def job_failed(
 def job_cancelled(
     context: VMContext, *, job_id: str, has_recovery_point: bool, actor: str, why: str
 ) -> None:
-    """The active job was cancelled: the context is again what it was before it."""
+    """The active job was cancelled: the context gets back the status that it had before the job."""
     _change(
         context,
         ContextStatus.READY if has_recovery_point else _status_before(context, job_id),
@@ -97,7 +97,7 @@ def job_cancelled(
 
 
 def replica_deleted(context: VMContext, *, actor: str, why: str) -> None:
-    """The (locked) context has no recovery point any more; what it was counted stays counted."""
+    """The (locked) context has no recovery point left; its counters do not change."""
     if context.current_status == ContextStatus.READY:
         _change(context, ContextStatus.DISCOVERED, why=why, actor=actor, job_id=None)
         return
@@ -106,13 +106,13 @@ def replica_deleted(context: VMContext, *, actor: str, why: str) -> None:
 
 
 def settle(context: VMContext, *, columns: dict[str, Any], actor: str, why: str) -> None:
-    """Set derived columns of a (locked) context to what was recomputed, past the transitions.
+    """Set derived columns of a (locked) context to recomputed values, bypassing the transitions.
 
-    For repairs only: what is there is wrong already, so nothing can be said of the way to it. An
-    event tells of it in any case.
+    For repairs only: the stored status is wrong, so no transition applies. An event always records
+    the repair.
     """
     if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("a context is settled inside a transaction only")
+        raise RuntimeError("a context can be repaired only inside a transaction")
     old = context.current_status
     new = columns.get("current_status", old)
     moment = {} if new == old else {"last_status_change": Now()}
@@ -121,7 +121,7 @@ def settle(context: VMContext, *, columns: dict[str, Any], actor: str, why: str)
 
 
 def _status_before(context: VMContext, job_id: str) -> ContextStatus:
-    """The status from which the job took over: its first event says so."""
+    """The status before the job, from the job's first event."""
     event = ContextEvent.objects.filter(
         vm_context=context, job_id=job_id, new=ContextStatus.REPLICATING
     ).first()
@@ -138,9 +138,9 @@ def _change(
     job_id: str | None,
     **columns: Any,
 ) -> None:
-    """Compare and set: raises TransitionRefused when the status is not the one that was read."""
+    """Compare and set: raises TransitionRefused when the status changed since it was read."""
     if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("a context's status changes inside a transaction only")
+        raise RuntimeError("a context's status can change only inside a transaction")
     old = ContextStatus(context.current_status)
     if new not in CONTEXT_TRANSITIONS[old]:
         raise TransitionRefused(f"{context.vm_name}: {old.label} cannot become {new.label}.")
@@ -149,7 +149,7 @@ def _change(
     )
     if changed != 1:
         raise TransitionRefused(
-            f"{context.vm_name} was changed by another process in the same moment; try again."
+            f"Another process changed {context.vm_name} at the same moment. Try again."
         )
     record_event(context.pk, old=old, new=new, why=why, actor=actor, job_id=job_id)
 

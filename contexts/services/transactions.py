@@ -1,4 +1,4 @@
-"""Services that are one transaction, and outlive that the database breaks it off."""
+"""Services that run as one transaction, and repeat it when the database rolls it back."""
 
 from __future__ import annotations
 
@@ -16,48 +16,46 @@ from contexts.database_errors import was_broken_off
 
 log = logging.getLogger(__name__)
 
-TRIES = 5
-PAUSE_SECONDS = 0.05  # at most, times the number of the try: two that collide do not do it again
+ATTEMPTS = 5
+PAUSE_SECONDS = 0.05  # longest pause, times the attempt: two that collided do not collide again
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def one_transaction(service: Callable[P, R]) -> Callable[P, R]:
-    """The service runs in one transaction, and again from its start when the database breaks that
-    off for another one's sake (deadlock, serialization failure): nothing of it has happened then.
+    """Run the service in one transaction, and repeat it from its start when the database rolls it
+    back in favour of another (deadlock, serialization failure): nothing was written then.
 
-    Within a caller's transaction it is a part of that one, which only the caller can repeat.
+    Within a caller's transaction it is part of that transaction, which only the caller can repeat.
     """
 
     @functools.wraps(service)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        tries_left = 0 if transaction.get_connection().in_atomic_block else TRIES - 1
+        attempts_left = 0 if transaction.get_connection().in_atomic_block else ATTEMPTS - 1
         while True:
             try:
                 with transaction.atomic():
                     return service(*args, **kwargs)
             except OperationalError as problem:
-                if not tries_left or not was_broken_off(problem):
+                if not attempts_left or not was_broken_off(problem):
                     raise
-                log.warning("%s is repeated: %s", service.__qualname__, str(problem).split("\n")[0])
-            time.sleep(random.uniform(0, PAUSE_SECONDS * (TRIES - tries_left)))  # noqa: S311
-            tries_left -= 1
+                log.warning("repeating %s: %s", service.__qualname__, str(problem).split("\n")[0])
+            time.sleep(random.uniform(0, PAUSE_SECONDS * (ATTEMPTS - attempts_left)))  # noqa: S311
+            attempts_left -= 1
 
     return run
 
 
 def lock_free(rows: QuerySet[Any]) -> list[Any]:
-    """Within a transaction: lock those of the rows that no other one holds, and return their keys.
+    """Within a transaction: lock the rows that no other transaction holds, and return their keys.
 
-    For what is repeated anyway: a transaction that is stuck somewhere keeps nobody waiting here,
-    and the log says which rows are left out.
+    For work that is repeated anyway: a stuck transaction keeps nothing waiting here, and the log
+    names the rows that were skipped.
     """
     wanted = list(rows.order_by("pk").values_list("pk", flat=True))
     locked = rows.model.objects.select_for_update(no_key=True, skip_locked=True)
     free = list(locked.filter(pk__in=wanted).order_by("pk").values_list("pk", flat=True))
     for key in set(wanted).difference(free):
-        log.warning(
-            "%s %s is left out: another transaction holds its row", rows.model.__name__, key
-        )
+        log.warning("skipping %s %s: another transaction holds its row", rows.model.__name__, key)
     return free

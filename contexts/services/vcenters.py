@@ -1,4 +1,4 @@
-"""vCenters: adding, changing and connecting to them. Passwords go in and never come out."""
+"""Adding, changing, removing and connecting to vCenters. Passwords are stored, never shown."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from contexts.vsphere.tls import presented_certificate as _presented_certificate
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 15.0  # for a single call
-_MOST_BYTES = 4 << 20  # a connection test reads some hundred names and rights
+_MOST_BYTES = 4 << 20  # a connection test reads a few hundred names and privileges
 
 
 def endpoint(vcenter: VCenter) -> Endpoint:
-    """What the vSphere layer needs to reach it, the password decrypted."""
+    """What the vSphere layer needs to reach the vCenter, with the password decrypted."""
     return Endpoint(
         host=vcenter.host,
         port=vcenter.port,
@@ -61,17 +61,17 @@ def presented_certificate(host: str, port: int) -> Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A server's certificate; `problem`: why this machine does not trust it (empty: it does)."""
+    """A server's certificate. `problem`: why this machine does not trust it; empty if it does."""
 
     certificate: Certificate
     problem: str
 
 
 def look_at(host: str, port: int) -> Looked:
-    """Who answers at an address, before anybody logs in. Nothing is sent to it.
+    """Which server answers at an address, before any login. Nothing is sent to it.
 
     Raises AddressUnknown, ConnectionRefused, ConnectionLost, NotVSphere (no TLS there), and
-    ServersBusy when other servers are being waited for.
+    ServersBusy when too many requests are already waiting for servers.
     """
 
     def look() -> Looked:
@@ -84,7 +84,7 @@ def look_at(host: str, port: int) -> Looked:
 
 
 class Seen(NamedTuple):
-    """Who answered at an address, and what its account may do. `host_uuid` is an ESXi host's."""
+    """Which server answered, and what the account may do. `host_uuid`: that of an ESXi host."""
 
     about: About
     privileges: Privileges
@@ -92,8 +92,8 @@ class Seen(NamedTuple):
 
 
 def test_connection(target: Endpoint) -> Seen:
-    """Log in, look, and log out. Raises a VSphereError that says what is wrong and what to do, and
-    ServersBusy when other servers are being waited for."""
+    """Log in, look around, and log out. Raises a VSphereError that says what is wrong and what to
+    do, and ServersBusy when too many requests are already waiting for servers."""
 
     def test() -> Seen:
         with Session(target, timeout=CONNECT_TIMEOUT_SECONDS, reading=_budget()) as session:
@@ -103,7 +103,7 @@ def test_connection(target: Endpoint) -> Seen:
 
 
 def _budget() -> Budget:
-    """For all that one web request asks of a server."""
+    """The budget for everything that one web request asks of a server."""
     return Budget(SECONDS, _MOST_BYTES)
 
 
@@ -118,7 +118,7 @@ def add(
     fingerprint_sha256: str = "",
     transport: str = TransportKind.DATASTORE,
 ) -> VCenter:
-    """Test the connection, then keep the vCenter. Raises a VSphereError, or ValidationError."""
+    """Test the connection, then save the vCenter. Raises a VSphereError or ValidationError."""
     vcenter = VCenter(
         name=name,
         host=host,
@@ -136,10 +136,10 @@ def add(
 
 
 def update(vcenter: VCenter, *, password: str | None = None, **changes: Any) -> VCenter:
-    """Change a vCenter. Another host, port or trust needs the password again.
+    """Change a vCenter. A new host, port or trust mode needs the password again.
 
-    A stored password is never sent to an address that its owner did not confirm it for: otherwise
-    whoever may edit an address could have the password sent to a server of their own.
+    A stored password is sent only to the address that it was entered for: otherwise anyone who may
+    edit an address could have the password sent to their own server.
     """
     asks_password = ("host", "port", "username", "trust_mode", "fingerprint_sha256")
     if password is None and any(
@@ -157,29 +157,30 @@ def update(vcenter: VCenter, *, password: str | None = None, **changes: Any) -> 
     _connect(vcenter)
     written = {name: getattr(vcenter, name) for name in {*changes, *_LEARNED}}
     if not VCenter.objects.filter(pk=vcenter.pk).update(**written, updated_at=Now()):
-        raise UnknownVCenter(f"{vcenter.name} was removed in the meantime. Add it again.")
+        raise UnknownVCenter(f"The vCenter {vcenter.name} has been removed. Add it again.")
     vcenter.refresh_from_db(fields=["updated_at"])
     return vcenter
 
 
 def remove(vcenter: VCenter) -> None:
-    """Forget a vCenter and what was discovered in it. Nothing is changed there.
+    """Remove a vCenter and its discovered VMs from vmrep. Nothing changes in the vCenter itself.
 
     Raises VCenterInUse while a VM's record, under management or not, belongs to it, or a discovery
-    reads it; UnknownVCenter when somebody else has removed it.
+    reads it; UnknownVCenter when it has already been removed.
     """
     try:
         with transaction.atomic():
-            # Whoever takes one of its VMs meanwhile commits after this, and is refused.
+            # A transaction that takes one of its VMs meanwhile commits later and is refused.
             locked = VCenter.objects.select_for_update().filter(pk=vcenter.pk).first()
             if locked is None:
-                raise UnknownVCenter(f"{vcenter.name} has been removed already.")
+                raise UnknownVCenter(f"The vCenter {vcenter.name} has already been removed.")
             _require_unused(locked)
             locked.delete()
     except (ProtectedError, IntegrityError) as problem:
-        # Foreign keys are checked at the commit: somebody was faster.
+        # Foreign keys are checked at commit: another transaction was faster.
         raise VCenterInUse(
-            f"Something of {vcenter.name} was taken into use in the same moment. Look again."
+            f"A VM of {vcenter.name} was taken under management, or a discovery started, at the"
+            " same moment. Reload and try again."
         ) from problem
 
 
@@ -188,20 +189,19 @@ def _require_unused(vcenter: VCenter) -> None:
     records = counts.managed + counts.unmanaged
     if records:
         raise VCenterInUse(
-            f"{vcenter.name} cannot be removed: {records} VM record(s) with their history belong to"
-            f" it, {counts.managed} of them under management. They are kept, so it is, too.",
+            f"{vcenter.name} cannot be removed, because vmrep keeps the history of {records} VM(s)"
+            f" from it, {counts.managed} of them under management.",
             **counts._asdict(),
         )
     if counts.discoveries:
         raise VCenterInUse(
-            f"{vcenter.name} is being read right now. Wait for the end of the discovery, then"
-            " remove it.",
+            f"A discovery of {vcenter.name} is running. Wait until it ends, then remove it.",
             **counts._asdict(),
         )
 
 
 def _check(vcenter: VCenter) -> None:
-    """Raises ValidationError, also for what only a later version can do."""
+    """Raises ValidationError, also for a transport that this version does not support."""
     vcenter.full_clean()
     if vcenter.transport not in AVAILABLE_TRANSPORTS:
         raise ValidationError(
@@ -210,7 +210,7 @@ def _check(vcenter: VCenter) -> None:
 
 
 def _connect(vcenter: VCenter) -> None:
-    """Test the connection, and remember who answered."""
+    """Test the connection, and remember which server answered."""
     seen = test_connection(endpoint(vcenter))
     vcenter.privileges = seen.privileges
     _remember_host(vcenter, seen.host_uuid)
@@ -221,15 +221,15 @@ _LEARNED = ("instance_uuid", "host_uuid", "product", "api_version")
 
 
 def _remember_host(vcenter: VCenter, host_uuid: str | None) -> None:
-    """Raises OtherEstate when another ESXi host answers than before, and ValidationError when it is
-    known by another address. One that does not say its UUID this time stays what it was."""
+    """Raises OtherEstate when another ESXi host answers than before, and ValidationError when the
+    host is already known by another address. Without a UUID, nothing changes."""
     if host_uuid is None:
         return
     if vcenter.host_uuid not in ("", host_uuid):
         raise OtherEstate(
-            f"{vcenter.host} answers as another ESXi host ({host_uuid}) than the one that is known"
-            f" as {vcenter.name} ({vcenter.host_uuid}). Check the address; add it as a vCenter of"
-            " its own if that is meant.",
+            f"{vcenter.host} is now another ESXi host ({host_uuid}) than the one that was added as"
+            f" {vcenter.name} ({vcenter.host_uuid}). Check the address. To use the other host, add"
+            " it as a new vCenter.",
             expected=vcenter.host_uuid,
             presented=host_uuid,
         )
@@ -261,7 +261,7 @@ def _require_new(vcenter: VCenter, what: str, **identity: str) -> None:
 
 
 def _remember_estate(vcenter: VCenter, about: About) -> None:
-    """Raises ValidationError when it is a vCenter that is known by another address already."""
+    """Raises ValidationError when the vCenter is already known by another address."""
     if about.instance_uuid:
         _require_new(vcenter, "vCenter", instance_uuid=about.instance_uuid)
     longest = changed_rows.max_lengths(VCenter)
@@ -269,8 +269,8 @@ def _remember_estate(vcenter: VCenter, about: About) -> None:
     if len(estate) > longest["instance_uuid"]:
         raise ValidationError(
             {
-                "host": f"This server's instance UUID has {len(estate)} characters, and a vCenter's"
-                " has 36. Is it a vCenter?"
+                "host": f"This server's instance UUID has {len(estate)} characters; a vCenter's has"
+                " 36. Check that the address is that of a vCenter."
             }
         )
     vcenter.instance_uuid = estate

@@ -52,7 +52,7 @@ def test_the_same_target_again_is_no_event(context):
 
 @pytest.mark.parametrize("seconds", [0, -1, 59, MAX_RPO_TARGET_SECONDS + 1, 99_999_999_999])
 def test_a_target_that_means_nothing_is_refused(context, seconds):
-    with pytest.raises(TargetRefused, match="web-01: an RPO target is between a minute and a year"):
+    with pytest.raises(TargetRefused, match=r"web-01: .* seconds is not a valid RPO target"):
         protection.set_rpo_target(context, seconds, actor="ops")
     context.refresh_from_db()
     assert context.rpo_target_seconds is None

@@ -107,7 +107,7 @@ def test_a_check_says_of_a_vcenter_in_use_that_it_was_not_checked(
     vcenter = vcenter_at(server)
     with slots.conversation(vcenter):
         (finding,) = snapshots_at_vcenters(Scope())
-    assert "being read or cleaned up just now" in finding.what
+    assert "busy with a discovery or a clean-up" in finding.what
     assert server.heard == []
 
 

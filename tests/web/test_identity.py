@@ -92,7 +92,7 @@ def test_saying_that_it_is_another_lets_it_be_taken(web, context, vm):
 def test_a_refusal_is_shown_and_changes_nothing(web, context, vm):
     DiscoveredVM.objects.filter(pk=vm.pk).update(bios_uuid="another")
     answer = web.post(page_of(vm), {"decision": "same", "context": context.pk}, follow=True)
-    assert "Nothing says that" in notices(answer)[0]
+    assert "There is no evidence that" in notices(answer)[0]
     uuid = context.vmware_vm_id
     context.refresh_from_db()
     assert context.vmware_vm_id == uuid
@@ -100,7 +100,7 @@ def test_a_refusal_is_shown_and_changes_nothing(web, context, vm):
 
 def test_without_a_decision_nothing_is_decided(web, context, vm):
     answer = web.post(page_of(vm), {"context": context.pk}, follow=True)
-    assert "same VM or another one" in notices(answer)[0]
+    assert "Confirm or reject that on the Discovery page" in notices(answer)[0]
     assert not context.events.exclude(old="").exists()
 
 
