@@ -1,6 +1,6 @@
-"""The audit: everything that is stored twice is recomputed, orphans are looked for both ways.
+"""The integrity check: recomputes everything that is stored twice, and looks for orphans both ways.
 
-`findings.py` has the words, each other module a few checks, `look.py` carries them out (and looks
-twice, since vmrep goes on working meanwhile), `mend.py` repairs what has one safe meaning, and
-`runs.py` keeps what each run found. docs/operations.md tells what operators need to know.
+`findings.py` defines codes and findings, each other module some checks. `look.py` runs the checks
+(each twice, since vmrep keeps working meanwhile), `mend.py` repairs what has only one safe repair,
+and `runs.py` stores what each run found. docs/operations.md tells operators what they need to know.
 """

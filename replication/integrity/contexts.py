@@ -1,4 +1,4 @@
-"""Checks of what a context's row says about its jobs, recovery points and events."""
+"""Checks a context's row against its jobs, recovery points and events."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ COUNTERS_DO_NOT_ADD_UP = Code(
 )
 CURRENT_JOB_NOT_ACTIVE = Code(
     "current_job_not_active",
-    "The VM cannot be replicated while an ended job counts as its current one. --repair takes "
-    "the link away and settles status and counters.",
+    "The VM cannot be replicated while an ended job is its current job. --repair removes the link "
+    "and corrects status and counters.",
     repairable=True,
 )
 ACTIVE_JOB_NOT_CURRENT = Code(
     "active_job_not_current",
-    "The job can neither be seen nor end properly. --repair makes it the VM's current job.",
+    "The job is not shown and cannot end properly. --repair makes it the VM's current job.",
     repairable=True,
 )
 SECOND_ACTIVE_JOB = Code(
     "second_active_job",
     "Two writers could damage a replica. Stop the workers and cancel all but one of the jobs; "
-    "which one is right nobody can tell from here.",
+    "vmrep cannot tell which one is right.",
 )
 ACTIVE_JOB_OF_UNMANAGED_VM = Code(
     "active_job_of_unmanaged_vm",
@@ -61,8 +61,8 @@ STATUS_DIFFERS = Code("status_differs", RECOMPUTED, repairable=True)
 TIMES_DIFFER = Code("times_differ", RECOMPUTED, repairable=True)
 STATUS_CHANGE_WITHOUT_EVENT = Code(
     "status_change_without_event",
-    "The status was changed past vmrep. Find out who wrote to the database; --repair adds an "
-    "event that says so.",
+    "The status was changed without vmrep. Find out who wrote to the database; --repair adds an "
+    "event that records the change.",
     repairable=True,
 )
 
@@ -74,7 +74,7 @@ def _of(code: Code, context: VMContext, what: str, job_id: str | None = None) ->
 
 
 def _contexts(scope: Scope) -> QuerySet[VMContext]:
-    """Only what is needed: a context's row has many long columns."""
+    """Loads only what is needed: a context's row has many long columns."""
     return scope.within(VMContext.objects.order_by("pk"), "pk").only(
         "pk", "vm_name", "current_status", "current_job_id", "last_successful_job_id", *COUNTERS
     )
@@ -82,7 +82,7 @@ def _contexts(scope: Scope) -> QuerySet[VMContext]:
 
 @check(COUNTERS_DIFFER, mend=mend_context)
 def counters_differ(scope: Scope) -> Iterator[Finding]:
-    """A counter below the number of rows. Above is right: ended jobs may have been deleted."""
+    """A counter below the number of rows. A higher one is fine: old jobs may have been deleted."""
     counted = (
         scope.within(VMContext.objects.order_by("pk"), "pk")
         .values("pk", "vm_name", *COUNTERS)
@@ -118,7 +118,7 @@ def counters_do_not_add_up(scope: Scope) -> Iterator[Finding]:
 
 @check(CURRENT_JOB_NOT_ACTIVE, mend=mend_context)
 def current_job_not_active(scope: Scope) -> Iterator[Finding]:
-    """The current job has ended, is another VM's, or does not exist."""
+    """The current job has ended, belongs to another VM, or does not exist."""
     own = ReplicationJob.objects.filter(
         pk=OuterRef("current_job_id"), vm_context_id=OuterRef("pk"), status__in=ACTIVE_JOB_STATUSES
     )
@@ -139,7 +139,7 @@ def active_jobs(scope: Scope) -> Iterator[Finding]:
     strays = ReplicationJob.objects.filter(
         vm_context_id=OuterRef("pk"), status__in=ACTIVE_JOB_STATUSES
     ).exclude(pk=OuterRef("current_job_id"))
-    # A null current job excludes nothing: its active job is a stray, too.
+    # A null current job excludes nothing: its active job is a stray as well.
     strays_of_none = ReplicationJob.objects.filter(
         vm_context_id=OuterRef("pk"), status__in=ACTIVE_JOB_STATUSES
     )
@@ -186,15 +186,15 @@ def last_successful_differs(scope: Scope) -> Iterator[Finding]:
         yield _of(
             LAST_SUCCESSFUL_DIFFERS,
             context,
-            f"Its last successful job is said to be {context.last_successful_job_id}, but "
-            f"{context.newest} is.",
+            f"Its last successful job is recorded as {context.last_successful_job_id}, but it is "
+            f"{context.newest}.",
             context.newest,
         )
 
 
 @check(STATUS_DIFFERS, mend=mend_context)
 def status_differs(scope: Scope) -> Iterator[Finding]:
-    """`replicating` exactly with a current job; `ready_for_failover` exactly with a point else."""
+    """`replicating` exactly with a current job; else `ready_for_failover` exactly with a point."""
     points = RecoveryPoint.objects.filter(
         vm_context_id=OuterRef("pk"), state=RecoveryPointState.AVAILABLE
     )
@@ -224,7 +224,7 @@ def status_differs(scope: Scope) -> Iterator[Finding]:
 
 @check(TIMES_DIFFER, mend=lambda finding: _mend_times(finding))
 def times_differ(scope: Scope) -> Iterator[Finding]:
-    """First and newest job against the jobs; the last status change against its event."""
+    """Checks the times of the first and newest job, and of the last status change."""
     changes = _changes().filter(vm_context_id=OuterRef("pk")).exclude(old=F("new"))
     rows = (
         scope.within(VMContext.objects.order_by("pk"), "pk")
@@ -255,7 +255,7 @@ def times_differ(scope: Scope) -> Iterator[Finding]:
 
 
 def _changes() -> QuerySet[ContextEvent]:
-    """Events that tell a status, the newest first."""
+    """Events that record a status, newest first."""
     known = list(ContextStatus.values)
     return ContextEvent.objects.filter(new__in=known, old__in=["", *known]).order_by("-id")
 
@@ -287,7 +287,7 @@ def status_change_without_event(scope: Scope) -> Iterator[Finding]:
         yield _of(
             STATUS_CHANGE_WITHOUT_EVENT,
             context,
-            f"Its status is {context.current_status}, but the last event tells of "
+            f"Its status is {context.current_status}, but the last event records "
             f"{context.told or 'none'}.",
         )
 

@@ -30,28 +30,28 @@ EXAMPLES = 5
 
 DATABASE_DAMAGED = Code(
     "database_damaged",
-    "Stop vmrep and restore the database from a backup, or correct the rows that are named.",
+    "Stop vmrep and restore the database from a backup, or correct the named rows.",
 )
 ORPHAN_ROW = Code(
     "orphan_row",
-    "Restore what the rows point at from a backup of the database. Somebody wrote to it without "
-    "foreign keys (SQLite: PRAGMA foreign_keys=ON is needed in every connection).",
+    "Restore the missing rows from a backup of the database. A program wrote to the database "
+    "without foreign keys (SQLite: every connection needs PRAGMA foreign_keys=ON).",
 )
 ROW_BREAKS_RULE = Code(
     "row_breaks_rule",
-    "Correct the rows that are named, and find out who wrote to the database past its rules.",
+    "Correct the named rows, and find out which program wrote to the database despite its rules.",
 )
 CONSTRAINT_MISSING = Code(
     "constraint_missing",
-    "The database no longer refuses what breaks this rule. Put it back as the migrations made "
-    "it; on a copy, `manage.py migrate` into a fresh database shows how.",
+    "The database no longer enforces this rule. Recreate the constraint as the migrations did; "
+    "`manage.py migrate` on an empty database shows how.",
 )
 
 SYSTEM_CHECK_FAILED = Code(
-    "system_check_failed", "`manage.py check --database default` tells the same, with a hint."
+    "system_check_failed", "`manage.py check --database default` reports the same, with a hint."
 )
 
-# Orphans and rules that another check tells of, with the VM that is concerned.
+# Orphans and rules that another check reports, together with the VM.
 _ORPHANS_ELSEWHERE = frozenset(
     {"ReplicationJob.vm_context", "VMContext.current_job", "VMContext.last_successful_job"}
 )
@@ -77,7 +77,7 @@ def _models() -> Iterable[Any]:
 
 @check(DATABASE_DAMAGED, second_look=SecondLook.NONE)
 def database_damaged(scope: Scope) -> Iterator[Finding]:
-    """The database's own checks; on PostgreSQL every rule of the catalogue is asked anew."""
+    """The database's own checks; on PostgreSQL every rule of the catalogue is checked again."""
     found = _sqlite() if connection.vendor == "sqlite" else _postgresql()
     for line in found:
         yield DATABASE_DAMAGED.finding(line, key=line)
@@ -127,7 +127,7 @@ SELECT conname, conrelid::regclass::text,
 
 @check(ORPHAN_ROW, second_look=SecondLook.NONE)
 def orphan_row(scope: Scope) -> Iterator[Finding]:
-    """Rows whose foreign key points at nothing; one statement for each key of each table."""
+    """Rows whose foreign key points at no row; one statement for each key of each table."""
     for model in _models():
         for field in model._meta.concrete_fields:
             name = f"{model.__name__}.{field.name}"
@@ -149,7 +149,7 @@ def _orphans(model: Any, field: Any) -> Iterator[Finding]:
 
 
 def _summary(rows: Any) -> str:
-    """How many rows, and the keys of the first of them; empty for none."""
+    """The number of rows and the keys of the first ones; empty for none."""
     keys = [str(key) for key in rows.order_by("pk").values_list("pk", flat=True)[:EXAMPLES]]
     if not keys:
         return ""
@@ -160,7 +160,7 @@ def _summary(rows: Any) -> str:
 
 @check(ROW_BREAKS_RULE, second_look=SecondLook.NONE)
 def row_breaks_rule(scope: Scope) -> Iterator[Finding]:
-    """Every rule of the models asked of every row: also where the database lost the constraint."""
+    """Checks every rule of the models on every row, even if the database lost the constraint."""
     for model in _models():
         for rule in model._meta.constraints:
             if rule.name in _RULES_ELSEWHERE:
@@ -174,7 +174,7 @@ def row_breaks_rule(scope: Scope) -> Iterator[Finding]:
 def _breaking(model: Any, rule: BaseConstraint) -> str:
     rows = model._base_manager.all()
     if isinstance(rule, CheckConstraint):
-        # As in SQL a CHECK is broken only by false, not by unknown: so NOT, and not exclude().
+        # As in SQL, only false breaks a CHECK, not unknown: so NOT instead of exclude().
         return _summary(rows.annotate(kept=_kept(rule)).filter(kept=False))
     if isinstance(rule, CompositeForeignKey):
         return _summary(_unmatched(rows, model, rule))
@@ -214,7 +214,7 @@ def _repeated(rows: Any, rule: UniqueConstraint) -> str:
 
 @check(CONSTRAINT_MISSING, second_look=SecondLook.NONE)
 def constraint_missing(scope: Scope) -> Iterator[Finding]:
-    """Every rule of the models is in the database's catalogue, under its name."""
+    """Checks that the database's catalogue has every rule of the models, under its name."""
     for model in _models():
         present = _rules_in_database(model)
         for rule in model._meta.constraints:
@@ -228,7 +228,7 @@ def constraint_missing(scope: Scope) -> Iterator[Finding]:
 
 @check(SYSTEM_CHECK_FAILED, second_look=SecondLook.NONE)
 def system_check_failed(scope: Scope) -> Iterator[Finding]:
-    """What the system checks say of the database: of triggers, for one, that no model names."""
+    """What Django's system checks say about the database, for example about triggers."""
     for message in run_checks(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS]):
         if message.is_serious(WARNING):
             yield SYSTEM_CHECK_FAILED.finding(

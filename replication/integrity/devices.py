@@ -21,8 +21,8 @@ ADAPTER_ROW_DUPLICATE = Code(
 )
 DEVICE_KEY_DIFFERS = Code(
     "device_key_differs",
-    "A disk or adapter bears the name of another device key. Discover the VM again; if it stays, "
-    "correct the row.",
+    "A disk or adapter has the name of another device key. Run discovery again; if the finding "
+    "remains, correct the row.",
 )
 
 _DEVICES: tuple[tuple[Any, str, str, Code], ...] = (
@@ -41,7 +41,7 @@ def device_row_duplicate(scope: Scope) -> Iterator[Finding]:
         ).annotate(rows=Count("pk"))
         for row in counted.filter(rows__gt=1).order_by("vm_context_id", name).iterator():
             yield code.finding(
-                f"{row[name]} stands {row['rows']} times among its present devices.",
+                f"{row[name]} occurs {row['rows']} times among its current devices.",
                 key=f"{row['vm_context_id']} {row[name]}",
                 context_id=row["vm_context_id"],
                 vm_name=row["vm_context__vm_name"],

@@ -1,4 +1,4 @@
-"""Checks of the figures of a context that triggers keep (replication/database/figures.py)."""
+"""Checks of the figures of a context that triggers maintain (replication/database/figures.py)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from replication.integrity.findings import Code, Finding, Scope, check
 from replication.integrity.recompute import ACTOR
 
 _REMEDY = (
-    "Lists show and sort by it. --repair takes it from {rows} again; `manage.py check --database"
-    " default` says whether the database's triggers are in place, which keep it right."
+    "Lists show it and sort by it. --repair recomputes it from {rows}; `manage.py check --database"
+    " default` tells whether the database has the triggers that maintain it."
 )
 
 
@@ -45,7 +45,7 @@ def figures_differ(scope: Scope) -> Iterator[Finding]:
         for name, code in _CODES.items():
             if row[name] != row[f"right_{name}"]:
                 yield code.finding(
-                    f"{name} is said to be {row[name]}, but is {row[f'right_{name}']}.",
+                    f"{name} is recorded as {row[name]}, but is {row[f'right_{name}']}.",
                     key=row["pk"],
                     context_id=row["pk"],
                     vm_name=row["vm_name"],

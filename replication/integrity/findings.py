@@ -1,4 +1,4 @@
-"""The words of the audit: codes, findings, checks and how wide a check looks."""
+"""The terms of the integrity check: codes, findings, checks and their scope."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contexts.clock import database_now
 from replication.models import ContextLease
 from replication.states import Severity
 
-# A lease that ran out just now may belong to a worker that was only held up.
+# A lease that has just expired may belong to a worker that was only delayed.
 LEASE_GRACE = timedelta(minutes=2)
 # What ended jobs leave is removed within seconds; so much later it is not being removed.
 LEFT_OVER_AFTER = timedelta(hours=1)
@@ -22,7 +22,7 @@ LEFT_OVER_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong. `key` says whether a second look found the same thing again."""
+    """One fault. `key` tells whether a second look found the same fault again."""
 
     code: str
     severity: str
@@ -77,13 +77,13 @@ class Code:
 
 @dataclass(frozen=True)
 class Scope:
-    """How wide and how hard a check looks.
+    """How much a check looks at.
 
-    deep: check every image's tables and file of digests, too; no content is read.
-    quiet: nothing is at work, so that nothing is given time.
+    deep: also check every image's tables and digest file; no content is read.
+    quiet: nothing else is running, so no grace periods apply.
     context_id: look at this context only (the second look, under its lock).
     on_progress: called again and again while files and vCenters are read, which can take long.
-    given_up: why, by the key of a repository that stopped answering while it was checked.
+    given_up: by repository key, why a repository that stopped responding was not checked further.
     """
 
     deep: bool = False
@@ -97,20 +97,20 @@ class Scope:
         return replace(self, context_id=context_id)
 
     def within(self, rows: QuerySet[Any], context: str = "vm_context_id") -> QuerySet[Any]:
-        """The rows that this look is about; `context` is the column with the context's key."""
+        """The rows in this scope; `context` is the column with the context's key."""
         if self.context_id is None:
             return rows
         return rows.filter(**{context: self.context_id})
 
     @property
     def left_over_since(self) -> datetime:
-        """What ended before then should have been cleaned up."""
+        """Anything that ended before this time should have been cleaned up."""
         return self.now if self.quiet else self.now - LEFT_OVER_AFTER
 
     def at_rest(
         self, rows: QuerySet[Any], context: str = "vm_context_id", *kinds: str
     ) -> QuerySet[Any]:
-        """Rows of contexts that nobody holds a live lease on (of these kinds; none: any)."""
+        """Rows of contexts without a live lease (of these kinds; none: of any kind)."""
         leases = ContextLease.objects.filter(
             vm_context_id=OuterRef(context),
             expires_at__gt=self.now if self.quiet else self.now - LEASE_GRACE,
@@ -134,8 +134,8 @@ Mend = Callable[[Finding], str]
 
 @dataclass(frozen=True)
 class Check:
-    """A function that finds some codes, and what mends them (in the context's locked transaction,
-    after the finding was seen there again): it returns what it did.
+    """A function that finds some codes, and one that repairs them: it runs in the context's locked
+    transaction, after the finding was confirmed there, and returns what it did.
     """
 
     find: Find
@@ -155,7 +155,7 @@ CODES: dict[str, Code] = {}
 def check(
     *codes: Code, second_look: SecondLook = SecondLook.UNDER_LOCK, mend: Mend | None = None
 ) -> Callable[[Find], Find]:
-    """Register a check with all codes that it may find."""
+    """Register a check with all the codes that it can find."""
 
     def register(find: Find) -> Find:
         CHECKS.append(Check(find, codes, second_look, mend))
@@ -166,7 +166,7 @@ def check(
 
 
 def in_batches(rows: QuerySet[Any], size: int = 500) -> Iterator[list[Any]]:
-    """Rows in pieces, by key: constant memory, and no cursor stays open while files are read."""
+    """Rows in batches, by key: constant memory, and no cursor stays open while files are read."""
     last = None
     while True:
         piece = rows if last is None else rows.filter(pk__gt=last)

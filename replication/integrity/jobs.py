@@ -41,8 +41,8 @@ JOB_WITHOUT_CONTEXT = Code(
 )
 COMPLETED_WITHOUT_POINT = Code(
     "completed_without_point",
-    "The job says that it succeeded, but there is nothing to fail over to: replicate this VM now, "
-    "then restore the row from a backup if the older state matters.",
+    "The job is marked as completed, but there is nothing to fail over to. Replicate this VM now; "
+    "restore the row from a backup if the older state matters.",
 )
 RUNNING_STEP_OF_ENDED_JOB = Code(
     "running_step_of_ended_job",
@@ -51,28 +51,28 @@ RUNNING_STEP_OF_ENDED_JOB = Code(
 )
 RUNNING_JOB_WITHOUT_LEASE = Code(
     "running_job_without_lease",
-    "Its worker is gone and nobody takes the job up: are beat and a worker of the queue "
-    "“control” running?",
+    "Its worker is gone and no other worker resumes the job. Check that beat, a worker of the "
+    "queue “tick” and a worker of the queue “copies” are running.",
 )
 LEASE_OF_ENDED_JOB = Code("lease_of_ended_job", "--repair removes the lease.", repairable=True)
 LEASE_LEFT_BEHIND = Code(
     "lease_left_behind",
-    "Its holder died. The next one takes it over; --repair removes it.",
+    "Its holder died. The next job or clean-up takes it over; --repair removes it.",
     repairable=True,
 )
 JOB_BYTES_DIFFER = Code(
     "job_bytes_differ",
     "The figures of this job cannot be trusted. Replicate the VM; the recovery point itself is "
-    "checked apart from this.",
+    "checked separately.",
 )
 JOB_TYPE_DIFFERS = Code(
     "job_type_differs",
-    "The job's type is not what its disks were. Only the display is wrong; find out who wrote to "
+    "The job's type does not match its disks. Only the display is wrong; find out who wrote to "
     "the database.",
 )
 CBT_HISTORY_DIFFERS = Code(
     "cbt_history_differs",
-    "The next replication goes by the image's change ID, so nothing is lost; the history of this "
+    "The next replication uses the image's change ID, so nothing is lost, but the history of this "
     "disk is wrong. Find out who wrote to the database.",
 )
 
@@ -112,7 +112,7 @@ def completed_without_point(scope: Scope) -> Iterator[Finding]:
 def _interrupt(finding: Finding) -> str:
     ended = _steps_without_job(JobStep.objects.filter(job_id=finding.job_id)).update(
         status=StepStatus.INTERRUPTED,
-        message="Marked by check_integrity: the job had ended or gone on.",
+        message="Marked by check_integrity: the job had ended or begun another attempt.",
         completed_at=Now(),
     )
     return f"Marked {ended} running steps as interrupted."
@@ -128,7 +128,7 @@ def _steps_without_job(steps: Any) -> Any:
 
 @check(RUNNING_STEP_OF_ENDED_JOB, mend=_interrupt)
 def running_step_of_ended_job(scope: Scope) -> Iterator[Finding]:
-    """After its commit a job cleans up under its lease, so only contexts at rest are judged."""
+    """After its commit a job cleans up under its lease, so only idle contexts are judged."""
     steps = _steps_without_job(scope.within(JobStep.objects.all(), "job__vm_context_id"))
     for step in (
         scope.at_rest(steps, "job__vm_context_id")
@@ -137,7 +137,7 @@ def running_step_of_ended_job(scope: Scope) -> Iterator[Finding]:
         .iterator()
     ):
         yield RUNNING_STEP_OF_ENDED_JOB.finding(
-            f"The step “{step.get_name_display()}” of attempt {step.attempt} counts as running, "
+            f"The step “{step.get_name_display()}” of attempt {step.attempt} is marked as running, "
             f"but the job is {step.job.status} in attempt {step.job.attempt}.",
             key=step.pk,
             context_id=step.job.vm_context_id,
@@ -154,20 +154,20 @@ def running_job_without_lease(scope: Scope) -> Iterator[Finding]:
         yield _of(
             RUNNING_JOB_WITHOUT_LEASE,
             job,
-            f"The job counts as running, but {job.worker_name or 'its worker'} has not renewed "
+            f"The job is marked as running, but {job.worker_name or 'its worker'} has not renewed "
             f"its lease; last sign of life {job.updated_at:%Y-%m-%d %H:%M:%S} UTC.",
         )
 
 
 def _remove_lease(finding: Finding) -> str:
-    # It ran out: nobody's by now. A holder who comes back after all finds it gone, and stops.
+    # It expired and belongs to no one. A holder that returns finds it gone, and stops.
     ContextLease.objects.filter(vm_context_id=finding.context_id, expires_at__lte=Now()).delete()
     return "Removed the lease."
 
 
 @check(LEASE_OF_ENDED_JOB, LEASE_LEFT_BEHIND, mend=_remove_lease)
 def leases_left(scope: Scope) -> Iterator[Finding]:
-    """Leases that ran out and whose job is over, or whose holder never gave them back."""
+    """Expired leases whose job has ended, or whose holder never released them."""
     out = ContextLease.objects.filter(
         expires_at__lte=scope.now if scope.quiet else scope.now - LEASE_GRACE
     ).select_related("vm_context", "job")
@@ -176,7 +176,7 @@ def leases_left(scope: Scope) -> Iterator[Finding]:
         late = lease.expires_at < scope.left_over_since
         if of_ended or (late and lease.holder_kind != LeaseHolder.JOB):
             yield (LEASE_OF_ENDED_JOB if of_ended else LEASE_LEFT_BEHIND).finding(
-                f"{lease.holder} ({lease.holder_kind}) left its lease, which ran out at "
+                f"{lease.holder} ({lease.holder_kind}) did not release its lease, which expired at "
                 f"{lease.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
                 key=lease.pk,
                 context_id=lease.vm_context_id,
@@ -186,7 +186,7 @@ def leases_left(scope: Scope) -> Iterator[Finding]:
 
 
 def _with_available_point(jobs: Any) -> Any:
-    """Completed jobs whose images are all still there as the job made them."""
+    """Completed jobs whose images all still exist as the job made them."""
     return jobs.filter(
         status=JobStatus.COMPLETED, recovery_point__state=RecoveryPointState.AVAILABLE
     )
@@ -221,20 +221,21 @@ def job_sums(scope: Scope) -> Iterator[Finding]:
             yield _of(
                 JOB_BYTES_DIFFER,
                 job,
-                f"The job says {job.bytes_transferred} of {job.total_bytes} bytes, its images "
+                f"The job records {job.bytes_transferred} of {job.total_bytes} bytes, its images "
                 f"{job.planned}.",
             )
         if job.replication_type != job.right_type:
             yield _of(
                 JOB_TYPE_DIFFERS,
                 job,
-                f"The job says {job.replication_type}, its images {job.right_type}.",
+                f"The job is recorded as {job.replication_type}, but its images are"
+                f" {job.right_type}.",
             )
 
 
 @check(CBT_HISTORY_DIFFERS)
 def cbt_history_differs(scope: Scope) -> Iterator[Finding]:
-    """Each image of an available point against its line in the CBT history."""
+    """Checks each image of an available point against its entry in the CBT history."""
     same = CBTHistory.objects.annotate(known=Coalesce("change_id", Value(""))).filter(
         job_id=OuterRef("job_id"),
         disk_id=OuterRef("disk_id"),

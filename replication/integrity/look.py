@@ -1,4 +1,4 @@
-"""Carrying the checks out: each finding is looked at twice, since vmrep works meanwhile."""
+"""Running the checks: each finding is confirmed by a second look, since vmrep keeps working."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from replication.integrity.findings import CHECKS, CODES, Check, Code, Finding, 
 
 log = logging.getLogger(__name__)
 
-# More of one kind are counted and not listed: the report, and memory, stay of a readable size.
+# Further findings of one kind are only counted, so that report and memory use stay bounded.
 LISTED_PER_CODE = 500
 
 CHECK_BROKE_OFF = Code(
     "check_broke_off",
-    "This part was not checked. Correct what the database says, then check again.",
+    "This part was not checked. Correct the database error, then check again.",
 )
 CODES[CHECK_BROKE_OFF.name] = CHECK_BROKE_OFF
 
@@ -36,14 +36,14 @@ CODES[CHECK_BROKE_OFF.name] = CHECK_BROKE_OFF
 def find(scope: Scope) -> Iterator[Finding]:
     """All findings that a second look confirms.
 
-    It only reads; the second looks lock one context at a time, for some milliseconds.
+    Only reads; a second look locks one context at a time, for some milliseconds.
     """
     for one in CHECKS:
         scope.on_progress()
         try:
             yield from _carry_out(one, scope)
         except DatabaseError as problem:
-            log.exception("the check %s broke off", one.name)
+            log.exception("the check %s failed", one.name)
             yield CHECK_BROKE_OFF.finding(f"{one.name}: {problem}".strip(), key=one.name)
 
 
@@ -65,7 +65,7 @@ def _carry_out(one: Check, scope: Scope) -> Iterator[Finding]:
 
 
 def _confirmed(one: Check, scope: Scope, findings: list[Finding]) -> Iterator[Finding]:
-    """The findings that are there at a second look at their context."""
+    """The findings that a second look at their context confirms."""
     if one.second_look is SecondLook.NONE:
         yield from findings
         return
@@ -78,11 +78,11 @@ def _confirmed(one: Check, scope: Scope, findings: list[Finding]) -> Iterator[Fi
 
 
 def look_again(one: Check, scope: Scope, context_id: str) -> dict[str, Finding]:
-    """What the check finds at this context now, by key; under its lock where that is wanted."""
+    """What the check finds at this context now, by key; under its lock if the check asks for it."""
     narrow = scope.only(context_id) if context_id else scope
     if one.second_look is not SecondLook.UNDER_LOCK:
         return {finding.key: finding for finding in one.find(narrow)}
     with transaction.atomic():
-        # What is missing cannot be locked, nor changed.
+        # A context that does not exist can be neither locked nor changed.
         statuses.hold(context_id)
         return {finding.key: finding for finding in one.find(narrow)}

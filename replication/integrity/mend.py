@@ -1,6 +1,6 @@
-"""Repairs: only what has one safe meaning, each under the context's lock and after a look there.
+"""Repairs: only those with one safe outcome, each after a second look under the context's lock.
 
-Never a file, never a snapshot at a vCenter.
+They never touch a file or a snapshot at a vCenter.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from django.db import DatabaseError, transaction
 from contexts.services import statuses
 from replication.integrity.findings import CHECKS, Check, Finding, Scope, SecondLook
 
-GONE = "It was gone at the last look: put right together with another finding, or by itself."
+GONE = "It was gone at the last look: repaired with another finding, or no longer wrong."
 
 
 def mend(finding: Finding, scope: Scope) -> Finding:
-    """The finding with what was done about it in `repaired`; as it was when nothing was.
+    """The finding with what was done about it in `repaired`; unchanged when nothing was done.
 
-    A finding that a database without its constraints lets nobody mend says so in its remedy.
+    If the database refuses the repair, the remedy says so.
     """
     one = next((it for it in CHECKS if finding.code in {code.name for code in it.codes}), None)
     if one is None or one.mend is None or not finding.repairable:
@@ -34,7 +34,7 @@ def mend(finding: Finding, scope: Scope) -> Finding:
 
 
 def _is_there(one: Check, finding: Finding, scope: Scope) -> bool:
-    """At a vCenter it was just seen; the mending statement itself compares what it changes."""
+    """For findings at a vCenter, which were just seen; the repair's statement itself compares."""
     if one.second_look is SecondLook.NONE:
         return True
     return any(found.key == finding.key for found in one.find(scope.only(finding.context_id)))

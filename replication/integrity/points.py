@@ -1,4 +1,4 @@
-"""Checks of recovery points, images and chains, as the database tells of them."""
+"""Checks of recovery points, images and chains in the database."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ POINT_OF_UNCOMPLETED_JOB = Code(
 )
 POINT_HALF_MADE = Code(
     "point_half_made",
-    "It cannot be used, and nothing else is. Find out who wrote to the database.",
+    "It cannot be used; nothing else is affected. Find out who wrote to the database.",
     Severity.WARNING,
 )
 POINT_DIFFERS_FROM_SNAPSHOT = Code(
     "point_differs_from_snapshot",
-    "The recovery point's age may be shown wrongly: its snapshot's row says when it was "
-    "consistent, and how.",
+    "The recovery point's age may be shown incorrectly. Its snapshot's row records when and how it "
+    "was consistent.",
 )
 POINT_DATED_AHEAD = Code(
     "point_dated_ahead",
@@ -57,28 +57,28 @@ POINT_DATED_AHEAD = Code(
 )
 EXPIRED_POINT_HAS_FILES = Code(
     "expired_point_has_files",
-    "The images of an expired recovery point still take space. Look whether retention runs.",
+    "The images of an expired recovery point still take space. Check that the clean-up runs.",
     Severity.WARNING,
 )
 HOLD_OF_EXPIRED_POINT = Code(
     "hold_of_expired_point",
-    "Somebody counts on a recovery point that is gone. Tell the hold's owner.",
+    "A hold relies on a recovery point that is gone. Tell the hold's owner.",
 )
 REPOSITORY_DIFFERS = Code(
     "repository_differs",
-    NOT_FOR_FAILOVER + "Look in which repository the files are, and correct the rows.",
+    NOT_FOR_FAILOVER + "Find out which repository has the files, and correct the rows.",
 )
 IMAGE_LEFT_OVER = Code(
     "image_left_over",
-    "The clean-up does not remove it: look at its repository, and whether beat and a worker of "
-    "the queue “control” run.",
+    "The clean-up does not remove it. Check its repository, and that beat, a worker of the queue "
+    "“tick” and a worker of the queue “control” are running.",
     Severity.WARNING,
 )
 CHAIN_BROKEN = Code(
     "chain_broken",
-    NOT_FOR_FAILOVER + "Its image stands on another one that is not there or not its disk's. "
-    "Older recovery points and those that do not stand on it are not concerned. Stop replicating "
-    "this VM until it is clear what happened.",
+    NOT_FOR_FAILOVER + "Its image is based on an image that is missing or belongs to another disk. "
+    "Older recovery points, and those not based on it, are not affected. Stop replicating this VM "
+    "until you know what happened.",
 )
 
 
@@ -143,7 +143,7 @@ def point_half_made(scope: Scope) -> Iterator[Finding]:
 
 @check(POINT_DIFFERS_FROM_SNAPSHOT)
 def point_differs_from_snapshot(scope: Scope) -> Iterator[Finding]:
-    """A point's moment and kind of rest against the row of the snapshot that was read."""
+    """Checks a point's time and quiescing against the row of the snapshot that was read."""
     read_from = DiskImage.objects.filter(
         recovery_point_id=OuterRef(OuterRef("pk")), snapshot_moref=OuterRef("moref")
     )
@@ -157,8 +157,8 @@ def point_differs_from_snapshot(scope: Scope) -> Iterator[Finding]:
         yield _of_point(
             POINT_DIFFERS_FROM_SNAPSHOT,
             point,
-            "does not say the same as the row of its snapshot (when it was consistent, or "
-            "whether the guest was at rest).",
+            "differs from the row of its snapshot (when it was consistent, or whether the guest "
+            "was quiesced).",
         )
 
 
@@ -221,7 +221,7 @@ def hold_of_expired_point(scope: Scope) -> Iterator[Finding]:
 
 @check(REPOSITORY_DIFFERS)
 def repository_differs(scope: Scope) -> Iterator[Finding]:
-    """The repository stands in the job, in its point and in each image: three times the same."""
+    """The job, its point and each image must name the same repository."""
     points = _points(scope).exclude(repository_id=F("job__repository_id"))
     for point in points.iterator():
         yield _of_point(REPOSITORY_DIFFERS, point, "is in another repository than its job.")
@@ -232,7 +232,7 @@ def repository_differs(scope: Scope) -> Iterator[Finding]:
 
 @check(IMAGE_LEFT_OVER)
 def image_left_over(scope: Scope) -> Iterator[Finding]:
-    """Being written though its job is over, or to be deleted for a long time."""
+    """Still being written although its job has ended, or marked for deletion for a long time."""
     late = Q(state=ImageState.DELETING, updated_at__lt=scope.left_over_since)
     never = Q(state=ImageState.WRITING) & ~Q(job__status__in=ACTIVE_JOB_STATUSES)
     left = _images(scope).filter(late | never, vm_context__current_job__isnull=True)
@@ -244,7 +244,7 @@ def image_left_over(scope: Scope) -> Iterator[Finding]:
 
 @check(CHAIN_BROKEN)
 def chain_broken(scope: Scope) -> Iterator[Finding]:
-    """A parent is there, committed, older, of the same disk, in the same repository, not larger."""
+    """A parent must be committed, older, of the same disk, in the same repository, not larger."""
     good = DiskImage.objects.filter(
         pk=OuterRef("parent_id"),
         pk__lt=OuterRef("pk"),
@@ -256,7 +256,7 @@ def chain_broken(scope: Scope) -> Iterator[Finding]:
     images = _images(scope, parent__isnull=False).exclude(state=ImageState.DELETING)
     wrong = images.filter(~Exists(good))
     for image in wrong.iterator():
-        yield _of_image(CHAIN_BROKEN, image, f"stands on image {image.parent_id}, {_why(image)}.")
+        yield _of_image(CHAIN_BROKEN, image, f"is based on image {image.parent_id}, {_why(image)}.")
 
 
 def _why(image: DiskImage) -> str:
@@ -266,11 +266,11 @@ def _why(image: DiskImage) -> str:
     if parent.state != ImageState.COMMITTED:
         return f"which is not committed ({parent.state})"
     if parent.disk_id != image.disk_id:
-        return "which is another disk's"
+        return "which belongs to another disk"
     if parent.repository_id != image.repository_id:
         return "which is in another repository"
     if parent.pk >= image.pk:
-        return "which is newer than itself"
+        return "which is newer"
     return "which is larger"
 
 
@@ -288,7 +288,7 @@ _OWNERS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
 def _register_owner(name: str, model: Any, owner: str, ways: tuple[str, ...]) -> None:
     code = Code(
         name,
-        "Two VMs are mixed up here. Do not fail over either of them to what this names; correct "
+        "Rows of two VMs are mixed up. Do not fail over either VM to what this row names; correct "
         "the row, and find out who wrote to the database.",
     )
 
@@ -301,7 +301,7 @@ def _register_owner(name: str, model: Any, owner: str, ways: tuple[str, ...]) ->
             for row in wrong.iterator():
                 yield code.finding(
                     f"{model._meta.verbose_name} {row.pk}: its {way.replace('_', ' ')} "
-                    f"{getattr(row, f'{way}_id')} is another VM's.",
+                    f"{getattr(row, f'{way}_id')} belongs to another VM.",
                     key=f"{row.pk} {way}",
                     context_id=row.vm_context_id,
                     vm_name=row.vm_context.vm_name,

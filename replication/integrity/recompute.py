@@ -1,4 +1,4 @@
-"""What a context's row must say, computed from the rows that it sums up."""
+"""The values that a context's row must have, computed from the rows that it sums up."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def counts_of_jobs(prefix: str = "") -> dict[str, Count]:
 
 
 def newest_completed(jobs: QuerySet[ReplicationJob]) -> QuerySet[ReplicationJob]:
-    """In the order of their recovery points: a clock may have stepped back between two jobs."""
+    """In the order of their recovery points: a clock may have been set back between two jobs."""
     return jobs.filter(status=JobStatus.COMPLETED).order_by(
         F("recovery_point__pk").desc(nulls_last=True), "-completed_at", "-id"
     )
 
 
 def mend_context(finding: Finding) -> str:
-    """Set the context's derived columns to what its jobs and recovery points say.
+    """Recompute the context's derived columns from its jobs and recovery points.
 
-    The context is locked. Returns what was changed; empty when nobody can tell what is right.
+    The context is locked. Returns what was changed; empty when the right values are unknowable.
     """
     context = VMContext.objects.get(pk=finding.context_id)
     columns = recomputed(context)
@@ -67,10 +67,10 @@ def _written(value: object) -> str:
 
 
 def recomputed(context: VMContext) -> dict[str, Any] | None:
-    """All derived columns; None while two jobs are active: which is current nobody can tell.
+    """All derived columns; None while two jobs are active, since either may be the current one.
 
-    Counters only grow here: ended jobs may have been deleted since they were counted. The total is
-    what its parts come to, since nobody can tell which part a surplus belongs to.
+    Counters only grow here: ended jobs may have been deleted since they were counted. The total
+    becomes the sum of its parts, since a surplus cannot be assigned to one of them.
     """
     jobs = ReplicationJob.objects.filter(vm_context_id=context.pk)
     active = list(jobs.filter(status__in=ACTIVE_JOB_STATUSES).values_list("pk", flat=True)[:2])

@@ -1,4 +1,4 @@
-"""Runs of the audit: asked for, carried out one at a time, kept. A run that died is noticed."""
+"""Runs of the integrity check: requested, run one at a time, stored. Dead runs are noticed."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from replication.states import IntegrityOutcome
 log = logging.getLogger(__name__)
 
 KEPT_RUNS = 50
-# A sign of life comes with each image and each page of VMs: this is longer than any of them takes.
+# A run reports progress after each image and each page of VMs; none of them takes this long.
 SILENT_FOR = timedelta(minutes=30)
 SIGN_OF_LIFE_SECONDS = 10.0
-BROKE_OFF = "The process that checked stopped before the end. Check again."
+BROKE_OFF = "The checking process stopped before the end. Run the check again."
 
 
 def request(*, actor: str) -> IntegrityRun:
-    """Ask for a run by a worker; while one waits or runs, that one is the answer."""
+    """Request a run by a worker, or return the run that is already waiting or running."""
     end_silent_runs()
     active = IntegrityRun.objects.filter(outcome__in=IntegrityOutcome.active())
     if run := active.order_by("-id").first():
@@ -50,7 +50,7 @@ def request(*, actor: str) -> IntegrityRun:
 
 
 def run_requested() -> None:
-    """Carry out what was asked for, if anything; a second worker finds nothing to do."""
+    """Perform a requested run, if there is one; a second worker finds nothing to do."""
     run = IntegrityRun.objects.filter(outcome=IntegrityOutcome.PENDING).first()
     if run is not None and _claim(run):
         _carry_out(run, Scope())
@@ -68,8 +68,8 @@ def run_now(scope: Scope, *, actor: str, repair: bool = False) -> IntegrityRun:
         if not is_race(problem):
             raise
         raise AuditRunning(
-            "Another integrity check is running. Wait for its end; if its process died, it counts "
-            f"as broken off {SILENT_FOR.total_seconds() / 60:.0f} minutes after its last sign of "
+            "Another integrity check is running. Wait until it ends. If its process died, the run "
+            f"is ended {SILENT_FOR.total_seconds() / 60:.0f} minutes after its last sign of "
             "life."
         ) from problem
     _carry_out(run, scope)
@@ -77,7 +77,7 @@ def run_now(scope: Scope, *, actor: str, repair: bool = False) -> IntegrityRun:
 
 
 def take_up_forgotten() -> None:
-    """Repeat a hint that was lost; end runs whose process died. Called by the tick."""
+    """Send a lost hint again, and end runs whose process died. Called by the tick."""
     end_silent_runs()
     if IntegrityRun.objects.filter(outcome=IntegrityOutcome.PENDING).exists():
         messages.hint_integrity()
@@ -96,7 +96,7 @@ def end_silent_runs() -> None:
 
 
 def _claim(run: IntegrityRun) -> bool:
-    """False when another worker has it, or another run is still at work (the tick comes back)."""
+    """False when another worker has it, or another run is still active (the tick tries again)."""
     try:
         with transaction.atomic():
             return bool(
@@ -113,7 +113,7 @@ def _claim(run: IntegrityRun) -> bool:
 def _carry_out(run: IntegrityRun, scope: Scope) -> None:
     scope = replace(scope, on_progress=_SignsOfLife(run))
     with _ended(run):
-        # A repair may mend what other findings tell of, too: all are found before the first one.
+        # One repair may fix several findings, so all are collected before the first repair.
         for finding in list(find(scope)) if run.repair else find(scope):
             _keep(run, mend(finding, scope) if run.repair else finding)
     _forget_old_runs()
@@ -121,7 +121,7 @@ def _carry_out(run: IntegrityRun, scope: Scope) -> None:
 
 
 class _TakenAway(Exception):
-    """The run counts as broken off: this process was silent for too long."""
+    """The run was ended because this process was silent for too long."""
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def _ended(run: IntegrityRun) -> Iterator[None]:
     try:
         yield
     except _TakenAway:
-        log.warning("%s took too long between two signs of life: it counts as broken off", run)
+        log.warning("%s was ended: it reported no progress for too long", run)
         return
     except BaseException as problem:
         _end(run, IntegrityOutcome.BROKEN_OFF, f"{BROKE_OFF} {problem!r}")
@@ -151,7 +151,7 @@ def _end(run: IntegrityRun, outcome: IntegrityOutcome, error_message: str) -> No
 
 
 class _SignsOfLife:
-    """Called as often as one likes; writes one now and then. Raises _TakenAway."""
+    """May be called at any rate; writes only now and then. Raises _TakenAway."""
 
     def __init__(self, run: IntegrityRun) -> None:
         self._mine = IntegrityRun.objects.filter(pk=run.pk, outcome=IntegrityOutcome.RUNNING)

@@ -1,4 +1,4 @@
-"""What pages and API read of the audit's runs."""
+"""What pages and API read about runs of the integrity check."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Integrity(NamedTuple):
 
 
 def integrity() -> Integrity:
-    """The last result and what is under way; one query."""
+    """The last result and the active run; one query."""
     runs = list(IntegrityRun.objects.order_by("-id")[:3])  # at most two of them are active
     return Integrity(
         last=next((run for run in runs if not run.is_active), None),
@@ -40,5 +40,5 @@ def integrity() -> Integrity:
 
 
 def findings_of(run: IntegrityRun) -> QuerySet[IntegrityFinding]:
-    """What is wrong first, then what was mended."""
+    """Faults first, then repaired ones."""
     return run.findings.order_by("repaired", "severity", "id")

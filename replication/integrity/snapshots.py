@@ -1,4 +1,4 @@
-"""Checks of vmrep's snapshots at the vCenters, both ways. None is ever removed here."""
+"""Checks of vmrep's snapshots at the vCenters, both ways. They never remove a snapshot."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from replication.models import VMSnapshot
 from replication.states import ACTIVE_JOB_STATUSES, Severity, SnapshotState
 
 PREFIX = "vmrep:"
-# A clean-up of the same vCenter is over by then; a discovery of a large one may not be.
+# Long enough for a clean-up of the same vCenter, not for a discovery of a large one.
 _WAIT_SECONDS = 90.0
 
 VCENTER_NOT_CHECKED = Code(
     "vcenter_not_checked",
-    "Whether snapshots were left at this vCenter is not known. Make it reachable, then check "
+    "It is not known whether snapshots were left at this vCenter. Make it reachable, then check "
     "again.",
     Severity.WARNING,
 )
 SNAPSHOT_WITHOUT_ROW = Code(
     "snapshot_without_row",
-    "The snapshot grows and slows the VM down. Nothing that vmrep knows of needs it; remove it in "
-    "vSphere, unless another vmrep uses this vCenter.",
+    "The snapshot grows and slows the VM down. This vmrep does not need it: remove it in vSphere, "
+    "unless another vmrep uses this vCenter.",
 )
 SNAPSHOT_ROW_WITHOUT_SNAPSHOT = Code(
     "snapshot_row_without_snapshot",
@@ -43,19 +43,19 @@ SNAPSHOT_ROW_WITHOUT_SNAPSHOT = Code(
 )
 SNAPSHOT_LEFT_OVER = Code(
     "snapshot_left_over",
-    "The snapshot grows and slows the VM down, and the clean-up cannot remove it: see the "
-    "reason, or remove it in vSphere.",
+    "The snapshot grows and slows the VM down, and the clean-up cannot remove it. Resolve the "
+    "stated cause, or remove the snapshot in vSphere.",
 )
 
 
 @dataclass
 class _AtVCenter:
-    """What one pass over a vCenter saw that matters here: constant but for vmrep's snapshots."""
+    """What one pass over a vCenter saw; its size depends only on vmrep's snapshots."""
 
     ours: dict[tuple[str, str], SnapshotsOfVm] = field(default_factory=dict)
-    """By (moref, name) of each snapshot that bears vmrep's prefix, its VM."""
+    """The VM by (moref, name) of each snapshot with vmrep's prefix."""
     readable: set[str | None] = field(default_factory=set)
-    """Of the VMs that were asked for, the instance UUIDs of those whose snapshots were read."""
+    """The instance UUIDs of the requested VMs whose snapshots were read."""
 
 
 def _read(scope: Scope, session: Session, wanted: set[str]) -> _AtVCenter:
@@ -73,7 +73,7 @@ def _read(scope: Scope, session: Session, wanted: set[str]) -> _AtVCenter:
 
 
 def _mark_removed(finding: Finding) -> str:
-    """Only where the second look saw it gone; a row that another process settled stays so."""
+    """Only if the second look also missed it; a row that another process updated stays as it is."""
     name = finding.key.removeprefix(f"{finding.code} ")
     marked = VMSnapshot.objects.filter(name=name, state=SnapshotState.CREATED).update(
         state=SnapshotState.REMOVED, removed_at=Now(), problem="", updated_at=Now()
@@ -102,7 +102,7 @@ def snapshots_at_vcenters(scope: Scope) -> Iterator[Finding]:
 
 
 def _of_vcenter(scope: Scope, vcenter: VCenter) -> list[Finding]:
-    """Rows first, then the vCenter, then what does not agree once more: work goes on meanwhile."""
+    """Reads rows, then the vCenter, then differing rows again, since jobs keep running."""
     rows = _rows_at_rest(scope, vcenter)
     wanted = {row.vm_context.vmware_vm_id for row in rows}
     reading = Budget(READING_SECONDS, READING_BYTES, f"end of the check of {vcenter.name}")
@@ -112,7 +112,8 @@ def _of_vcenter(scope: Scope, vcenter: VCenter) -> list[Finding]:
     ):
         seen = _read(scope, session, wanted)
         strays = _without_row(list(seen.ours))
-        # A row goes to `removed` after its snapshot: what is still there now is nobody's.
+        # A row becomes `removed` after its snapshot is gone: a snapshot that still exists is an
+        # orphan.
         there = _read(scope, session, wanted).ours if strays else {}
     kept = [one for one in strays if one in there]
     return [
@@ -134,7 +135,7 @@ def _without_row(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
 def _stray(vcenter: VCenter, vm: SnapshotsOfVm, name: str) -> Finding:
     context = VMContext.objects.filter(vcenter=vcenter, vmware_vm_id=vm.instance_uuid or "").first()
     return SNAPSHOT_WITHOUT_ROW.finding(
-        f"{vcenter.name} has a snapshot {name} that no row knows, or that counts as removed.",
+        f"{vcenter.name} has a snapshot {name} that vmrep does not know, or recorded as removed.",
         key=f"{vcenter.pk} {vm.vm_moref} {name}",
         context_id=context.pk if context else "",
         vm_name=vm.vm_name,
@@ -142,7 +143,7 @@ def _stray(vcenter: VCenter, vm: SnapshotsOfVm, name: str) -> Finding:
 
 
 def _rows_at_rest(scope: Scope, vcenter: VCenter) -> list[VMSnapshot]:
-    """Rows of snapshots that were made, where nobody is at work now."""
+    """Rows of snapshots that were made, of contexts that are idle now."""
     rows = VMSnapshot.objects.filter(
         state=SnapshotState.CREATED, vm_context__vcenter=vcenter
     ).select_related("vm_context")
@@ -152,9 +153,9 @@ def _rows_at_rest(scope: Scope, vcenter: VCenter) -> list[VMSnapshot]:
 def _gone(
     scope: Scope, vcenter: VCenter, rows: list[VMSnapshot], seen: _AtVCenter
 ) -> Iterator[Finding]:
-    """Rows whose snapshot was not seen, and that nobody touched or holds since.
+    """Rows whose snapshot was not seen, and that nothing changed or held since.
 
-    A VM that is not there, or that the account may not read, says nothing about its snapshots.
+    A VM that is missing, or that the account may not read, proves nothing about its snapshots.
     """
     missing = [
         row
@@ -174,7 +175,7 @@ def _gone(
     for row in missing:
         if (row.pk, row.updated_at) in same:
             yield SNAPSHOT_ROW_WITHOUT_SNAPSHOT.finding(
-                f"{vcenter.name} has no snapshot {row.name} ({row.moref}) any more.",
+                f"{vcenter.name} no longer has the snapshot {row.name} ({row.moref}).",
                 key=row.name,
                 context_id=row.vm_context_id,
                 vm_name=row.vm_context.vm_name,

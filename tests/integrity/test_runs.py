@@ -161,7 +161,7 @@ def test_the_command_prints_each_finding_with_context_and_remedy() -> None:
     assert "failed_jobs is 0 of 1 jobs" in output
     assert "remedy: A counter is lower" in output
     assert "warning vcenter_not_checked" in output
-    assert "--repair can mend 1 of them." in output
+    assert "--repair can fix 1 of them." in output
 
 
 def test_the_command_prints_one_json_object() -> None:

@@ -1,4 +1,4 @@
-"""`manage.py check_integrity`: is what is stored true, and is anything nobody's?"""
+"""`manage.py check_integrity`: checks what vmrep stores, and looks for orphans."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from replication.states import IntegrityOutcome
 class Command(BaseCommand):
     help = (
         "Recompute everything that is stored twice, and look for orphans: rows, files in "
-        "repositories, snapshots at the vCenters. Exit 0: all is well; 1: something is wrong; "
+        "repositories, snapshots at the vCenters. Exit code 0: nothing is wrong; 1: something is; "
         "2: not checked."
     )
 
@@ -29,12 +29,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--repair",
             action="store_true",
-            help="mend what has one safe meaning (never a file, never a snapshot), and say how",
+            help="repair what has only one safe repair (never a file or a snapshot), and report it",
         )
         parser.add_argument(
             "--deep",
             action="store_true",
-            help="also check every image's tables, and the digests beside it; no content is read",
+            help="also check every image's tables and digest file; no content is read",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -76,13 +76,13 @@ class Command(BaseCommand):
             self.stdout.write(f"  {shown(finding.what)}")
             self.stdout.write(f"  remedy: {shown(finding.remedy)}")
         if run.outcome == IntegrityOutcome.BROKEN_OFF:
-            self.stdout.write(f"Not checked to the end. {run.error_message}")
+            self.stdout.write(f"The check did not finish. {run.error_message}")
         elif left:
             can = sum(finding.repairable for finding in left)
-            hint = f" --repair can mend {can} of them." if can and not run.repair else ""
+            hint = f" --repair can fix {can} of them." if can and not run.repair else ""
             self.stdout.write(f"Findings: {len(left)}.{hint}")
         else:
-            self.stdout.write("Nothing is wrong." if not repaired else "Nothing is wrong any more.")
+            self.stdout.write("Nothing is wrong now." if repaired else "Nothing is wrong.")
 
 
 def _user() -> str:
@@ -93,7 +93,7 @@ def _user() -> str:
 
 
 def _findings(run: IntegrityRun) -> tuple[list[IntegrityFinding], list[IntegrityFinding]]:
-    """What is still wrong, and what was mended."""
+    """What is still wrong, and what was repaired."""
     findings = list(run.findings.order_by("id"))
     return (
         [finding for finding in findings if not finding.repaired],
@@ -112,7 +112,7 @@ def _as_dict(finding: IntegrityFinding) -> dict[str, Any]:
 
 
 def _line(finding: IntegrityFinding) -> str:
-    """VM, context and job, as far as the finding is about one."""
+    """The VM, context and job that the finding is about."""
     about = [finding.vm_name, finding.context_id, finding.job_id]
     return shown(", ".join(part for part in about if part)) or "vmrep"
 

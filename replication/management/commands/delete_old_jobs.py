@@ -1,4 +1,4 @@
-"""manage.py delete_old_jobs: jobs that ended long ago, unless something still needs them."""
+"""`manage.py delete_old_jobs`: deletes jobs that ended long ago and that nothing needs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def _days(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        "Delete replication jobs that ended more than N days ago, with their steps and their CBT"
-        " history. Jobs that a recovery point or a VM's record names are kept, and so are those"
-        " that left something to clean up. Counters and events stay."
+        "Delete replication jobs that ended more than N days ago, with their steps and CBT history."
+        " Jobs that a recovery point or a VM's record refers to are kept, and so are jobs that left"
+        " something to clean up. Counters and events are kept."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--older-than-days", type=_days, required=True, metavar="N")
-        parser.add_argument("--dry-run", action="store_true", help="Only say what would be done.")
+        parser.add_argument("--dry-run", action="store_true", help="only report, delete nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run = options["dry_run"]
