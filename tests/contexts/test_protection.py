@@ -96,7 +96,7 @@ def test_a_disk_that_can_be_replicated_is_not_left_out(context):
 def test_a_disk_that_is_gone_is_refused(context, independent):
     VMDisk.objects.filter(pk=independent.pk).update(removed_at=timezone.now())
     for wish in (protection.leave_out, protection.protect_again):
-        with pytest.raises(DiskRefused, match="not a disk of this VM any more"):
+        with pytest.raises(DiskRefused, match="no longer a disk of this VM"):
             wish(independent, actor="ops")
 
 

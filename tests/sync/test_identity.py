@@ -109,7 +109,7 @@ def test_a_vm_that_is_gone_says_since_when_and_its_job_fails_with_that_reason(es
     assert since == DiscoveredVM.objects.get(vm_name="web").gone_at
     job = estate.run_job(web)
     assert job.status == "failed"
-    assert f"not in lab (any more) since {since:%Y-%m-%d %H:%M} UTC" in job.error_message
+    assert f"no longer in lab (since {since:%Y-%m-%d %H:%M} UTC)" in job.error_message
     assert "When it is back" in job.error_message
     assert web.current_status == ContextStatus.READY  # its recovery point is still there
     estate.discover()
