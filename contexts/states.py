@@ -28,13 +28,8 @@ class TransportKind(TextChoices):
     NBD = "nbd", "A command that serves NBD"
 
 
-<<<<<<< HEAD
 # What this version can do. The database already knows the others' names.
 AVAILABLE_TRANSPORTS = tuple(kind for kind in TransportKind if TRANSPORTS[kind].is_available)
-=======
-# The transports that this version supports. The database already knows the other names.
-AVAILABLE_TRANSPORTS = (TransportKind.DATASTORE,)
->>>>>>> 45c4429 (contexts services: messages say what happened and what to do, in plain English; an attempt is an attempt)
 
 
 class DiscoveryStatus(TextChoices):
