@@ -1,4 +1,4 @@
-"""What can be refused here, and why a job ends. Each message tells an operator what to do next."""
+"""Expected refusals, and reasons for a job's end. Each message says what to do next."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contexts.errors import ContextError
 
 
 class ReplicationError(ContextError):
-    """Base of this app's refusals."""
+    """Base of this app's expected refusals."""
 
 
 class AlreadyRunning(ReplicationError):
-    """A job of this VM is active; `job` is that one."""
+    """A job of this VM is already active: `job`."""
 
     code = "already_running"
 
@@ -46,7 +46,7 @@ class UnknownJob(ReplicationError):
 
 
 class JobNotActive(ReplicationError):
-    """The job has ended already."""
+    """The job has already ended."""
 
     code = "job_not_active"
 
@@ -58,25 +58,25 @@ class TooMany(ReplicationError):
 
 
 class AuditRunning(ReplicationError):
-    """Two integrity checks at once would repair the same thing twice."""
+    """Another integrity check is running: two at once would repair the same fault twice."""
 
     code = "audit_running"
 
 
 class PreflightRefused(ReplicationError):
-    """The VM cannot be replicated as it is."""
+    """The VM cannot be replicated in its present state."""
 
     code = "preflight_refused"
 
 
 class RecoveryPointHeld(ReplicationError):
-    """Somebody reads a recovery point, or has pinned it: its images stay as they are."""
+    """A recovery point is being read or is pinned, so its images must not change."""
 
     code = "recovery_point_held"
 
 
 class NameNotConfirmed(ReplicationError):
-    """What was typed is not what names the VM whose replica data is to be deleted."""
+    """The typed text is not the name of the VM whose replica data is to be deleted."""
 
     code = "name_not_confirmed"
 
@@ -86,12 +86,12 @@ class NameNotConfirmed(ReplicationError):
 
 
 class JobCancelled(Exception):
-    """Somebody asked for this job to be cancelled."""
+    """A user cancelled this job."""
 
 
 class TryAgain(Exception):
-    """This attempt cannot go on, but the next one may."""
+    """This attempt cannot continue, but the next one may succeed."""
 
 
 class LeaseLost(Exception):
-    """Another worker may be writing by now: stop at once, touch nothing, clean nothing up."""
+    """Another worker may be writing now: stop at once, touch nothing, clean nothing up."""

@@ -16,14 +16,14 @@ from replication.states import JobStatus, ReplicationType, Trigger
 
 
 class ProtectedVMFilter(VMContextFilter):
-    """Filters of the VM list; the rows are those of `selectors.contexts_for_list`."""
+    """Filters the VM list, the rows of `selectors.contexts_for_list`."""
 
     rpo = Choices(field_name="rpo_state", choices=RPOState.choices, label="RPO")
     last_job = Choices(field_name="newest_job_status", choices=JobStatus.choices, label="Last job")
 
 
 class Period(TextChoices):
-    """How long ago, by the clock at which somebody looks."""
+    """How long ago, counted from the time of the request."""
 
     HOUR = "hour", "Last hour"
     DAY = "day", "Last 24 hours"
@@ -40,7 +40,7 @@ _LENGTH = {
 
 
 class JobFilter(django_filters.FilterSet):
-    """Filters of jobs; the rows are those of `selectors.jobs_for_list`. `vm` is a context ID."""
+    """Filters jobs, the rows of `selectors.jobs_for_list`. `vm` is a context ID."""
 
     search = Search(
         texts=("source_vm_name", "error_message", "requested_by"),

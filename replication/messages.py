@@ -6,7 +6,7 @@ from contexts.messages import send
 
 
 def hint_job() -> None:
-    """Somewhere a job can be run: whoever is free takes the next one."""
+    """A job can be run: the next free worker takes it."""
     send("replication.tasks.run_next_job")
 
 
@@ -15,5 +15,5 @@ def hint_clean_up(context_id: str) -> None:
 
 
 def hint_integrity() -> None:
-    """An integrity check was asked for."""
+    """An integrity check was requested."""
     send("replication.tasks.check_integrity")

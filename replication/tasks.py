@@ -1,4 +1,4 @@
-"""What workers are asked to do; each task calls one service."""
+"""Tasks for workers; each calls one service."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What beat asks for every few seconds: everything that is due, composed. The queue only queues."""
+"""The tick, which beat triggers every few seconds: runs everything that is due."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from replication.services import left_overs, queue
 
 log = logging.getLogger(__name__)
 
-# A worker that ends a job wakes the next one itself: the tick need only wake some that are idle.
+# A worker that ends a job wakes the next one itself, so the tick needs to wake only a few.
 HINTS_PER_TICK = 10
 
 
 def tick() -> None:
-    """Each part can be repeated at any time, and none waits for the others: what another
-    transaction holds for too long is left to the next tick."""
+    """Runs each part. All can be repeated at any time, and none waits for the others: rows that
+    another transaction holds for too long are left to the next tick."""
     for part in _PARTS:
         try:
             part()
         except OperationalError as problem:
             if not waited_in_vain(problem):
                 raise
-            log.warning("the tick goes on without the rest of %s: %s", part.__qualname__, problem)
+            log.warning("the tick skips the rest of %s: %s", part.__qualname__, problem)
 
 
 def _hint_jobs() -> None:

@@ -1,4 +1,4 @@
-"""Starting and cancelling for many VMs at once: each on its own, so that one refusal stops none."""
+"""Starting and cancelling for many VMs at once: each separately, so that one refusal stops none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Refusal:
 
 @dataclass
 class Outcome:
-    """For how many VMs it was done, and which were refused."""
+    """The number of VMs that were handled, and the refused ones."""
 
     done: int = 0
     refused: list[Refusal] = field(default_factory=list)
@@ -42,14 +42,14 @@ def cancel(context_ids: Sequence[str], *, actor: str) -> Outcome:
 
     def cancel_one(context: VMContext) -> None:
         if context.current_job is None:
-            raise JobNotActive(f"{context} is not being replicated: there is nothing to cancel.")
+            raise JobNotActive(f"{context} is not being replicated, so there is nothing to cancel.")
         cancelling.cancel(context.current_job, actor=actor)
 
     return _each(context_ids, cancel_one)
 
 
 def few(context_ids: Sequence[str]) -> list[str]:
-    """Each of them once. Raises TooMany."""
+    """The IDs without repetition. Raises TooMany."""
     wanted = list(dict.fromkeys(context_ids))
     if len(wanted) > MOST_AT_ONCE:
         raise TooMany(f"{len(wanted):,} VMs are too many at once: choose {MOST_AT_ONCE} at most.")

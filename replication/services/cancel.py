@@ -14,9 +14,9 @@ from replication.states import JobStatus
 
 @one_transaction
 def cancel(job: ReplicationJob, *, actor: str) -> ReplicationJob:
-    """End a job that waits at once; ask the worker of a running one to stop between requests.
+    """End a waiting job at once; ask the worker of a running job to stop between requests.
 
-    Raises JobNotActive when it has ended already, UnknownJob when it was deleted since.
+    Raises JobNotActive when it has already ended, UnknownJob when it has been deleted.
     """
     statuses.hold(job.vm_context_id)
     locked = ReplicationJob.objects.select_for_update(no_key=True).filter(pk=job.pk).first()
@@ -25,8 +25,8 @@ def cancel(job: ReplicationJob, *, actor: str) -> ReplicationJob:
     job = locked
     if not job.is_active:
         raise JobNotActive(
-            f"{job.pk} has ended already ({job.get_status_display().lower()}):"
-            " there is nothing to cancel."
+            f"{job.pk} has already ended ({job.get_status_display().lower()}), so there is nothing"
+            " to cancel."
         )
     if job.cancel_requested_at is None:
         ReplicationJob.objects.filter(pk=job.pk).update(

@@ -1,7 +1,7 @@
-"""How a job ends, or goes back to wait. Each function is one transaction.
+"""How a job ends, or returns to waiting. Each function is one transaction.
 
-A worker passes its lease, and is refused (LeaseLost) when another one has taken it. Files and
-snapshots are not touched here: their rows say what is left to do, and the clean-up does it.
+A worker passes its lease, and is refused (LeaseLost) when another worker has taken it. Files and
+snapshots are not touched here: their rows record what is left to do, and the clean-up does it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BACK_OFF = (
     timedelta(minutes=2),
     timedelta(minutes=10),
 )
-# While vSphere works on something that a job needs, the job looks again so often.
+# How often a job checks again while vSphere works on something that the job needs.
 LOOK_AGAIN_AFTER = timedelta(minutes=2)
 WAIT_AT_MOST = timedelta(hours=24)
 WORKER = "worker"
@@ -57,7 +57,7 @@ WORKER = "worker"
 
 @dataclass(frozen=True)
 class SealedDisk:
-    """What the commit needs to know of one disk's finished image."""
+    """What the commit needs to know about one disk's finished image."""
 
     image_id: int
     allocated_bytes: int
@@ -70,8 +70,8 @@ def completed(
 ) -> RecoveryPoint:
     """The commit point: recovery point, images, change IDs, history, outcome and statistics.
 
-    Before this transaction the job has changed nothing; after it the recovery point stands.
-    Raises TryAgain when an image does not stand on the last one of its disk.
+    Before this transaction the job has changed nothing; after it the recovery point exists.
+    Raises TryAgain when an image is not based on the last image of its disk.
     """
     context, job = _lock(job_id, lease)
     images = list(
@@ -98,11 +98,11 @@ def completed(
             allocated_bytes=disk.allocated_bytes,
             digest=disk.digest,
             transferred_bytes=F("planned_bytes"),
-            extent_map=None,  # from here on it is in the CBT history, with the job
+            extent_map=None,  # now in the CBT history, with the job
             updated_at=Now(),
         )
         if changed != 1:
-            raise LeaseLost(f"image {disk.image_id} of {job_id} is no longer ours")
+            raise LeaseLost(f"image {disk.image_id} of {job_id} belongs to another worker")
     _abandon_images(job)  # of disks that left the VM between two attempts
     _record_cbt(images, success=True)
     total = sum(image.planned_bytes for image in images)
@@ -122,13 +122,13 @@ def completed(
 
 
 def _require_chains(images: Sequence[DiskImage]) -> None:
-    """What an image holds is what changed since its parent: another one's changes would be lost."""
+    """An image holds the changes since its parent: the changes of a newer parent would be lost."""
     for image in images:
         last = last_image(image.disk)
         if image.parent_id is not None and image.parent_id != (last and last.pk):
             raise TryAgain(
-                f"{image.locator} stands on {image.parent}, which is not the last image of"
-                f" {image.disk.disk_id} any more ({last}). It is planned and read anew."
+                f"{image.locator} is based on {image.parent}, which is no longer the last image of"
+                f" {image.disk.disk_id} ({last}). vmrep will plan and read the disk again."
             )
 
 
@@ -168,7 +168,7 @@ def failed(
 
 @one_transaction
 def cancelled(job_id: str, *, actor: str, lease: Lease | None = None) -> None:
-    """The job ends because somebody wanted it to."""
+    """The job ends because a user cancelled it."""
     context, job = _lock(job_id, lease)
     images = _abandon_images(job)
     _record_cbt(images, success=False)
@@ -201,8 +201,8 @@ def try_again(
 ) -> None:
     """The same job goes back to wait for its next attempt, its image and snapshot kept.
 
-    After `MAX_ATTEMPTS` that came no further it fails with the reason; a cancelled one is not
-    tried again.
+    After `MAX_ATTEMPTS` without progress it fails with the reason. A cancelled job gets no further
+    attempt.
     """
     _, job = _lock(job_id, lease)
     if job.cancel_requested_at is not None:
@@ -216,7 +216,7 @@ def try_again(
     delay = timedelta(0) if at_once else BACK_OFF[min(max(fruitless, 1), len(BACK_OFF)) - 1]
     _back_to_wait(job, why, delay, "Waiting for the next attempt")
     when = f"in {delay.total_seconds():.0f} seconds" if delay else "at once"
-    job_log.write(job.pk, job.attempt, f"{why} It is tried again {when}.", LogLevel.WARNING)
+    job_log.write(job.pk, job.attempt, f"{why} vmrep will retry {when}.", LogLevel.WARNING)
 
 
 @one_transaction
@@ -264,8 +264,8 @@ def _back_to_wait(job: ReplicationJob, why: str, delay: timedelta, operation: st
 
 
 def _count_progress(job: ReplicationJob) -> None:
-    """An attempt whose checkpoints came further than ever is no failure: a big disk over a bad line
-    is copied piece by piece."""
+    """An attempt whose checkpoints got further than any before does not count: over a bad line, a
+    big disk is copied piece by piece."""
     writing = DiskImage.objects.filter(job=job, state=ImageState.WRITING)
     reached = writing.aggregate(total=Sum("checkpoint_bytes"))["total"] or 0
     if reached > job.checkpointed_bytes:
@@ -277,11 +277,11 @@ def _attempts_in_words(job: ReplicationJob) -> str:
     if not job.fruitful_attempts:
         return f"{job.attempt} attempts"
     fruitless = job.attempt - job.fruitful_attempts
-    return f"{job.attempt} attempts, of which {fruitless} came no further"
+    return f"{job.attempt} attempts, {fruitless} of them without progress"
 
 
 def _lock(job_id: str, lease: Lease | None) -> tuple[VMContext, ReplicationJob]:
-    """Context, then job, then lease: the one order everywhere."""
+    """Locks context, then job, then lease: the same order everywhere."""
     context_id = ReplicationJob.objects.values_list("vm_context_id", flat=True).get(pk=job_id)
     context = statuses.lock(context_id)
     job = ReplicationJob.objects.select_for_update(no_key=True).get(pk=job_id)
@@ -291,10 +291,10 @@ def _lock(job_id: str, lease: Lease | None) -> tuple[VMContext, ReplicationJob]:
 
 
 def _set(job: ReplicationJob, new: JobStatus, **columns: object) -> None:
-    """Compare and set. A job that is not what was read belongs to somebody else: LeaseLost."""
+    """Compare and set. Raises LeaseLost when the job changed since it was read."""
     old = JobStatus(job.status)
     if new not in JOB_TRANSITIONS[old]:
-        raise LeaseLost(f"{job.pk} is {old.label.lower()} already")
+        raise LeaseLost(f"{job.pk} is already {old.label.lower()}")
     changed = ReplicationJob.objects.filter(pk=job.pk, status=old).update(
         status=new, updated_at=Now(), **columns
     )
@@ -309,7 +309,7 @@ def _has_recovery_point(context: VMContext) -> bool:
 
 
 def _abandon_images(job: ReplicationJob) -> list[DiskImage]:
-    """Unfinished images are to be deleted; the clean-up removes the files and then the rows."""
+    """Mark unfinished images for deletion; the clean-up removes the files and then the rows."""
     images = list(DiskImage.objects.filter(job=job, state=ImageState.WRITING))
     DiskImage.objects.filter(job=job, state=ImageState.WRITING).update(
         state=ImageState.DELETING, updated_at=Now()

@@ -1,6 +1,6 @@
-"""The log of one job: what an operator wants to read about it, on the job's own page.
+"""The log of one job: what an operator wants to read about it on the job's page.
 
-Lines are written explicitly, by whoever knows what happened; each goes to the process's log, too.
+The code that knows what happened writes each line; it also goes to the process's log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from replication.states import LogLevel
 log = logging.getLogger(__name__)
 
 MOST_LINES = 500
-DROP_LINES = 100  # at once, the oldest: what happened last is what is looked for
+DROP_LINES = 100  # the oldest ones, at once: the latest lines matter most
 MOST_CHARACTERS = 2000
 
 _PROCESS_LEVELS = {
@@ -28,14 +28,14 @@ _PROCESS_LEVELS = {
 
 
 def write(job_id: str, attempt: int, message: str, level: LogLevel = LogLevel.INFO) -> None:
-    """Add a line. It never raises because the database refuses it: no job ends for its log."""
+    """Add a line. Never raises when the database refuses it: a log must not end a job."""
     log.log(_PROCESS_LEVELS[level], "%s/%s: %s", job_id, attempt, printable(message))
     try:
-        with transaction.atomic():  # a savepoint of its own, where there is a transaction already
+        with transaction.atomic():  # a savepoint, if there is a transaction already
             _add(job_id, attempt, message, level)
             _drop_oldest(job_id, attempt)
     except Error as problem:
-        log.warning("%s: a line of its log is not in the database: %s", job_id, problem)
+        log.warning("%s: could not store a line of the job's log: %s", job_id, problem)
 
 
 def _add(job_id: str, attempt: int, message: str, level: LogLevel) -> None:
@@ -45,7 +45,7 @@ def _add(job_id: str, attempt: int, message: str, level: LogLevel) -> None:
 
 
 def _drop_oldest(job_id: str, attempt: int) -> None:
-    """Keep the log bounded, and say in it that it was."""
+    """Keep the log bounded, and record in it that lines were dropped."""
     lines = JobLogLine.objects.filter(job_id=job_id)
     if lines.count() <= MOST_LINES:
         return
@@ -54,13 +54,13 @@ def _drop_oldest(job_id: str, attempt: int) -> None:
     _add(
         job_id,
         attempt,
-        f"The oldest {dropped} lines of this job's log were dropped; its workers' logs have them.",
+        f"Dropped the oldest {dropped} lines of this log; the workers' own logs still have them.",
         LogLevel.WARNING,
     )
 
 
 def _storable(message: str) -> str:
-    """As it is, but for its length and for the two things that PostgreSQL cannot keep in a text:
-    NUL and half a surrogate pair."""
+    """The message, cut to its limit and without the two things that PostgreSQL cannot store: NUL
+    and half a surrogate pair."""
     text = message.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"

@@ -1,7 +1,7 @@
-"""Who may write to a context's replica: one holder at a time, for as long as it renews.
+"""Who may write to a context's replica: one holder at a time, as long as it renews the lease.
 
-All times are the database's: workers' clocks may differ. A lease that has run out still belongs to
-its holder until somebody else takes it, which changes the token.
+All times are the database's: workers' clocks may differ. An expired lease still belongs to its
+holder until another one takes it, which changes the token.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from replication.states import LeaseHolder
 
 DURATION = timedelta(seconds=40)
 RENEW_EVERY_SECONDS = 10.0
-# Without an answer of the database for this long, a holder must assume that it has lost the lease.
+# After this long without an answer from the database, a holder must assume that the lease is lost.
 TRUSTED_FOR_SECONDS = DURATION.total_seconds() - 10.0
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Proof of holding: whoever knows the token may write."""
+    """Proof of holding the lease: a process that knows the token may write."""
 
     context_id: str
     kind: str
@@ -43,9 +43,9 @@ def this_worker() -> str:
 
 
 def acquire(context_id: str, kind: LeaseHolder, *, job_id: str | None = None) -> Lease | None:
-    """Take the lease if nobody holds it, or if its holder let it run out; None otherwise.
+    """Take the lease if it is free or has expired; None otherwise.
 
-    The context's row is locked first: the order that everybody keeps to.
+    Locks the context's row first, in the order that all code follows.
     """
     lease = Lease(context_id, str(kind), uuid.uuid4())
     values = {
@@ -84,19 +84,19 @@ def run_out() -> QuerySet[ContextLease]:
 
 
 def renew(lease: Lease) -> bool:
-    """Keep the lease for another `DURATION`; False when it belongs to somebody else by now."""
+    """Renew the lease for another `DURATION`; False when it belongs to another holder."""
     return bool(ContextLease.objects.filter(token=lease.token).update(expires_at=Now() + DURATION))
 
 
 def release(lease: Lease) -> None:
-    """Give the lease back. Losing it before is fine."""
+    """Release the lease. It is no error if it was lost before."""
     ContextLease.objects.filter(token=lease.token).delete()
 
 
 def require(lease: Lease) -> None:
-    """Within a transaction: nobody else can take the lease until it ends. Raises LeaseLost.
+    """Within a transaction: no other holder can take the lease until it ends. Raises LeaseLost.
 
-    The context's row is locked first: what is written under the lease may name it.
+    Locks the context's row first, since rows written under the lease may refer to it.
     """
     statuses.hold(lease.context_id)
     if not ContextLease.objects.select_for_update().filter(token=lease.token).exists():

@@ -1,4 +1,4 @@
-"""What ended jobs left to remove, by its rows. The clean-up removes it."""
+"""What ended jobs left behind, according to the database. The clean-up removes it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from replication.services import leases
 from replication.states import ACTIVE_JOB_STATUSES, ImageState, SnapshotState, StepStatus
 
 CLEAN_AGAIN_AFTER = timedelta(minutes=2)
-# So late may a request still reach the vCenter: its sender was paused, or the network was away.
+# How late a request may still reach the vCenter: its sender was paused, or the network was down.
 SNAPSHOT_MAY_COME_FOR = timedelta(minutes=10)
 
 
 def may_come(row: VMSnapshot) -> bool:
-    """Whether a snapshot that is not at its VM may still appear there: it was asked for only
-    lately, and no answer was recorded."""
+    """Whether a snapshot that its VM does not have may still appear: it was requested recently, and
+    no answer was recorded."""
     return (
         row.state == SnapshotState.INTENDED
         and not row.moref
@@ -30,7 +30,7 @@ def may_come(row: VMSnapshot) -> bool:
 
 
 def images() -> Any:
-    """Images that are in no recovery point and will not be: given up, or of a job that ended.
+    """Images that are in no recovery point and never will be: abandoned, or of an ended job.
 
     The latter are a paused worker's, that began one after another worker had ended its job.
     """
@@ -52,8 +52,8 @@ def contexts_to_clean(context_id: str | None = None) -> list[str]:
     """Contexts (or that one) without an active job or a holder that have a snapshot or a file left
     to remove, or a step or a lease that a killed process left.
 
-    A snapshot whose removal failed is left alone for `CLEAN_AGAIN_AFTER`: the vCenter has to work
-    at each try.
+    A snapshot whose removal failed is left alone for `CLEAN_AGAIN_AFTER`: each attempt costs the
+    vCenter work.
     """
     snapshots = VMSnapshot.objects.exclude(state=SnapshotState.REMOVED).exclude(
         ~Q(problem=""), updated_at__gt=Now() - CLEAN_AGAIN_AFTER

@@ -1,7 +1,7 @@
-"""Deleting old jobs, with what only they own. What they counted stays counted.
+"""Deleting old jobs and what only they own. Counters keep counting them.
 
-Kept whatever their age: active jobs, and those that a recovery point or their context still names,
-or that left something at a vCenter or in a repository.
+Some jobs are kept whatever their age: active jobs, and those that a recovery point or their context
+refers to, or that left something at a vCenter or in a repository.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from replication.states import ACTIVE_JOB_STATUSES, SnapshotState
 
 BATCH = 200  # jobs per transaction: other writers never wait for long
 
-# Why a job is kept, and which jobs these are; the first that holds is told.
+# The reasons for keeping a job, and the jobs that each one covers; the first that applies is shown.
 _KEPT: dict[str, Exists] = {
-    "a recovery point names it": Exists(RecoveryPoint.objects.filter(job=OuterRef("pk"))),
-    "its context names it": Exists(
+    "a recovery point refers to it": Exists(RecoveryPoint.objects.filter(job=OuterRef("pk"))),
+    "its context refers to it": Exists(
         VMContext.objects.filter(
             Q(current_job=OuterRef("pk")) | Q(last_successful_job=OuterRef("pk"))
         )
@@ -44,7 +44,7 @@ _KEPT: dict[str, Exists] = {
     "its snapshot is not removed yet": Exists(
         VMSnapshot.objects.filter(job=OuterRef("pk")).exclude(state=SnapshotState.REMOVED)
     ),
-    "its worker is still at work": Exists(
+    "its worker is still running": Exists(
         ContextLease.objects.filter(job=OuterRef("pk"), expires_at__gt=Now())
     ),
 }
@@ -52,7 +52,7 @@ _KEPT: dict[str, Exists] = {
 
 @dataclass
 class Outcome:
-    """How many old jobs were deleted (or would be), and how many were kept for which reason."""
+    """The number of old jobs that were (or would be) deleted, and of those kept, by reason."""
 
     deleted: int = 0
     kept: Counter[str] = field(default_factory=Counter)
@@ -61,7 +61,7 @@ class Outcome:
 def delete_old_jobs(older_than: timedelta, *, dry_run: bool = False) -> Outcome:
     """Delete the jobs that ended longer ago than this, a batch in each transaction.
 
-    Safe beside running workers, and when stopped half-way: the next run goes on.
+    Safe while workers run, and when interrupted: the next run continues.
     """
     outcome = Outcome()
     for job_ids in _batches(older_than):
@@ -74,7 +74,7 @@ def delete_old_jobs(older_than: timedelta, *, dry_run: bool = False) -> Outcome:
 
 @one_transaction
 def _delete_unneeded(job_ids: list[str], *, dry_run: bool) -> dict[str, str]:
-    """What `_judge` says; the jobs that nothing needs are deleted."""
+    """Delete the jobs that `_judge` does not keep; returns its result."""
     reasons = _judge(job_ids)
     if not dry_run:
         _delete([job_id for job_id, reason in reasons.items() if not reason])
@@ -82,7 +82,7 @@ def _delete_unneeded(job_ids: list[str], *, dry_run: bool) -> dict[str, str]:
 
 
 def _batches(older_than: timedelta) -> Iterator[list[str]]:
-    """The IDs of ended jobs of that age, in their order, a batch at a time."""
+    """The IDs of ended jobs of that age, in order, one batch at a time."""
     ended = ReplicationJob.objects.filter(completed_at__lt=Now() - older_than).exclude(
         status__in=ACTIVE_JOB_STATUSES
     )
@@ -109,7 +109,7 @@ def _judge(job_ids: list[str]) -> dict[str, str]:
 
 
 def _delete(job_ids: list[str]) -> None:
-    """The jobs with what they told, their CBT history and removed snapshots' rows; events stay."""
+    """Delete jobs with their log, samples, CBT history and removed snapshots' rows, not events."""
     ContextEvent.objects.filter(job__in=job_ids).update(
         why=Concat(F("why"), Value(" ("), F("job_id"), Value(", since deleted)")), job=None
     )

@@ -1,5 +1,5 @@
-"""The database as the queue: which job is next, and whose worker is gone. It only queues: what is
-due is `replication.scheduler`'s."""
+"""The database as the queue: which job is next, and which jobs lost their worker. It only queues:
+`replication.scheduler` decides what is due."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from replication.storage import looks
 
 log = logging.getLogger(__name__)
 
-LOOK_AT = 100  # how many waiting jobs one claim looks at
+LOOK_AT = 100  # the number of waiting jobs that one claim looks at
 
 
 def runnable() -> Any:
-    """Jobs that may begin now, the oldest first."""
+    """Jobs that may begin now, oldest first."""
     return (
         ReplicationJob.objects.filter(status=JobStatus.PENDING)
         .filter(Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=Now()))
@@ -37,8 +37,9 @@ def runnable() -> Any:
 
 
 def claim_next() -> tuple[ReplicationJob, Lease] | None:
-    """Take the next job that this worker can run, with its context's lease; None without one."""
-    # First the repositories: any number of jobs that wait for one must not hide those of others.
+    """Claim the next job that this worker can run, with its context's lease; None if there is
+    none."""
+    # Repositories first: many jobs waiting for one must not hide the jobs of the others.
     unusable = _unusable_repositories()
     for job in runnable().exclude(repository__in=unusable)[:LOOK_AT]:
         if claimed := _claim(job):
@@ -47,7 +48,7 @@ def claim_next() -> tuple[ReplicationJob, Lease] | None:
 
 
 def _unusable_repositories() -> list[Repository]:
-    """Those that runnable jobs want and this worker cannot use now; the jobs say so."""
+    """The repositories of runnable jobs that this worker cannot use now; their jobs say so."""
     wanted = list(Repository.objects.filter(pk__in=runnable().values("repository").order_by()))
     found = []
     for repository, state in zip(wanted, looks.try_writing_to_all(wanted), strict=True):
@@ -58,10 +59,10 @@ def _unusable_repositories() -> list[Repository]:
 
 
 def _tell_why(repository: Repository, reason: str) -> None:
-    """Why its jobs wait; pages see it by `updated_at`, which moves only when the reason is new."""
+    """Record why its jobs wait. `updated_at`, which pages poll, changes only with the reason."""
     waiting = runnable().filter(repository=repository).exclude(current_operation=reason)
     with transaction.atomic():
-        # Several workers may say so at once: what another one is at is left to it.
+        # Several workers may do this at once: rows that another worker holds are left to it.
         ReplicationJob.objects.filter(pk__in=lock_free(waiting), status=JobStatus.PENDING).update(
             current_operation=reason, updated_at=Now()
         )
@@ -92,7 +93,7 @@ def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
 
 
 def take_over_expired() -> None:
-    """Jobs whose worker let the lease run out go back to wait: at once the first time."""
+    """Return jobs whose worker let the lease expire to waiting; the first time without a delay."""
     dead = ReplicationJob.objects.filter(status=JobStatus.RUNNING).filter(
         ~Exists(leases.live_lease())
     )
@@ -100,17 +101,17 @@ def take_over_expired() -> None:
         try:
             _take_over(job_id, context_id)
         except OperationalError as problem:
-            # Each on its own: the others' jobs do not wait for a row that somebody holds.
+            # Each separately, so that the others do not wait for a row that is held.
             if not waited_in_vain(problem):
                 raise
-            log.warning("%s is not taken over yet: %s", job_id, problem)
+            log.warning("could not take over %s yet: %s", job_id, problem)
 
 
 @one_transaction
 def _take_over(job_id: str, context_id: str) -> None:
     if not statuses.hold_free(context_id):
         return
-    # Looked at again under the lock: its worker may have come back, or ended the job.
+    # Checked again under the lock: its worker may have come back, or ended the job.
     running = ReplicationJob.objects.filter(pk=job_id, status=JobStatus.RUNNING)
     if not lock_free(running):
         return

@@ -1,8 +1,8 @@
-"""Removing a VM from management, and deleting its replica data: two actions, each with its limits.
+"""Removing a VM from management, and deleting its replica data: two separate actions.
 
-Neither touches the VM itself. Deleting is one transaction, after which no recovery point claims
-the files; the clean-up then removes them, however often it is killed. A recovery point expires in
-the same transaction in which its images stop being committed: none is ever half there.
+Neither touches the VM itself. Deleting is one transaction, after which no recovery point needs the
+files; the clean-up then removes them, however often it is killed. A recovery point expires in the
+same transaction in which its images stop being committed, so no point is ever incomplete.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from replication.storage import looks
 
 @dataclass(frozen=True)
 class Deleted:
-    """What a deletion took away; `stored_bytes` come free as soon as the files are removed."""
+    """What was deleted; `stored_bytes` are freed when the clean-up has removed the files."""
 
     recovery_points: int = 0
     images: int = 0
@@ -36,10 +36,9 @@ class Deleted:
 
 
 def confirmation_text(context: VMContext) -> str:
-    """What has to be typed before replica data is deleted: the VM's name.
+    """What a user must type before replica data is deleted: the VM's name.
 
-    A name that nobody can type (none, or with invisible characters) is replaced by the context's
-    ID.
+    If the name cannot be typed (it is empty or has invisible characters), it is the context's ID.
     """
     name = context.vm_name or ""
     return name if name.strip() and name.isprintable() else str(context.pk)
@@ -52,7 +51,8 @@ def remove_from_management(
     delete_replica_data: bool = False,
     confirm_vm_name: str = "",
 ) -> Deleted:
-    """Let the VM go. Row, history and recovery points stay, unless the replica data is to go too.
+    """Remove the VM from management. Row, history and recovery points stay, unless the replica data
+    is to be deleted as well.
 
     Raises NotManaged, ContextBusy, or what `delete_replica_data` raises; then nothing is changed.
     """
@@ -80,12 +80,12 @@ def _require_confirmation(context: VMContext, typed: str) -> None:
     expected = confirmation_text(context)
     if typed != expected:
         raise NameNotConfirmed(
-            f"Nothing was deleted: type {expected} exactly to delete its replica data."
+            f"Nothing was deleted. To delete the replica data, type {expected} exactly."
         )
 
 
 def _require_storage(context: VMContext) -> None:
-    """Without its marker a repository is not judged: its files could not be removed either."""
+    """Requires each repository's marker: without it the files could not be removed."""
     looks.require(list(Repository.objects.filter(images__vm_context=context).distinct()))
 
 
@@ -97,12 +97,12 @@ def _release_and_delete(context: VMContext, actor: str) -> Deleted:
 
 @one_transaction
 def _delete(context_id: str, actor: str) -> Deleted:
-    """The lease keeps everybody out who writes without the row's lock."""
+    """The lease keeps out processes that write without the row's lock."""
     context = statuses.lock(context_id)
     if context.current_job_id is not None:
         raise ContextBusy(
             f"{context.vm_name} is being replicated by {context.current_job_id}. Cancel that job"
-            " first, or wait for its end."
+            " first, or wait until it ends."
         )
     lease = leases.acquire(context.pk, LeaseHolder.DELETION)
     if lease is None:
@@ -126,7 +126,7 @@ def _who_holds(context: VMContext) -> str:
     holder = ContextLease.objects.filter(vm_context=context).first()
     kind = f" ({holder.get_holder_kind_display().lower()})" if holder else ""
     return (
-        f"Another process{kind} is at work on the replica of {context.vm_name}. Try again in a"
+        f"Another process{kind} is working on the replica of {context.vm_name}. Try again in a"
         " minute."
     )
 
@@ -136,12 +136,12 @@ def _require_no_hold(context: VMContext) -> None:
         raise RecoveryPointHeld(
             f"The recovery point of {context.vm_name} from"
             f" {hold.recovery_point.consistent_at:%Y-%m-%d %H:%M:%S} UTC is held by {hold.owner}"
-            f" ({hold.get_kind_display().lower()}). Nothing was deleted: end that first."
+            f" ({hold.get_kind_display().lower()}). Nothing was deleted. Release the hold first."
         )
 
 
 def _expire_all(context: VMContext) -> Deleted:
-    """Points first: none may be available while an image of it is on its way out."""
+    """Points first: no point may be available while one of its images is being deleted."""
     points = (
         RecoveryPoint.objects.filter(vm_context=context)
         .exclude(state=RecoveryPointState.EXPIRED)

@@ -43,8 +43,8 @@ def add_directory(name: str, path: str) -> Repository:
 
 
 def remove(repository: Repository) -> None:
-    """Forget a repository on which nothing depends. Its folder and files stay; only its marker
-    goes, so that the folder can be a repository again.
+    """Remove a repository on which nothing depends. Its folder and files stay; only its marker is
+    removed, so that the folder can become a repository again.
 
     Raises RepositoryInUse while a VM, a job, a recovery point or an image belongs to it.
     """
@@ -52,16 +52,16 @@ def remove(repository: Repository) -> None:
         with transaction.atomic():
             _remove_row(repository)
     except (ProtectedError, IntegrityError) as problem:
-        # Foreign keys are checked at the commit: somebody was faster.
+        # Foreign keys are checked at commit: another transaction was faster.
         raise RepositoryInUse(
-            f"Something was put into {repository.name} in the same moment. Look again."
+            f"Something was added to {repository.name} at the same moment. Reload and try again."
         ) from problem
 
 
 def _remove_row(repository: Repository) -> None:
     locked = Repository.objects.select_for_update().filter(pk=repository.pk).first()
     if locked is None:
-        raise RepositoryInUse(f"{repository.name} has been removed already.")
+        raise RepositoryInUse(f"{repository.name} has already been removed.")
     counts = dependents_of_repository(locked)
     if any(counts):
         raise RepositoryInUse(
@@ -69,29 +69,29 @@ def _remove_row(repository: Repository) -> None:
             f" recovery point(s) and {counts.jobs} job(s) belong to it."
         )
     locked.delete()
-    # The row is gone for good before the marker goes: else a failed commit would leave a
-    # repository that looks unmounted.
+    # The row's removal is committed before the marker is removed: otherwise a failed commit would
+    # leave a repository that looks unmounted.
     root = Path(repository.config["path"])
     transaction.on_commit(lambda: folders.unmark(root, str(repository.uuid)))
 
 
 def default() -> Repository | None:
-    """The repository to use when nobody chose one: the only one that there is."""
+    """The repository to use when none was chosen: the only one that exists."""
     repositories = list(Repository.objects.all()[:2])
     return repositories[0] if len(repositories) == 1 else None
 
 
 def _require_apart(root: Path) -> None:
-    """Neither in another repository nor around one: each is a folder of its own."""
+    """A repository may be neither inside another one nor contain one."""
     for other in Repository.objects.filter(kind=RepositoryKind.DIRECTORY):
         known = Path(other.config["path"])  # as it really was; it is not touched, it may hang
         if known == root:
-            raise RepositoryRefused(f"{root} is the repository {other.name} already.")
+            raise RepositoryRefused(f"{root} is already the repository {other.name}.")
         if known in root.parents:
             raise RepositoryRefused(
                 f"{root} is inside the repository {other.name} ({known}). Choose a folder outside."
             )
         if root in known.parents:
             raise RepositoryRefused(
-                f"{root} has the repository {other.name} ({known}) inside. Choose another folder."
+                f"{root} contains the repository {other.name} ({known}). Choose another folder."
             )

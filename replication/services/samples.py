@@ -1,4 +1,4 @@
-"""Samples of a transfer's rate: often at first, ever more rarely the longer the job takes."""
+"""Samples of a transfer's rate: frequent at first, less frequent the longer the job takes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from replication.models import JobSample
 
 EVERY_SECONDS = 2.0
 MOST_SAMPLES = 240
-KEEP_AT_MOST = MOST_SAMPLES * 3 // 4  # after thinning: so that it is not done again at once
+KEEP_AT_MOST = MOST_SAMPLES * 3 // 4  # after thinning, so that the next thinning is not due at once
 
 
 class Stretch(NamedTuple):
-    """A sample as far as thinning is concerned. `id` is the row that stays if it is merged."""
+    """What thinning needs of a sample. `id` is the row that remains if it is merged."""
 
     id: int
     attempt: int
@@ -26,8 +26,8 @@ class Stretch(NamedTuple):
 class Sampler:
     """Writes the samples of one attempt's transfer.
 
-    `begin_at` is the moment when bytes begin to move, in seconds of time.monotonic. The caller has
-    made sure, in the same transaction, that the job is still its own.
+    `begin_at` is when bytes begin to move, in seconds of time.monotonic. The caller has made sure,
+    in the same transaction, that it still owns the job.
     """
 
     def __init__(self, job_id: str, attempt: int, begin_at: float) -> None:
@@ -41,7 +41,7 @@ class Sampler:
         return now - self._sampled_at >= self._every_seconds
 
     def sample(self, now: float, *, bytes_transferred: int, bytes_read: int) -> None:
-        """The time since the last sample becomes one. `bytes_read`: by this attempt, so far."""
+        """Make the time since the last sample a sample. `bytes_read`: by this attempt, so far."""
         seconds = max(now - self._sampled_at, 0.0)
         read = max(bytes_read - self._bytes_read, 0)
         if self._last is not None and seconds < EVERY_SECONDS / 2:
@@ -63,7 +63,7 @@ class Sampler:
     def _prolong(
         self, row: JobSample, seconds: float, bytes_transferred: int, bytes_read: int
     ) -> None:
-        """The rest of a transfer, too short for a rate of its own, joins the sample before it."""
+        """Add the rest of a transfer, too short for its own rate, to the sample before it."""
         read_before = row.bytes_per_second * row.seconds
         row.at = Now()
         row.seconds += seconds
@@ -93,18 +93,18 @@ class Sampler:
 def thinned(
     stretches: Sequence[Stretch], every_seconds: float, at_most: int = KEEP_AT_MOST
 ) -> tuple[list[Stretch], float]:
-    """At most so many stretches, by merging neighbours of one attempt, and the interval to go on
-    with: doubled as often as that took. Seconds and bytes are those of before.
+    """Merge neighbouring stretches of one attempt until at most so many are left. Also returns the
+    new interval, doubled each time. Total seconds and bytes do not change.
 
-    A long job is halved in resolution. Where an earlier attempt left long stretches and the
-    present one short ones, it is the short ones that are merged.
+    This halves the resolution of a long job. If an earlier attempt left long stretches and the
+    present one short ones, the short ones are merged.
     """
     kept = list(stretches)
     total_seconds = sum(stretch.seconds for stretch in stretches)
     # Once the interval is all the time there is, there is one stretch per attempt: no end else.
     while len(kept) > at_most and every_seconds <= total_seconds:
         every_seconds *= 2
-        # Stretches last a little longer than the interval: whoever asks is late, never early.
+        # Stretches last a little longer than the interval: the caller is late, never early.
         kept = list(_merged(kept, longest_seconds=every_seconds * 1.5))
     return kept, every_seconds
 
@@ -115,7 +115,7 @@ def _merged(stretches: Iterable[Stretch], longest_seconds: float) -> Iterator[St
         if last is None:
             last = stretch
         elif last.attempt == stretch.attempt and last.seconds + stretch.seconds <= longest_seconds:
-            # The later row stays: its time and its progress are those of the end of both.
+            # The later row remains: its time and progress are those at the end of both.
             last = stretch._replace(
                 seconds=last.seconds + stretch.seconds,
                 bytes_read=last.bytes_read + stretch.bytes_read,
@@ -128,5 +128,5 @@ def _merged(stretches: Iterable[Stretch], longest_seconds: float) -> Iterator[St
 
 
 def _rate(bytes_read: float, seconds: float) -> float:
-    """Bytes per second; 0 for a stretch that took no time that a clock could tell."""
+    """Bytes per second; 0 for a stretch too short for the clock to measure."""
     return bytes_read / seconds if seconds > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Starting a replication: the one way in for pages, API, admin and schedules."""
+"""Starting a replication, for pages, API, admin and schedules alike."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ def start(context: VMContext, *, trigger: str, requested_by: str) -> Replication
     """
     context = statuses.lock(context.pk)
     if not context.is_managed:
-        raise NotManaged(f"{context.vm_name} is not under management: take it first.")
+        raise NotManaged(
+            f"{context.vm_name} is not under management. Take it under management first."
+        )
     if context.current_job_id is not None:
         raise AlreadyRunning(
-            f"{context.vm_name} is being replicated by {context.current_job_id} already.",
+            f"{context.vm_name} is already being replicated by {context.current_job_id}.",
             context.current_job,
         )
     identity.require_unchanged(context)
     if context.repository_id is None:
-        raise NoRepository(f"{context.vm_name} has no repository: choose one for it.")
+        raise NoRepository(f"{context.vm_name} has no repository. Choose one for it.")
     job = ReplicationJob.objects.create(
         id=new_job_id(),
         vm_context=context,
@@ -74,8 +76,8 @@ def start_for_vm(
     repository = repositories.default()
     if repository is None:
         raise NoRepository(
-            f"{vm.vm_name} cannot be taken under management without a repository: there is none,"
-            " or several. Take it first and choose one."
+            f"{vm.vm_name} cannot be taken under management automatically, because there is no"
+            " repository or more than one. Take it under management first, and choose a repository."
         )
     (context,) = management.take([vm], repository=repository, actor=requested_by)
     return start(context, trigger=trigger, requested_by=requested_by)

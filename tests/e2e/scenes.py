@@ -165,7 +165,7 @@ def _active(vcenter: VCenter, repository: Repository) -> Names:
     ReplicationJob.objects.filter(pk=retrying.pk).update(
         attempt=3,
         next_attempt_at=timezone.now() + timedelta(minutes=4),
-        error_message="The connection to vcenter.fra.example.org broke off. It is tried again.",
+        error_message="The connection to vcenter.fra.example.org was lost. vmrep will retry.",
     )
     return {
         "running_vm": vm.pk,

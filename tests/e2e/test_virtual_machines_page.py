@@ -256,7 +256,7 @@ def test_selected_vms_are_replicated_and_the_refused_are_named(page, vms):
     page.get_by_role("button", name="Replicate").click()
     notice = page.locator(".notice-warning")
     expect(notice).to_contain_text("7 replications were started.", timeout=PATIENCE)
-    expect(notice).to_contain_text("1 VM was refused: b is being replicated by job-")
+    expect(notice).to_contain_text("1 VM was refused: b is already being replicated by job-")
     expect(row(page, "h")).to_contain_text("Replicating")
     expect(page.get_by_text("8 selected")).to_be_hidden()
     assert "sort=-name" in page.url

@@ -128,7 +128,7 @@ def test_an_attempt_that_is_tried_again_says_why_and_when(job):
     finish.try_again(job.pk, "The connection broke.")
     (line,) = telemetry.log_of(job)
     assert (line.level, line.attempt) == (LogLevel.WARNING, 1)
-    assert line.text == "The connection broke. It is tried again in 10 seconds."
+    assert line.text == "The connection broke. vmrep will retry in 10 seconds."
 
 
 def test_a_cancelled_job_says_who_wanted_it():

@@ -114,7 +114,7 @@ def test_events_stay_and_still_name_the_job(context):
 def test_a_job_of_a_recovery_point_is_kept_even_when_that_has_expired(context):
     job = factories.completed_job(context)
     _age(job)
-    kept = ["Deleted 0 jobs, kept 1.", "  kept 1: a recovery point names it"]
+    kept = ["Deleted 0 jobs, kept 1.", "  kept 1: a recovery point refers to it"]
     assert _run() == kept
     removal.delete_replica_data(context, confirm_vm_name="pgtest1", actor="ops")
     job.images.all().delete()
@@ -131,7 +131,7 @@ def test_active_jobs_and_the_last_successful_one_are_kept(context):
     waiting = factories.pending_job(factories.context("other", keep_in=context.repository))
     _age(successful)
     ReplicationJob.objects.update(created_at=timezone.now() - timedelta(days=99))
-    assert _run() == ["Deleted 0 jobs, kept 1.", "  kept 1: its context names it"]
+    assert _run() == ["Deleted 0 jobs, kept 1.", "  kept 1: its context refers to it"]
     assert _ids() == {successful.pk, running.pk, waiting.pk}
 
 
@@ -161,7 +161,7 @@ def test_a_dry_run_says_the_same_and_does_nothing(context):
     jobs = [factories.failed_job(context), factories.completed_job(context)]
     _age(*jobs)
     said = _run(dry_run=True)
-    assert said == ["Would delete 1 jobs, kept 1.", "  kept 1: a recovery point names it"]
+    assert said == ["Would delete 1 jobs, kept 1.", "  kept 1: a recovery point refers to it"]
     assert _ids() == {job.pk for job in jobs}
     assert context.events.filter(job=jobs[0]).count() == 2
     assert _run() == ["Deleted 1 jobs, kept 1.", *said[1:]]

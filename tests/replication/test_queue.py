@@ -143,7 +143,7 @@ def test_attempts_that_came_further_do_not_count(context):
         queue.claim_next()
     job.refresh_from_db()
     assert job.status == JobStatus.FAILED
-    assert "Given up after 15 attempts, of which 5 came no further." in job.error_message
+    assert "Given up after 15 attempts, 5 of them without progress." in job.error_message
 
 
 def test_a_dead_workers_cancelled_job_is_cancelled(context):

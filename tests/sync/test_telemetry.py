@@ -237,7 +237,7 @@ def test_the_log_of_a_retry_after_kill_9_says_where_it_went_on(estate, ready):
     assert_in_order(
         log_of(job),
         f"info 1 small1: attempt 1 begins on {died_on}.",
-        f"warning 1 The worker {died_on} stopped during “Transfer”. It is tried again at once.",
+        f"warning 1 The worker {died_on} stopped during “Transfer”. vmrep will retry at once.",
         f"info 2 small1: attempt 2 begins on {leases.this_worker()}.",
         "Going on with the snapshot of an earlier attempt.",
         f"into the file that attempt 1 began, from its checkpoint at {offset:,} on.",
@@ -254,7 +254,7 @@ def test_a_transient_error_is_a_warning_and_the_clean_up_after_a_cancel_is_told(
     image = DiskImage.objects.get(job=job)
     cleanup.clean_context(ready.pk)
     text = log_of(job)
-    assert_in_order(text, "warning 1", "503", "It is tried again in 10 seconds.")
+    assert_in_order(text, "warning 1", "503", "vmrep will retry in 10 seconds.")
     assert_in_order(text, "warning 2 Cancelled, as ann asked.", f"{image.locator} is removed.")
     assert f"The snapshot vmrep:{job.pk}:1 is removed." in text
 

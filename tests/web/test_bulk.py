@@ -42,7 +42,7 @@ def test_one_that_is_refused_stops_none_of_the_others_and_is_named_with_its_reas
     answer = post(web, "start", *three)
     assert ReplicationJob.objects.count() == 3
     assert notices(answer) == [
-        f"2 replications were started. 1 VM was refused: b is being replicated by {job.pk} already."
+        f"2 replications were started. 1 VM was refused: b is already being replicated by {job.pk}."
     ]
     (message,) = answer.context["messages"]
     assert message.level_tag == "warning"
@@ -53,7 +53,7 @@ def test_where_all_are_refused_it_is_an_error(web, three):
     answer = post(web, "start", *three)
     (message,) = answer.context["messages"]
     assert message.level_tag == "error"
-    assert str(message).startswith("3 VMs were refused: a has no repository: choose one for it.")
+    assert str(message).startswith("3 VMs were refused: a has no repository. Choose one for it.")
 
 
 def test_of_many_refusals_the_first_are_named_and_the_others_counted(web):
@@ -72,7 +72,7 @@ def test_a_hostile_name_is_written_as_text(web):
     factories.pending_job(context)
     page = text(post(web, "start", context))
     assert "<script>alert" not in page
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;/../x is being replicated by" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;/../x is already being replicated by" in page
 
 
 def test_one_ticked_twice_is_started_once(web, three):
@@ -124,7 +124,7 @@ def test_confirmed_it_cancels_the_waiting_and_asks_the_running_to_stop(web, thre
     (told,) = notices(post(web, "cancel", *three, confirmed="yes"))
     assert told == (
         "2 replications are being cancelled."
-        " 1 VM was refused: c is not being replicated: there is nothing to cancel."
+        " 1 VM was refused: c is not being replicated, so there is nothing to cancel."
     )
     waiting.refresh_from_db()
     running.refresh_from_db()

@@ -27,7 +27,7 @@ def test_a_running_job_is_asked_to_stop(web):
 def test_an_ended_job_cannot_be_cancelled(web):
     job = factories.completed_job(factories.context())
     answer = web.post(f"/jobs/{job.pk}/cancel/", follow=True)
-    assert "has ended already" in notices(answer)[0]
+    assert "has already ended" in notices(answer)[0]
     job.refresh_from_db()
     assert job.status == JobStatus.COMPLETED
 

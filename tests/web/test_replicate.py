@@ -56,7 +56,7 @@ def test_it_needs_the_csrf_token(user, context):
 def test_a_second_one_is_refused_and_told(web, context):
     job = factories.pending_job(context)
     answer = web.post(address(context), follow=True)
-    assert notices(answer) == [f"pgtest1 is being replicated by {job.pk} already."]
+    assert notices(answer) == [f"pgtest1 is already being replicated by {job.pk}."]
     assert ReplicationJob.objects.count() == 1
 
 

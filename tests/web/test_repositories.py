@@ -79,7 +79,7 @@ def test_what_is_wrong_is_said_at_its_field(web, tmp_path):
 
 def test_a_folder_or_name_is_added_once(web, tmp_path):
     add(web, "new", tmp_path / "replicas")
-    assert "is the repository new already" in text(add(web, "other", tmp_path / "replicas"))
+    assert "is already the repository new" in text(add(web, "other", tmp_path / "replicas"))
     assert "name" in add(web, "new", tmp_path / "elsewhere").context["form"].errors
     assert Repository.objects.count() == 1
 
@@ -98,13 +98,13 @@ def test_a_path_is_kept_as_the_folder_really_is(web, tmp_path):
 @pytest.mark.parametrize("spelling", ["{}/replicas/", "{}//replicas", "{}/x/../replicas"])
 def test_another_spelling_is_the_same_folder(web, tmp_path, spelling):
     add(web, "first", tmp_path / "replicas")
-    assert "is the repository first already" in refusal(web, spelling.format(tmp_path))
+    assert "is already the repository first" in refusal(web, spelling.format(tmp_path))
 
 
 def test_a_repository_is_neither_in_another_one_nor_around_it(web, tmp_path):
     add(web, "first", tmp_path / "a/b")
     assert "inside the repository first" in refusal(web, tmp_path / "a/b/c/d")
-    assert "has the repository first" in refusal(web, tmp_path / "a")
+    assert "contains the repository first" in refusal(web, tmp_path / "a")
     assert not (tmp_path / "a/b/c").exists()
     add(web, "second", tmp_path / "a/bc")
     assert Repository.objects.count() == 2
