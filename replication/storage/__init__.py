@@ -1,4 +1,4 @@
-"""The one door to the repositories' storage, which never keeps its caller waiting for long.
+"""The only access to repository storage for callers that must not wait long.
 
 Storage can hang: a share whose server is away, a disk that died, a named pipe in a file's place. A
 thread that waits for it cannot be stopped. So whoever has other duties (a web request, a claim, the

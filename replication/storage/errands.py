@@ -23,7 +23,7 @@ WAIT_SECONDS = 1.0
 
 
 class DoesNotAnswer(RepositoryUnavailable):
-    """It took too long. The work is left behind: it may still be done, whenever that will be."""
+    """It took too long. The work is abandoned, but its thread may still finish it later."""
 
 
 class Errand(Generic[T_co]):

@@ -28,7 +28,7 @@ _FOLDER = "folder"
 def real_folder(path: str) -> Path:
     """The folder as it really is: without "..", doubled slashes or symbolic links.
 
-    Raises RepositoryRefused for a path that cannot be a repository, and when it does not answer.
+    Raises RepositoryRefused for a path that cannot be a repository, or that does not respond.
     """
     if "\0" in path:
         raise RepositoryRefused("A path cannot contain a null character.")
@@ -61,15 +61,15 @@ def unmark(root: Path, uuid: str) -> None:
 def _at(root: Path, work: Callable[[], T], on_late: Callable[[T], None] | None = None) -> T:
     if errands.count(_FOLDER) >= MOST_THAT_HANG:
         raise RepositoryRefused(
-            f"{MOST_THAT_HANG} folders that were named before do not answer yet. Try again when the"
-            " storage of one of them does."
+            f"{MOST_THAT_HANG} folders that were entered before still do not respond. Try again"
+            " when the storage of one of them responds."
         )
     try:
         return errands.run(
             (_FOLDER, str(root)),
             work,
             seconds=ACT_SECONDS,
-            or_else=f"{root} does not answer.",
+            or_else=f"{root} does not respond.",
             on_late=on_late,
         )
     except (EngineError, OSError) as problem:
@@ -93,26 +93,27 @@ def _require_unused(root: Path) -> None:
         raise RepositoryRefused(f"{root} is a file. Choose a folder.")
     if (root / MARKER).exists():
         raise RepositoryRefused(
-            f"{root} carries the marker of a repository that this vmrep does not know; another"
-            f" vmrep may be using it. Choose another folder. If nobody uses it, remove {MARKER}"
+            f"{root} has the marker of a repository that this vmrep does not know; another vmrep"
+            f" may be using it. Choose another folder. If the folder is not in use, remove {MARKER}"
             " from it yourself, then add it again."
         )
     others = sorted(entry.name for entry in root.iterdir() if entry.name not in _UNIMPORTANT)
     if others:
         raise RepositoryRefused(
             f"{root} is not empty ({others[0]}{' and more' if len(others) > 1 else ''}). A"
-            " repository needs a folder of its own: choose an empty one, or a new one in it."
+            " repository needs its own folder: choose an empty one, or a new one inside it."
         )
 
 
 _WORDS = {
-    errno.EACCES: "may not be written to by the account that vmrep runs as. Give it the right to,"
-    " or choose another folder.",
-    errno.EROFS: "is on a file system that is mounted read-only.",
-    errno.ENOTDIR: "cannot be: a part of the path is a file, not a folder.",
-    errno.ENAMETOOLONG: "is too long a path.",
-    errno.ENOSPC: "has no room left.",
-    errno.EDQUOT: "has no room left (quota).",
+    errno.EACCES: "is not writable for the account that vmrep runs as. Give the account permission"
+    " to write there, or choose another folder.",
+    errno.EROFS: "is on a file system that is mounted read-only. Mount it read-write, or choose"
+    " another folder.",
+    errno.ENOTDIR: "is not a folder: a part of the path is a file. Check the path.",
+    errno.ENAMETOOLONG: "is too long. Choose a shorter path.",
+    errno.ENOSPC: "has no free space. Free some, or choose another folder.",
+    errno.EDQUOT: "has no free space left in its quota. Raise it, or choose another folder.",
 }
 _WORDS[errno.EPERM] = _WORDS[errno.EACCES]
 
@@ -123,9 +124,9 @@ def _in_words(root: Path, problem: Exception) -> str:
     if words is not None:
         return f"{root} {words}"
     if isinstance(problem, DoesNotAnswer):
-        return f"{root} does not answer. Look at its storage, or choose another folder."
+        return f"{root} does not respond. Check its storage, or choose another folder."
     if isinstance(problem, RepositoryNotPrivate):
         return str(problem)
     if isinstance(problem, RepositoryUnavailable):
-        return f"{root} was made a repository by somebody else in the same moment."
+        return f"{root} was made a repository by another process at the same moment."
     return f"{root} cannot be used: {problem}"

@@ -1,4 +1,4 @@
-"""Is a repository there, and how full is it: asked of the storage itself, within a stated time.
+"""Whether a repository is available, and how full it is: asked of the storage, with a deadline.
 
 One look per repository is under way at a time. While it hangs, everybody hears at once that the
 repository does not answer.
@@ -43,14 +43,14 @@ class StorageState:
 
 
 def look(repository: Repository, *, seconds: float = PAGE_SECONDS) -> StorageState:
-    """How one repository is doing now."""
+    """The present state of one repository."""
     return look_at_all([repository], seconds=seconds)[0]
 
 
 def look_at_all(
     repositories: Sequence[Repository], *, seconds: float = PAGE_SECONDS, max_age: float = 0.0
 ) -> list[StorageState]:
-    """How each repository is doing, in the order given; all are looked at together.
+    """The state of each repository, in the order given; all are checked at the same time.
 
     `max_age` in seconds: so old may be the answer of a repository that could be used.
     """

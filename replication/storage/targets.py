@@ -1,4 +1,4 @@
-"""From a repository's row to its storage, which is not touched yet."""
+"""From a repository's row to an object for its storage, without touching the storage yet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def target(repository: Repository) -> Target:
     config = repository.config
     path = config.get("path") if isinstance(config, dict) else None
     if not isinstance(path, str) or not path or "\0" in path:
-        raise RepositoryUnavailable(f"The row of the repository {repository.name} names no folder.")
+        raise RepositoryUnavailable(
+            f"The row of the repository {repository.name} names no folder. Correct its config."
+        )
     return DirectoryRepository(Path(path), str(repository.uuid))
 
 
@@ -48,11 +50,11 @@ def visit(
 
 
 def does_not_answer(place: str) -> str:
-    """Why a repository cannot be used when asking it takes too long. The same words each time:
-    pages see a job change when they do."""
-    return f"{place} does not answer. Is its storage hanging, or the server of its share away?"
+    """Why a repository that takes too long to answer cannot be used. The words are the same each
+    time, because pages notice a job's change by them."""
+    return f"{place} does not respond. Check its storage, or the server of its share."
 
 
 def takes_no_file(place: str) -> str:
-    """Likewise where it can be read, but does not end writing a small file."""
-    return f"{place} can be read, but not written to: that does not end. Is its storage hanging?"
+    """The same for a repository that can be read, but where writing a small file does not end."""
+    return f"{place} can be read, but writing to it does not end. Check its storage."

@@ -1,4 +1,4 @@
-"""The clean-up on its own: what is left by jobs that could not clean up after themselves."""
+"""The clean-up run: removes what jobs left that could not clean up after themselves."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ READING_BYTES = 256 << 20
 
 
 class _CleanUp:
-    """The clean-up on its own, when no job of the context is active."""
+    """The clean-up run, while no job of the context is active."""
 
-    # It holds the vCenter's slot: vSphere goes on by itself, and the clean-up looks again.
+    # It holds the vCenter's slot: vSphere continues on its own, and the clean-up checks again.
     removal_seconds = tasks.OTHERS_SECONDS
 
     def __init__(self, context: VMContext, guard: Guard) -> None:
@@ -46,8 +46,8 @@ class _CleanUp:
 
     @property
     def session(self) -> Session:
-        """Opened when first needed: files can be removed while a vCenter is away, and without
-        its password."""
+        """Opened when first needed: files can be removed while the vCenter is unreachable, and
+        without its password."""
         if self._session is None:
             reading = Budget(READING_SECONDS, READING_BYTES, "end of the clean-up")
             self._session = Session(vcenters.endpoint(self._vcenter), reading=reading)
@@ -63,8 +63,8 @@ class _CleanUp:
 
 
 def clean_context(context_id: str) -> None:
-    """Take the lease and remove what ended jobs left. Nothing happens while somebody holds it, or
-    while another thread talks to the VM's vCenter: the tick asks again."""
+    """Take the lease and remove what ended jobs left. Does nothing while the lease is held, or
+    while another thread talks to the VM's vCenter: the tick requests it again."""
     context = VMContext.objects.select_related("vcenter").get(pk=context_id)
     try:
         with slots.conversation(context.vcenter):
@@ -80,12 +80,12 @@ def _clean_alone(context: VMContext) -> None:
         return
     try:
         with Guard(lease) as guard:
-            # A job that became active meanwhile may want what it left: it cleans up itself.
+            # A job that became active meanwhile may need what it left, and cleans up itself.
             context.refresh_from_db(fields=["current_job"])
             if context.current_job_id is None:
                 _clean(context, guard)
     except LeaseLost:
-        log.warning("clean-up of %s stopped: the lease is lost", context_id)
+        log.warning("clean-up of %s stopped: the lease was lost", context_id)
         return
     leases.release(lease)
 

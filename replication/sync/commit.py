@@ -1,4 +1,4 @@
-"""Steps 6 and 7: nothing is believed before it is looked at; then the one commit point."""
+"""Steps 6 and 7: verify everything, then the single commit point."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ READ_BACK_FOR_SECONDS = 60.0
 
 
 def verify(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
-    """All planned bytes were read, and the source is still where the plan saw it."""
+    """Check that all planned bytes were read, and that the source did not move since the plan."""
     with run.step(StepName.VERIFY) as note:
         paths = _paths_at_rest(run)
         for disk in disks:
             if paths.get(disk.plan.source.device_key) != disk.plan.source.vmdk_path:
                 raise TryAgain(
-                    f"{run.vm.name}: {disk.plan.disk.label} was moved to other storage while it"
-                    " was read; it is read again."
+                    f"{run.vm.name}: {disk.plan.disk.label} was moved to other storage while vmrep"
+                    " was reading it. vmrep will read it again."
                 )
             run.log(
                 f"{disk.plan.disk.disk_id}: {disk.plan.planned_bytes:,} bytes, as planned; digest"
                 f" {disk.digest}."
             )
         count = "1 disk" if len(disks) == 1 else f"{len(disks)} disks"
-        note.say(f"{count}, every planned byte read.")
+        note.say(f"{count}, every planned byte was read.")
 
 
 def _paths_at_rest(run: JobRun) -> dict[int, str | None]:
@@ -55,7 +55,7 @@ def _paths_at_rest(run: JobRun) -> dict[int, str | None]:
 
 
 def commit(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
-    """Seal the files, then make the recovery point stand in one transaction."""
+    """Seal the files, then create the recovery point in one transaction."""
     with run.step(StepName.COMMIT):
         sealed = [_seal(run, disk) for disk in disks]
         run.check()
@@ -65,7 +65,7 @@ def commit(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
             log.warning("%s: the commit's answer was lost: %s", run.job.pk, problem)
             _read_back(run.job.pk)
         moment = f"{run.taken_snapshot.consistent_at:%Y-%m-%d %H:%M:%S} UTC"
-        run.log(f"Committed: the VM can be brought back to {moment}.")
+        run.log(f"Committed: the VM can be restored to {moment}.")
 
 
 def _seal(run: JobRun, disk: FinishedDisk) -> SealedDisk:
@@ -79,10 +79,10 @@ def _seal(run: JobRun, disk: FinishedDisk) -> SealedDisk:
 
 
 def _read_back(job_id: str) -> None:
-    """Whether the commit happened, asked over a new connection.
+    """Ask over a new connection whether the commit happened.
 
-    Returns if it did, raises TryAgain if it did not, LeaseLost if nobody can tell: then nothing
-    may be touched.
+    Returns if it did, raises TryAgain if it did not, and LeaseLost if that cannot be determined:
+    then nothing may be touched.
     """
     deadline = time.monotonic() + READ_BACK_FOR_SECONDS
     while time.monotonic() < deadline:
@@ -94,5 +94,5 @@ def _read_back(job_id: str) -> None:
             continue
         if status == JobStatus.COMPLETED:
             return
-        raise TryAgain("The database connection broke during the commit, which did not happen.")
-    raise LeaseLost(f"whether {job_id} was committed cannot be found out")
+        raise TryAgain("The database connection broke, and the commit did not happen.")
+    raise LeaseLost(f"cannot determine whether {job_id} was committed")

@@ -1,8 +1,8 @@
-"""Which disks the snapshot holds, and which rows they are.
+"""Which disks the snapshot holds, and which rows they belong to.
 
-The VM can change between Prepare and the snapshot, while a snapshot is kept for another attempt,
-and a discovery can store what it had read before: neither the rows nor the VM as it is now say what
-is in the snapshot. Only its own devices do.
+The VM can change between Prepare and the snapshot, or while a snapshot is kept for another attempt,
+and a discovery may store an older reading. So neither the rows nor the present VM tell what is in
+the snapshot; only the snapshot's own devices do.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Pairs = list[tuple[VMDisk, DiskRecord]]
 def protected_disks(run: JobRun) -> Pairs:
     """Every disk that the snapshot protects, with its row, by device key.
 
-    Where rows and snapshot do not agree the VM is read afresh, which refuses a disk that came to be
-    unprotected; if that does not help the snapshot is of another VM than there is now: it is
+    If rows and snapshot differ, the VM is read again, which refuses a disk that has become
+    unprotected. If they still differ, the VM has changed since the snapshot: the snapshot is
     removed, and TryAgain raised.
     """
     frozen = snapshots.disks(run.session, run.taken_snapshot.moref)
@@ -37,14 +37,14 @@ def protected_disks(run: JobRun) -> Pairs:
     if differences:
         removing.remove_snapshot(run.taken_snapshot, run)
         raise TryAgain(
-            f"{run.vm.name}: its disks changed beside the snapshot ({'; '.join(differences)})."
-            " A new one is taken."
+            f"{run.vm.name}: its disks changed since the snapshot ({'; '.join(differences)})."
+            " vmrep will take a new one."
         )
     return pairs
 
 
 def _compare(run: JobRun, frozen: tuple[DiskRecord, ...]) -> tuple[Pairs, list[str]]:
-    """The protected disks with their rows, and in words what does not agree."""
+    """The protected disks with their rows, and the differences in words."""
     unprotected = {
         disk.device_key: reason for disk, reason in unprotected_disks(replace(run.vm, disks=frozen))
     }
@@ -56,9 +56,9 @@ def _compare(run: JobRun, frozen: tuple[DiskRecord, ...]) -> tuple[Pairs, list[s
             differences.append(f"{source.label or disk_id(source.device_key)} {difference}")
         elif row is not None and source.device_key not in unprotected:
             pairs.append((row, source))
-    # vSphere need not list in a snapshot what the snapshot does not hold.
+    # vSphere may leave out of a snapshot's devices what the snapshot does not hold.
     differences += [
-        f"{row.label or row.disk_id} is not in it"
+        f"{row.label or row.disk_id} is not in the snapshot"
         for row in rows.values()
         if not row.unprotected_reason
     ]
@@ -70,9 +70,9 @@ def _difference(row: VMDisk | None, source: DiskRecord, unprotected: str | None)
     if row is None:
         return "is only in the snapshot"
     if row.disk_uuid and source.disk_uuid and row.disk_uuid != source.disk_uuid:
-        return "is another disk than in the snapshot"
+        return "is not the disk that is in the snapshot"
     if unprotected and not (row.unprotected_reason and row.accept_unprotected):
         return unprotected
     if row.unprotected_reason and not unprotected:
-        return f"{row.unprotected_reason} by now"
+        return f"now {row.unprotected_reason}"
     return ""

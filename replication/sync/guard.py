@@ -1,4 +1,4 @@
-"""Keeping a lease while work goes on, and noticing at once when it is lost."""
+"""Renewing a lease while work continues, and noticing at once when it is lost."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from replication.services.leases import RENEW_EVERY_SECONDS, TRUSTED_FOR_SECONDS
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
-# Longer than any single thing takes that a worker does without calling `check`: the check of a huge
-# image, an fsync on slow storage, one page of a change query.
+# Longer than anything that a worker does without calling `check`: the check of a huge image, an
+# fsync on slow storage, one page of a change query.
 STALLED_AFTER_SECONDS = 1800.0
 # Enough where the storage itself does not answer, or is not there any more.
 STALLED_AWAY_SECONDS = 300.0
@@ -32,10 +32,10 @@ def _clock() -> float:
 
 
 class Guard:
-    """Renews a lease from a thread of its own, on a database connection of its own.
+    """Renews a lease from its own thread, on its own database connection.
 
-    Call `check` before every side effect: it raises LeaseLost as soon as another worker has the
-    lease, or when the database has been silent for so long that one may have it.
+    Call `check` before every side effect. It raises LeaseLost as soon as another worker has the
+    lease, or when the database has been silent for so long that another worker may have it.
 
     Calling it is also the sign that work goes on. Without one for `STALLED_AFTER_SECONDS` (storage
     that hangs cannot be interrupted), or for `STALLED_AWAY_SECONDS` while the storage `is_away`,
@@ -59,7 +59,7 @@ class Guard:
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
-        """Raises LeaseLost when the lease is lost already, or django.db's errors."""
+        """Raises LeaseLost when the lease has already been lost, or django.db's errors."""
         # The worker may have been paused since it got the lease.
         self._renew_once()
         self.check()
@@ -101,8 +101,8 @@ class Guard:
     def _give_up(self, silent_seconds: float) -> None:
         self._lost.set()
         log.critical(
-            "%s: no progress for %.0f seconds: the lease is given up. Is the repository's storage"
-            " hanging?",
+            "%s: no progress for %.0f seconds; giving up the lease. Check whether the repository's"
+            " storage hangs.",
             self.lease.context_id,
             silent_seconds,
         )

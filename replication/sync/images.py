@@ -1,4 +1,4 @@
-"""The image that a disk is written to: intended in the database before its file is made."""
+"""The image that a disk is written to: its row is committed before its file is created."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from replication.sync.job_run import DiskPlan, JobRun
 
 
 def open_or_begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, Digests]:
-    """Go on with an earlier attempt's file where that is safe, else begin a new one."""
+    """Resume an earlier attempt's file if that is safe, else begin a new one."""
     earlier = DiskImage.objects.filter(job=run.job, disk=plan.disk, state=ImageState.WRITING)
     for image in earlier:
         if _can_resume(run, plan, image):
@@ -25,14 +25,14 @@ def open_or_begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, Digests]:
                 digests = run.storage.open_digests(image.temporary_locator, image.checkpoint_bytes)
                 return image, digests
             except ImageDamaged:
-                pass  # the file was cut short before its first checkpoint: begin a new one
-        run.log(f"{plan.disk.disk_id}: the file of attempt {image.attempt} cannot be gone on with.")
+                pass  # the attempt ended before its first checkpoint: begin a new file
+        run.log(f"{plan.disk.disk_id}: the copy cannot resume the file of attempt {image.attempt}.")
         removing.discard_image(image, run)
     return _begin(run, plan)
 
 
 def _can_resume(run: JobRun, plan: DiskPlan, image: DiskImage) -> bool:
-    """The same plan, from the same snapshot, into a file that nobody writes any more."""
+    """The same plan, from the same snapshot, into a file that no process writes any longer."""
     same_plan = (
         image.snapshot_moref == run.taken_snapshot.moref
         and image.change_id == plan.source.change_id

@@ -52,7 +52,7 @@ class DiskPlan:
 
 @dataclass
 class StepNote:
-    """What a step found worth telling beside its outcome; it is in the job's log, too."""
+    """Messages of a step besides its outcome; they also go to the job's log."""
 
     log: Callable[[str, LogLevel], None]
     message: str = ""
@@ -72,7 +72,7 @@ class StepNote:
 
 @dataclass
 class JobRun:
-    """One attempt of a job: what it holds, and what its steps have found so far."""
+    """One attempt of a job: what it holds, and what its steps have found out so far."""
 
     job: ReplicationJob
     lease: Lease
@@ -107,7 +107,7 @@ class JobRun:
         return self.snapshot
 
     def check(self) -> None:
-        """Before every side effect, and while waiting: may this attempt go on?
+        """Call before every side effect, and while waiting: may this attempt continue?
 
         Raises LeaseLost or JobCancelled. Cheap enough to be called often.
         """
@@ -120,12 +120,12 @@ class JobRun:
             raise JobCancelled
 
     def update(self, **columns: object) -> None:
-        """Write columns of the job while it is ours. Raises LeaseLost when it is not any more."""
+        """Write columns of the job. Raises LeaseLost when this attempt no longer owns it."""
         if not self._mine().update(updated_at=Now(), **columns):
-            raise LeaseLost(f"{self.job.pk} is not ours any more")
+            raise LeaseLost(f"{self.job.pk} belongs to another worker")
 
     def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
-        """A line of the job's log. Raises LeaseLost, and nothing else."""
+        """Write a line to the job's log. Raises nothing but LeaseLost."""
         self.guard.check()
         job_log.write(self.job.pk, self.job.attempt, message, level)
 
@@ -136,7 +136,7 @@ class JobRun:
 
     @contextmanager
     def step(self, name: StepName) -> Iterator[StepNote]:
-        """A step's row: running until the block ends. If it raises, the job's end settles it."""
+        """A step's row: running until the block ends. If it raises, the job's end closes it."""
         self.check()
         with transaction.atomic():
             # Under the job's lock: no step begins after its end.

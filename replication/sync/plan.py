@@ -1,4 +1,4 @@
-"""Step 4: what has to be read, disk by disk. The plan's bytes are what progress counts."""
+"""Step 4: what has to be read, disk by disk. Progress is measured against the plan's bytes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _plan_disk(run: JobRun, disk: VMDisk, source: DiskRecord) -> DiskPlan:
 def _why_not_incremental(source: DiskRecord, parent: DiskImage) -> str:
     """Empty when the change ID of the last recovery point can be trusted."""
     if source.change_id is None:
-        return "The disk has no change ID: change tracking is off for it."
+        return "The disk has no change ID, because change tracking is off for it."
     if parent.change_id is None:
         return "The last recovery point was made without change tracking."
     if parent.capacity_bytes != source.capacity_bytes:
@@ -72,22 +72,22 @@ def _why_not_incremental(source: DiskRecord, parent: DiskImage) -> str:
     if epoch != old_epoch:
         return "Change tracking was reset since the last recovery point."
     if sequence.isdigit() and old_sequence.isdigit() and int(sequence) < int(old_sequence):
-        return "Change tracking went back since the last recovery point: the VM was reverted."
+        return "Change tracking is older than the last recovery point: the VM was reverted."
     return ""
 
 
 def _initial(run: JobRun, disk: VMDisk, source: DiskRecord, note: str) -> DiskPlan:
-    """A new chain root with all allocated areas, or with everything where vSphere cannot tell."""
+    """A new chain root with all allocated areas, or with everything if vSphere cannot list them."""
     capacity = source.capacity_bytes or 0
     if source.change_id is None:
         extents = [Extent(0, capacity)]
-        note += " Without change tracking all of it is read."
+        note += " Without change tracking, the whole disk is read."
     else:
         try:
             extents = _changed(run, source, ALLOCATED)
         except CbtFault as problem:
             extents = [Extent(0, capacity)]
-            note += f" vSphere cannot tell the allocated areas ({problem}): all of it is read."
+            note += f" vSphere cannot list allocated areas ({problem}); the whole disk is read."
     return DiskPlan(disk, source, SyncType.INITIAL, extents, None, None, note)
 
 

@@ -1,4 +1,4 @@
-"""Step 1 and 2: the VM as it is now, whether it can be protected, and change tracking."""
+"""Steps 1 and 2: read the VM, check that it can be protected, turn on change tracking."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from replication.sync.job_run import JobRun
 
 
 def prepare(run: JobRun) -> None:
-    """Finish what an earlier job left, refresh the context, refuse what cannot be protected."""
+    """Clean up after earlier jobs, refresh the context, refuse a VM that cannot be protected."""
     with run.step(StepName.PREPARE) as note:
         _require_transport(run)
         run.session.connect()
@@ -31,7 +31,7 @@ def prepare(run: JobRun) -> None:
 
 
 def look_at_the_vm(run: JobRun) -> None:
-    """Read the VM afresh, and refresh and judge as in Prepare. Raises PreflightRefused."""
+    """Read the VM again, then refresh and check it as in Prepare. Raises PreflightRefused."""
     run.record = _read(run)
     _refresh(run)
 
@@ -42,23 +42,23 @@ def _refresh(run: JobRun) -> None:
 
 
 def _require_no_left_over_snapshot(run: JobRun) -> None:
-    """While one of ours could not be removed no new one is taken: they would pile up on the VM, and
-    the disks' files are not what the guest sees. Raises TaskStillRunning while vSphere is removing
-    it: that needs nothing but time."""
+    """Refuse a new snapshot while one of ours could not be removed: snapshots would pile up on the
+    VM, and the disks' files are not what the guest sees. Raises TaskStillRunning while vSphere is
+    removing one, which only takes time."""
     left = VMSnapshot.objects.filter(vm_context=run.context).exclude(state=SnapshotState.REMOVED)
     for row in left.exclude(job=run.job).order_by("id"):
         if left_overs.may_come(row):
             continue  # it is not there; whichever job is next removes it should it come
         removing.await_running_tasks(run.session, run.vm.moref, on_wait=run.check)
         raise TryAgain(
-            f"{run.context.vm_name}: the snapshot {row.name}, which an earlier replication left,"
-            f" could not be removed ({row.problem}). No new one is taken. If this goes on, remove"
-            " it in vSphere (Snapshots, Delete), then replicate again."
+            f"{run.context.vm_name}: vmrep could not remove the snapshot {row.name} of an earlier"
+            f" replication ({row.problem}), so it takes no new one. If this continues, remove the"
+            " snapshot in vSphere (Snapshots, Delete), then replicate again."
         )
 
 
 def _read(run: JobRun) -> VmRecord:
-    """The VM as it is now. Raises VMGone or IdentityChanged when it is not there."""
+    """The present state of the VM. Raises VMGone or IdentityChanged when it is not there."""
     context = run.context
     try:
         record = inventory.read_vm(run.session, context.vmware_vm_id, moref_hint=context.moref)
@@ -94,12 +94,12 @@ def _preflight(run: JobRun) -> None:
 
 
 def tracking(run: JobRun) -> None:
-    """Turn changed block tracking on where it is off; it takes effect with the snapshot."""
+    """Turn changed block tracking on if it is off; it takes effect with the snapshot."""
     with run.step(StepName.TRACKING) as note:
         if run.vm.specs["cbt_enabled"]:
             note.say("Changed block tracking is on.")
             return
-        # An earlier attempt's may be at work still.
+        # A task of an earlier attempt may still be running.
         if removing.await_running_tasks(
             run.session, run.vm.moref, run.check, find=cbt.running_reconfiguration
         ):

@@ -1,4 +1,4 @@
-"""Taking things away: an image in no recovery point, a snapshot of vmrep's, what ended jobs left.
+"""Removing images that are in no recovery point, vmrep's snapshots, and what ended jobs left.
 
 The rows say what there is: an image in state `deleting`, a snapshot that is not `removed`. A file
 or snapshot that no row names is never touched here. Whoever calls holds the context's lease.
@@ -37,13 +37,13 @@ log = logging.getLogger(__name__)
 REMOVE_SECONDS = 60.0
 
 _MAY_COME = (
-    "It was asked for, but is not at the VM. Should the request come late, the snapshot will be"
-    " removed: it is looked for again for some minutes."
+    "vmrep requested it, but the VM does not have it. In case the request arrives late, vmrep will"
+    " look for the snapshot for some more minutes, and remove it."
 )
 
 
 class Writer(Protocol):
-    """Who holds the context's lease: a job's attempt, or the clean-up on its own."""
+    """The holder of the context's lease: a job's attempt, or the clean-up run."""
 
     guard: Guard
 
@@ -78,7 +78,7 @@ def discard_image(image: DiskImage, writer: Writer) -> None:
         on_wait=writer.check,
     )
     DiskImage.objects.filter(pk=image.pk, state=ImageState.DELETING).delete()
-    job_log.write(image.job_id, image.attempt, f"The unfinished file {image.locator} is removed.")
+    job_log.write(image.job_id, image.attempt, f"Removed the unfinished file {image.locator}.")
 
 
 def _remove_files(image: DiskImage, guard: Guard) -> None:
@@ -93,13 +93,13 @@ def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) 
 
     One that is not there but was asked for only lately may still come, from a worker that was
     paused or cut off: its row stays, to be looked at again. Not so when vSphere has `answered`.
-    Raises TaskStillRunning when vSphere is still removing it, or at work on another one.
+    Raises TaskStillRunning when vSphere is still removing it or working on another snapshot.
     """
     context = row.vm_context
     try:
         vm = inventory.read_vm(writer.session, context.vmware_vm_id, moref_hint=context.moref)
     except ObjectGone:
-        log.info("%s: the VM of snapshot %s is gone, and the snapshot with it", context, row.name)
+        log.info("%s: the VM is gone, and with it the snapshot %s", context, row.name)
     else:
         await_running_tasks(writer.session, vm.moref, on_wait=writer.guard.check)
         found = _recorded(row, snapshots.tree(writer.session, vm.moref))
@@ -118,21 +118,21 @@ def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) 
     VMSnapshot.objects.filter(pk=row.pk).update(
         state=SnapshotState.REMOVED, removed_at=Now(), problem="", updated_at=Now()
     )
-    job_log.write(row.job_id, row.attempt, f"The snapshot {row.name} is removed.")
+    job_log.write(row.job_id, row.attempt, f"Removed the snapshot {row.name}.")
 
 
 def _found(row: VMSnapshot, found: SnapshotRecord) -> None:
-    """From now on it is known to be there, whatever comes of its removal."""
+    """Record that the snapshot exists, whatever happens to its removal."""
     VMSnapshot.objects.filter(pk=row.pk, state=SnapshotState.INTENDED).update(
         state=SnapshotState.CREATED, moref=found.moref, updated_at=Now()
     )
 
 
 def _recorded(row: VMSnapshot, tree: Sequence[SnapshotRecord]) -> SnapshotRecord | None:
-    """The snapshot that a row means: by its name and reference.
+    """The snapshot that a row refers to, by name and reference.
 
-    The snapshots of a VM that was registered anew have new references, and the old ones are never
-    used again. Then the name is enough: the job's ID in it is random.
+    The snapshots of a VM that was registered again have new references, and the old ones are never
+    reused. Then the name is enough: the job's ID in it is random.
     """
     named = [one for one in tree if one.name == row.name]
     if row.moref and any(one.moref == row.moref for one in tree):
@@ -143,7 +143,7 @@ def _recorded(row: VMSnapshot, tree: Sequence[SnapshotRecord]) -> SnapshotRecord
 def remove_returned(context: VMContext, record: VmRecord, writer: Writer) -> bool:
     """Remove snapshots that came back with their VM, which was gone when they were to be removed.
 
-    Returns whether there were any: then the record is out of date.
+    Returns whether there were any; the record is then out of date.
     """
     names = [snapshot.name for snapshot in record.snapshots]
     rows = VMSnapshot.objects.filter(
@@ -184,17 +184,17 @@ def await_running_tasks(
 def remove_left_overs(
     context: VMContext, writer: Writer, *, keep_job_id: str | None = None
 ) -> list[str]:
-    """Everything that ended jobs left; returns what could not be removed, in words.
+    """Remove everything that ended jobs left; returns messages about what could not be removed.
 
-    `keep_job_id`: that job is not over, its image and snapshot are for its next attempt.
+    `keep_job_id`: a job that has not ended; its next attempt needs its image and snapshot.
     """
     problems = []
-    # The newest first: an image goes before the one that it stands upon.
+    # Newest first: an image is removed before the one that it is based on.
     for image in (
         left_overs.images().filter(vm_context=context).select_related("repository").order_by("-id")
     ):
         if DiskImage.objects.filter(parent=image).exists():
-            continue  # the one upon it could not be removed, which is said already
+            continue  # an image based on it could not be removed, which is already reported
         try:
             discard_image(image, writer)
         except EngineError as problem:

@@ -1,4 +1,4 @@
-"""A worker's outermost edge: claim a job, run its steps, and settle how it ended."""
+"""A worker's outermost edge: claim a job, run its steps, and record how it ended."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ STALLED_EXIT_CODE = 75  # EX_TEMPFAIL: trying again may help
 
 
 def run_next() -> str | None:
-    """Run the next job that this worker can run; returns its ID, None when there was none."""
+    """Run the next job that this worker can run; returns its ID, or None if there is none."""
     claimed = queue.claim_next()
     if claimed is None:
         return None
@@ -57,7 +57,7 @@ def run_next() -> str | None:
 
 def run(job: ReplicationJob, lease: Lease) -> None:
     """One attempt of a claimed job, from Prepare to Clean up."""
-    begins = f"{job.source_vm_name}: attempt {job.attempt} begins on {job.worker_name}."
+    begins = f"{job.source_vm_name}: attempt {job.attempt} started on {job.worker_name}."
     job_log.write(job.pk, job.attempt, begins)
     try:
         with Guard(
@@ -69,10 +69,10 @@ def run(job: ReplicationJob, lease: Lease) -> None:
         for context_id in left_overs.contexts_to_clean(job.vm_context_id):
             messages.hint_clean_up(context_id)
     except LeaseLost as reason:
-        # Another worker may be at it by now. Whatever is half done is its to find and settle.
+        # Another worker may be running the job now. It finds and handles what is half done.
         log.error("%s: stopped at once: %s", job.pk, reason)
     except (OperationalError, InterfaceError):
-        log.exception("%s: stopped: the database is away; the job is taken up again", job.pk)
+        log.exception("%s: stopped, because the database is unreachable; it will resume", job.pk)
         connection.close()
 
 
@@ -81,8 +81,8 @@ def _is_away(repository: Repository) -> bool:
 
 
 def _end_process() -> None:
-    """What hangs cannot be stopped from within. The pool starts another process; daemons and locks
-    go with this one, so that the next attempt can go on with its files."""
+    """End the process: a hanging call cannot be stopped from within. The pool starts another one;
+    daemons and locks end with this one, so that the next attempt can resume its files."""
     os._exit(STALLED_EXIT_CODE)
 
 
@@ -103,11 +103,11 @@ def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
     except (TryAgain, VSphereError, EngineError, ContextError) as problem:
         _settle(job, lease, problem)
     except Exception as problem:
-        log.exception("%s: an unexpected error", job.pk)
+        log.exception("%s: unexpected error", job.pk)
         finish.failed(
             job.pk,
-            f"An unexpected error in vmrep: {problem!r}. The log of {job.worker_name} has the"
-            " details; please report it.",
+            f"Unexpected error in vmrep: {problem!r}. The log of {job.worker_name} has the"
+            " details. Please report it.",
             lease=lease,
         )
 
@@ -143,7 +143,7 @@ def clean_up(attempt: JobRun) -> None:
 
 
 def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
-    """Try the same job again where that may help, else let it fail with the reason."""
+    """Retry the job if that may help, else fail it with the reason."""
     if isinstance(problem, TaskStillRunning):
         finish.wait_for_vsphere(job.pk, str(problem), code=code_of(problem), lease=lease)
     elif _is_transient(problem):

@@ -1,4 +1,4 @@
-"""Step 3: the snapshot that the disks are read from, and which is never forgotten."""
+"""Step 3: the snapshot that the disks are read from, recorded so that it is always removed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from replication.states import SnapshotState, StepName
 from replication.sync import removing
 from replication.sync.job_run import JobRun, StepNote
 
-QUIESCE_TRIES = 3
-KEPT_FOR = timedelta(hours=24)  # an older snapshot of an earlier attempt is not gone on with
+QUIESCE_ATTEMPTS = 3
+KEPT_FOR = timedelta(hours=24)  # an attempt does not reuse an older snapshot
 
 
 def take_snapshot(run: JobRun) -> None:
-    """Go on with the snapshot of an earlier attempt, or take a new one."""
+    """Reuse the snapshot of an earlier attempt, or take a new one."""
     with run.step(StepName.SNAPSHOT) as note:
         run.snapshot = _earlier(run, note) or _new(run, note)
         if run.cbt_just_enabled and _untracked(run):
@@ -50,11 +50,11 @@ def _untracked(run: JobRun) -> list[DiskRecord]:
 
 
 def _earlier(run: JobRun, note: StepNote) -> VMSnapshot | None:
-    """This job's own snapshot from an attempt that was cut short, if it is there and fresh."""
+    """This job's snapshot from an interrupted attempt, if it exists and is recent."""
     left = VMSnapshot.objects.filter(job=run.job).exclude(state=SnapshotState.REMOVED)
     for row in left.order_by("-id"):
         if _is_usable(row, run):
-            note.say("Going on with the snapshot of an earlier attempt.")
+            note.say("Reusing the snapshot of an earlier attempt.")
             return row
         removing.remove_snapshot(row, run)
     return None
@@ -88,23 +88,23 @@ def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
     try:
         return _create_quiesced(run, row, note) if quiesce else _create(run, row, quiesce=False)
     except (ConnectionLost, TaskStillRunning):
-        raise  # whether vSphere makes it is not known yet
+        raise  # it is not known yet whether vSphere makes it
     except VSphereError:
-        # It will not come any more.
+        # It will not appear any more.
         with contextlib.suppress(VSphereError):
             removing.remove_snapshot(row, run, answered=True)
         raise
 
 
 def _create_quiesced(run: JobRun, row: VMSnapshot, note: StepNote) -> VMSnapshot:
-    """Quiesced, or after some failures not."""
-    for number in range(1, QUIESCE_TRIES + 1):
+    """Quiesced, or after some failures without quiescing."""
+    for number in range(1, QUIESCE_ATTEMPTS + 1):
         try:
             return _create(run, row, quiesce=True)
         except QuiesceFailed as problem:
-            if number == QUIESCE_TRIES:
+            if number == QUIESCE_ATTEMPTS:
                 note.warn(
-                    f"The guest could not be brought to rest in {QUIESCE_TRIES} tries"
+                    f"The guest could not be quiesced in {QUIESCE_ATTEMPTS} attempts"
                     f" ({problem}); the recovery point is crash-consistent."
                 )
     return _create(run, row, quiesce=False)
@@ -119,14 +119,14 @@ def _create(run: JobRun, row: VMSnapshot, *, quiesce: bool) -> VMSnapshot:
             run.session,
             run.vm.moref,
             row.name,
-            f"Made by vmrep for {run.job.pk}; it is removed when the replication ends.",
+            f"Created by vmrep for {run.job.pk}. vmrep removes it when the replication ends.",
             quiesce,
             on_wait=run.guard.check,  # not cancelled half-way: the snapshot would be nobody's
         )
     except ObjectGone as problem:
         # A vCenter that was restarted does not know the task any more; the snapshot may be there.
         # If it is the VM that is gone, the next attempt's Prepare says so.
-        raise TryAgain(f"{run.vm.name}: {problem} It is looked at anew.") from problem
+        raise TryAgain(f"{run.vm.name}: {problem} vmrep will check again.") from problem
     _created(row, made.moref, bool(made.quiesced_achieved))
     return row
 

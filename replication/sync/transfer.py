@@ -38,7 +38,7 @@ STOP_SECONDS = 90.0
 
 @dataclass
 class FinishedDisk:
-    """A disk whose planned bytes are all in its image, closed but not yet sealed."""
+    """A disk whose planned bytes are all in its image, which is closed but not yet sealed."""
 
     plan: DiskPlan
     image: DiskImage
@@ -75,7 +75,7 @@ class _Active:
         return float(self.image.transfer_seconds) + time.monotonic() - self._started_at
 
     def finish(self) -> FinishedDisk:
-        """Copy everything, write it out and close the image."""
+        """Copy everything, flush it and close the image."""
         result = self.copy.run()
         with self._flushing:
             self.permanent_to = self.copy.checkpoint()
@@ -86,8 +86,8 @@ class _Active:
         return FinishedDisk(self.plan, self.image, digest, result)
 
     def checkpoint(self) -> None:
-        """Make permanent what is there, and note up to where. The first failure is the last try:
-        after it a flush that succeeds proves nothing."""
+        """Make the copied bytes permanent, and note how far they reach. After the first failure
+        there is no further attempt: a later flush that succeeds proves nothing."""
         with self._flushing:
             if not self._over:
                 self._over = True
@@ -103,13 +103,13 @@ def _begins(plan: DiskPlan, image: DiskImage, attempt: int) -> str:
     if image.attempt == attempt:
         return f"{begun} into a new file."
     return (
-        f"{begun} into the file that attempt {image.attempt} began, from its checkpoint at"
-        f" {image.checkpoint_bytes:,} on."
+        f"{begun} into the file of attempt {image.attempt}, resuming at the checkpoint"
+        f" {image.checkpoint_bytes:,}."
     )
 
 
 def transfer(run: JobRun) -> list[FinishedDisk]:
-    """Copy every disk's plan into its image. Raises whatever stops it, with checkpoints kept."""
+    """Copy every disk's plan into its image. Raises what stopped it; checkpoints are kept."""
     with run.step(StepName.TRANSFER):
         return _Transfer(run, sum(plan.planned_bytes for plan in run.plans)).run_all()
 
@@ -141,7 +141,7 @@ class _Transfer:
                     self._checkpoint_when_due(flushes)
             except BaseException as reason:
                 self._stop.set()
-                # Whoever cancels wants nothing kept; who lost the lease may touch nothing any more.
+                # A cancelled job keeps nothing; a worker without the lease must touch nothing.
                 self._abort(flushes, keep=not isinstance(reason, LeaseLost | JobCancelled))
                 raise
         return self._finished
@@ -198,11 +198,11 @@ class _Transfer:
         self._run.log(
             f"{active.plan.disk.disk_id}: {result.bytes_read:,} bytes read in {active.seconds:.1f}"
             f" seconds: {result.bytes_written:,} written, {result.bytes_zero:,} zero,"
-            f" {result.bytes_same:,} as they were."
+            f" {result.bytes_same:,} unchanged."
         )
 
     def _report(self) -> None:
-        """Progress; also where a cancel or a lost lease is noticed."""
+        """Report progress; also notices a cancel or a lost lease."""
         self._run.check()
         now = time.monotonic()
         done = sum(disk.plan.planned_bytes for disk in self._finished)
@@ -214,7 +214,7 @@ class _Transfer:
         self._record(now, min(done, self._total_bytes), done - self._resumed_bytes)
 
     def _record(self, now: float, done: int, read: int) -> None:
-        """Progress of the job, and from time to time a sample, under one check of the lease."""
+        """Write the job's progress, and now and then a sample, under one check of the lease."""
         self._require_progress(now, read)
         self._speed.append((now, read))
         while now - self._speed[0][0] > SPEED_OVER_SECONDS:
@@ -231,17 +231,17 @@ class _Transfer:
                 self._sampler.sample(now, bytes_transferred=done, bytes_read=read)
 
     def _require_progress(self, now: float, read: int) -> None:
-        """This thread goes round whether bytes come or not: that it does is no progress."""
+        """Raise if no bytes arrived for too long: this thread loops whether bytes arrive or not."""
         if read > self._read:
             self._read, self._read_at = read, now
         elif self._run.guard.is_too_long(now - self._read_at):
             raise TryAgain(
-                f"{self._run.vm.name}: not a byte was copied for {now - self._read_at:.0f} seconds."
-                " Look at the source's datastore and the repository's storage."
+                f"{self._run.vm.name}: no bytes were copied for {now - self._read_at:.0f} seconds."
+                " Check the source's datastore and the repository's storage."
             )
 
     def _checkpoint_when_due(self, flushes: ThreadPoolExecutor) -> None:
-        """Begin to make permanent what is there, and save up to where earlier ones have come."""
+        """Start new checkpoints, and save the offsets of finished ones."""
         for active in self._active:
             if active.flush is not None and active.flush.done():
                 active.flush.result()  # raises what went wrong
@@ -256,7 +256,7 @@ class _Transfer:
                 active.flush = flushes.submit(active.checkpoint)
 
     def _save_checkpoint(self, active: _Active) -> None:
-        """What is below the offset stays, whatever happens from now on."""
+        """Record that everything below the offset is permanent."""
         self._run.guard.check()
         saved = DiskImage.objects.filter(
             pk=active.image.pk,
@@ -269,7 +269,7 @@ class _Transfer:
             updated_at=Now(),
         )
         if not saved:
-            raise LeaseLost(f"image {active.image.pk} is not ours any more")
+            raise LeaseLost(f"image {active.image.pk} belongs to another worker")
 
     def _abort(self, flushes: ThreadPoolExecutor, *, keep: bool) -> None:
         """Stop all copies. With `keep` what is there is made permanent for the next attempt; it is
@@ -297,4 +297,4 @@ class _Transfer:
                     flush.result()
                     self._save_checkpoint(active)
             except (EngineError, LeaseLost, DatabaseProblem) as problem:
-                log.warning("no last checkpoint of %s: %s", active.image, problem)
+                log.warning("could not write a last checkpoint of %s: %s", active.image, problem)

@@ -76,7 +76,7 @@ def test_pages_and_other_repositories_jobs_go_on_and_all_programs_end_when_told(
             _wait(lambda: ReplicationJob.objects.get(pk=job.pk).status == JobStatus.COMPLETED)
             waiting.refresh_from_db()
             assert waiting.status == JobStatus.PENDING
-            assert "repository does not answer" in waiting.current_operation
+            assert "repository does not respond" in waiting.current_operation
             assert "does not answer" in _get(port, "/repositories/")
             for tab in ("overview", "points"):
                 assert held_up.vm_name in _get(

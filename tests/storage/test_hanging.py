@@ -97,7 +97,7 @@ def test_a_job_goes_on_when_its_repository_answers_again(share, tmp_path, hangin
     with hanging_share(tmp_path / "share"):
         assert queue.claim_next() is None
         before = waits_for(job), job.updated_at
-        assert "share does not answer. Is its storage hanging" in before[0]
+        assert "share does not respond. Check its storage" in before[0]
         assert queue.claim_next() is None
         assert (waits_for(job), job.updated_at) == before  # nothing new for pages to fetch
     until(lambda: (claimed := queue.claim_next()) and claimed[0].pk == job.pk)
@@ -152,7 +152,7 @@ def test_a_repository_beside_it_can_be_added(share, hanging, tmp_path):
 def test_a_folder_on_it_cannot_be_added(tmp_path, hanging_share):
     (tmp_path / "share").mkdir()
     with hanging_share(tmp_path / "share"):
-        with pytest.raises(RepositoryRefused, match="inside/it does not answer"):
+        with pytest.raises(RepositoryRefused, match="inside/it does not respond"):
             repositories.add_directory("new", str(tmp_path / "share/inside/it"))
         assert not Repository.objects.exists()
 
@@ -161,7 +161,7 @@ def test_many_folders_that_hang_are_not_all_waited_for(tmp_path, hanging_share):
     (tmp_path / "share").mkdir()
     with hanging_share(tmp_path / "share"):
         for number in range(folders.MOST_THAT_HANG):
-            with pytest.raises(RepositoryRefused, match="does not answer"):
+            with pytest.raises(RepositoryRefused, match="does not respond"):
                 repositories.add_directory("new", str(tmp_path / f"share/{number}"))
         with pytest.raises(RepositoryRefused, match="4 folders that were named before"):
             repositories.add_directory("new", str(tmp_path / "share/more"))
@@ -189,7 +189,7 @@ def test_no_transaction_is_open_while_a_folder_is_waited_for(tmp_path, monkeypat
 
 def test_a_folder_that_is_made_too_late_is_not_left_marked(small_ext4):
     """What hangs is the making of the folder; it goes on when the file system does."""
-    with small_ext4.frozen(), pytest.raises(RepositoryRefused, match="new does not answer"):
+    with small_ext4.frozen(), pytest.raises(RepositoryRefused, match="new does not respond"):
         repositories.add_directory("new", str(small_ext4.folder / "new"))
     folder = small_ext4.folder / "new"
     until(lambda: folder.exists() and not errands.count("folder") and not list(folder.iterdir()))
@@ -222,7 +222,7 @@ def test_a_clean_up_ends_and_is_done_later(share, left, tmp_path, hanging_share,
             cleanup.clean_context(left.pk)
             step = JobStep.objects.get(name=StepName.CLEAN_UP)
             assert step.status == StepStatus.WARNING
-            assert "share does not answer" in step.message
+            assert "share does not respond" in step.message
             assert not ContextLease.objects.exists()
             assert DiskImage.objects.get().state == ImageState.DELETING
     until(lambda: cleanup.clean_context(left.pk) or not DiskImage.objects.exists())

@@ -37,10 +37,10 @@ def test_a_share_that_hangs_does_not_answer_and_is_asked_once(tmp_path, hanging_
     with hanging_share(tmp_path / "share"):
         for _ in range(5):
             state = looks.look(repository, seconds=SOON)
-            assert state.problem.startswith(f"{tmp_path / 'share'} does not answer.")
+            assert state.problem.startswith(f"{tmp_path / 'share'} does not respond.")
             assert state.room is None
         assert errand_threads() == before + 1
-        with pytest.raises(RepositoryUnavailable, match="does not answer"):
+        with pytest.raises(RepositoryUnavailable, match="does not respond"):
             looks.require([repository])
     looks.look(repository, seconds=LONG)  # it may still be the one that was left behind
     assert looks.look(repository, seconds=LONG).problem == ""
@@ -59,7 +59,7 @@ def test_an_answer_that_came_too_late_is_heard_the_next_time(tmp_path, monkeypat
     repository = factories.repository("slow", tmp_path / "slow")
     room, door = DirectoryRepository.room, threading.Event()
     monkeypatch.setattr(DirectoryRepository, "room", lambda it: door.wait() and room(it))
-    assert "does not answer" in looks.look(repository, seconds=SOON).problem
+    assert "does not respond" in looks.look(repository, seconds=SOON).problem
     (errand,) = (it for it in looks._asked.values() if not it.is_over)  # this test's own
     errand.began_at -= 100
     door.set()
@@ -67,7 +67,7 @@ def test_an_answer_that_came_too_late_is_heard_the_next_time(tmp_path, monkeypat
     door.clear()
     assert looks.look(repository, seconds=SOON).problem == ""
     errand.ended_at -= looks.LONGEST_KEPT_SECONDS
-    assert "does not answer" in looks.look(repository, seconds=SOON).problem
+    assert "does not respond" in looks.look(repository, seconds=SOON).problem
     door.set()
 
 
@@ -93,4 +93,7 @@ def test_an_answer_is_kept_as_long_as_allowed_if_it_is_a_good_one(tmp_path):
 @pytest.mark.parametrize("config", [{}, {"path": ""}, {"path": "/a\0b"}, {"path": 7}, [], None])
 def test_a_row_that_names_no_folder_says_so(config):
     repository = Repository(name="odd", config=config)
-    assert looks.look(repository).problem == "The row of the repository odd names no folder."
+    assert (
+        looks.look(repository).problem
+        == "The row of the repository odd names no folder. Correct its config."
+    )

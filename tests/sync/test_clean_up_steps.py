@@ -48,7 +48,7 @@ def test_what_cannot_be_removed_is_a_warning_with_its_reason(estate, failed_afte
     estate.assert_nothing_left_over(job.vm_context)
     step.refresh_from_db()
     assert step.status == StepStatus.COMPLETED
-    assert step.message.startswith("Done at a later try. Before: ")
+    assert step.message.startswith("Done at a later attempt. Before: ")
     assert "could not be removed" in step.message
 
 

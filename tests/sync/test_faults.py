@@ -487,7 +487,7 @@ def test_a_transfer_in_which_no_byte_comes_is_tried_again(estate, ready, monkeyp
     estate.control.delay("GET /folder", 6)
     job = estate.run_job(ready)
     assert job.status == JobStatus.PENDING
-    assert "not a byte was copied" in job.error_message
+    assert "no bytes were copied" in job.error_message
     estate.control.clear_faults()
     job = _try_again(job)
     assert job.status == JobStatus.COMPLETED, job.error_message

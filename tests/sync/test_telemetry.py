@@ -187,7 +187,7 @@ def test_the_log_of_a_success_tells_each_step(estate, ready):
     image = DiskImage.objects.get(job=job)
     assert_in_order(
         text,
-        f"info 1 small1: attempt 1 begins on {leases.this_worker()}.",
+        f"info 1 small1: attempt 1 started on {leases.this_worker()}.",
         "Changed block tracking is on.",
         f"{snapshot} (quiesced).",
         f"disk-2000: what is changed since {image.previous_change_id}, by change tracking:",
@@ -199,8 +199,8 @@ def test_the_log_of_a_success_tells_each_step(estate, ready):
         "disk-2000: 25,165,824 bytes, as planned; digest",
         image.digest,
         f"{image.locator} is checked and durable",
-        "Committed: the VM can be brought back to",
-        f"The snapshot {snapshot} is removed.",
+        "Committed: the VM can be restored to",
+        f"Removed the snapshot {snapshot}.",
     )
     assert {it.level for it in telemetry.log_of(job)} == {LogLevel.INFO}
 
@@ -221,7 +221,7 @@ def test_an_unexpected_error_is_in_the_log(estate, ready, monkeypatch):
     monkeypatch.setattr(runner, "make_plan", break_down)
     job = estate.run_job(ready)
     assert job.status == JobStatus.FAILED
-    assert_in_order(log_of(job), "error 1 Failed. An unexpected error", "in the plan")
+    assert_in_order(log_of(job), "error 1 Failed. Unexpected error", "in the plan")
 
 
 def test_the_log_of_a_retry_after_kill_9_says_where_it_went_on(estate, ready):
@@ -236,11 +236,11 @@ def test_the_log_of_a_retry_after_kill_9_says_where_it_went_on(estate, ready):
     assert job.status == JobStatus.COMPLETED, job.error_message
     assert_in_order(
         log_of(job),
-        f"info 1 small1: attempt 1 begins on {died_on}.",
+        f"info 1 small1: attempt 1 started on {died_on}.",
         f"warning 1 The worker {died_on} stopped during “Transfer”. vmrep will retry at once.",
-        f"info 2 small1: attempt 2 begins on {leases.this_worker()}.",
-        "Going on with the snapshot of an earlier attempt.",
-        f"into the file that attempt 1 began, from its checkpoint at {offset:,} on.",
+        f"info 2 small1: attempt 2 started on {leases.this_worker()}.",
+        "Reusing the snapshot of an earlier attempt.",
+        f"into the file of attempt 1, resuming at the checkpoint {offset:,}.",
         "Committed",
     )
 
@@ -255,8 +255,10 @@ def test_a_transient_error_is_a_warning_and_the_clean_up_after_a_cancel_is_told(
     cleanup.clean_context(ready.pk)
     text = log_of(job)
     assert_in_order(text, "warning 1", "503", "vmrep will retry in 10 seconds.")
-    assert_in_order(text, "warning 2 Cancelled, as ann asked.", f"{image.locator} is removed.")
-    assert f"The snapshot vmrep:{job.pk}:1 is removed." in text
+    assert_in_order(
+        text, "warning 2 Cancelled, as ann asked.", f"Removed the unfinished file {image.locator}."
+    )
+    assert f"Removed the snapshot vmrep:{job.pk}:1." in text
 
 
 def test_what_clean_up_could_not_do_is_a_warning(estate, ready):
@@ -270,7 +272,7 @@ def test_a_guest_that_cannot_be_quiesced_is_a_warning(estate, ready):
     estate.control.fail(
         "CreateSnapshot_Task", fault="ApplicationQuiesceFault", times=3, in_task=True
     )
-    assert "warning 1 The guest could not be brought to rest" in log_of(estate.replicate(ready))
+    assert "warning 1 The guest could not be quiesced" in log_of(estate.replicate(ready))
 
 
 def test_no_secret_is_in_any_line(estate, ready):

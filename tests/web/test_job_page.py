@@ -70,7 +70,7 @@ def test_each_disk_has_plan_extents_change_ids_and_its_map(web):
     ("note", "tone"),
     [
         (FIRST_SYNC, "muted"),
-        (f"{FIRST_SYNC} Without change tracking all of it is read.", "warn"),
+        (f"{FIRST_SYNC} Without change tracking, the whole disk is read.", "warn"),
         ("The disk has grown. The whole disk is compared.", "warn"),
     ],
 )
