@@ -1,4 +1,4 @@
-"""What change tracking said, disk by disk, job by job."""
+"""What change tracking reported, per disk and job."""
 
 from django.db import models
 from django.db.models import F, Q, Value
@@ -77,7 +77,7 @@ class CBTHistory(models.Model):
                 condition=Q(sync_duration_seconds__lte=LONGEST_SECONDS),
                 name="cbt_duration_is_finite",
             ),
-            # Of a failed job only a part of the plan's blocks may have been read.
+            # A failed job may have read only a part of the plan's blocks.
             models.CheckConstraint(
                 condition=Q(bytes_transferred__lte=F("blocks_changed") * BLOCK_BYTES)
                 & (

@@ -9,7 +9,7 @@ from replication.states import IntegrityOutcome, Severity
 
 
 class IntegrityRun(models.Model):
-    """One run of the audit. `updated_at` moves while it works: a silent one has broken off."""
+    """One run of the integrity check. `updated_at` changes while it works: a silent run is dead."""
 
     requested_by = models.CharField(max_length=150)
     deep = models.BooleanField(
@@ -57,7 +57,7 @@ class IntegrityRun(models.Model):
 
 
 class IntegrityFinding(models.Model):
-    """One thing that is wrong. What it is about is kept as text: it may be what is missing."""
+    """One fault. Its subject is stored as text, since it may be what is missing."""
 
     run = models.ForeignKey(IntegrityRun, on_delete=models.CASCADE, related_name="findings")
     code = models.CharField(max_length=40)

@@ -19,8 +19,8 @@ class ReplicationJob(models.Model):
     """One run that brings a VM's replica up to a new recovery point.
 
     `active_context_id` and `completed_context_id` are computed by the database: the context while
-    the job is active, or once it has completed. They let the database itself hold the rules "one
-    active job per context" and "the current job is an active one of this very context".
+    the job is active, or once it has completed. With them the database itself enforces "one active
+    job per context" and "the current job is an active job of this context".
     """
 
     id = models.CharField(primary_key=True, max_length=40)
@@ -93,7 +93,7 @@ class ReplicationJob(models.Model):
             models.Index(fields=["status", "next_attempt_at"], name="job_runnable"),
             models.Index(fields=["vm_context", "-created_at"], name="job_history"),
             models.Index(fields=["-created_at", "-id"], name="job_newest"),
-            # What ended lately is summed up on the home page.
+            # The home page sums up recently ended jobs.
             models.Index(
                 fields=["completed_at", "status", "bytes_transferred"],
                 condition=Q(completed_at__isnull=False),

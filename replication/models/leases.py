@@ -1,4 +1,4 @@
-"""Who may write to a context's replica now."""
+"""Who may write to a context's replica."""
 
 import uuid
 
@@ -12,7 +12,7 @@ from replication.states import LeaseHolder
 class ContextLease(models.Model):
     """One writer per context: jobs, clean-up, retention and deletion take the same lease.
 
-    It belongs to whoever knows `token`, until `expires_at` by the database's clock.
+    It belongs to the process that knows `token`, until `expires_at` by the database's clock.
     """
 
     vm_context = models.OneToOneField(

@@ -12,10 +12,10 @@ from replication.states import HoldKind, ImageState, RecoveryPointState, SyncTyp
 class RecoveryPoint(models.Model):
     """One committed, consistent state of all of a VM's protected disks in a repository.
 
-    The database itself holds that a point that can be failed over to has an image for each of its
-    disks: the images are numbered, each needs the one before it, and the point needs the last one
-    (`needed_images`). `committed_context_id` is the context once the point stands: its job must
-    have completed.
+    The database itself enforces that an available point has an image for each of its disks: the
+    images are numbered, each needs the one before it, and the point needs the last one
+    (`needed_images`). `committed_context_id` is the context once the point is committed: its job
+    must have completed.
     """
 
     vm_context = models.ForeignKey(
@@ -105,13 +105,13 @@ class RecoveryPoint(models.Model):
 
 
 class DiskImage(models.Model):
-    """One disk's image. The row is committed as `writing` before its file is made.
+    """One disk's image. The row is committed as `writing` before its file is created.
 
-    While it is written the file is `temporary_locator`; once sealed it is `locator`. Both are
-    relative to the repository. `checkpoint_bytes` is the disk offset below which everything that
-    the plan names is in the file and flushed: a later attempt resumes there.
+    While it is being written the file is `temporary_locator`; once sealed it is `locator`. Both are
+    relative to the repository. `checkpoint_bytes` is the disk offset below which everything in the
+    plan is in the file and flushed: a later attempt resumes there.
 
-    In its recovery point it is number `position` `of_disks`, from 1 on. The images of a point
+    In its recovery point it is number `position` of `of_disks`, from 1 on. The images of a point
     stop being committed only when the point is expired: all in one transaction, or the highest
     position first.
     """
@@ -193,7 +193,7 @@ class DiskImage(models.Model):
         db_table = "disk_images"
         ordering = ["id"]
         indexes = [
-            # How fast repositories grow is on the home page.
+            # The home page shows how fast repositories grow.
             models.Index(
                 fields=["repository", "created_at", "allocated_bytes"],
                 condition=Q(state=ImageState.COMMITTED),
@@ -319,7 +319,7 @@ class DiskImage(models.Model):
 
 
 class RecoveryPointHold(models.Model):
-    """Somebody reads this recovery point: every image of its chain stays as it is."""
+    """A recovery point is in use: no image of its chain may change."""
 
     recovery_point = models.ForeignKey(
         RecoveryPoint, on_delete=models.PROTECT, related_name="holds"

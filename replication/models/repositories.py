@@ -11,8 +11,8 @@ from replication.states import RepositoryKind
 
 
 class Repository(models.Model):
-    """A place for recovery points. A marker file with `uuid` lies in it; without the marker
-    nothing is read, written or judged missing there (an unmounted share looks empty).
+    """A place for recovery points. It contains a marker file with `uuid`. Without the marker
+    nothing there is read, written or considered missing (an unmounted share looks empty).
     """
 
     name = models.CharField(max_length=100, unique=True)

@@ -9,7 +9,7 @@ from replication.states import SnapshotState
 
 
 class VMSnapshot(models.Model):
-    """The row is committed as `intended` before the call, so that none is ever forgotten."""
+    """The row is committed as `intended` before the call, so that no snapshot is forgotten."""
 
     vm_context = models.ForeignKey(
         "contexts.VMContext", on_delete=models.PROTECT, related_name="snapshots"

@@ -1,6 +1,6 @@
-"""What a job tells while it runs: how fast bytes came, and lines for whoever looks at it later.
+"""What a job records while it runs: how fast bytes arrive, and log lines for operators.
 
-Both are bounded per job, whatever its length, and go with the job.
+Both are bounded per job, whatever its length, and deleted with the job.
 """
 
 from django.db import models
@@ -12,10 +12,10 @@ from replication.states import LogLevel
 
 
 class JobSample(models.Model):
-    """A stretch of a transfer: how much of the plan was done at its end, and how fast it went.
+    """A stretch of a transfer: how much of the plan was done at its end, and its rate.
 
-    `bytes_per_second * seconds` are the bytes read in this stretch: what an earlier attempt had
-    read and a checkpoint kept counts in `bytes_transferred` and not in the rate.
+    `bytes_per_second * seconds` are the bytes read in this stretch. Bytes that an earlier attempt
+    read and a checkpoint kept count in `bytes_transferred`, but not in the rate.
     """
 
     job = models.ForeignKey(
@@ -55,8 +55,8 @@ class JobSample(models.Model):
 class JobLogLine(models.Model):
     """Something about a job that an operator wants to read. Never a secret.
 
-    Names of a VM or of files are in `message` as the vCenter gave them, control characters and
-    all: whoever shows a line shows `text`.
+    `message` has names of VMs and files exactly as the vCenter reported them, with control
+    characters: show `text` instead.
     """
 
     job = models.ForeignKey(
@@ -82,5 +82,5 @@ class JobLogLine(models.Model):
 
     @property
     def text(self) -> str:
-        """The message with everything that is not printable made visible."""
+        """The message with non-printable characters made visible."""
         return printable(self.message)

@@ -1,4 +1,4 @@
-"""What pages, API and admin read of jobs, recovery points, repositories, and of contexts with them.
+"""What pages, API and admin read about jobs, recovery points, repositories and their contexts.
 
-Each selector is one query, or a constant number of them, however many rows there are.
+Each selector runs one query, or a constant number of queries, however many rows there are.
 """

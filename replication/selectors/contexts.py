@@ -1,4 +1,4 @@
-"""Contexts together with what replication knows of them: protection, newest job, disks."""
+"""Contexts together with what replication knows about them: protection, newest job, disks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _NEWEST_JOB = {
 
 
 def contexts_for_list(now: datetime | None = None) -> QuerySet[ContextInList]:
-    """The contexts under management as the table shows them, with vCenter and current job.
+    """The managed contexts as the table shows them, with vCenter and current job.
 
     Adds `newest_point_at`, `is_dated_ahead`, `rpo_state` (as of `now`, the present by default), the
     newest job, whatever its status, as `newest_job_…`, what `with_presence` adds, and `sort_name`,
@@ -77,13 +77,13 @@ def contexts_for_list(now: datetime | None = None) -> QuerySet[ContextInList]:
 
 
 def contexts_in_detail(now: datetime | None = None) -> QuerySet[ContextInList]:
-    """Contexts as in the list, with their repository; also those that are no longer managed."""
+    """Contexts as in the list, with their repository; includes those no longer managed."""
     contexts = VMContext.objects.select_related("vcenter", "repository", "last_successful_job")
     return _with_protection(contexts, now)
 
 
 def removed_contexts() -> QuerySet[VMContext]:
-    """The contexts not under management any more, last removed first, with their vCenter.
+    """The contexts that are no longer under management, last removed first, with their vCenter.
 
     Adds `point_count` (recovery points that are kept) and `stored_bytes` (what their files take).
     """
@@ -115,7 +115,7 @@ def _with_protection(
 
 
 def context_counts(now: datetime | None = None) -> dict[str, int]:
-    """How many managed contexts there are: `total`, of each status, of each RPO state; one query.
+    """The number of managed contexts: `total`, by status and by RPO state; one query.
 
     The keys are the values of ContextStatus and RPOState.
     """
@@ -138,7 +138,7 @@ def context_counts(now: datetime | None = None) -> dict[str, int]:
 
 
 def disks_of(context: VMContext) -> QuerySet[VMDisk]:
-    """The disks that the VM has now, each with its last committed image.
+    """The VM's current disks, each with its last committed image.
 
     Adds `change_id`, `last_sync_at` (the image's `consistent_at`), `last_sync_type`,
     `last_sync_bytes` and `stored_bytes` (of all its committed images).

@@ -1,6 +1,6 @@
-"""The numbers of the home page: how well the estate is protected, and what happened lately.
+"""The numbers of the home page: how well the estate is protected, and what happened recently.
 
-Each is one query, or a constant number of them. Those over jobs ask only for active jobs and for
+Each takes one query, or a constant number of queries. Queries over jobs read only active jobs and
 jobs that ended within the last 24 hours.
 """
 
@@ -23,7 +23,7 @@ LATELY = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Settled:
-    """What changes only when a job ends, a VM comes or goes, or time passes.
+    """Numbers that change only when a job ends, a VM is added or removed, or time passes.
 
     `worst` is the managed VM with the oldest newest recovery point (with `newest_point_at` and
     `rpo_state`); None while there is no recovery point. VMs without one are not in it.
@@ -40,7 +40,7 @@ class Settled:
 
 @dataclass(frozen=True)
 class HomeNumbers(Settled):
-    """With what active jobs do.
+    """The numbers that also depend on active jobs.
 
     `moved_bytes` are the bytes of their plans that jobs read: those that ended within 24 hours,
     whatever their end, and those that are active.
@@ -89,5 +89,5 @@ def _worst(now: datetime) -> VMContext | None:
 
 
 def last_job_failed_count() -> int:
-    """Of how many managed VMs the newest job failed, whether or not they have a recovery point."""
+    """The number of managed VMs whose newest job failed, with or without a recovery point."""
     return VMContext.objects.filter(unmanaged_at__isnull=True, last_job_failed=True).count()

@@ -24,7 +24,7 @@ CBT_HISTORY_LENGTH = 20
 
 
 def jobs_for_list() -> QuerySet[ReplicationJob]:
-    """All jobs, the newest first, with their context, its vCenter, the repository, and what
+    """All jobs, newest first, with their context, its vCenter, the repository, and what
     `with_warnings` adds."""
     jobs = ReplicationJob.objects.select_related("vm_context__vcenter", "repository")
     return with_warnings(jobs).order_by("-created_at", "-id")
@@ -59,5 +59,5 @@ def _with_steps(jobs: QuerySet[ReplicationJob]) -> QuerySet[ReplicationJob]:
 
 
 def cbt_history(context: VMContext, limit: int = CBT_HISTORY_LENGTH) -> QuerySet[CBTHistory]:
-    """What each sync of each disk was, the newest first."""
+    """The syncs of each disk, newest first."""
     return context.cbt_history.select_related("disk", "job").order_by("-id")[:limit]

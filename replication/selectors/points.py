@@ -20,7 +20,7 @@ RECOVERY_POINTS_LENGTH = 100
 def recovery_points(
     context: VMContext, limit: int | None = RECOVERY_POINTS_LENGTH
 ) -> QuerySet[RecoveryPoint]:
-    """What the VM can be brought back to, the newest first, with `images_with_disks`.
+    """The points that the VM can be restored to, newest first, with `images_with_disks`.
 
     Without a limit it is for whoever cuts it into pages.
 

@@ -1,4 +1,4 @@
-"""How far a job is: bytes of its plan, measured against the plan and never against capacity."""
+"""A job's progress: bytes read, measured against its plan and never against capacity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def percent(job: ReplicationJob) -> int | None:
 
 
 def percent_of(done_bytes: int, total_bytes: int | None) -> int | None:
-    """Of something that is not committed yet: 99 at most."""
+    """The percentage for something that is not committed yet: 99 at most."""
     if total_bytes is None:
         return None
     if total_bytes == 0:
@@ -23,7 +23,7 @@ def percent_of(done_bytes: int, total_bytes: int | None) -> int | None:
 
 
 def eta_seconds(job: ReplicationJob) -> int | None:
-    """Until the transfer ends, at the present rate; None when nothing can be said."""
+    """Seconds until the transfer ends, at the present rate; None when unknown."""
     if not job.is_active or job.total_bytes is None or not job.transfer_speed_bps:
         return None
     return -(-(job.total_bytes - job.bytes_transferred) // job.transfer_speed_bps)
@@ -37,7 +37,7 @@ def duration_seconds(job: ReplicationJob) -> float | None:
 
 
 def percent_of_disk(image: DiskImage) -> int:
-    """How far one disk of a job is."""
+    """The progress of one disk of a job."""
     if image.state == ImageState.COMMITTED:
         return 100
     return percent_of(image.transferred_bytes, image.planned_bytes) or 0

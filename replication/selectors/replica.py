@@ -1,4 +1,4 @@
-"""What there is of a VM's replica: what removing the VM keeps, and what deleting takes away."""
+"""A VM's replica: what removing the VM from management keeps, and what deletion removes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEPT_STATES = [RecoveryPointState.AVAILABLE, RecoveryPointState.EXPIRING]
 
 @dataclass(frozen=True)
 class Replica:
-    """`waiting_bytes` are of files that nothing claims any more and the clean-up will remove."""
+    """`waiting_bytes` belong to files that the clean-up will remove."""
 
     point_count: int
     oldest_at: datetime | None
@@ -31,7 +31,7 @@ class Replica:
 
 
 def replica_of(context: VMContext) -> Replica:
-    """A constant number of queries. `snapshots` are vmrep's that are not removed yet."""
+    """Takes a constant number of queries. `snapshots`: vmrep's that are not removed yet."""
     points = RecoveryPoint.objects.filter(vm_context=context, state__in=_KEPT_STATES)
     ages = points.aggregate(oldest=Min("consistent_at"), newest=Max("consistent_at"))
     images = DiskImage.objects.filter(vm_context=context).aggregate(
@@ -51,7 +51,7 @@ def replica_of(context: VMContext) -> Replica:
 
 
 def last_image(disk: VMDisk) -> DiskImage | None:
-    """The newest committed image of the disk: what the next one can stand upon.
+    """The newest committed image of the disk, which the next one can be based on.
 
     The newest is the one that was committed last, whatever workers' clocks said meanwhile.
     """
@@ -97,7 +97,7 @@ def layers_below(disk_id: int, parent_id: int | None) -> list[Layer]:
 
 
 def active_holds(context: VMContext) -> list[RecoveryPointHold]:
-    """Who reads or pins a recovery point of this VM now, with the point."""
+    """The holds on recovery points of this VM, each with its point."""
     return list(
         RecoveryPointHold.objects.filter(recovery_point__vm_context=context)
         .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))

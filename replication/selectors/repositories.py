@@ -36,7 +36,7 @@ def repositories_for_list() -> QuerySet[Repository]:
 
 
 class RepositoryDependents(NamedTuple):
-    """What keeps a repository from being removed, in numbers of rows."""
+    """The numbers of rows that prevent a repository's removal."""
 
     contexts: int
     points: int

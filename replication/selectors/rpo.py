@@ -1,7 +1,7 @@
 """RPO: how old the newest recovery point is, by the database's clock, against the VM's target.
 
-It is computed when somebody looks, never stored: it goes on growing when every worker is dead. Only
-when the newest recovery point was consistent stands in the context's row, kept by the database.
+It is computed on request and never stored, so that it keeps growing when every worker is dead. Only
+the newest recovery point's `consistent_at` is in the context's row; the database maintains it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What selectors count, sum up and fetch beside their rows."""
+"""What selectors count, sum up and fetch along with their rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pages and API read of a job's samples and log, and of where on each disk changes fall."""
+"""What pages and API read of a job's samples and log, and where on each disk changes fall."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def throughput_of_last_jobs(
 
 
 def samples_of(job: ReplicationJob) -> QuerySet[JobSample]:
-    """As they were taken. There are never more than `services.samples.MOST_SAMPLES`."""
+    """In the order in which they were taken; at most `services.samples.MOST_SAMPLES`."""
     return JobSample.objects.filter(job=job).order_by("id")
 
 
@@ -70,7 +70,7 @@ def _points(start: datetime | None, samples: Iterable[JobSample]) -> list[Point]
 
 
 def log_lines_of(job: ReplicationJob) -> QuerySet[JobLogLine]:
-    """All lines, the oldest first. There are never more than `services.job_log.MOST_LINES`."""
+    """All lines, oldest first; at most `services.job_log.MOST_LINES`."""
     return JobLogLine.objects.filter(job=job).order_by("id")
 
 
