@@ -141,7 +141,7 @@ def test_a_change_of_one_that_was_removed_meanwhile_is_refused(estate, monkeypat
         return found
 
     monkeypatch.setattr(vcenters, "test_connection", removed_meanwhile)
-    with pytest.raises(UnknownVCenter, match="removed in the meantime"):
+    with pytest.raises(UnknownVCenter, match="has been removed"):
         vcenters.update(estate.vcenter, name="renamed")
 
 

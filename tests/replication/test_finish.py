@@ -163,7 +163,7 @@ def test_an_image_on_another_than_the_last_one_of_its_disk_is_not_committed(monk
         return made
 
     monkeypatch.setattr(factories, "images_of", on_the_first)
-    with pytest.raises(TryAgain, match="not the last image"):
+    with pytest.raises(TryAgain, match="no longer the last image"):
         factories.completed_job(context)
     assert RecoveryPoint.objects.count() == 2
     assert ReplicationJob.objects.filter(status=JobStatus.COMPLETED).count() == 2

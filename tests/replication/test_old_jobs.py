@@ -143,7 +143,7 @@ def test_a_job_that_left_something_is_kept_until_it_is_cleaned_up(context):
     job.images.all().delete()
     assert _run()[1:] == ["  kept 1: its snapshot is not removed yet"]
     job.snapshots.update(state=SnapshotState.REMOVED, removed_at=Now())
-    assert _run()[1:] == ["  kept 1: its worker is still at work"]
+    assert _run()[1:] == ["  kept 1: its worker is still running"]
     ContextLease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert _run() == ["Deleted 1 jobs, kept 0."]
     assert not ContextLease.objects.exists()

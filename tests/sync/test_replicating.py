@@ -132,7 +132,7 @@ def test_a_vm_that_cannot_tell_its_allocated_areas_is_read_whole(estate):
     estate.control.fail("QueryChangedDiskAreas", fault="FileFault")
     job = estate.replicate(context)
     assert job.bytes_transferred == 64 * MIB
-    assert "all of it is read" in CBTHistory.objects.get(job=job).note
+    assert "the whole disk is read" in CBTHistory.objects.get(job=job).note
 
 
 def test_a_replica_can_be_opened_with_ordinary_tools(estate):

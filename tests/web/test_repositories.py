@@ -135,7 +135,7 @@ def test_a_marker_that_nobody_knows_is_left_alone(web, tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [("/proc/vmrep", "cannot be used"), ("/dev/null/x", "a file, not a folder")],
+    [("/proc/vmrep", "cannot be used"), ("/dev/null/x", "a part of the path is a file")],
 )
 def test_what_the_system_refuses_is_put_into_words(web, path, words):
     said = refusal(web, path)
