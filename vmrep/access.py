@@ -1,8 +1,8 @@
-"""Who may do what with which object: the one way from a user and a key to a row.
+"""Who may do what with which object: the only way from a user and a key to a row.
 
-Pages, the API and the admin read no single object around it. Today everybody who is logged in may
-do everything on the pages and in the API, and the admin goes by Django's own permissions; what
-changes that is changed here.
+Pages, the API and the admin read every single object through it. Today every logged-in user may do
+everything on the pages and in the API, and the admin uses Django's own permissions; any change to
+that belongs here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class User(Protocol):
 
 
 class Verb(StrEnum):
-    """What somebody wants to do with an object."""
+    """What a user wants to do with an object."""
 
     VIEW = "view"
     ADD = "add"
@@ -49,7 +49,7 @@ class Verb(StrEnum):
 
 
 class NotFound(Http404):
-    """There is no such object, for this user; `code` is for programs, the message for people."""
+    """This user sees no such object; `code` is for programs, the message for people."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
@@ -70,8 +70,8 @@ def may(user: User, verb: Verb, kind: type[Model]) -> bool:
 
 
 def may_in_admin(user: User, verb: Verb, kind: type[Model]) -> bool:
-    """Whether a user of the admin may do this with objects of this kind. Who may change them may
-    see them, too."""
+    """Whether a user of the admin may do this with objects of this kind. A user who may change
+    them may also see them."""
     options = kind._meta
 
     def has(right: str) -> bool:
@@ -82,32 +82,32 @@ def may_in_admin(user: User, verb: Verb, kind: type[Model]) -> bool:
 
 
 def require(user: User, verb: Verb, kind: type[Model]) -> None:
-    """For what has no object: adding one, or an act on all. Raises Forbidden."""
+    """For actions without an object: adding one, or acting on all. Raises Forbidden."""
     if not may(user, verb, kind):
         raise Forbidden(f"You may not {verb.replace('_', ' ')} {kind._meta.verbose_name_plural}.")
 
 
 def rows(user: User, verb: Verb, among: QuerySet[Row]) -> QuerySet[Row]:
-    """Those of the rows with which the user may do this. Raises Forbidden."""
+    """The rows with which the user may do this. Raises Forbidden."""
     require(user, verb, among.model)
     return among
 
 
 def context_ids(user: User, verb: Verb, wanted: Sequence[str]) -> list[str]:
-    """Those of the IDs of VM contexts with which the user may do this; one that is nobody's stays,
-    for the service to say so. Raises Forbidden."""
+    """The IDs of VM contexts with which the user may do this. Unknown IDs are kept, so that the
+    service reports them. Raises Forbidden."""
     require(user, verb, VMContext)
     return list(wanted)
 
 
 def rows_in_admin(user: User, among: QuerySet[Row]) -> QuerySet[Row]:
-    """Those of the rows that the user may see in the admin, which asks `may_in_admin` what may be
-    done with them."""
+    """The rows that the user may see in the admin, which asks `may_in_admin` what the user may do
+    with them."""
     return among
 
 
 def context(user: User, context_id: str, verb: Verb) -> VMContext:
-    """A VM context with its vCenter. Raises NotFound or Forbidden, as all that follow."""
+    """A VM context with its vCenter. Raises NotFound or Forbidden, like all getters below."""
     return context_among(VMContext.objects.select_related("vcenter"), user, context_id, verb)
 
 
@@ -156,9 +156,9 @@ def vcenter(
 
 
 def discovered_vm(user: User, vcenter_id: int, vm_id: int, verb: Verb) -> DiscoveredVM:
-    """What a vCenter's discovery has seen."""
+    """A VM that a vCenter's discovery found."""
     vm = DiscoveredVM.objects.filter(pk=vm_id)
-    message = f"No VM {vm_id} was discovered in vCenter {vcenter_id}."
+    message = f"Discovery found no VM {vm_id} in vCenter {vcenter_id}."
     found = _the_one(rows(user, verb, vm), message, "unknown_vm")
     if found.vcenter_id != vcenter_id:
         raise NotFound(message, code="unknown_vm")

@@ -1,5 +1,5 @@
-"""What comes in, for all faces alike: a body is read whole and within bounds before anybody acts on
-it, and what no address, parameter or body can mean is refused.
+"""Incoming requests, for pages, API and admin alike: a body is read completely and within bounds
+before anything acts on it, and requests that cannot be valid are refused.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 API = "/api/"
-# No body that vmrep takes is near it; Django's own limit for forms is the same.
+# No valid body comes near this size; Django's own limit for forms is the same.
 LARGEST_BODY = 2_621_440
-# A thread of the web server belongs to whoever sends a body, until it is there.
+# A thread of the web server is busy until the body has arrived.
 BODY_SECONDS = 30.0
 LARGEST_NUMBER = 2**63 - 1
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -27,22 +27,22 @@ _REFUSAL = "vmrep.refusal"
 
 
 class Refusal(NamedTuple):
-    """Why a request is not answered; `code` is for programs."""
+    """Why a request is refused; `code` is for programs."""
 
     status: int
     code: str
     message: str
 
 
-TOO_LARGE = Refusal(413, "too_large", f"A body may have {LARGEST_BODY:,} bytes.")
-TOO_SLOW = Refusal(408, "too_slow", f"The body was not there after {BODY_SECONDS:.0f} seconds.")
+TOO_LARGE = Refusal(413, "too_large", f"A body may have at most {LARGEST_BODY:,} bytes.")
+TOO_SLOW = Refusal(408, "too_slow", f"The body did not arrive within {BODY_SECONDS:.0f} seconds.")
 CUT_SHORT = Refusal(400, "cut_short", "The body is shorter than its Content-Length says.")
 BAD_LENGTH = Refusal(400, "bad_length", "The Content-Length is not a number of bytes.")
 
 
 class WholeBodies:
-    """Around Django's WSGI application. Django takes a body without Content-Length (chunked) for
-    empty, and one that was cut short for whole: a wish in it would vanish, or be half heard."""
+    """Wraps Django's WSGI application. Django treats a body without Content-Length (chunked) as
+    empty, and a truncated one as complete, so that parts of a request would be ignored."""
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
         self.application = application
@@ -55,13 +55,13 @@ class WholeBodies:
         environ["CONTENT_LENGTH"] = str(len(body))
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         if refusal is not None:
-            environ[_REFUSAL] = refusal  # said by IncomingMiddleware, in the face's own way
+            environ[_REFUSAL] = refusal  # IncomingMiddleware answers it as page or JSON
         return self.application(environ, start_response)
 
 
 def _body(environ: dict[str, Any]) -> tuple[bytes, Refusal | None]:
-    """The body, or why there is none. What the web server raises about a body that is not framed
-    as HTTP wants it goes through: it answers that itself."""
+    """The body, or why there is none. Errors that the web server raises about an incorrectly framed
+    body pass through: it answers them itself."""
     declared = environ.get("CONTENT_LENGTH") or None
     if declared is None and "HTTP_TRANSFER_ENCODING" not in environ:
         return b"", None
@@ -83,7 +83,7 @@ def _body(environ: dict[str, Any]) -> tuple[bytes, Refusal | None]:
 
 @contextmanager
 def _deadline(connection: socket.socket | None) -> Iterator[threading.Event]:
-    """Ends reading after BODY_SECONDS, however little comes at a time; whether it did."""
+    """Ends reading after BODY_SECONDS, however slowly bytes arrive; tells whether it did."""
     passed = threading.Event()
     if connection is None:
         yield passed
@@ -92,7 +92,7 @@ def _deadline(connection: socket.socket | None) -> Iterator[threading.Event]:
 
     def end() -> None:
         passed.set()
-        with suppress(OSError):  # it is closed already
+        with suppress(OSError):  # already closed
             sender.shutdown(socket.SHUT_RD)
 
     timer = threading.Timer(BODY_SECONDS, end)
@@ -105,7 +105,7 @@ def _deadline(connection: socket.socket | None) -> Iterator[threading.Event]:
 
 
 class IncomingMiddleware:
-    """Refuses what nobody behind it could take, once for pages, API and admin."""
+    """Refuses invalid requests once for pages, API and admin."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -138,7 +138,7 @@ def _refusal(request: HttpRequest) -> Refusal | None:
 
 
 def _forget_current_url_if_none(request: HttpRequest) -> None:
-    """htmx says which page it is on; what is no address at all says nothing."""
+    """The page that htmx says it is on; ignored when it is not an address."""
     try:
         urlsplit(unquote(request.META.get("HTTP_HX_CURRENT_URL", "")))
     except ValueError:
@@ -172,7 +172,7 @@ def _has_large_number(request: HttpRequest) -> bool:
 
 
 def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
-    """Programs are answered in JSON, people with a page."""
+    """Answers programs in JSON and people with a page."""
     if request.path_info.startswith(API):
         body = {"code": refusal.code, "message": refusal.message}
         return JsonResponse(body, status=refusal.status)

@@ -1,7 +1,7 @@
 """Pages of long lists: first the keys of a page, then everything about those few rows.
 
-What a list adds to each row (its newest job, say) would otherwise be worked out for every row that
-stands before the page, too.
+Otherwise the database would also compute what a list adds to each row (such as its newest job) for
+every row before the page.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ else:
 
 
 class KeyedPaginator(_Paginator):
-    """Of a QuerySet[Any], or of the rows of a django-tables2 table over one.
+    """Pages of a QuerySet[Any], or of the rows of a django-tables2 table over one.
 
-    With `count_up_to` the rows are counted, and can be paged through, up to there only:
-    `is_cut` says that there are more. It takes a filter to see those.
+    With `count_up_to`, rows are counted and paged only up to that number; `is_cut` tells that there
+    are more, which a filter can reveal.
     """
 
     def __init__(self, *args: Any, count_up_to: int | None = None, **kwargs: Any) -> None:
@@ -63,7 +63,7 @@ def of_keys(rows: QuerySet[Any], keys: list[Any]) -> list[Any]:
 
 
 def _queryset(rows: Any) -> QuerySet[Any]:
-    """Table rows hold their data, which holds the QuerySet[Any], or a slice of it."""
+    """The QuerySet[Any], or a slice of it, behind a table's rows."""
     while not isinstance(rows, QuerySet):
         rows = rows.data
     return rows

@@ -1,4 +1,4 @@
-"""Secrets that an installation makes for itself at its first start."""
+"""Secrets that an installation generates at its first start."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def read_or_create(path: Path, make: Callable[[], str]) -> str:
-    """Return the secret kept in `path`; the first caller makes it (mode 0600).
+    """Return the secret stored in `path`; the first caller generates it (mode 0600).
 
-    Several processes may start at once: the content is written to a file of its own and then
-    linked into place, so that all of them read the one that won, and never half of it.
+    Several processes may start at once, so the content is written to a separate file and then
+    linked into place: all of them read the winner's secret, and never half of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():

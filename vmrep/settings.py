@@ -1,7 +1,7 @@
 """Django settings. Everything that differs between installations comes from the environment.
 
 DATABASE_URL      sqlite:////path or postgres://…   (default: SQLite in the data folder)
-VMREP_DATA_DIR    where vmrep keeps its own files    (default: var/ beside manage.py)
+VMREP_DATA_DIR    where vmrep keeps its own files    (default: var/ next to manage.py)
 VMREP_REDIS_URL   redis://… or redis+socket:///path  (default: redis://127.0.0.1:6379/0)
 VMREP_SECRET_KEY  Django's signing key               (default: made once, <data>/secret_key)
 VMREP_FIELD_KEYS  keys for secrets at rest, comma separated, newest first
@@ -10,7 +10,7 @@ VMREP_ALLOWED_HOSTS  host names this server answers to, comma separated
 VMREP_HTTPS       1 when users reach vmrep over HTTPS (behind a proxy that sets X-Forwarded-Proto)
 VMREP_KEEP_JOBS_DAYS  ended jobs that are older, and that nothing needs, are deleted once a day
                       (default: 0, never)
-VMREP_INTEGRITY_MINUTES  how often the integrity check runs; 0: never by itself (default: 60)
+VMREP_INTEGRITY_MINUTES  how often the integrity check runs; 0: only on request (default: 60)
 VMREP_DEBUG       1 for Django's debug pages; never in production
 """
 
@@ -117,16 +117,16 @@ TEMPLATES = [
 ]
 
 
-# Nobody waits for ever for a row that another one holds. Transactions of vmrep's own take
-# milliseconds, a page of a discovery a second or two: who waits longer waits for one that is stuck.
-# It is told so (pages and API: 409), and workers come back. SQLite has one lock for all who write.
+# No transaction waits for ever for a row that another one holds. vmrep's own transactions take
+# milliseconds, a page of a discovery a second or two: a longer wait means that one is stuck. Pages
+# and the API then answer 409, and workers retry. SQLite has one lock for all writers.
 # Both are less than the 30 seconds for which a lease is trusted without an answer.
 LOCK_TIMEOUT = timedelta(seconds=10)
 SQLITE_LOCK_TIMEOUT = timedelta(seconds=20)
-# A client that begins a transaction and then stands still loses it, and its locks, after this time.
+# A client that begins a transaction and then does nothing loses it, and its locks, after this time.
 IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=60)
-# (No statement_timeout: whatever takes long here, as the integrity check or a migration of a large
-# table, locks no row of a context, and would never come to its end.)
+# (No statement_timeout: long statements, such as those of the integrity check or of a migration of
+# a large table, lock no row of a context, and could never finish.)
 
 
 def database() -> dict[str, object]:
@@ -148,8 +148,8 @@ def database() -> dict[str, object]:
     else:
         config["CONN_MAX_AGE"] = 60
         config["CONN_HEALTH_CHECKS"] = True
-        # A server that vanished without a word (power, network) is noticed within half a minute,
-        # the time that a lease is trusted without an answer.
+        # A server that vanished silently (power, network) is noticed within half a minute, the time
+        # that a lease is trusted without an answer.
         config["OPTIONS"] = {
             "connect_timeout": 10,
             "tcp_user_timeout": 20_000,  # milliseconds
@@ -160,7 +160,7 @@ def database() -> dict[str, object]:
             "options": "-c jit=off"
             f" -c lock_timeout={_milliseconds(LOCK_TIMEOUT)}"
             f" -c idle_in_transaction_session_timeout={_milliseconds(IDLE_IN_TRANSACTION_TIMEOUT)}",
-        } | config.get("OPTIONS", {})  # what the URL says goes first
+        } | config.get("OPTIONS", {})  # the URL's options take precedence
     return config
 
 
@@ -191,7 +191,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# The web server serves the files where they are: no copy of them to make, to forget or to mismatch.
+# The web server serves the files where they are, so there is no copy that could become outdated.
 WHITENOISE_USE_FINDERS = True
 
 # --- What a browser may do -----------------------------------------------------------------------
@@ -237,8 +237,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 3,
     "socket_timeout": 10,
-    # A sender tries twice and goes on: unset, kombu would hold a page for six seconds while the
-    # broker is down. Workers and beat reconnect by settings of their own.
+    # A sender makes two attempts and continues: by default, kombu would block a page for six
+    # seconds while the broker is down. Workers and beat have their own settings for reconnecting.
     "max_retries": 1,
     "interval_start": 0,
 }
@@ -247,11 +247,11 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TASK_PUBLISH_RETRY = False  # a lost hint is repeated by the tick; a page must not wait
+CELERY_TASK_PUBLISH_RETRY = False  # the tick sends lost hints again; a page must not wait
 CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_TASK_ROUTES = {
     "replication.tasks.run_next_job": {"queue": "copies"},
-    # By itself: whatever holds the other workers, the tick takes over from those that died.
+    # Its own queue: whatever blocks the other workers, the tick takes over from dead workers.
     "replication.tasks.tick": {"queue": "tick"},
 }
 TICK_INTERVAL = timedelta(seconds=10)

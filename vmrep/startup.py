@@ -1,4 +1,4 @@
-"""What a process that starts says about the database that it is going to work with."""
+"""Reports problems of the database when a process starts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ log = logging.getLogger(__name__)
 def report_database() -> None:
     """Log what `manage.py check --database default` finds.
 
-    The process starts all the same: its own connections keep every rule. The connection is closed,
-    so that no process that is forked from this one inherits it.
+    The process starts anyway: its own connections enforce every rule. The connection is closed, so
+    that processes forked from this one do not inherit it.
     """
     try:
         for problem in checks.run_checks(

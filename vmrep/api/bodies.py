@@ -1,4 +1,4 @@
-"""What a sender may say. Nothing is guessed: an unknown field and a wrong type are refused."""
+"""Request bodies. Nothing is guessed: unknown fields and wrong types are refused."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from vmrep.api.suggestions import LONGEST_SHOWN, REPEATED, unknown_names
 
 LARGEST_ID = 2**63 - 1
 NAME_LENGTH = 1000
-HALF = "It has half a character (a lone surrogate), which is no text."
+HALF = "It contains half a character (a lone surrogate), which is not valid text."
 
 
 class JSONParser(parsers.JSONParser):
-    """Strict JSON, as DRF's. Nesting that Python cannot follow is a bad request, too, and so is a
-    name that is given twice: one of the two values would vanish."""
+    """Strict JSON, like DRF's. Also refuses nesting that Python cannot follow, and a name that is
+    given twice, since one of the two values would be lost."""
 
     def parse(self, stream: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -44,8 +44,8 @@ def _no_constant(name: str) -> None:
 
 
 def _sound_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Each name once, and whole characters: half of one (a lone surrogate) fits in no column, and
-    in no answer that would name it."""
+    """Requires each name once, and whole characters: half of one (a lone surrogate) can neither be
+    stored nor repeated in an answer."""
     count = Counter(name for name, _ in pairs)
     "".join(count).encode()
     errors = {name[:LONGEST_SHOWN]: [REPEATED] for name in count if count[name] > 1}
@@ -56,7 +56,7 @@ def _sound_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_whole(value: Any) -> bool:
-    """An object inside was looked at when it was read."""
+    """Checks strings; nested objects were checked when they were parsed."""
     if isinstance(value, list):
         return all(_is_whole(each) for each in value)
     if not isinstance(value, str):
@@ -87,7 +87,7 @@ class Whole(serializers.IntegerField):
 
 
 class Flag(serializers.BooleanField):
-    """JSON's true or false, never a string or a number that stands for one."""
+    """JSON's true or false, never a string or number in their place."""
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
@@ -100,7 +100,7 @@ class Body(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
-            needed = ["A JSON object is needed."]
+            needed = ["Send a JSON object."]
             raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: needed})
         errors: dict[str, Any] = dict(unknown_names(data, list(self.fields), "field"))
         try:
@@ -113,12 +113,12 @@ class Body(serializers.Serializer[Any]):
 
 
 class Nothing(Body):
-    """A body is not needed, and none of its fields would be known."""
+    """A request that needs no body; any field is refused."""
 
 
 class Identity(Body):
-    """One VM: by its name, with its vCenter's host where the name alone is ambiguous, or by its
-    instance UUID."""
+    """One VM: by name, with its vCenter's host if the name alone is ambiguous, or by instance
+    UUID."""
 
     vm_name = Text(required=False, max_length=NAME_LENGTH, trim_whitespace=False)
     vcenter_host = Text(required=False, max_length=NAME_LENGTH)
@@ -170,19 +170,19 @@ class Take(Body):
             )
         if "vcenter_host" in values and not by_identity:
             raise serializers.ValidationError(
-                {"vcenter_host": "It goes with vm_name or vmware_vm_id."}
+                {"vcenter_host": "Use it only together with vm_name or vmware_vm_id."}
             )
         return values
 
 
 class ConfirmDeletion(Body):
-    """The VM's name, exactly; whether it is right is the service's to say."""
+    """The VM's exact name; the service checks it."""
 
     confirm_vm_name = Text(max_length=NAME_LENGTH, trim_whitespace=False, allow_blank=True)
 
 
 class Release(Body):
-    """Removing a VM from management; its replica data stays unless both fields say otherwise."""
+    """Removing a VM from management; its replica data stays unless both fields are given."""
 
     delete_replica_data = Flag(required=False, default=False)
     confirm_vm_name = Text(
@@ -192,13 +192,13 @@ class Release(Body):
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         if values["delete_replica_data"] != ("confirm_vm_name" in values):
             raise serializers.ValidationError(
-                {"confirm_vm_name": "It goes with delete_replica_data: true, and must be given."}
+                {"confirm_vm_name": "It is required with delete_replica_data: true, and only then."}
             )
         return values
 
 
 class NewVCenter(Body):
-    """A vCenter to add. The password goes in and never comes out."""
+    """A vCenter to add. The password is accepted, and never returned."""
 
     name = Text(max_length=100)
     host = Text(max_length=255)
@@ -224,7 +224,7 @@ class NewVCenter(Body):
 
 
 class ChangedVCenter(NewVCenter):
-    """What is to change of a vCenter; what is not given stays."""
+    """Changes to a vCenter; fields that are not given stay unchanged."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -232,11 +232,11 @@ class ChangedVCenter(NewVCenter):
             field.required = False
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
-        return values  # what goes together is known with the row: the service says it
+        return values  # the service checks fields that depend on each other
 
 
 class Login(Body):
-    """What a token is given for."""
+    """The credentials for a token."""
 
     username = Text(max_length=150)
     password = Text(max_length=4096, trim_whitespace=False)

@@ -1,5 +1,5 @@
-"""One shape for every error: `{"code", "message"}`, with `errors` by field, and what a program
-needs beside them (the running job's ID, the candidates of an ambiguous name, …).
+"""One shape for every error: `{"code", "message"}`, with `errors` by field, and further values that
+a program needs (the running job's ID, the candidates of an ambiguous name, …).
 
 Which expected failure is which HTTP status is data, here. An unexpected one stays a 500.
 """
@@ -31,7 +31,7 @@ from vmrep.access import NotFound
 
 log = logging.getLogger(__name__)
 
-# A refusal that is not named here is a conflict with how things are now: 409.
+# Other refusals are conflicts with the present state: 409.
 CONTEXT_STATUS: dict[type[ContextError], int] = {
     context_errors.UnknownVM: status.HTTP_404_NOT_FOUND,
     context_errors.UnknownVCenter: status.HTTP_404_NOT_FOUND,
@@ -42,7 +42,7 @@ CONTEXT_STATUS: dict[type[ContextError], int] = {
     replication_errors.RepositoryRefused: status.HTTP_400_BAD_REQUEST,
 }
 
-# What is not named here is the vCenter's own trouble: 502.
+# Other errors are problems of the vCenter: 502.
 VSPHERE_STATUS: dict[type[VSphereError], int] = {
     vsphere_errors.AddressUnknown: status.HTTP_400_BAD_REQUEST,
     vsphere_errors.CertificateNotTrusted: status.HTTP_400_BAD_REQUEST,
@@ -62,7 +62,7 @@ ENGINE_STATUS: dict[type[EngineError], int] = {
 
 
 def exception_handler(problem: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer to an exception of a view; None (a 500, logged) for what nobody expected."""
+    """The answer to an exception of a view; None (a 500, logged) for an unexpected one."""
     if isinstance(problem, DjangoValidationError):
         problem = exceptions.ValidationError(_as_dict(problem))
     answer = _expected(problem)
@@ -94,12 +94,12 @@ def _expected(problem: Exception) -> Response | None:
 
 
 def _of_database(problem: DatabaseError) -> Response | None:
-    """A race may be won by trying again; a value that the database never takes is the sender's."""
+    """A race can be retried; a value that the database never accepts is the sender's mistake."""
     if is_race(problem):
         log.warning("the database refused a change: %s", problem)
-        message = "Another process changed this in the same moment. Look again, then try again."
+        message = "Another process changed this at the same moment. Reload and try again."
         if waited_in_vain(problem):
-            message = "Another process holds this right now. Nothing was changed; try again later."
+            message = "Another process is using this. Nothing was changed; try again later."
         return Response({"code": "conflict", "message": message}, status=status.HTTP_409_CONFLICT)
     if not isinstance(problem, IntegrityError | DataError):
         return None
@@ -130,7 +130,7 @@ def _first_of(problem: Exception, table: dict[type[Any], Any], otherwise: Any) -
 
 
 def _as_dict(problem: DjangoValidationError) -> dict[str, list[str]]:
-    """A model's or form's complaints, by field."""
+    """A model's or form's errors, by field."""
     if not hasattr(problem, "error_dict"):
         return {api_settings.NON_FIELD_ERRORS_KEY: problem.messages}
     return {
@@ -140,7 +140,7 @@ def _as_dict(problem: DjangoValidationError) -> dict[str, list[str]]:
 
 
 def _body_of(data: Any, problem: Exception, http_status: int) -> dict[str, Any]:
-    """The one shape from DRF's several."""
+    """Convert DRF's several shapes to the one."""
     if isinstance(problem, exceptions.ValidationError):
         errors: dict[str, list[str]] = {}
         for field, message in _flat(data, ""):
@@ -155,7 +155,7 @@ def _body_of(data: Any, problem: Exception, http_status: int) -> dict[str, Any]:
 
 
 def _flat(data: Any, path: str) -> Iterator[tuple[str, str]]:
-    """(field, message) of nested complaints; a list's element is `field.<index>`."""
+    """(field, message) of nested errors; a list's element is `field.<index>`."""
     if isinstance(data, dict):
         for name, inner in data.items():
             general = name == api_settings.NON_FIELD_ERRORS_KEY

@@ -1,4 +1,4 @@
-"""Lists: filtered, ordered, cut into pages. A parameter that is not known is refused."""
+"""Lists: filtered, ordered, in pages. Unknown parameters are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRUE_OR_FALSE = ("true", "false", "True", "False")  # what Django's filter under
 
 
 class Pages(PageNumberPagination):
-    """`page` and `page_size`; a size that is not possible is refused, not replaced."""
+    """`page` and `page_size`; an invalid size is refused, not replaced."""
 
     django_paginator_class = KeyedPaginator
     page_size = PAGE_SIZE
@@ -31,7 +31,7 @@ class Pages(PageNumberPagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
         page = request.query_params.get(self.page_query_param, "1")
         if not (page.isascii() and page.isdigit()):
-            raise ValidationError({"page": "A whole number from 1 on is needed."})
+            raise ValidationError({"page": "It must be a whole number, 1 or more."})
         return super().paginate_queryset(queryset, request, view)
 
     def get_page_size(self, request: Request) -> int:
@@ -40,7 +40,7 @@ class Pages(PageNumberPagination):
             return PAGE_SIZE
         if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:9]) <= LARGEST_PAGE_SIZE):
             raise ValidationError(
-                {"page_size": f"A whole number from 1 to {LARGEST_PAGE_SIZE} is needed."}
+                {"page_size": f"It must be a whole number from 1 to {LARGEST_PAGE_SIZE}."}
             )
         return int(asked)
 
@@ -48,8 +48,8 @@ class Pages(PageNumberPagination):
 def require_known(
     request: Request, known: Collection[str], *, repeatable: Collection[str] = ()
 ) -> None:
-    """Raises ValidationError when the query has a parameter that nothing here reads, or one twice
-    of which only one would be read."""
+    """Raises ValidationError when the query has an unknown parameter, or repeats one of which only
+    one value would be used."""
     query = request.query_params
     errors = unknown_names(query, known, "parameter")
     errors |= {
@@ -73,7 +73,7 @@ def listing(
 ) -> Response:
     """A page of the rows that the query asks for.
 
-    `order_by` maps what may stand in `ordering` to columns. `more` is put into the answer before
+    `order_by` maps the valid values of `ordering` to columns. `more` is added to the answer before
     the page; `context` is the serializer's.
     """
     known = {"page", "page_size"}
@@ -108,9 +108,9 @@ def _repeatable(filterset: type[django_filters.FilterSet] | None) -> list[str]:
 
 
 def _require_booleans(request: Request, filterset: type[django_filters.FilterSet]) -> None:
-    """Django takes what is neither true nor false for "not asked": here it is refused."""
+    """Refuses values other than true and false, which Django would ignore."""
     errors = {
-        name: ["It takes true or false."]
+        name: ["It must be true or false."]
         for name, each in filterset.base_filters.items()
         if isinstance(each, django_filters.BooleanFilter)
         and request.query_params.get(name, "true") not in TRUE_OR_FALSE
@@ -120,7 +120,7 @@ def _require_booleans(request: Request, filterset: type[django_filters.FilterSet
 
 
 def _ordered(rows: QuerySet[Any], asked: str, order_by: Mapping[str, str]) -> QuerySet[Any]:
-    """By the columns asked for, "-" in front: falling; unknown values last; always unambiguous."""
+    """Sort by the given columns ("-": descending), unknown values last, always unambiguously."""
     names = [name.strip() for name in asked.split(",") if name.strip()]
     unknown = [name for name in names if name.removeprefix("-") not in order_by]
     if unknown:

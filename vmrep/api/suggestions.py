@@ -1,4 +1,4 @@
-"""Telling a sender which name was probably meant, so that a misspelt one cannot vanish silently."""
+"""Suggests the name that was probably meant, so that a misspelt one is never ignored silently."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REPEATED = "It is given more than once."
 
 
 def closest(name: str, known: Collection[str]) -> str | None:
-    """The known name that is most like this one, None when none is."""
+    """The known name that is most similar to this one, or None."""
     close = difflib.get_close_matches(name.lower(), known, n=1)
     if close:
         return close[0]
@@ -21,7 +21,7 @@ def closest(name: str, known: Collection[str]) -> str | None:
 
 
 def unknown_names(names: Iterable[str], known: Collection[str], what: str) -> dict[str, list[str]]:
-    """An error for each name that is not known; `what` is what the names are, "field" say."""
+    """An error for each unknown name; `what` is the kind of name, such as "field"."""
     return {
         name[:LONGEST_SHOWN]: [_complaint(name[:LONGEST_SHOWN], known, what)]
         for name in names

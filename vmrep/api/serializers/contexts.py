@@ -31,7 +31,7 @@ class RepositoryNameSerializer(serializers.ModelSerializer[Repository]):
 
 
 class _Protected(serializers.ModelSerializer[Any]):
-    """What list and detail add to the columns; `now` in the context is the clock they share."""
+    """What list and detail add to the columns; `now` in the context is their common time."""
 
     vcenter = VCenterNameSerializer()
     disk_count = serializers.IntegerField()
@@ -47,7 +47,7 @@ class _Protected(serializers.ModelSerializer[Any]):
         return rpo_seconds(context.newest_point_at, now)
 
     def get_identity_change(self, context: Any) -> dict[str, Any] | None:
-        """The VM that this one probably is by now, under a new instance UUID."""
+        """The VM that this one has probably become, under a new instance UUID."""
         if context.changed_vm_id is None:
             return None
         return {
@@ -85,7 +85,7 @@ class ContextRowSerializer(_Protected):
         read_only_fields = fields
 
     def get_last_job(self, context: Any) -> dict[str, Any] | None:
-        """The newest job, whatever became of it."""
+        """The newest job, whatever its status."""
         if context.newest_job_id is None:
             return None
         return {
@@ -100,7 +100,7 @@ class ContextRowSerializer(_Protected):
 
 
 class ContextSerializer(_Protected):
-    """Every column of a context, and what is computed of it."""
+    """Every column of a context, and computed values."""
 
     repository = RepositoryNameSerializer()
 
@@ -119,7 +119,7 @@ class ContextSerializer(_Protected):
 
 
 class DiskSerializer(serializers.ModelSerializer[VMDisk]):
-    """A disk as it is now, and its last committed image."""
+    """A disk's present state, and its last committed image."""
 
     change_id = serializers.CharField()
     last_sync_at = serializers.DateTimeField()

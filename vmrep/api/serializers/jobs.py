@@ -22,7 +22,7 @@ _PROGRESS = ("progress_percent", "eta_seconds", "duration_seconds")
 
 
 class _WithProgress(serializers.ModelSerializer[Any]):
-    """A job with how far it is: of its plan's bytes, 100 only once it is committed."""
+    """A job with its progress: percent of its plan's bytes, 100 only once it is committed."""
 
     progress_percent = serializers.SerializerMethodField()
     eta_seconds = serializers.SerializerMethodField()
@@ -87,7 +87,7 @@ class JobWithStepsSerializer(JobSerializer):
 
 
 class JobDiskSerializer(serializers.ModelSerializer[DiskImage]):
-    """How far one disk of a job is."""
+    """The progress of one disk of a job."""
 
     disk_id = serializers.CharField(source="disk.disk_id")
     label = serializers.CharField(source="disk.label")  # type: ignore[assignment]
@@ -118,7 +118,7 @@ class JobDetailSerializer(JobWithStepsSerializer):
 
 
 class LogLineSerializer(serializers.ModelSerializer[JobLogLine]):
-    """A line of a job's log. `message` is as it was: whoever prints it takes care of control
+    """A line of a job's log. `message` is unchanged: a client that prints it must handle control
     characters in a VM's names."""
 
     class Meta:

@@ -1,4 +1,4 @@
-"""vCenters, discoveries, discovered VMs and repositories as JSON. No password is among it."""
+"""vCenters, discoveries, discovered VMs and repositories as JSON, without passwords."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class DiscoverySerializer(serializers.ModelSerializer[Discovery]):
 
 
 class DiscoveredVMSerializer(serializers.ModelSerializer[DiscoveredVM]):
-    """A VM of a vCenter, with what would keep it from being replicated (`refusals`)."""
+    """A VM of a vCenter, with what would prevent its replication (`refusals`)."""
 
     managed_context_id = serializers.CharField()
     probable_context_id = serializers.CharField()

@@ -19,7 +19,7 @@ class View(APIView):
     parser_classes = [JSONParser]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """What a POST says is in its body: parameters in its address would be overlooked."""
+        """A POST has its values in the body: parameters in its address would be ignored."""
         super().initial(request, *args, **kwargs)
         if request.method == "POST":
             require_known(request, ())
@@ -35,5 +35,5 @@ def address(request: Request, name: str, *args: Any) -> str:
 
 
 def see(request: Request, body: Any, status: int, name: str, *args: Any) -> Response:
-    """An answer whose Location says where to look."""
+    """An answer with a Location header."""
     return Response(body, status=status, headers={"Location": address(request, name, *args)})

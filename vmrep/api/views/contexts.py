@@ -123,13 +123,13 @@ class ContextIdentity(View):
 
 
 class ConfirmIdentity(ContextIdentity):
-    """It is the same VM: its history goes on."""
+    """It is the same VM: its history continues."""
 
     decide = staticmethod(identity.confirm)
 
 
 class RejectIdentity(ContextIdentity):
-    """It is another VM, which may be taken as a new one."""
+    """It is another VM, which can be taken under management as a new one."""
 
     decide = staticmethod(identity.reject)
 

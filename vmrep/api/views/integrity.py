@@ -1,4 +1,4 @@
-"""The integrity check: its last result, and asking for another one."""
+"""The integrity check: its last result, and requesting another run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vmrep.api.views.base import View, see, username
 
 
 class Integrity(View):
-    """GET: the last run with its findings, and the one under way. POST: check now (202)."""
+    """GET: the last run with its findings, and the active run. POST: check now (202)."""
 
     def get(self, request: Request) -> Response:
         access.require(request.user, Verb.VIEW, IntegrityRun)

@@ -66,8 +66,8 @@ class JobDetail(View):
 
 
 class JobLog(View):
-    """GET: the lines of a job's log, the oldest first. They are bounded: of a very long log the
-    oldest are dropped, and it says so."""
+    """GET: the lines of a job's log, oldest first. The log is bounded: the oldest lines of a very
+    long log are dropped, and the log says so."""
 
     def get(self, request: Request, job_id: str) -> Response:
         job = access.job(request.user, job_id, Verb.VIEW)
@@ -75,8 +75,8 @@ class JobLog(View):
 
 
 class JobThroughput(View):
-    """GET: how fast the transfer was over time. They are bounded: the longer a job takes, the
-    longer are the stretches that its samples stand for."""
+    """GET: the transfer's rate over time. The number of samples is bounded: the longer a job takes,
+    the longer the time that each one covers."""
 
     def get(self, request: Request, job_id: str) -> Response:
         job = access.job(request.user, job_id, Verb.VIEW)
@@ -90,7 +90,7 @@ class JobThroughput(View):
 
 
 class JobCancel(View):
-    """POST: cancel a job. One that waits ends at once (200), a running one soon (202)."""
+    """POST: cancel a job. A waiting job ends at once (200), a running one soon (202)."""
 
     def post(self, request: Request, job_id: str) -> Response:
         read(Nothing, request.data)
@@ -100,7 +100,7 @@ class JobCancel(View):
 
 
 def started(request: Request, job: ReplicationJob) -> Response:
-    """202: the job waits for a worker; Location is where to watch it."""
+    """202: the job waits for a worker; Location is the job's address."""
     return see(request, _body(request, job.pk), status.HTTP_202_ACCEPTED, "replication", job.pk)
 
 

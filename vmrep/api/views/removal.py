@@ -39,7 +39,7 @@ class ReplicaDeletion(View):
 
 
 def _answer(context: VMContext, deleted: Deleted) -> Response:
-    """What is left and what went; the files themselves are removed soon after."""
+    """What is left and what was deleted; the files themselves are removed soon after."""
     context.refresh_from_db(fields=["current_status", "unmanaged_at"])
     replica = replica_of(context)
     return Response(

@@ -1,4 +1,4 @@
-"""The way in: the list of addresses, a token, and the answer for what is not there."""
+"""The API's root: the list of addresses, tokens, and the answer for unknown addresses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTS = {
 
 
 class Root(View):
-    """GET: where everything is."""
+    """GET: the API's addresses."""
 
     def get(self, request: Request) -> Response:
         require_known(request, ())
@@ -35,13 +35,13 @@ class Root(View):
 
 
 class TokenView(View):
-    """POST: a user's token, for the user's name and password. Needs no login: it is one."""
+    """POST: a user's token, for the user's name and password. Needs no login."""
 
     authentication_classes: list[Any] = []
     permission_classes = [AllowAny]
 
     def get_authenticate_header(self, request: Request) -> str:
-        """What makes a wrong password a 401."""
+        """Makes the answer to a wrong password a 401."""
         return "Token"
 
     def post(self, request: Request) -> Response:
@@ -52,7 +52,7 @@ class TokenView(View):
 
 
 class Nowhere(View):
-    """Whatever is not an address of the API."""
+    """The answer for an unknown address."""
 
     def dispatch_nowhere(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         raise NotFound(

@@ -32,7 +32,7 @@ ORDER_BY = {
 
 
 class VCenterList(View):
-    """GET: all vCenters. POST: test the connection to a new one, then add it."""
+    """GET: all vCenters. POST: test the connection to a new vCenter, then add it."""
 
     def get(self, request: Request) -> Response:
         rows = access.rows(request.user, Verb.VIEW, context_selectors.vcenters_for_list())
@@ -47,8 +47,8 @@ class VCenterList(View):
 
 
 class VCenterDetail(View):
-    """GET: one vCenter. PATCH: test the connection as it would be, then change it. DELETE: forget
-    it, while no VM's record depends on it."""
+    """GET: one vCenter. PATCH: test the connection with the changes, then save them. DELETE: remove
+    it, unless a VM's record depends on it."""
 
     def get(self, request: Request, vcenter_id: int) -> Response:
         require_known(request, set())
@@ -69,7 +69,7 @@ class VCenterDetail(View):
 
 
 class VCenterDiscovery(View):
-    """POST: read the vCenter's VMs again. GET: how far that is, and the VMs with their specs.
+    """POST: read the vCenter's VMs again. GET: its progress, and the VMs with their specs.
     Neither changes a VM nor takes one under management."""
 
     def get(self, request: Request, vcenter_id: int) -> Response:
