@@ -46,7 +46,7 @@ def tree(paths: Iterable[str | None]) -> Folder:
             child.count += 1
             folder = child
         if path is None:
-            unknown = Folder("Folder unknown", NO_FOLDER)
+            unknown = Folder("Unknown folder", NO_FOLDER)
             top.children.setdefault(NO_FOLDER, unknown).count += 1
     _hide_roots(top)
     return top

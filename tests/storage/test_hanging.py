@@ -163,7 +163,7 @@ def test_many_folders_that_hang_are_not_all_waited_for(tmp_path, hanging_share):
         for number in range(folders.MOST_THAT_HANG):
             with pytest.raises(RepositoryRefused, match="does not respond"):
                 repositories.add_directory("new", str(tmp_path / f"share/{number}"))
-        with pytest.raises(RepositoryRefused, match="4 folders that were named before"):
+        with pytest.raises(RepositoryRefused, match="4 folders that were entered before"):
             repositories.add_directory("new", str(tmp_path / "share/more"))
 
 

@@ -211,7 +211,7 @@ def folders(web):
 def test_the_tree_counts_what_is_in_each_folder_and_below(folders):
     page = text(folders())
     named = re.findall(r'title="([^"]+)">[^<]+</span><span class="number tone-muted">(\d+)', page)
-    assert named == [("Lab", "3"), ("Web", "2"), ("Old", "1"), ("Folder unknown", "1")]
+    assert named == [("Lab", "3"), ("Web", "2"), ("Old", "1"), ("Unknown folder", "1")]
     assert seen(folders()) == ["a", "b", "c", "nowhere"]
 
 

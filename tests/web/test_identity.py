@@ -100,7 +100,7 @@ def test_a_refusal_is_shown_and_changes_nothing(web, context, vm):
 
 def test_without_a_decision_nothing_is_decided(web, context, vm):
     answer = web.post(page_of(vm), {"context": context.pk}, follow=True)
-    assert "Confirm or reject that on the Discovery page" in notices(answer)[0]
+    assert "same VM or another one" in notices(answer)[0]
     assert not context.events.exclude(old="").exists()
 
 
