@@ -28,7 +28,7 @@ class TransportKind(TextChoices):
     NBD = "nbd", "A command that serves NBD"
 
 
-# What this version can do. The database already knows the others' names.
+# The transports that this version supports. The database already knows the other names.
 AVAILABLE_TRANSPORTS = tuple(kind for kind in TransportKind if TRANSPORTS[kind].is_available)
 
 

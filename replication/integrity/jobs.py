@@ -194,7 +194,7 @@ def _with_available_point(jobs: Any) -> Any:
 
 @check(JOB_BYTES_DIFFER, JOB_TYPE_DIFFERS)
 def job_sums(scope: Scope) -> Iterator[Finding]:
-    """A completed job's bytes and type against its images."""
+    """Checks a completed job's bytes and type against its images."""
     images = DiskImage.objects.filter(job_id=OuterRef("pk"), recovery_point__isnull=False)
     in_full = images.filter(sync_type=SyncType.INITIAL)
     compared = images.filter(sync_type=SyncType.CHECKSUM)

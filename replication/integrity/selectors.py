@@ -19,7 +19,7 @@ class Integrity(NamedTuple):
 
     @property
     def is_silent(self) -> bool:
-        """The active run has given no sign of life for so long that its process must be gone."""
+        """The active run has reported nothing for so long that its process must be dead."""
         return self.active is not None and self.active.updated_at < about_now() - SILENT_FOR
 
     @property

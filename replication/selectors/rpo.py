@@ -66,7 +66,7 @@ def unprotected() -> Q:
 def at_risk(now: datetime) -> Q:
     """Of a context: its newest recovery point is older than its target allows, or nobody knows how
     old it is."""
-    # Each type is named: on SQLite, Django knows how to calculate with durations only then.
+    # Each type is given explicitly: on SQLite Django needs it to calculate with durations.
     seconds = ExpressionWrapper(F("rpo_target_seconds"), output_field=IntegerField())
     target = ExpressionWrapper(
         seconds * Value(timedelta(seconds=1), output_field=DurationField()),

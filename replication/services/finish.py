@@ -141,7 +141,7 @@ def failed(
     lease: Lease | None = None,
     actor: str = WORKER,
 ) -> None:
-    """The job ends without a recovery point; the last one, if any, is as it was. `code` is one of
+    """The job ends without a new recovery point; existing ones do not change. `code` is one of
     `contexts.error_codes`."""
     context, job = _lock(job_id, lease)
     images = _abandon_images(job)
@@ -199,7 +199,7 @@ def try_again(
     lease: Lease | None = None,
     at_once: bool = False,
 ) -> None:
-    """The same job goes back to wait for its next attempt, its image and snapshot kept.
+    """The same job waits for its next attempt, and keeps its image and snapshot.
 
     After `MAX_ATTEMPTS` without progress it fails with the reason. A cancelled job gets no further
     attempt.
@@ -223,8 +223,8 @@ def try_again(
 def wait_for_vsphere(
     job_id: str, why: str, *, code: str = UNEXPECTED, lease: Lease | None = None
 ) -> None:
-    """The same job goes back to wait for a task of vSphere's, so that its worker has time for
-    others. It did nothing wrong: this is no attempt that came no further.
+    """The same job waits for a vSphere task, so that its worker can run other jobs. This does not
+    count as an attempt without progress.
 
     A job waits until its snapshot, or the job where there is none yet, is WAIT_AT_MOST old.
     """

@@ -73,13 +73,13 @@ def acquire(context_id: str, kind: LeaseHolder, *, job_id: str | None = None) ->
 
 
 def live_lease(path: str = "vm_context") -> QuerySet[ContextLease]:
-    """For `Exists` in a query over rows from which `path` leads to a context: a lease of that one
-    that has not run out."""
+    """For `Exists` in a query over rows from which `path` leads to a context: a lease of that
+    context that has not expired."""
     return ContextLease.objects.filter(vm_context=OuterRef(path), expires_at__gt=Now())
 
 
 def run_out() -> QuerySet[ContextLease]:
-    """Leases whose holders have not renewed them. Each is its holder's until somebody takes it."""
+    """Expired leases. Each still belongs to its holder until another one takes it."""
     return ContextLease.objects.filter(expires_at__lte=Now())
 
 

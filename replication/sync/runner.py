@@ -123,7 +123,7 @@ def _steps(attempt: JobRun) -> None:
 
 
 def clean_up(attempt: JobRun) -> None:
-    """Never turns a committed job into a failed one: what fails is a warning and left to do."""
+    """Never fails a committed job: a failure here is a warning, and the clean-up run retries it."""
     with transaction.atomic():
         leases.require(attempt.lease)  # a worker that was paused begins nothing more
         step = JobStep.objects.create(
