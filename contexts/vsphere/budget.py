@@ -48,9 +48,9 @@ class Budget:
             too_many = self._bytes > self._most_bytes
         if too_many:
             raise AnswerTooLarge(
-                f"The server sent more than {self._most_bytes >> 20} MiB for one {self._what}; the"
-                " rest is not read. Check that the address is that of a vCenter Server or ESXi"
-                " host."
+                f"The server sent more than {self._most_bytes >> 20} MiB for one {self._what};"
+                " vmrep does not read the rest. Check that the address is that of a vCenter Server"
+                " or ESXi host."
             )
         if self._within:
             self._within.spend(count)

@@ -83,12 +83,12 @@ def changed_areas(
             if error.fault not in _CBT_FAULTS:
                 raise
             raise CbtFault(
-                f"{error} The disk has to be read or compared whole.", fault=error.fault
+                f"{error} vmrep has to read or compare the whole disk.", fault=error.fault
             ) from error
         if int(page.startOffset) > offset:
             raise CbtFault(
-                f"{doing}: the answer for offset {offset} begins at {page.startOffset}, so nothing "
-                "is known of what is between. The disk has to be read or compared whole.",
+                f"{doing}: the answer for offset {offset} begins at {page.startOffset}, so the gap "
+                "is unknown. vmrep has to read or compare the whole disk.",
                 fault="Gap",
             )
         areas, pages = areas + len(page.changedArea), pages + 1
@@ -104,8 +104,8 @@ def changed_areas(
         reached = int(page.startOffset) + int(page.length)
         if reached <= offset:
             raise CbtFault(
-                f"{doing}: the answer for offset {offset} ends at {reached}, so it would never "
-                "come to an end. The disk has to be read or compared whole.",
+                f"{doing}: the answer for offset {offset} ends at {reached}, so the query would "
+                "never end. vmrep has to read or compare the whole disk.",
                 fault="NoProgress",
             )
         offset = reached

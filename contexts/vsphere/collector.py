@@ -146,7 +146,7 @@ def read_object(session: Session, doing: str, ref: Any, *paths: str) -> Mapping[
         for fault in found.missing.values():
             raise translate(fault, doing)
         return found.properties
-    raise ObjectGone(f"{doing}: {ref._moId} does not exist any more.")
+    raise ObjectGone(f"{doing}: {ref._moId} no longer exists.")
 
 
 def _filter(objects: list[Any], paths: Paths) -> Any:

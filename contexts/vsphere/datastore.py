@@ -99,8 +99,8 @@ def _split(disk: DiskRecord) -> tuple[str, list[str]]:
     parts = found[2].split("/") if found else []
     if not found or any(part in ("", ".", "..") for part in parts):
         raise DiskNotReadable(
-            f"{disk.label or disk.device_key}: its file name {disk.vmdk_path!r} is not one that "
-            "the datastore transport can read."
+            f"{disk.label or disk.device_key}: the datastore transport cannot read its file name "
+            f"{disk.vmdk_path!r}."
         )
     return found[1], parts
 
@@ -183,18 +183,18 @@ def _get_once(session: Session, target: str, doing: str, whole_of: int | None) -
             limit = _DESCRIPTOR_LIMIT_BYTES if whole_of is None else _PROBE_BYTES
             body = answer.read(limit + 1)
             if answer.length and len(body) <= limit:
-                raise ConnectionLost(f"{doing}: the answer was cut off. It will be tried again.")
+                raise ConnectionLost(f"{doing}: the answer was cut off. vmrep will retry.")
         finally:
             connection.close()
     if len(body) > limit:
-        raise DiskNotReadable(f"{doing}: more than {limit} bytes came. It is not a descriptor.")
+        raise DiskNotReadable(f"{doing}: it has more than {limit} bytes and is no descriptor.")
     return body
 
 
 def _check(answer: HTTPResponse, doing: str, whole_of: int | None) -> None:
     status = answer.status
     if status == 401:
-        raise SessionExpired(f"{doing}: the login is not accepted (HTTP 401).")
+        raise SessionExpired(f"{doing}: the server did not accept the login (HTTP 401).")
     if status == 403:
         raise PrivilegeMissing(
             f"{doing}: the account may not read files of this datastore (HTTP 403). Give its role "

@@ -128,7 +128,7 @@ def _from_fault(fault: Any, doing: str) -> VSphereError:
         return SessionExpired(f"{doing}: the login is no longer valid ({text}).")
     if isinstance(fault, vim.fault.InvalidLogin):
         return LoginRefused(
-            f"{doing}: user name or password is wrong, or the account is locked ({text}). "
+            f"{doing}: the user name or password is wrong, or the account is locked ({text}). "
             "Check the account in the vCenter, then enter the password again."
         )
     if isinstance(fault, vim.fault.NoPermission):
@@ -139,7 +139,7 @@ def _from_fault(fault: Any, doing: str) -> VSphereError:
             privilege=privilege,
         )
     if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
-        return ObjectGone(f"{doing}: it does not exist any more ({text}).")
+        return ObjectGone(f"{doing}: it no longer exists ({text}).")
     kind = InvalidRequest if isinstance(fault, _INVALID_REQUESTS) else VSphereFault
     name = fault_name(fault)
     return kind(
@@ -155,7 +155,7 @@ def _from_transport(error: BaseException, doing: str) -> VSphereError:
     if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
         return NameServiceAway(
             f"{doing}: the address cannot be looked up at the moment. Check the DNS servers and "
-            "the network. It will be tried again."
+            "the network. vmrep will retry."
         )
     if isinstance(error, socket.gaierror | UnicodeError):
         return AddressUnknown(
@@ -163,8 +163,8 @@ def _from_transport(error: BaseException, doing: str) -> VSphereError:
         )
     if isinstance(error, ConnectionRefusedError):
         return ConnectionRefused(
-            f"{doing}: the connection is refused. Check address and port, and whether the "
-            "server runs."
+            f"{doing}: the connection was refused. Check the address, the port, and that the "
+            "server is running."
         )
     if isinstance(error, TimeoutError):
         late = str(error) if isinstance(error, OutOfTime) else "no answer in time"
@@ -172,8 +172,8 @@ def _from_transport(error: BaseException, doing: str) -> VSphereError:
     status = re.match(r"(\d{3}) ", str(error)) if isinstance(error, HTTPException) else None
     if status and int(status[1]) < 500 and status[1] != "429":
         return NotVSphere(
-            f"{doing}: the server answers HTTP {status[1]}. Check that the address is that of a "
+            f"{doing}: the server answered HTTP {status[1]}. Check that the address is that of a "
             "vCenter Server or ESXi host."
         )
     what = f"HTTP {status[1]}" if status else type(error).__name__
-    return ConnectionLost(f"{doing}: the connection was lost ({what}). It will be tried again.")
+    return ConnectionLost(f"{doing}: the connection was lost ({what}). vmrep will retry.")

@@ -135,13 +135,13 @@ def read_vm(session: Session, instance_uuid: str, moref_hint: str | None = None)
     refs = session.invoke(doing, lambda: search.FindAllByUuid(None, instance_uuid, True, True))
     if not refs:
         gone = (
-            f"{doing}: the vCenter has no VM with this instance UUID (any more). It was deleted, "
+            f"{doing}: the vCenter has no VM with this instance UUID. It was deleted or "
             "unregistered, or is not visible to the account."
         )
         raise AnotherVM(gone, found=hinted) if hinted is not None else ObjectGone(gone)
     if len(refs) > 1:
         raise AmbiguousUUID(
-            f"{doing}: {len(refs)} VMs have this instance UUID, so it cannot be known which one is"
+            f"{doing}: {len(refs)} VMs have this instance UUID, so vmrep cannot tell which one is"
             " meant. Give the others a new UUID, then try again."
         )
     return _read_one(session, doing, str(refs[0]._moId))
@@ -164,7 +164,7 @@ def places_above(session: Session, doing: str, vm_moref: str) -> tuple[Found, Pl
     )
     vm = next((one for one in found if one.moref == vm_moref), None)
     if vm is None:
-        raise ObjectGone(f"{doing}: {vm_moref} does not exist any more.")
+        raise ObjectGone(f"{doing}: {vm_moref} no longer exists.")
     host = vm.properties.get("runtime.host")
     if host is not None:
         found += read_related(session, doing, host, {vim.HostSystem: ("name",)})
@@ -296,10 +296,10 @@ def _why_unidentified(found: Found) -> str:
     if not found.understood("config.instanceUuid"):
         return "vSphere's instance UUID of this VM is none that vmrep understands."
     if "config.instanceUuid" in found.missing:
-        return "The account may not read this VM's configuration."
+        return "The account has no permission to read this VM's configuration."
     if "config.hardware.device" not in found.properties:
-        return "vSphere cannot read this VM's configuration (inaccessible, orphaned or being made)."
-    return "vSphere knows no instance UUID of this VM."
+        return "vSphere cannot read this VM's configuration (inaccessible, orphaned or incomplete)."
+    return "vSphere reports no instance UUID for this VM."
 
 
 def _name(read: Mapping[str, Any]) -> str | None:

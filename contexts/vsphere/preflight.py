@@ -78,14 +78,14 @@ def _identity(record: VmRecord) -> Iterator[Refusal]:
         yield Refusal(
             "not_as_described",
             record.problem,
-            "Correct it in the vCenter, then discover again.",
+            "Correct it in the vCenter, then run discovery again.",
             "is not as vSphere describes VMs",
         )
     elif record.instance_uuid is None:
         yield Refusal(
             "no_instance_uuid",
-            "The VM has no instance UUID, so it could not be recognised again.",
-            "Re-register the VM in the vCenter: it is given one.",
+            "The VM has no instance UUID, so vmrep could not recognise it again.",
+            "Re-register the VM in the vCenter: that gives it one.",
             "no instance UUID",
         )
     state = record.specs["connection_state"]
@@ -99,7 +99,7 @@ def _identity(record: VmRecord) -> Iterator[Refusal]:
     if record.specs["is_template"]:
         yield Refusal(
             "template",
-            "It is a template: it cannot have snapshots.",
+            "It is a template, which cannot have snapshots.",
             "Convert it to a virtual machine, or deploy one from it.",
             "a template",
         )
@@ -117,14 +117,14 @@ def _condition(record: VmRecord) -> Iterator[Refusal]:
     if record.specs["consolidation_needed"]:
         yield Refusal(
             "consolidation_needed",
-            "vSphere says that the VM's disks need consolidation.",
+            "vSphere reports that the VM's disks need consolidation.",
             "Consolidate the disks (Snapshots, Consolidate) before replicating.",
             "needs consolidation",
         )
     if record.specs["fault_tolerance_state"] not in (None, "notConfigured"):
         yield Refusal(
             "fault_tolerance",
-            "Fault tolerance is configured: such a VM cannot have snapshots.",
+            "Fault tolerance is configured, and such a VM cannot have snapshots.",
             "Turn fault tolerance off for this VM.",
             "fault tolerance",
         )
@@ -143,8 +143,8 @@ def _disks(record: VmRecord, accepted: Collection[str]) -> Iterator[Refusal]:
             yield Refusal(
                 "unprotected_disk",
                 f"{_named(disk)} {reason}.",
-                "Make it a dependent disk of this VM alone, or agree, in the Disks tab of the taken"
-                " VM, to replicate without it.",
+                "Make it a dependent disk of this VM alone, or take the VM under management and"
+                " choose in its Disks tab to replicate without it.",
                 f"{_kind_of_unprotected(disk)}: will not be protected",
             )
     if len(unprotected) == len(record.disks):
@@ -200,7 +200,7 @@ def _snapshots(record: VmRecord, own: Collection[str], transport: Transport) -> 
             "user_snapshots",
             f"The VM has snapshots ({_names(foreign)}): changed block tracking that is enabled "
             "now may answer wrongly without an error.",
-            "Remove the snapshots; they can be made again after the first replication.",
+            "Remove the snapshots; you can take new ones after the first replication.",
             _has_snapshots(foreign),
         )
 
@@ -214,8 +214,7 @@ def _readable(record: VmRecord, transport: Transport) -> Iterator[Refusal]:
         if found is not None:
             yield Refusal(
                 "disk_not_readable",
-                f"{_named(disk)} {found.reason}: {transport.name}, the one that this version of"
-                " vmrep has, cannot read it.",
+                f"{_named(disk)} {found.reason}, and {transport.name} cannot read it.",
                 found.remedy,
                 found.summary,
             )

@@ -54,7 +54,7 @@ PRIVILEGES: tuple[Privilege, ...] = (
     ),
     Privilege(
         "VirtualMachine.Provisioning.DiskRandomRead",
-        "It cannot be asked which areas of a disk changed.",
+        "vmrep cannot ask which areas of a disk changed.",
         vim.VirtualMachine,
     ),
     Privilege("Datastore.Browse", "Disks cannot be read.", vim.Datastore),

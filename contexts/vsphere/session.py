@@ -60,7 +60,7 @@ class Content:
         member = getattr(self._content, name, None)
         if member is None:
             raise NotVSphere(
-                f"{self._place} offers no {name}, which every vSphere server has. Check that the "
+                f"{self._place} has no {name}, which every vSphere server has. Check that the "
                 "address is that of a vCenter Server or ESXi host."
             )
         return member
@@ -257,9 +257,9 @@ class Session:
         expected = self.endpoint.instance_uuid
         if expected is not None and about.instance_uuid != expected:
             raise OtherEstate(
-                f"{self.endpoint.host} answers as another vCenter ({about.instance_uuid}) than "
-                f"the one that is known under this name ({expected}). Check the address; add it "
-                "as a vCenter of its own if that is meant. No password was sent.",
+                f"{self.endpoint.host} is now another vCenter ({about.instance_uuid}) than the one "
+                f"that was added with this address ({expected}). Check the address. To use the "
+                "other vCenter, add it as a new one. No password was sent.",
                 expected=expected,
                 presented=about.instance_uuid,
             )

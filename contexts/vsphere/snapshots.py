@@ -119,8 +119,8 @@ def create(
     ]
     if not made:
         raise ObjectGone(
-            f"{doing}: vSphere reports success, but the snapshot is not in the VM's tree. "
-            "Somebody may have removed it at once; try again."
+            f"{doing}: vSphere reports success, but the VM does not have the snapshot. It may have "
+            "been removed at once. Try again."
         )
     return Snapshot(made[0].moref, made[0].quiesced)
 

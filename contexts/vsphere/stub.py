@@ -203,12 +203,12 @@ def _offered(endpoint: Endpoint, timeout: float, reading: Budget | None) -> str:
             connection.close()
     if answer.status >= 500:
         raise ConnectionLost(
-            f"{endpoint.host}:{endpoint.port} answers HTTP {answer.status}: it is not ready. "
-            "It will be tried again."
+            f"{endpoint.host}:{endpoint.port} answered HTTP {answer.status}: it is not ready. "
+            "vmrep will retry."
         )
     if answer.status != 200:
         raise NotVSphere(
-            f"{endpoint.host}:{endpoint.port} answers HTTP {answer.status} where the vSphere API "
-            "should be. Check that the address is that of a vCenter Server or ESXi host."
+            f"{endpoint.host}:{endpoint.port} answered HTTP {answer.status} instead of the vSphere "
+            "API. Check that the address is that of a vCenter Server or ESXi host."
         )
     return body.decode("utf-8", errors="replace")

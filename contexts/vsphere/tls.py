@@ -189,8 +189,8 @@ class VSphereConnection(http.client.HTTPSConnection):
         if encoding != "identity":
             self.close()
             raise NotVSphere(
-                f"{self.host}:{self.port} answers compressed ({encoding[:20]!r}), though it was not"
-                " asked to. Is there a proxy in between? Take it out of the way."
+                f"{self.host}:{self.port} sent a compressed answer ({encoding[:20]!r}) that vmrep"
+                " did not request. If a proxy is in between, bypass it."
             )
         return answer
 
@@ -238,9 +238,9 @@ class VSphereConnection(http.client.HTTPSConnection):
         expected, presented = self._trust.fingerprint_sha256, _fingerprint(self.presented_der())
         if expected != presented:
             raise CertificateChanged(
-                f"{self.host}:{self.port} presents another certificate than the one that was "
-                f"confirmed: now {presented}. If it was renewed, confirm the new one; if not, "
-                "somebody else answers. Nothing was sent.",
+                f"{self.host}:{self.port} presents another certificate than the confirmed one: now "
+                f"{presented}. If the certificate was renewed, confirm the new one; otherwise "
+                "another server is answering. Nothing was sent.",
                 expected=expected or "",
                 presented=presented,
             )

@@ -332,7 +332,7 @@ def test_a_vm_that_the_account_may_not_read_says_so() -> None:
 @pytest.mark.parametrize(
     ("uuid", "why"),
     [
-        ("", "vSphere knows no instance UUID of this VM."),
+        ("", "vSphere reports no instance UUID for this VM."),
         ("x" * 65, "This VM's instance UUID has more than 64 characters"),
     ],
 )
