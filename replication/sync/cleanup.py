@@ -123,7 +123,7 @@ def _end_steps(context: VMContext, problems: list[str]) -> None:
         return
     running.exclude(message="").update(
         status=StepStatus.COMPLETED,
-        message=Concat(Value("Done at a later try. Before: "), "message"),
+        message=Concat(Value("Done at a later attempt. Before: "), "message"),
         completed_at=Now(),
     )
     running.update(
