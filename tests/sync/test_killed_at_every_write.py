@@ -167,7 +167,7 @@ def test_a_warning_of_a_clean_up_that_is_killed_at_its_next_try_is_settled(conte
     settle()
     step = JobStep.objects.get(name=StepName.CLEAN_UP)
     assert step.status == StepStatus.COMPLETED
-    assert step.message == "Done at a later try. Before: The file could not be removed."
+    assert step.message == "Done at a later attempt. Before: The file could not be removed."
     assert_settled()
 
 
