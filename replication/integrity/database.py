@@ -1,45 +1,22 @@
-"""Checks of the database itself: damage, orphans, rows that break a rule, rules that are gone."""
+"""Checks of the database itself: damage, and rules that are gone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-from django.apps import apps
 from django.core.checks import WARNING, Tags, run_checks
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import (
-    BaseConstraint,
-    BooleanField,
-    CheckConstraint,
-    Count,
-    Exists,
-    ExpressionWrapper,
-    ForeignKey,
     Model,
-    OuterRef,
-    Q,
-    UniqueConstraint,
 )
 
-from contexts.constraints import ColumnTypes, CompositeForeignKey
+from contexts.constraints import ColumnTypes
 from replication.integrity.findings import Code, Finding, Scope, SecondLook, check
-
-APPS = ("contexts", "replication")
-EXAMPLES = 5
+from replication.integrity.rules import models
 
 DATABASE_DAMAGED = Code(
     "database_damaged",
     "Stop vmrep and restore the database from a backup, or correct the named rows.",
-)
-ORPHAN_ROW = Code(
-    "orphan_row",
-    "Restore the missing rows from a backup of the database. A program wrote to the database "
-    "without foreign keys (SQLite: every connection needs PRAGMA foreign_keys=ON).",
-)
-ROW_BREAKS_RULE = Code(
-    "row_breaks_rule",
-    "Correct the named rows, and find out which program wrote to the database despite its rules.",
 )
 CONSTRAINT_MISSING = Code(
     "constraint_missing",
@@ -50,29 +27,6 @@ CONSTRAINT_MISSING = Code(
 SYSTEM_CHECK_FAILED = Code(
     "system_check_failed", "`manage.py check --database default` reports the same, with a hint."
 )
-
-# Orphans and rules that another check reports, together with the VM.
-_ORPHANS_ELSEWHERE = frozenset(
-    {"ReplicationJob.vm_context", "VMContext.current_job", "VMContext.last_successful_job"}
-)
-_RULES_ELSEWHERE = frozenset(
-    {
-        *(
-            "context_current_job_is_active_and_its_own",
-            "context_last_success_completed_and_its_own",
-        ),
-        *("context_replicating_has_a_job", "context_counters_add_up"),
-        *("job_one_active_per_context", "disk_key_once_per_context"),
-        *("adapter_key_once_per_context", "cbt_disk_is_of_its_context"),
-        *("cbt_job_is_of_its_context", "image_disk_is_of_its_context"),
-        *("image_job_is_of_its_context", "image_point_is_of_its_context"),
-        *("point_job_is_of_its_context", "snapshot_job_is_of_its_context"),
-    }
-)
-
-
-def _models() -> Iterable[Any]:
-    return [model for label in APPS for model in apps.get_app_config(label).get_models()]
 
 
 @check(DATABASE_DAMAGED, second_look=SecondLook.NONE)
@@ -125,97 +79,10 @@ SELECT conname, conrelid::regclass::text,
 """
 
 
-@check(ORPHAN_ROW, second_look=SecondLook.NONE)
-def orphan_row(scope: Scope) -> Iterator[Finding]:
-    """Rows whose foreign key points at no row; one statement for each key of each table."""
-    for model in _models():
-        for field in model._meta.concrete_fields:
-            name = f"{model.__name__}.{field.name}"
-            if isinstance(field, ForeignKey) and name not in _ORPHANS_ELSEWHERE:
-                yield from _orphans(model, field)
-
-
-def _orphans(model: Any, field: Any) -> Iterator[Finding]:
-    target = field.related_model._base_manager.filter(
-        **{field.target_field.attname: OuterRef(field.attname)}
-    )
-    rows = model._base_manager.filter(~Exists(target), **{f"{field.attname}__isnull": False})
-    if found := _summary(rows):
-        yield ORPHAN_ROW.finding(
-            f"{model._meta.db_table}: {found} name a {field.related_model._meta.verbose_name} "
-            f"in {field.column} that does not exist.",
-            key=f"{model._meta.db_table}.{field.column}",
-        )
-
-
-def _summary(rows: Any) -> str:
-    """The number of rows and the keys of the first ones; empty for none."""
-    keys = [str(key) for key in rows.order_by("pk").values_list("pk", flat=True)[:EXAMPLES]]
-    if not keys:
-        return ""
-    count = len(keys) if len(keys) < EXAMPLES else rows.count()
-    more = ", …" if count > len(keys) else ""
-    return f"{count} row{'s' if count > 1 else ''} ({', '.join(keys)}{more})"
-
-
-@check(ROW_BREAKS_RULE, second_look=SecondLook.NONE)
-def row_breaks_rule(scope: Scope) -> Iterator[Finding]:
-    """Checks every rule of the models on every row, even if the database lost the constraint."""
-    for model in _models():
-        for rule in model._meta.constraints:
-            if rule.name in _RULES_ELSEWHERE:
-                continue
-            if found := _breaking(model, rule):
-                yield ROW_BREAKS_RULE.finding(
-                    f"{model._meta.db_table}: {found} break {rule.name}.", key=rule.name
-                )
-
-
-def _breaking(model: Any, rule: BaseConstraint) -> str:
-    rows = model._base_manager.all()
-    if isinstance(rule, CheckConstraint):
-        # As in SQL, only false breaks a CHECK, not unknown: so NOT instead of exclude().
-        return _summary(rows.annotate(kept=_kept(rule)).filter(kept=False))
-    if isinstance(rule, CompositeForeignKey):
-        return _summary(_unmatched(rows, model, rule))
-    if isinstance(rule, UniqueConstraint) and rule.fields:
-        return _repeated(rows, rule)
-    return ""
-
-
-def _kept(rule: CheckConstraint) -> Any:
-    return ExpressionWrapper(Q(rule.condition), output_field=BooleanField())
-
-
-def _unmatched(rows: Any, model: Any, rule: CompositeForeignKey) -> Any:
-    target = next(it for it in apps.get_models() if it._meta.db_table == rule.to_table)
-    names = {field.column: field.attname for field in target._meta.concrete_fields}
-    here = [model._meta.get_field(name).attname for name in rule.fields]
-    there = [names[column] for column in rule.to_columns]
-    matching = target._base_manager.filter(
-        **{to: OuterRef(name) for to, name in zip(there, here, strict=True)}
-    )
-    known = {f"{name}__isnull": False for name in here}
-    return rows.filter(~Exists(matching), **known)
-
-
-def _repeated(rows: Any, rule: UniqueConstraint) -> str:
-    if rule.condition is not None:
-        rows = rows.filter(rule.condition)
-    known = {f"{name}__isnull": False for name in rule.fields}
-    groups = rows.filter(**known).order_by().values(*rule.fields).annotate(rows=Count("pk"))
-    found = list(groups.filter(rows__gt=1)[:EXAMPLES])
-    said = "; ".join(
-        ", ".join(f"{name} {group[name]}" for name in rule.fields) + f" × {group['rows']}"
-        for group in found
-    )
-    return f"rows with {said}" if found else ""
-
-
 @check(CONSTRAINT_MISSING, second_look=SecondLook.NONE)
 def constraint_missing(scope: Scope) -> Iterator[Finding]:
     """Checks that the database's catalogue has every rule of the models, under its name."""
-    for model in _models():
+    for model in models():
         present = _rules_in_database(model)
         for rule in model._meta.constraints:
             if isinstance(rule, ColumnTypes) and connection.vendor != "sqlite":

@@ -9,8 +9,7 @@ from typing import Any
 from django.db.models import Case, Exists, F, OuterRef, Q, Sum, Value, When
 from django.db.models.functions import Coalesce, Now
 
-from contexts.models import VMContext
-from replication.integrity.findings import LEASE_GRACE, Code, Finding, Scope, SecondLook, check
+from replication.integrity.findings import LEASE_GRACE, Code, Finding, Scope, check
 from replication.models import (
     CBTHistory,
     ContextLease,
@@ -34,11 +33,6 @@ from replication.states import (
 # The tick takes over within a minute, wherever a worker of the queue "control" is alive.
 TAKEN_OVER_WITHIN = timedelta(minutes=10)
 
-JOB_WITHOUT_CONTEXT = Code(
-    "job_without_context",
-    "Restore the VM's row from a backup of the database; the job's recovery points can be used "
-    "by hand until then.",
-)
 COMPLETED_WITHOUT_POINT = Code(
     "completed_without_point",
     "The job is marked as completed, but there is nothing to fail over to. Replicate this VM now; "
@@ -86,17 +80,6 @@ def _of(code: Code, job: Any, what: str, **more: Any) -> Finding:
         job_id=job.pk,
         **more,
     )
-
-
-@check(JOB_WITHOUT_CONTEXT, second_look=SecondLook.NONE)
-def job_without_context(scope: Scope) -> Iterator[Finding]:
-    orphans = ReplicationJob.objects.filter(
-        ~Exists(VMContext.objects.filter(pk=OuterRef("vm_context_id")))
-    )
-    for job in scope.within(orphans).order_by("pk").iterator():
-        yield _of(
-            JOB_WITHOUT_CONTEXT, job, f"There is no VM context {job.vm_context_id} for this job."
-        )
 
 
 @check(COMPLETED_WITHOUT_POINT)

@@ -13,11 +13,11 @@ from contexts.services import statuses
 # Importing a module of checks registers them, in the order of the report.
 from replication.integrity import contexts as contexts
 from replication.integrity import database as database
-from replication.integrity import devices as devices
 from replication.integrity import figures as figures
 from replication.integrity import files as files
 from replication.integrity import jobs as jobs
 from replication.integrity import points as points
+from replication.integrity import rules as rules
 from replication.integrity import snapshots as snapshots
 from replication.integrity.findings import CHECKS, CODES, Check, Code, Finding, Scope, SecondLook
 

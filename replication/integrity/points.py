@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Count, DateTimeField, Exists, F, OuterRef, Q, Value
+from django.db.models import DateTimeField, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce, Now
 
-from contexts.models import ContextEvent
 from replication.integrity import figures
 from replication.integrity.findings import Code, Finding, Scope, check
 from replication.models import (
-    CBTHistory,
-    ContextLease,
     DiskImage,
     RecoveryPoint,
     RecoveryPointHold,
@@ -23,21 +20,11 @@ from replication.selectors.rpo import CLOCKS_MAY_DIFFER
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     ImageState,
-    JobStatus,
     RecoveryPointState,
     Severity,
 )
 
 NOT_FOR_FAILOVER = "Do not fail over to this recovery point. "
-POINT_WITHOUT_IMAGES = Code(
-    "point_without_images",
-    NOT_FOR_FAILOVER + "Replicate the VM now; restore the rows from a backup of the database if "
-    "the point matters.",
-)
-POINT_OF_UNCOMPLETED_JOB = Code(
-    "point_of_uncompleted_job",
-    NOT_FOR_FAILOVER + "Its job did not complete, so its images were never verified.",
-)
 POINT_HALF_MADE = Code(
     "point_half_made",
     "It cannot be used; nothing else is affected. Find out who wrote to the database.",
@@ -110,28 +97,6 @@ def _points(scope: Scope, **states: Any) -> Any:
 def _images(scope: Scope, **states: Any) -> Any:
     rows = DiskImage.objects.filter(**states).select_related("vm_context").order_by("pk")
     return scope.within(rows)
-
-
-@check(POINT_WITHOUT_IMAGES)
-def point_without_images(scope: Scope) -> Iterator[Finding]:
-    """An available point has one committed image for each of its disks."""
-    committed = Count("images", filter=Q(images__state=ImageState.COMMITTED))
-    points = RecoveryPoint.objects.filter(state=RecoveryPointState.AVAILABLE)
-    counted = scope.within(points).order_by("pk").annotate(found=committed)
-    for point in counted.exclude(found=F("disk_count")).select_related("vm_context").iterator():
-        yield _of_point(
-            POINT_WITHOUT_IMAGES, point, f"has {point.found} images of {point.disk_count} disks."
-        )
-
-
-@check(POINT_OF_UNCOMPLETED_JOB)
-def point_of_uncompleted_job(scope: Scope) -> Iterator[Finding]:
-    available = _points(scope, state=RecoveryPointState.AVAILABLE)
-    wrong = available.exclude(job__status=JobStatus.COMPLETED)
-    for point in wrong.select_related("vm_context", "job").iterator():
-        yield _of_point(
-            POINT_OF_UNCOMPLETED_JOB, point, f"is available, but its job is {point.job.status}."
-        )
 
 
 @check(POINT_HALF_MADE)
@@ -272,45 +237,3 @@ def _why(image: DiskImage) -> str:
     if parent.pk >= image.pk:
         return "which is newer"
     return "which is larger"
-
-
-# What belongs to a context twice: of its own, and through a job, disk or point.
-_OWNERS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
-    ("cbt_of_another_vm", CBTHistory, "vm_context", ("disk", "job")),
-    ("image_of_another_vm", DiskImage, "vm_context", ("disk", "job", "recovery_point")),
-    ("point_of_another_vm", RecoveryPoint, "vm_context", ("job",)),
-    ("snapshot_of_another_vm", VMSnapshot, "vm_context", ("job",)),
-    ("lease_of_another_vm", ContextLease, "vm_context", ("job",)),
-    ("event_of_another_vm", ContextEvent, "vm_context", ("job",)),
-)
-
-
-def _register_owner(name: str, model: Any, owner: str, ways: tuple[str, ...]) -> None:
-    code = Code(
-        name,
-        "Rows of two VMs are mixed up. Do not fail over either VM to what this row names; correct "
-        "the row, and find out who wrote to the database.",
-    )
-
-    def find(scope: Scope) -> Iterator[Finding]:
-        rows = scope.within(model.objects.select_related(owner).order_by("pk"))
-        for way in ways:
-            wrong = rows.filter(**{f"{way}__isnull": False}).exclude(
-                **{f"{way}__{owner}_id": F(f"{owner}_id")}
-            )
-            for row in wrong.iterator():
-                yield code.finding(
-                    f"{model._meta.verbose_name} {row.pk}: its {way.replace('_', ' ')} "
-                    f"{getattr(row, f'{way}_id')} belongs to another VM.",
-                    key=f"{row.pk} {way}",
-                    context_id=row.vm_context_id,
-                    vm_name=row.vm_context.vm_name,
-                    job_id=getattr(row, "job_id", None),
-                )
-
-    find.__name__ = name
-    check(code)(find)
-
-
-for _entry in _OWNERS:
-    _register_owner(*_entry)

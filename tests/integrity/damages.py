@@ -26,6 +26,9 @@ from tests.integrity.conftest import Copy, second_repository
 
 Damage = Callable[[Copy], object]
 DAMAGES: dict[str, Damage] = {}
+"""By code."""
+BROKEN: dict[str, Damage] = {}
+"""By the rule that is broken, or the column that points at nothing: for the generic check alone."""
 # What follows from a damage beside the finding that it is for. (A lawless copy has no triggers:
 # figures of a context stay what they were.)
 ALSO: dict[str, set[str]] = {}
@@ -35,6 +38,14 @@ LONG_AGO = timedelta(days=2)
 def damage(code: str, *also: str) -> Callable[[Damage], Damage]:
     def register(do: Damage) -> Damage:
         DAMAGES[code], ALSO[code] = do, set(also)
+        return do
+
+    return register
+
+
+def breaks(rule: str, *also: str) -> Callable[[Damage], Damage]:
+    def register(do: Damage) -> Damage:
+        BROKEN[rule], ALSO[rule] = do, set(also)
         return do
 
     return register
@@ -97,7 +108,7 @@ def _(copy: Copy) -> None:
     active_job(copy.vm, "job-stray")
 
 
-@damage("second_active_job", "counters_differ")
+@breaks("job_one_active_per_context", "counters_differ")
 def _(copy: Copy) -> None:
     vm = copy.vm
     start.start(vm, trigger="manual", requested_by="ops")
@@ -151,11 +162,7 @@ def _(copy: Copy) -> None:
     change(copy.vm, last_job_failed=True)
 
 
-@damage(
-    "job_without_context",
-    *("cbt_of_another_vm", "image_of_another_vm", "point_of_another_vm", "snapshot_of_another_vm"),
-    *("event_of_another_vm", "last_successful_differs"),
-)
+@breaks("replication_jobs.vm_context_id", "last_successful_differs")
 def _(copy: Copy) -> None:
     change(newest_job(copy.other), vm_context_id="ctx-gone")
 
@@ -193,7 +200,7 @@ def _(copy: Copy) -> None:
     _lease(copy.vm, holder_kind="clean_up")
 
 
-@damage("lease_of_another_vm", "lease_of_ended_job")
+@breaks("lease_job_is_of_its_context", "lease_of_ended_job")
 def _(copy: Copy) -> None:
     _lease(copy.vm, holder_kind="job", job=newest_job(copy.other))
 
@@ -213,39 +220,39 @@ def _(copy: Copy) -> None:
     change(newest_job(copy.vm).cbt_history.get(), change_id="52 00/7")
 
 
-@damage("cbt_of_another_vm")
+@breaks("cbt_job_is_of_its_context")
 def _(copy: Copy) -> None:
     change(newest_job(copy.vm).cbt_history.get(), vm_context_id=copy.other.pk)
 
 
-@damage("image_of_another_vm")
+@breaks("image_job_is_of_its_context")
 def _(copy: Copy) -> None:
     change(copy.images[-1], vm_context_id=copy.other.pk)
 
 
-@damage("point_of_another_vm", "image_of_another_vm", "newest_point_differs")
+@breaks("point_job_is_of_its_context", "newest_point_differs")
 def _(copy: Copy) -> None:
     change(newest_job(copy.vm).recovery_point, vm_context_id=copy.other.pk)
 
 
-@damage("snapshot_of_another_vm")
+@breaks("snapshot_job_is_of_its_context")
 def _(copy: Copy) -> None:
     change(VMSnapshot.objects.filter(vm_context=copy.vm).first(), vm_context_id=copy.other.pk)
 
 
-@damage("event_of_another_vm")
+@breaks("event_job_is_of_its_context")
 def _(copy: Copy) -> None:
     job = newest_job(copy.other)
     change(ContextEvent.objects.filter(vm_context=copy.vm).first(), job_id=job.pk)
 
 
-@damage("point_without_images", "file_without_row")
+@breaks("point_has_an_image_of_each_disk", "file_without_row")
 def _(copy: Copy) -> None:
     remove(DiskImage.objects.filter(pk=copy.images[-1].pk))
 
 
-@damage(
-    "point_of_uncompleted_job",
+@breaks(
+    "point_job_completed",
     "last_successful_differs",
     "counters_differ",
     "last_job_failed_differs",
@@ -293,7 +300,7 @@ def _(copy: Copy) -> None:
     change(copy.images[-1], repository_id=second_repository(copy.folder.parent).pk)
 
 
-@damage("image_left_over", "point_without_images")
+@damage("image_left_over")
 def _(copy: Copy) -> None:
     change(copy.images[-1], state="deleting", updated_at=timezone.now() - LONG_AGO)
 
@@ -303,17 +310,17 @@ def _(copy: Copy) -> None:
     change(copy.images[-1], parent_id=4711)
 
 
-@damage("disk_row_duplicate", "disk_count_differs", "capacity_differs")
+@breaks("disk_key_once_per_context", "disk_count_differs", "capacity_differs")
 def _(copy: Copy) -> None:
     again(VMDisk.objects.filter(vm_context=copy.vm).get())
 
 
-@damage("adapter_row_duplicate")
+@breaks("adapter_key_once_per_context")
 def _(copy: Copy) -> None:
     again(VMNetworkAdapter.objects.filter(vm_context=copy.vm).get())
 
 
-@damage("device_key_differs")
+@breaks("disk_id_is_its_key")
 def _(copy: Copy) -> None:
     change(VMDisk.objects.filter(vm_context=copy.vm).get(), device_key=2999)
 
@@ -415,9 +422,35 @@ def _(copy: Copy) -> None:
     change(row, state="created", removed_at=None)
 
 
-@damage("snapshot_left_over")
+@damage("snapshot_left_over", "point_dated_ahead")
 def _(copy: Copy) -> None:
     job = newest_job(copy.vm)
     change(job, completed_at=timezone.now() - LONG_AGO)
     row = VMSnapshot.objects.filter(job=job).get()
     change(row, state="intended", moref="", problem="The vCenter refused.")
+
+
+@breaks("cbt_disk_is_of_its_context", "cbt_history_differs")
+def _(copy: Copy) -> None:
+    disk = VMDisk.objects.filter(vm_context=copy.other).first()
+    change(newest_job(copy.vm).cbt_history.get(), disk_id=disk.pk)
+
+
+@breaks("image_disk_is_of_its_context", "chain_broken", "cbt_history_differs")
+def _(copy: Copy) -> None:
+    change(copy.images[-1], disk_id=VMDisk.objects.filter(vm_context=copy.other).first().pk)
+
+
+@breaks("image_point_is_of_its_context")
+def _(copy: Copy) -> None:
+    change(copy.images[-1], recovery_point_id=newest_job(copy.other).recovery_point.pk)
+
+
+@breaks("adapter_id_is_its_key")
+def _(copy: Copy) -> None:
+    change(VMNetworkAdapter.objects.filter(vm_context=copy.vm).get(), device_key=4999)
+
+
+@breaks("image_has_the_one_before_it", "file_without_row", "job_bytes_differ")
+def _(copy: Copy) -> None:
+    remove(newest_job(copy.other).images.filter(position=1))

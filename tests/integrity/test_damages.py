@@ -7,7 +7,7 @@ from django.db import connection
 
 from replication.integrity.findings import CODES
 from tests.integrity.conftest import LAWLESS, Copy, audit, codes
-from tests.integrity.damages import ALSO, DAMAGES
+from tests.integrity.damages import ALSO, BROKEN, DAMAGES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,6 +31,23 @@ def test_the_damage_is_found(code: str, lawless: Copy) -> None:
         assert finding.what
         assert finding.remedy
         assert finding.severity in ("error", "warning")
+
+
+@pytest.mark.parametrize("rule", sorted(BROKEN))
+def test_a_broken_rule_is_found_and_the_vm_is_named(rule: str, lawless: Copy) -> None:
+    """By the generic check, which says of these what to do, too."""
+    BROKEN[rule](lawless)
+    connection.close()
+    findings = audit()
+    beside = LAWLESS | {"row_breaks_rule", "orphan_row"}
+    assert codes(findings) - beside == ALSO[rule]
+    keys = (f"row_breaks_rule {rule} ", f"orphan_row {rule} ")
+    told = [one for one in findings if one.key.startswith(keys)]
+    assert {one.vm_name for one in told} <= {lawless.vm.vm_name, lawless.other.vm_name}
+    assert told
+    for one in told:
+        assert one.context_id
+        assert one.remedy not in (CODES["row_breaks_rule"].remedy, CODES["orphan_row"].remedy)
 
 
 def test_every_damage_is_for_a_code() -> None:

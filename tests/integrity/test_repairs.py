@@ -14,7 +14,15 @@ from replication.models import IntegrityRun, JobStep, ReplicationJob, VMSnapshot
 from replication.services import start
 from replication.sync import runner
 from tests.integrity.conftest import LAWLESS, Copy, audit, codes
-from tests.integrity.damages import ALSO, DAMAGES, active_job, change, newest_job, oldest_job
+from tests.integrity.damages import (
+    ALSO,
+    BROKEN,
+    DAMAGES,
+    active_job,
+    change,
+    newest_job,
+    oldest_job,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REPAIRABLE = sorted(name for name, code in CODES.items() if code.repairable)
@@ -111,11 +119,12 @@ def test_a_stray_active_job_becomes_the_current_one_and_can_end(lawless: Copy) -
 
 
 def test_of_two_active_jobs_none_is_chosen(lawless: Copy) -> None:
-    DAMAGES["second_active_job"](lawless)
+    BROKEN["job_one_active_per_context"](lawless)
     before = VMContext.objects.filter(pk=lawless.vm.pk).values().get()
     run = repair()
     assert VMContext.objects.filter(pk=lawless.vm.pk).values().get() == before
-    assert run.findings.get(code="second_active_job").repaired == ""
+    broken = run.findings.filter(code="row_breaks_rule", what__contains="job_one_active")
+    assert broken.get().repaired == ""
 
 
 def test_only_the_ended_attempts_steps_are_interrupted(whole: Copy) -> None:

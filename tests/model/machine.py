@@ -50,7 +50,7 @@ MOST_VMS = 5
 DATABASE_CHECKS = [
     check
     for check in CHECKS
-    if not check.find.__module__.endswith((".files", ".snapshots", ".database"))
+    if not check.find.__module__.endswith((".files", ".snapshots", ".database", ".rules"))
 ]
 
 
