@@ -21,11 +21,10 @@ CONNECT_SECONDS = 15.0
 _LONGEST_LINE = 1024
 
 
-def connect(ticket: Ticket, doing: str, *, clear_text: bool = False) -> socket.socket:
+def connect(ticket: Ticket, doing: str) -> socket.socket:
     """A connection on which the host's NFC server listens; its timeout is `CONNECT_SECONDS`.
 
-    `clear_text`: what follows is not encrypted; only where somebody chose that. Raises NfcRefused
-    (ticket, certificate, service) and NfcBroken.
+    Raises NfcRefused (ticket, certificate, service) and NfcBroken.
     """
     where = f"{doing}: {ticket.host}:{ticket.port}"
     raw = _dial(ticket, where)
@@ -37,12 +36,11 @@ def connect(ticket: Ticket, doing: str, *, clear_text: bool = False) -> socket.s
             raise NfcRefused(f"{where} greets with {greeting!r}: it is no ESXi host on 902.")
         control = opened = _tls(raw, where)
         _require_thumbprint(control, ticket, where)
-        _authorise(control, ticket, deadline, where, clear_text=clear_text)
+        _authorise(control, ticket, deadline, where)
         opened = _take_over(control, where)
-        if not clear_text:
-            opened = _tls(opened, where)
-            # The daemon hands the connection to another program: it must be the same host's.
-            _require_thumbprint(opened, ticket, where)
+        opened = second = _tls(opened, where)
+        # The daemon hands the connection to another program: it must be the same host's.
+        _require_thumbprint(second, ticket, where)
         return opened
     except (OSError, ValueError) as problem:
         opened.close()
@@ -95,13 +93,11 @@ def _require_thumbprint(control: ssl.SSLSocket, ticket: Ticket, where: str) -> N
         )
 
 
-def _authorise(
-    control: ssl.SSLSocket, ticket: Ticket, deadline: float, where: str, *, clear_text: bool
-) -> None:
+def _authorise(control: ssl.SSLSocket, ticket: Ticket, deadline: float, where: str) -> None:
     control.sendall(f"SESSION {ticket.session_id}\r\n".encode())  # this one is not answered
     _ask(control, "BANNER ", "220", deadline, where)
     _ask(control, "THUMBPRINT_SHA2 PlainText", "200", deadline, where)
-    _ask(control, f"PROXY {ticket.service}{'' if clear_text else 'ssl'}", "200", deadline, where)
+    _ask(control, f"PROXY {ticket.service}ssl", "200", deadline, where)
 
 
 def _ask(control: ssl.SSLSocket, command: str, expected: str, deadline: float, where: str) -> None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import struct
 import threading
 import time
 from typing import NamedTuple
 
 from contexts.vsphere.nfc import wire
+from contexts.vsphere.nfc.connection import Connection
 from contexts.vsphere.nfc.errors import NfcBroken, NfcRefused
 from contexts.vsphere.nfc.wire import Aio, Old
 
 PATIENCE_SECONDS = 60.0
 _LARGEST_PAYLOAD = 1 << 16
-_NOT_AWAITED = frozenset({Aio.SOCKET_OPTIONS, Aio.RESOURCE_POOL})
-"""Settings: whether a host answers them is not known, and nothing depends on it."""
+_CLOSING_SECONDS = 1.0
 
 
 class Message(NamedTuple):
@@ -36,14 +35,15 @@ class Channel:
     """
 
     def __init__(self, connection: socket.socket, doing: str) -> None:
-        self._connection, self._doing = connection, doing
+        self._connection, self._doing = Connection(connection), doing
         self._sending = threading.Lock()
         self._next_number = 0
+        # Messages of which it is not known whether hosts answer them; nothing depends on it.
         self._settings: set[int] = set()
         try:
             self._open()
         except BaseException:
-            connection.close()
+            self._connection.close()
             raise
 
     def _open(self) -> None:
@@ -61,26 +61,31 @@ class Channel:
 
     def close(self) -> None:
         """In the protocol's way if the connection still works. Never raises."""
-        with contextlib.suppress(OSError, NfcBroken):
-            self._connection.settimeout(1.0)
-            self.send(Aio.CLOSE_SESSION, struct.pack("<I", 0))
-            self._write(wire.old(Old.COMPLETE))
+        with contextlib.suppress(NfcBroken):
+            self.send(Aio.CLOSE_SESSION, struct.pack("<I", 0), seconds=_CLOSING_SECONDS)
+            self._write(wire.old(Old.COMPLETE), _CLOSING_SECONDS)
         self.abort()
-
-    def abort(self) -> None:
-        """End it at once: a thread that waits for an answer gets NfcBroken. Never raises."""
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
 
-    def send(self, kind: Aio, payload: bytes, extra: bytes | memoryview = b"") -> int:
+    def abort(self) -> None:
+        """A thread that waits for an answer gets NfcBroken; `close` is still due. Never raises."""
+        self._connection.abort()
+
+    def send(
+        self,
+        kind: Aio,
+        payload: bytes,
+        extra: bytes | memoryview = b"",
+        seconds: float | None = None,
+    ) -> int:
         """Returns the operation number, which the answer repeats."""
         with self._sending:
             number = self._next_number
             self._next_number += 1
-            self._write(wire.HEADER.pack(wire.MAGIC, kind, len(payload), number) + payload)
+            head = wire.HEADER.pack(wire.MAGIC, kind, len(payload), number)
+            self._write(head + payload, seconds)
             if extra:
-                self._write(extra)
+                self._write(extra, seconds)
         return number
 
     def send_more(self, number: int, kind: Aio, payload: bytes, extra: memoryview) -> None:
@@ -129,31 +134,25 @@ class Channel:
 
     def receive_into(self, view: memoryview, deadline: float | None = None) -> None:
         """Fill the whole of `view`; by `deadline` (of time.monotonic), else in the usual time."""
-        deadline = time.monotonic() + PATIENCE_SECONDS if deadline is None else deadline
-        done = 0
-        while done < len(view):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise self._stalled()
-            try:
-                self._connection.settimeout(left)
-                count = self._connection.recv_into(view[done:])
-            except TimeoutError as problem:
-                raise self._stalled() from problem
-            except (OSError, ValueError) as problem:
-                raise NfcBroken(f"{self._doing}: the connection broke ({problem}).") from problem
-            if not count:
-                raise NfcBroken(f"{self._doing}: the host closed the connection.")
-            done += count
-
-    def _stalled(self) -> NfcBroken:
-        return NfcBroken(f"{self._doing}: the host sent nothing for {PATIENCE_SECONDS:g} seconds.")
-
-    def _write(self, data: bytes | memoryview) -> None:
+        if deadline is None:
+            deadline = time.monotonic() + PATIENCE_SECONDS
         try:
-            self._connection.sendall(data)
-        except (OSError, ValueError, ssl.SSLError) as problem:
-            raise NfcBroken(f"{self._doing}: the connection broke ({problem}).") from problem
+            self._connection.receive_into(view, deadline)
+        except (OSError, ValueError) as problem:
+            raise self._broken(problem) from problem
+
+    def _write(self, data: bytes | memoryview, seconds: float | None = None) -> None:
+        try:
+            self._connection.send_all(data, time.monotonic() + (seconds or PATIENCE_SECONDS))
+        except (OSError, ValueError) as problem:
+            raise self._broken(problem) from problem
+
+    def _broken(self, problem: OSError | ValueError) -> NfcBroken:
+        if isinstance(problem, TimeoutError):
+            return NfcBroken(
+                f"{self._doing}: the host sent nothing for {PATIENCE_SECONDS:g} seconds."
+            )
+        return NfcBroken(f"{self._doing}: the connection broke ({problem}).")
 
     def _expect_old(self, kind: Old) -> bytes:
         answer = self.receive_bytes(wire.OLD_BYTES)

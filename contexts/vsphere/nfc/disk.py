@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -62,14 +63,13 @@ class NfcDisk:
         *,
         disk_uuid: str | None = None,
         writable: bool = False,
-        clear_text: bool = False,
     ) -> None:
         self._doing = f"{doing} over NFC from {ticket.host}"
         self._changed = threading.Condition()
         self._requests: dict[int, _Request] = {}
         self._receiving = False
         self._failure: NfcError | None = None
-        self._channel = Channel(authd.connect(ticket, doing, clear_text=clear_text), self._doing)
+        self._channel = Channel(authd.connect(ticket, doing), self._doing)
         try:
             self._handle = self._open(path, capacity_bytes, writable=writable)
             if disk_uuid is not None:
@@ -118,14 +118,14 @@ class NfcDisk:
     def close(self) -> None:
         """Close file and session. Never raises."""
         if self._failure is None:
-            try:
+            with contextlib.suppress(NfcError):
                 self._channel.send(Aio.CLOSE_FILE, self._handle.to_bytes(8, "little"))
-            except NfcError:
-                self._channel.abort()
-                return
-            self._channel.close()
         else:
             self._channel.abort()
+            with self._changed:
+                while self._receiving:
+                    self._changed.wait()
+        self._channel.close()
 
     # ---------------------------------------------------------------- reading
 
@@ -160,7 +160,8 @@ class NfcDisk:
         """Receive, or let another thread receive, until the request is answered."""
         while True:
             with self._changed:
-                while self._receiving and not request.done and self._failure is None:
+                # Also after a failure: the thread that receives may be filling this very view.
+                while self._receiving and not request.done:
                     self._changed.wait()
                 if request.done:
                     return

@@ -1,0 +1,74 @@
+"""One connection that several threads use at once: one sends while another receives."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import threading
+import time
+
+_READ, _WRITE = select.POLLIN, select.POLLOUT
+
+
+class Connection:
+    """Takes a connected socket over, with or without TLS.
+
+    OpenSSL forbids two calls at once on one TLS session, also a read beside a write, and Python's
+    ssl does not see to it: here each call is short, under a lock, and the waiting is outside of it.
+    One thread at a time may send, and one receive. Calls raise OSError: TimeoutError when the
+    deadline (of time.monotonic) passes, ConnectionError when the peer closed the connection.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._socket.setblocking(False)
+        self._lock = threading.Lock()
+
+    def send_all(self, data: bytes | memoryview, deadline: float) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                with self._lock:
+                    sent = self._socket.send(view)
+            except (ssl.SSLWantWriteError, BlockingIOError):
+                self._wait(_WRITE, deadline)
+            except ssl.SSLWantReadError:
+                self._wait(_READ, deadline)
+            else:
+                view = view[sent:]
+
+    def receive_into(self, view: memoryview, deadline: float) -> None:
+        """Fill the whole of `view`."""
+        while view:
+            try:
+                with self._lock:
+                    count = self._socket.recv_into(view)
+            except (ssl.SSLWantReadError, BlockingIOError):
+                self._wait(_READ, deadline)
+            except ssl.SSLWantWriteError:
+                self._wait(_WRITE, deadline)
+            else:
+                if not count:
+                    raise ConnectionError("the host closed the connection")
+                view = view[count:]
+
+    def abort(self) -> None:
+        """Whoever waits for the connection gets an error. It is closed by `close`. Never raises."""
+        with contextlib.suppress(OSError, ValueError):
+            # Of the TCP connection below TLS: no thread is waited for, and nothing is sent.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Only when no other thread is in a call: its descriptor may be another's next."""
+        self._socket.close()
+
+    def _wait(self, events: int, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        waiting = select.poll()
+        waiting.register(self._socket.fileno(), events)
+        if not waiting.poll(left * 1000):
+            raise TimeoutError
