@@ -14,7 +14,7 @@ from vmrep.local.ports import listen
 
 def test_a_second_demo_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     held = DataFolder(tmp_path)
-    with pytest.raises(LocalError, match="running already with its data in"):
+    with pytest.raises(LocalError, match="is already running"):
         DataFolder(held.path)
 
 

@@ -44,12 +44,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="script/demo",
         description="Start vmrep on this machine, with a simulated vCenter to replicate from.",
         epilog="The data is kept in var/, or in VMREP_DATA_DIR; DATABASE_URL names another "
-        "database. Ctrl-C stops everything; starting again goes on with the same data.",
+        "database. Ctrl-C stops everything; the next start continues with the same data.",
     )
     parser.add_argument(
         "--port", type=port_number, default=DEFAULT_PORT, help=f"of the pages ({DEFAULT_PORT})"
     )
-    parser.add_argument("--fresh", action="store_true", help="throw this demo's data away first")
+    parser.add_argument("--fresh", action="store_true", help="delete this demo's data first")
     parser.add_argument("--no-churn", action="store_true", help="keep the guests from writing")
     parser.add_argument(
         "--once",
@@ -97,9 +97,9 @@ def _drive(machine: Machine, *options: str) -> int:
 def _first_replications(machine: Machine) -> None:
     if _drive(machine) == 0:
         machine.folder.remember_replicated()
-        say("Every replica was equal to its VM's snapshot. Now it is yours; the guests go on.")
+        say("Every replica is equal to its VM's snapshot. Now try it; the guests keep writing.")
     else:
-        say("Not everything went well, see above. vmrep goes on, so that you can look.")
+        say("Something went wrong, see above. vmrep keeps running, so that you can look.")
 
 
 def _once() -> int:
@@ -119,7 +119,7 @@ def _once() -> int:
                     # Afterwards the folder and its logs may be gone.
                     complain(f"not all is well; the logs end so:\n{machine.supervisor.tails()}")
             if not result_file.exists():
-                raise LocalError("the demo broke off, see above")
+                raise LocalError("the demo failed, see above")
             result = result_file.read_text()
         except StopRequested:
             code, result = 130, _no_result("stopped by a signal")

@@ -1,4 +1,4 @@
-"""The demo's last question: does vmrep's own audit find anything, once all is quiet?"""
+"""The demo's last step: vmrep's integrity check must find nothing once no job is running."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ def _refuse_an_installation() -> None:
     if VCenter.objects.exists():
         raise LocalError(
             f"the database {settings.DATABASES['default']['NAME']} has vCenters, but no demo was "
-            f"started with the data folder {settings.DATA_DIR}. The demo leaves what may be an "
-            "installation alone; give it another VMREP_DATA_DIR or DATABASE_URL"
+            f"started with the data folder {settings.DATA_DIR}. The demo does not touch what may "
+            "be an installation; choose another VMREP_DATA_DIR or DATABASE_URL"
         )
 
 

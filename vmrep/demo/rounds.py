@@ -87,7 +87,7 @@ def _ended(waiting: set[str]) -> Iterator[ReplicationJob]:
         if now_moved != moved:
             last_sign, moved = time.monotonic(), now_moved
         if time.monotonic() - last_sign > STALLED_SECONDS:
-            raise LocalError(f"these jobs do not move: {', '.join(sorted(waiting))}")
+            raise LocalError(f"these jobs make no progress: {', '.join(sorted(waiting))}")
         time.sleep(POLL_SECONDS)
 
 

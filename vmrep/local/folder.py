@@ -66,8 +66,8 @@ class DataFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LocalError(
-                f"a demo is running already with its data in {self.path}; stop it first, or give "
-                "this one another folder: VMREP_DATA_DIR=/another/folder script/demo --port 8001"
+                f"a demo that uses {self.path} is already running; stop it first, or use another "
+                "folder: VMREP_DATA_DIR=/another/folder script/demo --port 8001"
             ) from error
 
     @property
@@ -145,6 +145,6 @@ class DataFolder:
             return Remembered(**json.loads(self._marker.read_text()))
         except (ValueError, TypeError) as error:
             raise LocalError(
-                f"{self._marker} was not written by vmrep's demo, so {self.path} is left alone; "
-                "move that file away, or choose another folder with VMREP_DATA_DIR"
+                f"{self._marker} was not written by vmrep's demo, so the demo does not use "
+                f"{self.path}; move that file away, or choose another folder with VMREP_DATA_DIR"
             ) from error

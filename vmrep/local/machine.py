@@ -84,6 +84,6 @@ def _prepare(
     flush = before is not None and before.database == database != ""
     code = supervisor.run(prepare(first=folder.is_new, flush=flush))
     if code != 0:
-        raise LocalError("the database could not be made ready, see above; nothing was started")
+        raise LocalError("the database could not be prepared, see above; nothing was started")
     programs.make_lab_password(folder)
     return folder.remembered(database)
