@@ -27,7 +27,7 @@ def database_now() -> datetime:
 
 
 class _Look(NamedTuple):
-    """How far the database's clock is ahead of this process's, and when that was looked at."""
+    """How far the database's clock is ahead of this process's, and when that was measured."""
 
     ahead: timedelta
     until: float

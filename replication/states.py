@@ -20,7 +20,7 @@ ACTIVE_JOB_STATUSES = (JobStatus.PENDING.value, JobStatus.RUNNING.value)
 _J = JobStatus
 JOB_TRANSITIONS: dict[str, frozenset[str]] = {
     _J.PENDING: frozenset({_J.RUNNING, _J.CANCELLED, _J.FAILED}),
-    # Back to pending: a transient error, or a worker that died; the same job is tried again.
+    # Back to pending: a transient error, or a worker that died; the job gets another attempt.
     _J.RUNNING: frozenset({_J.PENDING, _J.COMPLETED, _J.FAILED, _J.CANCELLED}),
     _J.COMPLETED: frozenset(),
     _J.FAILED: frozenset(),
@@ -134,7 +134,7 @@ class HoldKind(TextChoices):
 
 class Severity(TextChoices):
     """`error`: something is wrong with a record or a replica. `warning`: something is left over,
-    or could not be looked at.
+    or could not be checked.
     """
 
     ERROR = "error", "Error"

@@ -70,7 +70,7 @@ class AnswerReader(SoapAdapter.SoapResponseDeserializer):
         while chunk := answer.read(_CHUNK_BYTES):
             self.parser.Parse(chunk, False)
             fed += len(chunk)
-            # Expat begins an unfinished tag anew with each chunk: time and memory without end.
+            # Expat restarts an unfinished tag with each chunk, at unbounded cost.
             if fed - self.parser.CurrentByteIndex > MOST_TOKEN_BYTES:
                 raise AnswerTooLarge(f"The answer has a tag of more than {MOST_TOKEN_BYTES} bytes.")
         self.parser.Parse(b"", True)

@@ -53,7 +53,7 @@ class BulkReading:
 
     What reading leans on (the view, the page token) dies with the login, and a token serves only
     once. Until the first page is there everything is simply done again; later a lost connection
-    or an expired login raises ConnectionLost, and the caller reads anew from the start: pages that
+    or an expired login raises ConnectionLost, and the caller reads again from the start: pages that
     were handed out cannot be taken back.
     """
 

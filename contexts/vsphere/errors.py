@@ -98,7 +98,7 @@ class OtherEstate(VSphereError):
 
 
 class ObjectGone(VSphereError):
-    """The VM, snapshot, task or file does not exist (any more)."""
+    """The VM, snapshot, task or file does not exist, or no longer exists."""
 
 
 class AnotherVM(ObjectGone):
@@ -139,11 +139,11 @@ class TaskFailed(VSphereFault):
 
 
 class QuiesceFailed(TaskFailed):
-    """The guest could not be brought to rest for a snapshot; one without quiescing may work."""
+    """The guest could not be quiesced for a snapshot; one without quiescing may work."""
 
 
 class TaskStillRunning(VSphereError):
-    """vSphere still works on something; it is not waited for any longer, but looked at again."""
+    """vSphere is still working on something; vmrep stops waiting for it and checks again later."""
 
     transient = True
 

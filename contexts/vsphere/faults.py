@@ -123,7 +123,7 @@ def fault_name(fault: Any) -> str:
 
 def _from_fault(fault: Any, doing: str) -> VSphereError:
     text = fault_text(fault)
-    # NotAuthenticated is a kind of NoPermission: it has to be looked at first.
+    # NotAuthenticated is a kind of NoPermission, so it must be checked first.
     if isinstance(fault, vim.fault.NotAuthenticated):
         return SessionExpired(f"{doing}: the login is no longer valid ({text}).")
     if isinstance(fault, vim.fault.InvalidLogin):

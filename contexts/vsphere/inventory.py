@@ -98,7 +98,7 @@ def read_vms(
     `on_page` is called after each page, those of the places included, and may raise to stop.
 
     Raises ConnectionLost (SessionExpired) when the connection or login is lost in between pages:
-    then nothing may be concluded from what was not seen, and the reading starts anew.
+    then nothing may be concluded from what was not seen, and the reading starts again.
     """
     places = read_places(session, page_size, on_page)
     reading = BulkReading(
@@ -257,7 +257,7 @@ def _guest(read: Mapping[str, Any], nics: list[Any]) -> dict[str, SpecValue]:
     """What the guest's tools say.
 
     The version "0" is vSphere's "no tools known" and counts as unknown, not as a version.
-    vSphere keeps the last host name and addresses of a guest whose tools do not run any more:
+    vSphere keeps the last host name and addresses of a guest whose tools no longer run:
     they would be shown as true for days, so they count as unknown too.
     """
     version = str(read.get("guest.toolsVersion") or "")

@@ -191,8 +191,8 @@ def _snapshots(record: VmRecord, own: Collection[str], transport: Transport) -> 
             "user_snapshots",
             f"The VM has snapshots ({_names(foreign)}): its base files, which {transport.name}"
             " reads, are older than its disks.",
-            "Remove the snapshots in the vCenter, then discover again. This version of vmrep reads"
-            " no VM that has snapshots of its own.",
+            "Remove the snapshots in the vCenter, then run discovery again. This version of vmrep"
+            " replicates no VM that has other snapshots.",
             _has_snapshots(foreign),
         )
     elif foreign and record.specs["cbt_enabled"] is not True:

@@ -19,7 +19,7 @@ from contexts.vsphere.errors import InvalidRequest, PrivilegeMissing
 from contexts.vsphere.names import decode_name
 from contexts.vsphere.session import Session
 
-# Rights may be given per folder: that many VMs and datastores are looked at.
+# Privileges may be given per folder: this many VMs and datastores are checked.
 MOST_ENTITIES = 100
 _NAMED = 3
 

@@ -137,7 +137,7 @@ class Session:
         self._keeper.start()
 
     def close(self) -> None:
-        """Log out and close the connections. A server that is away does not stop it."""
+        """Log out and close the connections, even if the server is unreachable."""
         self._closing.set()
         if self._keeper is not None:
             self._keeper.join(timeout=_CLOSING_SECONDS)
@@ -150,7 +150,7 @@ class Session:
                 with translating("Logging out"), self._stub.patience(_CLOSING_SECONDS):
                     self.content.sessionManager.Logout()
         except VSphereError as error:
-            # The server ends an abandoned session by itself after its idle time.
+            # The server ends an abandoned session after its idle time.
             logger.info("No logout from %r: %s", self.endpoint.host, error)
         finally:
             self._cookie = ""

@@ -120,13 +120,13 @@ class Stub(SoapStubAdapterBase):
         return f'{_COOKIE}="{session_id}"' if session_id else ""
 
     def forget_session(self) -> None:
-        """Send no cookie any more: vCenter refuses to log in somebody who is logged in."""
+        """Stop sending a cookie: vCenter refuses a login within a session that is logged in."""
         self.SetSessionId(None)
 
     # -------------------------------------------------------------- connections at rest
 
     def _connection(self) -> VSphereConnection:
-        """One that rested a moment, or a new one, not yet opened."""
+        """A recently used idle connection, or a new one that is not open yet."""
         with self._lock:
             fresh = time.monotonic() - _IDLE_SECONDS
             stale = [one for one, since in self._resting if since < fresh]

@@ -67,7 +67,7 @@ def wait_for_task(
     A lost connection or login is survived by asking for the task again, as long as the server is
     not away for more than `outage_seconds`; then ConnectionLost or ConnectionRefused is raised,
     and whether the task succeeded has to be looked up. Raises TaskFailed with vCenter's own
-    message and fault name, and ObjectGone when the server does not know the task (any more).
+    message and fault name, and ObjectGone when the server does not know the task.
     """
     return _Waiting(session, task, doing, on_wait, outage_seconds, patience_seconds).run()
 
@@ -147,8 +147,8 @@ class _Waiting:
     def _require_patience(self) -> None:
         if time.monotonic() > self._until:
             raise TaskStillRunning(
-                f"{self._doing}: vSphere's task {self._task._moId} still runs. It goes on there,"
-                " and is looked at again later."
+                f"{self._doing}: vSphere's task {self._task._moId} is still running. vmrep will"
+                " check it again later."
             )
 
     def _destroy(self, collector: Any) -> None:

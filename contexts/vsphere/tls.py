@@ -133,7 +133,7 @@ class VSphereConnection(http.client.HTTPSConnection):
     """HTTPS with the endpoint's trust built into `connect`, so that no way leads around it, and
     with bounds that hold however the server behaves.
 
-    It is not opened yet: it opens by itself with the first request, and again after it was closed.
+    It is not open yet: it opens with the first request, and again after it was closed.
     It judges the certificate each time. Connecting raises CertificateNotTrusted or
     CertificateChanged before a byte of a request is written, and plain OSError for what the network
     does.

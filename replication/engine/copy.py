@@ -90,7 +90,7 @@ class DiskCopy:
         if digests is not None and digests.bytes_covered != self._bytes_before:
             raise ImageDamaged(
                 f"The digests cover {digests.bytes_covered} bytes, but {self._bytes_before} "
-                f"were copied below the checkpoint at {start_offset}: copy the disk anew."
+                f"were copied below the checkpoint at {start_offset}: copy the disk again."
             )
         self._requests = requests(plan, start_offset, request_bytes)
         # Everything below is guarded by this lock.

@@ -68,7 +68,7 @@ class DigestMap:
     def _keep(self, resume_offset: int) -> int:
         """How much of the file stays."""
         if not self.path.exists():
-            raise ImageDamaged(f"{self.path} is missing: the disk has to be copied anew.")
+            raise ImageDamaged(f"{self.path} is missing: the disk has to be copied again.")
         kept = 0
         for entry in read_digests(self.path):
             if entry.offset >= resume_offset:
@@ -79,7 +79,7 @@ class DigestMap:
         if self._end > resume_offset:
             raise ImageDamaged(
                 f"{self.path} has an entry across {resume_offset}, which is no checkpoint of it: "
-                "the disk has to be copied anew."
+                "the disk has to be copied again."
             )
         return len(HEADER) + kept * _RECORD.size
 

@@ -152,7 +152,7 @@ class DirectoryRepository:
             )
 
     def retire(self) -> None:
-        """Remove the marker: the folder is no repository any more. Nothing else is touched."""
+        """Remove the marker: the folder is no longer a repository. Nothing else is touched."""
         self.check()
         with target_errors(f"removing the marker of {self.root}"):
             unlink_durably(self.root / MARKER)
@@ -209,7 +209,7 @@ class DirectoryRepository:
         return ImageReader(self._looked_at(chain))
 
     def open_digests(self, temporary: str, resume_offset: int = 0) -> DigestMap:
-        """The digest map of an unfinished image, a new one or one that is gone on with."""
+        """The digest map of an unfinished image, new or resumed."""
         self._place(temporary)
         return DigestMap(self.digest_path(temporary), resume_offset)
 
@@ -354,7 +354,7 @@ class DirectoryRepository:
                         f"{file.path} is not what vmrep wrote: it "
                         + ", and ".join(words for _, words in found)
                         + ". Nothing was read from it. Find out who changed it; then restore the"
-                        " file from a backup, or delete the VM's replica data and replicate anew."
+                        " file from a backup, or delete the VM's replica data and replicate again."
                     )
             opened.pop_all()
             return files
@@ -368,7 +368,7 @@ class DirectoryRepository:
         expected = _name_below(chain)
         found = None if header.backing is None else os.path.normpath(header.backing)
         if found != expected:
-            words = f"stands on {header.backing or 'none'}, its row on {expected or 'none'}"
+            words = f"is based on {header.backing or 'none'}, its row on {expected or 'none'}"
             yield Difference(PARENT, words)
         elif found is not None and header.backing_format != _FORMAT:
             words = f"takes the file below for {header.backing_format or 'anything'}"

@@ -41,7 +41,7 @@ class RepositoryFull(TargetError):
 
 
 class ImageDamaged(TargetError):
-    """An image or its digest map is not what it must be; it cannot be used or gone on with."""
+    """An image or its digest map is not what it must be; it cannot be used or resumed."""
 
 
 class ImageMissing(TargetError):

@@ -1,6 +1,6 @@
 """Reading and writing one qcow2 image, through a qemu-storage-daemon of its own and libnbd.
 
-The daemon is told every file of the image's chain and what stands upon what: it follows no header.
+The daemon is given every file of the image's chain and their order: it follows no header.
 Once it is up its open files are compared with those whose headers were read before, so that
 whatever was changed in between opens nothing else either.
 """
@@ -333,7 +333,7 @@ def _open_files(pid: int) -> set[tuple[int, int]]:
 class ImageWriter(_ServedImage):
     """A writable image: the daemon starts at once and stops at ``close`` or at the block's end.
 
-    ``chain``: the image itself and all that it stands upon, the root last; they are closed.
+    ``chain``: the image itself and all images that it is based on, the root last; all closed.
     """
 
     def __init__(self, chain: Sequence[ImageFile]) -> None:
@@ -368,7 +368,7 @@ class ImageWriter(_ServedImage):
 
 
 class ImageReader(_ServedImage):
-    """An image, with all that it stands upon, opened for reading."""
+    """An image, with all images that it is based on, opened for reading."""
 
     def __init__(self, chain: Sequence[ImageFile]) -> None:
         super().__init__(chain, writable=False)

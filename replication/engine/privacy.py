@@ -16,7 +16,7 @@ def require_private(folder: Path) -> None:
     """Raise RepositoryNotPrivate when another account can write to the folder, or put another one
     in its place. One that is not there is left to others to judge.
 
-    Looked at are owner and mode, not access control lists.
+    Checks owner and mode, not access control lists.
     """
     try:
         _require_private(folder.resolve())

@@ -167,7 +167,7 @@ def _start_time(pid: int, zombies: bool = True) -> int | None:
 
 
 class _Spawner:
-    """The one thread that forks. Made anew after this process was forked itself."""
+    """The one thread that forks. Recreated after this process was forked itself."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

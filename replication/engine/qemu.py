@@ -62,7 +62,7 @@ def check(path: Path) -> CheckResult:
     if code == _CHECK_CORRUPT or errors:
         raise ImageDamaged(
             f"{path} is damaged: qemu-img check found {errors} errors. "
-            "It must not be used; the disk has to be copied anew."
+            "It must not be used; the disk has to be copied again."
         )
     return CheckResult(report.get("leaks", 0))
 

@@ -12,7 +12,7 @@ from replication.engine.processes import ProcessIdentity
 class Layer(NamedTuple):
     """An image as its row describes it.
 
-    A *chain* is an image and all that it stands upon: itself first, the root last.
+    A *chain* is an image and all images that it is based on: itself first, the root last.
     """
 
     locator: str
@@ -110,7 +110,7 @@ class Connection(Protocol):
 
 
 class ReadableImage(Protocol):
-    """An image, with all that it stands upon, that is open for reading until the block ends."""
+    """An image, with all images that it is based on, open for reading until the block ends."""
 
     def connect(self) -> ReadConnection:
         """A connection for the calling thread."""
@@ -201,7 +201,7 @@ class Target(Protocol):
         ...
 
     def retire(self) -> None:
-        """It is no repository any more. Nothing of what lies there is touched."""
+        """Make it no longer a repository. Nothing in it is touched."""
         ...
 
     def create(
@@ -244,7 +244,7 @@ class Target(Protocol):
     def differences(self, chain: Sequence[Layer]) -> list[Difference]:
         """What the chain's first image says of itself that is not so by its row.
 
-        Only the first one is looked at. ImageMissing, ImageDamaged.
+        Only the first one is checked. Raises ImageMissing, ImageDamaged.
         """
         ...
 

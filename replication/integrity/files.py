@@ -47,13 +47,13 @@ IMAGE_SIZE_DIFFERS = Code(
 )
 BACKING_FILE_DIFFERS = Code(
     "backing_file_differs",
-    FAIL_OVER_TO_OLDER + "The file stands on another one than vmrep recorded. If the right file "
+    FAIL_OVER_TO_OLDER + "The file is based on another one than vmrep recorded. If the right file "
     "is there, `qemu-img rebase -u` puts the name right.",
 )
 DIGEST_DIFFERS = Code(
     "digest_differs",
     "The digests beside the image are not those that its job recorded, so that the image can no "
-    "longer be verified with them. Compare it with its VM, or replicate anew.",
+    "longer be verified with them. Compare it with its VM, or replicate again.",
 )
 FILE_WITHOUT_ROW = Code(
     "file_without_row",

@@ -67,7 +67,7 @@ def last_image(disk: VMDisk) -> DiskImage | None:
 
 
 def layers_of(image: DiskImage, *, unfinished: bool = False) -> list[Layer]:
-    """The chain of an image as its rows say: itself, then what it stands upon, the root last.
+    """The chain of an image according to its rows: itself, then what it is based on, root last.
 
     `unfinished`: under the name that it has while it is written. A constant number of queries.
     """

@@ -1,6 +1,6 @@
 """The only access to repository storage for callers that must not wait long.
 
-Storage can hang: a share whose server is away, a disk that died, a named pipe in a file's place. A
+Storage can hang: a share without its server, a disk that died, a named pipe in a file's place. A
 thread that waits for it cannot be stopped. So whoever has other duties (a web request, a claim, the
 tick, the integrity check) looks at storage through this package: in a thread that is left behind
 when it takes too long. Reading and writing images is a job's, under its `sync.guard`.

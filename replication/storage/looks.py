@@ -25,7 +25,7 @@ PAGE_SECONDS = 1.0
 ACT_SECONDS = 5.0
 """What an action or a claim waits: a disk may have to spin up first."""
 TRIED_FOR_SECONDS = 10.0
-"""Within which writing is not tried again."""
+"""For this long, a successful test of writing is not repeated."""
 LONGEST_KEPT_SECONDS = 60.0
 
 

@@ -91,8 +91,8 @@ def _clean_alone(context: VMContext) -> None:
 
 
 def _begin_steps(context: VMContext) -> None:
-    """Jobs that failed or were cancelled show their clean-up, too. One that was tried already runs
-    again, and keeps what it said before."""
+    """Give failed and cancelled jobs a clean-up step. An existing one runs again and keeps its
+    message."""
     images = context.images.filter(state=ImageState.DELETING)
     left_snapshots = context.snapshots.exclude(state=SnapshotState.REMOVED)
     left = {
@@ -110,12 +110,12 @@ def _begin_steps(context: VMContext) -> None:
 
 
 def _end_steps(context: VMContext, problems: list[str]) -> None:
-    """What could not be done before and is now is no warning any more, but still told. Also steps
-    that a process left which was killed: those of this clean-up, or a job's own."""
+    """End running steps. A clean-up that succeeds later is no longer a warning, but its message
+    keeps the history. Includes steps that a killed process left, of this clean-up or of a job."""
     running = left_overs.running_steps().filter(job__vm_context=context)
     running.exclude(name=StepName.CLEAN_UP).update(
         status=StepStatus.INTERRUPTED,
-        message="Its worker stopped before it could say how this ended.",
+        message="The worker stopped before it recorded how this step ended.",
         completed_at=Now(),
     )
     if problems:

@@ -22,7 +22,7 @@ RETRY_SECONDS = 2.0
 # Longer than anything that a worker does without calling `check`: the check of a huge image, an
 # fsync on slow storage, one page of a change query.
 STALLED_AFTER_SECONDS = 1800.0
-# Enough where the storage itself does not answer, or is not there any more.
+# Enough when the storage itself does not respond, or is gone.
 STALLED_AWAY_SECONDS = 300.0
 
 
@@ -37,9 +37,9 @@ class Guard:
     Call `check` before every side effect. It raises LeaseLost as soon as another worker has the
     lease, or when the database has been silent for so long that another worker may have it.
 
-    Calling it is also the sign that work goes on. Without one for `STALLED_AFTER_SECONDS` (storage
+    Calling it also shows that work continues. Without a call for `STALLED_AFTER_SECONDS` (storage
     that hangs cannot be interrupted), or for `STALLED_AWAY_SECONDS` while the storage `is_away`,
-    the lease is not renewed any more, and `on_stall` is called from the guard's thread, so that
+    the lease is no longer renewed, and `on_stall` is called from the guard's thread, so that
     somebody else can go on. `is_away` must not take long, nor use the database.
     """
 

@@ -80,7 +80,7 @@ def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, Digests]:
 
 
 def record_writer(image: DiskImage, process: ProcessIdentity) -> None:
-    """Who writes the file, so that a later attempt can see that nobody does any more."""
+    """Which process writes the file, so that a later attempt can see that it is gone."""
     DiskImage.objects.filter(pk=image.pk).update(
         writer_host=_this_host(),
         writer_pid=process.pid,

@@ -92,7 +92,7 @@ def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) 
     """Remove one of vmrep's snapshots from its VM, by recorded name and reference, and wait.
 
     One that is not there but was asked for only lately may still come, from a worker that was
-    paused or cut off: its row stays, to be looked at again. Not so when vSphere has `answered`.
+    paused or cut off: its row stays for a later check, unless vSphere has `answered`.
     Raises TaskStillRunning when vSphere is still removing it or working on another snapshot.
     """
     context = row.vm_context

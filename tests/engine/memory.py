@@ -148,7 +148,7 @@ class MemoryTarget:
         if len(image.content) != chain[0].size_bytes:
             found.append(Difference(SIZE, f"is a disk of {len(image.content)} bytes"))
         if image.parent != (chain[1].locator if len(chain) > 1 else None):
-            found.append(Difference(PARENT, f"stands on {image.parent}"))
+            found.append(Difference(PARENT, f"is based on {image.parent}"))
         return found
 
     def check_image(self, locator: str) -> None:

@@ -124,7 +124,7 @@ def test_a_host_with_another_certificate_gets_no_ticket(
 ):
     monkeypatch.setattr(lab.nfc, "stated_thumbprint", lambda moid: ":".join(["AB"] * 20))
     ticket = tickets.to_read(session, vm.moref)
-    with pytest.raises(NfcRefused, match=r"Somebody else answers.* Nothing was sent"):
+    with pytest.raises(NfcRefused, match=r"another server answers.* Nothing was sent"):
         opened(ticket, snapshot_disk)
     # It was not used up: the host never saw it.
     assert lab.nfc.tickets.use(ticket.session_id, next(iter(lab.nfc.tickets._out.values())).host)

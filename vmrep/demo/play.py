@@ -29,7 +29,7 @@ def play(
     """
     left = () if whole else FOR_THE_USER
     contexts, refused = _take(lab, repository, left)
-    # A demo that was stopped half-way goes on with what is left.
+    # A demo that was interrupted continues with what is left.
     new = [context for context in contexts if not rounds.has_recovery_point(context)]
     say(f"Replicating {len(new)} of them in full:")
     control.keep_snapshots()

@@ -132,7 +132,7 @@ class DataFolder:
         return self._read_marker()
 
     def remember_replicated(self) -> None:
-        """The first replications are through: the next start goes on from there."""
+        """Note that the first replications are done: the next start continues from there."""
         self._write_marker(replace(self._read_marker(), replicated=True))
 
     def _write_marker(self, remembered: Remembered) -> None:

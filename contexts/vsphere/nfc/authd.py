@@ -88,8 +88,8 @@ def _require_thumbprint(control: ssl.SSLSocket, ticket: Ticket, where: str) -> N
     if presented != ticket.thumbprint_sha1:
         raise NfcRefused(
             f"{where} presents a certificate with the thumbprint {presented}; vSphere's ticket says"
-            f" {ticket.thumbprint_sha1}. Somebody else answers, or the host's certificate was"
-            " renewed: then reconnect the host in vCenter. Nothing was sent."
+            f" {ticket.thumbprint_sha1}. Either another server answers, or the host's certificate"
+            " was renewed; if so, reconnect the host in vCenter. Nothing was sent."
         )
 
 

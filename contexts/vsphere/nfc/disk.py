@@ -153,7 +153,7 @@ class NfcDisk:
 
     @property
     def failure(self) -> NfcError | None:
-        """Why the connection cannot be used any more."""
+        """Why the connection can no longer be used."""
         return self._failure
 
     def _await(self, request: _Request) -> None:

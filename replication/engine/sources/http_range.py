@@ -16,7 +16,7 @@ RETRY_DELAYS_SECONDS = (0.2, 1.0, 3.0)
 _TARGET = re.compile(r"/[!-~]*")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _REFUSALS = {
-    401: ("the session is not accepted (any more); logging in again may help", True),
+    401: ("the server does not accept the session; logging in again may help", True),
     403: ("access is forbidden: check the account's privileges on the datastore", False),
     404: ("the file is not there: the disk was moved, renamed or removed", False),
     416: ("the server does not have these bytes: the file is shorter than planned", False),
@@ -27,7 +27,7 @@ _REFUSALS = {
 class HttpRangeSource:
     """A file of ``size_bytes`` behind HTTP(S), as vSphere offers its datastores' files.
 
-    ``connect`` makes a connection that verifies its server by itself and has a timeout.
+    ``connect`` makes a connection that verifies its server and has a timeout.
     ``target`` is path and query, already percent-encoded. ``headers`` is asked before every
     request, so that a renewed session cookie is taken up. ``renew`` logs in again; it is called by
     one thread at a time, after a 401 to the headers that still are the current ones.
@@ -74,7 +74,7 @@ class HttpRangeReader:
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill ``view`` with the bytes from ``offset`` on.
 
-        Broken connections, short answers, 401, 429 and 5xx are tried again a few times, each time
+        Broken connections, short answers, 401, 429 and 5xx are retried a few times, each time
         over a new connection, before they are raised as a transient SourceError. Anything that
         hints at another file, a redirect or a missing right is raised at once, as lasting.
         """
@@ -164,7 +164,7 @@ class HttpRangeReader:
 
 
 def _refusal(answer: http.client.HTTPResponse) -> tuple[str, bool]:
-    """What an answer other than 206 means, and whether it may pass by itself."""
+    """What an answer other than 206 means, and whether it may be temporary."""
     status = answer.status
     if status in _REFUSALS:
         what, transient = _REFUSALS[status]
