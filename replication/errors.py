@@ -57,7 +57,7 @@ class TooMany(ReplicationError):
     code = "too_many"
 
 
-class AuditRunning(ReplicationError):
+class IntegrityCheckRunning(ReplicationError):
     """Another integrity check is running: two at once would repair the same fault twice."""
 
     code = "audit_running"

@@ -142,7 +142,7 @@ class Severity(TextChoices):
 
 
 class IntegrityOutcome(TextChoices):
-    """Of a run of the audit. `broken_off`: it did not come to its end."""
+    """The outcome of an integrity check. `broken_off`: it did not finish."""
 
     PENDING = "pending", "Waiting"
     RUNNING = "running", "Running"

@@ -16,7 +16,7 @@ from contexts.clock import database_now
 from contexts.database_errors import is_race
 from contexts.services.transactions import lock_free, one_transaction
 from replication import messages
-from replication.errors import AuditRunning
+from replication.errors import IntegrityCheckRunning
 from replication.integrity.findings import Finding, Scope
 from replication.integrity.look import find
 from replication.integrity.mend import mend
@@ -57,7 +57,7 @@ def run_requested() -> None:
 
 
 def run_now(scope: Scope, *, actor: str, repair: bool = False) -> IntegrityRun:
-    """A run in this process. Raises AuditRunning while another one is at work."""
+    """A run in this process. Raises IntegrityCheckRunning while another run is active."""
     end_silent_runs()
     run = IntegrityRun(requested_by=actor, deep=scope.deep, repair=repair)
     run.outcome, run.started_at = IntegrityOutcome.RUNNING, database_now()
@@ -67,7 +67,7 @@ def run_now(scope: Scope, *, actor: str, repair: bool = False) -> IntegrityRun:
     except IntegrityError as problem:
         if not is_race(problem):
             raise
-        raise AuditRunning(
+        raise IntegrityCheckRunning(
             "Another integrity check is running. Wait until it ends. If its process died, the run "
             f"is ended {SILENT_FOR.total_seconds() / 60:.0f} minutes after its last sign of "
             "life."

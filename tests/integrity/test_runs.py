@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from contexts.models import VMContext
 from replication import tasks
-from replication.errors import AuditRunning
+from replication.errors import IntegrityCheckRunning
 from replication.integrity import runs
 from replication.integrity.findings import Scope
 from replication.models import IntegrityFinding, IntegrityRun
@@ -70,7 +70,7 @@ def test_a_run_keeps_its_findings_with_context_and_remedy() -> None:
 
 def test_two_runs_do_not_overlap() -> None:
     running()
-    with pytest.raises(AuditRunning, match="Another integrity check is running"):
+    with pytest.raises(IntegrityCheckRunning, match="Another integrity check is running"):
         runs.run_now(Scope(), actor="ops")
     with pytest.raises(IntegrityError):
         running()

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from replication.errors import AuditRunning
+from replication.errors import IntegrityCheckRunning
 from replication.integrity import runs
 from replication.integrity.findings import Scope
 from replication.models import IntegrityFinding, IntegrityRun
@@ -40,7 +40,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             run = runs.run_now(Scope(deep=options["deep"]), actor=_user(), repair=options["repair"])
-        except AuditRunning as problem:
+        except IntegrityCheckRunning as problem:
             raise CommandError(str(problem), returncode=2) from problem
         write = self._as_json if options["json"] else self._as_text
         write(run)
