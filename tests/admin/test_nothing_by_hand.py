@@ -119,7 +119,7 @@ def test_a_repository_is_not_chosen_while_a_job_starts(admin, said, monkeypatch)
     answer = admin.post(address(VMContext, "change", context.pk), body)
     context.refresh_from_db()
     assert context.repository == before
-    assert any(text.startswith("error: Not changed") for text in said(answer))
+    assert any(text.startswith("error: Nothing was changed") for text in said(answer))
 
 
 def test_a_repository_cannot_be_deleted_and_only_be_renamed(admin):

@@ -46,7 +46,7 @@ def test_whoever_wants_it_second_is_told_and_gets_it_afterwards() -> None:
     with (
         slots.conversation(vcenter),
         slots.conversation(factories.vcenter()),  # another's is another
-        pytest.raises(VCenterBusy, match="just now"),
+        pytest.raises(VCenterBusy, match="is busy with"),
         slots.conversation(vcenter),
     ):
         pytest.fail("two conversations at once")

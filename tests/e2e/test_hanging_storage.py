@@ -77,7 +77,7 @@ def test_pages_and_other_repositories_jobs_go_on_and_all_programs_end_when_told(
             waiting.refresh_from_db()
             assert waiting.status == JobStatus.PENDING
             assert "repository does not respond" in waiting.current_operation
-            assert "does not answer" in _get(port, "/repositories/")
+            assert "does not respond" in _get(port, "/repositories/")
             for tab in ("overview", "points"):
                 assert held_up.vm_name in _get(
                     port, f"/virtual-machines/?vm={held_up.pk}&tab={tab}"

@@ -120,7 +120,7 @@ def test_a_discovery_that_is_held_does_not_stop_the_tick(hints, caplog):
     waiting = factories.discovery(factories.vcenter(), "pending", started_at=None)
     with stuck(locking(Discovery, silent.pk)):
         on_its_own(tick)
-    assert f"Discovery {silent.pk} is left out" in caplog.text
+    assert f"skipping Discovery {silent.pk}" in caplog.text
     other.refresh_from_db()
     assert other.status == "failed"
     assert ("contexts.tasks.discover", waiting.pk) in hints
@@ -159,7 +159,7 @@ def test_nobody_waits_for_ever_for_a_lock():
     answer = exception_handler(refused.value, {})
     assert answer is not None
     assert (answer.status_code, answer.data["code"]) == (409, "conflict")
-    assert "holds this right now" in answer.data["message"]
+    assert "is using this" in answer.data["message"]
 
 
 def test_every_connection_has_its_bounds():

@@ -160,7 +160,7 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(data: Path, tmp_path: Pa
     data.chmod(0o755)  # as it was before it was kept private
     port = free_port()
     demo = Demo(data, tmp_path / "first", "--port", str(port), "--no-churn")
-    demo.wait_for("Every replica was equal")
+    demo.wait_for("Every replica is equal")
     assert re.search(r"user: admin +password: \S{12,}", demo.said())
     assert f"http://127.0.0.1:{port}/" in demo.said()
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:

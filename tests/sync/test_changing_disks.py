@@ -105,7 +105,7 @@ def test_a_disk_added_beside_a_kept_snapshot_costs_an_attempt_and_a_new_snapshot
 
     job = _try_again(job)
     assert job.status == JobStatus.PENDING, job.error_message
-    assert "is not in it" in job.error_message
+    assert "is not in the snapshot" in job.error_message
     job = _try_again(job)
     assert job.status == JobStatus.COMPLETED, job.error_message
     assert job.recovery_point.disk_count == 2

@@ -107,7 +107,7 @@ def clean_up(estate: Estate, context: VMContext) -> None:
 def require_waiting(job: ReplicationJob) -> None:
     assert job.status == JobStatus.PENDING, job.error_message
     assert job.current_operation == WAITING
-    assert "still runs" in job.error_message
+    assert "is still running" in job.error_message
     assert job.next_attempt_at is not None
 
 
@@ -145,7 +145,7 @@ def test_a_removal_that_takes_long_is_a_warning_and_not_asked_for_twice(
     job = estate.run_job(context)
     assert job.status == JobStatus.COMPLETED, job.error_message
     step = JobStep.objects.get(job=job, name=StepName.CLEAN_UP)
-    assert (step.status, "still runs" in step.message) == (StepStatus.WARNING, True)
+    assert (step.status, "is still running" in step.message) == (StepStatus.WARNING, True)
     cleanup.clean_context(context.pk)  # looks, and leaves again
     until_vsphere_is_done(estate, context)
     cleanup.clean_context(context.pk)

@@ -168,7 +168,7 @@ def test_a_vcenter_that_lacks_what_every_one_has_is_none(missing: bytes, tmp_pat
     answer = b"<returnval>%s</returnval>" % without
     with (
         serving(tmp_path, vcenter_with(RetrieveServiceContent=answer)) as server,
-        pytest.raises(NotVSphere, match="offers no"),
+        pytest.raises(NotVSphere, match="has no"),
         Session(server.endpoint()) as session,
     ):
         list(inventory.read_vms(session))

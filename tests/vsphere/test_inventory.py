@@ -326,7 +326,7 @@ def test_a_vm_of_which_nothing_can_be_read_is_still_listed() -> None:
 
 def test_a_vm_that_the_account_may_not_read_says_so() -> None:
     vm = record({"config.instanceUuid": vim.fault.NoPermission()}, name="hidden")
-    assert "account may not" in (vm.problem or "")
+    assert "account has no permission" in (vm.problem or "")
 
 
 @pytest.mark.parametrize(

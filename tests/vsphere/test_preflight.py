@@ -175,7 +175,7 @@ def test_what_the_datastore_transport_cannot_read_is_refused(change: dict[str, A
     record = vm(replace(DISK, **change))
     (refusal,) = refusals(record)
     assert refusal.code == "disk_not_readable"
-    assert "this version of vmrep has" in refusal.reason
+    assert "the datastore transport cannot read it" in refusal.reason
     assert "leave the VM out" in refusal.remedy
     assert codes(record, transport="vddk") == []
 
