@@ -32,7 +32,7 @@ def page(lab, page):
 
 def _address(page: Page, host: str, port: int) -> None:
     page.get_by_label("Name", exact=False).first.fill("lab")
-    page.get_by_label("Host").fill(host)
+    page.get_by_role("textbox", name="Host").fill(host)
     page.get_by_label("Port").fill(str(port))
     page.get_by_role("button", name="Look at its certificate").click()
 
@@ -91,7 +91,7 @@ def test_from_pinning_over_a_wrong_password_to_a_missing_privilege(page, lab):
 def test_another_host_needs_the_password_again(page, lab):
     vcenter = factories.vcenter("lab", host=lab.host, port=lab.port)
     page.goto(f"/vcenters/{vcenter.pk}/")
-    page.get_by_label("Host").fill("other.example.org")
+    page.get_by_role("textbox", name="Host").fill("other.example.org")
     page.get_by_role("button", name="Test and save").click()
     expect(page.locator("#id_password_error")).to_contain_text("enter the password again")
 
