@@ -1,1 +1,1 @@
-"""What the database itself computes and refuses, and where its migrations stand."""
+"""What the database itself computes and refuses, and the state of its migrations."""

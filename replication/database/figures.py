@@ -1,9 +1,9 @@
-"""Figures of a context that the database itself keeps right, by triggers on the tables that they
-are taken from: `newest_recovery_point_at` of its recovery points, `disk_count` and
-`capacity_bytes` of its disks, `last_job_failed` of its jobs.
+"""Figures of a context that the database itself maintains, by triggers on their source tables:
+`newest_recovery_point_at` from its recovery points, `disk_count` and `capacity_bytes` from its
+disks, `last_job_failed` from its jobs.
 
 They are stored because lists of 10,000 VMs sort, filter and count by them. No code writes them, so
-that none can forget to; what a stranger writes into them is put right in the same statement.
+none can forget to; the triggers correct any other value within the same statement.
 
 As with the triggers of `replication.database.triggers`, `migrate` removes them first and installs
 them afterwards; `manage.py check --database default` says when one is missing, and
@@ -115,7 +115,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
-    """Take every trigger away. That one is missing is fine."""
+    """Remove every trigger; missing ones are no error."""
     tables = connection.introspection.table_names()
     with connection.cursor() as cursor:
         for name, trigger in TRIGGERS.items():
@@ -185,8 +185,8 @@ def check_figures(databases: Sequence[str] | None = None, **options: Any) -> lis
     return [
         checks.Warning(
             f"The database lacks the triggers {', '.join(absent)}, or they were changed: ages of"
-            " recovery points, and sizes, may be out of date in lists.",
-            hint="Run manage.py migrate: it installs them.",
+            " recovery points and sizes in lists may be out of date.",
+            hint="Run manage.py migrate, which installs them.",
             id="replication.W002",
         )
         for alias in databases or ()

@@ -1,7 +1,7 @@
-"""Whether this version can take up the database, by the migrations that it has been through.
+"""Whether this version can use the database, judged by its migrations.
 
-Those of the time before 0.1.0 were replaced by the first release's. A database that has been
-through all of them stands where the first release's end; nobody can go on from a place between.
+The first release replaced the migrations from before 0.1.0. A database that has all of those is in
+the state of the first release; one that has only some of them cannot be migrated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LAST_COMMIT = "c305662"
 
 
 def stands_between(connection: BaseDatabaseWrapper) -> bool:
-    """Whether it has been through some of the migrations that one of today's replaces."""
+    """Whether the database has some of the migrations that a present one replaces."""
     loader = MigrationLoader(connection)
     return any(
         0
@@ -34,8 +34,8 @@ def check_history(databases: Sequence[str] | None = None, **options: Any) -> lis
     """An error, so that `migrate` does not begin."""
     return [
         checks.Error(
-            "This database is from before 0.1.0 and lacks some of that time's migrations."
-            f" First run manage.py migrate of commit {LAST_COMMIT} on it, then this version's.",
+            "This database is from before 0.1.0 and lacks some migrations of that time. First run"
+            f" manage.py migrate of commit {LAST_COMMIT} on it, then that of this version.",
             id="replication.E001",
         )
         for alias in databases or ()

@@ -6,7 +6,7 @@ SQLite enforces foreign keys per connection, and leaves them off unless the conn
 the foreign key itself holds, at commit and whatever the order of statements, as on PostgreSQL
 (which has no such switch and needs no triggers).
 
-A table that a migration rebuilds loses its triggers without a word, and a trigger elsewhere that
+A table that a migration rebuilds loses its triggers silently, and a trigger elsewhere that
 names it makes the rebuild fail. So `migrate` removes them first and installs them afterwards
 (`replication.apps`); `manage.py check --database default` says when one is missing or is not what
 this file says.
@@ -79,7 +79,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
-    """Take every trigger away. That one is missing is fine."""
+    """Remove every trigger; missing ones are no error."""
     if connection.vendor != "sqlite":
         return
     with connection.cursor() as cursor:
@@ -88,7 +88,7 @@ def remove(connection: BaseDatabaseWrapper) -> None:
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
-    """The triggers that are not there, or are not what they should be."""
+    """The triggers that are missing or wrong."""
     if not _guards(connection):
         return []
     with connection.cursor() as cursor:
@@ -122,7 +122,7 @@ def check_triggers(databases: Sequence[str] | None = None, **options: Any) -> li
         checks.Warning(
             f"The database lacks {', '.join(absent)}: a program that writes to it without foreign"
             " keys can leave jobs without a context.",
-            hint="Run manage.py migrate: it installs them.",
+            hint="Run manage.py migrate, which installs them.",
             id="replication.W001",
         )
         for alias in databases or ()

@@ -25,10 +25,10 @@ from replication.storage.errands import DoesNotAnswer
 from replication.storage.looks import ACT_SECONDS, StorageState
 from replication.storage.targets import target, visit
 
-FAIL_OVER_TO_OLDER = "Do not fail over to its recovery point, nor to later ones that stand on it. "
+FAIL_OVER_TO_OLDER = "Do not fail over to its recovery point, or to later ones based on it. "
 REPOSITORY_UNAVAILABLE = Code(
     "repository_unavailable",
-    "Mount the repository's storage on this machine, then check again. Nothing was judged missing "
+    "Mount the repository's storage on this machine, then check again. Nothing was found missing "
     "there.",
     Severity.WARNING,
 )
@@ -39,11 +39,11 @@ IMAGE_FILE_MISSING = Code(
 )
 IMAGE_FILE_DAMAGED = Code(
     "image_file_damaged",
-    FAIL_OVER_TO_OLDER + "Restore the file from a backup if there is one, and look at the storage.",
+    FAIL_OVER_TO_OLDER + "Restore the file from a backup if there is one, and check the storage.",
 )
 IMAGE_SIZE_DIFFERS = Code(
     "image_size_differs",
-    FAIL_OVER_TO_OLDER + "The file is not the one that vmrep wrote: somebody changed it.",
+    FAIL_OVER_TO_OLDER + "The file was changed after vmrep wrote it.",
 )
 BACKING_FILE_DIFFERS = Code(
     "backing_file_differs",
