@@ -14,9 +14,9 @@ class EngineError(Exception):
 
 
 class SourceError(EngineError):
-    """The source did not give the bytes that were asked for.
+    """The source did not deliver the requested bytes.
 
-    ``transient`` is true when trying again later may help without anybody changing anything.
+    ``transient`` is true when a later attempt may succeed without any change.
     """
 
     def __init__(self, message: str, *, transient: bool) -> None:
@@ -25,7 +25,7 @@ class SourceError(EngineError):
 
 
 class TargetError(EngineError):
-    """The target did not take the bytes, or could not make them permanent."""
+    """The target did not accept the bytes, or could not make them permanent."""
 
 
 class RepositoryUnavailable(TargetError):

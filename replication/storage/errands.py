@@ -1,4 +1,4 @@
-"""Work in a thread that is left behind when it takes too long: one errand at a time per place.
+"""Work in a thread that is abandoned when it takes too long: one errand at a time per place.
 
 The threads are daemons: none keeps a process from ending. One that waits for storage in the kernel
 ends when the storage answers. Until then nobody else is sent to the same place, so that there are

@@ -1,4 +1,4 @@
-"""From a repository's row to an object for its storage, without touching the storage yet."""
+"""From a repository's row to its target, without touching the storage yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demo does in vmrep once it runs: the whole way from a vCenter to proven replicas.
+"""What the demo does in vmrep once it runs: everything from a vCenter to proven replicas.
 
 A process of its own, which uses the services that the pages and the API use; the workers do the
 work. It ends with 0 when every replica is equal to its snapshot, nothing but what must be refused

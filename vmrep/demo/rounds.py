@@ -26,13 +26,13 @@ from vmrep.lab.control.surface import LabControl
 from vmrep.local.errors import LocalError
 
 POLL_SECONDS = 0.5
-# So long without a byte or a finished job, something hangs.
+# After this long without a byte or a finished job, something hangs.
 STALLED_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one job. `problem` is empty when its replica is equal to the snapshot."""
+    """The outcome of one job. `problem` is empty when its replica is equal to the snapshot."""
 
     context_id: str
     vm_name: str
@@ -63,7 +63,7 @@ def replicate(
 
 
 def has_recovery_point(context: VMContext) -> bool:
-    """Whether there is something to fail over to, and to be incremental upon."""
+    """Whether the VM has a recovery point, so that the next job can be incremental."""
     return context.recovery_points.filter(state=RecoveryPointState.AVAILABLE).exists()
 
 
@@ -135,6 +135,6 @@ def _problem(job: ReplicationJob, lab: LabControl) -> str:
             difference = compare_image_with_raw(replica, expected)
         if difference is not None:
             return f"{image.disk.disk_id} differs from its snapshot at byte {difference}"
-    # What differs stays to be looked at.
+    # Keep what differs, so that it can be examined.
     lab.forget_kept(snapshot.moref)
     return ""

@@ -17,7 +17,7 @@ from vmrep.local.supervisor import Program, Supervisor
 
 @dataclass(frozen=True)
 class Machine:
-    """Everything runs."""
+    """vmrep while everything is running."""
 
     folder: DataFolder
     supervisor: Supervisor
@@ -77,7 +77,7 @@ def _prepare(
     before: Remembered | None,
     prepare: Callable[..., Program],
 ) -> Remembered:
-    """The database, the administrator, and what the folder has to remember."""
+    """Prepare the database, the administrator, and what the folder has to remember."""
     database = database_of(os.environ.get("DATABASE_URL"))
     # Starting over took the data folder's own database away; another one is emptied only if it
     # is the one that this demo used.

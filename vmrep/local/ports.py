@@ -13,7 +13,7 @@ LOCALHOST = "127.0.0.1"
 def listen(port: int) -> socket.socket:
     """A listening socket on 127.0.0.1, to be handed to the web server; port 0 takes a free one.
 
-    Having it before anything starts is the one check of a free port that cannot be outrun.
+    Having the socket before anything starts is the only check for a free port without a race.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -40,7 +40,7 @@ def free_port() -> int:
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens on the port."""
+    """Whether a program listens on the port."""
     try:
         with socket.create_connection((LOCALHOST, port), timeout=1):
             return True

@@ -16,8 +16,8 @@ from vmrep.local.supervisor import Program
 from vmrep.secret_files import read_or_create
 
 LAB_USER = "administrator@vsphere.local"
-# A worker that is told to stop finishes the tasks it has; a copy may take hours, so after a while
-# it is told to drop them. The job is taken up again from its checkpoint at the next start.
+# A worker that is told to stop finishes its tasks. A copy may take hours, so after a while it is
+# told to drop them; the job resumes from its checkpoint at the next start.
 WORKER_STOP = ((signal.SIGTERM, 10.0), (signal.SIGQUIT, 5.0))
 
 
@@ -67,7 +67,7 @@ def lab(folder: DataFolder, ports: Remembered, *, churn: bool) -> Program:
 
 
 def web(listener: socket.socket) -> Program:
-    """The pages and the API, on a socket that listens already."""
+    """The pages and the API, on a socket that is already listening."""
     port = listener.getsockname()[1]
     return Program(
         "web",
@@ -98,12 +98,12 @@ def copies(redis_url: str) -> Program:
 
 
 def control(redis_url: str) -> Program:
-    """The worker for what talks to vCenters and is no copy: discovery, clean-up, checks."""
+    """The worker for vCenter work other than copying: discovery, clean-up, checks."""
     return _worker("control", redis_url, "--pool", "threads", "--concurrency", "4")
 
 
 def ticking(redis_url: str) -> Program:
-    """The worker that does the tick and nothing else: it asks the database alone."""
+    """The worker that runs only the tick, which uses only the database."""
     return _worker("tick", redis_url, "--pool", "threads", "--concurrency", "1")
 
 

@@ -50,7 +50,7 @@ class Program:
 
 
 class ChildDied(LocalError):
-    """A process ended that should have gone on."""
+    """A process ended that should have kept running."""
 
 
 class Child:
@@ -93,7 +93,7 @@ class Child:
         return f"ended with exit code {code}"
 
     def stop(self, in_a_hurry: Callable[[], bool]) -> None:
-        """Stops the process as politely as it lets us, then everything it started."""
+        """Stops the process as gently as possible, then everything that it started."""
         for number, seconds in self.program.stop:
             deadline = time.monotonic() + seconds
             if self.running:
@@ -159,7 +159,7 @@ class Supervisor:
                     )
 
     def run(self, program: Program) -> int:
-        """Runs a program that is expected to end, while the others go on; its exit code."""
+        """Runs a program until it ends, while the others continue; returns its exit code."""
         child = Child(program, self.environment, self.log_folder)
         try:
             while child.running:
@@ -169,7 +169,7 @@ class Supervisor:
         return child.process.returncode
 
     def pause(self) -> None:
-        """A short wait, in which a wish to stop and the death of a child are noticed."""
+        """Waits shortly, and notices a request to stop and the death of a child."""
         if self.stop_signals:
             raise StopRequested
         for child in self.children:

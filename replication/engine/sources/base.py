@@ -13,7 +13,7 @@ class Reader(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the connection back. Never raises."""
+        """Release the connection. Never raises."""
         ...
 
 
