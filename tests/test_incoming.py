@@ -165,6 +165,26 @@ def test_what_was_read_is_what_the_application_reads():
 
 
 @pytest.mark.parametrize(
+    ("declared", "read", "status"),
+    [
+        ("0" * 20 + "13", b"hello, vmrep!", None),
+        ("0" * 5000 + "13", b"hello, vmrep!", None),
+        ("0" * 5000, b"", None),
+        ("0" * 20 + str(LARGEST_BODY + 1), b"", 413),
+        ("9" * 5000, b"", 413),
+    ],
+)
+def test_a_length_is_the_whole_number_however_it_is_written(declared, read, status):
+    """The first twenty digits of a padded one would be an empty body, and accepted."""
+    seen: list[dict[str, Any]] = []
+    environ = {"CONTENT_LENGTH": declared, "wsgi.input": BytesIO(b"hello, vmrep!")}
+    WholeBodies(lambda environ, _: [seen.append(environ)])(environ, lambda *_: None)
+    assert seen[0]["wsgi.input"].read() == read
+    refusal = seen[0].get("vmrep.refusal")
+    assert (refusal and refusal.status) == status
+
+
+@pytest.mark.parametrize(
     ("face", "status", "content_type"),
     [("/virtual-machines/bulk/", 415, "application/json"), ("/admin/login/", 415, "text/plain")],
 )

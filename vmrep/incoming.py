@@ -20,7 +20,7 @@ API = "/api/"
 LARGEST_BODY = 2_621_440
 # A thread of the web server is busy until the body has arrived.
 BODY_SECONDS = 30.0
-LARGEST_NUMBER = 2**63 - 1
+LARGEST_NUMBER = 2**63 - 1  # that a column holds
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 WITHOUT_BODY = ("GET", "HEAD", "OPTIONS", "TRACE")
 _REFUSAL = "vmrep.refusal"
@@ -67,9 +67,13 @@ def _body(environ: dict[str, Any]) -> tuple[bytes, Refusal | None]:
         return b"", None
     if declared is not None and not (declared.isascii() and declared.isdigit()):
         return b"", BAD_LENGTH
-    length = LARGEST_BODY + 1 if declared is None else int(declared[:20])
-    if declared is not None and length > LARGEST_BODY:
-        return b"", TOO_LARGE
+    length = LARGEST_BODY + 1
+    if declared is not None:
+        digits = declared.lstrip("0") or "0"
+        # Python refuses to read thousands of digits.
+        if len(digits) > len(str(LARGEST_BODY)) or int(digits) > LARGEST_BODY:
+            return b"", TOO_LARGE
+        length = int(digits)
     with _deadline(environ.get("gunicorn.socket")) as passed:
         body: bytes = environ["wsgi.input"].read(length)
     if passed.is_set():

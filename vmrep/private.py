@@ -5,12 +5,22 @@ from __future__ import annotations
 
 import os
 import stat
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-# What identifies vmrep's data folder, as opposed to a folder that others also use.
-OWN_NAMES = frozenset(
-    {"vmrep.sqlite3", "secret_key", "field_keys", "demo.json", "demo.lock", "test-reports"}
+# All that vmrep ever makes in its data folder and nobody else in theirs: a folder with any of these
+# is vmrep's own. What a demo makes besides has names that others use, too (vmrep.local.folder).
+OWN_NAMES = (
+    "vmrep.sqlite3*",
+    "secret_key",
+    "field_keys",
+    "beat-schedule*",
+    "lab-password",
+    "demo.json.tmp",
+    "demo.json",  # last: starting over removes them in this order
 )
+# These stay when a demo starts over.
+KEPT_NAMES = ("demo.lock", "test-reports")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -30,14 +40,19 @@ def make_private_folder(folder: Path) -> None:
     mode = folder.stat().st_mode
     if not mode & _OTHERS:
         return
-    names = {entry.name for entry in folder.iterdir()}
-    if mode & stat.S_IWOTH or (names and not names & OWN_NAMES):
+    if mode & stat.S_IWOTH or not _is_own(folder):
         raise NotPrivate(
             f"The data folder {folder} is open to other accounts and also holds other files. Choose"
             " a separate folder with VMREP_DATA_DIR, or check its content and run: chmod 700"
             f" {folder}"
         )
     _close(folder, 0o700)
+
+
+def _is_own(folder: Path) -> bool:
+    names = [entry.name for entry in folder.iterdir()]
+    own = (*OWN_NAMES, *KEPT_NAMES)
+    return not names or any(fnmatchcase(name, each) for name in names for each in own)
 
 
 def make_private_files(*paths: Path) -> None:

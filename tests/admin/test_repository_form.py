@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+
+import pytest
+from django.db import connection
 
 from replication.models import Repository
+from replication.services import repositories
 from tests import factories
 from tests.admin.estate import address
 
@@ -45,3 +50,20 @@ def test_a_name_that_is_taken_is_refused(admin, tmp_path):
     factories.repository("replicas")
     body = {"name": "replicas", "path": str(tmp_path / "replicas")}
     assert list(errors(admin.post(address(Repository, "add"), body))) == ["name"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_is_open_while_the_storage_is_waited_for(admin, tmp_path, monkeypatch):
+    """On SQLite it would keep every worker from writing until the storage answers; and whatever
+    failed later would undo the row, but not the marker."""
+    seen = []
+    mark = repositories.folders.mark
+
+    def watched(root: Path, uuid: str) -> None:
+        seen.append(connection.in_atomic_block)
+        mark(root, uuid)
+
+    monkeypatch.setattr(repositories.folders, "mark", watched)
+    body = {"name": "replicas", "path": str(tmp_path / "replicas")}
+    assert admin.post(address(Repository, "add"), body).status_code == 302
+    assert seen == [False]

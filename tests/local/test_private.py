@@ -62,6 +62,27 @@ def test_one_that_was_open_is_closed_at_the_next_start(tmp_path):
     assert open_to_others(data) == []
 
 
+@pytest.mark.parametrize("name", ["beat-schedule", "beat-schedule.db", "vmrep.sqlite3-wal"])
+def test_whatever_vmrep_leaves_there_shows_that_the_folder_is_its_own(tmp_path, name):
+    """With PostgreSQL and keys from the environment, beat's schedule is all that there is."""
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o755)
+    (data / name).touch()
+    make_private_folder(data)
+    assert data.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("name", ["log", "lab", "redis", "repository"])
+def test_a_name_that_others_use_too_does_not_make_the_folder_vmreps(tmp_path, name):
+    """`VMREP_DATA_DIR=/var` must not shut everybody else out of /var."""
+    shared = tmp_path / "var"
+    (shared / name).mkdir(parents=True)
+    shared.chmod(0o755)
+    with pytest.raises(NotPrivate):
+        make_private_folder(shared)
+
+
 def test_a_database_elsewhere_is_closed_too(tmp_path):
     database = tmp_path / "elsewhere" / "vmrep.sqlite3"
     database.parent.mkdir()

@@ -16,8 +16,8 @@ from contexts.services.management import MOST_AT_ONCE
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
 from vmrep.api.suggestions import LONGEST_SHOWN, REPEATED, unknown_names
+from vmrep.incoming import LARGEST_NUMBER
 
-LARGEST_ID = 2**63 - 1
 NAME_LENGTH = 1000
 HALF = "It contains half a character (a lone surrogate), which is not valid text."
 
@@ -135,7 +135,7 @@ class Identity(Body):
 class SameVM(Body):
     """Which discovered VM a context's VM is, or is not: by its ID or its instance UUID."""
 
-    discovered_vm_id = Whole(required=False, min_value=1, max_value=LARGEST_ID)
+    discovered_vm_id = Whole(required=False, min_value=1, max_value=LARGEST_NUMBER)
     vmware_vm_id = Text(required=False, max_length=64)
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class Take(Body):
     """VMs to take under management: discovered ones by their IDs, or one by its identity."""
 
     discovered_vm_ids = serializers.ListField(
-        child=Whole(min_value=1, max_value=LARGEST_ID),
+        child=Whole(min_value=1, max_value=LARGEST_NUMBER),
         required=False,
         allow_empty=False,
         max_length=MOST_AT_ONCE,
@@ -158,7 +158,7 @@ class Take(Body):
     vm_name = Text(required=False, max_length=NAME_LENGTH, trim_whitespace=False)
     vcenter_host = Text(required=False, max_length=NAME_LENGTH)
     vmware_vm_id = Text(required=False, max_length=64)
-    repository_id = Whole(required=False, min_value=1, max_value=LARGEST_ID)
+    repository_id = Whole(required=False, min_value=1, max_value=LARGEST_NUMBER)
     rpo_target_seconds = Whole(required=False, min_value=1, max_value=MAX_RPO_TARGET_SECONDS)
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:

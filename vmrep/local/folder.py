@@ -13,22 +13,11 @@ from urllib.parse import urlsplit
 
 from vmrep.local.errors import LocalError
 from vmrep.local.ports import free_port
-from vmrep.private import NotPrivate, make_private_folder
+from vmrep.private import OWN_NAMES, NotPrivate, make_private_folder
 
-# All that vmrep ever makes here. Starting over removes these, and nothing else.
-OWN_NAMES = (
-    "vmrep.sqlite3*",
-    "secret_key",
-    "field_keys",
-    "beat-schedule*",
-    "redis",
-    "log",
-    "lab",
-    "lab-password",
-    "repository",
-    "demo.json.tmp",
-    "demo.json",  # last: without it the next try would not know the folder
-)
+# Starting over removes these, and nothing else; demo.json last, since without it the next try would
+# not know the folder.
+REMOVED = ("redis", "log", "lab", "repository", *OWN_NAMES)
 # The kernel takes no longer address for a unix socket; the rest is for the file's own name.
 SOCKET_FOLDER_LENGTH_MAX = 107 - len("/redis.sock")
 
@@ -115,7 +104,7 @@ class DataFolder:
         if self.is_new:
             return None
         remembered = self._read_marker()
-        for pattern in OWN_NAMES:
+        for pattern in REMOVED:
             for path in sorted(self.path.glob(pattern)):
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)

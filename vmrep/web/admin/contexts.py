@@ -213,6 +213,23 @@ class ServiceForm(ModelForm):
             self.add_error(field if field in self.fields else None, errors)
 
 
+class WithoutTransaction(ModelAdmin):
+    """Of a page with a ServiceForm."""
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Skips Django's transaction: on SQLite it would keep every worker from writing until the
+        vCenter or the storage answers. The service opens its own."""
+        view: Any = super()
+        answer: HttpResponse = view._changeform_view(request, object_id, form_url, extra_context)
+        return answer
+
+
 class VCenterForm(ServiceForm):
     """The password goes in and never comes out; the connection is tested first."""
 
@@ -248,7 +265,7 @@ class VCenterForm(ServiceForm):
 
 
 @admin.register(VCenter)
-class VCenterAdmin(SoundKeys):
+class VCenterAdmin(WithoutTransaction, SoundKeys):
     """Adds and changes vCenters through the service, which tests the connection first."""
 
     form = VCenterForm
@@ -263,19 +280,6 @@ class VCenterAdmin(SoundKeys):
         "created_at",
         "updated_at",
     )
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Skips Django's transaction: on SQLite it would keep every worker from writing until the
-        vCenter answers. The service opens its own."""
-        view: Any = super()
-        answer: HttpResponse = view._changeform_view(request, object_id, form_url, extra_context)
-        return answer
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         form = super().get_form(request, *args, **kwargs)

@@ -41,6 +41,7 @@ from vmrep.web.admin.contexts import (
     Rights,
     ServiceForm,
     VMContextAdmin,
+    WithoutTransaction,
 )
 
 CANCELLED = "Replications cancelled, or asked to stop"
@@ -233,7 +234,7 @@ class RepositoryForm(ServiceForm):
 
 
 @admin.register(Repository)
-class RepositoryAdmin(KeptByVmrep):
+class RepositoryAdmin(WithoutTransaction, KeptByVmrep):
     """Added through the service; only its name can be changed, since files lie in its folder."""
 
     editable = ("name",)
