@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
-from django.db import OperationalError
-
-from contexts.database_errors import waited_in_vain
 from contexts.services import discovery
+from contexts.services.one_by_one import one_by_one
 from replication import messages
 from replication.integrity import runs
 from replication.services import left_overs, queue
-
-log = logging.getLogger(__name__)
 
 # A worker that ends a job wakes the next one itself, so the tick needs to wake only a few.
 HINTS_PER_TICK = 10
@@ -21,14 +16,10 @@ HINTS_PER_TICK = 10
 
 def tick() -> None:
     """Runs each part. All can be repeated at any time, and none waits for the others: rows that
-    another transaction holds for too long are left to the next tick."""
-    for part in _PARTS:
-        try:
-            part()
-        except OperationalError as problem:
-            if not waited_in_vain(problem):
-                raise
-            log.warning("the tick skips the rest of %s: %s", part.__qualname__, problem)
+    another transaction holds for too long are left to the next tick.
+
+    Raises an ExceptionGroup of what failed when all parts have run."""
+    one_by_one((part.__qualname__, part) for part in _PARTS)
 
 
 def _hint_jobs() -> None:

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import logging
+from functools import partial
 from typing import Any
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import Exists, Q
 from django.db.models.functions import Coalesce, Now
 
-from contexts.database_errors import waited_in_vain
 from contexts.error_codes import WORKER_LOST
 from contexts.services import statuses
+from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import lock_free, one_transaction
 from replication import messages
 from replication.models import ReplicationJob, Repository
@@ -20,8 +20,6 @@ from replication.services import finish, leases
 from replication.services.leases import Lease
 from replication.states import JobStatus, LeaseHolder
 from replication.storage import looks
-
-log = logging.getLogger(__name__)
 
 LOOK_AT = 100  # the number of waiting jobs that one claim looks at
 
@@ -93,18 +91,16 @@ def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
 
 
 def take_over_expired() -> None:
-    """Return jobs whose worker let the lease expire to waiting; the first time without a delay."""
+    """Return jobs whose worker let the lease expire to waiting; the first time without a delay.
+
+    Raises an ExceptionGroup when some could not be taken over, and all the others were."""
     dead = ReplicationJob.objects.filter(status=JobStatus.RUNNING).filter(
         ~Exists(leases.live_lease())
     )
-    for job_id, context_id in dead.values_list("pk", "vm_context_id"):
-        try:
-            _take_over(job_id, context_id)
-        except OperationalError as problem:
-            # Each separately, so that the others do not wait for a row that is held.
-            if not waited_in_vain(problem):
-                raise
-            log.warning("could not take over %s yet: %s", job_id, problem)
+    one_by_one(
+        (f"taking over {job_id}", partial(_take_over, job_id, context_id))
+        for job_id, context_id in dead.values_list("pk", "vm_context_id")
+    )
 
 
 @one_transaction

@@ -1,10 +1,12 @@
 """The database as the queue: claiming, and taking over from dead workers."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db.models.functions import Now
 
+from contexts.errors import TransitionRefused
 from contexts.states import ContextStatus
 from replication.models import ContextLease, DiskImage, ReplicationJob, VMSnapshot
 from replication.scheduler import tick
@@ -18,7 +20,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def hints(monkeypatch):
     sent = []
-    monkeypatch.setattr("replication.messages.send", lambda *message: sent.append(message))
+    for module in ("contexts.messages", "replication.messages"):
+        monkeypatch.setattr(f"{module}.send", lambda *message: sent.append(message))
     return sent
 
 
@@ -180,6 +183,50 @@ def test_what_a_failed_job_left_is_found(context):
     assert left_overs.contexts_to_clean() == [context.pk]
     VMSnapshot.objects.update(state=SnapshotState.REMOVED, removed_at=Now())
     assert left_overs.contexts_to_clean() == []
+
+
+def test_a_job_that_cannot_be_taken_over_keeps_nothing_else_from_being_done(
+    context, hints, monkeypatch, caplog
+):
+    odd = factories.running_job(factories.context("odd", keep_in=context.repository))
+    other = factories.running_job(context)
+    for job in (odd, other):
+        _kill_worker(job.vm_context)
+    failed = factories.running_job(factories.context("failed", keep_in=context.repository))
+    finish.failed(failed.pk, "no")
+    ContextLease.objects.filter(vm_context=failed.vm_context).delete()
+    discovery = factories.discovery(factories.vcenter(), "pending", started_at=None)
+    hints.clear()
+    try_again = finish.try_again
+
+    def refuse_odd(job_id: str, why: str, **how: Any) -> None:
+        if job_id == odd.pk:
+            raise TransitionRefused("Another process changed odd at the same moment.")
+        try_again(job_id, why, **how)
+
+    monkeypatch.setattr(finish, "try_again", refuse_odd)
+    with pytest.raises(ExceptionGroup) as raised:
+        tick.tick()
+    assert raised.value.subgroup(TransitionRefused) is not None
+    other.refresh_from_db()
+    assert other.status == JobStatus.PENDING
+    assert ("replication.tasks.run_next_job",) in hints
+    assert ("replication.tasks.clean_up", failed.vm_context_id) in hints
+    assert ("contexts.tasks.discover", discovery.pk) in hints
+    assert odd.pk in caplog.text
+
+
+def test_a_part_that_fails_keeps_no_other_part_from_being_done(context, hints, monkeypatch):
+    def break_down() -> None:
+        raise ValueError("broken")
+
+    factories.pending_job(context)
+    hints.clear()
+    monkeypatch.setattr(tick, "_PARTS", (break_down, *tick._PARTS))
+    with pytest.raises(ExceptionGroup) as raised:
+        tick.tick()
+    assert raised.value.subgroup(ValueError) is not None
+    assert hints == [("replication.tasks.run_next_job",)]
 
 
 def test_the_tick_hints_every_job_that_can_run(context, hints):
