@@ -15,7 +15,7 @@ from contexts.clock import database_now
 from contexts.database_errors import is_race, refused_value
 from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
-from contexts.services import discovered, refresh, slots, statuses, vcenters
+from contexts.services import discovered, refresh, slots, vcenters
 from contexts.services.discovered import Differences
 from contexts.services.transactions import lock_free, one_transaction
 from contexts.states import DiscoveryStatus
@@ -201,9 +201,12 @@ def _store(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str], now: 
 
 @one_transaction
 def _write(found: Differences, stale: Sequence[tuple[VMContext, VmRecord]], now: datetime) -> None:
-    statuses.hold(*(context.pk for context, _ in stale))
+    """A context whose row another transaction holds is left as it is: the next discovery finds the
+    same difference. The page does not wait for it."""
+    wanted = VMContext.objects.filter(pk__in=[context.pk for context, _ in stale])
+    free = set(lock_free(wanted))
     found.write(now)
-    refresh.refresh(stale)
+    refresh.refresh([(context, record) for context, record in stale if context.pk in free])
 
 
 def _managed(

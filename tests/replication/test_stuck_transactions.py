@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,9 @@ from django.db.models.functions import Now
 
 from contexts import messages
 from contexts.database_errors import waited_in_vain
-from contexts.models import Discovery, VMContext
+from contexts.models import DiscoveredVM, Discovery, VMContext
+from contexts.services import discovery, management
+from contexts.vsphere.records import InventoryPage
 from replication import messages as replication_messages
 from replication.models import ContextLease, DiskImage, ReplicationJob
 from replication.scheduler.tick import tick
@@ -124,6 +127,25 @@ def test_a_discovery_that_is_held_does_not_stop_the_tick(hints, caplog):
     other.refresh_from_db()
     assert other.status == "failed"
     assert ("contexts.tasks.discover", waiting.pk) in hints
+
+
+@on_postgresql
+def test_a_discovery_stores_all_but_the_context_that_is_held(caplog):
+    at = factories.vcenter()
+    records = [factories.vm_record(name) for name in ("held", "same-page", "later-page")]
+    list(discovery.store(at, [InventoryPage(tuple(records), 3)]))
+    management.take(list(DiscoveredVM.objects.all()), repository=None, actor="ops")
+    faster = [replace(one, specs={**one.specs, "cpu_count": 32}) for one in records]
+    pages = [InventoryPage(tuple(faster[:2]), 3), InventoryPage(tuple(faster[2:]), 3)]
+    held = VMContext.objects.get(vm_name="held")
+    with stuck(locking(VMContext, held.pk)):
+        on_its_own(lambda: list(discovery.store(at, pages)))
+    assert f"skipping VMContext {held.pk}" in caplog.text
+    cpus = dict(VMContext.objects.values_list("vm_name", "cpu_count"))
+    assert cpus == {"held": records[0].specs["cpu_count"], "same-page": 32, "later-page": 32}
+    assert set(DiscoveredVM.objects.values_list("cpu_count", "gone_at")) == {(32, None)}
+    list(discovery.store(at, pages))
+    assert set(VMContext.objects.values_list("cpu_count", flat=True)) == {32}
 
 
 @on_postgresql
