@@ -1,4 +1,4 @@
-"""Showing texts from elsewhere, which may contain anything, to people."""
+"""Showing to people, and keeping, texts from elsewhere, which may contain anything."""
 
 
 def printable(text: str) -> str:
@@ -8,3 +8,10 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def storable(text: str, most: int | None = None) -> str:
+    """The text as both databases can keep it: without NUL and half a surrogate pair, and cut to
+    `most` characters. For whatever a server, a file or an error message says."""
+    kept = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return kept if most is None or len(kept) <= most else kept[: most - 1] + "…"

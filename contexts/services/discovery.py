@@ -19,7 +19,7 @@ from contexts.services import discovered, refresh, slots, vcenters
 from contexts.services.discovered import Differences
 from contexts.services.transactions import lock_free, one_transaction
 from contexts.states import DiscoveryStatus
-from contexts.text import printable
+from contexts.text import printable, storable
 from contexts.vsphere import inventory
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.errors import VSphereError
@@ -110,7 +110,10 @@ def _end_silent() -> None:
 
 def _end(discovery: Discovery, status: DiscoveryStatus, error_message: str) -> None:
     Discovery.objects.filter(pk=discovery.pk, status=DiscoveryStatus.RUNNING).update(
-        status=status, error_message=error_message, completed_at=Now(), updated_at=Now()
+        status=status,
+        error_message=storable(error_message),
+        completed_at=Now(),
+        updated_at=Now(),
     )
 
 
@@ -176,6 +179,7 @@ def _store_one(vcenter: VCenter, record: VmRecord, repeated: set[str], now: date
 def _list_refused(vcenter: VCenter, record: VmRecord, why: str, now: datetime) -> None:
     """List the VM with the reason: with everything else that was read, or with its name only if
     that was what the database refused. Its context, if it has one, does not change."""
+    why = storable(why)
     name = {"vm_name": record.text("vm_name"), "moref": record.moref}
     bare = VmRecord(None, {**no_specs(), **name}, problem=why)
     try:

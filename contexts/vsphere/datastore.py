@@ -138,9 +138,10 @@ def _require_same_disk(text: str, disk: DiskRecord, doing: str) -> None:
     said = _DISK_UUID.search(text)
     if not may_be_same_disk(said[1] if said else None, disk.disk_uuid):
         raise DiskReplaced(
-            f"{doing}: it is the descriptor of another disk (UUID {said[1] if said else ''}, not "
-            f"{disk.disk_uuid}). vmrep will look for it again; if this continues, the file was "
-            "replaced outside of vSphere: register the VM again, so that vSphere knows its disks."
+            f"{doing}: it is the descriptor of another disk (UUID "
+            f"{cut(said[1], _MOST_SHOWN) if said else ''}, not {disk.disk_uuid}). vmrep will look"
+            " for it again; if this continues, the file was replaced outside of vSphere: register"
+            " the VM again, so that vSphere knows its disks."
         )
 
 

@@ -34,7 +34,7 @@ from replication.engine.errors import (
     TargetError,
     target_errors,
 )
-from replication.engine.header import ImageFile, read_image_file
+from replication.engine.header import ImageFile, read_image_file, shown
 from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.privacy import require_private
 from replication.engine.regular import open_regular
@@ -368,7 +368,8 @@ class DirectoryRepository:
         expected = _name_below(chain)
         found = None if header.backing is None else os.path.normpath(header.backing)
         if found != expected:
-            words = f"is based on {header.backing or 'none'}, its row on {expected or 'none'}"
+            there = shown(header.backing or "none")
+            words = f"is based on {there}, its row on {expected or 'none'}"
             yield Difference(PARENT, words)
         elif found is not None and header.backing_format != _FORMAT:
             words = f"takes the file below for {header.backing_format or 'anything'}"

@@ -24,6 +24,7 @@ _MAGIC = b"QFI\xfb"
 _LONGEST_NAME = 1023
 _MOST_EXTENSIONS = 64
 _LONGEST_EXTENSION = 1 << 16
+_MOST_SHOWN = 200
 
 _BACKING_FORMAT, _FEATURE_NAMES, _DATA_FILE = 0xE2792ACA, 0x6803F857, 0x44415441
 _CORRUPT, _EXTERNAL_DATA = 1 << 1, 1 << 2
@@ -34,7 +35,7 @@ class Header(NamedTuple):
 
     size_bytes: int
     backing: str | None
-    """The backing file as written there, not resolved."""
+    """The backing file as written there, not resolved; what is no plain text in it is escaped."""
     backing_format: str | None
     oddities: tuple[str, ...]
     """What vmrep's images never are, in words that complete "the file …"."""
@@ -62,7 +63,7 @@ class ImageFile(NamedTuple):
 def read_image_file(path: Path) -> ImageFile:
     """Read a file's header.
 
-    Raises ImageDamaged when this is no qcow2 image or its first table lies beyond its end,
+    Raises ImageDamaged when this is no qcow2 image or anything of its header lies beyond its end,
     TargetError when it cannot be read or is no ordinary file (a link, a pipe, a device). The
     image's other tables and its data are not looked at.
     """
@@ -86,7 +87,7 @@ def _header(file: IO[bytes], path: Path, length: int) -> Header:
         raise ImageDamaged(f"{path} ends at {length} bytes, before its own tables: cut short.")
     if name_at and name_length > _LONGEST_NAME:
         raise ImageDamaged(f"{path} names a backing file of {name_length} letters.")
-    backing = os.fsdecode(_at(file, name_at, name_length)) if name_at else None
+    backing = _text(_at(file, path, name_at, name_length)) if name_at else None
     if version != 3:
         return Header(size_bytes, backing, None, (f"is of qcow2 version {version}, not 3",))
     extensions = dict(_extensions(file, path))
@@ -94,9 +95,9 @@ def _header(file: IO[bytes], path: Path, length: int) -> Header:
     return Header(
         size_bytes,
         backing,
-        None if backing_format is None else backing_format.decode("ascii", "backslashreplace"),
+        None if backing_format is None else shown(_text(backing_format)),
         (
-            *_odd_features(int.from_bytes(_at(file, _FEATURES_AT, 8)), extensions),
+            *_odd_features(int.from_bytes(_at(file, path, _FEATURES_AT, 8)), extensions),
             *(("is encrypted",) if encryption else ()),
         ),
     )
@@ -104,16 +105,16 @@ def _header(file: IO[bytes], path: Path, length: int) -> Header:
 
 def _extensions(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
     """Type and content of each extension, which lie one after the other behind the header."""
-    at = int.from_bytes(_at(file, _LENGTH_AT, 4))
+    at = int.from_bytes(_at(file, path, _LENGTH_AT, 4))
     if at < _V3_BYTES:
         raise ImageDamaged(f"{path} has a header of {at} bytes, which is too short.")
     for _ in range(_MOST_EXTENSIONS):
-        kind, length = struct.unpack(">II", _at(file, at, 8).ljust(8, b"\0"))
+        kind, length = struct.unpack(">II", _at(file, path, at, 8))
         if not kind:
             return
         if length > _LONGEST_EXTENSION:
             break
-        yield kind, _at(file, at + 8, length)
+        yield kind, _at(file, path, at + 8, length)
         at += 8 + -(-length // 8) * 8
     raise ImageDamaged(f"{path} has a header without an end.")
 
@@ -122,7 +123,7 @@ def _odd_features(features: int, extensions: dict[int, bytes]) -> Iterator[str]:
     data_file = extensions.pop(_DATA_FILE, None)
     extensions.pop(_FEATURE_NAMES, None)
     if features & _EXTERNAL_DATA or data_file is not None:
-        where = os.fsdecode(data_file or b"") or "without a name"
+        where = shown(_text(data_file or b"")) or "without a name"
         yield f"keeps its data in another file ({where})"
     if features & _CORRUPT:
         yield "is marked as corrupt"
@@ -132,5 +133,22 @@ def _odd_features(features: int, extensions: dict[int, bytes]) -> Iterator[str]:
         yield f"has the header extension {kind:#x}, which vmrep does not write"
 
 
-def _at(file: IO[bytes], offset: int, length: int) -> bytes:
+def shown(text: str) -> str:
+    """As much of a header's text as an error message has room for."""
+    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…"
+
+
+def _text(raw: bytes) -> str:
+    """A header may hold any bytes: what cannot be printed, sent or stored becomes an escape."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in raw.decode("utf-8", "backslashreplace")
+    )
+
+
+def _at(file: IO[bytes], path: Path, offset: int, length: int) -> bytes:
+    """That part of the file: all of it, or ImageDamaged."""
+    end = os.fstat(file.fileno()).st_size
+    if offset + length > end:
+        raise ImageDamaged(f"{path} has a header that leads to {offset}, beyond its end at {end}.")
     return os.pread(file.fileno(), length, offset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,13 +18,23 @@ from replication.engine.errors import (
     TargetError,
 )
 from replication.engine.target import FORM, PARENT, SIZE, Layer, Stored, Target
-from replication.integrity.findings import Code, Finding, Scope, SecondLook, check, in_batches
+from replication.integrity.findings import (
+    CHECK_BROKE_OFF,
+    Code,
+    Finding,
+    Scope,
+    SecondLook,
+    check,
+    in_batches,
+)
 from replication.models import DiskImage, RecoveryPoint, Repository
 from replication.states import ImageState, LeaseHolder, RecoveryPointState, Severity
 from replication.storage import looks
 from replication.storage.errands import DoesNotAnswer
 from replication.storage.looks import ACT_SECONDS, StorageState
 from replication.storage.targets import target, visit
+
+log = logging.getLogger(__name__)
 
 FAIL_OVER_TO_OLDER = "Do not fail over to its recovery point, or to later ones based on it. "
 REPOSITORY_UNAVAILABLE = Code(
@@ -160,7 +171,8 @@ _CODES = {
 
 
 def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Finding]:
-    """In a thread of its own: all that it needs of the database has been read."""
+    """In a thread of its own: all that it needs of the database has been read. A look that breaks
+    is a finding itself: it hides no other image's."""
 
     def found(code: Code, what: str) -> Finding:
         return code.finding(
@@ -172,24 +184,30 @@ def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Findin
         )
 
     try:
-        differences = storage.differences(_with_its_parent(image))
-        if scope.deep:
-            storage.check_image(image.locator)
+        for code, what in _wrong(image, storage, scope):
+            yield found(code, what)
     except RepositoryUnavailable:
         return
     except ImageMissing as problem:
         yield found(IMAGE_FILE_MISSING, str(problem))
-        return
     except ImageDamaged as problem:
         yield found(IMAGE_FILE_DAMAGED, str(problem))
-        return
     except TargetError as problem:
         yield found(IMAGE_FILE_DAMAGED, f"the file cannot be used: {problem}")
-        return
+    except Exception as problem:
+        log.exception("the look at the image %s failed", image.pk)
+        yield found(CHECK_BROKE_OFF, repr(problem))
+
+
+def _wrong(image: DiskImage, storage: Target, scope: Scope) -> Iterator[tuple[Code, str]]:
+    """What is wrong with an image's file that can be read. Raises TargetError."""
+    differences = storage.differences(_with_its_parent(image))
+    if scope.deep:
+        storage.check_image(image.locator)
     for difference in differences:
-        yield found(_CODES[difference.aspect], f"the file {difference.words}.")
+        yield _CODES[difference.aspect], f"the file {difference.words}."
     if scope.deep and image.digest:
-        yield from (found(DIGEST_DIFFERS, what) for what in _wrong_digest(image, storage))
+        yield from ((DIGEST_DIFFERS, what) for what in _wrong_digest(image, storage))
 
 
 def _with_its_parent(image: DiskImage) -> list[Layer]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 from django.db.models import Exists, OuterRef, QuerySet
 
 from contexts.clock import database_now
+from contexts.text import storable
 from replication.models import ContextLease
 from replication.states import Severity
 
@@ -65,7 +66,7 @@ class Code:
         return Finding(
             code=self.name,
             severity=str(self.severity),
-            what=what,
+            what=storable(what),
             remedy=self.remedy if remedy is None else remedy,
             key=f"{self.name} {key}",
             context_id=context_id or "",
@@ -150,6 +151,18 @@ class Check:
 
 CHECKS: list[Check] = []
 CODES: dict[str, Code] = {}
+
+
+CHECK_BROKE_OFF = Code(
+    "check_broke_off",
+    "This part was not checked. Correct what the error names, then check again.",
+)
+CODES[CHECK_BROKE_OFF.name] = CHECK_BROKE_OFF
+
+
+class RunTakenAway(Exception):
+    """The run was ended meanwhile, because its process was silent for too long: no check goes on.
+    Raised by `Scope.on_progress`."""
 
 
 def check(

@@ -6,7 +6,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 from contexts.services import statuses
 
@@ -19,22 +19,26 @@ from replication.integrity import jobs as jobs
 from replication.integrity import points as points
 from replication.integrity import rules as rules
 from replication.integrity import snapshots as snapshots
-from replication.integrity.findings import CHECKS, CODES, Check, Code, Finding, Scope, SecondLook
+from replication.integrity.findings import (
+    CHECK_BROKE_OFF,
+    CHECKS,
+    CODES,
+    Check,
+    Finding,
+    RunTakenAway,
+    Scope,
+    SecondLook,
+)
 
 log = logging.getLogger(__name__)
 
 # Further findings of one kind are only counted, so that report and memory use stay bounded.
 LISTED_PER_CODE = 500
 
-CHECK_BROKE_OFF = Code(
-    "check_broke_off",
-    "This part was not checked. Correct the database error, then check again.",
-)
-CODES[CHECK_BROKE_OFF.name] = CHECK_BROKE_OFF
-
 
 def find(scope: Scope) -> Iterator[Finding]:
-    """All findings that a second look confirms.
+    """All findings that a second look confirms. A check that breaks is a finding itself: it hides
+    no other's.
 
     Only reads; a second look locks one context at a time, for some milliseconds.
     """
@@ -42,9 +46,11 @@ def find(scope: Scope) -> Iterator[Finding]:
         scope.on_progress()
         try:
             yield from _carry_out(one, scope)
-        except DatabaseError as problem:
+        except RunTakenAway:
+            raise
+        except Exception as problem:
             log.exception("the check %s failed", one.name)
-            yield CHECK_BROKE_OFF.finding(f"{one.name}: {problem}".strip(), key=one.name)
+            yield CHECK_BROKE_OFF.finding(f"{one.name}: {problem!r}", key=one.name)
 
 
 def _carry_out(one: Check, scope: Scope) -> Iterator[Finding]:

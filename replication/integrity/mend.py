@@ -10,6 +10,7 @@ from dataclasses import replace
 from django.db import DatabaseError, transaction
 
 from contexts.services import statuses
+from contexts.text import storable
 from replication.integrity.findings import CHECKS, Check, Finding, Scope, SecondLook
 
 GONE = "It was gone at the last look: repaired with another finding, or no longer wrong."
@@ -30,7 +31,8 @@ def mend(finding: Finding, scope: Scope) -> Finding:
                 return replace(finding, repaired=GONE)
             return replace(finding, repaired=one.mend(finding))
     except DatabaseError as problem:
-        return replace(finding, remedy=f"{finding.remedy} The repair was refused: {problem}")
+        refused = storable(f"{finding.remedy} The repair was refused: {problem}")
+        return replace(finding, remedy=refused)
 
 
 def _is_there(one: Check, finding: Finding, scope: Scope) -> bool:

@@ -15,9 +15,10 @@ from django.db.models.functions import Now
 from contexts.clock import database_now
 from contexts.database_errors import is_race
 from contexts.services.transactions import lock_free, one_transaction
+from contexts.text import storable
 from replication import messages
 from replication.errors import IntegrityCheckRunning
-from replication.integrity.findings import Finding, Scope
+from replication.integrity.findings import Finding, RunTakenAway, Scope
 from replication.integrity.look import find
 from replication.integrity.mend import mend
 from replication.models import IntegrityFinding, IntegrityRun
@@ -120,16 +121,12 @@ def _carry_out(run: IntegrityRun, scope: Scope) -> None:
     run.refresh_from_db()
 
 
-class _TakenAway(Exception):
-    """The run was ended because this process was silent for too long."""
-
-
 @contextmanager
 def _ended(run: IntegrityRun) -> Iterator[None]:
     """The run's outcome, however it ends."""
     try:
         yield
-    except _TakenAway:
+    except RunTakenAway:
         log.warning("%s was ended: it reported no progress for too long", run)
         return
     except BaseException as problem:
@@ -142,7 +139,7 @@ def _ended(run: IntegrityRun) -> Iterator[None]:
 def _end(run: IntegrityRun, outcome: IntegrityOutcome, error_message: str) -> None:
     IntegrityRun.objects.filter(pk=run.pk, outcome=IntegrityOutcome.RUNNING).update(
         outcome=outcome,
-        error_message=error_message,
+        error_message=storable(error_message),
         finding_count=run.findings.filter(repaired="").count(),
         repaired_count=run.findings.exclude(repaired="").count(),
         completed_at=Now(),
@@ -151,7 +148,7 @@ def _end(run: IntegrityRun, outcome: IntegrityOutcome, error_message: str) -> No
 
 
 class _SignsOfLife:
-    """May be called at any rate; writes only now and then. Raises _TakenAway."""
+    """May be called at any rate; writes only now and then. Raises RunTakenAway."""
 
     def __init__(self, run: IntegrityRun) -> None:
         self._mine = IntegrityRun.objects.filter(pk=run.pk, outcome=IntegrityOutcome.RUNNING)
@@ -161,7 +158,7 @@ class _SignsOfLife:
         if time.monotonic() - self._written < SIGN_OF_LIFE_SECONDS:
             return
         if not self._mine.update(updated_at=Now()):
-            raise _TakenAway
+            raise RunTakenAway
         self._written = time.monotonic()
 
 

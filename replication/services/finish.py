@@ -18,6 +18,7 @@ from contexts.error_codes import UNEXPECTED
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
+from contexts.text import storable
 from replication.errors import LeaseLost, TryAgain
 from replication.models import (
     CBTHistory,
@@ -144,6 +145,7 @@ def failed(
     """The job ends without a new recovery point; existing ones do not change. `code` is one of
     `contexts.error_codes`."""
     context, job = _lock(job_id, lease)
+    why = storable(why)
     images = _abandon_images(job)
     _record_cbt(images, success=False)
     _end_steps(job, StepStatus.FAILED, why)
@@ -249,6 +251,7 @@ def _waits_since(job: ReplicationJob) -> datetime:
 
 
 def _back_to_wait(job: ReplicationJob, why: str, delay: timedelta, operation: str) -> None:
+    why = storable(why)
     _end_steps(job, StepStatus.INTERRUPTED, why)
     _set(
         job,

@@ -10,7 +10,7 @@ import logging
 from django.db import Error, transaction
 from django.db.models.functions import Now
 
-from contexts.text import printable
+from contexts.text import printable, storable
 from replication.models import JobLogLine
 from replication.states import LogLevel
 
@@ -40,7 +40,11 @@ def write(job_id: str, attempt: int, message: str, level: LogLevel = LogLevel.IN
 
 def _add(job_id: str, attempt: int, message: str, level: LogLevel) -> None:
     JobLogLine.objects.create(
-        job_id=job_id, attempt=attempt, at=Now(), level=level, message=_storable(message)
+        job_id=job_id,
+        attempt=attempt,
+        at=Now(),
+        level=level,
+        message=storable(message, MOST_CHARACTERS),
     )
 
 
@@ -57,10 +61,3 @@ def _drop_oldest(job_id: str, attempt: int) -> None:
         f"Dropped the oldest {dropped} lines of this log; the workers' own logs still have them.",
         LogLevel.WARNING,
     )
-
-
-def _storable(message: str) -> str:
-    """The message, cut to its limit and without the two things that PostgreSQL cannot store: NUL
-    and half a surrogate pair."""
-    text = message.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"

@@ -10,7 +10,7 @@ from django.db.models.functions import Concat, Now
 from contexts.errors import ContextError, VCenterBusy
 from contexts.models import VMContext
 from contexts.services import slots, vcenters
-from contexts.text import printable
+from contexts.text import printable, storable
 from contexts.vsphere import tasks
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.session import Session
@@ -141,7 +141,7 @@ def _clean(context: VMContext, guard: Guard) -> None:
         finally:
             clean_up.close()
     except ContextError as refusal:
-        problems = [str(refusal)]
+        problems = [storable(str(refusal))]
     for problem in problems:
         log.warning("clean-up of %s: %s", context.pk, printable(problem))
     _end_steps(context, problems)

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from contexts.models import VMContext, VMDisk
+from contexts.text import storable
 from contexts.vsphere import tasks
 from contexts.vsphere.records import DiskRecord, VmRecord
 from contexts.vsphere.session import Session
@@ -66,7 +67,7 @@ class StepNote:
         self._add(message, LogLevel.INFO)
 
     def _add(self, message: str, level: LogLevel) -> None:
-        self.message = f"{self.message} {message}".strip()
+        self.message = storable(f"{self.message} {message}".strip())
         self.log(message, level)
 
 

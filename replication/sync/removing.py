@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from contexts.models import VMContext
-from contexts.text import printable
+from contexts.text import printable, storable
 from contexts.vsphere import inventory, snapshots, tasks
 from contexts.vsphere.errors import ObjectGone, TaskFailed, VSphereError
 from contexts.vsphere.records import SnapshotRecord, VmRecord
@@ -198,7 +198,8 @@ def remove_left_overs(
         try:
             discard_image(image, writer)
         except EngineError as problem:
-            problems.append(f"The file of {image.locator} could not be removed: {problem}")
+            why = storable(str(problem))
+            problems.append(f"The file of {image.locator} could not be removed: {why}")
     for row in (
         VMSnapshot.objects.filter(vm_context=context)
         .exclude(state=SnapshotState.REMOVED)
@@ -208,6 +209,7 @@ def remove_left_overs(
         try:
             remove_snapshot(row, writer)
         except VSphereError as problem:
-            VMSnapshot.objects.filter(pk=row.pk).update(problem=str(problem), updated_at=Now())
-            problems.append(f"The snapshot {row.name} could not be removed: {problem}")
+            why = storable(str(problem))
+            VMSnapshot.objects.filter(pk=row.pk).update(problem=why, updated_at=Now())
+            problems.append(f"The snapshot {row.name} could not be removed: {why}")
     return problems

@@ -87,6 +87,22 @@ def _end_process() -> None:
 
 
 def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
+    """Also what settling the job raises ends it: it must not stay running without a worker."""
+    try:
+        _run_and_settle(job, lease, guard)
+    except (LeaseLost, OperationalError, InterfaceError):
+        raise
+    except Exception as problem:
+        log.exception("%s: unexpected error", job.pk)
+        finish.failed(
+            job.pk,
+            f"Unexpected error in vmrep: {problem!r}. The log of {job.worker_name} has the"
+            " details. Please report it.",
+            lease=lease,
+        )
+
+
+def _run_and_settle(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
     try:
         session = Session(vcenters.endpoint(job.vm_context.vcenter))
         attempt = JobRun(job, lease, guard, session, storage=target(job.repository))
@@ -98,18 +114,8 @@ def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
     except JobCancelled:
         asked_by = ReplicationJob.objects.values_list("cancel_requested_by", flat=True)
         finish.cancelled(job.pk, actor=asked_by.get(pk=job.pk), lease=lease)
-    except (LeaseLost, OperationalError, InterfaceError):
-        raise
     except (TryAgain, VSphereError, EngineError, ContextError) as problem:
         _settle(job, lease, problem)
-    except Exception as problem:
-        log.exception("%s: unexpected error", job.pk)
-        finish.failed(
-            job.pk,
-            f"Unexpected error in vmrep: {problem!r}. The log of {job.worker_name} has the"
-            " details. Please report it.",
-            lease=lease,
-        )
 
 
 def _steps(attempt: JobRun) -> None:

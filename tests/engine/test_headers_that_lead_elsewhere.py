@@ -29,7 +29,7 @@ from replication.engine.errors import (
 from replication.engine.header import read_image_file
 from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.target import Layer
-from tests.engine.support import MIB, copy_into, files_of, make_raw, whole
+from tests.engine.support import MIB, copy_into, files_of, make_raw, patch, whole
 
 SECRET = b"root:$6$ the victim's secret $"
 TOP = [Layer("top.qcow2", MIB), Layer("base.qcow2", MIB)]
@@ -66,12 +66,6 @@ def external_data(image: Path, victim: Path) -> None:
     qemu_img("create", "-q", "-f", "qcow2", *made)
     qemu_img("amend", "-f", "qcow2", "-o", f"data_file={victim}", image)
     Path(f"{image}.data").unlink()
-
-
-def patch(image: Path, offset: int, content: bytes) -> None:
-    with image.open("r+b") as file:
-        file.seek(offset)
-        file.write(content)
 
 
 def replaced_by_link(image: Path, victim: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -18,8 +19,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from contexts.models import VMContext
-from replication.integrity import files
-from replication.integrity.findings import CHECKS, Scope
+from replication.engine.directory import DirectoryRepository
+from replication.engine.target import Layer
+from replication.integrity import files, runs
+from replication.integrity.findings import CHECKS, Check, Scope, SecondLook
 from replication.integrity.look import LISTED_PER_CODE, find
 from replication.models import (
     ContextLease,
@@ -33,6 +36,7 @@ from replication.services import leases, start
 from replication.states import LeaseHolder
 from replication.sync import runner
 from tests import factories
+from tests.engine.support import name_the_backing_file, patch
 from tests.integrity.conftest import Copy, audit, codes, second_repository
 from tests.integrity.damages import DAMAGES, change, newest_job, oldest_job
 
@@ -265,3 +269,53 @@ def test_files_are_looked_at_in_threads_that_use_no_database(
     assert audit(deep=True) == []
     assert looked == {"errand"}
     assert "errand" not in connected
+
+
+@pytest.mark.parametrize("name", [b"x\xffy", b"a\0b"])
+def test_a_backing_name_that_is_no_text_hides_nothing_else(whole: Copy, name: bytes) -> None:
+    root, overlay = whole.images
+    name_the_backing_file(whole.file(overlay), name)
+    whole.file(root).with_name("odd.qcow2").touch()
+    run = runs.run_now(Scope(), actor="ops")
+    assert run.outcome == "findings"
+    found = set(run.findings.values_list("code", flat=True))
+    assert found == {"backing_file_differs", "file_without_row"}
+
+
+def test_a_backing_name_beyond_every_file_hides_nothing_else(whole: Copy) -> None:
+    patch(whole.file(whole.images[-1]), 8, struct.pack(">QI", 1 << 63, 3))
+    assert codes(audit()) == {"image_file_damaged"}
+
+
+def test_an_image_whose_look_breaks_hides_no_other(
+    whole: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, overlay = whole.images
+    whole.file(overlay).unlink()
+    differences = DirectoryRepository.differences
+
+    def break_at_the_root(repository: DirectoryRepository, chain: list[Layer]) -> object:
+        if chain[0].locator == root.locator:
+            raise ValueError("never seen before \udcff")
+        return differences(repository, chain)
+
+    monkeypatch.setattr(DirectoryRepository, "differences", break_at_the_root)
+    found = audit()
+    assert codes(found) == {"check_broke_off", "image_file_missing"}
+    (broke_off,) = [one for one in found if one.code == "check_broke_off"]
+    assert root.locator in broke_off.what
+    assert "never seen before" in broke_off.what
+    assert broke_off.what.isprintable()
+
+
+def test_a_check_that_breaks_hides_no_other(whole: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    DAMAGES["running_step_of_ended_job"](whole)
+
+    def breaks(scope: Scope) -> object:
+        raise ValueError("never seen before \udcff")
+
+    broken = Check(breaks, (), SecondLook.NONE, None)
+    monkeypatch.setattr("replication.integrity.look.CHECKS", [broken, *CHECKS])
+    found = audit()
+    assert codes(found) == {"check_broke_off", "running_step_of_ended_job"}
+    assert "never seen before" in found[0].what

@@ -4,11 +4,12 @@ import uuid
 
 import pytest
 from django.db import transaction
+from django.db.models.functions import Now
 
 from contexts.models import ContextEvent
 from contexts.states import ContextStatus
 from replication.errors import JobNotActive, LeaseLost, TryAgain
-from replication.models import CBTHistory, DiskImage, RecoveryPoint, ReplicationJob
+from replication.models import CBTHistory, DiskImage, JobStep, RecoveryPoint, ReplicationJob
 from replication.services import cancel, finish
 from replication.services.leases import Lease
 from replication.states import ImageState, JobStatus, LeaseHolder
@@ -167,3 +168,20 @@ def test_an_image_on_another_than_the_last_one_of_its_disk_is_not_committed(monk
         factories.completed_job(context)
     assert RecoveryPoint.objects.count() == 2
     assert ReplicationJob.objects.filter(status=JobStatus.COMPLETED).count() == 2
+
+
+FOREIGN = "a NUL \0 and half a pair \udcff"
+KEPT = "a NUL \ufffd and half a pair ?"
+
+
+@pytest.mark.parametrize(
+    "end", [finish.failed, finish.try_again, finish.wait_for_vsphere], ids=lambda end: end.__name__
+)
+def test_foreign_words_that_a_database_cannot_keep_end_a_job_all_the_same(end):
+    job = factories.running_job(factories.context())
+    step = JobStep.objects.create(job=job, attempt=1, name="commit", started_at=Now())
+    end(job.pk, FOREIGN)
+    job.refresh_from_db()
+    step.refresh_from_db()
+    assert job.status != JobStatus.RUNNING
+    assert job.error_message == step.message == KEPT

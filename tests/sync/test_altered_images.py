@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 
 import pytest
@@ -12,6 +13,7 @@ from replication.models import DiskImage, RecoveryPoint
 from replication.services import left_overs
 from replication.states import JobStatus
 from replication.sync import cleanup
+from tests.engine.support import name_the_backing_file, patch
 from tests.engine.test_headers_that_lead_elsewhere import external_data
 from tests.sync.estate import MIB
 
@@ -51,3 +53,25 @@ def test_a_job_reads_nothing_through_it_and_says_which_image(estate, victim, alt
     assert list(estate.repository_folder.rglob("*.tmp")) == []
     codes = {finding.code for finding in look.find(Scope())}
     assert codes & {"backing_file_differs", "image_file_damaged"}
+
+
+@pytest.mark.parametrize("name", [b"x\xffy", b"a\0b"])
+def test_a_backing_name_that_is_no_text_fails_the_job_with_the_reason(estate, name):
+    context = estate.take("small1")
+    estate.replicate(context)
+    image = DiskImage.objects.get()
+    name_the_backing_file(estate.repository_folder / image.locator, name)
+    job = estate.run_job(context)
+    assert job.status == JobStatus.FAILED
+    assert image.locator in job.error_message
+    assert "is not what vmrep wrote" in job.error_message
+
+
+def test_a_backing_name_beyond_every_file_fails_the_job_with_the_reason(estate):
+    context = estate.take("small1")
+    estate.replicate(context)
+    image = DiskImage.objects.get()
+    patch(estate.repository_folder / image.locator, 8, struct.pack(">QI", 1 << 63, 3))
+    job = estate.run_job(context)
+    assert job.status == JobStatus.FAILED
+    assert "beyond its end" in job.error_message

@@ -23,7 +23,7 @@ from contexts.vsphere.errors import ObjectGone
 from contexts.vsphere.session import Session
 from replication import tasks
 from replication.errors import TryAgain
-from replication.models import DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
+from replication.models import ContextLease, DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
 from replication.services import cancel, left_overs, start
 from replication.states import JobStatus, SnapshotState, StepStatus
 from replication.sync import cleanup, guard, images, removing, runner, snapshot, transfer
@@ -492,3 +492,19 @@ def test_a_transfer_in_which_no_byte_comes_is_tried_again(estate, ready, monkeyp
     job = _try_again(job)
     assert job.status == JobStatus.COMPLETED, job.error_message
     estate.assert_nothing_left_over(ready)
+
+
+def test_a_job_whose_end_cannot_be_recorded_fails_instead_of_staying_running(
+    estate, ready, monkeypatch
+):
+    """Whatever recording the first reason raises: the job must not wait for its lease's end."""
+    estate.control.deny_privilege("VirtualMachine.State.CreateSnapshot")
+
+    def cannot(*_: object) -> None:
+        raise ValueError("no place for these words")
+
+    monkeypatch.setattr(runner, "_settle", cannot)
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.FAILED
+    assert "no place for these words" in job.error_message
+    assert not ContextLease.objects.exists()

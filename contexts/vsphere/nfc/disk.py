@@ -14,6 +14,7 @@ from contexts.vsphere.nfc.channel import Channel, Message
 from contexts.vsphere.nfc.errors import NfcBroken, NfcError, NfcRefused
 from contexts.vsphere.nfc.tickets import Ticket
 from contexts.vsphere.nfc.wire import Aio
+from contexts.vsphere.texts import MOST_IDENTIFIER, cut
 
 _KEY_LIMIT_BYTES = 4096
 _PIECES_LIMIT = 4096
@@ -110,8 +111,9 @@ class NfcDisk:
     def _require_same_disk(self, path: str, disk_uuid: str) -> None:
         found = self.descriptor_key("uuid")
         if not may_be_same_disk(found, disk_uuid):
+            shown = cut(found or "", MOST_IDENTIFIER)
             raise NfcRefused(
-                f"{self._doing}: {path} is another disk (UUID {found}, not {disk_uuid}). It was"
+                f"{self._doing}: {path} is another disk (UUID {shown}, not {disk_uuid}). It was"
                 " replaced outside of vSphere: register the VM again."
             )
 
