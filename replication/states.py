@@ -41,7 +41,7 @@ FIRST_SYNC = "First replication of this disk."
 
 
 class ReplicationType(TextChoices):
-    """A job's type: `initial` if any disk was read in full for the first time or anew, `checksum`
+    """A job's type: `initial` if any disk was read in full, `checksum`
     if any other was compared as a whole, else `incremental`."""
 
     INITIAL = "initial", "Initial"

@@ -36,7 +36,7 @@ class Found:
     missing: Mapping[str, Any]
 
     def understood(self, path: str) -> bool:
-        """False when the property came, but in a way that nobody understands."""
+        """False when the property came, but vmrep cannot understand it."""
         return self.missing.get(path) is not _NOT_UNDERSTOOD
 
     @property

@@ -1,4 +1,4 @@
-"""What stands in the way of protecting a VM, known from its record alone: no call is made.
+"""What prevents protecting a VM, judged from its record alone: no call is made.
 
 Every rule is one that the field paid for; the alternative to a refusal is mostly a copy that looks
 right and is not.
@@ -43,7 +43,7 @@ def refusals(
     transport: str = "datastore",
     accepted_unprotected: Collection[str] = (),
 ) -> tuple[Refusal, ...]:
-    """All reasons against replicating this VM now; empty when nothing stands in the way.
+    """All reasons why this VM cannot be replicated now; empty when there is none.
 
     `transport`: one of `TRANSPORTS`. `own_snapshots`: morefs or names of vmrep's own recorded
     snapshots; they are cleaned up first and do not count. `accepted_unprotected`: disks (UUID,

@@ -216,7 +216,7 @@ class Session:
         login: int | None = None,
         timeout: float | None = None,
     ) -> T:
-        """Call, with vmrep's errors. `doing` stands at the beginning of their messages.
+        """Make a call, with vmrep's errors. Their messages begin with `doing`.
 
         `repeat`: the call only reads, so it is made once more after a lost connection. A call
         that changes something is made exactly once, on a fresh connection (a resting one may be

@@ -38,7 +38,7 @@ FIGURES = {
         SELECT status = 'failed' FROM replication_jobs
         WHERE vm_context_id = {context} ORDER BY created_at DESC, id DESC LIMIT 1), false)""",
 }
-"""By column: what it must be, in SQL, for the context whose key stands for {context}."""
+"""By column: what it must be, in SQL, for the context whose key replaces {context}."""
 
 # A worker that claims a job holds no lock on its context, and must not wait for one: the job's
 # row is locked after the context's everywhere. Whoever makes or fails a job holds it, and nobody

@@ -22,7 +22,8 @@ def fsync_open_file(file: IO[bytes]) -> None:
 
 
 def fsync_file(path: Path) -> None:
-    """Write out a file's content and size, whoever wrote it. Does not make its name permanent."""
+    """Write out a file's content and size, including what other processes wrote. Does not make its
+    name permanent."""
     with open_regular(path) as file:
         os.fsync(file.fileno())
 

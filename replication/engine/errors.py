@@ -49,7 +49,7 @@ class ImageMissing(TargetError):
 
 
 class ImageAltered(ImageDamaged):
-    """An image says of itself what its row does not say: somebody else has changed it."""
+    """An image's header disagrees with its row: another program has changed the file."""
 
 
 class ExtentError(EngineError):

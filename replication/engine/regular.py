@@ -1,4 +1,4 @@
-"""Opening files that somebody else may have put there."""
+"""Opening files that another program may have put there."""
 
 from __future__ import annotations
 

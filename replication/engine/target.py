@@ -60,7 +60,7 @@ class Stored(NamedTuple):
 
 
 class Room(NamedTuple):
-    """How full a file system is, for whoever is not root."""
+    """How full a file system is, without the space reserved for root."""
 
     device: int
     """Tells whether two repositories share it."""
@@ -215,7 +215,7 @@ class Target(Protocol):
         ...
 
     def open(self, chain: Sequence[Layer]) -> WritableImage:
-        """Begin, or go on with, the writing of the chain's first image.
+        """Begin or resume writing the chain's first image.
 
         ImageAltered when an image of the chain is not what its row says.
         """

@@ -93,7 +93,7 @@ class Sampler:
 def thinned(
     stretches: Sequence[Stretch], every_seconds: float, at_most: int = KEEP_AT_MOST
 ) -> tuple[list[Stretch], float]:
-    """Merge neighbouring stretches of one attempt until at most so many are left. Also returns the
+    """Merge neighbouring stretches of one attempt until at most `at_most` are left. Also return the
     new interval, doubled each time. Total seconds and bytes do not change.
 
     This halves the resolution of a long job. If an earlier attempt left long stretches and the

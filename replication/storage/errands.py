@@ -56,7 +56,7 @@ class Errand(Generic[T_co]):
         return self._given_up and not self.is_over
 
     def wait(self, seconds: float) -> bool:
-        """Whether it is over, at once or within so many seconds."""
+        """Whether it has ended, or ends within `seconds`."""
         return self._ended.wait(max(0.0, seconds))
 
     def answer(self) -> T_co:
@@ -96,7 +96,7 @@ def run(
     on_wait: Callable[[], None] = lambda: None,
     on_late: Callable[[T], None] | None = None,
 ) -> T:
-    """What `work` returns or raises, if it ends within so many seconds.
+    """What `work` returns or raises, if it ends within `seconds`.
 
     DoesNotAnswer with the words `or_else` when it does not: it is left behind then. Also, and at
     once, while an earlier errand that was left behind at this place is not back; one that is still
@@ -131,7 +131,7 @@ def count(kind: str) -> int:
 def _begin(
     place: Hashable, work: Callable[[], T], on_late: Callable[[T], None] | None
 ) -> Errand[T] | None:
-    """None while somebody else is at that place."""
+    """None while another errand is at that place."""
     with _lock:
         for there in [it for it, errand in _under_way.items() if errand.is_over]:
             del _under_way[there]

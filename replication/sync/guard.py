@@ -81,7 +81,7 @@ class Guard:
             raise LeaseLost(f"the lease on {self.lease.context_id} is lost")
 
     def is_too_long(self, seconds: float) -> bool:
-        """Whether work has stalled that came no further for so many seconds."""
+        """Whether work that made no progress for `seconds` has stalled."""
         return seconds > STALLED_AFTER_SECONDS or (
             seconds > STALLED_AWAY_SECONDS and self._is_away()
         )

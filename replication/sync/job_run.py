@@ -53,7 +53,7 @@ class DiskPlan:
 
 @dataclass
 class StepNote:
-    """Messages of a step besides its outcome; they also go to the job's log."""
+    """Messages of a step in addition to its outcome; they also go to the job's log."""
 
     log: Callable[[str, LogLevel], None]
     message: str = ""

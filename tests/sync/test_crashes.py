@@ -55,7 +55,7 @@ def test_a_resumed_transfer_goes_on_from_its_checkpoint(estate):
     runner.run_next()
     job.refresh_from_db()
     assert job.status == JobStatus.COMPLETED, job.error_message
-    assert DiskImage.objects.get(job=job).pk == image.pk  # the same file was gone on with
+    assert DiskImage.objects.get(job=job).pk == image.pk  # the copy resumed in the same file
     assert VMSnapshot.objects.filter(job=job).count() == 1
     estate.assert_equal_to_snapshot(job.recovery_point)
     estate.assert_nothing_left_over(context)

@@ -150,7 +150,7 @@ def test_another_size_than_planned_is_refused(ticket, snapshot_disk):
 
 LIES = {
     "wrong_magic": "no NFC message",
-    "wrong_number": "nobody asked",
+    "wrong_number": "without having been asked",
     "wrong_place": "lies at",
     "wrong_offset": "belongs to",
     "long": "lies at",

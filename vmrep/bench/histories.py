@@ -285,7 +285,7 @@ class Histories:
         epoch: str,
         parents: dict[int, int],
     ) -> int:
-        """The oldest that is kept has no parent any more: the ones before were merged into it."""
+        """The oldest one kept has no parent: the ones before were merged into it."""
         image, sealed = self._images.take(), point is not None
         disk, planned = vm.disks[place], job.planned[place]
         self._image.add(

@@ -183,7 +183,7 @@ class NfcDisk:
         if request is None or message.kind != Aio.IO or len(message.payload) != wire.PIECE.size:
             raise NfcBroken(
                 f"{self._doing}: the host answers {message.number} (type {message.kind},"
-                f" {len(message.payload)} bytes), which nobody asked."
+                f" {len(message.payload)} bytes) without having been asked."
             )
         _, _, offset, total, place, length, on_wire, _ = wire.PIECE.unpack(message.payload)
         wrong = _wrong_piece(request, offset, total, place, length, on_wire)
@@ -224,7 +224,7 @@ class NfcDisk:
             self._channel.answer_to(number, Aio.IO, payload_bytes=wire.PIECE.size)
 
     def allocated(self, chunk_bytes: int, first_chunk: int, chunks: int) -> bytes:
-        """A bitmap of so many chunks, least significant bit first: 1 where something is allocated.
+        """A bitmap of `chunks` chunks, least significant bit first; 1 means allocated.
 
         Stale on a disk that was written through this connection.
         """

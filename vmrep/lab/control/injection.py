@@ -61,7 +61,7 @@ class Injection:
             self._delays.clear()
 
     def delay_of(self, method: str) -> float:
-        """Seconds to wait before a call of the method goes on."""
+        """Seconds by which a call of the method is delayed."""
         with self._lock:
             return self._delays.get(method, 0.0)
 

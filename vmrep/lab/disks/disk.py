@@ -206,7 +206,7 @@ class Disk:
         self.chain.current = number
 
     def revert(self, snapshot: str, era: int) -> Callable[[], None]:
-        """Throw the current layer away and go on from a snapshot's.
+        """Discard the current layer and continue from a snapshot's.
 
         The sequence of change tracking goes back to the snapshot's, under the same epoch: change
         IDs handed out since then look valid and are not. Returns what removes the discarded files
@@ -225,7 +225,7 @@ class Disk:
             return layer.unlink
 
     def detach(self) -> None:
-        """No VM writes here any more; `collapse` then drops what no snapshot needs."""
+        """No VM writes here from now on; `collapse` then drops what no snapshot needs."""
         with self.lock, self._state_lock:
             self.chain.current = None
 
@@ -237,7 +237,7 @@ class Disk:
                 self.chain.layers[number].snapshot = None
 
     def collapse(self, save: Callable[[], None]) -> None:
-        """Merge or drop all layers that nobody needs, saving the record after each.
+        """Merge or drop all layers that are not needed, saving the record after each.
 
         Every step can be repeated: a lab that was killed here calls this again at its start."""
         while (number := next(self._unneeded(), None)) is not None:

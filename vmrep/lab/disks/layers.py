@@ -52,7 +52,7 @@ class Layer:
             self._compact()
 
     def _compact(self) -> None:
-        """Write the journal anew with merged ranges; the old one stays until that is done."""
+        """Rewrite the journal with merged ranges; the old one stays until that is done."""
         compact = self.journal.with_suffix(".new")
         with compact.open("wb") as file:
             for era, ranges in self.eras.items():

@@ -1,1 +1,1 @@
-"""From a scenario to an estate with real content, and guests that go on writing."""
+"""From a scenario to an estate with real content, and guests that keep writing."""

@@ -22,7 +22,7 @@ MOST_BLOCKS = 64
 
 
 class Churn:
-    """A thread that lets one disk of each running VM be written to, every so many seconds."""
+    """A thread that writes to one disk of each running VM at a fixed interval."""
 
     def __init__(self, world: World, seconds: float) -> None:
         self._world = world

@@ -1,4 +1,4 @@
-"""SOAP on the server's side, built upon pyVmomi's own types, serialisers and parsers.
+"""SOAP on the server's side, built on pyVmomi's own types, serialisers and parsers.
 
 pyVmomi ships a client only, but its type tables describe every method of the API. A request is
 read by giving pyVmomi's deserialiser a data object type per method, whose fields are `_this` and

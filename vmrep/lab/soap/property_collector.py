@@ -196,7 +196,7 @@ class PropertyCollector(Managed):
     # --- waiting
 
     def CreatePropertyCollector(self, call: Any, session: Session) -> Any:
-        """A collector of one's own, whose filters nobody else waits for."""
+        """A separate collector, whose filters belong to one client."""
         return PropertyCollector(self.world, f"session[{session.key}]{uuid.uuid4()}").ref
 
     def DestroyPropertyCollector(self, call: Any, session: Session) -> None:

@@ -62,7 +62,7 @@ def check(world: World, method: str, ref: Any) -> None:
 
 
 def is_denied(world: World, privilege: str, moref: str) -> bool:
-    """Whether nobody has the privilege, or nobody on this object."""
+    """Whether the privilege is denied everywhere, or on this object."""
     return privilege in world.denied_privileges or (privilege, moref) in world.denied_on
 
 

@@ -1,4 +1,4 @@
-"""Inventory objects besides VMs, container views, and the search index."""
+"""Inventory objects other than VMs, container views, and the search index."""
 
 from __future__ import annotations
 

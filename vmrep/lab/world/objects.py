@@ -196,7 +196,7 @@ class World:
                 self.children.setdefault(made.parent, []).append(made.moid)
 
     def remove(self, gone: Managed) -> None:
-        """Forget an object; calls upon it answer ManagedObjectNotFound from now on."""
+        """Forget an object; from now on, calls on it answer ManagedObjectNotFound."""
         with self.changed:
             del self.objects[gone.moid]
             if isinstance(gone, Entity) and gone.parent:

@@ -1,4 +1,4 @@
-"""What changes a VM's place or identity: moving, registering anew, cloning.
+"""What changes a VM's place or identity: moving, re-registering, cloning.
 
 Files are linked to their new place before the record is saved, and leave the old one after it, so
 that a lab that is killed in between has every file where a record says.

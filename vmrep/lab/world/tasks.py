@@ -68,7 +68,7 @@ class Tasks:
         self._threads: set[threading.Thread] = set()
 
     def start(self, entity: Entity, method: str, session: Session, work: Callable[[], Any]) -> Any:
-        """Run `work` as a task upon an entity. Returns the task's reference.
+        """Run `work` as a task on an entity. Returns the task's reference.
 
         `work` may raise a vSphere fault, which becomes the task's error."""
         moid = f"task-{self.world.estate.boots * 1_000_000 + int(self._next())}"
@@ -146,7 +146,7 @@ class Tasks:
                 self.world.remove(task)
 
     def recent(self, entity: str | None = None) -> list[Any]:
-        """References of the tasks upon an entity (or upon any), oldest first."""
+        """References of the tasks on an entity (or on any), oldest first."""
         with self.world.lock:
             return [t.ref for t in self._all() if entity in (None, t.entity)]
 

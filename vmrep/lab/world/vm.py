@@ -78,7 +78,7 @@ class VirtualMachine(Entity):
         return stack
 
     def leave_inventory(self) -> None:
-        """References to the VM and to its snapshots mean nothing any more."""
+        """References to the VM and to its snapshots are invalid from now on."""
         with self.world.changed:
             for ref in self.record.snapshots:
                 self.world.remove(self.world.objects[ref])
