@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 from django.test import Client
 
 from contexts.database_errors import is_race, refused_value
@@ -80,6 +80,30 @@ def test_a_value_that_is_never_taken_is_no_race(act, named):
     for word in named:
         assert word in answer.data["message"]
         assert word in str(refused_value(problem))
+
+
+def test_a_rule_by_trigger_that_a_value_always_breaks_is_no_race():
+    refuses = "CREATE TRIGGER no_odd_name BEFORE UPDATE ON vcenters"
+    if connection.vendor == "postgresql":
+        body = "BEGIN RAISE EXCEPTION 'odd_names_are_refused'; END"
+        statements = [
+            f"CREATE FUNCTION no_odd_name() RETURNS trigger LANGUAGE plpgsql AS $${body}$$",
+            f"{refuses} FOR EACH ROW EXECUTE FUNCTION no_odd_name()",
+        ]
+    else:
+        statements = [f"{refuses} BEGIN SELECT RAISE(ABORT, 'odd_names_are_refused'); END"]
+    vcenters = VCenter.objects.filter(pk=factories.vcenter().pk)
+
+    def update_under_the_rule() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            vcenters.update(name="odd")
+
+    with pytest.raises(DatabaseError) as refused:
+        update_under_the_rule()
+    assert not is_race(refused.value)
+    assert "odd_names_are_refused" in str(refused_value(refused.value))
 
 
 @pytest.mark.parametrize(
