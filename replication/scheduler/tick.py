@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Callable
 
+from contexts.models import VMContext
 from contexts.services import discovery
 from contexts.services.one_by_one import one_by_one
 from replication import messages
@@ -12,6 +15,9 @@ from replication.services import left_overs, queue
 
 # A worker that ends a job wakes the next one itself, so the tick needs to wake only a few.
 HINTS_PER_TICK = 10
+# A vCenter is cleaned up by one worker at a time, so more hints for it would expire unused.
+CLEAN_UPS_PER_TICK = 20
+CLEAN_UPS_PER_VCENTER = 5
 
 
 def tick() -> None:
@@ -28,8 +34,16 @@ def _hint_jobs() -> None:
 
 
 def _hint_clean_ups() -> None:
-    for context_id in left_overs.contexts_to_clean():
-        messages.hint_clean_up(context_id)
+    left = left_overs.contexts_to_clean()
+    contexts = list(VMContext.objects.filter(pk__in=left).values_list("pk", "vcenter"))
+    random.shuffle(contexts)  # what fails again and again must not keep the others waiting
+    hints: Counter[int] = Counter()
+    for context_id, vcenter_id in contexts:
+        if hints.total() == CLEAN_UPS_PER_TICK:
+            break
+        if hints[vcenter_id] < CLEAN_UPS_PER_VCENTER:
+            hints[vcenter_id] += 1
+            messages.hint_clean_up(context_id)
 
 
 _PARTS: tuple[Callable[[], None], ...] = (

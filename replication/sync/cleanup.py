@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack, closing
 
 from django.db.models import Value
 from django.db.models.functions import Concat, Now
 
-from contexts.errors import ContextError, VCenterBusy
+from contexts.errors import ContextError
 from contexts.models import VMContext
 from contexts.services import slots, vcenters
 from contexts.text import printable, storable
@@ -36,21 +37,25 @@ READING_BYTES = 256 << 20
 class _CleanUp:
     """The clean-up run, while no job of the context is active."""
 
-    # It holds the vCenter's slot: vSphere continues on its own, and the clean-up checks again.
+    # It holds the vCenter's slot meanwhile: vSphere continues on its own, and the next clean-up
+    # checks again.
     removal_seconds = tasks.OTHERS_SECONDS
 
     def __init__(self, context: VMContext, guard: Guard) -> None:
         self.guard = guard
         self._vcenter = context.vcenter
         self._session: Session | None = None
+        self._open = ExitStack()
 
     @property
     def session(self) -> Session:
-        """Opened when first needed: files can be removed while the vCenter is unreachable, and
-        without its password."""
+        """Opened when first needed: files can be removed while the vCenter is unreachable or busy,
+        and without its password. Raises VCenterBusy while another thread talks to it."""
         if self._session is None:
+            self._open.enter_context(slots.conversation(self._vcenter))
             reading = Budget(READING_SECONDS, READING_BYTES, "end of the clean-up")
-            self._session = Session(vcenters.endpoint(self._vcenter), reading=reading)
+            session = Session(vcenters.endpoint(self._vcenter), reading=reading)
+            self._session = self._open.enter_context(closing(session))
             self._session.connect()
         return self._session
 
@@ -58,23 +63,13 @@ class _CleanUp:
         self.guard.check()
 
     def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
+        self._open.close()
 
 
 def clean_context(context_id: str) -> None:
-    """Take the lease and remove what ended jobs left. Does nothing while the lease is held, or
-    while another thread talks to the VM's vCenter: the tick requests it again."""
+    """Take the lease and remove what ended jobs left. Does nothing while the lease is held: the
+    tick requests it again. So it does what needs the vCenter while another thread talks to it."""
     context = VMContext.objects.select_related("vcenter").get(pk=context_id)
-    try:
-        with slots.conversation(context.vcenter):
-            _clean_alone(context)
-    except VCenterBusy as busy:
-        log.info("clean-up of %s waits: %s", context_id, printable(str(busy)))
-
-
-def _clean_alone(context: VMContext) -> None:
-    context_id = context.pk
     lease = leases.acquire(context_id, LeaseHolder.CLEAN_UP)
     if lease is None:
         return

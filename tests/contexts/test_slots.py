@@ -16,8 +16,9 @@ from contexts.services import discovery, slots
 from contexts.states import DiscoveryStatus
 from replication.integrity.findings import Scope
 from replication.integrity.snapshots import snapshots_at_vcenters
-from replication.models import ContextLease
+from replication.models import ContextLease, DiskImage, JobStep, VMSnapshot
 from replication.services import finish
+from replication.states import SnapshotState, StepName, StepStatus
 from replication.sync import cleanup
 from tests import factories, hostile
 from tests.hostile import HostileServer, serving
@@ -98,6 +99,24 @@ def test_a_clean_up_waits_too(server: HostileServer) -> None:
     assert server.heard == []
     cleanup.clean_context(context.pk)
     assert server.heard != []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_clean_up_of_files_does_not_wait(server: HostileServer, tmp_path: Path) -> None:
+    vcenter = vcenter_at(server)
+    repository = factories.repository(path=tmp_path / "repository")
+    job = factories.running_job(factories.context(at=vcenter, keep_in=repository))
+    finish.failed(job.pk, "The worker died.")
+    ContextLease.objects.all().delete()
+    with slots.conversation(vcenter):
+        cleanup.clean_context(job.vm_context_id)
+    assert not DiskImage.objects.exists()
+    assert not ContextLease.objects.exists()
+    step = JobStep.objects.get(job=job, name=StepName.CLEAN_UP)
+    assert step.status == StepStatus.WARNING
+    assert "is busy with a discovery or a clean-up" in step.message
+    assert VMSnapshot.objects.exclude(state=SnapshotState.REMOVED).exists()
+    assert server.heard == []
 
 
 def test_a_check_says_of_a_vcenter_in_use_that_it_was_not_checked(

@@ -242,3 +242,21 @@ def test_the_tick_wakes_some_workers_however_many_jobs_wait(context, hints):
     hints.clear()
     tick.tick()
     assert hints == [("replication.tasks.run_next_job",)] * tick.HINTS_PER_TICK
+
+
+def test_the_tick_requests_some_clean_ups_of_each_vcenter(hints, tmp_path, monkeypatch):
+    monkeypatch.setattr(tick, "CLEAN_UPS_PER_VCENTER", 2)
+    monkeypatch.setattr(tick, "CLEAN_UPS_PER_TICK", 3)
+    repository = factories.repository(path=tmp_path / "repository")
+    vcenters = [factories.vcenter(), factories.vcenter()]
+    of_vcenter = {}
+    for number in range(8):
+        vcenter = vcenters[number % 2]
+        context = factories.context(f"vm-{number}", at=vcenter, keep_in=repository)
+        finish.failed(factories.running_job(context).pk, "no")
+        of_vcenter[context.pk] = vcenter.pk
+    ContextLease.objects.all().delete()
+    hints.clear()
+    tick.tick()
+    hinted = [of_vcenter[context_id] for _, context_id in hints]
+    assert sorted(hinted.count(vcenter.pk) for vcenter in vcenters) == [1, 2]
