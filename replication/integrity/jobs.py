@@ -30,7 +30,7 @@ from replication.states import (
     SyncType,
 )
 
-# The tick takes over within a minute, wherever a worker of the queue "control" is alive.
+# The tick takes over within a minute, wherever beat and a worker of the queue "tick" are alive.
 TAKEN_OVER_WITHIN = timedelta(minutes=10)
 
 COMPLETED_WITHOUT_POINT = Code(
