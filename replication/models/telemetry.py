@@ -52,6 +52,9 @@ class JobSample(models.Model):
         return f"{self.job_id}/{self.attempt} at {self.at:%H:%M:%S}"
 
 
+MOST_LINES = 500  # of one job's log; then the oldest are dropped
+
+
 class JobLogLine(models.Model):
     """Something about a job that an operator wants to read. Never a secret.
 

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from contexts.models import VMContext, VMDisk
 from replication.engine import extent_map
 from replication.models import CBTHistory, DiskImage, JobLogLine, JobSample, ReplicationJob
-from replication.services.job_log import MOST_LINES
+from replication.models.telemetry import MOST_LINES
 from replication.states import SyncType
 
 LAST_JOBS = 5
@@ -70,7 +70,7 @@ def _points(start: datetime | None, samples: Iterable[JobSample]) -> list[Point]
 
 
 def log_lines_of(job: ReplicationJob) -> QuerySet[JobLogLine]:
-    """All lines, oldest first; at most `services.job_log.MOST_LINES`."""
+    """All lines, oldest first; at most `MOST_LINES`."""
     return JobLogLine.objects.filter(job=job).order_by("id")
 
 

@@ -12,11 +12,11 @@ from django.db.models.functions import Now
 
 from contexts.text import printable, storable
 from replication.models import JobLogLine
+from replication.models.telemetry import MOST_LINES
 from replication.states import LogLevel
 
 log = logging.getLogger(__name__)
 
-MOST_LINES = 500
 DROP_LINES = 100  # the oldest ones, at once: the latest lines matter most
 MOST_CHARACTERS = 2000
 

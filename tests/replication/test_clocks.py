@@ -9,16 +9,19 @@ from datetime import timedelta
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from contexts import clock
 from contexts.fields import MomentField
+from contexts.models import Discovery
 from replication.models import RecoveryPoint, VMSnapshot
 from replication.selectors.contexts import context_counts, contexts_for_list, contexts_in_detail
 from replication.selectors.rpo import CLOCKS_MAY_DIFFER, RPOState, rpo_seconds
 from replication.services import left_overs
 from tests import factories
+from vmrep.web.views import discovery
 
 pytestmark = pytest.mark.django_db
 AHEAD = timedelta(hours=6)
@@ -42,6 +45,15 @@ def dated_ahead(target_seconds: int | None):
     point = factories.recovery_point(context)
     RecoveryPoint.objects.filter(pk=point.pk).update(consistent_at=timezone.now() + AHEAD)
     return context
+
+
+@on_postgresql
+def test_a_discovery_that_was_just_requested_does_not_wait_long(clock_ahead):
+    run = factories.discovery(factories.vcenter(), "pending", started_at=None)
+    for waits, is_long in ((timedelta(0), False), (timedelta(minutes=1), True)):
+        Discovery.objects.update(created_at=Now() - waits)
+        run.refresh_from_db()
+        assert discovery._is_waiting_long(run) is is_long
 
 
 @pytest.mark.parametrize("target_seconds", [None, 3600, 86_400])

@@ -13,10 +13,10 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from contexts import folders, selectors
+from contexts.clock import about_now
 from contexts.database_errors import is_race
 from contexts.errors import ContextError
 from contexts.filters import DiscoveredVMFilter
@@ -90,7 +90,7 @@ def _tree(vcenter: VCenter, query: QueryDict) -> folders.Folder:
 
 def _is_waiting_long(run: Discovery) -> bool:
     is_waiting = run.status == DiscoveryStatus.PENDING
-    return is_waiting and timezone.now() - run.created_at > _WAITING_LONG
+    return is_waiting and about_now() - run.created_at > _WAITING_LONG
 
 
 def _chosen(vcenters: list[VCenter], asked_for: str | None) -> VCenter | None:
