@@ -25,6 +25,10 @@ class NfcSource:
         """A reader for the calling thread; the connection is made by the first read."""
         return NfcReader(self._disk)
 
+    def abort(self) -> None:
+        """End the connection, and with it every read."""
+        self._disk.abort()
+
     def _open(self) -> NfcDisk:
         path, capacity_bytes = self._record.vmdk_path, self._record.capacity_bytes
         if path is None or capacity_bytes is None:

@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from replication.engine.copy import CopyResult, DiskCopy
 from replication.engine.errors import EngineError
+from replication.engine.sources.base import Source
 from replication.engine.target import Digests, WritableImage
 from replication.errors import JobCancelled, LeaseLost, TryAgain
 from replication.models import DiskImage
@@ -57,11 +58,12 @@ class _Active:
         self,
         plan: DiskPlan,
         image: DiskImage,
+        source: Source,
         writer: WritableImage,
         digests: Digests,
         copy: DiskCopy,
     ) -> None:
-        self.plan, self.image = plan, image
+        self.plan, self.image, self.source = plan, image, source
         self.writer, self.digests, self.copy = writer, digests, copy
         self.permanent_to = image.checkpoint_bytes
         self.work: Future[FinishedDisk] | None = None
@@ -179,7 +181,7 @@ class _Transfer:
             digests.close()
             raise
         self._resumed_bytes += copy.bytes_done
-        return _Active(plan, image, writer, digests, copy)
+        return _Active(plan, image, source, writer, digests, copy)
 
     def _wait(self) -> None:
         works = [active.work for active in self._active if active.work]
@@ -273,7 +275,7 @@ class _Transfer:
 
     def _abort(self, flushes: ThreadPoolExecutor, *, keep: bool) -> None:
         """Stop all copies. With `keep` what is there is made permanent for the next attempt; it is
-        waited for only so long. A copy that hangs is ended with its daemon."""
+        waited for only so long. A copy that hangs is ended with its source and its daemon."""
         works = [it.work for it in self._active if it.work]
         try:
             if keep:
@@ -281,6 +283,7 @@ class _Transfer:
                 self._keep(flushes)
         finally:
             for active in self._active:
+                active.source.abort()
                 active.writer.kill()
             wait(works, timeout=STOP_SECONDS)
             for active in self._active:

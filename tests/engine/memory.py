@@ -55,6 +55,9 @@ class MemorySource:
     def close(self) -> None:
         pass
 
+    def abort(self) -> None:
+        """No read of it waits for anything."""
+
 
 @dataclass
 class _Image:

@@ -173,6 +173,9 @@ class SteeredSource:
     def close(self) -> None:
         pass
 
+    def abort(self) -> None:
+        self.let_all_go()
+
     def read_into(self, offset: int, view: memoryview) -> None:
         with self.changed:
             self.waiting.add(offset)
@@ -328,3 +331,21 @@ def name_the_backing_file(image: Path, name: bytes) -> None:
     place = 4096
     patch(image, place, name)
     patch(image, 8, struct.pack(">QI", place, len(name)))
+
+
+class Drip:
+    """An answer of which a byte comes now and then, so that no timeout of a socket ever ends it."""
+
+    def __init__(self, **headers: str) -> None:
+        self.begun, self.over = threading.Event(), threading.Event()
+        self._headers = headers
+
+    def __call__(self, handler: Handler, start: int, last: int) -> None:
+        handler.close_connection = True
+        answer(handler, start, last, body_bytes=1, extra=self._headers)
+        self.begun.set()
+        while not self.over.wait(0.05):
+            try:
+                handler.wfile.write(b"x")
+            except OSError:
+                return

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from replication.engine.errors import SourceError
 from replication.engine.sources.file import FileSource
 from replication.engine.sources.http_range import HttpRangeReader, HttpRangeSource
-from tests.engine.support import MIB, RangeServer, hang_up, make_raw, refuse, wrong
+from tests.engine.support import MIB, Drip, RangeServer, hang_up, make_raw, refuse, wrong
 
 TARGET = "/folder/a%20b/disk-flat.vmdk?dcPath=DC0&dsName=store"
 
@@ -183,3 +184,45 @@ def test_a_file_that_ends_early_is_refused(raw: Path) -> None:
 def test_a_missing_file_is_a_source_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be opened"):
         FileSource(tmp_path / "missing").connect()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Connection": "close"}], ids=["kept alive", "closing"])
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_an_aborted_source_lets_no_reader_wait_and_makes_no_further_request(
+    raw: Path,
+    server_tls: ssl.SSLContext,
+    certificate: Path,
+    encrypted: bool,
+    headers: dict[str, str],
+) -> None:
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    server = RangeServer(raw, server_tls if encrypted else None)
+    server.always = drip = Drip(**headers)
+
+    def connect() -> http.client.HTTPConnection:
+        if encrypted:
+            return http.client.HTTPSConnection("127.0.0.1", server.port, context=trusted)
+        return http.client.HTTPConnection("127.0.0.1", server.port)
+
+    source = source_of(server, connect=connect)
+    failures: list[SourceError] = []
+
+    def read_all() -> None:
+        with pytest.raises(SourceError) as caught:
+            read(source.connect(), 0, MIB)
+        failures.append(caught.value)
+
+    reading = threading.Thread(target=read_all, daemon=True)
+    reading.start()
+    try:
+        assert drip.begun.wait(30)
+        source.abort()
+        reading.join(30)
+        assert not reading.is_alive()
+        assert "stopped" in str(failures[0])
+        with pytest.raises(SourceError, match="stopped"):
+            read(source.connect(), 0, MIB)
+        assert len(server.targets_seen) == 1
+    finally:
+        drip.over.set()
+        server.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import threading
@@ -12,11 +13,13 @@ import pytest
 from django.db import connection
 
 from replication.engine import image as image_module
+from replication.engine.sources.http_range import HttpRangeSource
 from replication.models import DiskImage, ReplicationJob
 from replication.services import cancel, start
 from replication.states import JobStatus
 from replication.sync import cleanup, runner, transfer
 from tests.engine.deaf_daemon import DeafDaemon
+from tests.engine.support import Drip, RangeServer
 from tests.sync.estate import MIB
 
 
@@ -97,3 +100,38 @@ def test_a_cancel_is_heard_while_a_flush_is_not_answered(estate, ready, monkeypa
     estate.control.clear_faults()
     cleanup.clean_context(ready.pk)
     estate.assert_nothing_left_over(ready)
+
+
+def test_a_cancel_is_heard_while_the_datastore_drips(estate, tmp_path: Path, monkeypatch):
+    context = estate.take("small1")
+    server = RangeServer(tmp_path / "raw")
+    server.always = drip = Drip()
+
+    def open_dripping(run, plan):
+        with server.path.open("wb") as file:
+            file.truncate(plan.source.capacity_bytes)
+        return HttpRangeSource(
+            lambda: http.client.HTTPConnection("127.0.0.1", server.port),
+            "/disk",
+            dict,
+            plan.source.capacity_bytes,
+        )
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(transfer, "open_source", open_dripping)
+            job, worker = _begin(context)
+            assert drip.begun.wait(30)
+            cancel.cancel(job, actor="ann")
+            worker.join(30)
+            heard = not worker.is_alive()
+            server.always = None
+            drip.over.set()
+            worker.join()
+    finally:
+        server.close()
+    assert heard
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED, job.error_message
+    cleanup.clean_context(context.pk)
+    estate.assert_nothing_left_over(context)

@@ -221,3 +221,35 @@ def test_a_ticket_to_read_does_not_write(session, vms):
     vm = vms["small2"]
     with pytest.raises(NfcRefused):
         opened(tickets.to_read(session, vm.moref), vm.disks[0], writable=True)
+
+
+def test_an_aborted_disk_lets_no_reader_wait_and_connects_no_more(
+    control, session, vm, snapshot_disk, monkeypatch
+):
+    disk = renewing(session, vm, snapshot_disk)
+    read(disk, 0, MIB)
+    waiting, failures = threading.Event(), []
+    receive_into = channel.Channel.receive_into
+
+    def never_comes(self, view, deadline=None):
+        waiting.set()
+        receive_into(self, memoryview(bytearray(1 << 30)), deadline)
+
+    def read_on() -> None:
+        try:
+            read(disk, 0, MIB)
+        except NfcBroken as problem:
+            failures.append(problem)
+
+    monkeypatch.setattr(channel.Channel, "receive_into", never_comes)
+    reading = threading.Thread(target=read_on, daemon=True)
+    reading.start()
+    assert waiting.wait(30)
+    disk.abort()
+    reading.join(30)
+    assert not reading.is_alive()
+    assert "stopped" in str(failures[0])
+    monkeypatch.undo()
+    with pytest.raises(NfcBroken, match="stopped"):
+        read(disk, 0, MIB)
+    disk.release()

@@ -129,6 +129,11 @@ class NfcDisk:
                     self._changed.wait()
         self._channel.close()
 
+    def abort(self) -> None:
+        """End it at once, whatever other threads wait for: their calls raise NfcBroken."""
+        self._channel.abort()
+        self._fail(NfcBroken(f"{self._doing}: it was stopped.", transient=False))
+
     # ---------------------------------------------------------------- reading
 
     def read_into(self, offset: int, view: memoryview) -> list[tuple[int, int]]:

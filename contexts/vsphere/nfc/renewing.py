@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.nfc.disk import NfcDisk
-from contexts.vsphere.nfc.errors import NfcError
+from contexts.vsphere.nfc.errors import NfcBroken, NfcError
 
 RETRY_DELAYS_SECONDS = (0.2, 1.0, 3.0)
 
@@ -29,6 +28,7 @@ class RenewingDisk:
         self._lock = threading.Lock()
         self._disk: NfcDisk | None = None
         self._users = 0
+        self._aborted = threading.Event()
 
     def acquire(self) -> None:
         """One more thread reads; the last `release` closes the connection."""
@@ -44,6 +44,14 @@ class RenewingDisk:
         if disk is not None:
             disk.close()
 
+    def abort(self) -> None:
+        """End the connection: every read fails soon, whatever the host does, and none makes a new
+        one. Waits for nothing: the lock may be held by a thread that is connecting."""
+        self._aborted.set()
+        disk = self._disk
+        if disk is not None:
+            disk.abort()
+
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill `view`. Raises the last NfcError after some tries, a lasting one at once."""
         missing = [(0, len(view))]
@@ -53,7 +61,7 @@ class RenewingDisk:
                 return
             if delay is None or not getattr(problem, "transient", False):
                 raise problem
-            time.sleep(delay)
+            self._aborted.wait(delay)
 
     def _attempt(
         self, offset: int, view: memoryview, missing: list[tuple[int, int]]
@@ -81,5 +89,11 @@ class RenewingDisk:
             if self._disk is None or self._disk.failure is not None:
                 if self._disk is not None:
                     self._disk.close()
+                self._require_wanted()
                 self._disk = self._connect()
+            self._require_wanted()  # it may have been aborted while this thread connected
             return self._disk
+
+    def _require_wanted(self) -> None:
+        if self._aborted.is_set():
+            raise NfcBroken("Reading the disk over NFC was stopped.", transient=False)

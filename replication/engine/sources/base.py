@@ -23,3 +23,8 @@ class Source(Protocol):
     def connect(self) -> Reader:
         """A new connection for the calling thread. Raises SourceError."""
         ...
+
+    def abort(self) -> None:
+        """End every read that is under way or still comes: it raises SourceError soon, whatever the
+        server does. Called by any thread; never raises, and waits for nothing."""
+        ...

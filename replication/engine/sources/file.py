@@ -18,6 +18,9 @@ class FileSource:
         """Open the file. Raises SourceError."""
         return FileReader(self._path)
 
+    def abort(self) -> None:
+        """A read of a file waits for nobody but the kernel."""
+
 
 class FileReader:
     """Reads one raw file at any offset."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
+import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from replication.engine.errors import SourceError
@@ -50,8 +51,11 @@ class HttpRangeSource:
         self.headers = headers
         self.size_bytes = size_bytes
         self.retry_delays_seconds = tuple(retry_delays_seconds)
+        self.aborted = threading.Event()
         self._renew = renew
         self._renewing = threading.Lock()
+        self._readers: set[HttpRangeReader] = set()
+        self._changing = threading.Lock()
 
     def renew_login(self, refused: dict[str, str]) -> None:
         """Log in again, unless another thread has since the request with these headers."""
@@ -63,6 +67,21 @@ class HttpRangeSource:
         """A reader of its own for the calling thread; it connects at its first read."""
         return HttpRangeReader(self)
 
+    def abort(self) -> None:
+        """Shut down every connection: no read waits for its server any more, none tries again."""
+        self.aborted.set()
+        with self._changing:
+            for reader in self._readers:
+                reader.shut_down()
+
+    def note(self, reader: HttpRangeReader, *, connected: bool) -> None:
+        """Whether ``abort`` has to end this reader's connection."""
+        with self._changing:
+            if connected:
+                self._readers.add(reader)
+            else:
+                self._readers.discard(reader)
+
 
 class HttpRangeReader:
     """Reads ranges over one kept-alive connection, which it renews when it breaks."""
@@ -70,6 +89,7 @@ class HttpRangeReader:
     def __init__(self, source: HttpRangeSource) -> None:
         self._source = source
         self._connection: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
 
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill ``view`` with the bytes from ``offset`` on.
@@ -84,16 +104,26 @@ class HttpRangeReader:
             except SourceError as error:
                 if not error.transient:
                     raise
-            time.sleep(delay)
+            self._source.aborted.wait(delay)
         return self._attempt(offset, view)
 
     def close(self) -> None:
         """Close the connection; the next read would make a new one."""
         if self._connection is not None:
+            self._source.note(self, connected=False)
             self._connection.close()
-            self._connection = None
+            self._connection = self._socket = None
+
+    def shut_down(self) -> None:
+        """End the connection below its reader's thread, which alone closes it. Not the socket's own
+        method: TLS would be taken off first, and what is encrypted still be read as if it were
+        the disk's bytes."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def _attempt(self, offset: int, view: memoryview) -> None:
+        self._require_wanted(offset)
         complete = False
         try:
             self._request(offset, view)
@@ -103,6 +133,7 @@ class HttpRangeReader:
                 offset, f"the server's certificate is not trusted ({error})", transient=False
             ) from error
         except (OSError, http.client.HTTPException) as error:
+            self._require_wanted(offset)
             words = f"{type(error).__name__}: {error}".rstrip(": ")
             raise self._error(offset, f"the connection broke ({words})", transient=True) from error
         finally:
@@ -117,6 +148,10 @@ class HttpRangeReader:
         login = self._source.headers()
         headers = {**login, "Range": f"bytes={offset}-{last}"}
         self._connection.request("GET", self._source.target, headers=headers)
+        # Kept here, because http.client forgets it with an answer that is the connection's last.
+        self._socket = self._connection.sock
+        self._source.note(self, connected=True)
+        self._require_wanted(offset)  # it may have been aborted before it was noted
         answer = self._connection.getresponse()
         if answer.status == 401:
             self._source.renew_login(login)
@@ -125,6 +160,7 @@ class HttpRangeReader:
         while done < len(view):
             count = answer.readinto(view[done:])
             if not count:
+                self._require_wanted(offset)
                 raise self._error(
                     offset, f"the answer ended after {done} of {len(view)} bytes", transient=True
                 )
@@ -156,6 +192,10 @@ class HttpRangeReader:
                 "or is encoded",
                 transient=False,
             )
+
+    def _require_wanted(self, offset: int) -> None:
+        if self._source.aborted.is_set():
+            raise self._error(offset, "it was stopped", transient=False)
 
     def _error(self, offset: int, what: str, transient: bool) -> SourceError:
         return SourceError(
