@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from contexts import crypto
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
-from contexts.services import management, records
+from contexts.services import lookup, management, records
 from contexts.services.refresh import disk_id
 from contexts.states import DiscoveryStatus
 from contexts.vsphere.records import DiskRecord, NicRecord, VmRecord, no_specs
@@ -37,6 +37,12 @@ from replication.states import (
     SyncType,
     Trigger,
 )
+
+
+def findable() -> lookup.Among:
+    """Every row: of somebody who may everything."""
+    return lookup.Among(VCenter.objects.all(), VMContext.objects.all(), DiscoveredVM.objects.all())
+
 
 MIB = 1 << 20
 EPOCH = "52 d5 3c 9f 2d 1e 5d 0a-6b 0e 6a 4f 6e 0f 3b 61"

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages import get_messages
 from django.db.models import QuerySet
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from contexts.models import VMContext
+from contexts.models import DiscoveredVM, VMContext
+from replication.models import ReplicationJob, Repository
+from replication.states import JobStatus
 from tests import factories
 from vmrep import access
 from vmrep.access import Verb
@@ -106,6 +109,103 @@ def _where(path: Path, node: ast.AST) -> str:
     return f"{path}:{getattr(node, 'lineno', 0)}: use vmrep.access"
 
 
+# What belongs to one of these is reached through it.
+KINDS = {"VCenter", "VMContext", "DiscoveredVM", "ReplicationJob", "Repository"}
+# Its fingerprints tell nobody what they are of; the admin's rows come from its `get_queryset`.
+NO_ROWS = ("web/versions.py", "web/admin/contexts.py")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FACES if str(path.relative_to(VMREP)) not in NO_ROWS],
+    ids=lambda path: str(path.relative_to(VMREP)),
+)
+def test_no_face_lists_rows_by_itself(path):
+    """Rows come from `access.rows`; whether there are any at all is asked without it."""
+    tree = ast.parse(path.read_text())
+    through = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and _asks_access_or_whether_any(node.func)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == "objects" and id(node) not in through:
+            assert not (isinstance(node.value, ast.Name) and node.value.id in KINDS), _where(
+                path, node
+            )
+
+
+def _asks_access_or_whether_any(called: ast.AST) -> bool:
+    if not isinstance(called, ast.Attribute):
+        return False
+    of_access = isinstance(called.value, ast.Name) and called.value.id == "access"
+    return of_access or called.attr == "exists"
+
+
+@pytest.fixture
+def hidden(monkeypatch: pytest.MonkeyPatch, db: None) -> VMContext:
+    """A VM, as a context and as discovered, and its repository; `vmrep.access` alone says that
+    nobody sees them."""
+    context = factories.context("hidden", keep_in=factories.repository("hidden"))
+    rows = access.rows
+
+    def but_the_hidden(user: Any, verb: Verb, among: QuerySet[Any]) -> QuerySet[Any]:
+        seen = rows(user, verb, among)
+        if among.model in (VMContext, DiscoveredVM):
+            return seen.exclude(vmware_vm_id=context.vmware_vm_id)
+        return seen.exclude(pk=context.repository_id) if among.model is Repository else seen
+
+    monkeypatch.setattr(access, "rows", but_the_hidden)
+    monkeypatch.setattr("replication.messages.send", lambda *message: None)
+    return context
+
+
+def test_what_it_hides_cannot_be_found_by_its_identity(hidden, client):
+    client.force_login(factories.user("ops"))
+    other = factories.context("hidden-not", at=hidden.vcenter)
+    seen = DiscoveredVM.objects.get(vmware_vm_id=hidden.vmware_vm_id)
+    for identity in ({"vm_name": "hidden"}, {"vmware_vm_id": hidden.vmware_vm_id}):
+        looked_up = client.get("/api/v1/vm-contexts/lookup/", identity)
+        assert (looked_up.status_code, looked_up.json()["code"]) == (404, "unknown_vm")
+        for address in ("vm-contexts", "replications"):
+            answer = client.post(f"/api/v1/{address}/", identity, content_type="application/json")
+            assert (answer.status_code, answer.json()["code"]) == (404, "unknown_vm"), address
+    for wanted in ({"discovered_vm_id": seen.pk}, {"vmware_vm_id": seen.vmware_vm_id}):
+        for decision in ("confirm", "reject"):
+            address = f"/api/v1/vm-contexts/{other.pk}/{decision}-identity/"
+            answer = client.post(address, wanted, content_type="application/json")
+            assert (answer.status_code, answer.json()["code"]) == (404, "unknown_vm")
+    assert not ReplicationJob.objects.exists()
+
+
+def test_what_it_hides_is_no_candidate_of_an_ambiguous_name(hidden, client):
+    client.force_login(factories.user("ops"))
+    seen = factories.context("hidden", at=hidden.vcenter)
+    looked_up = client.get("/api/v1/vm-contexts/lookup/", {"vm_name": "hidden"})
+    assert looked_up.json()["context"]["context_id"] == seen.pk
+
+
+def test_what_it_hides_is_neither_started_nor_cancelled_among_others(hidden, client):
+    client.force_login(factories.user("ops"))
+    factories.pending_job(hidden)
+    client.post("/virtual-machines/bulk/", {"vm": [hidden.pk], "action": "cancel", "confirmed": 1})
+    job = ReplicationJob.objects.get()
+    assert job.status == JobStatus.PENDING
+    asked = client.post("/virtual-machines/bulk/", {"vm": [hidden.pk], "action": "cancel"})
+    assert hidden.vm_name not in [vm.vm_name for vm in asked.context["vms"]]
+    answer = client.post("/virtual-machines/bulk/", {"vm": [hidden.pk], "action": "start"})
+    assert f"There is no VM context {hidden.pk!r}" in str(list(get_messages(answer.wsgi_request)))
+
+
+def test_what_it_hides_is_not_offered(hidden, client):
+    client.force_login(factories.user("ops"))
+    page = client.get("/discovery/", {"vcenter": hidden.vcenter_id})
+    assert page.context["repositories"] == []
+    assert [row.record.vm_name for row in page.context["table"].rows] == []
+    assert client.get("/virtual-machines/").context["first_run"] is None
+
+
 def test_every_page_of_the_admin_asks_it():
     for page in admin.site._registry.values():
         if not page.__module__.startswith("vmrep."):
@@ -145,7 +245,7 @@ def test_what_it_refuses_is_refused_by_every_view_of_the_api(nobody_may, client,
         address = "/" + route.replace("<identifier:context_id>", "ctx")
         address = address.replace("<identifier:job_id>", "job").replace("<int:vcenter_id>", "1")
         answer = client.get(address)
-        assert answer.status_code in (403, 405) or "lookup" in route, address
+        assert answer.status_code in (403, 405), address
 
 
 def test_what_it_refuses_is_refused_by_the_admin(nobody_may, db):

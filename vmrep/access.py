@@ -7,7 +7,6 @@ that belongs here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
@@ -16,6 +15,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404
 
 from contexts.models import DiscoveredVM, VCenter, VMContext, VMDisk
+from contexts.services.lookup import Among
 from replication.models import ReplicationJob, Repository
 
 Row = TypeVar("Row", bound=Model)
@@ -93,11 +93,13 @@ def rows(user: User, verb: Verb, among: QuerySet[Row]) -> QuerySet[Row]:
     return among
 
 
-def context_ids(user: User, verb: Verb, wanted: Sequence[str]) -> list[str]:
-    """The IDs of VM contexts with which the user may do this. Unknown IDs are kept, so that the
-    service reports them. Raises Forbidden."""
-    require(user, verb, VMContext)
-    return list(wanted)
+def findable(user: User, with_context: Verb, with_discovered: Verb) -> Among:
+    """The VMs that the user may name by their identity to do this with. Raises Forbidden."""
+    return Among(
+        vcenters=rows(user, Verb.VIEW, VCenter.objects.all()),
+        contexts=rows(user, with_context, VMContext.objects.all()),
+        discovered=rows(user, with_discovered, DiscoveredVM.objects.all()),
+    )
 
 
 def rows_in_admin(user: User, among: QuerySet[Row]) -> QuerySet[Row]:

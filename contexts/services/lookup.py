@@ -1,23 +1,33 @@
-"""Finding a VM by what a caller knows about it."""
+"""Finding a VM by what a caller knows about it, among the rows that the caller may find."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from contexts.errors import AmbiguousVCenter, AmbiguousVM, UnknownVCenter, UnknownVM
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from contexts.presence import with_probable_context
 
 
-def find_vcenter(host: str) -> VCenter:
+@dataclass(frozen=True)
+class Among:
+    """The rows that may be found; all others do not exist for the caller."""
+
+    vcenters: QuerySet[VCenter]
+    contexts: QuerySet[VMContext]
+    discovered: QuerySet[DiscoveredVM]
+
+
+def find_vcenter(among: QuerySet[VCenter], host: str) -> VCenter:
     """The one vCenter with this host name (or "host:port"). Raises UnknownVCenter, or
     AmbiguousVCenter when several listen at ports of this host."""
     name, _, port = host.rpartition(":")
-    candidates = list(VCenter.objects.filter(host__iexact=host).order_by("port", "pk"))
+    candidates = list(among.filter(host__iexact=host).order_by("port", "pk"))
     if not candidates and port.isdigit():
-        candidates = list(VCenter.objects.filter(host__iexact=name, port=int(port)))
+        candidates = list(among.filter(host__iexact=name, port=int(port)))
     if not candidates:
         raise UnknownVCenter(f"No vCenter with the host {host!r} has been added.")
     if len(candidates) > 1:
@@ -30,6 +40,7 @@ def find_vcenter(host: str) -> VCenter:
 
 
 def find_context(
+    among: Among,
     *,
     vm_name: str | None = None,
     vcenter_host: str | None = None,
@@ -37,15 +48,16 @@ def find_context(
 ) -> VMContext:
     """The context of a managed VM. Raises UnknownVM, AmbiguousVM, UnknownVCenter or
     AmbiguousVCenter."""
-    contexts = VMContext.objects.filter(unmanaged_at__isnull=True)
+    contexts = among.contexts.filter(unmanaged_at__isnull=True)
     return _only(
-        list(_narrow(contexts, vm_name, vcenter_host, vmware_vm_id)[:20]),
+        list(_narrow(contexts, among.vcenters, vm_name, vcenter_host, vmware_vm_id)[:20]),
         vm_name or vmware_vm_id or "",
         "is under management",
     )
 
 
 def find_vm(
+    among: Among,
     *,
     vm_name: str | None = None,
     vcenter_host: str | None = None,
@@ -56,10 +68,10 @@ def find_vm(
     A name that a managed and an unmanaged VM share is also ambiguous. Raises what `find_context`
     raises.
     """
-    identity = (vm_name, vcenter_host, vmware_vm_id)
-    contexts = VMContext.objects.filter(unmanaged_at__isnull=True)
+    identity = (among.vcenters, vm_name, vcenter_host, vmware_vm_id)
+    contexts = among.contexts.filter(unmanaged_at__isnull=True)
     managed = list(_narrow(contexts, *identity)[:20])
-    discovered = DiscoveredVM.objects.filter(gone_at__isnull=True)
+    discovered = among.discovered.filter(gone_at__isnull=True)
     present = [
         vm
         for vm in _narrow(with_probable_context(discovered), *identity)[:20]
@@ -76,15 +88,19 @@ def find_vm(
 
 
 def find_discovered(
-    vcenter: VCenter, *, discovered_vm_id: int | None = None, vmware_vm_id: str | None = None
+    among: QuerySet[DiscoveredVM],
+    vcenter: VCenter,
+    *,
+    discovered_vm_id: int | None = None,
+    vmware_vm_id: str | None = None,
 ) -> DiscoveredVM:
     """A vCenter's discovered VM, present or gone, by ID or instance UUID. Raises UnknownVM."""
-    rows = DiscoveredVM.objects.filter(vcenter=vcenter)
+    rows = among.filter(vcenter=vcenter)
     if discovered_vm_id is not None:
         rows = rows.filter(pk=discovered_vm_id)
     if vmware_vm_id is not None:
         rows = rows.filter(vmware_vm_id=vmware_vm_id)
-    vm: DiscoveredVM | None = rows.first()
+    vm = rows.first()
     if vm is None:
         asked_for = discovered_vm_id if vmware_vm_id is None else vmware_vm_id
         raise UnknownVM(f"Discovery found no VM {asked_for!r} in {vcenter.name}.")
@@ -92,7 +108,11 @@ def find_discovered(
 
 
 def _narrow(
-    rows: Any, vm_name: str | None, vcenter_host: str | None, vmware_vm_id: str | None
+    rows: Any,
+    vcenters: QuerySet[VCenter],
+    vm_name: str | None,
+    vcenter_host: str | None,
+    vmware_vm_id: str | None,
 ) -> Any:
     wanted = Q()
     if vmware_vm_id is not None:
@@ -100,7 +120,7 @@ def _narrow(
     if vm_name is not None:
         wanted &= Q(vm_name=vm_name)
     if vcenter_host is not None:
-        wanted &= Q(vcenter=find_vcenter(vcenter_host))
+        wanted &= Q(vcenter=find_vcenter(vcenters, vcenter_host))
     return rows.filter(wanted).select_related("vcenter")
 
 

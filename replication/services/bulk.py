@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from django.db.models import QuerySet
+
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from contexts.services.management import MOST_AT_ONCE
@@ -29,23 +31,26 @@ class Outcome:
     refused: list[Refusal] = field(default_factory=list)
 
 
-def start(context_ids: Sequence[str], *, trigger: str, requested_by: str) -> Outcome:
-    """A job for each VM, each in its own transaction. Raises TooMany."""
+def start(
+    among: QuerySet[VMContext], context_ids: Sequence[str], *, trigger: str, requested_by: str
+) -> Outcome:
+    """A job for each VM among these, each in its own transaction. Raises TooMany."""
     return _each(
+        among,
         context_ids,
         lambda context: starting.start(context, trigger=trigger, requested_by=requested_by),
     )
 
 
-def cancel(context_ids: Sequence[str], *, actor: str) -> Outcome:
-    """Cancel each VM's active job. Raises TooMany."""
+def cancel(among: QuerySet[VMContext], context_ids: Sequence[str], *, actor: str) -> Outcome:
+    """Cancel the active job of each VM among these. Raises TooMany."""
 
     def cancel_one(context: VMContext) -> None:
         if context.current_job is None:
             raise JobNotActive(f"{context} is not being replicated, so there is nothing to cancel.")
         cancelling.cancel(context.current_job, actor=actor)
 
-    return _each(context_ids, cancel_one)
+    return _each(among, context_ids, cancel_one)
 
 
 def few(context_ids: Sequence[str]) -> list[str]:
@@ -56,9 +61,11 @@ def few(context_ids: Sequence[str]) -> list[str]:
     return wanted
 
 
-def _each(context_ids: Sequence[str], act: Callable[[VMContext], object]) -> Outcome:
+def _each(
+    among: QuerySet[VMContext], context_ids: Sequence[str], act: Callable[[VMContext], object]
+) -> Outcome:
     wanted = few(context_ids)
-    contexts = VMContext.objects.select_related("current_job").in_bulk(wanted)
+    contexts = among.select_related("current_job").in_bulk(wanted)
     outcome = Outcome()
     for context_id in wanted:
         context = contexts.get(context_id)

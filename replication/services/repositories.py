@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, QuerySet
 
 from replication.errors import RepositoryInUse, RepositoryRefused
 from replication.models import Repository
@@ -75,9 +75,9 @@ def _remove_row(repository: Repository) -> None:
     transaction.on_commit(lambda: folders.unmark(root, str(repository.uuid)))
 
 
-def default() -> Repository | None:
-    """The repository to use when none was chosen: the only one that exists."""
-    repositories = list(Repository.objects.all()[:2])
+def default(among: QuerySet[Repository]) -> Repository | None:
+    """The repository to use when none was chosen: the only one of these."""
+    repositories = list(among[:2])
     return repositories[0] if len(repositories) == 1 else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
@@ -12,7 +13,7 @@ from contexts.services import identity, lookup, management, statuses
 from contexts.services.transactions import one_transaction
 from replication import messages
 from replication.errors import AlreadyRunning, NoRepository
-from replication.models import ReplicationJob
+from replication.models import ReplicationJob, Repository
 from replication.services import repositories
 
 
@@ -59,21 +60,26 @@ def start(context: VMContext, *, trigger: str, requested_by: str) -> Replication
 
 @one_transaction
 def start_for_vm(
+    among: lookup.Among,
     *,
+    keep_in: QuerySet[Repository],
     vm_name: str | None = None,
     vcenter_host: str | None = None,
     vmware_vm_id: str | None = None,
     trigger: str,
     requested_by: str,
 ) -> ReplicationJob:
-    """Find the VM's context, or take the VM under management, then start.
+    """Find the VM's context, or take the VM under management, then start. A VM that is taken is
+    kept in the only repository of `keep_in`.
 
     Raises UnknownVM, AmbiguousVM, UnknownVCenter, NoRepository, or what `start` raises.
     """
-    vm = lookup.find_vm(vm_name=vm_name, vcenter_host=vcenter_host, vmware_vm_id=vmware_vm_id)
+    vm = lookup.find_vm(
+        among, vm_name=vm_name, vcenter_host=vcenter_host, vmware_vm_id=vmware_vm_id
+    )
     if isinstance(vm, VMContext):
         return start(vm, trigger=trigger, requested_by=requested_by)
-    repository = repositories.default()
+    repository = repositories.default(keep_in)
     if repository is None:
         raise NoRepository(
             f"{vm.vm_name} cannot be taken under management automatically, because there is no"

@@ -32,7 +32,9 @@ def test_a_vcenter_with_a_context_is_not_deleted_among_others(admin):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("moment", ["before its rows are looked at", "after they were"])
-def test_a_vcenter_is_not_deleted_when_a_vm_of_it_is_taken_meanwhile(admin, monkeypatch, moment):
+def test_a_vcenter_is_not_deleted_when_a_vm_of_it_is_taken_meanwhile(
+    admin, said, monkeypatch, moment
+):
     vcenter = factories.vcenter()
     delete_model = VCenterAdmin.delete_model
 
@@ -48,19 +50,32 @@ def test_a_vcenter_is_not_deleted_when_a_vm_of_it_is_taken_meanwhile(admin, monk
 
     monkeypatch.setattr(VCenterAdmin, "delete_model", taken_meanwhile)
     answer = admin.post(address(VCenter, "delete", vcenter.pk), {"post": "yes"})
-    assert answer.status_code == 409
-    assert "Nothing was changed" in answer.content.decode()
+    if moment == "after they were":
+        assert answer.status_code == 409
+        assert "Nothing was changed" in answer.content.decode()
+    else:
+        assert answer.status_code == 302
+        assert "cannot be removed" in said(answer)[0]
     assert VCenter.objects.get() == vcenter
     assert not VMContext.objects.exists()
 
 
-@pytest.mark.parametrize("target", ["-1", "1.5", "x", "9" * 30, "\x00"])
+@pytest.mark.parametrize("target", ["-1", "1.5", "x", "9" * 30])
 def test_an_impossible_target_is_an_error_of_the_form(admin, target):
     context = factories.context()
     body = {"rpo_target_seconds": target, **no_inlines()}
     answer = admin.post(address(VMContext, "change", context.pk), body)
     assert answer.status_code == 200
     assert "rpo_target_seconds" in answer.context["adminform"].form.errors
+    context.refresh_from_db()
+    assert context.rpo_target_seconds is None
+
+
+def test_a_target_with_a_nul_is_refused_like_every_field_with_one(admin):
+    context = factories.context()
+    body = {"rpo_target_seconds": "\x00", **no_inlines()}
+    answer = admin.post(address(VMContext, "change", context.pk), body)
+    assert answer.status_code == 400
     context.refresh_from_db()
     assert context.rpo_target_seconds is None
 

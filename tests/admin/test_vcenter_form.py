@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 
 from contexts import crypto
 from contexts.models import DiscoveredVM, VCenter
 from contexts.services import vcenters
+from contexts.states import DiscoveryStatus
 from contexts.vsphere.tls import presented_certificate
 from tests import factories
 from tests.admin.estate import address
@@ -127,6 +129,23 @@ def test_it_is_deleted_with_what_was_only_discovered(admin):
     assert answer.status_code == 302
     assert not VCenter.objects.exists()
     assert not DiscoveredVM.objects.exists()
+
+
+@pytest.mark.parametrize("how", ["its own page", "the list"])
+def test_it_is_not_deleted_while_a_discovery_runs(admin, said, how):
+    """As the service has it, for pages and API alike; of several, none is deleted."""
+    busy = factories.vcenter()
+    factories.discovery(busy, DiscoveryStatus.RUNNING)
+    keys = [factories.vcenter().pk, busy.pk]
+    if how == "its own page":
+        answer = admin.post(address(VCenter, "delete", busy.pk), {"post": "yes"})
+    else:
+        body = {"action": "delete_selected", "_selected_action": keys, "post": "yes"}
+        answer = admin.post(address(VCenter, "changelist"), body)
+    assert answer.status_code == 302
+    assert [text for text in said(answer) if "A discovery of" in text and "is running" in text]
+    assert VCenter.objects.count() == len(keys)
+    assert not LogEntry.objects.exists()
 
 
 def test_it_is_not_deleted_while_a_context_depends_on_it(admin):

@@ -13,6 +13,7 @@ from contexts.errors import (
 )
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import lookup, management
+from replication.models import Repository
 from replication.services import start
 from tests import factories
 
@@ -23,10 +24,12 @@ pytestmark = pytest.mark.django_db
 def test_one_uuid_in_two_vcenters_is_told_apart_by_the_host(find):
     contexts = [factories.context("web", instance_uuid="the-same") for _ in range(2)]
     for context in contexts:
-        found = find(vmware_vm_id="the-same", vcenter_host=context.vcenter.host)
+        found = find(
+            factories.findable(), vmware_vm_id="the-same", vcenter_host=context.vcenter.host
+        )
         assert found == context
     with pytest.raises(AmbiguousVM) as refusal:
-        find(vmware_vm_id="the-same")
+        find(factories.findable(), vmware_vm_id="the-same")
     assert {it["vcenter_host"] for it in refusal.value.candidates} == {
         context.vcenter.host for context in contexts
     }
@@ -44,9 +47,9 @@ def test_a_managed_and_a_discovered_vm_of_one_name_are_two():
     at = factories.vcenter()
     context = factories.context("web", at=at)
     vm = factories.discovered_vm("web", at=at)
-    assert lookup.find_context(vm_name="web") == context
+    assert lookup.find_context(factories.findable(), vm_name="web") == context
     with pytest.raises(AmbiguousVM, match="2 VMs are called 'web'") as refusal:
-        lookup.find_vm(vm_name="web")
+        lookup.find_vm(factories.findable(), vm_name="web")
     assert refusal.value.candidates == [
         {
             "vm_name": "web",
@@ -65,16 +68,16 @@ def test_vms_without_a_uuid_are_candidates_each():
     for _ in range(2):
         factories.discovered_vm("web", at=at, instance_uuid=None)
     with pytest.raises(AmbiguousVM, match="2 VMs"):
-        lookup.find_vm(vm_name="web")
+        lookup.find_vm(factories.findable(), vm_name="web")
 
 
 def test_a_managed_vm_that_is_gone_is_found_and_an_unmanaged_one_is_not():
     context = factories.context("web")
     factories.discovered_vm("old")
     DiscoveredVM.objects.update(gone_at=timezone.now())
-    assert lookup.find_vm(vm_name="web") == context
+    assert lookup.find_vm(factories.findable(), vm_name="web") == context
     with pytest.raises(UnknownVM, match="'old'"):
-        lookup.find_vm(vm_name="old")
+        lookup.find_vm(factories.findable(), vm_name="old")
 
 
 def test_a_vm_under_a_new_uuid_is_one_vm_and_is_refused_with_that_reason():
@@ -82,10 +85,16 @@ def test_a_vm_under_a_new_uuid_is_one_vm_and_is_refused_with_that_reason():
     context = factories.context("web", **looks)
     DiscoveredVM.objects.update(gone_at=timezone.now())
     vm = factories.discovered_vm("web", at=context.vcenter, **looks)
-    assert lookup.find_vm(vm_name="web") == context
+    assert lookup.find_vm(factories.findable(), vm_name="web") == context
     for identity in ({"vm_name": "web"}, {"vmware_vm_id": vm.vmware_vm_id}):
         with pytest.raises(IdentityChanged):
-            start.start_for_vm(**identity, trigger="api", requested_by="ops")
+            start.start_for_vm(
+                factories.findable(),
+                keep_in=Repository.objects.all(),
+                **identity,
+                trigger="api",
+                requested_by="ops",
+            )
     assert VMContext.objects.get().total_jobs_run == 0
 
 
@@ -95,9 +104,9 @@ def test_nothing_is_found_by_half_a_name_another_case_or_another_vcenter(find):
     other = factories.vcenter()
     for wrong in ("web", "WEB-01", "web-01 ", ""):
         with pytest.raises(UnknownVM):
-            find(vm_name=wrong)
+            find(factories.findable(), vm_name=wrong)
     with pytest.raises(UnknownVM):
-        find(vm_name="web-01", vcenter_host=other.host)
+        find(factories.findable(), vm_name="web-01", vcenter_host=other.host)
 
 
 def test_one_host_on_two_ports_needs_the_port():
@@ -106,24 +115,28 @@ def test_one_host_on_two_ports_needs_the_port():
         for port in (443, 8443)
     ]
     with pytest.raises(AmbiguousVCenter, match=r"vc\.example\.org:443"):
-        lookup.find_context(vm_name="web", vcenter_host="vc.example.org")
-    found = lookup.find_context(vm_name="web", vcenter_host="vc.example.org:8443")
+        lookup.find_context(factories.findable(), vm_name="web", vcenter_host="vc.example.org")
+    found = lookup.find_context(
+        factories.findable(), vm_name="web", vcenter_host="vc.example.org:8443"
+    )
     assert found == contexts[1]
 
 
 def test_an_id_of_another_vcenter_s_vm_is_unknown_here():
     vm = factories.discovered_vm("web")
     other = factories.vcenter()
-    assert lookup.find_discovered(vm.vcenter, discovered_vm_id=vm.pk) == vm
+    assert (
+        lookup.find_discovered(DiscoveredVM.objects.all(), vm.vcenter, discovered_vm_id=vm.pk) == vm
+    )
     with pytest.raises(UnknownVM, match=other.name):
-        lookup.find_discovered(other, discovered_vm_id=vm.pk)
+        lookup.find_discovered(DiscoveredVM.objects.all(), other, discovered_vm_id=vm.pk)
     with pytest.raises(UnknownVM):
-        lookup.find_discovered(vm.vcenter, vmware_vm_id="nobody")
+        lookup.find_discovered(DiscoveredVM.objects.all(), vm.vcenter, vmware_vm_id="nobody")
 
 
 def test_a_released_vm_is_found_by_its_discovery_and_revived():
     context = management.release(factories.context("web"), actor="ops")
-    found = lookup.find_vm(vm_name="web")
+    found = lookup.find_vm(factories.findable(), vm_name="web")
     assert isinstance(found, DiscoveredVM)
     (again,) = management.take([found], repository=None, actor="ops")
     assert again == context

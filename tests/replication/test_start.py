@@ -10,7 +10,7 @@ from contexts.models import ContextEvent, VMContext
 from contexts.services import management
 from contexts.states import ContextStatus
 from replication.errors import AlreadyRunning, NoRepository
-from replication.models import ReplicationJob
+from replication.models import ReplicationJob, Repository
 from replication.services import start
 from replication.states import JobStatus
 from tests import factories
@@ -71,7 +71,12 @@ def test_a_vm_without_repository_is_refused():
 def test_by_name_and_host_it_finds_the_context():
     context = factories.context("web-01")
     job = start.start_for_vm(
-        vm_name="web-01", vcenter_host=context.vcenter.host, trigger="api", requested_by="ops"
+        factories.findable(),
+        keep_in=Repository.objects.all(),
+        vm_name="web-01",
+        vcenter_host=context.vcenter.host,
+        trigger="api",
+        requested_by="ops",
     )
     assert job.vm_context == context
 
@@ -80,7 +85,12 @@ def test_by_name_and_host_it_takes_a_vm_that_was_only_discovered():
     repository = factories.repository()
     vm = factories.discovered_vm("web-01")
     job = start.start_for_vm(
-        vm_name="web-01", vcenter_host=vm.vcenter.host, trigger="api", requested_by="ops"
+        factories.findable(),
+        keep_in=Repository.objects.all(),
+        vm_name="web-01",
+        vcenter_host=vm.vcenter.host,
+        trigger="api",
+        requested_by="ops",
     )
     assert job.vm_context.vmware_vm_id == vm.vmware_vm_id
     assert job.repository == repository
@@ -91,7 +101,12 @@ def test_an_ambiguous_name_is_refused_with_the_candidates():
     other = factories.context("web", at=one.vcenter)
     with pytest.raises(AmbiguousVM) as refusal:
         start.start_for_vm(
-            vm_name="web", vcenter_host=one.vcenter.host, trigger="api", requested_by="ops"
+            factories.findable(),
+            keep_in=Repository.objects.all(),
+            vm_name="web",
+            vcenter_host=one.vcenter.host,
+            trigger="api",
+            requested_by="ops",
         )
     assert {it["vmware_vm_id"] for it in refusal.value.candidates} == {
         one.vmware_vm_id,
@@ -104,17 +119,34 @@ def test_a_name_that_a_managed_and_a_discovered_vm_share_is_refused():
     factories.discovered_vm("web", at=one.vcenter)
     with pytest.raises(AmbiguousVM):
         start.start_for_vm(
-            vm_name="web", vcenter_host=one.vcenter.host, trigger="api", requested_by="ops"
+            factories.findable(),
+            keep_in=Repository.objects.all(),
+            vm_name="web",
+            vcenter_host=one.vcenter.host,
+            trigger="api",
+            requested_by="ops",
         )
 
 
 def test_an_unknown_vm_or_vcenter_is_refused():
     host = factories.vcenter().host
     with pytest.raises(UnknownVM):
-        start.start_for_vm(vm_name="nobody", vcenter_host=host, trigger="api", requested_by="ops")
+        start.start_for_vm(
+            factories.findable(),
+            keep_in=Repository.objects.all(),
+            vm_name="nobody",
+            vcenter_host=host,
+            trigger="api",
+            requested_by="ops",
+        )
     with pytest.raises(UnknownVCenter):
         start.start_for_vm(
-            vm_name="nobody", vcenter_host="elsewhere", trigger="api", requested_by="ops"
+            factories.findable(),
+            keep_in=Repository.objects.all(),
+            vm_name="nobody",
+            vcenter_host="elsewhere",
+            trigger="api",
+            requested_by="ops",
         )
 
 

@@ -9,6 +9,8 @@ from django.db.models import F
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from replication.models import Repository
 from replication.selectors.home import HomeNumbers
+from vmrep import access
+from vmrep.access import Verb
 
 STEPS = ("vcenter", "discover", "take", "replicate", "see")
 
@@ -30,20 +32,22 @@ class FirstRun:
         return f"virtual_machines/first_steps.html#{self.next}"
 
 
-def next_steps(counts: dict[str, int], numbers: HomeNumbers) -> FirstRun | None:
-    """None once it is over: as soon as a second replication has completed."""
+def next_steps(user: access.User, counts: dict[str, int], numbers: HomeNumbers) -> FirstRun | None:
+    """None once it is over: as soon as a second replication has completed; and for whom none of
+    the VMs is to be seen."""
     if not counts["total"]:
         return FirstRun(_done_without_a_vm(), Repository.objects.exists())
     if numbers.worst is None:
-        return FirstRun(3, vm=_vm_to_replicate())
+        vm = _vm_to_replicate(user)
+        return FirstRun(3, vm=vm) if vm is not None else None
     return FirstRun(4, vm=numbers.worst) if numbers.successful_jobs <= 1 else None
 
 
-def _vm_to_replicate() -> VMContext | None:
+def _vm_to_replicate(user: access.User) -> VMContext | None:
     """One that is being replicated, or else the one that was tried last."""
     order = (F("current_job").asc(nulls_last=True), F("last_job_at").desc(nulls_last=True))
-    managed = VMContext.objects.filter(unmanaged_at__isnull=True).select_related("current_job")
-    return managed.order_by(*order, "vm_name").first()
+    seen = access.rows(user, Verb.VIEW, VMContext.objects.filter(unmanaged_at__isnull=True))
+    return seen.select_related("current_job").order_by(*order, "vm_name").first()
 
 
 def _done_without_a_vm() -> int:

@@ -77,7 +77,8 @@ class ContextList(View):
         taken, new_ids = _take(request, read(Take, request.data))
         answer = status.HTTP_201_CREATED if new_ids else status.HTTP_200_OK
         now = about_now()
-        rows = contexts_for_list(now).filter(pk__in=[context.pk for context in taken])
+        shown = access.rows(request.user, Verb.VIEW, contexts_for_list(now))
+        rows = shown.filter(pk__in=[context.pk for context in taken])
         body = {"contexts": ContextRowSerializer(rows, many=True, context={"now": now}).data}
         if len(taken) == 1:
             return see(request, body, answer, "vm-context", taken[0].pk)
@@ -117,7 +118,8 @@ class ContextIdentity(View):
     def post(self, request: Request, context_id: str) -> Response:
         wanted = read(SameVM, request.data)
         context = access.context(request.user, context_id, Verb.IDENTIFY)
-        vm = lookup.find_discovered(context.vcenter, **wanted)
+        seen = access.rows(request.user, Verb.IDENTIFY, DiscoveredVM.objects.all())
+        vm = lookup.find_discovered(seen, context.vcenter, **wanted)
         self.decide(vm, context, actor=username(request))
         return _everything(request, context_id)
 
@@ -135,9 +137,10 @@ class RejectIdentity(ContextIdentity):
 
 
 def _looked_up(request: Request) -> Response:
+    among = access.findable(request.user, Verb.VIEW, Verb.VIEW)
     require_known(request, set(IDENTITY))
     wanted = read(Identity, request.query_params.dict())
-    return _everything(request, lookup.find_context(**wanted).pk)
+    return _everything(request, lookup.find_context(among, **wanted).pk)
 
 
 def _everything(request: Request, context_id: str) -> Response:
@@ -167,7 +170,8 @@ def _take(request: Request, values: dict[str, Any]) -> management.Taken:
     if "discovered_vm_ids" in values:
         vms = _discovered(request, values["discovered_vm_ids"])
     else:
-        vm = lookup.find_vm(**{name: values[name] for name in IDENTITY if name in values})
+        among = access.findable(request.user, Verb.VIEW, Verb.TAKE)
+        vm = lookup.find_vm(among, **{name: values[name] for name in IDENTITY if name in values})
         if isinstance(vm, VMContext):
             return management.Taken([vm], frozenset())
         vms = [vm]
@@ -182,7 +186,7 @@ def _take(request: Request, values: dict[str, Any]) -> management.Taken:
 def _repository(request: Request, repository_id: int | None) -> Repository | None:
     """Raises ValidationError for an ID that is not known."""
     if repository_id is None:
-        return repositories.default()
+        return repositories.default(access.rows(request.user, Verb.VIEW, Repository.objects.all()))
     try:
         return access.repository(request.user, repository_id, Verb.VIEW)
     except access.NotFound as problem:

@@ -8,9 +8,8 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from contexts.models import DiscoveredVM, VMContext
 from replication.filters import JobFilter
-from replication.models import ReplicationJob
+from replication.models import ReplicationJob, Repository
 from replication.selectors import telemetry
 from replication.selectors.jobs import jobs_for_list, jobs_in_detail
 from replication.services import cancel, start
@@ -50,10 +49,16 @@ class JobList(View):
         )
 
     def post(self, request: Request) -> Response:
-        access.require(request.user, Verb.REPLICATE, VMContext)
-        access.require(request.user, Verb.TAKE, DiscoveredVM)
+        among = access.findable(request.user, Verb.REPLICATE, Verb.TAKE)
+        keep_in = access.rows(request.user, Verb.VIEW, Repository.objects.all())
         identity = read(Identity, request.data)
-        job = start.start_for_vm(**identity, trigger=Trigger.API, requested_by=username(request))
+        job = start.start_for_vm(
+            among,
+            keep_in=keep_in,
+            **identity,
+            trigger=Trigger.API,
+            requested_by=username(request),
+        )
         return started(request, job)
 
 

@@ -15,9 +15,11 @@ from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import SuspiciousOperation, ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from contexts.error_fields import field_of
 from contexts.errors import ContextError
@@ -287,6 +289,35 @@ class VCenterAdmin(WithoutTransaction, SoundKeys):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Nothing to do: the form's service has saved the object."""
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        vcenters.remove(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for vcenter in queryset:
+            vcenters.remove(vcenter)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except ContextError as problem:
+            return self._refused(request, problem)
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        """All that are chosen are deleted, or none."""
+        try:
+            with transaction.atomic():
+                return super().response_action(request, queryset, *args, **kwargs)
+        except ContextError as problem:
+            return self._refused(request, problem)
+
+    def _refused(self, request: HttpRequest, problem: ContextError) -> HttpResponse:
+        self.message_user(request, str(problem), messages.ERROR)
+        return redirect("admin:contexts_vcenter_changelist")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Discovered VMs are deleted with their vCenter; contexts prevent its deletion."""

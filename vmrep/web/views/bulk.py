@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -31,18 +32,19 @@ def act(request: HttpRequest) -> HttpResponse:
     actor = request.user.get_username()
     action = request.POST.get("action")
     verb = Verb.CANCEL if action == "cancel" else Verb.REPLICATE
-    context_ids = access.context_ids(request.user, verb, request.POST.getlist("vm"))
+    among = access.rows(request.user, verb, VMContext.objects.all())
+    context_ids = request.POST.getlist("vm")
     if not context_ids:
         messages.error(request, "No VM is selected. Tick the VMs in the table.")
         return live.back(request, here)
     try:
         if action == "cancel" and not request.POST.get("confirmed"):
-            return _ask(request, bulk.few(context_ids))
+            return _ask(request, among, bulk.few(context_ids))
         if action == "start":
-            outcome = bulk.start(context_ids, trigger=Trigger.MANUAL, requested_by=actor)
+            outcome = bulk.start(among, context_ids, trigger=Trigger.MANUAL, requested_by=actor)
             _tell(request, outcome, STARTED)
         elif action == "cancel":
-            _tell(request, bulk.cancel(context_ids, actor=actor), CANCELLED)
+            _tell(request, bulk.cancel(among, context_ids, actor=actor), CANCELLED)
         else:
             messages.error(request, "Nothing was done: choose Replicate or Cancel.")
     except TooMany as problem:
@@ -50,9 +52,9 @@ def act(request: HttpRequest) -> HttpResponse:
     return live.back(request, here)
 
 
-def _ask(request: HttpRequest, context_ids: list[str]) -> HttpResponse:
+def _ask(request: HttpRequest, among: QuerySet[VMContext], context_ids: list[str]) -> HttpResponse:
     """The question as a page of its own, for browsers without JavaScript."""
-    vms = VMContext.objects.filter(pk__in=context_ids, current_job__isnull=False)
+    vms = among.filter(pk__in=context_ids, current_job__isnull=False)
     context = {
         "vms": vms.order_by("vm_name", "pk"),
         "idle_count": len(context_ids) - len(vms),

@@ -51,7 +51,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _contents(request: HttpRequest, vcenter: VCenter) -> dict[str, Any]:
     run = selectors.newest_discovery(vcenter)
-    filters = _filtered(vcenter, request.GET)
+    filters = _filtered(request.user, vcenter, request.GET)
     is_tree = request.GET.get("view") == "tree"
     return {
         "discovery": run,
@@ -61,15 +61,15 @@ def _contents(request: HttpRequest, vcenter: VCenter) -> dict[str, Any]:
         "table": DiscoveredVMTable.for_request(filters.qs, request),
         "everything_count": _everything(filters).count(),
         "most_at_once": MOST_AT_ONCE,
-        "repositories": list(Repository.objects.all()),
+        "repositories": list(access.rows(request.user, Verb.VIEW, Repository.objects.all())),
         "rpo_targets": RPO_TARGETS,
-        "tree": _tree(vcenter, request.GET) if is_tree else None,
+        "tree": _tree(request.user, vcenter, request.GET) if is_tree else None,
         "folder": request.GET.get("folder", ""),
     }
 
 
-def _filtered(vcenter: VCenter, query: QueryDict) -> DiscoveredVMFilter:
-    rows = selectors.discovered_vms(vcenter, also_gone=True)
+def _filtered(user: access.User, vcenter: VCenter, query: QueryDict) -> DiscoveredVMFilter:
+    rows = access.rows(user, Verb.VIEW, selectors.discovered_vms(vcenter, also_gone=True))
     return DiscoveredVMFilter(query, queryset=rows)
 
 
@@ -80,11 +80,11 @@ def _everything(filters: DiscoveredVMFilter) -> QuerySet[DiscoveredVM]:
     return rows if filters.form.cleaned_data.get("refused") else rows.filter(refusals=[])
 
 
-def _tree(vcenter: VCenter, query: QueryDict) -> folders.Folder:
+def _tree(user: access.User, vcenter: VCenter, query: QueryDict) -> folders.Folder:
     """The folders of what the other filters leave."""
     elsewhere = query.copy()
     elsewhere.pop("folder", None)
-    rows = _filtered(vcenter, elsewhere).qs
+    rows = _filtered(user, vcenter, elsewhere).qs
     return folders.tree(rows.order_by().values_list("vm_path", flat=True))
 
 
@@ -156,7 +156,7 @@ def _meant(
     """The VMs to take now, and how many are left for another time."""
     if not form.cleaned_data["everything"]:
         return list(form.cleaned_data["vm"]), 0
-    filtered = _filtered(vcenter, QueryDict(form.cleaned_data["view"]))
+    filtered = _filtered(request.user, vcenter, QueryDict(form.cleaned_data["view"]))
     found = access.rows(request.user, Verb.TAKE, _everything(filtered))
     return list(found[:MOST_AT_ONCE]), max(found.count() - MOST_AT_ONCE, 0)
 

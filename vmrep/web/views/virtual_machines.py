@@ -36,7 +36,7 @@ def index(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "counts": known.counts,
         "filters": filters,
-        "first_run": first_run.next_steps(known.counts, numbers),
+        "first_run": first_run.next_steps(request.user, known.counts, numbers),
         "home": numbers,
         "os_types": known.os_types,
         "table": VMTable.for_request(filters.qs, request),
