@@ -143,9 +143,13 @@ def failed(
     actor: str = WORKER,
 ) -> None:
     """The job ends without a new recovery point; existing ones do not change. `code` is one of
-    `contexts.error_codes`."""
+    `contexts.error_codes`. A job that was to be cancelled is cancelled: its log has the reason."""
     context, job = _lock(job_id, lease)
     why = storable(why)
+    if job.cancel_requested_at is not None:
+        job_log.write(job.pk, job.attempt, f"While it was cancelled: {why}", LogLevel.WARNING)
+        cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
+        return
     images = _abandon_images(job)
     _record_cbt(images, success=False)
     _end_steps(job, StepStatus.FAILED, why)

@@ -110,6 +110,14 @@ def _begins(plan: DiskPlan, image: DiskImage, attempt: int) -> str:
     )
 
 
+def _close(digests: Digests) -> None:
+    """Of a copy that has stopped already: that is the reason to tell, not what follows from it."""
+    try:
+        digests.close()
+    except EngineError as problem:
+        log.warning("could not close the digests of a copy that stopped: %s", problem)
+
+
 def transfer(run: JobRun) -> list[FinishedDisk]:
     """Copy every disk's plan into its image. Raises what stopped it; checkpoints are kept."""
     with run.step(StepName.TRANSFER):
@@ -178,7 +186,7 @@ class _Transfer:
         except BaseException:
             if writer is not None:
                 writer.kill()
-            digests.close()
+            _close(digests)
             raise
         self._resumed_bytes += copy.bytes_done
         return _Active(plan, image, source, writer, digests, copy)
@@ -287,7 +295,7 @@ class _Transfer:
                 active.writer.kill()
             wait(works, timeout=STOP_SECONDS)
             for active in self._active:
-                active.digests.close()
+                _close(active.digests)
 
     def _keep(self, flushes: ThreadPoolExecutor) -> None:
         """A last checkpoint of every disk whose copy has stopped."""

@@ -185,3 +185,14 @@ def test_foreign_words_that_a_database_cannot_keep_end_a_job_all_the_same(end):
     step.refresh_from_db()
     assert job.status != JobStatus.RUNNING
     assert job.error_message == step.message == KEPT
+
+
+def test_a_job_that_fails_after_its_cancel_is_cancelled_and_its_log_has_the_reason():
+    context = factories.context()
+    job = factories.running_job(context)
+    cancel.cancel(job, actor="ann")
+    finish.failed(job.pk, "The repository is full.")
+    job.refresh_from_db()
+    assert (job.status, job.error_message) == (JobStatus.CANCELLED, "")
+    assert "The repository is full." in " ".join(line.message for line in job.log_lines.all())
+    assert _counters(context) == (1, 0, 0, 1)

@@ -14,6 +14,7 @@ from django.db import connection
 
 from replication.engine import image as image_module
 from replication.engine.sources.http_range import HttpRangeSource
+from replication.errors import TryAgain
 from replication.models import DiskImage, ReplicationJob
 from replication.services import cancel, start
 from replication.states import JobStatus
@@ -135,3 +136,49 @@ def test_a_cancel_is_heard_while_the_datastore_drips(estate, tmp_path: Path, mon
     assert job.status == JobStatus.CANCELLED, job.error_message
     cleanup.clean_context(context.pk)
     estate.assert_nothing_left_over(context)
+
+
+def test_a_cancel_is_a_cancel_although_no_digest_can_be_written_any_more(
+    estate, ready, monkeypatch
+):
+    estate.control.delay("GET /folder", 3)
+    opened = transfer._Transfer._open
+
+    def open_on_a_full_disk(self, plan):
+        active = opened(self, plan)
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, active.digests._file.fileno())
+        os.close(full)
+        return active
+
+    monkeypatch.setattr(transfer._Transfer, "_open", open_on_a_full_disk)
+    job, worker = _begin(ready)
+    while not DiskImage.objects.filter(job=job, transferred_bytes__gt=0).exists():
+        assert worker.is_alive()
+        time.sleep(0.01)
+    cancel.cancel(job, actor="ann")
+    worker.join()
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED, job.error_message
+    assert job.cancel_requested_by == "ann"
+    estate.control.clear_faults()
+    cleanup.clean_context(ready.pk)
+    estate.assert_nothing_left_over(ready)
+
+
+def test_a_digest_map_that_cannot_be_closed_does_not_replace_the_reason(estate, ready, monkeypatch):
+    opened = transfer._Transfer._open
+
+    def open_and_break_off(self, plan):
+        active = opened(self, plan)
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, active.digests._file.fileno())
+        os.close(full)
+        active.digests.add(0, 512, bytes(16))
+        self._active.append(active)
+        raise TryAgain("The connection broke.")
+
+    monkeypatch.setattr(transfer._Transfer, "_open", open_and_break_off)
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.PENDING
+    assert "The connection broke." in job.error_message
