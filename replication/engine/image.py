@@ -141,10 +141,17 @@ class _ServedImage:
     def __init__(self, chain: Sequence[ImageFile], *, writable: bool) -> None:
         self.path = chain[0].path
         self._chain = [file.path for file in chain]
-        self._folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
-        self.socket = str(self._folder / "nbd")
         self._closed = False
         self._ending = threading.Lock()
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
+            self.socket = str(self._folder / "nbd")
+            self._serve(writable, {file.identity for file in chain})
+        finally:
+            for file in chain:
+                file.close()
+
+    def _serve(self, writable: bool, expected: set[tuple[int, int]]) -> None:
         try:
             self._daemon = self._start(writable)
         except BaseException:
@@ -152,14 +159,11 @@ class _ServedImage:
             raise
         try:
             self._await_start()
-            self._require_only({file.identity for file in chain})
+            self._require_only(expected)
             self._control = ImageConnection(self)
         except BaseException:
             self.kill()
             raise
-        finally:
-            for file in chain:
-                file.close()
 
     @property
     def process(self) -> ProcessIdentity:
@@ -264,10 +268,16 @@ class _ServedImage:
 
     def _require_only(self, expected: set[tuple[int, int]]) -> None:
         """Raise ImageAltered when the daemon has other files open than those that were looked at:
-        one was replaced, or a header led elsewhere, between the look and the opening."""
-        found = _open_files(self._pid())
-        found.discard(_identity(self._pidfile.stat()))
+        one was replaced, or a header led elsewhere, between the look and the opening. TargetError
+        when it has ended meanwhile."""
+        found: set[tuple[int, int]] = set()
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found = _open_files(self._pid())
+            found.discard(_identity(self._pidfile.stat()))
         if found != expected:
+            state = self._state()
+            if self._daemon.poll() is not None:
+                raise TargetError(f"{self.path} cannot be opened: {state}.")
             raise ImageAltered(
                 f"{self.path}: an image of its chain was changed while it was opened. Somebody else"
                 " writes to this repository: see to it that only vmrep's account can."

@@ -14,7 +14,7 @@ import pytest
 
 from replication.engine import qemu
 from replication.engine.directory import DirectoryRepository
-from replication.engine.errors import RepositoryFull, TargetError
+from replication.engine.errors import EngineError, ImageAltered, RepositoryFull, TargetError
 from replication.engine.image import ImageConnection, ImageReader, ImageWriter, remove_left_folders
 from replication.engine.processes import is_alive
 from tests.engine.support import (
@@ -32,6 +32,8 @@ from tests.engine.support import (
     wait_until,
     whole,
 )
+
+NO_PID = 1 << 22  # one more than Linux ever gives
 
 
 @pytest.fixture
@@ -290,3 +292,34 @@ def test_a_full_disk_is_said_and_the_base_stays_as_it_was(small_disk: Path, tmp_
     ):
         fill(image.connect())
     assert sha256(repository.root / "base.qcow2") == before
+
+
+@pytest.mark.parametrize("pid", ["$$", str(NO_PID)], ids=["not reaped yet", "gone"])
+def test_a_daemon_that_dies_once_it_is_up_is_a_target_error_with_its_words(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pid: str
+) -> None:
+    """Between its pid file and the look at its files: nobody has altered an image then."""
+    daemon = tmp_path / "bin" / "qemu-storage-daemon"
+    daemon.parent.mkdir()
+    daemon.write_text(
+        "#!/bin/sh\n"
+        'while [ "$1" != --pidfile ]; do shift; done\n'
+        "echo I am ill >&2\n"
+        f'echo {pid} > "$2.new" && mv "$2.new" "$2"\n'
+        "exit 3\n"
+    )
+    daemon.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{daemon.parent}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(TargetError, match="ended with code 3 and said: I am ill") as caught:
+        ImageWriter(files_of(image))
+    assert not isinstance(caught.value, ImageAltered)
+
+
+def test_a_daemon_that_cannot_be_started_keeps_no_file_open(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = files_of(image)
+    monkeypatch.setenv("PATH", str(tmp_path))  # where there is no setpriv
+    with pytest.raises(EngineError, match="cannot be started"):
+        ImageWriter(files)
+    assert [file.held.closed for file in files] == [True]
