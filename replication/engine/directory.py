@@ -224,7 +224,7 @@ class DirectoryRepository:
         source = place / IMAGE
         if place.parent != destination.parent or place == destination:
             raise TargetError(f"{temporary} cannot become {final}: they must be in one folder.")
-        if source.exists() and destination.exists():
+        if source.exists() and destination.exists() and not source.samefile(destination):
             raise TargetError(f"{final} exists already and is never replaced by {temporary}.")
         present = source if source.exists() else self._existing(final)
         _check(present)
@@ -248,6 +248,7 @@ class DirectoryRepository:
         """
         path = self.path(locator)
         with target_errors(f"removing {locator}"):
+            unfinished.remove_left(path.parent)
             if path.is_dir():
                 unfinished.empty(path)
                 return

@@ -40,10 +40,17 @@ def fsync_folder(path: Path) -> None:
 def rename_durably(source: Path, destination: Path) -> None:
     """Rename within one file system, permanently. Replaces ``destination``; syncs no content.
 
-    A crash leaves either name, never none; both only where the folders differ.
+    A crash leaves either name, never none; both only where the folders differ. A further call then
+    ends what was cut off: Linux itself renames nothing when both are names of one file.
     """
-    source.rename(destination)
-    fsync_folder(destination.parent)
+    if destination.exists() and source.samefile(destination):
+        fsync_folder(destination.parent)
+        source.unlink()
+    else:
+        source.rename(destination)
+        fsync_folder(destination.parent)
+    if source.parent != destination.parent:
+        fsync_folder(source.parent)
 
 
 def unlink_durably(path: Path) -> None:

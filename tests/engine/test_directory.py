@@ -340,7 +340,14 @@ def test_seal_checks_syncs_renames_and_syncs_the_folder_in_this_order(
     monkeypatch.setattr(Path, "rename", spy_rename)
     monkeypatch.setattr(qemu, "check", spy_check)
     repository.seal("f/a.tmp", "f/a.qcow2")
-    assert done == ["check image", "sync image", "rename image a.qcow2", "sync f", "sync f"]
+    assert done == [
+        "check image",
+        "sync image",
+        "rename image a.qcow2",
+        "sync f",
+        "sync a.tmp",
+        "sync f",
+    ]
 
 
 def test_seal_reports_space_and_moves_the_digests_along(
@@ -364,6 +371,19 @@ def test_seal_goes_on_after_a_crash_between_its_steps(repository: DirectoryRepos
     first = repository.seal("a.tmp", "a.qcow2")
     assert names(repository.root) == ["a.qcow2", "a.qcow2.digests", MARKER]
     assert repository.seal("a.tmp", "a.qcow2") == first
+
+
+def test_seal_goes_on_after_a_crash_in_the_middle_of_a_rename(
+    repository: DirectoryRepository,
+) -> None:
+    """Where two folders' changes are not written together, both names are there afterwards."""
+    create(repository, "a.tmp", MIB)
+    DigestMap(repository.digest_path("a.tmp")).close()
+    (repository.root / "a.qcow2").hardlink_to(repository.root / "a.tmp/image")
+    (repository.root / "a.qcow2.digests").hardlink_to(repository.root / "a.tmp/digests")
+    repository.seal("a.tmp", "a.qcow2")
+    assert names(repository.root) == ["a.qcow2", "a.qcow2.digests", MARKER]
+    assert (repository.root / "a.qcow2").stat().st_nlink == 1
 
 
 def test_seal_never_replaces_an_image(repository: DirectoryRepository) -> None:
@@ -458,3 +478,17 @@ def test_an_empty_place_that_nobody_will_use_is_taken_away_by_the_next_image(
         os.utime(repository.root / "f" / name, (0, 0))
     create(repository, "f/a.tmp", MIB)
     assert names(repository.root / "f") == ["a.tmp", "full.1.tmp", "young.1.tmp"]
+
+
+def test_an_empty_place_that_nobody_will_use_is_taken_away_by_a_discard_beside_it(
+    repository: DirectoryRepository,
+) -> None:
+    """No further image may ever be made there: that of a VM that is not replicated any more."""
+    for name in ("old.1.tmp", "young.1.tmp", "mine.1.tmp"):
+        (repository.root / "f" / name).mkdir(parents=True, mode=0o700)
+    os.utime(repository.root / "f/old.1.tmp", (0, 0))
+    repository.discard("f/mine.1.tmp")
+    assert names(repository.root / "f") == ["young.1.tmp"]
+    os.utime(repository.root / "f/young.1.tmp", (0, 0))
+    repository.discard("f/mine.qcow2")
+    assert names(repository.root / "f") == []
