@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import NamedTuple
 
 from contexts.vsphere.errors import AnswerTooLarge
 
 
 class OutOfTime(TimeoutError):
     """The time is over, whether something came meanwhile or not; the text says which time."""
+
+
+class Bounds(NamedTuple):
+    """What a Budget is made of."""
+
+    seconds: float
+    most_bytes: int
+    what: str
 
 
 class Budget:

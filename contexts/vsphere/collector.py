@@ -10,6 +10,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 from pyVmomi.VmomiSupport import CheckField
 
+from contexts.vsphere.budget import Bounds
 from contexts.vsphere.errors import ObjectGone, VSphereError
 from contexts.vsphere.faults import translate
 from contexts.vsphere.session import Session
@@ -18,6 +19,10 @@ Collector = vmodl.query.PropertyCollector
 
 # VMs per page: more would be more memory at once (`answers.MOST_VALUES`), and hardly be faster.
 PAGE_SIZE = 200
+
+# For an object and its surroundings, in however many pages: some 100 KiB are usual.
+READING_SECONDS = 300.0
+READING_BYTES = 16 << 20
 
 _NOT_UNDERSTOOD = vmodl.fault.NotSupported(
     msg="The value is of a kind that vmrep does not know. Check for a newer vmrep."
@@ -120,7 +125,11 @@ class BulkReading:
 def read_related(
     session: Session, doing: str, ref: Any, paths: Paths, selects: Iterable[Any] = ()
 ) -> list[Found]:
-    """An object, and what its traversal specs lead to. Raises ObjectGone when it is not there."""
+    """An object, and what its traversal specs lead to.
+
+    Raises ObjectGone when it is not there; AnswerTooLarge, ConnectionLost when the pages do not end
+    within READING_BYTES, READING_SECONDS.
+    """
     start = Collector.ObjectSpec(obj=ref, skip=False, selectSet=list(selects))
     collector = session.content.propertyCollector
 
@@ -134,7 +143,8 @@ def read_related(
             page = collector.ContinueRetrievePropertiesEx(page.token) if page.token else None
         return found
 
-    return session.invoke(doing, read)
+    bounds = Bounds(READING_SECONDS, READING_BYTES, f"reading of {ref._moId}")
+    return session.invoke(doing, read, reading=bounds)
 
 
 def read_object(session: Session, doing: str, ref: Any, *paths: str) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pyVmomi import vim
 
-from contexts.vsphere.budget import Budget
+from contexts.vsphere.budget import Bounds, Budget
 from contexts.vsphere.endpoint import Endpoint
 from contexts.vsphere.errors import (
     ConnectionLost,
@@ -215,6 +215,7 @@ class Session:
         repeat: bool = True,
         login: int | None = None,
         timeout: float | None = None,
+        reading: Bounds | None = None,
     ) -> T:
         """Make a call, with vmrep's errors. Their messages begin with `doing`.
 
@@ -224,13 +225,15 @@ class Session:
         After an expired login every call is made once more, but for those that lean on what died
         with it (page tokens, views, collectors): they give the `login_number` that it belongs to,
         and get SessionExpired. Without that vSphere would say that some object does not exist.
+
+        `reading` bounds all calls to the server that `call` makes, however often it is repeated.
         """
         if self._stub is None:
             raise ConnectionLost(f"{doing}: the session is not connected.")
         if not repeat:
             self._stub.drop_connections()
         relogin = login is None
-        with self._stub.patience(timeout):
+        with self._stub.patience(timeout), self._stub.one_reading(reading):
             while True:
                 seen = self._logins
                 try:

@@ -21,7 +21,7 @@ from pyVmomi.SoapAdapter import SoapStubAdapterBase
 from pyVmomi.VmomiSupport import CheckField, Object, versionIdMap
 
 from contexts.vsphere.answers import NOT_AS_DESCRIBED, AnswerReader
-from contexts.vsphere.budget import Budget
+from contexts.vsphere.budget import Bounds, Budget
 from contexts.vsphere.endpoint import Endpoint
 from contexts.vsphere.errors import ConnectionLost, NotVSphere
 from contexts.vsphere.faults import translating
@@ -39,7 +39,7 @@ class Stub(SoapStubAdapterBase):
     """Calls the API over verified or pinned connections. Safe to be used by several threads.
 
     A call has `timeout` seconds and MOST_BYTES for all of it, from connecting to the last byte of
-    its answer, and no more than what the `reading` that it belongs to has left. A fault is raised
+    its answer, and no more than what the readings that it belongs to have left. A fault is raised
     as pyVmomi's exception; what cannot be understood as NotVSphere.
     """
 
@@ -78,7 +78,7 @@ class Stub(SoapStubAdapterBase):
         """Send a request and read its answer: HTTP status, and result or fault."""
         connection = self._connection()
         connection.timeout = self._patience()
-        connection.allow(Budget(self._patience(), MOST_BYTES, within=self.reading))
+        connection.allow(Budget(self._patience(), MOST_BYTES, within=self._spends()))
         complete = False
         try:
             connection.request("POST", "/sdk", request, self._headers())
@@ -164,6 +164,20 @@ class Stub(SoapStubAdapterBase):
             yield
         finally:
             self._local.seconds = before
+
+    def _spends(self) -> Budget | None:
+        return getattr(self._local, "reading", None) or self.reading
+
+    @contextmanager
+    def one_reading(self, bounds: Bounds | None) -> Iterator[None]:
+        """Bounds for all of this thread's calls within the body together (None: no others)."""
+        before = getattr(self._local, "reading", None)
+        if bounds is not None:
+            self._local.reading = Budget(*bounds, within=self._spends())
+        try:
+            yield
+        finally:
+            self._local.reading = before
 
 
 def _require_kind(info: Any, answer: Any) -> None:

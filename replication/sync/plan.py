@@ -105,6 +105,11 @@ def _overlay(
 def _changed(run: JobRun, source: DiskRecord, change_id: str) -> list[Extent]:
     capacity = source.capacity_bytes or 0
     pages: list[int] = []
+
+    def on_page(area_count: int) -> None:
+        run.check()  # there may be many pages, each of them slow
+        pages.append(area_count)
+
     areas = cbt.changed_areas(
         run.session,
         run.vm.moref,
@@ -112,7 +117,7 @@ def _changed(run: JobRun, source: DiskRecord, change_id: str) -> list[Extent]:
         source.device_key,
         capacity,
         change_id,
-        on_page=pages.append,
+        on_page=on_page,
     )
     extents = normalise(areas, capacity)
     what = "allocated" if change_id == ALLOCATED else f"changed since {change_id}"

@@ -19,7 +19,7 @@ from contexts.vsphere.stub import Stub
 from replication.models import JobStep, ReplicationJob, VMSnapshot
 from replication.services import cancel, finish
 from replication.states import JobStatus, SnapshotState, StepName, StepStatus
-from replication.sync import cleanup, runner
+from replication.sync import cleanup, job_run, runner
 from tests.sync.estate import MIB, Estate
 
 CREATE, REMOVE, RECONFIGURE = "CreateSnapshot_Task", "RemoveSnapshot_Task", "ReconfigVM_Task"
@@ -225,4 +225,28 @@ def test_a_job_that_waits_can_be_cancelled(
     cancel.cancel(job, actor="ops")
     job.refresh_from_db()
     assert job.status == JobStatus.CANCELLED
+    clean_up(estate, context)
+
+
+def test_a_job_is_cancelled_between_two_pages_of_changed_areas(
+    estate: Estate, context: VMContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_run, "CANCEL_ASKED_EVERY_SECONDS", 0.0)
+    estate.control.set_pages(extents=1, span_bytes=1 << 20)
+    call = Stub.InvokeMethod
+    pages: list[int] = []
+
+    def cancels_at_the_second(self: Stub, mo: Any, info: Any, args: Any) -> Any:
+        if info.wsdlName == "QueryChangedDiskAreas":
+            pages.append(len(pages))
+            if len(pages) == 2:
+                running = ReplicationJob.objects.get(status=JobStatus.RUNNING)
+                cancel.cancel(running, actor="ops")
+        return call(self, mo, info, args)
+
+    monkeypatch.setattr(Stub, "InvokeMethod", cancels_at_the_second)
+    job = estate.run_job(context)
+    estate.control.set_pages()
+    assert job.status == JobStatus.CANCELLED
+    assert len(pages) == 2
     clean_up(estate, context)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contexts.vsphere import inventory
+from contexts.vsphere import collector, inventory
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.errors import (
     AnswerTooLarge,
@@ -113,6 +113,30 @@ def test_a_reading_ends_with_its_bytes_although_each_call_has_few(tmp_path: Path
         Session(server.endpoint(), reading=Budget(60, 1 << 20, "reading")) as session,
     ):
         list(inventory.read_vms(session))
+
+
+def test_what_is_read_of_one_vm_ends_with_its_bytes(tmp_path: Path) -> None:
+    """Also in a session that has no bounds of its own, as those of jobs."""
+    page = b"<returnval><token>%s</token></returnval>" % (b"n" * 1_000_000)
+    with (
+        serving(tmp_path, pages_without_end(page)) as server,
+        pytest.raises(AnswerTooLarge, match="16 MiB for one reading of vm-1"),
+        Session(server.endpoint()) as session,
+    ):
+        inventory.read_vm(session, "5000", moref_hint="vm-1")
+
+
+def test_what_is_read_of_one_vm_ends_in_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "READING_SECONDS", SECONDS)
+    page = b"<returnval><token>next</token></returnval>"
+    with (
+        serving(tmp_path, pages_without_end(page)) as server,
+        pytest.raises(ConnectionLost, match=r"no reading of vm-1 within 0\.5 seconds"),
+        Session(server.endpoint()) as session,
+    ):
+        inventory.read_vm(session, "5000", moref_hint="vm-1")
 
 
 # ------------------------------------------------------------------ what is in an answer
