@@ -50,8 +50,10 @@ BACK_OFF = (
     timedelta(minutes=2),
     timedelta(minutes=10),
 )
-# How often a job checks again while vSphere works on something that the job needs.
+# When a job checks again while vSphere works on something that the job needs: the longer it has
+# waited, the later (each time after a sixth of the wait), since each check is an attempt.
 LOOK_AGAIN_AFTER = timedelta(minutes=2)
+LOOK_AGAIN_AT_LATEST = timedelta(minutes=10)
 WAIT_AT_MOST = timedelta(hours=24)
 WORKER = "worker"
 
@@ -238,14 +240,16 @@ def wait_for_vsphere(
     if job.cancel_requested_at is not None:
         cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
         return
-    if _waits_since(job) < database_now() - WAIT_AT_MOST:
+    waited = database_now() - _waits_since(job)
+    if waited > WAIT_AT_MOST:
         hours = WAIT_AT_MOST.total_seconds() / 3600
         failed(job_id, f"Given up after {hours:.0f} hours. {why}", code=code, lease=lease)
         return
     fruitful = job.fruitful_attempts + 1
     _count_progress(job)
     job.fruitful_attempts = fruitful
-    _back_to_wait(job, why, LOOK_AGAIN_AFTER, "Waiting for vSphere’s task to end")
+    delay = min(max(waited / 6, LOOK_AGAIN_AFTER), LOOK_AGAIN_AT_LATEST)
+    _back_to_wait(job, why, delay, "Waiting for vSphere’s task to end")
     job_log.write(job.pk, job.attempt, why, LogLevel.WARNING)
 
 

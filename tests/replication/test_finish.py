@@ -1,6 +1,7 @@
 """How a job ends: outcome, counters, status and recovery point together."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
@@ -9,7 +10,14 @@ from django.db.models.functions import Now
 from contexts.models import ContextEvent
 from contexts.states import ContextStatus
 from replication.errors import JobNotActive, LeaseLost, TryAgain
-from replication.models import CBTHistory, DiskImage, JobStep, RecoveryPoint, ReplicationJob
+from replication.models import (
+    CBTHistory,
+    DiskImage,
+    JobStep,
+    RecoveryPoint,
+    ReplicationJob,
+    VMSnapshot,
+)
 from replication.services import cancel, finish
 from replication.services.leases import Lease
 from replication.states import ImageState, JobStatus, LeaseHolder
@@ -196,3 +204,13 @@ def test_a_job_that_fails_after_its_cancel_is_cancelled_and_its_log_has_the_reas
     assert (job.status, job.error_message) == (JobStatus.CANCELLED, "")
     assert "The repository is full." in " ".join(line.message for line in job.log_lines.all())
     assert _counters(context) == (1, 0, 0, 1)
+
+
+@pytest.mark.parametrize(("waited", "minutes"), [(0, 2), (5, 2), (30, 5), (120, 10), (1380, 10)])
+def test_the_longer_vsphere_takes_the_later_the_job_looks_again(waited, minutes):
+    job = factories.running_job(factories.context())
+    VMSnapshot.objects.update(consistent_at=Now() - timedelta(minutes=waited))
+    finish.wait_for_vsphere(job.pk, "vSphere's task task-1 still runs.")
+    job.refresh_from_db()
+    delay = job.next_attempt_at - job.updated_at
+    assert round(delay / timedelta(minutes=1)) == minutes

@@ -217,3 +217,58 @@ def test_every_end_has_its_page(web, state):
     assert ("Cancel" in shown.split('id="facts-title"')[0]) == (
         state in ("pending", "running", "cancelled")
     )
+
+
+def waited_for_long(attempts: int) -> ReplicationJob:
+    job = factories.completed_job(factories.context("web"))
+    ReplicationJob.objects.filter(pk=job.pk).update(attempt=attempts, fruitful_attempts=attempts)
+    JobStep.objects.bulk_create(
+        JobStep(
+            job=job,
+            attempt=attempt,
+            name=StepName.PREPARE,
+            status=StepStatus.INTERRUPTED,
+            message=f"waited {attempt} times",
+            started_at=timezone.now(),
+            completed_at=timezone.now(),
+        )
+        for attempt in range(2, attempts + 1)
+    )
+    return job
+
+
+@pytest.mark.parametrize(
+    ("attempts", "told"),
+    [(10, ""), (11, "1 earlier attempt not"), (150, "140 earlier attempts not")],
+)
+def test_of_many_attempts_the_last_are_listed_and_the_others_counted(web, attempts, told):
+    job = waited_for_long(attempts)
+    for shown in (
+        page(web, job),
+        text(web.get("/virtual-machines/", {"vm": job.vm_context_id, "tab": "jobs"})),
+    ):
+        assert ("earlier attempt" in shown) is bool(told)
+        assert told in shown
+        assert f"waited {attempts} times" in shown
+        assert ("waited 2 times" in shown) is (attempts < 12)
+        assert shown.count("waited ") <= 10
+
+
+def test_a_warning_that_every_attempt_repeats_is_told_once(web):
+    job = waited_for_long(50)
+    steps = JobStep.objects.filter(job=job, name=StepName.PREPARE)
+    steps.update(status=StepStatus.WARNING, message="Change tracking is off.")
+    steps.filter(attempt=1).update(message="Only once.")
+    callout = page(web, job).partition("with warnings:")[2].partition('id="steps-title"')[0]
+    assert callout.count("Change tracking is off.") == 1
+    assert callout.count("Only once.") == 1
+
+
+def test_the_admin_lists_the_steps_of_the_last_attempts(web):
+    job = waited_for_long(150)
+    user = factories.user("root", is_staff=True, is_superuser=True)
+    web.force_login(user)
+    shown = text(web.get(f"/admin/replication/replicationjob/{job.pk}/change/"))
+    assert "waited 150 times" in shown
+    assert "waited 140 times" not in shown
+    assert "steps of the last 10 attempts" in shown.lower()

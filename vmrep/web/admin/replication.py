@@ -11,7 +11,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model
+from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest
 
 from contexts.errors import ContextError
@@ -43,6 +43,7 @@ from vmrep.web.admin.contexts import (
     VMContextAdmin,
     WithoutTransaction,
 )
+from vmrep.web.steps import SHOWN_ATTEMPTS
 
 CANCELLED = "Replications cancelled, or asked to stop"
 OF_VM = ("vm_context__vm_name", "vm_context__pk")
@@ -102,9 +103,16 @@ class ProtectedVMAdmin(VMContextAdmin):
 
 
 class StepInline(ReadOnlyInline):
+    """Of the last attempts: of a job that waited for long there may be hundreds."""
+
     model = JobStep
+    verbose_name_plural = f"steps of the last {SHOWN_ATTEMPTS} attempts (“attempt” counts them all)"
     fields = ("attempt", "name", "status", "message", "started_at", "completed_at")
     ordering = ("attempt", "id")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[JobStep]:
+        last = Q(attempt__gt=F("job__attempt") - SHOWN_ATTEMPTS)
+        return super().get_queryset(request).filter(last)
 
 
 class LogInline(ReadOnlyInline):

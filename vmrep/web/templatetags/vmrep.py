@@ -17,14 +17,14 @@ from contexts.folders import shown_folder
 from contexts.models import VMContext
 from contexts.models.specs import VMSpecs
 from contexts.vsphere.specs import SpecField
-from replication.models import DiskImage, ReplicationJob
+from replication.models import DiskImage, JobStep, ReplicationJob
 from replication.selectors import progress
 from replication.states import FIRST_SYNC, JobStatus
 from vmrep import __version__
 from vmrep.web import formats, job_words
 from vmrep.web.charts import Touched
 from vmrep.web.looks import LOOKS, WITH_WARNINGS
-from vmrep.web.steps import Mark, strip
+from vmrep.web.steps import Mark, Newest, newest, strip, warnings
 
 register = template.Library()
 
@@ -172,6 +172,16 @@ def total_capacity(disks: list[dict[str, Any]]) -> int | None:
 @register.filter
 def steps_strip(job: ReplicationJob) -> list[Mark]:
     return strip(job)
+
+
+@register.filter
+def newest_steps(job: ReplicationJob) -> Newest:
+    return newest(job)
+
+
+@register.filter
+def step_warnings(job: ReplicationJob) -> list[JobStep]:
+    return warnings(job)
 
 
 POWER = {"poweredOn": "On", "poweredOff": "Off", "suspended": "Suspended"}
