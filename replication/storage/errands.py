@@ -27,16 +27,20 @@ class DoesNotAnswer(RepositoryUnavailable):
 
 
 class Errand(Generic[T_co]):
-    """One piece of work, begun at once.
+    """One piece of work, begun at once. `seconds`: how long its own waiter waits for it.
 
     It must not use the database: nobody would close its thread's connection. `on_late` is called
     in its thread with what it brought, if it was given up before.
     """
 
     def __init__(
-        self, work: Callable[[], T_co], on_late: Callable[[T_co], None] | None = None
+        self,
+        work: Callable[[], T_co],
+        on_late: Callable[[T_co], None] | None = None,
+        seconds: float = 0.0,
     ) -> None:
         self.began_at = time.monotonic()
+        self.until = self.began_at + seconds
         self.ended_at: float | None = None
         self._work = work
         self._on_late = on_late
@@ -96,22 +100,25 @@ def run(
     on_wait: Callable[[], None] = lambda: None,
     on_late: Callable[[T], None] | None = None,
 ) -> T:
-    """What `work` returns or raises, if it ends within `seconds`.
+    """What `work` returns or raises, if it ends within `seconds` of its start.
 
     DoesNotAnswer with the words `or_else` when it does not: it is left behind then. Also, and at
     once, while an earlier errand that was left behind at this place is not back; one that is still
-    waited for has its turn first. `on_wait` is called every second; when it raises, the work is
+    waited for has its turn first, as long as its own waiter gives it, and `seconds` more at most
+    if others were faster then. `on_wait` is called every second; when it raises, the work is
     left behind, too.
     """
-    deadline = time.monotonic() + seconds
-    errand = _begin(place, work, on_late)
+    in_line_until: float | None = None
+    errand = _begin(place, work, on_late, seconds)
     while errand is None:
         other = _under_way.get(place)
-        if other is not None and (other.was_left_behind or not _waited(other, deadline, on_wait)):
-            raise DoesNotAnswer(or_else)
-        errand = _begin(place, work, on_late)
+        if other is not None:
+            in_line_until = in_line_until or other.until + seconds
+            if other.was_left_behind or not _came_back(other, in_line_until, on_wait):
+                raise DoesNotAnswer(or_else)
+        errand = _begin(place, work, on_late, seconds)
     try:
-        if _waited(errand, deadline, on_wait) or not errand.give_up():
+        if _waited(errand, errand.until, on_wait) or not errand.give_up():
             return errand.answer()
     except BaseException:
         errand.give_up()
@@ -129,7 +136,10 @@ def count(kind: str) -> int:
 
 
 def _begin(
-    place: Hashable, work: Callable[[], T], on_late: Callable[[T], None] | None
+    place: Hashable,
+    work: Callable[[], T],
+    on_late: Callable[[T], None] | None,
+    seconds: float,
 ) -> Errand[T] | None:
     """None while another errand is at that place."""
     with _lock:
@@ -137,9 +147,18 @@ def _begin(
             del _under_way[there]
         if place in _under_way:
             return None
-        errand = Errand(work, on_late)
+        errand = Errand(work, on_late, seconds)
         _under_way[place] = errand
         return errand
+
+
+def _came_back(other: Errand[object], deadline: float, on_wait: Callable[[], None]) -> bool:
+    """Whether the one ahead is over before the deadline, and before its own waiter gives it up."""
+    while not other.wait(min(WAIT_SECONDS, deadline - time.monotonic())):
+        if other.was_left_behind or time.monotonic() >= deadline:
+            return False
+        on_wait()
+    return True
 
 
 def _waited(errand: Errand[T], deadline: float, on_wait: Callable[[], None]) -> bool:

@@ -22,6 +22,8 @@ def door():
     door = threading.Event()
     yield door
     door.set()
+    for errand in list(errands._under_way.values()):
+        assert errand.wait(LONG)  # the next test's errands find the place free
 
 
 def hang(place: str, door: threading.Event, **more: object) -> None:
@@ -121,3 +123,31 @@ def test_a_process_ends_although_an_errand_does_not():
         check=True,
     )
     assert done.stdout == "no answer\n"
+
+
+def test_the_time_in_the_line_is_not_the_errand_s_own(door):
+    """The one ahead is not late: nobody may say that the place does not answer."""
+    began = threading.Event()
+
+    def work() -> None:
+        began.set()
+        door.wait()
+
+    first = threading.Thread(
+        target=errands.run, args=("there", work), kwargs={"seconds": LONG, "or_else": ""}
+    )
+    first.start()
+    assert began.wait(LONG)
+    threading.Timer(SOON * 3, door.set).start()
+    assert errands.run("there", lambda: 42, seconds=SOON, or_else="no answer") == 42
+    first.join()
+
+
+def test_who_waits_behind_one_that_does_not_come_back_hears_it_then(door):
+    """Its own waiter gives it up after its own time, and the line with it."""
+    first = threading.Thread(target=hang, args=("there", door))
+    first.start()
+    while "there" not in errands._under_way:
+        first.join(0.001)
+    hang("there", door)
+    first.join()
