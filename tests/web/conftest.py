@@ -28,9 +28,10 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def facts_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process remembers for half a second what polls are compared with, and for some what is
-    counted over all VMs; tests do not wait."""
+    counted over all VMs; tests do not wait, nor see what an earlier one made it remember."""
     monkeypatch.setattr("vmrep.web.versions.FRESH_SECONDS", 0)
     monkeypatch.setattr("vmrep.web.totals.KEPT_SECONDS", 0)
+    monkeypatch.setattr("vmrep.web.totals._kept", None)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ RECORDED = {
     "/virtual-machines/removed/": 4,
     "/jobs/": 7,
     "/jobs/?status=completed&search=vm": 7,
-    "/discovery/": 11,
+    "/discovery/?vcenter={vcenter}": 11,
     "/vcenters/": 4,
     "/repositories/": 4,
     "/integrity/": 5,
