@@ -483,6 +483,8 @@ def test_a_cancel_is_honoured_while_the_storage_hangs(estate, ready, monkeypatch
 
 def test_a_transfer_in_which_no_byte_comes_is_tried_again(estate, ready, monkeypatch):
     monkeypatch.setattr(guard, "STALLED_AFTER_SECONDS", 2.0)
+    # The guard's own look, which ends the whole process, comes later than the test's end.
+    monkeypatch.setattr(guard, "RENEW_EVERY_SECONDS", 25.0)
     monkeypatch.setattr(transfer, "STOP_SECONDS", 1.0)
     estate.control.delay("GET /folder", 6)
     job = estate.run_job(ready)
