@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+import contexts.constraints
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -9,6 +11,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # It names every column: it goes before one is added, or dropped on the way back.
+        migrations.RemoveConstraint(model_name="vcenter", name="vcenter_column_types"),
         migrations.AddField(
             model_name="vcenter",
             name="host_uuid",
@@ -27,5 +31,9 @@ class Migration(migrations.Migration):
                 name="vcenter_host_once",
                 violation_error_message="This host has been added already, by another address.",
             ),
+        ),
+        migrations.AddConstraint(
+            model_name="vcenter",
+            constraint=contexts.constraints.ColumnTypes(name="vcenter_column_types"),
         ),
     ]

@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+import contexts.constraints
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -10,6 +12,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # It names every column: it goes before one is added, or dropped on the way back.
+        migrations.RemoveConstraint(model_name="replicationjob", name="job_column_types"),
         migrations.RemoveConstraint(model_name="replicationjob", name="job_type_known"),
         migrations.AddField(
             model_name="replicationjob",
@@ -56,5 +60,9 @@ class Migration(migrations.Migration):
                 ),
                 name="job_code_is_of_a_failure",
             ),
+        ),
+        migrations.AddConstraint(
+            model_name="replicationjob",
+            constraint=contexts.constraints.ColumnTypes(name="job_column_types"),
         ),
     ]

@@ -14,9 +14,10 @@ from tests.e2e.pages import PATIENCE, is_marked, is_of_htmx, mark, polls, slow_j
 pytestmark = pytest.mark.browser
 
 
-def test_a_job_is_watched_from_its_start_to_its_end(estate, workers, page):
+def test_a_job_is_watched_from_its_start_to_its_end(estate, page, request):
     context = estate.take("small1")
-    estate.replicate(context)
+    estate.replicate(context)  # by this process: workers would take the job from it
+    request.getfixturevalue("workers")
     with slow_job(estate, context) as job:
         page.goto(f"/jobs/{job.pk}/")
         main = page.get_by_role("main")

@@ -12,9 +12,9 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, OperationalError, connection
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from contexts import crypto
+from contexts.clock import database_now
 from contexts.models import ContextEvent, VCenter
 from contexts.services import vcenters
 from contexts.states import ContextStatus
@@ -396,13 +396,9 @@ def test_what_the_database_refuses_fails_the_job_with_the_reason(estate, ready, 
 
 
 def test_a_clock_that_steps_back_does_not_fork_the_chain(estate, ready, monkeypatch):
-    now = timezone.now
-
-    class Ahead:
-        now = staticmethod(lambda: now() + timedelta(minutes=5))
-
     with monkeypatch.context() as patched:
-        patched.setattr(snapshot, "timezone", Ahead)
+        ahead = timedelta(minutes=5)
+        patched.setattr(snapshot, "database_now", lambda: database_now() + ahead)
         second = estate.replicate(ready)
     estate.control.fill("small1", 2000, 8 * MIB, MIB, seed=2)
     third = estate.replicate(ready)

@@ -232,7 +232,7 @@ def test_rejected_it_is_taken_as_a_new_vm_and_the_old_one_is_gone(estate, web):
     (new,) = management.take([vm], repository=estate.repository, actor="ops")
     assert new != web
     assert estate.replicate(new).replication_type == "initial"
-    assert "is not in lab" in estate.run_job(web).error_message
+    assert "is no longer in lab" in estate.run_job(web).error_message
     assert web.recovery_points.count() == 1
 
 
