@@ -37,7 +37,7 @@ def new_context_id(vm_name: str | None, *, with_suffix: bool = False) -> str:
     return context_id
 
 
-def _get_or_create(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMContext, bool]:
+def _get_or_create(vm: DiscoveredVM, wanted: Mapping[str, Any]) -> tuple[VMContext, bool]:
     """The VM's context. In the same second, another transaction may take the same VM, or use the
     same new ID for a VM of the same name; neither is visible until it commits."""
     attempts_left = ID_ATTEMPTS
@@ -50,7 +50,7 @@ def _get_or_create(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMConte
                 vmware_vm_id=vm.vmware_vm_id,
                 defaults={
                     "context_id": context_id,
-                    **wishes,
+                    **wanted,
                     **vm.spec_values(),
                 },
             )
@@ -101,11 +101,11 @@ def take_anew(
     for vm in vms:
         _require_takable(vm)
     identity.require_new(vms)
-    wishes = {"repository": repository, "rpo_target_seconds": rpo_target_seconds}
+    wanted = {"repository": repository, "rpo_target_seconds": rpo_target_seconds}
     # Always in the same order, so that two transactions on the same VMs wait for each other instead
     # of deadlocking: existing contexts first, then new ones.
     statuses.hold(*_contexts_of(vms))
-    taken = {vm.pk: _take_one(vm, wishes) for vm in sorted(vms, key=lambda vm: int(vm.pk))}
+    taken = {vm.pk: _take_one(vm, wanted) for vm in sorted(vms, key=lambda vm: int(vm.pk))}
     fresh = [(vm, *taken[vm.pk]) for vm in vms if taken[vm.pk][1]]
     refresh.refresh([(context, records.from_discovered(vm)) for vm, context, _ in fresh])
     for _, context, why in fresh:
@@ -142,12 +142,12 @@ def _require_takable(vm: DiscoveredVM) -> None:
         )
 
 
-def _take_one(vm: DiscoveredVM, wishes: Mapping[str, Any]) -> tuple[VMContext, str]:
+def _take_one(vm: DiscoveredVM, wanted: Mapping[str, Any]) -> tuple[VMContext, str]:
     """The context and what happened to it: "" when it was already managed."""
-    context, created = _get_or_create(vm, wishes)
+    context, created = _get_or_create(vm, wanted)
     if created:
         return context, _TAKEN
-    target = wishes["rpo_target_seconds"]
+    target = wanted["rpo_target_seconds"]
     again = {} if target is None else {"rpo_target_seconds": target}
     # Compare and set: of several concurrent requests, one revives it.
     revived = VMContext.objects.filter(pk=context.pk, unmanaged_at__isnull=False).update(
