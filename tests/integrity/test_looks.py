@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import struct
@@ -287,6 +288,14 @@ def test_a_backing_name_beyond_every_file_hides_nothing_else(whole: Copy) -> Non
     assert codes(audit()) == {"image_file_damaged"}
 
 
+@pytest.fixture
+def unlogged(caplog: pytest.LogCaptureFixture) -> None:
+    """A parallel run cannot hand on a captured log that holds what UTF-8 does not know."""
+    for name in ("look", "files"):
+        caplog.set_level(logging.CRITICAL, logger=f"replication.integrity.{name}")
+
+
+@pytest.mark.usefixtures("unlogged")
 def test_an_image_whose_look_breaks_hides_no_other(
     whole: Copy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,6 +317,7 @@ def test_an_image_whose_look_breaks_hides_no_other(
     assert broke_off.what.isprintable()
 
 
+@pytest.mark.usefixtures("unlogged")
 def test_a_check_that_breaks_hides_no_other(whole: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     DAMAGES["running_step_of_ended_job"](whole)
 

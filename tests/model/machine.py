@@ -28,7 +28,7 @@ from contexts.states import ContextStatus
 from contexts.vsphere.records import InventoryPage, VmRecord
 from replication.integrity.findings import Scope
 from replication.integrity.look import CHECKS
-from replication.models import ContextLease, DiskImage, ReplicationJob, VMSnapshot
+from replication.models import ContextLease, DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
 from replication.services import cancel, finish, leases, old_jobs, queue, removal, start
 from replication.services.finish import SealedDisk
 from replication.services.leases import Lease
@@ -336,6 +336,9 @@ class ContextMachine(RuleBasedStateMachine):
 
     @rule()
     def delete_old_jobs(self) -> None:
+        # Points are never dated after their job's end: they and their snapshots are as old.
+        RecoveryPoint.objects.update(consistent_at=LONG_AGO)
+        VMSnapshot.objects.filter(job__completed_at__isnull=False).update(consistent_at=LONG_AGO)
         ReplicationJob.objects.filter(completed_at__isnull=False).update(completed_at=LONG_AGO)
         old_jobs.delete_old_jobs(timedelta(days=1))
         for record in self.records():
