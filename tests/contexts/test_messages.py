@@ -36,6 +36,8 @@ def test_without_a_broker_nobody_waits(no_broker, caplog):
 def test_a_hint_expires_when_the_tick_repeats_it(redis_url):
     """Behind work that takes long they would pile up."""
     with _broker(redis_url), app.connection_for_read() as connection:
+        with connection.SimpleQueue("control") as queue:
+            queue.clear()  # of what earlier tests sent
         messages.send("replication.tasks.clean_up", "ctx-1")
         with connection.SimpleQueue("control") as queue:
             headers = queue.get(timeout=10).headers

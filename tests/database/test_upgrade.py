@@ -54,13 +54,18 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
 
 
 def test_it_is_then_made_of_the_same_as_a_fresh_one(upgraded: Upgraded, tmp_path: Path) -> None:
-    """One that was dumped, too: PostgreSQL writes an expression otherwise once it is restored."""
-    with scratch(tmp_path, "fresh") as fresh, scratch(tmp_path, "restored") as restored:
+    """Both once dumped and restored: PostgreSQL writes an expression otherwise after that."""
+    with scratch(tmp_path, "fresh") as fresh:
         fresh.migrate()
-        restored.execute(fresh.dump())
-        made = objects(restored)
+        made = once_restored(fresh, tmp_path, "fresh_restored")
     assert len(made) > 500
-    assert objects(upgraded.database) ^ made == set()
+    assert once_restored(upgraded.database, tmp_path, "upgraded_restored") ^ made == set()
+
+
+def once_restored(database: Scratch, folder: Path, name: str) -> set[str]:
+    with scratch(folder, name) as restored:
+        restored.execute(database.dump())
+        return objects(restored)
 
 
 def test_no_row_is_lost_or_changed(upgraded: Upgraded) -> None:
