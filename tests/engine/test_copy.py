@@ -393,7 +393,7 @@ def test_digests_that_do_not_fit_the_checkpoint_are_refused(
     with (
         opened(repository, "a.tmp") as image,
         DigestMap(path) as digests,
-        pytest.raises(ImageDamaged, match="anew"),
+        pytest.raises(ImageDamaged, match="copy the disk again"),
     ):
         DiskCopy(FileSource(raw), image, whole(SIZE), start_offset=4 * MIB, digests=digests)
 
