@@ -276,7 +276,8 @@ class ContextMachine(RuleBasedStateMachine):
             self.complete(record, job, lease)
         elif deed == "fail":
             finish.failed(job.job_id, "No.", lease=lease)
-            record.fail(job)
+            # Whoever asked for the end gets it, whatever else went wrong.
+            (record.cancel if job.cancel_asked else record.fail)(job)
         elif deed == "try again":
             finish.try_again(job.job_id, "The connection broke.", lease=lease)
             record.interrupt(job)
