@@ -295,6 +295,24 @@ class LabControl:
         """Let these property paths of a VM, and no others, answer as unset."""
         self.call("hide", vm=vm, paths=paths)
 
+    def odd_property(self, entity: str, path: str, xml: str = "") -> None:
+        """Answer this XML, unchecked, where a property's `<val>` would stand."""
+        self.call("odd_property", entity=entity, path=path, xml=xml)
+
+    def refuse_property(
+        self, entity: str, path: str, fault: str = "NoPermission", message: str = ""
+    ) -> None:
+        """Answer a fault of any class for one property of an object."""
+        self.call("refuse_property", entity=entity, path=path, fault=fault, message=message)
+
+    def vanish_when_read(self, vm: str, whole_call: bool = True) -> None:
+        """Remove a VM in the moment in which it is about to be answered."""
+        self.call("vanish_when_read", vm=vm, whole_call=whole_call)
+
+    def clear_odd_properties(self) -> None:
+        """Let all properties be answered as usual."""
+        self.call("clear_odd_properties")
+
     def take_snapshot(self, vm: str, name: str) -> str:
         """Take a snapshot that is not vmrep's. Returns its reference."""
         return str(self.call("take_snapshot", vm=vm, name=name)["snapshot"])

@@ -9,6 +9,7 @@ from typing import Any
 
 from vmrep.lab.control.injection import DROP, FAULT, FOLDER, TASK_FAULT, Rule
 from vmrep.lab.control.inventory_verbs import InventoryVerbs
+from vmrep.lab.control.odd_verbs import OddVerbs
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.errors import ControlError
 from vmrep.lab.nfc.session import FAULTS, OPEN_FAULT, READ_FAULT
@@ -19,7 +20,7 @@ from vmrep.lab.world.vm import VirtualMachine
 MOST_READ_BYTES = 64 << 20
 
 
-class Verbs(InventoryVerbs):
+class Verbs(InventoryVerbs, OddVerbs):
     """The control surface's verbs, with their arguments as keywords.
 
     `vm` is a VM's name as vSphere shows it, its reference or its instance UUID. Every verb

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim, vmodl
 
 from vmrep.lab.soap import codec
+from vmrep.lab.soap.odd_answers import Gap, gap
 from vmrep.lab.world.objects import Managed, World, invalid_argument
 
 if TYPE_CHECKING:
@@ -64,12 +65,13 @@ def select(world: World, spec: Any, session: Session) -> list[Managed]:
 def values(spec: Any, selected: Managed, session: Session) -> dict[str, str]:
     """The XML of the properties that a filter spec asks of an object; unset ones are left out."""
     found: dict[str, str] = {}
+    odd = selected.world.odd.of_object(selected.moid)
     for wanted in spec.propSet:
         if not issubclass(selected.type, wanted.type):
             continue
         names = [p.name for p in selected.type._GetPropertyList()] if wanted.all else wanted.pathSet
         for name in names:
-            xml = selected.xml(name, session)
+            xml = odd.get(name) or selected.xml(name, session)
             if xml is not None:
                 found[name] = xml
     return found
@@ -92,10 +94,14 @@ def collect(world: World, spec: Any, session: Session) -> Seen:
 
 def object_content(ref: Any, found: dict[str, str]) -> str:
     """An ObjectContent's inner XML."""
+    gaps = {n: v for n, v in found.items() if isinstance(v, Gap)}
     properties = "".join(
-        f"<propSet><name>{codec.escape(n)}</name>{v}</propSet>" for n, v in found.items()
+        f"<propSet><name>{codec.escape(n)}</name>{v}</propSet>"
+        for n, v in found.items()
+        if n not in gaps
     )
-    return f"{codec.reference('obj', ref)}{properties}"
+    missing = "".join(f"<missingSet>{v}</missingSet>" for v in gaps.values())
+    return f"{codec.reference('obj', ref)}{properties}{missing}"
 
 
 @dataclass
@@ -152,10 +158,24 @@ class PropertyCollector(Managed):
     def _contents(self, call: Any, session: Session) -> list[str]:
         with self.world.lock:
             return [
-                object_content(ref, found)
+                object_content(ref, self._unless_gone(ref, found))
                 for spec in call.specSet
                 for ref, found in collect(self.world, spec, session).values()
             ]
+
+    def _unless_gone(self, ref: Any, found: dict[str, str]) -> dict[str, str]:
+        """What was found of an object, unless it goes in this moment (`odd_answers`)."""
+        whole_call = self.world.odd.takes_away(ref._moId)
+        if whole_call is None:
+            return found
+        vanishing = self.world.find(ref)
+        vanishing.forget()  # type: ignore[attr-defined]
+        gone = vmodl.fault.ManagedObjectNotFound(
+            obj=ref, msg="The object has already been deleted or has not been completely created"
+        )
+        if whole_call:
+            raise gone
+        return {path: Gap(gap(path, "ManagedObjectNotFound", gone.msg)) for path in found}
 
     def _page(self, contents: list[str], limit: int | None, session: Session) -> codec.RawXml:
         page, rest = (contents[:limit], contents[limit:]) if limit else (contents, [])

@@ -21,6 +21,7 @@ from pyVmomi.VmomiSupport import Array, ManagedObject
 from vmrep.lab.control.injection import Injection
 from vmrep.lab.errors import ControlError
 from vmrep.lab.soap import codec
+from vmrep.lab.soap.odd_answers import OddAnswers
 from vmrep.lab.world.products import PRODUCTS, Product
 from vmrep.lab.world.records import Estate
 from vmrep.lab.world.state import Store
@@ -173,6 +174,7 @@ class World:
     store: Store
     paths: Paths
     injection: Injection = field(default_factory=Injection)
+    odd: OddAnswers = field(default_factory=OddAnswers)
     objects: dict[str, Managed] = field(default_factory=dict)
     children: dict[str, list[str]] = field(default_factory=dict)
     denied_privileges: set[str] = field(default_factory=set)

@@ -95,8 +95,10 @@ class VirtualMachine(Entity):
     # --- properties
 
     def get(self, path: str, session: Session | None = None) -> Any:
-        """As for any object; hidden paths are unset."""
-        return None if path in self.record.hidden else super().get(path, session)
+        """As for any object; hidden paths, and what is below them, are unset."""
+        steps = path.split(".")
+        above = {".".join(steps[: count + 1]) for count in range(len(steps))}
+        return super().get(path, session) if above.isdisjoint(self.record.hidden) else None
 
     def _networks(self) -> dict[str, str]:
         return {

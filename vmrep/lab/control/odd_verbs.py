@@ -1,0 +1,66 @@
+"""Control verbs for what the property collector says of single objects that no client expects."""
+
+from __future__ import annotations
+
+import re
+
+from pyVmomi import vim, vmodl
+
+from vmrep.lab.errors import ControlError
+from vmrep.lab.soap.service import Service
+from vmrep.lab.world.objects import Managed, check_path
+
+
+class OddVerbs:
+    """Verbs of `control.verbs.Verbs`; its text says what they have in common.
+
+    `entity` is any inventory object, by name, reference or (VMs) instance UUID, or anything else
+    by its reference."""
+
+    _service: Service
+
+    def _managed(self, entity: str, path: str) -> Managed:
+        world = self._service.world
+        found = world.objects.get(entity)
+        found = found or world.entity_named(entity, vim.ManagedEntity, "object")
+        try:
+            check_path(found.type, path)
+        except vmodl.query.InvalidProperty as fault:
+            raise ControlError(str(fault.msg)) from fault
+        return found
+
+    def odd_property(self, entity: str, path: str, xml: str = "") -> None:
+        """Answer this XML, unchecked, where a property's `<val>` would stand; without it, usual
+        again. Control characters go out as they are, U+DC80 to U+DCFF as the single bytes 80 to FF
+        (broken UTF-8); `</propSet><propSet>` makes two properties of one."""
+        found = self._managed(entity, path)
+        try:
+            xml.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            raise ControlError(f"xml cannot be sent: {error}") from error
+        self._service.world.odd.say(found.moid, path, xml)
+        found.touch()
+
+    def refuse_property(
+        self, entity: str, path: str, fault: str = "NoPermission", message: str = ""
+    ) -> None:
+        """Answer a fault of any class, known or not, for one property of an object."""
+        found = self._managed(entity, path)
+        if not re.fullmatch(r"[A-Za-z_][\w.-]*", fault):
+            raise ControlError(f"{fault!r} cannot be the name of a class")
+        self._service.world.odd.refuse(found.moid, path, fault, message)
+        found.touch()
+
+    def vanish_when_read(self, vm: str, whole_call: bool = True) -> None:
+        """Remove a VM in the moment in which the property collector is about to answer with it:
+        the call ends in ManagedObjectNotFound, or (`whole_call` false) each of its properties is
+        answered with that fault."""
+        found = self._service.world.entity_named(vm, vim.VirtualMachine)
+        self._service.world.odd.vanish(found.moid, whole_call=whole_call)
+
+    def clear_odd_properties(self) -> None:
+        """Forget what the three verbs above were told."""
+        world = self._service.world
+        world.odd.clear()
+        with world.changed:
+            world.changed.notify_all()
