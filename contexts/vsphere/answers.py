@@ -1,8 +1,8 @@
 """From the bytes of an answer to pyVmomi's objects, whatever the bytes are.
 
 pyVmomi's own reader believes the server: it collects any text, nests as deep as it is told, builds
-any number of objects, and gives up a whole answer for one value that it does not know. Kept to its
-classes and handlers; checked against pyVmomi 9.1.1.0.
+any number of objects, and rejects a whole answer because of one value that it does not know. This
+reader keeps to pyVmomi's classes and handlers; checked against pyVmomi 9.1.1.0.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from pyVmomi.VmomiSupport import Array, DataObject, Enum, GetCompatibleType, Man
 
 from contexts.vsphere.errors import AnswerTooLarge
 
-# A tag, a comment or whatever else expat has to see whole: vSphere's have some hundred bytes.
+# A tag, a comment or anything else that expat must see whole: vSphere's have a few hundred bytes.
 MOST_TOKEN_BYTES = 256 << 10
-# Of one element. What is beyond is cut off; what is kept of a text is much less (`texts`).
+# Of one element's text. The rest is cut off; far less of a text is kept in the end (`texts`).
 MOST_TEXT = 1 << 20
 # vSphere's deepest trees are snapshots, 32 levels of them.
 MOST_LEVELS = 256
 # Elements, and the fields of the objects that they make, set or not: what an answer costs in
-# memory. A page of 200 VMs with 64 disks each has a good million.
+# memory. A page of 200 VMs with 64 disks each has a little over a million.
 MOST_VALUES = 2_000_000
 
 _CHUNK_BYTES = 64 << 10
-# How pyVmomi says that a value is not what its own description of the API promises.
+# What pyVmomi raises when a value is not what its own description of the API promises.
 NOT_AS_DESCRIBED = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
 
 
@@ -41,7 +41,7 @@ class AnswerReader(SoapAdapter.SoapResponseDeserializer):
     A property of an object (a DynamicProperty) that cannot be understood has no value afterwards,
     and the others are read. A fault of an unknown class is a MethodFault with `unknown_name`.
 
-    Raises AnswerTooLarge, ExpatError for what is no XML, and NOT_AS_DESCRIBED's.
+    Raises AnswerTooLarge, ExpatError for what is not XML, and the errors in NOT_AS_DESCRIBED.
     """
 
     def __init__(self, stub: Any) -> None:
@@ -81,7 +81,7 @@ class AnswerReader(SoapAdapter.SoapResponseDeserializer):
 
 
 def _refuse_doctype(*declared: Any) -> None:
-    """No answer of vSphere's declares anything; entities may be without end."""
+    """No vSphere answer declares one, and its entities could expand without end."""
     raise AnswerTooLarge("The answer declares a document type, which no vSphere server does.")
 
 
@@ -151,7 +151,7 @@ class _ValueReader(SoapAdapter.SoapDeserializer):
 
     def _end(self, tag: str) -> None:
         if _is_unknown_choice(self.stack[-1], self.data):
-            raise ValueError(f"{self.data[:50]!r} is no {self.stack.pop().__name__}")
+            raise ValueError(f"{self.data[:50]!r} is not a {self.stack.pop().__name__}")
         super().EndElementHandler(tag)
 
     def _unknown_fault(self, outer: Any, tag: str, attr: Mapping[str, str]) -> str:
@@ -208,8 +208,8 @@ def _require_kind(made: Any, outer: Any, version: str) -> None:
 
 
 def _stand_in(name: str) -> Any:
-    """For a fault of a class that pyVmomi does not know."""
+    """A stand-in for a fault of a class that pyVmomi does not know."""
     fault = vmodl.MethodFault()
-    # Not one of its described fields, which its own __setattr__ insists on.
+    # The fault's own __setattr__ accepts only fields that the API describes.
     object.__setattr__(fault, "unknown_name", name)
     return fault

@@ -1,4 +1,4 @@
-"""How long a conversation with a server may last in all, and how much it may say.
+"""How long a conversation with a server may last in all, and how much the server may send.
 
 A socket's timeout holds for one operation only: a server that sends a byte now and then never
 exceeds it.
@@ -14,7 +14,7 @@ from contexts.vsphere.errors import AnswerTooLarge
 
 
 class OutOfTime(TimeoutError):
-    """The time is over, whether something came meanwhile or not; the text says which time."""
+    """The time is up, whether or not anything came meanwhile; the text says which time."""
 
 
 class Bounds(NamedTuple):
@@ -26,10 +26,10 @@ class Bounds(NamedTuple):
 
 
 class Budget:
-    """Seconds from now on, and bytes, for one call or for a reading of many calls.
+    """Seconds from now, and bytes, for one call or for a reading made up of many calls.
 
     A call within a reading spends from both. May be shared by threads. `remaining` and `spend`
-    raise OutOfTime, and AnswerTooLarge as soon as more bytes came than allowed.
+    raise OutOfTime, and AnswerTooLarge as soon as more bytes have come than are allowed.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Budget:
         self._lock = threading.Lock()
 
     def remaining(self) -> float:
-        """Seconds that are left, more than none. Raises OutOfTime."""
+        """The seconds left, always more than 0. Raises OutOfTime."""
         left = self._ends_at - time.monotonic()
         if left <= 0:
             raise OutOfTime(f"no {self._what} within {self._seconds:g} seconds")

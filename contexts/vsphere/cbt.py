@@ -11,10 +11,10 @@ from contexts.vsphere.errors import CbtFault, VSphereFault
 from contexts.vsphere.session import Session
 from contexts.vsphere.tasks import RECONFIGURE_SECONDS, RunningTask, running_task, wait_for_task
 
-# Asking a big disk for all its allocated areas has the host read the file system's metadata.
+# Asking for all allocated areas of a big disk makes the host read the file system's metadata.
 _QUERY_SECONDS = 600.0
 
-# More than these are more work than comparing the disk.
+# With more areas than this, comparing the whole disk is less work.
 _MOST_AREAS = 2_000_000
 _MOST_PAGES = 100_000
 
@@ -63,10 +63,11 @@ def changed_areas(
 ) -> Iterator[tuple[int, int]]:
     """(offset, length) in bytes of what changed between `change_id` and the snapshot.
 
-    With change_id "*": of what is allocated. As vSphere gives them: of any size, not necessarily
-    sorted or apart; the caller checks bounds. Asked page by page up to the disk's capacity; an
-    empty page says nothing about what follows, and at the capacity itself vSphere answers
-    InvalidArgument, so it is never asked there. `on_page` is told how many areas each page has.
+    With change_id "*": of what is allocated. They are as vSphere gives them: of any size, possibly
+    unsorted or overlapping; the caller checks bounds. vSphere is asked page by page up to the
+    disk's capacity; an empty page says nothing about what follows, and at the capacity itself
+    vSphere answers InvalidArgument, so it is never asked there. `on_page` is told how many areas
+    each page has.
 
     Raises CbtFault when tracking cannot answer (the disk has to be read or compared whole);
     ObjectGone, ConnectionLost and others as usual.

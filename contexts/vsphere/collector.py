@@ -17,10 +17,10 @@ from contexts.vsphere.session import Session
 
 Collector = vmodl.query.PropertyCollector
 
-# VMs per page: more would be more memory at once (`answers.MOST_VALUES`), and hardly be faster.
+# VMs per page: more would take more memory at once (`answers.MOST_VALUES`) and hardly be faster.
 PAGE_SIZE = 200
 
-# For an object and its surroundings, in however many pages: some 100 KiB are usual.
+# For an object and its surroundings, in however many pages: about 100 KiB is usual.
 READING_SECONDS = 300.0
 READING_BYTES = 16 << 20
 
@@ -56,10 +56,10 @@ class BulkReading:
     Iterating yields a list of `Found` per page: a constant number of calls for any number of
     objects. `total` is known from the first page on when it was asked for.
 
-    What reading leans on (the view, the page token) dies with the login, and a token serves only
-    once. Until the first page is there everything is simply done again; later a lost connection
-    or an expired login raises ConnectionLost, and the caller reads again from the start: pages that
-    were handed out cannot be taken back.
+    What a reading depends on (the view, the page token) dies with the login, and a token works only
+    once. Until the first page has arrived, everything is simply done again; after that, a lost
+    connection or an expired login raises ConnectionLost, and the caller reads again from the start:
+    pages that were handed out cannot be taken back.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class BulkReading:
                 self._doing, self._view.DestroyView, repeat=False, login=self._login, timeout=10
             )
         except VSphereError:
-            # It died with its login, or will at logout; what was read is not worse for it.
+            # It died with its login, or will at logout; what was read is still good.
             return
         finally:
             self._view = None
@@ -170,13 +170,13 @@ def _filter(objects: list[Any], paths: Paths) -> Any:
 
 
 def _all_found(page: Any) -> list[Found]:
-    """The objects of a page. One without a reference is none: nothing can be said of it."""
+    """The objects of a page. One without a reference is left out: nothing can be said about it."""
     return [_found(content) for content in page.objects if content.obj is not None]
 
 
 def _found(content: Any) -> Found:
-    """What nobody understands is missing: it came without a value (see `answers`), or with one of
-    another kind than the API describes."""
+    """What cannot be understood is missing: it came without a value (see `answers`), or with one
+    of a kind other than the API describes."""
     read = {prop.name: prop.val for prop in content.propSet}
     strange = {name for name, value in read.items() if not _fits(content.obj, name, value)}
     return Found(
@@ -201,7 +201,7 @@ def _fits(ref: Any, path: str, value: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _description(kind: Any, path: str) -> Any:
-    """pyVmomi's description of a property; None when the kind of object has none of this name."""
+    """pyVmomi's description of a property; None when the kind of object has no such property."""
     described = None
     try:
         for step in path.split("."):

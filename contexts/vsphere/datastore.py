@@ -59,9 +59,10 @@ def datacenter_path(session: Session, vm_moref: str) -> str | None:
 def locate(session: Session, disk: DiskRecord, datacenter_path: str | None) -> DatastoreFile:
     """The file with the bytes of a snapshot's disk: its descriptor is read and understood.
 
-    Accepted is exactly one flat extent of exactly the disk's size, in a descriptor that bears the
-    disk's UUID, or none. Raises DiskNotReadable for any other format (delta, sparse, raw mapping,
-    several files), DiskReplaced, DatastoreReadFailed, ObjectGone, PrivilegeMissing, ConnectionLost.
+    Only a single flat extent of exactly the disk's size is accepted, in a descriptor that bears the
+    disk's UUID or no UUID at all. Raises DiskNotReadable for any other format (delta, sparse, raw
+    mapping, several files), DiskReplaced, DatastoreReadFailed, ObjectGone, PrivilegeMissing,
+    ConnectionLost.
     """
     doing = f"Reading the descriptor of {disk.label or disk.device_key} ({disk.vmdk_path})"
     datastore, parts = _split(disk)
@@ -78,7 +79,7 @@ def locate(session: Session, disk: DiskRecord, datacenter_path: str | None) -> D
 
 
 def probe(session: Session, file: DatastoreFile) -> None:
-    """Read the file's first sector: on some estates the file of a running VM is refused.
+    """Read the file's first sector: some estates refuse the file of a running VM.
 
     Raises as `locate` does when the bytes cannot be read, or the file has another size.
     """
@@ -121,15 +122,15 @@ def _flat_extent(text: str, disk: DiskRecord, doing: str) -> str:
     parent = re.search(r'^\s*parentCID\s*=\s*"?([0-9A-Fa-f]+)', text, flags=re.MULTILINE)
     if parent and parent[1].lower() != _NO_PARENT:
         raise DiskNotReadable(
-            f"{doing}: the disk is a delta on another one (snapshot or linked clone), which the "
-            "datastore transport cannot put together. Remove the snapshots, or clone it in full."
+            f"{doing}: the disk is a delta on another disk (snapshot or linked clone), and the "
+            "datastore transport cannot combine them. Remove the snapshots, or make a full clone."
         )
     extents = [found for line in text.splitlines() if (found := _EXTENT.match(line))]
     if len(extents) != 1 or extents[0][3].upper() not in ("VMFS", "FLAT"):
         kinds = cut(", ".join(extent[3] for extent in extents), _MOST_SHOWN) or "none"
         raise DiskNotReadable(
-            f"{doing}: its extents are: {kinds}. The datastore transport reads disks of one flat "
-            "file: convert the disk (storage vMotion or a clone)."
+            f"{doing}: its extents are: {kinds}. The datastore transport only reads disks with a "
+            "single flat file: convert the disk (storage vMotion or a clone)."
         )
     return _checked_name(extents[0], disk, doing)
 
@@ -140,7 +141,7 @@ def _require_same_disk(text: str, disk: DiskRecord, doing: str) -> None:
         raise DiskReplaced(
             f"{doing}: it is the descriptor of another disk (UUID "
             f"{cut(said[1], _MOST_SHOWN) if said else ''}, not {disk.disk_uuid}). vmrep will look"
-            " for it again; if this continues, the file was replaced outside of vSphere: register"
+            " for it again; if this continues, the file was replaced outside vSphere: register"
             " the VM again, so that vSphere knows its disks."
         )
 
@@ -163,7 +164,7 @@ def _checked_name(extent: re.Match[str], disk: DiskRecord, doing: str) -> str:
 
 
 def _get(session: Session, target: str, doing: str, whole_of: int | None = None) -> bytes:
-    """A small file, or with `whole_of` (its size) its first sector. Once more after a 401."""
+    """A small file, or with `whole_of` (its size) its first sector. Asks again once after a 401."""
     try:
         return _get_once(session, target, doing, whole_of)
     except SessionExpired:
@@ -188,7 +189,7 @@ def _get_once(session: Session, target: str, doing: str, whole_of: int | None) -
         finally:
             connection.close()
     if len(body) > limit:
-        raise DiskNotReadable(f"{doing}: it has more than {limit} bytes and is no descriptor.")
+        raise DiskNotReadable(f"{doing}: it is over {limit} bytes, so it is not a descriptor.")
     return body
 
 
@@ -206,8 +207,8 @@ def _check(answer: HTTPResponse, doing: str, whole_of: int | None) -> None:
         raise ObjectGone(f"{doing}: the file does not exist (HTTP 404). Was the VM moved?")
     if 300 <= status < 400:
         raise DatastoreReadFailed(
-            f"{doing}: the server wants to redirect elsewhere (HTTP {status}); it is not followed. "
-            "Add the host itself as a vCenter, and replicate the VM from there.",
+            f"{doing}: the server redirects elsewhere (HTTP {status}), and vmrep does not follow "
+            "redirects. Add the host itself as a vCenter, and replicate the VM from there.",
             status=status,
         )
     if status != (200 if whole_of is None else 206):

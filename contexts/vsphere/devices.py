@@ -201,7 +201,7 @@ def snapshots_of(info: Any) -> tuple[SnapshotRecord, ...]:
 
 
 def utc(time: datetime | None) -> datetime | None:
-    """A time from vSphere, aware and in UTC (pyVmomi's come with a class of zones of its own)."""
+    """A time from vSphere, aware and in UTC (pyVmomi's times have its own time zone class)."""
     if time is None:
         return None
     return time.astimezone(UTC) if time.tzinfo is not None else time.replace(tzinfo=UTC)
@@ -219,11 +219,11 @@ def _kind(thing: Any, known: Mapping[str, str]) -> str:
 
 
 def _word(value: Any, most: int = MOST_WORD) -> str | None:
-    """A plain str (pyVmomi's enumerations are a subclass). None when it is unset or empty, or so
-    long that it is no such value: half of an identifier would be another one."""
+    """A plain str (pyVmomi's enumerations are a subclass). None when it is unset, empty or too long
+    to be such a value: half of an identifier would be a different identifier."""
     return str(value) if value and len(value) <= most else None
 
 
 def _text(value: Any) -> str | None:
-    """Likewise, of free text: what names are looked up and cut by later."""
+    """Likewise for free text, of any length: whoever uses it cuts it."""
     return str(value) if value else None

@@ -1,4 +1,4 @@
-"""Where a vSphere endpoint is, who logs in, and what makes its certificate believable."""
+"""Where a vSphere endpoint is, who logs in, and how its certificate is trusted."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Trust:
       addition) for exactly this host name.
     - "pin": the certificate with exactly this SHA-256 fingerprint, whoever signed it and
       whatever its dates say; a renewed certificate has to be confirmed again.
-    - "insecure": any certificate. Whoever is in between can read the password: only on request.
+    - "insecure": any certificate. Anyone in between can read the password: only on request.
 
-    Raises ValueError for a mode that does not exist and a pin without a right fingerprint.
+    Raises ValueError for a mode that does not exist and a pin without a valid fingerprint.
     """
 
     mode: TrustMode
@@ -55,8 +55,8 @@ class Endpoint:
     """A vCenter Server or a lone ESXi host, with the account that vmrep uses there.
 
     `host` is a name or an address without port (an IPv6 address without brackets).
-    `instance_uuid` is the estate that is expected behind the address (about.instanceUuid); another
-    one is refused before the password is sent. None: any, as at the first test of a connection.
+    `instance_uuid` is the estate that is expected behind the address (about.instanceUuid); any
+    other is refused before the password is sent. None: any, as at the first test of a connection.
     """
 
     host: str

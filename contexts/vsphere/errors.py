@@ -23,7 +23,7 @@ class AddressUnknown(VSphereError):
 
 
 class NameServiceAway(AddressUnknown):
-    """The host name cannot be looked up at the moment: the DNS gives no answer."""
+    """The host name cannot be looked up at the moment: DNS does not answer."""
 
     transient = True
 
@@ -52,7 +52,7 @@ class NotVSphere(VSphereError):
 
 
 class AnswerTooLarge(NotVSphere):
-    """More came than any server that means well would send: it is not read."""
+    """More came than any well-meaning server would send: the rest is not read."""
 
 
 class CertificateNotTrusted(VSphereError):
@@ -68,7 +68,7 @@ class CertificateNotTrusted(VSphereError):
 
 
 class CertificateChanged(VSphereError):
-    """The server presents another certificate than the pinned one. Nothing was sent to it."""
+    """The server presents a certificate other than the pinned one. Nothing was sent to it."""
 
     def __init__(self, message: str, *, expected: str, presented: str) -> None:
         super().__init__(message)
@@ -89,7 +89,7 @@ class PrivilegeMissing(VSphereError):
 
 
 class OtherEstate(VSphereError):
-    """The address answers with another about.instanceUuid than the one that is known."""
+    """The address answers with an about.instanceUuid other than the known one."""
 
     def __init__(self, message: str, *, expected: str, presented: str | None) -> None:
         super().__init__(message)
@@ -110,7 +110,7 @@ class AnotherVM(ObjectGone):
 
 
 class AmbiguousUUID(VSphereError):
-    """Several VMs of the vCenter have one instance UUID: which one is meant cannot be known."""
+    """Several VMs of the vCenter share one instance UUID: which one is meant is unknown."""
 
 
 class VSphereFault(VSphereError):
@@ -158,7 +158,7 @@ class DatastoreReadFailed(VSphereError):
 
 
 class DiskReplaced(VSphereError):
-    """Another disk's file stands where the disk was: it was moved or replaced just now, so that
+    """Another disk's file is where the disk was: the disk was moved or replaced just now, and
     another attempt may find it."""
 
     transient = True

@@ -1,4 +1,4 @@
-"""The one door from what pyVmomi, http.client and sockets raise to vmrep's own errors."""
+"""The one place where what pyVmomi, http.client and sockets raise becomes vmrep's own errors."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def translating(doing: str) -> Iterator[None]:
 
 @contextmanager
 def understanding(doing: str) -> Iterator[None]:
-    """Raise NotVSphere where the body meets something that is built otherwise than described."""
+    """Raise NotVSphere where the body meets something that differs from its description."""
     try:
         yield
     except NOT_AS_DESCRIBED as error:

@@ -1,4 +1,4 @@
-"""By what an ESXi host on its own is recognised: unlike a vCenter it has no instance UUID."""
+"""How a lone ESXi host is recognised: unlike a vCenter, it has no instance UUID."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contexts.vsphere.collector import BulkReading
 from contexts.vsphere.session import Session
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# What makers of boards write where they write none: many machines have these.
+# What board makers write when they assign no UUID: many machines have these.
 _NOBODYS = frozenset(
     {
         "00000000-0000-0000-0000-000000000000",
@@ -21,15 +21,15 @@ _NOBODYS = frozenset(
 
 
 def lone_host_uuid(session: Session) -> str | None:
-    """The hardware's UUID of the ESXi host that this is, in lower case.
+    """The hardware UUID of this ESXi host, in lower case.
 
-    None for a vCenter, and for a host that does not say, or that has one which many machines have.
+    None for a vCenter, and for a host that does not say, or whose UUID many machines have.
     """
     if session.about.api_type != "HostAgent":
         return None
     reading = BulkReading(
         session,
-        f"Asking {session.endpoint.host} for its hardware's UUID",
+        f"Asking {session.endpoint.host} for its hardware UUID",
         {vim.HostSystem: ("hardware.systemInfo.uuid",)},
         page_size=2,
     )

@@ -80,11 +80,11 @@ VM_PATHS: tuple[str, ...] = (
 
 _INSTANCE_UUID_LENGTH = 64
 _UUID_TOO_LONG = (
-    f"This VM's instance UUID has more than {_INSTANCE_UUID_LENGTH} characters, so it is none. Give"
-    " the VM a new one."
+    f"This VM's instance UUID has more than {_INSTANCE_UUID_LENGTH} characters, so it cannot be a"
+    " UUID. Give the VM a new one."
 )
 _DEVICES = "config.hardware.device"
-_MOST_PARTS = 1_000  # devices, or snapshots: vSphere allows some hundred disks and adapters
+_MOST_PARTS = 1_000  # devices, or snapshots: vSphere allows a few hundred disks and adapters
 
 
 def read_vms(
@@ -97,7 +97,7 @@ def read_vms(
     `instance_uuid` None and `problem`; two VMs with one instance UUID are delivered as they are.
     `on_page` is called after each page, those of the places included, and may raise to stop.
 
-    Raises ConnectionLost (SessionExpired) when the connection or login is lost in between pages:
+    Raises ConnectionLost (SessionExpired) when the connection or login is lost between pages:
     then nothing may be concluded from what was not seen, and the reading starts again.
     """
     places = read_places(session, page_size, on_page)
@@ -120,12 +120,12 @@ def read_vms(
 def read_vm(session: Session, instance_uuid: str, moref_hint: str | None = None) -> VmRecord:
     """One VM by its instance UUID, read afresh, whatever its moref is by now.
 
-    The hint (where it was the last time) saves a search; it is believed only when the VM there
+    The hint (where the VM was last time) saves a search; it is believed only when the VM there
     has the right instance UUID.
 
-    Raises ObjectGone when the vCenter has no such VM; AnotherVM, with that one, when the moref
-    now is a VM of another instance UUID; AmbiguousUUID when several VMs have this one and the
-    hint does not tell which is meant.
+    Raises ObjectGone when the vCenter has no such VM; AnotherVM, carrying the one found, when the
+    moref now belongs to a VM with another instance UUID; AmbiguousUUID when several VMs have this
+    UUID and the hint does not tell which is meant.
     """
     doing = f"Reading the virtual machine {instance_uuid}"
     hinted = _hinted(session, doing, moref_hint)
@@ -258,7 +258,7 @@ def _guest(read: Mapping[str, Any], nics: list[Any]) -> dict[str, SpecValue]:
 
     The version "0" is vSphere's "no tools known" and counts as unknown, not as a version.
     vSphere keeps the last host name and addresses of a guest whose tools no longer run:
-    they would be shown as true for days, so they count as unknown too.
+    they would look current for days, so they count as unknown too.
     """
     version = str(read.get("guest.toolsVersion") or "")
     specs: dict[str, SpecValue] = {
@@ -294,7 +294,7 @@ def _snapshot_count(found: Found, count: int) -> int | None:
 
 def _why_unidentified(found: Found) -> str:
     if not found.understood("config.instanceUuid"):
-        return "vSphere's instance UUID of this VM is none that vmrep understands."
+        return "vmrep does not understand the instance UUID that vSphere reports for this VM."
     if "config.instanceUuid" in found.missing:
         return "The account has no permission to read this VM's configuration."
     if "config.hardware.device" not in found.properties:

@@ -23,7 +23,7 @@ _ESCAPES = {"%25": "%", "%2f": "/", "%5c": "\\"}
 _MOST_PLACES = 200_000
 _MOST_LEVELS = 100  # of folders in folders
 
-# What has to be known of everything that is not a VM, to say where a VM is.
+# What must be known about everything that is not a VM, to say where a VM is.
 PLACE_PATHS: dict[Any, tuple[str, ...]] = {
     vim.Folder: ("name", "parent"),
     vim.Datacenter: ("name", "parent"),

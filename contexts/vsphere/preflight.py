@@ -1,7 +1,7 @@
 """What prevents protecting a VM, judged from its record alone: no call is made.
 
-Every rule is one that the field paid for; the alternative to a refusal is mostly a copy that looks
-right and is not.
+Every rule was paid for in the field: without the refusal, the result would usually be a copy that
+looks right and is not.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ def _identity(record: VmRecord) -> Iterator[Refusal]:
             "not_as_described",
             record.problem,
             "Correct it in the vCenter, then run discovery again.",
-            "is not as vSphere describes VMs",
+            "cannot be understood",
         )
     elif record.instance_uuid is None:
         yield Refusal(
             "no_instance_uuid",
-            "The VM has no instance UUID, so vmrep could not recognise it again.",
+            "The VM has no instance UUID, so vmrep could not recognise it later.",
             "Re-register the VM in the vCenter: that gives it one.",
             "no instance UUID",
         )
@@ -134,7 +134,10 @@ def _disks(record: VmRecord, accepted: Collection[str]) -> Iterator[Refusal]:
     if not record.disks:
         if record.problem is None:
             yield Refusal(
-                "no_disks", "The VM has no virtual disk.", "Add a disk, or leave it out.", "no disk"
+                "no_disks",
+                "The VM has no virtual disk.",
+                "Add a disk, or leave the VM out.",
+                "no disk",
             )
         return
     unprotected = unprotected_disks(record)
@@ -167,7 +170,7 @@ def _why_unprotected(disk: DiskRecord) -> str | None:
     if mode is not None and mode.startswith("independent"):
         return f"is independent ({mode}), so snapshots leave it out"
     if mode not in (None, _PLAIN_MODE):
-        return f"is in mode {mode}, which snapshots do not hold"
+        return f"is in mode {mode}, which snapshots leave out"
     return None
 
 
@@ -192,7 +195,7 @@ def _snapshots(record: VmRecord, own: Collection[str], transport: Transport) -> 
             f"The VM has snapshots ({_names(foreign)}): its base files, which {transport.name}"
             " reads, are older than its disks.",
             "Remove the snapshots in the vCenter, then run discovery again. This version of vmrep"
-            " replicates no VM that has other snapshots.",
+            " does not replicate VMs that have other snapshots.",
             _has_snapshots(foreign),
         )
     elif foreign and record.specs["cbt_enabled"] is not True:

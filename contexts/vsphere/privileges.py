@@ -1,9 +1,9 @@
-"""What the account at a vCenter may do, of what vmrep needs.
+"""Which of the privileges that vmrep needs the account at a vCenter has.
 
 Asked with HasPrivilegeOnEntities (vSphere API 5.5, vCenter and ESXi), which judges the session
-that asks, whatever groups its user is in; FetchUserPrivilegeOnEntities is newer (6.5) and wants
-the user's name as the vCenter spells it. Asking needs System.View and System.Read itself, so that
-their absence arrives as a refusal of the question.
+that asks, whatever groups its user is in; FetchUserPrivilegeOnEntities is newer (6.5) and needs
+the user's name as the vCenter spells it. Asking itself needs System.View and System.Read: where
+they are missing, the question is refused.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ PRIVILEGES: tuple[Privilege, ...] = (
 @dataclass(frozen=True, slots=True)
 class Missing:
     """A privilege that the account lacks on `count` of the `looked_at` objects that it is needed
-    on; `examples` are some of their names (hostile text). No names: it lacks it altogether."""
+    on; `examples` are some of their names (hostile text). No names: it is missing altogether."""
 
     privilege: Privilege
     count: int
@@ -79,7 +79,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Privileges:
-    """What was found out. `missing` is None where the server does not answer such questions."""
+    """What was found. `missing` is None where the server does not answer such questions."""
 
     missing: tuple[Missing, ...] | None
     vms_seen: int
@@ -104,7 +104,7 @@ def read_privileges(session: Session) -> Privileges:
 
 def _some(session: Session, kind: Any, word: str) -> dict[Any, str]:
     """Up to MOST_ENTITIES objects of a kind, with their names."""
-    doing = f"Looking at which {word} {session.endpoint.username} may see"
+    doing = f"Checking which {word} {session.endpoint.username} may see"
     reading = iter(BulkReading(session, doing, {kind: ("name",)}, MOST_ENTITIES))
     page = next(reading, [])
     if hasattr(reading, "close"):
@@ -140,7 +140,7 @@ def _missing(session: Session, seen: dict[Any, dict[Any, str]]) -> Iterable[Miss
 def _lacking(
     session: Session, entities: Sequence[Any], wanted: Sequence[Privilege]
 ) -> dict[str, list[Any]]:
-    """For each privilege the entities on which the session does not have it."""
+    """For each privilege, the entities on which the session does not have it."""
     manager = session.content.authorizationManager
     ids = [privilege.id for privilege in wanted]
     doing = f"Asking for the privileges of {session.endpoint.username}"

@@ -103,7 +103,7 @@ class VmRecord:
 
     @property
     def moref(self) -> str:
-        """vSphere's reference of the VM; always known, but not lasting: identity is the UUID."""
+        """vSphere's reference to the VM; always known, but not permanent: identity is the UUID."""
         return self.text("moref") or ""
 
     @property

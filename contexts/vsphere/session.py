@@ -1,4 +1,4 @@
-"""A login at a vSphere endpoint: kept alive, renewed once when it expired, ended at the end."""
+"""A login at a vSphere endpoint: kept alive, renewed once when it expires, and ended."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ RANGE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the endpoint says of itself. `instance_uuid` is None on a lone ESXi host.
+    """What the endpoint says about itself. `instance_uuid` is None on a lone ESXi host.
 
     `api_type` is "VirtualCenter" or "HostAgent".
     """
@@ -72,8 +72,8 @@ class Session:
     SOAP calls are made by one thread (and by the session's own keep-alive thread);
     `https_connection` and `cookie_headers` may be called from any number of threads.
 
-    Retried is only what cannot hurt: after an expired login everything once (the server refused
-    to do it), after a lost connection only what reads. `timeout` (seconds) holds for every call,
+    Only what cannot hurt is retried: after an expired login any call, once (the server refused
+    it), after a lost connection only calls that read. `timeout` (seconds) holds for every call,
     from connecting to the end of its answer, and `reading` for all calls together;
     `keep_alive_seconds` must be well below vCenter's idle limit of 30 minutes.
     """
@@ -115,7 +115,7 @@ class Session:
         self.close()
 
     def connect(self) -> None:
-        """Connect, look who answers, log in.
+        """Connect, check who answers, log in.
 
         Raises AddressUnknown, ConnectionRefused, ConnectionLost, CertificateNotTrusted,
         CertificateChanged, NotVSphere, OtherEstate (all before the password is sent) and
@@ -177,7 +177,7 @@ class Session:
         )
 
     def cookie_headers(self) -> dict[str, str]:
-        """The header that makes the server know this login; a secret. Ask again after a 401."""
+        """The header by which the server knows this login; a secret. Ask again after a 401."""
         cookie = self._cookie
         return {"Cookie": cookie} if cookie else {}
 
@@ -222,9 +222,9 @@ class Session:
         `repeat`: the call only reads, so it is made once more after a lost connection. A call
         that changes something is made exactly once, on a fresh connection (a resting one may be
         dead, and then nobody could say whether the server got it).
-        After an expired login every call is made once more, but for those that lean on what died
+        After an expired login every call is made once more, except those that depend on what died
         with it (page tokens, views, collectors): they give the `login_number` that it belongs to,
-        and get SessionExpired. Without that vSphere would say that some object does not exist.
+        and get SessionExpired. Otherwise vSphere would say that some object does not exist.
 
         `reading` bounds all calls to the server that `call` makes, however often it is repeated.
         """
@@ -260,9 +260,9 @@ class Session:
         expected = self.endpoint.instance_uuid
         if expected is not None and about.instance_uuid != expected:
             raise OtherEstate(
-                f"{self.endpoint.host} is now another vCenter ({about.instance_uuid}) than the one "
-                f"that was added with this address ({expected}). Check the address. To use the "
-                "other vCenter, add it as a new one. No password was sent.",
+                f"{self.endpoint.host} now leads to another vCenter ({about.instance_uuid}), not "
+                f"the one that was added with this address ({expected}). Check the address. To use "
+                "the other vCenter, add it as a new one. No password was sent.",
                 expected=expected,
                 presented=about.instance_uuid,
             )
@@ -294,7 +294,7 @@ class Session:
                 login=self._logins,
             )
         except PrivilegeMissing:
-            # The account may not see the root folder: but it was known, so the login is valid.
+            # The account may not see the root folder, but vSphere knows it, so the login is valid.
             return
 
     def _keep_alive(self) -> None:

@@ -37,8 +37,8 @@ OnWait = Callable[[], None] | None
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot that was made. `quiesced_achieved` is what vSphere recorded, not what was asked:
-    it may ignore the wish without an error. None when vSphere does not say.
+    """A snapshot that was made. `quiesced_achieved` is what vSphere recorded, not what was asked
+    for: it may ignore the request without an error. None when vSphere does not say.
     """
 
     moref: str
@@ -47,8 +47,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotsOfVm:
-    """A VM with its snapshots; None when the account may not read them, or nobody understands
-    them."""
+    """A VM with its snapshots; None when the account may not read them, or they cannot be
+    understood."""
 
     vm_moref: str
     instance_uuid: str | None
@@ -60,7 +60,7 @@ def of_all_vms(session: Session, page_size: int = PAGE_SIZE) -> Iterator[Snapsho
     """Every VM that the account may see, with its snapshots: a call per page, none per VM.
 
     Raises ConnectionLost when the connection is lost between pages: what was not seen by then may
-    be there all the same.
+    still exist.
     """
     paths = {vim.VirtualMachine: ("name", "config.instanceUuid", "snapshot")}
     for page in BulkReading(session, "Reading the snapshots of all VMs", paths, page_size):
@@ -126,7 +126,7 @@ def create(
 
 
 def tree(session: Session, vm_moref: str) -> tuple[SnapshotRecord, ...]:
-    """All snapshots of a VM, parents before children. Raises ObjectGone without the VM."""
+    """All snapshots of a VM, parents before children. Raises ObjectGone when the VM is gone."""
     vm = session.object(vim.VirtualMachine, vm_moref)
     doing = f"Reading the snapshots of {vm_moref}"
     read = read_object(session, doing, vm, "snapshot")
@@ -189,8 +189,8 @@ def consolidate(session: Session, vm_moref: str, on_wait: OnWait = None) -> None
 
 
 def running_snapshot_task(session: Session, vm_moref: str) -> RunningTask | None:
-    """A task on the VM's snapshots that has not ended yet, to be asked for after a lost connection
-    or a restart, before a second snapshot is made."""
+    """A task on the VM's snapshots that has not ended yet: look for one after a lost connection or
+    a restart, before making a second snapshot."""
     return running_task(session, vm_moref, "snapshot", "consolidate")
 
 

@@ -11,7 +11,7 @@ make a database refuse a whole page of VMs:
 
 - "text" is a str exactly as in vCenter. Where `max_length` is set (identifiers and vSphere's own
   words) a longer value is not such a value and counts as unknown; elsewhere text is free, and is
-  cut after `cut_after` characters, which its end says.
+  cut after `cut_after` characters, with a note at its end.
 - "int" is a whole number from 0 to 2**31 - 1.
 - "list" is a tuple of at most MOST_ADDRESSES str, each cut like a name.
 """
@@ -34,7 +34,7 @@ class SpecField:
 
     `name` is the column's and the API's name. `path` is the property of vim.VirtualMachine that
     holds it as it is; None when `inventory` works it out of several. `label` is for people,
-    `group` is the heading under which it is shown, `unit` stands after the number.
+    `group` is the heading under which it is shown, `unit` follows the number.
     """
 
     name: str

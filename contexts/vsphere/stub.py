@@ -1,6 +1,6 @@
-"""pyVmomi's SOAP stub, put on vmrep's own connections: the one way on which calls are made.
+"""pyVmomi's SOAP stub over vmrep's own connections: every call is made through it.
 
-From pyVmomi come the description of the API and the XML of requests; connections, bounds and the
+The description of the API and the XML of requests come from pyVmomi; connections, bounds and the
 reading of answers are vmrep's. Checked against pyVmomi 9.1.1.0.
 """
 
@@ -157,7 +157,7 @@ class Stub(SoapStubAdapterBase):
 
     @contextmanager
     def patience(self, seconds: float | None) -> Iterator[None]:
-        """Another time for each of this thread's calls within the body (None: the usual)."""
+        """Another timeout for each of this thread's calls within the body (None: the usual one)."""
         before = self._patience()
         self._local.seconds = seconds or before
         try:
@@ -170,7 +170,7 @@ class Stub(SoapStubAdapterBase):
 
     @contextmanager
     def one_reading(self, bounds: Bounds | None) -> Iterator[None]:
-        """Bounds for all of this thread's calls within the body together (None: no others)."""
+        """Bounds for all of this thread's calls within the body together (None: as usual)."""
         before = getattr(self._local, "reading", None)
         if bounds is not None:
             self._local.reading = Budget(*bounds, within=self._spends())

@@ -1,4 +1,4 @@
-"""Waiting for vSphere's tasks, and finding those that are at work."""
+"""Waiting for vSphere's tasks, and finding those that are running."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _WAIT_SECONDS = 2
 _PAUSE_SECONDS = 1.0
 _OUTAGE_SECONDS = 300.0
 
-# How long each kind of task is waited for at a stretch. They last longer where the storage is slow
-# or the VM writes much; then whoever waits does something else before it looks again.
+# How long to wait for each kind of task at a stretch. Tasks take longer where the storage is slow
+# or the VM writes a lot; then whoever waits does something else before looking again.
 RECONFIGURE_SECONDS = 300.0
-CREATE_SNAPSHOT_SECONDS = 900.0  # a guest is given some minutes to come to rest
+CREATE_SNAPSHOT_SECONDS = 900.0  # a guest gets some minutes to quiesce
 REMOVE_SNAPSHOT_SECONDS = 1800.0
-OTHERS_SECONDS = 60.0  # a task that somebody else began, or an earlier attempt
+OTHERS_SECONDS = 60.0  # a task begun by somebody else or by an earlier attempt
 
 _UNFINISHED = ("queued", "running")
 
 
 @dataclass(frozen=True, slots=True)
 class RunningTask:
-    """A task at work on a VM; `operation` as in vSphere, e.g. "vm.Snapshot.remove"."""
+    """A task that is running on a VM; `operation` as in vSphere, e.g. "vm.Snapshot.remove"."""
 
     moref: str
     operation: str
@@ -56,18 +56,18 @@ def wait_for_task(
     *,
     patience_seconds: float,
 ) -> str | None:
-    """Wait until a task (by moref) has ended; the moref that it results in, or None.
+    """Wait until a task (by moref) has ended; returns the moref of its result, or None.
 
     vSphere has no limit to how long a task may take: removing a snapshot can take hours. After
     `patience_seconds` TaskStillRunning is raised: whoever waited has other work meanwhile, and
-    looks for the task again later (`running_task`). `on_wait` is called at least every two seconds
-    or so (but for a hanging network, where it is the session's timeout) and may raise to stop
-    waiting. The task itself goes on in either case.
+    looks for the task again later (`running_task`). `on_wait` is called about every two seconds
+    (when the network hangs, only after the session's timeout) and may raise to stop waiting. The
+    task itself goes on in either case.
 
-    A lost connection or login is survived by asking for the task again, as long as the server is
-    not away for more than `outage_seconds`; then ConnectionLost or ConnectionRefused is raised,
-    and whether the task succeeded has to be looked up. Raises TaskFailed with vCenter's own
-    message and fault name, and ObjectGone when the server does not know the task.
+    After a lost connection or login the task is asked for again. When the server stays away for
+    more than `outage_seconds`, ConnectionLost or ConnectionRefused is raised, and whether the task
+    succeeded has to be looked up. Raises TaskFailed with vCenter's own message and fault name, and
+    ObjectGone when the server does not know the task.
     """
     return _Waiting(session, task, doing, on_wait, outage_seconds, patience_seconds).run()
 
@@ -102,9 +102,9 @@ class _Waiting:
                 time.sleep(_PAUSE_SECONDS)
 
     def _until_done(self) -> str | None:
-        """Follow the task with a collector of its own, which dies with the login.
+        """Follow the task with a separate collector, which dies with the login.
 
-        Of its own, so that the versions of its updates are nobody else's.
+        Separate, so that nobody else shares the versions of its updates.
         """
         shared = self._session.content.propertyCollector
         collector = self._session.invoke(self._doing, lambda: self._observe(shared))
@@ -167,8 +167,8 @@ class _Waiting:
 
 def running_task(session: Session, vm_moref: str, *words: str) -> RunningTask | None:
     """A task on the VM that has not ended yet and whose operation has one of the (lower-case) words
-    in its name: somebody's, perhaps one's own. vCenter lists a task in `recentTask` for some ten
-    minutes after its end, and as long as it runs.
+    in its name: anybody's, perhaps vmrep's own. vCenter lists a task in `recentTask` while it runs
+    and for about ten minutes after its end.
     """
     vm = session.object(vim.VirtualMachine, vm_moref)
     recent = Collector.TraversalSpec(
@@ -185,14 +185,14 @@ def running_task(session: Session, vm_moref: str, *words: str) -> RunningTask | 
     return next((task for task in tasks if task is not None and _is_about(task, words)), None)
 
 
-# Each by itself, and not the whole `info`: the result or the error of one task, of a kind that
-# nobody knows, hides no other.
+# Each by itself rather than the whole `info`, so that one task's result or error of an unknown
+# kind hides no other task.
 _TASK_PATHS = ("info.state", "info.descriptionId", "info.startTime")
 
 
 def _running(found: Found) -> RunningTask | None:
-    """None for a task that has ended, or that the account may not read. One whose state nobody
-    understands counts as running."""
+    """None for a task that has ended, or that the account may not read. One whose state cannot be
+    understood counts as running."""
     if not found.understood("info.state"):
         state = "running"
     else:

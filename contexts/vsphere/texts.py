@@ -1,10 +1,10 @@
-"""How much of a server's free text is kept: vSphere bounds few of them, a hostile server none."""
+"""How much of a server's free text is kept: vSphere bounds few texts, a hostile server none."""
 
 from __future__ import annotations
 
 MOST_NAME = 1_000  # names, paths, labels: vSphere's own have up to 240 characters
-MOST_IDENTIFIER = 255  # UUIDs, change IDs: longer is none
-MOST_WORD = 40  # vSphere's own words, such as a disk's mode: longer is none
+MOST_IDENTIFIER = 255  # UUIDs, change IDs: anything longer is not one
+MOST_WORD = 40  # vSphere's own words, such as a disk's mode: anything longer is not one
 MOST_NOTES = 10_000  # a VM's annotation
 MOST_FAULT = 1_000  # what vCenter says about a failure
 MOST_ADDRESSES = 100  # of one VM or adapter

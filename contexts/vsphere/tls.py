@@ -1,4 +1,4 @@
-"""TLS to a vSphere endpoint: nothing is sent before the certificate is believed.
+"""TLS to a vSphere endpoint: nothing is sent before the certificate is trusted.
 
 pyVmomi's own `thumbprint` is not used: it is compared only when ordinary verification has failed,
 so that a pinned estate would accept any certificate of any authority, and it is not used at all
@@ -34,7 +34,7 @@ from contexts.vsphere.texts import MOST_NAME, cut
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-# The most that any single answer may have: a page of 200 VMs with 64 disks each has about 22 MB.
+# The most bytes in any single answer: a page of 200 VMs with 64 disks each has about 22 MB.
 MOST_BYTES = 32 << 20
 
 
@@ -100,7 +100,7 @@ def why_not_trusted(
 
 
 class _BudgetedSocket(ssl.SSLSocket):
-    """A TLS socket whose every operation is paid from a budget, once it has one."""
+    """A TLS socket that charges every operation to a budget, once it has one."""
 
     budget: Budget | None = None
     patience = 0.0
@@ -125,12 +125,12 @@ class _BudgetedSocket(ssl.SSLSocket):
         try:
             yield
         except TimeoutError:
-            self.budget.remaining()  # which time was over
+            self.budget.remaining()  # says so if it was the budget's time that ran out
             raise
 
 
 class VSphereConnection(http.client.HTTPSConnection):
-    """HTTPS with the endpoint's trust built into `connect`, so that no way leads around it, and
+    """HTTPS with the endpoint's trust built into `connect`, so that nothing can bypass it, and
     with bounds that hold however the server behaves.
 
     It is not open yet: it opens with the first request, and again after it was closed.
@@ -153,13 +153,13 @@ class VSphereConnection(http.client.HTTPSConnection):
     ) -> None:
         if not 0 < endpoint.port < 65536:
             # The resolver would take it modulo 65536 and reach something else.
-            raise AddressUnknown(f"{endpoint.port} is no port: it must be between 1 and 65535.")
+            raise AddressUnknown(f"{endpoint.port} is not a port: it must be between 1 and 65535.")
         self._tls = _context(endpoint.trust)
         try:
             # Without a context http.client would make one, with all authorities in it.
             super().__init__(endpoint.host, endpoint.port, timeout=timeout, context=self._tls)
         except http.client.InvalidURL as error:
-            raise AddressUnknown(f"{endpoint.host!r} is no host name or address.") from error
+            raise AddressUnknown(f"{endpoint.host!r} is not a host name or address.") from error
         self._trust = endpoint.trust
         self._request_seconds = request_seconds or timeout
         self._budget: Budget | None = None
@@ -213,11 +213,11 @@ class VSphereConnection(http.client.HTTPSConnection):
         except ssl.SSLError as error:
             self.close()
             raise NotVSphere(
-                f"{self.host}:{self.port} does not agree on TLS ({error.reason or error}). Check "
-                "that the port is the HTTPS port of a vSphere server."
+                f"{self.host}:{self.port} and vmrep cannot agree on TLS ({error.reason or error}). "
+                "Check that the port is the HTTPS port of a vSphere server."
             ) from error
         except (OSError, VSphereError):
-            # http.client keeps the half-made socket, and would send the next request into it.
+            # http.client keeps the half-open socket, and would send the next request into it.
             self.close()
             raise
 
@@ -238,7 +238,7 @@ class VSphereConnection(http.client.HTTPSConnection):
         expected, presented = self._trust.fingerprint_sha256, _fingerprint(self.presented_der())
         if expected != presented:
             raise CertificateChanged(
-                f"{self.host}:{self.port} presents another certificate than the confirmed one: now "
+                f"{self.host}:{self.port} no longer presents the confirmed certificate; now it is "
                 f"{presented}. If the certificate was renewed, confirm the new one; otherwise "
                 "another server is answering. Nothing was sent.",
                 expected=expected or "",
@@ -251,7 +251,7 @@ class VSphereConnection(http.client.HTTPSConnection):
                 self.host, self.port, self.timeout, self._budget
             ).fingerprint_sha256
         except VSphereError:
-            # Only for the operator's comfort; the refusal itself stands without it.
+            # This only helps the operator; the refusal does not depend on it.
             fingerprint = None
         return CertificateNotTrusted(
             f"The certificate of {self.host}:{self.port} is not trusted: {error.verify_message}. "

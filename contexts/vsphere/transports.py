@@ -1,6 +1,6 @@
-"""How a disk's bytes leave vSphere: what each transport can read, and its words.
+"""How a disk's bytes leave vSphere: what each transport can read, and the words for it.
 
-The one place that knows. A rule that depends on the transport asks here, and a new transport is a
+Nothing else knows. A rule that depends on the transport asks here, and a new transport is one more
 row of the table.
 """
 
@@ -32,8 +32,8 @@ class Transport:
     """What one transport can read. `name` goes into sentences.
 
     - `is_available`: this version of vmrep has it.
-    - `reads_behind_snapshots`: it reads the state that a snapshot of vmrep's froze also where the
-      VM has other snapshots. Without that it reads base files, which are older than the disk then.
+    - `reads_behind_snapshots`: it reads the state that vmrep's own snapshot froze even if the VM
+      has other snapshots. Otherwise it reads base files, which are then older than the disk.
     - `datastores_without`: types of datastores (lower case) that it does not reach, with the name
       that people know.
     - `backings`: the only kinds of backing that it reads; None for all.
@@ -50,8 +50,8 @@ class Transport:
     reads_deltas: bool = True
 
     def why_unreadable(self, disk: DiskRecord, *, has_snapshots: bool) -> Unreadable | None:
-        """None when it can read the disk. `has_snapshots`: the VM has some, so that its disks are
-        deltas on account of them; that is `reads_behind_snapshots`'s."""
+        """None when it can read the disk. `has_snapshots`: the VM has some, and its disks are
+        deltas because of them; `reads_behind_snapshots` covers that case."""
         kind = self.datastores_without.get((disk.datastore_type or "").lower())
         if kind is not None:
             return Unreadable(f"is on a {kind} datastore", f"disk on {kind}", _MOVE)
@@ -88,14 +88,14 @@ _TABLE = (
         "nfc",
         "NFC",
         is_available=True,
-        # The host serves any link of a chain; but that a VM was reverted to one of its own
-        # snapshots cannot yet be told from change IDs alone.
+        # The host serves any link of a chain, but change IDs alone cannot yet tell that a VM was
+        # reverted to one of its own snapshots.
         reads_behind_snapshots=False,
         backings=frozenset({"flat"}),
         reads_encrypted=False,
         reads_deltas=False,
     ),
-    # Of later versions: only their names are known to the database.
+    # For later versions: so far only the database knows their names.
     Transport("vddk", "VDDK", is_available=False, reads_behind_snapshots=True),
     Transport("nbd", "the NBD command", is_available=False, reads_behind_snapshots=True),
 )

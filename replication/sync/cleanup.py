@@ -68,7 +68,8 @@ class _CleanUp:
 
 def clean_context(context_id: str) -> None:
     """Take the lease and remove what ended jobs left. Does nothing while the lease is held: the
-    tick requests it again. So it does what needs the vCenter while another thread talks to it."""
+    tick requests it again. It also puts off what needs the vCenter while another thread talks to
+    it."""
     context = VMContext.objects.select_related("vcenter").get(pk=context_id)
     lease = leases.acquire(context_id, LeaseHolder.CLEAN_UP)
     if lease is None:

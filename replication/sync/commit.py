@@ -24,7 +24,7 @@ READ_BACK_FOR_SECONDS = 60.0
 
 
 def verify(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
-    """Check that all planned bytes were read, and that the source did not move since the plan."""
+    """Check that all planned bytes were read, and that no source has moved since the plan."""
     with run.step(StepName.VERIFY) as note:
         paths = _paths_at_rest(run)
         for disk in disks:
@@ -42,8 +42,8 @@ def verify(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
 
 
 def _paths_at_rest(run: JobRun) -> dict[int, str | None]:
-    """The files of the snapshot's disks, by device key, at a moment when nobody worked on the VM's
-    snapshots: while one is removed, its files change though they are still named."""
+    """The files of the snapshot's disks, by device key, at a moment when nobody was working on the
+    VM's snapshots: while one is being removed, files change although they are still listed."""
     while True:
         removing.await_running_tasks(run.session, run.vm.moref, on_wait=run.check)
         paths = {

@@ -40,7 +40,7 @@ class Guard:
     Calling it also shows that work continues. Without a call for `STALLED_AFTER_SECONDS` (storage
     that hangs cannot be interrupted), or for `STALLED_AWAY_SECONDS` while the storage `is_away`,
     the lease is no longer renewed, and `on_stall` is called from the guard's thread, so that
-    somebody else can go on. `is_away` must not take long, nor use the database.
+    somebody else can go on. `is_away` must not take long or use the database.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ def open_or_begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, Digests]:
 
 
 def _can_resume(run: JobRun, plan: DiskPlan, image: DiskImage) -> bool:
-    """The same plan, from the same snapshot, into a file that no process writes any longer."""
+    """The same plan, from the same snapshot, into a file that no process is still writing."""
     same_plan = (
         image.snapshot_moref == run.taken_snapshot.moref
         and image.change_id == plan.source.change_id
@@ -45,8 +45,8 @@ def _can_resume(run: JobRun, plan: DiskPlan, image: DiskImage) -> bool:
     if not same_plan or not run.storage.exists(image.temporary_locator):
         return False
     if (image.writer_host, image.writer_boot_id) != (_this_host(), this_boot_id()):
-        # Another machine or boot, or another container of this machine, with pids of its own: what
-        # the checkpoint says is on the disk, but whether it still writes cannot be seen from here.
+        # Another machine or boot, or a container on this machine with its own process IDs: what the
+        # checkpoint covers is on the disk, but whether that process still writes is not known here.
         return False
     if image.writer_pid is None or image.writer_start_time is None:
         return False

@@ -98,7 +98,7 @@ class JobRun:
 
     @property
     def removal_seconds(self) -> float:
-        """How long vSphere's removing a snapshot is waited for."""
+        """How long to wait while vSphere removes a snapshot."""
         return tasks.REMOVE_SNAPSHOT_SECONDS
 
     @property

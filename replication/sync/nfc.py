@@ -13,8 +13,8 @@ from replication.engine.errors import SourceError
 
 
 class NfcSource:
-    """The disk as of a snapshot of the VM. A host has memory for few sessions, so that there is
-    one, however many readers."""
+    """The disk as of a snapshot of the VM. A host has memory for few sessions, so there is one,
+    however many readers there are."""
 
     def __init__(self, session: Session, vm_name: str, vm_moref: str, disk: DiskRecord) -> None:
         self._session, self._vm_moref, self._record = session, vm_moref, disk
@@ -53,7 +53,7 @@ class NfcReader:
             raise SourceError(str(problem), transient=problem.transient) from problem
 
     def close(self) -> None:
-        """The last reader's closes the connection."""
+        """Closing the last reader closes the connection."""
         if not self._closed:
             self._closed = True
             self._disk.release()

@@ -122,7 +122,7 @@ def _changed(run: JobRun, source: DiskRecord, change_id: str) -> list[Extent]:
     extents = normalise(areas, capacity)
     what = "allocated" if change_id == ALLOCATED else f"changed since {change_id}"
     run.log(
-        f"{disk_id(source.device_key)}: what is {what}, by change tracking: pages {len(pages):,},"
+        f"{disk_id(source.device_key)}: {what} according to change tracking: pages {len(pages):,},"
         f" areas {sum(pages):,}, extents {len(extents):,}, {total_bytes(extents):,} bytes."
     )
     return extents

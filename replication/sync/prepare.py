@@ -48,7 +48,7 @@ def _require_no_left_over_snapshot(run: JobRun) -> None:
     left = VMSnapshot.objects.filter(vm_context=run.context).exclude(state=SnapshotState.REMOVED)
     for row in left.exclude(job=run.job).order_by("id"):
         if left_overs.may_come(row):
-            continue  # it is not there; whichever job is next removes it should it come
+            continue  # it is not there; should it appear, the next job removes it
         removing.await_running_tasks(run.session, run.vm.moref, on_wait=run.check)
         raise TryAgain(
             f"{run.context.vm_name}: vmrep could not remove the snapshot {row.name} of an earlier"

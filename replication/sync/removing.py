@@ -33,12 +33,12 @@ from replication.sync.guard import Guard
 
 log = logging.getLogger(__name__)
 
-# Freeing the blocks of a large file on a slow disk takes its time.
+# Freeing the blocks of a large file on a slow disk takes a while.
 REMOVE_SECONDS = 60.0
 
 _MAY_COME = (
     "vmrep requested it, but the VM does not have it. In case the request arrives late, vmrep will"
-    " look for the snapshot for some more minutes, and remove it."
+    " look for the snapshot for a few more minutes, and remove it if it appears."
 )
 
 
@@ -60,12 +60,12 @@ class Writer(Protocol):
 def discard_image(image: DiskImage, writer: Writer) -> None:
     """Remove an image that is in no recovery point: the file under either name, then the row.
 
-    The names are of one attempt only: should this worker be paused before it removes a file, or
-    the storage let it wait, then nobody else has made another one of that name meanwhile. Raises
-    EngineError, DoesNotAnswer when the removal is left behind; then the row stays.
+    The names belong to a single attempt: if this worker is paused before it removes a file, or the
+    storage makes it wait, nobody else has made another file of that name meanwhile. Raises
+    EngineError, or DoesNotAnswer when the removal is left behind; then the row stays.
     """
     with transaction.atomic():
-        # Whoever has the lease by now may be going on with this very file.
+        # Whoever holds the lease by now may be continuing with this very file.
         leases.require(writer.guard.lease)
         DiskImage.objects.filter(pk=image.pk, state=ImageState.WRITING).update(
             state=ImageState.DELETING, updated_at=Now()
@@ -91,7 +91,7 @@ def _remove_files(image: DiskImage, guard: Guard) -> None:
 def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) -> None:
     """Remove one of vmrep's snapshots from its VM, by recorded name and reference, and wait.
 
-    One that is not there but was asked for only lately may still come, from a worker that was
+    One that is not there but was requested only recently may still appear, from a worker that was
     paused or cut off: its row stays for a later check, unless vSphere has `answered`.
     Raises TaskStillRunning when vSphere is still removing it or working on another snapshot.
     """
@@ -160,12 +160,12 @@ def await_running_tasks(
     on_wait: Callable[[], None],
     find: Callable[[Session, str], tasks.RunningTask | None] = snapshots.running_snapshot_task,
 ) -> bool:
-    """Let a task (on snapshots, unless `find` finds others) that is still at work end, whoever
-    began it and however it ends. Returns whether there was any.
+    """Wait until a task (on snapshots, unless `find` finds others) that is still running ends,
+    whoever began it and however it ends. Returns whether there was any.
 
-    After a lost connection, a worker's death or a task that was waited for in vain it may be our
-    own: only then is it known what there is. Raises TaskStillRunning when it does not end in
-    OTHERS_SECONDS.
+    After a lost connection, a worker's death or a task that outlasted its wait, it may be vmrep's
+    own: what exists is known only once it has ended. Raises TaskStillRunning when it does not end
+    in OTHERS_SECONDS.
     """
     until = time.monotonic() + tasks.OTHERS_SECONDS
     waited = False

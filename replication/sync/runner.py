@@ -87,7 +87,7 @@ def _end_process() -> None:
 
 
 def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
-    """Also what settling the job raises ends it: it must not stay running without a worker."""
+    """What settling the job raises ends it, too: it must not stay running without a worker."""
     try:
         _run_and_settle(job, lease, guard)
     except (LeaseLost, OperationalError, InterfaceError):

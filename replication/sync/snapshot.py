@@ -69,7 +69,7 @@ def _is_usable(row: VMSnapshot, run: JobRun) -> bool:
         # The call's answer was lost, but it was carried out.
         _created(row, found.moref, bool(found.quiesced))
     now = database_now()
-    # One that is dated ahead was noted by a clock that was wrong: how old it is, nobody knows.
+    # One dated in the future was recorded by a wrong clock: its age is unknown.
     return now - KEPT_FOR < row.consistent_at <= now + CLOCKS_MAY_DIFFER
 
 
@@ -90,7 +90,7 @@ def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
     except (ConnectionLost, TaskStillRunning):
         raise  # it is not known yet whether vSphere makes it
     except VSphereError:
-        # It will not appear any more.
+        # It can no longer appear.
         with contextlib.suppress(VSphereError):
             removing.remove_snapshot(row, run, answered=True)
         raise
@@ -121,10 +121,10 @@ def _create(run: JobRun, row: VMSnapshot, *, quiesce: bool) -> VMSnapshot:
             row.name,
             f"Created by vmrep for {run.job.pk}. vmrep removes it when the replication ends.",
             quiesce,
-            on_wait=run.guard.check,  # not cancelled half-way: the snapshot would be nobody's
+            on_wait=run.guard.check,  # no cancel half-way: the snapshot would be nobody's
         )
     except ObjectGone as problem:
-        # A vCenter that was restarted does not know the task any more; the snapshot may be there.
+        # A vCenter that was restarted no longer knows the task; the snapshot may be there.
         # If it is the VM that is gone, the next attempt's Prepare says so.
         raise TryAgain(f"{run.vm.name}: {problem} vmrep will check again.") from problem
     _created(row, made.moref, bool(made.quiesced_achieved))

@@ -1,4 +1,4 @@
-"""Which transport a disk is read by, and the source that it gives."""
+"""Which transport reads a disk, and the source that it gives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from replication.sync.nfc import NfcSource
 def open_source(run: JobRun, plan: DiskPlan) -> Source:
     """The disk as of the job's snapshot. Raises VSphereError where it cannot be located.
 
-    Prepare has seen to it that the transport is one of those that this version has.
+    Prepare has made sure that this version has the transport.
     """
     return OPENERS[TransportKind(run.context.vcenter.transport)](run, plan)
 

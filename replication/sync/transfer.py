@@ -33,7 +33,7 @@ CONNECTIONS_PER_DISK = 4
 PROGRESS_EVERY_SECONDS = 1.0
 CHECKPOINT_EVERY_SECONDS = 15.0
 SPEED_OVER_SECONDS = 10.0
-# A copy ends after the request that it is in; one that does not is stuck in its daemon.
+# A copy ends after its current request; one that does not is stuck in its daemon.
 STOP_SECONDS = 90.0
 
 
@@ -50,8 +50,8 @@ class FinishedDisk:
 class _Active:
     """One disk that is being copied.
 
-    What may wait for the repository's storage, `finish` and `checkpoint`, is called from threads of
-    its own: the thread that reports and hears a cancel waits for none of it.
+    What may wait for the repository's storage, `finish` and `checkpoint`, is called from other
+    threads: the one that reports progress and hears a cancel never waits for it.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ def _begins(plan: DiskPlan, image: DiskImage, attempt: int) -> str:
 
 
 def _close(digests: Digests) -> None:
-    """Of a copy that has stopped already: that is the reason to tell, not what follows from it."""
+    """After a copy has stopped: what stopped it is the reason to report, not what follows."""
     try:
         digests.close()
     except EngineError as problem:
@@ -282,8 +282,8 @@ class _Transfer:
             raise LeaseLost(f"image {active.image.pk} belongs to another worker")
 
     def _abort(self, flushes: ThreadPoolExecutor, *, keep: bool) -> None:
-        """Stop all copies. With `keep` what is there is made permanent for the next attempt; it is
-        waited for only so long. A copy that hangs is ended with its source and its daemon."""
+        """Stop all copies. With `keep`, what is there is made permanent for the next attempt, if
+        that does not take too long. A copy that hangs is ended with its source and its daemon."""
         works = [it.work for it in self._active if it.work]
         try:
             if keep:

@@ -190,7 +190,7 @@ def test_the_log_of_a_success_tells_each_step(estate, ready):
         f"info 1 small1: attempt 1 started on {leases.this_worker()}.",
         "Changed block tracking is on.",
         f"{snapshot} (quiesced).",
-        f"disk-2000: what is changed since {image.previous_change_id}, by change tracking:",
+        f"disk-2000: changed since {image.previous_change_id} according to change tracking:",
         "pages 1, areas 1, extents 1, 25,165,824 bytes.",
         "disk-2000: incremental.",
         "disk-2000: 25,165,824 bytes are read from",

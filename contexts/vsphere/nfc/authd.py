@@ -33,7 +33,7 @@ def connect(ticket: Ticket, doing: str) -> socket.socket:
         deadline = time.monotonic() + CONNECT_SECONDS
         greeting = _line(raw, deadline, where)
         if not greeting.startswith("220 "):
-            raise NfcRefused(f"{where} greets with {greeting!r}: it is no ESXi host on 902.")
+            raise NfcRefused(f"{where} greets with {greeting!r}, which no ESXi host would.")
         control = opened = _tls(raw, where)
         _require_thumbprint(control, ticket, where)
         _authorise(control, ticket, deadline, where)
@@ -71,13 +71,13 @@ def _dial(ticket: Ticket, where: str) -> socket.socket:
 def _tls(raw: socket.socket, where: str) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # the ticket's thumbprint says whom to believe
+    context.verify_mode = ssl.CERT_NONE  # the ticket's thumbprint says whom to trust
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         return context.wrap_socket(raw)
     except ssl.SSLError as problem:
         raise NfcBroken(
-            f"{where} does not agree on TLS ({problem.reason or problem})."
+            f"{where} and vmrep cannot agree on TLS ({problem.reason or problem})."
         ) from problem
 
 
@@ -94,7 +94,7 @@ def _require_thumbprint(control: ssl.SSLSocket, ticket: Ticket, where: str) -> N
 
 
 def _authorise(control: ssl.SSLSocket, ticket: Ticket, deadline: float, where: str) -> None:
-    control.sendall(f"SESSION {ticket.session_id}\r\n".encode())  # this one is not answered
+    control.sendall(f"SESSION {ticket.session_id}\r\n".encode())  # no answer comes
     _ask(control, "BANNER ", "220", deadline, where)
     _ask(control, "THUMBPRINT_SHA2 PlainText", "200", deadline, where)
     _ask(control, f"PROXY {ticket.service}ssl", "200", deadline, where)
@@ -118,7 +118,7 @@ def _line(connection: socket.socket, deadline: float, where: str) -> str:
     while not found.endswith(b"\r\n"):
         left = deadline - time.monotonic()
         if left <= 0 or len(found) > _LONGEST_LINE:
-            raise NfcBroken(f"{where} does not come to the end of a line ({bytes(found[:80])!r}).")
+            raise NfcBroken(f"{where} sends a line that does not end ({bytes(found[:80])!r}).")
         connection.settimeout(left)
         byte = connection.recv(1)
         if not byte:

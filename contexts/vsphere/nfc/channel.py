@@ -38,7 +38,7 @@ class Channel:
         self._connection, self._doing = Connection(connection), doing
         self._sending = threading.Lock()
         self._next_number = 0
-        # Messages of which it is not known whether hosts answer them; nothing depends on it.
+        # Whether hosts answer these messages is not known; nothing depends on it.
         self._settings: set[int] = set()
         try:
             self._open()
@@ -60,7 +60,7 @@ class Channel:
         self._settings.add(self.send(Aio.RESOURCE_POOL, struct.pack("<I", 1)))
 
     def close(self) -> None:
-        """In the protocol's way if the connection still works. Never raises."""
+        """Close it, in the protocol's way if the connection still works. Never raises."""
         with contextlib.suppress(NfcBroken):
             self.send(Aio.CLOSE_SESSION, struct.pack("<I", 0), seconds=_CLOSING_SECONDS)
             self._write(wire.old(Old.COMPLETE), _CLOSING_SECONDS)
@@ -102,7 +102,7 @@ class Channel:
             magic, kind, size, number = wire.HEADER.unpack(head)
             if magic != wire.MAGIC or size > _LARGEST_PAYLOAD:
                 raise NfcBroken(
-                    f"{self._doing}: the host sent what is no NFC message ({head.hex(' ')})."
+                    f"{self._doing}: the host sent what is not an NFC message ({head.hex(' ')})."
                 )
             payload = self.receive_bytes(size, deadline)
             if number in self._settings:
@@ -160,7 +160,7 @@ class Channel:
         if found != kind:
             raise NfcRefused(
                 f"{self._doing}: the host answers {found} ({answer[4:36].hex(' ')}) where {kind}"
-                f" was expected: this version of ESXi may speak another NFC."
+                f" was expected: this version of ESXi may speak another version of NFC."
             )
         return answer
 

@@ -15,10 +15,11 @@ _READ, _WRITE = select.POLLIN, select.POLLOUT
 class Connection:
     """Takes a connected socket over, with or without TLS.
 
-    OpenSSL forbids two calls at once on one TLS session, also a read beside a write, and Python's
-    ssl does not see to it: here each call is short, under a lock, and the waiting is outside of it.
-    One thread at a time may send, and one receive. Calls raise OSError: TimeoutError when the
-    deadline (of time.monotonic) passes, ConnectionError when the peer closed the connection.
+    OpenSSL forbids two calls at once on one TLS session, even a read beside a write, and Python's
+    ssl does not prevent it. So each call here is short and under a lock, and the waiting happens
+    outside the lock. One thread at a time may send, and one receive. Calls raise OSError:
+    TimeoutError when the deadline (of time.monotonic) passes, ConnectionError when the peer closed
+    the connection.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -57,11 +58,11 @@ class Connection:
     def abort(self) -> None:
         """Whoever waits for the connection gets an error. It is closed by `close`. Never raises."""
         with contextlib.suppress(OSError, ValueError):
-            # Of the TCP connection below TLS: no thread is waited for, and nothing is sent.
+            # The TCP connection below TLS: this waits for no thread and sends nothing.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Only when no other thread is in a call: its descriptor may be another's next."""
+        """Only when no other thread is in a call: the descriptor may be reused at once."""
         self._socket.close()
 
     def _wait(self, events: int, deadline: float) -> None:

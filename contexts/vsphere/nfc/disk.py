@@ -114,7 +114,7 @@ class NfcDisk:
             shown = cut(found or "", MOST_IDENTIFIER)
             raise NfcRefused(
                 f"{self._doing}: {path} is another disk (UUID {shown}, not {disk_uuid}). It was"
-                " replaced outside of vSphere: register the VM again."
+                " replaced outside vSphere: register the VM again."
             )
 
     def close(self) -> None:
@@ -139,8 +139,8 @@ class NfcDisk:
     def read_into(self, offset: int, view: memoryview) -> list[tuple[int, int]]:
         """Fill `view` with the bytes from `offset` on, both in whole sectors.
 
-        Returns nothing missing, or, where the connection failed transiently in mid-request, the
-        parts `(start, end)` of `view` that did not come; lasting failures are raised.
+        Returns the parts `(start, end)` of `view` that did not come: none, unless the connection
+        failed transiently in mid-request. Lasting failures are raised.
         """
         if offset % self.sector_bytes or len(view) % self.sector_bytes:
             raise ValueError(f"{len(view)} bytes at {offset} are not whole sectors")
@@ -254,7 +254,7 @@ class NfcDisk:
 def _wrong_piece(
     request: _Request, offset: int, total: int, place: int, length: int, on_wire: int
 ) -> str:
-    """What keeps a piece from being believed, in words; empty when it is as it must be."""
+    """Why a piece cannot be right, in words; empty when it is as it must be."""
     if offset != request.offset or total != len(request.view):
         return f"belongs to {total} bytes at {offset}"
     if not 0 < length <= total - place:

@@ -6,8 +6,8 @@ from contexts.vsphere.errors import VSphereError
 
 
 class NfcError(VSphereError):
-    """The host did not give the bytes, or answered what it must not. The message names host, VM
-    and disk. `transient`: a new connection with a new ticket may get further."""
+    """The host did not give the bytes, or gave an answer that it must not give. The message names
+    host, VM and disk. `transient`: a new connection with a new ticket may get further."""
 
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""A disk that outlives its connections: when one breaks, a new ticket and a new one."""
+"""A disk that outlives its connections: when one breaks, it gets a new ticket and a new one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RenewingDisk:
             disk.abort()
 
     def read_into(self, offset: int, view: memoryview) -> None:
-        """Fill `view`. Raises the last NfcError after some tries, a lasting one at once."""
+        """Fill `view`. Raises the last NfcError after several tries, a lasting one at once."""
         missing = [(0, len(view))]
         for delay in (*self._delays, None):
             problem = self._attempt(offset, view, missing)

@@ -41,7 +41,7 @@ class Ticket:
 
 
 def to_read(session: Session, vm_moref: str) -> Ticket:
-    """For any disk file of the VM, also the parents in a snapshot's chain.
+    """For any disk file of the VM, including the parents in a snapshot's chain.
 
     Raises PrivilegeMissing, ObjectGone, NfcRefused, ConnectionLost.
     """
@@ -78,7 +78,7 @@ def _ticket(session: Session, doing: str, ask: Callable[[Any], Any]) -> Ticket:
 
 
 def _checked(answer: Any, endpoint_host: str, lone: bool, doing: str) -> Ticket:
-    """Nothing of the answer is used before it is known to be what it must be."""
+    """The ticket in the answer. Nothing of it is used before all of it is known to be right."""
     host = str(answer.host or (endpoint_host if lone else ""))
     thumbprint = str(answer.sslThumbprint or "").upper()
     port, service, secret = answer.port, str(answer.service or ""), str(answer.sessionId or "")
