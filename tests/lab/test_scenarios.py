@@ -29,7 +29,7 @@ VM = '[[vms]]\nname = "a"\n'
         (VM + "disks = [{}]", "disks 1: missing 'capacity'"),
         (VM + 'disks = [{ capacity = "1 cow" }]', "is not a size"),
         (VM + 'disks = [{ capacity = "100B", content = "empty" }]', "multiple of 512"),
-        (VM + 'disks = [{ capacity = "8MiB" }]', "need a disk 16MiB larger"),
+        (VM + 'disks = [{ capacity = "8MiB" }]', "needs a disk 16MiB larger"),
         (VM + 'disks = [{ capacity = "64MiB", content = "mac" }]', "'mac' is none of linux"),
         (VM + 'nics = [{ network = "x" }]', "'x' is none of VM Network"),
         (VM + "tools = 3", "tools: must be a table"),

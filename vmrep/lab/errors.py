@@ -12,11 +12,11 @@ class ScenarioError(LabError):
 
 
 class FolderError(LabError):
-    """The lab's folder cannot be used: not writable, locked by another lab, or not a lab's."""
+    """The lab's folder cannot be used: not writable, locked by another lab, or no lab's folder."""
 
 
 class PortError(LabError):
-    """A port cannot be listened on."""
+    """The lab cannot listen on a port."""
 
 
 class ControlError(LabError):

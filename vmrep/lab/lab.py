@@ -38,12 +38,12 @@ DRAIN_SECONDS = 20.0
 class Lab:
     """A simulated vCenter with real disks.
 
-    The first start in a folder builds the scenario there; later starts go on with what is there.
-    Use it as a context manager, or call `start` and `stop`. Port 0 means any free port; the
-    chosen ones are in `port` and `control_url`. Without a password one is made: see `password`.
+    The first start in a folder builds the scenario there; later starts continue with what is there.
+    Use it as a context manager, or call `start` and `stop`. Port 0 means any free port; `port` and
+    `control_url` tell which. Without a password, one is made: see `password`.
 
-    Raises FolderError (not writable, in use, of another scenario, or not a lab's), ScenarioError
-    and PortError, all of them LabErrors with a message for the person who runs it."""
+    Raises FolderError (not writable, in use, of another scenario, or no lab's folder),
+    ScenarioError and PortError, all of them LabErrors with a message for whoever runs the lab."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class _Running:
             opened.callback(self.control.server_close)
             self.nfc = NfcHosts(self.world, lab.folder)
             NfcService(self.world, SERVICE, self.nfc)
-            opened.pop_all()  # nothing failed: all of it stays open until `stop`
+            opened.pop_all()  # nothing failed: everything stays open until `stop`
         self.churn = Churn(self.world, churn_seconds) if churn_seconds else None
         self.nfc.start()
         self.server.start("lab-vsphere")
@@ -169,7 +169,7 @@ def _check_folder(folder: Path) -> None:
         return
     own = {"lab.lock", "certificate.pem", "certificate.key", "hosts"}
     if any(p.name not in own for p in folder.iterdir()):
-        raise FolderError(f"{folder} holds other things than a lab; choose an empty folder")
+        raise FolderError(f"{folder} has other things in it than a lab; choose an empty folder")
 
 
 def open_world(scenario: Scenario, folder: Path, store: Store, user: str, password: str) -> World:
@@ -194,7 +194,7 @@ def open_world(scenario: Scenario, folder: Path, store: Store, user: str, passwo
         vm.resume()
     if estate.boots == 0:
         _first_snapshots(scenario, vms)
-    # counted only now: a first start that was killed in between goes on where it was
+    # counted only now: a first start that was killed before this point is resumed
     estate.boots += 1
     world.save_estate()
     return world

@@ -15,7 +15,7 @@ FAULT, TASK_FAULT, DROP = "fault", "task fault", "drop"
 
 @dataclass
 class Rule:
-    """Let the `nth` call (from 1) and `times - 1` more go wrong in the given way."""
+    """Make the `nth` call (from 1) and `times - 1` more go wrong in the given way."""
 
     method: str
     action: str
@@ -26,7 +26,7 @@ class Rule:
     seen: int = 0
 
     def fires(self) -> bool:
-        """Count one more call and tell whether this one is to go wrong."""
+        """Count one more call, and tell whether it should go wrong."""
         self.seen += 1
         return self.nth <= self.seen < self.nth + self.times
 
@@ -45,12 +45,12 @@ class Injection:
         self._delays: dict[str, float] = {}
 
     def add(self, rule: Rule) -> None:
-        """Put a rule in force; its counting begins now."""
+        """Put a rule in force; it counts from now on."""
         with self._lock:
             self._rules.append(rule)
 
     def delay(self, method: str, seconds: float) -> None:
-        """Delay every call of a method (0: no longer)."""
+        """Delay every call of a method (0: stop delaying)."""
         with self._lock:
             self._delays[method] = seconds
 
@@ -66,7 +66,7 @@ class Injection:
             return self._delays.get(method, 0.0)
 
     def take(self, method: str, action: str) -> Rule | None:
-        """Count a call; the rule that it falls under, or None."""
+        """Count a call; returns the rule that applies to it, or None."""
         with self._lock:
             # every rule for the method counts the call, not only the first that fires
             fired = [

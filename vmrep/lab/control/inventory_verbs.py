@@ -35,7 +35,7 @@ class InventoryVerbs:
         self._vm(vm).rename(name)
 
     def destroy(self, vm: str) -> None:
-        """Remove a VM, also a running one, with its files."""
+        """Remove a VM, even a running one, with its files."""
         found = self._vm(vm)
         with found.task_lock:
             found.forget()
@@ -52,9 +52,9 @@ class InventoryVerbs:
     # --- places and identities
 
     def move(self, vm: str, folder: str, datacenter: str = "", datastore: str = "") -> None:
-        """Move a VM into a folder (a path below the datacenter's VM folder, made where missing).
+        """Move a VM into a folder (a path below the datacenter's VM folder, made if missing).
 
-        Another datacenter takes host, networks and files along; `datastore` moves the files."""
+        With another datacenter, host, networks and files move, too; `datastore` moves the files."""
         relocation.move(self._vm(vm), folder, datacenter, datastore)
 
     def unregister(self, vm: str) -> dict[str, str]:
@@ -67,16 +67,16 @@ class InventoryVerbs:
         return relocation.describe(self._vm(moref))
 
     def reregister(self, vm: str) -> dict[str, Any]:
-        """Unregister a VM and register it again, at once."""
+        """Unregister a VM and register it again at once."""
         return self.register(relocation.unregister(self._vm(vm)))
 
     def clone(self, vm: str, name: str) -> dict[str, Any]:
-        """Copy a VM with its disks; the copy has new UUIDs, maybe the same name."""
+        """Copy a VM with its disks; the copy has new UUIDs, and may have the same name."""
         return relocation.describe(relocation.clone(self._vm(vm), name))
 
     def set_instance_uuid(self, vm: str, instance_uuid: str = "") -> dict[str, str | None]:
-        """Give a VM another instance UUID, as a vCenter does after a conflict: this one, a new
-        one when it is empty, none at all for `none`. Another VM's is possible, too."""
+        """Give a VM another instance UUID, as a vCenter does after a conflict: the given one, a new
+        one when it is empty, none at all for `none`. It may be another VM's."""
         found = self._vm(vm)
         new = None if instance_uuid == "none" else instance_uuid or str(uuid.uuid4())
         if new is not None and not UUID.fullmatch(new):
@@ -89,8 +89,8 @@ class InventoryVerbs:
     # --- configurations
 
     def configure(self, vm: str, values: dict[str, Any]) -> None:
-        """Set values of a VM by the names that a scenario has for them (cpu, notes, tools, …), and
-        bios_uuid and connection_state; null for what vSphere can leave unset."""
+        """Set values of a VM by the names that scenarios use (cpu, notes, tools, …), and bios_uuid
+        and connection_state; null for what vSphere can leave unset."""
         settings.configure(self._vm(vm), values)
 
     def set_adapter(self, vm: str, device_key: int, values: dict[str, Any]) -> None:
@@ -103,7 +103,7 @@ class InventoryVerbs:
         settings.set_disk(self._vm(vm), device_key, values)
 
     def hide(self, vm: str, paths: list[str]) -> None:
-        """Let these property paths of a VM, and no others, answer as unset."""
+        """Make these property paths of a VM, and no others, look unset."""
         settings.hide(self._vm(vm), paths)
 
     def take_snapshot(self, vm: str, name: str) -> dict[str, str]:

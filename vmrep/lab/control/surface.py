@@ -1,4 +1,4 @@
-"""The control surface: HTTP with JSON on a local port of its own, and its client.
+"""The control surface: HTTP with JSON on a separate local port, and its client.
 
 `POST /<verb>` with a JSON object of arguments; the answer is JSON, an error is
 `{"error": "…"}` with a status from 400 on. The verbs are in `control_verbs`.
@@ -35,7 +35,7 @@ KINDS: dict[str, Any] = {
 
 
 def _checked(verb: Callable[..., Any], arguments: Any) -> dict[str, Any]:
-    """Arguments that fit the verb's signature. Raises ControlError."""
+    """The arguments, checked against the verb's signature. Raises ControlError."""
     if not isinstance(arguments, dict):
         raise ControlError("the request's body must be a JSON object")
     signature = inspect.signature(verb)
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self) -> None:
-        """What there is."""
+        """The verbs that there are."""
         names = [n for n in dir(Verbs) if not n.startswith("_")]
         described = {
             n: f"{inspect.signature(getattr(self.verbs, n))} {inspect.getdoc(getattr(Verbs, n))}"
@@ -126,7 +126,7 @@ def control_handler(service: Service) -> type[_Handler]:
 class LabControl:
     """A client of the control surface; methods and arguments as in `control_verbs.Verbs`.
 
-    Raises ControlError with the lab's own words, ConnectionError when the lab is away."""
+    Raises ControlError with the lab's own words, ConnectionError when the lab does not answer."""
 
     def __init__(self, url: str, timeout_seconds: float = 300.0) -> None:
         self._address = urlsplit(url).netloc
@@ -176,7 +176,7 @@ class LabControl:
         *,
         in_task: bool = False,
     ) -> None:
-        """Let the n-th call from now on fail; for `GET /folder` the fault is a status."""
+        """Make the n-th call from now on fail; for `GET /folder` the fault is a status."""
         self.call(
             "fail",
             method=method,
@@ -212,15 +212,15 @@ class LabControl:
         self.call("reset_cbt", vm=vm)
 
     def refuse_snapshot_removal(self, vm: str, on: bool = True) -> None:
-        """Let removals of the VM's snapshots fail."""
+        """Make removals of the VM's snapshots fail."""
         self.call("refuse_snapshot_removal", vm=vm, on=on)
 
     def leave_consolidation(self, vm: str, on: bool = True) -> None:
-        """Let removed snapshots leave their files behind."""
+        """Make removed snapshots leave their files behind."""
         self.call("leave_consolidation", vm=vm, on=on)
 
     def refuse_live_files(self, on: bool = True) -> None:
-        """Let the base files of running VMs without a snapshot answer 500."""
+        """Make the base files of running VMs without a snapshot answer 500."""
         self.call("refuse_live_files", on=on)
 
     def keep_snapshots(self, on: bool = True) -> None:
@@ -256,7 +256,7 @@ class LabControl:
         self.call("move", vm=vm, folder=folder, datacenter=datacenter, datastore=datastore)
 
     def unregister(self, vm: str) -> str:
-        """Take a VM out of the inventory. Returns the path to register it again by."""
+        """Take a VM out of the inventory. Returns the path by which to register it again."""
         return str(self.call("unregister", vm=vm)["path"])
 
     def register(self, path: str) -> str:
@@ -280,7 +280,7 @@ class LabControl:
         return found
 
     def configure(self, vm: str, **values: Any) -> None:
-        """Set values of a VM, by a scenario's names for them."""
+        """Set values of a VM, by the names that scenarios use."""
         self.call("configure", vm=vm, values=values)
 
     def set_adapter(self, vm: str, device_key: int, **values: Any) -> None:
@@ -292,7 +292,7 @@ class LabControl:
         self.call("set_disk", vm=vm, device_key=device_key, values=values)
 
     def hide(self, vm: str, paths: list[str]) -> None:
-        """Let these property paths of a VM, and no others, answer as unset."""
+        """Make these property paths of a VM, and no others, look unset."""
         self.call("hide", vm=vm, paths=paths)
 
     def odd_property(self, entity: str, path: str, xml: str = "") -> None:
@@ -322,7 +322,7 @@ class LabControl:
         self.call("remove_snapshots", vm=vm)
 
     def set_task_delay(self, seconds: float) -> None:
-        """How long every task takes at least."""
+        """The least time that every task takes."""
         self.call("set_task_delay", seconds=seconds)
 
     def set_pages(self, extents: int = 2000, span_bytes: int = 0) -> None:

@@ -33,7 +33,7 @@ class Verbs(InventoryVerbs, OddVerbs):
             raise ControlError(f"{vm!r} has no disk {device_key}; it has: {keys}", status=404)
         return found.disks[device_key]
 
-    # --- looking
+    # --- reading
 
     def list_vms(self) -> list[dict[str, Any]]:
         """All VMs with their disks and snapshots."""
@@ -94,7 +94,7 @@ class Verbs(InventoryVerbs, OddVerbs):
         message: str = "injected by the lab",
         in_task: bool = False,
     ) -> None:
-        """Let the n-th call of a method from now on (and `times` - 1 more) end in a fault.
+        """Make the n-th call of a method from now on (and `times` - 1 more) end in a fault.
 
         For `GET /folder` the fault is an HTTP status, for `NFC open` and `NFC read` one of
         `nfc.session.FAULTS`. `in_task`: the task fails, not the call."""
@@ -121,7 +121,7 @@ class Verbs(InventoryVerbs, OddVerbs):
         self._world.injection.add(Rule(method, DROP, nth, times))
 
     def delay(self, method: str, seconds: float) -> None:
-        """Delay every call of a method (for tasks: the work); 0 ends that."""
+        """Delay every call of a method (for tasks: the work); 0 stops that."""
         if seconds < 0:
             raise ControlError("seconds must not be negative")
         self._world.injection.delay(method, seconds)
@@ -158,21 +158,21 @@ class Verbs(InventoryVerbs, OddVerbs):
             found.save()
 
     def refuse_snapshot_removal(self, vm: str, on: bool = True) -> None:
-        """Let removals of the VM's snapshots fail, or succeed again."""
+        """Make removals of the VM's snapshots fail, or succeed again."""
         found = self._vm(vm)
         with self._world.lock:
             found.record.refuse_snapshot_removal = on
             found.save()
 
     def leave_consolidation(self, vm: str, on: bool = True) -> None:
-        """Let removed snapshots leave their files: the VM then needs consolidation."""
+        """Make removed snapshots leave their files: the VM then needs consolidation."""
         found = self._vm(vm)
         with self._world.lock:
             found.record.leave_consolidation = on
             found.save()
 
     def refuse_live_files(self, on: bool = True) -> None:
-        """Let the base files of running VMs without a snapshot answer 500, as on many estates."""
+        """Make the base files of running VMs without a snapshot answer 500, as on many estates."""
         with self._world.lock:
             self._world.estate.refuse_live_files = on
             self._world.save_estate()
@@ -231,7 +231,7 @@ class Verbs(InventoryVerbs, OddVerbs):
     # --- the estate
 
     def set_task_delay(self, seconds: float) -> None:
-        """How long every task takes at least."""
+        """The least time that every task takes."""
         if seconds < 0:
             raise ControlError("seconds must not be negative")
         with self._world.lock:

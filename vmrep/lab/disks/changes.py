@@ -43,7 +43,7 @@ def query(vm: VirtualMachine, call: Any) -> Any:
         newest = disk.change_id(0) if disk and vm.record.config.tracking else None
     if disk is None or device is None:
         raise invalid_argument("deviceKey")
-    if layer is None:  # an independent disk took no part in the snapshot: it has no change ID there
+    if layer is None:  # an independent disk is not in the snapshot: it has no change ID there
         layer = min(disk.chain.layers)
     if not 0 <= call.startOffset < device.capacity_bytes:
         raise invalid_argument("startOffset")
@@ -59,7 +59,7 @@ def _check_change_id(
     if change_id != "*" and not (slash and epoch and sequence.isdecimal()):
         raise invalid_argument("changeId")
     known = newest.rpartition("/")[0] if newest else None
-    # a reset of change tracking makes a snapshot's own change ID worthless, too
+    # resetting change tracking makes a snapshot's own change ID worthless, too
     valid = known is not None and known == disk.chain.epoch
     if not valid or (change_id != "*" and epoch != known):
         name = disk.chain.layers[layer].descriptor

@@ -1,8 +1,8 @@
-"""Datastore files: which there are, and what a client gets when it asks for one.
+"""Datastore files: which ones exist, and what a client gets when it asks for one.
 
 A base disk's extent (`-flat.vmdk`) is its bytes. A disk descriptor is text, made from the VM's
-record. A delta's extent (`-sesparse.vmdk`) cannot be read this way: 500, as on the estates where
-it is refused; its bytes would be in VMware's own format, which the lab does not write.
+record. A delta's extent (`-sesparse.vmdk`) cannot be read this way: 500, as on the estates that
+refuse it; its bytes would be in VMware's own format, which the lab does not write.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SECTOR = 512
 
 
 class FileRefused(Exception):
-    """The file cannot be had; `status` is the HTTP status."""
+    """The server does not hand out the file; `status` is the HTTP status."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)

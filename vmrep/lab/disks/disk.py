@@ -1,7 +1,7 @@
 """A virtual disk: its tree of layers, guest reads and writes, and change tracking.
 
-While a snapshot is open its layer and everything below it are frozen, and guest writes go into
-a layer of their own, exactly as on an ESXi host. Reading any point of the tree composes the
+While a snapshot is open, its layer and everything below it are frozen, and guest writes go into
+a separate layer, exactly as on an ESXi host. Reading any point of the tree composes the
 layers from the root to that point. A removed snapshot's layer is merged with its only child; a
 layer with several children stays until they are gone.
 """
@@ -43,7 +43,7 @@ class Disk:
     ) -> None:
         self.chain = chain
         self.lock = threading.RLock()
-        # held while the record changes, since others read it; always taken after `lock`
+        # held while the record changes, because others read it; always taken after `lock`
         self._state_lock = state_lock
         self._datastores = datastores
         self._journals = journals
@@ -96,8 +96,8 @@ class Disk:
             return found
 
     def write(self, offset: int, data: bytes) -> None:
-        """What a guest does. Bytes at any offset: a guest reads the sectors at the edges first,
-        and so does this."""
+        """A guest's write, at any offset: like a guest, this first reads the sectors at the
+        edges."""
         self._check_range(offset, len(data))
         with self.lock:
             start = offset // SECTOR * SECTOR
@@ -142,7 +142,7 @@ class Disk:
     # --- change tracking
 
     def start_tracking(self) -> None:
-        """Begin a new change-tracking epoch: change IDs of earlier ones are worth nothing."""
+        """Begin a new change-tracking epoch: change IDs of earlier epochs become worthless."""
         with self.lock:
             self.chain.epoch = new_epoch()
 
@@ -209,8 +209,8 @@ class Disk:
         """Discard the current layer and continue from a snapshot's.
 
         The sequence of change tracking goes back to the snapshot's, under the same epoch: change
-        IDs handed out since then look valid and are not. Returns what removes the discarded files
-        once the record is saved."""
+        IDs handed out since then look valid but are not. Returns a function that removes the
+        discarded files once the record is saved."""
         with self.lock, self._state_lock:
             frozen = self.layer_of_snapshot(snapshot)
             if frozen is None:
@@ -239,7 +239,7 @@ class Disk:
     def collapse(self, save: Callable[[], None]) -> None:
         """Merge or drop all layers that are not needed, saving the record after each.
 
-        Every step can be repeated: a lab that was killed here calls this again at its start."""
+        Every step can be repeated: a lab that was killed here calls this again when it starts."""
         while (number := next(self._unneeded(), None)) is not None:
             children = [n for n, x in self.chain.layers.items() if x.parent == number]
             with self.lock:
@@ -286,7 +286,7 @@ class Disk:
             self.chain.capacity_bytes = capacity_bytes
 
     def link_into(self, datastore: str, folder: str) -> list[Path]:
-        """Every file also in a folder of another datastore, which is the disk's from now on.
+        """Link every file into a folder of another datastore, where the disk is from now on.
 
         Returns the old paths, to be removed once the record is saved."""
         with self.lock, self._state_lock:
@@ -297,7 +297,7 @@ class Disk:
                 layer.extent = f"{folder}/{layer.extent.partition('/')[2]}"
                 target = self.path_of(layer)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.unlink(missing_ok=True)  # what a killed lab left
+                target.unlink(missing_ok=True)  # left by a lab that was killed
                 os.link(path, target)
             self._layers.clear()
         return [path for _, path in old]

@@ -2,7 +2,7 @@
 
 The journal serves two purposes: for a delta layer it is the map of what the layer holds, and for
 every layer it is change tracking. A record is appended *before* the data is written, so a lab
-that is killed in between claims a change that did not happen, never the other way round.
+that is killed in between may claim a change that did not happen, but never misses one that did.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Layer:
             return
         with self.journal.open("r+b") as file:
             content = file.read()
-            # a torn last record announces data that was never written
+            # a torn last record belongs to data that was never written
             whole = len(content) // _RECORD.size * _RECORD.size
             file.truncate(whole)
         for era, start, end in _RECORD.iter_unpack(content[:whole]):
@@ -96,7 +96,7 @@ class Layer:
         return union(r for e, ranges in self.eras.items() if e > era for r in ranges)
 
     def copy_held_to(self, target: Path) -> None:
-        """Lay what this layer holds over another file."""
+        """Copy what this layer holds over another file."""
         with self.data.open("rb") as reading, target.open("r+b") as writing:
             for start, end in self.held:
                 sparse.copy_range(reading.fileno(), writing.fileno(), start, end)
@@ -105,7 +105,7 @@ class Layer:
         """Merge a child layer into this one.
 
         Safe to repeat after a crash: while the child is still there, reads through it find its
-        own data over whatever part of the copy was made."""
+        own data in front of whatever part was copied."""
         with self.journal.open("ab", buffering=0) as file:
             for era, ranges in child.eras.items():
                 file.write(b"".join(_RECORD.pack(era, start, end) for start, end in ranges))

@@ -21,7 +21,7 @@ def data_ranges(descriptor: int, start: int = 0, end: int | None = None) -> Iter
         try:
             first = os.lseek(descriptor, at, os.SEEK_DATA)
         except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole is left
+            if error.errno == errno.ENXIO:  # only a hole is left
                 return
             raise
         if first >= end:
@@ -45,7 +45,7 @@ def copy_file(source: Path, target: Path, *, shift: int = 0, size_bytes: int | N
     """Copy a file's data ranges to a new or existing file; its holes are not written.
 
     `shift` moves them further on in the target, whose size becomes `size_bytes` (default: the
-    source's). An existing target keeps its bytes elsewhere."""
+    source's). Elsewhere an existing target keeps its bytes."""
     with source.open("rb") as reading, target.open("r+b" if target.exists() else "wb") as writing:
         size = os.fstat(reading.fileno()).st_size if size_bytes is None else size_bytes
         os.ftruncate(writing.fileno(), size)

@@ -38,7 +38,7 @@ BLOCK_BYTES = 65536
 
 
 def safe_file_name(name: str) -> str:
-    """A folder's name on a datastore for a VM's name, whatever that holds."""
+    """A name for the VM's folder on a datastore, whatever characters the VM's name has."""
     return re.sub(r"[^A-Za-z0-9._ -]", "_", name).strip(". ")[:80] or "vm"
 
 
@@ -57,7 +57,7 @@ class Builder:
         self._random = random.Random(scenario.name)  # noqa: S311 - MAC addresses
 
     def build(self) -> None:
-        """Make everything; the estate's record is saved last and says that all is there."""
+        """Make everything; the estate's record is saved last and says that it is complete."""
         find_tools()
         for folder in (self.paths.datastores, self.paths.journals, self.paths.kept):
             shutil.rmtree(folder, ignore_errors=True)
@@ -106,7 +106,7 @@ class Builder:
         return ref
 
     def _folder(self, path: str, parent: str) -> str:
-        """A folder by its path below another, made where it is missing."""
+        """A folder by its path below another, made if it is missing."""
         for part in filter(None, path.split("/")):
             name = encode_name(part.replace("%2f", "/"))
             parent = self._by_place.get((parent, name)) or self._add("folder", name, parent)
@@ -125,7 +125,7 @@ class Builder:
             self._add("network", network, below["network"])
 
     def _place(self, datacenter: str, *names: str) -> str:
-        """The reference of what lies under a datacenter at a path of names."""
+        """The reference of what is under a datacenter at a path of names."""
         at = next(
             e.ref for e in self.entities.values() if (e.kind, e.name) == ("datacenter", datacenter)
         )
@@ -165,7 +165,7 @@ class Builder:
         return record
 
     def _datastore_folder(self, datastore: str, name: str) -> str:
-        """A folder of the VM's own: as on vSphere, the second of a name gets a suffix."""
+        """A folder for this VM alone: as in vSphere, the second VM of a name gets a suffix."""
         stem = safe_file_name(name)
         names = (f"{stem}{f'_{n}' if n else ''}" for n in range(100_000))
         free = next(n for n in names if (datastore, n) not in self._datastore_folders)

@@ -1,7 +1,7 @@
 """Guests that write by themselves: a little now and then on every running VM.
 
-They write only where no file system is (see `content`), in a window, so that the lab's folder
-does not grow without end and every file system stays sound.
+They write only where there is no file system (see `content`), and within a window, so that the
+lab's folder does not grow without end and every file system stays intact.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Churn:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, when the write under way is done."""
+        """Stop once the current write is done."""
         self._stop.set()
         self._thread.join()
 

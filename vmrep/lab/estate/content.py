@@ -2,8 +2,8 @@
 
 An image is made once per kind and size with sfdisk, mke2fs, mkntfs and ntfscp, and then copied
 sparsely into each disk. A disk has an MBR, a first partition with the file system, and a second
-one with no file system that takes the rest: that is where the lab's guests write, as a database
-on a raw partition would, so that the file system stays sound.
+one without a file system that takes the rest: that is where the lab's guests write, as a database
+on a raw partition would, so that the file system stays intact.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vmrep.lab.disks import sparse
 from vmrep.lab.errors import LabError
 
 MIB = 1 << 20
-START = MIB  # of the first partition, as all partitioning tools have it
+START = MIB  # of the first partition, where all partitioning tools put it
 FILE_BYTES = 4 * MIB
 SLACK_BYTES = 12 * MIB  # for a file system's own structures
 TOOLS = {
@@ -29,13 +29,13 @@ TOOLS = {
     "mkntfs": "ntfs-3g",
     "ntfscp": "ntfs-3g",
 }
-_FIXED_TIME = "1705307400"  # 2024-01-15: what mke2fs takes for now, so that images are the same
+_FIXED_TIME = "1705307400"  # 2024-01-15: mke2fs takes it for the present, so images are the same
 _UUID = "6b1f8f0e-5c0d-4b8e-9d1a-0c7a3a5d2e10"
 
 
 @dataclass(frozen=True)
 class Image:
-    """A made image: the file, and where the part begins that guests may write to freely."""
+    """A finished image: the file, and where the part that guests may write to begins."""
 
     path: Path
     free_start: int
@@ -63,7 +63,7 @@ def _run(*argv: str, stdin: str | None = None) -> None:
 
 
 class ContentMaker:
-    """Makes images in a folder of its own; one per kind and size."""
+    """Makes images in its folder, one per kind and size."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -73,8 +73,8 @@ class ContentMaker:
     def put(self, kind: str, data_bytes: int, target: Path, capacity_bytes: int, tag: str) -> int:
         """Fill an empty disk file with content of a kind.
 
-        `tag` is written behind the partition table, so that no two disks are equal. Returns the
-        offset from which guests may write without harm to a file system."""
+        `tag` is written after the partition table, so that no two disks are equal. Returns the
+        offset from which guests may write without damaging a file system."""
         if kind == "empty":
             return 0
         if kind == "random":
@@ -186,7 +186,7 @@ def _make_ntfs(path: Path, size: int, data_bytes: int) -> None:
 
 
 def _scatter(target: Path, capacity_bytes: int, data_bytes: int, tag: str) -> None:
-    """Random data in pieces of a mebibyte all over the disk, its first and last bytes included."""
+    """Random data in 1 MiB pieces all over the disk, including its first and last bytes."""
     source = random.Random(tag)  # noqa: S311 - content, not secrets
     pieces = max(1, data_bytes // MIB)
     last = capacity_bytes - MIB

@@ -1,4 +1,4 @@
-"""Scenarios: which inventory a lab begins with, read from TOML files.
+"""Scenarios: the inventory that a lab begins with, read from TOML files.
 
 docs/lab.md describes the format. Everything is checked here, and an error names the file and the
 place, so that adding a scenario is adding data.
@@ -109,7 +109,7 @@ class VmSpec:
 
 @dataclass
 class DatacenterSpec:
-    """A datacenter, in folders when its path says so, with one host."""
+    """A datacenter with one host, in folders when its path says so."""
 
     path: str
     host: str = "esx1.example.com"
@@ -229,7 +229,7 @@ def _check_type(declared: str, value: Any, where: str) -> None:
 
 
 def _check(scenario: Scenario, path: str) -> None:
-    """What goes beyond single values."""
+    """Check what goes beyond single values."""
     names = {d.path.rpartition("/")[2]: d for d in scenario.datacenters}
     if len(names) != len(scenario.datacenters) or not names:
         raise ScenarioError(f"{path}: datacenters need different names, and there must be one")
@@ -269,14 +269,14 @@ def _check_disk(disk: DiskSpec, where: str) -> None:
     _one_of(disk.tracking, ("blocks", "adaptive"), f"{where}, tracking")
     capacity, data = _size(disk.capacity, where), _size(disk.data, where)
     if capacity < 1 or capacity % 512:
-        raise ScenarioError(f"{where}: a capacity is a multiple of 512 bytes")
+        raise ScenarioError(f"{where}: a capacity must be a multiple of 512 bytes")
     if disk.content != "empty" and data + (16 << 20) > capacity:
-        raise ScenarioError(f"{where}: {disk.data} of data need a disk 16MiB larger than that")
+        raise ScenarioError(f"{where}: {disk.data} of data needs a disk 16MiB larger than that")
 
 
 def _one_of(value: str, allowed: Any, where: str) -> None:
     if value not in allowed:
-        raise ScenarioError(f"{where}: {value!r} is none of {', '.join(allowed)}")
+        raise ScenarioError(f"{where}: {value!r} is not one of {', '.join(allowed)}")
 
 
 def _size(text: str, where: str) -> int:

@@ -16,7 +16,7 @@ _SERVICES = {"vpxa-nfcssl": True, "vpxa-nfc": False, "nfcssl": True, "nfc": Fals
 
 
 class Refused(Exception):
-    """The client was told why, or did what ends the connection."""
+    """The client was told why, or did something that ends the connection."""
 
 
 def admit(
@@ -43,7 +43,7 @@ def _converse(control: ssl.SSLSocket, tickets: Tickets, host: str) -> tuple[Tick
     while True:
         command, _, argument = _line(control).partition(" ")
         if command == "SESSION":
-            ticket = tickets.use(argument, host)  # not answered: the next command is
+            ticket = tickets.use(argument, host)  # only the next command is answered
         elif ticket is None:
             _say(control, "530 Please login with USER and PASS.")
             raise Refused("no valid ticket")

@@ -41,6 +41,6 @@ def _require_allowed(
         raise Refusal(NOT_FOUND)
     is_current = layer.number == disk.chain.current
     if is_current and vm.record.power_state == POWERED_ON:
-        raise Refusal(LOCKED)  # the guest writes into it: its parent is what can be read
+        raise Refusal(LOCKED)  # the guest writes into it: only its parent can be read
     if writable and not (ticket.writable and is_current):
         raise Refusal(READ_ONLY)

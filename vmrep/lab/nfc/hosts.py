@@ -1,4 +1,4 @@
-"""The simulated hosts' doors: a listening port and a certificate for each."""
+"""Where the simulated hosts listen: a port and a certificate for each."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class NfcHosts:
         return self._servers[moid]
 
     def stated_thumbprint(self, moid: str) -> str:
-        """What tickets say of the host's certificate."""
+        """What tickets say about the host's certificate."""
         return self._stated.get(moid) or self._servers[moid].thumbprint
 
     def state_thumbprint(self, moid: str, thumbprint: str) -> None:
-        """Let tickets say something else than is so; "" for the truth again."""
+        """Make tickets say something untrue; "" for the truth again."""
         self._stated[moid] = thumbprint
 
     def start(self) -> None:
@@ -85,7 +85,7 @@ class HostServer:
         threading.Thread(target=self._accept, name=f"lab-nfc-{self._moid}", daemon=True).start()
 
     def stop(self) -> None:
-        # A close alone would not wake the thread that accepts.
+        # Closing alone would not wake the thread that accepts.
         for connection in (self._listener, *self._connections):
             try:
                 connection.shutdown(socket.SHUT_RDWR)

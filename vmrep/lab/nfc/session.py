@@ -73,7 +73,7 @@ class NfcSession:
         self._disk: Disk | None = None
         self._layer = 0
         self._handle = 0
-        # How answers are cut and in which order the pieces come: the same each time.
+        # How answers are cut and the order in which pieces come: the same each time.
         self._chance = random.Random(f"{ticket.vm}")  # noqa: S311  # no secret
 
     def serve(self) -> None:
@@ -130,7 +130,7 @@ class NfcSession:
         if kind == OPEN_SESSION:
             self._open_session(number, payload)
         elif not self._buffer_bytes:
-            raise _Ended  # nothing goes before the session is open
+            raise _Ended  # nothing is allowed before the session is open
         elif kind in (SOCKET_OPTIONS, RESOURCE_POOL):
             if self._chance.random() < 0.5:  # whether a real host answers these is not known
                 self._answer(kind, number, bytes(size))
@@ -282,7 +282,7 @@ class NfcSession:
         place: int = 0,
         data: bytearray | None = None,
     ) -> None:
-        """What the control surface asked to go wrong. With some of it the client gets all the
+        """Do wrong what the control surface asked for. With some faults the client gets all the
         bytes, so that only its own strictness saves it."""
         data = bytearray() if data is None else data
         size, kind = len(data), rule.fault

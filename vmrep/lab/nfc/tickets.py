@@ -70,7 +70,7 @@ class Ticket:
 
 
 class Tickets:
-    """Those that are out. Each is good once."""
+    """The tickets that were issued. Each works once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class Tickets:
         return secret
 
     def use(self, secret: str, host: str) -> Ticket | None:
-        """The ticket, which is gone then; None: unknown, used up, expired, or another host's."""
+        """The ticket, which is used up by this; None: unknown, used, expired, or another host's."""
         with self._lock:
             ticket = self._out.pop(secret, None)
         if ticket is None or ticket.host != host or ticket.expires_at <= time.monotonic():

@@ -61,5 +61,5 @@ def _make(folder: Path) -> None:
     descriptor = os.open(folder / _KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(private)
-    # last: its presence says that both are there
+    # last, because its presence says that both are there
     (folder / CERTIFICATE_FILE).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

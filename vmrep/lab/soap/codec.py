@@ -3,7 +3,7 @@
 pyVmomi ships a client only, but its type tables describe every method of the API. A request is
 read by giving pyVmomi's deserialiser a data object type per method, whose fields are `_this` and
 the method's parameters. Results and faults are written by the serialiser that pyVmomi's client
-uses for its requests, so that whatever it can express, it can read back.
+uses for its requests, so that it can read back whatever it can express.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def fault_response(fault: Any) -> bytes:
 def fault_named(name: str, message: str) -> Any:
     """A fault by its vSphere name (`FileFault`, `TaskInProgress`, `SystemError` …).
 
-    Raises ValueError for a name that is no fault of the API."""
+    Raises ValueError for a name that is not a fault of the API."""
     for module in (vim.fault, vmodl.fault, vmodl.query, vmodl):
         kind = getattr(module, name, None)
         if isinstance(kind, type) and issubclass(kind, vmodl.MethodFault):

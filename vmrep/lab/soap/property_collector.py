@@ -1,7 +1,7 @@
 """The property collector: bulk reads in pages, and waiting for changes.
 
-Answers are put together from each object's kept XML, so that a large inventory is cheap to read
-again and finding out what changed is comparing strings.
+Answers are assembled from each object's cached XML, so that a large inventory is cheap to read
+again, and finding what changed is a comparison of strings.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def select(world: World, spec: Any, session: Session) -> list[Managed]:
                     step = named[step.name]
                 else:
                     raise invalid_argument("selectSet")
-                # specs may name themselves to recurse: each object is left once by each spec
+                # specs may name themselves to recurse: each spec is followed once per object
                 if not issubclass(at.type, step.type) or (at.moid, id(step)) in visited:
                     continue
                 visited.add((at.moid, id(step)))
@@ -63,7 +63,7 @@ def select(world: World, spec: Any, session: Session) -> list[Managed]:
 
 
 def values(spec: Any, selected: Managed, session: Session) -> dict[str, str]:
-    """The XML of the properties that a filter spec asks of an object; unset ones are left out."""
+    """The XML of the properties that a filter spec wants of an object; unset ones are left out."""
     found: dict[str, str] = {}
     odd = selected.world.odd.of_object(selected.moid)
     for wanted in spec.propSet:
@@ -78,7 +78,7 @@ def values(spec: Any, selected: Managed, session: Session) -> dict[str, str]:
 
 
 def wanted_types(spec: Any) -> tuple[Any, ...]:
-    """The types for which a filter spec asks anything."""
+    """The types for which a filter spec wants anything."""
     return tuple(p.type for p in spec.propSet)
 
 
@@ -106,9 +106,9 @@ def object_content(ref: Any, found: dict[str, str]) -> str:
 
 @dataclass
 class Filter:
-    """What a property filter told under each of its two newest versions.
+    """What a property filter reported under each of its two newest versions.
 
-    Two, because an answer may be lost on its way: the client then asks from the older one."""
+    Two, because an answer may be lost on its way: the client then asks from the older version."""
 
     spec: Any
     session: str
@@ -194,7 +194,7 @@ class PropertyCollector(Managed):
         return self._page(contents, limit, session)
 
     def CancelRetrievePropertiesEx(self, call: Any, session: Session) -> None:
-        """The rest of the pages is not wanted."""
+        """Drop the remaining pages."""
         if session.pages.pop(call.token, None) is None:
             raise invalid_argument("token")
 
@@ -220,7 +220,7 @@ class PropertyCollector(Managed):
         return PropertyCollector(self.world, f"session[{session.key}]{uuid.uuid4()}").ref
 
     def DestroyPropertyCollector(self, call: Any, session: Session) -> None:
-        """Forget a collector of one's own and its filters."""
+        """Forget a separate collector and its filters."""
         with self.world.changed:
             for owned in list(self.filters.values()):
                 self.world.remove(owned)
@@ -238,7 +238,7 @@ class PropertyCollector(Managed):
         return made.ref
 
     def CancelWaitForUpdates(self, call: Any, session: Session) -> None:
-        """End a wait that is under way with RequestCanceled."""
+        """End a running wait with RequestCanceled."""
         with self.world.changed:
             self._cancelled += 1
             self.world.changed.notify_all()
@@ -285,7 +285,7 @@ class PropertyCollector(Managed):
         raise vmodl.query.InvalidCollectorVersion(msg=f"unknown version {version}")
 
     def _updates(self, known: int, session: Session) -> str:
-        """FilterUpdates after a version; notes under a new version what is told."""
+        """FilterUpdates after a version; records under a new version what is reported."""
         parts: list[str] = []
         new: dict[str, Seen] = {}
         for moid, owned in self.filters.items():

@@ -84,14 +84,14 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are everyday life; anything else is logged in full."""
+        """Clients that go away are normal; anything else is logged in full."""
         if isinstance(sys.exc_info()[1], ConnectionError | TimeoutError | ssl.SSLError):
             log.debug("connection from %s ended", client_address, exc_info=True)
         else:
             log.exception("connection from %s", client_address)
 
     def start(self, name: str) -> None:
-        """Serve in a thread of its own."""
+        """Serve in a separate thread."""
         threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, name=name, daemon=True
         ).start()
@@ -274,7 +274,7 @@ class Handler(BaseHTTPRequestHandler):
         header = self.headers.get("Range")
         found = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip()) if header else None
         if not found or found[0] == "bytes=-":
-            return 0, size, False  # what is no single range is ignored, as RFC 9110 has it
+            return 0, size, False  # anything but a single range is ignored, as RFC 9110 allows
         if not found[1]:
             first, end = max(0, size - int(found[2])), size
         else:
@@ -294,5 +294,5 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def handler_for(service: Service) -> type[Handler]:
-    """The handler class of one lab."""
+    """The handler class for one lab."""
     return type("LabHandler", (Handler,), {"service": service})

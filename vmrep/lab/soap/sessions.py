@@ -70,7 +70,7 @@ class SessionManager(Managed):
         }.get(name)
 
     def by_token(self, token: str | None) -> Session | None:
-        """The session of a cookie, marked as used now; None when it is unknown or expired."""
+        """The cookie's session, marked as just used; None when it is unknown or expired."""
         with self.world.lock:
             session = self.sessions.get(token or "")
             if session is None:

@@ -1,1 +1,1 @@
-"""The simulated estate: managed objects, their records, what calls do to them."""
+"""The simulated estate: managed objects, their records, and what calls do to them."""

@@ -32,7 +32,7 @@ PRIVILEGES = {
     "Rename_Task": "VirtualMachine.Config.Rename",
     "CreateContainerView": "System.View",
     "RetrievePropertiesEx": "System.Read",
-    # Whoever may not look may not ask what else he may do, either.
+    # Whoever may not look may not ask about other privileges, either.
     "HasPrivilegeOnEntities": "System.View",
     "HasPrivilegeOnEntity": "System.View",
     "FetchUserPrivilegeOnEntities": "System.View",

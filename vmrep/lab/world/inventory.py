@@ -64,7 +64,7 @@ class Datacenter(Entity):
 
 
 class ComputeResource(Entity):
-    """A host on its own, with its resource pool."""
+    """A standalone host, with its resource pool."""
 
     type = vim.ComputeResource
 
@@ -280,6 +280,6 @@ class SearchIndex(Managed):
         )
 
     def FindChild(self, call: Any, session: Session) -> Any:
-        """An entity directly below another by name."""
+        """An entity directly below another, by name."""
         below = self.world.children_of(self.world.entity(call.entity).moid)
         return next((r for r in below if self.world.entity(r).name == call.name), None)

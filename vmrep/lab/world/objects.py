@@ -1,7 +1,7 @@
 """Managed objects and the world that holds them.
 
-A managed object answers property reads (`get`) and serves methods: a Python method named as the
-WSDL names it serves that call. Values and their XML are kept until `touch` marks the object
+A managed object answers property reads (`get`) and serves methods: a Python method with the name
+from the WSDL serves that call. Values and their XML are kept until `touch` marks the object as
 changed, which also wakes everyone who waits for updates.
 """
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @cache
 def check_path(kind: Any, path: str) -> Any:
-    """The declared type of a property path. Raises InvalidProperty for one that is not there."""
+    """The declared type of a property path. Raises InvalidProperty when there is none."""
     at = kind
     for step in path.split("."):
         try:
@@ -107,7 +107,7 @@ class Entity(Managed):
     def __init__(self, world: World, moid: str, name: str, parent: str | None, **values: Any):
         self.name = name
         self.parent = parent
-        self.task_lock = threading.Lock()  # one task at a time works on an entity
+        self.task_lock = threading.Lock()  # only one task at a time works on an entity
         super().__init__(world, moid, **values)
 
     def _name(self) -> str:
@@ -157,7 +157,7 @@ class Paths:
 
     @property
     def journals(self) -> Path:
-        """What was written when, a file per layer."""
+        """What was written when: a file per layer."""
         return self.root / "journals"
 
     @property
@@ -191,7 +191,7 @@ class World:
         return PRODUCTS[self.estate.product]
 
     def add(self, made: Managed) -> None:
-        """Take a new object in."""
+        """Add a new object."""
         with self.lock:
             self.objects[made.moid] = made
             if isinstance(made, Entity) and made.parent:
@@ -224,12 +224,12 @@ class World:
         return found
 
     def children_of(self, moid: str, kind: Any = vim.ManagedEntity) -> list[Any]:
-        """References of the entities directly below one, of a kind, in order."""
+        """References of the entities of a kind directly below one, in order."""
         below = (self.objects[c] for c in self.children.get(moid, ()))
         return [o.ref for o in below if issubclass(o.type, kind)]
 
     def new_id(self, kind: str) -> str:
-        """A reference that was never used before, also not before a restart."""
+        """A reference that was never used before, not even before a restart."""
         with self.lock:
             count = self.estate.counters.get(kind, 0) + 1
             self.estate.counters[kind] = count

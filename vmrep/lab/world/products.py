@@ -1,4 +1,4 @@
-"""A vCenter Server, or an ESXi host on its own: what each calls itself and its first objects.
+"""A vCenter Server, or a lone ESXi host: what each calls itself and its first objects.
 
 An ESXi host has one datacenter with fixed references, no folders but the four in it, and no
 instance UUID: `about.instanceUuid` is not set.

@@ -1,4 +1,4 @@
-"""ReconfigVM: what can be changed about a VM, disks among it."""
+"""ReconfigVM: what can be changed about a VM, including its disks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def apply(vm: VirtualMachine, spec: Any) -> None:
 
 def set_tracking(vm: VirtualMachine, on: bool) -> None:
     """On: takes effect at the next stun (power on, or creating or removing a snapshot). Off: at
-    once, and older change IDs are worth nothing from then on."""
+    once, and older change IDs are worthless from then on."""
     vm.record.config.tracking = on
     if not on:
         for disk in vm.disks.values():
@@ -75,7 +75,7 @@ def _capacity(device: Any) -> int:
 def free_unit(vm: VirtualMachine) -> int:
     """The lowest free unit of the first SCSI controller whose device key is free, too.
 
-    A key that a removed disk had is used again, as vSphere does; the UUID then differs."""
+    The key of a removed disk is used again, as in vSphere; the UUID then differs."""
     taken = {d.unit for d in vm.record.config.disks} | {k - 2000 for k in vm.disks}
     return next(u for u in UNITS if u not in taken)
 

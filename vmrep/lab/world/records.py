@@ -1,7 +1,7 @@
-"""The lab's lasting facts as plain data: what the state file holds and restarts begin from.
+"""The lab's lasting facts as plain data: what the state file holds, and what a restart begins from.
 
-vSphere's objects are made from these records when they are asked for (see `vmview`), so a record
-that changed and was saved is all that a change needs.
+vSphere's objects are made from these records when a client asks for them (see `vm_view`), so a
+change is complete once its record is changed and saved.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ class DiskDevice:
 
     @property
     def independent(self) -> bool:
-        """Independent disks take no part in snapshots."""
+        """Independent disks are not part of snapshots."""
         return self.mode.startswith("independent")
 
 
 @dataclass
 class NicDevice:
-    """A network adapter as the VM's configuration shows it, and what the guest says of it."""
+    """A network adapter as the VM's configuration shows it, and what the guest says about it."""
 
     key: int
     label: str
@@ -110,8 +110,8 @@ class Config:
 
 @dataclass
 class LayerRecord:
-    """One file of a disk's chain. Frozen by `snapshot`; nobody's when that is None and the layer
-    is not the chain's current one (a removed snapshot whose files are yet to be merged)."""
+    """One file of a disk's chain. Frozen by `snapshot`; when that is None and the layer is not the
+    chain's current one, it is left from a removed snapshot whose files are yet to be merged."""
 
     number: int
     descriptor: str
@@ -126,7 +126,7 @@ class ChainRecord:
     """A disk's files: a tree of layers, of which the guest writes into `current`.
 
     `era` counts the change-tracking sequence: it rises with each snapshot, and every write is
-    recorded under the era it happened in. `epoch` is None while change tracking is off."""
+    recorded under its era. `epoch` is None while change tracking is off."""
 
     key: int
     identity: str
@@ -184,7 +184,7 @@ class Tools:
 
 @dataclass
 class VmRecord:
-    """A virtual machine, whole."""
+    """A whole virtual machine."""
 
     ref: str
     parent: str
@@ -207,7 +207,7 @@ class VmRecord:
     leave_consolidation: bool = False
     fault_tolerance_state: str = "notConfigured"
     connection_state: str = "connected"
-    hidden: list[str] = field(default_factory=list)  # property paths that answer as unset
+    hidden: list[str] = field(default_factory=list)  # property paths that look unset
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> VmRecord:

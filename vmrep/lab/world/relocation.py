@@ -1,7 +1,7 @@
 """What changes a VM's place or identity: moving, re-registering, cloning.
 
-Files are linked to their new place before the record is saved, and leave the old one after it, so
-that a lab that is killed in between has every file where a record says.
+Files are linked to their new place before the record is saved, and removed from the old one after
+that, so that a lab that is killed in between has every file where a record says.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNREGISTERED = "unregistered"
 
 
 def folder_at(world: World, datacenter: str, path: str) -> str:
-    """The reference of a VM folder by its path inside a datacenter, made where it is missing."""
+    """The reference of a VM folder by its path inside a datacenter, made if it is missing."""
     at = _below(world, datacenter, "vm")
     for part in filter(None, path.split("/")):
         name = encode_name(part.replace("%2f", "/"))
@@ -47,7 +47,7 @@ def _new_folder(world: World, name: str, parent: str) -> str:
 
 
 def _below(world: World, moid: str, *names: str) -> str:
-    """The reference of what lies below an entity at a path of names. Raises ControlError."""
+    """The reference of what is below an entity at a path of names. Raises ControlError."""
     for name in names:
         found = [r._moId for r in world.children_of(moid) if world.entity(r).name == name]
         if not found:
@@ -57,10 +57,10 @@ def _below(world: World, moid: str, *names: str) -> str:
 
 
 def move(vm: VirtualMachine, folder: str, datacenter: str, datastore: str) -> None:
-    """Another folder; another datacenter takes host, networks and files along.
+    """Move to another folder; to another datacenter, host, networks and files move, too.
 
-    In the other datacenter the VM lies on `datastore`, or on the first one, and is connected to
-    the networks of the same name, or else to the first. Raises ControlError."""
+    In the other datacenter the VM is on `datastore`, or on the first one, and is connected to the
+    networks of the same name, or else to the first. Raises ControlError."""
     world, record = vm.world, vm.record
     home = world.entity_named(datacenter, vim.Datacenter, "datacenter").moid if datacenter else ""
     leaves = bool(home) and home != record.datacenter
@@ -90,7 +90,7 @@ def _first(world: World, moid: str) -> str:
 
 
 def _reconnect(vm: VirtualMachine, networks: str) -> None:
-    """The VM's adapters, in all of its configurations, to the networks of another datacenter."""
+    """Connect the adapters, in all the VM's configurations, to another datacenter's networks."""
     world = vm.world
     there = {world.entity(r).name: r._moId for r in world.children_of(networks)}
     if not there:
@@ -104,7 +104,7 @@ def _reconnect(vm: VirtualMachine, networks: str) -> None:
 
 
 def _relocate(vm: VirtualMachine, datastore: str) -> list[Path]:
-    """All files into another datastore, in a folder of the VM's own; the old files' paths."""
+    """Link all files into a new folder on another datastore; returns the old files' paths."""
     record, left = vm.record, []
     folder = free_folder(vm.world, datastore, record.folder_on_datastore)
     for disk in vm.disks.values():
@@ -114,7 +114,7 @@ def _relocate(vm: VirtualMachine, datastore: str) -> list[Path]:
 
 
 def free_folder(world: World, datastore: str, wanted: str) -> str:
-    """A folder on a datastore that no VM, registered or not, has, and no file is in."""
+    """A folder on a datastore without files, which no VM has, registered or not."""
     records = [*world.store.all("vm"), *world.store.all(UNREGISTERED)]
     taken = {r["folder_on_datastore"] for r in records if r["datastore"] == datastore}
     on_disk = world.paths.datastores / datastore
@@ -123,25 +123,25 @@ def free_folder(world: World, datastore: str, wanted: str) -> str:
 
 
 def unregister(vm: VirtualMachine) -> str:
-    """Out of the inventory; the files stay. Returns the configuration file's path."""
+    """Take a VM out of the inventory; its files stay. Returns the configuration file's path."""
     world, record = vm.world, vm.record
     with vm.task_lock, vm.frozen_disks(), world.changed:
         path = f"[{vm.datastore_names()[record.datastore]}] {record.vmx_path}"
         if world.store.get(UNREGISTERED, path) is not None:
-            raise ControlError(f"{path} is unregistered already")
+            raise ControlError(f"{path} is already unregistered")
         world.store.move("vm", vm.moid, UNREGISTERED, path, record.dump())
         vm.leave_inventory()
     return path
 
 
 def register(world: World, path: str) -> str:
-    """An unregistered VM back into its folder. UUIDs stay; it and its snapshots get new
+    """Put an unregistered VM back into its folder. UUIDs stay; the VM and its snapshots get new
     references, as in vSphere. Returns the VM's. Raises ControlError."""
     with world.changed:
         found = world.store.get(UNREGISTERED, path)
         if found is None:
             known = ", ".join(VmRecord.load(r).vmx_path for r in world.store.all(UNREGISTERED))
-            raise ControlError(f"{path!r} is not unregistered; that are: {known}", status=404)
+            raise ControlError(f"{path!r} is not unregistered; these are: {known}", status=404)
         record = VmRecord.load(found)
         record.ref = world.new_id("vm")
         _renumber_snapshots(world, record)
@@ -167,7 +167,7 @@ def _renumber_snapshots(world: World, record: VmRecord) -> None:
 
 def clone(vm: VirtualMachine, name: str) -> VirtualMachine:
     """A copy beside the VM, powered off: its configuration and what is on its disks now, with new
-    UUIDs, addresses and files; without snapshots and change tracking."""
+    UUIDs, addresses and files, but without snapshots and change tracking."""
     world = vm.world
     record = VmRecord.load(vm.record.dump())
     config = record.config

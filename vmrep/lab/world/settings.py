@@ -1,7 +1,7 @@
-"""What the control surface can set of a VM, and what it refuses.
+"""What the control surface can set on a VM, and what it refuses.
 
-One table says which settings there are, of which type, and which of them may be null: vSphere
-then leaves them unset.
+One table lists the settings, their types, and which of them may be null: vSphere then leaves them
+unset.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ POWER = {"on": POWERED_ON, "off": POWERED_OFF, "suspended": SUSPENDED}
 
 @dataclass(frozen=True)
 class Setting:
-    """`attribute` of the record it belongs to; `allowed` is a pattern that texts must fit."""
+    """`attribute` of the record it belongs to; `allowed` is a pattern that texts must match."""
 
     attribute: str
     kind: type
@@ -52,7 +52,7 @@ MACHINE = {
     "connection_state": Setting("connection_state", str, allowed=CONNECTION),
     "fault_tolerance_state": Setting("fault_tolerance_state", str, allowed=FAULT_TOLERANCE),
 }
-# The configuration does not change with these: vSphere's changeVersion stays.
+# These do not change the configuration: vSphere's changeVersion stays.
 OTHERS = {
     "power": Setting("power", str, allowed="|".join(POWER)),
     "tracking": Setting("tracking", bool),
@@ -78,7 +78,7 @@ DISK = {
 
 
 def configure(vm: VirtualMachine, values: Mapping[str, Any]) -> None:
-    """Set what CONFIG, MACHINE and OTHERS list, all of it or nothing. Raises ControlError."""
+    """Set what CONFIG, MACHINE and OTHERS list: all or nothing. Raises ControlError."""
     checked = _checked(values, CONFIG | MACHINE | OTHERS)
     tools = checked.get("tools")
     new_tools = _tools(vm, tools) if tools is not None else None
@@ -132,7 +132,7 @@ def _network(vm: VirtualMachine, name: str) -> str:
 
 
 def set_disk(vm: VirtualMachine, key: int, values: Mapping[str, Any]) -> None:
-    """Set what DISK lists of one disk. It can grow, without snapshots; it never shrinks."""
+    """Set what DISK lists of one disk. Without snapshots it can grow; it never shrinks."""
     device = vm.record.config.disk(key)
     if device is None:
         raise ControlError(f"there is no disk {key}", status=404)
@@ -151,7 +151,7 @@ def set_disk(vm: VirtualMachine, key: int, values: Mapping[str, Any]) -> None:
 
 
 def hide(vm: VirtualMachine, paths: list[str]) -> None:
-    """Let property paths of the VM be unset for everyone who asks for them."""
+    """Make property paths of the VM look unset to everyone who asks for them."""
     for path in paths:
         try:
             if not path:

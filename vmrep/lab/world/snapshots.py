@@ -59,7 +59,7 @@ class Snapshot(Managed):
         )
 
     def RenameSnapshot(self, call: Any, session: Session) -> None:
-        """Another name or description."""
+        """Give the snapshot another name or description."""
         with self.world.lock:
             record = self.vm.record.snapshots[self.moid]
             record.name = call.name or record.name
@@ -103,9 +103,9 @@ def _check_possible(vm: VirtualMachine) -> None:
 
 
 def create(vm: VirtualMachine, request: Request) -> Any:
-    """Freeze all disks (but independent ones) at one moment. Returns the snapshot's reference.
+    """Freeze all disks (except independent ones) at one moment. Returns the snapshot's reference.
 
-    Quiescing without running tools is silently not done; the tree tells what was achieved."""
+    Without running tools, quiescing is silently skipped; the tree tells what was achieved."""
     _check_possible(vm)
     record = vm.record
     running = record.power_state == POWERED_ON

@@ -1,8 +1,8 @@
 """The lab's durable state: one SQLite file in the lab's folder, and the lock on that folder.
 
 Every saved record is one committed transaction, so a killed lab starts again from the last change
-that any client was told of. (A machine's power loss may cost the newest commits, never the file:
-WAL with synchronous=NORMAL.)
+that any client was told about. (A power failure of the machine may cost the newest commits, never
+the file: WAL with synchronous=NORMAL.)
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FolderLock:
 
 
 class Store:
-    """Records by kind and key, as JSON, each write its own transaction."""
+    """Records by kind and key, as JSON; each write is one transaction."""
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()

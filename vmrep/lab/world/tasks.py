@@ -1,6 +1,6 @@
 """Tasks: what long operations return, to be waited for and asked about.
 
-A task runs in a thread of its own; tasks upon one entity run one after the other. Finished tasks
+Each task runs in a separate thread; tasks on one entity run one after the other. Finished tasks
 are kept for ten minutes, as vCenter keeps them in `recentTask`. Tasks do not survive a restart.
 """
 
@@ -50,7 +50,7 @@ class Task(Managed):
             self.touch()
 
     def CancelTask(self, call: Any, session: Session) -> None:
-        """No operation of the lab can be cancelled, as few of vCenter's can."""
+        """No operation of the lab can be cancelled, just as few of vCenter's can."""
         raise vmodl.fault.NotSupported(msg="The task is not cancelable.")
 
 
@@ -107,7 +107,7 @@ class Tasks:
 
     def _run(self, task: Task, entity: Entity, method: str, work: Callable[[], Any]) -> None:
         try:
-            # To its end: the next task upon this entity begins when this one is seen to have ended.
+            # To its end: the next task on this entity begins when this one is seen to have ended.
             with entity.task_lock:
                 task.update(state="running", startTime=codec.utc_now(), progress=0)
                 outcome = self._outcome(task, entity, method, work)
@@ -118,7 +118,7 @@ class Tasks:
     def _outcome(
         self, task: Task, entity: Entity, method: str, work: Callable[[], Any]
     ) -> dict[str, Any]:
-        """Do the work; what the task's info says of its end."""
+        """Do the work; returns what the task's info says about its end."""
         try:
             delay = self.world.injection.delay_of(method)
             time.sleep(self.world.estate.task_delay_seconds + delay)

@@ -1,4 +1,4 @@
-"""The VirtualMachine object: its properties, power, and the doors to snapshots and changes."""
+"""The VirtualMachine object: its properties, power, and the calls for snapshots and changes."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ class VirtualMachine(Entity):
             snapshots.collapse(self)
 
     def stun(self) -> None:
-        """The moment at which change tracking takes effect on disks where it is newly on."""
+        """The moment at which change tracking takes effect on disks where it was just turned on."""
         for disk in self.disks.values():
             if self.record.config.tracking and disk.chain.epoch is None:
                 disk.start_tracking()
 
     def frozen_disks(self) -> ExitStack:
-        """A context in which no guest write to any disk of the VM happens."""
+        """A `with` block during which no guest writes to any disk of the VM."""
         stack = ExitStack()
         for disk in self.disks.values():
             stack.enter_context(disk.lock)
@@ -225,7 +225,7 @@ class VirtualMachine(Entity):
         )
 
     def rename(self, name: str) -> None:
-        """Another name, stored as vSphere stores it; files keep theirs."""
+        """Give the VM another name, stored as vSphere stores it; files keep theirs."""
         with self.world.lock:
             self.name = self.record.config.name = encode_name(name)
             self.save(reconfigured=True)
@@ -262,7 +262,7 @@ class VirtualMachine(Entity):
         )
 
     def CreateSnapshotEx_Task(self, call: Any, session: Session) -> Any:
-        """The same with more to say about quiescing, which the lab takes as wished for."""
+        """The same with more details about quiescing, which the lab takes as a request for it."""
         request = snapshots.Request(
             call.name, call.description or "", bool(call.memory), call.quiesceSpec is not None
         )
@@ -279,7 +279,7 @@ class VirtualMachine(Entity):
         return self.world.tasks.start(self, "RemoveAllSnapshots_Task", session, remove_all)
 
     def RevertToCurrentSnapshot_Task(self, call: Any, session: Session) -> Any:
-        """Back to the newest snapshot."""
+        """Go back to the newest snapshot."""
 
         def revert() -> None:
             if self.record.current_snapshot is None:
@@ -289,7 +289,7 @@ class VirtualMachine(Entity):
         return self.world.tasks.start(self, "RevertToCurrentSnapshot_Task", session, revert)
 
     def ConsolidateVMDisks_Task(self, call: Any, session: Session) -> Any:
-        """Merge the layers that a failed snapshot removal left."""
+        """Merge the layers that a failed snapshot removal left behind."""
         return self.world.tasks.start(
             self, "ConsolidateVMDisks_Task", session, lambda: snapshots.consolidate(self)
         )

@@ -1,4 +1,4 @@
-"""What vSphere shows of a VM, made from its record."""
+"""What vSphere shows about a VM, made from its record."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def disk_backings(
 
 
 def guest_info(record: VmRecord, networks: Mapping[str, str]) -> Any:
-    """What VMware Tools report; None for a VM of which nothing at all is known."""
+    """What VMware Tools report; None for a VM about which nothing at all is known."""
     if record.bare:
         return None
     config, tools = record.config, record.tools
