@@ -75,7 +75,7 @@ def test_a_folder_is_for_one_lab_of_one_scenario(
     (tmp_path / "else").mkdir()
     (tmp_path / "else" / "letter.txt").write_text("dear")
     error = run(capsys, "--folder", str(tmp_path / "else"), "--scenario", "small", "--port", "0")
-    assert "holds other things" in error
+    assert "other things in it than a lab" in error
     error = run(capsys, "--folder", "/proc/lab", "--scenario", "small", "--port", "0")
     assert "cannot be written to" in error
 

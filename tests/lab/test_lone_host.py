@@ -50,7 +50,7 @@ def test_the_hardware_has_a_uuid(host: Client) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[estate]\nproduct = "esx"', "'esx' is none of vcenter, esxi"),
+        ('[estate]\nproduct = "esx"', "'esx' is not one of vcenter, esxi"),
         ('[estate]\nproduct = "esxi"\n[[datacenters]]\npath = "DC"', "has one datacenter"),
         (
             '[estate]\nproduct = "esxi"\n[[datacenters]]\npath = "ha-datacenter"\n'

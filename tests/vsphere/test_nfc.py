@@ -149,7 +149,7 @@ def test_another_size_than_planned_is_refused(ticket, snapshot_disk):
 
 
 LIES = {
-    "wrong_magic": "sent no NFC message",
+    "wrong_magic": "not an NFC message",
     "wrong_number": "without having been asked",
     "wrong_place": "lies at",
     "wrong_offset": "belongs to",
