@@ -104,7 +104,11 @@ class VCenter(models.Model):
 
 
 class Discovery(models.Model):
-    """One run that read a vCenter's VMs. It changes no VM."""
+    """One run that read a vCenter's VMs. It changes no VM.
+
+    `error_message` says why it failed or, if it is completed, which VMs it left as they were
+    because other transactions held their rows.
+    """
 
     vcenter = models.ForeignKey(VCenter, on_delete=models.CASCADE, related_name="discoveries")
     status = models.CharField(

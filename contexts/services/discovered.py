@@ -1,21 +1,24 @@
 """Updating the rows of discovered VMs from what was read; only differences are written.
 
-Comparing needs no lock. `write` locks what it writes, in one order, in the caller's transaction.
+Comparing needs no lock. Writing leaves out the rows that another transaction holds, and says which:
+it never waits for them, and the next discovery finds the same differences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from contexts.models import DiscoveredVM, VCenter
 from contexts.services import changed_rows, records
 from contexts.services.changed_rows import Change
+from contexts.services.transactions import lock_free, only_free
 from contexts.vsphere.records import VmRecord
 
 NO_UUID = (
@@ -29,42 +32,65 @@ SAME_UUID = (
 
 
 @dataclass
+class Held:
+    """The VMs that were not written because other transactions held their rows: their names, and
+    the keys of the rows, as far as there are any."""
+
+    names: set[str] = field(default_factory=set)
+    keys: set[int] = field(default_factory=set)
+
+    def add(self, more: Held) -> None:
+        self.names |= more.names
+        self.keys |= more.keys
+
+
+@dataclass
 class Differences:
     """The differences between a page's records and the existing rows.
 
-    `seen`: the keys of these VMs' rows. `morefs`: every moref on the page.
+    `seen`: the keys of these VMs' rows, with their names. `morefs`: every moref on the page.
     """
 
     vcenter: VCenter
     morefs: list[str]
     new: list[dict[str, Any]] = field(default_factory=list)
     changed: list[Change] = field(default_factory=list)
-    seen: list[int] = field(default_factory=list)
+    seen: dict[int, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.new or self.changed)
 
-    def write(self, now: datetime) -> None:
-        """Within a transaction: write everything except the time when unchanged rows were seen."""
+    def write(self, now: datetime) -> Held:
+        """Within a transaction: write everything except the time when unchanged rows were seen.
+        Returns what other transactions hold."""
         rows = DiscoveredVM.objects.filter(vcenter=self.vcenter)
         # A moref belongs to one VM at a time: a VM that had it under another UUID is gone.
-        displaced = rows.filter(moref__in=self.morefs, gone_at__isnull=True).exclude(
-            pk__in=self.seen
+        displaced = dict(
+            rows.filter(moref__in=self.morefs, gone_at__isnull=True)
+            .exclude(pk__in=self.seen)
+            .values_list("pk", "moref")
         )
-        gone = list(displaced.values_list("pk", flat=True))
-        _lock(rows, [*gone, *(row.pk for row, _ in self.changed)])
-        rows.filter(pk__in=gone).update(gone_at=Now())
-        changed_rows.write(self.changed)
-        DiscoveredVM.objects.bulk_create(
-            (DiscoveredVM(vcenter=self.vcenter, seen_at=now, **values) for values in self.new),
-            batch_size=changed_rows.ROWS_PER_STATEMENT,
+        free = set(
+            lock_free(rows.filter(pk__in=[*displaced, *(row.pk for row, _ in self.changed)]))
         )
-
-
-def _lock(rows: QuerySet[DiscoveredVM], keys: Iterable[int]) -> None:
-    """A job that finds its VM writes its row, too; both lock rows in key order."""
-    locked = rows.select_for_update(no_key=True).filter(pk__in=sorted(keys))
-    list(locked.order_by("pk").values_list("pk"))
+        occupied = {moref for key, moref in displaced.items() if key not in free}
+        held = Held()
+        changed = []
+        for row, values in self.changed:
+            if row.pk in free and values.get("moref", row.moref) not in occupied:
+                changed.append((row, values))
+            else:
+                held.add(Held({self.seen[row.pk]}, {row.pk}))
+        new = []
+        for values in self.new:
+            if values["moref"] in occupied:
+                held.names.add(values["vm_name"] or values["moref"])
+            else:
+                new.append(DiscoveredVM(vcenter=self.vcenter, seen_at=now, **values))
+        rows.filter(pk__in=displaced.keys() & free).update(gone_at=Now())
+        changed_rows.write(changed)
+        DiscoveredVM.objects.bulk_create(new, batch_size=changed_rows.ROWS_PER_STATEMENT)
+        return held
 
 
 def compare(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str]) -> Differences:
@@ -92,22 +118,52 @@ def compare(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str]) -> D
         if row is None:
             found.new.append(values)
             continue
-        found.seen.append(row.pk)
+        found.seen[row.pk] = record.name
         if different := changed_rows.differences(row, values):
             found.changed.append((row, different))
     return found
 
 
-def mark_seen(keys: Sequence[int], now: datetime) -> None:
-    """One statement, for unchanged rows as well."""
-    DiscoveredVM.objects.filter(pk__in=keys).update(seen_at=now)
+def mark_seen(seen: Mapping[int, str], now: datetime) -> Held:
+    """One statement, for unchanged rows as well, given by key with their names."""
+    rows = DiscoveredVM.objects.filter(pk__in=list(seen))
+    with transaction.atomic():
+        if only_free(rows).update(seen_at=now) == len(seen):
+            return Held()
+    missed = rows.filter(seen_at__lt=now).values_list("pk", flat=True)
+    return Held({seen[key] for key in missed}, set(missed))
 
 
-def write_rows(vcenter: VCenter, page: Sequence[VmRecord], now: datetime) -> None:
+def mark_gone(vcenter: VCenter, before: datetime, held: Held) -> Held:
+    """Mark the VMs that were not seen since `before`, except `held`: those may have been."""
+    missed = DiscoveredVM.objects.filter(
+        vcenter=vcenter, gone_at__isnull=True, seen_at__lt=before
+    ).exclude(pk__in=held.keys)
+    with transaction.atomic():
+        only_free(missed).update(gone_at=Now())
+    return _held(missed)
+
+
+def held_rows(vcenter: VCenter, record: VmRecord) -> Held:
+    """A VM that could not be written."""
+    its_own = Q(moref=record.moref, gone_at__isnull=True)
+    if record.instance_uuid is not None:
+        its_own |= Q(vmware_vm_id=record.instance_uuid)
+    keys = DiscoveredVM.objects.filter(its_own, vcenter=vcenter).values_list("pk", flat=True)
+    return Held({record.name}, set(keys))
+
+
+def _held(rows: QuerySet[DiscoveredVM]) -> Held:
+    found = list(rows.values_list("pk", "vm_name", "moref"))
+    return Held({str(name or moref) for _, name, moref in found}, {key for key, _, _ in found})
+
+
+def write_rows(vcenter: VCenter, page: Sequence[VmRecord], now: datetime) -> Held:
     """Within a transaction: write all that was seen `now`."""
     found = compare(vcenter, page, set())
-    found.write(now)
-    mark_seen(found.seen, now)
+    held = found.write(now)
+    held.add(mark_seen(found.seen, now))
+    return held
 
 
 def identity_problem(record: VmRecord, repeated: set[str]) -> str:
@@ -117,8 +173,9 @@ def identity_problem(record: VmRecord, repeated: set[str]) -> str:
     return SAME_UUID if record.instance_uuid in repeated else ""
 
 
-def forbid(vcenter: VCenter, uuids: set[str]) -> None:
+def forbid(vcenter: VCenter, uuids: set[str]) -> Held:
     """Mark VMs stored from an earlier page whose UUID turned out to be shared."""
-    DiscoveredVM.objects.filter(vcenter=vcenter, vmware_vm_id__in=uuids).update(
-        vmware_vm_id=None, identity_problem=SAME_UUID
-    )
+    shared = DiscoveredVM.objects.filter(vcenter=vcenter, vmware_vm_id__in=uuids)
+    with transaction.atomic():
+        only_free(shared).update(vmware_vm_id=None, identity_problem=SAME_UUID)
+    return _held(shared)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.db.models.functions import Now
 
 from contexts import messages
 from contexts.clock import database_now
-from contexts.database_errors import is_race, refused_value
+from contexts.database_errors import is_race, refused_value, waited_in_vain
 from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
-from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
+from contexts.models import Discovery, VCenter, VMContext
 from contexts.services import discovered, refresh, slots, vcenters
-from contexts.services.discovered import Differences
-from contexts.services.transactions import lock_free, one_transaction
+from contexts.services.discovered import Differences, Held
+from contexts.services.transactions import lock_free, one_transaction, only_free, wait_briefly
 from contexts.states import DiscoveryStatus
 from contexts.text import printable, storable
 from contexts.vsphere import inventory
@@ -33,6 +33,9 @@ SILENT_FOR = timedelta(minutes=5)  # longer than a page of a vCenter is waited f
 # is either an attack or a network too slow for replication anyway.
 READING_SECONDS = 900.0
 READING_BYTES = 2 << 30
+END_ATTEMPTS = 6  # each waits as long as any statement does for a row that is held
+WAITS_PER_PAGE = 5
+NAMES_SHOWN = 5
 
 
 def request(vcenter: VCenter, *, actor: str) -> Discovery:
@@ -75,7 +78,7 @@ def _run(discovery_id: int) -> None:
         return
     discovery = Discovery.objects.select_related("vcenter").get(pk=discovery_id)
     try:
-        _read(discovery)
+        held = _read(discovery)
     except (VSphereError, ContextError) as problem:
         failed = f"{discovery.vcenter.name} failed: {problem}"
         log.warning("discovery of %s", printable(failed))
@@ -84,7 +87,7 @@ def _run(discovery_id: int) -> None:
         _end(discovery, DiscoveryStatus.FAILED, f"Unexpected error: {problem!r}")
         raise
     else:
-        _end(discovery, DiscoveryStatus.COMPLETED, "")
+        _end(discovery, DiscoveryStatus.COMPLETED, _left_out(held))
 
 
 def take_up_forgotten() -> None:
@@ -109,71 +112,127 @@ def _end_silent() -> None:
 
 
 def _end(discovery: Discovery, status: DiscoveryStatus, error_message: str) -> None:
-    Discovery.objects.filter(pk=discovery.pk, status=DiscoveryStatus.RUNNING).update(
-        status=status,
-        error_message=storable(error_message),
-        completed_at=Now(),
-        updated_at=Now(),
+    running = Discovery.objects.filter(pk=discovery.pk, status=DiscoveryStatus.RUNNING)
+    for attempts_left in reversed(range(END_ATTEMPTS)):
+        try:
+            running.update(
+                status=status,
+                error_message=storable(error_message),
+                completed_at=Now(),
+                updated_at=Now(),
+            )
+        except OperationalError as problem:
+            if not attempts_left or not waited_in_vain(problem):
+                raise
+            log.warning("discovery %s has ended; its row is held", discovery.pk)
+        else:
+            return
+
+
+def _left_out(held: Held) -> str:
+    if not held.names:
+        return ""
+    count = len(held.names)
+    names = sorted(held.names)[:NAMES_SHOWN]
+    more = f" and {count - len(names)} more" if count > len(names) else ""
+    return (
+        f"{count} {'VM was' if count == 1 else 'VMs were'} not updated, because another transaction"
+        f" held the rows. Run discovery again. Not updated: {', '.join(names)}{more}"
     )
 
 
-def _read(discovery: Discovery) -> None:
+def _read(discovery: Discovery) -> Held:
     vcenter = discovery.vcenter
     reading = Budget(READING_SECONDS, READING_BYTES, f"end of the reading of {vcenter.name}")
+    held = Held()
     with Session(vcenters.endpoint(vcenter), reading=reading) as session:
         vcenters.learn_host(vcenter, session)
         pages = inventory.read_vms(session, on_page=lambda: _go_on(discovery))
-        for count, total in store(vcenter, pages):
-            _go_on(discovery, vms_seen=count, vms_total=total)
+        for stored in store(vcenter, pages):
+            _go_on(discovery, vms_seen=stored.count, vms_total=stored.total)
+            held = stored.held
+    return held
 
 
 def _go_on(discovery: Discovery, **progress: int | None) -> None:
-    """Report progress. Raises ContextError when the run was ended: another may have started."""
+    """Report progress, unless another transaction holds the row. Raises ContextError when the run
+    was ended: another may have started."""
     running = Discovery.objects.filter(pk=discovery.pk, status=DiscoveryStatus.RUNNING)
-    if not running.update(updated_at=Now(), **progress):
+    with transaction.atomic():
+        noted = only_free(running).update(updated_at=Now(), **progress)
+    if not noted and not running.exists():
         raise ContextError("This discovery was ended while it was reading.")
 
 
-def store(vcenter: VCenter, pages: Iterable[InventoryPage]) -> Iterator[tuple[int, int | None]]:
-    """Write what was read, page by page. Yields, after each page, the VMs so far and the total.
+@dataclass(frozen=True)
+class Stored:
+    """So far: VMs, how many there are in all, and what was left as it is because other transactions
+    hold it."""
 
-    VMs that were not read are marked as gone after the last page.
-    """
+    count: int
+    total: int | None
+    held: Held
+
+
+def store(vcenter: VCenter, pages: Iterable[InventoryPage]) -> Iterator[Stored]:
+    """Write what was read, page by page. Yields after each page, and once more at the end, when it
+    has marked the VMs that were not read as gone."""
     started_at = database_now()
     seen: set[str] = set()
-    count = 0
+    stored = Stored(0, None, Held())
     for page in pages:
-        _store_page(vcenter, page.records, seen, started_at)
-        count += len(page.records)
-        yield count, page.total
-    DiscoveredVM.objects.filter(
-        vcenter=vcenter, gone_at__isnull=True, seen_at__lt=started_at
-    ).update(gone_at=Now())
+        stored.held.add(_store_page(vcenter, page.records, seen, started_at))
+        stored = replace(stored, count=stored.count + len(page.records), total=page.total)
+        yield stored
+    stored.held.add(discovered.mark_gone(vcenter, started_at, stored.held))
+    yield stored
 
 
-def _store_page(vcenter: VCenter, page: Sequence[VmRecord], seen: set[str], now: datetime) -> None:
+def _store_page(vcenter: VCenter, page: Sequence[VmRecord], seen: set[str], now: datetime) -> Held:
     """Store a page at once. If the database refuses it, store each VM separately, so that one odd
-    VM does not affect the others."""
+    VM, or one that another transaction is adding, does not affect the others."""
     repeated = _repeated_uuids(page, seen)
-    if repeated:
-        discovered.forbid(vcenter, repeated)
+    held = discovered.forbid(vcenter, repeated) if repeated else Held()
     try:
-        _store(vcenter, page, repeated, now)
-    except (DataError, IntegrityError) as problem:
+        held.add(_store(vcenter, page, repeated, now))
+    except (DataError, IntegrityError, OperationalError) as problem:
+        if isinstance(problem, OperationalError) and not waited_in_vain(problem):
+            raise
         log.warning("storing a page of %s VM by VM: %s", vcenter.pk, printable(str(problem)))
-        for record in page:
-            _store_one(vcenter, record, repeated, now)
+        held.add(_store_one_by_one(vcenter, page, repeated, now))
+    return held
 
 
-def _store_one(vcenter: VCenter, record: VmRecord, repeated: set[str], now: datetime) -> None:
+def _store_one_by_one(
+    vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str], now: datetime
+) -> Held:
+    """After a few VMs that wait in vain, the rest of the page is left, too: the run must not stand
+    still for as long as somebody holds a whole table."""
+    held, in_vain = Held(), 0
+    for record in page:
+        if in_vain < WAITS_PER_PAGE and _store_one(vcenter, record, repeated, now, held):
+            continue
+        in_vain += 1
+        held.add(discovered.held_rows(vcenter, record))
+    return held
+
+
+def _store_one(
+    vcenter: VCenter, record: VmRecord, repeated: set[str], now: datetime, held: Held
+) -> bool:
+    """False when another transaction was faster, or is holding what the VM needs."""
     try:
-        _store(vcenter, [record], repeated, now)
-    except (DataError, IntegrityError) as problem:
+        held.add(_store(vcenter, [record], repeated, now))
+    except (DataError, IntegrityError, OperationalError) as problem:
         if is_race(problem):
+            log.warning("%s of %s: %s", printable(record.name), vcenter.pk, printable(str(problem)))
+            return False
+        if isinstance(problem, OperationalError):
             raise
         why = refused_value(problem)
         log.warning("%s of %s: %s", printable(record.name), vcenter.pk, printable(str(why)))
         _list_refused(vcenter, record, str(why), now)
+    return True
 
 
 def _list_refused(vcenter: VCenter, record: VmRecord, why: str, now: datetime) -> None:
@@ -193,24 +252,26 @@ def _list_one(vcenter: VCenter, record: VmRecord, now: datetime) -> None:
     discovered.write_rows(vcenter, [record], now)
 
 
-def _store(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str], now: datetime) -> None:
+def _store(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str], now: datetime) -> Held:
     """Takes a constant number of queries, whatever the page holds. Compares before it writes: it
     holds the write lock only while it writes, and writes only what differs."""
     found = discovered.compare(vcenter, page, repeated)
     stale = refresh.differing(_managed(vcenter, page, repeated))
-    if found or stale:
-        _write(found, stale, now)
-    discovered.mark_seen(found.seen, now)
+    held = _write(found, stale, now) if found or stale else Held()
+    held.add(discovered.mark_seen(found.seen, now))
+    return held
 
 
 @one_transaction
-def _write(found: Differences, stale: Sequence[tuple[VMContext, VmRecord]], now: datetime) -> None:
-    """A context whose row another transaction holds is left as it is: the next discovery finds the
-    same difference. The page does not wait for it."""
-    wanted = VMContext.objects.filter(pk__in=[context.pk for context, _ in stale])
-    free = set(lock_free(wanted))
-    found.write(now)
+def _write(found: Differences, stale: Sequence[tuple[VMContext, VmRecord]], now: datetime) -> Held:
+    """A context of which another transaction holds a row is left as it is: the next discovery finds
+    the same difference. The page does not wait for it."""
+    wait_briefly()
+    free = refresh.lock_free_contexts([context.pk for context, _ in stale])
+    held = found.write(now)
+    held.names |= {record.name for context, record in stale if context.pk not in free}
     refresh.refresh([(context, record) for context, record in stale if context.pk in free])
+    return held
 
 
 def _managed(

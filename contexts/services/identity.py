@@ -18,7 +18,7 @@ from contexts.errors import (
 )
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import discovered, records, refresh, statuses
-from contexts.services.transactions import one_transaction
+from contexts.services.transactions import one_transaction, only_free
 from contexts.vsphere.errors import AnotherVM, ObjectGone
 from contexts.vsphere.records import VmRecord
 
@@ -144,7 +144,7 @@ def not_found(context: VMContext, problem: ObjectGone) -> ContextError:
     if isinstance(problem, AnotherVM):
         discovered.write_rows(context.vcenter, [problem.found], database_now())
     own = DiscoveredVM.objects.filter(vcenter=context.vcenter_id, vmware_vm_id=context.vmware_vm_id)
-    own.filter(gone_at__isnull=True).update(gone_at=Now())
+    only_free(own.filter(gone_at__isnull=True)).update(gone_at=Now())
     vm = presence.changed_vm(context)
     if vm is not None:
         return _changed(context, vm)

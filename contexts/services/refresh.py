@@ -16,7 +16,7 @@ from contexts.models import VMContext, VMDisk, VMNetworkAdapter
 from contexts.models.specs import SPEC_NAMES
 from contexts.services import changed_rows
 from contexts.services.changed_rows import Change
-from contexts.services.transactions import one_transaction
+from contexts.services.transactions import lock_free, one_transaction
 from contexts.vsphere.inventory import DiskRecord, NicRecord, VmRecord
 from contexts.vsphere.preflight import unprotected_disks
 from contexts.vsphere.specs import SpecValue
@@ -78,6 +78,18 @@ def differing(pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs that differ from what the database holds now. Takes no lock."""
     stale = {context.pk for changes in _changes(pairs) for context in changes.contexts()}
     return [(context, record) for context, record in pairs if context.pk in stale]
+
+
+def lock_free_contexts(context_ids: Sequence[str]) -> set[str]:
+    """Within a transaction: lock the contexts of which no other transaction holds a row, neither
+    their own nor that of a disk or an adapter. Returns their IDs. Never waits."""
+    free = set(lock_free(VMContext.objects.filter(pk__in=context_ids)))
+    for model in (VMDisk, VMNetworkAdapter):
+        rows = model._default_manager.filter(vm_context__in=free, removed_at=None)
+        free_rows = lock_free(rows)
+        held = rows.exclude(pk__in=free_rows).values_list("vm_context_id", flat=True)
+        free.difference_update(held)
+    return free
 
 
 def _lock(pairs: Sequence[Pair]) -> None:

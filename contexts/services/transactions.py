@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import OperationalError, transaction
-from django.db.models import QuerySet
+from django.db import OperationalError, connection, transaction
+from django.db.models import Model, QuerySet
 
 from contexts.database_errors import was_broken_off
 
@@ -18,9 +18,11 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.05  # longest pause, times the attempt: two that collided do not collide again
+BRIEFLY_SECONDS = 1
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T", bound=Model)
 
 
 def one_transaction(service: Callable[P, R]) -> Callable[P, R]:
@@ -59,3 +61,18 @@ def lock_free(rows: QuerySet[Any]) -> list[Any]:
     for key in set(wanted).difference(free):
         log.warning("skipping %s %s: another transaction holds its row", rows.model.__name__, key)
     return free
+
+
+def only_free(rows: QuerySet[T]) -> QuerySet[T]:
+    """Within a transaction, for an `update`: those of the rows that no other transaction holds.
+    It locks them and changes them in one statement, and never waits."""
+    free = rows.order_by().select_for_update(no_key=True, skip_locked=True).values("pk")
+    return rows.model._default_manager.filter(pk__in=free)
+
+
+def wait_briefly() -> None:
+    """Until the transaction ends, wait no longer than a moment for what another one holds. For work
+    of many pieces, each of which can be left for the next time."""
+    if connection.vendor == "postgresql":  # SQLite has one lock for all, which is soon free
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{BRIEFLY_SECONDS}s'")

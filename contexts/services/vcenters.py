@@ -15,6 +15,7 @@ from contexts import crypto, selectors
 from contexts.errors import UnknownVCenter, VCenterChanged, VCenterInUse
 from contexts.models import VCenter
 from contexts.services import changed_rows
+from contexts.services.transactions import only_free
 from contexts.services.waiting import SECONDS, wait_for
 from contexts.states import AVAILABLE_TRANSPORTS, TransportKind, TrustMode
 from contexts.text import printable
@@ -244,7 +245,8 @@ def learn_host(vcenter: VCenter, session: Session) -> None:
         return
     try:
         with transaction.atomic():
-            VCenter.objects.filter(pk=vcenter.pk, host_uuid="").update(host_uuid=host_uuid)
+            unknown = VCenter.objects.filter(pk=vcenter.pk, host_uuid="")
+            only_free(unknown).update(host_uuid=host_uuid)  # or else the next discovery notes it
     except IntegrityError:
         log.warning("%s is an ESXi host that is added twice", printable(vcenter.name))
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -26,52 +23,10 @@ from replication.scheduler.tick import tick
 from replication.services import queue
 from replication.states import JobStatus
 from tests import factories
+from tests.at_once import locking, on_its_own, on_postgresql, stuck
 from vmrep.api.errors import exception_handler
 
 pytestmark = pytest.mark.django_db(transaction=True)
-on_postgresql = pytest.mark.skipif(
-    connection.vendor != "postgresql", reason="SQLite has one lock for all who write"
-)
-
-
-@contextmanager
-def stuck(holds: Callable[[], Any]) -> Iterator[None]:
-    """Another connection has locked something and stands still, until the block ends."""
-    held, end = threading.Event(), threading.Event()
-
-    def stand_still() -> None:
-        try:
-            with transaction.atomic():
-                holds()
-                held.set()
-                end.wait(120)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(stand_still)
-        try:
-            assert held.wait(10)
-            yield
-        finally:
-            end.set()
-            done.result(10)
-
-
-def on_its_own(act: Callable[[], Any]) -> Any:
-    """In another thread, so that a wait without an end fails the test instead of holding it."""
-
-    def run() -> Any:
-        try:
-            return act()
-        finally:
-            connection.close()
-
-    pool = ThreadPoolExecutor(1)
-    try:
-        return pool.submit(run).result(60)
-    finally:
-        pool.shutdown(wait=False)
 
 
 @pytest.fixture
@@ -86,10 +41,6 @@ def left_by_a_dead_worker(vm_name: str, **where: Any) -> ReplicationJob:
     job = factories.running_job(factories.context(vm_name, **where))
     ContextLease.objects.update(expires_at=Now() - timedelta(seconds=1))
     return job
-
-
-def locking(model: Any, key: object) -> Callable[[], Any]:
-    return lambda: model.objects.select_for_update().get(pk=key)
 
 
 @on_postgresql

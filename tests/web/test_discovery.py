@@ -129,6 +129,13 @@ def test_a_failed_discovery_says_why(web):
     assert "The login was refused. Check it." in text(web.get("/discovery/"))
 
 
+def test_a_discovery_that_left_out_a_vm_says_so(web):
+    vm = factories.discovered_vm()
+    left_out = "1 VM was not updated, because another transaction held the rows."
+    factories.discovery(vm.vcenter, DiscoveryStatus.COMPLETED, error_message=left_out)
+    assert left_out in text(web.get("/discovery/", {"vcenter": vm.vcenter_id}))
+
+
 def test_without_a_repository_it_leads_to_adding_one(web):
     vm = factories.discovered_vm()
     assert 'href="/repositories/add/"' in text(web.get("/discovery/", {"vcenter": vm.vcenter_id}))
