@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import signal
+import ssl
 import sys
 import threading
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from vmrep.lab.errors import LabError
 from vmrep.lab.estate.scenario import available
-from vmrep.lab.lab import USERNAME, Lab
+from vmrep.lab.lab import HOST, USERNAME, Lab
 from vmrep.private import keep_private
 
 
@@ -38,6 +39,12 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         const=5.0,
         metavar="SECONDS",
         help="let guests write by themselves (every 5 seconds)",
+    )
+    parser.add_argument(
+        "--host", choices=("127.0.0.1", "::1"), default=HOST, help="the address to listen at"
+    )
+    parser.add_argument(
+        "--old-tls", action="store_true", help="know no TLS newer than 1.1, as an old host"
     )
     parser.add_argument("--username", default=USERNAME)
     parser.add_argument(
@@ -83,6 +90,8 @@ def _serve(options: argparse.Namespace, stopped: threading.Event) -> None:
         username=options.username,
         password=password,
         churn_seconds=options.churn,
+        host=options.host,
+        newest_tls=ssl.TLSVersion.TLSv1_1 if options.old_tls else None,
     )
     with lab:
         ready: dict[str, Any] = {

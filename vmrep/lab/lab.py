@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import ssl
 import types
 from contextlib import ExitStack
 from dataclasses import fields
@@ -40,7 +41,9 @@ class Lab:
 
     The first start in a folder builds the scenario there; later starts continue with what is there.
     Use it as a context manager, or call `start` and `stop`. Port 0 means any free port; `port` and
-    `control_url` tell which. Without a password, one is made: see `password`.
+    `control_url` tell which. Without a password, one is made: see `password`. `host` is the
+    loopback address to listen at, "::1" for IPv6. With `newest_tls` (TLSv1_1) it is a server from
+    before TLS 1.2.
 
     Raises FolderError (not writable, in use, of another scenario, or no lab's folder),
     ScenarioError and PortError, all of them LabErrors with a message for whoever runs the lab."""
@@ -55,11 +58,14 @@ class Lab:
         username: str = USERNAME,
         password: str | None = None,
         churn_seconds: float | None = None,
+        host: str = HOST,
+        newest_tls: ssl.TLSVersion | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.username = username
         self.password = password or secrets.token_urlsafe(12)
-        self.host = HOST
+        self.host = host
+        self.newest_tls = newest_tls
         self._scenario = scenarios.load(scenario)
         self._ports = port, control_port
         self._churn_seconds = churn_seconds
@@ -103,7 +109,7 @@ class Lab:
     @property
     def control_url(self) -> str:
         """The address of the control surface."""
-        return f"http://{self.host}:{self._live.control.port}"
+        return f"http://{HOST}:{self._live.control.port}"
 
     @property
     def nfc(self) -> NfcHosts:
@@ -134,12 +140,12 @@ class _Running:
             opened.callback(self.store.close)
             self.world = open_world(scenario, lab.folder, self.store, lab.username, lab.password)
             self.service = Service(self.world)
-            tls = server_context(lab.folder)
-            self.server = Server(HOST, ports[0], handler_for(self.service), tls)
+            tls = server_context(lab.folder, lab.newest_tls)
+            self.server = Server(lab.host, ports[0], handler_for(self.service), tls)
             opened.callback(self.server.server_close)
             self.control = Server(HOST, ports[1], control_handler(self.service))
             opened.callback(self.control.server_close)
-            self.nfc = NfcHosts(self.world, lab.folder)
+            self.nfc = NfcHosts(self.world, lab.folder, lab.host)
             NfcService(self.world, SERVICE, self.nfc)
             opened.pop_all()  # nothing failed: everything stays open until `stop`
         self.churn = Churn(self.world, churn_seconds) if churn_seconds else None

@@ -199,9 +199,39 @@ class LabControl:
         """Forget all faults, drops, delays and denied privileges."""
         self.call("clear_faults")
 
-    def deny_privilege(self, privilege: str, on: bool = True, vm: str = "") -> None:
-        """Take a privilege away from everyone, everywhere or on one VM, or give it back."""
-        self.call("deny_privilege", privilege=privilege, on=on, vm=vm)
+    def deny_privilege(
+        self, privilege: str, on: bool = True, vm: str = "", where: str = ""
+    ) -> None:
+        """Take a privilege away from everyone, everywhere or on one VM or object, or give it
+        back."""
+        self.call("deny_privilege", privilege=privilege, on=on, vm=vm, where=where)
+
+    def hide_object(self, where: str, on: bool = True) -> None:
+        """Let an object alone be one that the account may not see."""
+        self.call("hide_object", where=where, on=on)
+
+    def set_password(self, password: str) -> None:
+        """Another password for the account; it is unlocked."""
+        self.call("set_password", password=password)
+
+    def limit_logins(self, sessions: int = 0, lock_after: int = 0) -> None:
+        """How many sessions at once, and after how many wrong passwords the account is locked."""
+        self.call("limit_logins", sessions=sessions, lock_after=lock_after)
+
+    def logins(self) -> dict[str, Any]:
+        """How many logins were tried and refused; how many sessions are open; a lock."""
+        found: dict[str, Any] = self.call("logins")
+        return found
+
+    def rebuild_vcenter(self, instance_uuid: str = "", new_vm_uuids: bool = False) -> str:
+        """Another vCenter at the same address with the same VMs. Returns its instance UUID."""
+        made = self.call("rebuild_vcenter", instance_uuid=instance_uuid, new_vm_uuids=new_vm_uuids)
+        return str(made["instance_uuid"])
+
+    def set_descriptor(self, vm: str, device_key: int, data: bytes = b"") -> None:
+        """Serve these bytes as a disk's descriptor; none: the lab's own."""
+        encoded = base64.b64encode(data).decode()
+        self.call("set_descriptor", vm=vm, device_key=device_key, data=encoded)
 
     def expire_sessions(self) -> int:
         """End all sessions. Returns how many there were."""

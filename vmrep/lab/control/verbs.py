@@ -7,8 +7,8 @@ import binascii
 import re
 from typing import Any
 
+from vmrep.lab.control.access_verbs import AccessVerbs
 from vmrep.lab.control.injection import DROP, FAULT, FOLDER, TASK_FAULT, Rule
-from vmrep.lab.control.inventory_verbs import InventoryVerbs
 from vmrep.lab.control.odd_verbs import OddVerbs
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.errors import ControlError
@@ -20,7 +20,7 @@ from vmrep.lab.world.vm import VirtualMachine
 MOST_READ_BYTES = 64 << 20
 
 
-class Verbs(InventoryVerbs, OddVerbs):
+class Verbs(AccessVerbs, OddVerbs):
     """The control surface's verbs, with their arguments as keywords.
 
     `vm` is a VM's name as vSphere shows it, its reference or its instance UUID. Every verb
@@ -127,26 +127,11 @@ class Verbs(InventoryVerbs, OddVerbs):
         self._world.injection.delay(method, seconds)
 
     def clear_faults(self) -> None:
-        """Forget all faults, drops, delays and denied privileges."""
+        """Forget all faults, drops, delays, denied privileges and invisible objects."""
         self._world.injection.clear()
         self._world.denied_privileges.clear()
         self._world.denied_on.clear()
-
-    def deny_privilege(self, privilege: str, on: bool = True, vm: str = "") -> None:
-        """Take a privilege away from everyone, everywhere or on one VM, or give it back."""
-        if vm:
-            denied: set[Any] = self._world.denied_on
-            what: Any = (privilege, str(self._vm(vm).ref._moId))
-        else:
-            denied, what = self._world.denied_privileges, privilege
-        if on:
-            denied.add(what)
-        else:
-            denied.discard(what)
-
-    def expire_sessions(self) -> dict[str, int]:
-        """End all sessions, as after half an hour of idleness."""
-        return {"expired": self._service.sessions.expire_all()}
+        self._world.invisible.clear()
 
     def reset_cbt(self, vm: str) -> None:
         """Begin a new change-tracking epoch on all of a VM's disks that are tracked."""
@@ -176,6 +161,20 @@ class Verbs(InventoryVerbs, OddVerbs):
         with self._world.lock:
             self._world.estate.refuse_live_files = on
             self._world.save_estate()
+
+    def set_descriptor(self, vm: str, device_key: int, data: str = "") -> None:
+        """Serve these bytes (in base64) as the descriptor of each of the disk's files; empty: the
+        lab's own again. `%CID` and `%extent` stand for the file's content ID and extent."""
+        found = self._disk(vm, device_key)
+        try:
+            content = base64.b64decode(data, validate=True)
+        except binascii.Error as error:
+            raise ControlError(f"data is not base64: {error}") from error
+        with self._world.lock:
+            if content:
+                self._world.descriptors[found.chain.identity] = content
+            else:
+                self._world.descriptors.pop(found.chain.identity, None)
 
     # --- contents to compare with
 

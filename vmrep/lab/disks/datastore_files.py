@@ -14,6 +14,7 @@ from pathlib import Path
 from pyVmomi import vim
 
 from vmrep.lab.disks.disk import Disk
+from vmrep.lab.world.authorization import BROWSE, FILE_MANAGEMENT, is_denied
 from vmrep.lab.world.inventory import Datacenter, Datastore
 from vmrep.lab.world.objects import World
 from vmrep.lab.world.records import POWERED_ON, LayerRecord
@@ -47,12 +48,13 @@ class ExtentFile:
 def open_file(
     world: World, path: str, datacenter_path: str, datastore_name: str
 ) -> TextFile | ExtentFile:
-    """The file at a path inside a datastore. Raises FileRefused (404, 500)."""
+    """The file at a path inside a datastore. Raises FileRefused (401, 404, 500)."""
     with world.lock:
         datastore = _datastore(world, datacenter_path, datastore_name)
+        _require_rights(world, datastore)
         for vm, disk, layer in _layers(world, datastore.moid):
             if path == layer.descriptor:
-                return TextFile(_descriptor(vm, disk, layer).encode())
+                return TextFile(_descriptor_file(world, vm, disk, layer))
             if path == layer.extent:
                 return _extent(world, vm, disk, layer)
         for vm in _vms(world):
@@ -70,6 +72,16 @@ def _datastore(world: World, datacenter_path: str, name: str) -> Datastore:
                 if isinstance(datastore, Datastore) and datastore.name == name:
                     return datastore
     raise FileRefused(404, f"there is no datastore {name!r} in {datacenter_path!r}")
+
+
+def _require_rights(world: World, datastore: Datastore) -> None:
+    """Of an account that lacks the rights, vCenter asks for a login."""
+    places = [datastore, *datastore.ancestors()]
+    if any(place.moid in world.invisible for place in places):
+        raise FileRefused(401, "the account does not see the datastore")
+    for privilege in (BROWSE, FILE_MANAGEMENT):
+        if is_denied(world, privilege, datastore.moid):
+            raise FileRefused(401, f"the account lacks {privilege}")
 
 
 def _vms(world: World) -> Iterator[VirtualMachine]:
@@ -91,6 +103,14 @@ def _extent(world: World, vm: VirtualMachine, disk: Disk, layer: LayerRecord) ->
     if live and world.estate.refuse_live_files:
         raise FileRefused(500, "the file is locked by a running VM")
     return ExtentFile(disk.path_of(layer))
+
+
+def _descriptor_file(world: World, vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> bytes:
+    given = world.descriptors.get(disk.chain.identity)
+    if given is None:
+        return _descriptor(vm, disk, layer).encode()
+    extent = layer.extent.rpartition("/")[2]
+    return given.replace(b"%CID", layer.content_id.encode()).replace(b"%extent", extent.encode())
 
 
 def _descriptor(vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> str:

@@ -88,6 +88,8 @@ class Builder:
             page_extents=settings.page_extents,
             page_span_bytes=parse_size(settings.page_span) if settings.page_span else None,
             counters=self.counters,
+            session_limit=settings.session_limit,
+            lock_after_failures=settings.lock_after_failures,
         )
 
     # --- inventory

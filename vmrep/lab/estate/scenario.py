@@ -127,6 +127,8 @@ class EstateSpec:
     session_idle_seconds: float = 1800.0
     page_extents: int = 2000
     page_span: str | None = None
+    session_limit: int = 0
+    lock_after_failures: int = 0
 
 
 @dataclass

@@ -29,7 +29,8 @@ SETUP_SECONDS = 30.0
 class NfcHosts:
     """A server for each host of the world. `sessions_per_host` may be changed at any time."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: World, folder: Path, address: str = ADDRESS) -> None:
+        self.address = address
         self.tickets = Tickets()
         self.sessions_per_host = SESSIONS_PER_HOST
         self._stated: dict[str, str] = {}  # a thumbprint that is not the host's own
@@ -65,18 +66,21 @@ class NfcHosts:
 class HostServer:
     """Listens for one host; a thread for each connection. Raises PortError."""
 
-    address = ADDRESS
-
     def __init__(self, hosts: NfcHosts, world: World, moid: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._hosts, self._world, self._moid = hosts, world, moid
+        self.address = hosts.address
         self._tls = server_context(folder)
         self.thumbprint = _thumbprint(folder / CERTIFICATE_FILE)
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self.sessions = 0
         try:
-            self._listener = socket.create_server((ADDRESS, 0), backlog=64)
+            self._listener = socket.create_server(
+                (self.address, 0),
+                family=socket.AF_INET6 if ":" in self.address else socket.AF_INET,
+                backlog=64,
+            )
         except OSError as error:
             raise PortError(f"cannot listen for the host {moid}: {error.strerror}") from error
         self.port = int(self._listener.getsockname()[1])

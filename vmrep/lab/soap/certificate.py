@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import os
 import ssl
+import warnings
 from pathlib import Path
 
 from cryptography import x509
@@ -18,11 +19,17 @@ _KEY_FILE = "certificate.key"
 _VALID_DAYS = 3650
 
 
-def server_context(folder: Path) -> ssl.SSLContext:
-    """TLS settings with the folder's certificate, which is made when there is none."""
+def server_context(folder: Path, newest: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+    """TLS settings with the folder's certificate, which is made when there is none. `newest`: the
+    newest version that the server knows, also one that OpenSSL no longer offers by itself."""
     if not (folder / CERTIFICATE_FILE).exists():
         _make(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if newest is not None:
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that is the point of it
+            context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, newest
     context.load_cert_chain(folder / CERTIFICATE_FILE, folder / _KEY_FILE)
     return context
 
@@ -47,7 +54,10 @@ def _make(folder: Path) -> None:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(
             x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+                [
+                    x509.DNSName("localhost"),
+                    *(x509.IPAddress(ipaddress.ip_address(it)) for it in ("127.0.0.1", "::1")),
+                ]
             ),
             critical=False,
         )

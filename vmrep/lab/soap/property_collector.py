@@ -15,6 +15,7 @@ from pyVmomi import vim, vmodl
 
 from vmrep.lab.soap import codec
 from vmrep.lab.soap.odd_answers import Gap, gap
+from vmrep.lab.world import authorization
 from vmrep.lab.world.objects import Managed, World, invalid_argument
 
 if TYPE_CHECKING:
@@ -56,8 +57,11 @@ def select(world: World, spec: Any, session: Session) -> list[Managed]:
                 visited.add((at.moid, id(step)))
                 below = at.get(step.path, session)
                 for child in below if isinstance(below, list) else [below] if below else []:
+                    if child._moId in world.invisible:
+                        continue  # passed over without a word, as vCenter does
                     walk(child, step.skip, step.selectSet)
 
+        authorization.check(world, "", start.obj)
         walk(start.obj, start.skip, start.selectSet)
     return list(found.values())
 

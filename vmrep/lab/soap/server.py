@@ -23,7 +23,6 @@ from vmrep.lab.disks.datastore_files import ExtentFile, FileRefused, TextFile, o
 from vmrep.lab.errors import PortError
 from vmrep.lab.soap import codec
 from vmrep.lab.soap.service import Service
-from vmrep.lab.world.authorization import BROWSE
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +31,7 @@ CHUNK_BYTES = 1 << 20
 COMPRESS_FROM_BYTES = 8192
 IDLE_SECONDS = 300
 COOKIE = "vmware_soap_session"
+_REALM = 'Basic realm="VMware HTTP server"'
 
 
 class Server(ThreadingHTTPServer):
@@ -53,6 +53,7 @@ class Server(ThreadingHTTPServer):
         self._connections: set[socket.socket] = set()
         self._connections_lock = threading.Lock()
         self._tls = tls
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             super().__init__((host, port), handler)
         except OSError as error:
@@ -219,10 +220,8 @@ class Handler(BaseHTTPRequestHandler):
         if rule:
             status = int(rule.fault) if rule.fault.isdecimal() else 500
             return self._reply(status, rule.message.encode())
-        if not self._may_read():
-            return self._reply(401, WWW_Authenticate='Basic realm="VMware HTTP server"')
-        if BROWSE in self.service.world.denied_privileges:
-            return self._reply(403, f"needs {BROWSE}\n".encode())
+        if not self._is_logged_in():
+            return self._reply(401, WWW_Authenticate=_REALM)
         query = parse_qs(url.query)
         try:
             found = open_file(
@@ -233,11 +232,13 @@ class Handler(BaseHTTPRequestHandler):
             )
         except FileRefused as refused:
             log.info("%s %s: %d %s", self.command, self.path, refused.status, refused)
-            return self._reply(refused.status, f"{refused}\n".encode())
+            # A login without the right gets the answer of no login at all.
+            asks = {"WWW_Authenticate": _REALM} if refused.status == 401 else {}
+            return self._reply(refused.status, f"{refused}\n".encode(), **asks)
         drop = injection.take(FOLDER, DROP) is not None
         return self._send(found, drop)
 
-    def _may_read(self) -> bool:
+    def _is_logged_in(self) -> bool:
         if self.service.sessions.by_token(self._token()):
             return True
         scheme, _, value = (self.headers.get("Authorization") or "").partition(" ")

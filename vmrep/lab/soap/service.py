@@ -13,7 +13,7 @@ from pyVmomi.VmomiSupport import F_OPTIONAL, Object
 from vmrep.lab.control.injection import DROP, FAULT
 from vmrep.lab.soap import codec
 from vmrep.lab.soap.property_collector import PropertyCollector
-from vmrep.lab.soap.sessions import Session, SessionManager
+from vmrep.lab.soap.sessions import Session, SessionManager, TooManySessions
 from vmrep.lab.world import authorization
 from vmrep.lab.world.inventory import SearchIndex, ViewManager
 from vmrep.lab.world.objects import Managed, World
@@ -116,6 +116,10 @@ class Service:
         except vmodl.MethodFault as fault:
             log.info("%s: %s: %s", method, type(fault).__name__, fault.msg)
             answer = Answer(500, codec.fault_response(fault))
+        except TooManySessions:
+            # As a server that has no thread left for another client answers: it is no SOAP.
+            log.info("%s: too many sessions", method)
+            answer = Answer(503, b"503 Service Unavailable")
         except Exception as error:
             log.exception("%s failed within the lab", method)
             unexpected = vmodl.fault.SystemError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 import uuid
@@ -12,6 +13,10 @@ from pyVmomi import vim
 
 from vmrep.lab.soap import codec
 from vmrep.lab.world.objects import Managed, World, invalid_argument
+
+
+class TooManySessions(Exception):
+    """There are as many sessions as there may be."""
 
 
 @dataclass
@@ -53,6 +58,8 @@ class SessionManager(Managed):
 
     def __init__(self, world: World, moid: str, user: str, password: str) -> None:
         self._user, self._password = user, password
+        self._tried = self._refused = self._failures = 0
+        self._locked = False
         self.sessions: dict[str, Session] = {}
         super().__init__(world, moid)
 
@@ -85,19 +92,45 @@ class SessionManager(Managed):
             return session
 
     def is_login(self, user: str, password: str) -> bool:
-        """Whether these credentials are right."""
-        return secrets.compare_digest(
+        """Whether these credentials are right, and the account is not locked. A wrong password
+        counts towards locking it; a locked account refuses the right one, too."""
+        right = secrets.compare_digest(
             f"{user}\0{password}".encode(), f"{self._user}\0{self._password}".encode()
         )
+        with self.world.lock:
+            self._tried += 1
+            self._failures = 0 if right else self._failures + 1
+            limit = self.world.estate.lock_after_failures
+            self._locked = self._locked or bool(limit and self._failures >= limit)
+            accepted = right and not self._locked
+            self._refused += not accepted
+        return accepted
+
+    def set_password(self, password: str) -> None:
+        """Another password; the account is unlocked."""
+        with self.world.lock:
+            self._password, self._failures, self._locked = password, 0, False
+
+    def statistics(self) -> dict[str, Any]:
+        """What was tried since the lab began, and how things are."""
+        with self.world.lock:
+            return {
+                "tried": self._tried,
+                "refused": self._refused,
+                "open": len(self.sessions),
+                "locked": self._locked,
+            }
 
     def login(self, user: str, password: str) -> Session:
-        """Open a session. Raises InvalidLogin."""
+        """Open a session. Raises InvalidLogin, and TooManySessions."""
         if not self.is_login(user, password):
             raise vim.fault.InvalidLogin(
                 msg="Cannot complete login due to an incorrect user name or password."
             )
         session = Session(user)
         with self.world.lock:
+            if len(self.sessions) >= (self.world.estate.session_limit or math.inf):
+                raise TooManySessions
             self.sessions[session.token] = session
         return session
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyVmomi import vim
 
-from vmrep.lab.world.objects import Managed, World
+from vmrep.lab.world.objects import Entity, Managed, World
 
 if TYPE_CHECKING:
     from vmrep.lab.soap.sessions import Session
@@ -37,12 +37,13 @@ PRIVILEGES = {
     "HasPrivilegeOnEntity": "System.View",
     "FetchUserPrivilegeOnEntities": "System.View",
 }
-BROWSE = "Datastore.Browse"
+# Both are wanted for files over HTTPS.
+BROWSE, FILE_MANAGEMENT = "Datastore.Browse", "Datastore.FileManagement"
 ALL = sorted(
     {
         *PRIVILEGES.values(),
         BROWSE,
-        "Datastore.FileManagement",
+        FILE_MANAGEMENT,
         "System.Anonymous",
         "System.Read",
         "System.View",
@@ -51,9 +52,11 @@ ALL = sorted(
 
 
 def check(world: World, method: str, ref: Any) -> None:
-    """Raises NoPermission when the method needs a privilege that is denied."""
-    privilege = PRIVILEGES.get(method)
-    if privilege and is_denied(world, privilege, str(ref._moId)):
+    """Raises NoPermission when the method needs a privilege that is denied, or the object is one
+    that the account may not see."""
+    hidden = str(ref._moId) in world.invisible
+    privilege = "System.View" if hidden else PRIVILEGES.get(method)
+    if privilege and (hidden or is_denied(world, privilege, str(ref._moId))):
         raise vim.fault.NoPermission(
             object=ref,
             privilegeId=privilege,
@@ -62,8 +65,12 @@ def check(world: World, method: str, ref: Any) -> None:
 
 
 def is_denied(world: World, privilege: str, moref: str) -> bool:
-    """Whether the privilege is denied everywhere, or on this object."""
-    return privilege in world.denied_privileges or (privilege, moref) in world.denied_on
+    """Whether the privilege is denied everywhere, on this object, or on one above it."""
+    if privilege in world.denied_privileges or (privilege, moref) in world.denied_on:
+        return True
+    found = world.objects.get(moref)
+    above = found.ancestors() if isinstance(found, Entity) else ()
+    return any((privilege, entity.moid) in world.denied_on for entity in above)
 
 
 class AuthorizationManager(Managed):

@@ -203,7 +203,10 @@ class ContainerView(Managed):
             return [
                 o.ref
                 for o in self.world.objects.values()
-                if isinstance(o, Entity) and issubclass(o.type, kinds) and inside(o)
+                if isinstance(o, Entity)
+                and issubclass(o.type, kinds)
+                and o.moid not in self.world.invisible
+                and inside(o)
             ]
 
     def DestroyView(self, call: Any, session: Session) -> None:

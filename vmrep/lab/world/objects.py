@@ -179,6 +179,8 @@ class World:
     children: dict[str, list[str]] = field(default_factory=dict)
     denied_privileges: set[str] = field(default_factory=set)
     denied_on: set[tuple[str, str]] = field(default_factory=set)  # (privilege, moref)
+    invisible: set[str] = field(default_factory=set)  # entities that no account sees
+    descriptors: dict[str, bytes] = field(default_factory=dict)  # served instead of the own ones
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()

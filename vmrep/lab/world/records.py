@@ -32,6 +32,8 @@ class Estate:
     counters: dict[str, int] = field(default_factory=dict)
     keep_snapshots: bool = False
     refuse_live_files: bool = False
+    session_limit: int = 0  # 0: none
+    lock_after_failures: int = 0  # 0: never
 
 
 @dataclass
