@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from contexts.vsphere import paths
 from contexts.vsphere.names import Places, decode_name
 from contexts.vsphere.records import DiskRecord, NicRecord, ProvisioningType, SnapshotRecord
 from contexts.vsphere.specs import LARGEST_INT
@@ -50,29 +50,41 @@ _BACKINGS = {
 }
 
 
-def disks_of(devices: Iterable[Any], datastore_types: Mapping[str, str]) -> tuple[DiskRecord, ...]:
-    """The disks among a VM's or snapshot's devices, by device key."""
+def disks_of(
+    devices: Iterable[Any],
+    datastore_types: Mapping[str, str],
+    datastore_names: Mapping[str, str] | None = None,
+) -> tuple[DiskRecord, ...]:
+    """The disks among a VM's or snapshot's devices, by device key. Types and names of datastores by
+    moref, as far as they are known."""
+    names = datastore_names or {}
     by_key = {device.key: device for device in devices}
     found = [
-        _disk(device, by_key.get(device.controllerKey), datastore_types)
+        _disk(device, by_key.get(device.controllerKey), datastore_types, names)
         for device in by_key.values()
         if isinstance(device, vim.vm.device.VirtualDisk)
     ]
     return tuple(sorted(found, key=lambda disk: disk.device_key))
 
 
-def _disk(device: Any, controller: Any, datastore_types: Mapping[str, str]) -> DiskRecord:
+def _disk(
+    device: Any,
+    controller: Any,
+    datastore_types: Mapping[str, str],
+    datastore_names: Mapping[str, str],
+) -> DiskRecord:
     backing = device.backing
     path = _word(getattr(backing, "fileName", None), MOST_NAME)
     datastore = getattr(backing, "datastore", None)
-    named = re.match(r"\[([^\]]*)\]", path or "")
+    moref = str(datastore._moId) if datastore is not None else None
+    named = paths.split(path, datastore_names.get(moref or ""))
     return DiskRecord(
         device_key=_device_key(device),
         disk_uuid=_word(getattr(backing, "uuid", None), MOST_IDENTIFIER),
         label=_label(device),
         capacity_bytes=_capacity_bytes(device),
         vmdk_path=path,
-        datastore=named[1] if named else None,
+        datastore=named[0] if named else None,
         provisioning_type=_provisioning(backing),
         disk_mode=_word(getattr(backing, "diskMode", None)),
         sharing=_sharing(backing, controller),
@@ -80,7 +92,8 @@ def _disk(device: Any, controller: Any, datastore_types: Mapping[str, str]) -> D
         controller_type=_kind(controller, _CONTROLLERS) if controller is not None else None,
         change_id=_word(getattr(backing, "changeId", None), MOST_IDENTIFIER),
         has_parent=backing.parent is not None if hasattr(backing, "parent") else None,
-        datastore_type=datastore_types.get(datastore._moId) if datastore is not None else None,
+        datastore_type=datastore_types.get(moref or ""),
+        datastore_moref=_word(moref, MOST_IDENTIFIER),
         encrypted=backing.keyId is not None if hasattr(backing, "keyId") else None,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pyVmomi import vim
@@ -17,7 +18,7 @@ from contexts.vsphere.collector import (
     read_related,
 )
 from contexts.vsphere.devices import disks_of, networks_of, snapshots_of
-from contexts.vsphere.errors import AmbiguousUUID, AnotherVM, ObjectGone
+from contexts.vsphere.errors import AmbiguousUUID, AnotherVM, ObjectGone, PrivilegeMissing
 from contexts.vsphere.names import (
     PLACE_PATHS,
     Places,
@@ -171,6 +172,36 @@ def places_above(session: Session, doing: str, vm_moref: str) -> tuple[Found, Pl
     return vm, places_of(session, (one for one in found if one is not vm))
 
 
+@dataclass(frozen=True, slots=True)
+class DatastorePlace:
+    """A datastore's name, as in vSphere, and its datacenter's path, as `Place` has it."""
+
+    name: str
+    datacenter_path: str | None
+
+
+def place_of_datastore(session: Session, doing: str, moref: str) -> DatastorePlace | None:
+    """By its own way up to its datacenter. None when the account may not see it."""
+    ref = session.object(vim.Datastore, moref)
+    up = Collector.TraversalSpec(
+        name="up",
+        type=vim.ManagedEntity,
+        path="parent",
+        skip=False,
+        selectSet=[Collector.SelectionSpec(name="up")],
+    )
+    kinds = {**PLACE_PATHS, vim.Datastore: ("name", "parent")}
+    try:
+        found = read_related(session, doing, ref, kinds, [up])
+    except (ObjectGone, PrivilegeMissing):
+        return None
+    own = next((one for one in found if one.moref == moref), None)
+    if own is None or "name" not in own.properties:
+        return None
+    place = places_of(session, found).place(None, parent_of(own.properties))
+    return DatastorePlace(str(own.properties["name"]), place.datacenter_path)
+
+
 def _read_one(session: Session, doing: str, moref: str) -> VmRecord:
     return record_of(*places_above(session, doing, moref))
 
@@ -232,7 +263,7 @@ def _record(found: Found, places: Places) -> VmRecord:
     return VmRecord(
         instance_uuid=str(instance_uuid) if instance_uuid else None,
         specs=specs,
-        disks=disks_of(devices, places.datastore_types),
+        disks=disks_of(devices, places.datastore_types, places.names),
         networks=networks_of(devices, nics if _tools_answer(read) is not False else (), places),
         snapshots=snapshots,
         problem=None if instance_uuid else _UUID_TOO_LONG if is_odd else _why_unidentified(found),

@@ -23,7 +23,8 @@ _TOOLS_RUNNING = frozenset({"toolsOk", "toolsOld", "guestToolsRunning"})
 class DiskRecord:
     """One virtual disk, of a VM as it is now or of a snapshot.
 
-    - `vmdk_path` is "[datastore] folder/name.vmdk"; `datastore` is its first part;
+    - `vmdk_path` is "[datastore] folder/name.vmdk"; `datastore` is its first part, and
+      `datastore_moref` the object;
       `datastore_type` as in vSphere ("VMFS", "NFS", "vsan", "VVOL", …).
     - `backing_type`: "flat", "sparse", "sesparse", "rdm_virtual", "rdm_physical", "raw", "pmem",
       or pyVmomi's class name for what is new.
@@ -51,6 +52,7 @@ class DiskRecord:
     change_id: str | None
     has_parent: bool | None
     datastore_type: str | None = None
+    datastore_moref: str | None = None
     encrypted: bool | None = None
 
 

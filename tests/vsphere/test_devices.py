@@ -54,6 +54,7 @@ def test_a_flat_disk_is_read_whole() -> None:
         change_id="52 de/7",
         has_parent=False,
         datastore_type="VMFS",
+        datastore_moref="datastore-1",
         encrypted=False,
     )
 

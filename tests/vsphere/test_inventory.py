@@ -82,6 +82,7 @@ def test_disks_and_adapters_are_read(vms: dict[str, VmRecord]) -> None:
         change_id=None,
         has_parent=False,
         datastore_type="VMFS",
+        datastore_moref=disk.datastore_moref,
         encrypted=False,
     )
     assert disk.disk_uuid

@@ -17,7 +17,10 @@ RETRY_DELAYS_SECONDS = (0.2, 1.0, 3.0)
 _TARGET = re.compile(r"/[!-~]*")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _REFUSALS = {
-    401: ("the server does not accept the session; logging in again may help", True),
+    401: (
+        "the server does not accept the session, or the account may no longer read the datastore",
+        True,
+    ),
     403: ("access is forbidden: check the account's privileges on the datastore", False),
     404: ("the file is not there: the disk was moved, renamed or removed", False),
     416: ("the server does not have these bytes: the file is shorter than planned", False),

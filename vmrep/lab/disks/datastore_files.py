@@ -7,6 +7,7 @@ refuse it; its bytes would be in VMware's own format, which the lab does not wri
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ def open_file(
     with world.lock:
         datastore = _datastore(world, datacenter_path, datastore_name)
         _require_rights(world, datastore)
+        if not path.strip("/"):
+            return TextFile(_listing(world, datastore))
         for vm, disk, layer in _layers(world, datastore.moid):
             if path == layer.descriptor:
                 return TextFile(_descriptor_file(world, vm, disk, layer))
@@ -94,6 +97,13 @@ def _layers(world: World, datastore: str) -> Iterator[tuple[VirtualMachine, Disk
             if disk.chain.datastore == datastore:
                 for layer in disk.chain.layers.values():
                     yield vm, disk, layer
+
+
+def _listing(world: World, datastore: Datastore) -> bytes:
+    """What a browser shows of a datastore: its folders."""
+    folders = {layer.extent.rpartition("/")[0] for _, _, layer in _layers(world, datastore.moid)}
+    rows = "".join(f"<li>{html.escape(folder)}/</li>" for folder in sorted(folders))
+    return f"<html><body><ul>{rows}</ul></body></html>".encode()
 
 
 def _extent(world: World, vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> ExtentFile:

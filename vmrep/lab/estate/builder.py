@@ -39,7 +39,8 @@ BLOCK_BYTES = 65536
 
 def safe_file_name(name: str) -> str:
     """A name for the VM's folder on a datastore, whatever characters the VM's name has."""
-    return re.sub(r"[^A-Za-z0-9._ -]", "_", name).strip(". ")[:80] or "vm"
+    plain = re.sub(r"[^\w.\[\](){}+,;=@#&! -]", "_", name).strip(". ")
+    return plain.encode()[:100].decode(errors="ignore") or "vm"
 
 
 class Builder:
