@@ -44,7 +44,7 @@ task_delay_seconds = 0.01
 [[datacenters]]
 path = "Lab/DC1"
 host = "esx1.lab.example.com"
-datastores = ["datastore1"]
+datastores = [{ name = "datastore1", type = "vmfs_lenient" }]
 networks = ["VM Network"]
 
 [[vms]]

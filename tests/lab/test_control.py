@@ -62,6 +62,7 @@ def test_a_dropped_answer_was_acted_upon(client: Client, lab_control: LabControl
 
 
 def test_files_fail_and_drop_too(client: Client, lab_control: LabControl) -> None:
+    lab_control.set_datastore("datastore1", kind="nfs")
     lab_control.fail("GET /folder", nth=2, fault="503")
     lab_control.drop_connection("GET /folder", nth=2)
     sent = {"Range": "bytes=0-99999"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.services import discovery, management, vcenters
-from contexts.states import DiscoveryStatus, TrustMode
+from contexts.states import DiscoveryStatus, TransportKind, TrustMode
 from replication.models import Repository
 from replication.services import repositories
 from vmrep.local.errors import LocalError
@@ -52,6 +52,8 @@ def vcenter(lab: LabAddress) -> VCenter:
         password=lab.password,
         trust_mode=TrustMode.PIN,
         fingerprint_sha256=certificate.fingerprint_sha256,
+        # Most of the lab's datastores refuse the files of running VMs over HTTPS.
+        transport=TransportKind.NFC,
     )
 
 

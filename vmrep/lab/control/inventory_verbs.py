@@ -12,6 +12,7 @@ from pyVmomi import vim, vmodl
 from vmrep.lab.errors import ControlError
 from vmrep.lab.soap.service import Service
 from vmrep.lab.world import relocation, settings, snapshots
+from vmrep.lab.world.datastores import TYPES
 from vmrep.lab.world.vm import VirtualMachine
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -105,6 +106,19 @@ class InventoryVerbs:
     def hide(self, vm: str, paths: list[str]) -> None:
         """Make these property paths of a VM, and no others, look unset."""
         settings.hide(self._vm(vm), paths)
+
+    def set_datastore(self, datastore: str, kind: str) -> None:
+        """Change a datastore's type: vmfs, vmfs_lenient, nfs, vsan, vvol."""
+        if kind not in TYPES:
+            raise ControlError(f"{kind!r} is none of {', '.join(TYPES)}")
+        found = self._world.entity_named(datastore, vim.Datastore, "datastore")
+        with self._world.changed:
+            found.values["kind"] = kind
+            for vm in self._world.of_type(VirtualMachine):
+                vm.touch()
+            record = self._world.store.get("entity", found.moid) or {}
+            record["details"] = {**record["details"], "kind": kind}
+            self._world.store.put("entity", found.moid, record)
 
     def take_snapshot(self, vm: str, name: str) -> dict[str, str]:
         """Somebody else's snapshot."""

@@ -249,9 +249,13 @@ class LabControl:
         """Make removed snapshots leave their files behind."""
         self.call("leave_consolidation", vm=vm, on=on)
 
-    def refuse_live_files(self, on: bool = True) -> None:
-        """Make the base files of running VMs without a snapshot answer 500."""
-        self.call("refuse_live_files", on=on)
+    def set_datastore(self, datastore: str, kind: str) -> None:
+        """Change a datastore's type (as in a scenario: vmfs, nfs, vsan, …)."""
+        self.call("set_datastore", datastore=datastore, kind=kind)
+
+    def set_folder(self, ranges: bool = True, bytes_per_second: int = 0) -> None:
+        """Whether datastore files are served in parts, and how fast (0: no limit)."""
+        self.call("set_folder", ranges=ranges, bytes_per_second=bytes_per_second)
 
     def keep_snapshots(self, on: bool = True) -> None:
         """Keep the content of snapshots when they are removed."""

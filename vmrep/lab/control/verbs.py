@@ -38,7 +38,6 @@ class Verbs(AccessVerbs, OddVerbs):
     def list_vms(self) -> list[dict[str, Any]]:
         """All VMs with their disks and snapshots."""
         with self._world.lock:
-            vms = [o for o in self._world.objects.values() if isinstance(o, VirtualMachine)]
             return [
                 {
                     "name": vm.name,
@@ -59,7 +58,7 @@ class Verbs(AccessVerbs, OddVerbs):
                     ],
                     "snapshots": list(vm.record.snapshots),
                 }
-                for vm in vms
+                for vm in self._world.of_type(VirtualMachine)
             ]
 
     def read(self, vm: str, device_key: int, offset: int, length: int) -> dict[str, str]:
@@ -156,10 +155,14 @@ class Verbs(AccessVerbs, OddVerbs):
             found.record.leave_consolidation = on
             found.save()
 
-    def refuse_live_files(self, on: bool = True) -> None:
-        """Make the base files of running VMs without a snapshot answer 500, as on many estates."""
+    def set_folder(self, ranges: bool = True, bytes_per_second: int = 0) -> None:
+        """How datastore files are served: whether parts of them are (some hosts send the whole
+        file), and how fast, for all clients together (0: without a limit)."""
+        if bytes_per_second < 0:
+            raise ControlError("bytes_per_second must not be negative")
         with self._world.lock:
-            self._world.estate.refuse_live_files = on
+            self._world.estate.folder_ranges = ranges
+            self._world.estate.folder_bytes_per_second = bytes_per_second or None
             self._world.save_estate()
 
     def set_descriptor(self, vm: str, device_key: int, data: str = "") -> None:
@@ -192,9 +195,9 @@ class Verbs(AccessVerbs, OddVerbs):
         if not path.exists():
             owner = next(
                 (
-                    o
-                    for o in list(self._world.objects.values())
-                    if isinstance(o, VirtualMachine) and snapshot in o.record.snapshots
+                    vm
+                    for vm in self._world.of_type(VirtualMachine)
+                    if snapshot in vm.record.snapshots
                 ),
                 None,
             )

@@ -63,7 +63,7 @@ def _check_change_id(
     valid = known is not None and known == disk.chain.epoch
     if not valid or (change_id != "*" and epoch != known):
         name = disk.chain.layers[layer].descriptor
-        where = vm.datastore_names()[disk.chain.datastore]
+        where = vm.datastore_name(disk.chain.datastore)
         raise vim.fault.FileFault(
             file=f"[{where}] {name}", msg=f"Error caused by file [{where}] {name}"
         )

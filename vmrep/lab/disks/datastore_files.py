@@ -1,8 +1,9 @@
 """Datastore files: which ones exist, and what a client gets when it asks for one.
 
-A base disk's extent (`-flat.vmdk`) is its bytes. A disk descriptor is text, made from the VM's
-record. A delta's extent (`-sesparse.vmdk`) cannot be read this way: 500, as on the estates that
-refuse it; its bytes would be in VMware's own format, which the lab does not write.
+A base disk's extent (`-flat.vmdk`) is its bytes, where the datastore's type has such files and
+does not refuse them. A disk descriptor is text, made from the VM's record. A delta's extent
+(`-sesparse.vmdk`) cannot be read this way: 500, as on estates that refuse it; its bytes
+would be in VMware's own format, which the lab does not write.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pyVmomi import vim
 
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.world.authorization import BROWSE, FILE_MANAGEMENT, is_denied
+from vmrep.lab.world.datastores import DatastoreType
 from vmrep.lab.world.inventory import Datacenter, Datastore
 from vmrep.lab.world.objects import World
 from vmrep.lab.world.records import POWERED_ON, LayerRecord
@@ -57,10 +59,10 @@ def open_file(
             return TextFile(_listing(world, datastore))
         for vm, disk, layer in _layers(world, datastore.moid):
             if path == layer.descriptor:
-                return TextFile(_descriptor_file(world, vm, disk, layer))
-            if path == layer.extent:
-                return _extent(world, vm, disk, layer)
-        for vm in _vms(world):
+                return TextFile(_descriptor_file(world, datastore.kind, vm, disk, layer))
+            if path == layer.extent and not datastore.kind.objects:
+                return _extent(datastore.kind, vm, disk, layer)
+        for vm in world.of_type(VirtualMachine):
             if vm.record.datastore == datastore.moid and path == vm.record.vmx_path:
                 return TextFile(_vmx(vm).encode())
     raise FileRefused(404, "there is no such file")
@@ -68,8 +70,8 @@ def open_file(
 
 def _datastore(world: World, datacenter_path: str, name: str) -> Datastore:
     wanted = datacenter_path.strip("/")
-    for found in world.objects.values():
-        if isinstance(found, Datacenter) and found.inventory_path() == wanted:
+    for found in world.of_type(Datacenter):
+        if found.inventory_path() == wanted:
             for ref in world.children_of(found._datastoreFolder()._moId, vim.Datastore):
                 datastore = world.objects[ref._moId]
                 if isinstance(datastore, Datastore) and datastore.name == name:
@@ -87,12 +89,8 @@ def _require_rights(world: World, datastore: Datastore) -> None:
             raise FileRefused(401, f"the account lacks {privilege}")
 
 
-def _vms(world: World) -> Iterator[VirtualMachine]:
-    return (o for o in world.objects.values() if isinstance(o, VirtualMachine))
-
-
 def _layers(world: World, datastore: str) -> Iterator[tuple[VirtualMachine, Disk, LayerRecord]]:
-    for vm in _vms(world):
+    for vm in world.of_type(VirtualMachine):
         for disk in vm.disks.values():
             if disk.chain.datastore == datastore:
                 for layer in disk.chain.layers.values():
@@ -106,43 +104,49 @@ def _listing(world: World, datastore: Datastore) -> bytes:
     return f"<html><body><ul>{rows}</ul></body></html>".encode()
 
 
-def _extent(world: World, vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> ExtentFile:
+def _extent(kind: DatastoreType, vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> ExtentFile:
     if layer.parent is not None:
         raise FileRefused(500, "a delta disk cannot be read over HTTPS")
-    live = layer.number == disk.chain.current and vm.record.power_state == POWERED_ON
-    if live and world.estate.refuse_live_files:
-        raise FileRefused(500, "the file is locked by a running VM")
+    if vm.record.power_state == POWERED_ON and (
+        kind.held == "chain" or (kind.held == "current" and layer.number == disk.chain.current)
+    ):
+        raise FileRefused(500, "Device or resource busy: a running VM holds the file")
     return ExtentFile(disk.path_of(layer))
 
 
-def _descriptor_file(world: World, vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> bytes:
+def _descriptor_file(
+    world: World, kind: DatastoreType, vm: VirtualMachine, disk: Disk, layer: LayerRecord
+) -> bytes:
     given = world.descriptors.get(disk.chain.identity)
     if given is None:
-        return _descriptor(vm, disk, layer).encode()
+        return _descriptor(kind, vm, disk, layer).encode()
     extent = layer.extent.rpartition("/")[2]
     return given.replace(b"%CID", layer.content_id.encode()).replace(b"%extent", extent.encode())
 
 
-def _descriptor(vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> str:
+def _descriptor(kind: DatastoreType, vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> str:
+    create_type, extent_type = kind.delta_extent if layer.parent is not None else ("vmfs", "VMFS")
     device = vm.record.config.disk(disk.chain.key)
     sectors = disk.chain.capacity_bytes // SECTOR
     delta = layer.parent is not None
     parent = disk.chain.layers[layer.parent] if layer.parent is not None else None
     extent = layer.extent.rpartition("/")[2]
+    if kind.objects:
+        extent = f"{kind.objects}://{disk.object_id(layer)}"
     lines = [
         "# Disk DescriptorFile",
         "version=1",
         'encoding="UTF-8"',
         f"CID={layer.content_id}",
         f"parentCID={parent.content_id if parent else 'ffffffff'}",
-        f'createType="{"seSparse" if delta else "vmfs"}"',
+        f'createType="{create_type}"',
     ]
     if parent:
         lines.append(f'parentFileNameHint="{parent.descriptor.rpartition("/")[2]}"')
     lines += [
         "",
         "# Extent description",
-        f'RW {sectors} {"SESPARSE" if delta else "VMFS"} "{extent}"',
+        f'RW {sectors} {extent_type} "{extent}"',
         "",
     ]
     if not delta:

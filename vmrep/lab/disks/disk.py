@@ -56,6 +56,10 @@ class Disk:
         """Where a layer's data is in the lab's folder."""
         return self._datastores / self.chain.datastore / layer.extent
 
+    def object_id(self, layer: LayerRecord) -> str:
+        """The layer's identity where disks are objects (vSAN, vVol)."""
+        return str(uuid.uuid5(uuid.UUID(self.chain.identity), str(layer.number)))
+
     def _journal_of(self, number: int) -> Path:
         return self._journals / f"{self.chain.identity}-{number:06d}.journal"
 

@@ -88,6 +88,8 @@ class Builder:
             session_idle_seconds=settings.session_idle_seconds,
             page_extents=settings.page_extents,
             page_span_bytes=parse_size(settings.page_span) if settings.page_span else None,
+            folder_ranges=settings.folder_ranges,
+            folder_bytes_per_second=settings.folder_bytes_per_second,
             counters=self.counters,
             session_limit=settings.session_limit,
             lock_after_failures=settings.lock_after_failures,
@@ -100,7 +102,7 @@ class Builder:
         return self.counters[kind]
 
     def _add(
-        self, kind: str, name: str, parent: str | None, ref: str | None = None, **details: object
+        self, kind: str, name: str, parent: str | None, /, ref: str | None = None, **details: object
     ) -> str:
         if ref is None:
             ref = self.product.reference(kind, name, self._number(kind) + 1)
@@ -123,7 +125,7 @@ class Builder:
         self._add("pool", "Resources", compute)
         self._add("host", spec.host, compute, hardware_uuid=str(uuid.uuid4()))
         for datastore in spec.datastores:
-            self._add("datastore", datastore, below["datastore"])
+            self._add("datastore", datastore.name, below["datastore"], kind=datastore.type)
         for network in spec.networks:
             self._add("network", network, below["network"])
 
@@ -144,7 +146,7 @@ class Builder:
         named = f"{spec.name}-{number:04d}" if spec.count > 1 else spec.name
         name = encode_name(named)
         datastore = self._place(
-            home, "datastore", spec.datastore or datacenters[home].datastores[0]
+            home, "datastore", spec.datastore or datacenters[home].datastores[0].name
         )
         host = datacenters[home].host
         record = VmRecord(

@@ -42,9 +42,7 @@ class Churn:
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):
-            with self._world.lock:
-                vms = [o for o in self._world.objects.values() if isinstance(o, VirtualMachine)]
-            for vm in vms:
+            for vm in self._world.of_type(VirtualMachine):
                 if vm.record.power_state == POWERED_ON and vm.record.config.disks:
                     self._write(vm)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vmrep.lab.errors import ScenarioError
+from vmrep.lab.world.datastores import TYPES
 from vmrep.lab.world.products import PRODUCTS
 
 SCENARIOS = Path(__file__).parent / "scenarios"
@@ -108,12 +109,20 @@ class VmSpec:
 
 
 @dataclass
+class DatastoreSpec:
+    """A datastore, of one of the types in `world.datastores`."""
+
+    name: str
+    type: str = "vmfs"
+
+
+@dataclass
 class DatacenterSpec:
     """A datacenter with one host, in folders when its path says so."""
 
     path: str
     host: str = "esx1.example.com"
-    datastores: list[str] = field(default_factory=lambda: ["datastore1"])
+    datastores: list[DatastoreSpec] = field(default_factory=lambda: [DatastoreSpec("datastore1")])
     networks: list[str] = field(default_factory=lambda: ["VM Network"])
 
 
@@ -129,6 +138,8 @@ class EstateSpec:
     page_span: str | None = None
     session_limit: int = 0
     lock_after_failures: int = 0
+    folder_ranges: bool = True
+    folder_bytes_per_second: int | None = None
 
 
 @dataclass
@@ -146,7 +157,10 @@ NESTED: dict[str, type] = {
     "disks": DiskSpec,
     "nics": NicSpec,
     "snapshots": SnapshotSpec,
+    "datastores": DatastoreSpec,
 }
+# What can be written as a text alone stands for a table with this name.
+NAMED = (DatastoreSpec,)
 
 
 def parse_size(text: str) -> int:
@@ -207,7 +221,10 @@ def _read(kind: type[T], data: Any, where: str) -> T:
         elif nested:
             if not isinstance(value, list):
                 raise ScenarioError(f"{where}, {key}: must be a list of tables")
-            values[key] = [_read(nested, v, f"{where}, {key} {n + 1}") for n, v in enumerate(value)]
+            tables = [{"name": v} if nested in NAMED and isinstance(v, str) else v for v in value]
+            values[key] = [
+                _read(nested, v, f"{where}, {key} {n + 1}") for n, v in enumerate(tables)
+            ]
         else:
             _check_type(str(known[key].type), value, f"{where}, {key}")
             values[key] = value
@@ -241,6 +258,9 @@ def _check(scenario: Scenario, path: str) -> None:
         raise ScenarioError(f"{path}: a lone host has one datacenter, {only}")
     if scenario.estate.page_span:
         _size(scenario.estate.page_span, f"{path}: [estate] page_span")
+    for datacenter in scenario.datacenters:
+        for datastore in datacenter.datastores:
+            _one_of(datastore.type, TYPES, f"{path}: datastore {datastore.name!r}, type")
     for vm in scenario.vms:
         where = f"{path}: VM {vm.name!r}"
         if vm.datacenter is not None and vm.datacenter not in names:
@@ -251,7 +271,7 @@ def _check(scenario: Scenario, path: str) -> None:
         datacenter = names[vm.datacenter] if vm.datacenter else scenario.datacenters[0]
         for wanted in [vm.datastore, *(d.datastore for d in vm.disks)]:
             if wanted is not None:
-                _one_of(wanted, datacenter.datastores, f"{where}, datastore")
+                _one_of(wanted, [d.name for d in datacenter.datastores], f"{where}, datastore")
         for nic in vm.nics:
             _one_of(nic.network, datacenter.networks, f"{where}, network")
             _one_of(nic.adapter, ("vmxnet3", "e1000", "e1000e"), f"{where}, adapter")

@@ -10,13 +10,12 @@ import ssl
 import threading
 from pathlib import Path
 
-from pyVmomi import vim
-
 from vmrep.lab.errors import PortError
 from vmrep.lab.nfc.authd import Refused, admit
 from vmrep.lab.nfc.session import NfcSession
 from vmrep.lab.nfc.tickets import Tickets
 from vmrep.lab.soap.certificate import CERTIFICATE_FILE, server_context
+from vmrep.lab.world.inventory import Host
 from vmrep.lab.world.objects import World
 
 log = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ class NfcHosts:
         self.sessions_per_host = SESSIONS_PER_HOST
         self._stated: dict[str, str] = {}  # a thumbprint that is not the host's own
         self._servers: dict[str, HostServer] = {}
-        hosts = [each.moid for each in world.objects.values() if each.type is vim.HostSystem]
+        hosts = [host.moid for host in world.of_type(Host)]
         try:
             for moid in hosts:
                 self._servers[moid] = HostServer(self, world, moid, folder / "hosts" / moid)

@@ -110,6 +110,23 @@ class Server(ThreadingHTTPServer):
                 log.debug("a connection was gone before it was cut")
 
 
+class Throttle:
+    """Lets no more bytes pass in a second than it is told, all threads together."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    def wait(self, count: int, bytes_per_second: int | None) -> None:
+        """Wait until so many bytes more have had their time."""
+        if bytes_per_second is None:
+            return
+        with self._lock:
+            self._free_at = max(self._free_at, time.monotonic()) + count / bytes_per_second
+            seconds = self._free_at - time.monotonic()
+        time.sleep(seconds)
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection of a vSphere client."""
 
@@ -117,6 +134,7 @@ class Handler(BaseHTTPRequestHandler):
     server_version = "vmrep-lab"
     timeout = IDLE_SECONDS
     service: Service
+    throttle: Throttle
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are logged by those who serve them."""
@@ -252,11 +270,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, found: TextFile | ExtentFile, drop: bool) -> None:
         size = len(found.content) if isinstance(found, TextFile) else found.path.stat().st_size
-        wanted = self._range(size)
+        ranges = self.service.world.estate.folder_ranges
+        wanted = self._range(size) if ranges else (0, size, False)
         if wanted is None:
             return self._reply(416, Content_Range=f"bytes */{size}")
         first, end, partial = wanted
-        headers = {"Accept_Ranges": "bytes"}
+        headers = {"Accept_Ranges": "bytes"} if ranges else {}
         if partial:
             headers["Content_Range"] = f"bytes {first}-{end - 1}/{size}"
         content = "text/plain" if isinstance(found, TextFile) else "application/octet-stream"
@@ -290,10 +309,11 @@ class Handler(BaseHTTPRequestHandler):
                 done = os.preadv(file.fileno(), [view[: end - first]], first)
                 if done == 0:
                     raise EOFError(f"{path} became shorter while it was read")
+                self.throttle.wait(done, self.service.world.estate.folder_bytes_per_second)
                 self.connection.sendall(view[:done])
                 first += done
 
 
 def handler_for(service: Service) -> type[Handler]:
     """The handler class for one lab."""
-    return type("LabHandler", (Handler,), {"service": service})
+    return type("LabHandler", (Handler,), {"service": service, "throttle": Throttle()})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from vmrep.lab.soap import codec
+from vmrep.lab.world.datastores import TYPES, DatastoreType
 from vmrep.lab.world.objects import Entity, Managed, World, invalid_argument
 from vmrep.lab.world.records import EntityRecord
 
@@ -127,10 +128,15 @@ class Network(Entity):
 
 
 class Datastore(Entity):
-    """A VMFS datastore: a folder in the lab's folder."""
+    """A datastore of one of the types in `datastores`: a folder in the lab's folder."""
 
     type = vim.Datastore
     volatile = True
+
+    @property
+    def kind(self) -> DatastoreType:
+        """What it does and refuses."""
+        return TYPES[self.values.get("kind", "vmfs")]
 
     def _summary(self) -> Any:
         self.world.paths.datastores.mkdir(exist_ok=True)
@@ -144,7 +150,7 @@ class Datastore(Entity):
             freeSpace=space.f_frsize * space.f_bavail,
             accessible=True,
             multipleHostAccess=False,
-            type=self.values.get("kind", "VMFS"),
+            type=self.kind.shown,
         )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pyVmomi import vim, vmodl
 from pyVmomi.VmomiSupport import Array, ManagedObject
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from vmrep.lab.world.tasks import Tasks
 
 log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound="Managed")
 
 
 @cache
@@ -254,6 +256,11 @@ class World:
             entity.parent = parent
             self.children.setdefault(parent, []).append(entity.moid)
             self.objects[parent].touch()
+
+    def of_type(self, kind: type[M]) -> list[M]:
+        """All objects of a class, in the order in which they were made."""
+        with self.lock:
+            return [o for o in self.objects.values() if isinstance(o, kind)]
 
     def entity_named(self, name: str, kind: Any, what: str = "VM") -> Entity:
         """For the control surface: an entity by name, reference or instance UUID.

@@ -31,9 +31,10 @@ class Estate:
     boots: int = 0
     counters: dict[str, int] = field(default_factory=dict)
     keep_snapshots: bool = False
-    refuse_live_files: bool = False
     session_limit: int = 0  # 0: none
     lock_after_failures: int = 0  # 0: never
+    folder_ranges: bool = True
+    folder_bytes_per_second: int | None = None
 
 
 @dataclass

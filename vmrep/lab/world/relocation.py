@@ -126,7 +126,7 @@ def unregister(vm: VirtualMachine) -> str:
     """Take a VM out of the inventory; its files stay. Returns the configuration file's path."""
     world, record = vm.world, vm.record
     with vm.task_lock, vm.frozen_disks(), world.changed:
-        path = f"[{vm.datastore_names()[record.datastore]}] {record.vmx_path}"
+        path = f"[{vm.datastore_name(record.datastore)}] {record.vmx_path}"
         if world.store.get(UNREGISTERED, path) is not None:
             raise ControlError(f"{path} is already unregistered")
         world.store.move("vm", vm.moid, UNREGISTERED, path, record.dump())

@@ -137,7 +137,7 @@ class Tasks:
             return {"state": "error", "error": unexpected}
 
     def _all(self) -> list[Task]:
-        return [o for o in self.world.objects.values() if isinstance(o, Task)]
+        return self.world.of_type(Task)
 
     def _forget_old(self) -> None:
         limit = codec.utc_now() - datetime.timedelta(seconds=KEPT_SECONDS)

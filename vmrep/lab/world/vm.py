@@ -12,7 +12,7 @@ from vmrep.lab.disks import changes
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.soap import codec
 from vmrep.lab.world import reconfigure, snapshots, vm_view
-from vmrep.lab.world.inventory import encode_name
+from vmrep.lab.world.inventory import Datastore, encode_name
 from vmrep.lab.world.objects import Entity, World
 from vmrep.lab.world.records import POWERED_OFF, POWERED_ON, ChainRecord, VmRecord
 
@@ -107,20 +107,25 @@ class VirtualMachine(Entity):
             for n in config.nics
         }
 
-    def datastore_names(self) -> dict[str, str]:
-        """Names of the datastores that the VM uses, by reference."""
+    def datastores(self) -> dict[str, Datastore]:
+        """The datastores that the VM uses, by reference."""
         refs = {self.record.datastore, *(d.chain.datastore for d in self.disks.values())}
-        return {r: self.world.objects[r].name for r in sorted(refs)}  # type: ignore[attr-defined]
+        found = ((r, self.world.objects[r]) for r in sorted(refs))
+        return {r: d for r, d in found if isinstance(d, Datastore)}
+
+    def datastore_name(self, ref: str) -> str:
+        """The name of one of them."""
+        return self.datastores()[ref].name
 
     def config_at(self, snapshot: str | None) -> Any:
         """The configuration at present, or the one that a snapshot preserves."""
         record = self.record
         frozen = record.snapshots[snapshot] if snapshot else None
         config = frozen.config if frozen else record.config
-        names = self.datastore_names()
-        backings = vm_view.disk_backings(record, config, self.disks, names, frozen)
+        datastores = self.datastores()
+        backings = vm_view.disk_backings(record, config, self.disks, datastores, frozen)
         return vm_view.config_info(
-            record, config, backings, self._networks(), names[record.datastore]
+            record, config, backings, self._networks(), datastores[record.datastore].name
         )
 
     def _config(self) -> Any:
@@ -133,7 +138,7 @@ class VirtualMachine(Entity):
         return vm_view.runtime_info(self.record)
 
     def _summary(self) -> Any:
-        name = self.datastore_names()[self.record.datastore]
+        name = self.datastore_name(self.record.datastore)
         return vm_view.summary(self.record, name, self.ref, self._runtime(), self._guest())
 
     def _snapshot(self) -> Any:
@@ -144,7 +149,7 @@ class VirtualMachine(Entity):
         return [vim.vm.Snapshot(r) for r in found]
 
     def _datastore(self) -> list[Any]:
-        return [vim.Datastore(r) for r in self.datastore_names()]
+        return [d.ref for d in self.datastores().values()]
 
     def _network(self) -> list[Any]:
         return [vim.Network(r) for r in dict.fromkeys(n.network for n in self.record.config.nics)]

@@ -10,6 +10,7 @@ from pyVmomi import vim
 
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.soap import codec
+from vmrep.lab.world.inventory import Datastore
 from vmrep.lab.world.records import (
     POWERED_ON,
     Config,
@@ -34,16 +35,17 @@ def _backing(
     disk: DiskDevice,
     chain: Disk,
     layer: LayerRecord,
-    datastore: tuple[str, str],
+    datastore: Datastore,
     change_id: str | None,
 ) -> Any:
     """A disk's backing at a layer, with its parents."""
-    moid, name = datastore
+    kind = datastore.kind
     parent = chain.chain.layers[layer.parent] if layer.parent is not None else None
     delta = parent is not None
     return device.VirtualDisk.FlatVer2BackingInfo(
-        fileName=f"[{name}] {layer.descriptor}",
-        datastore=vim.Datastore(moid),
+        fileName=f"[{datastore.name}] {layer.descriptor}",
+        datastore=datastore.ref,
+        backingObjectId=chain.object_id(layer) if kind.objects else None,
         diskMode=disk.mode,
         split=False,
         writeThrough=False,
@@ -52,7 +54,7 @@ def _backing(
         uuid=disk.uuid,
         contentId=f"{layer.content_id:0>32}",
         changeId=change_id,
-        deltaDiskFormat="seSparseFormat" if delta else None,
+        deltaDiskFormat=kind.delta_format if delta else None,
         sharing=disk.sharing,
         parent=_backing(disk, chain, parent, datastore, None) if parent else None,
     )
@@ -178,7 +180,7 @@ def disk_backings(
     record: VmRecord,
     config: Config,
     disks: Mapping[int, Disk],
-    datastores: Mapping[str, str],
+    datastores: Mapping[str, Datastore],
     snapshot: SnapshotRecord | None = None,
 ) -> dict[int, Any]:
     """Each disk's backing: at the snapshot's frozen file, or at the one that the guest writes."""
@@ -196,8 +198,8 @@ def disk_backings(
             if config.tracking
             else None
         )
-        where = chain.chain.datastore, datastores[chain.chain.datastore]
-        found[disk.key] = _backing(disk, chain, chain.chain.layers[number], where, change_id)
+        datastore = datastores[chain.chain.datastore]
+        found[disk.key] = _backing(disk, chain, chain.chain.layers[number], datastore, change_id)
     return found
 
 
