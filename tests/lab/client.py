@@ -160,3 +160,22 @@ def differing(a: Path | bytes, b: Path | bytes, block: int = 512) -> list[int]:
         for at in range(big, min(big + MIB, len(one)), block)
         if one[at : at + block] != two[at : at + block]
     ]
+
+
+def raw_call(client: Client, method: str, kind: str, moid: str, body: str = "") -> str:
+    """What the lab answers a call that is written by hand, as others than pyVmomi write it."""
+    envelope = (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body>'
+        f'<{method} xmlns="urn:vim25"><_this type="{kind}">{moid}</_this>{body}</{method}>'
+        "</Body></Envelope>"
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(client.lab.host, client.lab.port, context=context)
+    headers = {"Cookie": client.si._stub.cookie, "SOAPAction": '"urn:vim25/8.0.1.0"'}
+    connection.request("POST", "/sdk", envelope.encode(), headers)
+    answer = connection.getresponse().read().decode()
+    connection.close()
+    return answer

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from pyVmomi import vmodl
 
 from contexts.vsphere.endpoint import Endpoint, Trust
 from contexts.vsphere.inventory import read_vms
@@ -16,7 +20,11 @@ from contexts.vsphere.nfc.errors import NfcBroken, NfcError, NfcRefused
 from contexts.vsphere.nfc.wire import Aio
 from contexts.vsphere.session import Session
 from contexts.vsphere.tls import presented_certificate
-from vmrep.lab import Lab
+from tests.lab.client import MIB, Client, disk, raw_call
+from tests.labs import LabCache
+from vmrep.bench.bare_nfc import BareClient, Door
+from vmrep.lab import Lab, LabControl
+from vmrep.lab.nfc.tickets import nfc_service_type
 
 
 @pytest.fixture
@@ -95,3 +103,68 @@ def test_a_session_that_greets_wrongly_is_cut(session: Session, moref: str):
     connection.sendall(struct.pack("<I", 43).ljust(wire.OLD_BYTES, b"x"))
     assert connection.recv(1) == b""
     connection.close()
+
+
+def door(client: Client, vm: Any, path: str) -> tuple[Any, Door]:
+    """A ticket for a VM, and where it leads."""
+    reference = "ha-nfc-service" if client.content.about.apiType == "HostAgent" else "nfcService"
+    ticket = nfc_service_type()(reference, client.si._stub).NfcGetVmFiles(vm)
+    return ticket, Door(ticket.port, ticket.sslThumbprint, ticket.service, ticket.sessionId, path)
+
+
+@pytest.mark.parametrize("encrypted", [True, False], ids=["TLS", "in the clear"])
+def test_a_client_that_is_not_vmreps_reads_the_disk(
+    client: Client, lab_control: LabControl, encrypted: bool
+):
+    vm = client.vm("small2")
+    found = bytearray(64 * MIB)
+    bare = BareClient(door(client, vm, disk(vm, 2000).backing.fileName)[1], encrypted=encrypted)
+    bare.read(0, 64 * MIB, memoryview(found))
+    bare.close()
+    assert bytes(found) == lab_control.live_content("small2", 2000).read_bytes()
+
+
+def test_a_lone_host_has_its_own_names_and_no_address_on_its_tickets(
+    lab_cache: LabCache, tmp_path: Path
+):
+    with lab_cache.running("host", tmp_path / "host") as lab:
+        client = Client(lab)
+        vm = client.vm("lone2")
+        with pytest.raises(vmodl.fault.ManagedObjectNotFound):
+            nfc_service_type()("nfcService", client.si._stub).NfcGetVmFiles(vm)
+        ticket, entry = door(client, vm, disk(vm, 2000).backing.fileName)
+        assert (ticket.host, ticket.service) == (None, "nfc")
+        bare = BareClient(entry)
+        assert bare.capacity_bytes == 24 * MIB
+        bare.close()
+        with pytest.raises(ConnectionError, match="501"):
+            BareClient(dataclasses.replace(door(client, vm, entry.path)[1], service="vpxa-nfc"))
+        client.close()
+
+
+def test_the_internal_content_names_the_nfc_service(client: Client):
+    answer = raw_call(client, "RetrieveInternalContent", "ServiceInstance", "ServiceInstance")
+    assert '<nfcService type="NfcService">nfcService</nfcService>' in answer
+    assert answer.count("</") > 5
+
+
+def test_hosts_are_set_to_refuse(client: Client, lab_control: LabControl):
+    vm = client.vm("small2")
+    path = disk(vm, 2000).backing.fileName
+    host = vm.runtime.host.name
+    lab_control.set_nfc(ticket_seconds=0.0)
+    with pytest.raises(ConnectionError, match="530"):
+        BareClient(door(client, vm, path)[1])
+    lab_control.set_nfc(sessions=1)
+    first = BareClient(door(client, vm, path)[1])
+    with pytest.raises((ValueError, ConnectionError)):
+        BareClient(door(client, vm, path)[1])
+    assert lab_control.cut_nfc(host) == 1
+    with pytest.raises((OSError, ValueError)):
+        first.read(0, MIB)
+    lab_control.state_thumbprint(host, ":".join(["AB"] * 20))
+    with pytest.raises(ConnectionError, match="certificate"):
+        BareClient(door(client, vm, path)[1])
+    lab_control.state_thumbprint(host)
+    lab_control.set_nfc()
+    BareClient(door(client, vm, path)[1]).close()

@@ -17,7 +17,7 @@ from vmrep.lab.estate.builder import Builder
 from vmrep.lab.estate.churn import Churn
 from vmrep.lab.estate.scenario import Scenario, parse_size
 from vmrep.lab.nfc.hosts import NfcHosts
-from vmrep.lab.nfc.tickets import SERVICE, NfcService
+from vmrep.lab.nfc.tickets import NfcService
 from vmrep.lab.soap.certificate import server_context
 from vmrep.lab.soap.server import Server, handler_for
 from vmrep.lab.soap.service import Service, build_service
@@ -146,7 +146,7 @@ class _Running:
             self.control = Server(HOST, ports[1], control_handler(self.service))
             opened.callback(self.control.server_close)
             self.nfc = NfcHosts(self.world, lab.folder, lab.host)
-            NfcService(self.world, SERVICE, self.nfc)
+            NfcService(self.world, self.world.product.nfc_service, self.nfc)
             opened.pop_all()  # nothing failed: everything stays open until `stop`
         self.churn = Churn(self.world, churn_seconds) if churn_seconds else None
         self.nfc.start()

@@ -257,6 +257,18 @@ class LabControl:
         """Whether datastore files are served in parts, and how fast (0: no limit)."""
         self.call("set_folder", ranges=ranges, bytes_per_second=bytes_per_second)
 
+    def set_nfc(self, sessions: int = 16, ticket_seconds: float = 120.0) -> None:
+        """How many NFC sessions each host has at once, and how long tickets are good."""
+        self.call("set_nfc", sessions=sessions, ticket_seconds=ticket_seconds)
+
+    def state_thumbprint(self, host: str, thumbprint: str = "") -> None:
+        """Let tickets say another thumbprint than the host's own; without one, the true one."""
+        self.call("state_thumbprint", host=host, thumbprint=thumbprint)
+
+    def cut_nfc(self, host: str) -> int:
+        """Cut all NFC connections to a host. Returns how many there were."""
+        return int(self.call("cut_nfc", host=host)["cut"])
+
     def keep_snapshots(self, on: bool = True) -> None:
         """Keep the content of snapshots when they are removed."""
         self.call("keep_snapshots", on=on)

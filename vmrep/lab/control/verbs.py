@@ -9,6 +9,7 @@ from typing import Any
 
 from vmrep.lab.control.access_verbs import AccessVerbs
 from vmrep.lab.control.injection import DROP, FAULT, FOLDER, TASK_FAULT, Rule
+from vmrep.lab.control.nfc_verbs import NfcVerbs
 from vmrep.lab.control.odd_verbs import OddVerbs
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.errors import ControlError
@@ -20,7 +21,7 @@ from vmrep.lab.world.vm import VirtualMachine
 MOST_READ_BYTES = 64 << 20
 
 
-class Verbs(AccessVerbs, OddVerbs):
+class Verbs(AccessVerbs, NfcVerbs, OddVerbs):
     """The control surface's verbs, with their arguments as keywords.
 
     `vm` is a VM's name as vSphere shows it, its reference or its instance UUID. Every verb

@@ -87,17 +87,21 @@ class Disk:
 
     def read(self, offset: int, length: int, layer: int | None = None) -> bytearray:
         """The bytes that a guest sees, at the present or at a frozen layer."""
+        found = bytearray(length)
+        self.read_into(memoryview(found), offset, layer)
+        return found
+
+    def read_into(self, view: memoryview, offset: int, layer: int | None = None) -> None:
+        """The same, into a buffer that is there already."""
+        length = len(view)
         self._check_range(offset, length)
         with self.lock:
             root, *deltas = self.lineage(self._current() if layer is None else layer)
-            found = bytearray(length)
-            view = memoryview(found)
             self.layer(root).read_into(view, offset)
             for number in deltas:
                 delta = self.layer(number)
                 for start, end in delta.held.within(offset, offset + length):
                     delta.read_into(view[start - offset : end - offset], start)
-            return found
 
     def write(self, offset: int, data: bytes) -> None:
         """A guest's write, at any offset: like a guest, this first reads the sectors at the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from dataclasses import dataclass
 
 from vmrep.lab.nfc.tickets import Ticket, Tickets
 
@@ -12,47 +13,54 @@ _BANNER = (
     " MKSDisplayProtocol:VNC , VMXARGS supported, NFCSSL supported/t\r\n"
 )
 _LONGEST_LINE = 1024
-_SERVICES = {"vpxa-nfcssl": True, "vpxa-nfc": False, "nfcssl": True, "nfc": False}
 
 
 class Refused(Exception):
     """The client was told why, or did something that ends the connection."""
 
 
-def admit(
-    raw: socket.socket, tls: ssl.SSLContext, tickets: Tickets, host: str
-) -> tuple[Ticket, socket.socket]:
+@dataclass(frozen=True)
+class Door:
+    """A host's: its certificate's SHA-256, and the service that is behind it."""
+
+    host: str
+    tls: ssl.SSLContext
+    fingerprint_sha256: str
+    service: str
+
+
+def admit(raw: socket.socket, door: Door, tickets: Tickets) -> tuple[Ticket, socket.socket]:
     """The ticket that was used, and the connection on which NFC begins. Closes it on failure."""
     opened: socket.socket = raw
     try:
         raw.sendall(_BANNER.encode())
-        control = opened = tls.wrap_socket(raw, server_side=True)
-        ticket, encrypted = _converse(control, tickets, host)
+        control = opened = door.tls.wrap_socket(raw, server_side=True)
+        ticket, encrypted = _converse(control, tickets, door)
         opened = socket.socket(fileno=control.detach())
         opened.settimeout(raw.gettimeout() or 30.0)
         if encrypted:
-            opened = tls.wrap_socket(opened, server_side=True)
+            opened = door.tls.wrap_socket(opened, server_side=True)
         return ticket, opened
     except BaseException:
         opened.close()
         raise
 
 
-def _converse(control: ssl.SSLSocket, tickets: Tickets, host: str) -> tuple[Ticket, bool]:
+def _converse(control: ssl.SSLSocket, tickets: Tickets, door: Door) -> tuple[Ticket, bool]:
     ticket: Ticket | None = None
     while True:
         command, _, argument = _line(control).partition(" ")
         if command == "SESSION":
-            ticket = tickets.use(argument, host)  # only the next command is answered
+            ticket = tickets.use(argument, door.host)  # only the next command is answered
         elif ticket is None:
             _say(control, "530 Please login with USER and PASS.")
             raise Refused("no valid ticket")
         elif command == "BANNER" and argument == "":
             control.sendall(_BANNER.encode())
         elif command == "THUMBPRINT_SHA2" and argument:
-            _say(control, "200 " + ":".join(["00"] * 32))
-        elif command == "PROXY" and argument in _SERVICES:
-            encrypted = _SERVICES[argument]
+            _say(control, f"200 {door.fingerprint_sha256}")
+        elif command == "PROXY" and argument in (door.service, f"{door.service}ssl"):
+            encrypted = argument.endswith("ssl")
             _say(control, f"200 Connect ha-nfc{'ssl' if encrypted else ''}")
             return ticket, encrypted
         else:

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from vmrep.lab.errors import PortError
-from vmrep.lab.nfc.authd import Refused, admit
+from vmrep.lab.nfc.authd import Door, Refused, admit
 from vmrep.lab.nfc.session import NfcSession
 from vmrep.lab.nfc.tickets import Tickets
 from vmrep.lab.soap.certificate import CERTIFICATE_FILE, server_context
@@ -69,8 +69,11 @@ class HostServer:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._hosts, self._world, self._moid = hosts, world, moid
         self.address = hosts.address
-        self._tls = server_context(folder)
-        self.thumbprint = _thumbprint(folder / CERTIFICATE_FILE)
+        tls = server_context(folder)
+        der = ssl.PEM_cert_to_DER_cert((folder / CERTIFICATE_FILE).read_text())
+        self.thumbprint = _with_colons(hashlib.sha1(der, usedforsecurity=False).hexdigest())
+        sha256 = _with_colons(hashlib.sha256(der).hexdigest())
+        self._door = Door(moid, tls, sha256, world.product.nfc_door)
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self.sessions = 0
@@ -123,7 +126,7 @@ class HostServer:
         with self._lock:
             self._connections.add(handle)
         try:
-            ticket, connection = admit(raw, self._tls, self._hosts.tickets, self._moid)
+            ticket, connection = admit(raw, self._door, self._hosts.tickets)
             with self._lock:
                 self.sessions += 1
                 full = self.sessions > self._hosts.sessions_per_host
@@ -143,6 +146,5 @@ class HostServer:
             handle.close()
 
 
-def _thumbprint(certificate: Path) -> str:
-    der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
-    return ":".join(re.findall("..", hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()))
+def _with_colons(digits: str) -> str:
+    return ":".join(re.findall("..", digits.upper()))

@@ -20,6 +20,7 @@ LEAST_BUFFER_BYTES = 64 << 10
 MOST_REQUEST_BYTES = 64 << 20
 IDLE_SECONDS = 300.0
 STALL_SECONDS = 3600.0
+NOTHING = memoryview(b"")
 
 READ_FAULT, OPEN_FAULT = "NFC read", "NFC open"
 """What the control surface's `fail` may name; the faults are those of `_Misbehaviour`."""
@@ -69,7 +70,7 @@ class NfcSession:
         connection.settimeout(IDLE_SECONDS)
         self._connection, self._world, self._ticket, self._full = connection, world, ticket, full
         self._expected_number = 0
-        self._buffer_bytes = 0
+        self._buffer_bytes, self._buffer = 0, NOTHING
         self._disk: Disk | None = None
         self._layer = 0
         self._handle = 0
@@ -166,6 +167,8 @@ class NfcSession:
             self._error(number, 13 if self._full else 22)
             raise _Ended
         self._buffer_bytes = buffer_bytes
+        # One for the whole session: a new one for each piece costs as much as filling it.
+        self._buffer = memoryview(bytearray(buffer_bytes))
         self._answer(OPEN_SESSION, number, bytes(16))
 
     def _open_file(self, number: int, payload: bytes) -> None:
@@ -204,7 +207,8 @@ class NfcSession:
             return
         rule = self._world.injection.take(READ_FAULT, FAULT)
         for place, size in self._cut(length):
-            data = disk.read(offset + place, size, self._layer)
+            data = self._buffer[:size]
+            disk.read_into(data, offset + place, self._layer)
             if rule is not None:
                 self._misbehave(rule, number, offset, length, place, data)
                 rule = None
@@ -223,7 +227,7 @@ class NfcSession:
         self._chance.shuffle(pieces)
         return pieces
 
-    def _piece(self, number: int, offset: int, total: int, place: int, data: bytearray) -> None:
+    def _piece(self, number: int, offset: int, total: int, place: int, data: memoryview) -> None:
         size = len(data)
         head = _PIECE.pack(0, 1, offset, total, place, size, size, 0)
         self._connection.sendall(_HEADER.pack(MAGIC, IO, len(head), number) + head)
@@ -280,11 +284,10 @@ class NfcSession:
         offset: int = 0,
         total: int = 0,
         place: int = 0,
-        data: bytearray | None = None,
+        data: memoryview = NOTHING,
     ) -> None:
         """Do wrong what the control surface asked for. With some faults the client gets all the
         bytes, so that only its own strictness saves it."""
-        data = bytearray() if data is None else data
         size, kind = len(data), rule.fault
         if kind == "stall":
             # Until the client gives up, or the lab stops.
@@ -309,7 +312,8 @@ class NfcSession:
         )
         magic = MAGIC ^ 1 if kind == "wrong_magic" else MAGIC
         number += 1000 if kind == "wrong_number" else 0
-        self._connection.sendall(_HEADER.pack(magic, IO, len(head), number) + head + data)
+        self._connection.sendall(_HEADER.pack(magic, IO, len(head), number) + head)
+        self._connection.sendall(data)
 
     # ------------------------------------------------------------ bytes
 

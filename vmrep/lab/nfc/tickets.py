@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 LIFE_SECONDS = 120.0
 LIBRARY_VERSION = 11
-SERVICE = "nfcService"
 PRIVILEGE_TO_READ = "VirtualMachine.Provisioning.DiskRandomRead"
 PRIVILEGE_TO_WRITE = "VirtualMachine.Provisioning.DiskRandomAccess"
 
@@ -100,7 +99,7 @@ class NfcService(Managed):
 
     def __init__(self, world: World, moid: str, hosts: NfcHosts) -> None:
         self.type = nfc_service_type()  # type: ignore[misc]  # made when it is first needed
-        self._hosts = hosts
+        self.hosts = hosts
         super().__init__(world, moid)
 
     def NfcGetVmFiles(self, call: Any, session: Session) -> Any:
@@ -132,15 +131,15 @@ class NfcService(Managed):
                 existingState=vm.record.power_state,
                 msg="The attempted operation cannot be performed in the current state.",
             )
-        server = self._hosts.server(vm.record.host)
-        secret = self._hosts.tickets.issue(
+        server, product = self.hosts.server(vm.record.host), self.world.product
+        secret = self.hosts.tickets.issue(
             vm.moid, vm.record.host, writable=writable, device_key=device_key
         )
         return vim.HostServiceTicket(
-            host=server.address,
+            host=None if product.datacenter else server.address,
             port=server.port,
-            sslThumbprint=self._hosts.stated_thumbprint(vm.record.host),
-            service="vpxa-nfc",
+            sslThumbprint=self.hosts.stated_thumbprint(vm.record.host),
+            service=product.nfc_door,
             serviceVersion="1.1",
             sessionId=secret,
         )

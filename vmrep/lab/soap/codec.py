@@ -91,7 +91,12 @@ _request_types: dict[str, tuple[Any, Any]] = {}
 def _request_type(namespace: str, name: str) -> tuple[Any, Any]:
     """The description of a method and the data object type that holds its arguments."""
     if name not in _request_types:
-        if name == "Fetch":
+        if name == "RetrieveInternalContent":
+            # what the vendor's own clients ask for the references that the API does not show
+            info = Object(
+                name=name, wsdlName=name, params=(), version=VERSION, result=object, resultFlags=0
+            )
+        elif name == "Fetch":
             # pyVmomi's read of `obj.prop`: on the wire, but in no type table
             parameter = Object(name="prop", type=str, version=VERSION, flags=0)
             info = Object(

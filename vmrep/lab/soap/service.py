@@ -21,6 +21,8 @@ from vmrep.lab.world.tasks import TaskManager
 
 log = logging.getLogger(__name__)
 
+# Not served: references that a client has to step over.
+INTERNAL_SERVICES = ("agentManager", "llProvisioningManager", "proxyService", "vmciAccessManager")
 ANONYMOUS = {"RetrieveServiceContent", "Login"}
 
 
@@ -63,6 +65,19 @@ class ServiceInstance(Managed):
     def RetrieveServiceContent(self, call: Any, session: Session | None) -> Any:
         """Where everything is; needs no login."""
         return self._content()
+
+    def RetrieveInternalContent(self, call: Any, session: Session) -> Any:
+        """Where the service objects are that the API does not show, most of unknown types."""
+        known = {"nfcService": ("NfcService", self.world.product.nfc_service)}
+        others = {
+            name: (f"{name[0].upper()}{name[1:]}", f"lab-{name}") for name in INTERNAL_SERVICES
+        }
+        return codec.RawXml(
+            "".join(
+                f'<{name} type="{kind}">{moid}</{name}>'
+                for name, (kind, moid) in sorted({**others, **known}.items())
+            )
+        )
 
     def CurrentTime(self, call: Any, session: Session) -> Any:
         """The server's clock; also what clients call to keep a session alive."""

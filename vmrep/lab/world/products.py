@@ -28,6 +28,8 @@ class Product:
     search_index: str
     task_manager: str
     authorization_manager: str
+    nfc_service: str
+    nfc_door: str  # the service that a ticket names
     view_manager: str = "ViewManager"
     datacenter: str | None = None  # the only one there can be
 
@@ -63,6 +65,8 @@ VCENTER = Product(
     search_index="SearchIndex",
     task_manager="TaskManager",
     authorization_manager="AuthorizationManager",
+    nfc_service="nfcService",
+    nfc_door="vpxa-nfc",
 )
 ESXI = Product(
     name="VMware ESXi",
@@ -78,6 +82,8 @@ ESXI = Product(
     search_index="ha-searchindex",
     task_manager="ha-taskmgr",
     authorization_manager="ha-authmgr",
+    nfc_service="ha-nfc-service",
+    nfc_door="nfc",
     datacenter="ha-datacenter",
 )
 PRODUCTS = {"vcenter": VCENTER, "esxi": ESXI}
