@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.db.models.functions import Now
@@ -17,6 +18,7 @@ from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
 from contexts.models import Discovery, VCenter, VMContext
 from contexts.services import discovered, refresh, slots, vcenters
 from contexts.services.discovered import Differences, Held
+from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import lock_free, one_transaction, only_free, wait_briefly
 from contexts.states import DiscoveryStatus
 from contexts.text import printable, storable
@@ -91,17 +93,30 @@ def _run(discovery_id: int) -> None:
 
 
 def take_up_forgotten() -> None:
-    """Send lost hints again, and fail runs whose worker died. Called by the tick."""
-    _end_silent()
-    for discovery_id in Discovery.objects.filter(status=DiscoveryStatus.PENDING).values_list(
-        "pk", flat=True
-    ):
-        messages.hint_discovery(discovery_id)
+    """Send lost hints again, and fail runs whose worker died. Called by the tick.
+
+    Raises an ExceptionGroup of what failed when all the rest was done."""
+    silent = Discovery.objects.filter(
+        status=DiscoveryStatus.RUNNING, updated_at__lt=Now() - SILENT_FOR
+    )
+    waiting = Discovery.objects.filter(status=DiscoveryStatus.PENDING)
+    one_by_one(
+        [
+            *(
+                (f"sending discovery {pk} again", partial(messages.hint_discovery, pk))
+                for pk in waiting.values_list("pk", flat=True)
+            ),
+            *(
+                (f"ending discovery {pk}", partial(_end_silent, pk))
+                for pk in silent.values_list("pk", flat=True)
+            ),
+        ]
+    )
 
 
 @one_transaction
-def _end_silent() -> None:
-    running = Discovery.objects.filter(status=DiscoveryStatus.RUNNING)
+def _end_silent(discovery_id: int) -> None:
+    running = Discovery.objects.filter(pk=discovery_id, status=DiscoveryStatus.RUNNING)
     silent = lock_free(running.filter(updated_at__lt=Now() - SILENT_FOR))
     running.filter(pk__in=silent).update(
         status=DiscoveryStatus.FAILED,

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from contexts.clock import database_now
 from contexts.database_errors import is_race
+from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import lock_free, one_transaction
 from contexts.text import storable
 from replication import messages
@@ -78,8 +79,18 @@ def run_now(scope: Scope, *, actor: str, repair: bool = False) -> IntegrityRun:
 
 
 def take_up_forgotten() -> None:
-    """Send a lost hint again, and end runs whose process died. Called by the tick."""
-    end_silent_runs()
+    """Send a lost hint again, and end runs whose process died. Called by the tick.
+
+    Raises an ExceptionGroup of what failed when the rest was done."""
+    one_by_one(
+        [
+            ("sending the integrity check again", _hint_waiting),
+            ("ending integrity checks", end_silent_runs),
+        ]
+    )
+
+
+def _hint_waiting() -> None:
     if IntegrityRun.objects.filter(outcome=IntegrityOutcome.PENDING).exists():
         messages.hint_integrity()
 

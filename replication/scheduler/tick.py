@@ -25,7 +25,7 @@ def tick() -> None:
     another transaction holds for too long are left to the next tick.
 
     Raises an ExceptionGroup of what failed when all parts have run."""
-    one_by_one((part.__qualname__, part) for part in _PARTS)
+    one_by_one((f"{part.__module__}.{part.__qualname__}", part) for part in _PARTS)
 
 
 def _hint_jobs() -> None:

@@ -18,7 +18,7 @@ from contexts.models import DiscoveredVM, Discovery, VMContext
 from contexts.services import discovery, management
 from contexts.vsphere.records import InventoryPage
 from replication import messages as replication_messages
-from replication.models import ContextLease, DiskImage, ReplicationJob
+from replication.models import ContextLease, DiskImage, IntegrityRun, ReplicationJob
 from replication.scheduler.tick import tick
 from replication.services import queue
 from replication.states import JobStatus
@@ -78,6 +78,36 @@ def test_a_discovery_that_is_held_does_not_stop_the_tick(hints, caplog):
     other.refresh_from_db()
     assert other.status == "failed"
     assert ("contexts.tasks.discover", waiting.pk) in hints
+
+
+@on_postgresql
+@pytest.mark.parametrize("model", [Discovery, IntegrityRun])
+def test_rows_that_cannot_be_ended_keep_no_hint_from_being_sent(model, hints):
+    """A lock on the whole table, as of a program that changes it: whoever writes a row waits."""
+    factories.discovery(factories.vcenter(), "running")
+    IntegrityRun.objects.create(outcome="running")
+    for each in (Discovery, IntegrityRun):
+        each.objects.update(updated_at=Now() - timedelta(hours=1))
+    waiting = factories.discovery(factories.vcenter(), "pending", started_at=None)
+    IntegrityRun.objects.create()
+
+    def lock_table() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {model._meta.db_table} IN SHARE MODE")
+
+    def impatient_tick() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '200ms'")
+        tick()
+
+    with stuck(lock_table):
+        on_its_own(impatient_tick)
+    assert ("contexts.tasks.discover", waiting.pk) in hints
+    assert ("replication.tasks.check_integrity",) in hints
+    other = IntegrityRun if model is Discovery else Discovery
+    ended = {"broken_off", "failed"}
+    column = "outcome" if other is IntegrityRun else "status"
+    assert ended & set(other.objects.values_list(column, flat=True))
 
 
 @on_postgresql
