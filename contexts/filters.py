@@ -69,17 +69,21 @@ class VCenterField(ModelMultipleChoiceField):
 
 
 class OfVCenter(django_filters.ModelMultipleChoiceFilter):
-    """One or several vCenters, by ID."""
+    """One or several vCenters, by ID: of those that `WithVCenters` was given."""
 
     field_class = VCenterField
 
     def __init__(self, **kwargs: object) -> None:
-        super().__init__(
-            distinct=False,
-            queryset=VCenter.objects.order_by("name"),
-            label="vCenter",
-            **kwargs,
-        )
+        super().__init__(distinct=False, queryset=VCenter.objects.none(), label="vCenter", **kwargs)
+
+
+class WithVCenters(django_filters.FilterSet):
+    """A filter set with the filter `vcenter`. `vcenters` are its choices: those that the user
+    sees."""
+
+    def __init__(self, *args: Any, vcenters: QuerySet[VCenter], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.filters["vcenter"].queryset = vcenters
 
 
 class Search(django_filters.CharFilter):
@@ -116,7 +120,7 @@ def operating_system() -> django_filters.CharFilter:
     )
 
 
-class VMContextFilter(django_filters.FilterSet):
+class VMContextFilter(WithVCenters):
     """Filters contexts by what is known about the VM; `replication.filters` adds protection."""
 
     search = vm_search("context_id")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from django.db import connection
 from django.db.models import (
     Count,
     F,
@@ -19,7 +18,7 @@ from django.db.models import (
     Subquery,
     Value,
 )
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Left
 
 from contexts.models import (
     ContextEvent,
@@ -51,22 +50,12 @@ def managed_contexts() -> QuerySet[VMContext]:
     return VMContext.objects.filter(unmanaged_at__isnull=True).select_related("vcenter")
 
 
-def os_types() -> list[str]:
-    """The operating systems of the contexts under management, sorted, for a filter's choices.
-
-    The query jumps from each name to the next in the index, which is far cheaper than reading
-    every row. Names are cut to what the index holds (`INDEXED_TEXT_LENGTH`).
-    """
-    left = "LEFT({}, %s)" if connection.vendor == "postgresql" else "SUBSTR({}, 1, %s)"
-    name = left.format("os_type") % INDEXED_TEXT_LENGTH
-    smallest = f"SELECT min({name}) FROM vm_replication_contexts WHERE unmanaged_at IS NULL"  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH RECURSIVE known(name) AS ({smallest} UNION ALL"  # noqa: S608  # no input
-            f" SELECT ({smallest} AND {name} > known.name) FROM known WHERE known.name IS NOT NULL)"
-            " SELECT name FROM known WHERE name IS NOT NULL"
-        )
-        return [row[0] for row in cursor.fetchall()]
+def os_types(contexts: QuerySet[VMContext]) -> list[str]:
+    """The operating systems of those of the contexts that are under management, sorted, for a
+    filter's choices. Names are cut to what the index holds (`INDEXED_TEXT_LENGTH`)."""
+    names = contexts.filter(unmanaged_at__isnull=True, os_type__isnull=False).order_by()
+    found = names.values_list(Left("os_type", INDEXED_TEXT_LENGTH), flat=True).distinct()
+    return sorted(str(name) for name in found)
 
 
 def networks_of(context: VMContext) -> QuerySet[VMNetworkAdapter]:
@@ -116,6 +105,16 @@ def dependents_of(vcenter: VCenter) -> Dependents:
         discoveries=vcenter.discoveries.filter(status__in=DiscoveryStatus.active()).count(),
         discovered=vcenter.discovered_vms.count(),
     )
+
+
+def events_of_job(job_id: str) -> QuerySet[ContextEvent]:
+    """What happened to the context in a job, oldest first."""
+    return ContextEvent.objects.filter(job=job_id).order_by("id")
+
+
+def is_vcenter_name_taken(name: str) -> bool:
+    """Whether any vCenter has this name, whoever may see it: a name belongs to one."""
+    return VCenter.objects.filter(name=name).exists()
 
 
 def unmanaged_contexts(vcenter: VCenter) -> QuerySet[VMContext]:
@@ -187,13 +186,14 @@ class DiscoveredCounts(NamedTuple):
     gone: int
 
 
-def discovered_counts(vcenter: VCenter) -> DiscoveredCounts:
-    """Takes one query. `free` counts the VMs that `takable` finds."""
+def discovered_counts(vms: QuerySet[DiscoveredVMInList]) -> DiscoveredCounts:
+    """Of `discovered_vms` with those that are gone. Takes one query. `free` counts the VMs that
+    `takable` finds."""
     is_here = Q(gone_at__isnull=True)
     is_managed = Q(managed_context_id__isnull=False)
     is_changed = Q(probable_context_id__isnull=False)
     can_be_known = Q(vmware_vm_id__isnull=False)
-    counts = discovered_vms(vcenter, also_gone=True).aggregate(
+    counts = vms.aggregate(
         present=Count("pk", filter=is_here),
         managed=Count("pk", filter=is_here & is_managed),
         free=Count("pk", filter=is_here & ~is_managed & ~is_changed & can_be_known),

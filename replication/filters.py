@@ -9,7 +9,7 @@ import django_filters
 from django.db.models import QuerySet, TextChoices
 from django.db.models.functions import Now
 
-from contexts.filters import Choices, OfVCenter, Search, VMContextFilter
+from contexts.filters import Choices, OfVCenter, Search, VMContextFilter, WithVCenters
 from replication.models import ReplicationJob
 from replication.selectors.rpo import RPOState
 from replication.states import JobStatus, ReplicationType, Trigger
@@ -39,7 +39,7 @@ _LENGTH = {
 }
 
 
-class JobFilter(django_filters.FilterSet):
+class JobFilter(WithVCenters):
     """Filters jobs, the rows of `selectors.jobs_for_list`. `vm` is a context ID."""
 
     search = Search(

@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -17,13 +18,15 @@ from django.contrib.messages import get_messages
 from django.db.models import QuerySet
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
 from contexts.models import DiscoveredVM, VMContext
-from replication.models import ReplicationJob, Repository
+from replication.models import IntegrityFinding, IntegrityRun, ReplicationJob, Repository
 from replication.states import JobStatus
 from tests import factories
 from vmrep import access
 from vmrep.access import Verb
+from vmrep.web import totals
 
 VMREP = Path(access.__file__).parent
 FACES = sorted(
@@ -109,38 +112,76 @@ def _where(path: Path, node: ast.AST) -> str:
     return f"{path}:{getattr(node, 'lineno', 0)}: use vmrep.access"
 
 
-# What belongs to one of these is reached through it.
-KINDS = {"VCenter", "VMContext", "DiscoveredVM", "ReplicationJob", "Repository"}
 # Its fingerprints tell nobody what they are of; the admin's rows come from its `get_queryset`.
 NO_ROWS = ("web/versions.py", "web/admin/contexts.py")
+READING_FACES = [path for path in FACES if str(path.relative_to(VMREP)) not in NO_ROWS]
+SELECTORS = ("contexts.selectors", "replication.selectors", "replication.integrity.selectors")
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in FACES if str(path.relative_to(VMREP)) not in NO_ROWS],
-    ids=lambda path: str(path.relative_to(VMREP)),
-)
-def test_no_face_lists_rows_by_itself(path):
-    """Rows come from `access.rows`; whether there are any at all is asked without it."""
+@pytest.mark.parametrize("path", READING_FACES, ids=lambda path: str(path.relative_to(VMREP)))
+def test_no_face_reads_rows_by_itself(path):
+    """Rows, their number, and whether there are any, come from `vmrep.access`; what belongs to an
+    object that it gave is reached through a selector."""
     tree = ast.parse(path.read_text())
-    through = {
+    through = _within_access(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("objects", "_default_manager"):
+            assert id(node) in through or _is_of_a_token(node), _where(path, node)
+
+
+@pytest.mark.parametrize("path", READING_FACES, ids=lambda path: str(path.relative_to(VMREP)))
+def test_a_selector_is_told_among_which_rows_it_reads(path):
+    """One that a face calls takes an object or rows, or what it answers goes through access."""
+    tree = ast.parse(path.read_text())
+    through = _within_access(tree)
+    selectors = _selectors_of(path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and id(node) not in through:
+            function = selectors.get(ast.unparse(node.func))
+            around = function is not None and _reads(function) and not _takes_rows(function)
+            assert not around, _where(path, node)
+
+
+def _within_access(tree: ast.AST) -> set[int]:
+    """What stands in the brackets of a call of `vmrep.access`."""
+    return {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and _asks_access_or_whether_any(node.func)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "access"
         for inner in ast.walk(node)
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr == "objects" and id(node) not in through:
-            assert not (isinstance(node.value, ast.Name) and node.value.id in KINDS), _where(
-                path, node
-            )
 
 
-def _asks_access_or_whether_any(called: ast.AST) -> bool:
-    if not isinstance(called, ast.Attribute):
-        return False
-    of_access = isinstance(called.value, ast.Name) and called.value.id == "access"
-    return of_access or called.attr == "exists"
+def _is_of_a_token(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id == "Token"
+
+
+def _selectors_of(path: Path) -> dict[str, FunctionType]:
+    """The selectors that a module names, by how it names them."""
+    parts = path.relative_to(VMREP.parent).with_suffix("").parts
+    module = import_module(".".join(parts).removesuffix(".__init__"))
+    found = {}
+    for name, value in vars(module).items():
+        if isinstance(value, FunctionType) and value.__module__.startswith(SELECTORS):
+            found[name] = value
+        if isinstance(value, ModuleType) and value.__name__.startswith(SELECTORS):
+            inner = vars(value).items()
+            found |= {f"{name}.{key}": it for key, it in inner if isinstance(it, FunctionType)}
+    return found
+
+
+def _reads(function: FunctionType) -> bool:
+    answer = str(inspect.signature(function).return_annotation)
+    return "QuerySet" in answer or ".objects" in inspect.getsource(function)
+
+
+def _takes_rows(function: FunctionType) -> bool:
+    """Whether any of its parameters is more than a time, a number, a flag or nothing."""
+    kinds = {str(each.annotation) for each in inspect.signature(function).parameters.values()}
+    return bool(kinds - {"datetime", "datetime | None", "int", "int | None", "bool"})
 
 
 @pytest.fixture
@@ -152,11 +193,17 @@ def hidden(monkeypatch: pytest.MonkeyPatch, db: None) -> VMContext:
 
     def but_the_hidden(user: Any, verb: Verb, among: QuerySet[Any]) -> QuerySet[Any]:
         seen = rows(user, verb, among)
-        if among.model in (VMContext, DiscoveredVM):
-            return seen.exclude(vmware_vm_id=context.vmware_vm_id)
-        return seen.exclude(pk=context.repository_id) if among.model is Repository else seen
+        its_own = {
+            VMContext: {"vmware_vm_id": context.vmware_vm_id},
+            DiscoveredVM: {"vmware_vm_id": context.vmware_vm_id},
+            Repository: {"pk": context.repository_id},
+            ReplicationJob: {"vm_context": context},
+            IntegrityFinding: {"context_id": context.pk},
+        }
+        return seen.exclude(**its_own[among.model]) if among.model in its_own else seen
 
     monkeypatch.setattr(access, "rows", but_the_hidden)
+    monkeypatch.setattr(totals, "_kept", {})
     monkeypatch.setattr("replication.messages.send", lambda *message: None)
     return context
 
@@ -203,7 +250,47 @@ def test_what_it_hides_is_not_offered(hidden, client):
     page = client.get("/discovery/", {"vcenter": hidden.vcenter_id})
     assert page.context["repositories"] == []
     assert [row.record.vm_name for row in page.context["table"].rows] == []
-    assert client.get("/virtual-machines/").context["first_run"] is None
+    assert client.get("/virtual-machines/").context["first_run"].vm is None
+
+
+def test_what_it_hides_is_in_no_number(hidden, client):
+    client.force_login(factories.user("ops"))
+    factories.recovery_point(hidden)
+    factories.failed_job(hidden)
+    factories.running_job(hidden)
+    page = client.get("/virtual-machines/").context
+    assert (page["counts"]["total"], page["counts"]["last_job_failed"]) == (0, 0)
+    numbers = page["home"]
+    assert (numbers.worst, numbers.failed_jobs, numbers.running_jobs) == (None, 0, 0)
+    assert (numbers.moved_bytes, numbers.successful_jobs) == (0, 0)
+    assert (numbers.repositories.all, page["os_types"]) == ((), [])
+    assert page["first_run"].has_repository is False
+    assert client.get("/discovery/").context["counts"].present == 0
+    removal = client.get(f"/vcenters/{hidden.vcenter_id}/remove/").context
+    assert list(removal["unmanaged"]) == []
+    run = IntegrityRun.objects.create(outcome="findings", completed_at=timezone.now())
+    IntegrityFinding.objects.create(
+        run=run, code="x", severity="error", repairable=False, context_id=hidden.pk
+    )
+    assert client.get("/integrity/").context["left"] == []
+    assert client.get("/api/v1/integrity/").json()["findings"] == []
+    assert run.findings.exists()
+
+
+def test_totals_are_kept_for_those_who_see_the_same(client, db, monkeypatch):
+    monkeypatch.setattr(totals, "_kept", {})
+    monkeypatch.setattr("vmrep.web.versions.FRESH_SECONDS", 0)
+    monkeypatch.setattr(access, "scope", lambda user: user.get_username())
+    factories.context("one")
+    counted = []
+    monkeypatch.setattr(
+        totals, "_count", lambda *which, count=totals._count: counted.append(1) or count(*which)
+    )
+    people = {name: factories.user(name) for name in ("ann", "bob")}
+    for name in ("ann", "ann", "bob", "ann"):
+        client.force_login(people[name])
+        client.get("/virtual-machines/")
+    assert len(counted) == 2
 
 
 def test_every_page_of_the_admin_asks_it():

@@ -7,6 +7,7 @@ that belongs here.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
@@ -16,7 +17,8 @@ from django.http import Http404
 
 from contexts.models import DiscoveredVM, VCenter, VMContext, VMDisk
 from contexts.services.lookup import Among
-from replication.models import ReplicationJob, Repository
+from replication.models import IntegrityRun, ReplicationJob, Repository
+from replication.selectors.home import Visible
 
 Row = TypeVar("Row", bound=Model)
 
@@ -91,6 +93,36 @@ def rows(user: User, verb: Verb, among: QuerySet[Row]) -> QuerySet[Row]:
     """The rows with which the user may do this. Raises Forbidden."""
     require(user, verb, among.model)
     return among
+
+
+def scope(user: User) -> Hashable:
+    """Names what the user sees. Who has the same scope sees the same rows, so that numbers which
+    were counted for one of them hold for the others."""
+    return "everything"
+
+
+def visible(user: User) -> Visible:
+    """What the home page counts for this user. Raises Forbidden."""
+    return Visible(
+        contexts=rows(user, Verb.VIEW, VMContext.objects.all()),
+        jobs=rows(user, Verb.VIEW, ReplicationJob.objects.all()),
+        repositories=repositories(user),
+    )
+
+
+def vcenters(user: User) -> QuerySet[VCenter]:
+    """Those that the user sees, for choices. Raises Forbidden."""
+    return rows(user, Verb.VIEW, VCenter.objects.order_by("name"))
+
+
+def repositories(user: User) -> QuerySet[Repository]:
+    """Those that the user sees, for choices. Raises Forbidden."""
+    return rows(user, Verb.VIEW, Repository.objects.all())
+
+
+def integrity_runs(user: User) -> QuerySet[IntegrityRun]:
+    """Raises Forbidden."""
+    return rows(user, Verb.VIEW, IntegrityRun.objects.all())
 
 
 def findable(user: User, with_context: Verb, with_discovered: Verb) -> Among:

@@ -30,12 +30,12 @@ class Integrity(NamedTuple):
         return "unknown" if self.last is None else str(self.last.outcome)
 
 
-def integrity() -> Integrity:
-    """The last result and the active run; one query."""
-    runs = list(IntegrityRun.objects.order_by("-id")[:3])  # at most two of them are active
+def integrity(runs: QuerySet[IntegrityRun]) -> Integrity:
+    """The last result and the active run of these; one query."""
+    newest = list(runs.order_by("-id")[:3])  # at most two of them are active
     return Integrity(
-        last=next((run for run in runs if not run.is_active), None),
-        active=next((run for run in runs if run.is_active), None),
+        last=next((run for run in newest if not run.is_active), None),
+        active=next((run for run in newest if run.is_active), None),
     )
 
 

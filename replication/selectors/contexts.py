@@ -114,8 +114,9 @@ def _with_protection(
     return listed
 
 
-def context_counts(now: datetime | None = None) -> dict[str, int]:
-    """The number of managed contexts: `total`, by status and by RPO state; one query.
+def context_counts(contexts: QuerySet[VMContext], now: datetime | None = None) -> dict[str, int]:
+    """The number of those of the contexts that are managed: `total`, by status and by RPO state;
+    one query.
 
     The keys are the values of ContextStatus and RPOState.
     """
@@ -124,7 +125,7 @@ def context_counts(now: datetime | None = None) -> dict[str, int]:
         for status in ContextStatus.values
     }
     counts = dict(
-        VMContext.objects.filter(unmanaged_at__isnull=True).aggregate(
+        contexts.filter(unmanaged_at__isnull=True).aggregate(
             total=Count("*"),
             **statuses,
             **{

@@ -9,16 +9,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from contexts.models import VMContext
-from replication.models import ReplicationJob
+from replication.models import ReplicationJob, Repository
 from replication.selectors import space
 from replication.selectors.rpo import with_rpo
 from replication.selectors.space import Repositories
 from replication.states import ACTIVE_JOB_STATUSES, JobStatus
 
 LATELY = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Visible:
+    """The rows that the numbers are of: those that the user sees."""
+
+    contexts: QuerySet[VMContext]
+    jobs: QuerySet[ReplicationJob]
+    repositories: QuerySet[Repository]
+
+    @property
+    def managed(self) -> QuerySet[VMContext]:
+        return self.contexts.filter(unmanaged_at__isnull=True)
 
 
 @dataclass(frozen=True)
@@ -50,9 +63,9 @@ class HomeNumbers(Settled):
     waiting_jobs: int
 
 
-def home_numbers(settled: Settled) -> HomeNumbers:
+def home_numbers(settled: Settled, visible: Visible) -> HomeNumbers:
     """One query, over the active jobs."""
-    active = ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).aggregate(
+    active = visible.jobs.filter(status__in=ACTIVE_JOB_STATUSES).aggregate(
         running_jobs=Count("pk", filter=Q(status=JobStatus.RUNNING)),
         waiting_jobs=Count("pk", filter=Q(status=JobStatus.PENDING)),
         moved_bytes=Sum("bytes_transferred"),
@@ -61,25 +74,23 @@ def home_numbers(settled: Settled) -> HomeNumbers:
     return HomeNumbers(**(vars(settled) | active))
 
 
-def settled(now: datetime) -> Settled:
+def settled(visible: Visible, now: datetime) -> Settled:
     """As of `now`."""
-    ended = ReplicationJob.objects.filter(completed_at__gte=now - LATELY).aggregate(
+    ended = visible.jobs.filter(completed_at__gte=now - LATELY).aggregate(
         failed=Count("pk", filter=Q(status=JobStatus.FAILED)), moved=Sum("bytes_transferred")
     )
-    ever = VMContext.objects.filter(unmanaged_at__isnull=True).aggregate(
-        successful=Sum("successful_jobs")
-    )
+    ever = visible.managed.aggregate(successful=Sum("successful_jobs"))
     return Settled(
-        worst=_worst(now),
+        worst=_worst(visible, now),
         failed_jobs=ended["failed"],
         moved_bytes=ended["moved"] or 0,
         successful_jobs=ever["successful"] or 0,
-        repositories=space.of_repositories(now),
+        repositories=space.of_repositories(visible.repositories, now),
     )
 
 
-def _worst(now: datetime) -> VMContext | None:
-    protected = with_rpo(VMContext.objects.filter(unmanaged_at__isnull=True), now)
+def _worst(visible: Visible, now: datetime) -> VMContext | None:
+    protected = with_rpo(visible.managed, now)
     found: VMContext | None = (
         protected.filter(newest_recovery_point_at__isnull=False)
         .order_by("newest_recovery_point_at", "pk")
@@ -88,6 +99,6 @@ def _worst(now: datetime) -> VMContext | None:
     return found
 
 
-def last_job_failed_count() -> int:
+def last_job_failed_count(visible: Visible) -> int:
     """The number of managed VMs whose newest job failed, with or without a recovery point."""
-    return VMContext.objects.filter(unmanaged_at__isnull=True, last_job_failed=True).count()
+    return visible.managed.filter(last_job_failed=True).count()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Max, Min, Q, Sum
+from django.db.models import Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
 from contexts.models import VMContext, VMDisk
@@ -94,6 +94,11 @@ def layers_below(disk_id: int, parent_id: int | None) -> list[Layer]:
         current, layer = rows.pop(current)  # each is there once: the database sees to that
         layers.append(layer)
     return layers
+
+
+def snapshots_left(context: VMContext) -> QuerySet[VMSnapshot]:
+    """vmrep's snapshots that are still at the VM, or may be."""
+    return VMSnapshot.objects.filter(vm_context=context).exclude(state=SnapshotState.REMOVED)
 
 
 def active_holds(context: VMContext) -> list[RecoveryPointHold]:

@@ -63,16 +63,16 @@ def _urgency(each: RepositorySpace) -> tuple[float, float]:
     return (each.full_in_seconds if each.full_in_seconds is not None else math.inf, share)
 
 
-def of_repositories(now: datetime) -> Repositories:
+def of_repositories(among: QuerySet[Repository], now: datetime) -> Repositories:
     """Two queries for the growth, and a look at each folder."""
-    repositories = list(_with_growth(now))
+    repositories = list(_with_growth(among, now))
     states = looks.look_at_all(repositories, max_age=KEPT_SECONDS)
     return Repositories(
         tuple(_space(each, it.room, now) for each, it in zip(repositories, states, strict=True))
     )
 
 
-def _with_growth(now: datetime) -> QuerySet[Repository]:
+def _with_growth(among: QuerySet[Repository], now: datetime) -> QuerySet[Repository]:
     """Adds `growth_bytes` of the window and `first_image_at`."""
     images = (
         DiskImage.objects.filter(repository=OuterRef("pk"), state=ImageState.COMMITTED)
@@ -80,7 +80,7 @@ def _with_growth(now: datetime) -> QuerySet[Repository]:
         .values("repository")
     )
     lately = images.filter(created_at__gte=now - GROWTH_WINDOW)
-    return Repository.objects.annotate(
+    return among.annotate(
         growth_bytes=Subquery(lately.annotate(sum=Sum("allocated_bytes")).values("sum")),
         first_image_at=Subquery(images.order_by("created_at").values("created_at")[:1]),
     ).order_by("name")

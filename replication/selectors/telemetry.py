@@ -94,6 +94,10 @@ class ExtentMap:
     levels: bytes
 
 
+def cbt_history_of_job(job: ReplicationJob) -> QuerySet[CBTHistory]:
+    return CBTHistory.objects.filter(job=job).select_related("disk").order_by("id")
+
+
 def extent_maps_of_job(job: ReplicationJob) -> list[ExtentMap]:
     """One per disk that has a plan: of an active job from its images, of an ended one from its
     CBT history; one query. Jobs from before there were maps have none."""

@@ -100,7 +100,7 @@ def test_the_lists_say_the_same_as_the_rows() -> None:
     with_point = RecoveryPoint.objects.filter(
         state=RecoveryPointState.AVAILABLE, vm_context__unmanaged_at__isnull=True
     )
-    counts = context_counts()
+    counts = context_counts(VMContext.objects.all())
     assert (
         counts["protected"] + counts["at_risk"]
         == with_point.values("vm_context").distinct().count()

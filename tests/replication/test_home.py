@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from contexts.models import VMContext
 from replication.engine.target import Room
-from replication.models import DiskImage, ReplicationJob
+from replication.models import DiskImage, ReplicationJob, Repository
 from replication.selectors import home, space
 from replication.states import ImageState
 from tests import factories
@@ -22,13 +22,20 @@ DAY = timedelta(days=1)
 WEEK_SECONDS = 7 * 86_400
 
 
+ALL = home.Visible(VMContext.objects.all(), ReplicationJob.objects.all(), Repository.objects.all())
+
+
+def numbers_at(now: datetime) -> home.HomeNumbers:
+    return home.home_numbers(home.settled(ALL, now), ALL)
+
+
 @pytest.fixture(autouse=True)
 def no_broker(monkeypatch):
     monkeypatch.setattr("replication.messages.send", lambda *message: None)
 
 
 def test_an_empty_installation_has_nothing_and_invents_nothing(db):
-    numbers = home.home_numbers(home.settled(timezone.now()))
+    numbers = numbers_at(timezone.now())
     assert numbers.worst is None
     assert (numbers.running_jobs, numbers.waiting_jobs, numbers.failed_jobs) == (0, 0, 0)
     assert (numbers.moved_bytes, numbers.successful_jobs) == (0, 0)
@@ -46,7 +53,7 @@ def test_the_worst_rpo_is_the_oldest_newest_recovery_point_of_a_managed_vm(db):
     gone = factories.context("gone")
     factories.recovery_point(gone, now - 9 * DAY)
     VMContext.objects.filter(pk=gone.pk).update(unmanaged_at=now)
-    worst = home.home_numbers(home.settled(now)).worst
+    worst = numbers_at(now).worst
     assert worst == old
     assert worst.newest_point_at == now - DAY
 
@@ -61,7 +68,7 @@ def test_jobs_count_while_they_run_and_for_a_day_after_their_end(db):
     failed = factories.failed_job(factories.context())
     long_ago = now - timedelta(hours=25)
     ReplicationJob.objects.filter(pk__in=[old.pk, failed.pk]).update(completed_at=long_ago)
-    numbers = home.home_numbers(home.settled(now))
+    numbers = numbers_at(now)
     assert (numbers.running_jobs, numbers.waiting_jobs, numbers.failed_jobs) == (1, 1, 1)
     assert numbers.moved_bytes == 40 * factories.MIB
     assert numbers.successful_jobs == 2
@@ -70,8 +77,8 @@ def test_jobs_count_while_they_run_and_for_a_day_after_their_end(db):
 def test_the_number_of_queries_does_not_grow(db):
     def count() -> int:
         with CaptureQueriesContext(connection) as captured:
-            home.home_numbers(home.settled(timezone.now()))
-            home.last_job_failed_count()
+            numbers_at(timezone.now())
+            home.last_job_failed_count(ALL)
         return len(captured)
 
     factories.completed_job(factories.context())
@@ -96,7 +103,7 @@ def images_of(repository, *, gib: int, age: timedelta) -> None:
 
 def test_the_room_is_that_of_the_repositorys_file_system(db, tmp_path):
     factories.repository("here", tmp_path / "here")
-    repositories = space.of_repositories(timezone.now())
+    repositories = space.of_repositories(Repository.objects.all(), timezone.now())
     usage = shutil.disk_usage(tmp_path)
     assert abs(repositories.free_bytes - usage.free) < GIB
     assert repositories.free_bytes <= repositories.total_bytes <= usage.total
@@ -105,9 +112,9 @@ def test_the_room_is_that_of_the_repositorys_file_system(db, tmp_path):
 
 def test_two_repositories_on_one_file_system_share_their_room(db, tmp_path):
     factories.repository("one", tmp_path / "one")
-    alone = space.of_repositories(timezone.now()).total_bytes
+    alone = space.of_repositories(Repository.objects.all(), timezone.now()).total_bytes
     factories.repository("two", tmp_path / "two")
-    assert space.of_repositories(timezone.now()).total_bytes == alone
+    assert space.of_repositories(Repository.objects.all(), timezone.now()).total_bytes == alone
 
 
 def test_a_repository_without_its_marker_is_not_measured(db, tmp_path):
@@ -115,7 +122,7 @@ def test_a_repository_without_its_marker_is_not_measured(db, tmp_path):
     repository = factories.repository("share", tmp_path / "share")
     shutil.rmtree(repository.config["path"])
     (tmp_path / "share").mkdir()
-    repositories = space.of_repositories(timezone.now())
+    repositories = space.of_repositories(Repository.objects.all(), timezone.now())
     assert [each.name for each in repositories.unavailable] == ["share"]
     assert (repositories.total_bytes, repositories.worst) == (0, None)
 
@@ -123,14 +130,17 @@ def test_a_repository_without_its_marker_is_not_measured(db, tmp_path):
 def test_a_share_that_does_not_answer_has_no_room(db, tmp_path, hanging_share):
     factories.repository("hangs", tmp_path / "hangs")
     with hanging_share(tmp_path / "hangs"):
-        assert [it.name for it in space.of_repositories(timezone.now()).unavailable] == ["hangs"]
+        assert [
+            it.name
+            for it in space.of_repositories(Repository.objects.all(), timezone.now()).unavailable
+        ] == ["hangs"]
 
 
 def test_the_forecast_comes_from_the_growth_of_the_last_week(db, tmp_path):
     repository = factories.repository("here", tmp_path / "here")
     images_of(repository, gib=100, age=30 * DAY)
     images_of(repository, gib=7, age=3 * DAY)
-    (found,) = space.of_repositories(timezone.now()).all
+    (found,) = space.of_repositories(Repository.objects.all(), timezone.now()).all
     assert found.growth_bytes == 7 * GIB
     assert found.full_in_seconds == pytest.approx(found.room.free_bytes / (7 * GIB) * WEEK_SECONDS)
 
@@ -140,7 +150,7 @@ def test_what_is_not_committed_is_no_growth(db, tmp_path):
     images_of(repository, gib=7, age=3 * DAY)
     factories.running_job(factories.context(keep_in=repository))
     DiskImage.objects.filter(state=ImageState.WRITING).update(allocated_bytes=GIB)
-    (found,) = space.of_repositories(timezone.now()).all
+    (found,) = space.of_repositories(Repository.objects.all(), timezone.now()).all
     assert found.growth_bytes == 7 * GIB
 
 

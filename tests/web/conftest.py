@@ -31,7 +31,7 @@ def facts_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     counted over all VMs; tests do not wait, nor see what an earlier one made it remember."""
     monkeypatch.setattr("vmrep.web.versions.FRESH_SECONDS", 0)
     monkeypatch.setattr("vmrep.web.totals.KEPT_SECONDS", 0)
-    monkeypatch.setattr("vmrep.web.totals._kept", None)
+    monkeypatch.setattr("vmrep.web.totals._kept", {})
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     heard: list[int] = []
     count = context_counts
 
-    def listen(now):
-        counts = count(now)
+    def listen(contexts, now):
+        counts = count(contexts, now)
         heard.append(counts["total"])
         return counts
 
     monkeypatch.setattr(totals, "KEPT_SECONDS", 3600.0)
-    monkeypatch.setattr(totals, "_kept", None)
+    monkeypatch.setattr(totals, "_kept", {})
     monkeypatch.setattr(totals, "context_counts", listen)
     return heard
 
@@ -60,6 +60,7 @@ def test_they_are_counted_anew_after_a_while_since_time_changes_them_too(web, co
     factories.context()
     web.get("/virtual-machines/")
     monkeypatch.setattr(totals, "KEPT_SECONDS", 0.0)
-    monkeypatch.setattr(totals, "_kept", totals._kept._replace(until=0.0))
+    aged = {scope: kept._replace(until=0.0) for scope, kept in totals._kept.items()}
+    monkeypatch.setattr(totals, "_kept", aged)
     web.get("/virtual-machines/")
     assert counted == [1, 1]

@@ -67,14 +67,16 @@ def listing(
     *,
     serializer: Any,
     filterset: type[django_filters.FilterSet] | None = None,
+    filter_choices: Mapping[str, QuerySet[Any]] | None = None,
     order_by: Mapping[str, str] | None = None,
     more: Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Response:
     """A page of the rows that the query asks for.
 
-    `order_by` maps the valid values of `ordering` to columns. `more` is added to the answer before
-    the page; `context` is the serializer's.
+    `filter_choices` are the rows that the filter set's filters may name. `order_by` maps the valid
+    values of `ordering` to columns. `more` is added to the answer before the page; `context` is the
+    serializer's.
     """
     known = {"page", "page_size"}
     if filterset is not None:
@@ -84,7 +86,7 @@ def listing(
     require_known(request, known, repeatable=_repeatable(filterset))
     if filterset is not None:
         _require_booleans(request, filterset)
-        filtered = filterset(request.query_params, queryset=rows, request=request)
+        filtered = filterset(request.query_params, queryset=rows, **(filter_choices or {}))
         if not filtered.is_valid():
             raise ValidationError(filtered.errors)
         rows = filtered.qs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import F
+from django.db.models import F, Model
 
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from replication.models import Repository
@@ -36,7 +36,7 @@ def next_steps(user: access.User, counts: dict[str, int], numbers: HomeNumbers) 
     """None once it is over: as soon as a second replication has completed; and for whom none of
     the VMs is to be seen."""
     if not counts["total"]:
-        return FirstRun(_done_without_a_vm(), Repository.objects.exists())
+        return FirstRun(_done_without_a_vm(user), _sees_any(user, Repository))
     if numbers.worst is None:
         vm = _vm_to_replicate(user)
         return FirstRun(3, vm=vm) if vm is not None else None
@@ -50,7 +50,11 @@ def _vm_to_replicate(user: access.User) -> VMContext | None:
     return seen.select_related("current_job").order_by(*order, "vm_name").first()
 
 
-def _done_without_a_vm() -> int:
-    if not VCenter.objects.exists():
+def _done_without_a_vm(user: access.User) -> int:
+    if not _sees_any(user, VCenter):
         return 0
-    return 2 if DiscoveredVM.objects.exists() else 1
+    return 2 if _sees_any(user, DiscoveredVM) else 1
+
+
+def _sees_any(user: access.User, kind: type[Model]) -> bool:
+    return access.rows(user, Verb.VIEW, kind._default_manager.all()).exists()

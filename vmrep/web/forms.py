@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from contexts.error_fields import field_of
 from contexts.errors import ContextError, ServersBusy
 from contexts.models import DiscoveredVM, VCenter
+from contexts.selectors import is_vcenter_name_taken
 from contexts.services import vcenters
 from contexts.states import AVAILABLE_TRANSPORTS, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
@@ -120,7 +121,7 @@ class VCenterAddressForm(Styled, forms.Form):
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
-        if VCenter.objects.filter(name=name).exists():
+        if is_vcenter_name_taken(name):
             raise ValidationError("Another vCenter has this name already.")
         return name
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from contexts.models import ContextEvent, VMDisk
+from contexts.models import VMDisk
+from contexts.selectors import events_of_job
 from replication.models import CBTHistory, DiskImage, JobLogLine, ReplicationJob
 from replication.selectors import telemetry
 from replication.selectors.subqueries import images_of
@@ -50,7 +51,7 @@ def describe(job: ReplicationJob, level: str | None) -> dict[str, Any]:
         "disks": _disks(job),
         "throughput": throughput(job, points),
         "rate": mean_rate(job, _transfer_seconds(job)),
-        "events": ContextEvent.objects.filter(job=job).order_by("id"),
+        "events": events_of_job(job.pk),
         "log": _log(job, level),
         "log_level": level if level in LOG_LEVELS else "",
     }
@@ -76,7 +77,7 @@ def _disks(job: ReplicationJob) -> list[DiskOfJob]:
         for one in telemetry.extent_maps_of_job(job)
     }
     found = {image.disk_id: _of_image(image, maps.get(image.disk_id)) for image in images_of(job)}
-    for entry in CBTHistory.objects.filter(job=job).select_related("disk").order_by("id"):
+    for entry in telemetry.cbt_history_of_job(job):
         if entry.disk_id not in found:
             found[entry.disk_id] = _of_history(entry, job, maps.get(entry.disk_id))
     return sorted(found.values(), key=lambda each: (each.disk.device_key, each.disk.pk))

@@ -11,8 +11,8 @@ from contexts.vsphere.specs import SPEC_FIELDS
 from replication.models import VMSnapshot
 from replication.selectors.contexts import disks_of
 from replication.selectors.jobs import current_job
+from replication.selectors.replica import snapshots_left
 from replication.selectors.telemetry import throughput_of
-from replication.states import SnapshotState
 from vmrep.web.forms import RPO_PRESETS
 from vmrep.web.next_action import next_action, situation
 from vmrep.web.tabs import changes, history, points
@@ -86,5 +86,4 @@ def describe(context: ContextInList, query: Mapping[str, str]) -> dict[str, Any]
 
 def _left_snapshots(context: VMContext) -> list[VMSnapshot]:
     """vmrep's snapshots that ended jobs left at the VM."""
-    left = VMSnapshot.objects.filter(vm_context=context).exclude(state=SnapshotState.REMOVED)
-    return list(left.exclude(job=context.current_job_id).order_by("id"))
+    return list(snapshots_left(context).exclude(job=context.current_job_id).order_by("id"))

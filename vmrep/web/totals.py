@@ -8,6 +8,7 @@ on the clock, too: a VM comes to be at risk by nothing but time.
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 from datetime import datetime
 from threading import Lock
 from typing import NamedTuple
@@ -15,9 +16,11 @@ from typing import NamedTuple
 from contexts import selectors as context_selectors
 from replication.selectors import home
 from replication.selectors.contexts import context_counts
+from vmrep import access
 from vmrep.web import versions
 
 KEPT_SECONDS = 10.0
+KEPT_SCOPES = 100
 
 
 class Totals(NamedTuple):
@@ -35,23 +38,33 @@ class _Kept(NamedTuple):
 
 
 _lock = Lock()
-_kept: _Kept | None = None
+_kept: dict[Hashable, _Kept] = {}
 
 
-def current_totals(now: datetime) -> Totals:
-    """As of `now`, or of a few seconds ago."""
-    global _kept
-    facts = versions.facts_of_totals()
+def current_totals(user: access.User, visible: home.Visible, now: datetime) -> Totals:
+    """As of `now`, or of a few seconds ago. `visible` is what the user sees: who sees the same
+    gets the same."""
+    facts, scope = versions.facts_of_totals(), access.scope(user)
     with _lock:  # whoever comes while another one counts waits for that
         moment = time.monotonic()
-        if _kept is None or _kept.facts != facts or moment >= _kept.until:
-            _kept = _Kept(facts, moment + KEPT_SECONDS, _count(now))
-        return _kept.totals
+        kept = _kept.get(scope)
+        if kept is None or kept.facts != facts or moment >= kept.until:
+            kept = _Kept(facts, moment + KEPT_SECONDS, _count(visible, now))
+            _keep(scope, kept)
+        return kept.totals
 
 
-def _count(now: datetime) -> Totals:
+def _keep(scope: Hashable, kept: _Kept) -> None:
+    _kept.pop(scope, None)
+    if len(_kept) >= KEPT_SCOPES:
+        del _kept[next(iter(_kept))]  # which was counted before all others
+    _kept[scope] = kept
+
+
+def _count(visible: home.Visible, now: datetime) -> Totals:
+    failed = home.last_job_failed_count(visible)
     return Totals(
-        context_counts(now) | {"last_job_failed": home.last_job_failed_count()},
-        home.settled(now),
-        context_selectors.os_types(),
+        context_counts(visible.contexts, now) | {"last_job_failed": failed},
+        home.settled(visible, now),
+        context_selectors.os_types(visible.contexts),
     )

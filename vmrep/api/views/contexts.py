@@ -70,6 +70,7 @@ class ContextList(View):
             serializer=ContextRowSerializer,
             context={"now": now},
             filterset=ProtectedVMFilter,
+            filter_choices={"vcenters": access.vcenters(request.user)},
             order_by=ORDER_BY,
         )
 
@@ -186,7 +187,7 @@ def _take(request: Request, values: dict[str, Any]) -> management.Taken:
 def _repository(request: Request, repository_id: int | None) -> Repository | None:
     """Raises ValidationError for an ID that is not known."""
     if repository_id is None:
-        return repositories.default(access.rows(request.user, Verb.VIEW, Repository.objects.all()))
+        return repositories.default(access.repositories(request.user))
     try:
         return access.repository(request.user, repository_id, Verb.VIEW)
     except access.NotFound as problem:

@@ -21,10 +21,12 @@ class Integrity(View):
     """GET: the last run with its findings, and the active run. POST: check now (202)."""
 
     def get(self, request: Request) -> Response:
-        access.require(request.user, Verb.VIEW, IntegrityRun)
+        visible = access.integrity_runs(request.user)
         require_known(request, set())
-        state = integrity()
-        findings = list(findings_of(state.last)) if state.last else []
+        state = integrity(visible)
+        findings = []
+        if state.last:
+            findings = list(access.rows(request.user, Verb.VIEW, findings_of(state.last)))
         left = [finding for finding in findings if not finding.repaired]
         mended = [finding for finding in findings if finding.repaired]
         return Response(

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from replication.filters import JobFilter
-from replication.models import ReplicationJob, Repository
+from replication.models import ReplicationJob
 from replication.selectors import telemetry
 from replication.selectors.jobs import jobs_for_list, jobs_in_detail
 from replication.services import cancel, start
@@ -45,12 +45,13 @@ class JobList(View):
             access.rows(request.user, Verb.VIEW, jobs_for_list()),
             serializer=JobSerializer,
             filterset=JobFilter,
+            filter_choices={"vcenters": access.vcenters(request.user)},
             order_by=ORDER_BY,
         )
 
     def post(self, request: Request) -> Response:
         among = access.findable(request.user, Verb.REPLICATE, Verb.TAKE)
-        keep_in = access.rows(request.user, Verb.VIEW, Repository.objects.all())
+        keep_in = access.repositories(request.user)
         identity = read(Identity, request.data)
         job = start.start_for_vm(
             among,

@@ -104,6 +104,7 @@ class RepositoryList(View):
 
 
 def _body(request: Request, vcenter_id: int) -> Any:
-    rows = context_selectors.vcenters_for_list()
-    vcenter = access.vcenter(request.user, vcenter_id, Verb.VIEW, among=rows)
+    vcenter = access.vcenter(
+        request.user, vcenter_id, Verb.VIEW, among=context_selectors.vcenters_for_list()
+    )
     return VCenterSerializer(vcenter).data

@@ -5,16 +5,23 @@ from __future__ import annotations
 from django import template
 
 from replication.integrity.selectors import integrity
+from replication.models import IntegrityRun
+from vmrep import access
+from vmrep.access import Verb
 from vmrep.web.formats import age, plural
 from vmrep.web.looks import LOOKS
 
 register = template.Library()
 
 
-@register.inclusion_tag("integrity/index.html#indicator")
-def integrity_indicator() -> dict[str, object]:
-    """Icon and words: "Integrity: ok, 12 m ago", "Integrity: 3 findings"."""
-    state = integrity()
+@register.inclusion_tag("integrity/index.html#indicator", takes_context=True)
+def integrity_indicator(context: template.Context) -> dict[str, object]:
+    """Icon and words: "Integrity: ok, 12 m ago", "Integrity: 3 findings". Nothing for a user who
+    may not see that."""
+    user = context["request"].user
+    if not access.may(user, Verb.VIEW, IntegrityRun):
+        return {}
+    state = integrity(access.integrity_runs(user))
     ended = state.last.completed_at if state.last else None
     words = {
         "ok": f"ok, {age(ended)} ago",

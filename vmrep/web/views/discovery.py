@@ -24,7 +24,6 @@ from contexts.models import DiscoveredVM, Discovery, VCenter
 from contexts.services import discovery, management
 from contexts.services.management import MOST_AT_ONCE
 from contexts.states import ContextStatus, DiscoveryStatus
-from replication.models import Repository
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import live, versions
@@ -38,7 +37,7 @@ _WAITING_LONG = timedelta(seconds=30)
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    vcenters = list(access.rows(request.user, Verb.VIEW, VCenter.objects.all()))
+    vcenters = list(access.vcenters(request.user))
     vcenter = _chosen(vcenters, request.GET.get("vcenter"))
     version = versions.of_discovery(vcenter)
     if live.is_current(request, version):
@@ -56,12 +55,12 @@ def _contents(request: HttpRequest, vcenter: VCenter) -> dict[str, Any]:
     return {
         "discovery": run,
         "is_waiting_long": run is not None and _is_waiting_long(run),
-        "counts": selectors.discovered_counts(vcenter),
+        "counts": selectors.discovered_counts(_discovered(request.user, vcenter)),
         "filters": filters,
         "table": DiscoveredVMTable.for_request(filters.qs, request),
         "everything_count": _everything(filters).count(),
         "most_at_once": MOST_AT_ONCE,
-        "repositories": list(access.rows(request.user, Verb.VIEW, Repository.objects.all())),
+        "repositories": list(access.repositories(request.user)),
         "rpo_targets": RPO_TARGETS,
         "tree": _tree(request.user, vcenter, request.GET) if is_tree else None,
         "folder": request.GET.get("folder", ""),
@@ -69,8 +68,11 @@ def _contents(request: HttpRequest, vcenter: VCenter) -> dict[str, Any]:
 
 
 def _filtered(user: access.User, vcenter: VCenter, query: QueryDict) -> DiscoveredVMFilter:
-    rows = access.rows(user, Verb.VIEW, selectors.discovered_vms(vcenter, also_gone=True))
-    return DiscoveredVMFilter(query, queryset=rows)
+    return DiscoveredVMFilter(query, queryset=_discovered(user, vcenter))
+
+
+def _discovered(user: access.User, vcenter: VCenter) -> QuerySet[selectors.DiscoveredVMInList]:
+    return access.rows(user, Verb.VIEW, selectors.discovered_vms(vcenter, also_gone=True))
 
 
 def _everything(filters: DiscoveredVMFilter) -> QuerySet[DiscoveredVM]:
@@ -120,7 +122,7 @@ def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     form = TakeForm(
         request.POST,
         vms=access.rows(request.user, Verb.TAKE, selectors.discovered_vms(vcenter)),
-        repositories=access.rows(request.user, Verb.VIEW, Repository.objects.all()),
+        repositories=access.repositories(request.user),
     )
     here = f"{reverse('discovery')}?{urlencode({'vcenter': vcenter.pk})}"
     if not form.is_valid():

@@ -19,12 +19,15 @@ SHOWN_FINDINGS = 500
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    access.require(request.user, Verb.VIEW, IntegrityRun)
+    visible = access.integrity_runs(request.user)
     version = versions.of_integrity()
     if live.is_current(request, version):
         return live.nothing_new()
-    state = integrity()
-    found = list(findings_of(state.last)[: SHOWN_FINDINGS + 1]) if state.last else []
+    state = integrity(visible)
+    found = []
+    if state.last:
+        findings = access.rows(request.user, Verb.VIEW, findings_of(state.last))
+        found = list(findings[: SHOWN_FINDINGS + 1])
     context = {
         "state": state,
         "left": [finding for finding in found[:SHOWN_FINDINGS] if not finding.repaired],

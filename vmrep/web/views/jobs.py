@@ -24,7 +24,7 @@ def index(request: HttpRequest) -> HttpResponse:
     if live.is_current(request, version):
         return live.nothing_new()
     rows = access.rows(request.user, Verb.VIEW, jobs_for_list())
-    filters = JobFilter(request.GET, queryset=rows)
+    filters = JobFilter(request.GET, queryset=rows, vcenters=access.vcenters(request.user))
     context = {"filters": filters, "table": JobTable.for_request(filters.qs, request)}
     return live.respond(request, "jobs/index.html", version, context)
 

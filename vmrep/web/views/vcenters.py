@@ -89,10 +89,11 @@ def remove(request: HttpRequest, vcenter_id: int) -> HttpResponse:
             return redirect("vcenter-remove", vcenter.pk)
         messages.success(request, f"{vcenter.name} was removed.")
         return redirect("vcenters")
+    unmanaged = access.rows(request.user, Verb.VIEW, selectors.unmanaged_contexts(vcenter))
     context = {
         "vcenter": vcenter,
         "counts": selectors.dependents_of(vcenter),
-        "unmanaged": selectors.unmanaged_contexts(vcenter)[:_FORMER_SHOWN],
+        "unmanaged": unmanaged[:_FORMER_SHOWN],
     }
     return render(request, "vcenters/remove.html", context)
 

@@ -30,9 +30,10 @@ def index(request: HttpRequest) -> HttpResponse:
         return live.nothing_new()
     now = about_now()
     rows = access.rows(request.user, Verb.VIEW, contexts_for_list(now))
-    filters = ProtectedVMFilter(request.GET, queryset=rows)
-    known = totals.current_totals(now)
-    numbers = home.home_numbers(known.settled)
+    filters = ProtectedVMFilter(request.GET, queryset=rows, vcenters=access.vcenters(request.user))
+    visible = access.visible(request.user)
+    known = totals.current_totals(request.user, visible, now)
+    numbers = home.home_numbers(known.settled, visible)
     context: dict[str, Any] = {
         "counts": known.counts,
         "filters": filters,
