@@ -7,15 +7,13 @@ own, since what one test's workers are told is nothing to another's.
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.mounts import hanging_share, small_ext4  # noqa: F401
+from tests.redis_server import running_redis
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,23 +62,16 @@ def django_db_modify_db_settings(
         return
     with tempfile.TemporaryDirectory(prefix="vmrep-test-") as folder:
         connection.settings_dict["TEST"]["NAME"] = f"{folder}/test.sqlite3"
+        # What is thrown away need not be durable (script/test's PostgreSQL is not, either); what
+        # a killed process has written stays. tests/database/test_durability.py has the real thing.
+        connection.settings_dict["OPTIONS"]["init_command"] = (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+        )
         yield
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A private, empty Redis, as VMREP_REDIS_URL wants it."""
-    with tempfile.TemporaryDirectory(prefix="vmrep-test-") as folder:
-        socket = Path(folder) / "socket"
-        server = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", socket, "--dir", folder, "--save", ""],
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            while not socket.exists():
-                assert server.poll() is None, "redis-server did not start"
-                time.sleep(0.02)
-            yield f"redis+socket://{socket}"
-        finally:
-            server.terminate()
-            server.wait()
+    with running_redis() as url:
+        yield url

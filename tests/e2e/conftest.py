@@ -13,10 +13,10 @@ from playwright.sync_api import Browser, Page
 
 from tests import factories
 from tests.e2e.browser import chromium, log_in_as, open_page
+from tests.e2e.workers import MAKE, StandingWorkers, hints_go_to
+from tests.redis_server import running_redis
 from tests.sync.estate import PASSWORD, Estate, database_url
-from vmrep.celery import app
 from vmrep.lab import Lab
-from vmrep.local import programs
 from vmrep.local.supervisor import Supervisor
 
 
@@ -35,31 +35,38 @@ def environment(broker: str, folder: Path) -> dict[str, str]:
 @pytest.fixture
 def broker(redis_url: str) -> Iterator[str]:
     """This process sends its hints to the test's Redis."""
-    before = app.conf.broker_url
-    app.conf.broker_url = redis_url
-    app._after_fork()  # forget connections to another broker
-    yield redis_url
-    app.conf.broker_url = before
-    app._after_fork()
+    with hints_go_to(redis_url):
+        yield redis_url
+
+
+@pytest.fixture(scope="session")
+def standing_workers(
+    django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StandingWorkers]:
+    """With a Redis of their own: tests that start workers themselves are out of their hearing."""
+    folder = tmp_path_factory.mktemp("workers")
+    with running_redis() as broker:
+        standing = StandingWorkers(environment(broker, folder), broker, folder)
+        try:
+            yield standing
+        finally:
+            standing.stop()
 
 
 @pytest.fixture
 def workers_without_beat(
-    transactional_db: None, broker: str, tmp_path: Path
+    transactional_db: None, standing_workers: StandingWorkers
 ) -> Iterator[Supervisor]:
     """The workers as script/demo starts them; nothing happens but what messages ask for."""
-    with Supervisor(environment(broker, tmp_path), tmp_path / "logs") as supervisor:
-        supervisor.start(
-            [programs.copies(broker), programs.control(broker), programs.ticking(broker)]
-        )
+    with standing_workers.working(["copies", "control"]) as supervisor:
         yield supervisor
 
 
 @pytest.fixture
-def workers(workers_without_beat: Supervisor) -> Supervisor:
+def workers(transactional_db: None, standing_workers: StandingWorkers) -> Iterator[Supervisor]:
     """All workers and beat."""
-    workers_without_beat.start([programs.beat()])
-    return workers_without_beat
+    with standing_workers.working(list(MAKE)) as supervisor:
+        yield supervisor
 
 
 @pytest.fixture
@@ -83,7 +90,7 @@ def estate(transactional_db: None, lab_scenario: Callable[[str], Lab], tmp_path:
     return Estate(lab_scenario("small"), tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         # Playwright's own event loop runs in this thread, which Django takes for async code.

@@ -268,18 +268,20 @@ def _while_discovering(estate: Estate, act: Callable[[], list[Answer]]) -> list[
         assert problems == []
 
 
-def test_workers_that_get_the_same_messages_run_each_job_once(estate, broker, tmp_path):
+def test_workers_that_get_the_same_messages_run_each_job_once(estate, standing_workers):
     names = ["load-0001", "load-0002", "load-0003", "load-0004"]
     contexts = [estate.take(name) for name in names]
-    with Supervisor(environment(broker, tmp_path), tmp_path / "logs") as supervisor:
-        supervisor.start([programs.copies(broker)])
+    with standing_workers.working(["copies"]) as supervisor:
+        (log,) = [each.log for each in supervisor.children if each.program.name == "copies"]
+        logged_before = log.stat().st_size
         jobs = [_start(context) for context in contexts]
         for _ in range(6 * len(jobs)):
             app.send_task("replication.tasks.run_next_job")
         for job in jobs:
             _wait(lambda job=job: _ended(job), 20)
-        _wait(lambda: len(_tasks_done(tmp_path)) >= 7 * len(jobs), 10)
-    assert len(set(_tasks_done(tmp_path))) == 2  # both processes were asked, again and again
+        _wait(lambda: len(_tasks_done(log, logged_before)) >= 7 * len(jobs), 10)
+    # Both processes were asked, again and again.
+    assert len(set(_tasks_done(log, logged_before))) == 2
     for job in jobs:
         assert (job.status, job.attempt) == (JobStatus.COMPLETED, 1), job.error_message
     assert Counter(JobStep.objects.values_list("job_id", flat=True)) == {job.pk: 8 for job in jobs}
@@ -293,7 +295,7 @@ def test_workers_that_get_the_same_messages_run_each_job_once(estate, broker, tm
         assert (context.total_jobs_run, context.successful_jobs) == (1, 1)
 
 
-def _tasks_done(folder: Path) -> list[str]:
-    """The process that did it, for every message that a worker has settled."""
-    log = (folder / "logs" / "copies.log").read_text()
-    return re.findall(r"celery\.app\.trace (\d+) Task replication\.tasks\.run_next_job.*succ", log)
+def _tasks_done(log: Path, logged_before: int) -> list[str]:
+    """The process that did it, for every message that a worker has settled since."""
+    new = log.read_bytes()[logged_before:].decode()
+    return re.findall(r"celery\.app\.trace (\d+) Task replication\.tasks\.run_next_job.*succ", new)
