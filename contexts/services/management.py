@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from django.db import IntegrityError
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.crypto import get_random_string
 
+from contexts.clock import about_now
 from contexts.database_errors import is_race
 from contexts.errors import ContextBusy, NotManageable, NotManaged
 from contexts.models import DiscoveredVM, VMContext
@@ -30,7 +30,7 @@ def safe_name(vm_name: str | None) -> str:
 
 def new_context_id(vm_name: str | None, *, with_suffix: bool = False) -> str:
     """`ctx-<vm name, made safe>-<YYYYMMDD-HHMMSS>`, plus a short suffix when taken."""
-    context_id = f"ctx-{safe_name(vm_name)}-{timezone.now():%Y%m%d-%H%M%S}"
+    context_id = f"ctx-{safe_name(vm_name)}-{about_now():%Y%m%d-%H%M%S}"
     while with_suffix or VMContext.objects.filter(pk=context_id).exists():
         context_id = f"{context_id[:100]}-{get_random_string(4, '0123456789abcdef')}"
         with_suffix = False

@@ -283,11 +283,14 @@ class DirectoryRepository:
             return digest_of_map(path)
 
     def stored(self) -> Iterator[Stored]:
-        """All files, by their relative names, without following links.
+        """All files, and the empty places of unfinished images, by their relative names, without
+        following links.
 
         Hidden names, `lost+found` and the marker are left out: vmrep gives no such names to images.
         """
         for folder, below, files in os.walk(self.root):
+            if not below and not files and folder.endswith(SUFFIX):
+                yield _stored(os.path.relpath(folder, self.root))
             below[:] = sorted(name for name in below if _is_looked_at(name))
             for file in sorted(files):
                 name = os.path.relpath(os.path.join(folder, file), self.root)  # noqa: PTH118

@@ -8,7 +8,7 @@ folder, which it makes first, and asks whether its time has passed before it put
 from __future__ import annotations
 
 import errno
-import time
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,9 +56,15 @@ def remove_left(folder: Path) -> None:
     """Remove empty places that nobody will use: a worker made them whose time had passed, and was
     killed before it could take them away.
 
-    Young ones are left alone: another worker may be about to put its image there.
+    Young ones are left alone: another worker may be about to put its image there. How old they are
+    is told by the storage's clock alone, which dates the folder now as it dated them.
     """
+    try:
+        os.utime(folder)
+        present = folder.stat().st_mtime
+    except FileNotFoundError:
+        return
     for place in folder.glob(f"*{SUFFIX}"):
         with suppress(OSError):
-            if time.time() - place.stat().st_mtime > _LEFT_AFTER_SECONDS:
+            if present - place.stat().st_mtime > _LEFT_AFTER_SECONDS:
                 place.rmdir()

@@ -275,7 +275,7 @@ def _nobodys(repository: Repository, file: Stored) -> Finding:
     code = FILE_WITHOUT_ROW if file.attempt is None else TEMPORARY_FILE_WITHOUT_ROW
     shown = os.fsencode(file.name).decode("utf-8", "backslashreplace")
     return code.finding(
-        f"Repository {repository.name}: no row names the file {shown}.",
+        f"Repository {repository.name}: no row names {shown}.",
         key=f"{repository.pk} {shown}",
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 from django.utils.crypto import get_random_string
 
+from contexts.clock import about_now
 from contexts.errors import NotManaged
 from contexts.models import VMContext
 from contexts.services import identity, lookup, management, statuses
@@ -20,7 +20,7 @@ from replication.services import repositories
 def new_job_id() -> str:
     """`job-<YYYYMMDD-HHMMSS>-<random suffix>`."""
     suffix = get_random_string(8, "0123456789abcdef")
-    return f"job-{timezone.now():%Y%m%d-%H%M%S}-{suffix}"
+    return f"job-{about_now():%Y%m%d-%H%M%S}-{suffix}"
 
 
 @one_transaction

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -492,3 +493,20 @@ def test_an_empty_place_that_nobody_will_use_is_taken_away_by_a_discard_beside_i
     os.utime(repository.root / "f/young.1.tmp", (0, 0))
     repository.discard("f/mine.qcow2")
     assert names(repository.root / "f") == []
+
+
+def test_a_worker_whose_clock_is_hours_ahead_takes_away_no_place_that_was_just_made(
+    repository: DirectoryRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The storage's own clock says how old a place is."""
+    present = time.time
+    monkeypatch.setattr(time, "time", lambda: present() + 6 * 3600)
+    (repository.root / "f/just-made.1.tmp").mkdir(parents=True, mode=0o700)
+    create(repository, "f/a.tmp", MIB)
+    assert names(repository.root / "f") == ["a.tmp", "just-made.1.tmp"]
+
+
+def test_an_empty_place_is_listed_with_what_is_stored(repository: DirectoryRepository) -> None:
+    (repository.root / "f/late.qcow2.3.tmp").mkdir(parents=True, mode=0o700)
+    (repository.root / "f/someone-elses-folder").mkdir()
+    assert [*repository.stored()] == [("f/late.qcow2.3.tmp", "f/late.qcow2", 3)]

@@ -52,3 +52,12 @@ def test_a_broken_rule_is_found_and_the_vm_is_named(rule: str, lawless: Copy) ->
 
 def test_every_damage_is_for_a_code() -> None:
     assert set(DAMAGES) == set(CODES)
+
+
+def test_an_empty_place_of_a_worker_that_came_too_late_is_told(whole: Copy) -> None:
+    """Killed between making the folder and looking whether its time had passed."""
+    late = whole.file(whole.images[0]).with_name("late.qcow2.7.tmp")
+    late.mkdir(mode=0o700)
+    (finding,) = audit()
+    assert finding.code == "temporary_file_without_row"
+    assert late.name in finding.what

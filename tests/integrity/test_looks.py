@@ -148,7 +148,7 @@ def test_other_files_and_links_are_reported_and_not_followed(whole: Copy, tmp_pa
     (whole.folder / "lost+found").mkdir()
     (whole.folder / "lost+found" / "1").write_bytes(b"x")
     names = [finding.what for finding in audit()]
-    assert names == ["Repository here: no row names the file file.qcow2."]
+    assert names == ["Repository here: no row names file.qcow2."]
 
 
 def test_a_name_that_is_no_text_is_told_readably(whole: Copy) -> None:

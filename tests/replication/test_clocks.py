@@ -3,20 +3,22 @@ the present makes no VM look protected."""
 
 from __future__ import annotations
 
+import re
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.apps import apps
 from django.db import connection
 from django.db.models.functions import Now
+from django.test import Client
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from contexts import clock
 from contexts.fields import MomentField
 from contexts.models import Discovery, VMContext
-from replication.models import RecoveryPoint, VMSnapshot
+from replication.models import RecoveryPoint, ReplicationJob, VMSnapshot
 from replication.selectors.contexts import context_counts, contexts_for_list, contexts_in_detail
 from replication.selectors.rpo import CLOCKS_MAY_DIFFER, RPOState, rpo_seconds
 from replication.services import left_overs
@@ -161,3 +163,34 @@ def test_a_snapshot_that_was_asked_for_lately_may_come_whatever_the_workers_cloc
 def test_the_offset_is_looked_at_again(monkeypatch):
     monkeypatch.setattr(clock, "_last", clock._Look(AHEAD, time.monotonic() - 1))
     assert clock.about_now() - timezone.now() < timedelta(minutes=1)
+
+
+@on_postgresql
+@pytest.mark.parametrize("hours", [6, -6], ids=["ahead", "behind"])
+def test_a_web_server_whose_clock_is_off_writes_true_ages_and_countdowns(hours, monkeypatch):
+    context = factories.context("web")
+    factories.completed_job(context)
+    waiting = factories.pending_job(factories.context("tries again"))
+    ReplicationJob.objects.filter(pk=waiting.pk).update(
+        next_attempt_at=Now() + timedelta(minutes=3), attempt=2
+    )
+    running = factories.running_job(factories.context("runs"))
+    ReplicationJob.objects.filter(pk=running.pk).update(started_at=Now() - timedelta(minutes=7))
+    client = Client()
+    client.force_login(factories.user("ops"))
+    present = timezone.now
+    session_holds_until = present() + timedelta(days=7)
+    monkeypatch.setattr(timezone, "now", lambda: present() + timedelta(hours=hours))
+    monkeypatch.setattr(clock, "_last", None)
+    assert timezone.now() < session_holds_until
+    page = client.get(f"/jobs/{waiting.pk}/").content.decode()
+    seconds = int(re.search(r'data-countdown="(\d+)"', page)[1])
+    assert 120 < seconds <= 180
+    written = datetime.fromisoformat(re.search(r'vmrep-now" content="([^"]+)"', page)[1])
+    assert abs(written - present()) < timedelta(minutes=1)
+    assert "7 m" in client.get(f"/jobs/{running.pk}/").content.decode()
+    for address in ("/jobs/", "/virtual-machines/", f"/virtual-machines/?vm={context.pk}&tab=jobs"):
+        shown = re.findall(r"<time [^>]*>([^<]*)</time>", client.get(address).content.decode())
+        assert shown
+        assert all(re.fullmatch(r"just now|\d+ [sm] ago|\d+ [sm]", each) for each in shown), shown
+    assert f"{present():%Y%m%d-%H}" in factories.pending_job(factories.context("named")).pk

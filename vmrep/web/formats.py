@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.utils import timezone
+from contexts.clock import about_now
 
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
@@ -49,7 +49,7 @@ def age(since: datetime | None, now: datetime | None = None) -> str:
     """The largest unit only (12 m, 3 h, 2 d): how long ago, for columns that are compared."""
     if since is None:
         return "never"
-    seconds = ((now or timezone.now()) - since).total_seconds()
+    seconds = ((now or about_now()) - since).total_seconds()
     for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"

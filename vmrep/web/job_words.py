@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
-
+from contexts.clock import about_now
 from replication.models import ReplicationJob
 from replication.states import JobStatus
 from vmrep.web import formats
@@ -37,7 +36,7 @@ def seconds_until_attempt(job: ReplicationJob) -> int | None:
     """None unless the job waits for the time of its next attempt."""
     if job.status != JobStatus.PENDING or job.next_attempt_at is None:
         return None
-    left = (job.next_attempt_at - timezone.now()).total_seconds()
+    left = (job.next_attempt_at - about_now()).total_seconds()
     return -int(-left // 1) if left > 0 else None
 
 

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Count, Max, Min, Model, Q, QuerySet, Sum
-from django.utils import timezone
 
+from contexts.clock import about_now
 from contexts.models import (
     ContextEvent,
     DiscoveredVM,
@@ -103,7 +103,7 @@ def of_integrity() -> Version:
 
 
 def _version(facts: str) -> Version:
-    return Version(facts, int(timezone.now().timestamp()))
+    return Version(facts, int(about_now().timestamp()))
 
 
 class Facts:

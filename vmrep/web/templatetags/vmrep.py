@@ -8,11 +8,11 @@ from typing import Any
 from django import template
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_filters import FilterSet
 
+from contexts.clock import about_now
 from contexts.folders import shown_folder
 from contexts.models import VMContext
 from contexts.models.specs import VMSpecs
@@ -129,7 +129,13 @@ def took(start: datetime | None, end: datetime | None = None) -> str:
     """How long from start to end; to now while there is no end yet."""
     if start is None:
         return "–"
-    return formats.duration(((end or timezone.now()) - start).total_seconds())
+    return formats.duration(((end or about_now()) - start).total_seconds())
+
+
+@register.simple_tag
+def present() -> str:
+    """The time by the clock that all times on the page are of."""
+    return about_now().isoformat()
 
 
 @register.inclusion_tag("base.html#nav-link", takes_context=True)
