@@ -37,6 +37,7 @@ class Record:
     context_id: str
     uuid: str
     vm_name: str
+    moref: str  # as it was when the specs were last written: not while the VM is not managed
     cpu_count: int | None
     managed: bool = True
     status: str = "discovered"
@@ -137,10 +138,12 @@ class VM:
         """The context gets the specs that were seen."""
         assert self.record is not None
         self.record.vm_name, self.record.cpu_count = self.seen_name, self.seen_cpu_count
+        self.record.moref = self.seen_moref
 
     def be_taken(self, context_id: str) -> None:
         if self.record is None:
-            self.record = Record(context_id, self.seen_uuid, self.seen_name, self.seen_cpu_count)
+            seen = (self.seen_uuid, self.seen_name, self.seen_moref, self.seen_cpu_count)
+            self.record = Record(context_id, *seen)
         elif not self.record.managed:
             self.record.managed = True
             self.refresh()

@@ -151,9 +151,9 @@ class ContextMachine(RuleBasedStateMachine):
             vm.uuid += "-new"
 
     def can_change_uuid(self, vm: VM) -> bool:
-        """It is told apart by its reference, with which it must have been seen."""
+        """It is told apart by its reference, which its context must know."""
         seen_as_it_is = (vm.seen_uuid, vm.seen_moref) == (vm.uuid, vm.moref)
-        known = vm.record is not None and vm.record.uuid == vm.uuid
+        known = vm.record is not None and (vm.record.uuid, vm.record.moref) == (vm.uuid, vm.moref)
         return known and seen_as_it_is and vm.present and not vm.gone
 
     # --- discovery and management
