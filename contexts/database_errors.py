@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from django.apps import apps
 from django.db import DatabaseError
+from django.db.models import ProtectedError, RestrictedError
 
 # Rolled back in favour of another transaction: nothing was written.
 _BROKEN_OFF = frozenset(
@@ -55,7 +56,23 @@ def waited_in_vain(problem: DatabaseError) -> bool:
 
 def is_race(problem: DatabaseError) -> bool:
     """Whether the error is a race for the same rows: reading them again and retrying helps."""
+    if isinstance(problem, ProtectedError | RestrictedError):  # something else refers to the row
+        return True
     return _code(problem) in _BROKEN_OFF | _WAITED_IN_VAIN | _CONTRADICTED
+
+
+def own_words(problem: BaseException) -> str:
+    """What an error says, for people and logs: without the content of rows, which may be secret.
+
+    It asks the database nothing: Django's errors of deletions hold rows, whose names may have to be
+    read.
+    """
+    if isinstance(problem, ProtectedError | RestrictedError):
+        return str(problem.args[0])
+    diag = getattr(problem.__cause__, "diag", None)
+    if isinstance(problem, DatabaseError) and diag is not None and diag.message_primary:
+        return f"{type(problem).__name__}: {diag.message_primary}"
+    return repr(problem)
 
 
 class RefusedValue(NamedTuple):
@@ -76,12 +93,12 @@ def refused_value(problem: DatabaseError) -> RefusedValue:
     cause = problem.__cause__
     diag = getattr(cause, "diag", None)
     if diag is not None:
-        words = diag.message_primary or str(problem)
+        words = diag.message_primary or own_words(problem)
         rule = diag.constraint_name or ""
         return RefusedValue(
             _shown(diag.table_name or ""), diag.column_name or "", _why(rule, words)
         )
-    words = str(problem)
+    words = str(problem.args[0]) if problem.args else own_words(problem)
     named = re.fullmatch(r"NOT NULL constraint failed: (\w+)\.(\w+)", words)
     if named:
         return RefusedValue(_shown(named[1]), named[2], "it must not be empty.")

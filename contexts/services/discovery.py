@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from contexts import messages
 from contexts.clock import database_now
-from contexts.database_errors import is_race, refused_value, waited_in_vain
+from contexts.database_errors import is_race, own_words, refused_value, waited_in_vain
 from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
 from contexts.models import Discovery, VCenter, VMContext
 from contexts.services import discovered, refresh, slots, vcenters
@@ -86,7 +86,7 @@ def _run(discovery_id: int) -> None:
         log.warning("discovery of %s", printable(failed))
         _end(discovery, DiscoveryStatus.FAILED, str(problem))
     except Exception as problem:
-        _end(discovery, DiscoveryStatus.FAILED, f"Unexpected error: {problem!r}")
+        _end(discovery, DiscoveryStatus.FAILED, f"Unexpected error: {own_words(problem)}")
         raise
     else:
         _end(discovery, DiscoveryStatus.COMPLETED, _left_out(held))
@@ -213,7 +213,7 @@ def _store_page(vcenter: VCenter, page: Sequence[VmRecord], seen: set[str], now:
     except (DataError, IntegrityError, OperationalError) as problem:
         if isinstance(problem, OperationalError) and not waited_in_vain(problem):
             raise
-        log.warning("storing a page of %s VM by VM: %s", vcenter.pk, printable(str(problem)))
+        log.warning("storing a page of %s VM by VM: %s", vcenter.pk, printable(own_words(problem)))
         held.add(_store_one_by_one(vcenter, page, repeated, now))
     return held
 
@@ -240,7 +240,8 @@ def _store_one(
         held.add(_store(vcenter, [record], repeated, now))
     except (DataError, IntegrityError, OperationalError) as problem:
         if is_race(problem):
-            log.warning("%s of %s: %s", printable(record.name), vcenter.pk, printable(str(problem)))
+            words = printable(own_words(problem))
+            log.warning("%s of %s: %s", printable(record.name), vcenter.pk, words)
             return False
         if isinstance(problem, OperationalError):
             raise

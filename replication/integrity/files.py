@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
+from contexts.database_errors import own_words
 from replication.engine.errors import (
     EngineError,
     ImageDamaged,
@@ -196,7 +197,7 @@ def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Findin
         yield found(IMAGE_FILE_DAMAGED, f"the file cannot be used: {problem}")
     except Exception as problem:
         log.exception("the look at the image %s failed", image.pk)
-        yield found(CHECK_BROKE_OFF, repr(problem))
+        yield found(CHECK_BROKE_OFF, own_words(problem))
 
 
 def _wrong(image: DiskImage, storage: Target, scope: Scope) -> Iterator[tuple[Code, str]]:

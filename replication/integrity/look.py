@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from django.db import transaction
 
+from contexts.database_errors import own_words
 from contexts.services import statuses
 
 # Importing a module of checks registers them, in the order of the report.
@@ -50,7 +51,7 @@ def find(scope: Scope) -> Iterator[Finding]:
             raise
         except Exception as problem:
             log.exception("the check %s failed", one.name)
-            yield CHECK_BROKE_OFF.finding(f"{one.name}: {problem!r}", key=one.name)
+            yield CHECK_BROKE_OFF.finding(f"{one.name}: {own_words(problem)}", key=one.name)
 
 
 def _carry_out(one: Check, scope: Scope) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from contexts.clock import database_now
-from contexts.database_errors import is_race
+from contexts.database_errors import is_race, own_words
 from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import lock_free, one_transaction
 from contexts.text import storable
@@ -141,7 +141,7 @@ def _ended(run: IntegrityRun) -> Iterator[None]:
         log.warning("%s was ended: it reported no progress for too long", run)
         return
     except BaseException as problem:
-        _end(run, IntegrityOutcome.BROKEN_OFF, f"{BROKE_OFF} {problem!r}")
+        _end(run, IntegrityOutcome.BROKEN_OFF, f"{BROKE_OFF} {own_words(problem)}")
         raise
     findings = run.findings.filter(repaired="").exists()
     _end(run, IntegrityOutcome.FINDINGS if findings else IntegrityOutcome.OK, "")

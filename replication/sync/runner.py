@@ -9,6 +9,7 @@ from functools import partial
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
+from contexts.database_errors import own_words
 from contexts.error_codes import code_of
 from contexts.errors import ContextError
 from contexts.services import vcenters
@@ -96,7 +97,7 @@ def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
         log.exception("%s: unexpected error", job.pk)
         finish.failed(
             job.pk,
-            f"Unexpected error in vmrep: {problem!r}. The log of {job.worker_name} has the"
+            f"Unexpected error in vmrep: {own_words(problem)}. The log of {job.worker_name} has the"
             " details. Please report it.",
             lease=lease,
         )

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
+from django.db.models import ProtectedError
 from django.test import Client
 
-from contexts.database_errors import is_race, refused_value
+from contexts.database_errors import is_race, own_words, refused_value
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from contexts.services import discovery
 from tests import factories
@@ -130,3 +131,49 @@ def test_a_page_says_the_same(act, status, words, monkeypatch):
 def test_nothing_of_it_stays():
     refusal_of(long_uuid)
     assert not DiscoveredVM.objects.exists()
+
+
+def deletion_of_what_is_used() -> ProtectedError:
+    vcenter = factories.context("secret-name").vcenter
+    with pytest.raises(ProtectedError) as refused:
+        vcenter.delete()
+    return refused.value
+
+
+def test_what_is_still_used_is_a_race_that_names_no_row(caplog):
+    """Django's own error holds the rows themselves: its text is made of them, with queries."""
+    problem = deletion_of_what_is_used()
+    assert is_race(problem)
+    with connection.execute_wrapper(no_query):
+        answer = exception_handler(problem, {})
+        told = [
+            answer.data["message"],
+            caplog.text,
+            own_words(problem),
+            str(refused_value(problem)),
+        ]
+    assert answer.status_code == 409
+    assert "secret-name" not in " ".join(told)
+
+
+def no_query(*_: object) -> None:
+    raise AssertionError("telling an error asks the database")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite tells no row's content")
+def test_what_is_told_of_a_refused_row_is_not_its_content(monkeypatch, caplog):
+    vcenter = factories.vcenter("one", password_encrypted="the-secret")
+
+    def write() -> None:
+        VCenter.objects.filter(pk=vcenter.pk).update(port=70_000)
+
+    problem = refusal_of(write)
+    assert "the-secret" in str(problem)
+    monkeypatch.setattr(discovery, "_read", lambda run: write())
+    run = factories.discovery(vcenter, "pending", started_at=None)
+    with pytest.raises(IntegrityError):
+        discovery.run(run.pk)
+    run.refresh_from_db()
+    assert "vcenter_port_possible" in run.error_message
+    for told in (run.error_message, own_words(problem), str(refused_value(problem))):
+        assert "the-secret" not in told

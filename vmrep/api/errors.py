@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from contexts import errors as context_errors
-from contexts.database_errors import is_race, refused_value, waited_in_vain
+from contexts.database_errors import is_race, own_words, refused_value, waited_in_vain
 from contexts.error_codes import code_of
 from contexts.error_fields import field_of
 from contexts.errors import ContextError
@@ -96,7 +96,7 @@ def _expected(problem: Exception) -> Response | None:
 def _of_database(problem: DatabaseError) -> Response | None:
     """A race can be retried; a value that the database never accepts is the sender's mistake."""
     if is_race(problem):
-        log.warning("the database refused a change: %s", problem)
+        log.warning("the database refused a change: %s", own_words(problem))
         message = "Another process changed this at the same moment. Reload and try again."
         if waited_in_vain(problem):
             message = "Another process is using this. Nothing was changed; try again later."
