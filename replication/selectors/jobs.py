@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from django.db.models import (
     Exists,
     OuterRef,
@@ -19,6 +21,7 @@ from replication.selectors.subqueries import images_with_disks
 from replication.states import StepStatus
 
 JOB_HISTORY_LENGTH = 10
+SHOWN_ATTEMPTS = 10  # of a job that waited for long there may be hundreds
 
 CBT_HISTORY_LENGTH = 20
 
@@ -56,6 +59,28 @@ def current_job(context: VMContext) -> ReplicationJob | None:
 
 def _with_steps(jobs: QuerySet[ReplicationJob]) -> QuerySet[ReplicationJob]:
     return jobs.prefetch_related(Prefetch("steps", JobStep.objects.order_by("attempt", "id")))
+
+
+class NewestSteps(NamedTuple):
+    """The steps of a job's last attempts, and how many earlier attempts are left out."""
+
+    steps: list[JobStep]
+    left_out: int
+
+
+def newest_steps(job: ReplicationJob) -> NewestSteps:
+    """Reads the prefetched steps."""
+    left_out = attempts_left_out(job)
+    return NewestSteps([step for step in job.steps.all() if step.attempt > left_out], left_out)
+
+
+def attempts_left_out(job: ReplicationJob) -> int:
+    return max(job.attempt - SHOWN_ATTEMPTS, 0)
+
+
+def steps_of(job: ReplicationJob) -> QuerySet[JobStep]:
+    """All of them, oldest first, for whoever cuts them into pages."""
+    return JobStep.objects.filter(job=job).order_by("attempt", "id")
 
 
 def cbt_history(context: VMContext, limit: int = CBT_HISTORY_LENGTH) -> QuerySet[CBTHistory]:

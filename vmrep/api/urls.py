@@ -57,6 +57,11 @@ urlpatterns = [
         jobs.JobCancel.as_view(),
         name="replication-cancel",
     ),
+    path(
+        "replications/<identifier:job_id>/steps/",
+        jobs.JobSteps.as_view(),
+        name="replication-steps",
+    ),
     path("replications/<identifier:job_id>/log/", jobs.JobLog.as_view(), name="replication-log"),
     path(
         "replications/<identifier:job_id>/throughput/",

@@ -7,21 +7,7 @@ from typing import NamedTuple
 from replication.models import JobStep, ReplicationJob
 from replication.states import StepName, StepStatus
 
-SHOWN_ATTEMPTS = 10  # of a job that waited for long there may be hundreds
 SHOWN_WARNINGS = 20
-
-
-class Newest(NamedTuple):
-    """The steps of a job's last attempts, and how many earlier attempts are left out."""
-
-    steps: list[JobStep]
-    left_out: int
-
-
-def newest(job: ReplicationJob) -> Newest:
-    """Reads the prefetched steps."""
-    left_out = max(job.attempt - SHOWN_ATTEMPTS, 0)
-    return Newest([step for step in job.steps.all() if step.attempt > left_out], left_out)
 
 
 def warnings(job: ReplicationJob) -> list[JobStep]:

@@ -16,6 +16,7 @@ from replication.models import (
     ReplicationJob,
 )
 from replication.selectors import progress
+from replication.selectors.jobs import attempts_left_out, newest_steps
 from replication.selectors.telemetry import seconds_since
 
 _PROGRESS = ("progress_percent", "eta_seconds", "duration_seconds")
@@ -77,13 +78,21 @@ class StepSerializer(serializers.ModelSerializer[JobStep]):
 
 
 class JobWithStepsSerializer(JobSerializer):
-    """A job of the history."""
+    """A job of the history: `steps` are of its last attempts; `attempts_left_out` counts the
+    earlier ones."""
 
-    steps = StepSerializer(many=True)
+    steps = serializers.SerializerMethodField()
+    attempts_left_out = serializers.SerializerMethodField()
 
     class Meta(JobSerializer.Meta):
-        fields = [*JobSerializer.Meta.fields, "steps"]
+        fields = [*JobSerializer.Meta.fields, "steps", "attempts_left_out"]
         read_only_fields = fields
+
+    def get_steps(self, job: Any) -> Any:
+        return StepSerializer(newest_steps(job).steps, many=True).data
+
+    def get_attempts_left_out(self, job: Any) -> int:
+        return attempts_left_out(job)
 
 
 class JobDiskSerializer(serializers.ModelSerializer[DiskImage]):

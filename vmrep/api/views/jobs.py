@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from replication.filters import JobFilter
 from replication.models import ReplicationJob
 from replication.selectors import telemetry
-from replication.selectors.jobs import jobs_for_list, jobs_in_detail
+from replication.selectors.jobs import jobs_for_list, jobs_in_detail, steps_of
 from replication.services import cancel, start
 from replication.states import Trigger
 from vmrep import access
@@ -23,6 +23,7 @@ from vmrep.api.serializers.jobs import (
     JobSerializer,
     LogLineSerializer,
     SampleSerializer,
+    StepSerializer,
 )
 from vmrep.api.views.base import View, see, username
 
@@ -78,6 +79,14 @@ class JobLog(View):
     def get(self, request: Request, job_id: str) -> Response:
         job = access.job(request.user, job_id, Verb.VIEW)
         return listing(request, telemetry.log_lines_of(job), serializer=LogLineSerializer)
+
+
+class JobSteps(View):
+    """GET: the steps of all of a job's attempts, oldest first."""
+
+    def get(self, request: Request, job_id: str) -> Response:
+        job = access.job(request.user, job_id, Verb.VIEW)
+        return listing(request, steps_of(job), serializer=StepSerializer)
 
 
 class JobThroughput(View):

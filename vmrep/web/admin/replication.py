@@ -32,6 +32,7 @@ from replication.models import (
     Repository,
     VMSnapshot,
 )
+from replication.selectors.jobs import SHOWN_ATTEMPTS, attempts_left_out
 from replication.services import cancel, repositories, start
 from replication.states import Trigger
 from vmrep.web.admin.contexts import (
@@ -43,7 +44,7 @@ from vmrep.web.admin.contexts import (
     VMContextAdmin,
     WithoutTransaction,
 )
-from vmrep.web.steps import SHOWN_ATTEMPTS
+from vmrep.web.formats import plural
 
 CANCELLED = "Replications cancelled, or asked to stop"
 OF_VM = ("vm_context__vm_name", "vm_context__pk")
@@ -106,9 +107,17 @@ class StepInline(ReadOnlyInline):
     """Of the last attempts: of a job that waited for long there may be hundreds."""
 
     model = JobStep
-    verbose_name_plural = f"steps of the last {SHOWN_ATTEMPTS} attempts (“attempt” counts them all)"
     fields = ("attempt", "name", "status", "message", "started_at", "completed_at")
     ordering = ("attempt", "id")
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """The title says what is left out: each request has inlines of its own."""
+        if obj is not None and (left_out := attempts_left_out(obj)):
+            earlier = plural(left_out, "earlier attempt")
+            self.verbose_name_plural = (
+                f"Steps of the last {SHOWN_ATTEMPTS} attempts; {earlier} not listed"
+            )
+        return super().get_formset(request, obj, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[JobStep]:
         last = Q(attempt__gt=F("job__attempt") - SHOWN_ATTEMPTS)

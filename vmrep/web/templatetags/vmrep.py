@@ -19,12 +19,13 @@ from contexts.models.specs import VMSpecs
 from contexts.vsphere.specs import SpecField
 from replication.models import DiskImage, JobStep, ReplicationJob
 from replication.selectors import progress
+from replication.selectors.jobs import newest_steps
 from replication.states import FIRST_SYNC, JobStatus
 from vmrep import __version__
 from vmrep.web import formats, job_words
 from vmrep.web.charts import Touched
 from vmrep.web.looks import LOOKS, WITH_WARNINGS
-from vmrep.web.steps import Mark, Newest, newest, strip, warnings
+from vmrep.web.steps import Mark, strip, warnings
 
 register = template.Library()
 
@@ -39,6 +40,7 @@ register.filter("about", formats.about)
 register.filter("percent", progress.percent)
 register.filter("eta_seconds", progress.eta_seconds)
 register.filter("image_percent", progress.percent_of_disk)
+register.filter("newest_steps", newest_steps)
 register.filter("doing", job_words.doing)
 register.filter("is_held_up", job_words.is_held_up)
 register.filter("seconds_until_attempt", job_words.seconds_until_attempt)
@@ -178,11 +180,6 @@ def total_capacity(disks: list[dict[str, Any]]) -> int | None:
 @register.filter
 def steps_strip(job: ReplicationJob) -> list[Mark]:
     return strip(job)
-
-
-@register.filter
-def newest_steps(job: ReplicationJob) -> Newest:
-    return newest(job)
 
 
 @register.filter
