@@ -37,7 +37,7 @@ from replication.engine.errors import (
 from replication.engine.header import ImageFile, read_image_file, shown
 from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.privacy import require_private
-from replication.engine.regular import open_regular
+from replication.engine.regular import open_regular, real
 from replication.engine.target import (
     FORM,
     PARENT,
@@ -324,8 +324,8 @@ class DirectoryRepository:
         ):
             raise TargetError(f"{locator!r} is no name for an image in a repository.")
         path = self.root / PurePosixPath(*parts)
-        root = self.root.resolve()
-        if path.is_symlink() or path.parent.resolve() != root.joinpath(*parts[:-1]):
+        folder = real(self.root).joinpath(*parts[:-1])
+        if path.is_symlink() or real(path.parent) != folder:
             raise TargetError(f"{locator!r} leads through a symbolic link, which is refused.")
         return path
 

@@ -26,6 +26,7 @@ from replication.engine.errors import FULL, ImageAltered, RepositoryFull, Target
 from replication.engine.header import ImageFile
 from replication.engine.processes import Child, ProcessIdentity, has_process, spawn
 from replication.engine.qemu import nodes
+from replication.engine.regular import open_regular
 from replication.engine.target import Stretch
 
 START_SECONDS = 60
@@ -37,6 +38,7 @@ _STATE_ZERO = 2
 _STATUS_BYTES = 1 << 30
 _FOLDER_PREFIX = "vmrep-"
 _PIDFILE = "pid"
+_LONGEST_PID = 20
 _LEFT_AFTER_SECONDS = 3600
 
 
@@ -124,15 +126,23 @@ def remove_left_folders() -> int:
     their worker may be about to do it.
     """
     removed = 0
-    for pidfile in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*/{_PIDFILE}"):
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
         with contextlib.suppress(OSError, ValueError):
-            found = pidfile.stat()
-            old = time.time() - found.st_mtime > _LEFT_AFTER_SECONDS
-            mine = found.st_uid == os.geteuid()
-            if old and mine and not has_process(int(pidfile.read_text())):
-                shutil.rmtree(pidfile.parent)
+            if _is_left(folder):
+                shutil.rmtree(folder)
                 removed += 1
     return removed
+
+
+def _is_left(folder: Path) -> bool:
+    """Everybody can make such a folder, with a link to anything under the name of the pid file: so
+    one of another account is not looked into, and no more is read than a number is long."""
+    facts = folder.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
+        return False
+    with open_regular(folder / _PIDFILE) as pidfile:
+        age = time.time() - os.fstat(pidfile.fileno()).st_mtime
+        return age > _LEFT_AFTER_SECONDS and not has_process(int(pidfile.read(_LONGEST_PID)))
 
 
 class _ServedImage:

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from replication.engine.errors import RepositoryNotPrivate
+from replication.engine.regular import real
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -19,7 +20,7 @@ def require_private(folder: Path) -> None:
     Checks owner and mode, not access control lists.
     """
     try:
-        _require_private(folder.resolve())
+        _require_private(real(folder))
     except OSError:
         return
 

@@ -1,4 +1,4 @@
-"""Opening files that another program may have put there."""
+"""Paths and files that another program may have put there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import os
 import stat
 from pathlib import Path
 from typing import IO
+
+
+def real(path: Path) -> Path:
+    """The path without symbolic links. Of links that lead in a circle one is left, which whatever
+    is done there refuses with OSError; `Path.resolve` raises RuntimeError, which says nothing of
+    storage to anybody who handles errors."""
+    return Path(os.path.realpath(path))
 
 
 def open_regular(path: Path) -> IO[bytes]:

@@ -275,6 +275,30 @@ def test_the_folder_of_a_killed_workers_daemon_is_removed_later(
     Path(temporary).rmdir()  # it is empty
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another account")
+def test_a_folder_of_another_account_is_not_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can put a link in /tmp under that name: to an image of terabytes, to a pipe."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    precious = tmp_path / "precious"
+    precious.write_text("999999999")
+    foreign, linked, piped = (tmp_path / f"vmrep-{name}" for name in ("foreign", "link", "pipe"))
+    for folder in (foreign, linked, piped):
+        folder.mkdir()
+    for folder in (foreign, linked):
+        (folder / "pid").symlink_to(precious)
+    os.mkfifo(piped / "pid")
+    (tmp_path / "vmrep-elsewhere").symlink_to(linked)
+    os.chown(foreign, 12345, 12345)
+    for path in (precious, piped / "pid"):
+        os.utime(path, (0, 0))
+    assert remove_left_folders() == 0
+    assert {path.name for path in tmp_path.glob("vmrep-*")} == {
+        *("vmrep-foreign", "vmrep-link", "vmrep-pipe", "vmrep-elsewhere")
+    }
+
+
 def fill(connection: ImageConnection) -> None:
     for offset in range(0, 64 * MIB, MIB):
         connection.pwrite(os.urandom(MIB), offset)

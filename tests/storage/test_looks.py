@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
 from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import RepositoryUnavailable
+from replication.errors import RepositoryRefused
 from replication.models import Repository
+from replication.services import repositories
 from replication.storage import looks
 from tests import factories
 
@@ -97,3 +101,21 @@ def test_a_row_that_names_no_folder_says_so(config):
         looks.look(repository).problem
         == "The row of the repository odd names no folder. Correct its config."
     )
+
+
+def loop(folder: Path) -> None:
+    folder.symlink_to(folder)
+
+
+@pytest.mark.parametrize("put", [loop, os.mkfifo, Path.touch])
+def test_what_is_no_folder_is_told_and_spoils_no_other_s_answer(tmp_path, put):
+    odd, fine = (factories.repository(name, tmp_path / name) for name in ("odd", "fine"))
+    (tmp_path / "odd").rename(tmp_path / "moved")
+    put(tmp_path / "odd")
+    told, room = looks.try_writing_to_all([odd, fine])
+    assert "odd" in told.problem
+    assert room.problem == ""
+    with pytest.raises(RepositoryUnavailable):
+        DirectoryRepository(tmp_path / "odd", str(odd.uuid)).path("a.qcow2")
+    with pytest.raises(RepositoryRefused):
+        repositories.add_directory("another", str(tmp_path / "odd"))

@@ -147,7 +147,7 @@ def test_hostile_lines_are_made_harmless(web):
 
 def test_a_new_line_is_news_for_a_poll_even_after_the_end(web, monkeypatch):
     now = timezone.now()
-    monkeypatch.setattr("vmrep.web.versions.timezone.now", lambda: now)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now)
     job = factories.completed_job(factories.context())
     shown = page(web, job)
     version = shown.split('data-version="')[1].split('"')[0]
