@@ -12,7 +12,7 @@ from contexts.states import ContextStatus
 
 MAX_RPO_TARGET_SECONDS = 366 * 86_400  # a year: more protects nothing and overflows calculations
 
-# A text may have any length, an index entry may not: an index holds this many characters.
+# A text may have any length but an index entry may not: indexes hold this many characters.
 INDEXED_TEXT_LENGTH = 200
 
 
@@ -23,9 +23,12 @@ class VMContext(VMSpecs):
     Table and column names are a contract with people who query the database.
     """
 
-    context_id = models.CharField(primary_key=True, max_length=120)
+    context_id = models.CharField(primary_key=True, max_length=120, verbose_name="context ID")
     vcenter = models.ForeignKey(
-        "contexts.VCenter", on_delete=models.PROTECT, related_name="contexts"
+        "contexts.VCenter",
+        on_delete=models.PROTECT,
+        related_name="contexts",
+        verbose_name="vCenter",
     )
     vmware_vm_id = models.CharField(max_length=64, verbose_name="instance UUID")
     repository = models.ForeignKey(
@@ -64,21 +67,22 @@ class VMContext(VMSpecs):
         null=True,
         blank=True,
         editable=False,
-        help_text="When its newest available recovery point was consistent; null: there is none.",
+        help_text="When the newest available recovery point was consistent; null if there is none.",
+        verbose_name="newest recovery point",
     )
     disk_count = models.PositiveIntegerField(
-        db_default=0, editable=False, help_text="Of the disks that it has now."
+        db_default=0, editable=False, help_text="How many disks the VM has now."
     )
     capacity_bytes = models.BigIntegerField(
         null=True,
         blank=True,
         editable=False,
-        help_text="Of the disks that it has now; null while that of any is unknown.",
+        help_text="Of all disks that the VM has now; null while the size of any is unknown.",
     )
     last_job_failed = models.BooleanField(
         db_default=False,
         editable=False,
-        help_text="Whether the newest job failed, whatever else there is.",
+        help_text="Whether the newest job failed, even if there are recovery points.",
     )
 
     rpo_target_seconds = models.PositiveIntegerField(
@@ -139,7 +143,7 @@ class VMContext(VMSpecs):
             models.UniqueConstraint(
                 fields=["vcenter", "vmware_vm_id"],
                 name="context_identity_once",
-                violation_error_message="This VM has a context already.",
+                violation_error_message="This VM already has a context.",
             ),
             models.UniqueConstraint(
                 fields=["current_job", "context_id"], name="context_with_its_current_job"

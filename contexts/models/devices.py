@@ -17,14 +17,17 @@ class VMDisk(models.Model):
     """One disk of a VM. Another disk (UUID) under the same device key gets its own row."""
 
     vm_context = models.ForeignKey(
-        "contexts.VMContext", on_delete=models.CASCADE, related_name="disks"
+        "contexts.VMContext",
+        on_delete=models.CASCADE,
+        related_name="disks",
+        verbose_name="VM context",
     )
-    disk_id = models.CharField(max_length=30, help_text="disk-<device key>")
+    disk_id = models.CharField(max_length=30, help_text="disk-<device key>", verbose_name="disk ID")
     device_key = models.IntegerField()
-    disk_uuid = models.CharField(max_length=255, null=True, blank=True)
+    disk_uuid = models.CharField(max_length=255, null=True, blank=True, verbose_name="disk UUID")
     label = models.TextField(null=True, blank=True)
     capacity_bytes = models.BigIntegerField(null=True, blank=True)
-    vmdk_path = models.TextField(null=True, blank=True)
+    vmdk_path = models.TextField(null=True, blank=True, verbose_name="VMDK path")
     datastore = models.TextField(null=True, blank=True)
     backing_type = models.CharField(max_length=60, null=True, blank=True)
     provisioning_type = models.CharField(max_length=20, null=True, blank=True)
@@ -35,7 +38,9 @@ class VMDisk(models.Model):
         blank=True, default="", help_text="Why this disk cannot be replicated; empty if it can."
     )
     accept_unprotected = models.BooleanField(
-        default=False, help_text="The operator agreed that this disk is left out."
+        default=False,
+        help_text="An operator agreed to leave out this disk.",
+        verbose_name="left out by agreement",
     )
     created_at = MomentField(auto_now_add=True)
     updated_at = MomentField(auto_now=True)
@@ -70,16 +75,23 @@ class VMNetworkAdapter(models.Model):
     """One network adapter of a VM, with what is known about its connection."""
 
     vm_context = models.ForeignKey(
-        "contexts.VMContext", on_delete=models.CASCADE, related_name="network_adapters"
+        "contexts.VMContext",
+        on_delete=models.CASCADE,
+        related_name="network_adapters",
+        verbose_name="VM context",
     )
-    adapter_id = models.CharField(max_length=30, help_text="nic-<device key>")
+    adapter_id = models.CharField(
+        max_length=30, help_text="nic-<device key>", verbose_name="adapter ID"
+    )
     device_key = models.IntegerField()
     label = models.TextField(null=True, blank=True)
-    mac_address = models.CharField(max_length=255, null=True, blank=True)
+    mac_address = models.CharField(
+        max_length=255, null=True, blank=True, verbose_name="MAC address"
+    )
     network_name = models.TextField(null=True, blank=True)
     adapter_type = models.CharField(max_length=60, null=True, blank=True)
     connected = models.BooleanField(null=True, blank=True)
-    ip_addresses = models.JSONField(default=list, blank=True)
+    ip_addresses = models.JSONField(default=list, blank=True, verbose_name="IP addresses")
     created_at = MomentField(auto_now_add=True)
     updated_at = MomentField(auto_now=True)
     removed_at = models.DateTimeField(null=True, blank=True)

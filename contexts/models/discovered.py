@@ -16,18 +16,21 @@ class DiscoveredVM(VMSpecs):
     """
 
     vcenter = models.ForeignKey(
-        "contexts.VCenter", on_delete=models.CASCADE, related_name="discovered_vms"
+        "contexts.VCenter",
+        on_delete=models.CASCADE,
+        related_name="discovered_vms",
+        verbose_name="vCenter",
     )
     vmware_vm_id = models.CharField(
         max_length=64, null=True, blank=True, verbose_name="instance UUID"
     )
     identity_problem = models.TextField(blank=True, default="")
     disks = models.JSONField(default=list, help_text="The disks as read, one object per disk.")
-    networks = models.JSONField(default=list, help_text="The adapters as read.")
+    networks = models.JSONField(default=list, help_text="The network adapters as read.")
     identity_rejected_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When somebody said that it is another VM than the one that it looks like.",
+        help_text="When an operator said that this is not the known VM that it looks like.",
     )
     refusals = models.JSONField(
         default=list, help_text="Why a replication would be refused: code, reason, remedy."

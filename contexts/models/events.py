@@ -11,7 +11,10 @@ class ContextEvent(models.Model):
     """A change of a context: old, new, why, by whom, in which job. Rows are only ever added."""
 
     vm_context = models.ForeignKey(
-        "contexts.VMContext", on_delete=models.CASCADE, related_name="events"
+        "contexts.VMContext",
+        on_delete=models.CASCADE,
+        related_name="events",
+        verbose_name="VM context",
     )
     job = models.ForeignKey(
         "replication.ReplicationJob",
@@ -21,9 +24,9 @@ class ContextEvent(models.Model):
         related_name="events",
     )
     actor = models.CharField(max_length=150)
-    old = models.CharField(max_length=255, blank=True, default="")
-    new = models.CharField(max_length=255, blank=True, default="")
-    why = models.TextField()
+    old = models.CharField(max_length=255, blank=True, default="", verbose_name="old value")
+    new = models.CharField(max_length=255, blank=True, default="", verbose_name="new value")
+    why = models.TextField(verbose_name="reason")
     created_at = MomentField(auto_now_add=True)
 
     class Meta:

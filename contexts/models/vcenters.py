@@ -24,8 +24,8 @@ class VCenter(models.Model):
     port = models.PositiveIntegerField(
         default=443, validators=[MinValueValidator(1), MaxValueValidator(65535)]
     )
-    username = models.CharField(max_length=255)
-    password_encrypted = models.TextField(editable=False)
+    username = models.CharField(max_length=255, verbose_name="user name")
+    password_encrypted = models.TextField(editable=False, verbose_name="encrypted password")
     trust_mode = models.CharField(
         max_length=10, choices=TrustMode.choices, default=TrustMode.VERIFY
     )
@@ -34,7 +34,8 @@ class VCenter(models.Model):
         blank=True,
         default="",
         validators=[RegexValidator(r"^([0-9A-F]{2}:){31}[0-9A-F]{2}$")],
-        help_text="The pinned certificate's SHA-256 fingerprint, hex pairs with colons.",
+        help_text="The pinned certificate's fingerprint: hexadecimal pairs with colons.",
+        verbose_name="SHA-256 fingerprint",
     )
     transport = models.CharField(
         max_length=20, choices=TransportKind.choices, default=TransportKind.DATASTORE
@@ -43,16 +44,20 @@ class VCenter(models.Model):
         max_length=64,
         blank=True,
         default="",
-        help_text="The estate's own identity; another one at this address is refused.",
+        help_text="The vCenter's own identity; any other at this address is refused.",
+        verbose_name="instance UUID",
     )
     host_uuid = models.CharField(
         max_length=36,
         blank=True,
         default="",
-        help_text="Of an ESXi host on its own, which has no such identity: its hardware's UUID.",
+        help_text="The hardware UUID of a lone ESXi host, which has no instance UUID.",
+        verbose_name="host UUID",
     )
     product = models.CharField(max_length=255, blank=True, default="")
-    api_version = models.CharField(max_length=50, blank=True, default="")
+    api_version = models.CharField(
+        max_length=50, blank=True, default="", verbose_name="API version"
+    )
     created_at = MomentField(auto_now_add=True)
     updated_at = MomentField(auto_now=True)
 
@@ -66,7 +71,7 @@ class VCenter(models.Model):
             models.UniqueConstraint(
                 fields=["host", "port"],
                 name="vcenter_address_once",
-                violation_error_message="This vCenter has been added already.",
+                violation_error_message="This vCenter has already been added.",
             ),
             models.CheckConstraint(
                 condition=~Q(name="") & ~Q(host="") & ~Q(username=""), name="vcenter_is_named"
@@ -75,13 +80,15 @@ class VCenter(models.Model):
                 fields=["instance_uuid"],
                 condition=~Q(instance_uuid=""),
                 name="vcenter_estate_once",
-                violation_error_message="This vCenter has been added already, by another address.",
+                violation_error_message=(
+                    "This vCenter has already been added under another address."
+                ),
             ),
             models.UniqueConstraint(
                 fields=["host_uuid"],
                 condition=~Q(host_uuid=""),
                 name="vcenter_host_once",
-                violation_error_message="This host has been added already, by another address.",
+                violation_error_message="This host has already been added under another address.",
             ),
             models.CheckConstraint(
                 condition=Q(port__gte=1, port__lte=65535), name="vcenter_port_possible"
@@ -110,13 +117,15 @@ class Discovery(models.Model):
     because other transactions held their rows.
     """
 
-    vcenter = models.ForeignKey(VCenter, on_delete=models.CASCADE, related_name="discoveries")
+    vcenter = models.ForeignKey(
+        VCenter, on_delete=models.CASCADE, related_name="discoveries", verbose_name="vCenter"
+    )
     status = models.CharField(
         max_length=10, choices=DiscoveryStatus.choices, default=DiscoveryStatus.PENDING
     )
     requested_by = models.CharField(max_length=150, blank=True, default="")
-    vms_seen = models.PositiveIntegerField(default=0)
-    vms_total = models.PositiveIntegerField(null=True, blank=True)
+    vms_seen = models.PositiveIntegerField(default=0, verbose_name="VMs seen")
+    vms_total = models.PositiveIntegerField(null=True, blank=True, verbose_name="VMs in total")
     error_message = models.TextField(blank=True, default="")
     created_at = MomentField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -145,7 +154,7 @@ class Discovery(models.Model):
                 fields=["vcenter"],
                 condition=Q(status__in=DiscoveryStatus.active()),
                 name="discovery_one_active_per_vcenter",
-                violation_error_message="A discovery of this vCenter is running already.",
+                violation_error_message="A discovery of this vCenter is already running.",
             ),
         ]
 

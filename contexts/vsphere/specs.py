@@ -60,8 +60,8 @@ def _text(
 
 
 SPEC_FIELDS: tuple[SpecField, ...] = (
-    _text("vm_name", None, "Name", "identity", help="As people see it: %2f is decoded."),
-    _text("moref", None, "Managed object", "identity", 255, "vSphere's own reference, vm-12."),
+    _text("vm_name", None, "Name", "identity", help="As people see it, with %2f decoded."),
+    _text("moref", None, "Managed object", "identity", 255, "vSphere's own reference, like vm-12."),
     _text("bios_uuid", "config.uuid", "BIOS UUID", "identity", 64),
     _text("vmx_path", "config.files.vmPathName", "Configuration file", "identity"),
     _text("change_version", "config.changeVersion", "Configuration version", "identity", 255),
@@ -71,7 +71,7 @@ SPEC_FIELDS: tuple[SpecField, ...] = (
         None,
         "Inventory path",
         "location",
-        help="/datacenter/vm/folder/name; a slash within a name stays %2f.",
+        help="/datacenter/vm/folder/name; a slash within a name is written as %2f.",
     ),
     _text("datacenter", None, "Datacenter", "location"),
     _text("host_name", None, "Host", "location"),

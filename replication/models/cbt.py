@@ -13,7 +13,7 @@ from replication.states import SyncType
 WHOLE_MAP = Exact(Length("extent_map"), Value(BUCKETS))
 EXTENT_MAP = (
     "Where on the disk the plan's extents fall: 256 areas of equal size, a byte each, from 0"
-    " (nothing) to 255 (all of the area). Null when the plan is empty, or not known."
+    " (nothing) to 255 (all of the area). Null when the plan is empty or unknown."
 )
 
 BLOCK_BYTES = 64 << 10  # the unit of `blocks_changed`
@@ -24,7 +24,10 @@ class CBTHistory(models.Model):
     """One row per disk per job, written when the job ends."""
 
     vm_context = models.ForeignKey(
-        "contexts.VMContext", on_delete=models.PROTECT, related_name="cbt_history"
+        "contexts.VMContext",
+        on_delete=models.PROTECT,
+        related_name="cbt_history",
+        verbose_name="VM context",
     )
     job = models.ForeignKey(
         "replication.ReplicationJob", on_delete=models.PROTECT, related_name="cbt_history"
@@ -32,21 +35,23 @@ class CBTHistory(models.Model):
     disk = models.ForeignKey(
         "contexts.VMDisk", on_delete=models.PROTECT, related_name="cbt_history"
     )
-    change_id = models.CharField(max_length=255, null=True, blank=True)
-    previous_change_id = models.CharField(max_length=255, null=True, blank=True)
+    change_id = models.CharField(max_length=255, null=True, blank=True, verbose_name="change ID")
+    previous_change_id = models.CharField(
+        max_length=255, null=True, blank=True, verbose_name="previous change ID"
+    )
     sync_type = models.CharField(max_length=12, choices=SyncType.choices)
     blocks_changed = models.BigIntegerField(
-        help_text="Bytes of the plan in blocks of 64 KiB, rounded up."
+        help_text="The plan's bytes in blocks of 64 KiB, rounded up."
     )
     bytes_transferred = models.BigIntegerField()
-    sync_duration_seconds = models.FloatField()
+    sync_duration_seconds = models.FloatField(verbose_name="duration (seconds)")
     sync_success = models.BooleanField()
     note = models.TextField(
-        blank=True, default="", help_text="Why this disk was not incremental, if it was not."
+        blank=True, default="", help_text="Why this disk was not incremental; empty if it was."
     )
     capacity_bytes = models.BigIntegerField(null=True, blank=True)
     extent_count = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Extents of the plan, neighbours merged."
+        null=True, blank=True, help_text="Extents of the plan, with neighbours merged."
     )
     extent_map = models.BinaryField(null=True, blank=True, help_text=EXTENT_MAP)
     created_at = MomentField(auto_now_add=True)

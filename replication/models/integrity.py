@@ -19,7 +19,7 @@ class IntegrityRun(models.Model):
     outcome = models.CharField(
         max_length=10, choices=IntegrityOutcome.choices, default=IntegrityOutcome.PENDING
     )
-    finding_count = models.PositiveIntegerField(default=0, help_text="What is still wrong.")
+    finding_count = models.PositiveIntegerField(default=0, help_text="How many faults remain.")
     repaired_count = models.PositiveIntegerField(default=0)
     error_message = models.TextField(blank=True, default="")
     created_at = MomentField(auto_now_add=True)
@@ -44,7 +44,7 @@ class IntegrityRun(models.Model):
                 fields=["outcome"],
                 condition=Q(outcome__in=IntegrityOutcome.active()),
                 name="integrity_one_at_a_time",
-                violation_error_message="An integrity check is running already.",
+                violation_error_message="An integrity check is already running.",
             ),
         ]
 
@@ -62,14 +62,14 @@ class IntegrityFinding(models.Model):
     run = models.ForeignKey(IntegrityRun, on_delete=models.CASCADE, related_name="findings")
     code = models.CharField(max_length=40)
     severity = models.CharField(max_length=10, choices=Severity.choices)
-    context_id = models.CharField(max_length=120, blank=True, default="")
-    vm_name = models.TextField(blank=True, default="")
-    job_id = models.CharField(max_length=40, blank=True, default="")
+    context_id = models.CharField(max_length=120, blank=True, default="", verbose_name="context ID")
+    vm_name = models.TextField(blank=True, default="", verbose_name="VM name")
+    job_id = models.CharField(max_length=40, blank=True, default="", verbose_name="job ID")
     what = models.TextField()
     remedy = models.TextField()
     repairable = models.BooleanField()
     repaired = models.TextField(
-        blank=True, default="", help_text="What --repair did about it; empty: nothing."
+        blank=True, default="", help_text="What --repair did about it; empty if nothing."
     )
 
     class Meta:

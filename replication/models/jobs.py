@@ -23,15 +23,18 @@ class ReplicationJob(models.Model):
     job per context" and "the current job is an active job of this context".
     """
 
-    id = models.CharField(primary_key=True, max_length=40)
+    id = models.CharField(primary_key=True, max_length=40, verbose_name="ID")
     vm_context = models.ForeignKey(
-        "contexts.VMContext", on_delete=models.PROTECT, related_name="jobs"
+        "contexts.VMContext",
+        on_delete=models.PROTECT,
+        related_name="jobs",
+        verbose_name="VM context",
     )
     repository = models.ForeignKey(
         "replication.Repository", on_delete=models.PROTECT, related_name="jobs"
     )
-    source_vm_id = models.CharField(max_length=64)
-    source_vm_name = models.TextField()
+    source_vm_id = models.CharField(max_length=64, verbose_name="source VM ID")
+    source_vm_name = models.TextField(verbose_name="source VM name")
 
     status = models.CharField(max_length=10, choices=JobStatus.choices, default=JobStatus.PENDING)
     replication_type = models.CharField(
@@ -44,22 +47,23 @@ class ReplicationJob(models.Model):
     bytes_transferred = models.BigIntegerField(default=0)
     total_bytes = models.BigIntegerField(null=True, blank=True)
     transfer_speed_bps = models.BigIntegerField(
-        null=True, blank=True, help_text="Bytes per second."
+        null=True, blank=True, help_text="Bytes per second.", verbose_name="transfer speed"
     )
     error_message = models.TextField(blank=True, default="")
     error_code = models.CharField(
         max_length=60,
         null=True,
         blank=True,
-        help_text="Why it failed, for programs; null while it has not failed.",
+        help_text="Why the job failed, for programs; null unless it has failed.",
     )
 
     attempt = models.PositiveIntegerField(default=1)
     fruitful_attempts = models.PositiveIntegerField(
-        default=0, help_text="Attempts that were cut short and yet came further than all before."
+        default=0, help_text="Interrupted attempts that got further than all earlier ones."
     )
     checkpointed_bytes = models.PositiveBigIntegerField(
-        default=0, help_text="Its images' checkpoints together, at the best an attempt left them."
+        default=0,
+        help_text="The sum of its images' checkpoints, at the most that any attempt left.",
     )
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     worker_name = models.CharField(max_length=255, blank=True, default="")
@@ -93,7 +97,7 @@ class ReplicationJob(models.Model):
             models.Index(fields=["status", "next_attempt_at"], name="job_runnable"),
             models.Index(fields=["vm_context", "-created_at"], name="job_history"),
             models.Index(fields=["-created_at", "-id"], name="job_newest"),
-            # The home page sums up recently ended jobs.
+            # The home page summarises recently ended jobs.
             models.Index(
                 fields=["completed_at", "status", "bytes_transferred"],
                 condition=Q(completed_at__isnull=False),
@@ -105,7 +109,7 @@ class ReplicationJob(models.Model):
             models.UniqueConstraint(
                 fields=["active_context_id"],
                 name="job_one_active_per_context",
-                violation_error_message="A replication of this VM is active already.",
+                violation_error_message="A replication of this VM is already active.",
             ),
             models.UniqueConstraint(fields=["id", "active_context_id"], name="job_while_active"),
             models.UniqueConstraint(

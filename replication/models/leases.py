@@ -16,7 +16,11 @@ class ContextLease(models.Model):
     """
 
     vm_context = models.OneToOneField(
-        "contexts.VMContext", primary_key=True, on_delete=models.CASCADE, related_name="lease"
+        "contexts.VMContext",
+        primary_key=True,
+        on_delete=models.CASCADE,
+        related_name="lease",
+        verbose_name="VM context",
     )
     holder_kind = models.CharField(max_length=10, choices=LeaseHolder.choices)
     job = models.ForeignKey(

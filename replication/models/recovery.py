@@ -19,7 +19,10 @@ class RecoveryPoint(models.Model):
     """
 
     vm_context = models.ForeignKey(
-        "contexts.VMContext", on_delete=models.PROTECT, related_name="recovery_points"
+        "contexts.VMContext",
+        on_delete=models.PROTECT,
+        related_name="recovery_points",
+        verbose_name="VM context",
     )
     repository = models.ForeignKey(
         "replication.Repository", on_delete=models.PROTECT, related_name="recovery_points"
@@ -28,7 +31,7 @@ class RecoveryPoint(models.Model):
         "replication.ReplicationJob", on_delete=models.PROTECT, related_name="recovery_point"
     )
     consistent_at = models.DateTimeField(help_text="The moment just before its snapshot.")
-    quiesced = models.BooleanField(help_text="Whether the guest's file systems were at rest.")
+    quiesced = models.BooleanField(help_text="Whether the guest's file systems were quiesced.")
     disk_count = models.PositiveIntegerField()
     state = models.CharField(
         max_length=10, choices=RecoveryPointState.choices, default=RecoveryPointState.WRITING
@@ -120,7 +123,10 @@ class DiskImage(models.Model):
         "replication.Repository", on_delete=models.PROTECT, related_name="images"
     )
     vm_context = models.ForeignKey(
-        "contexts.VMContext", on_delete=models.PROTECT, related_name="images"
+        "contexts.VMContext",
+        on_delete=models.PROTECT,
+        related_name="images",
+        verbose_name="VM context",
     )
     disk = models.ForeignKey("contexts.VMDisk", on_delete=models.PROTECT, related_name="images")
     job = models.ForeignKey(
@@ -133,10 +139,13 @@ class DiskImage(models.Model):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
     )
     position = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Its number within its recovery point, from 1 on."
+        null=True, blank=True, help_text="Its number within its recovery point, starting at 1."
     )
     of_disks = models.PositiveIntegerField(
-        null=True, blank=True, help_text="How many disks its recovery point has."
+        null=True,
+        blank=True,
+        help_text="How many disks its recovery point has.",
+        verbose_name="number of disks",
     )
     attempt = models.PositiveIntegerField(help_text="The attempt that began this file.")
     state = models.CharField(max_length=10, choices=ImageState.choices, default=ImageState.WRITING)
@@ -146,32 +155,47 @@ class DiskImage(models.Model):
     capacity_bytes = models.BigIntegerField()
     planned_bytes = models.BigIntegerField()
     plan_note = models.TextField(
-        blank=True, default="", help_text="Why this disk is not incremental, if it is not."
+        blank=True, default="", help_text="Why this disk is not incremental; empty if it is."
     )
     extent_count = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Extents of the plan, neighbours merged."
+        null=True, blank=True, help_text="Extents of the plan, with neighbours merged."
     )
     extent_map = models.BinaryField(
         null=True, blank=True, help_text=f"{EXTENT_MAP} Kept here until the job ends."
     )
     checkpoint_bytes = models.BigIntegerField(default=0)
     transferred_bytes = models.BigIntegerField(
-        default=0, help_text="Bytes of the plan read so far, over all attempts, none twice."
+        default=0, help_text="Bytes of the plan read so far in all attempts, each counted once."
     )
     transfer_seconds = models.FloatField(default=0)
     allocated_bytes = models.BigIntegerField(null=True, blank=True)
     change_id = models.CharField(
-        max_length=255, null=True, blank=True, help_text="Of the snapshot that it was read from."
+        max_length=255,
+        null=True,
+        blank=True,
+        help_text="Of the disk in the snapshot that it was read from.",
+        verbose_name="change ID",
     )
-    previous_change_id = models.CharField(max_length=255, null=True, blank=True)
-    snapshot_moref = models.CharField(max_length=64, help_text="The snapshot it is read from.")
+    previous_change_id = models.CharField(
+        max_length=255, null=True, blank=True, verbose_name="previous change ID"
+    )
+    snapshot_moref = models.CharField(
+        max_length=64,
+        help_text="The snapshot that it is read from.",
+        verbose_name="snapshot reference",
+    )
     digest = models.CharField(
-        max_length=64, blank=True, default="", help_text="Over all bytes read from the source."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="One digest over the digests of all bytes read from the source.",
     )
     writer_host = models.CharField(max_length=255, blank=True, default="")
-    writer_pid = models.PositiveIntegerField(null=True, blank=True)
+    writer_pid = models.PositiveIntegerField(null=True, blank=True, verbose_name="writer PID")
     writer_start_time = models.BigIntegerField(null=True, blank=True)
-    writer_boot_id = models.CharField(max_length=64, blank=True, default="")
+    writer_boot_id = models.CharField(
+        max_length=64, blank=True, default="", verbose_name="writer boot ID"
+    )
     created_at = MomentField(auto_now_add=True)
     updated_at = MomentField(auto_now=True)
 

@@ -19,8 +19,8 @@ class Repository(models.Model):
     kind = models.CharField(
         max_length=20, choices=RepositoryKind.choices, default=RepositoryKind.DIRECTORY
     )
-    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    config = models.JSONField(default=dict, help_text='A directory: {"path": "/srv/vmrep"}.')
+    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False, verbose_name="UUID")
+    config = models.JSONField(default=dict, help_text='Of a directory: {"path": "/srv/vmrep"}.')
     created_at = MomentField(auto_now_add=True)
     updated_at = MomentField(auto_now=True)
 

@@ -12,7 +12,10 @@ class VMSnapshot(models.Model):
     """The row is committed as `intended` before the call, so that no snapshot is forgotten."""
 
     vm_context = models.ForeignKey(
-        "contexts.VMContext", on_delete=models.PROTECT, related_name="snapshots"
+        "contexts.VMContext",
+        on_delete=models.PROTECT,
+        related_name="snapshots",
+        verbose_name="VM context",
     )
     job = models.ForeignKey(
         "replication.ReplicationJob", on_delete=models.PROTECT, related_name="snapshots"
@@ -22,10 +25,14 @@ class VMSnapshot(models.Model):
     state = models.CharField(
         max_length=10, choices=SnapshotState.choices, default=SnapshotState.INTENDED
     )
-    moref = models.CharField(max_length=64, blank=True, default="")
+    moref = models.CharField(max_length=64, blank=True, default="", verbose_name="reference")
     consistent_at = models.DateTimeField(help_text="The moment just before the call.")
     quiesce_requested = models.BooleanField()
-    quiesced = models.BooleanField(null=True, blank=True, help_text="What was achieved.")
+    quiesced = models.BooleanField(
+        null=True,
+        blank=True,
+        help_text="Whether the guest was in fact quiesced; null until the snapshot is made.",
+    )
     problem = models.TextField(blank=True, default="")
     created_at = MomentField(auto_now_add=True)
     updated_at = MomentField(auto_now=True)

@@ -23,11 +23,11 @@ class JobSample(models.Model):
     )
     attempt = models.PositiveIntegerField()
     at = models.DateTimeField(help_text="The end of the stretch, by the database's clock.")
-    seconds = models.FloatField(help_text="How long it was.")
+    seconds = models.FloatField(help_text="How long the stretch took.")
     bytes_transferred = models.BigIntegerField(
-        help_text="Bytes of the plan read so far, over all attempts, none twice."
+        help_text="Bytes of the plan read so far in all attempts, each counted once."
     )
-    bytes_per_second = models.FloatField(help_text="Mean over the stretch.")
+    bytes_per_second = models.FloatField(help_text="The mean rate over the stretch.")
 
     class Meta:
         db_table = "job_samples"

@@ -120,7 +120,7 @@ def test_what_is_wrong_is_said_at_its_field(web, filled_in, fingerprint, changes
 
 def test_the_same_address_twice_is_refused(web, vcenter, filled_in, fingerprint):
     again = {**filled_in, "name": "again", "confirm_fingerprint": fingerprint}
-    assert "has been added already" in text(web.post("/vcenters/add/", again))
+    assert "has already been added" in text(web.post("/vcenters/add/", again))
 
 
 def test_no_page_shows_a_password_or_its_encryption(web, vcenter):
