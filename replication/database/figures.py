@@ -22,7 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 CONTEXTS = "vm_replication_contexts"
 
 _DISKS = "FROM vm_disks WHERE vm_context_id = {context} AND removed_at IS NULL"
-# Of a disk that claims more (32 PiB) the size is not known: so a sum is never too large.
+# The size of a disk that claims more than 32 PiB counts as unknown, so no sum is too large.
 _KNOWN = f"FILTER (WHERE capacity_bytes < {1 << 55})"
 
 FIGURES = {
@@ -30,7 +30,7 @@ FIGURES = {
         SELECT max(consistent_at) FROM recovery_points
         WHERE vm_context_id = {context} AND state = 'available')""",
     "disk_count": f"(SELECT count(*) {_DISKS})",
-    # Known when that of each disk is; without a disk there is none.
+    # Known when the size of each disk is known; null without disks.
     "capacity_bytes": f"""(
         SELECT CASE WHEN count(*) = count(*) {_KNOWN} THEN sum(capacity_bytes) {_KNOWN} END
         {_DISKS})""",
@@ -40,9 +40,9 @@ FIGURES = {
 }
 """By column: what it must be, in SQL, for the context whose key replaces {context}."""
 
-# A worker that claims a job holds no lock on its context, and must not wait for one: the job's
-# row is locked after the context's everywhere. Whoever makes or fails a job holds it, and nobody
-# else wants a job that is deleted.
+# A worker that claims a job holds no lock on its context and must not wait for one: everywhere, the
+# job's row is locked after the context's. Whoever makes or fails a job holds that lock, and nobody
+# else wants a job that is being deleted.
 _ABOUT_FAILURE = "WHEN (NEW.status = 'failed' OR OLD.status = 'failed')"
 
 _TAKEN_FROM = (
@@ -53,7 +53,7 @@ _TAKEN_FROM = (
 
 
 class Trigger(NamedTuple):
-    """On which table, when it acts, and which figures of which contexts it then puts right."""
+    """Its table, when it acts, and which figures of which contexts it then corrects."""
 
     table: str
     when: str
@@ -81,11 +81,11 @@ TRIGGERS = _triggers()
 
 
 def _acts(trigger: Trigger, vendor: str) -> str:
-    """Statements that put the figures right where they are wrong: no row is written for nothing.
+    """Statements that correct the figures where they are wrong; right ones are not written.
 
     On PostgreSQL a statement sees what was committed before it began: an UPDATE that has to wait
-    for another transaction's would count without that one's rows. So the wait comes first, and the
-    UPDATE is a statement of its own, which sees them.
+    for another transaction would count without that transaction's rows. So the wait comes first,
+    and the UPDATE is a separate statement, which sees them.
     """
     lock = f"PERFORM 1 FROM {CONTEXTS} WHERE context_id = {{context}} FOR NO KEY UPDATE; "
     differs = "IS DISTINCT FROM" if vendor == "postgresql" else "IS NOT"
@@ -125,7 +125,7 @@ def remove(connection: BaseDatabaseWrapper) -> None:
 
 
 def recompute(connection: BaseDatabaseWrapper) -> None:
-    """Of all contexts, after rows were written without the triggers."""
+    """Recompute all contexts' figures, after rows were written without the triggers."""
     figures = ", ".join(f"{name} = {value}" for name, value in FIGURES.items())
     with connection.cursor() as cursor:
         cursor.execute(
@@ -134,7 +134,7 @@ def recompute(connection: BaseDatabaseWrapper) -> None:
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
-    """The triggers that are not there, are switched off, or do not do what this file says."""
+    """The triggers that are missing, turned off, or do not do what this file says."""
     if not _has_columns(connection):
         return []
     query = (
@@ -154,7 +154,7 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def _has_columns(connection: BaseDatabaseWrapper) -> bool:
-    """An earlier state of the migrations has not."""
+    """Whether the tables have the columns; in an earlier state of the migrations they do not."""
     query = (
         "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0"
         if connection.vendor == "postgresql"
@@ -166,14 +166,14 @@ def _has_columns(connection: BaseDatabaseWrapper) -> bool:
 
 
 def remove_before_migrations(using: str, plan: Sequence[Any] = (), **signal: Any) -> None:
-    """`pre_migrate`. Where nothing is going to change they stay."""
+    """`pre_migrate`. If nothing is going to change, they stay."""
     if plan:
         remove(connections[using])
 
 
 def install_after_migrations(using: str, **signal: Any) -> None:
-    """`post_migrate`, also after `flush`. What was written while a trigger was missing (a `migrate`
-    that is killed leaves none) left figures that nobody kept."""
+    """`post_migrate`, also after `flush`. While a trigger is missing (a `migrate` that is killed
+    leaves none), nobody maintains the figures: they are recomputed."""
     if missing(connections[using]):
         install(connections[using])
         recompute(connections[using])

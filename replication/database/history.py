@@ -35,7 +35,7 @@ def check_history(databases: Sequence[str] | None = None, **options: Any) -> lis
     return [
         checks.Error(
             "This database is from before 0.1.0 and lacks some migrations of that time. First run"
-            f" manage.py migrate of commit {LAST_COMMIT} on it, then that of this version.",
+            f" manage.py migrate of commit {LAST_COMMIT} on it, then the one of this version.",
             id="replication.E001",
         )
         for alias in databases or ()

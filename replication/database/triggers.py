@@ -1,8 +1,8 @@
 """The one rule that needs triggers: on SQLite no job exists without its context, even for a
-program that has not switched foreign keys on.
+program that has not turned foreign keys on.
 
 SQLite enforces foreign keys per connection, and leaves them off unless the connection asks
-(`PRAGMA foreign_keys=ON`, as Django does). These triggers act only where they are off: elsewhere
+(`PRAGMA foreign_keys=ON`, as Django does). These triggers act only where they are off: otherwise
 the foreign key itself holds, at commit and whatever the order of statements, as on PostgreSQL
 (which has no such switch and needs no triggers).
 
@@ -29,8 +29,8 @@ _NO_SUCH_CONTEXT = (
     "NOT EXISTS (SELECT 1 FROM vm_replication_contexts WHERE context_id = NEW.vm_context_id)"
 )
 _HAS_JOBS = "EXISTS (SELECT 1 FROM replication_jobs WHERE vm_context_id = OLD.context_id)"
-# INSERT OR REPLACE and UPDATE OR REPLACE delete the row that stands in the way, and no trigger is
-# told of that: so a row with jobs must not stand in the way, by whichever unique columns.
+# INSERT OR REPLACE and UPDATE OR REPLACE delete the row that is in the way, and tell no trigger:
+# so a row with jobs must never be in the way, whichever unique columns conflict.
 _REPLACES_ONE_WITH_JOBS = (
     "EXISTS (SELECT 1 FROM vm_replication_contexts AS other"
     " WHERE other.context_id <> NEW.context_id"
@@ -104,7 +104,7 @@ def _guards(connection: BaseDatabaseWrapper) -> bool:
 
 
 def remove_before_migrations(using: str, plan: Sequence[Any] = (), **signal: Any) -> None:
-    """`pre_migrate`. Where nothing is going to change they stay, so that no moment is unguarded."""
+    """`pre_migrate`. If nothing is going to change, they stay, so that no moment is unguarded."""
     if plan:
         remove(connections[using])
 

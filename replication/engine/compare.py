@@ -1,4 +1,4 @@
-"""The proof: an image against the raw content that it must be equal to, byte by byte."""
+"""The proof: compares an image, byte by byte, with the raw content that it must equal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def compare_image_with_raw(
 ) -> int | None:
     """The first offset at which the image and the raw file differ; None when they are equal.
 
-    Different sizes differ where the shorter one ends. A range is left unread only when both sides
+    If the sizes differ, that is where the shorter one ends. A range is skipped only when both sides
     say that it is zero: the image knows it, and the file has a hole there. ``progress`` is called
     with the offset up to which both are known to be equal. Needs a few MiB of memory. OSError when
     the file cannot be read, TargetError when the image cannot.
@@ -75,7 +75,7 @@ def _difference(
 
 
 def _read(file: IO[bytes], part: Extent) -> bytes:
-    """Exactly that part; a file that shrinks meanwhile comes back short and so differs."""
+    """Exactly that part; if the file shrinks meanwhile, less comes back, which then differs."""
     chunks = b""
     while len(chunks) < part.length:
         chunk = os.pread(file.fileno(), part.length - len(chunks), part.offset + len(chunks))

@@ -28,14 +28,14 @@ UNIT_BYTES = 64 << 10
 """Zeroes and differences are looked for in units of a qcow2 cluster: finer would save no space."""
 
 WINDOW = 1024
-"""How many requests may be begun beyond the lowest unfinished one. A request that takes long then
-holds the others up in the end, but memory stays bounded, and so does what a crash can cost."""
+"""How many requests may be begun beyond the lowest unfinished one. So a slow request eventually
+holds up the others, but memory stays bounded, and so does the work that a crash can cost."""
 
 _ZERO = bytes(UNIT_BYTES)
 
 
 class CopyResult(NamedTuple):
-    """What one run did. ``bytes_read`` is the sum of the three others."""
+    """What one run did. ``bytes_read`` is the sum of the other three."""
 
     bytes_read: int
     bytes_written: int
@@ -51,7 +51,7 @@ class _Kind(Enum):
 
 @dataclass(slots=True)
 class _Piece:
-    """A request in hand."""
+    """A request that is being worked on."""
 
     extent: Extent
     done: bool = False
@@ -59,10 +59,10 @@ class _Piece:
 
 
 class DiskCopy:
-    """One disk's copy. ``run`` does it; everything else may be called from other threads meanwhile.
+    """One disk's copy. ``run`` makes it; other threads may call everything else meanwhile.
 
-    ``plan`` is as ``normalise`` returns it; what lies below ``start_offset`` was done by an earlier
-    run and checkpointed. With ``compare`` the image is read first, and only what differs is
+    ``plan`` is as ``normalise`` returns it; an earlier run has copied and checkpointed what is
+    below ``start_offset``. With ``compare`` the image is read first, and only what differs is
     written. ``digests``, when given, must have been opened at ``start_offset`` (else ImageDamaged).
     """
 
@@ -106,14 +106,14 @@ class DiskCopy:
 
         The first failure of any connection stops the others and is raised: SourceError,
         TargetError, or whatever the source's ``connect`` raises. CopyStopped when the stop event
-        was set before the end. Nothing is flushed: that is ``checkpoint``'s or the image's
-        ``close``'s.
+        was set before the end. Nothing is flushed: ``checkpoint`` or the image's ``close`` does
+        that.
         """
         with ThreadPoolExecutor(self._connections, thread_name_prefix="copy") as pool:
             try:
                 wait([pool.submit(self._work) for _ in range(self._connections)])
             finally:
-                self._halt(None)  # also when this thread is interrupted: the pool waits for all
+                self._halt(None)  # even if this thread is interrupted: the pool waits for all
         with self._changed:
             if self._failure is not None:
                 raise self._failure
@@ -133,7 +133,7 @@ class DiskCopy:
 
     @property
     def bytes_done(self) -> int:
-        """Finished bytes of the plan, with those of earlier runs, in whatever order they came."""
+        """Finished bytes of the plan, including earlier runs, whatever order they came in."""
         with self._changed:
             return self._bytes_before + sum(self._bytes.values())
 
@@ -145,8 +145,8 @@ class DiskCopy:
     def checkpoint(self) -> int:
         """Make what is done so far permanent; return the offset that a later run may start at.
 
-        The offset is noted first and holds for what was finished *then*; what finishes during the
-        flush may be permanent or not. After a failure the last returned offset stays true.
+        The offset is noted first and covers what was finished *then*; what finishes during the
+        flush may or may not be permanent. After a failure the last returned offset stays valid.
         """
         offset = self.low_water()
         self._image.flush()
@@ -180,7 +180,7 @@ class DiskCopy:
             raise
 
     def _write(self, image: Connection, offset: int, view: memoryview) -> dict[_Kind, int]:
-        """Bring one request's bytes into the image; count them by what had to be done."""
+        """Write one request's bytes to the image; count them by what had to be done."""
         counts = dict.fromkeys(_Kind, 0)
         old = image.pread(len(view), offset) if self._compare else None
         for kind, start, end in _runs(view, offset, old):
@@ -192,7 +192,7 @@ class DiskCopy:
         return counts
 
     def _take(self) -> _Piece | None:
-        """The next request; None when there are no more or the copy is to end."""
+        """The next request; None when there are no more or the copy must end."""
         with self._changed:
             while True:
                 if self._next is None or self._halted or self._stop.is_set():
@@ -206,14 +206,14 @@ class DiskCopy:
             return piece
 
     def _finish(self, piece: _Piece, view: memoryview, counts: dict[_Kind, int]) -> None:
-        """Note that a request's bytes are in the image, and move the low water on."""
+        """Note that a request's bytes are in the image, and raise the low-water mark."""
         digest = digest_of(view) if self._digests is not None else b""
         with self._changed:
             piece.done, piece.digest = True, digest
             for kind, count in counts.items():
                 self._bytes[kind] += count
             while self._window and self._window[0].done:
-                # The digest first: the low water must not pass a request without one.
+                # The digest first: the low-water mark must not pass a request without one.
                 lowest = self._window[0]
                 if self._digests is not None:
                     self._digests.add(*lowest.extent, lowest.digest)
@@ -228,7 +228,7 @@ class DiskCopy:
 
 
 def _runs(view: memoryview, offset: int, old: bytearray | None) -> Iterator[tuple[_Kind, int, int]]:
-    """Cut a request's bytes into runs ``(kind, start, end)`` of units that are treated alike."""
+    """Cut a request's bytes into runs ``(kind, start, end)`` of units that are treated the same."""
     run: tuple[_Kind, int, int] | None = None
     for kind, start, end in _units(view, offset, old):
         if run is not None and run[0] is kind:

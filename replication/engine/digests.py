@@ -1,4 +1,4 @@
-"""The digest of every request of a copy, kept in a file beside the image.
+"""The digest of every request of a copy, kept in a file next to the image.
 
 File format, version 1: the 16 bytes of ``HEADER``, then records of 32 bytes, little-endian: offset
 (u64), length (u64), XXH3-128 digest (16 bytes). Records are only ever appended, in ascending order
@@ -26,7 +26,7 @@ _CHUNK_BYTES = 4096 * _RECORD.size
 
 
 def digest_of(data: bytes | bytearray | memoryview) -> bytes:
-    """The XXH3-128 digest (16 bytes): finds damage, is no protection against an attacker."""
+    """The XXH3-128 digest (16 bytes): it finds damage, but does not protect from an attacker."""
     return xxhash.xxh3_128_digest(data)
 
 
@@ -39,11 +39,11 @@ class DigestEntry(NamedTuple):
 
 
 class DigestMap:
-    """The digests of one image while it is written.
+    """The digests of one image while it is being written.
 
-    ``resume_offset`` 0 begins a new map. Any other value goes on with the one at ``path``: what is
-    at or above that offset is dropped, also a last record that a crash tore. ImageDamaged when
-    there is no such map, or it is broken below the offset.
+    ``resume_offset`` 0 begins a new map. Any other value continues the one at ``path``: what is at
+    or above that offset is dropped, and so is a last record that a crash left incomplete.
+    ImageDamaged when there is no such map, or it is broken below the offset.
     """
 
     def __init__(self, path: Path, resume_offset: int = 0) -> None:
@@ -78,13 +78,13 @@ class DigestMap:
             self._end = entry.offset + entry.length
         if self._end > resume_offset:
             raise ImageDamaged(
-                f"{self.path} has an entry across {resume_offset}, which is no checkpoint of it: "
-                "the disk has to be copied again."
+                f"{self.path} has an entry across {resume_offset}, so that is not a checkpoint of "
+                "it: the disk has to be copied again."
             )
         return len(HEADER) + kept * _RECORD.size
 
     def add(self, offset: int, length: int, digest: bytes) -> None:
-        """Append one entry. Not thread-safe against itself; offsets must ascend (EngineError)."""
+        """Append one entry. Only one thread may do so; offsets must ascend (EngineError)."""
         if offset < self._end or length <= 0 or len(digest) != 16:
             raise EngineError(f"The digest of {length} bytes at {offset} is out of order.")
         with target_errors(f"writing the digest map {self.path}"):
@@ -100,7 +100,7 @@ class DigestMap:
     def digest(self) -> str:
         """One digest over all entries in the order of their offsets, as 32 hex digits.
 
-        Two copies have the same one when the same requests brought the same bytes.
+        Two copies have the same digest when the same requests brought the same bytes.
         """
         with target_errors(f"reading the digest map {self.path}"):
             self._file.flush()
@@ -134,7 +134,7 @@ def digest_of_map(path: Path) -> str:
 def read_digests(path: Path) -> Iterator[DigestEntry]:
     """The entries of a digest map in ascending order.
 
-    Ends quietly before a torn last record; anything else that is wrong raises ImageDamaged.
+    Ends silently before an incomplete last record; any other fault raises ImageDamaged.
     """
     with open_regular(path) as file:
         if file.read(len(HEADER)) != HEADER:

@@ -1,7 +1,7 @@
 """A repository in a directory: qcow2 files, made permanent by renaming.
 
-The folder carries a marker with the repository's uuid. Without it nothing is read, written or
-judged missing: the mount point of a share that is not mounted looks like an empty repository.
+The folder has a marker with the repository's UUID. Without it nothing is read, written or
+considered missing: the mount point of an unmounted share looks like an empty repository.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@=~-]{0,199}")
 
 
 class DirectoryRepository:
-    """The repository of that uuid in the folder ``root``. Safe to use from several threads."""
+    """The repository with that UUID in the folder ``root``. Safe to use from several threads."""
 
     def __init__(self, root: Path, uuid: str) -> None:
         self.root = root.absolute()
@@ -73,10 +73,10 @@ class DirectoryRepository:
 
     @classmethod
     def initialise(cls, root: Path, uuid: str) -> Self:
-        """Mark a folder as the repository of that uuid, making the folder if need be.
+        """Mark a folder as the repository with that UUID, and make the folder if necessary.
 
         Doing it again is fine. Raises RepositoryUnavailable when the folder is marked as another
-        repository, also when that happens at the same time.
+        repository, even if that happens at the same time.
         """
         repository = cls(root, uuid)
         with target_errors(f"preparing the repository {repository.root}"):
@@ -89,17 +89,17 @@ class DirectoryRepository:
         return repository
 
     def check(self) -> None:
-        """Raise RepositoryUnavailable unless the folder is this very repository, and only ours."""
+        """Raise RepositoryUnavailable unless the folder is this repository, and only ours."""
         self.room()
 
     def room(self) -> Room:
-        """How full the file system is that the repository lies on. Raises as `check` does."""
+        """How full the repository's file system is. Raises as `check` does."""
         require_private(self.root)
         marker = self.root / MARKER
         try:
             with open_regular(marker) as file:
                 content = file.read(_LONGEST_MARKER + 1)
-                # Of the marker's own file system, whatever is mounted over the folder meanwhile.
+                # The marker's own file system, whatever is mounted over the folder meanwhile.
                 facts, room = os.fstat(file.fileno()), os.fstatvfs(file.fileno())
         except FileNotFoundError as error:
             raise RepositoryUnavailable(
@@ -111,13 +111,13 @@ class DirectoryRepository:
         return Room(
             device=facts.st_dev,
             free_bytes=room.f_bavail * room.f_frsize,
-            # The reserve for root is neither free nor there for us.
+            # What is reserved for root is neither free nor part of our total.
             total_bytes=(room.f_blocks - room.f_bfree + room.f_bavail) * room.f_frsize,
         )
 
     def try_writing(self) -> Room:
-        """Write, sync and remove a small file, since reading may work where writing is refused or
-        hangs. A file system without room passes: that is what `room` tells. Raises as `check`, and
+        """Write, sync and remove a small file, because reading may work where writing is refused or
+        hangs. A full file system passes: `room` tells that. Raises as `check` does, and
         TargetError."""
         room = self.room()
         path = self.root / f".vmrep-trial-{socket.gethostname()}"
@@ -133,7 +133,7 @@ class DirectoryRepository:
         return room
 
     def _require_mine(self, marker: bytes) -> None:
-        """Whoever can write to the storage decides what stands there."""
+        """Whoever can write to the storage decides what the marker says."""
         try:
             if len(marker) > _LONGEST_MARKER:
                 raise ValueError("too long")
@@ -162,14 +162,14 @@ class DirectoryRepository:
     ) -> None:
         """Make an empty image of that virtual size: a new chain's root, or an overlay on the rest.
 
-        An unfinished image has a folder of its own. A worker that was paused must not make a file
-        that nobody would find again: once the folder is there ``may_begin`` is called, which says
-        (raises) whether this worker's time has passed. Before that it has made a folder at most;
-        after that `discard` finds the folder, and nothing can be made in a removed one.
+        An unfinished image has its own folder. A worker that was paused must not make a file that
+        nobody would find again: once the folder exists, ``may_begin`` is called, which raises when
+        this worker's time has passed. Before that it has made at most a folder; after that
+        `discard` finds the folder, and nothing can be made in a removed one.
 
-        TargetError when there is an image of that name already, a parent is missing, or the size
-        is smaller than the parent's: a smaller overlay silently turns zeroes into old data at the
-        next merge. A failure leaves no file behind.
+        TargetError when an image of that name exists, a parent is missing, or the size is smaller
+        than the parent's: a smaller overlay silently turns zeroes into old data at the next merge.
+        A failure leaves no file behind.
         """
         image, below = chain[0], chain[1:]
         place = self._place(image.locator)
@@ -197,7 +197,7 @@ class DirectoryRepository:
     def open(self, chain: Sequence[Layer]) -> ImageWriter:
         """Start writing to the chain's first image, which is unfinished; close it before ``seal``.
 
-        Raises ImageAltered where a header is not what the chain says, before anything is opened.
+        Raises ImageAltered when a header is not what the chain says, before anything is opened.
         """
         return ImageWriter(self._looked_at(chain))
 
@@ -225,14 +225,14 @@ class DirectoryRepository:
         if place.parent != destination.parent or place == destination:
             raise TargetError(f"{temporary} cannot become {final}: they must be in one folder.")
         if source.exists() and destination.exists() and not source.samefile(destination):
-            raise TargetError(f"{final} exists already and is never replaced by {temporary}.")
+            raise TargetError(f"{final} already exists and is never replaced by {temporary}.")
         present = source if source.exists() else self._existing(final)
         _check(present)
         with target_errors(f"sealing {final}"):
             fsync_file(present)
             if present == source:
                 rename_durably(source, destination)
-            else:  # an earlier call was cut off, perhaps before it had synced its rename
+            else:  # an earlier call was cut off, perhaps before it synced its rename
                 fsync_folder(destination.parent)
             if (place / DIGESTS).exists():
                 rename_durably(place / DIGESTS, self.digest_path(final))
@@ -243,8 +243,8 @@ class DirectoryRepository:
     def discard(self, locator: str) -> None:
         """Remove an image and its digest map, permanently; what is gone is fine.
 
-        The caller knows that no image in use has it as parent. When this returns, nothing can be
-        made under a temporary locator any more, but by a call of `create` that may begin.
+        The caller knows that no image in use has it as its parent. Once this returns, nothing can
+        be made under a temporary locator, except by a call of `create` that may begin.
         """
         path = self.path(locator)
         with target_errors(f"removing {locator}"):
@@ -262,13 +262,13 @@ class DirectoryRepository:
     def differences(self, chain: Sequence[Layer]) -> list[Difference]:
         """What the header of the chain's first image says that its row does not.
 
-        ImageMissing when there is no such file, ImageDamaged when it is no image.
+        ImageMissing when there is no such file, ImageDamaged when it is not an image.
         """
         with closing(read_image_file(self._existing(chain[0].locator))) as file:
             return list(self._differences(chain, file))
 
     def check_image(self, locator: str) -> None:
-        """Let qemu-img look through the structure of a closed image. Raises ImageDamaged."""
+        """Have qemu-img check the structure of a closed image. Raises ImageDamaged."""
         _check(self._existing(locator))
 
     def digest(self, locator: str) -> str | None:
@@ -298,7 +298,7 @@ class DirectoryRepository:
                     yield _stored(name)
 
     def still_stored(self, names: Sequence[str]) -> list[str]:
-        """Those of the names that are still there, as whatever."""
+        """Those of the names that still exist, as any kind of file."""
         return [name for name in names if os.path.lexists(self.root / name)]
 
     def digest_path(self, locator: str) -> Path:
@@ -309,8 +309,8 @@ class DirectoryRepository:
         return path.with_name(path.name + DIGESTS_SUFFIX)
 
     def path(self, locator: str) -> Path:
-        """Where a locator leads to, a relative path of plain names inside the repository: a file,
-        or the folder of an unfinished image.
+        """Where a locator (a relative path of plain names inside the repository) leads: a file, or
+        the folder of an unfinished image.
 
         Raises TargetError for any other text, RepositoryUnavailable when this is not the
         repository, so that nothing else of this class works without the marker either.
@@ -322,7 +322,7 @@ class DirectoryRepository:
             or parts[-1].endswith(DIGESTS_SUFFIX)
             or parts[0].startswith(MARKER)
         ):
-            raise TargetError(f"{locator!r} is no name for an image in a repository.")
+            raise TargetError(f"{locator!r} is not a name for an image in a repository.")
         path = self.root / PurePosixPath(*parts)
         folder = real(self.root).joinpath(*parts[:-1])
         if path.is_symlink() or real(path.parent) != folder:
@@ -333,7 +333,7 @@ class DirectoryRepository:
         """The folder of an unfinished image."""
         path = self.path(temporary)
         if not temporary.endswith(SUFFIX):
-            raise TargetError(f"{temporary!r} is no name for an unfinished image.")
+            raise TargetError(f"{temporary!r} is not a name for an unfinished image.")
         return path
 
     def _file(self, locator: str) -> Path:
@@ -343,7 +343,7 @@ class DirectoryRepository:
     def _existing(self, locator: str) -> Path:
         path = self._file(locator)
         if not os.path.lexists(path):
-            raise ImageMissing(f"The image {locator} is missing: there is no file {path}.")
+            raise ImageMissing(f"The image {locator} is missing: the file {path} does not exist.")
         return path
 
     def _looked_at(self, chain: Sequence[Layer]) -> list[ImageFile]:
@@ -382,15 +382,15 @@ class DirectoryRepository:
 
 
 def _name_below(chain: Sequence[Layer]) -> str | None:
-    """How the header of a chain's first image names the one below: relative to its own folder, so
-    that the whole repository can be moved or mounted elsewhere. None for a root."""
+    """The name by which the header of a chain's first image refers to the image below: relative to
+    its own folder, so that the repository can be moved or mounted elsewhere. None for a root."""
     if len(chain) < 2:
         return None
     return os.path.relpath(f"/{chain[1].locator}", PurePosixPath("/", chain[0].locator).parent)
 
 
 def _check(path: Path) -> None:
-    """The check opens what the header names as data file: so the header is looked at first."""
+    """The check opens the data file that the header names, so the header is checked first."""
     with closing(read_image_file(path)) as file:
         oddities = file.header.oddities
     if oddities:

@@ -1,6 +1,6 @@
-"""Making files survive a power cut: the only place of the engine that calls fsync.
+"""Making files survive a power cut: the only place in the engine that calls fsync.
 
-None of these promise more than the file system and the storage below it do: a disk that
+None of these promises more than the file system and the storage below it do: a disk that
 acknowledges a flush it did not do, or a network share exported "async", can still lose everything.
 After a failed fsync the kernel may have dropped the dirty pages: never retry it and call the file
 safe; treat the file as lost.
@@ -40,8 +40,8 @@ def fsync_folder(path: Path) -> None:
 def rename_durably(source: Path, destination: Path) -> None:
     """Rename within one file system, permanently. Replaces ``destination``; syncs no content.
 
-    A crash leaves either name, never none; both only where the folders differ. A further call then
-    ends what was cut off: Linux itself renames nothing when both are names of one file.
+    A crash leaves one of the names, never none; both only if the folders differ. Another call then
+    finishes what was cut off: Linux itself renames nothing when both are names of one file.
     """
     if destination.exists() and source.samefile(destination):
         fsync_folder(destination.parent)
@@ -74,9 +74,9 @@ def make_folders_durably(path: Path, mode: int = 0o700) -> None:
 
 
 def create_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Make a small file that is not there yet; raises FileExistsError, too, by anybody else's.
+    """Make a small file that does not exist yet; FileExistsError if it does, whoever made it.
 
-    A crash may leave it empty or torn.
+    A crash may leave it empty or incomplete.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:

@@ -29,7 +29,7 @@ class TargetError(EngineError):
 
 
 class RepositoryUnavailable(TargetError):
-    """The repository's folder is not there, or is not the repository that was meant."""
+    """The repository's folder is missing, or is not the intended repository."""
 
 
 class RepositoryNotPrivate(RepositoryUnavailable):
@@ -41,7 +41,7 @@ class RepositoryFull(TargetError):
 
 
 class ImageDamaged(TargetError):
-    """An image or its digest map is not what it must be; it cannot be used or resumed."""
+    """An image or its digest map is not as it must be; it cannot be used or resumed."""
 
 
 class ImageMissing(TargetError):
@@ -53,7 +53,7 @@ class ImageAltered(ImageDamaged):
 
 
 class ExtentError(EngineError):
-    """An extent lies outside the disk, is not made of whole sectors, or is out of order."""
+    """An extent is outside the disk, not made of whole sectors, or out of order."""
 
 
 class CopyStopped(EngineError):
@@ -62,7 +62,7 @@ class CopyStopped(EngineError):
 
 @contextmanager
 def target_errors(doing: str) -> Iterator[None]:
-    """Turn an OSError into the target's error that fits; ``doing`` completes "While …"."""
+    """Turn an OSError into the matching target error; ``doing`` completes "While …"."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Where on a disk extents fall: a picture of fixed size, whatever the disk's.
+"""Where on a disk extents fall: a picture whose size does not depend on the disk's.
 
 A disk is cut into ``BUCKETS`` areas of equal size (give or take a byte); area ``n`` of ``BUCKETS``
-begins at ``n * capacity // BUCKETS``. Kept is one byte per area: its *level*.
+begins at ``n * capacity // BUCKETS``. Each area has one byte: its *level*.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FULL = 255
 def histogram(extents: Iterable[Extent], capacity_bytes: int, buckets: int = BUCKETS) -> list[int]:
     """How many of the extents' bytes are in each of the disk's ``buckets`` areas.
 
-    The extents are as ``normalise`` returns them, of any alignment; the sum of the answer is their
+    The extents are as ``normalise`` returns them, with any alignment; the numbers add up to their
     total. Raises ExtentError for an extent outside the disk.
     """
     found = [0] * buckets
@@ -46,8 +46,8 @@ def _begin(bucket: int, capacity_bytes: int, buckets: int) -> int:
 
 
 def levels(extents: Iterable[Extent], capacity_bytes: int) -> bytes:
-    """The picture: for each area 0 when no extent touches it, ``FULL`` when all of it is meant,
-    and from 1 to 254 in proportion in between: what is touched at all is never 0."""
+    """The picture: for each area 0 when no extent touches it, ``FULL`` when extents cover all of
+    it, and in proportion from 1 to 254 otherwise: an area that is touched is never 0."""
     bounds = [_begin(number, capacity_bytes, BUCKETS) for number in range(BUCKETS + 1)]
     sizes = [end - begin for begin, end in pairwise(bounds)]
     return bytes(map(_level, histogram(extents, capacity_bytes), sizes))
@@ -61,5 +61,5 @@ def _level(amount: int, size: int) -> int:
 
 def mean(maps: Sequence[bytes]) -> bytes:
     """The pictures laid over one another: the mean level of each area, rounded up, so that an area
-    which any of them touches is not 0. Nothing at all for no pictures."""
+    that any of them touches is not 0. Empty for no pictures."""
     return bytes(-(-sum(column) // len(maps)) for column in zip(*maps, strict=True))

@@ -1,4 +1,4 @@
-"""Extents: which bytes of a disk are meant, and how they are cut into requests."""
+"""Extents: ranges of bytes on a disk, and how they are cut into requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from replication.engine.errors import ExtentError
 
 SECTOR_BYTES = 512
 REQUEST_BYTES = 4 << 20
-"""The largest single request. Bigger ones were not faster, smaller ones were (measured)."""
+"""The largest single request. Larger requests were not faster, smaller ones were (measured)."""
 
 
 class Extent(NamedTuple):
@@ -20,15 +20,15 @@ class Extent(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset of the first byte behind the extent."""
+        """The offset of the first byte after the extent."""
         return self.offset + self.length
 
 
 def normalise(extents: Iterable[tuple[int, int]], capacity_bytes: int) -> list[Extent]:
     """Sort the extents and merge those that overlap or touch.
 
-    Empty extents vanish. Raises ExtentError for anything outside the disk or not made of whole
-    512-byte sectors: such an answer cannot be trusted, so it is not bent into shape.
+    Empty extents are dropped. Raises ExtentError for anything outside the disk or not made of whole
+    512-byte sectors: such an answer cannot be trusted, so it is not corrected.
     """
     if capacity_bytes < 0 or capacity_bytes % SECTOR_BYTES:
         raise ExtentError(f"A disk cannot have a capacity of {capacity_bytes} bytes.")
@@ -63,7 +63,7 @@ def total_bytes(extents: Iterable[Extent]) -> int:
 
 
 def bytes_below(extents: Iterable[Extent], offset: int) -> int:
-    """The number of the extents' bytes that lie below ``offset``."""
+    """The number of the extents' bytes that are below ``offset``."""
     return sum(max(0, min(extent.end, offset) - extent.offset) for extent in extents)
 
 
@@ -82,7 +82,7 @@ def requests(
     """Cut the extents into requests of at most ``limit`` bytes, skipping all bytes below ``start``.
 
     Cuts are at multiples of ``limit`` on the disk, not counted from an extent's beginning, so that
-    a resumed copy makes the same requests as the first one would have. Lazy: a disk of 2 TiB costs
+    a resumed copy makes the same requests as the first one would have. Lazy: a disk of 2 TiB takes
     no more memory than a small one.
     """
     for extent in extents:

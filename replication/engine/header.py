@@ -1,7 +1,7 @@
-"""A qcow2 image's header, read without a process: a look that is cheap enough for every image.
+"""A qcow2 image's header, read without a process: cheap enough for every image.
 
 A header can lead anywhere on this machine: to a backing file, to an external data file. So it is
-read here, and compared with what is known of the image, before any program opens the image.
+read here, and compared with what is known about the image, before any program opens the image.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _CORRUPT, _EXTERNAL_DATA = 1 << 1, 1 << 2
 
 
 class Header(NamedTuple):
-    """What an image says of itself."""
+    """What an image says about itself."""
 
     size_bytes: int
     backing: str | None
-    """The backing file as written there, not resolved; what is no plain text in it is escaped."""
+    """The backing file as written there, not resolved; anything but plain text is escaped."""
     backing_format: str | None
     oddities: tuple[str, ...]
-    """What vmrep's images never are, in words that complete "the file …"."""
+    """Everything that vmrep's images never are, in words that complete "the file …"."""
 
 
 class ImageFile(NamedTuple):
-    """A file whose header was read, and which is kept open: no other can have its inode till then.
+    """A file whose header was read. It is kept open so that no other file can get its inode.
     Whoever is given one closes it."""
 
     path: Path
@@ -51,21 +51,21 @@ class ImageFile(NamedTuple):
 
     @property
     def identity(self) -> tuple[int, int]:
-        """Device and inode: they tell it from one that was put in its place."""
+        """Device and inode: they tell the file from another that was put in its place."""
         facts = os.fstat(self.held.fileno())
         return facts.st_dev, facts.st_ino
 
     def close(self) -> None:
-        """Let the file go; a second call does nothing."""
+        """Close the file; a second call does nothing."""
         self.held.close()
 
 
 def read_image_file(path: Path) -> ImageFile:
     """Read a file's header.
 
-    Raises ImageDamaged when this is no qcow2 image or anything of its header lies beyond its end,
-    TargetError when it cannot be read or is no ordinary file (a link, a pipe, a device). The
-    image's other tables and its data are not looked at.
+    Raises ImageDamaged when this is not a qcow2 image or a part of its header lies beyond its end,
+    TargetError when it cannot be read or is not an ordinary file (a link, a pipe, a device). The
+    image's other tables and its data are not read.
     """
     with target_errors(f"reading the header of {path}"):
         file = open_regular(path)
@@ -84,9 +84,9 @@ def _header(file: IO[bytes], path: Path, length: int) -> Header:
         start
     )
     if table_at + 8 * entries > length:
-        raise ImageDamaged(f"{path} ends at {length} bytes, before its own tables: cut short.")
+        raise ImageDamaged(f"{path} is cut short: it ends at {length} bytes, before its tables.")
     if name_at and name_length > _LONGEST_NAME:
-        raise ImageDamaged(f"{path} names a backing file of {name_length} letters.")
+        raise ImageDamaged(f"{path} names a backing file with {name_length} characters.")
     backing = _text(_at(file, path, name_at, name_length)) if name_at else None
     if version != 3:
         return Header(size_bytes, backing, None, (f"is of qcow2 version {version}, not 3",))
@@ -104,10 +104,10 @@ def _header(file: IO[bytes], path: Path, length: int) -> Header:
 
 
 def _extensions(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
-    """Type and content of each extension, which lie one after the other behind the header."""
+    """Type and content of each extension; they follow the header, one after the other."""
     at = int.from_bytes(_at(file, path, _LENGTH_AT, 4))
     if at < _V3_BYTES:
-        raise ImageDamaged(f"{path} has a header of {at} bytes, which is too short.")
+        raise ImageDamaged(f"{path} has a header of only {at} bytes.")
     for _ in range(_MOST_EXTENSIONS):
         kind, length = struct.unpack(">II", _at(file, path, at, 8))
         if not kind:
@@ -116,7 +116,7 @@ def _extensions(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
             break
         yield kind, _at(file, path, at + 8, length)
         at += 8 + -(-length // 8) * 8
-    raise ImageDamaged(f"{path} has a header without an end.")
+    raise ImageDamaged(f"{path} has a header that does not end.")
 
 
 def _odd_features(features: int, extensions: dict[int, bytes]) -> Iterator[str]:
@@ -139,7 +139,7 @@ def shown(text: str) -> str:
 
 
 def _text(raw: bytes) -> str:
-    """A header may hold any bytes: what cannot be printed, sent or stored becomes an escape."""
+    """A header may contain any bytes: what cannot be printed, sent or stored becomes an escape."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in raw.decode("utf-8", "backslashreplace")

@@ -1,8 +1,8 @@
-"""Reading and writing one qcow2 image, through a qemu-storage-daemon of its own and libnbd.
+"""Reading and writing one qcow2 image, through its own qemu-storage-daemon and libnbd.
 
 The daemon is given every file of the image's chain and their order: it follows no header.
-Once it is up its open files are compared with those whose headers were read before, so that
-whatever was changed in between opens nothing else either.
+Once it has started, its open files are compared with those whose headers were read before, so that
+a change in between cannot make it open anything else either.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from replication.engine.target import Stretch
 
 START_SECONDS = 60
 STOP_SECONDS = 600
-"""A clean stop writes out what the daemon still holds, which a slow disk may take long for."""
+"""A clean stop writes out what the daemon still holds, which can take long on a slow disk."""
 
 _CONTEXT = "base:allocation"
 _STATE_ZERO = 2
@@ -45,7 +45,7 @@ _LEFT_AFTER_SECONDS = 3600
 class ImageConnection:
     """One NBD connection, for one thread. A call returns when it is done, or raises TargetError.
 
-    An acknowledged write is in the daemon's hands, not yet on disk: only ``ImageWriter.flush``
+    An acknowledged write has reached the daemon, but not yet the disk: only ``ImageWriter.flush``
     makes it permanent.
     """
 
@@ -69,8 +69,8 @@ class ImageConnection:
     def zero(self, length: int, offset: int) -> None:
         """Make a range read as zeroes.
 
-        Never a TRIM, and NO_HOLE keeps the daemon from making it one: on an overlay a discarded
-        cluster may show the backing file's old content. On qcow2 it costs no data clusters.
+        Never a TRIM, and NO_HOLE keeps the daemon from making it one: on an overlay, a discarded
+        cluster may show the backing file's old content. On qcow2 this takes no data clusters.
         """
         with self._image.errors("zeroing"):
             self._handle.zero(length, offset, nbd.CMD_FLAG_NO_HOLE)
@@ -85,7 +85,7 @@ class ImageConnection:
                 offset += count
 
     def _status(self, length: int, offset: int) -> Iterator[tuple[int, int]]:
-        """Length and flags of what one status request brought: at least one, perhaps not all."""
+        """Length and flags from one status request: at least one pair, perhaps not all."""
         entries: list[int] = []
 
         def take(context: str, start: int, found: list[int], error: object) -> None:
@@ -104,17 +104,17 @@ class ImageConnection:
     @property
     def size_bytes(self) -> int:
         """The image's virtual size."""
-        with self._image.errors("asking for the size of"):
+        with self._image.errors("reading the size of"):
             return self._handle.get_size()
 
     @property
     def one_flush_covers_all(self) -> bool:
         """Whether a flush on one connection covers what all connections have written."""
-        with self._image.errors("asking for the abilities of"):
+        with self._image.errors("reading the features of"):
             return self._handle.can_multi_conn()
 
     def close(self) -> None:
-        """Say goodbye. Never raises: all calls were answered, so nothing can be lost here."""
+        """Disconnect. Never raises: all calls were answered, so nothing can be lost here."""
         with contextlib.suppress(nbd.Error):
             self._handle.shutdown()
 
@@ -122,8 +122,8 @@ class ImageConnection:
 def remove_left_folders() -> int:
     """Remove the folders of daemons whose worker was killed, a socket and a pid file each.
 
-    Returns how many. The daemons themselves ended with their workers. Young ones are left alone:
-    their worker may be about to do it.
+    Returns how many. The daemons themselves ended with their workers. Recent folders are left
+    alone: their worker may be about to remove them.
     """
     removed = 0
     for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
@@ -177,7 +177,7 @@ class _ServedImage:
 
     @property
     def process(self) -> ProcessIdentity:
-        """The daemon's identity, to be recorded: a resume must first see that it is gone."""
+        """The daemon's identity, to be recorded: a resume must first check that it is gone."""
         return self._daemon.identity
 
     @property
@@ -200,21 +200,21 @@ class _ServedImage:
             self._closed = True
             self._daemon.kill()
             self._daemon.close()
-            shutil.rmtree(self._folder, ignore_errors=True)  # no reason for a copy to fail
+            shutil.rmtree(self._folder, ignore_errors=True)  # not a reason for a copy to fail
 
     def close(self) -> None:
-        """Stop the daemon in the orderly way, which writes everything out. Idempotent.
+        """Stop the daemon cleanly, which writes everything out. Idempotent.
 
-        TargetError when it did not end with success: the image must then not be taken for whole.
+        TargetError when it did not end successfully: then the image must not be considered whole.
         """
         if self._closed:
             return
         self._control.close()
         try:
-            # It loses about one signal in a thousand, when it comes as a connection closes.
+            # It loses about one signal in a thousand: one that arrives as a connection closes.
             code = self._daemon.stop(STOP_SECONDS)
             if code:
-                raise TargetError(f"The daemon of {self.path} ended badly: {self._state()}.")
+                raise TargetError(f"The daemon of {self.path} failed at its end: {self._state()}.")
         except TimeoutError as error:
             raise TargetError(
                 f"The daemon of {self.path} did not stop within {STOP_SECONDS} s: is the "
@@ -254,7 +254,7 @@ class _ServedImage:
             error.add_note(f"Closing the image failed as well: {closing}")
 
     def _start(self, writable: bool) -> Child:
-        # JSON, because the other syntax gives commas in file names a meaning. The discard option
+        # JSON, because commas in file names mean something in the other syntax. The discard option
         # stays off: nothing that a client sends may unmap anything.
         blockdevs: list[str] = []
         for number in reversed(range(len(self._chain))):
@@ -277,9 +277,9 @@ class _ServedImage:
         )
 
     def _require_only(self, expected: set[tuple[int, int]]) -> None:
-        """Raise ImageAltered when the daemon has other files open than those that were looked at:
-        one was replaced, or a header led elsewhere, between the look and the opening. TargetError
-        when it has ended meanwhile."""
+        """Raise ImageAltered when the daemon has other files open than those that were checked:
+        between the check and the opening a file was replaced, or a header led elsewhere.
+        TargetError when the daemon has ended meanwhile."""
         found: set[tuple[int, int]] = set()
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             found = _open_files(self._pid())
@@ -290,7 +290,7 @@ class _ServedImage:
                 raise TargetError(f"{self.path} cannot be opened: {state}.")
             raise ImageAltered(
                 f"{self.path}: an image of its chain was changed while it was opened. Somebody else"
-                " writes to this repository: see to it that only vmrep's account can."
+                " writes to this repository: make sure that only vmrep's account can."
             )
 
     @property
@@ -298,7 +298,7 @@ class _ServedImage:
         return self._folder / _PIDFILE
 
     def _pid(self) -> int:
-        """Of the process that has the files open; 0 while it has not said so."""
+        """The ID of the process that has the files open; 0 until it has reported it."""
         with contextlib.suppress(FileNotFoundError, ValueError):
             return int(self._pidfile.read_text())
         return 0
@@ -338,7 +338,7 @@ def _identity(facts: os.stat_result) -> tuple[int, int]:
 
 
 def _open_files(pid: int) -> set[tuple[int, int]]:
-    """Device and inode of the files and devices that a process has open, but for the three
+    """Device and inode of the files and devices that a process has open, except the three
     standard ones."""
     found = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
@@ -353,7 +353,7 @@ def _open_files(pid: int) -> set[tuple[int, int]]:
 class ImageWriter(_ServedImage):
     """A writable image: the daemon starts at once and stops at ``close`` or at the block's end.
 
-    ``chain``: the image itself and all images that it is based on, the root last; all closed.
+    ``chain``: the image itself and all images that it is based on, root last; none may be open.
     """
 
     def __init__(self, chain: Sequence[ImageFile]) -> None:
@@ -379,7 +379,7 @@ class ImageWriter(_ServedImage):
         if self._closed:
             return
         try:
-            # The daemon would flush at its end as well, but tell nobody when that failed.
+            # The daemon would also flush at its end, but would tell nobody if that failed.
             self.flush()
         except BaseException:
             self.kill()

@@ -1,12 +1,12 @@
 """Child processes that can never outlive this one.
 
 Linux sends the death signal (PR_SET_PDEATHSIG) when the *thread* that forked the child ends, not
-when its process does. So all children are forked by one thread that lives as long as the process;
-callers may come from threads as short-lived as they like.
+when its process does. So one thread that lives as long as the process forks all children; the
+calling threads may be as short-lived as they like.
 
 The signal is set by util-linux's ``setpriv``, not by a ``preexec_fn``: Python code between fork and
-exec can dead-lock in a process with threads. A parent that dies before ``setpriv`` has run would be
-missed, therefore a shell then compares its parent's pid with ours before it becomes the program.
+exec can deadlock in a process with threads. A parent that dies before ``setpriv`` has run would be
+missed, so a shell then compares its parent's pid with ours before it becomes the program.
 Both together cost about 3 ms (measured).
 """
 
@@ -33,7 +33,7 @@ _BECOME = '[ "$PPID" = "$1" ] || exit 125; shift; exec "$@"'
 
 
 class ProcessIdentity(NamedTuple):
-    """What names a process for good, on one machine: pids are used again, these three never."""
+    """What identifies a process for good on one machine: a pid is reused, these three never are."""
 
     pid: int
     start_time: int
@@ -56,15 +56,15 @@ class Child:
         self._process = process
         self._stderr = stderr
         self._last_words = ""
-        # Not reaped yet, so that its entry in /proc exists even if it has ended already.
+        # Not reaped yet, so its entry in /proc exists even if it has already ended.
         start_time = _start_time(process.pid)
         if start_time is None:
-            raise EngineError(f"{argv[0]} was started, but is not to be found in /proc.")
+            raise EngineError(f"{argv[0]} was started, but is not in /proc.")
         self.identity = ProcessIdentity(process.pid, start_time, this_boot_id())
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """The process ID."""
         return self._process.pid
 
     def poll(self) -> int | None:
@@ -81,8 +81,8 @@ class Child:
     def stop(self, timeout_seconds: float) -> int:
         """Ask it to end (SIGTERM) until it does, and return the exit code.
 
-        It is asked again and again: a program that looks at a flag and then sleeps misses a signal
-        that comes in between. TimeoutError when it takes longer.
+        It is asked repeatedly: a program that checks a flag and then sleeps misses a signal that
+        comes in between. TimeoutError when it takes longer.
         """
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
@@ -94,7 +94,7 @@ class Child:
     def kill(self) -> None:
         """End it at once (SIGKILL) and reap it.
 
-        What storage that hangs holds in the kernel ends only when it is let go: after
+        A process that hanging storage holds in the kernel ends only when it is let go: after
         `KILL_SECONDS` it is left behind.
         """
         self._process.kill()
@@ -102,7 +102,7 @@ class Child:
             self.wait(KILL_SECONDS)
 
     def error_text(self) -> str:
-        """The end of what it said on standard error."""
+        """The last part of what it wrote to standard error."""
         if self._stderr.closed:
             return self._last_words
         # Not by seeking: the position is shared with the process, which is writing there.
@@ -120,9 +120,9 @@ class Child:
 def spawn(argv: list[str]) -> Child:
     """Start a program (found on PATH) that is killed as soon as this process ends, however it ends.
 
-    Its input is empty, its output is kept in temporary files, its environment holds nothing of
-    ours but PATH and TMPDIR, and it has a session of its own, so that Ctrl-C in a terminal reaches
-    only us. A program that does not exist is a child that ends with code 127.
+    Its input is empty, its output goes to temporary files, its environment contains nothing of
+    ours but PATH and TMPDIR, and it has its own session, so that Ctrl-C in a terminal reaches only
+    us. A program that does not exist is a child that ends with code 127.
     """
     stdout, stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
     command = ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", _BECOME, "sh", str(os.getpid())]
@@ -136,20 +136,20 @@ def spawn(argv: list[str]) -> Child:
 
 
 def this_boot_id() -> str:
-    """What tells this boot of the machine from every other."""
+    """What distinguishes this boot of the machine from every other."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def is_alive(pid: int, start_time: int, boot_id: str) -> bool:
-    """Whether exactly that process, not a later one of the same pid, still runs on this machine.
+    """Whether exactly that process, not a later one with the same pid, still runs on this machine.
 
-    A zombie has given back its files and locks: it counts as ended.
+    A zombie has released its files and locks: it counts as ended.
     """
     return boot_id == this_boot_id() and _start_time(pid, zombies=False) == start_time
 
 
 def has_process(pid: int) -> bool:
-    """Whether any process of this machine has this pid. A zombie counts as ended."""
+    """Whether any process on this machine has this pid. A zombie counts as ended."""
     return _start_time(pid, zombies=False) is not None
 
 
@@ -159,7 +159,7 @@ def _start_time(pid: int, zombies: bool = True) -> int | None:
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The second field is the command in brackets, which may hold spaces and brackets itself.
+    # The second field is the command in brackets, which may contain spaces and brackets itself.
     fields = stat.rpartition(")")[2].split()
     if fields[0] in "ZX" and not zombies:
         return None
@@ -167,7 +167,7 @@ def _start_time(pid: int, zombies: bool = True) -> int | None:
 
 
 class _Spawner:
-    """The one thread that forks. Recreated after this process was forked itself."""
+    """The one thread that forks. Recreated when this process itself was forked."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -203,12 +203,12 @@ class _Spawner:
                 result.set_exception(error)
             else:
                 result.set_result(process)
-            # Do not keep the last order's files open until the next one comes.
+            # Do not keep the last request's files open until the next one comes.
             del command, stdout, stderr, result
 
 
 def _environment() -> dict[str, str]:
-    """Secrets of ours are none of the child's business; its messages must be in English."""
+    """Our secrets are none of the child's business; its messages must be in English."""
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     return {**kept, "LC_ALL": "C"}
 

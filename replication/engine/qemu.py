@@ -13,7 +13,7 @@ _FULL_WORDS = ("No space left on device", "Disk quota exceeded", "File too large
 _CHECK_CORRUPT, _CHECK_LEAKED = 2, 3
 
 LONGEST_SECONDS = 1500
-"""For the check of a huge image on a slow disk; a worker that stalls is ended soon after."""
+"""Enough to check a huge image on a slow disk; a worker that stalls is ended soon after."""
 
 
 class CheckResult(NamedTuple):
@@ -24,8 +24,8 @@ class CheckResult(NamedTuple):
 
 
 def nodes(path: Path, *, read_only: bool) -> dict[str, object]:
-    """How an image is given to qemu so that it opens this one file: whatever the header names as
-    a backing file is not followed."""
+    """How an image is given to qemu so that it opens only this file: it does not follow the
+    backing file that the header names."""
     return {
         "driver": "qcow2",
         "read-only": read_only,
@@ -37,7 +37,7 @@ def nodes(path: Path, *, read_only: bool) -> dict[str, object]:
 def create(path: Path, size_bytes: int, backing: str | None = None) -> None:
     """Make an empty qcow2 image, replacing what is at ``path``.
 
-    ``backing``, the name of a qcow2 file, is only written down: nothing is opened.
+    ``backing``, the name of a qcow2 file, is only recorded: nothing is opened.
     """
     over = [] if backing is None else ["-u", "-F", "qcow2", "-b", backing]
     options = ["-o", "compat=1.1,lazy_refcounts=off"]
@@ -99,7 +99,7 @@ def _text(stdout: IO[bytes]) -> str:
 
 
 def _failure(command: str, child: Child, otherwise: type[TargetError] = TargetError) -> TargetError:
-    """The error that fits what qemu-img said; ``otherwise`` where its words are not known."""
+    """The error that matches what qemu-img said; ``otherwise`` if its words are not known."""
     words = child.error_text() or f"exit code {child.poll()}"
     message = f"qemu-img {command} failed: {words}"
     if any(full in words for full in _FULL_WORDS):

@@ -23,7 +23,7 @@ def open_regular(path: Path) -> IO[bytes]:
     device may do something, and a symbolic link may lead out of the repository.
     """
     _require_regular(os.lstat(path), path)
-    # It may be another one by now: not even then is anything waited for.
+    # It may be another file by now: even then, nothing may wait.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
         _require_regular(os.fstat(descriptor), path)

@@ -23,13 +23,13 @@ class SealedImage(NamedTuple):
     """A finished image's use of space."""
 
     allocated_bytes: int
-    """What the file takes on the storage now."""
+    """The space that the file takes on the storage now."""
     file_bytes: int
-    """The file's length, which holes make larger than what it takes."""
+    """The file's length: with holes, it is larger than the space that it takes."""
 
 
 class Stretch(NamedTuple):
-    """A part of an image that either is known to read as zeroes, or may hold anything."""
+    """A part of an image that is either known to read as zeroes, or may contain anything."""
 
     offset: int
     length: int
@@ -37,7 +37,7 @@ class Stretch(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What an image says of itself that its row does not say."""
+    """What an image says about itself that its row does not say."""
 
     aspect: str
     """One of SIZE, PARENT and FORM."""
@@ -49,14 +49,14 @@ SIZE, PARENT, FORM = "size", "parent", "form"
 
 
 class Stored(NamedTuple):
-    """Something that lies in a repository."""
+    """Something that is stored in a repository."""
 
     name: str
-    """As the storage names it."""
+    """The storage's name for it."""
     locator: str
     """The image that it belongs to, if there is one."""
     attempt: int | None
-    """Which attempt's, where it is unfinished."""
+    """The attempt that an unfinished image belongs to."""
 
 
 class Room(NamedTuple):
@@ -131,7 +131,7 @@ class WritableImage(Protocol):
 
     @property
     def process(self) -> ProcessIdentity:
-        """Who holds the image open: nobody may go on with it while that process lives."""
+        """Who has the image open: nobody may resume it while that process lives."""
         ...
 
     def connect(self) -> Connection:
@@ -143,11 +143,11 @@ class WritableImage(Protocol):
         ...
 
     def close(self) -> None:
-        """Flush and end the writing. It may take long."""
+        """Flush and finish. It may take long."""
         ...
 
     def kill(self) -> None:
-        """End the writing at once; what was not flushed may be lost. Never waits for storage."""
+        """Stop at once; what was not flushed may be lost. Never waits for storage."""
         ...
 
 
@@ -179,8 +179,8 @@ class Digests(Protocol):
 class Target(Protocol):
     """Storage for images, which are named by locators: opaque text, kept in the database.
 
-    Every call raises TargetError when it fails, RepositoryUnavailable when the storage is not
-    there, or not the one that was meant.
+    Every call raises TargetError when it fails, RepositoryUnavailable when the storage is missing
+    or is not the intended one.
     """
 
     @property
@@ -189,7 +189,7 @@ class Target(Protocol):
         ...
 
     def check(self) -> None:
-        """Whether the storage is there."""
+        """Raise RepositoryUnavailable unless the storage is available."""
         ...
 
     def room(self) -> Room:
@@ -201,7 +201,7 @@ class Target(Protocol):
         ...
 
     def retire(self) -> None:
-        """Make it no longer a repository. Nothing in it is touched."""
+        """Stop it from being a repository. Nothing in it is touched."""
         ...
 
     def create(
@@ -209,8 +209,8 @@ class Target(Protocol):
     ) -> None:
         """Make an empty image: the first of the chain, which has a temporary locator.
 
-        ``may_begin`` is called once a place is made for it. Should it raise, or should `discard`
-        take that place away meanwhile, then nothing is made: no image comes too late.
+        ``may_begin`` is called once there is a place for it. If it raises, or if `discard` removes
+        the place meanwhile, nothing is made: no image comes too late.
         """
         ...
 
@@ -226,7 +226,7 @@ class Target(Protocol):
         ...
 
     def open_digests(self, temporary: str, resume_offset: int = 0) -> Digests:
-        """The digests of an image that is being written: new ones, or those below an offset."""
+        """The digests of an image that is being written: new, or continued at an offset."""
         ...
 
     def seal(self, temporary: str, final: str) -> SealedImage:
@@ -242,14 +242,14 @@ class Target(Protocol):
         ...
 
     def differences(self, chain: Sequence[Layer]) -> list[Difference]:
-        """What the chain's first image says of itself that is not so by its row.
+        """What the chain's first image says about itself that its row does not say.
 
-        Only the first one is checked. Raises ImageMissing, ImageDamaged.
+        Only the first image is checked. Raises ImageMissing, ImageDamaged.
         """
         ...
 
     def check_image(self, locator: str) -> None:
-        """Look through a closed image's structure. Raises ImageDamaged."""
+        """Check a closed image's structure. Raises ImageDamaged."""
         ...
 
     def digest(self, locator: str) -> str | None:
@@ -257,9 +257,9 @@ class Target(Protocol):
         ...
 
     def stored(self) -> Iterator[Stored]:
-        """Everything that lies there, as far as this kind of storage makes such names."""
+        """Everything that is stored there under names that this kind of storage gives."""
         ...
 
     def still_stored(self, names: Sequence[str]) -> list[str]:
-        """Those of the names that `stored` told which are still there."""
+        """Which of these names, reported by `stored`, still exist."""
         ...

@@ -1,8 +1,8 @@
 """The place of an unfinished image: a folder with the image and its digests in it.
 
-Nothing can be made in a folder that was removed. So a worker that was paused, and whose image
-another one has discarded meanwhile, makes no file that nobody would ever find: that needs the
-folder, which it makes first, and asks whether its time has passed before it puts anything there.
+Nothing can be made in a folder that was removed. So a worker that was paused while another one
+discarded its image cannot make a file that nobody would ever find: it makes the folder first, and
+checks whether its time has passed before it puts anything there.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _LEFT_AFTER_SECONDS = 3600
 
 
 def make(place: Path) -> None:
-    """Make the folder, durably. FileExistsError when there is one."""
+    """Make the folder, durably. FileExistsError when it exists."""
     place.mkdir(mode=0o700)
     fsync_folder(place.parent)
 
 
 def remove(place: Path) -> None:
-    """Remove the folder, durably, unless it holds something. One that is gone is fine."""
+    """Remove the folder, durably, unless it contains something. A missing one is fine."""
     try:
         place.rmdir()
     except FileNotFoundError:
@@ -41,23 +41,23 @@ def remove(place: Path) -> None:
 
 
 def empty(place: Path) -> None:
-    """Remove the folder with what is vmrep's in it, whatever a paused worker makes there meanwhile:
-    once the folder is gone it can make nothing any more. What somebody else put there stays."""
+    """Remove the folder and vmrep's files in it, whatever a paused worker makes there meanwhile:
+    once the folder is gone, it can make nothing. What somebody else put there stays."""
     for _ in range(_TRIES):
         for name in (IMAGE, DIGESTS):
             (place / name).unlink(missing_ok=True)
         remove(place)
         if not any((place / name).exists() for name in (IMAGE, DIGESTS)):
             return
-    raise TargetError(f"{place} cannot be removed: something is made there again and again.")
+    raise TargetError(f"{place} cannot be removed: new files keep appearing in it.")
 
 
 def remove_left(folder: Path) -> None:
-    """Remove empty places that nobody will use: a worker made them whose time had passed, and was
-    killed before it could take them away.
+    """Remove empty places that nobody will use: they were made by a worker whose time had passed,
+    and that was killed before it could remove them.
 
-    Young ones are left alone: another worker may be about to put its image there. How old they are
-    is told by the storage's clock alone, which dates the folder now as it dated them.
+    Recent ones are left alone: another worker may be about to put its image there. Their age is
+    measured by the storage's clock alone, which dates the folder now as it dated them.
     """
     try:
         os.utime(folder)

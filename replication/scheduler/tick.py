@@ -21,7 +21,7 @@ CLEAN_UPS_PER_VCENTER = 5
 
 
 def tick() -> None:
-    """Runs each part. All can be repeated at any time, and none waits for the others: rows that
+    """Run each part. All can be repeated at any time, and none waits for the others: rows that
     another transaction holds for too long are left to the next tick.
 
     Raises an ExceptionGroup of what failed when all parts have run."""
@@ -36,7 +36,7 @@ def _hint_jobs() -> None:
 def _hint_clean_ups() -> None:
     left = left_overs.contexts_to_clean()
     contexts = list(VMContext.objects.filter(pk__in=left).values_list("pk", "vcenter"))
-    random.shuffle(contexts)  # what fails again and again must not keep the others waiting
+    random.shuffle(contexts)  # what keeps failing must not keep the others waiting
     hints: Counter[int] = Counter()
     for context_id, vcenter_id in contexts:
         if hints.total() == CLEAN_UPS_PER_TICK:

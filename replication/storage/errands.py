@@ -1,7 +1,7 @@
 """Work in a thread that is abandoned when it takes too long: one errand at a time per place.
 
-The threads are daemons: none keeps a process from ending. One that waits for storage in the kernel
-ends when the storage answers. Until then nobody else is sent to the same place, so that there are
+The threads are daemons: none keeps a process from ending. A thread that waits for storage in the
+kernel ends when the storage answers. Until then no other is sent to the same place, so there are
 never more such threads than places.
 """
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 WAIT_SECONDS = 1.0
-"""Between two calls of `on_wait`."""
+"""The time between two calls of `on_wait`."""
 
 
 class DoesNotAnswer(RepositoryUnavailable):
@@ -29,8 +29,8 @@ class DoesNotAnswer(RepositoryUnavailable):
 class Errand(Generic[T_co]):
     """One piece of work, begun at once. `seconds`: how long its own waiter waits for it.
 
-    It must not use the database: nobody would close its thread's connection. `on_late` is called
-    in its thread with what it brought, if it was given up before.
+    It must not use the database: nobody would close its thread's connection. If it was given up
+    before it ended, `on_late` is called in its thread with its result.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class Errand(Generic[T_co]):
         return self._ended.wait(max(0.0, seconds))
 
     def answer(self) -> T_co:
-        """What the work returned, or raises what it raised. Only when it is over."""
+        """What the work returned, or raises what it raised. Call it only when the work is over."""
         if self._problem is not None:
             raise self._problem
         return self._answers[0]
 
     def give_up(self) -> bool:
-        """Leave it behind. False: it has ended in this very moment."""
+        """Leave it behind. Returns False if it has just ended."""
         with self._lock:
             self._given_up = self.ended_at is None
             return self._given_up
@@ -102,11 +102,11 @@ def run(
 ) -> T:
     """What `work` returns or raises, if it ends within `seconds` of its start.
 
-    DoesNotAnswer with the words `or_else` when it does not: it is left behind then. Also, and at
-    once, while an earlier errand that was left behind at this place is not back; one that is still
-    waited for has its turn first, as long as its own waiter gives it, and `seconds` more at most
-    if others were faster then. `on_wait` is called every second; when it raises, the work is
-    left behind, too.
+    Otherwise it is left behind, and DoesNotAnswer is raised with the words `or_else`. They are
+    raised at once while an earlier errand that was left behind at this place has not returned. An
+    errand that somebody still waits for goes first, for as long as its own waiter allows, and for
+    `seconds` more at most if others are faster then. `on_wait` is called every second; when it
+    raises, the work is left behind, too.
     """
     in_line_until: float | None = None
     errand = _begin(place, work, on_late, seconds)
@@ -127,7 +127,7 @@ def run(
 
 
 def count(kind: str) -> int:
-    """How many errands are under way to places that are a tuple beginning with `kind`."""
+    """How many errands are running at places whose tuple begins with `kind`."""
     with _lock:
         return sum(
             isinstance(place, tuple) and place[0] == kind and not errand.is_over
@@ -153,7 +153,7 @@ def _begin(
 
 
 def _came_back(other: Errand[object], deadline: float, on_wait: Callable[[], None]) -> bool:
-    """Whether the one ahead is over before the deadline, and before its own waiter gives it up."""
+    """Whether the errand ahead ends before the deadline, and before its own waiter gives it up."""
     while not other.wait(min(WAIT_SECONDS, deadline - time.monotonic())):
         if other.was_left_behind or time.monotonic() >= deadline:
             return False
@@ -162,7 +162,7 @@ def _came_back(other: Errand[object], deadline: float, on_wait: Callable[[], Non
 
 
 def _waited(errand: Errand[T], deadline: float, on_wait: Callable[[], None]) -> bool:
-    """Whether it is over before the deadline."""
+    """Whether it ends before the deadline."""
     while not errand.wait(min(WAIT_SECONDS, deadline - time.monotonic())):
         if time.monotonic() >= deadline:
             return False
@@ -171,7 +171,7 @@ def _waited(errand: Errand[T], deadline: float, on_wait: Callable[[], None]) -> 
 
 
 def _forget() -> None:
-    """In a forked process: threads stay with their own."""
+    """In a forked process: threads stay with the process that started them."""
     global _lock
     _lock = threading.Lock()
     _under_way.clear()

@@ -1,4 +1,4 @@
-"""Making a folder a repository, and letting it be one no more, within a stated time."""
+"""Making a folder a repository, and undoing that, within a stated time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from replication.storage.looks import ACT_SECONDS
 
 T = TypeVar("T")
 
-# What a fresh file system brings along, and an unused folder may hold.
+# What a new file system contains, so that an unused folder may, too.
 _UNIMPORTANT = {"lost+found", MARKER}
-# Paths are typed by people: so many may hang before no other is tried.
+# People type paths: this many may hang before no further one is tried.
 MOST_THAT_HANG = 4
 _FOLDER = "folder"
 
@@ -37,23 +37,23 @@ def real_folder(path: str) -> Path:
     root = Path(_at(Path(path), lambda: os.path.realpath(path)))
     if root == Path(root.anchor):
         raise RepositoryRefused(
-            "/ is the whole machine. Choose a folder that holds nothing else, such as /srv/vmrep."
+            "/ is the whole machine. Choose a folder with nothing else in it, such as /srv/vmrep."
         )
     return root
 
 
 def mark(root: Path, uuid: str) -> None:
-    """Make an unused folder the repository of that uuid: its marker is written.
+    """Make an unused folder the repository with that UUID by writing its marker.
 
     Raises RepositoryRefused with words for the operator; then the folder is not marked, or will
-    not be when it answers at last.
+    not stay marked when the storage finally answers.
     """
     _at(root, lambda: _mark(root, uuid), on_late=lambda _: _unmark(root, uuid))
 
 
 def unmark(root: Path, uuid: str) -> None:
-    """Remove the marker of that uuid. A folder that is away, or does not answer in time, may keep
-    it: no harm, and it says whose it was."""
+    """Remove the marker with that UUID. A folder that is missing, or does not answer in time, may
+    keep it: that does no harm, and says whose it was."""
     with contextlib.suppress(RepositoryRefused):
         _at(root, lambda: _unmark(root, uuid))
 

@@ -1,6 +1,6 @@
-"""Whether a repository is available, and how full it is: asked of the storage, with a deadline.
+"""Whether a repository is available, and how full it is: looked up in the storage, with a deadline.
 
-One look per repository is under way at a time. While it hangs, everybody hears at once that the
+There is one look per repository at a time. While it hangs, everybody is told at once that the
 repository does not answer.
 """
 
@@ -21,9 +21,9 @@ from replication.storage.errands import Errand
 from replication.storage.targets import does_not_answer, takes_no_file, target
 
 PAGE_SECONDS = 1.0
-"""What a page waits for all repositories together. What is late is there at its next look."""
+"""How long a page waits for all repositories together. Late answers are ready for its next look."""
 ACT_SECONDS = 5.0
-"""What an action or a claim waits: a disk may have to spin up first."""
+"""How long an action or a claim waits: a disk may have to spin up first."""
 TRIED_FOR_SECONDS = 10.0
 """For this long, a successful test of writing is not repeated."""
 LONGEST_KEPT_SECONDS = 60.0
@@ -52,14 +52,14 @@ def look_at_all(
 ) -> list[StorageState]:
     """The state of each repository, in the order given; all are checked at the same time.
 
-    `max_age` in seconds: so old may be the answer of a repository that could be used.
+    `max_age` (seconds): how old the answer of a usable repository may be.
     """
     return _ask_all(_LOOK, repositories, seconds, max_age)
 
 
 def try_writing_to_all(repositories: Sequence[Repository]) -> list[StorageState]:
-    """As `look_at_all`; where that finds no problem, a small file is written and removed, too: a
-    file system that is frozen or read-only can still be read."""
+    """As `look_at_all`; if that finds no problem, a small file is also written and removed: a file
+    system that is frozen or read-only can still be read."""
     states = look_at_all(repositories, seconds=ACT_SECONDS)
     there = [it for it, state in zip(repositories, states, strict=True) if not state.problem]
     tried = iter(_ask_all(_TRY, there, ACT_SECONDS, TRIED_FOR_SECONDS))
@@ -76,7 +76,7 @@ def require(repositories: Sequence[Repository]) -> None:
 class _Question(NamedTuple):
     ask: Callable[[Target], Room]
     late: Callable[[str], str]
-    """What is said of a place from which no answer comes in time."""
+    """What to say about a place that does not answer in time."""
 
 
 _LOOK = _Question(lambda storage: storage.room(), does_not_answer)
@@ -122,8 +122,8 @@ def _in_words(question: _Question, storage: Target) -> StorageState:
 
 
 def _is_fresh(errand: Errand[StorageState], max_age: float) -> bool:
-    """Also one that is under way: no second one joins it. An answer that kept a page waiting in
-    vain is good for as long as it took: else storage that answers late would never be heard."""
+    """True also while one is running: no second one joins it. An answer that a page waited for in
+    vain is good for as long as it took: otherwise slow storage would never be heard."""
     if not errand.is_over or errand.ended_at is None:
         return True
     took, age = errand.ended_at - errand.began_at, time.monotonic() - errand.ended_at
@@ -133,7 +133,7 @@ def _is_fresh(errand: Errand[StorageState], max_age: float) -> bool:
 
 
 def _forget() -> None:
-    """In a forked process: threads stay with their own."""
+    """In a forked process: threads stay with the process that started them."""
     global _lock
     _lock = threading.Lock()
     _asked.clear()

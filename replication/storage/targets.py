@@ -34,11 +34,12 @@ def visit(
     seconds: float,
     on_wait: Callable[[], None] = lambda: None,
 ) -> T:
-    """What `work` at a repository's storage returns or raises; DoesNotAnswer after so many seconds.
+    """What `work` at a repository's storage returns or raises; DoesNotAnswer after that many
+    seconds.
 
-    It is left behind then, as if its process were paused: it must be such that it may be done at
-    any later time, and must not use the database. Until it is back no other visit of this process
-    with this purpose is begun there. `on_wait` is called every second.
+    Then it is left behind, as if its process were paused: it must be harmless at any later time,
+    and must not use the database. Until it returns, this process begins no other visit there with
+    the same purpose. `on_wait` is called every second.
     """
     return errands.run(
         (purpose, repository.pk),
@@ -50,11 +51,11 @@ def visit(
 
 
 def does_not_answer(place: str) -> str:
-    """Why a repository that takes too long to answer cannot be used. The words are the same each
-    time, because pages notice a job's change by them."""
+    """Why a repository that takes too long to answer cannot be used. The words are always the same,
+    because pages notice a job's change by them."""
     return f"{place} does not respond. Check its storage, or the server of its share."
 
 
 def takes_no_file(place: str) -> str:
     """The same for a repository that can be read, but where writing a small file does not end."""
-    return f"{place} can be read, but writing to it does not end. Check its storage."
+    return f"{place} can be read, but writing to it hangs. Check its storage."

@@ -65,7 +65,7 @@ def test_a_resume_without_a_map_is_refused(tmp_path: Path) -> None:
 
 def test_a_resume_in_the_middle_of_an_entry_is_refused(tmp_path: Path) -> None:
     written(tmp_path / "map")
-    with pytest.raises(ImageDamaged, match="no checkpoint"):
+    with pytest.raises(ImageDamaged, match="not a checkpoint"):
         DigestMap(tmp_path / "map", resume_offset=4096 + 512)
 
 

@@ -113,7 +113,7 @@ def test_a_job_is_not_claimed_where_it_could_not_write(tmp_path, small_ext4):
         assert looks.look(frozen).problem == ""
         assert queue.claim_next()[0].pk == job.pk
         assert queue.claim_next() is None
-        assert "ext4/r can be read, but writing to it does not end" in waits_for(waiting)
+        assert "ext4/r can be read, but writing to it hangs" in waits_for(waiting)
     until(lambda: (claimed := queue.claim_next()) and claimed[0].pk == waiting.pk)
     assert [it.name for it in (small_ext4.folder / "r").iterdir()] == [MARKER]
 

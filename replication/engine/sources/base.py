@@ -18,13 +18,13 @@ class Reader(Protocol):
 
 
 class Source(Protocol):
-    """Something that a disk can be read from, over any number of connections at once."""
+    """Something from which a disk can be read, over any number of connections at once."""
 
     def connect(self) -> Reader:
         """A new connection for the calling thread. Raises SourceError."""
         ...
 
     def abort(self) -> None:
-        """End every read that is under way or still comes: it raises SourceError soon, whatever the
-        server does. Called by any thread; never raises, and waits for nothing."""
+        """End every present and future read: each soon raises SourceError, whatever the server
+        does. May be called by any thread; never raises, and waits for nothing."""
         ...

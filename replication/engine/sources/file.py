@@ -19,7 +19,7 @@ class FileSource:
         return FileReader(self._path)
 
     def abort(self) -> None:
-        """A read of a file waits for nobody but the kernel."""
+        """Nothing to do: reading a file waits only for the kernel."""
 
 
 class FileReader:
@@ -33,7 +33,7 @@ class FileReader:
             raise SourceError(f"{path} cannot be opened: {error}.", transient=False) from error
 
     def read_into(self, offset: int, view: memoryview) -> None:
-        """Fill ``view`` from ``offset``; SourceError where the file ends before."""
+        """Fill ``view`` from ``offset``; SourceError when the file ends before that."""
         done = 0
         while done < len(view):
             try:

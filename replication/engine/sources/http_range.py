@@ -32,9 +32,9 @@ class HttpRangeSource:
     """A file of ``size_bytes`` behind HTTP(S), as vSphere offers its datastores' files.
 
     ``connect`` makes a connection that verifies its server and has a timeout.
-    ``target`` is path and query, already percent-encoded. ``headers`` is asked before every
-    request, so that a renewed session cookie is taken up. ``renew`` logs in again; it is called by
-    one thread at a time, after a 401 to the headers that still are the current ones.
+    ``target`` is path and query, already percent-encoded. ``headers`` is called before every
+    request, so that a renewed session cookie is used. ``renew`` logs in again; one thread at a time
+    calls it, after a 401 for headers that are still current.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class HttpRangeSource:
                 self._renew()
 
     def connect(self) -> HttpRangeReader:
-        """A reader of its own for the calling thread; it connects at its first read."""
+        """A reader for the calling thread alone; it connects at its first read."""
         return HttpRangeReader(self)
 
     def abort(self) -> None:
-        """Shut down every connection: no read waits for its server any more, none tries again."""
+        """Shut down every connection: no read waits for the server any longer, or tries again."""
         self.aborted.set()
         with self._changing:
             for reader in self._readers:
@@ -99,7 +99,7 @@ class HttpRangeReader:
 
         Broken connections, short answers, 401, 429 and 5xx are retried a few times, each time
         over a new connection, before they are raised as a transient SourceError. Anything that
-        hints at another file, a redirect or a missing right is raised at once, as lasting.
+        suggests another file, a redirect or a missing right is raised at once, as permanent.
         """
         for delay in self._source.retry_delays_seconds:
             try:
@@ -118,9 +118,9 @@ class HttpRangeReader:
             self._connection = self._socket = None
 
     def shut_down(self) -> None:
-        """End the connection below its reader's thread, which alone closes it. Not the socket's own
-        method: TLS would be taken off first, and what is encrypted still be read as if it were
-        the disk's bytes."""
+        """End the connection under its reader's thread, which alone closes it. Not by the socket's
+        own method: that would remove TLS first, and encrypted bytes would still be read as if they
+        were the disk's."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
@@ -151,7 +151,7 @@ class HttpRangeReader:
         login = self._source.headers()
         headers = {**login, "Range": f"bytes={offset}-{last}"}
         self._connection.request("GET", self._source.target, headers=headers)
-        # Kept here, because http.client forgets it with an answer that is the connection's last.
+        # Kept here, because http.client forgets it after the connection's last answer.
         self._socket = self._connection.sock
         self._source.note(self, connected=True)
         self._require_wanted(offset)  # it may have been aborted before it was noted
@@ -170,7 +170,7 @@ class HttpRangeReader:
             done += count
 
     def _check(self, answer: http.client.HTTPResponse, offset: int, last: int) -> None:
-        """Accept only an answer that holds exactly the bytes asked for, of a file of our size."""
+        """Accept only an answer with exactly the requested bytes, of a file of our size."""
         if answer.status != 206:
             raise self._error(offset, *_refusal(answer))
         content_range = answer.getheader("Content-Range", "")
@@ -178,7 +178,7 @@ class HttpRangeReader:
         if match is None or (int(match[1]), int(match[2])) != (offset, last):
             raise self._error(
                 offset,
-                f"bytes {offset}-{last} were asked for, but the answer is {content_range[:100]!r}",
+                f"bytes {offset}-{last} were requested, but the answer is {content_range[:100]!r}",
                 transient=False,
             )
         if int(match[3]) != self._source.size_bytes:
@@ -213,10 +213,10 @@ def _refusal(answer: http.client.HTTPResponse) -> tuple[str, bool]:
         what, transient = _REFUSALS[status]
         return f"{what} (HTTP {status})", transient
     if 300 <= status < 400:
-        return f"the server redirects elsewhere, which is not followed (HTTP {status})", False
+        return f"the server redirects elsewhere, which vmrep does not follow (HTTP {status})", False
     if status >= 500:
         return (
-            f"the server reports an error of its own (HTTP {status} {answer.reason[:100]!r})",
+            f"the server reports an internal error (HTTP {status} {answer.reason[:100]!r})",
             True,
         )
     if status == 200:
