@@ -38,7 +38,7 @@ _last: _Look | None = None
 
 def about_now() -> datetime:
     """As `database_now`, for pages and lists: mostly without a query. How far this machine's clock
-    is off is looked at once a minute."""
+    is off is measured once a minute."""
     global _last
     if _last is None or time.monotonic() >= _last.until:
         ahead = database_now() - timezone.now()

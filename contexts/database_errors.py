@@ -1,7 +1,7 @@
 """What a database error means: either a race with other transactions, which passes, or a value
 that the database will never accept.
 
-PostgreSQL says it by SQLSTATE, SQLite by its extended error code.
+PostgreSQL tells by its SQLSTATE, SQLite by its extended error code.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""A stable code for each expected failure: what programs go by, in the API's answers and of failed
-jobs. docs/api.md lists them."""
+"""A stable code for each expected failure, for programs: in the API's answers and on failed jobs.
+docs/api.md lists them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import re
 from contexts.errors import ContextError
 
 UNEXPECTED = "unexpected"
-"""Of a failure that vmrep has no class for."""
+"""For a failure that vmrep has no class for."""
 WORKER_LOST = "worker_lost"
-"""Of a job whose workers died, time and again."""
+"""For a job whose workers died repeatedly."""
 
 
 def code_of(problem: Exception) -> str:
-    """What the class says, else its name: CertificateNotTrusted → certificate_not_trusted."""
+    """The class's own code, else its name: CertificateNotTrusted → certificate_not_trusted."""
     if isinstance(problem, ContextError):
         return problem.code
     name = type(problem).__name__.replace("VSphere", "Vsphere")

@@ -18,7 +18,7 @@ else:
 
 
 class MomentField(_Moment):
-    """A DateTimeField whose `auto_now` and `auto_now_add` mean the database's present: rows that
+    """A DateTimeField whose `auto_now` and `auto_now_add` mean the database's time: rows that
     several machines write are compared with one another."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
@@ -29,6 +29,6 @@ class MomentField(_Moment):
         return now
 
     def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
-        """For migrations it is the column that it makes."""
+        """In migrations it is the column that it makes."""
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.DateTimeField", args, kwargs

@@ -1,4 +1,4 @@
-"""Showing to people, and keeping, texts from elsewhere, which may contain anything."""
+"""Showing and storing texts from elsewhere, which may contain anything."""
 
 
 def printable(text: str) -> str:
@@ -11,7 +11,7 @@ def printable(text: str) -> str:
 
 
 def storable(text: str, most: int | None = None) -> str:
-    """The text as both databases can keep it: without NUL and half a surrogate pair, and cut to
+    """The text as both databases can store it: without NUL or half a surrogate pair, and cut to
     `most` characters. For whatever a server, a file or an error message says."""
     kept = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
     return kept if most is None or len(kept) <= most else kept[: most - 1] + "…"

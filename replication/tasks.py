@@ -24,7 +24,7 @@ def tick() -> None:
 
 @shared_task
 def clean_up(context_id: str) -> None:
-    """A hint that waited in line may be out of date: another worker has just tried."""
+    """A hint that waited in the queue may be out of date: another worker has just tried."""
     if left_overs.contexts_to_clean(context_id):
         cleanup.clean_context(context_id)
 
@@ -46,5 +46,5 @@ def check_integrity() -> None:
 
 @signals.worker_ready.connect
 def remove_left_folders(**signal: Any) -> None:
-    """Of daemons of a worker that was killed."""
+    """The folders of daemons whose worker was killed."""
     image.remove_left_folders()

@@ -12,7 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
 app = Celery("vmrep")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-# Threads of the web server send hints by `celery.current_app`: for them, too, it is this one.
+# Threads of the web server send hints through `celery.current_app`: for them, too, it is this app.
 app.set_default()
 
 

@@ -120,7 +120,7 @@ class IncomingMiddleware:
         return self.get_response(request) if refusal is None else refuse(request, refusal)
 
     def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
-        """A number of the address that fits in no column (SQLite says so only when it is asked)."""
+        """A number in the address that fits no column (SQLite says so only when it is queried)."""
         if not (isinstance(problem, OverflowError) and _has_large_number(request)):
             return None
         return refuse(
@@ -155,7 +155,7 @@ def _is_no_form(request: HttpRequest) -> bool:
 
 
 def _has_nul(request: HttpRequest) -> bool:
-    """No text of vmrep's has one, and PostgreSQL cannot even be asked for it."""
+    """None of vmrep's texts has one, and PostgreSQL cannot even search for it."""
     given = [request.GET] if request.path_info.startswith(API) else [request.GET, request.POST]
     return any("\0" in f"{name}{value}" for name, value in request.COOKIES.items()) or any(
         "\0" in name or any("\0" in value for value in values)

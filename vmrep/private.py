@@ -8,8 +8,8 @@ import stat
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-# All that vmrep ever makes in its data folder and nobody else in theirs: a folder with any of these
-# is vmrep's own. What a demo makes besides has names that others use, too (vmrep.local.folder).
+# What only vmrep makes, and only in its data folder: a folder with any of these is vmrep's own. The
+# other files of a demo have names that others use, too (vmrep.local.folder).
 OWN_NAMES = (
     "vmrep.sqlite3*",
     "secret_key",

@@ -117,7 +117,7 @@ TEMPLATES = [
 ]
 
 
-# No transaction waits for ever for a row that another one holds. vmrep's own transactions take
+# No transaction waits forever for a row that another one holds. vmrep's own transactions take
 # milliseconds, a page of a discovery a second or two: a longer wait means that one is stuck. Pages
 # and the API then answer 409, and workers retry. SQLite has one lock for all writers.
 # Both are less than the 30 seconds for which a lease is trusted without an answer.
@@ -194,7 +194,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # The web server serves the files where they are, so there is no copy that could become outdated.
 WHITENOISE_USE_FINDERS = True
 
-# --- What a browser may do -----------------------------------------------------------------------
+# --- What browsers may do ------------------------------------------------------------------------
 HTTPS = env.bool("VMREP_HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True

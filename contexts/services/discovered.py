@@ -96,7 +96,7 @@ class Differences:
 def compare(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str]) -> Differences:
     """What has to be written. `repeated`: the instance UUIDs that several VMs have.
 
-    Two queries, whatever the page holds.
+    Two queries, whatever the page contains.
     """
     rows = DiscoveredVM.objects.filter(vcenter=vcenter)
     morefs = [record.moref for record in page]

@@ -57,9 +57,9 @@ def _changed(context: VMContext, vm: DiscoveredVM) -> IdentityChanged:
 def confirm(vm: DiscoveredVM, context: VMContext, *, actor: str) -> VMContext:
     """It is the same VM: the context continues, with its history, under the new instance UUID.
 
-    Also after a rejection, as long as the VM has not been taken. Raises ContextBusy while a job is
-    active, NotManageable when the VM cannot be identified or is not there, IdentityRefused when
-    nothing says that the two are the same.
+    Works after a rejection, too, as long as the VM has not been taken. Raises ContextBusy while a
+    job is active, NotManageable when the VM cannot be identified or is gone, IdentityRefused when
+    there is no evidence that the two are the same.
     """
     context = statuses.lock(context.pk)
     vm = DiscoveredVM.objects.select_for_update(no_key=True).get(pk=vm.pk)
@@ -96,7 +96,7 @@ def _require_present(vm: DiscoveredVM) -> None:
         raise NotManageable(f"{vm.vm_name or vm.moref}: {vm.identity_problem}")
     if vm.gone_at is not None:
         raise NotManageable(
-            f"{vm.vm_name} ({vm.vmware_vm_id}) was not there when its vCenter was last read."
+            f"The last discovery did not find {vm.vm_name} ({vm.vmware_vm_id}) in its vCenter."
             " Run discovery again."
         )
 
@@ -105,7 +105,8 @@ def _require_present(vm: DiscoveredVM) -> None:
 def reject(vm: DiscoveredVM, context: VMContext, *, actor: str) -> DiscoveredVM:
     """It is another VM: it can be taken under management as a new one; the context's VM is gone.
 
-    Raises IdentityRefused when nobody asked: the VM does not look like that context's.
+    Raises IdentityRefused when the VM does not look like that context's, so that there is nothing
+    to decide.
     """
     context = statuses.lock(context.pk)
     vm = DiscoveredVM.objects.select_for_update(no_key=True).get(pk=vm.pk)

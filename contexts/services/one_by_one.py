@@ -1,4 +1,4 @@
-"""Work that is due again soon, of which no piece may keep the others from being done."""
+"""Work that is repeated soon anyway, where no piece may keep the others from being done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def one_by_one(pieces: Iterable[tuple[str, Callable[[], None]]]) -> None:
-    """Do each piece (its name for the log, and what to call), whatever becomes of the others.
+    """Do each piece (its name for the log, and what to call), whatever happens to the others.
 
     A piece that waited in vain for a row that another transaction holds is left for the next time.
     Every other error is logged; after the last piece they are raised as one ExceptionGroup, so that

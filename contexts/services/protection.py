@@ -1,4 +1,4 @@
-"""What an operator wants of a VM under management: its RPO target, and which disks are left out.
+"""What an operator wants for a VM under management: its RPO target, and which disks to leave out.
 
 Each change records an event with the user, the old and the new value.
 """
@@ -22,7 +22,7 @@ SHORTEST_TARGET_SECONDS = 60
 def set_rpo_target(context: VMContext, seconds: int | None, *, actor: str) -> VMContext:
     """How old the newest recovery point may become; None: no target.
 
-    Raises TargetRefused for a target that means nothing, NotManaged.
+    Raises TargetRefused for an invalid target, NotManaged.
     """
     if seconds is not None and not SHORTEST_TARGET_SECONDS <= seconds <= MAX_RPO_TARGET_SECONDS:
         raise TargetRefused(

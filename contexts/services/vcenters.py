@@ -228,9 +228,9 @@ def _remember_host(vcenter: VCenter, host_uuid: str | None) -> None:
         return
     if vcenter.host_uuid not in ("", host_uuid):
         raise OtherEstate(
-            f"{vcenter.host} is now another ESXi host ({host_uuid}) than the one that was added as"
-            f" {vcenter.name} ({vcenter.host_uuid}). Check the address. To use the other host, add"
-            " it as a new vCenter.",
+            f"{vcenter.host} now leads to another ESXi host ({host_uuid}), not the one that was"
+            f" added as {vcenter.name} ({vcenter.host_uuid}). Check the address. To use the other"
+            " host, add it as a new vCenter.",
             expected=vcenter.host_uuid,
             presented=host_uuid,
         )
@@ -239,8 +239,8 @@ def _remember_host(vcenter: VCenter, host_uuid: str | None) -> None:
 
 
 def learn_host(vcenter: VCenter, session: Session) -> None:
-    """Note the UUID of an ESXi host that was added before vmrep asked for it, unless another entry
-    has it: that one host is here twice is for somebody to settle, and no reason not to read it."""
+    """Record the UUID of an ESXi host that was added before vmrep asked for it, unless another
+    entry has it: a host that was added twice is for an operator to sort out, and still read."""
     if vcenter.host_uuid or (host_uuid := lone_host_uuid(session)) is None:
         return
     try:
@@ -248,7 +248,7 @@ def learn_host(vcenter: VCenter, session: Session) -> None:
             unknown = VCenter.objects.filter(pk=vcenter.pk, host_uuid="")
             only_free(unknown).update(host_uuid=host_uuid)  # or else the next discovery notes it
     except IntegrityError:
-        log.warning("%s is an ESXi host that is added twice", printable(vcenter.name))
+        log.warning("%s is an ESXi host that was added twice", printable(vcenter.name))
 
 
 def _require_new(vcenter: VCenter, what: str, **identity: str) -> None:

@@ -59,12 +59,12 @@ IMAGE_SIZE_DIFFERS = Code(
 )
 BACKING_FILE_DIFFERS = Code(
     "backing_file_differs",
-    FAIL_OVER_TO_OLDER + "The file is based on another one than vmrep recorded. If the right file "
-    "is there, `qemu-img rebase -u` puts the name right.",
+    FAIL_OVER_TO_OLDER + "The file is based on a file other than the one that vmrep recorded. If "
+    "the right file exists, `qemu-img rebase -u` corrects the name.",
 )
 DIGEST_DIFFERS = Code(
     "digest_differs",
-    "The digests beside the image are not those that its job recorded, so that the image can no "
+    "The digests next to the image are not those that its job recorded, so the image can no "
     "longer be verified with them. Compare it with its VM, or replicate again.",
 )
 FILE_WITHOUT_ROW = Code(
@@ -75,8 +75,8 @@ FILE_WITHOUT_ROW = Code(
 )
 TEMPORARY_FILE_WITHOUT_ROW = Code(
     "temporary_file_without_row",
-    "An unfinished image of a job that vmrep no longer knows. No recovery point needs it; remove "
-    "it yourself once no other vmrep uses this folder.",
+    "This is an unfinished image of a job that vmrep no longer knows. No recovery point needs it; "
+    "remove it yourself once no other vmrep uses this folder.",
     Severity.WARNING,
 )
 
@@ -85,13 +85,13 @@ BATCH = 500
 
 
 LOOK_SECONDS = 60.0
-"""For the look at one image, or at a batch of names."""
+"""For a look at one image, or at a batch of names."""
 DEEP_SECONDS = 1800.0
 """For the look through one image's tables."""
 
 
 def _storages() -> Iterator[tuple[Repository, Target]]:
-    """Every repository that can be used now; the others are `repository_unavailable`'s."""
+    """Every repository that can be used now; `repository_unavailable` reports the others."""
     for repository, state in _states():
         if not state.problem:
             yield repository, target(repository)
@@ -99,8 +99,8 @@ def _storages() -> Iterator[tuple[Repository, Target]]:
 
 @contextmanager
 def _noted(scope: Scope, repository: Repository) -> Iterator[None]:
-    """One that stops answering is given up, for `repository_unavailable` to tell: the others are
-    checked, and what seems to be missing in this one is not known to be."""
+    """A repository that stops answering is given up, which `repository_unavailable` reports: the
+    others are checked, and what seems to be missing in this one may not be."""
     try:
         yield
     except DoesNotAnswer as problem:
@@ -122,9 +122,9 @@ def _states() -> list[tuple[Repository, StorageState]]:
     second_look=SecondLook.AGAIN,
 )
 def image_files(scope: Scope) -> Iterator[Finding]:
-    """Each committed image of an available point: there, whole at first sight, on its parent.
+    """Each committed image of an available point: it exists, looks whole, and is on its parent.
 
-    With `deep` qemu-img checks each one's tables, and the file of its digests is added up again.
+    With `deep`, qemu-img also checks its tables, and the digest of its digest file is recomputed.
     The content is not read.
     """
     for repository, storage in _storages():
@@ -132,7 +132,7 @@ def image_files(scope: Scope) -> Iterator[Finding]:
             for batch in in_batches(_judged_images(scope, repository), BATCH):
                 found = [it for image in batch for it in _visited(image, storage, scope)]
                 if looks.look(repository, seconds=ACT_SECONDS).problem:
-                    break  # unmounted meanwhile: what seemed missing is not known to be
+                    break  # unmounted meanwhile: what seemed missing may not be
                 yield from found
 
 
@@ -149,7 +149,7 @@ def _visited(image: DiskImage, storage: Target, scope: Scope) -> list[Finding]:
 
 
 def _judged_images(scope: Scope, repository: Repository) -> Any:
-    """Committed images that no retention or deletion is at work on."""
+    """Committed images that no retention or deletion is working on."""
     images = (
         scope.within(DiskImage.objects.filter(repository=repository, state=ImageState.COMMITTED))
         .filter(recovery_point__state=RecoveryPointState.AVAILABLE)
@@ -172,8 +172,8 @@ _CODES = {
 
 
 def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Finding]:
-    """In a thread of its own: all that it needs of the database has been read. A look that breaks
-    is a finding itself: it hides no other image's."""
+    """Runs in a separate thread: all that it needs from the database has been read. A look that
+    fails is itself a finding: it hides no other image's."""
 
     def found(code: Code, what: str) -> Finding:
         return code.finding(
@@ -201,7 +201,7 @@ def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Findin
 
 
 def _wrong(image: DiskImage, storage: Target, scope: Scope) -> Iterator[tuple[Code, str]]:
-    """What is wrong with an image's file that can be read. Raises TargetError."""
+    """What is wrong with an image's file, if it can be read. Raises TargetError."""
     differences = storage.differences(_with_its_parent(image))
     if scope.deep:
         storage.check_image(image.locator)
@@ -226,15 +226,15 @@ def _wrong_digest(image: DiskImage, storage: Target) -> Iterator[str]:
         yield str(problem)
         return
     if digest is not None and digest != image.digest:
-        yield f"the digests beside it come to {digest}, its row says {image.digest}."
+        yield f"the digests next to it give {digest}, but its row says {image.digest}."
 
 
 @check(FILE_WITHOUT_ROW, TEMPORARY_FILE_WITHOUT_ROW, second_look=SecondLook.NONE)
 def files_without_row(scope: Scope) -> Iterator[Finding]:
-    """Files that no row names. A row is committed before its file is made, and goes after it: so
-    a file that is still there once its row is known to be missing is nobody's.
+    """Files that no row names. A row is committed before its file is made, and deleted after it: so
+    a file that still exists once its row is known to be missing belongs to nobody.
 
-    Not looked at is what `Target.stored` leaves out: vmrep gives no such names.
+    What `Target.stored` leaves out is not checked: vmrep gives no such names.
     """
     for repository, storage in _storages():
         with _noted(scope, repository):
@@ -242,7 +242,7 @@ def files_without_row(scope: Scope) -> Iterator[Finding]:
 
 
 def _nobodys_files(repository: Repository, storage: Target, scope: Scope) -> Iterator[Finding]:
-    """Of one repository. Raises DoesNotAnswer."""
+    """The files of one repository that no row names. Raises DoesNotAnswer."""
 
     def at_storage(work: Callable[[], list[T]]) -> list[T]:
         scope.on_progress()
@@ -261,7 +261,7 @@ def _nobodys_files(repository: Repository, storage: Target, scope: Scope) -> Ite
 
 
 def _unknown(repository: Repository, files: list[Stored]) -> list[Stored]:
-    """Those that no image's row names: neither as its file nor as what lies beside it."""
+    """Those that no image's row names, neither as its file nor as a file next to it."""
     readable = [file.locator for file in files if file.locator.isprintable()]
     rows = DiskImage.objects.filter(repository=repository, locator__in=readable)
     attempts = dict(rows.values_list("locator", "attempt"))
@@ -281,12 +281,12 @@ def _nobodys(repository: Repository, file: Stored) -> Finding:
     )
 
 
-# The last of this module: it also tells of those that stopped answering while they were checked.
+# The last check of this module: it also reports repositories that stopped answering meanwhile.
 @check(REPOSITORY_UNAVAILABLE, second_look=SecondLook.NONE)
 def repository_unavailable(scope: Scope) -> Iterator[Finding]:
     for repository, state in _states():
         if problem := scope.given_up.get(repository.pk):
-            what = f"The repository {repository.name} was not checked to its end: {problem}"
+            what = f"The repository {repository.name} was not checked completely: {problem}"
         elif state.problem:
             what = f"The repository {repository.name} was not checked: {state.problem}"
         else:

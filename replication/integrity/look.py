@@ -38,10 +38,10 @@ LISTED_PER_CODE = 500
 
 
 def find(scope: Scope) -> Iterator[Finding]:
-    """All findings that a second look confirms. A check that breaks is a finding itself: it hides
-    no other's.
+    """All findings that a second look confirms. A check that fails is itself a finding: it hides no
+    other check's.
 
-    Only reads; a second look locks one context at a time, for some milliseconds.
+    Only reads; a second look locks one context at a time, for a few milliseconds.
     """
     for one in CHECKS:
         scope.on_progress()

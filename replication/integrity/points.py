@@ -37,8 +37,8 @@ POINT_DIFFERS_FROM_SNAPSHOT = Code(
 )
 POINT_DATED_AHEAD = Code(
     "point_dated_ahead",
-    "The clock of its worker was ahead, so that the VM looks better protected than it is. --repair "
-    "dates the recovery point at the start of its job, by the database's clock: it is no older "
+    "The clock of its worker was ahead, so the VM looks better protected than it is. --repair "
+    "dates the recovery point at the start of its job, by the database's clock: it cannot be older "
     "than that. Set that worker's clock, and keep it right (NTP).",
     repairable=True,
 )
@@ -128,7 +128,7 @@ def point_differs_from_snapshot(scope: Scope) -> Iterator[Finding]:
 
 
 def _dated_ahead(points: Any) -> Any:
-    """A point was consistent before its job's end, whose moment is the database's own."""
+    """A point was consistent before its job's end, which is dated by the database's clock."""
     return points.annotate(
         job_began_at=Coalesce("job__started_at", "job__created_at", output_field=DateTimeField()),
         latest_possible=Coalesce("job__completed_at", Now()) + CLOCKS_MAY_DIFFER,
@@ -158,7 +158,7 @@ def point_dated_ahead(scope: Scope) -> Iterator[Finding]:
             point,
             f"is dated after its job's end ({ended:%Y-%m-%d %H:%M:%S} UTC)."
             if ended
-            else "is dated ahead of the present.",
+            else "is dated in the future.",
         )
 
 

@@ -1,7 +1,7 @@
 """The generic check: every row against every rule of the models, and against what it points at.
 
-Each finding names the VM whose rows they are. What is found here needs no check of its own, unless
-somebody can mend it.
+Each finding names the VM whose rows they are. What is found here needs no separate check, unless
+it can be repaired.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ROW_BREAKS_RULE = Code(
     "Correct the named rows, and find out which program wrote to the database despite its rules.",
 )
 
-# Orphans and rules that another check tells of, which also knows how to mend them.
+# Orphans and rules that another check reports, which also knows how to repair them.
 _ORPHANS_ELSEWHERE = frozenset({"VMContext.current_job", "VMContext.last_successful_job"})
 _RULES_ELSEWHERE = frozenset(
     {
@@ -95,7 +95,7 @@ _REMEDIES = {
         _MIXED_UP,
     ),
 }
-"""What to do about a broken rule or foreign key, where there is more to say than of any other."""
+"""What to do about a broken rule or foreign key, if there is more to say than for any other."""
 
 
 def models() -> Iterable[Any]:
@@ -125,7 +125,7 @@ def _orphans(model: Any, field: Any) -> Iterator[Finding]:
 
 @check(ROW_BREAKS_RULE, second_look=SecondLook.NONE)
 def row_breaks_rule(scope: Scope) -> Iterator[Finding]:
-    """Every rule of the models asked of every row: also where the database lost the constraint."""
+    """Every rule of the models for every row, even if the database has lost the constraint."""
     for model in models():
         for rule in model._meta.constraints:
             if rule.name not in _RULES_ELSEWHERE:
@@ -135,7 +135,7 @@ def row_breaks_rule(scope: Scope) -> Iterator[Finding]:
 
 
 def _of_each_vm(code: Code, rows: Any, what: str, rule: str) -> Iterator[Finding]:
-    """A finding for each VM that has such rows, and one for those of no VM."""
+    """A finding for each VM that has such rows, and one for rows that belong to no VM."""
     model = rows.model
     found: dict[str | None, _Rows] = {}
     told = rows.annotate(its_vm=_vm(model), its_job=_job(model)).order_by("pk")
@@ -156,7 +156,7 @@ def _of_each_vm(code: Code, rows: Any, what: str, rule: str) -> Iterator[Finding
 
 
 class _Rows:
-    """How many rows, and the keys of the first of them."""
+    """How many rows there are, and the keys of the first ones."""
 
     def __init__(self) -> None:
         self._count, self._first = 0, list[str]()
@@ -178,7 +178,7 @@ class _Rows:
 
 
 def _vm(model: Any) -> Any:
-    """The key of the context that a row belongs to. By no join: what a row names may be missing."""
+    """The key of the context that a row belongs to. By no join, as what it names may be missing."""
     names = {field.name for field in model._meta.concrete_fields}
     if model is VMContext or "vm_context" in names:
         return F("pk" if model is VMContext else "vm_context_id")
@@ -198,7 +198,7 @@ def _job(model: Any) -> Any:
 
 
 def _names(context_ids: Sequence[str | None]) -> dict[str | None, str | None]:
-    """Of VMs; of one whose context is gone the name that its jobs have."""
+    """The VMs' names; for a VM whose context is gone, the name that its jobs have."""
     told: dict[str | None, str | None] = {}
     jobs = ReplicationJob.objects.filter(vm_context_id__in=context_ids).order_by("created_at")
     told.update(jobs.values_list("vm_context_id", "source_vm_name"))
@@ -210,7 +210,7 @@ def _breaking(model: Any, rule: BaseConstraint) -> Iterator[Any]:
     """The rows that break the rule, in as many querysets as it takes."""
     rows = model._base_manager.all()
     if isinstance(rule, CheckConstraint):
-        # As in SQL a CHECK is broken only by false, not by unknown: so NOT, and not exclude().
+        # As in SQL, only false breaks a CHECK, not unknown: so NOT, and not exclude().
         yield rows.annotate(kept=_kept(rule)).filter(kept=False)
     elif isinstance(rule, CompositeForeignKey):
         yield _unmatched(rows, model, rule)

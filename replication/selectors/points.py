@@ -22,7 +22,7 @@ def recovery_points(
 ) -> QuerySet[RecoveryPoint]:
     """The points that the VM can be restored to, newest first, with `images_with_disks`.
 
-    Without a limit it is for whoever cuts it into pages.
+    Without a limit it is for callers that page it.
 
     Adds `stored_bytes` (what the point's own files take) and `capacity_bytes` (of its disks).
     """

@@ -69,7 +69,7 @@ def last_image(disk: VMDisk) -> DiskImage | None:
 def layers_of(image: DiskImage, *, unfinished: bool = False) -> list[Layer]:
     """The chain of an image according to its rows: itself, then what it is based on, root last.
 
-    `unfinished`: under the name that it has while it is written. A constant number of queries.
+    `unfinished`: by the name that it has while it is being written. A constant number of queries.
     """
     return [
         Layer(image.temporary_locator if unfinished else image.locator, image.capacity_bytes),
@@ -91,7 +91,7 @@ def layers_below(disk_id: int, parent_id: int | None) -> list[Layer]:
     layers = []
     current: int | None = parent_id
     while current is not None:
-        current, layer = rows.pop(current)  # each is there once: the database sees to that
+        current, layer = rows.pop(current)  # each occurs once: the database ensures that
         layers.append(layer)
     return layers
 

@@ -27,13 +27,13 @@ from django.db.models import (
 from contexts.models import VMContext
 
 # A database that moved to another machine may be a little behind itself. A point that is dated
-# further ahead was made by a clock that was wrong: how old it is, nobody knows.
+# further ahead was dated by a wrong clock: its age is unknown.
 CLOCKS_MAY_DIFFER = timedelta(minutes=1)
 
 
 class RPOState(TextChoices):
-    """How well a VM is protected. Without a target, having a recovery point is enough, as long as
-    it is not dated ahead of the present: that one's age is not known, so the VM is at risk."""
+    """How well a VM is protected. Without a target, having a recovery point is enough, unless it is
+    dated in the future: then its age is unknown, so the VM is at risk."""
 
     PROTECTED = "protected", "Protected"
     AT_RISK = "at_risk", "At risk"
@@ -41,8 +41,8 @@ class RPOState(TextChoices):
 
 
 def with_rpo(contexts: QuerySet[VMContext], now: datetime) -> QuerySet[VMContext]:
-    """Add `newest_point_at` (null: there is no recovery point), `is_dated_ahead` (that point is, so
-    that its age is not known) and `rpo_state`, as of `now`."""
+    """Add `newest_point_at` (null: there is no recovery point), `is_dated_ahead` (that point is
+    dated in the future, so its age is unknown) and `rpo_state`, as of `now`."""
     return contexts.annotate(newest_point_at=F("newest_recovery_point_at")).annotate(
         is_dated_ahead=Case(
             When(dated_ahead(now), then=Value(True)),
@@ -59,13 +59,13 @@ def with_rpo(contexts: QuerySet[VMContext], now: datetime) -> QuerySet[VMContext
 
 
 def unprotected() -> Q:
-    """Of a context: there is no recovery point."""
+    """For a context: it has no recovery point."""
     return Q(newest_recovery_point_at__isnull=True)
 
 
 def at_risk(now: datetime) -> Q:
-    """Of a context: its newest recovery point is older than its target allows, or nobody knows how
-    old it is."""
+    """For a context: its newest recovery point is older than its target allows, or of unknown
+    age."""
     # Each type is given explicitly: on SQLite Django needs it to calculate with durations.
     seconds = ExpressionWrapper(F("rpo_target_seconds"), output_field=IntegerField())
     target = ExpressionWrapper(
@@ -79,13 +79,13 @@ def at_risk(now: datetime) -> Q:
 
 
 def dated_ahead(now: datetime) -> Q:
-    """Of a context: its newest recovery point is dated ahead of the present."""
+    """For a context: its newest recovery point is dated in the future."""
     return Q(newest_recovery_point_at__gt=now + CLOCKS_MAY_DIFFER)
 
 
 def rpo_seconds(newest_point_at: datetime | None, now: datetime) -> int | None:
-    """Age of the newest recovery point; None: there is none, or it is dated ahead of the present,
-    so that nobody knows."""
+    """Age of the newest recovery point; None if there is none, or if it is dated in the future and
+    its age is therefore unknown."""
     if newest_point_at is None or newest_point_at > now + CLOCKS_MAY_DIFFER:
         return None
     return max(0, int((now - newest_point_at).total_seconds()))

@@ -145,7 +145,7 @@ def failed(
     actor: str = WORKER,
 ) -> None:
     """The job ends without a new recovery point; existing ones do not change. `code` is one of
-    `contexts.error_codes`. A job that was to be cancelled is cancelled: its log has the reason."""
+    `contexts.error_codes`. A job that was asked to cancel is cancelled; its log has the reason."""
     context, job = _lock(job_id, lease)
     why = storable(why)
     if job.cancel_requested_at is not None:
@@ -276,7 +276,7 @@ def _back_to_wait(job: ReplicationJob, why: str, delay: timedelta, operation: st
 
 def _count_progress(job: ReplicationJob) -> None:
     """An attempt whose checkpoints got further than any before does not count: over a bad line, a
-    big disk is copied piece by piece."""
+    large disk is copied piece by piece."""
     writing = DiskImage.objects.filter(job=job, state=ImageState.WRITING)
     reached = writing.aggregate(total=Sum("checkpoint_bytes"))["total"] or 0
     if reached > job.checkpointed_bytes:

@@ -32,7 +32,7 @@ def may_come(row: VMSnapshot) -> bool:
 def images() -> Any:
     """Images that are in no recovery point and never will be: abandoned, or of an ended job.
 
-    The latter are a paused worker's, that began one after another worker had ended its job.
+    The latter belong to a paused worker that began one after another worker had ended its job.
     """
     return DiskImage.objects.filter(
         Q(state=ImageState.DELETING)
@@ -41,8 +41,8 @@ def images() -> Any:
 
 
 def running_steps() -> QuerySet[JobStep]:
-    """Steps of ended jobs that count as running: of clean-ups, as long as they hold the lease. What
-    was killed leaves them."""
+    """Steps of ended jobs that count as running: they belong to a clean-up that holds the lease, or
+    were left by a process that was killed."""
     return JobStep.objects.filter(status=StepStatus.RUNNING).exclude(
         job__status__in=ACTIVE_JOB_STATUSES
     )
@@ -69,7 +69,7 @@ def contexts_to_clean(context_id: str | None = None) -> list[str]:
 
 
 def _contexts_of(rows: QuerySet[Any], path: str, context_id: str | None) -> Iterator[str]:
-    """Whose rows these are, but for contexts that somebody is at work on; `path` leads to them."""
+    """The contexts of these rows (`path` leads to them), except those that somebody works on."""
     free = rows.filter(**{f"{path}__current_job__isnull": True})
     if context_id is not None:
         free = free.filter(**{path: context_id})

@@ -68,8 +68,8 @@ def delete_replica_data(context: VMContext, *, confirm_vm_name: str, actor: str)
     """Delete all recovery points of a VM, managed or not. Doing it again is fine.
 
     Raises NameNotConfirmed; ContextBusy while a job is active or another process holds the
-    context's lease; RecoveryPointHeld; RepositoryUnavailable where a marker cannot be read, or not
-    within some seconds.
+    context's lease; RecoveryPointHeld; RepositoryUnavailable when a marker cannot be read, or not
+    within a few seconds.
     """
     _require_confirmation(context, confirm_vm_name)
     _require_storage(context)

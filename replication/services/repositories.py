@@ -31,7 +31,7 @@ def add_directory(name: str, path: str) -> Repository:
     )
     repository.full_clean()
     _require_apart(root)
-    # No transaction is open while storage is waited for: on SQLite it would lock everybody out.
+    # No transaction is open during the wait for storage: on SQLite it would lock everybody out.
     folders.mark(root, str(repository.uuid))
     try:
         with transaction.atomic():

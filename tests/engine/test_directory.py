@@ -223,7 +223,7 @@ def test_a_hostile_locator_is_refused(repository: DirectoryRepository, locator: 
         lambda: repository.seal("good.tmp", locator),
         lambda: repository.discard(locator),
     ):
-        with pytest.raises(TargetError, match="no name"):
+        with pytest.raises(TargetError, match="not a name"):
             action()
     assert names(repository.root) == [MARKER]
 

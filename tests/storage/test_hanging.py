@@ -274,4 +274,4 @@ def test_a_repository_that_hangs_in_the_middle_of_the_check_is_told_of(
         monkeypatch.setattr(DirectoryRepository, "path", hang_at_the_second)
         found = [it for it in find(Scope()) if "repository" in it.code or "file" in it.code]
     assert sorted(it.code for it in found) == ["image_file_missing", "repository_unavailable"]
-    assert "share was not checked to its end: " in found[-1].what
+    assert "share was not checked completely: " in found[-1].what

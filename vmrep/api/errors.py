@@ -52,7 +52,7 @@ VSPHERE_STATUS: dict[type[VSphereError], int] = {
     vsphere_errors.OtherEstate: status.HTTP_409_CONFLICT,
 }
 
-# What such an error knows beside its message.
+# What such an error knows in addition to its message.
 VSPHERE_DETAILS = ("fingerprint_sha256", "expected", "presented", "privilege", "fault")
 
 ENGINE_STATUS: dict[type[EngineError], int] = {

@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
         return 1
     report = {"results": [result.as_dict() for result in results], "quick": wanted.quick}
     say(json.dumps(report | {"sizes": vars(sizes), "machine": machine()}))
-    # So few rows and rounds say whether it works, not how fast it is.
+    # So few rows and rounds show whether it works, not how fast it is.
     return 0 if wanted.quick or all(result.ok for result in results) else 1
 
 
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _given(wanted: argparse.Namespace) -> dict[str, float]:
-    """The sizes that the command line has."""
+    """The sizes given on the command line."""
     return {name: vars(wanted)[name] for name in vars(FULL) if vars(wanted)[name] is not None}
 
 
@@ -167,7 +167,7 @@ def _polls(large: Site, sizes: Sizes, database_cpu: Callable[[], float]) -> list
 
 
 def _discoveries(supervisor: Supervisor, wanted: argparse.Namespace, vms: int) -> Iterator[Result]:
-    """An unchanged vCenter is stored again in less time than the first time."""
+    """Storing an unchanged vCenter again must take less time than the first time."""
     say(f"\nStoring what a discovery of {vms:,} VMs read, and again when nothing changed …")
     for name, url in (
         ("PostgreSQL", site.new_database(wanted.postgres, "discovered")),

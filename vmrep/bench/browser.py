@@ -1,4 +1,4 @@
-"""A browser as the web server sees it: a session, full pages, and polls of what is shown."""
+"""A browser as the web server sees it: a session, full pages, and polls for changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 60
 
 
 class BadAnswer(Exception):
-    """A page was not answered as it should be."""
+    """A request for a page got the wrong answer."""
 
 
 @dataclass
@@ -21,10 +21,10 @@ class Browser:
     session: str
     version: str = ""
     statuses: dict[int, int] = field(default_factory=dict)
-    """How many polls were answered how."""
+    """How many polls got which status."""
 
     def open(self, address: str) -> float:
-        """A full page; how many seconds it took. Raises BadAnswer."""
+        """Request a full page; returns the seconds that it took. Raises BadAnswer."""
         began = time.perf_counter()
         status, text = self._get(address, {})
         seconds = time.perf_counter() - began
@@ -34,7 +34,7 @@ class Browser:
         return seconds
 
     def poll(self, address: str) -> int:
-        """Ask for what changed since; the status of the answer."""
+        """Ask for what has changed since; returns the status of the answer."""
         headers = {"HX-Request": "true", "X-Vmrep-Version": self.version}
         status, text = self._get(address, headers)
         if status == 200:

@@ -1,6 +1,6 @@
-"""PostgreSQL without foreign keys and plain indexes while much is written, and with them again.
+"""PostgreSQL without foreign keys and plain indexes while many rows are written, then with them.
 
-A million rows are then checked, and sorted into each index, in one pass instead of one by one.
+So a million rows are checked, and sorted into each index, in one pass instead of one by one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PLAIN_INDEXES = """
 def in_bulk() -> Iterator[None]:
     """One transaction: at its end every rule is back and has been checked, or nothing happened.
 
-    Nobody else can use the tables meanwhile. On SQLite, which cannot, it is only a transaction.
+    Nobody else can use the tables meanwhile. SQLite cannot do this: there it is only a transaction.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor != "postgresql":
@@ -47,7 +47,7 @@ def in_bulk() -> Iterator[None]:
         cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
         for _, make in reversed(statements):
             cursor.execute(make)
-        # Without figures about the new rows the wrong indexes would be taken.
+        # Without statistics about the new rows, the wrong indexes would be used.
         cursor.execute("ANALYZE")
         figures.recompute(connection)
         figures.install(connection)

@@ -2,8 +2,8 @@
 
 python -m vmrep.bench.discovering --vms N --report FILE
 
-Only the storing is measured, in the empty database that DATABASE_URL names. Half of the VMs are
-under management the second time, so that their contexts, disks and adapters are compared, too.
+Only the storing is measured, in the empty database that DATABASE_URL names. The second time, half
+of the VMs are under management, so that their contexts, disks and adapters are compared, too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def measure(vms: int) -> dict[str, float]:
-    """Seconds of the first storing, and of the fastest of `ROUNDS` that found nothing new."""
+    """Seconds for the first time, and for the fastest of `ROUNDS` that found nothing new."""
     from contexts.models import DiscoveredVM, VCenter
     from contexts.services import management
     from vmrep.bench.machines import machine

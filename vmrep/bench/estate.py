@@ -1,8 +1,8 @@
 """An estate of any size in the database, as if vmrep had looked after it for months.
 
-Every row obeys every rule: they are written past the services for speed, and not past the
-database. Only what is outside of it is missing: vCenters and files (their names end in .invalid,
-which nobody can own).
+Every row obeys every rule: for speed the rows bypass the services, but not the database. Only what
+is outside the database is missing: vCenters and files (their names end in .invalid, which nobody
+can own).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from vmrep.bench.machines import machine
 CONTEXTS_PER_VCENTER = 2500
 VMS_AT_ONCE = 100
 RPO_TARGETS = (None, None, 3600, 4 * 3600, 24 * 3600)
-# Of a hundred VMs, how many are what; the rest are ready for failover.
+# How many of a hundred VMs are in which state; the rest are ready for failover.
 NEVER_REPLICATED, FAILED, RUNNING, PENDING, UNMANAGED = 2, 2, 1, 1, 1
 JOBS_FAILED, JOBS_CANCELLED = 0.03, 0.01
 
 
 class EstateRefused(Exception):
-    """The database has vCenters already."""
+    """The database already has vCenters."""
 
 
 @dataclass
@@ -54,15 +54,15 @@ def generate(
     seed: int = 1,
     on_progress: Callable[[Made], None] = lambda made: None,
 ) -> Made:
-    """Make that many contexts and, over all of them, about that many jobs.
+    """Make that many contexts and, in all, about that many jobs.
 
-    The same seed makes the same estate, but for the time. Raises EstateRefused.
+    The same seed makes the same estate, except for the times. Raises EstateRefused.
     """
     known = VCenter.objects.count()
     if known and not into_a_used_database:
         raise EstateRefused(
-            f"There are vCenters in this database already ({known}). A generated estate would be"
-            " mixed up with them and cannot be taken out again: use an empty database."
+            f"This database already has vCenters ({known}). A generated estate would be mixed up"
+            " with them and could not be removed again: use an empty database."
         )
     estate = _Estate(jobs_per_context=jobs / contexts, seed=seed, first=VMContext.objects.count())
     made = Made()
@@ -74,7 +74,7 @@ def generate(
     reset_sequences(VMDisk, RecoveryPoint, DiskImage, DiscoveredVM)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE")  # as autovacuum would have done by the time
+            cursor.execute("VACUUM ANALYZE")  # as autovacuum would have done in time
     return made
 
 
@@ -144,7 +144,7 @@ class _Estate:
         return vcenter
 
     def _add_vm(self, number: int, vcenter: VCenter) -> int:
-        """How many jobs it has."""
+        """Add a VM; returns how many jobs it has."""
         random = Random(f"{self._seed} {number}")  # noqa: S311
         record = machine(number, random)
         self._add_seen(record, vcenter)
@@ -190,7 +190,7 @@ class _Estate:
         return disks
 
     def _statuses(self, number: int, random: Random) -> list[str]:
-        """Of the VM's jobs, the oldest first."""
+        """The statuses of the VM's jobs, the oldest first."""
         kind = _kind(number)
         if kind == "never replicated":
             return []

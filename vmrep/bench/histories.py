@@ -1,5 +1,5 @@
 """What happened to the VMs of a generated estate: jobs that ended in every way, one after the
-other, with everything that the product would have left of them.
+other, with everything that vmrep would have kept of them.
 
 Old jobs have less than new ones, as after years of retention: what is kept of each is below.
 """
@@ -48,7 +48,7 @@ JOBS_WITH_STEPS = 5
 JOBS_WITH_LOG = 1
 LOG_LINES, SAMPLES = 12, 12
 MIB = 1 << 20
-LEASE = timedelta(days=1)  # of jobs that stand still in the middle of their transfer
+LEASE = timedelta(days=1)  # of jobs that stopped in the middle of their transfer
 WORKER = "copies@estate"
 FAILURES = (
     "The vCenter did not answer within 30 seconds. Is it reachable from this worker?",
@@ -65,7 +65,7 @@ class Disk(NamedTuple):
 
 @dataclass
 class VM:
-    """Of whom the history is. `statuses` are those of its jobs, the oldest first."""
+    """The VM whose history this is. `statuses` are those of its jobs, the oldest first."""
 
     context_id: str
     name: str
@@ -79,7 +79,7 @@ class VM:
 
 @dataclass
 class Told:
-    """What the context's row has to say of its history."""
+    """What the context's row has to say about its history."""
 
     status: str = ContextStatus.DISCOVERED
     current_job_id: str | None = None
@@ -168,14 +168,14 @@ class Histories:
         )
 
     def write(self) -> None:
-        """In the order of their foreign keys, although those are checked at the end only."""
+        """Write the tables in the order of their foreign keys, although those are checked last."""
         for table in (self._job, self._point, self._image, self._cbt, self._step, self._snapshot):
             table.write()
         for table in (self._event, self._sample, self._line, self._lease):
             table.write()
 
     def add(self, vm: VM, random: Random) -> Told:
-        """All of one VM's history."""
+        """Add the whole history of one VM."""
         told = Told()
         self._tell(vm, told, ContextStatus.DISCOVERED, "ops", "taken under management", vm.taken_at)
         epoch = f"{random.getrandbits(64):016x}"
@@ -285,7 +285,7 @@ class Histories:
         epoch: str,
         parents: dict[int, int],
     ) -> int:
-        """The oldest one kept has no parent: the ones before were merged into it."""
+        """The oldest image that is kept has no parent: earlier ones were merged into it."""
         image, sealed = self._images.take(), point is not None
         disk, planned = vm.disks[place], job.planned[place]
         self._image.add(
@@ -312,7 +312,7 @@ class Histories:
         )
 
     def _be_under_way(self, vm: VM, job: _Job, epoch: str, parents: dict[int, int]) -> None:
-        """In the middle of the transfer, under a lease that lasts: no worker is at it."""
+        """A job in the middle of its transfer, under a lease that lasts; no worker runs it."""
         self._add_snapshot(vm, job, removed=False)
         for place in range(len(vm.disks)):
             self._add_image(vm, job, place, None, epoch, parents)
@@ -368,7 +368,7 @@ def _change_ids(epoch: str, job: _Job) -> tuple[str, str | None]:
 
 
 def _jobs(vm: VM, random: Random) -> list[_Job]:
-    """Evenly from when the VM was taken to its last job; none begins before the one before ends."""
+    """Evenly spread up to the last job; each begins when the previous one has ended."""
     count = len(vm.statuses)
     if not count:
         return []

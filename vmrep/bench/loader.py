@@ -1,4 +1,4 @@
-"""Rows into a table by the fastest way that checks every rule: COPY, or INSERTs on SQLite."""
+"""Loads rows into a table in the fastest way that checks every rule: COPY, or INSERTs on SQLite."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Table:
         self._rows.append((*row, *self._defaults))
 
     def write(self) -> int:
-        """How many rows there were; from now on they are in the database."""
+        """Write the rows to the database; returns how many there were."""
         rows, self._rows = self._rows, []
         if rows:
             write = _copy if connection.vendor == "postgresql" else _insert
@@ -51,7 +51,7 @@ class Table:
 
 
 def _is_written(field: models.Field[Any, Any]) -> bool:
-    """A column that the database fills by itself is left to it."""
+    """Columns that the database fills itself are not written."""
     return field.db_default is NOT_PROVIDED and not isinstance(field, models.AutoField)
 
 
@@ -64,7 +64,7 @@ def _default(field: models.Field[Any, Any]) -> Any:
 
 
 def _conversion(field: models.Field[Any, Any]) -> Convert | None:
-    """What a value of this column needs before the driver takes it."""
+    """The conversion that a value of this column needs before the driver accepts it."""
     if isinstance(field, models.JSONField):
         return json.dumps
     if connection.vendor == "sqlite":
@@ -97,7 +97,7 @@ def _insert(table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]])
 
 
 class Keys:
-    """New numbers for the primary keys of one model, from behind the last one on."""
+    """New numbers for the primary keys of one model, beginning after the last one."""
 
     def __init__(self, model: type[models.Model]) -> None:
         newest = model._default_manager.aggregate(newest=models.Max("pk"))["newest"]
@@ -109,7 +109,7 @@ class Keys:
 
 
 def reset_sequences(*tables: type[models.Model]) -> None:
-    """Rows that the product makes later are numbered from behind these on."""
+    """Make vmrep number later rows after these."""
     from django.core.management.color import no_style
 
     with connection.cursor() as cursor:

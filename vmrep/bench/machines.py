@@ -42,7 +42,7 @@ CAPACITIES = (16 * GIB, 40 * GIB, 60 * GIB, 100 * GIB, 250 * GIB, 500 * GIB, 204
 
 
 def name_of(number: int, random: Random) -> str:
-    """Every twentieth name is hostile or long; the others are usual, and each is there once."""
+    """Every twentieth name is hostile or long; the others are ordinary, and each occurs once."""
     if number % 20 == 7:
         return f"{HOSTILE_NAMES[number // 20 % len(HOSTILE_NAMES)]} {number}"
     return f"{random.choice(SITES)}-{random.choice(ROLES)}-{number:05d}"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from vmrep.bench.site import Site
 
 # Pages of the VM table and of the panel: these have a goal. Each shows as many rows with the small
-# estate as with the large one, or it would be their number that is compared.
+# estate as with the large one; otherwise the number of rows would be compared.
 TABLE = {
     "VM table": "/virtual-machines/",
     "VM table, status": "/virtual-machines/?status=ready_for_failover",
@@ -53,8 +53,8 @@ class Pair(NamedTuple):
 def compare(
     small: Site, large: Site, rounds: int, on_page: Callable[[Pair], None]
 ) -> tuple[list[Pair], list[Pair]]:
-    """Those with a goal, and the others. Each page is asked for in turns, so that whatever else
-    the machine does meets both alike."""
+    """The pages with a goal, and the others. Each page is requested from both in turn, so that
+    whatever else the machine does affects both alike."""
     with_goal = _compare(small, large, {**TABLE, **PANEL}, rounds, on_page)
     return with_goal, _compare(small, large, OTHERS, rounds, on_page)
 
@@ -77,6 +77,6 @@ def _medians(sites: Sequence[Site], address: str, rounds: int) -> list[float]:
         turn = list(zip(browsers, times, strict=True))
         for (browser, place), taken in turn if number % 2 else reversed(turn):
             seconds = browser.open(place)
-            if number >= 2:  # the first ones fill caches
+            if number >= 2:  # the first rounds fill caches
                 taken.append(seconds)
     return [median(taken) for taken in times]

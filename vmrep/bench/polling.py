@@ -1,5 +1,5 @@
-"""What many browsers cost that look at a table in which nothing changes, and how soon they see it
-when something does."""
+"""What many browsers cost while they show a table in which nothing changes, and how soon they see
+a change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Idle:
 
     @property
     def cpu_percent(self) -> float:
-        """Of one core."""
+        """The percentage of one core."""
         return 100 * self.cpu_seconds / self.seconds
 
     @property
@@ -39,13 +39,13 @@ class Idle:
 
     @property
     def unchanged_percent(self) -> float:
-        """Of the polls, those that were answered without a page."""
+        """The percentage of polls that were answered without a page."""
         return 100 * self.statuses[204] / max(1, self.statuses.total())
 
 
 @dataclass
 class Seen:
-    """How many seconds after the commit each browser had the new page."""
+    """The seconds from the commit until each browser had the new page."""
 
     seconds: list[float] = field(default_factory=list)
 
@@ -74,7 +74,7 @@ class Crowd:
         self._stop.set()
         self._pool.shutdown()
         for work in self._work:
-            work.result()  # what went wrong in a thread goes wrong here
+            work.result()  # raises what went wrong in the thread
 
     def statuses(self) -> Counter[int]:
         return sum((Counter(browser.statuses) for browser in self.browsers), Counter())
@@ -113,7 +113,7 @@ def measure_idle(
 
 
 def measure_seen(site: Site, crowd: Crowd, patience: float = 15.0) -> Seen:
-    """One VM's row changes, as when a job starts: who shows it when?"""
+    """One VM's row changes, as when a job starts: when does each browser show it?"""
     with connect(site.database_url) as connection:
         connection.execute(
             "UPDATE vm_replication_contexts SET updated_at = now() WHERE context_id = %s",

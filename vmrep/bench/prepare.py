@@ -1,4 +1,4 @@
-"""Fills one database for the measurement and says, as JSON, what can be asked for there.
+"""Fills one database for the measurement and reports, as JSON, what can be requested there.
 
 python -m vmrep.bench.prepare --contexts N --jobs M --sessions S --report FILE
 """
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _a_usual_context() -> str:
-    """The panel of a VM with the whole history that others have, too."""
+    """A VM with as much history as most others, for its panel."""
     from contexts.models import VMContext
     from contexts.states import ContextStatus
 
@@ -43,7 +43,7 @@ def _a_usual_context() -> str:
 
 
 def _sessions(count: int) -> list[str]:
-    """Of a user each, logged in."""
+    """Logged-in sessions, each of another user."""
     from django.conf import settings
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.auth.models import User

@@ -9,7 +9,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(root: int) -> float:
-    """Of a process, its descendants, and those of them that have ended already."""
+    """The CPU time of a process and its descendants, including those that have already ended."""
     parents, used = {}, {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -22,8 +22,8 @@ def cpu_seconds(root: int) -> float:
 
 
 def _stat(file: Path) -> tuple[int, float]:
-    """The parent, and user and system time with those of children that were waited for."""
-    fields = file.read_text().rpartition(")")[2].split()  # the name before may hold anything
+    """The parent; and user and system time, including children that were waited for."""
+    fields = file.read_text().rpartition(")")[2].split()  # the name before it may contain anything
     return int(fields[1]), sum(int(ticks) for ticks in fields[11:15]) / _TICKS
 
 

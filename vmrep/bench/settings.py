@@ -1,6 +1,6 @@
 """vmrep's settings with the bench's command, manage.py generate_estate.
 
-An installation that protects VMs has no command that fills its database with VMs that are none:
+An installation that protects VMs must not have a command that fills its database with invented VMs:
 
     manage.py generate_estate --settings vmrep.bench.settings …
 """

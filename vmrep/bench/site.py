@@ -1,4 +1,4 @@
-"""vmrep's web server over one generated estate, in a database of its own."""
+"""vmrep's web server for one generated estate, in its own database."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Site:
         return Browser(self.port, self.sessions[number])
 
     def cpu_seconds(self) -> float:
-        """Of all processes of the web server."""
+        """The CPU time of all the web server's processes."""
         return cpu_seconds(self.pid)
 
 
 def connect(url: str) -> psycopg.Connection:
-    """To the database that a DATABASE_URL means; each statement is a transaction."""
+    """Connect to the database that a DATABASE_URL names; each statement is a transaction."""
     config = environ.Env.db_url_config(url)
     return psycopg.connect(
         host=config["HOST"], user=config["USER"], dbname=config["NAME"], autocommit=True
@@ -47,14 +47,14 @@ def connect(url: str) -> psycopg.Connection:
 
 
 def new_database(postgres_url: str, name: str) -> str:
-    """The DATABASE_URL of a new database of that name, on the same server."""
+    """Create a database of that name on the same server; returns its DATABASE_URL."""
     with connect(postgres_url) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     return f"{postgres_url.rpartition('/')[0]}/{name}"
 
 
 def run(supervisor: Supervisor, module: str, url: str, *arguments: str) -> None:
-    """A module of the bench, on this database. Raises LocalError with the end of its log."""
+    """Run a module of the bench on this database. Raises LocalError with the end of its log."""
     command = [sys.executable, "-m", f"vmrep.bench.{module}", *arguments]
     code = supervisor.run(Program(module, ["env", f"DATABASE_URL={url}", *command]))
     if code:
@@ -65,9 +65,9 @@ def run(supervisor: Supervisor, module: str, url: str, *arguments: str) -> None:
 def start(
     supervisor: Supervisor, name: str, postgres_url: str, *, contexts: int, jobs: int, sessions: int
 ) -> Site:
-    """A new database of that name, filled, with a web server in front of it, as the demo starts it.
+    """Fill a new database of that name, and start a web server for it, as the demo does.
 
-    Raises LocalError (ChildDied, StopRequested) when that fails or somebody wants it to end.
+    Raises LocalError (ChildDied) when that fails, StopRequested when somebody stops it.
     """
     url = new_database(postgres_url, name)
     filled = _fill(supervisor, url, contexts, jobs, sessions)

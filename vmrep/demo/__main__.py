@@ -89,7 +89,7 @@ def _demo(wanted: argparse.Namespace) -> int:
 
 
 def _drive(machine: Machine, *options: str) -> int:
-    """Runs the driver to its end: discovery, replications, comparison. Its exit code."""
+    """Runs the driver to its end: discovery, replications, comparison. Returns its exit code."""
     driver = programs.driver(machine.folder, machine.remembered, *options)
     return machine.supervisor.run(driver)
 
@@ -99,7 +99,7 @@ def _first_replications(machine: Machine) -> None:
         machine.folder.remember_replicated()
         say("Every replica is equal to its VM's snapshot. Now try it; the guests keep writing.")
     else:
-        say("Something went wrong, see above. vmrep keeps running, so that you can look.")
+        say("Something went wrong, see above. vmrep keeps running, so that you can investigate.")
 
 
 def _once() -> int:
@@ -111,13 +111,13 @@ def _once() -> int:
         result_file = folder.logs / "result.json"
         try:
             if not folder.is_new:
-                raise LocalError(f"a demo was run in {folder.path} already; --once wants a new one")
+                raise LocalError(f"a demo has already run in {folder.path}; --once needs a new one")
             prepare = partial(programs.prepare, with_admin=False)
             with running(folder, port=0, fresh=False, churn=False, prepare=prepare) as machine:
                 code = _drive(machine, "--result", str(result_file))
                 if code != 0:
                     # Afterwards the folder and its logs may be gone.
-                    complain(f"not all is well; the logs end so:\n{machine.supervisor.tails()}")
+                    complain(f"something failed; the logs end with:\n{machine.supervisor.tails()}")
             if not result_file.exists():
                 raise LocalError("the demo failed, see above")
             result = result_file.read_text()

@@ -1,8 +1,8 @@
 """What the demo does in vmrep once it runs: everything from a vCenter to proven replicas.
 
-A process of its own, which uses the services that the pages and the API use; the workers do the
-work. It ends with 0 when every replica is equal to its snapshot, nothing but what must be refused
-was refused, and the database is whole.
+A separate process, which uses the services that the pages and the API use; the workers do the
+work. It exits with 0 when every replica equals its snapshot, only what must be refused was refused,
+and the database is intact.
 """
 
 from __future__ import annotations

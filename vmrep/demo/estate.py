@@ -37,8 +37,8 @@ def repository(folder: Path) -> Repository:
 def vcenter(lab: LabAddress) -> VCenter:
     """The lab, pinned to the certificate that it presents.
 
-    Somebody who adds a real vCenter compares the fingerprint with what its owner says; the demo
-    has made this one itself, a moment ago, on this machine.
+    Whoever adds a real vCenter compares the fingerprint with what its owner says; the demo itself
+    has just made this one, on this machine.
     """
     found = VCenter.objects.filter(host=LOCALHOST, port=lab.port).first()
     if found is not None:
@@ -63,7 +63,7 @@ def discover(vcenter: VCenter) -> list[DiscoveredVM]:
     deadline = time.monotonic() + WAIT_SECONDS
     while run.status in DiscoveryStatus.active():
         if time.monotonic() > deadline:
-            raise LocalError(f"the discovery of {vcenter} did not end; see log/control.log")
+            raise LocalError(f"the discovery of {vcenter} did not finish; see log/control.log")
         time.sleep(0.2)
         run = Discovery.objects.get(pk=run.pk)
     if run.status != DiscoveryStatus.COMPLETED:

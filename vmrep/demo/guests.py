@@ -9,16 +9,16 @@ from contexts.models import VMContext
 from vmrep.lab.control.surface import LabControl
 
 CBT_BLOCK_BYTES = 64 << 10
-# The busy one shows that an incremental transfers what has changed, and no more.
+# The busy one shows that an incremental replication transfers what has changed, and no more.
 BUSY, BUSY_BYTES = "pgtest2", 32 << 20
 QUIET_BYTES = 2 << 20
 
 
 def write(contexts: Collection[VMContext], lab: LabControl, seed: str) -> dict[str, int]:
-    """Lets every running guest write to each of its disks; the bytes written, by context.
+    """Makes every running guest write to each of its disks; returns the bytes written, by context.
 
-    The writes lie behind the file systems, which stay whole, and fill CBT's blocks, so that
-    exactly as much is to be transferred.
+    The writes come after the file systems, which stay intact, and fill whole blocks of CBT, so that
+    exactly as much has to be transferred.
     """
     vms = {vm["moref"]: vm for vm in lab.list_vms()}
     return {context.pk: _write(vms[context.moref], lab, seed) for context in contexts}

@@ -9,7 +9,7 @@ from replication.integrity.look import find
 
 
 def problems() -> Iterator[str]:
-    """All that is wrong, each in a line; nothing when all is well. No job may be running."""
+    """Everything that is wrong, one line each. No job may be running."""
     for finding in find(Scope(deep=True, quiet=True)):
         subject = f" ({finding.subject})" if finding.subject else ""
         yield f"{finding.code}{subject}: {finding.what}"

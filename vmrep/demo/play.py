@@ -1,4 +1,4 @@
-"""The demo's acts in their order: discover, take, replicate, let write, replicate, check."""
+"""The demo's acts in order: discover, take, replicate, let guests write, replicate, check."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from vmrep.lab.control.surface import LabControl
 from vmrep.lab.estate import scenario
 
 SCENARIO = "demo"
-# Not taken by the demo: for the user to try it with.
+# The demo does not take these: they are for the user to try.
 FOR_THE_USER = ("web01", "till-07", "scratch-disk", "debian12-template")
 
 
 def play(
     lab: estate.LabAddress, control: LabControl, repository: Path, *, whole: bool
 ) -> tuple[dict[str, Any], list[str]]:
-    """All acts: the result for a program, and what went wrong.
+    """Play all acts; returns the result for a program, and what went wrong.
 
     whole: all VMs are taken, and nobody else uses this vmrep, so that more can be checked.
     """
@@ -83,7 +83,7 @@ def _failures(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 
 def _wrong_refusals(refused: Sequence[Refused], left: tuple[str, ...]) -> Iterator[str]:
-    """Against the scenario, which knows what it made and not what vmrep thinks of it."""
+    """Compare with the scenario, which knows what it made, not what vmrep makes of it."""
     expected = Counter(
         vm.name
         for vm in scenario.load(SCENARIO).vms
@@ -111,10 +111,10 @@ def _wrong_figures(
     ):
         for one in outcomes:
             if one.identical and set(one.sync_types) != {expected}:
-                yield f"{one.vm_name}, {one.job_id}: {one.sync_types} where {expected} was due"
+                yield f"{one.vm_name}, {one.job_id}: {one.sync_types} instead of {expected}"
     for one in second:
         if one.identical and one.bytes_transferred != written[one.context_id]:
             yield (
                 f"{one.vm_name}, {one.job_id}: its guest wrote {written[one.context_id]} bytes, "
-                f"and {one.bytes_transferred} were transferred"
+                f"but {one.bytes_transferred} were transferred"
             )

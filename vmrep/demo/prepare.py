@@ -1,6 +1,6 @@
-"""Makes the database ready before anything is started: tables, and an administrator.
+"""Prepares the database before anything is started: tables, and an administrator.
 
-A process of its own, so that the supervisor needs no Django.
+A separate process, so that the supervisor needs no Django.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
 
     django.setup()
     try:
-        # With its checks: they refuse a database that this version cannot take up.
+        # With its checks: they refuse a database that this version cannot use.
         call_command("migrate", interactive=False, verbosity=0, skip_checks=False)
         if wanted.flush:
             call_command("flush", interactive=False, verbosity=0)
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _refuse_an_installation() -> None:
-    """A demo adds a simulated vCenter: it has no place among real ones."""
+    """A demo adds a simulated vCenter, which has no place among real ones."""
     from contexts.models import VCenter
 
     if VCenter.objects.exists():

@@ -1,4 +1,4 @@
-"""The demo's own programs: what makes the database ready, and what drives the replications."""
+"""The demo's own programs: one prepares the database, the other drives the replications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person and a program read about a demo's two rounds."""
+"""What people and programs read about a demo's two rounds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def size(size_bytes: int) -> str:
 
 
 def line(outcome: Outcome) -> str:
-    """One VM's replication, the moment that it is over."""
+    """One VM's replication, as soon as it is over."""
     name = shown(outcome.vm_name, NAME_WIDTH)
     if outcome.refused:
         return f"  {name:{NAME_WIDTH}}  refused: {shown(outcome.refused)}"

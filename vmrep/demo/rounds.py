@@ -1,4 +1,4 @@
-"""One round of replications: start a job for each VM, wait, compare what came of it."""
+"""One round of replications: start a job for each VM, wait, compare the results."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Outcome:
 def replicate(
     contexts: Collection[VMContext], lab: LabControl, report: Callable[[Outcome], None]
 ) -> list[Outcome]:
-    """Replicates the VMs, and compares each replica as soon as it is there."""
+    """Replicates the VMs, and compares each replica as soon as it is finished."""
     waiting = {_start(context) for context in contexts}
     outcomes = []
     for job in _ended(waiting):
@@ -92,7 +92,7 @@ def _ended(waiting: set[str]) -> Iterator[ReplicationJob]:
 
 
 def _is_cleaned_up(job: ReplicationJob) -> bool:
-    """The snapshot is gone; or its removal was tried and failed, which is then a problem."""
+    """The snapshot is gone; or its removal failed, which then counts as a problem."""
     left = VMSnapshot.objects.filter(job=job).exclude(state=SnapshotState.REMOVED)
     tried = job.steps.filter(name=StepName.CLEAN_UP).exclude(status=StepStatus.RUNNING)
     return tried.exists() or not left.exists()

@@ -1,10 +1,10 @@
-"""What can keep the programs from starting or make them stop."""
+"""What can keep programs from starting, or make them stop."""
 
 from __future__ import annotations
 
 
 class LocalError(Exception):
-    """The message says what is the matter and what to do about it."""
+    """The message says what is wrong and what to do about it."""
 
 
 class StopRequested(Exception):

@@ -15,16 +15,16 @@ from vmrep.local.errors import LocalError
 from vmrep.local.ports import free_port
 from vmrep.private import OWN_NAMES, NotPrivate, make_private_folder
 
-# Starting over removes these, and nothing else; demo.json last, since without it the next try would
-# not know the folder.
+# Starting over removes these, and nothing else; demo.json last, because without it the next try
+# would not recognise the folder.
 REMOVED = ("redis", "log", "lab", "repository", *OWN_NAMES)
-# The kernel takes no longer address for a unix socket; the rest is for the file's own name.
+# The kernel accepts no longer address for a unix socket; the rest is for the file's own name.
 SOCKET_FOLDER_LENGTH_MAX = 107 - len("/redis.sock")
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """What a demo keeps from one start to the next: a restarted lab is found where it was."""
+    """What a demo keeps from one start to the next, so that a restarted lab is where it was."""
 
     lab_port: int
     lab_control_port: int
@@ -33,7 +33,7 @@ class Remembered:
 
 
 def database_of(url: str | None) -> str:
-    """Which database a DATABASE_URL means, without its password; "" is the data folder's own."""
+    """The database that a DATABASE_URL names, without its password; "" is the data folder's own."""
     if not url:
         return ""
     parts = urlsplit(url)
@@ -99,7 +99,7 @@ class DataFolder:
     def start_over(self) -> Remembered | None:
         """Removes what a demo made here and returns what it had kept.
 
-        A folder in which none ran is left as it is.
+        A folder in which no demo ran is left as it is.
         """
         if self.is_new:
             return None
@@ -109,7 +109,7 @@ class DataFolder:
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
                 else:
-                    # Of a link only the link: what it leads to may be more than a demo's.
+                    # Only the link itself: what it leads to may not be the demo's.
                     path.unlink()
         return remembered
 

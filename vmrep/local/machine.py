@@ -1,4 +1,4 @@
-"""All of vmrep's processes on this machine, from the first start to the orderly end."""
+"""All of vmrep's processes on this machine, from the first start to a clean stop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Machine:
     address: str
 
     def watch(self) -> None:
-        """Until a signal (StopRequested) or the death of a process (ChildDied)."""
+        """Wait for a signal (StopRequested) or the death of a process (ChildDied)."""
         while True:
             self.supervisor.pause()
 
@@ -36,8 +36,8 @@ def running(
 ) -> Iterator[Machine]:
     """Starts everything, and stops everything at the end.
 
-    `prepare(first=…, flush=…)` is the program that makes the database ready: `first` when the
-    folder is new, `flush` when what another database holds has to go.
+    `prepare(first=…, flush=…)` is the program that prepares the database: `first` when the folder
+    is new, `flush` when the content of another database has to go.
 
     Raises LocalError when something cannot start or ends by itself, StopRequested on Ctrl-C.
     """
@@ -79,8 +79,8 @@ def _prepare(
 ) -> Remembered:
     """Prepare the database, the administrator, and what the folder has to remember."""
     database = database_of(os.environ.get("DATABASE_URL"))
-    # Starting over took the data folder's own database away; another one is emptied only if it
-    # is the one that this demo used.
+    # Starting over removed the data folder's own database; any other is emptied only if this demo
+    # used it.
     flush = before is not None and before.database == database != ""
     code = supervisor.run(prepare(first=folder.is_new, flush=flush))
     if code != 0:

@@ -11,7 +11,7 @@ LOCALHOST = "127.0.0.1"
 
 
 def listen(port: int) -> socket.socket:
-    """A listening socket on 127.0.0.1, to be handed to the web server; port 0 takes a free one.
+    """A listening socket on 127.0.0.1, to be handed to the web server; port 0 means any free port.
 
     Having the socket before anything starts is the only check for a free port without a race.
     """

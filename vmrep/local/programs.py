@@ -1,4 +1,4 @@
-"""The processes of vmrep on one machine, and how to know that each is ready."""
+"""vmrep's processes on one machine, and how to tell that each is ready."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def ticking(redis_url: str) -> Program:
 
 def _worker(queue: str, redis_url: str, *arguments: str) -> Program:
     node = f"{queue}@vmrep"
-    # Not this thread's current app: that is vmrep's, which knows where hints go.
+    # Not this thread's current app: that must stay vmrep's, which knows where hints go.
     asking = Celery(broker=redis_url, set_as_current=False)
     return Program(
         queue,
@@ -119,8 +119,8 @@ def _worker(queue: str, redis_url: str, *arguments: str) -> Program:
         ),
         ready=lambda: bool(asking.control.ping(destination=[node], timeout=0.5)),
         stop=WORKER_STOP,
-        # Its pool's processes die with it: they have asked for that themselves. A gentler signal
-        # would let it wait for the broker, which is going too.
+        # Its pool's processes die with it, as they themselves have arranged. A gentler signal would
+        # make it wait for the broker, which is stopping, too.
         death_signal=signal.SIGKILL,
     )
 

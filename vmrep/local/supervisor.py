@@ -1,9 +1,9 @@
 """Starts vmrep's processes, watches them, and stops them in order.
 
-Each child is a session of its own: Ctrl-C on the terminal reaches only the supervisor, which then
-stops the children one after the other. A supervisor that is killed with -9 takes its children
-along: `setpriv --pdeathsig` asks the kernel to signal them. (Not covered: a kill in the instant
-between a child's fork and that request.)
+Each child has its own session: Ctrl-C on the terminal reaches only the supervisor, which then stops
+the children one after the other. A supervisor that is killed with -9 takes its children with it:
+`setpriv --pdeathsig` asks the kernel to signal them. (Not covered: a kill in the instant between a
+child's fork and that request.)
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Program:
     """A process to run.
 
-    ready: asked until it is true; a process without it counts as ready at once.
+    ready: called until it returns true; a process without it counts as ready at once.
     stop: the signals to stop it with, each with the seconds to wait before the next one. After
         the last, it and all it started are killed.
-    death_signal: what it gets when the supervisor dies.
+    death_signal: the signal that it gets when the supervisor dies.
     quiet: its output goes to its log file; otherwise to the terminal.
     """
 
@@ -78,7 +78,7 @@ class Child:
         return self.process.poll() is None
 
     def tail(self) -> str:
-        """The last lines that this process logged, for a person to read."""
+        """The last lines that this process logged, for people to read."""
         with self.log.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(self.log_start, size - 64 * 1024))
@@ -110,7 +110,7 @@ class Child:
 
 
 class Supervisor:
-    """Holds the children and the wish to stop. Use it as a context manager: leaving it stops all.
+    """Has the children and the request to stop. Use it as a context manager: leaving it stops all.
 
     It must be used from the main thread: the kernel ties the children's death signal to the
     thread that started them.
@@ -141,7 +141,7 @@ class Supervisor:
     def start(self, programs: Iterable[Program]) -> None:
         """Starts the programs together and returns when all are ready.
 
-        Raises ChildDied when one ends or does not get ready, StopRequested on Ctrl-C.
+        Raises ChildDied when one ends or does not become ready, StopRequested on Ctrl-C.
         """
         started = []
         for program in programs:
@@ -169,7 +169,7 @@ class Supervisor:
         return child.process.returncode
 
     def pause(self) -> None:
-        """Waits shortly, and notices a request to stop and the death of a child."""
+        """Waits briefly, and notices a request to stop and the death of a child."""
         if self.stop_signals:
             raise StopRequested
         for child in self.children:

@@ -165,7 +165,7 @@ def _everything(request: Request, context_id: str) -> Response:
 
 
 def _take(request: Request, values: dict[str, Any]) -> management.Taken:
-    """The contexts of the VMs that a body names; VMs that are managed already keep theirs."""
+    """The contexts of the VMs that a body names; VMs that are already managed keep theirs."""
     access.require(request.user, Verb.TAKE, DiscoveredVM)
     repository = _repository(request, values.get("repository_id"))
     if "discovered_vm_ids" in values:

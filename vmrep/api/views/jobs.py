@@ -37,8 +37,8 @@ ORDER_BY = {
 
 
 class JobList(View):
-    """GET: jobs of all VMs, the newest first. POST: start one for a VM named by its identity,
-    which is taken under management if it is not."""
+    """GET: jobs of all VMs, newest first. POST: start one for a VM named by its identity; the VM is
+    taken under management if it is not managed yet."""
 
     def get(self, request: Request) -> Response:
         return listing(

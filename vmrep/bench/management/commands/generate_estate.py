@@ -1,4 +1,4 @@
-"""Many VMs with a long history, to see how vmrep does with them.
+"""Many VMs with a long history, to see how vmrep copes with them.
 
 manage.py generate_estate --settings vmrep.bench.settings
 """
@@ -21,8 +21,8 @@ def _number(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        "Fill an empty database with VMs under management and their history, for trying out and"
-        " measuring. There are no such vCenters and no replicas: do not start workers on it."
+        "Fill an empty database with VMs under management and their history, for evaluation and"
+        " measurements. The vCenters and replicas do not exist: do not start workers on it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--i-know",
             action="store_true",
-            help="Also into a database that has vCenters: it cannot be undone.",
+            help="Fill a database that has vCenters, too: this cannot be undone.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,7 +44,7 @@ class Command(BaseCommand):
                 on_progress=tell,
             )
         except estate.EstateRefused as problem:
-            raise CommandError(f"{problem} (--i-know does it all the same.)") from problem
+            raise CommandError(f"{problem} (--i-know does it anyway.)") from problem
         self.stdout.write(f"Made {made.contexts} VM contexts with {made.jobs} jobs.")
 
     def _tell(self, made: estate.Made) -> None:
