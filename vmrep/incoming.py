@@ -133,9 +133,9 @@ def _refusal(request: HttpRequest) -> Refusal | None:
         return Refusal(404, "not_found", "There is nothing at this address.")
     if request.method in WITHOUT_BODY:
         if request.META.get("CONTENT_LENGTH") not in (None, "", "0"):
-            return Refusal(400, "unexpected_body", f"A {request.method} takes no body.")
+            return Refusal(400, "unexpected_body", f"A {request.method} request takes no body.")
     elif not request.path_info.startswith(API) and _is_no_form(request):
-        return Refusal(415, "unsupported_media_type", "vmrep's pages take forms only.")
+        return Refusal(415, "unsupported_media_type", "vmrep's pages only accept forms.")
     if _has_nul(request):
         return Refusal(400, "nul", "A parameter, field or cookie has a NUL character.")
     return None

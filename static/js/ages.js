@@ -1,4 +1,4 @@
-// Ages and countdowns go on while nobody asks: "12 s ago" must not stand still between two polls.
+// Ages and countdowns keep running: "12 s ago" must not stand still between two polls.
 import { age, duration } from "./formats.js";
 
 const CALM_MS = 15_000; // for whoever wants no motion
@@ -10,7 +10,7 @@ const show = (element, text) => {
   if (element.textContent !== text) element.textContent = text;
 };
 
-// A countdown is what the server wrote, less what has passed since that was first seen.
+// A countdown is what the server wrote, minus the time since that was first seen.
 const seen = new WeakMap();
 const left = (element) => {
   const said = element.dataset.countdown;

@@ -1,4 +1,4 @@
-// "All that fit" instead of ticked rows: the rows' own boxes step back, the button comes alive.
+// "All that match" instead of ticked rows: the rows' own boxes are disabled, the button enabled.
 import "./selection.js"; // has counted what is ticked before this looks
 
 const update = () => {

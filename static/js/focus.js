@@ -1,4 +1,4 @@
-// Where the focus goes when a swap takes away what had it, and when a VM is opened or closed.
+// Where the focus goes when a swap removes what had it, and when a VM is opened or closed.
 
 const FOCUSABLE = "a[href], button:not(:disabled), input:not(:disabled):not([type=hidden])";
 const covers = window.matchMedia("(max-width: 74.99rem)"); // the panel lies over the table

@@ -1,10 +1,10 @@
-// How values are written for people: as vmrep.web.formats writes them on the server. A test holds
-// the two against each other.
+// How values are written for people: as vmrep.web.formats writes them on the server. A test compares
+// the two.
 
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 const [MINUTE, HOUR, DAY] = [60, 3_600, 86_400];
 
-// To the nearest, and from the middle to the even one, as Python rounds.
+// To the nearest number, and from the middle to the even one, as Python rounds.
 const rounded = (value, digits) => {
   const scale = 10 ** digits;
   const isInTheMiddle = Number.isInteger(value * 4) && Math.abs(value * 2 * scale) % 2 === 1;

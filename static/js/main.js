@@ -1,5 +1,5 @@
-// The scripts of every page. What one needs of another it imports: their order here means nothing.
-// (htmx, Idiomorph and uPlot are no modules: base.html loads them, and they are globals.)
+// The scripts of every page. Each imports what it needs: their order here does not matter.
+// (htmx, Idiomorph and uPlot are not modules: base.html loads them, and they are globals.)
 import "./ages.js";
 import "./charts.js";
 import "./focus.js";

@@ -1,4 +1,4 @@
-// What a swap must not take away: what is ticked, typed, opened, and what scripts have drawn.
+// What a swap must not remove: what is ticked, typed or opened, and what scripts have drawn.
 
 // (Idiomorph's own ignoreActiveValue would leave the children of a focused button as they were.)
 const keeps = (name, element) =>
@@ -15,5 +15,5 @@ Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) =>
 /** Elements of which `isKept(old, fresh)` is true stay as they are when a part is swapped. */
 export const keep = (isKept) => kept.push(isKept);
 
-// What a script writes stays as it wrote it.
+// What a script wrote stays as it is.
 keep((old) => old.matches("[data-mine], [data-selected-count]"));

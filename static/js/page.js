@@ -18,7 +18,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// --- Notices: good news goes by itself, errors stay until they are closed ----------------------
+// --- Notices: good news disappears, errors stay until they are closed --------------------------
 const NOTICE_MS = 8000;
 const OVERTAKEN_MS = 3000;
 const watchNotices = () => {
@@ -30,13 +30,13 @@ const watchNotices = () => {
   }
 };
 watchNotices();
-// Nothing may lie under them for good: the page gets so much room at its end.
+// Nothing may stay hidden under them: the page gets that much room at its end.
 new ResizeObserver(([entry]) => {
   const height = entry.borderBoxSize[0].blockSize;
   const room = height && height + 12;
   document.documentElement.style.setProperty("--notices-height", `${room}px`);
 }).observe(document.getElementById("notices"));
-// Good news that newer news have overtaken would be wrong beside them.
+// Good news that is out of date would be wrong next to newer notices.
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.requestConfig?.triggeringEvent?.type !== "vmrep:poll") return;
   for (const notice of document.querySelectorAll(".notice-success[data-seen]")) {
@@ -72,7 +72,7 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// --- A second click while the first is being answered is not a second wish ----------------------
+// --- A second click while the first is being answered is not a second request -------------------
 const asked = new WeakSet();
 document.addEventListener("htmx:confirm", (event) => {
   if (event.detail.verb !== "get" && asked.has(event.detail.elt)) event.preventDefault();

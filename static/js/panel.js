@@ -1,6 +1,6 @@
 // The panel and the job's page: tabs, menus, dialogs, copying, the log's end.
 
-// --- Tabs: the open one is in view, also where not all have room -------------------------------
+// --- Tabs: the open one is in view, even where there is no room for all ------------------------
 let shownTab = "";
 const showTab = () => {
   const tab = document.querySelector(".panel-tabs [aria-current]");
@@ -26,7 +26,7 @@ document.addEventListener("click", (event) => {
   }
   event.target.closest("[data-dialog-close]")?.closest("dialog").close();
 });
-// (A form of method "dialog" closes its dialog by itself, and says with which button.)
+// (A form with method "dialog" closes its dialog on its own, and says with which button.)
 document.addEventListener("submit", (event) => {
   if (event.target.method !== "dialog") event.target.closest("dialog")?.close();
 });
@@ -51,7 +51,7 @@ document.addEventListener("click", async (event) => {
   }, 2000);
 });
 
-// --- The log: its end is in view, as long as somebody did not scroll away from it --------------
+// --- The log: its end is in view, unless somebody has scrolled away from it --------------------
 const isAtEnd = () => {
   const log = document.querySelector("[data-log]");
   return !log || log.scrollHeight - log.scrollTop - log.clientHeight < 8;

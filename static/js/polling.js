@@ -1,7 +1,7 @@
 // Keeps the live parts of a page up to date.
 //
 // A live part is <div id data-poll-seconds data-version hx-get="" hx-trigger="vmrep:poll" …>. It is
-// asked for anew at its own pace while the tab is seen; the server answers 204 when the version
+// requested again at its own pace while the tab is visible; the server answers 204 when the version
 // that the browser shows is still the newest. While the server does not answer, the pace slows.
 
 const TICK_MS = 100;
@@ -34,7 +34,7 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.triggeringEvent?.type === "vmrep:poll") {
     event.detail.headers["X-Vmrep-Version"] = event.detail.elt.dataset.version;
   }
-  // Filters that are not set do not belong into an address that people send to one another.
+  // Filters that are not set do not belong in an address that people send to one another.
   if (event.detail.verb === "get") {
     const parameters = event.detail.parameters;
     for (const [name, value] of Object.entries(parameters)) {
@@ -43,7 +43,7 @@ document.addEventListener("htmx:configRequest", (event) => {
   }
 });
 
-// The next poll counts from the last answer, whatever was asked for.
+// The time of the next poll counts from the last answer, whatever was requested.
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target?.id) asked.set(event.detail.target.id, Date.now());
 });

@@ -12,7 +12,7 @@ const countSelected = () => {
       all.disabled = boxes.length === 0;
     }
     for (const place of form.querySelectorAll("[data-selected-count]")) {
-      // Written only when it is another number: it is read aloud when it is written.
+      // Written only when the number changes: it is read aloud when it is written.
       const text = `${ticked} selected`;
       if (place.textContent !== text) place.textContent = text;
     }
@@ -27,7 +27,7 @@ const countSelected = () => {
 document.addEventListener("change", (event) => {
   if (event.target.matches("input[data-select-all]")) {
     const form = event.target.closest("[data-selection]");
-    // What would be refused is taken only when somebody means it: box by box.
+    // What would be refused is taken only on purpose, box by box.
     for (const box of form.querySelectorAll("input[data-select-one]:not(:disabled)")) {
       box.checked = event.target.checked && !box.matches("[data-refused]");
     }

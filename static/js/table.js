@@ -1,4 +1,4 @@
-// The table of VMs by keyboard, and what is ticked in it. Everything here can be done without it.
+// The VM table by keyboard, and what is ticked in it. Everything can be done without this, too.
 import "./page.js"; // an Escape that closes a menu does not close the panel
 import "./selection.js"; // counts what is ticked here
 
@@ -36,7 +36,7 @@ const go = (step) => {
   const all = rows();
   const from = currentRow() ?? document.getElementById(lastRow);
   const at = all.indexOf(from);
-  // From outside the table one comes back to where one was.
+  // From outside the table, the keys return to the row that was last used.
   const to = at < 0 ? all[step > 0 ? 0 : all.length - 1] : all[currentRow() ? at + step : at];
   linkOf(to)?.focus();
   to?.scrollIntoView({ block: "nearest" });
@@ -88,7 +88,7 @@ const help = () => {
   return true;
 };
 
-// What a key does; it answers whether there was anything to do.
+// What a key does; each function returns whether there was anything to do.
 const KEYS = {
   ArrowDown: () => move(1),
   ArrowUp: () => move(-1),
@@ -144,7 +144,7 @@ document.addEventListener("click", (event) => {
     linkOf(document.getElementById(lastRow) ?? rows()[0])?.focus();
   }
 });
-// What was asked for is done: the next thing is for other VMs.
+// The request is done: the next one is for other VMs.
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.successful && event.detail.elt.closest("[data-selection-bar]")) tick([]);
 });

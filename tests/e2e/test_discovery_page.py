@@ -19,7 +19,7 @@ def test_a_slow_discovery_can_be_left_and_come_back_to(estate, workers, page):
     estate.control.delay("RetrievePropertiesEx", 2)
     page.goto("/discovery/")
     page.get_by_role("button", name="Discover").click()
-    expect(page.get_by_text("You may leave this page")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("You can leave this page")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("link", name="Jobs").click()
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
     page.get_by_role("link", name="Discovery").click()

@@ -94,7 +94,7 @@ def test_a_run_that_died_is_told_and_can_be_repeated(web):
     IntegrityRun.objects.create(requested_by="schedule", outcome="running")
     IntegrityRun.objects.update(updated_at=timezone.now() - timedelta(hours=1))
     page = text(web.get("/integrity/"))
-    assert "stopped before its end" in page
+    assert "stopped before it finished" in page
     assert "Check now" in page
     assert "Integrity: stopped early" in page
     web.post("/integrity/check/")

@@ -164,7 +164,7 @@ def test_warnings_stand_above_everything_else(web):
     )
     shown = page(web, job)
     assert "Completed with warnings" in shown
-    assert shown.index("The recovery point stands, with warnings:") < shown.index(
+    assert shown.index("The recovery point was made, with warnings:") < shown.index(
         'id="facts-title"'
     )
     assert "Prepare: A snapshot could not be removed: it is locked." in shown

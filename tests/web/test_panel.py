@@ -118,14 +118,14 @@ def test_a_snapshot_that_is_left_at_the_vm_is_told_with_the_reason(web):
         state=SnapshotState.CREATED, removed_at=None, problem="<b>The host</b> is away."
     )
     shown = panel(web, context)
-    assert "1 snapshot of vmrep is left at the VM" in shown
+    assert "1 vmrep snapshot is left on the VM" in shown
     assert "could not be removed: &lt;b&gt;The host&lt;/b&gt; is away." in shown
 
 
 def test_the_snapshot_of_the_running_job_is_not_left_over(web):
     context = factories.context()
     factories.running_job(context)
-    assert "left at the VM" not in panel(web, context)
+    assert "left on the VM" not in panel(web, context)
 
 
 def test_a_job_that_completed_with_warnings_says_so_and_why(web):

@@ -168,7 +168,7 @@ def test_more_than_can_be_done_at_once_are_left_for_another_time(take, many, mon
 
 def test_nothing_left_to_take_is_said(take, vcenter):
     answer = take(everything="1", view="", repository=factories.repository().pk)
-    assert notices(answer) == ["There is no VM left to take."]
+    assert notices(answer) == ["There are no VMs left to take."]
 
 
 def test_taking_again_keeps_repository_and_target(take, vcenter):

@@ -220,7 +220,7 @@ def test_what_is_wrong_with_an_address_is_said_before_the_login(
 
 def test_a_name_that_is_taken_is_said_before_the_login(web, filled_in, vcenter):
     answer = web.post("/vcenters/add/", address(filled_in))
-    assert "has this name already" in str(answer.context["form"].errors["name"])
+    assert "already has this name" in str(answer.context["form"].errors["name"])
 
 
 def test_the_pin_is_remembered_after_a_wrong_password(web, filled_in, fingerprint):
@@ -243,7 +243,7 @@ def test_asking_for_verification_of_a_pinned_certificate_is_no_alarm(
     changed = {**filled_in, "trust_mode": "verify"}
     page = text(web.post(f"/vcenters/{vcenter.pk}/", changed))
     assert "This machine cannot verify the server's certificate" in page
-    assert "another certificate" not in page
+    assert "no longer presents the confirmed certificate" not in page
     assert "the same one" in page
 
 

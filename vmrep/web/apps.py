@@ -6,5 +6,5 @@ class WebConfig(AppConfig):
     label = "web"
 
     def ready(self) -> None:
-        """Whoever sends hints (`celery.current_app`) means vmrep's Celery app."""
+        """Makes vmrep's Celery app the one that sends hints (`celery.current_app`)."""
         import vmrep.celery  # noqa: F401

@@ -1,7 +1,7 @@
-"""The geometry of the pictures that the server draws, as plain numbers; templates make SVG of it.
+"""The geometry of the pictures that the server draws, as plain numbers; templates turn it into SVG.
 
-Every picture is drawn into a box of a fixed size that the page stretches to the room there is.
-Nothing here knows Django, jobs or disks.
+Every picture is drawn into a box of a fixed size, which the page stretches to the available space.
+Nothing here knows about Django, jobs or disks.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ SHADES = 5
 
 
 class Line(NamedTuple):
-    """A rate over time. `paths` are the `d` of SVG paths, one per unbroken piece; `areas` the same
-    closed down to the zero line."""
+    """A rate over time. `paths` are the `d` of SVG paths, one per unbroken piece; `areas` are the
+    same, closed down to the zero line."""
 
     paths: list[str]
     areas: list[str]
@@ -30,7 +30,7 @@ class Line(NamedTuple):
 
 
 def line(points: Sequence[Point]) -> Line | None:
-    """None when there is nothing to draw. A gap is a gap, never a line through it."""
+    """None when there is nothing to draw. No line is drawn through a gap."""
     pieces = [
         [(x, y) for x, y in piece if y is not None]
         for is_gap, piece in groupby(points, key=lambda point: point[1] is None)
@@ -56,7 +56,7 @@ def line(points: Sequence[Point]) -> Line | None:
 
 
 def mean_rate(points: Sequence[Point]) -> float:
-    """Weighted by time; a rate is that of the stretch which ends at its point."""
+    """Weighted by time; a point's rate is that of the stretch that ends there."""
     amount = duration = 0.0
     for (begin, before), (end, rate) in pairwise(points):
         if before is None or rate is None:
@@ -70,7 +70,7 @@ def mean_rate(points: Sequence[Point]) -> float:
 
 
 class Bar(NamedTuple):
-    """`is_cut`: it is higher than the picture, and drawn as high as fits."""
+    """`is_cut`: it is higher than the picture, and drawn only as high as that."""
 
     x: float
     y: float
@@ -82,7 +82,7 @@ class Bar(NamedTuple):
 def bars(values: Sequence[float], *, full: float, slots: int) -> list[Bar]:
     """One bar per value, from left to right, in a picture with room for `slots` of them.
 
-    `full` is the value that fills the height. Anything that is not 0 can be seen.
+    `full` is the value that fills the height. Every value other than 0 is visible.
     """
     slot = BARS_WIDTH / max(slots, len(values), 1)
     first = BARS_WIDTH - slot * len(values)
@@ -104,7 +104,7 @@ def bars(values: Sequence[float], *, full: float, slots: int) -> list[Bar]:
 
 
 class Run(NamedTuple):
-    """Neighbouring areas of a disk of one shade (1 to SHADES), in areas from its beginning."""
+    """Neighbouring areas of a disk with the same shade (1 to SHADES), counted in areas."""
 
     start: int
     length: int
@@ -116,7 +116,7 @@ class Run(NamedTuple):
 
 
 def runs(levels: bytes) -> list[Run]:
-    """What is to be drawn of a map of levels (0 to 255 per area): nothing where it is 0."""
+    """What to draw for a map of levels (0 to 255 per area): nothing where the level is 0."""
     found, start = [], 0
     for shade, areas in groupby(levels, key=_shade):
         length = len(list(areas))
@@ -140,7 +140,7 @@ class Touched(NamedTuple):
 
 
 def touched(levels: bytes, capacity_bytes: int, most_pieces: int = 3) -> Touched:
-    """A map in figures, for whoever cannot see it."""
+    """A map in figures, for people who cannot see it."""
     count = len(levels)
     pieces, start = [], 0
     for is_touched, areas in groupby(levels, key=bool):

@@ -1,4 +1,4 @@
-"""The first run: which of the steps from an empty installation to a recovery point are done."""
+"""The first run: the steps from an empty installation to a recovery point, and which are done."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STEPS = ("vcenter", "discover", "take", "replicate", "see")
 
 @dataclass(frozen=True)
 class FirstRun:
-    """`done` is how many of STEPS are; the one after them is next. `vm` is whom it is about."""
+    """`done` is how many of STEPS are done; the one after them is next. `vm` is the VM they use."""
 
     done: int
     has_repository: bool = True
@@ -33,8 +33,8 @@ class FirstRun:
 
 
 def next_steps(user: access.User, counts: dict[str, int], numbers: HomeNumbers) -> FirstRun | None:
-    """None once it is over: as soon as a second replication has completed; and for whom none of
-    the VMs is to be seen."""
+    """None once it is over, which is when a second replication has completed, and for users who may
+    see none of the VMs."""
     if not counts["total"]:
         return FirstRun(_done_without_a_vm(user), _sees_any(user, Repository))
     if numbers.worst is None:
@@ -44,7 +44,7 @@ def next_steps(user: access.User, counts: dict[str, int], numbers: HomeNumbers) 
 
 
 def _vm_to_replicate(user: access.User) -> VMContext | None:
-    """One that is being replicated, or else the one that was tried last."""
+    """A VM that is being replicated, or else the one that was tried last."""
     order = (F("current_job").asc(nulls_last=True), F("last_job_at").desc(nulls_last=True))
     seen = access.rows(user, Verb.VIEW, VMContext.objects.filter(unmanaged_at__isnull=True))
     return seen.select_related("current_job").order_by(*order, "vm_name").first()

@@ -15,7 +15,7 @@ def binary(size_bytes: float | None) -> str:
     if size_bytes is None:
         return "unknown"
     size, unit = float(size_bytes), 0
-    # 1023.7 MiB would be written 1024 MiB: it is 1 GiB.
+    # 1023.7 MiB would become 1024 MiB, which is 1 GiB.
     while abs(size) >= 1023.5 and unit < len(_BINARY) - 1:
         size, unit = size / 1024, unit + 1
     if unit == 0 or abs(size) >= 99.95:
@@ -28,7 +28,7 @@ def rate(bytes_per_second: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """The two largest units: 45 s, 3 m 20 s, 2 h 5 m, 3 d 4 h. Below ten seconds one decimal."""
+    """The two largest units: 45 s, 3 m 20 s, 2 h 5 m, 3 d 4 h. One decimal below ten seconds."""
     if seconds is None:
         return "unknown"
     if seconds < 9.95:

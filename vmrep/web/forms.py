@@ -1,4 +1,4 @@
-"""What people fill in. Rules are the services'; a form only says what is missing or malformed."""
+"""What people fill in. Services have the rules; a form only says what is missing or malformed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Styled:
 class LoginForm(Styled, AuthenticationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.is_bound:  # after a failure the name is still there, and the password is not
+        if self.is_bound:  # after a failure the name is still filled in, and the password is not
             self.fields["username"].widget.attrs.pop("autofocus", None)
             self.fields["password"].widget.attrs["autofocus"] = True
 
@@ -49,8 +49,8 @@ RPO_TARGETS = (
 
 
 class TakeForm(forms.Form):
-    """Which VMs are taken, and into which repository. `everything`: all that can be taken of
-    what the page's filters (`view`, its query string) leave, instead of the ticked ones."""
+    """Which VMs to take, and into which repository. `everything`: instead of the ticked ones, all
+    that can be taken among those that match the page's filters (`view`, its query string)."""
 
     vm: forms.ModelMultipleChoiceField[DiscoveredVM] = forms.ModelMultipleChoiceField(
         queryset=None,
@@ -115,14 +115,14 @@ class VCenterAddressForm(Styled, forms.Form):
 
     step = "address"
 
-    name = forms.CharField(max_length=100, help_text="What it is called in vmrep.")
+    name = forms.CharField(max_length=100, help_text="Its name in vmrep.")
     host = forms.CharField(max_length=255, help_text="Host name or IP address.")
     port = forms.IntegerField(min_value=1, max_value=65535, initial=443)
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
         if is_vcenter_name_taken(name):
-            raise ValidationError("Another vCenter has this name already.")
+            raise ValidationError("Another vCenter already has this name.")
         return name
 
     def clean_host(self) -> str:
@@ -132,7 +132,7 @@ class VCenterAddressForm(Styled, forms.Form):
         return str(host)
 
     def look(self) -> vcenters.Looked | None:
-        """The certificate there; None when nobody answers, which is said at its field."""
+        """The certificate there; None when nobody answers, which the form reports at its field."""
         try:
             return vcenters.look_at(self.cleaned_data["host"], self.cleaned_data["port"])
         except (VSphereError, ServersBusy) as problem:
@@ -140,7 +140,7 @@ class VCenterAddressForm(Styled, forms.Form):
             return None
 
     def add_refusal_at_field(self, problem: VSphereError | ContextError) -> None:
-        """What the vCenter or a service refused, at the field that is to blame."""
+        """Show what the vCenter or a service refused, at the field that caused it."""
         field = field_of(problem)
         self.add_error(field if field in self.fields else None, str(problem))
 
@@ -149,8 +149,8 @@ class VCenterForm(VCenterAddressForm):
     """Adds a vCenter, or changes `vcenter`.
 
     A certificate that cannot be verified is shown (`fingerprint`, `certificate`), and a button
-    sends its fingerprint back as `confirm_fingerprint`: only that one is pinned. Once it was
-    confirmed it stays so (`confirmed`) while something else has to be put right.
+    sends its fingerprint back as `confirm_fingerprint`: only that one is pinned. Once confirmed, it
+    stays confirmed (`confirmed`) while something else has to be corrected.
     """
 
     step = "login"
@@ -190,7 +190,7 @@ class VCenterForm(VCenterAddressForm):
 
     @classmethod
     def after(cls, address: dict[str, Any], looked: vcenters.Looked) -> VCenterForm:
-        """The second step, once it was seen who is at the address."""
+        """The second step, once it is known who answers at the address."""
         form = cls(initial=address)
         form.is_verified = not looked.problem
         if looked.problem:
@@ -205,14 +205,14 @@ class VCenterForm(VCenterAddressForm):
 
     @property
     def confirmed(self) -> str:
-        """The fingerprint that the operator has confirmed, while nothing else was presented."""
+        """The fingerprint that the operator has confirmed, unless another was presented since."""
         if not self.is_bound or self.fingerprint:
             return ""
         return str(getattr(self, "cleaned_data", {}).get("confirm_fingerprint", ""))
 
     @property
     def is_pinned_already(self) -> bool:
-        """Whether what is presented is what is pinned: only "verified" does not work."""
+        """Whether the presented certificate is the pinned one: then only "verified" fails."""
         return bool(self._pinned) and self._pinned == self.fingerprint
 
     def clean_name(self) -> str:
@@ -226,7 +226,7 @@ class VCenterForm(VCenterAddressForm):
             raise ValidationError(str(problem)) from problem
 
     def values(self) -> dict[str, Any]:
-        """What the service takes. A confirmed fingerprint is pinned; a pin stays while chosen."""
+        """The service's arguments. A confirmed fingerprint is pinned; a pin stays while chosen."""
         values = dict(self.cleaned_data)
         confirmed = values.pop("confirm_fingerprint")
         values["password"] = values["password"] or None
@@ -245,7 +245,7 @@ class VCenterForm(VCenterAddressForm):
             self.add_error(field if name != NON_FIELD_ERRORS else None, errors)
 
     def add_refusal(self, problem: VSphereError | ContextError) -> None:
-        """What the connection test said, where it can be put right."""
+        """Show what the connection test said, where it can be corrected."""
         if isinstance(problem, CertificateNotTrusted):
             self.fingerprint = problem.fingerprint_sha256 or ""
             self.certificate_problem = problem.reason
@@ -257,7 +257,7 @@ class VCenterForm(VCenterAddressForm):
         self.add_refusal_at_field(problem)
 
     def _look_at_certificate(self) -> None:
-        """Who it says it is, for the operator to compare; the fingerprint is what counts."""
+        """What the certificate says, for the operator to compare; only the fingerprint counts."""
         try:
             shown = vcenters.presented_certificate(
                 self.cleaned_data["host"], self.cleaned_data["port"]

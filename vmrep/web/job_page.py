@@ -1,4 +1,4 @@
-"""A job's own page: everything that was recorded of one replication."""
+"""A job's own page: everything that was recorded about one replication."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOG_LEVELS = {"warning": (LogLevel.WARNING, LogLevel.ERROR)}
 
 @dataclass(frozen=True)
 class DiskOfJob:
-    """One disk's part: of its image while there is one, else of the history."""
+    """One disk's part, from its image while there is one, else from the history."""
 
     disk: VMDisk
     sync_type: str
@@ -42,8 +42,8 @@ class DiskOfJob:
 
 
 def describe(job: ReplicationJob, level: str | None) -> dict[str, Any]:
-    """What the page's template needs of one of `selectors.jobs.jobs_in_detail`; `level` "warning"
-    leaves information out of the log. A constant number of queries.
+    """What the page's template needs about a job of `selectors.jobs.jobs_in_detail`; `level`
+    "warning" leaves information out of the log. A constant number of queries.
     """
     points = telemetry.throughput_of(job)
     return {
@@ -63,7 +63,7 @@ def _log(job: ReplicationJob, level: str | None) -> list[JobLogLine]:
 
 
 def _transfer_seconds(job: ReplicationJob) -> float:
-    """Over all attempts; of an ended job."""
+    """For an ended job, over all attempts."""
     return sum(
         (step.completed_at - step.started_at).total_seconds()
         for step in job.steps.all()

@@ -1,4 +1,4 @@
-"""What pages say of a job in words: the same everywhere."""
+"""What pages say about a job, in the same words everywhere."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ FOR_REPOSITORY = "Waiting for the repository"
 
 
 def doing(job: ReplicationJob) -> str:
-    """What an active job does, or what it waits for: as the queue says, when the queue does.
+    """What an active job does, or what it waits for: in the queue's words, if the queue says so.
 
-    How long until the next attempt is `seconds_until_attempt`; it goes on by itself on the page.
+    `seconds_until_attempt` has the time until the next attempt; the page counts it down.
     """
     if job.cancel_requested_at is not None:
         return "Cancelling"
@@ -27,7 +27,7 @@ def doing(job: ReplicationJob) -> str:
 
 
 def is_held_up(job: ReplicationJob) -> bool:
-    """Whether a job waits for something other than a free worker: somebody has to look."""
+    """Whether a job waits for something other than a free worker, so that somebody has to look."""
     waits = job.status == JobStatus.PENDING
     return waits and bool(job.error_message or job.current_operation.startswith(FOR_REPOSITORY))
 
@@ -41,7 +41,7 @@ def seconds_until_attempt(job: ReplicationJob) -> int | None:
 
 
 def without_name(text: str, vm_name: str | None) -> str:
-    """An error beside the VM's name, without the beginning that says the name once more."""
+    """An error for display next to the VM's name, without the name at its beginning."""
     for beginning in (f"{vm_name} cannot be replicated. ", f"{vm_name}: ", f"{vm_name} "):
         if vm_name and text.startswith(beginning) and len(text) > len(beginning):
             rest = text[len(beginning) :]
@@ -50,7 +50,7 @@ def without_name(text: str, vm_name: str | None) -> str:
 
 
 def mean_rate(job: ReplicationJob, transfer_seconds: float) -> str:
-    """What an ended job's transfer came to; a dash when it had nothing to read."""
+    """The mean rate of an ended job's transfer; a dash when it had nothing to read."""
     if not job.bytes_transferred or transfer_seconds <= 0:
         return "–"
     return formats.rate(job.bytes_transferred / transfer_seconds)

@@ -14,13 +14,13 @@ from vmrep.web.versions import Version
 
 
 def htmx(request: HttpRequest) -> HtmxDetails:
-    """What django-htmx's middleware knows of a request; false when htmx did not make it."""
+    """What django-htmx's middleware knows about a request; false when htmx did not make it."""
     details: HtmxDetails = request.htmx  # type: ignore[attr-defined]
     return details
 
 
 def is_current(request: HttpRequest, version: Version) -> bool:
-    """Whether a poll's browser shows this version already."""
+    """Whether a poll's browser already shows this version."""
     shown = request.headers.get("X-Vmrep-Version")
     return bool(htmx(request)) and shown is not None and version.is_shown_by(shown)
 
@@ -32,18 +32,18 @@ def nothing_new() -> HttpResponse:
 def respond(
     request: HttpRequest, template: str, version: Version, context: dict[str, Any]
 ) -> HttpResponse:
-    """The page that `template` makes; to htmx only the template's partial `live`."""
+    """The page that `template` makes; for htmx only the template's partial `live`."""
     only_live = htmx(request) and not htmx(request).history_restore_request
     name = f"{template}#live" if only_live else template
     response = render(request, name, {**context, "version": version})
-    # The same address has two answers: neither may be taken from a cache for the other.
+    # The same address has two answers: a cache must never give one instead of the other.
     patch_vary_headers(response, ["HX-Request"])
     patch_cache_control(response, no_store=True)
     return response
 
 
 def back(request: HttpRequest, default: str) -> HttpResponse:
-    """To the page that a form was sent from (`next`), if it is one of ours."""
+    """Redirect to the page that a form was sent from (`next`), if it is one of ours."""
     return HttpResponseRedirect(way_back(request, default))
 
 

@@ -1,4 +1,4 @@
-"""The look of every state: an icon and a word beside the colour, which is never the only sign."""
+"""The look of every state: an icon and a word as well as the colour, never the colour alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ RPO = {
 }
 
 WITH_WARNINGS = "completed_with_warnings"
-"""Beside the statuses: a completed job of which a step ended with a warning."""
+"""In addition to the statuses: a completed job in which a step ended with a warning."""
 
 JOB: dict[str, Look] = {
     JobStatus.PENDING: _WAITING,

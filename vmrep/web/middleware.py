@@ -1,5 +1,5 @@
-"""Nothing is shown to anybody who is not logged in; what the database refuses is said as such;
-no text of a vCenter turns the writing around."""
+"""Only users who are logged in see anything; what the database refuses is reported as such; no
+text from a vCenter changes the direction of writing."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from vmrep.web.live import htmx
 
 log = logging.getLogger(__name__)
 
-# Characters that embed, override or isolate a direction of writing: with them a VM's name is read
-# as another one. In UTF-8.
+# Characters that embed, override or isolate a direction of writing: with them a VM's name can look
+# like another one. In UTF-8.
 _TURNING = re.compile(rb"\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
 
 
 class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
-    """Django's, and for a part of a page: the whole page goes to the login, not the part."""
+    """Django's, also for a part of a page: then the whole page goes to the login, not the part."""
 
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> Any:
         answer = super().handle_no_permission(request, view_func)
         if not htmx(request):
             return answer
-        # The address that the user sees, not the one that was polled, is where the login leads.
+        # The login leads to the address that the user sees, not to the one that was polled.
         page = htmx(request).current_url_abs_path or "/"
         login = self.get_login_url(view_func)
         return HttpResponseClientRedirect(redirect_to_login(page, str(login)).url)
 
 
 _CHANGED = (
-    "Another process changed this in the same moment, so that the change would have contradicted"
-    " it. Go back, look again, then try again."
+    "Another process changed this at the same moment, and your change would have contradicted it."
+    " Go back, check again, then retry."
 )
-_HELD = "Another process holds this right now. Go back, then try again in a minute."
+_HELD = "Another process is using this right now. Go back, then try again in a minute."
 
 
 class ConflictMiddleware:
     """The last resort of pages and admin, as `vmrep.api.errors` is the API's.
 
-    Forms and services refuse what they can see beforehand. What another process changed between
-    their look and the commit, only the database sees: a conflict, and no fault of the server. A
-    value that the database never takes is none: that is said, and which.
+    Forms and services refuse what they can see beforehand. Only the database sees what another
+    process changed between their check and the commit: that is a conflict, not a server error. A
+    value that the database never accepts is not a conflict: the answer names it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -74,8 +74,8 @@ class ConflictMiddleware:
 
 
 class VisibleTextMiddleware:
-    """What turns the direction of writing is shown as its escape (`\\u202e`), on every page and in
-    the admin. (Names come from vCenters, and no text of vmrep's own needs it.)"""
+    """Characters that change the direction of writing are shown as escapes (`\\u202e`), on every
+    page and in the admin. (Names come from vCenters, and none of vmrep's own texts needs them.)"""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""What an operator should sensibly do with a VM next: one rule, for the panel's main button."""
+"""What an operator should do with a VM next: one rule, for the panel's main button."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Situation(NamedTuple):
 
 
 class NextAction(NamedTuple):
-    """`kind`: wait, watch, take, decide, discover, disks or replicate. `urgent`: until it is done
-    the VM is not protected as somebody wants it to be."""
+    """`kind`: wait, watch, take, decide, discover, disks or replicate. `urgent`: until it is done,
+    the VM is not protected as intended."""
 
     kind: str
     button: str
@@ -43,7 +43,7 @@ class NextAction(NamedTuple):
 
 
 def next_action(now: Situation) -> NextAction:
-    """The first rule that fits."""
+    """The first rule that applies."""
     if now.is_cancelling:
         return NextAction("wait", "", "The replication stops after its current request.", False)
     if now.job_is_active and now.is_held_up:
@@ -71,15 +71,15 @@ def next_action(now: Situation) -> NextAction:
 
 def _replicate(now: Situation) -> NextAction:
     if now.last_job == "failed":
-        why = "First do what the last error asks for."
+        why = "First do what the last error says."
         return NextAction("replicate", "Replicate again", why)
     if not now.has_point:
         size = "" if now.capacity_bytes is None else f", up to {binary(now.capacity_bytes)}"
         why = f"There is no recovery point yet. The first one is a full copy{size}."
         return NextAction("replicate", "Replicate now", why)
     if now.is_dated_ahead:
-        why = "Its newest recovery point is dated ahead of the present: a clock was wrong, and how"
-        why += " old it is, nobody knows. See the integrity check."
+        why = "Its newest recovery point is dated in the future: a clock was wrong, so its age is"
+        why += " unknown. See the integrity check."
         return NextAction("replicate", "Replicate now", why)
     if now.is_at_risk:
         target = "" if now.target_seconds is None else f" of {duration(now.target_seconds)}"
@@ -93,7 +93,8 @@ def _replicate(now: Situation) -> NextAction:
 
 
 def situation(vm: ContextInList, job: ReplicationJob | None) -> Situation:
-    """Of a context as `contexts_in_detail` reads it, with its active job. One query."""
+    """The situation of a context as `contexts_in_detail` reads it, with its active job. One
+    query."""
     return Situation(
         is_managed=vm.is_managed,
         has_repository=vm.repository_id is not None,

@@ -67,8 +67,8 @@ TABS = (
 
 
 def describe(context: ContextInList, query: Mapping[str, str]) -> dict[str, Any]:
-    """Everything that the panel's template needs of one of `contexts_in_detail`; `query` is the
-    address's, with the tab."""
+    """Everything that the panel's template needs about a context of `contexts_in_detail`; `query`
+    is the address's, with the tab."""
     tab = next((tab for tab in TABS if tab.key == query.get("tab")), TABS[0])
     job = current_job(context)
     return {
@@ -85,5 +85,5 @@ def describe(context: ContextInList, query: Mapping[str, str]) -> dict[str, Any]
 
 
 def _left_snapshots(context: VMContext) -> list[VMSnapshot]:
-    """vmrep's snapshots that ended jobs left at the VM."""
+    """vmrep's snapshots that ended jobs left on the VM."""
     return list(snapshots_left(context).exclude(job=context.current_job_id).order_by("id"))

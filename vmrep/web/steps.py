@@ -11,7 +11,7 @@ SHOWN_WARNINGS = 20
 
 
 def warnings(job: ReplicationJob) -> list[JobStep]:
-    """The last of the job's warnings that differ: each attempt may repeat those of the one before.
+    """The job's last distinct warnings: an attempt may repeat those of earlier ones.
 
     Reads the prefetched steps."""
     warned = [step for step in job.steps.all() if step.status == StepStatus.WARNING]
@@ -32,7 +32,7 @@ class Mark(NamedTuple):
 
 
 def strip(job: ReplicationJob) -> list[Mark]:
-    """Of the job's present attempt; reads the prefetched steps."""
+    """The marks of the job's present attempt; reads the prefetched steps."""
     done = {step.name: step for step in job.steps.all() if step.attempt == job.attempt}
     marks = []
     for number, name in enumerate(StepName.values, start=1):

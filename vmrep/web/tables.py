@@ -1,5 +1,4 @@
-"""The tables of the pages: which columns there are and how each sorts. Rows are partials
-of the templates."""
+"""The pages' tables: their columns and how each sorts. Rows are partials of the templates."""
 
 from __future__ import annotations
 
@@ -21,10 +20,10 @@ _CELLS = "virtual_machines/table.html"
 class Column(tables.Column):
     """Sorts by `by` with unknown values last, whatever the direction and the database.
 
-    `hide` (1 to 4): the smaller, the sooner the column leaves a narrow table. `reverse`: for ages,
+    `hide` (1 to 4): the smaller, the sooner a narrow table drops the column. `reverse`: for ages,
     where the smallest is the newest. Ties are broken by the key, so that pages do not overlap.
-    `sort` sorts instead of `by`, in the same order and faster. `cell` is the template of its cells,
-    where the row's template does not write them itself.
+    `sort` replaces `by` for sorting: the same order, but faster. `cell` is the template of its
+    cells, if the row's template does not write them itself.
     """
 
     spec: SpecField | None = None
@@ -54,9 +53,9 @@ class Column(tables.Column):
 
 
 class SpecColumn(Column):
-    """A spec of the VM, written as its field wants it; one of SPEC_FIELDS.
+    """A spec of the VM, shown as its field requires; one of SPEC_FIELDS.
 
-    Only those that are `usual` are in the table until somebody chooses others.
+    Only the `usual` ones are in the table until somebody chooses others.
     """
 
     def __init__(self, name: str, *, hide: int = 0, usual: bool = False) -> None:
@@ -65,7 +64,7 @@ class SpecColumn(Column):
         is_number = self.spec.kind == "int"
         kind = "number" if is_number else "col-text"
         cell = f"{_CELLS}#cell-{'number' if is_number else 'text'}"
-        # A list has no order that means anything.
+        # A list has no meaningful order.
         by = "" if self.spec.kind == "list" else name
         super().__init__(self.spec.label, by=by, kind=kind, hide=hide, cell=cell)
         self.accessor = name
@@ -90,19 +89,19 @@ class Table(tables.Table):
         table.paginator = KeyedPaginator(
             table.rows, cls.page_size(request), count_up_to=cls.count_up_to
         )
-        # A page that is not there is no error: the rows may have become fewer.
+        # A page that does not exist is not an error: there may be fewer rows now.
         table.page = table.paginator.get_page(request.GET.get("page"))
         return table
 
     @classmethod
     def page_size(cls, request: HttpRequest) -> int:
-        """What the address asks for, if it is one of those that are offered."""
+        """The size that the address asks for, if it is one of those on offer."""
         asked = request.GET.get("page_size")
         return next((size for size in PAGE_SIZES if str(size) == asked), cls.per_page)
 
 
 class VMTable(Table):
-    """`columns=` of the address, repeated, chooses what is shown; the name always is."""
+    """`columns=` in the address, repeated, chooses what is shown; the name always is."""
 
     row = "virtual_machines/table.html#row"
 
@@ -132,7 +131,7 @@ class VMTable(Table):
 
     @property
     def choices(self) -> list[tables.columns.BoundColumn]:
-        """What the columns' menu offers."""
+        """What the column menu offers."""
         return [self.columns[name] for name in self.choosable()]
 
     @classmethod
@@ -145,12 +144,12 @@ class VMTable(Table):
 
     @classmethod
     def chosen(cls, request: HttpRequest) -> list[str]:
-        """The columns beside the name, in the table's order."""
+        """The columns other than the name, in the table's order."""
         asked = set(request.GET.getlist("columns"))
         return [name for name in cls.choosable() if name in asked] if asked else cls.usual()
 
 
-# Every spec that is known of a VM can be a column of its table.
+# Every spec of a VM can be a column of its table.
 _shown = {column.accessor for column in VMTable.base_columns.values()}
 VMTable.base_columns.update(
     {spec.name: SpecColumn(spec.name) for spec in SPEC_FIELDS if spec.name not in _shown}

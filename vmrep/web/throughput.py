@@ -1,4 +1,4 @@
-"""A job's rate over time, for the page: the picture, the figures, and the data for the script."""
+"""A job's rate over time, for its page: the picture, the figures, and the data for the script."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vmrep.web import charts
 
 @dataclass(frozen=True)
 class Throughput:
-    """`line` is None while nothing was sampled."""
+    """`line` is None if there are no samples."""
 
     job: ReplicationJob
     points: Sequence[Point]

@@ -1,8 +1,8 @@
 """The numbers over all VMs, jobs and images that the page of VMs shows around its table.
 
-Each is counted over as many rows as there are VMs, or jobs of a day. So a process keeps them as
-long as what they are taken from is the same, but no longer than `KEPT_SECONDS`, because they depend
-on the clock, too: a VM comes to be at risk by nothing but time.
+Each is counted over as many rows as there are VMs, or jobs of a day. So a process keeps them while
+their source data stays the same, but no longer than `KEPT_SECONDS`, because they also depend on the
+clock: time alone puts a VM at risk.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _kept: dict[Hashable, _Kept] = {}
 
 
 def current_totals(user: access.User, visible: home.Visible, now: datetime) -> Totals:
-    """As of `now`, or of a few seconds ago. `visible` is what the user sees: who sees the same
-    gets the same."""
+    """As of `now`, or of a few seconds ago. `visible` is what the user sees: users who see the
+    same get the same."""
     facts, scope = versions.facts_of_totals(), access.scope(user)
-    with _lock:  # whoever comes while another one counts waits for that
+    with _lock:  # whoever comes while another thread counts waits for its result
         moment = time.monotonic()
         kept = _kept.get(scope)
         if kept is None or kept.facts != facts or moment >= kept.until:

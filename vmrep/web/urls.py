@@ -21,7 +21,7 @@ from vmrep.web.views import (
 )
 
 login = LoginView.as_view(authentication_form=LoginForm, redirect_authenticated_user=True)
-# Browsers ask for it by themselves, also before a login.
+# Browsers request it on their own, even before a login.
 favicon = login_not_required(RedirectView.as_view(url=static("img/vmrep.svg")))
 home = RedirectView.as_view(pattern_name="virtual-machines")
 

@@ -1,15 +1,14 @@
-"""Cheap versions of what a page shows: a poll whose browser has the newest gets 204, no page.
+"""Cheap versions of what a page shows: if a poll's browser has the newest, it gets 204, not a page.
 
 A version is a fingerprint of facts, each a few rows by an index, however many rows there are. A
 page is also never older than `OLDEST_PAGE`: ages and RPOs grow while nothing happens.
 
 Why not just the newest `updated_at`: on PostgreSQL a transaction that began earlier may commit
 later, with an older time. So a fact is not the newest row but the newest `WATCHED` ones: what
-commits late is still among them. (It would take more than so many others that overtake it, and
-then silence; the age of the page ends that, too.)
+commits late is still among them. (It would be missed only if more than that many others overtook
+it and then nothing happened; the page's age ends that, too.)
 
-Whoever adds a table to a page adds its fact here; `tests/web/test_versions.py` asks for every
-table.
+Whoever adds a table to a page adds its fact here; `tests/web/test_versions.py` checks every table.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ from replication.states import (
     StepStatus,
 )
 
-# An event is to be seen within 3 seconds: the pace, and what a process may remember its facts for.
+# An event must be visible within 3 seconds: the pace, and how long a process may keep its facts.
 POLL_SECONDS = 2
 FRESH_SECONDS = 0.5
 OLDEST_PAGE = timedelta(minutes=1)
@@ -71,11 +70,11 @@ class Version(NamedTuple):
 
     @property
     def token(self) -> str:
-        """What the browser says that it shows."""
+        """What the browser sends to say which version it shows."""
         return f"{self.facts}.{self.made_at}"
 
     def is_shown_by(self, token: str) -> bool:
-        """Whether a page with this token need not be made again."""
+        """Whether a page with this token is still up to date."""
         facts, _, made_at = token.partition(".")
         if facts != self.facts or not (made_at.isascii() and made_at.isdigit()):
             return False
@@ -83,22 +82,22 @@ class Version(NamedTuple):
 
 
 def of_replication() -> Version:
-    """Of pages that show contexts and jobs, with all that belongs to them."""
+    """The version of pages that show contexts and jobs, with all that belongs to them."""
     return _version(_replication.fingerprint())
 
 
 def of_discovery(vcenter: VCenter | None) -> Version:
-    """Of a page that shows what a vCenter's discovery saw; None: the vCenters themselves."""
+    """The version of a page that shows what a vCenter's discovery saw; None: the vCenters."""
     return _version(f"{_discovery.fingerprint()}-{vcenter.pk if vcenter else 0}")
 
 
 def facts_of_totals() -> str:
-    """A fingerprint of what numbers over all VMs are taken from: no progress of any job."""
+    """A fingerprint of the source data of numbers over all VMs, without any job's progress."""
     return _totals.fingerprint()
 
 
 def of_integrity() -> Version:
-    """Of the page with the integrity check's result."""
+    """The version of the page with the integrity check's result."""
     return _version(_integrity.fingerprint())
 
 
@@ -131,7 +130,7 @@ class Facts:
 
 
 def _gate() -> str | None:
-    """Two equal snapshots of PostgreSQL see the same rows, in every table. None: not to be told."""
+    """Two equal snapshots of PostgreSQL see the same rows in every table. None: unknown."""
     if connection.vendor != "postgresql" or connection.in_atomic_block:
         return None
     with connection.cursor() as cursor:
@@ -144,22 +143,22 @@ def _newest(rows: QuerySet[Any], by: str, *columns: str) -> list[tuple[Any, ...]
 
 
 def _newest_changes(model: type[Model]) -> Callable[[], Any]:
-    """Of a table whose every change sets `updated_at`, by the index on it."""
+    """For a table whose every change sets `updated_at`, by the index on it."""
     return lambda: _newest(model._default_manager.all(), "updated_at", "updated_at")
 
 
 def _newest_rows(model: type[Model], *columns: str) -> Callable[[], Any]:
-    """Of a table that only grows, or whose newest rows are those that change."""
+    """For a table that only grows, or in which only the newest rows change."""
     return lambda: _newest(model._default_manager.all(), "pk", *columns)
 
 
 def _all_rows(model: type[Model], *columns: str) -> Callable[[], Any]:
-    """Of a table with a handful of rows."""
+    """For a table with a handful of rows."""
     return lambda: list(model._default_manager.order_by("pk").values_list("pk", *columns))
 
 
 def _active_jobs() -> dict[str, Any]:
-    """What they have done so far: their `updated_at` has no index, it changes every second."""
+    """What they have done so far: `updated_at`, which changes every second, has no index here."""
     return dict(
         ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).aggregate(
             jobs=Count("pk"),
@@ -174,14 +173,14 @@ def _active_jobs() -> dict[str, Any]:
 
 
 def _ended_jobs() -> tuple[Any, ...]:
-    """The last ones that ended; and the oldest one, which goes first when old ones are deleted."""
+    """The last jobs that ended; and the oldest job, which is the first of the old to be deleted."""
     ended = ReplicationJob.objects.filter(completed_at__isnull=False)
     oldest = ReplicationJob.objects.aggregate(Min("created_at"))
     return _newest(ended, "completed_at", "status"), oldest
 
 
 def _steps() -> tuple[Any, ...]:
-    """The newest, and all that run: a step may be long, and many others begin meanwhile."""
+    """The newest steps, and all that run: during a long step, many others may begin."""
     running = JobStep.objects.filter(status=StepStatus.RUNNING)
     return (
         _newest(JobStep.objects.all(), "pk", "status", "completed_at"),
@@ -198,13 +197,13 @@ def _recovery_points() -> tuple[Any, ...]:
 
 
 def _snapshots() -> list[tuple[Any, ...]]:
-    """Those that are there, or meant to be, with what is wrong with them."""
+    """Those that exist, or are meant to, with what is wrong with them."""
     left = VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)
     return _newest(left, "pk", "state", "updated_at")
 
 
 def _seen_vms() -> list[Any]:
-    """The discoveries tell what they changed; these are what jobs and people change of a VM."""
+    """The discoveries tell what they changed; these are what jobs and people change in a VM."""
     facts: list[Any] = []
     for column in ("gone_at", "identity_rejected_at"):
         rows = DiscoveredVM.objects.filter(**{f"{column}__isnull": False})

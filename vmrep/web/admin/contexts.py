@@ -1,8 +1,8 @@
 """The admin of vCenters and of what was seen in them.
 
-What vmrep itself keeps right (states, counters, identities, history) cannot be edited here: it
-changes through the services only. Contexts are registered in `vmrep.web.admin.replication`, where
-their actions are.
+What vmrep itself maintains (states, counters, identities, history) cannot be edited here: only
+services change it. Contexts are registered in `vmrep.web.admin.replication`, where their actions
+are.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ SPEC_SEARCH = (
 
 
 def columns(model: type[Model], *, without: tuple[str, ...] = ()) -> list[str]:
-    """All columns of a model, in their order."""
+    """All columns of a model, in order."""
     return [field.name for field in model._meta.concrete_fields if field.name not in without]
 
 
 def _shown(spec: SpecField) -> Callable[[Any], str]:
-    """A list, where Django would show an empty one ("none") as it shows an unknown one."""
+    """Shows an empty list as "none"; Django would show it like an unknown one."""
 
     @admin.display(description=spec.label)
     def shown(row: Any) -> str:
@@ -88,7 +88,7 @@ def spec_fieldsets() -> list[tuple[str, Any]]:
 
 
 class Rights:
-    """What a user may see and do is `vmrep.access`'s to say."""
+    """`vmrep.access` says what a user may see and do."""
 
     model: type[Model]
 
@@ -117,7 +117,7 @@ class Rights:
 
 class SoundKeys(Rights, ModelAdmin):
     """A selection that none of our pages can send is a bad request, not a server error. (Django
-    queries the database for whatever keys it is given.)"""
+    queries the database for any keys that it is given.)"""
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
@@ -134,7 +134,7 @@ class SoundKeys(Rights, ModelAdmin):
 class KeptByVmrep(SoundKeys):
     """Rows that nobody adds or deletes by hand; only `editable` fields can be changed.
 
-    A change writes only those columns: the rest of the row may change at the same time.
+    A change writes only those columns, because the rest of the row may change at the same time.
     """
 
     editable: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ class ReadOnlyInline(Rights, TabularInline):
 class ServiceForm(ModelForm):
     """A form whose object a service writes. What the service refuses becomes a form error."""
 
-    user: access.User  # who fills it in
+    user: access.User  # the one who fills it in
 
     def serve(self, values: dict[str, Any]) -> Model:
         """Write the object. Raises what the service raises."""
@@ -207,7 +207,7 @@ class ServiceForm(ModelForm):
         return values
 
     def _blame(self, problem: ValidationError) -> None:
-        """An error of a field that this form does not show becomes an error of the form."""
+        """Makes an error of a field that this form does not show an error of the form."""
         if not hasattr(problem, "error_dict"):
             self.add_error(None, problem)
             return
@@ -216,7 +216,7 @@ class ServiceForm(ModelForm):
 
 
 class WithoutTransaction(ModelAdmin):
-    """Of a page with a ServiceForm."""
+    """For a page with a ServiceForm."""
 
     def changeform_view(
         self,
@@ -308,7 +308,7 @@ class VCenterAdmin(WithoutTransaction, SoundKeys):
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
     ) -> HttpResponse | None:
-        """All that are chosen are deleted, or none."""
+        """Either all selected rows are deleted, or none."""
         try:
             with transaction.atomic():
                 return super().response_action(request, queryset, *args, **kwargs)

@@ -1,7 +1,7 @@
 """The admin of contexts, jobs, recovery points and repositories.
 
-Almost everything is to be looked at, not edited: vmrep keeps it right. "Replicate now" and
-"Cancel" call the services that pages and API call, and show what those refuse.
+Almost everything is read-only, because vmrep maintains it. "Replicate now" and "Cancel" call the
+same services as the pages and the API, and show their refusals.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _each(
     do: Callable[[Any], object],
     done: str,
 ) -> None:
-    """Do it to each row; what is refused is said, and does not keep the others from it."""
+    """Do it to each row; a refusal is shown, and does not affect the other rows."""
     count = 0
     for row in rows:
         try:
@@ -104,7 +104,7 @@ class ProtectedVMAdmin(VMContextAdmin):
 
 
 class StepInline(ReadOnlyInline):
-    """Of the last attempts: of a job that waited for long there may be hundreds."""
+    """Steps of the last attempts: a job that waited for a long time may have hundreds."""
 
     model = JobStep
     fields = ("attempt", "name", "status", "message", "started_at", "completed_at")
@@ -252,7 +252,7 @@ class RepositoryForm(ServiceForm):
 
 @admin.register(Repository)
 class RepositoryAdmin(WithoutTransaction, KeptByVmrep):
-    """Added through the service; only its name can be changed, since files lie in its folder."""
+    """Added through the service; only its name can be changed, because its folder has files."""
 
     editable = ("name",)
     list_display = ("name", "kind", "uuid", "config", "created_at")

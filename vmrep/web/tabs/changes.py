@@ -1,4 +1,4 @@
-"""The CBT tab: how much changed per sync of each disk, and where on the disk it falls."""
+"""The CBT tab: how much changed in each sync of each disk, and where on the disk it falls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from replication.states import SyncType
 from vmrep.web import charts
 from vmrep.web.formats import absolute, binary
 
-SHOWN_MAPS = 5  # of single syncs, below the one of all of them together
+SHOWN_MAPS = 5  # of single syncs, below the map of all of them together
 
 
 class SyncBar(NamedTuple):
@@ -28,7 +28,7 @@ class SyncBar(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What the bar shows, for whoever points at it."""
+        """What the bar shows, for people who point at it."""
         sync = self.sync
         words = [f"{absolute(sync.created_at)}: {binary(sync.bytes_transferred)}", sync.sync_type]
         if self.bar.is_cut:
@@ -101,8 +101,8 @@ def map_row(
 
 
 def _full(syncs: list[CBTHistory]) -> int:
-    """What fills the height: the largest incremental sync, beside which a whole disk would leave
-    the others invisible; without any, the largest sync."""
+    """What fills the height: the largest incremental sync, because a whole disk would make the
+    others invisible; without any, the largest sync."""
     incremental = [
         sync.bytes_transferred for sync in syncs if sync.sync_type == SyncType.INCREMENTAL
     ]

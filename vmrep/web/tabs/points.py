@@ -15,8 +15,8 @@ PER_PAGE = 50
 
 
 def load(context: VMContext, page: str | None) -> dict[str, Any]:
-    """`days` are pairs of a day and its points, the newest first; `problems` says of each
-    repository that cannot be read now, why."""
+    """`days` are pairs of a day and its points, newest first; `problems` says why a repository
+    cannot be read now."""
     pages = Paginator(recovery_points(context, limit=None), PER_PAGE)
     shown = pages.get_page(page)
     points = list(shown.object_list)

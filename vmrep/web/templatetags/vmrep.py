@@ -51,7 +51,7 @@ UNKNOWN = format_html('<span class="unknown">{}</span>', "unknown")
 
 @register.filter
 def or_unknown(value: object) -> object:
-    """The value; "unknown" for what vSphere did not say. 0, False and no entries are said."""
+    """The value; "unknown" for what vSphere did not say. 0, False and empty lists are values."""
     return UNKNOWN if value is None or value == "" else value
 
 
@@ -69,7 +69,7 @@ def words(value: object) -> object:
 
 @register.simple_tag
 def icon(name: str, extra: str = "") -> SafeString:
-    """An icon of the sprite. The word that it illustrates stands beside it."""
+    """An icon of the sprite. The word that it illustrates is next to it."""
     return format_html(
         '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"></use></svg>',
         extra,
@@ -93,14 +93,14 @@ def state(kind: str, value: str, title: str = "") -> SafeString:
 
 @register.simple_tag
 def job_state(job: ReplicationJob) -> SafeString:
-    """A job's status; a completed one of which `has_warnings` is known and true says so."""
+    """A job's status; a completed job says so if its `has_warnings` is known and true."""
     warned = job.status == JobStatus.COMPLETED and getattr(job, "has_warnings", False)
     return state("job", WITH_WARNINGS if warned else job.status)
 
 
 @register.simple_tag
 def state_icon(kind: str, value: str) -> SafeString:
-    """Only the icon and the colour, where the word stands in the title."""
+    """Only the icon and the colour; the word is in the title."""
     look = LOOKS[kind][str(value)]
     return format_html(
         '<span class="tone-{}" title="{}">{}<span class="visually-hidden">{}</span></span>',
@@ -113,7 +113,7 @@ def state_icon(kind: str, value: str) -> SafeString:
 
 @register.simple_tag
 def ago(moment: datetime | None, suffix: str = " ago") -> SafeString:
-    """12 m ago, with the absolute time for whoever points at it."""
+    """12 m ago, with the absolute time for people who point at it."""
     if moment is None:
         return format_html('<span class="text-secondary">{}</span>', "never")
     written = formats.age(moment)
@@ -128,7 +128,7 @@ def ago(moment: datetime | None, suffix: str = " ago") -> SafeString:
 
 @register.filter
 def took(start: datetime | None, end: datetime | None = None) -> str:
-    """How long from start to end; to now while there is no end yet."""
+    """How long from start to end, or until now while there is no end yet."""
     if start is None:
         return "–"
     return formats.duration(((end or about_now()) - start).total_seconds())
@@ -153,7 +153,7 @@ def nav_link(context: template.Context, name: str, label: str, icon_name: str) -
 
 @register.filter
 def image_rate(image: DiskImage) -> str:
-    """What the disk's transfer came to per second; a dash while there is nothing to divide."""
+    """The mean rate of the disk's transfer; a dash while there is nothing to divide."""
     if not image.transfer_seconds:
         return "–"
     return formats.rate(image.transferred_bytes / image.transfer_seconds)
@@ -171,7 +171,7 @@ def mebibytes(value: int | None) -> object:
 
 @register.filter
 def total_capacity(disks: list[dict[str, Any]]) -> int | None:
-    """Of a discovered VM's disks; unknown when any of them is."""
+    """The capacity of a discovered VM's disks; unknown if that of any disk is."""
     sizes: list[int | None] = [disk.get("capacity_bytes") for disk in disks]
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(sizes) else None
@@ -192,13 +192,13 @@ POWER = {"poweredOn": "On", "poweredOff": "Off", "suspended": "Suspended"}
 
 @register.filter
 def power(value: str | None) -> object:
-    """vSphere's word for a power state as people say it; a new word of vSphere as it is."""
+    """vSphere's word for a power state, in plain words; a word that is new stays as it is."""
     return UNKNOWN if value is None else POWER.get(value, value)
 
 
 @register.filter
 def spec_value(value: object, spec: SpecField) -> object:
-    """A spec as its field wants to be shown."""
+    """A spec, shown as its field requires."""
     if value is None:
         return UNKNOWN
     if spec.unit == "MiB":
@@ -208,7 +208,7 @@ def spec_value(value: object, spec: SpecField) -> object:
 
 @register.filter
 def spec(record: VMSpecs, field: SpecField) -> object:
-    """What is known of a VM under this field, as the field wants it to be shown; or None."""
+    """What is known about a VM in this field, shown as the field requires; or None."""
     value = getattr(record, field.name)
     return None if value is None else spec_value(value, field)
 
@@ -221,7 +221,7 @@ def place(context: VMContext) -> str:
 
 @register.filter
 def touched_words(touched: Touched) -> str:
-    """A map of changes for whoever cannot see it."""
+    """A map of changes in words, for people who cannot see it."""
     if not touched.areas:
         return "nothing"
     where = [
@@ -234,7 +234,7 @@ def touched_words(touched: Touched) -> str:
 
 @register.filter
 def note_tone(note: str) -> str:
-    """A plan's note warns, unless all that it says is that there was nothing before."""
+    """A plan's note is a warning, unless it only says that there was nothing before."""
     return "muted" if note == FIRST_SYNC else "warn"
 
 
@@ -270,7 +270,7 @@ def go(context: template.Context, **changes: object) -> SafeString:
 
 @register.simple_tag
 def version() -> str:
-    """Of vmrep itself: what a report of a fault must name."""
+    """The version of vmrep, which a fault report must name."""
     return __version__
 
 
@@ -278,7 +278,7 @@ def version() -> str:
 def post_to(name: str, *arguments: object) -> SafeString:
     """<form {% post_to "vm-replicate" vm.pk %}>: sends the form to the address of that name.
 
-    With htmx the answer takes the place of the live part, as it would come with the whole page.
+    With htmx the answer replaces the live part, as it would with the whole page.
     """
     return format_html(
         'method="post" action="{0}" hx-post="{0}" hx-target="#live"'

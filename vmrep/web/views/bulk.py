@@ -1,4 +1,4 @@
-"""Starting and cancelling the replication of the VMs that were ticked in the table."""
+"""Starting and cancelling the replication of the VMs that are ticked in the table."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def act(request: HttpRequest) -> HttpResponse:
 
 
 def _ask(request: HttpRequest, among: QuerySet[VMContext], context_ids: list[str]) -> HttpResponse:
-    """The question as a page of its own, for browsers without JavaScript."""
+    """The question as a separate page, for browsers without JavaScript."""
     vms = among.filter(pk__in=context_ids, current_job__isnull=False)
     context = {
         "vms": vms.order_by("vm_name", "pk"),
@@ -67,7 +67,7 @@ def _ask(request: HttpRequest, among: QuerySet[VMContext], context_ids: list[str
 
 
 def _tell(request: HttpRequest, outcome: bulk.Outcome, done: tuple[str, str]) -> None:
-    """One notice: for how many it was done, and who was refused why."""
+    """One notice: for how many VMs it was done, and which were refused and why."""
     parts = []
     if outcome.done:
         parts.append(f"{plural(outcome.done, *done)}.")
@@ -78,7 +78,7 @@ def _tell(request: HttpRequest, outcome: bulk.Outcome, done: tuple[str, str]) ->
 
 
 def _refusals(outcome: bulk.Outcome) -> str:
-    """The first few by their reasons, which name the VM; then how many more."""
+    """The reasons for the first few, which name the VM; then how many more there are."""
     named = [_shortened(refusal.reason) for refusal in outcome.refused[:NAMED]]
     more = len(outcome.refused) - len(named)
     told = f"{plural(len(outcome.refused), 'VM was', 'VMs were')} refused: {' '.join(named)}"

@@ -1,4 +1,4 @@
-"""What is in a vCenter, what stands in the way of protecting it, and taking it."""
+"""What is in a vCenter, what prevents protecting it, and taking it under management."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def _discovered(user: access.User, vcenter: VCenter) -> QuerySet[selectors.Disco
 
 
 def _everything(filters: DiscoveredVMFilter) -> QuerySet[DiscoveredVM]:
-    """All that can be taken of what is filtered. What would be refused as it is is among it only
-    when somebody filters for just that."""
+    """All matching VMs that can be taken. VMs whose replication would be refused are included only
+    when somebody filters for exactly those."""
     rows = selectors.takable(filters.qs)
     return rows if filters.form.cleaned_data.get("refused") else rows.filter(refusals=[])
 
 
 def _tree(user: access.User, vcenter: VCenter, query: QueryDict) -> folders.Folder:
-    """The folders of what the other filters leave."""
+    """The folders of the VMs that match the other filters."""
     elsewhere = query.copy()
     elsewhere.pop("folder", None)
     rows = _filtered(user, vcenter, elsewhere).qs
@@ -96,7 +96,7 @@ def _is_waiting_long(run: Discovery) -> bool:
 
 
 def _chosen(vcenters: list[VCenter], asked_for: str | None) -> VCenter | None:
-    """The vCenter of the address; the first one when the address names none."""
+    """The vCenter that the address names; the first one if it names none."""
     if not asked_for:
         return vcenters[0] if vcenters else None
     for vcenter in vcenters:
@@ -155,7 +155,7 @@ def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
 def _meant(
     form: TakeForm, request: HttpRequest, vcenter: VCenter
 ) -> tuple[list[DiscoveredVM], int]:
-    """The VMs to take now, and how many are left for another time."""
+    """The VMs to take now, and how many are left for later."""
     if not form.cleaned_data["everything"]:
         return list(form.cleaned_data["vm"]), 0
     filtered = _filtered(request.user, vcenter, QueryDict(form.cleaned_data["view"]))
@@ -164,11 +164,11 @@ def _meant(
 
 
 def _tell(request: HttpRequest, vms: Sequence[DiscoveredVM], left: int) -> None:
-    """How many were taken, and which of them would be refused as they are."""
+    """Tell how many were taken, and which of them vmrep would refuse to replicate as they are."""
     if not vms:
-        messages.error(request, "There is no VM left to take.")
+        messages.error(request, "There are no VMs left to take.")
         return
-    told = [f"{plural(len(vms), 'VM is', 'VMs are')} under management now."]
+    told = [f"{plural(len(vms), 'VM is', 'VMs are')} now under management."]
     if left:
         told.append(f"{left:,} more can be taken the same way.")
     refused = [vm for vm in vms if vm.refusals]

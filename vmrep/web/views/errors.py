@@ -1,4 +1,4 @@
-"""What is answered when something went wrong that nobody expected; Django logs the reason."""
+"""The answers when something unexpected went wrong; Django logs the reason."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from vmrep.incoming import API, Refusal, refuse
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """What Django refuses as no sound request (too many fields, a form that is none, …)."""
-    return refuse(request, Refusal(400, "bad_request", "The request makes no sense to vmrep."))
+    """The answer to what Django refuses as invalid (too many fields, a malformed form, …)."""
+    return refuse(request, Refusal(400, "bad_request", "vmrep does not understand the request."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Programs are answered in JSON, people with a page."""
+    """Answers programs in JSON and people with a page."""
     if not request.path.startswith(API):
         return defaults.server_error(request)
     message = "vmrep could not answer. The reason is in the web server's log."

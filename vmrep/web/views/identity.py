@@ -1,4 +1,4 @@
-"""Whether a VM under a new instance UUID is one that is known: somebody compares, and says so."""
+"""Whether a VM under a new instance UUID is a known VM: an operator compares and decides."""
 
 from __future__ import annotations
 

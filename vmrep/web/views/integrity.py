@@ -1,4 +1,4 @@
-"""What the integrity check found last, and asking for another one."""
+"""What the integrity check last found, and requesting another one."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def check(request: HttpRequest) -> HttpResponse:
         messages.success(request, "The integrity check starts in a moment.")
     else:
         messages.success(
-            request, f"{run.requested_by} has requested a check already; it is on its way."
+            request, f"{run.requested_by} has already requested a check; it will run soon."
         )
     return live.back(request, reverse("integrity"))

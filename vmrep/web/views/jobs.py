@@ -41,7 +41,7 @@ def detail(request: HttpRequest, job_id: str) -> HttpResponse:
 
 @require_safe
 def confirm_cancel(request: HttpRequest, job_id: str) -> HttpResponse:
-    """The dialog's question as a page of its own, for browsers without scripts."""
+    """The dialog's question as a separate page, for browsers without scripts."""
     job = access.job(request.user, job_id, Verb.CANCEL, among=jobs_in_detail())
     if not job.is_active:
         return redirect("job", job_id)

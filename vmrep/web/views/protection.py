@@ -1,4 +1,4 @@
-"""What an operator wants of a VM, set in its panel: the RPO target, disks that are left out."""
+"""What an operator sets in a VM's panel: the RPO target, and disks to leave out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rpo_target(request: HttpRequest, context_id: str) -> HttpResponse:
         messages.error(request, str(problem))
     else:
         told = "no RPO target" if seconds is None else f"an RPO target of {duration(seconds)}"
-        messages.success(request, f"{vm} has {told} now.")
+        messages.success(request, f"{vm} now has {told}.")
     return _back(request, vm)
 
 
@@ -46,10 +46,10 @@ def disk(request: HttpRequest, context_id: str, disk_id: int) -> HttpResponse:
     try:
         if request.POST.get("wish") == "leave_out":
             protection.leave_out(disk, actor=actor)
-            told = f"{vm} is replicated without {name} from now on."
+            told = f"From now on {vm} is replicated without {name}."
         elif request.POST.get("wish") == "protect":
             protection.protect_again(disk, actor=actor)
-            told = f"{vm} is not replicated without {name} any more."
+            told = f"{vm} is no longer replicated without {name}."
         else:
             messages.error(request, "Say whether to leave the disk out or to protect it.")
             return _back(request, vm)

@@ -1,5 +1,5 @@
-"""Removing a VM from management, and deleting its replica data: each asks first, and says what
-goes and what stays."""
+"""Removing a VM from management, and deleting its replica data: each asks first, and says what is
+removed and what stays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from vmrep.web.tables import RemovedVMTable
 
 
 class ConfirmNameForm(Styled, forms.Form):
-    """Whether what was typed is the VM's name is the service's to say."""
+    """The service decides whether the typed text is the VM's name."""
 
     confirm_vm_name = forms.CharField(
         strip=False,
@@ -49,7 +49,7 @@ class ConfirmNameForm(Styled, forms.Form):
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    """The VMs that were removed from management: what is kept of each is a link away."""
+    """The VMs that were removed from management, each with a link to what is kept of it."""
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()
@@ -103,7 +103,7 @@ def delete_replica_data(request: HttpRequest, context_id: str) -> HttpResponse:
 
 
 def _ask(request: HttpRequest, template: str, vm: VMContext, form: ConfirmNameForm) -> HttpResponse:
-    """The page with the question; it is asked anew of the rows as they are now, never cached."""
+    """The page with the question, about the rows as they are now; never cached."""
     response = render(request, template, {"vm": vm, "form": form, "replica": replica_of(vm)})
     patch_cache_control(response, no_store=True)
     return response
@@ -112,7 +112,7 @@ def _ask(request: HttpRequest, template: str, vm: VMContext, form: ConfirmNameFo
 def _told(deleted: Deleted) -> str:
     return (
         f"{plural(deleted.recovery_points, 'recovery point was', 'recovery points were')} deleted;"
-        f" {binary(deleted.stored_bytes)} become free as the files are removed."
+        f" {binary(deleted.stored_bytes)} will become free as the files are removed."
     )
 
 

@@ -46,7 +46,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove(request: HttpRequest, repository_id: int) -> HttpResponse:
-    """The page says what depends on it, or what goes; its button does it."""
+    """The page says what depends on it, or what is removed; its button does it."""
     repository = access.repository(request.user, repository_id, Verb.REMOVE)
     if request.method == "POST":
         try:

@@ -38,7 +38,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
-    """In two steps: who is at the address, then the login. Only the second one writes."""
+    """In two steps: who answers at the address, then the login. Only the second step writes."""
     access.require(request.user, Verb.ADD, VCenter)
     if request.method != "POST":
         return _answer(request, VCenterAddressForm(), None)
@@ -63,13 +63,13 @@ def edit(request: HttpRequest, vcenter_id: int) -> HttpResponse:
         messages.success(request, f"{saved.name} was saved; its login works.")
         _warn_of_missing(request, saved)
         return _leave(request, reverse("vcenters"))
-    # The form has changed its own: the page is of what is kept.
+    # The form has changed its own copy: the page shows what is stored.
     return _answer(request, form, access.vcenter(request.user, vcenter_id, Verb.CHANGE))
 
 
 @require_POST
 def test(request: HttpRequest, vcenter_id: int) -> HttpResponse:
-    """What works of the connection and what does not. Nothing is written anywhere."""
+    """Which parts of the connection work and which do not. Nothing is written anywhere."""
     vcenter = access.vcenter(request.user, vcenter_id, Verb.TEST)
     context = {"vcenter": vcenter, "report": connections.test(vcenter)}
     if live.htmx(request):
@@ -79,7 +79,7 @@ def test(request: HttpRequest, vcenter_id: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove(request: HttpRequest, vcenter_id: int) -> HttpResponse:
-    """The page says what depends on it, or what goes with it; its button does it."""
+    """The page says what depends on it, or what is removed with it; its button does it."""
     vcenter = access.vcenter(request.user, vcenter_id, Verb.REMOVE)
     if request.method == "POST":
         try:
@@ -99,7 +99,7 @@ def remove(request: HttpRequest, vcenter_id: int) -> HttpResponse:
 
 
 def _warn_of_missing(request: HttpRequest, vcenter: VCenter) -> None:
-    """A right that is missing is no reason to refuse: but somebody should know what it costs."""
+    """A missing right is not a reason to refuse, but the operator should know its consequences."""
     missing = vcenter.privileges.missing if vcenter.privileges else None
     if missing:
         named = " ".join(f"{each.privilege.id}: {each.privilege.without}" for each in missing)
@@ -108,7 +108,7 @@ def _warn_of_missing(request: HttpRequest, vcenter: VCenter) -> None:
 
 
 def _save(form: VCenterForm) -> VCenter | None:
-    """Through the service, which tests the connection; what it refuses goes to its field."""
+    """Save through the service, which tests the connection; a refusal goes to its field."""
     values = form.values()
     try:
         if form.vcenter is None:
@@ -122,7 +122,7 @@ def _save(form: VCenterForm) -> VCenter | None:
 
 
 def _answer(request: HttpRequest, form: Any, vcenter: VCenter | None) -> HttpResponse:
-    """The page with its form; to htmx the form alone, so that a typed password stays there."""
+    """The page with its form; for htmx the form alone, so that a typed password stays."""
     template = "vcenters/edit.html#form" if live.htmx(request) else "vcenters/edit.html"
     return render(request, template, {"form": form, "vcenter": vcenter})
 

@@ -47,8 +47,8 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _selected(request: HttpRequest, now: datetime) -> dict[str, Any]:
-    """The panel of the VM that the address names. A link to one that is not there (any more) shows
-    the list all the same, and says so."""
+    """The panel of the VM that the address names. A link to a VM that does not exist (any longer)
+    still shows the list, and says so."""
     context_id = request.GET.get("vm")
     if not context_id:
         return {"panel": None}
