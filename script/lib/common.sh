@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What the scripts have in common. Source it; then the working folder is the project's.
+# What the scripts have in common. Source it: the working folder is then the project's.
 
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 if [ -n "${VMREP_DATA_DIR:-}" ]; then
-    # The caller means it from where the caller stands.
+    # The caller means it relative to the caller's folder.
     VMREP_DATA_DIR=$(realpath -m -- "$VMREP_DATA_DIR")
     export VMREP_DATA_DIR
 fi
@@ -15,7 +15,7 @@ say() {
     printf '%s\n' "$*"
 }
 
-# One clear line on what went wrong and what to do, and out.
+# Print one clear line about what went wrong and what to do, and exit.
 fail() {
     printf 'script/%s: %s\n' "${0##*/}" "$*" >&2
     exit 1

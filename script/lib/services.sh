@@ -2,8 +2,8 @@
 # A throw-away PostgreSQL on a unix socket. Sourced after common.sh.
 #
 # start_postgres FOLDER sets postgres_url. The service dies with the shell that started it, however
-# it ends (setpriv --pdeathsig); stop_services is the orderly way. A Ctrl-C does not reach it
-# (setsid): the tests under way stop first.
+# it ends (setpriv --pdeathsig); stop_services stops it cleanly. A Ctrl-C does not reach it
+# (setsid): running tests stop first.
 
 service_pids=()
 
@@ -16,8 +16,8 @@ start_postgres() {
         chown postgres: "$folder"
         as_user=(setpriv --reuid postgres --regid postgres --init-groups)
     fi
-    # Its files are thrown away, so that they need not be durable. Only this user can enter the
-    # folder with the socket, hence "trust".
+    # Its files are thrown away, so they need not be durable. Only this user can enter the folder
+    # with the socket, hence "trust".
     quietly "making a PostgreSQL cluster" "${as_user[@]}" env -C / LC_ALL=C.UTF-8 \
         "$programs/initdb" --no-sync --auth trust --username vmrep --pgdata "$folder/data"
     setsid "${as_user[@]}" setpriv --pdeathsig INT env -C / LC_ALL=C.UTF-8 \

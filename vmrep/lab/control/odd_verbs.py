@@ -1,4 +1,4 @@
-"""Control verbs for what the property collector says of single objects that no client expects."""
+"""Control verbs for the property collector's unexpected answers about single objects."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class OddVerbs:
         return found
 
     def odd_property(self, entity: str, path: str, xml: str = "") -> None:
-        """Answer this XML, unchecked, where a property's `<val>` would stand; without it, usual
-        again. Control characters go out as they are, U+DC80 to U+DCFF as the single bytes 80 to FF
-        (broken UTF-8); `</propSet><propSet>` makes two properties of one."""
+        """Answer this XML, unchecked, in place of a property's `<val>`; without it, answer as usual
+        again. Control characters are sent as they are, U+DC80 to U+DCFF as the single bytes 80 to
+        FF (broken UTF-8); `</propSet><propSet>` makes two properties of one."""
         found = self._managed(entity, path)
         try:
             xml.encode("utf-8", "surrogateescape")
@@ -52,8 +52,8 @@ class OddVerbs:
         found.touch()
 
     def vanish_when_read(self, vm: str, whole_call: bool = True) -> None:
-        """Remove a VM in the moment in which the property collector is about to answer with it:
-        the call ends in ManagedObjectNotFound, or (`whole_call` false) each of its properties is
+        """Remove a VM at the moment when the property collector is about to answer with it: the
+        call ends in ManagedObjectNotFound, or (`whole_call` false) each of its properties is
         answered with that fault."""
         found = self._service.world.entity_named(vm, vim.VirtualMachine)
         self._service.world.odd.vanish(found.moid, whole_call=whole_call)

@@ -342,7 +342,7 @@ class LabControl:
         self.call("hide", vm=vm, paths=paths)
 
     def odd_property(self, entity: str, path: str, xml: str = "") -> None:
-        """Answer this XML, unchecked, where a property's `<val>` would stand."""
+        """Answer this XML, unchecked, in place of a property's `<val>`."""
         self.call("odd_property", entity=entity, path=path, xml=xml)
 
     def refuse_property(
@@ -352,11 +352,11 @@ class LabControl:
         self.call("refuse_property", entity=entity, path=path, fault=fault, message=message)
 
     def vanish_when_read(self, vm: str, whole_call: bool = True) -> None:
-        """Remove a VM in the moment in which it is about to be answered."""
+        """Remove a VM at the moment when it is about to be answered."""
         self.call("vanish_when_read", vm=vm, whole_call=whole_call)
 
     def clear_odd_properties(self) -> None:
-        """Let all properties be answered as usual."""
+        """Make all properties answer as usual again."""
         self.call("clear_odd_properties")
 
     def take_snapshot(self, vm: str, name: str) -> str:

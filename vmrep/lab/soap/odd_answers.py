@@ -1,8 +1,8 @@
-"""What the property collector says of single objects that no client expects.
+"""Answers of the property collector about single objects that no client expects.
 
-Real estates hold values that break XML, types and enumeration values newer than the client,
-refusals of single properties, and objects that go while they are being read. Kept in memory only:
-a restart of the lab makes everything usual again.
+Real estates have values that break XML, types and enumeration values newer than the client,
+refusals of single properties, and objects that disappear while they are being read. Kept only in
+memory: a restart of the lab makes everything normal again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class OddAnswers:
         self._vanishing: dict[str, bool] = {}
 
     def say(self, moid: str, path: str, xml: str) -> None:
-        """Answer this XML, unchecked, where `<val>` would stand; "" ends that."""
+        """Answer this XML, unchecked, in place of `<val>`; "" ends that."""
         with self._lock:
             known = self._values.setdefault(moid, {})
             if xml:
@@ -41,13 +41,13 @@ class OddAnswers:
         self.say(moid, path, Gap(gap(path, fault, message)))
 
     def vanish(self, moid: str, *, whole_call: bool) -> None:
-        """Let the object be gone the next time that it is about to be answered: as a fault of the
-        whole call, or with a fault in place of each of its properties."""
+        """Make the object disappear the next time that it is about to be answered: with a fault of
+        the whole call, or with a fault in place of each of its properties."""
         with self._lock:
             self._vanishing[moid] = whole_call
 
     def clear(self) -> None:
-        """Be as usual again."""
+        """Answer as usual again."""
         with self._lock:
             self._values.clear()
             self._vanishing.clear()
