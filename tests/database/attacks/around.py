@@ -24,11 +24,11 @@ AROUND = [
             (
                 *("context_leases", LEASE_ROW, "lease_holder_kind_known"),
                 *("holder_kind = 'odd'", "holder_kind = 'retention'"),
-                "a lease's holder that nobody knows",
+                "a lease with an unknown kind of holder",
             ),
             (
                 *("context_leases", LEASE_ROW, "lease_of_a_job_names_it", "job_id = NULL"),
-                *("job_id = NULL, holder_kind = 'deletion'", "a job's lease that names none"),
+                *("job_id = NULL, holder_kind = 'deletion'", "a job's lease that names no job"),
             ),
             (
                 *("context_leases", LEASE_ROW, "lease_has_a_holder"),
@@ -48,16 +48,16 @@ AROUND = [
             ),
             (
                 *("vm_snapshots", SNAPSHOT_ROW, "snapshot_state_known"),
-                *("state = 'odd'", "state = 'intended'", "a snapshot's state that nobody knows"),
+                *("state = 'odd'", "state = 'intended'", "a snapshot with an unknown state"),
             ),
             (
                 *("vm_snapshots", SNAPSHOT_ROW, "snapshot_created_has_reference"),
-                *("moref = ''", "moref = 'x'", "a snapshot that was made and has no reference"),
+                *("moref = ''", "moref = 'x'", "a snapshot that was made but has no reference"),
             ),
             (
                 *("vm_snapshots", SNAPSHOT_ROW, "snapshot_removed_has_its_time"),
                 *("state = 'removed'", f"state = 'removed', removed_at = {NOW}"),
-                "a snapshot removed at no time",
+                "a snapshot removed without a time",
             ),
             (
                 *("vm_snapshots", SNAPSHOT_ROW, "snapshot_is_named"),
@@ -65,11 +65,11 @@ AROUND = [
             ),
             (
                 *("recovery_point_holds", "kind = 'pin'", "hold_kind_known"),
-                *("kind = 'odd'", "kind = 'verify'", "a hold's kind that nobody knows"),
+                *("kind = 'odd'", "kind = 'verify'", "a hold with an unknown kind"),
             ),
             (
                 *("recovery_point_holds", "kind = 'pin'", "hold_has_an_owner"),
-                *("owner = ''", "owner = 'x'", "a hold for nobody"),
+                *("owner = ''", "owner = 'x'", "a hold without an owner"),
             ),
             (
                 *("recovery_point_holds", "kind = 'pin'", "recovery_point_holds.recovery_point_id"),

@@ -18,13 +18,13 @@ CONTEXT = [
         *(CONTEXTS, VM_D, "context_counters_add_up"),
         "total_jobs_run = total_jobs_run + 1",
         "total_jobs_run = total_jobs_run + 1, failed_jobs = failed_jobs + 1",
-        "a job is counted in the total only",
+        "a job is counted only in the total",
     ),
     change(
         *(CONTEXTS, VM_A, "context_counters_add_up"),
         "failed_jobs = failed_jobs + 1",
         "failed_jobs = failed_jobs + 1, total_jobs_run = total_jobs_run + 1",
-        "a failed job is counted that no total knows",
+        "a failed job is counted, but not in the total",
     ),
     *(
         change(
@@ -45,13 +45,13 @@ CONTEXT = [
         *(CONTEXTS, VM_A, f"{CONTEXTS}.disk_count"),
         "disk_count = -1, capacity_bytes = NULL",
         "disk_count = 1, capacity_bytes = NULL",
-        "a VM with less than no disk",
+        "a VM with a negative number of disks",
     ),
     change(
         *(CONTEXTS, VM_A, "context_capacity_possible"),
         "capacity_bytes = -1",
         "capacity_bytes = 1",
-        "a VM with disks of less than no bytes",
+        "a VM whose disks have a negative size",
     ),
     change(
         *(CONTEXTS, VM_A, "context_capacity_possible"),
@@ -63,19 +63,19 @@ CONTEXT = [
         *(CONTEXTS, VM_C, "context_status_known"),
         "current_status = 'excellent'",
         "current_status = 'failed'",
-        "a context's status that nobody knows",
+        "a context with an unknown status",
     ),
     change(
         *(CONTEXTS, VM_C, "context_replicating_has_a_job"),
         "current_status = 'replicating'",
         "current_status = 'discovered'",
-        "a context replicates without a job",
+        "a context is replicating without a job",
     ),
     change(
         *(CONTEXTS, VM_A, "context_replicating_has_a_job"),
         "current_status = 'failed'",
         "current_status = 'replicating'",
-        "a context with an active job does not replicate",
+        "a context with an active job is not replicating",
     ),
     change(
         *(CONTEXTS, VM_C, "context_ready_has_had_a_success"),
@@ -105,7 +105,7 @@ CONTEXT = [
         *(CONTEXTS, VM_C, "context_specs_possible"),
         "cpu_count = -1",
         "cpu_count = NULL",
-        "a VM with less than no CPU",
+        "a VM with a negative number of CPUs",
     ),
     change(
         *(CONTEXTS, VM_C, "context_rpo_target_possible"),

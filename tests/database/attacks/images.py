@@ -68,36 +68,36 @@ IMAGE = [
                     "job_id = {a_old}",
                     "job_id = {a_done}",
                 ),
-                "an image by another job than its recovery point's",
+                "an image by a job other than its recovery point's",
             ),
             (
                 *(IMAGE1, "image_agrees_with_its_point"),
                 *("repository_id = {r2}", "repository_id = {r1}"),
-                "an image in another repository than its recovery point",
+                "an image in a repository other than its recovery point's",
             ),
             (
                 *(CHILD_IMAGE, "image_parent_is_of_the_same_disk"),
                 *("parent_id = {a_old_image2}", "parent_id = {a_old_image1}"),
-                "an image upon another disk's",
+                "an image based on another disk's",
             ),
             (
                 *(CHILD_IMAGE, "image_parent_is_of_the_same_disk"),
                 *("parent_id = {d_done_image1}", "parent_id = NULL"),
-                "an image upon another VM's",
+                "an image based on another VM's",
             ),
             (
                 *(CHILD_IMAGE, "image_parent_is_of_the_same_disk disk_images.parent_id"),
                 *("parent_id = 999999", "parent_id = {a_old_image1}"),
-                "an image upon one that does not exist",
+                "an image based on one that does not exist",
             ),
             (
                 *(CHILD_IMAGE, "image_initial_is_a_root", "sync_type = 'initial'"),
-                *("sync_type = 'initial', parent_id = NULL", "an initial image upon another"),
+                *("sync_type = 'initial', parent_id = NULL", "an initial image based on another"),
             ),
             (
                 *(CHILD_IMAGE, "image_incremental_has_change_ids"),
                 *("previous_change_id = NULL", "previous_change_id = 'x/1'"),
-                "an incremental image since nothing",
+                "an incremental image without a previous change ID",
             ),
             (
                 *(IMAGE2, "image_position_once_per_point", "position = 1", "position = 2"),
@@ -113,11 +113,11 @@ IMAGE = [
             ),
             (
                 *(IMAGE2, "image_of_a_point_has_its_number", "of_disks = NULL", "of_disks = 2"),
-                "an image of a recovery point of nobody knows how many",
+                "an image of a recovery point without the number of disks",
             ),
             (
                 *(WRITING_IMAGE, "image_sizes_possible", "transferred_bytes = planned_bytes + 1"),
-                *("transferred_bytes = planned_bytes", "an image got more than was planned"),
+                *("transferred_bytes = planned_bytes", "an image received more than was planned"),
             ),
             (
                 *(WRITING_IMAGE, "image_figures_possible image_sizes_possible"),
@@ -130,7 +130,7 @@ IMAGE = [
             ),
             (
                 *(WRITING_IMAGE, "image_figures_possible", "allocated_bytes = -1"),
-                *("allocated_bytes = 0", "a file of less than nothing"),
+                *("allocated_bytes = 0", "a file of negative size"),
             ),
             (
                 *(WRITING_IMAGE, "image_figures_possible", "attempt = 0", "attempt = 2"),
@@ -150,11 +150,11 @@ IMAGE = [
             ),
             (
                 *(WRITING_IMAGE, "image_state_known", "state = 'odd'", "state = 'deleting'"),
-                "an image's state that nobody knows",
+                "an image with an unknown state",
             ),
             (
                 *(IMAGE1, "image_sync_type_known", "sync_type = 'odd'", "sync_type = 'checksum'"),
-                "an image's sync type that nobody knows",
+                "an image with an unknown sync type",
             ),
         )
     ),

@@ -45,11 +45,15 @@ INVENTORY = [
             (
                 *("discoveries", FAILED_DISCOVERY, "discovery_status_known"),
                 *("status = 'odd'", "status = 'completed'"),
-                "a discovery's status that nobody knows",
+                "a discovery with an unknown status",
             ),
             (
                 *("discoveries", FAILED_DISCOVERY, "discovery_ended_has_its_time"),
-                *("completed_at = NULL", f"completed_at = {NOW}", "a discovery ended at no time"),
+                *(
+                    "completed_at = NULL",
+                    f"completed_at = {NOW}",
+                    "a discovery ended without a time",
+                ),
             ),
             (
                 *("discoveries", FAILED_DISCOVERY, "discovery_failed_says_why"),
@@ -62,11 +66,11 @@ INVENTORY = [
             (
                 *("vcenters", VCENTER_ROW, "vcenter_trust_mode_known"),
                 *("trust_mode = 'blind'", "trust_mode = 'insecure'"),
-                "a trust mode that nobody knows",
+                "an unknown trust mode",
             ),
             (
                 *("vcenters", VCENTER_ROW, "vcenter_transport_known"),
-                *("transport = 'pigeon'", "transport = 'vddk'", "a transport that nobody knows"),
+                *("transport = 'pigeon'", "transport = 'vddk'", "an unknown transport"),
             ),
             (
                 *("vcenters", VCENTER_ROW, "vcenter_pin_has_fingerprint", "trust_mode = 'pin'"),
@@ -79,7 +83,7 @@ INVENTORY = [
             ),
             (
                 *("repositories", REPOSITORY_ROW, "repository_kind_known"),
-                *("kind = 'cloud'", "kind = 'directory'", "a repository's kind that nobody knows"),
+                *("kind = 'cloud'", "kind = 'directory'", "a repository with an unknown kind"),
             ),
             (
                 *("repositories", REPOSITORY_ROW, "repository_is_named"),

@@ -23,7 +23,7 @@ JOB = [
                 *(f"bytes_transferred = {bad}", f"bytes_transferred = {good}", name),
             )
             for bad, good, name in (
-                ("-1", "0", "a job has read less than nothing"),
+                ("-1", "0", "a job has read a negative number of bytes"),
                 ("total_bytes + 1", "total_bytes", "a job has read more than its plan"),
             )
         ),
@@ -40,7 +40,7 @@ JOB = [
             *("a_old", "job_completed_is_whole"),
             "bytes_transferred = bytes_transferred - 1",
             "bytes_transferred = 1, total_bytes = 1",
-            "a job completed without having read all",
+            "a job completed without reading everything",
         ),
         (
             *("a_old", "job_completed_is_whole"),
@@ -60,7 +60,7 @@ JOB = [
         ),
         (
             *("a_failed", "job_ended_has_its_time"),
-            *("completed_at = NULL", f"completed_at = {NOW}", "a job ended at no time"),
+            *("completed_at = NULL", f"completed_at = {NOW}", "a job ended without a time"),
         ),
         (
             *("a_running", "job_ended_has_its_time"),
@@ -72,7 +72,7 @@ JOB = [
         ),
         (
             *("a_failed", "job_says_what_and_for_whom"),
-            *("requested_by = ''", "requested_by = 'x'", "a job that nobody wanted"),
+            *("requested_by = ''", "requested_by = 'x'", "a job that nobody requested"),
         ),
         (
             *("a_running", "job_running_has_begun"),
@@ -80,29 +80,29 @@ JOB = [
         ),
         (
             *("a_running", "job_running_has_begun"),
-            *("started_at = NULL", f"started_at = {NOW}", "a job runs that has not begun"),
+            *("started_at = NULL", f"started_at = {NOW}", "a running job that has not begun"),
         ),
         (
             *("a_running", "job_cancel_says_who_asked"),
             f"cancel_requested_at = {NOW}",
             f"cancel_requested_at = {NOW}, cancel_requested_by = 'x'",
-            "a job is to be cancelled for nobody",
+            "a cancellation that nobody requested",
         ),
         (
             *("a_failed", "job_status_known"),
             "status = 'paused', error_code = NULL",
             "status = 'cancelled', error_code = NULL",
-            "a job's status that nobody knows",
+            "a job with an unknown status",
         ),
         (
             *("a_failed", "job_trigger_known"),
-            *("trigger = 'magic'", "trigger = 'api'", "a job's trigger that nobody knows"),
+            *("trigger = 'magic'", "trigger = 'api'", "a job with an unknown trigger"),
         ),
         (
             *("a_failed", "job_type_known"),
             "replication_type = 'partial'",
             "replication_type = 'initial'",
-            "a job's type that nobody knows",
+            "a job with an unknown type",
         ),
         (
             *("a_failed", "replication_jobs.repository_id"),
@@ -118,14 +118,14 @@ STEP = [
         change("job_steps", STEP_ROW, rule, bad, good, name)
         for rule, bad, good, name in (
             ("step_attempt_possible", "attempt = 0", "attempt = 2", "a step of attempt zero"),
-            ("step_name_known", "name = 'dance'", "name = 'verify'", "a step that nobody knows"),
+            ("step_name_known", "name = 'dance'", "name = 'verify'", "an unknown step"),
             (
                 *("step_status_known", "status = 'odd'", "status = 'warning'"),
-                "a step's status that nobody knows",
+                "a step with an unknown status",
             ),
             (
                 *("step_ended_has_its_time", "completed_at = NULL", f"completed_at = {NOW}"),
-                "a step ended at no time",
+                "a step ended without a time",
             ),
         )
     ),
@@ -170,11 +170,11 @@ CBT = [
         for key, rule, bad, good, name in (
             (
                 *(CBT_ROW, "cbt_figures_possible", "sync_duration_seconds = -1"),
-                *("sync_duration_seconds = 0", "a copy in less than no time"),
+                *("sync_duration_seconds = 0", "a copy that took negative time"),
             ),
             (
                 *(CBT_ROW, "cbt_duration_is_finite", "sync_duration_seconds = 1e300"),
-                *("sync_duration_seconds = 1e3", "a copy that took for ever"),
+                *("sync_duration_seconds = 1e3", "a copy that took forever"),
             ),
             (
                 *(CBT_ROW, "cbt_blocks_hold_the_bytes", "blocks_changed = 0"),
@@ -186,11 +186,11 @@ CBT = [
             ),
             (
                 *(CBT_ROW, "cbt_sync_type_known", "sync_type = 'odd'", "sync_type = 'checksum'"),
-                "a sync type in CBT history that nobody knows",
+                "an unknown sync type in CBT history",
             ),
             (
                 *(INCREMENTAL_ROW, "cbt_incremental_has_change_ids", "previous_change_id = NULL"),
-                *("previous_change_id = 'x/1'", "an incremental sync since nothing"),
+                *("previous_change_id = 'x/1'", "an incremental sync without a previous change ID"),
             ),
         )
     ),

@@ -119,7 +119,7 @@ ACTIVE = [
         ACTIVE_JOB_OF_C,
     ),
     Attack(
-        "a context lets go of its active job",
+        "a context drops its active job",
         ("job_active_is_current",),
         (LET_GO_B,),
         (LET_GO_B, FAIL_B),

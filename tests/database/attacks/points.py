@@ -114,7 +114,7 @@ POINT = [
         for rule, bad, good, name in (
             (
                 *("point_state_known", "state = 'odd'", "state = 'expired'"),
-                "a recovery point's state that nobody knows",
+                "a recovery point with an unknown state",
             ),
             (
                 *("point_has_disks", "disk_count = 0", "disk_count = 2"),

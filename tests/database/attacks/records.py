@@ -41,33 +41,37 @@ RECORDS = [
     *(
         _attack("job_samples", SAMPLE, rules, bad, name)
         for rules, bad, name in (
-            (("sample_figures_possible",), {"bytes_transferred": "-1"}, "a sample below nothing"),
+            (
+                ("sample_figures_possible",),
+                {"bytes_transferred": "-1"},
+                "a sample with negative bytes",
+            ),
             (("sample_figures_possible",), {"attempt": "0"}, "a sample of attempt zero"),
-            (("sample_figures_are_finite",), {"bytes_per_second": "1e300"}, "an endless rate"),
-            (("sample_column_types", A_TYPE), {"at": "'then'"}, "a sample's time that is none"),
+            (("sample_figures_are_finite",), {"bytes_per_second": "1e300"}, "an infinite rate"),
+            (("sample_column_types", A_TYPE), {"at": "'then'"}, "a sample with an invalid time"),
             (("job_samples.job_id",), {"job_id": "'none'"}, "a sample of no job"),
         )
     ),
     *(
         _attack("job_log_lines", LINE, rules, bad, name)
         for rules, bad, name in (
-            (("log_level_known",), {"level": "'shout'"}, "a log line's level that nobody knows"),
+            (("log_level_known",), {"level": "'shout'"}, "a log line with an unknown level"),
             (("log_attempt_possible",), {"attempt": "0"}, "a log line of attempt zero"),
-            (("log_column_types", A_TYPE), {"at": "'then'"}, "a log line's time that is none"),
+            (("log_column_types", A_TYPE), {"at": "'then'"}, "a log line with an invalid time"),
             (("job_log_lines.job_id",), {"job_id": "'none'"}, "a log line of no job"),
         )
     ),
     *(
         _attack("integrity_runs", RUN, rules, bad, name)
         for rules, bad, name in (
-            (("integrity_outcome_known",), {"outcome": "'fine'"}, "an outcome that nobody knows"),
+            (("integrity_outcome_known",), {"outcome": "'fine'"}, "an unknown outcome"),
             (
                 *(("integrity_ended_has_its_time",), {"completed_at": "NULL"}),
-                "an integrity check ended at no time",
+                "an integrity check ended without a time",
             ),
             (
                 *(("integrity_run_column_types", A_TYPE), {"finding_count": "'many'"}),
-                "a count of findings that is no number",
+                "a count of findings that is not a number",
             ),
         )
     ),
@@ -80,7 +84,7 @@ RECORDS = [
     *(
         Attack(name, rules, (OF_RUN, _add("integrity_findings", FINDING | bad)), (OF_RUN, GOOD))
         for rules, bad, name in (
-            (("integrity_severity_known",), {"severity": "'odd'"}, "a severity that nobody knows"),
+            (("integrity_severity_known",), {"severity": "'odd'"}, "an unknown severity"),
             (
                 *(("integrity_finding_column_types", A_TYPE), {"repairable": "'maybe'"}),
                 "a finding that may be repairable",

@@ -33,20 +33,20 @@ TYPES = [
     for table, key, rule, bad, good, name in (
         (
             *(CONTEXTS, VM_D, "context_column_types", "failed_jobs = 'many'", "failed_jobs = 0"),
-            "a counter that is no number",
+            "a counter that is not a number",
         ),
         (
             *(CONTEXTS, VM_D, "context_column_types", "disk_count = 'many'", "disk_count = 1"),
-            "a number of disks that is none",
+            "a number of disks that is not a number",
         ),
         (
             *(CONTEXTS, VM_D, "context_column_types"),
-            *("capacity_bytes = 'big'", "capacity_bytes = 1", "a VM's size that is no number"),
+            *("capacity_bytes = 'big'", "capacity_bytes = 1", "a VM whose size is not a number"),
         ),
         (
             *(CONTEXTS, VM_D, "context_column_types"),
             *("newest_recovery_point_at = 'lately'", f"newest_recovery_point_at = {NOW}"),
-            "a newest recovery point's time that is none",
+            "a newest recovery point with an invalid time",
         ),
         (
             *(CONTEXTS, VM_D, "context_column_types"),
@@ -55,7 +55,7 @@ TYPES = [
         ),
         (
             *(JOBS, "id = {a_failed}", "job_column_types", "attempt = 'first'", "attempt = 1"),
-            "a job's attempt that is no number",
+            "a job whose attempt is not a number",
         ),
         (
             *(JOBS, "id = {a_failed}", "job_column_types"),
@@ -64,7 +64,7 @@ TYPES = [
         ),
         (
             *("job_steps", STEP_ROW, "step_column_types"),
-            *("started_at = 'some day'", f"started_at = {NOW}", "a step's time that is none"),
+            *("started_at = 'some day'", f"started_at = {NOW}", "a step with an invalid time"),
         ),
         (
             *("cbt_history", CBT_ROW, "cbt_column_types"),
@@ -72,31 +72,35 @@ TYPES = [
         ),
         (
             *("context_leases", LEASE_ROW, "lease_column_types"),
-            *("expires_at = 'never'", f"expires_at = {NOW}", "a lease's time that is none"),
+            *("expires_at = 'never'", f"expires_at = {NOW}", "a lease with an invalid time"),
         ),
         (
             *("context_events", EVENT_ROW, "event_column_types"),
-            *("created_at = 'once'", f"created_at = {NOW}", "an event's time that is none"),
+            *("created_at = 'once'", f"created_at = {NOW}", "an event with an invalid time"),
         ),
         (
             *("vm_snapshots", SNAPSHOT_ROW, "snapshot_column_types"),
-            *("quiesced = 'maybe'", "quiesced = NULL", "a snapshot that may be at rest"),
+            *("quiesced = 'maybe'", "quiesced = NULL", "a snapshot that is maybe quiesced"),
         ),
         (
             *(POINTS, "id = {d_done_point}", "point_column_types"),
-            *("quiesced = '2'", "quiesced = '1'", "a recovery point twice at rest"),
+            *("quiesced = '2'", "quiesced = '1'", "a recovery point that is quiesced twice"),
         ),
         (
             *(IMAGES, WRITING_IMAGE, "image_column_types"),
-            *("allocated_bytes = 'much'", "allocated_bytes = 1", "a file's size that is no number"),
+            *(
+                "allocated_bytes = 'much'",
+                "allocated_bytes = 1",
+                "a file whose size is not a number",
+            ),
         ),
         (
             *("recovery_point_holds", "kind = 'pin'", "hold_column_types"),
-            *("expires_at = 'never'", "expires_at = NULL", "a hold's time that is none"),
+            *("expires_at = 'never'", "expires_at = NULL", "a hold with an invalid time"),
         ),
         (
             *("vm_disks", DISK_ROW, "disk_column_types"),
-            *("capacity_bytes = 'big'", "capacity_bytes = 1", "a disk's size that is no number"),
+            *("capacity_bytes = 'big'", "capacity_bytes = 1", "a disk whose size is not a number"),
         ),
         (
             *("vm_network_adapters", NIC_ROW, "adapter_column_types"),
@@ -104,20 +108,20 @@ TYPES = [
         ),
         (
             *("discovered_vms", DISCOVERED_ROW, "discovered_vm_column_types"),
-            *("seen_at = 'lately'", f"seen_at = {NOW}", "a discovered VM's time that is none"),
+            *("seen_at = 'lately'", f"seen_at = {NOW}", "a discovered VM with an invalid time"),
         ),
         (
             *("discoveries", FAILED_DISCOVERY, "discovery_column_types"),
-            *("vms_seen = 'all'", "vms_seen = 1", "a discovery's count that is no number"),
+            *("vms_seen = 'all'", "vms_seen = 1", "a discovery whose count is not a number"),
         ),
         (
             *("vcenters", VCENTER_ROW, "vcenter_column_types"),
-            *("created_at = 'ever'", f"created_at = {NOW}", "a vCenter's time that is none"),
+            *("created_at = 'ever'", f"created_at = {NOW}", "a vCenter with an invalid time"),
         ),
         (
             *("repositories", REPOSITORY_ROW, "repository_column_types"),
             *("uuid = 'x'", "uuid = '00000000000000000000000000000001'"),
-            "a repository's UUID that is none",
+            "a repository with an invalid UUID",
         ),
     )
 ]
