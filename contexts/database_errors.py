@@ -44,12 +44,12 @@ _CONTRADICTED = frozenset(
 )
 
 
-def was_broken_off(problem: DatabaseError) -> bool:
+def was_rolled_back(problem: DatabaseError) -> bool:
     """Whether the transaction can be repeated from its start, and will probably succeed."""
     return _code(problem) in _BROKEN_OFF
 
 
-def waited_in_vain(problem: DatabaseError) -> bool:
+def lock_timed_out(problem: DatabaseError) -> bool:
     """Whether another transaction held a lock for longer than this one may wait."""
     return _code(problem) in _WAITED_IN_VAIN
 

@@ -45,6 +45,6 @@ def check_integrity() -> None:
 
 
 @signals.worker_ready.connect
-def remove_left_folders(**signal: Any) -> None:
+def remove_abandoned_folders(**signal: Any) -> None:
     """The folders of daemons whose worker was killed."""
-    image.remove_left_folders()
+    image.remove_abandoned_folders()

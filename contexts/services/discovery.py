@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from contexts import messages
 from contexts.clock import database_now
-from contexts.database_errors import is_race, own_words, refused_value, waited_in_vain
+from contexts.database_errors import is_race, own_words, refused_value, lock_timed_out
 from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
 from contexts.models import Discovery, VCenter, VMContext
 from contexts.services import discovered, refresh, slots, vcenters
@@ -92,7 +92,7 @@ def _run(discovery_id: int) -> None:
         _end(discovery, DiscoveryStatus.COMPLETED, _left_out(held))
 
 
-def take_up_forgotten() -> None:
+def pick_up_forgotten() -> None:
     """Send lost hints again, and fail runs whose worker died. Called by the tick.
 
     Raises an ExceptionGroup of what failed when all the rest was done."""
@@ -137,7 +137,7 @@ def _end(discovery: Discovery, status: DiscoveryStatus, error_message: str) -> N
                 updated_at=Now(),
             )
         except OperationalError as problem:
-            if not attempts_left or not waited_in_vain(problem):
+            if not attempts_left or not lock_timed_out(problem):
                 raise
             log.warning("discovery %s has ended; its row is held", discovery.pk)
         else:
@@ -211,7 +211,7 @@ def _store_page(vcenter: VCenter, page: Sequence[VmRecord], seen: set[str], now:
     try:
         held.add(_store(vcenter, page, repeated, now))
     except (DataError, IntegrityError, OperationalError) as problem:
-        if isinstance(problem, OperationalError) and not waited_in_vain(problem):
+        if isinstance(problem, OperationalError) and not lock_timed_out(problem):
             raise
         log.warning("storing a page of %s VM by VM: %s", vcenter.pk, printable(own_words(problem)))
         held.add(_store_one_by_one(vcenter, page, repeated, now))

@@ -73,8 +73,8 @@ def take(
     actor: str,
     rpo_target_seconds: int | None = None,
 ) -> list[VMContext]:
-    """Take VMs under management, as `take_anew` does, and return their contexts."""
-    return take_anew(
+    """Take VMs under management, as `take_and_report` does, and return their contexts."""
+    return take_and_report(
         discovered_vms,
         repository=repository,
         actor=actor,
@@ -83,7 +83,7 @@ def take(
 
 
 @one_transaction
-def take_anew(
+def take_and_report(
     discovered_vms: Iterable[DiscoveredVM],
     *,
     repository: Any,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from django.db import OperationalError
 
-from contexts.database_errors import own_words, waited_in_vain
+from contexts.database_errors import own_words, lock_timed_out
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def one_by_one(pieces: Iterable[tuple[str, Callable[[], None]]]) -> None:
         try:
             act()
         except Exception as problem:
-            if isinstance(problem, OperationalError) and waited_in_vain(problem):
+            if isinstance(problem, OperationalError) and lock_timed_out(problem):
                 log.warning("%s is left for the next time: %s", name, own_words(problem))
                 continue
             log.exception("%s failed", name)

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model, QuerySet
 
-from contexts.database_errors import own_words, was_broken_off
+from contexts.database_errors import own_words, was_rolled_back
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def one_transaction(service: Callable[P, R]) -> Callable[P, R]:
                 with transaction.atomic():
                     return service(*args, **kwargs)
             except OperationalError as problem:
-                if not attempts_left or not was_broken_off(problem):
+                if not attempts_left or not was_rolled_back(problem):
                     raise
                 log.warning("repeating %s: %s", service.__qualname__, own_words(problem))
             time.sleep(random.uniform(0, PAUSE_SECONDS * (ATTEMPTS - attempts_left)))  # noqa: S311

@@ -154,7 +154,7 @@ class VSphereConnection(http.client.HTTPSConnection):
         if not 0 < endpoint.port < 65536:
             # The resolver would take it modulo 65536 and reach something else.
             raise AddressUnknown(f"{endpoint.port} is not a port: it must be between 1 and 65535.")
-        self._tls = _context(endpoint.trust)
+        self._tls = _settings_for(endpoint.trust)
         try:
             # Without a context http.client would make one, with all authorities in it.
             super().__init__(endpoint.host, endpoint.port, timeout=timeout, context=self._tls)
@@ -281,24 +281,24 @@ def _connected(host: str, port: int, timeout: float, budget: Budget) -> socket.s
     raise failure or OSError(f"{host} has no address")
 
 
-def _context(trust: Trust) -> ssl.SSLContext:
+def _settings_for(trust: Trust) -> ssl.SSLContext:
     if trust.mode == "verify":
-        context = ssl.create_default_context()
+        tls = ssl.create_default_context()
         if trust.ca_file:
-            _load_authorities(context, trust.ca_file)
+            _load_authorities(tls, trust.ca_file)
     else:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    context.sslsocket_class = _BudgetedSocket
-    return context
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    tls.set_alpn_protocols(["http/1.1"])
+    tls.sslsocket_class = _BudgetedSocket
+    return tls
 
 
-def _load_authorities(context: ssl.SSLContext, ca_file: str) -> None:
+def _load_authorities(tls: ssl.SSLContext, ca_file: str) -> None:
     try:
-        context.load_verify_locations(cafile=ca_file)
+        tls.load_verify_locations(cafile=ca_file)
     except OSError as error:
         raise CertificateNotTrusted(
             f"The file of certificate authorities {ca_file!r} cannot be used: {error}. "

@@ -18,7 +18,7 @@ LAST_COMMIT = "c305662"
 """The last one that has the replaced migrations."""
 
 
-def stands_between(connection: BaseDatabaseWrapper) -> bool:
+def is_half_upgraded(connection: BaseDatabaseWrapper) -> bool:
     """Whether the database has some of the migrations that a present one replaces."""
     loader = MigrationLoader(connection)
     return any(
@@ -39,5 +39,5 @@ def check_history(databases: Sequence[str] | None = None, **options: Any) -> lis
             id="replication.E001",
         )
         for alias in databases or ()
-        if stands_between(connections[alias])
+        if is_half_upgraded(connections[alias])
     ]

@@ -182,7 +182,7 @@ class DirectoryRepository:
             )
         with target_errors(f"creating {place}"):
             make_folders_durably(place.parent)
-            unfinished.remove_left(place.parent)
+            unfinished.remove_abandoned(place.parent)
             unfinished.make(place)
         try:
             may_begin()
@@ -248,7 +248,7 @@ class DirectoryRepository:
         """
         path = self.path(locator)
         with target_errors(f"removing {locator}"):
-            unfinished.remove_left(path.parent)
+            unfinished.remove_abandoned(path.parent)
             if path.is_dir():
                 unfinished.empty(path)
                 return

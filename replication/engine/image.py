@@ -88,8 +88,8 @@ class ImageConnection:
         """Length and flags from one status request: at least one pair, perhaps not all."""
         entries: list[int] = []
 
-        def take(context: str, start: int, found: list[int], error: object) -> None:
-            if context == _CONTEXT:
+        def take(mapping: str, start: int, found: list[int], error: object) -> None:
+            if mapping == _CONTEXT:
                 entries.extend(found)
 
         with self._image.errors("mapping"):
@@ -119,7 +119,7 @@ class ImageConnection:
             self._handle.shutdown()
 
 
-def remove_left_folders() -> int:
+def remove_abandoned_folders() -> int:
     """Remove the folders of daemons whose worker was killed, a socket and a pid file each.
 
     Returns how many. The daemons themselves ended with their workers. Recent folders are left

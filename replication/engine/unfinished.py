@@ -52,7 +52,7 @@ def empty(place: Path) -> None:
     raise TargetError(f"{place} cannot be removed: new files keep appearing in it.")
 
 
-def remove_left(folder: Path) -> None:
+def remove_abandoned(folder: Path) -> None:
     """Remove empty places that nobody will use: they were made by a worker whose time had passed,
     and that was killed before it could remove them.
 

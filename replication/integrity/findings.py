@@ -160,7 +160,7 @@ CHECK_BROKE_OFF = Code(
 CODES[CHECK_BROKE_OFF.name] = CHECK_BROKE_OFF
 
 
-class RunTakenAway(Exception):
+class RunWasEnded(Exception):
     """The run was ended meanwhile, because its process was silent for too long: no check goes on.
     Raised by `Scope.on_progress`."""
 

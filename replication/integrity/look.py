@@ -26,7 +26,7 @@ from replication.integrity.findings import (
     CODES,
     Check,
     Finding,
-    RunTakenAway,
+    RunWasEnded,
     Scope,
     SecondLook,
 )
@@ -47,7 +47,7 @@ def find(scope: Scope) -> Iterator[Finding]:
         scope.on_progress()
         try:
             yield from _carry_out(one, scope)
-        except RunTakenAway:
+        except RunWasEnded:
             raise
         except Exception as problem:
             log.exception("the check %s failed", one.name)

@@ -19,7 +19,7 @@ from contexts.services.transactions import lock_free, one_transaction
 from contexts.text import storable
 from replication import messages
 from replication.errors import IntegrityCheckRunning
-from replication.integrity.findings import Finding, RunTakenAway, Scope
+from replication.integrity.findings import Finding, RunWasEnded, Scope
 from replication.integrity.look import find
 from replication.integrity.mend import mend
 from replication.models import IntegrityFinding, IntegrityRun
@@ -78,7 +78,7 @@ def run_now(scope: Scope, *, actor: str, repair: bool = False) -> IntegrityRun:
     return run
 
 
-def take_up_forgotten() -> None:
+def pick_up_forgotten() -> None:
     """Send a lost hint again, and end runs whose process died. Called by the tick.
 
     Raises an ExceptionGroup of what failed when the rest was done."""
@@ -137,7 +137,7 @@ def _ended(run: IntegrityRun) -> Iterator[None]:
     """The run's outcome, however it ends."""
     try:
         yield
-    except RunTakenAway:
+    except RunWasEnded:
         log.warning("%s was ended: it reported no progress for too long", run)
         return
     except BaseException as problem:
@@ -159,7 +159,7 @@ def _end(run: IntegrityRun, outcome: IntegrityOutcome, error_message: str) -> No
 
 
 class _SignsOfLife:
-    """May be called at any rate; writes only now and then. Raises RunTakenAway."""
+    """May be called at any rate; writes only now and then. Raises RunWasEnded."""
 
     def __init__(self, run: IntegrityRun) -> None:
         self._mine = IntegrityRun.objects.filter(pk=run.pk, outcome=IntegrityOutcome.RUNNING)
@@ -169,7 +169,7 @@ class _SignsOfLife:
         if time.monotonic() - self._written < SIGN_OF_LIFE_SECONDS:
             return
         if not self._mine.update(updated_at=Now()):
-            raise RunTakenAway
+            raise RunWasEnded
         self._written = time.monotonic()
 
 

@@ -50,6 +50,6 @@ _PARTS: tuple[Callable[[], None], ...] = (
     queue.take_over_expired,
     _hint_jobs,
     _hint_clean_ups,
-    discovery.take_up_forgotten,
-    runs.take_up_forgotten,
+    discovery.pick_up_forgotten,
+    runs.pick_up_forgotten,
 )

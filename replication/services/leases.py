@@ -78,7 +78,7 @@ def live_lease(path: str = "vm_context") -> QuerySet[ContextLease]:
     return ContextLease.objects.filter(vm_context=OuterRef(path), expires_at__gt=Now())
 
 
-def run_out() -> QuerySet[ContextLease]:
+def expired() -> QuerySet[ContextLease]:
     """Expired leases. Each still belongs to its holder until another one takes it."""
     return ContextLease.objects.filter(expires_at__lte=Now())
 

@@ -19,7 +19,7 @@ CLEAN_AGAIN_AFTER = timedelta(minutes=2)
 SNAPSHOT_MAY_COME_FOR = timedelta(minutes=10)
 
 
-def may_come(row: VMSnapshot) -> bool:
+def may_still_appear(row: VMSnapshot) -> bool:
     """Whether a snapshot that its VM does not have may still appear: it was requested recently, and
     no answer was recorded."""
     return (
@@ -63,7 +63,7 @@ def contexts_to_clean(context_id: str | None = None) -> list[str]:
             *_contexts_of(snapshots, "vm_context", context_id),
             *_contexts_of(images(), "vm_context", context_id),
             *_contexts_of(running_steps(), "job__vm_context", context_id),
-            *_contexts_of(leases.run_out(), "vm_context", context_id),
+            *_contexts_of(leases.expired(), "vm_context", context_id),
         }
     )
 

@@ -17,7 +17,7 @@ from contexts.vsphere.records import DiskRecord
 from replication.errors import TryAgain
 from replication.sync import removing
 from replication.sync.job_run import JobRun
-from replication.sync.prepare import look_at_the_vm
+from replication.sync.prepare import read_and_check_vm
 
 Pairs = list[tuple[VMDisk, DiskRecord]]
 
@@ -32,7 +32,7 @@ def protected_disks(run: JobRun) -> Pairs:
     frozen = snapshots.disks(run.session, run.taken_snapshot.moref)
     pairs, differences = _compare(run, frozen)
     if differences:
-        look_at_the_vm(run)
+        read_and_check_vm(run)
         pairs, differences = _compare(run, frozen)
     if differences:
         removing.remove_snapshot(run.taken_snapshot, run)

@@ -30,7 +30,7 @@ def prepare(run: JobRun) -> None:
         _refresh(run)
 
 
-def look_at_the_vm(run: JobRun) -> None:
+def read_and_check_vm(run: JobRun) -> None:
     """Read the VM again, then refresh and check it as in Prepare. Raises PreflightRefused."""
     run.record = _read(run)
     _refresh(run)
@@ -47,7 +47,7 @@ def _require_no_left_over_snapshot(run: JobRun) -> None:
     removing one, which only takes time."""
     left = VMSnapshot.objects.filter(vm_context=run.context).exclude(state=SnapshotState.REMOVED)
     for row in left.exclude(job=run.job).order_by("id"):
-        if left_overs.may_come(row):
+        if left_overs.may_still_appear(row):
             continue  # it is not there; should it appear, the next job removes it
         removing.await_running_tasks(run.session, run.vm.moref, on_wait=run.check)
         raise TryAgain(
@@ -103,7 +103,7 @@ def tracking(run: JobRun) -> None:
         if removing.await_running_tasks(
             run.session, run.vm.moref, run.check, find=cbt.running_reconfiguration
         ):
-            look_at_the_vm(run)
+            read_and_check_vm(run)
         run.check()
         if not run.vm.specs["cbt_enabled"]:
             cbt.enable(run.session, run.vm.moref, on_wait=run.check)

@@ -103,7 +103,7 @@ def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) 
     else:
         await_running_tasks(writer.session, vm.moref, on_wait=writer.guard.check)
         found = _recorded(row, snapshots.tree(writer.session, vm.moref))
-        if found is None and left_overs.may_come(row) and not answered:
+        if found is None and left_overs.may_still_appear(row) and not answered:
             VMSnapshot.objects.filter(pk=row.pk).update(problem=_MAY_COME, updated_at=Now())
             return
         if found is not None:

@@ -135,6 +135,6 @@ def test_a_reading_whose_run_counts_as_ended_stops(server: HostileServer) -> Non
     run = factories.discovery(vcenter_at(server), status=DiscoveryStatus.RUNNING)
     long_ago = timezone.now() - discovery.SILENT_FOR - timedelta(seconds=1)
     type(run).objects.filter(pk=run.pk).update(updated_at=long_ago)
-    discovery.take_up_forgotten()
+    discovery.pick_up_forgotten()
     with pytest.raises(ContextError, match="was ended while it was reading"):
         discovery._go_on(run)

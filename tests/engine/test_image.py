@@ -15,7 +15,12 @@ import pytest
 from replication.engine import qemu
 from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import EngineError, ImageAltered, RepositoryFull, TargetError
-from replication.engine.image import ImageConnection, ImageReader, ImageWriter, remove_left_folders
+from replication.engine.image import (
+    ImageConnection,
+    ImageReader,
+    ImageWriter,
+    remove_abandoned_folders,
+)
 from replication.engine.processes import is_alive
 from tests.engine.support import (
     MIB,
@@ -265,12 +270,12 @@ def test_the_folder_of_a_killed_workers_daemon_is_removed_later(
     worker.stdout.close()
     wait_until(lambda: not is_alive(int(pid), int(start_time), boot), "the end of the daemon")
     (left,) = Path(temporary).glob("vmrep-*")
-    assert remove_left_folders() == 0  # its worker may be about to do it
+    assert remove_abandoned_folders() == 0  # its worker may be about to do it
     with ImageWriter(files_of(image)):
         (used,) = set(Path(temporary).glob("vmrep-*")) - {left}
         for folder in (left, used):
             os.utime(folder / "pid", (0, 0))
-        assert remove_left_folders() == 1
+        assert remove_abandoned_folders() == 1
         assert (left.exists(), used.exists()) == (False, True)
     Path(temporary).rmdir()  # it is empty
 
@@ -293,7 +298,7 @@ def test_a_folder_of_another_account_is_not_looked_into(
     os.chown(foreign, 12345, 12345)
     for path in (precious, piped / "pid"):
         os.utime(path, (0, 0))
-    assert remove_left_folders() == 0
+    assert remove_abandoned_folders() == 0
     assert {path.name for path in tmp_path.glob("vmrep-*")} == {
         *("vmrep-foreign", "vmrep-link", "vmrep-pipe", "vmrep-elsewhere")
     }

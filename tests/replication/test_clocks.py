@@ -155,9 +155,9 @@ def test_a_snapshot_that_was_asked_for_lately_may_come_whatever_the_workers_cloc
     row = factories.snapshot_of(job, clock.database_now())
     VMSnapshot.objects.filter(pk=row.pk).update(state="intended", moref="", quiesced=None)
     row.refresh_from_db()
-    assert left_overs.may_come(row)
+    assert left_overs.may_still_appear(row)
     row.consistent_at -= left_overs.SNAPSHOT_MAY_COME_FOR
-    assert not left_overs.may_come(row)
+    assert not left_overs.may_still_appear(row)
 
 
 def test_the_offset_is_looked_at_again(monkeypatch):

@@ -13,7 +13,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from contexts import messages
-from contexts.database_errors import waited_in_vain
+from contexts.database_errors import lock_timed_out
 from contexts.models import DiscoveredVM, Discovery, VMContext
 from contexts.services import discovery, management
 from contexts.vsphere.records import InventoryPage
@@ -158,7 +158,7 @@ def test_nobody_waits_for_ever_for_a_lock():
 
     with stuck(write), pytest.raises(OperationalError) as refused:
         on_its_own(impatient)
-    assert waited_in_vain(refused.value)
+    assert lock_timed_out(refused.value)
     answer = exception_handler(refused.value, {})
     assert answer is not None
     assert (answer.status_code, answer.data["code"]) == (409, "conflict")

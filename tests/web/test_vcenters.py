@@ -291,7 +291,7 @@ def test_a_test_names_the_missing_privilege_and_what_it_costs(web, vcenter, lab_
     [
         ({"host": "nonexistent.invalid"}, "Connection", "cannot be resolved"),
         ({"port": 1}, "Connection", "refused"),
-        ({"fingerprint_sha256": ":".join(["00"] * 32)}, "Certificate", "another certificate"),
+        ({"fingerprint_sha256": ":".join(["00"] * 32)}, "Certificate", "no longer presents"),
         ({"trust_mode": "verify"}, "Certificate", "not trusted"),
         ({"instance_uuid": "another"}, "Identity", "another vCenter"),
         ({"username": "nobody"}, "Login", "wrong"),

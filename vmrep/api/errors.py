@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from contexts import errors as context_errors
-from contexts.database_errors import is_race, own_words, refused_value, waited_in_vain
+from contexts.database_errors import is_race, own_words, refused_value, lock_timed_out
 from contexts.error_codes import code_of
 from contexts.error_fields import field_of
 from contexts.errors import ContextError
@@ -98,7 +98,7 @@ def _of_database(problem: DatabaseError) -> Response | None:
     if is_race(problem):
         log.warning("the database refused a change: %s", own_words(problem))
         message = "Another process changed this at the same moment. Reload and try again."
-        if waited_in_vain(problem):
+        if lock_timed_out(problem):
             message = "Another process is using this. Nothing was changed; try again later."
         return Response({"code": "conflict", "message": message}, status=status.HTTP_409_CONFLICT)
     if not isinstance(problem, IntegrityError | DataError):

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django_htmx.http import HttpResponseClientRedirect
 
-from contexts.database_errors import is_race, refused_value, waited_in_vain
+from contexts.database_errors import is_race, lock_timed_out, refused_value
 from vmrep.web.live import htmx
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class ConflictMiddleware:
             return None
         if is_race(problem):
             log.warning("the database refused a change of %s", request.path, exc_info=problem)
-            why = _HELD if waited_in_vain(problem) else _CHANGED
+            why = _HELD if lock_timed_out(problem) else _CHANGED
             return render(request, "409.html", {"status": 409, "why": why}, status=409)
         if not isinstance(problem, IntegrityError | DataError):
             return None

@@ -69,12 +69,12 @@ def _dial(ticket: Ticket, where: str) -> socket.socket:
 
 
 def _tls(raw: socket.socket, where: str) -> ssl.SSLSocket:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # the ticket's thumbprint says whom to trust
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    settings = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    settings.check_hostname = False
+    settings.verify_mode = ssl.CERT_NONE  # the ticket's thumbprint says whom to trust
+    settings.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        return context.wrap_socket(raw)
+        return settings.wrap_socket(raw)
     except ssl.SSLError as problem:
         raise NfcBroken(
             f"{where} and vmrep cannot agree on TLS ({problem.reason or problem})."

@@ -176,7 +176,7 @@ def _take(request: Request, values: dict[str, Any]) -> management.Taken:
         if isinstance(vm, VMContext):
             return management.Taken([vm], frozenset())
         vms = [vm]
-    return management.take_anew(
+    return management.take_and_report(
         vms,
         repository=repository,
         actor=username(request),

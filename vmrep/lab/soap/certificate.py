@@ -20,18 +20,18 @@ _VALID_DAYS = 3650
 
 
 def server_context(folder: Path, newest: ssl.TLSVersion | None = None) -> ssl.SSLContext:
-    """TLS settings with the folder's certificate, which is made when there is none. `newest`: the
-    newest version that the server knows, also one that OpenSSL no longer offers by itself."""
+    """TLS settings with the folder's certificate, which is made if there is none. `newest`: the
+    newest version that the server knows, even one that OpenSSL no longer offers by default."""
     if not (folder / CERTIFICATE_FILE).exists():
         _make(folder)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if newest is not None:
-        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        tls.set_ciphers("DEFAULT:@SECLEVEL=0")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # that is the point of it
-            context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, newest
-    context.load_cert_chain(folder / CERTIFICATE_FILE, folder / _KEY_FILE)
-    return context
+            tls.minimum_version, tls.maximum_version = ssl.TLSVersion.TLSv1, newest
+    tls.load_cert_chain(folder / CERTIFICATE_FILE, folder / _KEY_FILE)
+    return tls
 
 
 def _make(folder: Path) -> None:
