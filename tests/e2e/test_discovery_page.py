@@ -56,7 +56,7 @@ def test_why_it_would_be_refused_is_told_before_and_after_taking(estate, page):
     page.get_by_label("RPO target").select_option("RPO 1 h")
     page.get_by_role("button", name="Take under management").click()
     expect(page.locator(".notice-warning")).to_contain_text(
-        "2 VMs are under management now. vmrep would refuse to replicate 1 of them as it is now:"
+        "2 VMs are now under management. vmrep would refuse to replicate 1 of them as it is now:"
         " small1 (has a snapshot)"
     )
     assert set(VMContext.objects.values_list("rpo_target_seconds", flat=True)) == {3600}
@@ -116,7 +116,7 @@ def test_everything_that_fits_is_one_tick(live_server, page):
     page.get_by_role("checkbox", name="all 103 that match").check()
     expect(take).to_be_enabled()
     take.click()
-    expect(page.get_by_text("103 VMs are under management now.")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("103 VMs are now under management.")).to_be_visible(timeout=PATIENCE)
     assert VMContext.objects.filter(repository=repository).count() == 103
 
 
@@ -136,7 +136,7 @@ def test_it_works_without_javascript(live_server, page):
     expect(plain.get_by_role("checkbox", name="Select plan")).to_have_count(0)
     plain.get_by_role("checkbox", name="Select in-web").check()
     plain.get_by_role("button", name="Take under management").click()
-    expect(plain.get_by_text("1 VM is under management now.")).to_be_visible()
+    expect(plain.get_by_text("1 VM is now under management.")).to_be_visible()
     assert DiscoveredVM.objects.count() == 2
 
 

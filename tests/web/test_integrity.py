@@ -81,7 +81,7 @@ def test_check_now_asks_for_a_run(web):
 def test_a_second_click_starts_no_second_run(web):
     IntegrityRun.objects.create(requested_by="schedule")
     answer = web.post("/integrity/check/", follow=True)
-    assert notices(answer) == ["schedule has requested a check already; it is on its way."]
+    assert notices(answer) == ["schedule has already requested a check; it will run soon."]
     assert IntegrityRun.objects.count() == 1
 
 

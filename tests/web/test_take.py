@@ -31,7 +31,7 @@ def test_one_vm_leads_to_its_panel(take, vcenter):
     context = VMContext.objects.get()
     assert (context.vm_name, context.repository) == ("pgtest2", repository)
     assert answer.redirect_chain == [(f"/virtual-machines/?vm={context.pk}", 302)]
-    assert notices(answer) == ["1 VM is under management now."]
+    assert notices(answer) == ["1 VM is now under management."]
     assert context.events.get().actor == "ops"
 
 
@@ -40,7 +40,7 @@ def test_many_lead_to_the_list_of_what_was_taken(take, vcenter):
     answer = take(*vms, repository=factories.repository().pk)
     assert VMContext.objects.count() == 2
     assert answer.redirect_chain == [("/virtual-machines/?status=discovered", 302)]
-    assert notices(answer) == ["2 VMs are under management now."]
+    assert notices(answer) == ["2 VMs are now under management."]
 
 
 def test_without_a_vm_it_asks_for_one(take):
@@ -99,7 +99,7 @@ def test_it_says_which_of_those_taken_would_be_refused(take, vcenter):
     ]
     answer = take(*vms, repository=factories.repository().pk)
     assert notices(answer) == [
-        "3 VMs are under management now."
+        "3 VMs are now under management."
         " vmrep would refuse to replicate 2 of them as they are now:"
         " empty (no disk), plan (a template)."
     ]
@@ -142,7 +142,7 @@ def managed() -> set[str | None]:
 def test_all_that_fit_are_taken_but_for_those_that_would_be_refused(take, many):
     answer = take(everything="1", view="", repository=factories.repository().pk)
     assert managed() == {"managed", "a", "b", "orders"}
-    assert notices(answer) == ["3 VMs are under management now."]
+    assert notices(answer) == ["3 VMs are now under management."]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_all_that_fit_are_those_of_the_pages_filters(take, many, view, names):
 def test_more_than_can_be_done_at_once_are_left_for_another_time(take, many, monkeypatch):
     monkeypatch.setattr("vmrep.web.views.discovery.MOST_AT_ONCE", 2)
     answer = take(everything="1", view="", repository=factories.repository().pk)
-    assert notices(answer) == ["2 VMs are under management now. 1 more can be taken the same way."]
+    assert notices(answer) == ["2 VMs are now under management. 1 more can be taken the same way."]
 
 
 def test_nothing_left_to_take_is_said(take, vcenter):
