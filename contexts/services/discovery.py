@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from contexts import messages
 from contexts.clock import database_now
-from contexts.database_errors import is_race, own_words, refused_value, lock_timed_out
+from contexts.database_errors import is_race, lock_timed_out, own_words, refused_value
 from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
 from contexts.models import Discovery, VCenter, VMContext
 from contexts.services import discovered, refresh, slots, vcenters

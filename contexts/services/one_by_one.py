@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from django.db import OperationalError
 
-from contexts.database_errors import own_words, lock_timed_out
+from contexts.database_errors import lock_timed_out, own_words
 
 log = logging.getLogger(__name__)
 

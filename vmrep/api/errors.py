@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from contexts import errors as context_errors
-from contexts.database_errors import is_race, own_words, refused_value, lock_timed_out
+from contexts.database_errors import is_race, lock_timed_out, own_words, refused_value
 from contexts.error_codes import code_of
 from contexts.error_fields import field_of
 from contexts.errors import ContextError
