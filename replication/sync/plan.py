@@ -7,6 +7,7 @@ from contexts.services.refresh import disk_id
 from contexts.vsphere import cbt
 from contexts.vsphere.errors import CbtFault
 from contexts.vsphere.records import DiskRecord
+from replication.engine.errors import ExtentError
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.errors import PreflightRefused
 from replication.models import DiskImage
@@ -103,6 +104,8 @@ def _overlay(
 
 
 def _changed(run: JobRun, source: DiskRecord, change_id: str) -> list[Extent]:
+    """What has changed since, by change tracking. Raises CbtFault when it cannot say, or says what
+    cannot be true."""
     capacity = source.capacity_bytes or 0
     pages: list[int] = []
 
@@ -119,7 +122,13 @@ def _changed(run: JobRun, source: DiskRecord, change_id: str) -> list[Extent]:
         change_id,
         on_page=on_page,
     )
-    extents = normalise(areas, capacity)
+    try:
+        extents = normalise(areas, capacity)
+    except ExtentError as problem:
+        raise CbtFault(
+            f"It names what cannot be: {problem} vmrep has to read or compare the whole disk.",
+            fault="ImpossibleAreas",
+        ) from problem
     what = "allocated" if change_id == ALLOCATED else f"changed since {change_id}"
     run.log(
         f"{disk_id(source.device_key)}: {what} according to change tracking: pages {len(pages):,},"

@@ -241,6 +241,10 @@ class LabControl:
         """Begin a new change-tracking epoch on all of a VM's tracked disks."""
         self.call("reset_cbt", vm=vm)
 
+    def lie_about_changes(self, vm: str, device_key: int, lie: str = "") -> None:
+        """Let QueryChangedDiskAreas tell something untrue or odd of a disk."""
+        self.call("lie_about_changes", vm=vm, device_key=device_key, lie=lie)
+
     def refuse_snapshot_removal(self, vm: str, on: bool = True) -> None:
         """Make removals of the VM's snapshots fail."""
         self.call("refuse_snapshot_removal", vm=vm, on=on)

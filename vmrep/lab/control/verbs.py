@@ -11,6 +11,7 @@ from vmrep.lab.control.access_verbs import AccessVerbs
 from vmrep.lab.control.injection import DROP, FAULT, FOLDER, TASK_FAULT, Rule
 from vmrep.lab.control.nfc_verbs import NfcVerbs
 from vmrep.lab.control.odd_verbs import OddVerbs
+from vmrep.lab.disks import changes
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.errors import ControlError
 from vmrep.lab.nfc.session import FAULTS, OPEN_FAULT, READ_FAULT
@@ -141,6 +142,14 @@ class Verbs(AccessVerbs, NfcVerbs, OddVerbs):
                 if disk.chain.epoch is not None:
                     disk.start_tracking()
             found.save()
+
+    def lie_about_changes(self, vm: str, device_key: int, lie: str = "") -> None:
+        """Let QueryChangedDiskAreas say something untrue or odd of a disk: one of `changes.LIES`;
+        empty: the truth again."""
+        if lie and lie not in changes.LIES:
+            raise ControlError(f"a lie is one of {', '.join(changes.LIES)}")
+        self._disk(vm, device_key)
+        self._vm(vm).told_of_changes[device_key] = lie
 
     def refuse_snapshot_removal(self, vm: str, on: bool = True) -> None:
         """Make removals of the VM's snapshots fail, or succeed again."""

@@ -14,11 +14,13 @@ from pyVmomi import vim
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.disks.extents import Range
 from vmrep.lab.world.objects import invalid_argument
+from vmrep.lab.world.records import DiskDevice
 
 if TYPE_CHECKING:
     from vmrep.lab.world.vm import VirtualMachine
 
 Info = vim.VirtualMachine.DiskChangeInfo
+SECTOR = 512
 
 
 def query(vm: VirtualMachine, call: Any) -> Any:
@@ -49,7 +51,7 @@ def query(vm: VirtualMachine, call: Any) -> Any:
         raise invalid_argument("startOffset")
     _check_change_id(vm, disk, layer, call.changeId, newest)
     ranges = _ranges(disk, layer, call)
-    return _page(vm, ranges, call.startOffset, device.capacity_bytes)
+    return _told(vm, _page(vm, ranges, call.startOffset, device.capacity_bytes), device)
 
 
 def _check_change_id(
@@ -78,6 +80,49 @@ def _ranges(disk: Disk, layer: int, call: Any) -> list[Range]:
     if call.snapshot is None:
         return find()
     return disk.areas_at(call.snapshot._moId, call.changeId, find)
+
+
+# Answers that the field has seen, or could: each says something of a page that is not true, or says
+# it in a way that no client may take for granted.
+LIES = (
+    *("outside", "negative", "misaligned", "before", "unsorted", "overlapping", "huge"),
+    *("endless", "gap", "nothing"),
+)
+
+
+def _told(vm: VirtualMachine, page: Any, device: DiskDevice) -> Any:
+    """The page as it is, or as the control surface wants it told."""
+    lie, capacity = vm.told_of_changes.get(device.key), device.capacity_bytes
+    areas = list(page.changedArea)
+    match lie:
+        case "outside":
+            areas.append(Info.DiskChangeExtent(start=capacity - SECTOR, length=2 * SECTOR))
+        case "huge":
+            areas.append(Info.DiskChangeExtent(start=0, length=2**63 - 1))
+        case "negative":
+            areas.append(Info.DiskChangeExtent(start=0, length=-SECTOR))
+        case "before":
+            areas.append(Info.DiskChangeExtent(start=-SECTOR, length=SECTOR))
+        case "misaligned":
+            areas.append(Info.DiskChangeExtent(start=SECTOR + 1, length=SECTOR))
+        case "unsorted":
+            areas.reverse()
+        case "overlapping":
+            areas = [
+                *areas,
+                *(
+                    Info.DiskChangeExtent(start=a.start, length=min(a.length, capacity - a.start))
+                    for a in areas
+                ),
+            ]
+        case "endless":
+            page.length = 0
+        case "gap":
+            page.startOffset += SECTOR
+        case "nothing":
+            areas = []
+    page.changedArea = areas
+    return page
 
 
 def _page(vm: VirtualMachine, ranges: list[Range], start: int, capacity: int) -> Any:

@@ -29,6 +29,7 @@ class VirtualMachine(Entity):
 
     def __init__(self, world: World, record: VmRecord) -> None:
         self.record = record
+        self.told_of_changes: dict[int, str] = {}  # by device key: one of `changes.LIES`
         self.disks: dict[int, Disk] = {
             k: self.open_disk(world, c) for k, c in record.chains.items()
         }
