@@ -1,4 +1,4 @@
-"""Answers of change tracking that cannot be trusted: the disk is compared, and nothing is missed."""
+"""Change tracking that cannot be trusted: the disk is compared, and nothing is missed."""
 
 import pytest
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from pyVmomi import vim, vmodl
@@ -126,6 +127,29 @@ class InventoryVerbs:
         try:
             with found.task_lock:
                 return {"snapshot": snapshots.create(found, snapshots.Request(name))._moId}
+        except vmodl.MethodFault as fault:
+            raise ControlError(str(fault.msg)) from fault
+
+    def link_clone(self, vm: str, name: str, snapshot: str) -> dict[str, Any]:
+        """A linked clone of a VM as one of its snapshots froze it: its disks are deltas on files in
+        the VM's folder."""
+        return relocation.describe(relocation.link_clone(self._vm(vm), name, snapshot))
+
+    def revert(self, vm: str, snapshot: str) -> None:
+        """Make a VM what it was at one of its snapshots."""
+        self._on_snapshot(vm, snapshot, lambda found: snapshots.revert(found, snapshot))
+
+    def remove_snapshot(self, vm: str, snapshot: str) -> None:
+        """Remove one snapshot of a VM; those after it stay."""
+        self._on_snapshot(vm, snapshot, lambda found: snapshots.remove(found, [snapshot]))
+
+    def _on_snapshot(self, vm: str, snapshot: str, do: Callable[[VirtualMachine], None]) -> None:
+        found = self._vm(vm)
+        if snapshot not in found.record.snapshots:
+            raise ControlError(f"{snapshot!r} is no snapshot of {vm!r}", status=404)
+        try:
+            with found.task_lock:
+                do(found)
         except vmodl.MethodFault as fault:
             raise ControlError(str(fault.msg)) from fault
 

@@ -245,13 +245,33 @@ class LabControl:
         """Let QueryChangedDiskAreas tell something untrue or odd of a disk."""
         self.call("lie_about_changes", vm=vm, device_key=device_key, lie=lie)
 
+    def lose_tracking(self, vm: str, device_key: int) -> None:
+        """Let a disk have no change ID until tracking is reset."""
+        self.call("lose_tracking", vm=vm, device_key=device_key)
+
+    def forget_events(self) -> None:
+        """Let vCenter have no events from before this moment."""
+        self.call("forget_events")
+
+    def keep_storage(self, vm: str) -> None:
+        """Keep the VM's files as they are."""
+        self.call("keep_storage", vm=vm)
+
+    def roll_back_storage(self, vm: str) -> None:
+        """Bring the kept files of a VM back below vSphere."""
+        self.call("roll_back_storage", vm=vm)
+
     def refuse_snapshot_removal(self, vm: str, on: bool = True) -> None:
         """Make removals of the VM's snapshots fail."""
         self.call("refuse_snapshot_removal", vm=vm, on=on)
 
-    def leave_consolidation(self, vm: str, on: bool = True) -> None:
-        """Make removed snapshots leave their files behind."""
-        self.call("leave_consolidation", vm=vm, on=on)
+    def leave_consolidation(self, vm: str, on: bool = True, *, told: bool = True) -> None:
+        """Let removed snapshots leave their files behind; the VM says so, or does not."""
+        self.call("leave_consolidation", vm=vm, on=on, told=told)
+
+    def refuse_consolidation(self, vm: str, on: bool = True) -> None:
+        """Let consolidations of the VM's disks fail."""
+        self.call("refuse_consolidation", vm=vm, on=on)
 
     def set_datastore(self, datastore: str, kind: str) -> None:
         """Change a datastore's type (as in a scenario: vmfs, nfs, vsan, …)."""
@@ -366,6 +386,19 @@ class LabControl:
     def take_snapshot(self, vm: str, name: str) -> str:
         """Take a snapshot that is not vmrep's. Returns its reference."""
         return str(self.call("take_snapshot", vm=vm, name=name)["snapshot"])
+
+    def link_clone(self, vm: str, name: str, snapshot: str) -> dict[str, Any]:
+        """A linked clone of a VM. Returns its moref, name and instance_uuid."""
+        made: dict[str, Any] = self.call("link_clone", vm=vm, name=name, snapshot=snapshot)
+        return made
+
+    def revert(self, vm: str, snapshot: str) -> None:
+        """Make a VM what it was at one of its snapshots."""
+        self.call("revert", vm=vm, snapshot=snapshot)
+
+    def remove_snapshot(self, vm: str, snapshot: str) -> None:
+        """Remove one snapshot of a VM."""
+        self.call("remove_snapshot", vm=vm, snapshot=snapshot)
 
     def remove_snapshots(self, vm: str) -> None:
         """Remove all snapshots of a VM."""

@@ -16,7 +16,7 @@ from vmrep.lab.disks.disk import Disk
 from vmrep.lab.errors import ControlError
 from vmrep.lab.nfc.session import FAULTS, OPEN_FAULT, READ_FAULT
 from vmrep.lab.soap.codec import fault_named
-from vmrep.lab.world import snapshots
+from vmrep.lab.world import snapshots, storage
 from vmrep.lab.world.vm import VirtualMachine
 
 MOST_READ_BYTES = 64 << 20
@@ -151,6 +151,28 @@ class Verbs(AccessVerbs, NfcVerbs, OddVerbs):
         self._disk(vm, device_key)
         self._vm(vm).told_of_changes[device_key] = lie
 
+    def lose_tracking(self, vm: str, device_key: int) -> None:
+        """Let a disk have no change ID, though change tracking is on: until it was off at a stun
+        and is on at the next one."""
+        found, disk = self._vm(vm), self._disk(vm, device_key)
+        with found.frozen_disks(), self._world.lock:
+            disk.stop_tracking()
+            disk.chain.tracking_lost = True
+            found.save()
+
+    def forget_events(self) -> None:
+        """Let vCenter have no events from before this moment, as when they have become too old."""
+        self._world.events.forget()
+
+    def keep_storage(self, vm: str) -> None:
+        """Keep the VM's files as they are, as a snapshot of its datastore does; one is kept."""
+        storage.keep(self._vm(vm))
+
+    def roll_back_storage(self, vm: str) -> None:
+        """Bring the kept files of a VM back below vSphere, which learns nothing of it. The VM is
+        powered off."""
+        storage.roll_back(self._vm(vm))
+
     def refuse_snapshot_removal(self, vm: str, on: bool = True) -> None:
         """Make removals of the VM's snapshots fail, or succeed again."""
         found = self._vm(vm)
@@ -158,11 +180,20 @@ class Verbs(AccessVerbs, NfcVerbs, OddVerbs):
             found.record.refuse_snapshot_removal = on
             found.save()
 
-    def leave_consolidation(self, vm: str, on: bool = True) -> None:
-        """Make removed snapshots leave their files: the VM then needs consolidation."""
+    def leave_consolidation(self, vm: str, on: bool = True, told: bool = True) -> None:
+        """Let removed snapshots leave their files: the VM then needs consolidation, and says so, or
+        (`told` false) does not."""
         found = self._vm(vm)
         with self._world.lock:
             found.record.leave_consolidation = on
+            found.record.hide_consolidation = on and not told
+            found.save()
+
+    def refuse_consolidation(self, vm: str, on: bool = True) -> None:
+        """Let consolidations of the VM's disks fail, or succeed again."""
+        found = self._vm(vm)
+        with self._world.lock:
+            found.record.refuse_consolidation = on
             found.save()
 
     def set_folder(self, ranges: bool = True, bytes_per_second: int = 0) -> None:

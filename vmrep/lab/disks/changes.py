@@ -62,7 +62,8 @@ def _check_change_id(
         raise invalid_argument("changeId")
     known = newest.rpartition("/")[0] if newest else None
     # resetting change tracking makes a snapshot's own change ID worthless, too
-    valid = known is not None and known == disk.chain.epoch
+    is_on = vm.record.config.tracking
+    valid = is_on and known is not None and known == disk.chain.epoch
     if not valid or (change_id != "*" and epoch != known):
         name = disk.chain.layers[layer].descriptor
         where = vm.datastore_name(disk.chain.datastore)

@@ -20,6 +20,7 @@ from pathlib import Path
 from vmrep.lab.disks import sparse
 from vmrep.lab.disks.extents import Range, rounded, union
 from vmrep.lab.disks.layers import Layer
+from vmrep.lab.errors import ControlError
 from vmrep.lab.world.records import ChainRecord, DiskDevice, LayerRecord, new_epoch
 
 log = logging.getLogger(__name__)
@@ -54,20 +55,23 @@ class Disk:
 
     def path_of(self, layer: LayerRecord) -> Path:
         """Where a layer's data is in the lab's folder."""
+        if layer.private is not None:
+            return self._journals.parent / layer.private
         return self._datastores / self.chain.datastore / layer.extent
 
     def object_id(self, layer: LayerRecord) -> str:
         """The layer's identity where disks are objects (vSAN, vVol)."""
         return str(uuid.uuid5(uuid.UUID(self.chain.identity), str(layer.number)))
 
-    def _journal_of(self, number: int) -> Path:
+    def journal_of(self, number: int) -> Path:
+        """Where it is noted what was written to a layer, and when."""
         return self._journals / f"{self.chain.identity}-{number:06d}.journal"
 
     def layer(self, number: int) -> Layer:
         """An open layer."""
         if number not in self._layers:
             path = self.path_of(self.chain.layers[number])
-            self._layers[number] = Layer(path, self._journal_of(number))
+            self._layers[number] = Layer(path, self.journal_of(number))
         return self._layers[number]
 
     def lineage(self, number: int) -> list[int]:
@@ -154,6 +158,11 @@ class Disk:
         with self.lock:
             self.chain.epoch = new_epoch()
 
+    def stop_tracking(self) -> None:
+        """Change tracking is off from now on: what is written is not recorded for anybody."""
+        with self.lock:
+            self.chain.epoch, self.chain.tracking_lost = None, False
+
     def change_id(self, era: int) -> str | None:
         """The change ID of an era, or None while tracking is off."""
         return f"{self.chain.epoch}/{era}" if self.chain.epoch else None
@@ -182,7 +191,10 @@ class Disk:
             return [(0, self.chain.capacity_bytes)]
         with self.lock:
             root, *deltas = self.lineage(number)
-            ranges = union(self.layer(root).allocated())
+            # Whether vSphere lists what a linked clone has from its parent is not documented: here
+            # it does not.
+            is_foreign = self.chain.layers[root].private is not None
+            ranges = [] if is_foreign else union(self.layer(root).allocated())
             for delta in deltas:
                 ranges.extend(self.layer(delta).held)
         return rounded(ranges, self.chain.block_bytes, self.chain.capacity_bytes)
@@ -198,9 +210,19 @@ class Disk:
             self.chain.era += 1
             return self.chain.era - 1
 
+    def beside(self, chain: ChainRecord) -> Disk:
+        """Another disk of the same lab."""
+        return Disk(chain, self._datastores, self._journals, self._state_lock)
+
+    def begin_delta(self) -> None:
+        """Let the guest write into a delta on the present layer, which belongs to no snapshot."""
+        with self.lock, self._state_lock:
+            self._begin_layer(self.chain.layers[self._current()])
+
     def _begin_layer(self, parent: LayerRecord) -> None:
         number = max(self.chain.layers) + 1
-        stem = self.chain.layers[min(self.chain.layers)].descriptor.removesuffix(".vmdk")
+        base = self.chain.layers[min(self.chain.layers)].descriptor.removesuffix(".vmdk")
+        stem = self.chain.stem or base
         record = LayerRecord(
             number=number,
             descriptor=f"{stem}-{number:06d}.vmdk",
@@ -209,7 +231,7 @@ class Disk:
             content_id=f"{random.getrandbits(32):08x}",
         )
         size = self.chain.capacity_bytes
-        self._layers[number] = Layer.create(self.path_of(record), self._journal_of(number), size)
+        self._layers[number] = Layer.create(self.path_of(record), self.journal_of(number), size)
         self.chain.layers[number] = record
         self.chain.current = number
 
@@ -264,6 +286,8 @@ class Disk:
     def _unneeded(self) -> Iterator[int]:
         for number, record in self.chain.layers.items():
             children = sum(x.parent == number for x in self.chain.layers.values())
+            if record.private is not None:
+                continue  # another VM's file
             if record.snapshot is None and number != self.chain.current and children < 2:
                 yield number
 
@@ -297,6 +321,8 @@ class Disk:
         """Link every file into a folder of another datastore, where the disk is from now on.
 
         Returns the old paths, to be removed once the record is saved."""
+        if self.chain.stem is not None:
+            raise ControlError("the files of a linked clone cannot be moved in this lab")
         with self.lock, self._state_lock:
             old = [(layer, self.path_of(layer)) for layer in self.chain.layers.values()]
             self.chain.datastore = datastore

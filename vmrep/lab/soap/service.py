@@ -15,6 +15,7 @@ from vmrep.lab.soap import codec
 from vmrep.lab.soap.property_collector import PropertyCollector
 from vmrep.lab.soap.sessions import Session, SessionManager, TooManySessions
 from vmrep.lab.world import authorization
+from vmrep.lab.world.events import EventManager
 from vmrep.lab.world.inventory import SearchIndex, ViewManager
 from vmrep.lab.world.objects import Managed, World
 from vmrep.lab.world.tasks import TaskManager
@@ -43,6 +44,7 @@ class ServiceInstance(Managed):
             searchIndex=found[product.search_index].ref,
             taskManager=found[product.task_manager].ref,
             authorizationManager=found[product.authorization_manager].ref,
+            eventManager=found[product.event_manager].ref,
             about=vim.AboutInfo(
                 name=product.name,
                 fullName=f"{product.name} {estate.version} build-22617221 (vmrep lab)",
@@ -94,6 +96,7 @@ def build_service(world: World, user: str, password: str) -> None:
     SearchIndex(world, product.search_index)
     TaskManager(world, product.task_manager)
     authorization.AuthorizationManager(world, product.authorization_manager)
+    EventManager(world, product.event_manager)
 
 
 @dataclass

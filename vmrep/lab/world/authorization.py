@@ -32,6 +32,8 @@ PRIVILEGES = {
     "Rename_Task": "VirtualMachine.Config.Rename",
     "CreateContainerView": "System.View",
     "RetrievePropertiesEx": "System.Read",
+    "QueryEvents": "System.View",
+    "CreateCollectorForEvents": "System.View",
     # Whoever may not look may not ask about other privileges, either.
     "HasPrivilegeOnEntities": "System.View",
     "HasPrivilegeOnEntity": "System.View",

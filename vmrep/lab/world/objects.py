@@ -28,6 +28,7 @@ from vmrep.lab.world.state import Store
 
 if TYPE_CHECKING:
     from vmrep.lab.soap.sessions import Session
+    from vmrep.lab.world.events import EventManager
     from vmrep.lab.world.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -188,6 +189,7 @@ class World:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.tasks: Tasks
+        self.events: EventManager
 
     @property
     def product(self) -> Product:

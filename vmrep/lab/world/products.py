@@ -30,6 +30,7 @@ class Product:
     authorization_manager: str
     nfc_service: str
     nfc_door: str  # the service that a ticket names
+    event_manager: str
     view_manager: str = "ViewManager"
     datacenter: str | None = None  # the only one there can be
 
@@ -67,6 +68,7 @@ VCENTER = Product(
     authorization_manager="AuthorizationManager",
     nfc_service="nfcService",
     nfc_door="vpxa-nfc",
+    event_manager="EventManager",
 )
 ESXI = Product(
     name="VMware ESXi",
@@ -84,6 +86,7 @@ ESXI = Product(
     authorization_manager="ha-authmgr",
     nfc_service="ha-nfc-service",
     nfc_door="nfc",
+    event_manager="ha-eventmgr",
     datacenter="ha-datacenter",
 )
 PRODUCTS = {"vcenter": VCENTER, "esxi": ESXI}

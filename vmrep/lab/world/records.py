@@ -122,6 +122,7 @@ class LayerRecord:
     parent: int | None
     snapshot: str | None = None
     content_id: str = "fffffffe"
+    private: str | None = None  # of a linked clone's base: the lab's copy of another VM's file
 
 
 @dataclass
@@ -141,6 +142,8 @@ class ChainRecord:
     epoch: str | None = None
     block_bytes: int = 65536
     whole_when_allocated: bool = False
+    tracking_lost: bool = False  # until tracking is off at a stun, and on again
+    stem: str | None = None  # of a linked clone: where its own files are
     churn_start: int = 0
 
     @classmethod
@@ -199,6 +202,7 @@ class VmRecord:
     bios_uuid: str
     config: Config
     power_state: str = POWERED_ON
+    booted_at: str | None = None  # None while it is on: since before the lab was built
     tools: Tools | None = None
     bare: bool = False
     chains: dict[int, ChainRecord] = field(default_factory=dict)
@@ -208,6 +212,8 @@ class VmRecord:
     consolidation_needed: bool = False
     refuse_snapshot_removal: bool = False
     leave_consolidation: bool = False
+    hide_consolidation: bool = False  # what is left is not told of
+    refuse_consolidation: bool = False
     fault_tolerance_state: str = "notConfigured"
     connection_state: str = "connected"
     hidden: list[str] = field(default_factory=list)  # property paths that look unset

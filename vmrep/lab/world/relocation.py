@@ -6,6 +6,7 @@ that, so that a lab that is killed in between has every file where a record says
 
 from __future__ import annotations
 
+import copy
 import random
 import uuid
 from contextlib import suppress
@@ -14,11 +15,18 @@ from typing import Any
 
 from pyVmomi import vim
 
-from vmrep.lab.disks.disk import create_disk
+from vmrep.lab.disks.disk import Disk, create_disk
 from vmrep.lab.errors import ControlError
 from vmrep.lab.world.inventory import build_entity, encode_name
 from vmrep.lab.world.objects import Entity, World
-from vmrep.lab.world.records import POWERED_OFF, ChainRecord, DiskDevice, EntityRecord, VmRecord
+from vmrep.lab.world.records import (
+    POWERED_OFF,
+    ChainRecord,
+    DiskDevice,
+    EntityRecord,
+    LayerRecord,
+    VmRecord,
+)
 from vmrep.lab.world.vm import VirtualMachine
 
 UNREGISTERED = "unregistered"
@@ -169,29 +177,97 @@ def clone(vm: VirtualMachine, name: str) -> VirtualMachine:
     """A copy beside the VM, powered off: its configuration and what is on its disks now, with new
     UUIDs, addresses and files, but without snapshots and change tracking."""
     world = vm.world
-    record = VmRecord.load(vm.record.dump())
-    config = record.config
-    record.ref = world.new_id("vm")
-    record.instance_uuid, record.bios_uuid = str(uuid.uuid4()), str(uuid.uuid4())
-    record.change_version, record.power_state = 1, POWERED_OFF
-    record.snapshots, record.current_snapshot, record.chains = {}, None, {}
-    record.consolidation_needed, record.hidden = False, []
-    config.name, config.tracking = encode_name(name), False
-    record.folder_on_datastore = free_folder(world, record.datastore, record.folder_on_datastore)
-    for nic in config.nics:
-        nic.mac_address = "00:50:56:" + random.randbytes(3).hex(":")  # noqa: S311 - no secret
+    record = _copied_record(vm, name)
     with vm.task_lock, vm.frozen_disks():
-        for number, device in enumerate(config.disks):
-            device.uuid = f"6000C29{uuid.uuid4().hex[:1]}-{str(uuid.uuid4())[9:]}"
+        for number, device in enumerate(record.config.disks):
+            device.uuid = new_disk_uuid()
             stem = f"{record.folder_on_datastore}/{record.folder_on_datastore}"
             stem = f"{stem}_{number}" if number else stem
             record.chains[device.key] = _copy_disk(vm, device, stem)
+    return _enter(world, record)
+
+
+def _copied_record(vm: VirtualMachine, name: str) -> VmRecord:
+    """A VM with the configuration of another one, still without the files of its disks."""
+    record = VmRecord.load(vm.record.dump())
+    config = record.config
+    record.ref = vm.world.new_id("vm")
+    record.instance_uuid, record.bios_uuid = str(uuid.uuid4()), str(uuid.uuid4())
+    record.change_version, record.power_state, record.booted_at = 1, POWERED_OFF, None
+    record.snapshots, record.current_snapshot, record.chains = {}, None, {}
+    record.consolidation_needed, record.hidden = False, []
+    config.name, config.tracking = encode_name(name), False
+    record.folder_on_datastore = free_folder(vm.world, record.datastore, record.folder_on_datastore)
+    for nic in config.nics:
+        nic.mac_address = "00:50:56:" + random.randbytes(3).hex(":")  # noqa: S311 - no secret
+    return record
+
+
+def _enter(world: World, record: VmRecord) -> VirtualMachine:
+    """Take a new VM into the inventory."""
     with world.changed:
         world.store.put("vm", record.ref, record.dump())
         made = VirtualMachine(world, record)
         world.objects[record.parent].touch()
         world.changed.notify_all()
     return made
+
+
+def link_clone(vm: VirtualMachine, name: str, snapshot: str) -> VirtualMachine:
+    """A linked clone beside the VM, powered off: each disk is a delta on the disk as the snapshot
+    froze it, in the VM's own folder.
+
+    Simplified: the clone has a copy of what it is based on, so that the snapshot may go."""
+    world = vm.world
+    if snapshot not in vm.record.snapshots:
+        raise ControlError(f"{snapshot!r} is no snapshot of {vm.name!r}", status=404)
+    frozen = vm.record.snapshots[snapshot]
+    record = _copied_record(vm, name)
+    record.config.disks = [copy.deepcopy(d) for d in frozen.config.disks if not d.independent]
+    with vm.task_lock, vm.frozen_disks():
+        for number, device in enumerate(record.config.disks):
+            device.uuid = new_disk_uuid()
+            suffix = f"_{number}" if number else ""
+            stem = f"{record.folder_on_datastore}/{record.folder_on_datastore}{suffix}"
+            record.chains[device.key] = _link_disk(vm.disks[device.key], snapshot, device, stem)
+    return _enter(world, record)
+
+
+def _link_disk(source: Disk, snapshot: str, device: DiskDevice, stem: str) -> ChainRecord:
+    number = source.layer_of_snapshot(snapshot)
+    if number is None:
+        raise ControlError(f"disk {device.key} is not part of {snapshot!r}")
+    identity = uuid.uuid4().hex
+    of_parent = source.chain.layers[number]
+    base = LayerRecord(
+        number=0,
+        descriptor=of_parent.descriptor,
+        extent=of_parent.extent,
+        parent=None,
+        content_id=of_parent.content_id,
+        private=f"kept/base-{identity}.raw",
+    )
+    chain = ChainRecord(
+        key=device.key,
+        identity=identity,
+        datastore=source.chain.datastore,
+        capacity_bytes=device.capacity_bytes,
+        layers={0: base},
+        current=0,
+        block_bytes=source.chain.block_bytes,
+        churn_start=source.chain.churn_start,
+        stem=stem,
+    )
+    made = source.beside(chain)
+    made.path_of(base).parent.mkdir(exist_ok=True)
+    source.export(number, made.path_of(base))
+    made.begin_delta()
+    return chain
+
+
+def new_disk_uuid() -> str:
+    """As vSphere makes them for disks."""
+    return f"6000C29{uuid.uuid4().hex[:1]}-{str(uuid.uuid4())[9:]}"
 
 
 def _copy_disk(vm: VirtualMachine, device: DiskDevice, stem: str) -> ChainRecord:

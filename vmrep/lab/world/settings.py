@@ -14,6 +14,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from vmrep.lab.errors import ControlError
+from vmrep.lab.soap import codec
 from vmrep.lab.world import reconfigure
 from vmrep.lab.world.objects import check_path
 from vmrep.lab.world.records import POWERED_OFF, POWERED_ON, SUSPENDED, Tools
@@ -95,6 +96,8 @@ def configure(vm: VirtualMachine, values: Mapping[str, Any]) -> None:
         if "power" in checked:
             if checked["power"] == "on":
                 vm.stun()
+            if POWER[checked["power"]] != vm.record.power_state:
+                vm.record.booted_at = codec.utc_now().isoformat()
             vm.record.power_state = POWER[checked["power"]]
         vm.save(reconfigured=any(name in CONFIG for name in checked) or "tracking" in checked)
 

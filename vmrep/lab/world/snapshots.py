@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim, vmodl
 
 from vmrep.lab.soap import codec
+from vmrep.lab.world.events import REVERTED
 from vmrep.lab.world.objects import Managed, World
 from vmrep.lab.world.records import POWERED_OFF, POWERED_ON, SnapshotRecord
 
@@ -166,9 +167,10 @@ def remove(vm: VirtualMachine, refs: list[str]) -> None:
     with vm.frozen_disks(), vm.world.lock:
         for ref in refs:
             _unlink_from_tree(vm, ref)
-        record.consolidation_needed = record.consolidation_needed or record.leave_consolidation
+        is_left = record.consolidation_needed or record.leave_consolidation
+        record.consolidation_needed = is_left and not record.hide_consolidation
         vm.save()
-    if not record.consolidation_needed:
+    if not is_left:
         collapse(vm)
     with vm.frozen_disks(), vm.world.lock:
         vm.stun()
@@ -201,6 +203,12 @@ def collapse(vm: VirtualMachine) -> None:
 
 def consolidate(vm: VirtualMachine) -> None:
     """Merge what a removal left behind."""
+    if vm.record.refuse_consolidation:
+        raise vim.fault.FileLocked(
+            file=vm.record.vmx_path,
+            msg="Unable to access a file since it is locked. An error occurred while "
+            "consolidating disks.",
+        )
     collapse(vm)
     with vm.world.lock:
         vm.record.consolidation_needed = False
@@ -220,10 +228,19 @@ def revert(vm: VirtualMachine, ref: str) -> None:
                 disk.detach()
         record.config = copy.deepcopy(snapshot.config)
         record.config.name, record.config.tracking = kept_name, tracking
+        # A VM that goes on from memory counts as having run since it was powered on.
         record.power_state = snapshot.power_state
+        record.booted_at = record.booted_at if record.power_state == POWERED_ON else None
         record.current_snapshot = ref
         vm.stun()
         vm.save(reconfigured=True)
     for discarded in discard:
         discarded()
     collapse(vm)
+    vm.world.events.post(
+        REVERTED,
+        vm,
+        f"The execution state of {vm.name} was reverted to the snapshot {snapshot.name}",
+        snapshotName=snapshot.name,
+        snapshotId=snapshot.number,
+    )

@@ -82,6 +82,11 @@ class Store:
         with self._lock:
             self._connection.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
 
+    def delete_all(self, kind: str) -> None:
+        """Forget all records of a kind."""
+        with self._lock:
+            self._connection.execute("DELETE FROM records WHERE kind = ?", (kind,))
+
     def move(self, kind: str, key: str, new_kind: str, new_key: str, value: dict[str, Any]) -> None:
         """Save one record in another place, in one transaction."""
         with self._lock:

@@ -92,6 +92,14 @@ class Tasks:
             self._forget_old()
             task = Task(self.world, moid, info, entity.moid)
             entity.touch()
+            self.world.events.post(
+                "TaskEvent",
+                entity,
+                f"Task: {info.descriptionId}",
+                task=moid,
+                description=info.descriptionId,
+                user=session.user,
+            )
         thread = threading.Thread(
             target=self._run, args=(task, entity, method, work), name=moid, daemon=True
         )

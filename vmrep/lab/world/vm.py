@@ -62,13 +62,15 @@ class VirtualMachine(Entity):
 
     def resume(self) -> None:
         """After a restart: finish the merging of layers that was under way."""
-        if not self.record.consolidation_needed:
+        if not (self.record.consolidation_needed or self.record.hide_consolidation):
             snapshots.collapse(self)
 
     def stun(self) -> None:
-        """The moment at which change tracking takes effect on disks where it was just turned on."""
+        """The moment at which switching change tracking on or off takes effect."""
         for disk in self.disks.values():
-            if self.record.config.tracking and disk.chain.epoch is None:
+            if not self.record.config.tracking:
+                disk.stop_tracking()
+            elif disk.chain.epoch is None and not disk.chain.tracking_lost:
                 disk.start_tracking()
 
     def frozen_disks(self) -> ExitStack:
@@ -187,7 +189,11 @@ class VirtualMachine(Entity):
             if state == POWERED_ON:
                 self.stun()
             self.record.power_state = state
+            if expected != state:
+                self.record.booted_at = codec.utc_now().isoformat() if state == POWERED_ON else None
             self.save()
+        kind = "VmPoweredOnEvent" if state == POWERED_ON else "VmPoweredOffEvent"
+        self.world.events.post(kind, self, f"{self.name} is {state}")
 
     def PowerOnVM_Task(self, call: Any, session: Session) -> Any:
         """Power on; change tracking takes effect."""

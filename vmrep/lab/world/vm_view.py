@@ -246,6 +246,13 @@ def _guest_nic(nic: NicDevice, networks: Mapping[str, str]) -> Any:
     )
 
 
+def _booted_at(record: VmRecord) -> Any:
+    """When the VM was powered on last; unset while it is off."""
+    if record.power_state != POWERED_ON:
+        return None
+    return datetime.datetime.fromisoformat(record.booted_at) if record.booted_at else CREATED
+
+
 def runtime_info(record: VmRecord) -> Any:
     """Where the VM runs and how it is."""
     return codec.make(
@@ -253,6 +260,7 @@ def runtime_info(record: VmRecord) -> Any:
         host=vim.HostSystem(record.host),
         connectionState=record.connection_state,
         powerState=record.power_state,
+        bootTime=_booted_at(record),
         faultToleranceState=record.fault_tolerance_state,
         toolsInstallerMounted=False,
         consolidationNeeded=record.consolidation_needed,
