@@ -57,6 +57,15 @@ def type_of(sync_types: Iterable[str]) -> ReplicationType:
     return ReplicationType.CHECKSUM if SyncType.CHECKSUM in found else ReplicationType.INCREMENTAL
 
 
+class SyncRequest(TextChoices):
+    """How a job was asked to sync the disks."""
+
+    AS_NEEDED = "as_needed", "As needed"
+    CHECKSUM = "checksum", "Compare every disk whole"
+    INITIAL = "initial", "Copy every disk in full"
+    RESET_CBT = "reset_cbt", "Reset change tracking, then compare every disk whole"
+
+
 class Trigger(TextChoices):
     MANUAL = "manual", "Manual"
     API = "api", "API"

@@ -22,6 +22,7 @@ from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.services import lookup, management, records
 from contexts.services.refresh import disk_id
 from contexts.states import DiscoveryStatus
+from contexts.vsphere.lineage import Lineage
 from contexts.vsphere.records import DiskRecord, NicRecord, VmRecord, no_specs
 from replication.models import DiskImage, JobStep, RecoveryPoint, ReplicationJob, VMSnapshot
 from replication.models import Repository as RepositoryModel
@@ -239,6 +240,7 @@ def completed_job(
         job.pk,
         lease,
         snapshot,
+        Lineage("vm-1"),
         [SealedDisk(image.pk, planned_bytes, "0f" * 16) for image in images],
     )
     VMSnapshot.objects.filter(pk=snapshot.pk).update(state=SnapshotState.REMOVED, removed_at=Now())

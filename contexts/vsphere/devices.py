@@ -15,6 +15,7 @@ from contexts.vsphere.records import DiskRecord, NicRecord, ProvisioningType, Sn
 from contexts.vsphere.specs import LARGEST_INT
 from contexts.vsphere.texts import MOST_ADDRESSES, MOST_IDENTIFIER, MOST_NAME, MOST_WORD, cut
 
+_MOST_LINKS = 1000  # vSphere allows 32 snapshots in a row
 _LARGEST_CAPACITY = 2**63 - 1
 
 _CONTROLLERS = {
@@ -94,8 +95,20 @@ def _disk(
         has_parent=backing.parent is not None if hasattr(backing, "parent") else None,
         datastore_type=datastore_types.get(moref or ""),
         datastore_moref=_word(moref, MOST_IDENTIFIER),
+        base_path=_base_path(backing),
         encrypted=backing.keyId is not None if hasattr(backing, "keyId") else None,
     )
+
+
+def _base_path(backing: Any) -> str | None:
+    """The file at the bottom of a delta's chain."""
+    at = getattr(backing, "parent", None)
+    for _ in range(_MOST_LINKS):
+        below = getattr(at, "parent", None)
+        if below is None:
+            return _word(getattr(at, "fileName", None), MOST_NAME)
+        at = below
+    raise ValueError(f"a disk on more than {_MOST_LINKS} files")
 
 
 def _capacity_bytes(device: Any) -> int:

@@ -36,6 +36,8 @@ class DiskRecord:
     - `change_id` needs changed block tracking. Only that of a snapshot's disk names a state; a
       running VM's moves on.
     - `has_parent`: the file is a delta on another one (snapshot, linked clone).
+    - `base_path`: the file at the bottom of its chain; None when it has no parent, or when nobody
+      knows.
     """
 
     device_key: int
@@ -54,6 +56,15 @@ class DiskRecord:
     datastore_type: str | None = None
     datastore_moref: str | None = None
     encrypted: bool | None = None
+    base_path: str | None = None
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether it builds on a file in another folder, as the disk of a linked clone does: a
+        snapshot's deltas are beside the disk."""
+        if self.base_path is None or self.vmdk_path is None:
+            return False
+        return self.base_path.rpartition("/")[0] != self.vmdk_path.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from contexts.vsphere.collector import (
     Found,
     read_object,
 )
-from contexts.vsphere.devices import disks_of, snapshots_of
+from contexts.vsphere.devices import disks_of, snapshots_of, utc
 from contexts.vsphere.errors import ObjectGone
 from contexts.vsphere.faults import understanding
+from contexts.vsphere.lineage import Lineage, as_of
 from contexts.vsphere.names import decode_name
 from contexts.vsphere.records import DiskRecord, SnapshotRecord
 from contexts.vsphere.session import Session
@@ -132,6 +133,23 @@ def tree(session: Session, vm_moref: str) -> tuple[SnapshotRecord, ...]:
     read = read_object(session, doing, vm, "snapshot")
     with understanding(doing):
         return snapshots_of(read.get("snapshot"))
+
+
+def lineage(session: Session, vm_moref: str, snapshot_moref: str) -> Lineage:
+    """Where the VM's disks stood when one of its snapshots was taken. Raises ObjectGone."""
+    vm = session.object(vim.VirtualMachine, vm_moref)
+    doing = f"Reading the snapshots of {vm_moref}"
+    read = read_object(session, doing, vm, "snapshot", "runtime.bootTime")
+    with understanding(doing):
+        info = read.get("snapshot")
+        current = info.currentSnapshot if info is not None else None
+        return as_of(
+            snapshot_moref,
+            snapshots_of(info),
+            vm_moref=vm_moref,
+            current=str(current._moId) if current is not None else None,
+            booted_at=utc(read.get("runtime.bootTime")),
+        )
 
 
 def find(session: Session, vm_moref: str, name: str) -> SnapshotRecord | None:

@@ -88,12 +88,9 @@ _TABLE = (
         "nfc",
         "NFC",
         is_available=True,
-        # The host serves any link of a chain, but change IDs alone cannot yet tell that a VM was
-        # reverted to one of its own snapshots.
-        reads_behind_snapshots=False,
+        reads_behind_snapshots=True,  # a host serves any link of a chain
         backings=frozenset({"flat"}),
         reads_encrypted=False,
-        reads_deltas=False,
     ),
     # For later versions: so far only the database knows their names.
     Transport("vddk", "VDDK", is_available=False, reads_behind_snapshots=True),

@@ -2,7 +2,12 @@ from replication.models.cbt import CBTHistory
 from replication.models.integrity import IntegrityFinding, IntegrityRun
 from replication.models.jobs import JobStep, ReplicationJob
 from replication.models.leases import ContextLease
-from replication.models.recovery import DiskImage, RecoveryPoint, RecoveryPointHold
+from replication.models.recovery import (
+    DiskImage,
+    PointSnapshot,
+    RecoveryPoint,
+    RecoveryPointHold,
+)
 from replication.models.repositories import Repository
 from replication.models.snapshots import VMSnapshot
 from replication.models.telemetry import JobLogLine, JobSample
@@ -16,6 +21,7 @@ __all__ = [
     "JobLogLine",
     "JobSample",
     "JobStep",
+    "PointSnapshot",
     "RecoveryPoint",
     "RecoveryPointHold",
     "ReplicationJob",

@@ -11,6 +11,7 @@ from replication.states import (
     ReplicationType,
     StepName,
     StepStatus,
+    SyncRequest,
     Trigger,
 )
 
@@ -42,6 +43,9 @@ class ReplicationJob(models.Model):
     )
     trigger = models.CharField(max_length=10, choices=Trigger.choices)
     requested_by = models.CharField(max_length=150)
+    requested_sync = models.CharField(
+        max_length=10, choices=SyncRequest.choices, default=SyncRequest.AS_NEEDED
+    )
     current_operation = models.CharField(max_length=255, blank=True, default="")
 
     bytes_transferred = models.BigIntegerField(default=0)
@@ -121,6 +125,9 @@ class ReplicationJob(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(trigger__in=Trigger.values), name="job_trigger_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(requested_sync__in=SyncRequest.values), name="job_request_known"
             ),
             models.CheckConstraint(
                 condition=Q(replication_type__isnull=True)

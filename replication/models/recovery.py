@@ -36,6 +36,22 @@ class RecoveryPoint(models.Model):
     state = models.CharField(
         max_length=10, choices=RecoveryPointState.choices, default=RecoveryPointState.WRITING
     )
+    source_moref = models.CharField(
+        max_length=64, blank=True, default="", help_text="The VM's reference in its vCenter."
+    )
+    snapshot_taken_at = models.DateTimeField(
+        null=True, blank=True, help_text="Its snapshot, by the vCenter's clock."
+    )
+    source_booted_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the VM was powered on, by the vCenter's clock; null if it was off.",
+    )
+    snapshots_known = models.BooleanField(
+        null=True,
+        blank=True,
+        help_text="Whether the VM's other snapshots were recorded; null before they ever were.",
+    )
     created_at = MomentField(auto_now_add=True)
 
     needed_images = models.GeneratedField(
@@ -105,6 +121,32 @@ class RecoveryPoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.vm_context_id} at {self.consistent_at:%Y-%m-%d %H:%M:%S}"
+
+
+class PointSnapshot(models.Model):
+    """A snapshot that the VM had besides vmrep's when a recovery point was made: what it could be
+    reverted to later. At most 256 per point; where there were more, none is recorded."""
+
+    recovery_point = models.ForeignKey(
+        RecoveryPoint, on_delete=models.PROTECT, related_name="source_snapshots"
+    )
+    moref = models.CharField(max_length=64)
+    parent_moref = models.CharField(max_length=64, blank=True, default="")
+    taken_at = models.DateTimeField(null=True, blank=True, help_text="By the vCenter's clock.")
+    is_current = models.BooleanField(help_text="Whether the VM was on it, just before vmrep's.")
+
+    class Meta:
+        db_table = "recovery_point_snapshots"
+        ordering = ["id"]
+        constraints = [
+            ColumnTypes(name="point_snapshot_column_types"),
+            models.UniqueConstraint(
+                fields=["recovery_point", "moref"], name="point_snapshot_once_per_point"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.moref} at recovery point {self.recovery_point_id}"
 
 
 class DiskImage(models.Model):

@@ -19,11 +19,13 @@ from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
+from contexts.vsphere.lineage import Lineage
 from replication.errors import LeaseLost, TryAgain
 from replication.models import (
     CBTHistory,
     DiskImage,
     JobStep,
+    PointSnapshot,
     RecoveryPoint,
     ReplicationJob,
     VMSnapshot,
@@ -69,7 +71,11 @@ class SealedDisk:
 
 @one_transaction
 def completed(
-    job_id: str, lease: Lease, snapshot: VMSnapshot, disks: Sequence[SealedDisk]
+    job_id: str,
+    lease: Lease,
+    snapshot: VMSnapshot,
+    lineage: Lineage,
+    disks: Sequence[SealedDisk],
 ) -> RecoveryPoint:
     """The commit point: recovery point, images, change IDs, history, outcome and statistics.
 
@@ -89,6 +95,20 @@ def completed(
         quiesced=bool(snapshot.quiesced),
         disk_count=len(images),
         state=RecoveryPointState.AVAILABLE,
+        source_moref=lineage.vm_moref,
+        snapshot_taken_at=lineage.taken_at,
+        source_booted_at=lineage.booted_at,
+        snapshots_known=lineage.snapshots is not None,
+    )
+    PointSnapshot.objects.bulk_create(
+        PointSnapshot(
+            recovery_point=point,
+            moref=one.moref,
+            parent_moref=one.parent_moref or "",
+            taken_at=one.created_at,
+            is_current=one.moref == lineage.current,
+        )
+        for one in lineage.snapshots or ()
     )
     for position, disk in enumerate(disks, start=1):
         changed = DiskImage.objects.filter(

@@ -60,7 +60,9 @@ def commit(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
         sealed = [_seal(run, disk) for disk in disks]
         run.check()
         try:
-            finish.completed(run.job.pk, run.lease, run.taken_snapshot, sealed)
+            finish.completed(
+                run.job.pk, run.lease, run.taken_snapshot, run.snapshot_lineage, sealed
+            )
         except (OperationalError, InterfaceError) as problem:
             log.warning("%s: the commit's answer was lost: %s", run.job.pk, problem)
             _read_back(run.job.pk)

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from contexts.models import VMContext, VMDisk
 from contexts.text import storable
 from contexts.vsphere import tasks
+from contexts.vsphere.lineage import Lineage
 from contexts.vsphere.records import DiskRecord, VmRecord
 from contexts.vsphere.session import Session
 from replication.engine.extent_map import levels
@@ -82,6 +83,7 @@ class JobRun:
     storage: Target
     record: VmRecord | None = None
     snapshot: VMSnapshot | None = None
+    lineage: Lineage | None = None
     plans: list[DiskPlan] = field(default_factory=list)
     cbt_just_enabled: bool = False
     _asked_at: float = 0.0
@@ -106,6 +108,12 @@ class JobRun:
         if self.snapshot is None:
             raise RuntimeError("the snapshot is taken in the step Snapshot")
         return self.snapshot
+
+    @property
+    def snapshot_lineage(self) -> Lineage:
+        if self.lineage is None:
+            raise RuntimeError("the lineage is read in the step Plan")
+        return self.lineage
 
     def check(self) -> None:
         """Call before every side effect, and while waiting: may this attempt continue?

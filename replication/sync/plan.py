@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contexts.models import VMDisk
 from contexts.services.refresh import disk_id
-from contexts.vsphere import cbt
+from contexts.vsphere import cbt, snapshots
 from contexts.vsphere.errors import CbtFault
 from contexts.vsphere.records import DiskRecord
 from replication.engine.errors import ExtentError
@@ -12,9 +12,10 @@ from replication.engine.extents import Extent, normalise, total_bytes
 from replication.errors import PreflightRefused
 from replication.models import DiskImage
 from replication.selectors.replica import last_image
-from replication.states import FIRST_SYNC, StepName, SyncType, type_of
+from replication.states import FIRST_SYNC, StepName, SyncRequest, SyncType, type_of
 from replication.sync.devices import protected_disks
 from replication.sync.job_run import DiskPlan, JobRun
+from replication.sync.trust import Trust
 
 ALLOCATED = "*"  # the change ID that asks for all allocated areas
 
@@ -28,7 +29,9 @@ def make_plan(run: JobRun) -> None:
                 f"{run.vm.name} has no disk that can be replicated. Attach one that is neither"
                 " independent nor shared, or remove the VM from management."
             )
-        run.plans = [_plan_disk(run, row, source) for row, source in pairs]
+        run.lineage = snapshots.lineage(run.session, run.vm.moref, run.taken_snapshot.moref)
+        trust = Trust(run, run.lineage)
+        run.plans = [_plan_disk(run, trust, row, source) for row, source in pairs]
         total = sum(plan.planned_bytes for plan in run.plans)
         run.update(
             total_bytes=total,
@@ -39,14 +42,20 @@ def make_plan(run: JobRun) -> None:
             note.say(f"{plan.disk.disk_id}: {plan.sync_type.value}. {plan.note}".strip())
 
 
-def _plan_disk(run: JobRun, disk: VMDisk, source: DiskRecord) -> DiskPlan:
+def _plan_disk(run: JobRun, trust: Trust, disk: VMDisk, source: DiskRecord) -> DiskPlan:
     run.check()
     parent = last_image(disk)
     if parent is None:
         return _initial(run, disk, source, FIRST_SYNC)
     if source.capacity_bytes < parent.capacity_bytes:
         return _initial(run, disk, source, "The disk is smaller than before.")
-    reason = _why_not_incremental(source, parent)
+    requested = run.job.requested_sync
+    if requested == SyncRequest.INITIAL:
+        return _initial(run, disk, source, f"{run.job.requested_by} asked for a full copy.")
+    if requested == SyncRequest.CHECKSUM:
+        reason = f"{run.job.requested_by} asked for a comparison."
+    else:
+        reason = trust.doubt(source, parent)
     if not reason:
         try:
             extents = _changed(run, source, str(parent.change_id))
@@ -60,27 +69,13 @@ def _plan_disk(run: JobRun, disk: VMDisk, source: DiskRecord) -> DiskPlan:
     )
 
 
-def _why_not_incremental(source: DiskRecord, parent: DiskImage) -> str:
-    """Empty when the change ID of the last recovery point can be trusted."""
-    if source.change_id is None:
-        return "The disk has no change ID, because change tracking is off for it."
-    if parent.change_id is None:
-        return "The last recovery point was made without change tracking."
-    if parent.capacity_bytes != source.capacity_bytes:
-        return "The disk has grown."
-    epoch, _, sequence = source.change_id.partition("/")
-    old_epoch, _, old_sequence = parent.change_id.partition("/")
-    if epoch != old_epoch:
-        return "Change tracking was reset since the last recovery point."
-    if sequence.isdigit() and old_sequence.isdigit() and int(sequence) < int(old_sequence):
-        return "Change tracking is older than the last recovery point: the VM was reverted."
-    return ""
-
-
 def _initial(run: JobRun, disk: VMDisk, source: DiskRecord, note: str) -> DiskPlan:
     """A new chain root with all allocated areas, or with everything if vSphere cannot list them."""
     capacity = source.capacity_bytes or 0
-    if source.change_id is None:
+    if source.is_linked:
+        extents = [Extent(0, capacity)]
+        note += " It is the disk of a linked clone: the whole disk is read."
+    elif source.change_id is None:
         extents = [Extent(0, capacity)]
         note += " Without change tracking, the whole disk is read."
     else:

@@ -30,7 +30,7 @@ def _fill() -> dict[str, object]:
     from django.utils import timezone
 
     from contexts.models import VMContext
-    from replication.models import RecoveryPointHold
+    from replication.models import PointSnapshot, RecoveryPointHold
     from tests import factories
 
     vcenter = factories.vcenter("estate", host_uuid=str(uuid.uuid4()))
@@ -64,6 +64,9 @@ def _fill() -> dict[str, object]:
             keys[f"{name}_point"] = job.recovery_point.pk
     RecoveryPointHold.objects.create(
         recovery_point=old.recovery_point, kind="pin", owner="ops", expires_at=timezone.now()
+    )
+    PointSnapshot.objects.create(
+        recovery_point=old.recovery_point, moref="snapshot-1", is_current=True
     )
     return keys
 

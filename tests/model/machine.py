@@ -25,6 +25,7 @@ from contexts.errors import ContextError
 from contexts.models import ContextEvent, DiscoveredVM, VMContext
 from contexts.services import discovery, identity, management
 from contexts.states import ContextStatus
+from contexts.vsphere.lineage import Lineage
 from contexts.vsphere.records import InventoryPage, VmRecord
 from replication.integrity.findings import Scope
 from replication.integrity.look import CHECKS
@@ -292,7 +293,7 @@ class ContextMachine(RuleBasedStateMachine):
         images = self.write_images(job, 3)
         snapshot = VMSnapshot.objects.get(job=job.job_id)
         sealed = [SealedDisk(image.pk, 3 << 20, "0f" * 16) for image in images]
-        finish.completed(job.job_id, lease, snapshot, sealed)
+        finish.completed(job.job_id, lease, snapshot, Lineage("vm-1"), sealed)
         record.complete(job)
 
     def write_images(self, job: Job, done: int) -> list[DiskImage]:

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from contexts.models import ContextEvent
 from contexts.states import ContextStatus
+from contexts.vsphere.lineage import Lineage
 from replication.errors import JobNotActive, LeaseLost, TryAgain
 from replication.models import (
     CBTHistory,
@@ -129,7 +130,7 @@ def test_a_worker_without_the_lease_cannot_end_the_job():
         lambda: finish.failed(job.pk, "no", lease=stranger),
         lambda: finish.cancelled(job.pk, actor="x", lease=stranger),
         lambda: finish.try_again(job.pk, "no", lease=stranger),
-        lambda: finish.completed(job.pk, stranger, job.snapshots.get(), []),
+        lambda: finish.completed(job.pk, stranger, job.snapshots.get(), Lineage("vm-1"), []),
     ):
         with pytest.raises(LeaseLost), transaction.atomic():
             attempt()

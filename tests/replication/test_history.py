@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from contexts.models import ContextEvent, VMContext
 from contexts.services import management
+from contexts.vsphere.lineage import Lineage
 from replication.models import (
     CBTHistory,
     ContextLease,
@@ -132,7 +133,7 @@ def test_a_second_start_leaves_the_time_of_the_first(context, watch):
 def _complete(job: ReplicationJob) -> None:
     lease = leases.Lease(job.vm_context_id, "job", ContextLease.objects.get(job=job).token)
     disks = [finish.SealedDisk(image.pk, 1 << 20, "0f" * 16) for image in job.images.all()]
-    finish.completed(job.pk, lease, job.snapshots.get(), disks)
+    finish.completed(job.pk, lease, job.snapshots.get(), Lineage("vm-1"), disks)
     leases.release(lease)
 
 

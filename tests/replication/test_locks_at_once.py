@@ -22,6 +22,7 @@ from contexts.errors import ContextBusy, ContextError
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import discovery, identity, management, protection, records, statuses
 from contexts.vsphere.inventory import InventoryPage
+from contexts.vsphere.lineage import Lineage
 from replication import messages as replication_messages
 from replication.errors import LeaseLost, TryAgain
 from replication.models import ReplicationJob, VMSnapshot
@@ -124,7 +125,7 @@ class Crowd:
             ending(job.pk, "The vCenter did not answer.", lease=lease)
         else:
             sealed = [SealedDisk(image.pk, 1 << 20, "0f" * 16) for image in made]
-            finish.completed(job.pk, lease, snapshot, sealed)
+            finish.completed(job.pk, lease, snapshot, Lineage("vm-1"), sealed)
         VMSnapshot.objects.filter(job=job).update(
             state=SnapshotState.REMOVED, removed_at=Now(), problem=""
         )

@@ -55,6 +55,7 @@ class Estate:
                 lab.host, lab.port
             ).fingerprint_sha256,
         )
+        self.users_snapshots: set[str] = set()
         self.repository_folder = folder / "repository"
         self.repository = repositories.add_directory("here", str(self.repository_folder))
 
@@ -101,9 +102,10 @@ class Estate:
             assert difference(file, raw) is None, image.locator
 
     def assert_nothing_left_over(self, context: VMContext) -> None:
-        """No snapshot at the vCenter, and exactly the files that committed images name."""
-        for vm in self.control.list_vms():
-            assert vm["snapshots"] == []
+        """No snapshot of vmrep's at the vCenter, all of the users', and exactly the files that
+        committed images name."""
+        left = {one for vm in self.control.list_vms() for one in vm["snapshots"]}
+        assert left == self.users_snapshots
         assert not VMSnapshot.objects.exclude(state=SnapshotState.REMOVED).exists()
         assert not DiskImage.objects.exclude(state=ImageState.COMMITTED).exists()
         assert not ContextLease.objects.exists()
@@ -114,6 +116,12 @@ class Estate:
             if path.is_file()
         }
         assert found == named | {f"{name}.digests" for name in named} | {"vmrep-repository.json"}
+
+    def users_snapshot(self, vm_name: str, name: str = "by hand") -> str:
+        """Take a snapshot that stays: it is not vmrep's."""
+        moref = self.control.take_snapshot(vm_name, name)
+        self.users_snapshots.add(moref)
+        return moref
 
     def daemons(self) -> list[int]:
         """The processes that serve an image of the repository."""

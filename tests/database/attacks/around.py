@@ -13,6 +13,7 @@ from tests.database.attacks.rows import (
     SNAPSHOT_ROW,
 )
 
+POINT_OF_SNAPSHOT = "recovery_point_snapshots.recovery_point_id"
 AROUND = [
     *(
         change(table, key, rule, bad, good, name)
@@ -62,6 +63,11 @@ AROUND = [
             (
                 *("vm_snapshots", SNAPSHOT_ROW, "snapshot_is_named"),
                 *("name = ''", "name = 'x'", "a snapshot without a name"),
+            ),
+            (
+                *("recovery_point_snapshots", "is_current", POINT_OF_SNAPSHOT),
+                *("recovery_point_id = 999999", "recovery_point_id = {d_done_point}"),
+                "a VM's snapshot at a recovery point that does not exist",
             ),
             (
                 *("recovery_point_holds", "kind = 'pin'", "hold_kind_known"),

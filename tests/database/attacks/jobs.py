@@ -99,6 +99,11 @@ JOB = [
             *("trigger = 'magic'", "trigger = 'api'", "a job with an unknown trigger"),
         ),
         (
+            *("a_failed", "job_request_known"),
+            *("requested_sync = 'some'", "requested_sync = 'initial'"),
+            "a job is asked for what nobody knows",
+        ),
+        (
             *("a_failed", "job_type_known"),
             "replication_type = 'partial'",
             "replication_type = 'initial'",

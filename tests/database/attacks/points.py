@@ -104,6 +104,12 @@ POINT = [
         (_NEW_JOB, copy(POINTS, "id = {a_old_point}", job_id=NEW, state="'writing'")),
     ),
     Attack(
+        "a VM's snapshot twice at a recovery point",
+        ("point_snapshot_once_per_point",),
+        (copy("recovery_point_snapshots", "is_current"),),
+        (copy("recovery_point_snapshots", "is_current", moref="'snapshot-2'"),),
+    ),
+    Attack(
         "two recovery points of a job",
         (f"{POINTS}.job_id",),
         (copy(POINTS, "id = {a_old_point}", state="'writing'"),),

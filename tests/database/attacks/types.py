@@ -95,6 +95,10 @@ TYPES = [
             ),
         ),
         (
+            *("recovery_point_snapshots", "is_current", "point_snapshot_column_types"),
+            *("taken_at = 'once'", "taken_at = NULL", "a VM's snapshot of no time"),
+        ),
+        (
             *("recovery_point_holds", "kind = 'pin'", "hold_column_types"),
             *("expires_at = 'never'", "expires_at = NULL", "a hold with an invalid time"),
         ),
