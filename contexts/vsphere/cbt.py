@@ -40,9 +40,20 @@ def enable(session: Session, vm_moref: str, on_wait: Callable[[], None] | None =
     queries wrongly and silently. Raises TaskFailed, PrivilegeMissing, ObjectGone, ConnectionLost
     (asking again is safe), and TaskStillRunning after RECONFIGURE_SECONDS.
     """
+    _switch(session, vm_moref, f"Enabling changed block tracking on {vm_moref}", True, on_wait)
+
+
+def disable(session: Session, vm_moref: str, on_wait: Callable[[], None] | None = None) -> None:
+    """Switch changed block tracking off, and wait. It ends at the next stun (a snapshot); what it
+    has recorded until then is worth nothing to anybody any more. Raises as `enable` does."""
+    _switch(session, vm_moref, f"Disabling changed block tracking on {vm_moref}", False, on_wait)
+
+
+def _switch(
+    session: Session, vm_moref: str, doing: str, on: bool, on_wait: Callable[[], None] | None
+) -> None:
     vm = session.object(vim.VirtualMachine, vm_moref)
-    doing = f"Enabling changed block tracking on {vm_moref}"
-    spec = vim.vm.ConfigSpec(changeTrackingEnabled=True)
+    spec = vim.vm.ConfigSpec(changeTrackingEnabled=on)
     task = session.invoke(doing, lambda: vm.ReconfigVM_Task(spec), repeat=False)
     wait_for_task(session, str(task._moId), doing, on_wait, patience_seconds=RECONFIGURE_SECONDS)
 

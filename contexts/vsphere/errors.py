@@ -142,6 +142,12 @@ class QuiesceFailed(TaskFailed):
     """The guest could not be quiesced for a snapshot; one without quiescing may work."""
 
 
+class FilesLeft(VSphereError):
+    """Files of removed snapshots are left, though vSphere was asked to consolidate them."""
+
+    transient = True
+
+
 class TaskStillRunning(VSphereError):
     """vSphere is still working on something; vmrep stops waiting for it and checks again later."""
 

@@ -253,17 +253,21 @@ def _record(found: Found, places: Places) -> VmRecord:
     if is_odd := instance_uuid is not None and len(instance_uuid) > _INSTANCE_UUID_LENGTH:
         instance_uuid = None
     specs = {field.name: clean(field, read.get(field.path or "")) for field in SPEC_FIELDS}
+    disks = disks_of(devices, places.datastore_types, places.names)
+    snapshot_count = _snapshot_count(found, len(snapshots))
     computed = {
         **_where(found, places),
         **_guest(read, nics),
-        "snapshot_count": _snapshot_count(found, len(snapshots)),
+        "snapshot_count": snapshot_count,
     }
+    if snapshot_count == 0 and any(disk.is_beside_its_base for disk in disks):
+        computed["consolidation_needed"] = True  # vSphere does not always say so
     for name, value in computed.items():
         specs[name] = clean(SPEC_FIELDS_BY_NAME[name], value)
     return VmRecord(
         instance_uuid=str(instance_uuid) if instance_uuid else None,
         specs=specs,
-        disks=disks_of(devices, places.datastore_types, places.names),
+        disks=disks,
         networks=networks_of(devices, nics if _tools_answer(read) is not False else (), places),
         snapshots=snapshots,
         problem=None if instance_uuid else _UUID_TOO_LONG if is_odd else _why_unidentified(found),

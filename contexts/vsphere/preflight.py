@@ -117,7 +117,7 @@ def _condition(record: VmRecord) -> Iterator[Refusal]:
     if record.specs["consolidation_needed"]:
         yield Refusal(
             "consolidation_needed",
-            "vSphere reports that the VM's disks need consolidation.",
+            "The VM's disks need consolidation: a removed snapshot has left files behind.",
             "Consolidate the disks (Snapshots, Consolidate) before replicating.",
             "needs consolidation",
         )

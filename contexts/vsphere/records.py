@@ -59,6 +59,12 @@ class DiskRecord:
     base_path: str | None = None
 
     @property
+    def is_beside_its_base(self) -> bool:
+        """Whether it is a delta on a file in its own folder, as snapshots make them. Without a
+        snapshot it is what a removal left behind."""
+        return bool(self.has_parent) and self.base_path is not None and not self.is_linked
+
+    @property
     def is_linked(self) -> bool:
         """Whether it builds on a file in another folder, as the disk of a linked clone does: a
         snapshot's deltas are beside the disk."""

@@ -196,14 +196,17 @@ def remove(
             raise
 
 
-def consolidate(session: Session, vm_moref: str, on_wait: OnWait = None) -> None:
+def consolidate(
+    session: Session,
+    vm_moref: str,
+    on_wait: OnWait = None,
+    patience_seconds: float = REMOVE_SNAPSHOT_SECONDS,
+) -> None:
     """Merge delta files that a failed removal left behind, and wait. Raises as `remove` does."""
     vm = session.object(vim.VirtualMachine, vm_moref)
     doing = f"Consolidating the disks of {vm_moref}"
     task = session.invoke(doing, lambda: vm.ConsolidateVMDisks_Task(), repeat=False)
-    wait_for_task(
-        session, str(task._moId), doing, on_wait, patience_seconds=REMOVE_SNAPSHOT_SECONDS
-    )
+    wait_for_task(session, str(task._moId), doing, on_wait, patience_seconds=patience_seconds)
 
 
 def running_snapshot_task(session: Session, vm_moref: str) -> RunningTask | None:

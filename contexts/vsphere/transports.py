@@ -64,7 +64,12 @@ class Transport:
             return Unreadable(
                 "is encrypted", "encrypted disk", "Decrypt the disk, or leave the VM out for now."
             )
-        if disk.has_parent and not has_snapshots and not self.reads_deltas:
+        if (
+            disk.has_parent
+            and not has_snapshots
+            and not disk.is_beside_its_base  # what a removal left: it needs consolidation
+            and not self.reads_deltas
+        ):
             return Unreadable(
                 "is a delta on another disk (linked clone)",
                 "linked clone",

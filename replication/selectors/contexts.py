@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         sort_name: str
         newest_point_at: datetime | None
         is_dated_ahead: bool
+        untracked_disk_count: int
         rpo_state: str
         gone_since: datetime | None
         changed_vm_id: int | None
@@ -67,8 +68,9 @@ def contexts_for_list(now: datetime | None = None) -> QuerySet[ContextInList]:
     """The managed contexts as the table shows them, with vCenter and current job.
 
     Adds `newest_point_at`, `is_dated_ahead`, `rpo_state` (as of `now`, the present by default), the
-    newest job, whatever its status, as `newest_job_…`, what `with_presence` adds, and `sort_name`,
-    which the database can sort by without reading all rows.
+    newest job, whatever its status, as `newest_job_…`, `untracked_disk_count` (disks that the last
+    successful job found without a change ID), what `with_presence` adds, and `sort_name`, which the
+    database can sort by without reading all rows.
     """
     contexts = context_selectors.managed_contexts().annotate(
         sort_name=Left("vm_name", INDEXED_TEXT_LENGTH)
@@ -108,8 +110,12 @@ def _with_protection(
 ) -> QuerySet[ContextInList]:
     newest = ReplicationJob.objects.filter(vm_context=OuterRef("pk")).order_by("-created_at", "-id")
     rows: Any = with_rpo(with_presence(contexts), now or about_now())
+    untracked = DiskImage.objects.filter(
+        job=OuterRef("last_successful_job"), state=ImageState.COMMITTED, change_id__isnull=True
+    )
     listed: QuerySet[ContextInList] = rows.select_related("current_job").annotate(
-        **{name: Subquery(newest.values(column)[:1]) for name, column in _NEWEST_JOB.items()}
+        untracked_disk_count=count_rows(untracked, "job"),
+        **{name: Subquery(newest.values(column)[:1]) for name, column in _NEWEST_JOB.items()},
     )
     return listed
 

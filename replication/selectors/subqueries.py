@@ -26,7 +26,8 @@ from replication.models import (
 
 
 def count_rows(
-    rows: QuerySet[VMContext] | QuerySet[RecoveryPoint], key: str = "repository"
+    rows: QuerySet[VMContext] | QuerySet[RecoveryPoint] | QuerySet[DiskImage],
+    key: str = "repository",
 ) -> Coalesce:
     counted = rows.order_by().values(key).annotate(rows=Count("pk")).values("rows")
     return Coalesce(Subquery(counted, output_field=IntegerField()), Value(0))

@@ -15,6 +15,7 @@ from replication import messages
 from replication.errors import AlreadyRunning, NoRepository
 from replication.models import ReplicationJob, Repository
 from replication.services import repositories
+from replication.states import SyncRequest
 
 
 def new_job_id() -> str:
@@ -24,7 +25,13 @@ def new_job_id() -> str:
 
 
 @one_transaction
-def start(context: VMContext, *, trigger: str, requested_by: str) -> ReplicationJob:
+def start(
+    context: VMContext,
+    *,
+    trigger: str,
+    requested_by: str,
+    requested_sync: str = SyncRequest.AS_NEEDED,
+) -> ReplicationJob:
     """Create a job, link and count it, in one transaction; the message goes out after it.
 
     Raises AlreadyRunning (with the active job), NotManaged, IdentityChanged or NoRepository.
@@ -50,6 +57,7 @@ def start(context: VMContext, *, trigger: str, requested_by: str) -> Replication
         source_vm_name=context.vm_name or "",
         trigger=trigger,
         requested_by=requested_by,
+        requested_sync=requested_sync,
     )
     statuses.job_started(
         context, job_id=job.pk, actor=requested_by, why=f"replication started ({trigger})"
@@ -68,6 +76,7 @@ def start_for_vm(
     vmware_vm_id: str | None = None,
     trigger: str,
     requested_by: str,
+    requested_sync: str = SyncRequest.AS_NEEDED,
 ) -> ReplicationJob:
     """Find the VM's context, or take the VM under management, then start. A VM that is taken is
     kept in the only repository of `keep_in`.
@@ -77,8 +86,9 @@ def start_for_vm(
     vm = lookup.find_vm(
         among, vm_name=vm_name, vcenter_host=vcenter_host, vmware_vm_id=vmware_vm_id
     )
+    how = {"trigger": trigger, "requested_by": requested_by, "requested_sync": requested_sync}
     if isinstance(vm, VMContext):
-        return start(vm, trigger=trigger, requested_by=requested_by)
+        return start(vm, **how)
     repository = repositories.default(keep_in)
     if repository is None:
         raise NoRepository(
@@ -86,4 +96,4 @@ def start_for_vm(
             " repository or more than one. Take it under management first, and choose a repository."
         )
     (context,) = management.take([vm], repository=repository, actor=requested_by)
-    return start(context, trigger=trigger, requested_by=requested_by)
+    return start(context, **how)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from contexts.services import identity, refresh
 from contexts.states import AVAILABLE_TRANSPORTS
 from contexts.vsphere import cbt, inventory
-from contexts.vsphere.errors import ObjectGone
+from contexts.vsphere.errors import ObjectGone, TaskFailed
 from contexts.vsphere.preflight import refusals
 from contexts.vsphere.records import VmRecord
 from replication.errors import PreflightRefused, TryAgain
 from replication.models import VMSnapshot
 from replication.services import left_overs
-from replication.states import SnapshotState, StepName
+from replication.states import SnapshotState, StepName, SyncRequest
 from replication.sync import removing
-from replication.sync.job_run import JobRun
+from replication.sync.job_run import JobRun, StepNote
+from replication.sync.snapshot import FOR_A_STUN, stun
 
 
 def prepare(run: JobRun) -> None:
@@ -27,7 +28,24 @@ def prepare(run: JobRun) -> None:
         _require_no_left_over_snapshot(run)
         if removing.remove_returned(run.context, run.record, run):
             run.record = _read(run)
+        _consolidate(run, note)
         _refresh(run)
+
+
+def _consolidate(run: JobRun, note: StepNote) -> None:
+    """Merge what removed snapshots, vmrep's or others', left of the VM's disks. Until that is done
+    its files are not what they look like."""
+    if not run.vm.specs["consolidation_needed"]:
+        return
+    try:
+        run.record = removing.consolidate(run.context, run)
+    except TaskFailed as problem:
+        raise TryAgain(
+            f"{run.vm.name}: a removed snapshot has left files behind, and they could not be"
+            f" consolidated: {problem} Look for another product that holds one of the VM's disks,"
+            " then consolidate them in vSphere (Snapshots, Consolidate)."
+        ) from problem
+    note.say("Files that a removed snapshot had left were consolidated.")
 
 
 def read_and_check_vm(run: JobRun) -> None:
@@ -96,6 +114,10 @@ def _preflight(run: JobRun) -> None:
 def tracking(run: JobRun) -> None:
     """Turn changed block tracking on if it is off; it takes effect with the snapshot."""
     with run.step(StepName.TRACKING) as note:
+        if run.job.requested_sync == SyncRequest.RESET_CBT and _may_reset(run):
+            _reset(run)
+            note.say("Changed block tracking was reset.")
+            return
         if run.vm.specs["cbt_enabled"]:
             note.say("Changed block tracking is on.")
             return
@@ -109,3 +131,37 @@ def tracking(run: JobRun) -> None:
             cbt.enable(run.session, run.vm.moref, on_wait=run.check)
         run.cbt_just_enabled = True
         note.say("Changed block tracking was turned on.")
+
+
+def _may_reset(run: JobRun) -> bool:
+    """Whether tracking has still to be reset: not once the job has the snapshot that it reads from.
+    A killed attempt may have left the one of its stun, which goes first."""
+    mine = VMSnapshot.objects.filter(job=run.job).exclude(state=SnapshotState.REMOVED)
+    for row in mine:
+        if not row.name.endswith(FOR_A_STUN):
+            return False
+        removing.remove_snapshot(row, run)
+    return True
+
+
+def _reset(run: JobRun) -> None:
+    """Off, a stun, on; the job's own snapshot is the stun at which tracking begins again. Killed
+    anywhere, the next attempt (or the next job, which turns tracking on) does no harm by doing it
+    again. Raises PreflightRefused while the VM has snapshots."""
+    read_and_check_vm(run)  # the snapshot of a killed attempt's stun is gone meanwhile
+    if run.vm.snapshots:
+        names = ", ".join(f"“{one.name}”" for one in run.vm.snapshots[:5])
+        raise PreflightRefused(
+            f"{run.vm.name} has snapshots ({names}), so that its change tracking cannot be reset:"
+            " tracking that is turned on while there are snapshots may answer wrongly without an"
+            " error. Remove them, then reset it."
+        )
+    removing.await_running_tasks(
+        run.session, run.vm.moref, run.check, find=cbt.running_reconfiguration
+    )
+    run.check()
+    cbt.disable(run.session, run.vm.moref, on_wait=run.check)
+    stun(run)
+    run.check()
+    cbt.enable(run.session, run.vm.moref, on_wait=run.check)
+    run.cbt_just_enabled = True

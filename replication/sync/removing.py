@@ -16,9 +16,10 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from contexts.models import VMContext
+from contexts.services import refresh
 from contexts.text import printable, storable
 from contexts.vsphere import inventory, snapshots, tasks
-from contexts.vsphere.errors import ObjectGone, TaskFailed, VSphereError
+from contexts.vsphere.errors import FilesLeft, ObjectGone, TaskFailed, VSphereError
 from contexts.vsphere.records import SnapshotRecord, VmRecord
 from contexts.vsphere.session import Session
 from replication.engine.errors import EngineError
@@ -200,16 +201,65 @@ def remove_left_overs(
         except EngineError as problem:
             why = storable(str(problem))
             problems.append(f"The file of {image.locator} could not be removed: {why}")
+    tried = False
     for row in (
         VMSnapshot.objects.filter(vm_context=context)
         .exclude(state=SnapshotState.REMOVED)
         .exclude(job_id=keep_job_id or "")
         .select_related("vm_context")
     ):
+        tried = True
         try:
             remove_snapshot(row, writer)
         except VSphereError as problem:
             why = storable(str(problem))
             VMSnapshot.objects.filter(pk=row.pk).update(problem=why, updated_at=Now())
             problems.append(f"The snapshot {row.name} could not be removed: {why}")
+    if tried and not problems:
+        problems += _consolidated(context, writer)
     return problems
+
+
+def _consolidated(context: VMContext, writer: Writer) -> list[str]:
+    """Look at what a removal left of the VM's disks, and merge it; what could not be merged."""
+    try:
+        consolidate(context, writer)
+    except ObjectGone:
+        return []  # with its VM
+    except VSphereError as problem:
+        return [
+            f"The snapshot was removed, but files of it are left: {storable(str(problem))} The next"
+            " replication consolidates the VM's disks first."
+        ]
+    return []
+
+
+def consolidate(context: VMContext, writer: Writer) -> VmRecord:
+    """Merge the files that removed snapshots left, where there are any, and record how the VM is
+    afterwards. Raises FilesLeft when there still are some, ObjectGone, TaskStillRunning and others.
+    """
+
+    def look() -> VmRecord:
+        record = inventory.read_vm(writer.session, context.vmware_vm_id, moref_hint=context.moref)
+        refresh.refresh([(context, record)])
+        return record
+
+    record = look()
+    if not record.specs["consolidation_needed"]:
+        return record
+    await_running_tasks(writer.session, record.moref, on_wait=writer.guard.check)
+    writer.guard.check()
+    snapshots.consolidate(
+        writer.session,
+        record.moref,
+        on_wait=writer.guard.check,
+        patience_seconds=writer.removal_seconds,
+    )
+    record = look()
+    if record.specs["consolidation_needed"]:
+        raise FilesLeft(
+            f"{record.name}: vSphere has consolidated the VM's disks, and they need it still. Look"
+            " for another product that holds one of them, then consolidate them in vSphere"
+            " (Snapshots, Consolidate)."
+        )
+    return record

@@ -27,6 +27,7 @@ from replication.sync import removing
 from replication.sync.job_run import JobRun, StepNote
 
 QUIESCE_ATTEMPTS = 3
+FOR_A_STUN = "r"  # ends the name of a snapshot that nothing is read from
 KEPT_FOR = timedelta(hours=24)  # an attempt does not reuse an older snapshot
 
 
@@ -73,20 +74,31 @@ def _is_usable(row: VMSnapshot, run: JobRun) -> bool:
     return now - KEPT_FOR < row.consistent_at <= now + CLOCKS_MAY_DIFFER
 
 
+def stun(run: JobRun) -> None:
+    """Take a snapshot and remove it: what was switched in the VM's change tracking takes effect."""
+    removing.remove_snapshot(_begin(run, FOR_A_STUN, quiesce=False), run)
+
+
 def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
-    quiesce = bool(run.vm.tools_running)
+    return _begin(run, "b" if again else "", quiesce=bool(run.vm.tools_running), note=note)
+
+
+def _begin(run: JobRun, suffix: str, *, quiesce: bool, note: StepNote | None = None) -> VMSnapshot:
+    """Record a snapshot, then take it. Quiescing needs the step's `note`."""
     with transaction.atomic():
         leases.require(run.lease)
         row = VMSnapshot.objects.create(
             vm_context=run.context,
             job=run.job,
             attempt=run.job.attempt,
-            name=f"vmrep:{run.job.pk}:{run.job.attempt}{'b' if again else ''}",
+            name=f"vmrep:{run.job.pk}:{run.job.attempt}{suffix}",
             consistent_at=database_now(),
             quiesce_requested=quiesce,
         )
     try:
-        return _create_quiesced(run, row, note) if quiesce else _create(run, row, quiesce=False)
+        if quiesce and note is not None:
+            return _create_quiesced(run, row, note)
+        return _create(run, row, quiesce=False)
     except (ConnectionLost, TaskStillRunning):
         raise  # it is not known yet whether vSphere makes it
     except VSphereError:

@@ -129,3 +129,19 @@ def test_an_unknown_field_is_refused_and_nothing_is_started(api, way):
     assert answer.status_code == 400
     assert "replication_type" in answer.json()["errors"]
     assert not ReplicationJob.objects.exists()
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("wanted", ["checksum", "initial", "reset_cbt"])
+def test_it_can_be_asked_to_compare_to_copy_or_to_reset(api, way, wanted):
+    address, body = way(factories.context())
+    answer = api.post(address, {**body, "requested_sync": wanted})
+    assert (answer.status_code, answer.json()["requested_sync"]) == (202, wanted)
+    assert ReplicationJob.objects.get().requested_sync == wanted
+
+
+def test_it_cannot_be_asked_for_anything_else(api):
+    answer = api.post(*by_context(factories.context())[:1], {"requested_sync": "all"})
+    assert answer.status_code == 400
+    assert "requested_sync" in answer.json()["errors"]
+    assert not ReplicationJob.objects.exists()

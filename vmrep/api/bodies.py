@@ -15,6 +15,7 @@ from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
 from contexts.services.management import MOST_AT_ONCE
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
+from replication.states import SyncRequest
 from vmrep.api.suggestions import LONGEST_SHOWN, REPEATED, unknown_names
 from vmrep.incoming import LARGEST_NUMBER
 
@@ -130,6 +131,16 @@ class Identity(Body):
                 "Which VM? Give vm_name and vcenter_host, or vmware_vm_id."
             )
         return values
+
+
+class Sync(Body):
+    """How a job is to sync the disks; a request without a body means: as needed."""
+
+    requested_sync = serializers.ChoiceField(choices=SyncRequest.choices, required=False)
+
+
+class StartByIdentity(Identity, Sync):
+    """A VM, and how its disks are to be synced."""
 
 
 class SameVM(Body):

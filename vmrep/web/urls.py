@@ -16,6 +16,7 @@ from vmrep.web.views import (
     protection,
     removal,
     repositories,
+    sync,
     vcenters,
     virtual_machines,
 )
@@ -38,6 +39,7 @@ urlpatterns = [
         virtual_machines.replicate,
         name="vm-replicate",
     ),
+    path("virtual-machines/<str:context_id>/sync/", sync.ask, name="vm-sync"),
     path(
         "virtual-machines/<str:context_id>/rpo-target/", protection.rpo_target, name="vm-rpo-target"
     ),

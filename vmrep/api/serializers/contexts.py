@@ -39,6 +39,7 @@ class _Protected(serializers.ModelSerializer[Any]):
     rpo_state = serializers.CharField()
     rpo_seconds = serializers.SerializerMethodField()
     newest_recovery_point_at = serializers.DateTimeField(source="newest_point_at")
+    untracked_disk_count = serializers.IntegerField()
     gone_since = serializers.DateTimeField()
     identity_change = serializers.SerializerMethodField()
 
@@ -60,7 +61,7 @@ class _Protected(serializers.ModelSerializer[Any]):
 _ADDED = (
     *("disk_count", "capacity_bytes"),
     *("rpo_state", "rpo_seconds", "newest_recovery_point_at", "last_job_failed"),
-    *("gone_since", "identity_change"),
+    *("untracked_disk_count", "gone_since", "identity_change"),
 )
 
 

@@ -59,7 +59,8 @@ class JobSerializer(_WithProgress):
         model = ReplicationJob
         fields = [
             *("id", "vm_context_id", "repository_id", "source_vm_id", "source_vm_name"),
-            *("status", "replication_type", "trigger", "requested_by", "current_operation"),
+            *("status", "replication_type", "trigger", "requested_by", "requested_sync"),
+            "current_operation",
             *("bytes_transferred", "total_bytes", "transfer_speed_bps"),
             *_PROGRESS,
             *("error_message", "error_code", "attempt", "fruitful_attempts", "checkpointed_bytes"),

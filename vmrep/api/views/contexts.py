@@ -22,7 +22,7 @@ from replication.services import repositories, start
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.api.bodies import Identity, Nothing, SameVM, Take, read
+from vmrep.api.bodies import Identity, SameVM, Sync, Take, read
 from vmrep.api.lists import listing, require_known
 from vmrep.api.serializers.contexts import (
     ContextRowSerializer,
@@ -105,9 +105,9 @@ class ContextReplications(View):
     """POST: start a replication of this VM."""
 
     def post(self, request: Request, context_id: str) -> Response:
-        read(Nothing, request.data)
+        wanted = read(Sync, request.data)
         context = access.context(request.user, context_id, Verb.REPLICATE)
-        job = start.start(context, trigger=Trigger.API, requested_by=username(request))
+        job = start.start(context, trigger=Trigger.API, requested_by=username(request), **wanted)
         return started(request, job)
 
 

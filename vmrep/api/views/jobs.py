@@ -16,7 +16,7 @@ from replication.services import cancel, start
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.api.bodies import Identity, Nothing, read
+from vmrep.api.bodies import Nothing, StartByIdentity, read
 from vmrep.api.lists import listing, require_known
 from vmrep.api.serializers.jobs import (
     JobDetailSerializer,
@@ -53,11 +53,11 @@ class JobList(View):
     def post(self, request: Request) -> Response:
         among = access.findable(request.user, Verb.REPLICATE, Verb.TAKE)
         keep_in = access.repositories(request.user)
-        identity = read(Identity, request.data)
+        wanted = read(StartByIdentity, request.data)
         job = start.start_for_vm(
             among,
             keep_in=keep_in,
-            **identity,
+            **wanted,
             trigger=Trigger.API,
             requested_by=username(request),
         )

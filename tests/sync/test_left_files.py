@@ -1,0 +1,63 @@
+"""Files that removing a snapshot left: consolidated, and told of until they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from replication.models import JobStep, ReplicationJob
+from replication.states import JobStatus, StepName, StepStatus
+from replication.sync import runner
+from tests.sync.estate import MIB, Estate
+
+
+@pytest.fixture
+def context(estate):
+    return estate.take("small1")
+
+
+def _files(estate: Estate) -> int:
+    """How many files the VM's disk consists of."""
+    (folder,) = {path.parent for path in estate.lab.folder.rglob("small1-flat.vmdk")}
+    return len(list(folder.glob("small1*.vmdk")))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_a_removal_leaves_is_consolidated_by_the_job_itself(estate, context, told):
+    estate.control.leave_consolidation("small1", told=told)
+    estate.replicate(context)
+    assert _files(estate) == 1
+    assert context.consolidation_needed is False
+    estate.control.fill("small1", 2000, 40 * MIB, MIB, seed=1)
+    assert estate.replicate(context).bytes_transferred == MIB
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_cannot_be_consolidated_is_a_warning_and_the_next_jobs_first_work(
+    estate, context, told
+):
+    estate.control.leave_consolidation("small1", told=told)
+    estate.control.refuse_consolidation("small1")
+    first = estate.run_job(context)
+    assert first.status == JobStatus.COMPLETED, first.error_message
+    step = JobStep.objects.get(job=first, name=StepName.CLEAN_UP)
+    assert (step.status, "files of it are left" in step.message) == (StepStatus.WARNING, True)
+    context.refresh_from_db()
+    assert context.consolidation_needed is True
+
+    second = estate.run_job(context)
+    assert second.status == JobStatus.PENDING
+    assert "consolidate" in second.error_message
+    assert "linked clone" not in second.error_message
+    assert "locked" in second.error_message  # vSphere's own words
+
+    estate.control.refuse_consolidation("small1", on=False)
+    estate.control.leave_consolidation("small1", on=False)
+    ReplicationJob.objects.update(next_attempt_at=None)
+    assert runner.run_next() == second.pk
+    second.refresh_from_db()
+    assert second.status == JobStatus.COMPLETED, second.error_message
+    estate.assert_equal_to_snapshot(second.recovery_point)
+    estate.assert_nothing_left_over(context)
+    assert _files(estate) == 1
+    context.refresh_from_db()
+    assert context.consolidation_needed is False
