@@ -93,5 +93,9 @@ class TryAgain(Exception):
     """This attempt cannot continue, but the next one may succeed."""
 
 
+class OthersAtWork(Exception):
+    """Another product works on the VM: the job waits until that is over."""
+
+
 class LeaseLost(Exception):
     """Another worker may be writing now: stop at once, touch nothing, clean nothing up."""

@@ -57,6 +57,8 @@ BACK_OFF = (
 LOOK_AGAIN_AFTER = timedelta(minutes=2)
 LOOK_AGAIN_AT_LATEST = timedelta(minutes=10)
 WAIT_AT_MOST = timedelta(hours=24)
+FOR_TASK = "Waiting for vSphere’s task to end"
+FOR_OTHERS = "Waiting for another product’s snapshot to go"
 WORKER = "worker"
 
 
@@ -249,10 +251,15 @@ def try_again(
 
 @one_transaction
 def wait_for_vsphere(
-    job_id: str, why: str, *, code: str = UNEXPECTED, lease: Lease | None = None
+    job_id: str,
+    why: str,
+    *,
+    code: str = UNEXPECTED,
+    operation: str = FOR_TASK,
+    lease: Lease | None = None,
 ) -> None:
-    """The same job waits for a vSphere task, so that its worker can run other jobs. This does not
-    count as an attempt without progress.
+    """The same job waits for a vSphere task, or for another product (`operation`), so that its
+    worker can run other jobs. This does not count as an attempt without progress.
 
     A job waits until its snapshot, or the job where there is none yet, is WAIT_AT_MOST old.
     """
@@ -269,7 +276,7 @@ def wait_for_vsphere(
     _count_progress(job)
     job.fruitful_attempts = fruitful
     delay = min(max(waited / 6, LOOK_AGAIN_AFTER), LOOK_AGAIN_AT_LATEST)
-    _back_to_wait(job, why, delay, "Waiting for vSphere’s task to end")
+    _back_to_wait(job, why, delay, operation)
     job_log.write(job.pk, job.attempt, why, LogLevel.WARNING)
 
 

@@ -14,7 +14,7 @@ from replication.models import ReplicationJob
 from replication.services import finish
 from replication.services.finish import SealedDisk
 from replication.states import JobStatus, StepName
-from replication.sync import removing
+from replication.sync import removing, verdict
 from replication.sync.job_run import JobRun
 from replication.sync.transfer import FinishedDisk
 
@@ -29,10 +29,7 @@ def verify(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
         paths = _paths_at_rest(run)
         for disk in disks:
             if paths.get(disk.plan.source.device_key) != disk.plan.source.vmdk_path:
-                raise TryAgain(
-                    f"{run.vm.name}: {disk.plan.disk.label} was moved to other storage while vmrep"
-                    " was reading it. vmrep will read it again."
-                )
+                raise verdict.moved(run, disk.plan.disk.label or disk.plan.disk.disk_id)
             run.log(
                 f"{disk.plan.disk.disk_id}: {disk.plan.planned_bytes:,} bytes, as planned; digest"
                 f" {disk.digest}."

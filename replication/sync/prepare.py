@@ -12,7 +12,7 @@ from replication.errors import PreflightRefused, TryAgain
 from replication.models import VMSnapshot
 from replication.services import left_overs
 from replication.states import SnapshotState, StepName, SyncRequest
-from replication.sync import removing
+from replication.sync import removing, verdict
 from replication.sync.job_run import JobRun, StepNote
 from replication.sync.snapshot import FOR_A_STUN, stun
 
@@ -105,6 +105,7 @@ def _preflight(run: JobRun) -> None:
         accepted_unprotected={str(disk.device_key) for disk in accepted},
     )
     if found:
+        verdict.require_no_others_snapshot(run, found)
         raise PreflightRefused(
             f"{run.vm.name} cannot be replicated. "
             + " ".join(f"{refusal.reason} {refusal.remedy}" for refusal in found)

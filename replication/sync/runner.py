@@ -25,7 +25,7 @@ from replication.engine.errors import (
     SourceError,
     TargetError,
 )
-from replication.errors import JobCancelled, LeaseLost, TryAgain
+from replication.errors import JobCancelled, LeaseLost, OthersAtWork, TryAgain
 from replication.models import JobStep, ReplicationJob, Repository
 from replication.services import finish, job_log, leases, left_overs, queue
 from replication.services.leases import Lease
@@ -40,6 +40,7 @@ from replication.sync.plan import make_plan
 from replication.sync.prepare import prepare, tracking
 from replication.sync.snapshot import take_snapshot
 from replication.sync.transfer import transfer
+from replication.sync.verdict import looking_again
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ def _run_and_settle(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
     except JobCancelled:
         asked_by = ReplicationJob.objects.values_list("cancel_requested_by", flat=True)
         finish.cancelled(job.pk, actor=asked_by.get(pk=job.pk), lease=lease)
-    except (TryAgain, VSphereError, EngineError, ContextError) as problem:
+    except (TryAgain, OthersAtWork, VSphereError, EngineError, ContextError) as problem:
         _settle(job, lease, problem)
 
 
@@ -123,9 +124,10 @@ def _steps(attempt: JobRun) -> None:
     prepare(attempt)
     tracking(attempt)
     take_snapshot(attempt)
-    make_plan(attempt)
-    disks = transfer(attempt)
-    verify(attempt, disks)
+    with looking_again(attempt):
+        make_plan(attempt)
+        disks = transfer(attempt)
+        verify(attempt, disks)
     commit(attempt, disks)
 
 
@@ -151,8 +153,11 @@ def clean_up(attempt: JobRun) -> None:
 
 def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
     """Retry the job if that may help, else fail it with the reason."""
-    if isinstance(problem, TaskStillRunning):
-        finish.wait_for_vsphere(job.pk, str(problem), code=code_of(problem), lease=lease)
+    if isinstance(problem, TaskStillRunning | OthersAtWork):
+        operation = finish.FOR_TASK if isinstance(problem, TaskStillRunning) else finish.FOR_OTHERS
+        finish.wait_for_vsphere(
+            job.pk, str(problem), code=code_of(problem), operation=operation, lease=lease
+        )
     elif _is_transient(problem):
         finish.try_again(job.pk, str(problem), code=code_of(problem), lease=lease)
     else:

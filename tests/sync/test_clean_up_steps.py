@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from replication.models import JobStep, VMSnapshot
 from replication.states import JobStatus, SnapshotState, StepName, StepStatus
-from replication.sync import cleanup
+from replication.sync import cleanup, verdict
 
 
 @pytest.fixture
@@ -52,7 +54,8 @@ def test_what_cannot_be_removed_is_a_warning_with_its_reason(estate, failed_afte
     assert "could not be removed" in step.message
 
 
-def test_a_job_that_left_nothing_has_no_clean_up(estate):
+def test_a_job_that_left_nothing_has_no_clean_up(estate, monkeypatch):
+    monkeypatch.setattr(verdict, "PASSES_WITHIN", timedelta(0))
     context = estate.take("small1")
     estate.control.take_snapshot("small1", "of somebody else")
     job = estate.run_job(context)

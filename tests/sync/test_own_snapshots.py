@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from contexts.models import VCenter
 from contexts.states import TransportKind
 from replication.models import CBTHistory
 from replication.states import JobStatus
+from replication.sync import verdict
 from tests.sync.estate import MIB
 
 
@@ -31,7 +34,8 @@ def test_a_vm_with_snapshots_of_its_own_is_replicated_in_full_and_by_its_changes
     assert (job.replication_type, job.bytes_transferred) == ("incremental", MIB)
 
 
-def test_tracking_is_not_turned_on_while_a_vm_has_snapshots(nfc):
+def test_tracking_is_not_turned_on_while_a_vm_has_snapshots(nfc, monkeypatch):
+    monkeypatch.setattr(verdict, "PASSES_WITHIN", timedelta(0))
     nfc.users_snapshot("small1", "before the upgrade")
     job = nfc.run_job(nfc.take("small1"))
     assert job.status == JobStatus.FAILED

@@ -1,0 +1,125 @@
+"""One verdict for one event, wherever an attempt notices it: what others do with the VM.
+
+Another product's snapshot, and a disk that is moved to other storage, show up as many things: a
+file that is not there, a delta where a disk was, a host that refuses a path. So before a failure
+counts as lasting, the VM is looked at again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from contexts.clock import database_now
+from contexts.text import printable
+from contexts.vsphere import snapshots, tasks
+from contexts.vsphere.errors import ObjectGone, TaskStillRunning, VSphereError
+from contexts.vsphere.preflight import Refusal
+from contexts.vsphere.records import SnapshotRecord
+from contexts.vsphere.transports import TRANSPORTS
+from replication.engine.errors import SourceError
+from replication.errors import OthersAtWork, TryAgain
+from replication.models import VMSnapshot
+from replication.states import SnapshotState
+from replication.sync import removing
+from replication.sync.job_run import JobRun
+
+log = logging.getLogger(__name__)
+
+# Other products' snapshots pass within minutes, of big VMs within hours; a user's stays.
+PASSES_WITHIN = timedelta(hours=4)
+
+
+def require_no_others_snapshot(run: JobRun, found: tuple[Refusal, ...]) -> None:
+    """Raise OthersAtWork when the VM is refused on account of snapshots alone, and they are so new
+    that they may be another product's."""
+    if {refusal.code for refusal in found} == {"user_snapshots"}:
+        _wait_for_others(run, run.vm.snapshots)
+
+
+def _wait_for_others(run: JobRun, present: tuple[SnapshotRecord, ...]) -> None:
+    own = VMSnapshot.objects.filter(vm_context=run.context).exclude(state=SnapshotState.REMOVED)
+    names = {row.name for row in own} | {row.moref for row in own if row.moref}
+    others = [one for one in present if one.name not in names and one.moref not in names]
+    # Where vSphere does not say when one was made, it is as old as the job.
+    since = run.job.started_at or run.job.created_at
+    oldest = min((one.created_at or since for one in others), default=None)
+    if oldest is None or database_now() - oldest > PASSES_WITHIN:
+        return
+    shown = ", ".join(f"“{one.name}”" for one in others[:5])
+    hours = PASSES_WITHIN.total_seconds() / 3600
+    raise OthersAtWork(
+        f"{run.vm.name}: vmrep waits for a snapshot that is not its own ({shown}) to go. Another"
+        f" product may be at work and remove it; if it is still there {hours:.0f} hours after it"
+        " was made, vmrep refuses the VM. If you made it, remove it, or read this vCenter's disks over"
+        " NFC."
+    )
+
+
+@contextmanager
+def looking_again(run: JobRun) -> Iterator[None]:
+    """Judge what ends the body for good, or its reading: raises TryAgain, TaskStillRunning or
+    OthersAtWork where it follows from what others do with the VM, else what the body raised."""
+    try:
+        yield
+    except (VSphereError, SourceError) as problem:
+        if isinstance(problem, SourceError) or not problem.transient:
+            _judge(run, problem)
+        raise
+
+
+def _judge(run: JobRun, problem: Exception) -> None:
+    try:
+        busy = tasks.running_task(
+            run.session, run.vm.moref, "relocate", "migrate", "snapshot", "consolidate"
+        )
+        present = snapshots.tree(run.session, run.vm.moref)
+        frozen = _frozen(run)
+    except VSphereError as another:
+        log.warning("%s: cannot look again: %s", run.job.pk, printable(str(another)))
+        return
+    if busy is not None:
+        raise TaskStillRunning(
+            f"{run.vm.name}: vSphere is at work on the VM ({busy.operation}), and meanwhile its"
+            f" disks cannot be read ({problem}) vmrep will look again."
+        ) from problem
+    if frozen is None:
+        raise TryAgain(
+            f"{run.vm.name}: vmrep's snapshot was removed while it was read from ({problem})"
+            " vmrep will take a new one."
+        ) from problem
+    if any(frozen.get(key, path) != path for key, path in _planned(run).items()):
+        raise moved(run, "A disk") from problem
+    if not TRANSPORTS[run.context.vcenter.transport].reads_behind_snapshots:
+        before = tuple(one for one in present if one.moref != run.taken_snapshot.moref)
+        try:
+            _wait_for_others(run, before)
+        except OthersAtWork:
+            # On top of another product's snapshot ours would only be in its way.
+            removing.remove_snapshot(run.taken_snapshot, run)
+            raise
+
+
+def moved(run: JobRun, what: str) -> TryAgain:
+    """A disk's files are no longer where the plan saw them."""
+    return TryAgain(
+        f"{run.vm.name}: {what} was moved to other storage while vmrep was reading it. vmrep will"
+        " read it again."
+    )
+
+
+def _planned(run: JobRun) -> dict[int, str | None]:
+    return {plan.source.device_key: plan.source.vmdk_path for plan in run.plans}
+
+
+def _frozen(run: JobRun) -> dict[int, str | None] | None:
+    """The files of the snapshot's disks, by device key; None when it is gone."""
+    if run.snapshot is None:
+        return {}
+    try:
+        disks = snapshots.disks(run.session, run.snapshot.moref)
+    except ObjectGone:
+        return None
+    return {disk.device_key: disk.vmdk_path for disk in disks}
