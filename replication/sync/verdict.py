@@ -53,8 +53,8 @@ def _wait_for_others(run: JobRun, present: tuple[SnapshotRecord, ...]) -> None:
     raise OthersAtWork(
         f"{run.vm.name}: vmrep waits for a snapshot that is not its own ({shown}) to go. Another"
         f" product may be at work and remove it; if it is still there {hours:.0f} hours after it"
-        " was made, vmrep refuses the VM. If you made it, remove it, or read this vCenter's disks over"
-        " NFC."
+        " was made, vmrep refuses the VM. If you made it, remove it, or read this vCenter's disks"
+        " over NFC."
     )
 
 

@@ -91,11 +91,18 @@ class Scratch:
         )
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Everything that is in vmrep's tables."""
+        """Everything that is in vmrep's tables; an earlier version has not all of them."""
+        tables = (
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+            if self.vendor == "sqlite"
+            else "SELECT table_name FROM information_schema.tables"
+        )
         with closing(self.connect()) as stranger:
+            present = {name for (name,) in stranger.execute(tables).fetchall()}
             return {
                 table: sorted(stranger.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
                 for table in (model._meta.db_table for model in models())
+                if table in present
             }
 
     def connect(self) -> Any:

@@ -69,7 +69,9 @@ def once_restored(database: Scratch, folder: Path, name: str) -> set[str]:
 
 
 def test_no_row_is_lost_or_changed(upgraded: Upgraded) -> None:
-    assert all(upgraded.contents[model._meta.db_table] for model in models())
+    since_then = {"recovery_point_snapshots"}  # tables that came later
+    tables = {model._meta.db_table for model in models()} - since_then
+    assert all(upgraded.contents[table] for table in tables)
     assert contents(upgraded.database, upgraded.columns) == upgraded.contents
 
 

@@ -153,6 +153,7 @@ ESTATE = (
     in_panel("panel-cbt", VM + "{web_01}&tab=cbt", shows="svg.map"),
     in_panel("panel-points", VM + "{web_01}&tab=points"),
     State("removed-vms", "/virtual-machines/removed/", shows="table"),
+    State("compare-or-copy", "/virtual-machines/{web_01}/sync/"),
     State("removal-question", "/virtual-machines/{web_01}/remove/"),
     State("removal-data", "/virtual-machines/{web_01}/delete-replica-data/"),
     State(
