@@ -9,7 +9,7 @@ import contexts.constraints
 class Migration(migrations.Migration):
     dependencies = [
         ("contexts", "0004_nfc"),
-        ("replication", "0004_name_checksum_jobs"),
+        ("replication", "0005_help_texts"),
     ]
 
     operations = [
