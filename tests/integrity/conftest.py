@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,15 +110,29 @@ def _replicated(lab: Lab, folder: Path) -> Estate:
     return estate
 
 
-@pytest.fixture
-def whole(transactional_db: None, original: Original, tmp_path: Path) -> Iterator[Copy]:
-    """An undamaged copy with all its rules."""
+@pytest.fixture(scope="session")
+def lawless_original(original: Original, django_db_blocker: object) -> Iterator[str]:
+    """The database without its rules: taking them out costs more than a test."""
+    with django_db_blocker.unblock():
+        before = copies.current()
+        database = _name(original.folder, before, "audit-lawless")
+        copies.make_copy(original.database, database)
+        copies.use(database)
+        copies.drop_rules()
+        copies.use(before)
+        yield database
+        copies.remove(database)
+
+
+@contextmanager
+def _copy(original: Original, database: str, folder: Path) -> Iterator[Copy]:
+    """Of that database, which is the original one or made of it."""
     before = copies.current()
-    database = _name(tmp_path, before, "audit-copy")
-    copies.make_copy(original.database, database)
-    copies.use(database)
-    shutil.copytree(original.estate.repository_folder, tmp_path / "repository")
-    Repository.objects.update(config={"path": str(tmp_path / "repository")})
+    copied = _name(folder, before, "audit-copy")
+    copies.make_copy(database, copied)
+    copies.use(copied)
+    shutil.copytree(original.estate.repository_folder, folder / "repository")
+    Repository.objects.update(config={"path": str(folder / "repository")})
     complaints: list[str] = []
 
     @checks.register(checks.Tags.database)
@@ -125,12 +140,19 @@ def whole(transactional_db: None, original: Original, tmp_path: Path) -> Iterato
         return [checks.Error(complaint, hint="Put it back.") for complaint in complaints]
 
     try:
-        yield Copy(original.estate, tmp_path / "repository", complaints.append)
+        yield Copy(original.estate, folder / "repository", complaints.append)
     finally:
         checks.registry.registry.registered_checks.discard(complaining)
         _leave_the_lab_as_it_was(original.estate)
         copies.use(before)
-        copies.remove(database)
+        copies.remove(copied)
+
+
+@pytest.fixture
+def whole(transactional_db: None, original: Original, tmp_path: Path) -> Iterator[Copy]:
+    """An undamaged copy with all its rules."""
+    with _copy(original, original.database, tmp_path) as copy:
+        yield copy
 
 
 def _leave_the_lab_as_it_was(estate: Estate) -> None:
@@ -146,10 +168,13 @@ def _leave_the_lab_as_it_was(estate: Estate) -> None:
 
 
 @pytest.fixture
-def lawless(whole: Copy) -> Copy:
+def lawless(
+    transactional_db: None, original: Original, lawless_original: str, tmp_path: Path
+) -> Iterator[Copy]:
     """A copy whose database accepts everything."""
-    copies.drop_rules()
-    return whole
+    with _copy(original, lawless_original, tmp_path) as copy:
+        copies.ignore_rules_of_columns()
+        yield copy
 
 
 # What every lawless copy lacks, whatever else was done to it.
