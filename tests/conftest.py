@@ -30,9 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-# The rooms whose single files take minutes: they begin first, so that a parallel run does not end
-# with one process at work and the others waiting for it.
-LONGEST = ("scripts", "e2e", "sync", "database", "model")
+# The rooms and files whose single files take longest: they begin first, so that a parallel run does
+# not end with one process at work and the others waiting for it.
+LONGEST = (
+    *("scripts", "e2e", "sync", "database", "model", "integrity", "test_fuzz.py", "contexts"),
+    *("api", "admin", "lab", "engine"),
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
