@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
 
@@ -93,7 +94,11 @@ class Faces:
 
     def differences(self, name: str, value: object) -> list[str]:
         """Where a spec is not shown as this value, or is not shown at all."""
-        spec = next(spec for spec in SPEC_FIELDS if spec.name == name)
+        return self.all_differences({name: value})
+
+    def all_differences(self, values: Mapping[str, object]) -> list[str]:
+        """The same of several specs, by their names; each face is read once."""
+        listed = self._of_vm(self.json("vm-contexts/"))
         raw = {
             "discovered row": self._discovered_row(),
             "context row": VMContext.objects.filter(pk=self.context.pk).values().get(),
@@ -102,20 +107,23 @@ class Faces:
             ),
             "API detail": self.json(f"vm-contexts/{self.context.pk}/")["context"],
         }
-        listed = self._of_vm(self.json("vm-contexts/"))
-        if name in listed:
-            raw["API list"] = listed
-        shown: dict[str, tuple[object, object]] = {
-            place: (fields.get(name, "missing"), value) for place, fields in raw.items()
-        }
-        shown["panel"] = (self.panel().get(spec.label), people(spec, value))
-        shown["admin"] = (self.admin().get(name), administrators(spec, value))
-        shown["table"] = (self.table().get(name), people(spec, value))
-        return [
-            f"{name}, {place}: {found!r} instead of {expected!r}"
-            for place, (found, expected) in shown.items()
-            if found != expected
-        ]
+        panel, admin, table = self.panel(), self.admin(), self.table()
+        found = []
+        for name, value in values.items():
+            spec = next(spec for spec in SPEC_FIELDS if spec.name == name)
+            rows = raw | ({"API list": listed} if name in listed else {})
+            shown: dict[str, tuple[object, object]] = {
+                place: (fields.get(name, "missing"), value) for place, fields in rows.items()
+            }
+            shown["panel"] = (panel.get(spec.label), people(spec, value))
+            shown["admin"] = (admin.get(name), administrators(spec, value))
+            shown["table"] = (table.get(name), people(spec, value))
+            found += [
+                f"{name}, {place}: {text!r} instead of {expected!r}"
+                for place, (text, expected) in shown.items()
+                if text != expected
+            ]
+        return found
 
     def _discovered_row(self) -> dict[str, Any]:
         row: dict[str, Any] = DiscoveredVM.objects.values().get(
