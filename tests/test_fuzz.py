@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import transaction
 from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -24,6 +23,7 @@ from contexts.models import DiscoveredVM, VMDisk
 from replication.filters import JobFilter, ProtectedVMFilter
 from replication.models import Repository
 from tests import factories
+from tests.shared_rows import shared_rows
 from vmrep.api import bodies
 
 PATHS = [
@@ -134,15 +134,10 @@ def estate(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[dict
     """Rows that all these tests share, each in a savepoint of its own: a key for each hole in an
     address, and the session of one who may everything."""
     quick = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    with (
-        django_db_blocker.unblock(),
-        transaction.atomic(),
-        override_settings(PASSWORD_HASHERS=quick),
-    ):
+    with shared_rows(django_db_blocker), override_settings(PASSWORD_HASHERS=quick):
         client = Client()
         client.force_login(factories.user("chief", is_staff=True, is_superuser=True))
         yield _keys(), client.cookies[settings.SESSION_COOKIE_NAME].value
-        transaction.set_rollback(True)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from contexts.models.specs import SPEC_NAMES
 from replication.filters import JobFilter, ProtectedVMFilter
 from replication.models import ReplicationJob
 from tests import factories
+from tests.shared_rows import shared_rows
 from vmrep.api import bodies
 from vmrep.api.urls import urlpatterns
 
@@ -60,12 +61,18 @@ WRONG = {
 }
 
 
+@pytest.fixture(scope="module")
+def ids(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Any]]:
+    """What the addresses name, for all tests here."""
+    with shared_rows(django_db_blocker):
+        context = factories.context()
+        job = factories.pending_job(factories.context("other"))
+        yield {"context_id": context.pk, "job_id": job.pk, "vcenter_id": context.vcenter_id}
+
+
 @pytest.fixture
-def address(db) -> Any:
+def address(ids, db) -> Any:
     """An address by its name, of rows that are there."""
-    context = factories.context()
-    job = factories.pending_job(factories.context("other"))
-    ids = {"context_id": context.pk, "job_id": job.pk, "vcenter_id": context.vcenter_id}
 
     def address_named(name: str) -> str:
         (pattern,) = [each for each in urlpatterns if each.name == name]
