@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -175,9 +175,24 @@ def discovered_vm(
     vm_name: str | None = "pgtest1", *, at: VCenter | None = None, **record: Any
 ) -> DiscoveredVM:
     """A VM as the last discovery saw it. `record`: what `vm_record` takes."""
-    vm = vm_record(vm_name, **record)
-    return DiscoveredVM.objects.create(
-        vcenter=at or vcenter(),
+    vm = _as_discovered(vm_record(vm_name, **record), at or vcenter())
+    vm.save()
+    return vm
+
+
+def discovered_vms(
+    vm_names: Iterable[str | None], *, at: VCenter | None = None, **record: Any
+) -> list[DiscoveredVM]:
+    """Many of one vCenter, in one statement."""
+    at = at or vcenter()
+    return DiscoveredVM.objects.bulk_create(
+        _as_discovered(vm_record(vm_name, **record), at) for vm_name in vm_names
+    )
+
+
+def _as_discovered(vm: VmRecord, at: VCenter) -> DiscoveredVM:
+    return DiscoveredVM(
+        vcenter=at,
         vmware_vm_id=vm.instance_uuid,
         identity_problem="" if vm.instance_uuid else "vCenter gives no instance UUID.",
         seen_at=timezone.now(),
@@ -195,6 +210,18 @@ def context(
     """A VM under management, with its discovered VM. `record`: what `vm_record` takes."""
     vm = discovered_vm(vm_name, at=at, **record)
     return management.take([vm], repository=keep_in or repository(), actor="ops")[0]
+
+
+def contexts(
+    vm_names: Iterable[str | None],
+    *,
+    at: VCenter | None = None,
+    keep_in: RepositoryModel | None = None,
+    **record: Any,
+) -> list[VMContext]:
+    """Many VMs of one vCenter under management, taken together."""
+    vms = discovered_vms(vm_names, at=at, **record)
+    return management.take(vms, repository=keep_in or repository(), actor="ops")
 
 
 def pending_job(

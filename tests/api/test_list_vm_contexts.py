@@ -219,9 +219,7 @@ def test_every_ordering_that_is_offered_works(api):
 
 
 def test_pages_are_linked_and_together_hold_every_row_once(api):
-    vcenter, repository = factories.vcenter(), factories.repository()
-    for _ in range(5):
-        factories.context("same name", at=vcenter, keep_in=repository)
+    factories.contexts(["same name"] * 5)
     address, seen = "vm-contexts/?page_size=2&search=same", []
     while address:
         page = api.get(address).json()

@@ -107,9 +107,8 @@ def test_what_disappeared_has_a_place_of_its_own(estate, page):
 
 
 def test_everything_that_fits_is_one_tick(live_server, page):
-    vcenter, repository = factories.vcenter(), factories.repository()
-    for number in range(103):
-        factories.discovered_vm(f"vm-{number:03}", at=vcenter)
+    repository = factories.repository()
+    factories.discovered_vms(f"vm-{number:03}" for number in range(103))
     page.goto("/discovery/")
     take = page.get_by_role("button", name="Take under management")
     expect(take).to_be_disabled()

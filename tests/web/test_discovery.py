@@ -168,9 +168,8 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(web, queries):
     factories.discovered_vm(at=vcenter)
     web.get("/discovery/")
     one = queries(lambda: web.get("/discovery/"))
-    for _ in range(15):
-        factories.context(at=vcenter, keep_in=repository)
-        factories.discovered_vm(at=vcenter)
+    factories.contexts(["managed"] * 15, at=vcenter, keep_in=repository)
+    factories.discovered_vms(["new"] * 15, at=vcenter)
     assert queries(lambda: web.get("/discovery/")) == one
 
 

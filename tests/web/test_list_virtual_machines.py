@@ -131,9 +131,7 @@ def test_an_rpo_over_its_target_is_marked(web):
 
 
 def test_it_pages_without_repeating_a_row(web):
-    vcenter, repository = factories.vcenter(), factories.repository()
-    for _ in range(52):
-        factories.context("same-name", at=vcenter, keep_in=repository)
+    factories.contexts(["same-name"] * 52)
     shown = [
         set(re.findall(r'<tr id="row-([^"]+)"', text(web.get(PAGE, {"page": page}))))
         for page in (1, 2)

@@ -131,16 +131,12 @@ def test_a_vm_of_which_no_path_is_known_is_told_apart_by_its_context(web):
     ("asked", "rows"), [("25", 25), ("100", 52), ("", 50), ("1000000", 50), ("-1", 50), ("x", 50)]
 )
 def test_the_page_size_is_one_of_those_offered(web, asked, rows):
-    vcenter, repository = factories.vcenter(), factories.repository()
-    for _ in range(52):
-        factories.context(at=vcenter, keep_in=repository)
+    factories.contexts(f"vm-{number}" for number in range(52))
     assert len(names(web.get(PAGE, {"page_size": asked, "per_page": "7"}))) == rows
 
 
 def test_the_page_sizes_are_links_that_keep_the_view_and_begin_anew(web):
-    vcenter, repository = factories.vcenter(), factories.repository()
-    for _ in range(27):
-        factories.context("pg", at=vcenter, keep_in=repository)
+    factories.contexts(["pg"] * 27)
     page = text(web.get(PAGE, {"page_size": "25", "page": "2", "search": "pg"}))
     assert 'href="/virtual-machines/?page_size=100&amp;search=pg"' in page
     assert 'aria-current="true">25</a>' in page
