@@ -64,8 +64,8 @@ def is_race(problem: DatabaseError) -> bool:
 def own_words(problem: BaseException) -> str:
     """What an error says, for people and logs: without the content of rows, which may be secret.
 
-    It asks the database nothing: Django's errors of deletions hold rows, whose names may have to be
-    read.
+    It does not query the database: Django's errors about deletions contain rows, whose names might
+    have to be read.
     """
     if isinstance(problem, ProtectedError | RestrictedError):
         return str(problem.args[0])

@@ -96,8 +96,8 @@ def rows(user: User, verb: Verb, among: QuerySet[Row]) -> QuerySet[Row]:
 
 
 def scope(user: User) -> Hashable:
-    """Names what the user sees. Who has the same scope sees the same rows, so that numbers which
-    were counted for one of them hold for the others."""
+    """Identifies what the user sees. Users with the same scope see the same rows, so numbers that
+    were counted for one of them are valid for the others."""
     return "everything"
 
 
@@ -111,12 +111,12 @@ def visible(user: User) -> Visible:
 
 
 def vcenters(user: User) -> QuerySet[VCenter]:
-    """Those that the user sees, for choices. Raises Forbidden."""
+    """The vCenters that the user sees, for choices. Raises Forbidden."""
     return rows(user, Verb.VIEW, VCenter.objects.order_by("name"))
 
 
 def repositories(user: User) -> QuerySet[Repository]:
-    """Those that the user sees, for choices. Raises Forbidden."""
+    """The repositories that the user sees, for choices. Raises Forbidden."""
     return rows(user, Verb.VIEW, Repository.objects.all())
 
 

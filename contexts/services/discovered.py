@@ -34,7 +34,7 @@ SAME_UUID = (
 @dataclass
 class Held:
     """The VMs that were not written because other transactions held their rows: their names, and
-    the keys of the rows, as far as there are any."""
+    the keys of those rows that exist."""
 
     names: set[str] = field(default_factory=set)
     keys: set[int] = field(default_factory=set)

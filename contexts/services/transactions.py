@@ -64,15 +64,15 @@ def lock_free(rows: QuerySet[Any]) -> list[Any]:
 
 
 def only_free(rows: QuerySet[T]) -> QuerySet[T]:
-    """Within a transaction, for an `update`: those of the rows that no other transaction holds.
-    It locks them and changes them in one statement, and never waits."""
+    """Within a transaction, for an `update`: the rows that no other transaction holds. They are
+    locked and changed in one statement, which never waits."""
     free = rows.order_by().select_for_update(no_key=True, skip_locked=True).values("pk")
     return rows.model._default_manager.filter(pk__in=free)
 
 
 def wait_briefly() -> None:
-    """Until the transaction ends, wait no longer than a moment for what another one holds. For work
-    of many pieces, each of which can be left for the next time."""
+    """Until the transaction ends, wait only a moment for what another one holds. For work in many
+    pieces, each of which can be left for the next time."""
     if connection.vendor == "postgresql":  # SQLite has one lock for all, which is soon free
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{BRIEFLY_SECONDS}s'")

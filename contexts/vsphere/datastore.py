@@ -65,7 +65,7 @@ class DatastoreFolder:
 
 @dataclass(frozen=True, slots=True)
 class DatastoreFile:
-    """A file that holds exactly a disk's bytes. `target` as of `DatastoreFolder`."""
+    """A file that holds exactly a disk's bytes. `target` is as in `DatastoreFolder`."""
 
     target: str
     size_bytes: int
@@ -84,7 +84,7 @@ def datacenter_path(session: Session, vm_moref: str) -> str | None:
 def locate(session: Session, disk: DiskRecord, datacenter_path: str | None) -> DatastoreFile:
     """The file with the bytes of a snapshot's disk: its descriptor is read and understood.
 
-    `datacenter_path`: the VM's; it is used where the account does not see the one of the disk's
+    `datacenter_path`: the VM's; it is used when the account does not see that of the disk's
     datastore. Only a single flat extent of exactly the disk's size is accepted, in a descriptor
     that bears the disk's UUID or no UUID at all. Raises DiskNotReadable for any other format
     (delta, sparse, raw mapping, several files), DiskReplaced, DatastoreReadFailed, ObjectGone,
@@ -212,7 +212,7 @@ def _get(
 
 
 class _Refused(Exception):
-    """HTTP 403 and 404 say different things of different places."""
+    """HTTP 403 or 404, which mean different things in different places."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP {status}")
@@ -230,13 +230,13 @@ def _lasting(
         if problem.status == 404:
             return DatastoreReadFailed(
                 f"{doing}: {session.endpoint.host} serves no files of {folder} over HTTPS (HTTP"
-                " 404), so it is not the disk that is missing. vSAN and vVols have none: use the"
-                " transport NFC. If the datacenter or the datastore was renamed just now,"
+                " 404), so it is not only this disk that is missing. vSAN and vVols have no files:"
+                " use the transport NFC. If the datacenter or the datastore was renamed just now,"
                 " replicate again.",
                 status=404,
             )
     except VSphereError:
-        # What it says of the datastore helps nobody; what it said of the file stands.
+        # What it says about the datastore does not help; what it said about the file counts.
         pass
     return ObjectGone(f"{doing}: the file does not exist (HTTP 404). Was the VM moved?")
 
@@ -244,7 +244,7 @@ def _lasting(
 def missing_right(
     session: Session, folder: DatastoreFolder, doing: str, status: int
 ) -> PrivilegeMissing:
-    """vSphere asks for a login, however good it is, where the account lacks a right."""
+    """vSphere asks for a login, even a valid one, where the account lacks a right."""
     return PrivilegeMissing(
         f"{doing}: {session.endpoint.username} is logged in, but may not read files of {folder}"
         f" (HTTP {status}). Give its role Datastore.Browse and Datastore.FileManagement (“Low level"
@@ -262,8 +262,8 @@ def _get_once(
     *,
     only_whether: bool = False,
 ) -> bytes:
-    """Raises SessionExpired for 401, _Refused for 403 and 404. `only_whether`: nothing of the
-    answer is read."""
+    """Raises SessionExpired for 401, _Refused for 403 and 404. With `only_whether` the answer is
+    not read."""
     headers = session.cookie_headers()
     if whole_of is not None:
         headers["Range"] = f"bytes=0-{min(_PROBE_BYTES, whole_of) - 1}"

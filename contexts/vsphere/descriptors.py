@@ -1,7 +1,7 @@
-"""The text that describes a virtual disk: a VMDK descriptor, as files of many years and tools are.
+"""The text that describes a virtual disk: a VMDK descriptor, as many tools have written it.
 
-Described in "Virtual Disk Format 1.1". Its keys are of any case and in any order, its lines end in
-any way, and it may be in the encoding that it names.
+The format is described in "Virtual Disk Format 1.1". Keys come in any case and order, lines end in
+any way, and the text may be in the encoding that it names.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import codecs
 import re
 from dataclasses import dataclass
 
-MOST_BYTES = 64 << 10  # the field's largest have some 10 KiB
+MOST_BYTES = 64 << 10  # the largest in the field have about 10 KiB
 
 _HEADER = re.compile(r"#\s*Disk\s+DescriptorFile\b", flags=re.IGNORECASE)
 _ENCODING = re.compile(
     rb'(?:^|[\r\n])\s*encoding\s*=\s*"?([A-Za-z0-9_.:-]{1,40})', flags=re.IGNORECASE
 )
-# A name may hold quotes: it ends at the line's last one.
+# A name may contain quotes: it ends at the line's last one.
 _EXTENT = re.compile(
     r'\s*(RW|RDONLY|NOACCESS)\s+(\d{1,18})\s+(\w{1,40})(?:\s+"(.*)"(?:\s+(\d{1,18}))?)?\s*',
     flags=re.IGNORECASE,
@@ -28,7 +28,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _IN_BOMS = frozenset(encoding for _, encoding in _BOMS)
-# Python's names of the encodings that operating systems have; it knows odder ones.
+# Python's names for the encodings that operating systems use; it also knows stranger ones.
 _OF_FILES = re.compile(
     r"utf-8|ascii|cp\d{3,4}|iso8859-\d{1,2}|koi8-[ru]|gbk|gb2312|gb18030|big5(hkscs)?|shift_jis"
     r"|euc_(jp|kr)|mac-roman"
@@ -51,8 +51,8 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """`uuids`: as they are written, one at most in a sound file. `parent_content_id`: lower case;
-    None when it is not said."""
+    """`uuids`: as they are written, at most one in a valid file. `parent_content_id`: lower case;
+    None when it is missing."""
 
     extents: tuple[Extent, ...]
     uuids: tuple[str, ...]
@@ -60,7 +60,7 @@ class Descriptor:
 
     @property
     def has_parent(self) -> bool:
-        """It is a delta on another disk. A disk without a parent says so by all bits set."""
+        """Whether it is a delta on another disk. A disk without a parent has all bits set."""
         return self.parent_content_id is not None and not re.fullmatch(
             "f{8}", self.parent_content_id
         )
@@ -71,7 +71,7 @@ def read(data: bytes) -> Descriptor:
     lines = re.split(r"\r\n|\r|\n", _text(data))
     first = next((line for line in lines if line.strip()), "")
     if not _HEADER.match(first.strip()):
-        raise NotADescriptor("is no disk descriptor")
+        raise NotADescriptor("is not a disk descriptor")
     values: dict[str, list[str]] = {}
     extents = []
     for line in lines:
@@ -82,19 +82,19 @@ def read(data: bytes) -> Descriptor:
         elif found := _VALUE.fullmatch(line):
             values.setdefault(found[1].lower(), []).append(found[2])
     parents = [it.strip().lower() for it in values.get("parentcid", [])]
-    # Of several the one that names a parent counts: a delta must not be taken for a whole disk.
+    # Of several, the one that names a parent counts: a delta must not be taken for a whole disk.
     parent = next((it for it in parents if it != "f" * 8), next(iter(parents), None))
     return Descriptor(tuple(extents), tuple(values.get("ddb.uuid", ())), parent)
 
 
 def _text(data: bytes) -> str:
-    """As UTF-8 where it can be that: hosts write it, whatever the file says of itself. Else as it
-    says."""
+    """Decoded as UTF-8 if possible, because hosts write that whatever the file says; otherwise as
+    the file says."""
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             return _decoded(data.removeprefix(bom), encoding)
     if b"\0" in data:
-        raise NotADescriptor("is no text")
+        raise NotADescriptor("is not text")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
 """Datastore paths: "[datastore] folder/file.vmdk".
 
-The name of a datastore may itself hold brackets and blanks, and so may folders: where the name
-ends is known only from the datastore itself.
+The name of a datastore may itself contain brackets and blanks, and so may folders: only the
+datastore itself tells where its name ends.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from contexts.vsphere.names import decode_name
 
 
 def split(path: str | None, datastore_name: str | None = None) -> tuple[str, str] | None:
-    """The datastore's name, as it is written there, and the path within it. None: it is no such
-    path.
+    """The datastore's name, as it is written there, and the path within it. None if it is not such
+    a path.
 
-    `datastore_name`: the name of the datastore that the path is known to lie on, as vSphere has it
-    or as people see it. Without it, or where the path has another name (the datastore was renamed
-    just now), the name ends where its brackets are closed again.
+    `datastore_name`: the name of the datastore that the path is known to be on, as vSphere has it
+    or as people see it. Without it, or if the path has another name (the datastore was renamed just
+    now), the name ends where its brackets are balanced.
     """
     if not path or not path.startswith("["):
         return None

@@ -23,7 +23,7 @@ LATELY = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Visible:
-    """The rows that the numbers are of: those that the user sees."""
+    """The rows that the numbers count: those that the user sees."""
 
     contexts: QuerySet[VMContext]
     jobs: QuerySet[ReplicationJob]

@@ -21,7 +21,7 @@ from replication.selectors.subqueries import images_with_disks
 from replication.states import StepStatus
 
 JOB_HISTORY_LENGTH = 10
-SHOWN_ATTEMPTS = 10  # of a job that waited for long there may be hundreds
+SHOWN_ATTEMPTS = 10  # a job that waited for a long time may have hundreds
 
 CBT_HISTORY_LENGTH = 20
 
@@ -79,7 +79,7 @@ def attempts_left_out(job: ReplicationJob) -> int:
 
 
 def steps_of(job: ReplicationJob) -> QuerySet[JobStep]:
-    """All of them, oldest first, for whoever cuts them into pages."""
+    """All of the job's steps, oldest first, for callers that page them."""
     return JobStep.objects.filter(job=job).order_by("attempt", "id")
 
 

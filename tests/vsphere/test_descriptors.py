@@ -88,10 +88,10 @@ def test_the_name_of_its_file_is_what_was_meant(data: bytes, name: str) -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "no disk descriptor"),
-        (b"KDMV\x01\x00\x00\x00", "no text"),
-        (b"<html>a login page</html>", "no disk descriptor"),
-        (PLAIN.replace("Descriptor", "Inscription").encode(), "no disk descriptor"),
+        (b"", "not a disk descriptor"),
+        (b"KDMV\x01\x00\x00\x00", "not text"),
+        (b"<html>a login page</html>", "not a disk descriptor"),
+        (PLAIN.replace("Descriptor", "Inscription").encode(), "not a disk descriptor"),
         (in_encoding("windows-1252").replace(b"windows-1252", b"UTF-8"), r"names \(UTF-8\)"),
         (in_encoding("windows-1252").replace(b"encoding=", b"coding="), "which encoding"),
         (in_encoding("windows-1252").replace(b"windows-1252", b"klingon"), "klingon"),

@@ -37,7 +37,7 @@ class AccessVerbs(InventoryVerbs):
             denied.discard(what)
 
     def hide_object(self, where: str, on: bool = True) -> None:
-        """Let an object alone, not what is below it, be one that the account may not see."""
+        """Hide an object from the account, but not what is below it."""
         moid = self._entity(where)
         with self._world.changed:
             if on:
@@ -53,14 +53,14 @@ class AccessVerbs(InventoryVerbs):
         return {"expired": self._service.sessions.expire_all()}
 
     def set_password(self, password: str) -> None:
-        """Another password for the account. Sessions stay; a lock does not."""
+        """Give the account another password. Sessions stay; a lock ends."""
         self._service.sessions.set_password(password)
 
     def limit_logins(self, sessions: int = 0, lock_after: int = 0) -> None:
-        """How many sessions there may be at once (the next login: HTTP 503), and after how many
-        wrong passwords in a row the account is locked. 0: no limit."""
+        """Limit how many sessions there may be at once (the next login gets HTTP 503), and how many
+        wrong passwords in a row lock the account. 0: no limit."""
         if sessions < 0 or lock_after < 0:
-            raise ControlError("a limit is not negative")
+            raise ControlError("a limit must not be negative")
         with self._world.lock:
             self._world.estate.session_limit = sessions
             self._world.estate.lock_after_failures = lock_after
@@ -76,8 +76,8 @@ class AccessVerbs(InventoryVerbs):
     def rebuild_vcenter(
         self, instance_uuid: str = "", new_vm_uuids: bool = False
     ) -> dict[str, str]:
-        """Another vCenter at the same address, into which the same VMs were registered: another
-        about.instanceUuid (a new one when it is empty), new references of all VMs, no sessions.
+        """Put another vCenter at the same address, with the same VMs registered in it: another
+        about.instanceUuid (a new one when it is empty), new references for all VMs, no sessions.
         Their instance UUIDs stay, unless `new_vm_uuids`. A lone host has no such UUID."""
         new = instance_uuid or str(uuid.uuid4())
         if not UUID.fullmatch(new):

@@ -80,7 +80,7 @@ def _datastore(world: World, datacenter_path: str, name: str) -> Datastore:
 
 
 def _require_rights(world: World, datastore: Datastore) -> None:
-    """Of an account that lacks the rights, vCenter asks for a login."""
+    """If the account lacks the rights, vCenter asks for a login."""
     places = [datastore, *datastore.ancestors()]
     if any(place.moid in world.invisible for place in places):
         raise FileRefused(401, "the account does not see the datastore")

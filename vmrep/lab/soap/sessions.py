@@ -16,7 +16,7 @@ from vmrep.lab.world.objects import Managed, World, invalid_argument
 
 
 class TooManySessions(Exception):
-    """There are as many sessions as there may be."""
+    """The limit of sessions has been reached."""
 
 
 @dataclass
@@ -107,12 +107,12 @@ class SessionManager(Managed):
         return accepted
 
     def set_password(self, password: str) -> None:
-        """Another password; the account is unlocked."""
+        """Set another password, and unlock the account."""
         with self.world.lock:
             self._password, self._failures, self._locked = password, 0, False
 
     def statistics(self) -> dict[str, Any]:
-        """What was tried since the lab began, and how things are."""
+        """The login attempts since the lab began, and the present state."""
         with self.world.lock:
             return {
                 "tried": self._tried,

@@ -39,7 +39,7 @@ PRIVILEGES = {
     "HasPrivilegeOnEntity": "System.View",
     "FetchUserPrivilegeOnEntities": "System.View",
 }
-# Both are wanted for files over HTTPS.
+# Files over HTTPS need both.
 BROWSE, FILE_MANAGEMENT = "Datastore.Browse", "Datastore.FileManagement"
 ALL = sorted(
     {

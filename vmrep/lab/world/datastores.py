@@ -1,7 +1,7 @@
 """Types of datastores: what each is called, and which files of a VM it gives over HTTPS.
 
-Estates differ in what they refuse of a running VM. The strictest reading of what has been reported
-is what a datastore does unless a scenario says otherwise.
+Estates differ in which files of a running VM they refuse. Unless a scenario says otherwise, a
+datastore is as strict as the strictest that has been reported.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class DatastoreType:
 
 
 TYPES = {
-    # Version 6: "Device or resource busy", also for the parents of a snapshot.
+    # Version 6: "Device or resource busy", even for the parents of a snapshot.
     "vmfs": DatastoreType("VMFS", held="chain"),
-    # Where hosts give the parents of a snapshot.
+    # Estates where hosts serve the parents of a snapshot.
     "vmfs_lenient": DatastoreType("VMFS", held="current"),
     "nfs": DatastoreType("NFS", held="nothing"),
     "vsan": DatastoreType(
