@@ -29,7 +29,7 @@ def test_a_target_is_chosen_in_the_panel(web, context):
     assert 'value="3600"' in text(web.get(view))
     answer = web.post(target(context), {"seconds": "3600", "next": view}, follow=True)
     assert answer.redirect_chain == [(view, 302)]
-    assert notices(answer) == ["web-01 has an RPO target of 1 h now."]
+    assert notices(answer) == ["web-01 now has an RPO target of 1 h."]
     context.refresh_from_db()
     assert context.rpo_target_seconds == 3600
     assert context.events.latest("id").actor == "ops"
@@ -38,7 +38,7 @@ def test_a_target_is_chosen_in_the_panel(web, context):
 def test_a_target_is_taken_away(web, context):
     VMContext.objects.update(rpo_target_seconds=60)
     answer = web.post(target(context), {"seconds": ""}, follow=True)
-    assert notices(answer) == ["web-01 has no RPO target now."]
+    assert notices(answer) == ["web-01 now has no RPO target."]
     context.refresh_from_db()
     assert context.rpo_target_seconds is None
 
@@ -56,7 +56,7 @@ def test_a_disk_is_left_out_with_htmx_and_the_panel_comes_back(web, context):
     view = f"/virtual-machines/?vm={context.pk}&tab=disks"
     assert "Replicate without this disk" in text(web.get(view))
     answer = web.post(wish(context), {"wish": "leave_out", "next": view}, follow=True, headers=HTMX)
-    assert notices(answer) == ["web-01 is replicated without Hard disk 2 from now on."]
+    assert notices(answer) == ["From now on web-01 is replicated without Hard disk 2."]
     assert "Not protected, as agreed" in text(answer)
     assert "Protect again" in text(answer)
     assert context.disks.get(device_key=2001).accept_unprotected

@@ -83,8 +83,8 @@ def test_removing_with_the_replica_takes_the_typed_name(web, context):
         _address("vm-remove", context), body | {"confirm_vm_name": "web-01"}, follow=True
     )
     assert notices(answer) == [
-        "web-01 was removed from management. 2 recovery points were deleted; 33 MiB become free as"
-        " the files are removed."
+        "web-01 was removed from management. 2 recovery points were deleted; 33 MiB will become"
+        " free as the files are removed."
     ]
     context.refresh_from_db()
     assert not context.is_managed
