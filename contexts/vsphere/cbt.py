@@ -7,9 +7,10 @@ from functools import partial
 
 from pyVmomi import vim
 
-from contexts.vsphere.errors import CbtFault, VSphereFault
+from contexts.vsphere.errors import CbtFault
 from contexts.vsphere.session import Session
 from contexts.vsphere.tasks import RECONFIGURE_SECONDS, RunningTask, running_task, wait_for_task
+from contexts.vsphere.verdicts import Activity
 
 # Asking for all allocated areas of a big disk makes the host read the file system's metadata.
 _QUERY_SECONDS = 600.0
@@ -17,20 +18,6 @@ _QUERY_SECONDS = 600.0
 # With more areas than this, comparing the whole disk is less work.
 _MOST_AREAS = 2_000_000
 _MOST_PAGES = 100_000
-
-# Faults by which vSphere says that tracking cannot answer, as reported from the field: FileFault
-# (another epoch, reset tracking), InvalidArgument (a change ID it does not know), NotFound,
-# the rest where the datastore does not support "*".
-_CBT_FAULTS = frozenset(
-    {
-        "FileFault",
-        "InvalidArgument",
-        "NotFound",
-        "NotSupported",
-        "SystemError",
-        "GenericVmConfigFault",
-    }
-)
 
 
 def enable(session: Session, vm_moref: str, on_wait: Callable[[], None] | None = None) -> None:
@@ -54,8 +41,16 @@ def _switch(
 ) -> None:
     vm = session.object(vim.VirtualMachine, vm_moref)
     spec = vim.vm.ConfigSpec(changeTrackingEnabled=on)
-    task = session.invoke(doing, lambda: vm.ReconfigVM_Task(spec), repeat=False)
-    wait_for_task(session, str(task._moId), doing, on_wait, patience_seconds=RECONFIGURE_SECONDS)
+    activity = Activity.ENABLING_TRACKING
+    task = session.invoke(doing, lambda: vm.ReconfigVM_Task(spec), repeat=False, activity=activity)
+    wait_for_task(
+        session,
+        str(task._moId),
+        doing,
+        on_wait,
+        patience_seconds=RECONFIGURE_SECONDS,
+        activity=activity,
+    )
 
 
 def running_reconfiguration(session: Session, vm_moref: str) -> RunningTask | None:
@@ -80,8 +75,9 @@ def changed_areas(
     vSphere answers InvalidArgument, so it is never asked there. `on_page` is told how many areas
     each page has.
 
-    Raises CbtFault when tracking cannot answer (the disk has to be read or compared whole);
-    ObjectGone, ConnectionLost and others as usual.
+    Raises CbtFault when tracking cannot answer (the disk has to be read or compared whole), which
+    is every fault that does not come from a busy VM or a host that is away; ObjectGone,
+    ConnectionLost and others as usual.
     """
     vm = session.object(vim.VirtualMachine, vm_moref)
     snapshot = session.object(vim.vm.Snapshot, snapshot_moref)
@@ -90,10 +86,10 @@ def changed_areas(
     while offset < capacity_bytes:
         query = partial(vm.QueryChangedDiskAreas, snapshot, device_key, offset, change_id)
         try:
-            page = session.invoke(doing, query, timeout=_QUERY_SECONDS)
-        except VSphereFault as error:
-            if error.fault not in _CBT_FAULTS:
-                raise
+            page = session.invoke(
+                doing, query, timeout=_QUERY_SECONDS, activity=Activity.ASKING_CHANGED_AREAS
+            )
+        except CbtFault as error:
             raise CbtFault(
                 f"{error} vmrep has to read or compare the whole disk.", fault=error.fault
             ) from error

@@ -17,6 +17,7 @@ from contexts.vsphere.answers import NOT_AS_DESCRIBED
 from contexts.vsphere.budget import OutOfTime
 from contexts.vsphere.errors import (
     AddressUnknown,
+    CbtFault,
     ConnectionLost,
     ConnectionRefused,
     InvalidRequest,
@@ -32,8 +33,10 @@ from contexts.vsphere.errors import (
     VSphereFault,
 )
 from contexts.vsphere.texts import MOST_FAULT, cut
+from contexts.vsphere.verdicts import Activity, judge
 
 _MOST_WORD = 100  # a fault's or a privilege's name
+_MOST_CAUSES = 3  # messages within a fault
 
 # Everything below HTTP and XML that a connection may die of. An answer that was cut off arrives
 # as broken XML: http.client reports a short body as its end when it is read in pieces.
@@ -46,17 +49,9 @@ TRANSPORT_ERRORS = (
     UnicodeError,  # a host name that IDNA cannot encode
 )
 
-_QUIESCE_FAULTS = frozenset(
-    {"ApplicationQuiesceFault", "FilesystemQuiesceFault", "ToolsUnavailable"}
-)
-# Another attempt may succeed without anybody doing anything: busy VM, host or agent away.
-_TRANSIENT_FAULTS = (
-    vim.fault.TaskInProgress,
-    vim.fault.ConcurrentAccess,
-    vim.fault.Timedout,
-    vim.fault.HostConnectFault,
-    vmodl.fault.HostCommunication,
-    vmodl.fault.RequestCanceled,
+_QUIESCING = (
+    "Check VMware Tools in the guest; on Windows, its VSS writers (vssadmin list writers) and event"
+    " log; on Linux, the scripts that freeze it."
 )
 _INVALID_REQUESTS = (
     vmodl.fault.InvalidRequest,
@@ -68,16 +63,16 @@ _INVALID_REQUESTS = (
 
 
 @contextmanager
-def translating(doing: str) -> Iterator[None]:
+def translating(doing: str, activity: Activity = Activity.READING) -> Iterator[None]:
     """Raise vmrep's error for whatever the body raises; `doing` says what was tried."""
     try:
         yield
     except VSphereError:
         raise
     except vmodl.MethodFault as fault:
-        raise translate(fault, doing) from fault
+        raise translate(fault, doing, activity) from fault
     except TRANSPORT_ERRORS as error:
-        raise translate(error, doing) from error
+        raise translate(error, doing, activity) from error
 
 
 @contextmanager
@@ -92,28 +87,41 @@ def understanding(doing: str) -> Iterator[None]:
         ) from error
 
 
-def translate(error: BaseException, doing: str) -> VSphereError:
+def translate(
+    error: BaseException, doing: str, activity: Activity = Activity.READING
+) -> VSphereError:
     """vmrep's error for a fault of the API or a failure of the connection."""
     if isinstance(error, vmodl.MethodFault):
-        return _from_fault(error, doing)
-    return _from_transport(error, doing)
+        return _from_fault(error, doing, activity)
+    return _from_transport(error, doing, activity)
 
 
-def task_error(fault: Any, doing: str) -> VSphereError:
+def task_error(fault: Any, doing: str, activity: Activity = Activity.OTHER) -> VSphereError:
     """vmrep's error for the fault with which a vSphere task ended, in vCenter's own words."""
     if fault is None:
         return TaskFailed(f"{doing}: vCenter gives no reason.", fault="unknown")
-    known = _from_fault(fault, doing)
-    if not isinstance(known, VSphereFault):
+    if isinstance(fault, vim.fault.NotAuthenticated | vim.fault.InvalidLogin):
+        # The task's login somewhere else, not vmrep's at the vCenter.
+        known: VSphereError = _judged(fault, doing, activity)
+    else:
+        known = _from_fault(fault, doing, activity)
+    if not isinstance(known, VSphereFault) or isinstance(known, QuiesceFailed):
         return known
-    kind = QuiesceFailed if known.fault in _QUIESCE_FAULTS else TaskFailed
-    return kind(str(known), fault=known.fault, transient=known.transient)
+    return TaskFailed(str(known), fault=known.fault, transient=known.transient)
 
 
 def fault_text(fault: Any) -> str:
-    """What vCenter says about a fault, else its name. Never pyVmomi's dump of the whole object."""
-    text = cut(str(getattr(fault, "msg", None) or "").strip(), MOST_FAULT)
-    return text or fault_name(fault)
+    """What vCenter says about a fault, with the causes that it names, else the fault's name. Never
+    pyVmomi's dump of the whole object."""
+    cause = getattr(fault, "faultCause", None)
+    said = [
+        getattr(fault, "msg", None),
+        *(each.message for each in (getattr(fault, "faultMessage", None) or ())[:_MOST_CAUSES]),
+        getattr(cause, "msg", None),
+        getattr(cause, "localizedMessage", None),
+    ]
+    lines = dict.fromkeys(str(text).strip() for text in said if text and str(text).strip())
+    return cut(" ".join(lines), MOST_FAULT) or fault_name(fault)
 
 
 def fault_name(fault: Any) -> str:
@@ -121,37 +129,69 @@ def fault_name(fault: Any) -> str:
     return cut(str(getattr(fault, "unknown_name", None) or type(fault)._wsdlName), _MOST_WORD)
 
 
-def _from_fault(fault: Any, doing: str) -> VSphereError:
+def _from_fault(fault: Any, doing: str, activity: Activity) -> VSphereError:
     text = fault_text(fault)
     # NotAuthenticated is a kind of NoPermission, so it must be checked first.
     if isinstance(fault, vim.fault.NotAuthenticated):
         return SessionExpired(f"{doing}: the login is no longer valid ({text}).")
     if isinstance(fault, vim.fault.InvalidLogin):
-        return LoginRefused(
-            f"{doing}: the user name or password is wrong, or the account is locked ({text}). "
-            "Check the account in the vCenter, then enter the password again."
-        )
+        return _login_refused(fault, doing, text)
     if isinstance(fault, vim.fault.NoPermission):
-        privilege = cut(getattr(fault, "privilegeId", None) or "", _MOST_WORD) or None
-        return PrivilegeMissing(
-            f"{doing}: the account lacks the privilege {privilege or '(not named)'} ({text}). "
-            "Give its role this privilege, and try again.",
-            privilege=privilege,
-        )
+        return _privilege_missing(fault, doing, text, activity)
     if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
         return ObjectGone(f"{doing}: it no longer exists ({text}).")
-    kind = InvalidRequest if isinstance(fault, _INVALID_REQUESTS) else VSphereFault
-    name = fault_name(fault)
-    return kind(
-        f"{doing}: vSphere answers {name}."
-        if text == name
-        else f"{doing}: vSphere answers {name}: {text}",
-        fault=name,
-        transient=isinstance(fault, _TRANSIENT_FAULTS),
+    return _judged(fault, doing, activity)
+
+
+def _login_refused(fault: Any, doing: str, text: str) -> LoginRefused:
+    if isinstance(fault, vim.fault.PasswordExpired):
+        return LoginRefused(
+            f"{doing}: the account's password has expired ({text}). Change it in the vCenter, then"
+            " enter the new one."
+        )
+    return LoginRefused(
+        f"{doing}: the user name or password is wrong, or the account is locked ({text}). "
+        "Check the account in the vCenter, then enter the password again."
     )
 
 
-def _from_transport(error: BaseException, doing: str) -> VSphereError:
+def _privilege_missing(fault: Any, doing: str, text: str, activity: Activity) -> PrivilegeMissing:
+    privilege = cut(getattr(fault, "privilegeId", None) or "", _MOST_WORD) or None
+    if activity is Activity.LOGGING_IN:
+        return PrivilegeMissing(
+            f"{doing}: the password is right, but the account has no permission at all there"
+            f" ({text}). Give it a role in the vCenter.",
+            privilege=privilege,
+        )
+    return PrivilegeMissing(
+        f"{doing}: the account lacks the privilege {privilege or '(not named)'} ({text}). "
+        "Give its role this privilege, and try again.",
+        privilege=privilege,
+    )
+
+
+def _judged(fault: Any, doing: str, activity: Activity) -> VSphereFault:
+    verdict, name, text = judge(fault, activity), fault_name(fault), fault_text(fault)
+    said = f"{doing}: vSphere answers {name}."
+    if text != name:
+        said = f"{doing}: vSphere answers {name}: {text}"
+    kind: type[VSphereFault] = VSphereFault
+    if activity is Activity.QUIESCING and not verdict.busy:
+        kind = QuiesceFailed
+    elif activity is Activity.ASKING_CHANGED_AREAS and not verdict.busy:
+        kind = CbtFault
+    elif isinstance(fault, _INVALID_REQUESTS):
+        kind = InvalidRequest
+    remedy = "" if kind is CbtFault else _QUIESCING if kind is QuiesceFailed else verdict.remedy
+    words = f"{_ended(said)} {remedy}" if remedy else said
+    return kind(words, fault=name, transient=verdict.transient)
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "]")) else f"{text}."
+
+
+def _from_transport(error: BaseException, doing: str, activity: Activity) -> VSphereError:
     if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
         return NameServiceAway(
             f"{doing}: the address cannot be looked up at the moment. Check the DNS servers and "
@@ -174,6 +214,11 @@ def _from_transport(error: BaseException, doing: str) -> VSphereError:
         return NotVSphere(
             f"{doing}: the server answered HTTP {status[1]}. Check that the address is that of a "
             "vCenter Server or ESXi host."
+        )
+    if status and status[1] == "503" and activity is Activity.LOGGING_IN:
+        return ConnectionLost(
+            f"{doing}: the server is not ready, or it has as many sessions as it may (HTTP 503)."
+            " vmrep will retry. If this continues, end idle sessions in the vCenter."
         )
     what = f"HTTP {status[1]}" if status else type(error).__name__
     return ConnectionLost(f"{doing}: the connection was lost ({what}). vmrep will retry.")

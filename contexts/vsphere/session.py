@@ -21,16 +21,19 @@ from contexts.vsphere.errors import (
     PrivilegeMissing,
     SessionExpired,
     VSphereError,
+    VSphereFault,
 )
 from contexts.vsphere.faults import translating
 from contexts.vsphere.stub import Stub, negotiate_version
 from contexts.vsphere.texts import MOST_NAME, MOST_WORD, cut
 from contexts.vsphere.tls import VSphereConnection
+from contexts.vsphere.verdicts import Activity
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _CLOSING_SECONDS = 5.0
+_PAUSE_SECONDS = 0.5  # before a read is repeated after a fault
 # For the few MiB that a copy asks for at once, over a slow line that several connections share.
 RANGE_SECONDS = 300.0
 
@@ -216,10 +219,12 @@ class Session:
         login: int | None = None,
         timeout: float | None = None,
         reading: Bounds | None = None,
+        activity: Activity = Activity.READING,
     ) -> T:
         """Make a call, with vmrep's errors. Their messages begin with `doing`.
 
-        `repeat`: the call only reads, so it is made once more after a lost connection. A call
+        `repeat`: the call only reads, so it is made once more after a lost connection, and after a
+        fault that may have passed by then. A call
         that changes something is made exactly once, on a fresh connection (a resting one may be
         dead, and then nobody could say whether the server got it).
         After an expired login every call is made once more, except those that depend on what died
@@ -227,6 +232,7 @@ class Session:
         and get SessionExpired. Otherwise vSphere would say that some object does not exist.
 
         `reading` bounds all calls to the server that `call` makes, however often it is repeated.
+        `activity` is what faults are judged by.
         """
         if self._stub is None:
             raise ConnectionLost(f"{doing}: the session is not connected.")
@@ -237,7 +243,7 @@ class Session:
             while True:
                 seen = self._logins
                 try:
-                    with translating(doing):
+                    with translating(doing, activity):
                         return call()
                 except SessionExpired:
                     if not relogin:
@@ -250,9 +256,14 @@ class Session:
                     repeat = False
                     self._stub.drop_connections()
                 except VSphereError as error:
-                    if login in (None, self._logins):
+                    if login not in (None, self._logins):
+                        raise SessionExpired(
+                            f"{doing}: the login was renewed meanwhile."
+                        ) from error
+                    if not (repeat and isinstance(error, VSphereFault) and error.transient):
                         raise
-                    raise SessionExpired(f"{doing}: the login was renewed meanwhile.") from error
+                    repeat = False
+                    self._closing.wait(_PAUSE_SECONDS)
 
     # -------------------------------------------------------------- login
 
@@ -278,7 +289,8 @@ class Session:
             if seen:
                 logger.warning("The login at %r expired; logging in again.", self.endpoint.host)
             stub.forget_session()
-            with translating(f"Logging in to {self.endpoint.host} as {self.endpoint.username}"):
+            doing = f"Logging in to {self.endpoint.host} as {self.endpoint.username}"
+            with translating(doing, Activity.LOGGING_IN):
                 self.content.sessionManager.Login(
                     self.endpoint.username, self.endpoint.password, None
                 )

@@ -30,6 +30,7 @@ from contexts.vsphere.tasks import (
     wait_for_task,
 )
 from contexts.vsphere.texts import MOST_NAME, cut
+from contexts.vsphere.verdicts import Activity
 
 logger = logging.getLogger(__name__)
 
@@ -96,22 +97,30 @@ def create(
 ) -> Snapshot:
     """Make a snapshot without memory and wait for it.
 
-    Raises QuiesceFailed (try again, or without quiescing), TaskFailed, PrivilegeMissing,
+    Raises QuiesceFailed for every fault of a snapshot that was to be quiesced, unless the VM is
+    busy or its host away (try again, or without quiescing), TaskFailed, PrivilegeMissing,
     ObjectGone. On ConnectionLost, and on TaskStillRunning after CREATE_SNAPSHOT_SECONDS, it is
     unknown whether vSphere makes it: nothing was asked twice, so look with `running_snapshot_task`
     and `find` before asking again.
     """
     vm = session.object(vim.VirtualMachine, vm_moref)
     doing = f"Creating the snapshot {name!r} of {vm_moref}"
+    activity = Activity.QUIESCING if quiesce else Activity.CREATING_SNAPSHOT
     task = session.invoke(
         doing,
         lambda: vm.CreateSnapshot_Task(
             name=name, description=description, memory=False, quiesce=quiesce
         ),
         repeat=False,
+        activity=activity,
     )
     moref = wait_for_task(
-        session, str(task._moId), doing, on_wait, patience_seconds=CREATE_SNAPSHOT_SECONDS
+        session,
+        str(task._moId),
+        doing,
+        on_wait,
+        patience_seconds=CREATE_SNAPSHOT_SECONDS,
+        activity=activity,
     )
     made = [
         record
@@ -188,8 +197,16 @@ def remove(
             doing,
             lambda: snapshot.RemoveSnapshot_Task(removeChildren=False, consolidate=True),
             repeat=False,
+            activity=Activity.REMOVING_SNAPSHOT,
         )
-        wait_for_task(session, str(task._moId), doing, on_wait, patience_seconds=patience_seconds)
+        wait_for_task(
+            session,
+            str(task._moId),
+            doing,
+            on_wait,
+            patience_seconds=patience_seconds,
+            activity=Activity.REMOVING_SNAPSHOT,
+        )
     except ObjectGone:
         # The snapshot, or after an outage the task that removed it: the tree knows which.
         if _exists(session, snapshot_moref):

@@ -17,11 +17,14 @@ from contexts.vsphere.errors import (
     ConnectionLost,
     ConnectionRefused,
     NameServiceAway,
+    TaskFailed,
     TaskStillRunning,
     VSphereError,
+    VSphereFault,
 )
 from contexts.vsphere.faults import task_error
 from contexts.vsphere.session import Session
+from contexts.vsphere.verdicts import Activity
 
 _WAIT_SECONDS = 2
 _PAUSE_SECONDS = 1.0
@@ -55,6 +58,7 @@ def wait_for_task(
     outage_seconds: float = _OUTAGE_SECONDS,
     *,
     patience_seconds: float,
+    activity: Activity = Activity.OTHER,
 ) -> str | None:
     """Wait until a task (by moref) has ended; returns the moref of its result, or None.
 
@@ -62,14 +66,14 @@ def wait_for_task(
     `patience_seconds` TaskStillRunning is raised: whoever waited has other work meanwhile, and
     looks for the task again later (`running_task`). `on_wait` is called about every two seconds
     (when the network hangs, only after the session's timeout) and may raise to stop waiting. The
-    task itself goes on in either case.
+    task itself goes on in either case. `activity` is what the task's fault is judged by.
 
     After a lost connection or login the task is asked for again. When the server stays away for
     more than `outage_seconds`, ConnectionLost or ConnectionRefused is raised, and whether the task
     succeeded has to be looked up. Raises TaskFailed with vCenter's own message and fault name, and
     ObjectGone when the server does not know the task.
     """
-    return _Waiting(session, task, doing, on_wait, outage_seconds, patience_seconds).run()
+    return _Waiting(session, task, doing, on_wait, outage_seconds, patience_seconds, activity).run()
 
 
 class _Waiting:
@@ -81,8 +85,10 @@ class _Waiting:
         on_wait: Callable[[], None] | None,
         outage_seconds: float,
         patience_seconds: float,
+        activity: Activity,
     ) -> None:
         self._session = session
+        self._activity = activity
         self._task = session.object(vim.Task, task)
         self._doing = doing
         self._on_wait = on_wait or (lambda: None)
@@ -96,8 +102,9 @@ class _Waiting:
             self._on_wait()
             try:
                 return self._until_done()
-            except (ConnectionLost, ConnectionRefused, NameServiceAway):
-                if time.monotonic() - self._heard_at > self._outage_seconds:
+            except VSphereError as error:
+                silent_seconds = time.monotonic() - self._heard_at
+                if not _only_watching_failed(error) or silent_seconds > self._outage_seconds:
                     raise
                 time.sleep(_PAUSE_SECONDS)
 
@@ -140,7 +147,7 @@ class _Waiting:
                 if str(info.state) == "success":
                     return _moref(info.result)
                 if str(info.state) == "error":
-                    raise task_error(info.error, self._doing)
+                    raise task_error(info.error, self._doing, self._activity)
             self._require_patience()
             self._on_wait()
 
@@ -163,6 +170,13 @@ class _Waiting:
         except VSphereError:
             # It died with its login, or will at logout; the task's outcome is known without it.
             return
+
+
+def _only_watching_failed(error: VSphereError) -> bool:
+    """The task itself goes on, or has ended in a way that is yet to be heard."""
+    if isinstance(error, VSphereFault):
+        return error.transient and not isinstance(error, TaskFailed)
+    return isinstance(error, ConnectionLost | ConnectionRefused | NameServiceAway)
 
 
 def running_task(session: Session, vm_moref: str, *words: str) -> RunningTask | None:

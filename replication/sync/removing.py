@@ -19,7 +19,13 @@ from contexts.models import VMContext
 from contexts.services import refresh
 from contexts.text import printable, storable
 from contexts.vsphere import inventory, snapshots, tasks
-from contexts.vsphere.errors import FilesLeft, ObjectGone, TaskFailed, VSphereError
+from contexts.vsphere.errors import (
+    FilesLeft,
+    ObjectGone,
+    PrivilegeMissing,
+    TaskFailed,
+    VSphereError,
+)
 from contexts.vsphere.records import SnapshotRecord, VmRecord
 from contexts.vsphere.session import Session
 from replication.engine.errors import EngineError
@@ -177,7 +183,7 @@ def await_running_tasks(
             tasks.wait_for_task(
                 session, task.moref, doing, on_wait, patience_seconds=until - time.monotonic()
             )
-        except (TaskFailed, ObjectGone) as outcome:
+        except (TaskFailed, ObjectGone, PrivilegeMissing) as outcome:
             log.info("%s of %s ended: %s", task.operation, vm_moref, printable(str(outcome)))
     return waited
 

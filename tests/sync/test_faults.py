@@ -169,12 +169,15 @@ def test_the_next_job_finishes_the_clean_up_of_the_last(estate, ready):
     estate.replicate(ready)
 
 
-def test_a_guest_that_cannot_be_quiesced_is_copied_crash_consistent(estate, ready):
+@pytest.mark.parametrize(
+    ("fault", "in_task"), [("ApplicationQuiesceFault", True), ("GenericVmConfigFault", False)]
+)
+def test_a_guest_that_cannot_be_quiesced_is_copied_crash_consistent(estate, ready, fault, in_task):
     estate.control.fail(
         "CreateSnapshot_Task",
-        fault="ApplicationQuiesceFault",
+        fault=fault,
         times=3,
-        in_task=True,
+        in_task=in_task,
         message="the guest did not come to rest",
     )
     job = estate.replicate(ready)
@@ -182,6 +185,32 @@ def test_a_guest_that_cannot_be_quiesced_is_copied_crash_consistent(estate, read
     step = job.steps.get(name="snapshot")
     assert step.status == StepStatus.WARNING
     assert "crash-consistent" in step.message
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "times"),
+    [
+        ("Login", "SystemError", 1),
+        ("RetrievePropertiesEx", "InvalidState", 2),
+        ("CreateSnapshot_Task", "InvalidHostState", 1),
+        ("QueryChangedDiskAreas", "HostNotConnected", 2),
+    ],
+)
+def test_a_fault_that_may_pass_costs_an_attempt(estate, ready, method, fault, times):
+    estate.control.fail(method, fault=fault, times=times, message="not just now")
+    job = estate.run_job(ready)
+    assert (job.status, job.attempt) == (JobStatus.PENDING, 2)
+    assert "not just now" in job.error_message
+    assert _try_again(job).status == JobStatus.COMPLETED
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(ready)
+
+
+def test_a_locked_change_tracking_file_costs_a_whole_comparison(estate, ready):
+    estate.control.fail("QueryChangedDiskAreas", fault="FileLocked", times=2)
+    job = estate.replicate(ready)
+    assert (job.attempt, job.replication_type) == (1, "checksum")
+    assert "FileLocked" in job.steps.get(name="plan").message
 
 
 def test_a_users_snapshot_refuses_the_job_and_says_what_to_do(estate, ready):

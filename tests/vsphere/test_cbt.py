@@ -111,14 +111,30 @@ def test_a_reset_of_tracking_is_a_cbt_fault(
     assert fault.value.fault == "FileFault"
 
 
+@pytest.mark.parametrize("name", ["FileLocked", "InvalidState", "SystemError", "VmConfigFault"])
+def test_a_query_that_fails_is_made_again_and_then_the_disk_is_compared_whole(
+    session: Session, control: LabControl, tracked: VmRecord, name: str
+) -> None:
+    moref, _ = take(session, tracked, "one")
+    whole = areas(session, tracked, moref, "*")
+    control.fail(QUERY, fault=name)
+    assert areas(session, tracked, moref, "*") == whole
+    control.fail(QUERY, fault=name, times=2, message="Failed to lock the file.")
+    with pytest.raises(CbtFault, match="Failed to lock the file") as fault:
+        areas(session, tracked, moref, "*")
+    assert fault.value.fault == name
+
+
 def test_other_faults_are_not_taken_for_tracking(
     session: Session, control: LabControl, tracked: VmRecord
 ) -> None:
     moref, _ = take(session, tracked, "one")
-    control.fail(QUERY, fault="InvalidState", message="busy")
-    with pytest.raises(VSphereFault) as fault:
-        areas(session, tracked, moref, "*")
-    assert not isinstance(fault.value, CbtFault)
+    for name in ("TaskInProgress", "InvalidHostState", "HostNotConnected", "Timedout"):
+        control.fail(QUERY, fault=name, message="busy", times=2)
+        with pytest.raises(VSphereFault) as fault:
+            areas(session, tracked, moref, "*")
+        assert not isinstance(fault.value, CbtFault)
+        assert fault.value.transient
     control.deny_privilege("VirtualMachine.Provisioning.DiskRandomRead")
     with pytest.raises(PrivilegeMissing, match="DiskRandomRead"):
         areas(session, tracked, moref, "*")

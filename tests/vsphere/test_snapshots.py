@@ -73,11 +73,23 @@ def test_what_was_achieved_is_told_not_what_was_asked(
 def test_a_guest_that_cannot_be_quiesced_is_told_apart(
     session: Session, control: LabControl, vm: VmRecord
 ) -> None:
-    control.fail(CREATE, fault="ApplicationQuiesceFault", message="VSS said no.", in_task=True)
-    with pytest.raises(QuiesceFailed, match=r"VSS said no\.") as failed:
-        create(session, vm, quiesce=True)
-    assert failed.value.fault == "ApplicationQuiesceFault"
+    for fault in ("ApplicationQuiesceFault", "GenericVmConfigFault", "InvalidState", "SystemError"):
+        for in_task in (True, False):
+            control.fail(CREATE, fault=fault, message="VSS said no.", in_task=in_task)
+            with pytest.raises(QuiesceFailed, match=r"VSS said no\.") as failed:
+                create(session, vm, quiesce=True)
+            assert failed.value.fault == fault
     assert snapshots.tree(session, vm.moref) == ()
+
+
+def test_a_busy_vm_is_no_guest_that_cannot_be_quiesced(
+    session: Session, control: LabControl, vm: VmRecord
+) -> None:
+    control.fail(CREATE, fault="TaskInProgress", in_task=True)
+    with pytest.raises(TaskFailed) as failed:
+        create(session, vm, quiesce=True)
+    assert not isinstance(failed.value, QuiesceFailed)
+    assert failed.value.transient
 
 
 def test_a_failed_task_has_vcenters_own_words(
@@ -88,8 +100,10 @@ def test_a_failed_task_has_vcenters_own_words(
         create(session, vm)
     assert str(failed.value) == (
         f"Creating the snapshot '{NAME}' of {vm.moref}:"
-        " vSphere answers InsufficientStorageSpace: Disk full."
+        " vSphere answers InsufficientStorageSpace: Disk full. Free space on the VM's datastore: a"
+        " snapshot needs room for what the guest writes."
     )
+    assert not failed.value.transient
     assert failed.value.fault == "InsufficientStorageSpace"
 
 

@@ -18,6 +18,7 @@ from pyVmomi.VmomiSupport import F_OPTIONAL, CreateManagedType, GetVmodlType
 from contexts.vsphere.errors import ObjectGone
 from contexts.vsphere.nfc.errors import NfcRefused
 from contexts.vsphere.session import Session
+from contexts.vsphere.verdicts import Activity
 
 _VERSION = "vim.version.version1"
 _ON_VCENTER, _ON_A_LONE_HOST = "nfcService", "ha-nfc-service"
@@ -68,7 +69,9 @@ def _ticket(session: Session, doing: str, ask: Callable[[Any], Any]) -> Ticket:
     kind = _service_type()
     usual = _ON_A_LONE_HOST if lone else _ON_VCENTER
     try:
-        answer = session.invoke(doing, lambda: ask(session.object(kind, usual)))
+        answer = session.invoke(
+            doing, lambda: ask(session.object(kind, usual)), activity=Activity.READING_DATA
+        )
     except ObjectGone as problem:
         raise NfcRefused(
             f"{doing}: {session.endpoint.host} has no NFC service, or the VM is gone ({problem})."
