@@ -4,6 +4,10 @@ A vCenter may give a VM a new instance UUID, after a conflict for example. Then 
 UUID, and a VM with a new one has the same reference (never used twice), BIOS UUID and
 configuration file: it is probably the same VM. Only an operator can confirm that.
 
+When a vCenter was rebuilt, all references in it are new, and an instance UUID means nothing of its
+own: of each context (`identity_asked_at`) an operator says whether the VM of the same instance
+UUID, or else of the same BIOS UUID and configuration file, is it.
+
 Everything is derived from what the last discovery saw, so there is nothing to keep up to date.
 Unknown values prove nothing and match nothing.
 """
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     ProbablyKnownVM = WithAnnotations[DiscoveredVM, _ProbableContext]
 
 _LOOKS = ("vcenter", "moref", "bios_uuid", "vmx_path")
+_FILES = ("vcenter", "bios_uuid", "vmx_path")
 _IDENTITY = ("vcenter", "vmware_vm_id")
 
 
@@ -52,16 +57,25 @@ def _unclaimed() -> Q:
     return Q(gone_at__isnull=True, vmware_vm_id__isnull=False) & ~has_context
 
 
+def _asked() -> Q:
+    """A context whose vCenter was replaced: which VM it is, somebody has to say."""
+    return Q(identity_asked_at__isnull=False)
+
+
 def with_presence(contexts: QuerySet[VMContext]) -> QuerySet[VMContextWithPresence]:
     """Add `gone_since` (null while the VM is in its vCenter, or if that is not known), and the VM
     that it has probably become: `changed_vm_id`, `changed_vm_name`, `changed_vm_uuid`."""
     own = DiscoveredVM.objects.filter(**_outer(*_IDENTITY))
-    looks_alike = DiscoveredVM.objects.filter(
-        _unclaimed(), **_outer(*_LOOKS), identity_rejected_at__isnull=True
-    ).order_by("pk")
+    undecided = DiscoveredVM.objects.filter(_unclaimed(), identity_rejected_at__isnull=True)
+    looks_alike = undecided.filter(**_outer(*_LOOKS)).order_by("pk")
+    has_its_files = undecided.filter(**_outer(*_FILES)).order_by("pk")
 
     def of_it(column: str) -> Case:
-        return Case(When(~_seen_again(), then=Subquery(looks_alike.values(column)[:1])))
+        return Case(
+            When(_asked() & Q(_seen_again()), then=Subquery(own.values(column)[:1])),
+            When(_asked(), then=Subquery(has_its_files.values(column)[:1])),
+            When(~_seen_again(), then=Subquery(looks_alike.values(column)[:1])),
+        )
 
     return contexts.annotate(
         gone_since=Subquery(own.values("gone_at")[:1]),
@@ -75,13 +89,21 @@ def with_probable_context(
     vms: QuerySet[DiscoveredVM], *, also_rejected: bool = False
 ) -> QuerySet[ProbablyKnownVM]:
     """Add `probable_context_id` and `probable_context_name`: the context whose VM this probably is,
-    under a new instance UUID. Null for all others, and for those that an operator rejected (unless
-    `also_rejected`)."""
-    looks_alike = VMContext.objects.filter(~_seen_again(), **_outer(*_LOOKS)).order_by("pk")
-    condition = _unclaimed() if also_rejected else _unclaimed() & Q(identity_rejected_at=None)
+    under a new instance UUID or in a rebuilt vCenter. Null for all others, and for those that an
+    operator rejected (unless `also_rejected`)."""
+    missing = VMContext.objects.filter(~_seen_again())
+    looks_alike = missing.filter(**_outer(*_LOOKS), identity_asked_at=None).order_by("pk")
+    has_its_files = missing.filter(_asked(), **_outer(*_FILES)).order_by("pk")
+    own = VMContext.objects.filter(_asked(), **_outer(*_IDENTITY))
+    undecided = Q() if also_rejected else Q(identity_rejected_at=None)
+    unclaimed = _unclaimed() & undecided
 
     def of_it(column: str) -> Case:
-        return Case(When(condition, then=Subquery(looks_alike.values(column)[:1])))
+        return Case(
+            When(Q(gone_at=None) & Q(Exists(own)), then=Subquery(own.values(column)[:1])),
+            When(unclaimed & Q(Exists(looks_alike)), then=Subquery(looks_alike.values(column)[:1])),
+            When(unclaimed, then=Subquery(has_its_files.values(column)[:1])),
+        )
 
     return vms.annotate(probable_context_id=of_it("pk"), probable_context_name=of_it("vm_name"))
 

@@ -92,6 +92,12 @@ class VMContext(VMSpecs):
         validators=[MinValueValidator(1), MaxValueValidator(MAX_RPO_TARGET_SECONDS)],
     )
     unmanaged_at = models.DateTimeField(null=True, blank=True)
+    identity_asked_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Since its vCenter was replaced, somebody has to say which VM it is.",
+    )
     first_job_at = models.DateTimeField(null=True, blank=True)
     last_job_at = models.DateTimeField(null=True, blank=True)
     last_status_change = models.DateTimeField(db_default=Now())

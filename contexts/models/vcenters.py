@@ -2,7 +2,7 @@
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from contexts.constraints import ColumnTypes
 from contexts.fields import MomentField
@@ -54,6 +54,33 @@ class VCenter(models.Model):
         help_text="The hardware UUID of a lone ESXi host, which has no instance UUID.",
         verbose_name="host UUID",
     )
+    login_refused_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Since then vmrep does not log in by itself: it would lock the account.",
+    )
+    login_refused_why = models.TextField(blank=True, default="", editable=False)
+    login_tried_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="One login at a time is tried."
+    )
+    found_instance_uuid = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="Another vCenter that answered at this address, for somebody to decide about.",
+    )
+    found_at = models.DateTimeField(null=True, blank=True, editable=False)
+    former_instance_uuid = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="Of the vCenter before this one, which somebody said was rebuilt.",
+    )
+    replaced_at = models.DateTimeField(null=True, blank=True, editable=False)
+    replaced_by = models.CharField(max_length=150, blank=True, default="", editable=False)
     product = models.CharField(max_length=255, blank=True, default="")
     api_version = models.CharField(
         max_length=50, blank=True, default="", verbose_name="API version"
@@ -98,6 +125,25 @@ class VCenter(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(transport__in=TransportKind.values), name="vcenter_transport_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(login_refused_at__isnull=True, login_refused_why="")
+                | (Q(login_refused_at__isnull=False) & ~Q(login_refused_why="")),
+                name="vcenter_refusal_says_why",
+            ),
+            models.CheckConstraint(
+                condition=Q(found_at__isnull=True, found_instance_uuid="")
+                | (
+                    Q(found_at__isnull=False)
+                    & ~Q(found_instance_uuid="")
+                    & ~Q(found_instance_uuid=F("instance_uuid"))
+                ),
+                name="vcenter_found_is_another",
+            ),
+            models.CheckConstraint(
+                condition=Q(replaced_at__isnull=True, replaced_by="", former_instance_uuid="")
+                | (Q(replaced_at__isnull=False) & ~Q(replaced_by="") & ~Q(former_instance_uuid="")),
+                name="vcenter_replacement_is_whole",
             ),
             models.CheckConstraint(
                 condition=~Q(trust_mode=TrustMode.PIN) | ~Q(fingerprint_sha256=""),

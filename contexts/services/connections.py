@@ -53,9 +53,10 @@ class Report(NamedTuple):
 
 
 def test(vcenter: VCenter) -> Report:
-    """Connect as a job would, and report how far that got. Changes nothing, raises nothing."""
+    """Connect as a job would, once, and report how far that got. Whether the login was accepted is
+    remembered; nothing else changes. Raises nothing."""
     try:
-        about, privileges, _ = vcenters.test_connection(vcenters.endpoint(vcenter))
+        about, privileges, _ = vcenters.test_stored(vcenter)
     except (VSphereError, ContextError) as problem:
         return Report(_broken_off(vcenter, problem), ())
     steps = [Step(name, OK, _passed(vcenter, about)[name]) for name in _STEPS[:-1]]

@@ -26,7 +26,6 @@ from contexts.vsphere import inventory
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.records import InventoryPage, VmRecord, no_specs
-from contexts.vsphere.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +159,7 @@ def _read(discovery: Discovery) -> Held:
     vcenter = discovery.vcenter
     reading = Budget(READING_SECONDS, READING_BYTES, f"end of the reading of {vcenter.name}")
     held = Held()
-    with Session(vcenters.endpoint(vcenter), reading=reading) as session:
+    with vcenters.session(vcenter, reading=reading) as session:
         vcenters.learn_host(vcenter, session)
         pages = inventory.read_vms(session, on_page=lambda: _go_on(discovery))
         for stored in store(vcenter, pages):
@@ -300,7 +299,10 @@ def _managed(
         if record.instance_uuid is not None and record.instance_uuid not in repeated
     }
     contexts = VMContext.objects.filter(
-        vcenter=vcenter, vmware_vm_id__in=list(known), unmanaged_at__isnull=True
+        vcenter=vcenter,
+        vmware_vm_id__in=list(known),
+        unmanaged_at__isnull=True,
+        identity_asked_at__isnull=True,  # it may be another VM
     )
     return [(context, known[context.vmware_vm_id]) for context in contexts]
 

@@ -24,10 +24,26 @@ from contexts.vsphere.records import VmRecord
 
 
 def require_unchanged(context: VMContext) -> None:
-    """Raises IdentityChanged when the context's VM probably has a new instance UUID."""
+    """Raises IdentityChanged when the context's VM probably has a new instance UUID, or is yet to
+    be confirmed in a rebuilt vCenter."""
     vm = presence.changed_vm(context)
     if vm is not None:
         raise _changed(context, vm)
+    require_confirmed(context)
+
+
+def require_confirmed(context: VMContext) -> None:
+    """Raises IdentityChanged or VMGone while somebody has to say which VM of a rebuilt vCenter it
+    is."""
+    if context.identity_asked_at is None:
+        return
+    vm = presence.changed_vm(context)
+    if vm is not None:
+        raise _changed(context, vm)
+    raise VMGone(
+        f"{context.vcenter.name} was replaced by a rebuilt vCenter, and the last discovery found no"
+        f" VM in it that could be {context.vm_name}. Run discovery; then say which VM it is."
+    )
 
 
 def require_new(vms: Iterable[DiscoveredVM]) -> None:
@@ -43,6 +59,14 @@ def require_new(vms: Iterable[DiscoveredVM]) -> None:
 
 
 def _changed(context: VMContext, vm: DiscoveredVM) -> IdentityChanged:
+    if context.identity_asked_at is not None:
+        return IdentityChanged(
+            f"{context.vcenter.name} was replaced by a rebuilt vCenter. {vm.vm_name}"
+            f" ({vm.vmware_vm_id}) in it is probably {context.vm_name}. Confirm or reject that on"
+            " the Discovery page; until then it is not replicated.",
+            context_id=context.pk,
+            discovered_vm_id=vm.pk,
+        )
     return IdentityChanged(
         f"{context.vm_name} ({context.vmware_vm_id}) is gone from {context.vcenter.name}, and"
         f" {vm.vm_name} ({vm.vmware_vm_id}) has its reference, BIOS UUID and configuration file:"
@@ -76,14 +100,18 @@ def confirm(vm: DiscoveredVM, context: VMContext, *, actor: str) -> VMContext:
             " old instance UUID must be gone. If that has changed, run discovery again."
         )
     old = context.vmware_vm_id
-    VMContext.objects.filter(pk=context.pk).update(vmware_vm_id=vm.vmware_vm_id, updated_at=Now())
+    VMContext.objects.filter(pk=context.pk).update(
+        vmware_vm_id=vm.vmware_vm_id, identity_asked_at=None, updated_at=Now()
+    )
     DiscoveredVM.objects.filter(pk=vm.pk).update(identity_rejected_at=None)
     refresh.refresh([(context, records.from_discovered(vm))])
     statuses.record_event(
         context.pk,
         old=old,
         new=str(vm.vmware_vm_id),
-        why="confirmed to be the same VM under a new instance UUID",
+        why="confirmed to be the same VM in the rebuilt vCenter"
+        if context.identity_asked_at is not None
+        else "confirmed to be the same VM under a new instance UUID",
         actor=actor,
         job_id=None,
     )
@@ -114,6 +142,12 @@ def reject(vm: DiscoveredVM, context: VMContext, *, actor: str) -> DiscoveredVM:
         raise IdentityRefused(
             f"{vm.vm_name} ({vm.vmware_vm_id}) no longer looks like {context.vm_name}"
             f" ({context.pk}), so there is nothing to reject."
+        )
+    if vm.vmware_vm_id == context.vmware_vm_id:
+        raise IdentityRefused(
+            f"{vm.vm_name} has the instance UUID of {context.vm_name} ({context.pk}), so it cannot"
+            " be taken as another VM. Give it a new instance UUID in the vCenter, or leave the"
+            f" question open: until somebody confirms, {context.vm_name} is not replicated."
         )
     DiscoveredVM.objects.filter(pk=vm.pk).update(identity_rejected_at=Now())
     VMContext.objects.filter(pk=context.pk).update(updated_at=Now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 from django.core.exceptions import ValidationError
@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from contexts import crypto, selectors
 from contexts.errors import UnknownVCenter, VCenterChanged, VCenterInUse
 from contexts.models import VCenter
-from contexts.services import changed_rows
+from contexts.services import changed_rows, logins, replacement
 from contexts.services.transactions import only_free
 from contexts.services.waiting import SECONDS, wait_for
 from contexts.states import AVAILABLE_TRANSPORTS, TransportKind, TrustMode
@@ -22,7 +22,7 @@ from contexts.text import printable
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
 from contexts.vsphere.endpoint import TrustMode as TrustModeName
-from contexts.vsphere.errors import OtherEstate
+from contexts.vsphere.errors import LoginRefused, OtherEstate
 from contexts.vsphere.hosts import lone_host_uuid
 from contexts.vsphere.privileges import Privileges, read_privileges
 from contexts.vsphere.session import About, Session
@@ -92,6 +92,27 @@ class Seen(NamedTuple):
     host_uuid: str | None
 
 
+def session(vcenter: VCenter, *, reading: Budget | None = None) -> Session:
+    """A session as workers have it: a refused login is remembered, and not tried again."""
+    return Session(endpoint(vcenter), reading=reading, logins=logins.Logins(vcenter))
+
+
+def test_stored(vcenter: VCenter) -> Seen:
+    """Test the connection with what is stored, once, whatever was refused before; its outcome is
+    remembered. Raises as `test_connection` does."""
+    try:
+        seen = test_connection(endpoint(vcenter))
+    except LoginRefused as problem:
+        logins.refused(vcenter, problem)
+        raise
+    except OtherEstate as problem:
+        if problem.presented:
+            logins.found_another(vcenter, problem.presented)
+        raise
+    logins.accepted(vcenter)
+    return seen
+
+
 def test_connection(target: Endpoint) -> Seen:
     """Log in, look around, and log out. Raises a VSphereError that says what is wrong and what to
     do, and ServersBusy when too many requests are already waiting for servers."""
@@ -136,8 +157,18 @@ def add(
     return vcenter
 
 
-def update(vcenter: VCenter, *, password: str | None = None, **changes: Any) -> VCenter:
+def update(
+    vcenter: VCenter,
+    *,
+    password: str | None = None,
+    confirm_instance_uuid: str | None = None,
+    actor: str = "",
+    **changes: Any,
+) -> VCenter:
     """Change a vCenter. A new host, port or trust mode needs the password again.
+
+    `confirm_instance_uuid`: somebody (`actor`) says that the vCenter was rebuilt, and has this UUID
+    now. Contexts and recovery points stay; of each VM somebody has to confirm which one it is.
 
     A stored password is sent only to the address that it was entered for: otherwise anyone who may
     edit an address could have the password sent to their own server.
@@ -155,11 +186,18 @@ def update(vcenter: VCenter, *, password: str | None = None, **changes: Any) -> 
         vcenter.password_encrypted = crypto.encrypt(password)
         changes["password_encrypted"] = vcenter.password_encrypted
     _check(vcenter)
-    _connect(vcenter)
+    before = vcenter.instance_uuid
+    _connect(vcenter, confirm_instance_uuid)
     written = {name: getattr(vcenter, name) for name in {*changes, *_LEARNED}}
-    if not VCenter.objects.filter(pk=vcenter.pk).update(**written, updated_at=Now()):
-        raise UnknownVCenter(f"The vCenter {vcenter.name} has been removed. Add it again.")
-    vcenter.refresh_from_db(fields=["updated_at"])
+    forgotten = {"login_refused_at": None, "login_refused_why": ""}
+    forgotten |= {"found_at": None, "found_instance_uuid": ""}
+    with transaction.atomic():
+        rows = VCenter.objects.filter(pk=vcenter.pk)
+        if not rows.update(**written, **forgotten, updated_at=Now()):
+            raise UnknownVCenter(f"The vCenter {vcenter.name} has been removed. Add it again.")
+        if confirm_instance_uuid and before and vcenter.instance_uuid != before:
+            replacement.record(vcenter, before, actor=actor)
+    vcenter.refresh_from_db()
     return vcenter
 
 
@@ -210,9 +248,18 @@ def _check(vcenter: VCenter) -> None:
         )
 
 
-def _connect(vcenter: VCenter) -> None:
-    """Test the connection, and remember which server answered."""
-    seen = test_connection(endpoint(vcenter))
+def _connect(vcenter: VCenter, instance_uuid: str | None = None) -> None:
+    """Test the connection, and remember which server answered: the known one, or the one that
+    somebody confirmed."""
+    target = endpoint(vcenter)
+    if instance_uuid:
+        target = replace(target, instance_uuid=instance_uuid)
+    try:
+        seen = test_connection(target)
+    except OtherEstate as problem:
+        if vcenter.pk is not None and problem.presented:
+            logins.found_another(vcenter, problem.presented)
+        raise
     vcenter.privileges = seen.privileges
     _remember_host(vcenter, seen.host_uuid)
     _remember_estate(vcenter, seen.about)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pyVmomi import vim
 
@@ -69,6 +69,19 @@ class Content:
         return member
 
 
+class Logins(Protocol):
+    """Who decides whether a login is tried, and hears how it went and who answered."""
+
+    def begin(self) -> None:
+        """Called before each login. Raises a VSphereError: then none is tried."""
+
+    def end(self, problem: VSphereError | None) -> None:
+        """Called after each login that began; None: it was accepted."""
+
+    def met_another(self, instance_uuid: str) -> None:
+        """Called before OtherEstate is raised, with the UUID that was presented."""
+
+
 class Session:
     """One login, used as a context manager. One stub, one session cookie.
 
@@ -88,7 +101,9 @@ class Session:
         timeout: float = 60.0,
         keep_alive_seconds: float = 300.0,
         reading: Budget | None = None,
+        logins: Logins | None = None,
     ) -> None:
+        self._decides = logins
         self.endpoint = endpoint
         self.timeout = timeout
         self._reading = reading
@@ -270,10 +285,13 @@ class Session:
     def _check_estate(self, about: About) -> None:
         expected = self.endpoint.instance_uuid
         if expected is not None and about.instance_uuid != expected:
+            if self._decides is not None and about.instance_uuid:
+                self._decides.met_another(about.instance_uuid)
             raise OtherEstate(
                 f"{self.endpoint.host} now leads to another vCenter ({about.instance_uuid}), not "
-                f"the one that was added with this address ({expected}). Check the address. To use "
-                "the other vCenter, add it as a new one. No password was sent.",
+                f"the one that was added with this address ({expected}). Check the address. If "
+                "the vCenter was rebuilt, confirm that at its page; if it is another one, add it "
+                "as a new one. No password was sent.",
                 expected=expected,
                 presented=about.instance_uuid,
             )
@@ -289,13 +307,44 @@ class Session:
             if seen:
                 logger.warning("The login at %r expired; logging in again.", self.endpoint.host)
             stub.forget_session()
-            doing = f"Logging in to {self.endpoint.host} as {self.endpoint.username}"
-            with translating(doing, Activity.LOGGING_IN):
-                self.content.sessionManager.Login(
-                    self.endpoint.username, self.endpoint.password, None
-                )
+            if seen:
+                # An expired login is also how a rebuilt vCenter at the address shows itself.
+                self._look_again()
+            self._decided_login()
             self._cookie = stub.cookie
             self._logins += 1
+
+    def _look_again(self) -> None:
+        with translating(f"Connecting to {self.endpoint.host}:{self.endpoint.port}"):
+            instance = vim.ServiceInstance("ServiceInstance", self._stub)
+            about = _about(instance.RetrieveContent().about)
+        self._check_estate(about)
+        if about.instance_uuid != self.about.instance_uuid:
+            raise OtherEstate(
+                f"{self.endpoint.host} is now another vCenter ({about.instance_uuid}) than the one "
+                f"that this session began with ({self.about.instance_uuid}).",
+                expected=self.about.instance_uuid or "",
+                presented=about.instance_uuid,
+            )
+
+    def _decided_login(self) -> None:
+        if self._decides is None:
+            self._log_in()
+            return
+        self._decides.begin()
+        problem: VSphereError | None = None
+        try:
+            self._log_in()
+        except VSphereError as error:
+            problem = error
+            raise
+        finally:
+            self._decides.end(problem)
+
+    def _log_in(self) -> None:
+        doing = f"Logging in to {self.endpoint.host} as {self.endpoint.username}"
+        with translating(doing, Activity.LOGGING_IN):
+            self.content.sessionManager.Login(self.endpoint.username, self.endpoint.password, None)
 
     def _touch(self) -> None:
         """A call that needs a valid login and reads nearly nothing."""

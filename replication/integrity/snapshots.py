@@ -108,7 +108,7 @@ def _of_vcenter(scope: Scope, vcenter: VCenter) -> list[Finding]:
     reading = Budget(READING_SECONDS, READING_BYTES, f"end of the check of {vcenter.name}")
     with (
         slots.conversation(vcenter, wait_seconds=_WAIT_SECONDS),
-        Session(vcenters.endpoint(vcenter), reading=reading) as session,
+        vcenters.session(vcenter, reading=reading) as session,
     ):
         seen = _read(scope, session, wanted)
         strays = _without_row(list(seen.ours))

@@ -54,7 +54,7 @@ class _CleanUp:
         if self._session is None:
             self._open.enter_context(slots.conversation(self._vcenter))
             reading = Budget(READING_SECONDS, READING_BYTES, "end of the clean-up")
-            session = Session(vcenters.endpoint(self._vcenter), reading=reading)
+            session = vcenters.session(self._vcenter, reading=reading)
             self._session = self._open.enter_context(closing(session))
             self._session.connect()
         return self._session

@@ -21,6 +21,7 @@ def prepare(run: JobRun) -> None:
     """Clean up after earlier jobs, refresh the context, refuse a VM that cannot be protected."""
     with run.step(StepName.PREPARE) as note:
         _require_transport(run)
+        identity.require_confirmed(run.context)
         run.session.connect()
         for problem in removing.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
             note.warn(problem)

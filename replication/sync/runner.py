@@ -14,7 +14,6 @@ from contexts.error_codes import code_of
 from contexts.errors import ContextError
 from contexts.services import vcenters
 from contexts.vsphere.errors import TaskStillRunning, VSphereError
-from contexts.vsphere.session import Session
 from replication import messages
 from replication.engine.errors import (
     EngineError,
@@ -106,7 +105,7 @@ def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
 
 def _run_and_settle(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
     try:
-        session = Session(vcenters.endpoint(job.vm_context.vcenter))
+        session = vcenters.session(job.vm_context.vcenter)
         attempt = JobRun(job, lease, guard, session, storage=target(job.repository))
         try:
             _steps(attempt)

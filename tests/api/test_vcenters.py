@@ -8,11 +8,12 @@ import pytest
 
 from contexts import crypto
 from contexts.models import VCenter
-from contexts.services import management
+from contexts.services import logins, management
+from contexts.vsphere.errors import LoginRefused
 from contexts.vsphere.tls import presented_certificate
 from tests import factories
 from tests.labs import PASSWORD
-from vmrep.lab import Lab
+from vmrep.lab import Lab, LabControl
 
 
 def asked(lab: Lab, **changes: object) -> dict:
@@ -92,6 +93,32 @@ def test_a_name_that_does_not_resolve_is_refused(api, lab):
     answer = api.post("vcenters/", asked(lab, host="nowhere.invalid"))
     assert answer.status_code == 400
     assert answer.json()["code"] == "address_unknown"
+
+
+def test_a_rebuilt_vcenter_is_confirmed_by_its_new_instance_uuid(api, lab):
+    lab_control = LabControl(lab.control_url)
+    at = f"vcenters/{api.post('vcenters/', asked(lab)).json()['id']}/"
+    old, new = lab.instance_uuid, lab_control.rebuild_vcenter()
+    answer = api.patch(at, {"name": "renamed"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "other_estate")
+    shown = api.get(at).json()
+    assert (shown["instance_uuid"], shown["found_instance_uuid"]) == (old, new)
+    assert api.patch(at, {"confirm_instance_uuid": old}).status_code == 409
+    answer = api.patch(at, {"confirm_instance_uuid": new})
+    assert answer.status_code == 200, answer.json()
+    shown = answer.json()
+    assert (shown["former_instance_uuid"], shown["instance_uuid"]) == (old, new)
+    assert shown["replaced_by"]
+    assert shown["replaced_at"]
+    assert shown["found_at"] is None
+
+
+def test_a_refused_login_is_shown(api, lab):
+    at = f"vcenters/{api.post('vcenters/', asked(lab)).json()['id']}/"
+    assert api.get(at).json()["login_refused_at"] is None
+    logins.refused(VCenter.objects.get(), LoginRefused("no such user"))
+    assert api.get(at).json()["login_refused_at"]
+    assert api.get(at).json()["login_refused_why"] == "no such user"
 
 
 @pytest.mark.parametrize(

@@ -108,8 +108,22 @@ def test_an_expired_login_is_renewed_once_for_a_read(
     before = session.cookie_headers()
     assert control.expire_sessions() >= 1
     assert name_of_root(session) == "Datacenters"
-    assert calls == ["Fetch name", "Login", "Fetch name"]
+    # Whose vCenter it is is looked at again, before the password is sent.
+    assert calls == ["Fetch name", "RetrieveServiceContent", "Login", "Fetch name"]
     assert session.cookie_headers() != before
+
+
+def test_a_login_that_expired_is_not_renewed_at_another_vcenter(
+    session: Session, control: LabControl, lab: Lab, calls: list[str]
+) -> None:
+    old = lab.instance_uuid
+    new = control.rebuild_vcenter()
+    with pytest.raises(OtherEstate) as told:
+        name_of_root(session)
+    assert (told.value.expected, told.value.presented) == (old, new)
+    assert "Login" not in calls
+    control.rebuild_vcenter(instance_uuid=old)
+    assert name_of_root(session) == "Datacenters"
 
 
 def test_an_expired_cookie_is_not_sent_with_the_new_login(

@@ -366,3 +366,52 @@ def test_one_that_vms_depend_on_names_them_and_stays(web):
         "busy cannot be removed, because vmrep keeps the history of 2 VM(s)" in notices(answer)[0]
     )
     assert VCenter.objects.get() == vcenter
+
+
+# ------------------------------------------------------------------ refused and rebuilt
+
+
+def test_a_refused_login_is_shown_until_a_test_works(web, vcenter, lab, lab_control):
+    lab_control.set_password("another")
+    assert steps_of(web, vcenter)["Login"][0] == "failed"
+    assert "Login refused" in text(web.get("/vcenters/"))
+    page = text(web.get(f"/vcenters/{vcenter.pk}/"))
+    assert "vmrep does not log in by itself" in page
+    assert "incorrect user name or password" in page
+    lab_control.set_password(lab.password)
+    assert steps_of(web, vcenter)["Login"][0] == "ok"
+    assert "Login refused" not in text(web.get("/vcenters/"))
+
+
+def test_a_rebuilt_vcenter_is_confirmed_at_its_page(web, vcenter, lab, lab_control):
+    old, new = lab.instance_uuid, lab_control.rebuild_vcenter()
+    assert steps_of(web, vcenter)["Identity"][0] == "failed"
+    assert "Another vCenter answers" in text(web.get("/vcenters/"))
+    page = text(web.get(f"/vcenters/{vcenter.pk}/"))
+    assert old in page
+    assert new in page
+    at = f"/vcenters/{vcenter.pk}/replace/"
+    web.post(at, {"confirm_instance_uuid": old})
+    assert VCenter.objects.get().instance_uuid == old
+    web.post(at, {"confirm_instance_uuid": new})
+    assert VCenter.objects.get().instance_uuid == new
+    page = text(web.get(f"/vcenters/{vcenter.pk}/"))
+    assert "Confirmed as rebuilt by" in page
+    assert old in page
+
+
+def test_a_rebuilt_vcenter_with_a_new_certificate_is_confirmed_in_the_form(
+    web, vcenter, filled_in, lab, lab_control, fingerprint
+):
+    VCenter.objects.update(fingerprint_sha256=":".join(["00"] * 32))
+    new = lab_control.rebuild_vcenter()
+    at = f"/vcenters/{vcenter.pk}/"
+    changed = {**filled_in, "trust_mode": "pin"}
+    page = text(web.post(at, changed))
+    assert f'name="confirm_fingerprint" value="{fingerprint}"' in page
+    changed["confirm_fingerprint"] = fingerprint
+    page = text(web.post(at, changed))
+    assert f'name="confirm_instance_uuid" value="{new}"' in page
+    web.post(at, {**changed, "confirm_instance_uuid": new})
+    saved = VCenter.objects.get()
+    assert (saved.instance_uuid, saved.fingerprint_sha256) == (new, fingerprint)

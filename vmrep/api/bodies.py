@@ -235,7 +235,11 @@ class NewVCenter(Body):
 
 
 class ChangedVCenter(NewVCenter):
-    """Changes to a vCenter; fields that are not given stay unchanged."""
+    """Changes to a vCenter; fields that are not given stay unchanged.
+
+    `confirm_instance_uuid`: it was rebuilt, and this is its instance UUID now."""
+
+    confirm_instance_uuid = Text(max_length=64)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -16,7 +16,12 @@ from contexts.selectors import is_vcenter_name_taken
 from contexts.services import vcenters
 from contexts.states import AVAILABLE_TRANSPORTS, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
-from contexts.vsphere.errors import CertificateChanged, CertificateNotTrusted, VSphereError
+from contexts.vsphere.errors import (
+    CertificateChanged,
+    CertificateNotTrusted,
+    OtherEstate,
+    VSphereError,
+)
 from replication.models import Repository
 from vmrep.web.formats import duration
 
@@ -150,7 +155,8 @@ class VCenterForm(VCenterAddressForm):
 
     A certificate that cannot be verified is shown (`fingerprint`, `certificate`), and a button
     sends its fingerprint back as `confirm_fingerprint`: only that one is pinned. Once confirmed, it
-    stays confirmed (`confirmed`) while something else has to be corrected.
+    stays confirmed (`confirmed`) while something else has to be corrected. Likewise of another
+    vCenter at the address (`other_estate`) a button sends `confirm_instance_uuid`.
     """
 
     step = "login"
@@ -166,18 +172,19 @@ class VCenterForm(VCenterAddressForm):
         choices=[(kind.value, kind.label) for kind in AVAILABLE_TRANSPORTS]
     )
     confirm_fingerprint = forms.CharField(required=False, widget=forms.HiddenInput)
+    confirm_instance_uuid = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
     def __init__(
         self, data: Any = None, *, vcenter: VCenter | None = None, initial: Any = None
     ) -> None:
         self.vcenter = vcenter
         self._pinned = vcenter.fingerprint_sha256 if vcenter else ""
-        self.fingerprint = self.certificate_problem = ""
+        self.fingerprint = self.certificate_problem = self.other_estate = ""
         self.certificate: Any = None
         self.is_changed = self.is_verified = False
         super().__init__(data, initial=initial or self._initial(vcenter))
         if vcenter is None:
-            del self.fields["trust_mode"]
+            del self.fields["trust_mode"], self.fields["confirm_instance_uuid"]
         else:
             self.fields["password"].required = False
             self.fields["password"].help_text = (
@@ -251,6 +258,8 @@ class VCenterForm(VCenterAddressForm):
             self.certificate_problem = problem.reason
         elif isinstance(problem, CertificateChanged):
             self.fingerprint, self.is_changed = problem.presented, True
+        if isinstance(problem, OtherEstate) and self.vcenter is not None:
+            self.other_estate = problem.presented or ""
         if self.fingerprint:
             self._look_at_certificate()
             return

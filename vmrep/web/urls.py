@@ -70,6 +70,7 @@ urlpatterns = [
     path("vcenters/add/", vcenters.add, name="vcenter-add"),
     path("vcenters/<int:vcenter_id>/", vcenters.edit, name="vcenter-edit"),
     path("vcenters/<int:vcenter_id>/test/", vcenters.test, name="vcenter-test"),
+    path("vcenters/<int:vcenter_id>/replace/", vcenters.replace, name="vcenter-replace"),
     path("vcenters/<int:vcenter_id>/remove/", vcenters.remove, name="vcenter-remove"),
     path("repositories/", repositories.index, name="repositories"),
     path("repositories/add/", repositories.add, name="repository-add"),

@@ -78,6 +78,26 @@ INVENTORY = [
                 "a pin without a fingerprint",
             ),
             (
+                *("vcenters", VCENTER_ROW, "vcenter_refusal_says_why"),
+                *(
+                    f"login_refused_at = {NOW}",
+                    f"login_refused_at = {NOW}, login_refused_why = 'x'",
+                ),
+                "a login that was refused for no reason",
+            ),
+            (
+                *("vcenters", VCENTER_ROW, "vcenter_found_is_another"),
+                f"found_at = {NOW}, found_instance_uuid = instance_uuid",
+                f"found_at = {NOW}, found_instance_uuid = 'another'",
+                "another vCenter that is the known one",
+            ),
+            (
+                *("vcenters", VCENTER_ROW, "vcenter_replacement_is_whole"),
+                *("replaced_by = 'ann'",),
+                f"replaced_by = 'ann', replaced_at = {NOW}, former_instance_uuid = 'x'",
+                "a vCenter that was replaced at no time",
+            ),
+            (
                 *("vcenters", VCENTER_ROW, "vcenter_is_named"),
                 *("host = ''", "host = 'x'", "a vCenter without an address"),
             ),

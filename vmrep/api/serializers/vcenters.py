@@ -21,6 +21,8 @@ class VCenterSerializer(serializers.ModelSerializer[VCenter]):
         fields = [
             *("id", "name", "host", "port", "username", "trust_mode", "fingerprint_sha256"),
             *("transport", "instance_uuid", "host_uuid", "product", "api_version"),
+            *("login_refused_at", "login_refused_why", "found_instance_uuid", "found_at"),
+            *("former_instance_uuid", "replaced_at", "replaced_by"),
             *("vm_count", "context_count", "last_discovery", "created_at", "updated_at"),
         ]
         read_only_fields = fields

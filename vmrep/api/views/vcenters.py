@@ -58,7 +58,7 @@ class VCenterDetail(View):
         require_known(request, set())
         changes = read(ChangedVCenter, request.data)
         vcenter = access.vcenter(request.user, vcenter_id, Verb.CHANGE)
-        vcenters.update(vcenter, **changes)
+        vcenters.update(vcenter, **changes, actor=username(request))
         return Response(_body(request, vcenter_id))
 
     def delete(self, request: Request, vcenter_id: int) -> Response:

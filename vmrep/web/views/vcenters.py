@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import HttpResponseClientRedirect
 
 from contexts import selectors
-from contexts.errors import ContextError
+from contexts.errors import ContextError, VCenterChanged
 from contexts.models import VCenter
 from contexts.services import connections, vcenters
 from contexts.vsphere.errors import VSphereError
@@ -48,7 +48,7 @@ def add(request: HttpRequest) -> HttpResponse:
         form = VCenterForm.after(address.cleaned_data, looked) if looked else address
         return _answer(request, form, None)
     form = VCenterForm(request.POST)
-    if form.is_valid() and (vcenter := _save(form)):
+    if form.is_valid() and (vcenter := _save(form, request)):
         messages.success(request, f"{vcenter.name} was added. Now discover its VMs.")
         _warn_of_missing(request, vcenter)
         return _leave(request, f"{reverse('discovery')}?vcenter={vcenter.pk}")
@@ -59,7 +59,7 @@ def add(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     vcenter = access.vcenter(request.user, vcenter_id, Verb.CHANGE)
     form = VCenterForm(request.POST or None, vcenter=vcenter)
-    if form.is_valid() and (saved := _save(form)):
+    if form.is_valid() and (saved := _save(form, request)):
         messages.success(request, f"{saved.name} was saved; its login works.")
         _warn_of_missing(request, saved)
         return _leave(request, reverse("vcenters"))
@@ -69,12 +69,34 @@ def edit(request: HttpRequest, vcenter_id: int) -> HttpResponse:
 
 @require_POST
 def test(request: HttpRequest, vcenter_id: int) -> HttpResponse:
-    """Which parts of the connection work and which do not. Nothing is written anywhere."""
+    """Which parts of the connection work and which do not. Only whether the login was accepted is
+    kept."""
     vcenter = access.vcenter(request.user, vcenter_id, Verb.TEST)
     context = {"vcenter": vcenter, "report": connections.test(vcenter)}
     if live.htmx(request):
         return render(request, "vcenters/edit.html#test", context)
     return render(request, "vcenters/edit.html", context | {"form": VCenterForm(vcenter=vcenter)})
+
+
+@require_POST
+def replace(request: HttpRequest, vcenter_id: int) -> HttpResponse:
+    """Somebody says that the vCenter was rebuilt: its new instance UUID was shown to them."""
+    vcenter = access.vcenter(request.user, vcenter_id, Verb.CHANGE)
+    new = request.POST.get("confirm_instance_uuid", "")
+    try:
+        if not new or new != vcenter.found_instance_uuid:
+            raise VCenterChanged("Another vCenter answers there by now. Look again, then confirm.")
+        actor = request.user.get_username()
+        vcenters.update(vcenter, confirm_instance_uuid=new, actor=actor)
+    except (VSphereError, ContextError, ValidationError) as problem:
+        text = "; ".join(problem.messages) if isinstance(problem, ValidationError) else str(problem)
+        messages.error(request, text)
+        return redirect("vcenter-edit", vcenter.pk)
+    messages.success(
+        request,
+        f"{vcenter.name} is the rebuilt vCenter. Now discover its VMs, and confirm each one.",
+    )
+    return redirect(f"{reverse('discovery')}?vcenter={vcenter.pk}")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -107,13 +129,13 @@ def _warn_of_missing(request: HttpRequest, vcenter: VCenter) -> None:
         messages.warning(request, f"{vcenter.username} lacks {lacks} in {vcenter.name}. {named}")
 
 
-def _save(form: VCenterForm) -> VCenter | None:
+def _save(form: VCenterForm, request: HttpRequest) -> VCenter | None:
     """Save through the service, which tests the connection; a refusal goes to its field."""
     values = form.values()
     try:
         if form.vcenter is None:
             return vcenters.add(**values)
-        return vcenters.update(form.vcenter, **values)
+        return vcenters.update(form.vcenter, **values, actor=request.user.get_username())
     except ValidationError as problem:
         form.add_problems(problem)
     except (VSphereError, ContextError) as problem:

@@ -1,0 +1,48 @@
+"""A vCenter that was rebuilt at its old address: another instance UUID, the same VMs or others."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from contexts.errors import ContextBusy
+from contexts.models import ContextEvent, DiscoveredVM, VCenter, VMContext
+
+
+def record(vcenter: VCenter, old_instance_uuid: str, *, actor: str) -> None:
+    """Within the transaction that stores the new instance UUID: who confirmed it, and that of each
+    context somebody has to say which VM it is. Nothing else of them changes.
+
+    Raises ContextBusy while a VM of the vCenter is being replicated.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("a vCenter is replaced inside a transaction")
+    VCenter.objects.filter(pk=vcenter.pk).update(
+        former_instance_uuid=old_instance_uuid, replaced_at=Now(), replaced_by=actor
+    )
+    contexts = VMContext.objects.filter(vcenter=vcenter)
+    locked = list(contexts.select_for_update(no_key=True).order_by("pk"))
+    busy = [context for context in locked if context.current_job_id is not None]
+    if busy:
+        raise ContextBusy(
+            f"{len(busy)} VM(s) of {vcenter.name} are being replicated, among them"
+            f" {busy[0].vm_name}. Cancel their jobs first, or wait until they end."
+        )
+    contexts.update(identity_asked_at=Now(), updated_at=Now())
+    # What discovery saw was in the former vCenter.
+    seen = DiscoveredVM.objects.filter(vcenter=vcenter)
+    seen.filter(gone_at__isnull=True).update(gone_at=Now())
+    seen.filter(identity_rejected_at__isnull=False).update(identity_rejected_at=None)
+    ContextEvent.objects.bulk_create(
+        (
+            ContextEvent(
+                vm_context=context,
+                actor=actor,
+                old=old_instance_uuid,
+                new=vcenter.instance_uuid,
+                why="the vCenter was confirmed to be rebuilt; which VM this is, is to be confirmed",
+            )
+            for context in locked
+        ),
+        batch_size=500,
+    )
