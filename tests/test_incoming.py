@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -133,8 +134,19 @@ def test_a_body_that_is_not_what_its_head_says_is_refused(server):
     assert both.status == 400
     broken = server.api(release, b"zz\r\nabc\r\n0\r\n\r\n", Transfer_Encoding="chunked")
     assert broken.status == 400
+    for coded in (
+        {"Transfer_Encoding": "gzip, chunked"},
+        {"Transfer_Encoding": "Deflate,chunked"},
+        {"Transfer_Encoding": "chunked", "Content_Encoding": "gzip"},
+        {"Transfer_Encoding": "chunked", "Content_Encoding": "identity, br"},
+    ):
+        for body in (whole, gzip.compress(whole)):
+            answer = server.api(release, *chunks(body), **coded)
+            assert (answer.status, answer.json()["code"]) == (415, "unsupported_coding"), coded
     vm.refresh_from_db()
     assert vm.is_managed
+    plain = {"Transfer_Encoding": " Chunked", "Content_Encoding": "identity"}
+    assert server.api(release, *chunks(whole), **plain).status == 200
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch):

@@ -37,6 +37,9 @@ class Refusal(NamedTuple):
 TOO_LARGE = Refusal(413, "too_large", f"A body may have at most {LARGEST_BODY:,} bytes.")
 TOO_SLOW = Refusal(408, "too_slow", f"The body did not arrive within {BODY_SECONDS:.0f} seconds.")
 CUT_SHORT = Refusal(400, "cut_short", "The body is shorter than its Content-Length says.")
+CODED = Refusal(
+    415, "unsupported_coding", "vmrep reads no compressed bodies. Send the body as it is."
+)
 BAD_LENGTH = Refusal(400, "bad_length", "The Content-Length is not a number of bytes.")
 
 
@@ -65,6 +68,8 @@ def _body(environ: dict[str, Any]) -> tuple[bytes, Refusal | None]:
     declared = environ.get("CONTENT_LENGTH") or None
     if declared is None and "HTTP_TRANSFER_ENCODING" not in environ:
         return b"", None
+    if _is_coded(environ):
+        return b"", CODED
     if declared is not None and not (declared.isascii() and declared.isdigit()):
         return b"", BAD_LENGTH
     length = LARGEST_BODY + 1
@@ -83,6 +88,14 @@ def _body(environ: dict[str, Any]) -> tuple[bytes, Refusal | None]:
     if declared is not None and len(body) < length:
         return b"", CUT_SHORT
     return body, None
+
+
+def _is_coded(environ: dict[str, Any]) -> bool:
+    """Whether the body claims to be something else than what it is sent as. What it meant would
+    depend on who reads it: a proxy that decodes it, or vmrep."""
+    names = ("HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING")
+    codings = ",".join(environ.get(name, "") for name in names).lower().split(",")
+    return any(coding.strip() not in ("", "chunked", "identity") for coding in codings)
 
 
 @contextmanager
