@@ -37,6 +37,7 @@ def make_private_folder(folder: Path) -> None:
     """Create the data folder, or restrict it to 0700. Raises NotPrivate."""
     keep_private()
     folder.mkdir(parents=True, exist_ok=True)
+    _require_own(folder)
     mode = folder.stat().st_mode
     if not mode & _OTHERS:
         return
@@ -58,8 +59,21 @@ def _is_own(folder: Path) -> bool:
 def make_private_files(*paths: Path) -> None:
     """Restrict those of these files that exist to 0600. Raises NotPrivate."""
     for path in paths:
-        if path.exists() and path.stat().st_mode & _OTHERS:
+        if not path.exists():
+            continue
+        _require_own(path)
+        if path.stat().st_mode & _OTHERS:
             _close(path, 0o600)
+
+
+def _require_own(path: Path) -> None:
+    """Its owner can read and replace it, whatever its mode."""
+    owner, own = path.stat().st_uid, os.geteuid()
+    if owner != own:
+        raise NotPrivate(
+            f"{path} belongs to another account (user {owner}), not to the one that vmrep runs as"
+            f" (user {own}). Make it vmrep's: chown {own} {path}"
+        )
 
 
 def _close(path: Path, mode: int) -> None:

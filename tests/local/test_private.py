@@ -131,3 +131,18 @@ def test_what_belongs_to_another_account_is_said_with_what_to_do(tmp_path, monke
     monkeypatch.setattr(Path, "chmod", refused)
     with pytest.raises(NotPrivate, match="chmod 600"):
         make_private_files(theirs)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another account")
+@pytest.mark.parametrize("whose", ["folder", "file"])
+def test_what_belongs_to_another_account_is_not_used(tmp_path, whose):
+    """Who owns a folder reads and replaces what is in it, and changes its mode at will."""
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    file = folder / "vmrep.sqlite3"
+    file.touch(mode=0o600)
+    asked = folder if whose == "folder" else file
+    os.chown(asked, 12345, 12345)
+    make_private = make_private_folder if whose == "folder" else make_private_files
+    with pytest.raises(NotPrivate, match=r"12345.*chown"):
+        make_private(asked)

@@ -16,6 +16,9 @@ NAMED = re.compile(
     r"`((?:\.ci|contexts|docs|replication|script|static|templates|tests|vmrep)/[\w./-]*)`"
 )
 
+# A module without its folder, as `commit.py`.
+MODULE = re.compile(r"`(\w+\.py)`")
+
 
 def anchors(page: Path) -> set[str]:
     """The headings of a page as links name them."""
@@ -40,6 +43,8 @@ def test_every_link_and_every_file_that_a_page_names_is_there(page: Path) -> Non
         assert not anchor or anchor in anchors(target), link
     for name in NAMED.findall(text):
         assert (ROOT / name).exists() or is_ignored(name), name
+    for name in MODULE.findall(text):
+        assert any(ROOT.glob(f"[crtv]*/**/{name}")), name
 
 
 def test_every_room_is_in_the_architecture() -> None:
@@ -47,10 +52,11 @@ def test_every_room_is_in_the_architecture() -> None:
     rooms = [
         folder.parent.relative_to(ROOT)
         for app in ("contexts", "replication", "vmrep")
-        for folder in (ROOT / app).glob("*/__init__.py")
+        for folder in (ROOT / app).glob("*/**/__init__.py")
     ]
-    # What every app has, and the page says of them all.
-    usual = {"migrations", "models", "services", "selectors", "management"}
+    # What every app or face has, and the page says of them all.
+    usual = {"migrations", "models", "services", "selectors", "management", "commands"}
+    usual |= {"views", "serializers", "templatetags"}
     missing = [
         room for room in rooms if room.name not in usual and f"`{room}/`" not in architecture
     ]
