@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sync.estate import PASSWORD, Estate
+from tests.sync.estate import MIB, PASSWORD, Estate
 from vmrep.lab import Lab
 
 
@@ -24,3 +24,12 @@ def estate(transactional_db: None, tmp_path: Path, request: pytest.FixtureReques
         yield Estate(lab, tmp_path)
     finally:
         lab.stop()
+
+
+@pytest.fixture
+def ready(estate):
+    """A VM with one recovery point and 24 MiB changed since."""
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
+    return context

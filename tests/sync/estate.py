@@ -182,3 +182,16 @@ def database_url() -> str:
     if host.startswith("/"):
         return f"postgres://{login}@/{name}?host={host}"
     return f"postgres://{login}@{host}:{settings['PORT']}/{name}"
+
+
+def try_again(job: ReplicationJob) -> ReplicationJob:
+    """Let the job begin its next attempt now, in this process."""
+    ReplicationJob.objects.filter(pk=job.pk).update(next_attempt_at=None)
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    return job
+
+
+def work() -> None:
+    runner.run_next()
+    connection.close()

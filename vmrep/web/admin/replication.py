@@ -35,15 +35,15 @@ from replication.models import (
 from replication.selectors.jobs import SHOWN_ATTEMPTS, attempts_left_out
 from replication.services import cancel, repositories, start
 from replication.states import Trigger
-from vmrep.web.admin.contexts import (
+from vmrep.web.admin.base import (
     KeptByVmrep,
     ModelAdmin,
     ReadOnlyInline,
     Rights,
     ServiceForm,
-    VMContextAdmin,
     WithoutTransaction,
 )
+from vmrep.web.admin.contexts import VMContextAdmin
 from vmrep.web.formats import plural
 
 CANCELLED = "Replications cancelled, or asked to stop"
