@@ -8,6 +8,7 @@ and without overlap, so that reading them needs no sorting and no memory.
 from __future__ import annotations
 
 import os
+import random
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,20 @@ def digest_of_map(path: Path) -> str:
     for entry in read_digests(path):
         hasher.update(_RECORD.pack(*entry))
     return hasher.hexdigest()
+
+
+def draw_digests(path: Path, most: int) -> list[DigestEntry]:
+    """Up to ``most`` entries of a digest map, drawn at random, in random order. Only these are
+    read. Raises ImageDamaged."""
+    with open_regular(path) as file:
+        if file.read(len(HEADER)) != HEADER:
+            raise ImageDamaged(f"{path} is not a digest map that this version can read.")
+        count = (os.fstat(file.fileno()).st_size - len(HEADER)) // _RECORD.size
+        found = []
+        for number in random.sample(range(count), min(most, count)):
+            file.seek(len(HEADER) + number * _RECORD.size)
+            found.append(DigestEntry(*_RECORD.unpack(file.read(_RECORD.size))))
+        return found
 
 
 def read_digests(path: Path) -> Iterator[DigestEntry]:

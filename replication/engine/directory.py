@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from replication.engine import qemu, unfinished
-from replication.engine.digests import DigestMap, digest_of_map
+from replication.engine.digests import DigestEntry, DigestMap, digest_of_map, draw_digests
 from replication.engine.durable import (
     create_durably,
     fsync_file,
@@ -281,6 +281,14 @@ class DirectoryRepository:
             return None
         with target_errors(f"reading the digest map {path}"):
             return digest_of_map(path)
+
+    def sample_digests(self, locator: str, most: int) -> list[DigestEntry]:
+        """Some entries of an image's digest map, drawn at random; none when it has no map."""
+        path = self.digest_path(locator)
+        if not os.path.lexists(path):
+            return []
+        with target_errors(f"reading the digest map {path}"):
+            return draw_digests(path, most)
 
     def stored(self) -> Iterator[Stored]:
         """All files, and the empty places of unfinished images, by their relative names, without

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
+from replication.engine.digests import DigestEntry
 from replication.engine.processes import ProcessIdentity
 
 
@@ -254,6 +255,14 @@ class Target(Protocol):
 
     def digest(self, locator: str) -> str | None:
         """The digest over all entries of an image's digests; None when there are none."""
+        ...
+
+    def sample_digests(self, locator: str, most: int) -> list[DigestEntry]:
+        """Some entries of an image's digests, drawn at random, in random order, each once.
+
+        None where there are no digests. However many there are, only these are read. Raises
+        ImageDamaged.
+        """
         ...
 
     def stored(self) -> Iterator[Stored]:

@@ -15,6 +15,7 @@ from replication.selectors.replica import last_image
 from replication.states import FIRST_SYNC, StepName, SyncRequest, SyncType, type_of
 from replication.sync.devices import protected_disks
 from replication.sync.job_run import DiskPlan, JobRun
+from replication.sync.sample import what_tracking_missed
 from replication.sync.trust import Trust
 
 ALLOCATED = "*"  # the change ID that asks for all allocated areas
@@ -62,7 +63,10 @@ def _plan_disk(run: JobRun, trust: Trust, disk: VMDisk, source: DiskRecord) -> D
         except CbtFault as problem:
             reason = f"Change tracking cannot answer ({problem})."
         else:
-            return _overlay(disk, source, parent, SyncType.INCREMENTAL, extents, "")
+            plan = _overlay(disk, source, parent, SyncType.INCREMENTAL, extents, "")
+            reason = what_tracking_missed(run, plan)
+            if not reason:
+                return plan
     whole = [Extent(0, source.capacity_bytes)]
     return _overlay(
         disk, source, parent, SyncType.CHECKSUM, whole, f"{reason} The whole disk is compared."

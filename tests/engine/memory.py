@@ -5,12 +5,14 @@ They keep the engine's walls honest: whatever holds a `Target` or a `Source` wor
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import xxhash
 
+from replication.engine.digests import DigestEntry
 from replication.engine.errors import (
     ImageAltered,
     ImageDamaged,
@@ -159,6 +161,11 @@ class MemoryTarget:
 
     def digest(self, locator: str) -> str | None:
         return _over_all(self._image(locator).digests)
+
+    def sample_digests(self, locator: str, most: int) -> list[DigestEntry]:
+        entries = self._image(locator).digests
+        drawn = random.sample(entries, min(most, len(entries)))
+        return [DigestEntry(*entry) for entry in drawn]
 
     def stored(self) -> Iterator[Stored]:
         for name in list(self.images):

@@ -1,0 +1,78 @@
+"""A sample of what change tracking calls unchanged, against digests of the last recovery points.
+
+Tracking can lose writes, and a disk can be rolled back below vSphere, without a trace in any
+number. What a rollback takes back first is what the newest recovery points read: the sample is drawn
+from there. It proves nothing where it finds nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from contextlib import closing
+
+from contexts.text import printable
+from replication.engine.digests import DigestEntry, digest_of
+from replication.engine.errors import ImageDamaged
+from replication.engine.extents import Extent
+from replication.models import DiskImage
+from replication.sync.job_run import DiskPlan, JobRun
+from replication.sync.source import open_source
+
+log = logging.getLogger(__name__)
+
+DRAWN = 64  # entries of which some may lie in changed areas
+MOST_REQUESTS = 8
+MOST_BYTES = 16 << 20
+MOST_IMAGES = 32  # how far down the chain images that read nothing are passed over
+
+
+def what_tracking_missed(run: JobRun, plan: DiskPlan) -> str:
+    """Why an incremental plan must not be believed; empty when the sample is unchanged."""
+    chosen = _choose(_drawn(run, plan.parent), plan.extents)
+    if not chosen:
+        return ""
+    source = open_source(run, plan)
+    with closing(source.connect()) as reader:
+        for entry in chosen:
+            run.check()
+            buffer = memoryview(bytearray(entry.length))
+            reader.read_into(entry.offset, buffer)
+            if digest_of(buffer) != entry.digest:
+                return (
+                    "Change tracking is wrong: it does not name what changed at"
+                    f" {entry.offset:,} bytes. The VM's storage was rolled back, or tracking lost"
+                    " writes."
+                )
+    return ""
+
+
+def _drawn(run: JobRun, image: DiskImage | None) -> list[DigestEntry]:
+    """Entries of the newest image of the chain that has any: those after it hold nothing, so that
+    its digests are of the disk's newest state."""
+    for _ in range(MOST_IMAGES):
+        if image is None:
+            break
+        if image.planned_bytes:
+            try:
+                return run.storage.sample_digests(image.locator, DRAWN)
+            except ImageDamaged as problem:
+                log.warning("no sample of %s: %s", image.locator, printable(str(problem)))
+                break
+        image = image.parent
+    return []
+
+
+def _choose(drawn: list[DigestEntry], changed: list[Extent]) -> list[DigestEntry]:
+    """Some that lie outside of the changed areas."""
+    starts = [extent.offset for extent in changed]
+    chosen: list[DigestEntry] = []
+    for entry in drawn:
+        before = bisect_right(starts, entry.offset + entry.length - 1) - 1
+        if before >= 0 and changed[before].end > entry.offset:
+            continue
+        total = sum(one.length for one in chosen) + entry.length
+        if len(chosen) == MOST_REQUESTS or (chosen and total > MOST_BYTES):
+            break
+        chosen.append(entry)
+    return chosen

@@ -1,0 +1,52 @@
+"""What change tracking calls unchanged is looked at, a little, at every incremental job."""
+
+from __future__ import annotations
+
+from replication.engine.digests import DigestEntry
+from replication.engine.extents import Extent
+from replication.models import CBTHistory
+from replication.sync import sample
+from tests.sync.estate import MIB
+
+
+def test_writes_that_tracking_lost_are_found_where_the_last_point_read(estate):
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=1)
+    estate.replicate(context)
+    estate.replicate(context)  # it reads nothing: the one before it is looked at
+    estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=2)
+    estate.control.lie_about_changes("small1", 2000, "nothing")
+    entry = CBTHistory.objects.get(job=estate.replicate(context))
+    assert entry.sync_type == "checksum"
+    assert "Change tracking is wrong" in entry.note
+
+
+def test_a_rollback_below_vsphere_with_a_higher_number_is_found(estate):
+    estate.control.configure("small1", tracking=True)
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.keep_storage("small1")
+    estate.control.fill("small1", 2000, 40 * MIB, MIB, seed="lost")
+    last = CBTHistory.objects.get(job=estate.replicate(context))
+    estate.control.configure("small1", power="off")
+    estate.control.roll_back_storage("small1")
+    for _ in range(3):
+        estate.control.take_snapshot("small1", "passing")
+        estate.control.remove_snapshots("small1")
+    entry = CBTHistory.objects.get(job=estate.replicate(context))
+    numbers = [int(str(one.change_id).partition("/")[2]) for one in (last, entry)]
+    assert numbers == sorted(set(numbers))
+    assert (entry.sync_type, "Change tracking is wrong" in entry.note) == ("checksum", True)
+
+
+def test_the_sample_is_small_and_outside_of_what_is_read_anyway():
+    entries = [DigestEntry(offset * 4 * MIB, 4 * MIB, b"") for offset in range(64)]
+    changed = [Extent(0, MIB), Extent(9 * MIB, MIB), Extent(200 * MIB, 56 * MIB)]
+    chosen = sample._choose(entries, changed)
+    assert sum(one.length for one in chosen) == sample.MOST_BYTES
+    assert [one.offset // MIB for one in chosen] == [4, 12, 16, 20]
+    assert sample._choose(entries, [Extent(0, 256 * MIB)]) == []
+    assert len(sample._choose(entries[:1], [])) == 1
+    small = [DigestEntry(offset * MIB, 512, b"") for offset in range(64)]
+    assert len(sample._choose(small, [])) == sample.MOST_REQUESTS
