@@ -194,8 +194,8 @@ def _snapshots(record: VmRecord, own: Collection[str], transport: Transport) -> 
             "user_snapshots",
             f"The VM has snapshots ({_names(foreign)}): its base files, which {transport.name}"
             " reads, are older than its disks.",
-            "Remove the snapshots in the vCenter, then run discovery again. This version of vmrep"
-            " does not replicate VMs that have other snapshots.",
+            "Remove the snapshots in the vCenter, then run discovery again; or read this vCenter's"
+            " disks over NFC, if change tracking is on for the VM.",
             _has_snapshots(foreign),
         )
     elif foreign and record.specs["cbt_enabled"] is not True:

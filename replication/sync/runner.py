@@ -121,9 +121,9 @@ def _run_and_settle(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
 
 def _steps(attempt: JobRun) -> None:
     prepare(attempt)
-    tracking(attempt)
-    take_snapshot(attempt)
     with looking_again(attempt):
+        tracking(attempt)
+        take_snapshot(attempt)
         make_plan(attempt)
         disks = transfer(attempt)
         verify(attempt, disks)

@@ -1,7 +1,7 @@
 """A sample of what change tracking calls unchanged, against digests of the last recovery points.
 
 Tracking can lose writes, and a disk can be rolled back below vSphere, without a trace in any
-number. What a rollback takes back first is what the newest recovery points read: the sample is drawn
+number. What a rollback takes back first is what the newest recovery points read: the sample comes
 from there. It proves nothing where it finds nothing.
 """
 

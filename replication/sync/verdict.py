@@ -82,8 +82,8 @@ def _judge(run: JobRun, problem: Exception) -> None:
         return
     if busy is not None:
         raise TaskStillRunning(
-            f"{run.vm.name}: vSphere is at work on the VM ({busy.operation}), and meanwhile its"
-            f" disks cannot be read ({problem}) vmrep will look again."
+            f"{run.vm.name}: vSphere is at work on the VM ({busy.operation}), and meanwhile vmrep"
+            f" cannot go on ({problem}) It will look again."
         ) from problem
     if frozen is None:
         raise TryAgain(
@@ -92,7 +92,8 @@ def _judge(run: JobRun, problem: Exception) -> None:
         ) from problem
     if any(frozen.get(key, path) != path for key, path in _planned(run).items()):
         raise moved(run, "A disk") from problem
-    if not TRANSPORTS[run.context.vcenter.transport].reads_behind_snapshots:
+    reads_behind = TRANSPORTS[run.context.vcenter.transport].reads_behind_snapshots
+    if run.snapshot is not None and not reads_behind:
         before = tuple(one for one in present if one.moref != run.taken_snapshot.moref)
         try:
             _wait_for_others(run, before)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from pyVmomi import vim
 
-from contexts.models import VCenter
+from contexts.models import VCenter, VMContext
+from contexts.services import vcenters
+from contexts.vsphere import snapshots, tasks
+from contexts.vsphere.session import Session
 from replication.models import ReplicationJob, VMSnapshot
 from replication.services import finish
 from replication.states import JobStatus
@@ -143,3 +148,28 @@ def test_what_does_not_pass_stays_lasting(estate, context):
     job = estate.run_job(context)
     assert job.status == JobStatus.FAILED
     assert "DiskRandomRead" in job.error_message
+
+
+def vm_is_busy(estate: Estate, context: VMContext) -> bool:
+    with Session(vcenters.endpoint(estate.vcenter)) as session:
+        return snapshots.running_snapshot_task(session, context.moref) is not None
+
+
+def test_a_snapshot_that_fails_while_vsphere_works_on_the_vm_is_taken_later(
+    estate, context, monkeypatch
+):
+    """The server refuses for good what it only refuses meanwhile."""
+    monkeypatch.setattr(tasks, "OTHERS_SECONDS", 0.2)
+    estate.control.delay("ConsolidateVMDisks_Task", 3)
+    with Session(vcenters.endpoint(estate.vcenter)) as session:
+        vm = session.object(vim.VirtualMachine, context.moref)
+        _before(monkeypatch, "take_snapshot", lambda: vm.ConsolidateVMDisks_Task())
+        estate.control.fail("CreateSnapshot_Task", fault="InvalidState")
+        job = estate.run_job(context)
+    assert (job.status, job.current_operation) == (JobStatus.PENDING, finish.FOR_TASK)
+    assert "consolidate" in job.error_message.lower()
+    while vm_is_busy(estate, context):
+        time.sleep(0.1)
+    job = _again(estate, job)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
