@@ -1,5 +1,7 @@
 """Snapshots that cannot be taken or removed, or are not vmrep's: said, and never doubled."""
 
+from datetime import timedelta
+
 import pytest
 from django.db.models.functions import Now
 
@@ -11,7 +13,7 @@ from replication import tasks
 from replication.models import RecoveryPoint, VMSnapshot
 from replication.services import left_overs
 from replication.states import JobStatus, SnapshotState, StepStatus
-from replication.sync import cleanup, removing
+from replication.sync import cleanup, removing, verdict
 from tests.sync.estate import try_again
 
 
@@ -57,7 +59,8 @@ def test_a_guest_that_cannot_be_quiesced_is_copied_crash_consistent(estate, read
     assert "crash-consistent" in step.message
 
 
-def test_a_users_snapshot_refuses_the_job_and_says_what_to_do(estate, ready):
+def test_a_users_snapshot_refuses_the_job_and_says_what_to_do(estate, ready, monkeypatch):
+    monkeypatch.setattr(verdict, "PASSES_WITHIN", timedelta(0))  # as if it were hours old
     _users_snapshot(estate, ready)
     job = estate.run_job(ready)
     assert job.status == JobStatus.FAILED
