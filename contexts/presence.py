@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     class _Presence(TypedDict):
         gone_since: datetime | None
+        unreadable_since: datetime | None
+        unreadable_reason: str | None
         changed_vm_id: int | None
         changed_vm_name: str | None
         changed_vm_uuid: str | None
@@ -63,7 +65,8 @@ def _asked() -> Q:
 
 
 def with_presence(contexts: QuerySet[VMContext]) -> QuerySet[VMContextWithPresence]:
-    """Add `gone_since` (null while the VM is in its vCenter, or if that is not known), and the VM
+    """Add `gone_since` (null while the VM is in its vCenter, or if that is not known),
+    `unreadable_since` and `unreadable_reason` (while vCenter does not tell all of it), and the VM
     that it has probably become: `changed_vm_id`, `changed_vm_name`, `changed_vm_uuid`."""
     own = DiscoveredVM.objects.filter(**_outer(*_IDENTITY))
     undecided = DiscoveredVM.objects.filter(_unclaimed(), identity_rejected_at__isnull=True)
@@ -79,6 +82,8 @@ def with_presence(contexts: QuerySet[VMContext]) -> QuerySet[VMContextWithPresen
 
     return contexts.annotate(
         gone_since=Subquery(own.values("gone_at")[:1]),
+        unreadable_since=Subquery(own.values("unreadable_since")[:1]),
+        unreadable_reason=Subquery(own.values("unreadable_reason")[:1]),
         changed_vm_id=of_it("pk"),
         changed_vm_name=of_it("vm_name"),
         changed_vm_uuid=of_it("vmware_vm_id"),

@@ -37,6 +37,19 @@ class DiscoveredVM(VMSpecs):
     )
     seen_at = models.DateTimeField()
     gone_at = models.DateTimeField(null=True, blank=True)
+    unreadable_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Since when vCenter does not say, or not as described, all that it says of VMs;"
+        " what was known before stays known.",
+    )
+    unreadable_reason = models.TextField(blank=True, default="")
+    devices_version = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="As long as it is the same, the devices are not read again; empty: always.",
+    )
 
     class Meta:
         db_table = "discovered_vms"
@@ -45,6 +58,11 @@ class DiscoveredVM(VMSpecs):
         indexes = [
             models.Index(
                 fields=["gone_at"], condition=Q(gone_at__isnull=False), name="discovered_vm_gone"
+            ),
+            models.Index(
+                fields=["unreadable_since"],
+                condition=Q(unreadable_since__isnull=False),
+                name="discovered_vm_unreadable",
             ),
             models.Index(
                 fields=["identity_rejected_at"],

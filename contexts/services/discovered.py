@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from zlib import crc32
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -19,7 +20,8 @@ from contexts.models import DiscoveredVM, VCenter
 from contexts.services import changed_rows, records
 from contexts.services.changed_rows import Change
 from contexts.services.transactions import lock_free, only_free
-from contexts.vsphere.records import VmRecord
+from contexts.text import storable
+from contexts.vsphere.records import KnownDevices, VmRecord
 
 NO_UUID = (
     "vCenter reports no instance UUID for this VM (it may be inaccessible), so vmrep cannot"
@@ -29,6 +31,9 @@ SAME_UUID = (
     "Another VM in this vCenter has the same instance UUID, so vmrep cannot tell them apart."
     " Give one of them a new UUID, then run discovery again."
 )
+
+
+READ_AGAIN_AFTER = 20  # discoveries
 
 
 @dataclass
@@ -93,25 +98,34 @@ class Differences:
         return held
 
 
-def compare(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str]) -> Differences:
+def compare(
+    vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str], now: datetime
+) -> Differences:
     """What has to be written. `repeated`: the instance UUIDs that several VMs have.
 
-    Two queries, whatever the page contains.
+    What a record does not say changes nothing. A VM that does not even say who it is, is the one
+    that has been at its moref: vSphere never uses one again.
+
+    Two queries, whatever the page holds.
     """
     rows = DiscoveredVM.objects.filter(vcenter=vcenter)
     morefs = [record.moref for record in page]
     uuids = [record.instance_uuid for record in page if record.instance_uuid]
     by_uuid = {row.vmware_vm_id: row for row in rows.filter(vmware_vm_id__in=uuids)}
-    by_moref = {
-        row.moref: row
-        for row in rows.filter(moref__in=morefs, vmware_vm_id=None, gone_at__isnull=True)
-    }
+    nameless = [record.moref for record in page if identity_problem(record, repeated)]
+    by_moref = {row.moref: row for row in rows.filter(moref__in=nameless, gone_at__isnull=True)}
     found = Differences(vcenter, morefs)
     for record in page:
         problem = identity_problem(record, repeated)
         row = by_moref.get(record.moref) if problem else by_uuid.get(record.instance_uuid)
-        values = records.columns_of(record) | {
-            "vmware_vm_id": None if problem else record.instance_uuid,
+        if row is not None and row.vmware_vm_id is not None and problem:
+            if _is_silent(record):
+                problem = ""
+            else:
+                row = None
+        uuid = None if problem else record.instance_uuid or (row and row.vmware_vm_id)
+        values = _columns(record, row, now) | {
+            "vmware_vm_id": uuid,
             "identity_problem": problem,
             "gone_at": None,
         }
@@ -122,6 +136,40 @@ def compare(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str]) -> D
         if different := changed_rows.differences(row, values):
             found.changed.append((row, different))
     return found
+
+
+def _is_silent(record: VmRecord) -> bool:
+    """Whether it does not say who it is."""
+    return record.instance_uuid is None and "instance_uuid" in record.unsaid
+
+
+def _columns(record: VmRecord, row: DiscoveredVM | None, now: datetime) -> dict[str, Any]:
+    if row is not None:
+        record = records.completed(record, row)
+    since = (row.unreadable_since if row is not None else None) or now
+    return records.columns_of(record) | {
+        "unreadable_since": since if record.unreadable else None,
+        "unreadable_reason": storable(record.unreadable),
+    }
+
+
+def known_devices(vcenter: VCenter, morefs: Sequence[str], turn: int) -> dict[str, KnownDevices]:
+    """The devices that need not be read again while their version is the same. One query.
+
+    In each `turn` (a number that grows) some are left out, all of them in the course of
+    `READ_AGAIN_AFTER` turns: should a vCenter change devices under an old version, that is found
+    out.
+    """
+    rows = DiscoveredVM.objects.filter(
+        vcenter=vcenter, moref__in=morefs, gone_at__isnull=True, unreadable_since__isnull=True
+    ).exclude(devices_version="")
+    return {
+        str(row.moref): KnownDevices(
+            row.devices_version, records.disks_of(row), records.networks_of(row)
+        )
+        for row in rows.only("moref", "devices_version", "disks", "networks")
+        if (crc32(str(row.moref).encode()) + turn) % READ_AGAIN_AFTER
+    }
 
 
 def mark_seen(seen: Mapping[int, str], now: datetime) -> Held:
@@ -160,7 +208,7 @@ def _held(rows: QuerySet[DiscoveredVM]) -> Held:
 
 def write_rows(vcenter: VCenter, page: Sequence[VmRecord], now: datetime) -> Held:
     """Within a transaction: write all that was seen `now`."""
-    found = compare(vcenter, page, set())
+    found = compare(vcenter, page, set(), now)
     held = found.write(now)
     held.add(mark_seen(found.seen, now))
     return held

@@ -24,8 +24,9 @@ from contexts.states import DiscoveryStatus
 from contexts.text import printable, storable
 from contexts.vsphere import inventory
 from contexts.vsphere.budget import Budget
-from contexts.vsphere.errors import VSphereError
-from contexts.vsphere.records import InventoryPage, VmRecord, no_specs
+from contexts.vsphere.errors import ConnectionLost, VSphereError
+from contexts.vsphere.records import PARTS, InventoryPage, VmRecord, no_specs
+from contexts.vsphere.specs import SPEC_FIELDS_BY_NAME
 
 log = logging.getLogger(__name__)
 
@@ -158,10 +159,22 @@ def _left_out(held: Held) -> str:
 def _read(discovery: Discovery) -> Held:
     vcenter = discovery.vcenter
     reading = Budget(READING_SECONDS, READING_BYTES, f"end of the reading of {vcenter.name}")
+    try:
+        return _read_once(discovery, reading)
+    except ConnectionLost as lost:
+        # A vCenter that restarts, or a firewall that forgets a connection. Nothing has been
+        # concluded yet from what was not seen.
+        log.warning("discovery of %s starts again: %s", printable(vcenter.name), lost)
+        return _read_once(discovery, reading)
+
+
+def _read_once(discovery: Discovery, reading: Budget) -> Held:
+    vcenter = discovery.vcenter
     held = Held()
+    known = partial(discovered.known_devices, vcenter, turn=int(discovery.pk))
     with vcenters.session(vcenter, reading=reading) as session:
         vcenters.learn_host(vcenter, session)
-        pages = inventory.read_vms(session, on_page=lambda: _go_on(discovery))
+        pages = inventory.read_vms(session, on_page=lambda: _go_on(discovery), known=known)
         for stored in store(vcenter, pages):
             _go_on(discovery, vms_seen=stored.count, vms_total=stored.total)
             held = stored.held
@@ -255,9 +268,10 @@ def _list_refused(vcenter: VCenter, record: VmRecord, why: str, now: datetime) -
     that was what the database refused. Its context, if it has one, does not change."""
     why = storable(why)
     name = {"vm_name": record.text("vm_name"), "moref": record.moref}
-    bare = VmRecord(None, {**no_specs(), **name}, problem=why)
+    unsaid = (PARTS | SPEC_FIELDS_BY_NAME.keys()) - name.keys()
+    bare = VmRecord(None, {**no_specs(), **name}, problem=why, unsaid=unsaid, oddities=(why,))
     try:
-        _list_one(vcenter, replace(record, problem=why), now)
+        _list_one(vcenter, replace(record, problem=why, oddities=(*record.oddities, why)), now)
     except (DataError, IntegrityError):
         _list_one(vcenter, bare, now)
 
@@ -270,7 +284,7 @@ def _list_one(vcenter: VCenter, record: VmRecord, now: datetime) -> None:
 def _store(vcenter: VCenter, page: Sequence[VmRecord], repeated: set[str], now: datetime) -> Held:
     """Takes a constant number of queries, whatever the page holds. Compares before it writes: it
     holds the write lock only while it writes, and writes only what differs."""
-    found = discovered.compare(vcenter, page, repeated)
+    found = discovered.compare(vcenter, page, repeated, now)
     stale = refresh.differing(_managed(vcenter, page, repeated))
     held = _write(found, stale, now) if found or stale else Held()
     held.add(discovered.mark_seen(found.seen, now))

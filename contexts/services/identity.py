@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from contexts import presence
@@ -165,12 +166,20 @@ def reject(vm: DiscoveredVM, context: VMContext, *, actor: str) -> DiscoveredVM:
 
 @one_transaction
 def seen(context: VMContext, record: VmRecord) -> None:
-    """A job found the VM: if the last discovery did not see it, it is back."""
+    """A job found the VM: if the last discovery did not see or could not read it, it is back."""
     missed = DiscoveredVM.objects.filter(
-        vcenter=context.vcenter_id, vmware_vm_id=context.vmware_vm_id, gone_at__isnull=False
+        Q(gone_at__isnull=False) | Q(unreadable_since__isnull=False),
+        vcenter=context.vcenter_id,
+        vmware_vm_id=context.vmware_vm_id,
     )
-    if missed.exists():
+    if record.unreadable or missed.exists():
         discovered.write_rows(context.vcenter, [record], database_now())
+
+
+@one_transaction
+def unreadable(context: VMContext, record: VmRecord) -> None:
+    """A job could not read the VM. Pages and API say so; what is known of it stays."""
+    discovered.write_rows(context.vcenter, [record], database_now())
 
 
 @one_transaction

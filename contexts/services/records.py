@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, cast
 
 from contexts.models import DiscoveredVM
@@ -13,7 +13,8 @@ from contexts.vsphere.specs import SpecValue
 
 
 def columns_of(record: VmRecord) -> dict[str, Any]:
-    """The columns of a DiscoveredVM that a record fills."""
+    """The columns of a DiscoveredVM that a record fills; those of its specs that are unsaid stay as
+    they are."""
     return {
         **spec_columns(record),
         "disks": [_flat(disk) for disk in record.disks],
@@ -21,8 +22,59 @@ def columns_of(record: VmRecord) -> dict[str, Any]:
         "networks": [
             _flat(nic) | {"ip_addresses": list(nic.ip_addresses)} for nic in record.networks
         ],
-        "refusals": [_flat(refusal) for refusal in refusals(record)],
+        "refusals": [_flat(refusal) for refusal in refusals(_with_its_problem(record))],
+        "devices_version": record.devices_version or "",
     }
+
+
+def _with_its_problem(record: VmRecord) -> VmRecord:
+    """What a replication would be refused for, if the record lacks what it needs."""
+    if record.lacks and record.problem is None:
+        return replace(record, problem=record.unreadable)
+    return record
+
+
+def completed(record: VmRecord, known: DiscoveredVM) -> VmRecord:
+    """The record with what is known of the VM where it is silent. What is unsaid stays `unsaid`."""
+    unsaid = record.unsaid
+    if not unsaid:
+        return record
+    kept = known.spec_values()
+    disks = disks_of(known) if "disks" in unsaid else record.disks
+    adapters = record.networks
+    if "networks" in unsaid:
+        adapters = networks_of(known)
+    elif "addresses" in unsaid:
+        addresses = {nic.device_key: nic.ip_addresses for nic in networks_of(known)}
+        adapters = tuple(
+            replace(nic, ip_addresses=addresses.get(nic.device_key, nic.ip_addresses))
+            for nic in record.networks
+        )
+    return replace(
+        record,
+        specs={
+            name: _spec(kept[name]) if name in unsaid else value
+            for name, value in record.specs.items()
+        },
+        disks=disks,
+        networks=adapters,
+    )
+
+
+def _spec(value: object) -> SpecValue:
+    return cast("SpecValue", tuple(value) if isinstance(value, list) else value)
+
+
+def disks_of(vm: DiscoveredVM) -> tuple[DiskRecord, ...]:
+    """The disks as the row has them."""
+    return tuple(DiskRecord(**disk) for disk in vm.disks)
+
+
+def networks_of(vm: DiscoveredVM) -> tuple[NicRecord, ...]:
+    """The adapters as the row has them."""
+    return tuple(
+        NicRecord(**{**nic, "ip_addresses": tuple(nic["ip_addresses"])}) for nic in vm.networks
+    )
 
 
 _NAMES = {
@@ -40,13 +92,8 @@ def from_discovered(vm: DiscoveredVM) -> VmRecord:
     """The record that the row was made from, without its snapshots (a job reads those again)."""
     return VmRecord(
         instance_uuid=vm.vmware_vm_id,
-        specs={
-            name: cast("SpecValue", tuple(value) if isinstance(value, list) else value)
-            for name, value in vm.spec_values().items()
-        },
-        disks=tuple(DiskRecord(**disk) for disk in vm.disks),
-        networks=tuple(
-            NicRecord(**{**nic, "ip_addresses": tuple(nic["ip_addresses"])}) for nic in vm.networks
-        ),
+        specs={name: _spec(value) for name, value in vm.spec_values().items()},
+        disks=disks_of(vm),
+        networks=networks_of(vm),
         snapshots=(),
     )

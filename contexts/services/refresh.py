@@ -16,6 +16,7 @@ from contexts.models import VMContext, VMDisk, VMNetworkAdapter
 from contexts.models.specs import SPEC_NAMES
 from contexts.services import changed_rows
 from contexts.services.changed_rows import Change
+from contexts.services.disks import matched
 from contexts.services.transactions import lock_free, one_transaction
 from contexts.vsphere.inventory import DiskRecord, NicRecord, VmRecord
 from contexts.vsphere.preflight import unprotected_disks
@@ -44,10 +45,11 @@ ADAPTER_COLUMNS = (
 
 
 def spec_columns(record: VmRecord) -> dict[str, SpecValue | list[str]]:
-    """A record's specs as column values."""
+    """A record's specs as column values. What is unsaid changes no column."""
     return {
         name: list(value) if isinstance(value := record.specs[name], tuple) else value
         for name in SPEC_NAMES
+        if name not in record.unsaid
     }
 
 
@@ -64,7 +66,7 @@ Pair = tuple[VMContext, VmRecord]
 
 @one_transaction
 def refresh(pairs: Sequence[Pair]) -> None:
-    """Write all specs, disks and adapters of the records into their contexts.
+    """Write all specs, disks and adapters that the records tell into their contexts.
 
     The number of queries depends only on what changed, not on the number of contexts.
     """
@@ -120,26 +122,23 @@ def _spec_changes(pairs: Sequence[Pair]) -> _Changes:
 
 
 def _disk_changes(pairs: Sequence[Pair]) -> _Changes:
-    known: dict[str, dict[str, VMDisk]] = defaultdict(dict)
+    told = [(context, record) for context, record in pairs if "disks" not in record.unsaid]
+    known: dict[str, list[VMDisk]] = defaultdict(list)
     for known_row in VMDisk.objects.filter(
-        vm_context__in=[context for context, _ in pairs], removed_at=None
+        vm_context__in=[context for context, _ in told], removed_at=None
     ):
-        known[known_row.vm_context_id][known_row.disk_id] = known_row
+        known[known_row.vm_context_id].append(known_row)
 
     changes = _Changes(VMDisk)
-    for context, record in pairs:
+    for context, record in told:
         reasons = {disk.device_key: reason for disk, reason in unprotected_disks(record)}
-        present = known.pop(context.pk, {})
+        rows, left = matched(known.pop(context.pk, []), record.disks)
         for disk in record.disks:
             values = _disk_values(disk) | {"unprotected_reason": reasons.get(disk.device_key, "")}
-            row: VMDisk | None = present.pop(disk_id(disk.device_key), None)
-            if row is not None and _is_another_disk(row, disk):
-                changes.remove(context, row)
-                row = None
             key = {"disk_id": disk_id(disk.device_key), "device_key": disk.device_key}
-            changes.write(context, row, key, values)
-        for left in present.values():
-            changes.remove(context, left)
+            changes.write(context, rows.get(disk.device_key), key, values)
+        for row in left:
+            changes.remove(context, row)
     return changes
 
 
@@ -147,25 +146,24 @@ def _disk_values(disk: DiskRecord) -> dict[str, Any]:
     return {name: getattr(disk, name) for name in DISK_COLUMNS}
 
 
-def _is_another_disk(row: VMDisk, disk: DiskRecord) -> bool:
-    """Another UUID under the same key is another disk; an unknown UUID proves nothing."""
-    return bool(row.disk_uuid and disk.disk_uuid and row.disk_uuid != disk.disk_uuid)
-
-
 def _adapter_changes(pairs: Sequence[Pair]) -> _Changes:
+    told = [(context, record) for context, record in pairs if "networks" not in record.unsaid]
     known: dict[str, dict[str, VMNetworkAdapter]] = defaultdict(dict)
     for known_row in VMNetworkAdapter.objects.filter(
-        vm_context__in=[context for context, _ in pairs], removed_at=None
+        vm_context__in=[context for context, _ in told], removed_at=None
     ):
         known[known_row.vm_context_id][known_row.adapter_id] = known_row
 
     changes = _Changes(VMNetworkAdapter)
-    for context, record in pairs:
+    for context, record in told:
         present = known.pop(context.pk, {})
         for nic in record.networks:
             row: VMNetworkAdapter | None = present.pop(adapter_id(nic.device_key), None)
             key = {"adapter_id": adapter_id(nic.device_key), "device_key": nic.device_key}
-            changes.write(context, row, key, _adapter_values(nic))
+            values = _adapter_values(nic)
+            if row is not None and "addresses" in record.unsaid:
+                del values["ip_addresses"]
+            changes.write(context, row, key, values)
         for left in present.values():
             changes.remove(context, left)
     return changes
@@ -184,6 +182,7 @@ class _Changes:
         self._new: list[tuple[VMContext, dict[str, Any]]] = []
         self._changed: list[tuple[VMContext, Change]] = []
         self._removed: list[tuple[VMContext, int]] = []
+        self._moved: list[int] = []
 
     def write(
         self, context: VMContext, row: Any | None, key: dict[str, Any], values: dict[str, Any]
@@ -191,8 +190,13 @@ class _Changes:
         """Set a device's values; without a row the device is new."""
         if row is None:
             self._new.append((context, {"vm_context": context, **key, **values}))
-        else:
-            self.change(context, row, values)
+            return
+        different = changed_rows.differences(row, {**key, **values})
+        if not key.keys().isdisjoint(different):
+            self._moved.append(row.pk)
+            different |= {**key, "removed_at": None}
+        if different:
+            self._changed.append((context, (row, different)))
 
     def change(self, context: VMContext, row: Any, values: dict[str, Any]) -> None:
         if different := changed_rows.differences(row, values):
@@ -206,9 +210,10 @@ class _Changes:
             yield context
 
     def save(self, now: datetime) -> None:
-        """Removals first: a new row may have the key of a removed one."""
-        if self._removed:
-            keys = [key for _, key in self._removed]
+        """Removals first: a new row may have the key of a removed one. Those whose keys change step
+        aside meanwhile, since two of them may change places."""
+        keys = [*(key for _, key in self._removed), *self._moved]
+        if keys:
             self._model.objects.filter(pk__in=keys).update(removed_at=now, updated_at=now)
         changed_rows.write((change for _, change in self._changed), updated_at=now)
         if self._new:

@@ -141,7 +141,7 @@ class _ValueReader(SoapAdapter.SoapDeserializer):
     def _begin(self, tag: str, attr: Mapping[str, str]) -> None:
         outer: Any = self.stack[-1] if self.stack else None
         if name := self._unknown_fault(outer, tag, attr):
-            self.stack.append(_stand_in(name))
+            self.stack.append(stand_in(name))
             return
         super().StartElementHandler(tag, attr)
         made = self.stack[-1]
@@ -207,7 +207,7 @@ def _require_kind(made: Any, outer: Any, version: str) -> None:
         raise TypeError(f"{kind.__name__} in a list of {item.__name__}")
 
 
-def _stand_in(name: str) -> Any:
+def stand_in(name: str) -> Any:
     """A stand-in for a fault of a class that pyVmomi does not know."""
     fault = vmodl.MethodFault()
     # The fault's own __setattr__ accepts only fields that the API describes.

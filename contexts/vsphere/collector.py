@@ -1,125 +1,273 @@
-"""Reading properties through vSphere's PropertyCollector: in bulk and in pages."""
+"""Reading properties through vSphere's PropertyCollector: in bulk and in pages.
+
+The object is the unit: what is wrong with one does not keep the others from being read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Any
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from pyVmomi import vim, vmodl
-from pyVmomi.VmomiSupport import CheckField
 
 from contexts.vsphere.budget import Bounds
-from contexts.vsphere.errors import ObjectGone, VSphereError
+from contexts.vsphere.errors import (
+    AnswerTooLarge,
+    ConnectionLost,
+    NotVSphere,
+    ObjectGone,
+    PrivilegeMissing,
+    VSphereError,
+    VSphereFault,
+)
 from contexts.vsphere.faults import translate
+from contexts.vsphere.pages import Found, Page, read_page
 from contexts.vsphere.session import Session
+
+__all__ = [
+    "PAGE_SIZE",
+    "BulkReading",
+    "Collector",
+    "Found",
+    "Paths",
+    "read_object",
+    "read_objects",
+    "read_related",
+]
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 Collector = vmodl.query.PropertyCollector
 
-# VMs per page: more would take more memory at once (`answers.MOST_VALUES`) and hardly be faster.
+# Objects per page: more would be more memory at once (`pages.MOST_TAGS`), and hardly be faster.
 PAGE_SIZE = 200
 
 # For an object and its surroundings, in however many pages: about 100 KiB is usual.
 READING_SECONDS = 300.0
 READING_BYTES = 16 << 20
 
-_NOT_UNDERSTOOD = vmodl.fault.NotSupported(
-    msg="The value is of a kind that vmrep does not know. Check for a newer vmrep."
-)
+# Calls that a reading may make beyond one for each page, to find the objects that spoil pages.
+MOST_SPARE_CALLS = 400
+# How often an object's surroundings are read again because one of them went meanwhile.
+_ATTEMPTS = 4
+_MOST_PAGES = 10_000
 
 # Property paths to read, by pyVmomi's class of object.
 Paths = Mapping[Any, Iterable[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One object's properties. `missing` holds what the account may not see, with the fault."""
-
-    ref: Any
-    properties: Mapping[str, Any]
-    missing: Mapping[str, Any]
-
-    def understood(self, path: str) -> bool:
-        """False when the property came, but vmrep cannot understand it."""
-        return self.missing.get(path) is not _NOT_UNDERSTOOD
-
-    @property
-    def moref(self) -> str:
-        """vSphere's reference."""
-        return str(self.ref._moId)
 
 
 class BulkReading:
     """All objects of some kinds in the whole inventory, page by page.
 
     Iterating yields a list of `Found` per page: a constant number of calls for any number of
-    objects. `total` is known from the first page on when it was asked for.
+    objects. `total` is the number of objects that were listed, known from the first page on;
+    `most` bounds it.
 
-    What a reading depends on (the view, the page token) dies with the login, and a token works only
-    once. Until the first page has arrived, everything is simply done again; after that, a lost
-    connection or an expired login raises ConnectionLost, and the caller reads again from the start:
-    pages that were handed out cannot be taken back.
+    First the objects are listed, then their properties are asked for, so many at a time. So a page
+    can be asked for again, whatever became of the login or of single objects. An object that goes
+    meanwhile is left out. One that spoils its page is found by asking for parts of it, and is
+    delivered with its `problem`.
+
+    Raises ConnectionLost when the connection is lost twice in a row.
     """
 
     def __init__(
-        self, session: Session, doing: str, paths: Paths, page_size: int, *, count: bool = False
+        self,
+        session: Session,
+        doing: str,
+        paths: Paths,
+        page_size: int = PAGE_SIZE,
+        *,
+        most: int | None = None,
     ) -> None:
         self.total: int | None = None
         self._session = session
         self._doing = doing
         self._paths = {kind: tuple(names) for kind, names in paths.items()}
         self._page_size = page_size
-        self._count = count
-        self._view: Any = None
-        self._login = 0
+        self._most = most
+        self._asking = Asking(session, doing)
 
     def __iter__(self) -> Iterator[list[Found]]:
-        collector = self._session.content.propertyCollector
-        try:
-            page = self._session.invoke(self._doing, self._first_page)
-            while page is not None:
-                yield _all_found(page)
-                token = page.token
-                if not token:
-                    return
-                page = self._session.invoke(
-                    self._doing,
-                    partial(collector.ContinueRetrievePropertiesEx, token),
-                    repeat=False,
-                    login=self._login,
-                )
-        finally:
-            self._destroy_view()
+        for refs in self.pages():
+            yield self.read(refs)
 
-    def _first_page(self) -> Any:
-        content = self._session.content
-        self._login = self._session.login_number
-        self._view = content.viewManager.CreateContainerView(
-            content.rootFolder, list(self._paths), True
-        )
-        if self._count:
-            self.total = len(self._view.view)
-        walk = Collector.TraversalSpec(
-            name="view", type=vim.view.ContainerView, path="view", skip=False
-        )
-        start = Collector.ObjectSpec(obj=self._view, skip=True, selectSet=[walk])
-        return content.propertyCollector.RetrievePropertiesEx(
-            [_filter([start], self._paths)], Collector.RetrieveOptions(maxObjects=self._page_size)
-        )
+    def pages(self) -> Iterator[list[Any]]:
+        """The references of all objects, a page at a time."""
+        refs = again_if_others_go(self._list)[: self._most]
+        self.total = len(refs)
+        for begin in range(0, len(refs), self._page_size):
+            yield refs[begin : begin + self._page_size]
 
-    def _destroy_view(self) -> None:
-        if self._view is None:
-            return
-        try:
-            self._session.invoke(
-                self._doing, self._view.DestroyView, repeat=False, login=self._login, timeout=10
+    def read(self, refs: Sequence[Any], paths: Paths | None = None) -> list[Found]:
+        """The properties of some of the objects; without `paths` all that are wanted."""
+        return self._asking.read(refs, paths or self._paths)
+
+    def _list(self) -> list[Any]:
+        """All objects in a view that is made for it: asked for no property, the collector answers
+        with references alone."""
+        views: list[tuple[Any, int]] = []
+
+        def ask() -> Page:
+            content = self._session.content
+            view = content.viewManager.CreateContainerView(
+                content.rootFolder, list(self._paths), True
             )
-        except VSphereError:
-            # It died with its login, or will at logout; what was read is still good.
-            return
+            views.append((view, self._session.login_number))
+            walk = Collector.TraversalSpec(
+                name="view", type=vim.view.ContainerView, path="view", skip=False
+            )
+            start = Collector.ObjectSpec(obj=view, skip=True, selectSet=[walk])
+            return _all_pages(self._session, [start], dict.fromkeys(self._paths, ()))
+
+        try:
+            page = self._session.invoke(self._doing, ask)
         finally:
-            self._view = None
+            self._destroy(views)
+        if page.lost:
+            logger.warning("%s: %d objects have no reference", self._doing, page.lost)
+        wanted = (one.ref for one in page.objects if _concerns(type(one.ref), self._paths))
+        return list({_key(ref): ref for ref in wanted}.values())
+
+    def _destroy(self, views: list[tuple[Any, int]]) -> None:
+        for view, login in views:
+            try:
+                self._session.invoke(
+                    self._doing, view.DestroyView, repeat=False, login=login, timeout=10
+                )
+            except VSphereError as error:
+                # It died with its login, or will at logout; what was listed is not worse for it.
+                logger.info("%s: the view stays: %s", self._doing, error)
+
+
+class Asking:
+    """Asks for the properties of given objects, and finds out which of them cannot be read."""
+
+    def __init__(self, session: Session, doing: str) -> None:
+        self._session = session
+        self._doing = doing
+        self._spare_calls = MOST_SPARE_CALLS
+
+    def read(self, refs: Sequence[Any], paths: Paths) -> list[Found]:
+        """What is there of the objects, in their order. Raises what the server says when it says
+        so of all of them (at least two), and PrivilegeMissing, ConnectionLost …"""
+        found = self._read(list(refs), paths)
+        failed = [one for one in found if isinstance(one, _Failed)]
+        if len(failed) > 1 and len(failed) == len(found):
+            raise failed[0].error
+        return [one.as_found() if isinstance(one, _Failed) else one for one in found]
+
+    def _read(self, refs: list[Any], paths: Paths) -> list[Found | _Failed]:
+        if not refs:
+            return []
+        try:
+            page = self._ask(refs, paths)
+        except (PrivilegeMissing, ConnectionLost):
+            raise
+        except ObjectGone as gone:
+            return self._without(refs, gone, paths)
+        except (VSphereFault, NotVSphere, AnswerTooLarge) as error:
+            if len(refs) == 1 or self._spare_calls <= 0:
+                return [_Failed(ref, error) for ref in refs]
+            return self._halves(refs, paths)
+        known = {_key(one.ref): one for one in reversed(page.objects)}
+        found: list[Found | _Failed] = []
+        for ref in refs:
+            if one := known.get(_key(ref)):
+                found.append(one)
+            elif page.lost and len(refs) == 1:
+                lost = NotVSphere(f"{self._doing}: the answer does not say of what it speaks.")
+                found.append(_Failed(ref, lost))
+            elif page.lost and self._spare_calls > 0:
+                # One of those that were not named in a way that anybody understands.
+                found += self._again([ref], paths)
+        return found
+
+    def _without(self, refs: list[Any], gone: ObjectGone, paths: Paths) -> list[Found | _Failed]:
+        """The objects without the one that is gone; the fault says mostly which it is."""
+        if len(refs) == 1:
+            return []
+        moref = gone_moref(gone)
+        left = [ref for ref in refs if str(ref._moId) != moref]
+        return self._again(left, paths) if len(left) < len(refs) else self._halves(refs, paths)
+
+    def _halves(self, refs: list[Any], paths: Paths) -> list[Found | _Failed]:
+        middle = len(refs) // 2
+        return self._again(refs[:middle], paths) + self._again(refs[middle:], paths)
+
+    def _again(self, refs: list[Any], paths: Paths) -> list[Found | _Failed]:
+        self._spare_calls -= 1
+        return self._read(refs, paths)
+
+    def _ask(self, refs: list[Any], paths: Paths) -> Page:
+        objects = [Collector.ObjectSpec(obj=ref, skip=False) for ref in refs]
+        wanted = {
+            kind: names
+            for kind, names in paths.items()
+            if any(issubclass(type(ref), kind) for ref in refs)
+        }
+        return self._session.invoke(
+            self._doing, partial(_all_pages, self._session, objects, wanted)
+        )
+
+
+class _Failed:
+    """An object of which nothing could be read, and why."""
+
+    def __init__(self, ref: Any, error: VSphereError) -> None:
+        self.ref, self.error = ref, error
+
+    def as_found(self) -> Found:
+        return Found(self.ref, {}, {}, problem=str(self.error))
+
+
+def _concerns(kind: Any, paths: Paths) -> bool:
+    return any(issubclass(kind, wanted) for wanted in paths)
+
+
+def _key(ref: Any) -> tuple[Any, str]:
+    return type(ref), str(ref._moId)
+
+
+def _all_pages(session: Session, objects: list[Any], paths: Paths) -> Page:
+    """One request, with the pages that the server makes of its answer."""
+    collector = session.content.propertyCollector
+    page = read_page(
+        collector._stub.ask(
+            collector,
+            "RetrievePropertiesEx",
+            [_filter(objects, paths)],
+            Collector.RetrieveOptions(),
+        ),
+        collector._stub,
+    )
+    found, lost = list(page.objects), page.lost
+    for _ in range(_MOST_PAGES):
+        if not page.token:
+            return Page(found, None, lost)
+        page = read_page(
+            collector._stub.ask(collector, "ContinueRetrievePropertiesEx", page.token),
+            collector._stub,
+        )
+        found += page.objects
+        lost += page.lost
+    raise AnswerTooLarge(f"The answer has more than {_MOST_PAGES:,} pages.")
+
+
+def gone_moref(gone: ObjectGone) -> str | None:
+    """Which object is gone, when vSphere says so."""
+    fault = gone.__cause__
+    ref = fault.obj if isinstance(fault, vmodl.fault.ManagedObjectNotFound) else None
+    return str(ref._moId) if ref is not None else None
+
+
+def read_objects(session: Session, doing: str, refs: Sequence[Any], paths: Paths) -> list[Found]:
+    """The properties of some objects. Those that are gone are left out, one that cannot be read has
+    its `problem`."""
+    return Asking(session, doing).read(refs, paths)
 
 
 def read_related(
@@ -130,21 +278,27 @@ def read_related(
     Raises ObjectGone when it is not there; AnswerTooLarge, ConnectionLost when the pages do not end
     within READING_BYTES, READING_SECONDS.
     """
-    start = Collector.ObjectSpec(obj=ref, skip=False, selectSet=list(selects))
-    collector = session.content.propertyCollector
+    start = [Collector.ObjectSpec(obj=ref, skip=False, selectSet=list(selects))]
+    bounds = Bounds(READING_SECONDS, READING_BYTES, f"reading of {ref._moId}")
 
     def read() -> list[Found]:
-        page = collector.RetrievePropertiesEx(
-            [_filter([start], paths)], Collector.RetrieveOptions()
+        return session.invoke(
+            doing, lambda: _all_pages(session, start, paths).objects, reading=bounds
         )
-        found: list[Found] = []
-        while page is not None:
-            found += _all_found(page)
-            page = collector.ContinueRetrievePropertiesEx(page.token) if page.token else None
-        return found
 
-    bounds = Bounds(READING_SECONDS, READING_BYTES, f"reading of {ref._moId}")
-    return session.invoke(doing, read, reading=bounds)
+    return again_if_others_go(read, ref._moId)
+
+
+def again_if_others_go(read: Callable[[], T], moref: str | None = None) -> T:
+    """Read again, some times, when an object that is not the one which is asked for went in this
+    moment: that says nothing of the others."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return read()
+        except ObjectGone as gone:
+            if gone_moref(gone) in (None, moref):
+                raise
+    return read()
 
 
 def read_object(session: Session, doing: str, ref: Any, *paths: str) -> Mapping[str, Any]:
@@ -153,8 +307,11 @@ def read_object(session: Session, doing: str, ref: Any, *paths: str) -> Mapping[
     Raises ObjectGone, and what vSphere says of a property that it refuses (PrivilegeMissing …).
     """
     for found in read_related(session, doing, ref, {type(ref): paths}):
-        for fault in found.missing.values():
-            raise translate(fault, doing)
+        if found.problem:
+            raise NotVSphere(f"{doing}: {found.problem}. Check for a newer vmrep.")
+        for path, fault in found.missing.items():
+            if path in paths:
+                raise translate(fault, doing)
         return found.properties
     raise ObjectGone(f"{doing}: {ref._moId} no longer exists.")
 
@@ -167,46 +324,3 @@ def _filter(objects: list[Any], paths: Paths) -> Any:
             for kind, names in paths.items()
         ],
     )
-
-
-def _all_found(page: Any) -> list[Found]:
-    """The objects of a page. One without a reference is left out: nothing can be said about it."""
-    return [_found(content) for content in page.objects if content.obj is not None]
-
-
-def _found(content: Any) -> Found:
-    """What cannot be understood is missing: it came without a value (see `answers`), or with one
-    of a kind other than the API describes."""
-    read = {prop.name: prop.val for prop in content.propSet}
-    strange = {name for name, value in read.items() if not _fits(content.obj, name, value)}
-    return Found(
-        ref=content.obj,
-        properties={name: value for name, value in read.items() if name not in strange},
-        missing=dict.fromkeys(strange, _NOT_UNDERSTOOD)
-        | {gap.path: gap.fault for gap in content.missingSet},
-    )
-
-
-def _fits(ref: Any, path: str, value: Any) -> bool:
-    kind: Any = type(ref)
-    described = _description(kind, path)
-    if value is None or described is None:
-        return False
-    try:
-        CheckField(described, value)
-    except TypeError:
-        return False
-    return True
-
-
-@lru_cache(maxsize=1024)
-def _description(kind: Any, path: str) -> Any:
-    """pyVmomi's description of a property; None when the kind of object has no such property."""
-    described = None
-    try:
-        for step in path.split("."):
-            described = kind._GetPropertyInfo(step)
-            kind = described.type
-    except AttributeError:
-        return None
-    return described

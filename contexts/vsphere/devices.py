@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pyVmomi import vim
@@ -13,7 +15,16 @@ from contexts.vsphere import paths
 from contexts.vsphere.names import Places, decode_name
 from contexts.vsphere.records import DiskRecord, NicRecord, ProvisioningType, SnapshotRecord
 from contexts.vsphere.specs import LARGEST_INT
-from contexts.vsphere.texts import MOST_ADDRESSES, MOST_IDENTIFIER, MOST_NAME, MOST_WORD, cut
+from contexts.vsphere.texts import (
+    MOST_ADDRESSES,
+    MOST_IDENTIFIER,
+    MOST_NAME,
+    MOST_TYPE_NAME,
+    MOST_WORD,
+    cut,
+)
+from contexts.vsphere.values import Data, NotAsDescribed, kind_of, type_name
+from contexts.vsphere.xml_text import REPLACED
 
 _MOST_LINKS = 1000  # vSphere allows 32 snapshots in a row
 _LARGEST_CAPACITY = 2**63 - 1
@@ -57,15 +68,55 @@ def disks_of(
     datastore_names: Mapping[str, str] | None = None,
 ) -> tuple[DiskRecord, ...]:
     """The disks among a VM's or snapshot's devices, by device key. Types and names of datastores by
-    moref, as far as they are known."""
-    names = datastore_names or {}
-    by_key = {device.key: device for device in devices}
+    moref, as far as they are known.
+
+    Raises NotAsDescribed (or another of NOT_AS_DESCRIBED) when it is not certain that these are all
+    of them: half of the disks would look like a VM that lost the others.
+    """
+    controllers: dict[int, Any] = {}
+    disks: dict[int, Any] = {}
+    for device in devices:
+        _require_known(device)
+        if _is(device, vim.vm.device.VirtualController):
+            controllers[device.key] = device
+        elif _is(device, vim.vm.device.VirtualDisk):
+            if device.key in disks:
+                raise NotAsDescribed(f"two disks have the device key {device.key}")
+            disks[device.key] = device
     found = [
-        _disk(device, by_key.get(device.controllerKey), datastore_types, names)
-        for device in by_key.values()
-        if isinstance(device, vim.vm.device.VirtualDisk)
+        _disk(device, controllers.get(device.controllerKey), datastore_types, datastore_names or {})
+        for device in disks.values()
     ]
     return tuple(sorted(found, key=lambda disk: disk.device_key))
+
+
+_MARKS_OF_DISKS = ("capacityInBytes", "capacityInKB", "diskObjectId", "vDiskId")
+
+
+def _require_known(device: Any) -> None:
+    if not _is(device, vim.vm.device.VirtualDevice):
+        raise NotAsDescribed(f"a {kind_of(device).__name__} is among the devices")
+    if (
+        isinstance(device, Data)
+        and device.unknown
+        and any(device.says(mark) for mark in _MARKS_OF_DISKS)
+    ):
+        raise NotAsDescribed(f"{device.unknown} may be a disk, of a kind that vmrep does not know")
+
+
+def unknown_devices(devices: Iterable[Any]) -> list[str]:
+    """The types of devices that vmrep does not know; none of them is a disk (see above)."""
+    names = (device.unknown for device in devices if isinstance(device, Data) and device.unknown)
+    return list(dict.fromkeys(names))
+
+
+def _is(device: Any, kind: Any) -> bool:
+    return _is_kind(kind_of(device), kind)
+
+
+@lru_cache(maxsize=1024)
+def _is_kind(kind: Any, of_kind: Any) -> bool:
+    return issubclass(kind, of_kind)
 
 
 def _disk(
@@ -75,6 +126,8 @@ def _disk(
     datastore_names: Mapping[str, str],
 ) -> DiskRecord:
     backing = device.backing
+    if backing is None:
+        raise NotAsDescribed(f"the disk {device.key} has no backing")
     path = _word(getattr(backing, "fileName", None), MOST_NAME)
     datastore = getattr(backing, "datastore", None)
     moref = str(datastore._moId) if datastore is not None else None
@@ -115,17 +168,21 @@ def _capacity_bytes(device: Any) -> int:
     # capacityInBytes came with API 5.5 and is unset from older hosts; capacityInKB rounds down.
     if device.capacityInBytes is not None:
         capacity = int(device.capacityInBytes)
-    else:
+    elif device.capacityInKB is not None:
         capacity = int(device.capacityInKB) * 1024
+    else:
+        raise NotAsDescribed(f"the disk {device.key} has no capacity")
     if not 0 < capacity <= _LARGEST_CAPACITY:
-        raise ValueError(f"a disk of {capacity} bytes")
+        raise NotAsDescribed(f"the disk {device.key} has {capacity} bytes")
     return capacity
 
 
 def _device_key(device: Any) -> int:
+    if device.key is None:
+        raise NotAsDescribed("a device has no key")
     key = int(device.key)
     if abs(key) > LARGEST_INT:
-        raise ValueError(f"a device with the key {key}")
+        raise NotAsDescribed(f"a device has the key {key}")
     return key
 
 
@@ -147,61 +204,70 @@ def _sharing(backing: Any, controller: Any) -> str | None:
 
 
 def _backing_type(backing: Any) -> str:
-    if isinstance(backing, vim.vm.device.VirtualDisk.RawDiskMappingVer1BackingInfo):
+    if _is(backing, vim.vm.device.VirtualDisk.RawDiskMappingVer1BackingInfo):
         physical = str(backing.compatibilityMode) == "physicalMode"
         return "rdm_physical" if physical else "rdm_virtual"
     return _kind(backing, _BACKINGS)
 
 
-def networks_of(
-    devices: Iterable[Any], guest_nics: Iterable[Any], places: Places
-) -> tuple[NicRecord, ...]:
-    """The network adapters, with the addresses that the guest's tools report for each."""
-    guests_by_key: dict[int, Any] = {}
-    guests_by_mac: dict[str, Any] = {}
-    for guest in guest_nics:
-        guests_by_key.setdefault(guest.deviceConfigId, guest)
-        guests_by_mac[(guest.macAddress or "").lower()] = guest
-    by_key = {device.key: device for device in devices}
-    found = [
-        _nic(device, _guest_nic(device, guests_by_key, guests_by_mac), places)
-        for device in by_key.values()
-        if isinstance(device, vim.vm.device.VirtualEthernetCard)
-    ]
+def networks_of(devices: Iterable[Any], places: Places) -> tuple[NicRecord, ...]:
+    """The network adapters, without what the guest says of them (`with_guest`)."""
+    by_key = {device.key: device for device in devices if _is(device, _ETHERNET)}
+    found = [_nic(device, places) for device in by_key.values()]
     return tuple(sorted(found, key=lambda nic: nic.device_key))
 
 
-def _nic(device: Any, guest: Any, places: Places) -> NicRecord:
+_ETHERNET = vim.vm.device.VirtualEthernetCard
+
+
+def _nic(device: Any, places: Places) -> NicRecord:
     connectable = device.connectable
     return NicRecord(
         device_key=_device_key(device),
         label=_label(device),
         mac_address=_word(device.macAddress, MOST_IDENTIFIER),
-        network_name=_network_name(device.backing, guest, places),
+        network_name=_network_name(device.backing, places),
         adapter_type=_kind(device, _ADAPTERS),
         connected=bool(connectable.connected) if connectable is not None else None,
-        ip_addresses=tuple(
-            cut(str(address), MOST_NAME)
-            for address in (guest.ipAddress[:MOST_ADDRESSES] if guest else ())
-        ),
+        ip_addresses=(),
     )
 
 
-def _guest_nic(device: Any, by_key: Mapping[int, Any], by_mac: Mapping[str, Any]) -> Any:
-    """What the guest says of an adapter; deviceConfigId is -1 when the tools cannot tell."""
-    if device.key in by_key:
-        return by_key[device.key]
-    return by_mac.get(device.macAddress.lower()) if device.macAddress else None
+def with_guest(adapters: Iterable[NicRecord], guest_nics: Iterable[Any]) -> tuple[NicRecord, ...]:
+    """The adapters with the addresses, and where the configuration tells none the network, that the
+    guest's tools report for each. deviceConfigId is -1 when the tools cannot tell which it is."""
+    by_key: dict[int, Any] = {}
+    by_mac: dict[str, Any] = {}
+    for guest in guest_nics:
+        by_key.setdefault(guest.deviceConfigId, guest)
+        by_mac[(guest.macAddress or "").lower()] = guest
+    found = []
+    for nic in adapters:
+        guest = by_key.get(nic.device_key)
+        if guest is None and nic.mac_address:
+            guest = by_mac.get(nic.mac_address.lower())
+        addresses = tuple(
+            cut(str(address), MOST_NAME)
+            for address in (guest.ipAddress[:MOST_ADDRESSES] if guest else ())
+        )
+        network = nic.network_name or (_shown(guest.network) if guest else None)
+        if (addresses, network) != (nic.ip_addresses, nic.network_name):
+            nic = replace(nic, ip_addresses=addresses, network_name=network)
+        found.append(nic)
+    return tuple(found)
 
 
-def _network_name(backing: Any, guest: Any, places: Places) -> str | None:
+def _network_name(backing: Any, places: Places) -> str | None:
     port = getattr(backing, "port", None)
     network = getattr(backing, "network", None)
     moref = port.portgroupKey if port is not None else network._moId if network else None
     # A distributed port group's key is its moref. Opaque (NSX) networks have neither.
-    name = places.shown(moref) or _text(getattr(backing, "deviceName", None))
-    name = name or _text(getattr(guest, "network", None))
-    return cut(decode_name(name), MOST_NAME) if name else None
+    name = places.shown(moref)
+    return cut(name, MOST_NAME) if name else _shown(getattr(backing, "deviceName", None))
+
+
+def _shown(name: Any) -> str | None:
+    return cut(decode_name(str(name)), MOST_NAME) if name else None
 
 
 def snapshots_of(info: Any) -> tuple[SnapshotRecord, ...]:
@@ -240,16 +306,11 @@ def _label(device: Any) -> str | None:
 
 
 def _kind(thing: Any, known: Mapping[str, str]) -> str:
-    name = str(type(thing)._wsdlName)
-    return known.get(name, name)
+    name = type_name(thing)
+    return known.get(name, name[:MOST_TYPE_NAME])
 
 
 def _word(value: Any, most: int = MOST_WORD) -> str | None:
-    """A plain str (pyVmomi's enumerations are a subclass). None when it is unset, empty or too long
-    to be such a value: half of an identifier would be a different identifier."""
-    return str(value) if value and len(value) <= most else None
-
-
-def _text(value: Any) -> str | None:
-    """Likewise for free text, of any length: whoever uses it cuts it."""
-    return str(value) if value else None
+    """A plain str (pyVmomi's enumerations are a subclass). None when it is unset or empty, or so
+    long or so mended that it is no such value: half of an identifier would be another one."""
+    return str(value) if value and len(value) <= most and REPLACED not in value else None

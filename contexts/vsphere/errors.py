@@ -109,6 +109,17 @@ class AnotherVM(ObjectGone):
         self.found = found
 
 
+class VmUnreadable(VSphereError):
+    """vSphere does not say what has to be known of a VM, or not so that vmrep understands it:
+    `found` has what it says. Another attempt may find the VM as usual: hosts go and come back."""
+
+    transient = True
+
+    def __init__(self, message: str, *, found: VmRecord) -> None:
+        super().__init__(message)
+        self.found = found
+
+
 class AmbiguousUUID(VSphereError):
     """Several VMs of the vCenter share one instance UUID: which one is meant is unknown."""
 

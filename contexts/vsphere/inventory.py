@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyVmomi import vim
 
-from contexts.vsphere.answers import NOT_AS_DESCRIBED
 from contexts.vsphere.collector import (
     PAGE_SIZE,
     BulkReading,
@@ -17,24 +15,23 @@ from contexts.vsphere.collector import (
     Found,
     read_related,
 )
-from contexts.vsphere.devices import disks_of, networks_of, snapshots_of
-from contexts.vsphere.errors import AmbiguousUUID, AnotherVM, ObjectGone, PrivilegeMissing
-from contexts.vsphere.names import (
-    PLACE_PATHS,
-    Places,
-    decode_name,
-    parent_of,
-    places_of,
-    read_places,
+from contexts.vsphere.errors import (
+    AmbiguousUUID,
+    AnotherVM,
+    ObjectGone,
+    PrivilegeMissing,
+    VmUnreadable,
 )
+from contexts.vsphere.faults import understanding
+from contexts.vsphere.names import PLACE_PATHS, Places, parent_of, places_of, read_places
 from contexts.vsphere.records import (
     DiskRecord,
     InventoryPage,
+    KnownDevices,
     NicRecord,
     ProvisioningType,
     SnapshotRecord,
     VmRecord,
-    no_specs,
 )
 from contexts.vsphere.session import Session
 from contexts.vsphere.specs import (
@@ -42,14 +39,15 @@ from contexts.vsphere.specs import (
     SPEC_FIELDS_BY_NAME,
     SpecField,
     SpecValue,
-    clean,
 )
+from contexts.vsphere.vm_reading import CHEAP_PATHS, DEVICES, VM_PATHS, record_of
 
 __all__ = [
     "SPEC_FIELDS",
     "SPEC_FIELDS_BY_NAME",
     "DiskRecord",
     "InventoryPage",
+    "KnownDevices",
     "NicRecord",
     "ProvisioningType",
     "SnapshotRecord",
@@ -58,64 +56,84 @@ __all__ = [
     "VmRecord",
     "read_vm",
     "read_vms",
+    "record_of",
 ]
 
-logger = logging.getLogger(__name__)
+Known = Callable[[Sequence[str]], Mapping[str, KnownDevices]]
+"""Of some VMs (morefs) the devices that are known from an earlier reading."""
 
-VM_PATHS: tuple[str, ...] = (
-    *(field.path for field in SPEC_FIELDS if field.path is not None),
-    "name",
-    "parent",
-    "parentVApp",
-    "runtime.host",
-    "config.instanceUuid",
-    "config.hardware.device",
-    "snapshot",
-    "guest.toolsVersion",
-    "guest.toolsStatus",
-    "guest.toolsRunningStatus",
-    "guest.hostName",
-    "guest.ipAddress",
-    "guest.net",
-)
 
-_INSTANCE_UUID_LENGTH = 64
-_UUID_TOO_LONG = (
-    f"This VM's instance UUID has more than {_INSTANCE_UUID_LENGTH} characters, so it cannot be a"
-    " UUID. Give the VM a new one."
-)
-_DEVICES = "config.hardware.device"
-_MOST_PARTS = 1_000  # devices, or snapshots: vSphere allows a few hundred disks and adapters
+def nothing_known(morefs: Sequence[str]) -> Mapping[str, KnownDevices]:
+    """As before the first reading."""
+    return {}
 
 
 def read_vms(
-    session: Session, page_size: int = PAGE_SIZE, on_page: Callable[[], None] = lambda: None
+    session: Session,
+    page_size: int = PAGE_SIZE,
+    on_page: Callable[[], None] = lambda: None,
+    known: Known = nothing_known,
 ) -> Iterator[InventoryPage]:
     """All VMs and templates that the account may see, in pages; at least one (maybe empty) page.
 
     Never a call per VM: places (folders, datacenters, hosts, networks, datastores) are read in
-    bulk first, then the VMs. A VM that cannot be read as described is delivered with
-    `instance_uuid` None and `problem`; two VMs with one instance UUID are delivered as they are.
-    `on_page` is called after each page, those of the places included, and may raise to stop.
+    bulk first, then the VMs; the devices only of those that are not `known`, or whose
+    `devices_version` is another one now. What of a VM is not said, or not as described, is in its
+    record's `unsaid`; two VMs with one instance UUID are delivered as they are. `on_page` is called
+    after each page, those of the places included, and may raise to stop.
 
-    Raises ConnectionLost (SessionExpired) when the connection or login is lost between pages:
-    then nothing may be concluded from what was not seen, and the reading starts again.
+    Raises ConnectionLost when the connection is lost twice in a row: then nothing may be concluded
+    from what was not seen, and the reading starts again.
     """
     places = read_places(session, page_size, on_page)
     reading = BulkReading(
-        session,
-        "Reading the virtual machines",
-        {vim.VirtualMachine: VM_PATHS},
-        page_size,
-        count=True,
+        session, "Reading the virtual machines", {vim.VirtualMachine: VM_PATHS}, page_size
     )
     empty = True
-    for page in reading:
+    for refs in reading.pages():
         empty = False
+        records = tuple(_records(reading, refs, places, known))
         on_page()
-        yield InventoryPage(tuple(record_of(found, places) for found in page), reading.total)
+        yield InventoryPage(records, reading.total)
     if empty:
         yield InventoryPage((), reading.total)
+
+
+def _records(
+    reading: BulkReading, refs: Sequence[Any], places: Places, known: Known
+) -> Iterator[VmRecord]:
+    earlier = known([str(ref._moId) for ref in refs])
+    for one in reading.read([ref for ref in refs if ref._moId not in earlier]):
+        yield record_of(one, places)
+    moved: list[Found] = []
+    kept = [ref for ref in refs if ref._moId in earlier]
+    for one in reading.read(kept, {vim.VirtualMachine: CHEAP_PATHS}):
+        record = record_of(one, places, earlier[one.moref])
+        if record.devices_version == earlier[one.moref].devices_version:
+            yield record
+        else:
+            moved.append(one)
+    # What tells the version was read before the devices: should they change in between, the next
+    # reading finds a newer version.
+    devices = reading.read([one.ref for one in moved], {vim.VirtualMachine: (DEVICES,)})
+    for cheap, more in _pairs(moved, devices):
+        yield record_of(_joined(cheap, more), places)
+
+
+def _pairs(moved: Iterable[Found], devices: Iterable[Found]) -> Iterator[tuple[Found, Found]]:
+    """A VM that went meanwhile is in the first alone."""
+    by_moref = {one.moref: one for one in devices}
+    return ((one, by_moref[one.moref]) for one in moved if one.moref in by_moref)
+
+
+def _joined(cheap: Found, devices: Found) -> Found:
+    problem = {DEVICES: devices.problem} if devices.problem else {}
+    return replace(
+        cheap,
+        properties={**cheap.properties, **devices.properties},
+        missing={**cheap.missing, **devices.missing},
+        odd={**cheap.odd, **devices.odd, **problem},
+    )
 
 
 def read_vm(session: Session, instance_uuid: str, moref_hint: str | None = None) -> VmRecord:
@@ -124,17 +142,21 @@ def read_vm(session: Session, instance_uuid: str, moref_hint: str | None = None)
     The hint (where the VM was last time) saves a search; it is believed only when the VM there
     has the right instance UUID.
 
-    Raises ObjectGone when the vCenter has no such VM; AnotherVM, carrying the one found, when the
-    moref now belongs to a VM with another instance UUID; AmbiguousUUID when several VMs have this
-    UUID and the hint does not tell which is meant.
+    Raises ObjectGone when the vCenter has no such VM; AnotherVM, with that one, when the moref
+    now is a VM of another instance UUID; AmbiguousUUID when several VMs have this one and the
+    hint does not tell which is meant; VmUnreadable when vSphere does not say, or not so that vmrep
+    understands, what a replication needs: its identity, disks and snapshots.
     """
     doing = f"Reading the virtual machine {instance_uuid}"
     hinted = _hinted(session, doing, moref_hint)
     if hinted is not None and _same(hinted.instance_uuid, instance_uuid):
-        return hinted
+        return _readable(hinted, doing)
     search = session.content.searchIndex
     refs = session.invoke(doing, lambda: search.FindAllByUuid(None, instance_uuid, True, True))
     if not refs:
+        if hinted is not None and hinted.instance_uuid is None:
+            # A moref is never used twice: it is the VM, or was.
+            raise _unreadable(hinted, doing)
         gone = (
             f"{doing}: the vCenter has no VM with this instance UUID. It was deleted or "
             "unregistered, or is not visible to the account."
@@ -145,7 +167,23 @@ def read_vm(session: Session, instance_uuid: str, moref_hint: str | None = None)
             f"{doing}: {len(refs)} VMs have this instance UUID, so vmrep cannot tell which one is"
             " meant. Give the others a new UUID, then try again."
         )
-    return _read_one(session, doing, str(refs[0]._moId))
+    with understanding(doing):
+        moref = str(refs[0]._moId)
+    return _readable(_read_one(session, doing, moref), doing)
+
+
+def _readable(record: VmRecord, doing: str) -> VmRecord:
+    if record.lacks:
+        raise _unreadable(record, doing)
+    return record
+
+
+def _unreadable(record: VmRecord, doing: str) -> VmUnreadable:
+    return VmUnreadable(
+        f"{doing}: {record.name} cannot be read. {record.unreadable} What is known of the VM stays"
+        " as it is. Check the VM and the account's rights in the vCenter.",
+        found=record,
+    )
 
 
 def _hinted(session: Session, doing: str, moref_hint: str | None) -> VmRecord | None:
@@ -223,123 +261,6 @@ def _upwards() -> list[Any]:
         step("network", vim.VirtualMachine, "network", []),
         step("datastore", vim.VirtualMachine, "datastore", []),
     ]
-
-
-def record_of(found: Found, places: Places) -> VmRecord:
-    """The record of a VM that was read with VM_PATHS. Never raises for what vSphere delivered."""
-    try:
-        return _record(found, places)
-    except NOT_AS_DESCRIBED as error:
-        logger.warning("VM %s cannot be understood: %r", found.moref, error)
-        specs = {**no_specs(), "moref": found.moref, "vm_name": _name(found.properties)}
-        return VmRecord(
-            None,
-            specs,
-            problem=f"vSphere describes this VM in a way that vmrep does not know: {error!r}",
-        )
-
-
-def _record(found: Found, places: Places) -> VmRecord:
-    read = found.properties
-    if not found.understood(_DEVICES) or not found.understood("snapshot"):
-        # Half of the disks would look like a VM that lost the others.
-        raise ValueError("its devices or snapshots are of a kind that vmrep does not know")
-    devices = list(read.get(_DEVICES) or ())
-    snapshots = snapshots_of(read.get("snapshot"))
-    if len(devices) > _MOST_PARTS or len(snapshots) > _MOST_PARTS:
-        raise ValueError(f"it has {len(devices)} devices and {len(snapshots)} snapshots")
-    nics = list(read.get("guest.net") or ())
-    instance_uuid = read.get("config.instanceUuid") or None
-    if is_odd := instance_uuid is not None and len(instance_uuid) > _INSTANCE_UUID_LENGTH:
-        instance_uuid = None
-    specs = {field.name: clean(field, read.get(field.path or "")) for field in SPEC_FIELDS}
-    disks = disks_of(devices, places.datastore_types, places.names)
-    snapshot_count = _snapshot_count(found, len(snapshots))
-    computed = {
-        **_where(found, places),
-        **_guest(read, nics),
-        "snapshot_count": snapshot_count,
-    }
-    if snapshot_count == 0 and any(disk.is_beside_its_base for disk in disks):
-        computed["consolidation_needed"] = True  # vSphere does not always say so
-    for name, value in computed.items():
-        specs[name] = clean(SPEC_FIELDS_BY_NAME[name], value)
-    return VmRecord(
-        instance_uuid=str(instance_uuid) if instance_uuid else None,
-        specs=specs,
-        disks=disks,
-        networks=networks_of(devices, nics if _tools_answer(read) is not False else (), places),
-        snapshots=snapshots,
-        problem=None if instance_uuid else _UUID_TOO_LONG if is_odd else _why_unidentified(found),
-    )
-
-
-def _where(found: Found, places: Places) -> dict[str, SpecValue]:
-    read = found.properties
-    name = _name(read)
-    place = places.place(name, parent_of(read))
-    host = read.get("runtime.host")
-    return {
-        "vm_name": name,
-        "moref": found.moref,
-        "vm_path": place.path,
-        "datacenter": place.datacenter,
-        "host_name": places.shown(host._moId) if host is not None else None,
-    }
-
-
-def _guest(read: Mapping[str, Any], nics: list[Any]) -> dict[str, SpecValue]:
-    """What the guest's tools say.
-
-    The version "0" is vSphere's "no tools known" and counts as unknown, not as a version.
-    vSphere keeps the last host name and addresses of a guest whose tools no longer run:
-    they would look current for days, so they count as unknown too.
-    """
-    version = str(read.get("guest.toolsVersion") or "")
-    specs: dict[str, SpecValue] = {
-        "vm_tools_version": version if version.strip("0") else None,
-        "vm_tools_status": read.get("guest.toolsStatus") or read.get("guest.toolsRunningStatus"),
-        "guest_hostname": None,
-        "ip_addresses": None,
-    }
-    answer = _tools_answer(read)
-    if answer is not False:
-        specs["guest_hostname"] = read.get("guest.hostName")
-        first = read.get("guest.ipAddress")
-        reported = [address for nic in nics for address in nic.ipAddress]
-        addresses = [str(address) for address in reported or ([first] if first else [])]
-        if addresses or answer:
-            specs["ip_addresses"] = tuple(dict.fromkeys(addresses))
-    return specs
-
-
-def _tools_answer(read: Mapping[str, Any]) -> bool | None:
-    running = read.get("guest.toolsRunningStatus")
-    if running:
-        return str(running) == "guestToolsRunning"
-    status = read.get("guest.toolsStatus")
-    return str(status) in ("toolsOk", "toolsOld") if status else None
-
-
-def _snapshot_count(found: Found, count: int) -> int | None:
-    # An unset `snapshot` means none, but only where the VM could be read at all.
-    readable = "config.hardware.device" in found.properties and "snapshot" not in found.missing
-    return count if count or readable else None
-
-
-def _why_unidentified(found: Found) -> str:
-    if not found.understood("config.instanceUuid"):
-        return "vmrep does not understand the instance UUID that vSphere reports for this VM."
-    if "config.instanceUuid" in found.missing:
-        return "The account has no permission to read this VM's configuration."
-    if "config.hardware.device" not in found.properties:
-        return "vSphere cannot read this VM's configuration (inaccessible, orphaned or incomplete)."
-    return "vSphere reports no instance UUID for this VM."
-
-
-def _name(read: Mapping[str, Any]) -> str | None:
-    name = read.get("name")
-    return decode_name(str(name)) if name else None
 
 
 def _same(one: str | None, other: str) -> bool:

@@ -8,14 +8,15 @@ they are missing, the question is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pyVmomi import vim
 
-from contexts.vsphere.collector import BulkReading
-from contexts.vsphere.errors import InvalidRequest, PrivilegeMissing
+from contexts.vsphere.collector import BulkReading, gone_moref
+from contexts.vsphere.errors import InvalidRequest, ObjectGone, PrivilegeMissing
 from contexts.vsphere.names import decode_name
 from contexts.vsphere.session import Session
 
@@ -104,20 +105,21 @@ def read_privileges(session: Session) -> Privileges:
 
 def _some(session: Session, kind: Any, word: str) -> dict[Any, str]:
     """Up to MOST_ENTITIES objects of a kind, with their names."""
-    doing = f"Checking which {word} {session.endpoint.username} may see"
-    reading = iter(BulkReading(session, doing, {kind: ("name",)}, MOST_ENTITIES))
-    page = next(reading, [])
-    if hasattr(reading, "close"):
-        reading.close()
-    for one in page:
-        for fault in one.missing.values():
-            if isinstance(fault, vim.fault.NoPermission):
-                raise PrivilegeMissing(
-                    f"{doing}: the account lacks the privilege {fault.privilegeId}. Give its role"
-                    " this privilege, and try again.",
-                    privilege=fault.privilegeId,
-                )
+    doing = f"Looking at which {word} {session.endpoint.username} may see"
+    reading = BulkReading(session, doing, {kind: ("name",)}, MOST_ENTITIES, most=MOST_ENTITIES)
+    page = next(iter(reading), [])
+    refused = [fault for one in page for fault in one.missing.values() if _is_refusal(fault)]
+    if refused and len(refused) == len(page):
+        raise PrivilegeMissing(
+            f"{doing}: the account lacks the privilege {refused[0].privilegeId}. Give its role"
+            " this privilege, and try again.",
+            privilege=refused[0].privilegeId,
+        )
     return {one.ref: decode_name(str(one.properties.get("name", one.moref))) for one in page}
+
+
+def _is_refusal(fault: Any) -> bool:
+    return isinstance(fault, vim.fault.NoPermission)
 
 
 def _missing(session: Session, seen: dict[Any, dict[Any, str]]) -> Iterable[Missing]:
@@ -145,13 +147,30 @@ def _lacking(
     ids = [privilege.id for privilege in wanted]
     doing = f"Asking for the privileges of {session.endpoint.username}"
 
-    def ask() -> Any:
+    def ask(asked: list[Any]) -> Any:
         key = session.content.sessionManager.currentSession.key
-        return manager.HasPrivilegeOnEntities(entities, key, ids)
+        return manager.HasPrivilegeOnEntities(asked, key, ids)
 
     lacking: dict[str, list[Any]] = {privilege_id: [] for privilege_id in ids}
-    for answer in session.invoke(doing, ask):
+    for answer in _answers(session, doing, ask, entities):
         for one in answer.privAvailability:
             if not one.isGranted and one.privId in lacking:
                 lacking[one.privId].append(answer.entity)
     return lacking
+
+
+def _answers(
+    session: Session, doing: str, ask: Callable[[list[Any]], Any], entities: Sequence[Any]
+) -> Sequence[Any]:
+    """vSphere refuses the whole question for one object that went meanwhile."""
+    left = list(entities)
+    while left:
+        try:
+            found: Sequence[Any] = session.invoke(doing, partial(ask, left))
+            return found
+        except ObjectGone as gone:
+            before, moref = len(left), gone_moref(gone)
+            left = [ref for ref in left if ref._moId != moref]
+            if len(left) == before:
+                raise
+    return ()

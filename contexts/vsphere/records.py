@@ -100,12 +100,33 @@ class SnapshotRecord:
     parent_moref: str | None
 
 
+PARTS = frozenset({"instance_uuid", "disks", "networks", "addresses", "snapshots"})
+"""What a record holds besides specs. "addresses": those of its adapters."""
+NEEDED = frozenset({"instance_uuid", "disks", "snapshots"})
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDevices:
+    """The devices as an earlier reading found them, under that `devices_version`."""
+
+    devices_version: str
+    disks: tuple[DiskRecord, ...]
+    networks: tuple[NicRecord, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class VmRecord:
     """One VM as read from vSphere.
 
     `specs` has every name of SPEC_FIELDS. `instance_uuid` None means that the VM cannot be
-    identified and so not be taken; `problem` then says why when it could not even be read.
+    identified and so not be taken; `problem` then says why.
+
+    `unsaid` names what vSphere did not say this time, or not in a way that vmrep understands: specs
+    and PARTS. Its value here means nothing: what was known before stays known. `oddities` say in
+    words what was unexpected, with the server's own; there may be some although nothing is unsaid.
+
+    `devices_version` names the state of the VM's devices: as long as it is the same, so are they.
+    None when that cannot be told. `devices_were_read`: this time, and not taken from before.
     """
 
     instance_uuid: str | None
@@ -114,6 +135,20 @@ class VmRecord:
     networks: tuple[NicRecord, ...] = ()
     snapshots: tuple[SnapshotRecord, ...] = ()
     problem: str | None = None
+    unsaid: frozenset[str] = frozenset()
+    oddities: tuple[str, ...] = ()
+    devices_version: str | None = None
+    devices_were_read: bool = field(default=True, compare=False)
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """What a replication needs of what is unsaid."""
+        return self.unsaid & NEEDED
+
+    @property
+    def unreadable(self) -> str:
+        """What of the VM could not be read as it should be, in words; empty when all could."""
+        return " ".join(self.oddities)
 
     def text(self, name: str) -> str | None:
         """A text spec, typed."""

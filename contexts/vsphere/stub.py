@@ -6,15 +6,17 @@ reading of answers are vmrep's. Checked against pyVmomi 9.1.1.0.
 
 from __future__ import annotations
 
+import io
 import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from http.cookies import CookieError, SimpleCookie
 from types import NoneType
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 from pyVim.connect import GetServiceVersions
 from pyVmomi.SoapAdapter import SoapStubAdapterBase
@@ -26,12 +28,14 @@ from contexts.vsphere.endpoint import Endpoint
 from contexts.vsphere.errors import ConnectionLost, NotVSphere
 from contexts.vsphere.faults import translating
 from contexts.vsphere.tls import MOST_BYTES, VSphereConnection
+from contexts.vsphere.xml_text import mended
 
 # Servers and proxies close idle connections silently; one that rested longer than this is not
 # used again.
 _IDLE_SECONDS = 15
 _MOST_RESTING = 5
 _VERSIONS_LIMIT_BYTES = 1 << 20
+_PIECE_BYTES = 256 << 10
 _COOKIE = "vmware_soap_session"
 
 
@@ -57,9 +61,32 @@ class Stub(SoapStubAdapterBase):
 
     def InvokeMethod(self, mo: Any, info: Any, args: Any) -> Any:
         """pyVmomi calls this for each method and property."""
+        status, body = self._exchange(self._request(mo, info, args))
+        return self._understood(status, body, info)
+
+    def ask(self, target: Any, method: str, *args: Any) -> bytes:
+        """Call a method by its WSDL name, and return the answer's bytes, which whoever calls reads
+        in another way. A fault is raised as above."""
+        info = type(target)._GetMethodInfo(method)
+        status, body = self._exchange(self._request(target, info, args))
+        if status != 200:
+            self._understood(status, body, info)
+        return body
+
+    def _request(self, mo: Any, info: Any, args: Any) -> bytes:
         try:
-            request = self.SerializeRequest(mo, info, args)
-            status, answer = self._exchange(request, info)
+            return bytes(self.SerializeRequest(mo, info, args))
+        except NOT_AS_DESCRIBED as error:
+            # An argument that came from the server, of another kind than it should be.
+            raise NotVSphere(
+                f"{info.wsdlName} cannot be asked with what the server answered before "
+                f"({type(error).__name__}). Check for a newer vmrep."
+            ) from error
+
+    def _understood(self, status: int, body: bytes, info: Any) -> Any:
+        """The result of a call. Raises its fault, or NotVSphere."""
+        try:
+            answer = self._read(body, info)
             if not isinstance(answer, BaseException):
                 _require_kind(info, answer)
         except NOT_AS_DESCRIBED as error:
@@ -74,8 +101,21 @@ class Stub(SoapStubAdapterBase):
             raise NotVSphere(f"{info.wsdlName} was answered with an error that is not vSphere's.")
         return answer
 
-    def _exchange(self, request: bytes, info: Any) -> tuple[int, Any]:
-        """Send a request and read its answer: HTTP status, and result or fault."""
+    def _read(self, body: bytes, info: Any) -> Any:
+        try:
+            return AnswerReader(self).read(io.BytesIO(body), info.result)
+        except ExpatError as broken:
+            # The whole of it is there, so it is what the server sent: a message may quote anything.
+            try:
+                return AnswerReader(self).read(io.BytesIO(mended(body)), info.result)
+            except ExpatError:
+                raise NotVSphere(
+                    f"The answer to {info.wsdlName} is not XML ({broken}). Check that the address"
+                    " is that of a vCenter Server or ESXi host."
+                ) from broken
+
+    def _exchange(self, request: bytes) -> tuple[int, bytes]:
+        """Send a request and read its answer: HTTP status, and the whole body."""
         connection = self._connection()
         connection.timeout = self._patience()
         connection.allow(Budget(self._patience(), MOST_BYTES, within=self._spends()))
@@ -86,9 +126,9 @@ class Stub(SoapStubAdapterBase):
             self._keep_cookie(answer)
             if answer.status not in (200, 500):
                 raise HTTPException(f"{answer.status} {answer.reason}")
-            result = AnswerReader(self).read(answer, info.result)
+            body = _whole(answer)
             complete = answer.isclosed() and not answer.will_close
-            return answer.status, result
+            return answer.status, body
         finally:
             if complete:
                 self._rest(connection)
@@ -178,6 +218,15 @@ class Stub(SoapStubAdapterBase):
             yield
         finally:
             self._local.reading = before
+
+
+def _whole(answer: HTTPResponse) -> bytes:
+    """The body, in pieces: http.client would make room at once for any length that is announced.
+    Raises IncompleteRead when it ends before that."""
+    body = b"".join(iter(lambda: answer.read(_PIECE_BYTES), b""))
+    if answer.length:
+        raise IncompleteRead(body[:0], answer.length)
+    return body
 
 
 def _require_kind(info: Any, answer: Any) -> None:

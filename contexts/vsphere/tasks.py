@@ -22,7 +22,7 @@ from contexts.vsphere.errors import (
     VSphereError,
     VSphereFault,
 )
-from contexts.vsphere.faults import task_error
+from contexts.vsphere.faults import task_error, understanding
 from contexts.vsphere.session import Session
 from contexts.vsphere.verdicts import Activity
 
@@ -144,10 +144,11 @@ class _Waiting:
             if update is not None:
                 version = update.version
                 info = read_object(self._session, self._doing, self._task, "info")["info"]
-                if str(info.state) == "success":
-                    return _moref(info.result)
-                if str(info.state) == "error":
-                    raise task_error(info.error, self._doing, self._activity)
+                with understanding(self._doing):
+                    if info.state == "success":
+                        return _moref(info.result)
+                    if info.state == "error":
+                        raise task_error(info.error, self._doing, self._activity)
             self._require_patience()
             self._on_wait()
 

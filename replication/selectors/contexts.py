@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         untracked_disk_count: int
         rpo_state: str
         gone_since: datetime | None
+        unreadable_since: datetime | None
+        unreadable_reason: str | None
         changed_vm_id: int | None
         changed_vm_name: str | None
         changed_vm_uuid: str | None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from contexts.models import VMDisk
+from contexts.services.disks import matched
 from contexts.services.refresh import disk_id
 from contexts.vsphere import snapshots
 from contexts.vsphere.preflight import unprotected_disks
@@ -48,10 +49,10 @@ def _compare(run: JobRun, frozen: tuple[DiskRecord, ...]) -> tuple[Pairs, list[s
     unprotected = {
         disk.device_key: reason for disk, reason in unprotected_disks(replace(run.vm, disks=frozen))
     }
-    rows = {row.disk_id: row for row in run.context.disks.filter(removed_at=None)}
+    rows, left = matched(run.context.disks.filter(removed_at=None), frozen)
     pairs, differences = [], []
     for source in sorted(frozen, key=lambda disk: disk.device_key):
-        row = rows.pop(disk_id(source.device_key), None)
+        row = rows.get(source.device_key)
         if difference := _difference(row, source, unprotected.get(source.device_key)):
             differences.append(f"{source.label or disk_id(source.device_key)} {difference}")
         elif row is not None and source.device_key not in unprotected:
@@ -59,7 +60,7 @@ def _compare(run: JobRun, frozen: tuple[DiskRecord, ...]) -> tuple[Pairs, list[s
     # vSphere may leave out of a snapshot's devices what the snapshot does not hold.
     differences += [
         f"{row.label or row.disk_id} is not in the snapshot"
-        for row in rows.values()
+        for row in left
         if not row.unprotected_reason
     ]
     return pairs, differences
@@ -69,8 +70,6 @@ def _difference(row: VMDisk | None, source: DiskRecord, unprotected: str | None)
     """Empty when the row means this disk of the snapshot, and agrees on whether it is protected."""
     if row is None:
         return "is only in the snapshot"
-    if row.disk_uuid and source.disk_uuid and row.disk_uuid != source.disk_uuid:
-        return "is not the disk that is in the snapshot"
     if unprotected and not (row.unprotected_reason and row.accept_unprotected):
         return unprotected
     if row.unprotected_reason and not unprotected:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contexts.services import identity, refresh
 from contexts.states import AVAILABLE_TRANSPORTS
 from contexts.vsphere import cbt, inventory
-from contexts.vsphere.errors import ObjectGone, TaskFailed
+from contexts.vsphere.errors import ObjectGone, TaskFailed, VmUnreadable
 from contexts.vsphere.preflight import refusals
 from contexts.vsphere.records import VmRecord
 from replication.errors import PreflightRefused, TryAgain
@@ -83,6 +83,9 @@ def _read(run: JobRun) -> VmRecord:
         record = inventory.read_vm(run.session, context.vmware_vm_id, moref_hint=context.moref)
     except ObjectGone as problem:
         raise identity.not_found(context, problem) from problem
+    except VmUnreadable as problem:
+        identity.unreadable(context, problem.found)
+        raise
     identity.seen(context, record)
     return record
 

@@ -73,7 +73,14 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append(f"Fetch {args[0]}" if info.wsdlName == "Fetch" else info.wsdlName)
         return call(self, mo, info, args)
 
+    ask = Stub.ask
+
+    def asked(self: Stub, target: Any, method: str, *args: Any) -> bytes:
+        made.append(method)
+        return ask(self, target, method, *args)
+
     monkeypatch.setattr(Stub, "InvokeMethod", counted)
+    monkeypatch.setattr(Stub, "ask", asked)
     return made
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
-from contexts.vsphere.devices import disks_of, networks_of, snapshots_of
+from contexts.vsphere.devices import disks_of, networks_of, snapshots_of, with_guest
 from contexts.vsphere.names import Places
 from contexts.vsphere.records import DiskRecord
 
@@ -153,10 +153,10 @@ def test_addresses_are_matched_by_device_key_or_mac() -> None:
     by_key = guest(deviceConfigId=4000, ipAddress=["10.0.0.1", "fe80::1"])
     other = guest(deviceConfigId=4001, ipAddress=["10.0.0.9"])
     by_mac = guest(deviceConfigId=-1, macAddress="00:50:56:aa:BB:01", ipAddress=["10.0.0.2"])
-    places = Places("group-d1")
-    assert networks_of([nic()], [other, by_key], places)[0].ip_addresses == ("10.0.0.1", "fe80::1")
-    assert networks_of([nic()], [other, by_mac], places)[0].ip_addresses == ("10.0.0.2",)
-    assert networks_of([nic()], [other], places)[0].ip_addresses == ()
+    found = networks_of([nic()], Places("group-d1"))
+    assert with_guest(found, [other, by_key])[0].ip_addresses == ("10.0.0.1", "fe80::1")
+    assert with_guest(found, [other, by_mac])[0].ip_addresses == ("10.0.0.2",)
+    assert with_guest(found, [other])[0].ip_addresses == ()
 
 
 def test_network_names_come_from_standard_distributed_and_opaque_networks() -> None:
@@ -173,17 +173,17 @@ def test_network_names_come_from_standard_distributed_and_opaque_networks() -> N
     )
     told = [guest(deviceConfigId=4000, network="segment-7")]
     names = [
-        networks_of([nic(backing=backing)], told, places)[0].network_name
+        with_guest(networks_of([nic(backing=backing)], places), told)[0].network_name
         for backing in (standard, unseen, distributed, opaque)
     ]
     assert names == ["VM/Net", "DMZ", "Prod", "segment-7"]
-    assert networks_of([nic(backing=opaque)], [], places)[0].network_name is None
+    assert networks_of([nic(backing=opaque)], places)[0].network_name is None
 
 
 def test_adapter_types_have_the_names_of_vmx_files() -> None:
     places = Places("group-d1")
     kinds = [dev.VirtualE1000, dev.VirtualE1000e, dev.VirtualVmxnet3, dev.VirtualVmxnet2]
-    names = [networks_of([nic(kind)], [], places)[0].adapter_type for kind in kinds]
+    names = [networks_of([nic(kind)], places)[0].adapter_type for kind in kinds]
     assert names == ["e1000", "e1000e", "vmxnet3", "vmxnet2"]
 
 

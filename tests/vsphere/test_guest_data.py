@@ -30,8 +30,10 @@ def test_a_vm_of_which_nothing_can_be_read_is_still_listed() -> None:
 
 
 def test_a_vm_that_the_account_may_not_read_says_so() -> None:
-    vm = record({"config.instanceUuid": vim.fault.NoPermission()}, name="hidden")
-    assert "account has no permission" in (vm.problem or "")
+    refused = vim.fault.NoPermission(msg="Permission to perform this operation was denied.")
+    vm = record({"config.instanceUuid": refused}, name="hidden")
+    assert "config.instanceUuid: vSphere refuses it with NoPermission" in (vm.problem or "")
+    assert "Permission to perform" in vm.unreadable
 
 
 @pytest.mark.parametrize(
@@ -52,24 +54,45 @@ def test_a_vm_without_instance_uuid_is_read_but_not_identified(uuid: str, why: s
 
 
 @pytest.mark.parametrize(
-    "read",
+    ("read", "lacks"),
     [
-        {"config__hardware__device": [object()]},
-        {"config__hardware__device": [vim.vm.device.VirtualDisk(key=2000)]},
-        {"snapshot": object()},
-        {"config__hardware__device": [vim.vm.device.VirtualUSB(key=key) for key in range(1_001)]},
-        {"guest__net": 7},
-        {"config__instanceUuid": 7},
+        ({"config__hardware__device": [object()]}, "disks"),
+        ({"config__hardware__device": [vim.vm.device.VirtualDisk(key=2000)]}, "disks"),
+        (
+            {
+                "config__hardware__device": [
+                    vim.vm.device.VirtualUSB(key=key) for key in range(1_001)
+                ]
+            },
+            "disks",
+        ),
+        ({"snapshot": object()}, "snapshots"),
     ],
 )
-def test_a_vm_that_cannot_be_understood_does_not_take_the_others_along(
-    read: dict[str, Any],
+def test_what_of_a_vm_cannot_be_understood_is_unsaid_with_the_reason(
+    read: dict[str, Any], lacks: str
 ) -> None:
-    vm = record(name="odd", **{"config__instanceUuid": "5000", **read})
-    assert vm.instance_uuid is None
-    assert (vm.moref, vm.name) == ("vm-7", "odd")
-    assert vm.problem
-    assert vm.disks == ()
+    usual = {"config__instanceUuid": "5000", "config__hardware__device": []}
+    vm = record(name="odd", **{**usual, **read})
+    assert vm.lacks == {lacks}
+    assert (vm.moref, vm.name, vm.instance_uuid) == ("vm-7", "odd", "5000")
+    assert vm.unreadable
+    assert vm.disks == vm.snapshots == ()
+
+
+@pytest.mark.parametrize("nics", [[7], [object()]])
+def test_what_a_guest_says_and_nobody_understands_spoils_nothing_else(nics: list[Any]) -> None:
+    vm = record(
+        name="odd",
+        config__instanceUuid="5000",
+        config__hardware__device=[vim.vm.device.VirtualVmxnet3(key=4000)],
+        guest__toolsStatus="toolsOk",
+        guest__net=nics,
+    )
+    assert not vm.lacks
+    assert {"ip_addresses", "addresses"} <= vm.unsaid
+    assert [nic.device_key for nic in vm.networks] == [4000]
+    assert "guest.net" in vm.unreadable
 
 
 def guest(**read: Any) -> VmRecord:

@@ -57,7 +57,7 @@ from vmrep.web import versions
 DONE, BUSY = "pgtest1", "pgtest2"  # a VM with a recovery point, and one in the middle of a job
 
 
-LOOK = 25  # queries
+LOOK = 27  # queries
 
 
 class Kind(NamedTuple):

@@ -205,7 +205,7 @@ def _snapshots() -> list[tuple[Any, ...]]:
 def _seen_vms() -> list[Any]:
     """The discoveries tell what they changed; these are what jobs and people change in a VM."""
     facts: list[Any] = []
-    for column in ("gone_at", "identity_rejected_at"):
+    for column in ("gone_at", "unreadable_since", "identity_rejected_at"):
         rows = DiscoveredVM.objects.filter(**{f"{column}__isnull": False})
         facts += [_newest(rows, column, column), rows.count()]
     return facts

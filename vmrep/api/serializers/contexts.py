@@ -41,6 +41,8 @@ class _Protected(serializers.ModelSerializer[Any]):
     newest_recovery_point_at = serializers.DateTimeField(source="newest_point_at")
     untracked_disk_count = serializers.IntegerField()
     gone_since = serializers.DateTimeField()
+    unreadable_since = serializers.DateTimeField()
+    unreadable_reason = serializers.CharField()
     identity_change = serializers.SerializerMethodField()
 
     def get_rpo_seconds(self, context: Any) -> int | None:
@@ -61,7 +63,8 @@ class _Protected(serializers.ModelSerializer[Any]):
 _ADDED = (
     *("disk_count", "capacity_bytes"),
     *("rpo_state", "rpo_seconds", "newest_recovery_point_at", "last_job_failed"),
-    *("untracked_disk_count", "gone_since", "identity_change"),
+    *("untracked_disk_count", "gone_since", "unreadable_since", "unreadable_reason"),
+    "identity_change",
 )
 
 

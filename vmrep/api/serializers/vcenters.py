@@ -62,6 +62,7 @@ class DiscoveredVMSerializer(serializers.ModelSerializer[DiscoveredVM]):
             *("probable_context_id", "identity_rejected_at"),
             *SPEC_NAMES,
             *("disks", "networks", "refusals", "seen_at", "gone_at"),
+            *("unreadable_since", "unreadable_reason"),
         ]
         read_only_fields = fields
 

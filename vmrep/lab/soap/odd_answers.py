@@ -41,8 +41,8 @@ class OddAnswers:
         self.say(moid, path, Gap(gap(path, fault, message)))
 
     def vanish(self, moid: str, *, whole_call: bool) -> None:
-        """Make the object disappear the next time that it is about to be answered: with a fault of
-        the whole call, or with a fault in place of each of its properties."""
+        """Let the object be gone the next time that its properties are about to be answered: as a
+        fault of the whole call, or with a fault in place of each of its properties."""
         with self._lock:
             self._vanishing[moid] = whole_call
 

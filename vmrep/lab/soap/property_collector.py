@@ -169,7 +169,7 @@ class PropertyCollector(Managed):
 
     def _unless_gone(self, ref: Any, found: dict[str, str]) -> dict[str, str]:
         """What was found of an object, unless it goes in this moment (`odd_answers`)."""
-        whole_call = self.world.odd.takes_away(ref._moId)
+        whole_call = self.world.odd.takes_away(ref._moId) if found else None
         if whole_call is None:
             return found
         vanishing = self.world.find(ref)

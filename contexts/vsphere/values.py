@@ -1,0 +1,325 @@
+"""Values of vSphere's data objects, out of XML, each read when it is asked for.
+
+pyVmomi builds every object of an answer with all of its fields; of a VM's devices vmrep needs a few
+fields of a few kinds. So a `Data` keeps its element, and reads a field when somebody wants it.
+pyVmomi's description of the API says what each field is; what differs from it is NotAsDescribed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import Any
+
+from lxml.etree import _Element as Element
+from pyVmomi import Iso8601, vmodl
+from pyVmomi.VmomiSupport import (
+    DataObject,
+    Enum,
+    GetWsdlType,
+    GuessWsdlType,
+    ManagedObject,
+    byte,
+    double,
+    long,
+    short,
+)
+
+from contexts.vsphere.answers import stand_in
+from contexts.vsphere.texts import MOST_FAULT, cut
+
+XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+_SHOWN = 60  # characters of what was not understood
+
+_SCALARS: dict[str, Any] = {
+    **{"string": str, "boolean": bool, "dateTime": datetime, "anyURI": str, "base64Binary": bytes},
+    **{"byte": byte, "short": short, "int": int, "long": long, "float": float, "double": double},
+}
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
+_BITS: dict[Any, int] = {byte: 8, short: 16, int: 32, long: 64}
+
+
+class NotAsDescribed(ValueError):
+    """A value is none that its description allows; the text says which and why."""
+
+
+def shown(text: str | None) -> str:
+    """What a server said, short enough for a message, quoted."""
+    return repr(cut((text or "").strip(), _SHOWN))
+
+
+class Data:
+    """A data object, with the fields that pyVmomi describes for its `kind` as attributes.
+
+    A field that is unset is None, one of several values an empty list. Of an unknown type `kind` is
+    what the place promises, and `unknown` the type's name.
+
+    Reading a field raises NotAsDescribed, and AttributeError for one that the kind does not have.
+    """
+
+    __slots__ = ("_children", "_element", "_stub", "kind", "unknown")
+
+    def __init__(self, element: Element, kind: Any, stub: Any, unknown: str = "") -> None:
+        self._element = element
+        self._stub = stub
+        self._children: dict[str, list[Element]] | None = None
+        self.kind = kind
+        self.unknown = unknown
+
+    def __getattr__(self, name: str) -> Any:
+        declared = _field(self.kind, name)
+        if declared is None:
+            raise AttributeError(f"{self.kind.__name__} has no {name}")
+        children = self._named().get(name, ())
+        item = _item(declared)
+        if item is not None:
+            return [value_of(child, item, self._stub) for child in children]
+        if not children:
+            return None
+        if len(children) > 1:
+            raise NotAsDescribed(f"{name} stands there twice")
+        return value_of(children[0], declared, self._stub)
+
+    def says(self, name: str) -> bool:
+        """Whether there is such an element, described or not."""
+        return name in self._named()
+
+    def _named(self) -> dict[str, list[Element]]:
+        if self._children is None:
+            self._children = {}
+            for child in self._element:
+                self._children.setdefault(local_name(child), []).append(child)
+        return self._children
+
+
+def kind_of(value: Any) -> Any:
+    """pyVmomi's class of a data object, whether it was read by pyVmomi or is a `Data`."""
+    return value.kind if isinstance(value, Data) else type(value)
+
+
+def type_name(value: Any) -> str:
+    """The name of its type in the API, also of one that vmrep does not know."""
+    return (value.unknown if isinstance(value, Data) else "") or str(kind_of(value)._wsdlName)
+
+
+@lru_cache(maxsize=4096)
+def _field(kind: Any, name: str) -> Any:
+    try:
+        return kind._GetPropertyInfo(name).type
+    except (AttributeError, KeyError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def described(kind: Any, path: str) -> Any:
+    """The type of a property path of a managed object's; None when there is none of this name."""
+    at = kind
+    for step in path.split("."):
+        if (at := _field(at, step)) is None:
+            return None
+    return at
+
+
+@lru_cache(maxsize=4096)
+def named(name: str) -> Any:
+    """The type with a name of XML ("xsd:int", "VirtualDisk"); None when nobody knows it."""
+    local = name.rpartition(":")[2]
+    if local in _SCALARS:
+        return _SCALARS[local]
+    if local.endswith("ManagedObjectReference"):
+        return ManagedObject.Array if local.startswith("ArrayOf") else ManagedObject
+    if local == "anyType":
+        return object
+    try:
+        return GetWsdlType("urn:vim25", local)
+    except KeyError:
+        pass
+    try:
+        return GuessWsdlType(local)
+    except KeyError:
+        return None
+
+
+def value_of(element: Element, declared: Any, stub: Any) -> Any:
+    """What an element says, where pyVmomi's type `declared` is expected.
+
+    Text, numbers, times (aware), references and faults are as pyVmomi makes them, enumerations are
+    str, data objects `Data`, arrays lists. Raises NotAsDescribed.
+    """
+    make, kind = _plan(declared, element.get(XSI_TYPE))
+    return make(element, kind, stub)
+
+
+@lru_cache(maxsize=8192)
+def _plan(declared: Any, name: str | None) -> tuple[Maker, Any]:
+    """How a value of the type that is named is made, where another is expected."""
+    kind = declared
+    if name is not None:
+        kind = named(name)
+        if kind is None:
+            if issubclass(declared, DataObject) and not issubclass(declared, Exception):
+                return partial(Data, unknown=name.rpartition(":")[2]), declared
+            raise NotAsDescribed(f"it is of the unknown type {shown(name)}")
+        if not _fits(kind, declared):
+            raise NotAsDescribed(f"it is of the type {shown(name)}, which does not belong there")
+        if declared is not object and not issubclass(kind, DataObject):
+            kind = declared
+    return _maker(kind), kind
+
+
+@lru_cache(maxsize=4096)
+def _item(declared: Any) -> Any:
+    """What an array holds; None for what is no array."""
+    return declared.Item if issubclass(declared, list) else None
+
+
+def _fits(actual: Any, declared: Any) -> bool:
+    if declared is object or issubclass(actual, declared):
+        return True
+    if issubclass(declared, list) or issubclass(actual, list):
+        both = issubclass(declared, list) and issubclass(actual, list)
+        return both and _fits(actual.Item, declared.Item)
+    if issubclass(declared, ManagedObject):
+        return bool(actual is ManagedObject)  # the reference itself says of which kind it is
+    if issubclass(declared, Exception):
+        return issubclass(actual, vmodl.LocalizedMethodFault)
+    if issubclass(declared, Enum):
+        return bool(actual is str)
+    if declared is bool or actual is bool:
+        return False
+    return issubclass(declared, int | float) and issubclass(actual, int | float)
+
+
+Maker = Callable[[Element, Any, Any], Any]
+
+
+def _maker(kind: Any) -> Maker:
+    families: tuple[tuple[Any, Maker], ...] = (
+        (list, _array),
+        (Exception, _fault),
+        (vmodl.LocalizedMethodFault, _fault),
+        (DataObject, Data),
+        (ManagedObject, _reference),
+        (bool, _boolean),
+        (int, _whole),
+        (float, _number),
+        (Enum, _choice),
+        (datetime, _moment),
+    )
+    return next((maker for family, maker in families if issubclass(kind, family)), _text)
+
+
+def _array(element: Element, kind: Any, stub: Any) -> list[Any]:
+    return [value_of(child, kind.Item, stub) for child in elements(element)]
+
+
+def local_name(element: Element) -> str:
+    """Its name without the namespace; "" of what is no element."""
+    tag = element.tag
+    return _local(tag) if isinstance(tag, str) else ""
+
+
+@lru_cache(maxsize=4096)
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def elements(element: Element) -> Iterator[Element]:
+    """The elements within, without comments and the like."""
+    return (child for child in element if isinstance(child.tag, str))
+
+
+def _text(element: Element, kind: Any, stub: Any) -> str:
+    if not len(element):
+        return element.text or ""
+    raise NotAsDescribed("it is built of elements, where a plain value belongs")
+
+
+def _boolean(element: Element, kind: Any, stub: Any) -> bool:
+    text = _text(element, kind, stub)
+    if text not in ("true", "false", "1", "0"):
+        raise NotAsDescribed(f"{shown(text)} is neither true nor false")
+    return text in ("true", "1")
+
+
+def _whole(element: Element, kind: Any, stub: Any) -> int:
+    text = _text(element, kind, stub)
+    bits = _BITS.get(kind, 64)
+    # Not more than what fits is ever converted: the time that it takes grows with the digits.
+    if _WHOLE.fullmatch(text):
+        number = int(text)
+        if -(1 << bits - 1) <= number < 1 << bits - 1:
+            return number
+    raise NotAsDescribed(f"{shown(text)} is no whole number of {bits} bits")
+
+
+def _number(element: Element, kind: Any, stub: Any) -> float:
+    text = _text(element, kind, stub)
+    try:
+        return float(text)
+    except ValueError:
+        raise NotAsDescribed(f"{shown(text)} is no number") from None
+
+
+def _choice(element: Element, kind: Any, stub: Any) -> str:
+    text = _text(element, kind, stub)
+    if text not in vars(kind)["values"]:
+        raise NotAsDescribed(f"{shown(text)} is no {kind.__name__.rpartition('.')[2]}")
+    return text
+
+
+def _moment(element: Element, kind: Any, stub: Any) -> datetime:
+    text = _text(element, kind, stub)
+    try:
+        found = Iso8601.ParseISO8601(text)
+    except (ValueError, OverflowError):
+        found = None
+    if not isinstance(found, datetime):
+        raise NotAsDescribed(f"{shown(text)} is no time")
+    return found
+
+
+def _reference(element: Element, kind: Any, stub: Any) -> Any:
+    name, moref = element.get("type") or "", _text(element, kind, stub).strip()
+    actual = named(name) if name else None
+    if actual is None or not issubclass(actual, ManagedObject) or not moref:
+        raise NotAsDescribed(f"{shown(moref)} of the type {shown(name)} is no reference")
+    if kind is not object and not issubclass(actual, kind):
+        raise NotAsDescribed(f"it is a reference to a {shown(name)}, which does not belong there")
+    return actual(moref, stub)
+
+
+_KEPT_OF_FAULTS = (str, int, bool, ManagedObject)
+
+
+def _fault(element: Element, kind: Any, stub: Any) -> Any:
+    """A LocalizedMethodFault as pyVmomi's exception, with the server's words as its `msg`; one of
+    an unknown class as a MethodFault with `unknown_name`. What caused it is left out."""
+    inner = next(element.iterchildren("{*}fault"), element)
+    words = next(element.iterchildren("{*}localizedMessage"), None)
+    name = inner.get(XSI_TYPE) or "MethodFault"
+    actual = named(name)
+    if actual is vmodl.LocalizedMethodFault:
+        actual = vmodl.MethodFault
+    if actual is not None and issubclass(actual, vmodl.MethodFault):
+        fault = actual()
+        for child in elements(inner):
+            _keep_detail(fault, child, stub)
+    else:
+        fault = stand_in(name.rpartition(":")[2])
+    fault.msg = cut("".join(map(str, words.itertext())), MOST_FAULT) if words is not None else ""
+    return fault
+
+
+def _keep_detail(fault: Any, child: Element, stub: Any) -> None:
+    name = local_name(child)
+    kind: Any = type(fault)
+    declared = _field(kind, name)
+    if declared is None or not issubclass(declared, _KEPT_OF_FAULTS) or issubclass(declared, Enum):
+        return
+    try:
+        object.__setattr__(fault, name, value_of(child, declared, stub))
+    except NotAsDescribed:
+        return  # a detail of a fault, whose name and words are known

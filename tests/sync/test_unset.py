@@ -1,0 +1,161 @@
+"""Unset is not empty: what a vCenter does not say this time changes nothing that is known.
+
+At a real server, with real chains: what was known is what the next job goes on with.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from contexts.models import DiscoveredVM, VMContext
+from contexts.services import discovered
+from contexts.vsphere import inventory
+from tests.sync.estate import Estate
+
+NOTES = '<val xsi:type="xsd:string">%s</val>'
+
+
+def known(context: VMContext) -> dict[str, object]:
+    """What vmrep knows of the VM, with its devices."""
+    context.refresh_from_db()
+    return {
+        "specs": context.spec_values(),
+        "uuid": context.vmware_vm_id,
+        "disks": list(context.disks.order_by("pk").values_list("pk", "disk_id", "removed_at")),
+        "adapters": list(context.network_adapters.values_list("pk", "ip_addresses", "removed_at")),
+    }
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [["config"], ["config.hardware.device"], ["config.instanceUuid"], ["snapshot", "guest"]],
+)
+def test_a_vm_that_is_not_told_once_stays_as_it_is_and_its_chain_goes_on(
+    estate: Estate, paths: list[str]
+) -> None:
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.discover()
+    before = known(context)
+    estate.control.hide("small1", paths)
+    assert estate.discover().status == "completed"
+    vm = DiscoveredVM.objects.get(vmware_vm_id=context.vmware_vm_id)
+    after = known(context)
+    before["specs"] |= {"change_version": after["specs"]["change_version"]}  # type: ignore
+    assert after == before
+    assert vm.gone_at is None
+    assert DiscoveredVM.objects.count() == 2
+    if paths != ["snapshot", "guest"]:
+        assert vm.unreadable_since is not None
+        assert paths[0] in vm.unreadable_reason or "configuration" in vm.unreadable_reason
+        job = estate.run_job(context)
+        assert "small1 cannot be read" in job.error_message
+        assert known(context)["disks"] == before["disks"]
+    estate.control.hide("small1", [])
+    estate.discover()
+    vm.refresh_from_db()
+    assert (vm.unreadable_since, vm.unreadable_reason) == (None, "")
+
+
+def test_odd_notes_keep_nobody_from_being_replicated(estate: Estate) -> None:
+    estate.control.odd_property("small1", "config.annotation", NOTES % "Owner: \x01me")
+    assert estate.discover().status == "completed"
+    vm = DiscoveredVM.objects.get(vm_name="small1")
+    assert vm.annotation == "Owner: �me"
+    assert vm.unreadable_since is not None
+    assert "config.annotation: it has characters that XML forbids" in vm.unreadable_reason
+    assert DiscoveredVM.objects.get(vm_name="small2").unreadable_since is None
+    estate.replicate(estate.take("small1"))
+
+
+def test_a_discovery_survives_a_connection_that_is_lost_twice(estate: Estate) -> None:
+    estate.control.drop_connection("RetrievePropertiesEx", nth=4, times=2)
+    assert estate.discover().status == "completed"
+    assert DiscoveredVM.objects.count() == 2
+    estate.control.drop_connection("RetrievePropertiesEx", nth=1, times=4)
+    failed = estate.discover()
+    assert failed.status == "failed"
+    assert "connection was lost" in failed.error_message
+
+
+# ------------------------------------------------------------- devices only where they moved
+
+
+@pytest.fixture
+def devices_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the VMs whose devices were read."""
+    read: list[str] = []
+    record_of = inventory.record_of
+
+    def noted(found: object, places: object, known: object = None) -> object:
+        record = record_of(found, places, known)  # type: ignore[arg-type]
+        if known is None:
+            read.append(record.name)
+        return record
+
+    monkeypatch.setattr(inventory, "record_of", noted)
+    monkeypatch.setattr(discovered, "READ_AGAIN_AFTER", 10**9)
+    return read
+
+
+def test_devices_are_read_again_only_where_they_may_have_changed(
+    estate: Estate, devices_of: list[str]
+) -> None:
+    estate.discover()
+    assert sorted(devices_of) == ["small1", "small2"]
+    before = list(DiscoveredVM.objects.order_by("pk").values("disks", "networks"))
+    devices_of.clear()
+    estate.discover()
+    assert devices_of == []
+    assert list(DiscoveredVM.objects.order_by("pk").values("disks", "networks")) == before
+    # What is always read: here the guest's addresses, which stand in the adapters, too.
+    estate.control.set_addresses("small1", ["192.0.2.7"])
+    estate.discover()
+    vm = DiscoveredVM.objects.get(vm_name="small1")
+    assert vm.ip_addresses == ["192.0.2.7"]
+    assert vm.networks[0]["ip_addresses"] == ["192.0.2.7"]
+    assert devices_of == []
+    estate.control.set_disk("small1", 2000, label="Renamed")
+    estate.discover()
+    assert devices_of == ["small1"]
+    assert DiscoveredVM.objects.get(vm_name="small1").disks[0]["label"] == "Renamed"
+
+
+@pytest.mark.parametrize("version", ["", '<val xsi:type="xsd:string">always the same</val>'])
+def test_a_version_that_is_missing_or_lies_is_not_believed(
+    estate: Estate, devices_of: list[str], monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    path = "config.changeVersion"
+    if version:
+        estate.control.odd_property("small1", path, version)
+    else:
+        estate.control.hide("small1", [path])
+    estate.discover()
+    devices_of.clear()
+    estate.control.set_disk("small1", 2000, label="Renamed")
+    estate.discover()
+    if not version:
+        assert devices_of == ["small1"]
+        return
+    assert devices_of == []  # nothing gives it away
+    # … but a snapshot does, and the VM's turn comes in any case.
+    monkeypatch.setattr(discovered, "READ_AGAIN_AFTER", 3)
+    for _ in range(3):
+        estate.discover()
+    assert DiscoveredVM.objects.get(vm_name="small1").disks[0]["label"] == "Renamed"
+    monkeypatch.setattr(discovered, "READ_AGAIN_AFTER", 10**9)
+    devices_of.clear()
+    estate.control.take_snapshot("small1", "mine")
+    estate.discover()
+    assert devices_of == ["small1"]
+
+
+def test_a_job_reads_the_devices_afresh_whatever_their_version(estate: Estate) -> None:
+    context = estate.take("small1")
+    estate.control.odd_property(
+        "small1", "config.changeVersion", '<val xsi:type="xsd:string">always the same</val>'
+    )
+    estate.discover()
+    estate.control.set_disk("small1", 2000, label="Renamed")
+    estate.replicate(context)
+    assert context.disks.get().label == "Renamed"
