@@ -198,12 +198,23 @@ def open_world(scenario: Scenario, folder: Path, store: Store, user: str, passwo
     build_service(world, user, password)
     for vm in vms:
         vm.resume()
+        _answer_oddly(world, vm)
     if estate.boots == 0:
         _first_snapshots(scenario, vms)
     # counted only now: a first start that was killed before this point is resumed
     estate.boots += 1
     world.save_estate()
     return world
+
+
+def _answer_oddly(world: World, vm: VirtualMachine) -> None:
+    for odd in vm.record.odd:
+        if odd["vanishes"]:
+            world.odd.vanish(vm.moid, whole_call=odd["vanishes"] == "call")
+        elif odd["fault"]:
+            world.odd.refuse(vm.moid, odd["path"], odd["fault"], odd["message"])
+        else:
+            world.odd.say(vm.moid, odd["path"], odd["xml"])
 
 
 def _first_snapshots(scenario: Scenario, vms: list[VirtualMachine]) -> None:
@@ -213,6 +224,9 @@ def _first_snapshots(scenario: Scenario, vms: list[VirtualMachine]) -> None:
         if spec.tracking:
             vm.stun()
         for wanted in spec.snapshots[len(vm.record.snapshots) :]:
+            if wanted.after is not None:
+                names = {s.name: ref for ref, s in vm.record.snapshots.items()}
+                snapshots.revert(vm, names[wanted.after])
             snapshots.create(vm, snapshots.Request(wanted.name, wanted.description))
             for disk in vm.disks.values():
                 length = min(parse_size(wanted.write), disk.chain.capacity_bytes)

@@ -58,10 +58,12 @@ def open_file(
         if not path.strip("/"):
             return TextFile(_listing(world, datastore))
         for vm, disk, layer in _layers(world, datastore.moid):
+            if layer.private is not None:
+                continue  # the file of the VM that a linked clone was made of
             if path == layer.descriptor:
                 return TextFile(_descriptor_file(world, datastore.kind, vm, disk, layer))
-            if path == layer.extent and not datastore.kind.objects:
-                return _extent(datastore.kind, vm, disk, layer)
+            if path == layer.extent and not datastore.kind.objects and not _raw(vm, disk):
+                return _extent(world, datastore, disk, layer)
         for vm in world.of_type(VirtualMachine):
             if vm.record.datastore == datastore.moid and path == vm.record.vmx_path:
                 return TextFile(_vmx(vm).encode())
@@ -104,13 +106,20 @@ def _listing(world: World, datastore: Datastore) -> bytes:
     return f"<html><body><ul>{rows}</ul></body></html>".encode()
 
 
-def _extent(kind: DatastoreType, vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> ExtentFile:
+def _raw(vm: VirtualMachine, disk: Disk) -> str | None:
+    device = vm.record.config.disk(disk.chain.key)
+    return device.raw if device else None
+
+
+def _extent(world: World, datastore: Datastore, disk: Disk, layer: LayerRecord) -> ExtentFile:
     if layer.parent is not None:
         raise FileRefused(500, "a delta disk cannot be read over HTTPS")
-    if vm.record.power_state == POWERED_ON and (
-        kind.held == "chain" or (kind.held == "current" and layer.number == disk.chain.current)
-    ):
-        raise FileRefused(500, "Device or resource busy: a running VM holds the file")
+    held = datastore.kind.held
+    for vm, holder, same in _layers(world, datastore.moid):
+        running = same.extent == layer.extent and vm.record.power_state == POWERED_ON
+        current = same.number == holder.chain.current
+        if running and (held == "chain" or (held == "current" and current)):
+            raise FileRefused(500, "Device or resource busy: a running VM holds the file")
     return ExtentFile(disk.path_of(layer))
 
 
@@ -131,6 +140,10 @@ def _descriptor(kind: DatastoreType, vm: VirtualMachine, disk: Disk, layer: Laye
     delta = layer.parent is not None
     parent = disk.chain.layers[layer.parent] if layer.parent is not None else None
     extent = layer.extent.rpartition("/")[2]
+    if (raw := _raw(vm, disk)) and not delta:
+        create_type = "vmfsPassthroughRawDeviceMap" if raw == "physical" else "vmfsRawDeviceMap"
+        extent_type = "VMFSRDM"
+        extent = extent.replace("-flat.vmdk", "-rdmp.vmdk" if raw == "physical" else "-rdm.vmdk")
     if kind.objects:
         extent = f"{kind.objects}://{disk.object_id(layer)}"
     lines = [
@@ -142,7 +155,10 @@ def _descriptor(kind: DatastoreType, vm: VirtualMachine, disk: Disk, layer: Laye
         f'createType="{create_type}"',
     ]
     if parent:
-        lines.append(f'parentFileNameHint="{parent.descriptor.rpartition("/")[2]}"')
+        hint = parent.descriptor.rpartition("/")[2]
+        if parent.private is not None:
+            hint = f"/vmfs/volumes/{disk.chain.datastore}/{parent.descriptor}"
+        lines.append(f'parentFileNameHint="{hint}"')
     lines += [
         "",
         "# Extent description",

@@ -359,3 +359,33 @@ def create_disk(datastores: Path, device: DiskDevice, datastore: str, stem: str)
         current=0,
         whole_when_allocated=device.provisioning == "thick_eager",
     )
+
+
+def link_disk(source: Disk, number: int, device: DiskDevice, stem: str) -> ChainRecord:
+    """A linked clone's disk: a delta of its own on a copy of a layer of another disk."""
+    identity = uuid.uuid4().hex
+    of_parent = source.chain.layers[number]
+    base = LayerRecord(
+        number=0,
+        descriptor=of_parent.descriptor,
+        extent=of_parent.extent,
+        parent=None,
+        content_id=of_parent.content_id,
+        private=f"kept/base-{identity}.raw",
+    )
+    chain = ChainRecord(
+        key=device.key,
+        identity=identity,
+        datastore=source.chain.datastore,
+        capacity_bytes=device.capacity_bytes,
+        layers={0: base},
+        current=0,
+        block_bytes=source.chain.block_bytes,
+        churn_start=source.chain.churn_start,
+        stem=stem,
+    )
+    made = source.beside(chain)
+    made.path_of(base).parent.mkdir(exist_ok=True)
+    source.export(number, made.path_of(base))
+    made.begin_delta()
+    return chain

@@ -7,20 +7,20 @@ import random
 import re
 import shutil
 import uuid
+from contextlib import nullcontext
 from pathlib import Path
 
-from vmrep.lab.disks.disk import create_disk
+from vmrep.lab.disks.disk import Disk, create_disk, link_disk
 from vmrep.lab.estate.content import ContentMaker, find_tools
 from vmrep.lab.estate.scenario import DatacenterSpec, DiskSpec, Scenario, VmSpec, parse_size
+from vmrep.lab.world import controllers
 from vmrep.lab.world.inventory import encode_name
 from vmrep.lab.world.objects import Paths
 from vmrep.lab.world.products import PRODUCTS
-from vmrep.lab.world.reconfigure import UNITS
 from vmrep.lab.world.records import (
-    POWERED_OFF,
-    POWERED_ON,
     ChainRecord,
     Config,
+    ControllerDevice,
     DiskDevice,
     EntityRecord,
     Estate,
@@ -28,8 +28,8 @@ from vmrep.lab.world.records import (
     Tools,
     VmRecord,
 )
+from vmrep.lab.world.settings import POWER
 from vmrep.lab.world.state import Store
-from vmrep.lab.world.vm_view import SCSI_KEY
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class Builder:
         self.entities: dict[str, EntityRecord] = {}
         self.counters: dict[str, int] = {"vm": 100}
         self._by_place: dict[tuple[str | None, str], str] = {}
+        self._built: dict[str, VmRecord] = {}
         self._datastore_folders: set[tuple[str, str]] = set()
         self._random = random.Random(scenario.name)  # noqa: S311 - MAC addresses
 
@@ -151,23 +152,37 @@ class Builder:
         host = datacenters[home].host
         record = VmRecord(
             ref=self.product.reference("vm", name, self._number("vm")),
-            parent=self._folder(spec.folder, self._place(home, "vm")),
+            parent=self._vm_parent(spec, home),
             datacenter=self._place(home),
             host=self._place(home, "host", host, host),
             datastore=datastore,
             folder_on_datastore=self._datastore_folder(datastore, name),
             instance_uuid=_instance_uuid(spec),
-            bios_uuid=str(uuid.uuid4()),
+            bios_uuid=spec.bios_uuid or str(uuid.uuid4()),
             config=self._config(spec, name, home),
-            power_state=POWERED_ON if spec.power == "on" and not spec.template else POWERED_OFF,
+            power_state=POWER["off" if spec.template else spec.power],
             tools=Tools(**vars(spec.tools)) if spec.tools else None,
             bare=spec.bare,
             fault_tolerance_state=spec.fault_tolerance_state,
             consolidation_needed=spec.consolidation_needed,
+            connection_state=spec.connection_state,
+            hidden=spec.hidden,
+            odd=[vars(odd) for odd in spec.odd],
         )
+        self._built[spec.name] = record
         for index, disk in enumerate(spec.disks):
             self._disk(record, disk, index, home)
         return record
+
+    def _vm_parent(self, spec: VmSpec, home: str) -> str:
+        """The VM's folder, or a vApp in it."""
+        folder = self._folder(spec.folder, self._place(home, "vm"))
+        if spec.vapp is None:
+            return folder
+        name = encode_name(spec.vapp)
+        host = next(d.host for d in self.scenario.datacenters if d.path.endswith(home))
+        pool = self._place(home, "host", host, "Resources")
+        return self._by_place.get((folder, name)) or self._add("vapp", name, folder, pool=pool)
 
     def _datastore_folder(self, datastore: str, name: str) -> str:
         """A folder for this VM alone: as in vSphere, the second VM of a name gets a suffix."""
@@ -190,6 +205,9 @@ class Builder:
             annotation=spec.notes,
             tracking=spec.tracking,
             template=spec.template,
+            managed_by=spec.managed_by,
+            encrypted=spec.encrypted,
+            vtpm=spec.vtpm,
             nics=[
                 NicDevice(
                     key=4000 + n,
@@ -205,26 +223,48 @@ class Builder:
         )
 
     def _disk(self, record: VmRecord, spec: DiskSpec, index: int, home: str) -> None:
-        unit = UNITS[index]
-        device = DiskDevice(
-            key=2000 + unit,
-            uuid=f"6000C29{uuid.uuid4().hex[:1]}-{str(uuid.uuid4())[9:]}",
-            label=f"Hard disk {index + 1}",
-            capacity_bytes=spec.capacity_bytes,
-            controller_key=SCSI_KEY,
-            unit=unit,
-            provisioning=spec.provisioning,
-            mode=spec.mode,
-            sharing=spec.sharing,
-        )
+        device = self._device(record.config, spec, index)
         datastore = (
             self._place(home, "datastore", spec.datastore) if spec.datastore else record.datastore
         )
         stem = f"{record.folder_on_datastore}/{record.folder_on_datastore}"
-        chain = create_disk(
-            self.paths.datastores, device, datastore, f"{stem}_{index}" if index else stem
-        )
+        stem = f"{stem}_{index}" if index else stem
+        if spec.linked_to is not None:
+            source = self._built[spec.linked_to]
+            chain = self._linked_disk(device, list(source.chains.values())[index], stem)
+        else:
+            chain = self._filled_disk(record, spec, device, datastore, stem)
         chain.block_bytes = ADAPTIVE_BLOCK_BYTES if spec.tracking == "adaptive" else BLOCK_BYTES
+        record.config.disks.append(device)
+        record.chains[device.key] = chain
+
+    def _device(self, config: Config, spec: DiskSpec, index: int) -> DiskDevice:
+        """The next disk on its controller, which is made if no disk has been on it."""
+        usual = controllers.usual(config.guest_id)
+        name = usual if spec.controller == "scsi" else spec.controller
+        kind = controllers.KINDS[name]
+        bus, unit = controllers.free_place(kind, {d.key for d in config.disks}, spec.bus)
+        known = any((c.kind, c.bus) == (name, bus) for c in config.controllers)
+        if not known and (name != usual or spec.bus_sharing != "noSharing"):
+            config.controllers.append(ControllerDevice(name, bus, spec.bus_sharing))
+        return DiskDevice(
+            key=kind.disk_key(bus, unit),
+            uuid=spec.uuid or f"6000C29{uuid.uuid4().hex[:1]}-{str(uuid.uuid4())[9:]}",
+            label=f"Hard disk {index + 1}",
+            capacity_bytes=spec.capacity_bytes,
+            controller_key=kind.key(bus),
+            unit=unit,
+            provisioning=spec.provisioning,
+            mode=spec.mode,
+            sharing=spec.sharing,
+            raw=spec.raw,
+            encrypted=spec.encrypted,
+        )
+
+    def _filled_disk(
+        self, record: VmRecord, spec: DiskSpec, device: DiskDevice, datastore: str, stem: str
+    ) -> ChainRecord:
+        chain = create_disk(self.paths.datastores, device, datastore, stem)
         chain.churn_start = self._content.put(
             spec.content,
             spec.data_bytes,
@@ -232,8 +272,13 @@ class Builder:
             spec.capacity_bytes,
             f"{record.config.name} {record.bios_uuid} disk {device.key}",
         )
-        record.config.disks.append(device)
-        record.chains[device.key] = chain
+        return chain
+
+    def _linked_disk(self, device: DiskDevice, source: ChainRecord, stem: str) -> ChainRecord:
+        """A delta of the clone's own on a copy of what the source's disk holds."""
+        datastores, journals = self.paths.datastores, self.paths.journals
+        disk = Disk(source, datastores, journals, nullcontext())
+        return link_disk(disk, source.layers[min(source.layers)].number, device, stem)
 
     def _path(self, chain: ChainRecord) -> Path:
         return self.paths.datastores / chain.datastore / chain.layers[0].extent

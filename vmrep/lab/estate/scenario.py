@@ -12,7 +12,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pyVmomi import vim
+
 from vmrep.lab.errors import ScenarioError
+from vmrep.lab.world.controllers import KINDS
 from vmrep.lab.world.datastores import TYPES
 from vmrep.lab.world.products import PRODUCTS
 
@@ -20,6 +23,8 @@ SCENARIOS = Path(__file__).parent / "scenarios"
 CONTENTS = ("linux", "windows", "random", "empty")
 PROVISIONING = ("thin", "thick_lazy", "thick_eager")
 MODES = ("persistent", "independent_persistent", "independent_nonpersistent")
+BUS_SHARING = ("noSharing", "physicalSharing", "virtualSharing")
+CONNECTIONS = tuple(vim.VirtualMachine.ConnectionState.values)
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 T = TypeVar("T")
@@ -37,6 +42,13 @@ class DiskSpec:
     sharing: str = "sharingNone"
     tracking: str = "blocks"
     datastore: str | None = None
+    uuid: str | None = None
+    controller: str = "scsi"
+    bus: int | None = None
+    bus_sharing: str = "noSharing"
+    raw: str | None = None
+    encrypted: bool = False
+    linked_to: str | None = None
 
     @property
     def capacity_bytes(self) -> int:
@@ -66,6 +78,20 @@ class SnapshotSpec:
     name: str
     description: str = ""
     write: str = "1MiB"
+    after: str | None = None
+
+
+@dataclass
+class OddSpec:
+    """Something about a VM that no client expects: what stands at `path` is `xml`, or refused with
+    a `fault`; or the VM goes while it is read (`vanishes`: "page", or "call" for a fault of the
+    whole call)."""
+
+    path: str = ""
+    xml: str = ""
+    fault: str = ""
+    message: str = ""
+    vanishes: str = ""
 
 
 @dataclass
@@ -100,6 +126,14 @@ class VmSpec:
     bare: bool = False
     tracking: bool = False
     instance_uuid: str | None = None
+    bios_uuid: str | None = None
+    managed_by: list[str] | None = None
+    vapp: str | None = None
+    encrypted: bool = False
+    vtpm: bool = False
+    connection_state: str = "connected"
+    hidden: list[str] = field(default_factory=list)
+    odd: list[OddSpec] = field(default_factory=list)
     fault_tolerance_state: str = "notConfigured"
     consolidation_needed: bool = False
     tools: ToolsSpec | None = None
@@ -158,6 +192,7 @@ NESTED: dict[str, type] = {
     "nics": NicSpec,
     "snapshots": SnapshotSpec,
     "datastores": DatastoreSpec,
+    "odd": OddSpec,
 }
 # What can be written as a text alone stands for a table with this name.
 NAMED = (DatastoreSpec,)
@@ -267,7 +302,13 @@ def _check(scenario: Scenario, path: str) -> None:
             raise ScenarioError(f"{where}: there is no datacenter {vm.datacenter!r}")
         if only is not None and vm.folder:
             raise ScenarioError(f"{where}: a lone host has no folders")
-        _one_of(vm.power, ("on", "off"), f"{where}, power")
+        _one_of(vm.power, ("on", "off", "suspended"), f"{where}, power")
+        _one_of(vm.connection_state, CONNECTIONS, f"{where}, connection_state")
+        if vm.managed_by is not None and len(vm.managed_by) != 2:
+            raise ScenarioError(f"{where}: managed_by is an extension's key and a type")
+        _check_links(vm, scenario.vms, where)
+        for odd in vm.odd:
+            _one_of(odd.vanishes, ("", "page", "call"), f"{where}, odd, vanishes")
         datacenter = names[vm.datacenter] if vm.datacenter else scenario.datacenters[0]
         for wanted in [vm.datastore, *(d.datastore for d in vm.disks)]:
             if wanted is not None:
@@ -279,11 +320,25 @@ def _check(scenario: Scenario, path: str) -> None:
             _check_disk(disk, where)
         for snapshot in vm.snapshots:
             _size(snapshot.write, f"{where}, snapshot {snapshot.name!r}")
-        if len(vm.disks) > 15:
-            raise ScenarioError(f"{where}: at most 15 disks")
+
+
+def _check_links(vm: VmSpec, vms: list[VmSpec], where: str) -> None:
+    """A linked clone's disk stands on the same disk of an earlier VM, which never runs."""
+    earlier = {other.name: other for other in vms[: vms.index(vm)]}
+    for number, disk in enumerate(vm.disks):
+        if disk.linked_to is None:
+            continue
+        source = earlier.get(disk.linked_to)
+        if source is None or source.power == "on" or number >= len(source.disks):
+            raise ScenarioError(
+                f"{where}: linked_to names an earlier VM that is off and has a disk {number + 1}"
+            )
 
 
 def _check_disk(disk: DiskSpec, where: str) -> None:
+    _one_of(disk.controller, ("scsi", *KINDS), f"{where}, controller")
+    _one_of(disk.bus_sharing, BUS_SHARING, f"{where}, bus_sharing")
+    _one_of(disk.raw, (None, "physical", "virtual"), f"{where}, raw")
     _one_of(disk.content, CONTENTS, f"{where}, content")
     _one_of(disk.provisioning, PROVISIONING, f"{where}, provisioning")
     _one_of(disk.mode, MODES, f"{where}, mode")
@@ -296,9 +351,9 @@ def _check_disk(disk: DiskSpec, where: str) -> None:
         raise ScenarioError(f"{where}: {disk.data} of data needs a disk 16MiB larger than that")
 
 
-def _one_of(value: str, allowed: Any, where: str) -> None:
+def _one_of(value: str | None, allowed: Any, where: str) -> None:
     if value not in allowed:
-        raise ScenarioError(f"{where}: {value!r} is not one of {', '.join(allowed)}")
+        raise ScenarioError(f"{where}: {value!r} is not one of {', '.join(filter(None, allowed))}")
 
 
 def _size(text: str, where: str) -> int:

@@ -8,7 +8,7 @@ from vmrep.lab.world.objects import World
 from vmrep.lab.world.records import POWERED_ON, LayerRecord
 from vmrep.lab.world.vm import VirtualMachine
 
-NOT_FOUND, LOCKED, READ_ONLY = 4, 9, 0x0B
+NOT_FOUND, NOT_A_FILE, LOCKED, READ_ONLY = 4, 5, 9, 0x0B
 
 
 class Refusal(Exception):
@@ -37,6 +37,9 @@ def open_disk(world: World, ticket: Ticket, path: bytes, *, writable: bool) -> t
 def _require_allowed(
     vm: VirtualMachine, disk: Disk, layer: LayerRecord, ticket: Ticket, *, writable: bool
 ) -> None:
+    device = vm.record.config.disk(disk.chain.key)
+    if device is not None and device.raw == "physical":
+        raise Refusal(NOT_A_FILE)
     if ticket.device_key not in (None, disk.chain.key):
         raise Refusal(NOT_FOUND)
     is_current = layer.number == disk.chain.current

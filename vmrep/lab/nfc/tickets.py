@@ -123,6 +123,7 @@ class NfcService(Managed):
         vm = self.world.find(ref)
         if not isinstance(vm, VirtualMachine):
             raise invalid_argument("vm")
+        vm.require_connected()
         if device_key is not None and device_key not in vm.disks:
             raise invalid_argument("diskDeviceKey")
         if writable and vm.record.power_state == POWERED_ON:

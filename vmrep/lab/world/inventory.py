@@ -85,6 +85,24 @@ class ResourcePool(Entity):
         return self._parent()
 
 
+class VirtualApp(Entity):
+    """A vApp: a resource pool that VMs lie in, shown in a folder of VMs."""
+
+    type = vim.VirtualApp
+
+    def _parent(self) -> Any:
+        return vim.ResourcePool(self.values["pool"])
+
+    def _parentFolder(self) -> Any:
+        return super()._parent()
+
+    def _owner(self) -> Any:
+        return self.world.objects[self.values["pool"]].get("owner")
+
+    def _vm(self) -> list[Any]:
+        return self.world.children_of(self.moid, vim.VirtualMachine)
+
+
 class Host(Entity):
     """An ESXi host."""
 
@@ -159,6 +177,7 @@ KINDS: dict[str, type[Entity]] = {
     "datacenter": Datacenter,
     "compute": ComputeResource,
     "pool": ResourcePool,
+    "vapp": VirtualApp,
     "host": Host,
     "network": Network,
     "datastore": Datastore,

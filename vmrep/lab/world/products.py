@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_PREFIXES = {"folder": "group-d", "compute": "domain-s-", "pool": "resgroup-"}
+_PREFIXES = {"folder": "group-d", "compute": "domain-s-", "pool": "resgroup-", "vapp": "resgroup-v"}
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from vmrep.lab.disks.disk import create_disk
+from vmrep.lab.world import controllers
 from vmrep.lab.world.objects import invalid_argument
 from vmrep.lab.world.records import DiskDevice
-from vmrep.lab.world.vm_view import SCSI_KEY
 
 if TYPE_CHECKING:
     from vmrep.lab.world.vm import VirtualMachine
 
-UNITS = [u for u in range(16) if u != 7]  # 7 is the controller's own
+SCSI = controllers.KINDS["pvscsi"]
 VirtualDisk = vim.vm.device.VirtualDisk
 
 
@@ -70,27 +70,26 @@ def _capacity(device: Any) -> int:
     return int(device.capacityInBytes or (device.capacityInKB or 0) * 1024)
 
 
-def free_unit(vm: VirtualMachine) -> int:
-    """The lowest free unit of the first SCSI controller whose device key is free, too.
+def free_place(vm: VirtualMachine) -> tuple[int, int]:
+    """Bus and unit: the lowest free ones of a SCSI disk whose device key is free, too.
 
     The key of a removed disk is used again, as in vSphere; the UUID then differs."""
-    taken = {d.unit for d in vm.record.config.disks} | {k - 2000 for k in vm.disks}
-    return next(u for u in UNITS if u not in taken)
+    return controllers.free_place(SCSI, {*(d.key for d in vm.record.config.disks), *vm.disks})
 
 
 def _add_disk(vm: VirtualMachine, index: int, change: Any) -> None:
     capacity, backing = _capacity(change.device), change.device.backing
     if change.fileOperation != "create" or capacity < 1 or capacity % 512:
         raise _invalid_device(index, "a new disk needs fileOperation create and a capacity")
-    unit = free_unit(vm)
+    bus, unit = free_place(vm)
     thin = backing is None or backing.thinProvisioned is not False
     eager = backing is not None and bool(backing.eagerlyScrub)
     device = DiskDevice(
-        key=2000 + unit,
+        key=SCSI.disk_key(bus, unit),
         uuid=str((backing and backing.uuid) or uuid.uuid4()),
-        label=f"Hard disk {unit + 1}",
+        label=f"Hard disk {bus * 15 + unit + 1}",
         capacity_bytes=capacity,
-        controller_key=SCSI_KEY,
+        controller_key=SCSI.key(bus),
         unit=unit,
         provisioning="thin" if thin else "thick_eager" if eager else "thick_lazy",
         mode=(backing and backing.diskMode) or "persistent",

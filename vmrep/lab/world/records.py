@@ -61,11 +61,22 @@ class DiskDevice:
     provisioning: str = "thin"
     mode: str = "persistent"
     sharing: str = "sharingNone"
+    raw: str | None = None  # "physical" or "virtual": a raw device mapping
+    encrypted: bool = False
 
     @property
     def independent(self) -> bool:
-        """Independent disks are not part of snapshots."""
-        return self.mode.startswith("independent")
+        """Independent disks are not part of snapshots, nor are physical raw device mappings."""
+        return self.mode.startswith("independent") or self.raw == "physical"
+
+
+@dataclass
+class ControllerDevice:
+    """A disk controller other than the one that the VM's guest usually has."""
+
+    kind: str
+    bus: int
+    sharing: str = "noSharing"
 
 
 @dataclass
@@ -98,13 +109,18 @@ class Config:
     template: bool = False
     disks: list[DiskDevice] = field(default_factory=list)
     nics: list[NicDevice] = field(default_factory=list)
+    controllers: list[ControllerDevice] = field(default_factory=list)
+    managed_by: list[str] | None = None  # an extension's key, and the type that it gave the VM
+    encrypted: bool = False
+    vtpm: bool = False
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> Config:
         """From JSON data."""
         disks = [DiskDevice(**d) for d in data.pop("disks")]
         nics = [NicDevice(**n) for n in data.pop("nics")]
-        return cls(**data, disks=disks, nics=nics)
+        controllers = [ControllerDevice(**c) for c in data.pop("controllers", ())]
+        return cls(**data, disks=disks, nics=nics, controllers=controllers)
 
     def disk(self, key: int) -> DiskDevice | None:
         """The disk with this device key."""
@@ -217,6 +233,7 @@ class VmRecord:
     fault_tolerance_state: str = "notConfigured"
     connection_state: str = "connected"
     hidden: list[str] = field(default_factory=list)  # property paths that look unset
+    odd: list[dict[str, str]] = field(default_factory=list)  # what to answer oddly, at each start
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> VmRecord:

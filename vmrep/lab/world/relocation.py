@@ -15,7 +15,7 @@ from typing import Any
 
 from pyVmomi import vim
 
-from vmrep.lab.disks.disk import Disk, create_disk
+from vmrep.lab.disks.disk import create_disk, link_disk
 from vmrep.lab.errors import ControlError
 from vmrep.lab.world.inventory import build_entity, encode_name
 from vmrep.lab.world.objects import Entity, World
@@ -24,7 +24,6 @@ from vmrep.lab.world.records import (
     ChainRecord,
     DiskDevice,
     EntityRecord,
-    LayerRecord,
     VmRecord,
 )
 from vmrep.lab.world.vm import VirtualMachine
@@ -229,40 +228,12 @@ def link_clone(vm: VirtualMachine, name: str, snapshot: str) -> VirtualMachine:
             device.uuid = new_disk_uuid()
             suffix = f"_{number}" if number else ""
             stem = f"{record.folder_on_datastore}/{record.folder_on_datastore}{suffix}"
-            record.chains[device.key] = _link_disk(vm.disks[device.key], snapshot, device, stem)
+            source = vm.disks[device.key]
+            layer = source.layer_of_snapshot(snapshot)
+            if layer is None:
+                raise ControlError(f"disk {device.key} is not part of {snapshot!r}")
+            record.chains[device.key] = link_disk(source, layer, device, stem)
     return _enter(world, record)
-
-
-def _link_disk(source: Disk, snapshot: str, device: DiskDevice, stem: str) -> ChainRecord:
-    number = source.layer_of_snapshot(snapshot)
-    if number is None:
-        raise ControlError(f"disk {device.key} is not part of {snapshot!r}")
-    identity = uuid.uuid4().hex
-    of_parent = source.chain.layers[number]
-    base = LayerRecord(
-        number=0,
-        descriptor=of_parent.descriptor,
-        extent=of_parent.extent,
-        parent=None,
-        content_id=of_parent.content_id,
-        private=f"kept/base-{identity}.raw",
-    )
-    chain = ChainRecord(
-        key=device.key,
-        identity=identity,
-        datastore=source.chain.datastore,
-        capacity_bytes=device.capacity_bytes,
-        layers={0: base},
-        current=0,
-        block_bytes=source.chain.block_bytes,
-        churn_start=source.chain.churn_start,
-        stem=stem,
-    )
-    made = source.beside(chain)
-    made.path_of(base).parent.mkdir(exist_ok=True)
-    source.export(number, made.path_of(base))
-    made.begin_delta()
-    return chain
 
 
 def new_disk_uuid() -> str:

@@ -88,6 +88,7 @@ def with_descendants(vm: VirtualMachine, ref: str) -> list[str]:
 
 def _check_possible(vm: VirtualMachine) -> None:
     config = vm.record.config
+    vm.require_connected()
     if config.template:
         raise vmodl.fault.NotSupported(msg="A template cannot have snapshots.")
     shared = next((d for d in config.disks if d.sharing == "sharingMultiWriter"), None)
@@ -95,6 +96,13 @@ def _check_possible(vm: VirtualMachine) -> None:
         raise vim.fault.GenericVmConfigFault(
             reason="multi-writer",
             msg=f"Cannot take a snapshot: {shared.label} is shared between VMs (multi-writer).",
+        )
+    bus = next((c for c in config.controllers if c.sharing != "noSharing"), None)
+    if bus:
+        raise vim.fault.GenericVmConfigFault(
+            reason="bus-sharing",
+            msg="A snapshot operation cannot be performed: the VM has virtual disks that are "
+            f"engaged in bus-sharing ({bus.kind} {bus.bus}).",
         )
     depth, at = 0, vm.record.current_snapshot
     while at is not None:

@@ -12,7 +12,7 @@ from vmrep.lab.disks import changes
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.soap import codec
 from vmrep.lab.world import reconfigure, snapshots, vm_view
-from vmrep.lab.world.inventory import Datastore, encode_name
+from vmrep.lab.world.inventory import Datastore, VirtualApp, encode_name
 from vmrep.lab.world.objects import Entity, World
 from vmrep.lab.world.records import POWERED_OFF, POWERED_ON, ChainRecord, VmRecord
 
@@ -160,6 +160,8 @@ class VirtualMachine(Entity):
     def _resourcePool(self) -> Any:
         if self.record.config.template:
             return None
+        if self._in_vapp:
+            return super()._parent()
         compute = self.world.objects[self.record.host]._parent()  # type: ignore[attr-defined]
         return self.world.children_of(compute._moId, vim.ResourcePool)[0]
 
@@ -172,6 +174,24 @@ class VirtualMachine(Entity):
     def _guestHeartbeatStatus(self) -> str:
         running = self.record.tools and self.record.power_state == POWERED_ON
         return "green" if running else "gray"
+
+    def _parent(self) -> Any:
+        return None if self._in_vapp else super()._parent()
+
+    def _parentVApp(self) -> Any:
+        return super()._parent() if self._in_vapp else None
+
+    @property
+    def _in_vapp(self) -> bool:
+        return isinstance(self.world.objects.get(self.parent or ""), VirtualApp)
+
+    def require_connected(self) -> None:
+        """Raises InvalidState for a VM that is orphaned, inaccessible, …: nothing can be done."""
+        if self.record.connection_state != "connected":
+            raise vim.fault.InvalidState(
+                msg="The operation is not allowed in the current state of the virtual machine "
+                f"({self.record.connection_state})."
+            )
 
     # --- power
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +11,13 @@ from pyVmomi import vim
 
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.soap import codec
+from vmrep.lab.world import controllers
+from vmrep.lab.world.controllers import KINDS
 from vmrep.lab.world.inventory import Datastore
 from vmrep.lab.world.records import (
     POWERED_ON,
     Config,
+    ControllerDevice,
     DiskDevice,
     LayerRecord,
     NicDevice,
@@ -42,6 +46,8 @@ def _backing(
     kind = datastore.kind
     parent = chain.chain.layers[layer.parent] if layer.parent is not None else None
     delta = parent is not None
+    if disk.raw and not delta:
+        return _raw_backing(disk, datastore, layer, change_id)
     return device.VirtualDisk.FlatVer2BackingInfo(
         fileName=f"[{datastore.name}] {layer.descriptor}",
         datastore=datastore.ref,
@@ -57,6 +63,33 @@ def _backing(
         deltaDiskFormat=kind.delta_format if delta else None,
         sharing=disk.sharing,
         parent=_backing(disk, chain, parent, datastore, None) if parent else None,
+        keyId=crypto_key(disk.uuid) if disk.encrypted else None,
+    )
+
+
+def _raw_backing(
+    disk: DiskDevice, datastore: Datastore, layer: LayerRecord, change_id: str | None
+) -> Any:
+    """A raw device mapping: its file only says which LUN it stands for."""
+    lun = f"0200{disk.uuid.replace('-', '').lower()}"
+    return device.VirtualDisk.RawDiskMappingVer1BackingInfo(
+        fileName=f"[{datastore.name}] {layer.descriptor}",
+        datastore=datastore.ref,
+        lunUuid=lun,
+        deviceName=f"vml.{lun}",
+        compatibilityMode=f"{disk.raw}Mode",
+        diskMode="independent_persistent" if disk.raw == "physical" else disk.mode,
+        uuid=disk.uuid,
+        changeId=change_id if disk.raw == "virtual" else None,
+        sharing=disk.sharing,
+    )
+
+
+def crypto_key(name: str) -> Any:
+    """The key of an encrypted VM or disk, from a key provider."""
+    return vim.encryption.CryptoKeyId(
+        keyId=str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
+        providerId=vim.encryption.KeyProviderId(id="lab-key-provider"),
     )
 
 
@@ -93,6 +126,22 @@ def _nic(nic: NicDevice, networks: Mapping[str, str], powered_on: bool) -> Any:
     )
 
 
+def _controllers(config: Config) -> list[Any]:
+    """The controllers that the disks are attached to, in the order of their keys."""
+    given = {KINDS[c.kind].key(c.bus): c for c in config.controllers}
+    made = [
+        device.VirtualPCIController(
+            key=100, busNumber=0, deviceInfo=vim.Description(label="PCI controller 0", summary="")
+        )
+    ]
+    for key in sorted({d.controller_key for d in config.disks} | set(given)):
+        usual = ControllerDevice(controllers.usual(config.guest_id), key - SCSI_KEY)
+        found = given.get(key, usual)
+        disks = [d.key for d in config.disks if d.controller_key == key]
+        made.append(controllers.device_of(KINDS[found.kind], found.bus, disks, found.sharing))
+    return made
+
+
 def hardware(
     record: VmRecord,
     config: Config,
@@ -100,29 +149,9 @@ def hardware(
     networks: Mapping[str, str],
 ) -> Any:
     """The VM's devices, processors and memory."""
-    kind = (
-        device.VirtualLsiLogicSASController
-        if config.guest_id.startswith("windows")
-        else device.ParaVirtualSCSIController
-    )
-    controllers = [
-        device.VirtualPCIController(
-            key=100, busNumber=0, deviceInfo=vim.Description(label="PCI controller 0", summary="")
-        )
+    tpm = [
+        device.VirtualTPM(key=11000, deviceInfo=vim.Description(label="Virtual TPM", summary=""))
     ]
-    for n in sorted({d.controller_key for d in config.disks}):
-        controllers.append(
-            kind(
-                key=n,
-                controllerKey=100,
-                busNumber=n - SCSI_KEY,
-                sharedBus="noSharing",
-                hotAddRemove=True,
-                scsiCtlrUnitNumber=7,
-                device=[d.key for d in config.disks if d.controller_key == n],
-                deviceInfo=vim.Description(label=f"SCSI controller {n - SCSI_KEY}", summary=""),
-            )
-        )
     powered_on = record.power_state == POWERED_ON
     return codec.make(
         vim.vm.VirtualHardware,
@@ -130,7 +159,8 @@ def hardware(
         numCoresPerSocket=config.cores_per_socket,
         memoryMB=config.memory_mb,
         device=[
-            *controllers,
+            *_controllers(config),
+            *(tpm if config.vtpm else ()),
             *(_disk(d, backings[d.key]) for d in config.disks),
             *(_nic(n, networks, powered_on) for n in config.nics),
         ],
@@ -163,6 +193,8 @@ def config_info(
         createDate=CREATED,
         changeTrackingEnabled=config.tracking,
         firmware=config.firmware,
+        managedBy=managed_by(config),
+        keyId=crypto_key(record.bios_uuid) if config.encrypted or config.vtpm else None,
         files=vim.vm.FileInfo(
             vmPathName=f"[{datastore_name}] {record.vmx_path}",
             snapshotDirectory=folder,
@@ -174,6 +206,14 @@ def config_info(
         else None,
         hardware=hardware(record, config, backings, networks),
     )
+
+
+def managed_by(config: Config) -> Any:
+    """The extension that the VM belongs to: a cluster's agents, another product's appliances."""
+    if config.managed_by is None:
+        return None
+    key, kind = config.managed_by
+    return vim.ext.ManagedByInfo(extensionKey=key, type=kind)
 
 
 def disk_backings(
@@ -299,6 +339,7 @@ def summary(record: VmRecord, datastore_name: str, ref: Any, runtime: Any, guest
             guestId=config.guest_id,
             guestFullName=config.guest_full_name,
             annotation=config.annotation,
+            managedBy=managed_by(config),
         ),
         overallStatus="green",
     )
