@@ -15,6 +15,7 @@ from vmrep.lab.errors import FolderError
 from vmrep.lab.estate import scenario as scenarios
 from vmrep.lab.estate.builder import Builder
 from vmrep.lab.estate.churn import Churn
+from vmrep.lab.estate.other_backups import OtherBackups
 from vmrep.lab.estate.scenario import Scenario, parse_size
 from vmrep.lab.nfc.hosts import NfcHosts
 from vmrep.lab.nfc.tickets import NfcService
@@ -148,16 +149,19 @@ class _Running:
             self.nfc = NfcHosts(self.world, lab.folder, lab.host)
             NfcService(self.world, self.world.product.nfc_service, self.nfc)
             opened.pop_all()  # nothing failed: everything stays open until `stop`
+        self.world.other_backups = OtherBackups(self.world)
         self.churn = Churn(self.world, churn_seconds) if churn_seconds else None
         self.nfc.start()
         self.server.start("lab-vsphere")
         self.control.start("lab-control")
         if self.churn:
             self.churn.start()
+        self.world.other_backups.run(self.world.estate.other_backups_seconds)
 
     def stop(self) -> None:
         if self.churn:
             self.churn.stop()
+        self.world.other_backups.stop()
         self.world.tasks.drain(DRAIN_SECONDS)
         self.server.stop()
         self.control.stop()

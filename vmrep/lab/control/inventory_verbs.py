@@ -12,7 +12,8 @@ from pyVmomi import vim, vmodl
 
 from vmrep.lab.errors import ControlError
 from vmrep.lab.soap.service import Service
-from vmrep.lab.world import relocation, settings, snapshots
+from vmrep.lab.world import reconfigure, relocation, settings, snapshots
+from vmrep.lab.world.controllers import KINDS
 from vmrep.lab.world.datastores import TYPES
 from vmrep.lab.world.vm import VirtualMachine
 
@@ -120,6 +121,23 @@ class InventoryVerbs:
             record = self._world.store.get("entity", found.moid) or {}
             record["details"] = {**record["details"], "kind": kind}
             self._world.store.put("entity", found.moid, record)
+
+    def other_backups(self, seconds: float = 0.0) -> None:
+        """Let another backup product take and remove a snapshot of a running VM this often, one VM
+        after another; 0 ends it."""
+        if seconds < 0:
+            raise ControlError("seconds must not be negative")
+        with self._world.lock:
+            self._world.estate.other_backups_seconds = seconds
+            self._world.save_estate()
+        self._world.other_backups.run(seconds)
+
+    def move_disk(self, vm: str, device_key: int, controller: str) -> dict[str, int]:
+        """Attach a disk to another controller (pvscsi, nvme, sata, …): its device key changes, its
+        UUID and files do not. Returns the new key."""
+        if controller not in KINDS:
+            raise ControlError(f"{controller!r} is none of {', '.join(KINDS)}")
+        return {"device_key": reconfigure.move_disk(self._vm(vm), device_key, controller)}
 
     def take_snapshot(self, vm: str, name: str) -> dict[str, str]:
         """Somebody else's snapshot."""

@@ -383,6 +383,15 @@ class LabControl:
         """Make all properties answer as usual again."""
         self.call("clear_odd_properties")
 
+    def other_backups(self, seconds: float = 0.0) -> None:
+        """Let another backup product take and remove snapshots this often; 0 ends it."""
+        self.call("other_backups", seconds=seconds)
+
+    def move_disk(self, vm: str, device_key: int, controller: str) -> int:
+        """Attach a disk to another controller. Returns its new device key."""
+        moved = self.call("move_disk", vm=vm, device_key=device_key, controller=controller)
+        return int(moved["device_key"])
+
     def take_snapshot(self, vm: str, name: str) -> str:
         """Take a snapshot that is not vmrep's. Returns its reference."""
         return str(self.call("take_snapshot", vm=vm, name=name)["snapshot"])

@@ -89,6 +89,7 @@ class Builder:
             session_idle_seconds=settings.session_idle_seconds,
             page_extents=settings.page_extents,
             page_span_bytes=parse_size(settings.page_span) if settings.page_span else None,
+            other_backups_seconds=settings.other_backups_seconds,
             folder_ranges=settings.folder_ranges,
             folder_bytes_per_second=settings.folder_bytes_per_second,
             counters=self.counters,

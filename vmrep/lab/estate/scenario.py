@@ -172,6 +172,7 @@ class EstateSpec:
     page_span: str | None = None
     session_limit: int = 0
     lock_after_failures: int = 0
+    other_backups_seconds: float = 0.0
     folder_ranges: bool = True
     folder_bytes_per_second: int | None = None
 

@@ -27,6 +27,7 @@ from vmrep.lab.world.records import Estate
 from vmrep.lab.world.state import Store
 
 if TYPE_CHECKING:
+    from vmrep.lab.estate.other_backups import OtherBackups
     from vmrep.lab.soap.sessions import Session
     from vmrep.lab.world.events import EventManager
     from vmrep.lab.world.tasks import Tasks
@@ -190,6 +191,7 @@ class World:
         self.changed = threading.Condition(self.lock)
         self.tasks: Tasks
         self.events: EventManager
+        self.other_backups: OtherBackups
 
     @property
     def product(self) -> Product:

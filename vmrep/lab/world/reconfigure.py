@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from vmrep.lab.disks.disk import create_disk
+from vmrep.lab.errors import ControlError
 from vmrep.lab.world import controllers
 from vmrep.lab.world.objects import invalid_argument
-from vmrep.lab.world.records import DiskDevice
+from vmrep.lab.world.records import ControllerDevice, DiskDevice
 
 if TYPE_CHECKING:
     from vmrep.lab.world.vm import VirtualMachine
@@ -105,6 +106,27 @@ def _add_disk(vm: VirtualMachine, index: int, change: Any) -> None:
     vm.record.config.disks.append(device)
     vm.record.chains[device.key] = chain
     vm.disks[device.key] = vm.open_disk(vm.world, chain)
+
+
+def move_disk(vm: VirtualMachine, key: int, controller: str) -> int:
+    """Attach a disk to another controller. Returns its new key. Raises ControlError."""
+    device, kind = vm.record.config.disk(key), controllers.KINDS[controller]
+    if device is None:
+        raise ControlError(f"there is no disk {key}", status=404)
+    if vm.record.snapshots:
+        raise ControlError("a VM with snapshots keeps its devices")
+    with vm.frozen_disks(), vm.world.lock:
+        config, disk = vm.record.config, vm.disks.pop(key)
+        bus, unit = controllers.free_place(kind, {d.key for d in config.disks} | {key})
+        device.key, device.controller_key = kind.disk_key(bus, unit), kind.key(bus)
+        device.unit = unit
+        if not any((c.kind, c.bus) == (controller, bus) for c in config.controllers):
+            config.controllers.append(ControllerDevice(controller, bus))
+        disk.chain.key = device.key
+        vm.disks[device.key] = disk
+        vm.record.chains = {d.chain.key: d.chain for d in vm.disks.values()}
+        vm.save(reconfigured=True)
+    return device.key
 
 
 def _edit_disk(vm: VirtualMachine, index: int, edited: Any) -> None:

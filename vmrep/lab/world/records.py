@@ -33,6 +33,7 @@ class Estate:
     keep_snapshots: bool = False
     session_limit: int = 0  # 0: none
     lock_after_failures: int = 0  # 0: never
+    other_backups_seconds: float = 0.0  # 0: none
     folder_ranges: bool = True
     folder_bytes_per_second: int | None = None
 
