@@ -46,8 +46,8 @@ def _backing(
     kind = datastore.kind
     parent = chain.chain.layers[layer.parent] if layer.parent is not None else None
     delta = parent is not None
-    if disk.raw and not delta:
-        return _raw_backing(disk, datastore, layer, change_id)
+    if disk.raw:
+        return _raw_backing(disk, chain, layer, datastore, change_id)
     return device.VirtualDisk.FlatVer2BackingInfo(
         fileName=f"[{datastore.name}] {layer.descriptor}",
         datastore=datastore.ref,
@@ -68,7 +68,11 @@ def _backing(
 
 
 def _raw_backing(
-    disk: DiskDevice, datastore: Datastore, layer: LayerRecord, change_id: str | None
+    disk: DiskDevice,
+    chain: Disk,
+    layer: LayerRecord,
+    datastore: Datastore,
+    change_id: str | None,
 ) -> Any:
     """A raw device mapping: its file only says which LUN it stands for."""
     lun = f"0200{disk.uuid.replace('-', '').lower()}"
@@ -82,6 +86,9 @@ def _raw_backing(
         uuid=disk.uuid,
         changeId=change_id if disk.raw == "virtual" else None,
         sharing=disk.sharing,
+        parent=_backing(disk, chain, chain.chain.layers[layer.parent], datastore, None)
+        if layer.parent is not None
+        else None,
     )
 
 
