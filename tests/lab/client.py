@@ -173,7 +173,9 @@ def raw_call(client: Client, method: str, kind: str, moid: str, body: str = "") 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(client.lab.host, client.lab.port, context=context)
+    connection = http.client.HTTPSConnection(
+        client.lab.host, client.lab.port, timeout=30, context=context
+    )
     headers = {"Cookie": client.si._stub.cookie, "SOAPAction": '"urn:vim25/8.0.1.0"'}
     connection.request("POST", "/sdk", envelope.encode(), headers)
     answer = connection.getresponse().read().decode()

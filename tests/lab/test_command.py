@@ -60,7 +60,7 @@ def test_an_unknown_scenario_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = run(capsys, "--folder", str(tmp_path), "--scenario", "nonsense")
-    assert "there is no scenario 'nonsense'; there are: demo, host, huge, small" in error
+    assert "there is no scenario 'nonsense'; there are: demo, host, huge, odd, small" in error
 
 
 def test_a_folder_is_for_one_lab_of_one_scenario(

@@ -188,10 +188,18 @@ def parse(data: bytes) -> Call:
     return call
 
 
+class _Serializer(SoapAdapter.SoapSerializer):
+    """Names the type of a single reference as vCenter does, and as all clients but pyVmomi need."""
+
+    def _QName(self, typ: Any, defNS: Any) -> Any:
+        declared, name = super()._QName(typ, defNS)
+        return declared, f"{name}Reference" if typ is ManagedObject else name
+
+
 def serialise(value: Any, info: Any) -> str:
     """XML of a value under the element name and type that `info` gives."""
     out = io.StringIO()
-    serializer = SoapAdapter.SoapSerializer(out, VERSION, {**SoapAdapter.SOAP_NSMAP, NAMESPACE: ""})
+    serializer = _Serializer(out, VERSION, {**SoapAdapter.SOAP_NSMAP, NAMESPACE: ""})
     serializer.outermostAttrs = ""  # pyVmomi marks its requests with versionId; answers have none
     serializer.Serialize(value, info)
     return out.getvalue()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ def select(world: World, spec: Any, session: Session) -> list[Managed]:
     """The objects that a filter spec selects, each once, in the order they are found."""
     found: dict[str, Managed] = {}
     for start in spec.objectSet:
-        named: dict[str, Any] = {}
+        named = dict(_named(start.selectSet))
         visited: set[tuple[str, int]] = set()
 
         def walk(
@@ -44,13 +45,10 @@ def select(world: World, spec: Any, session: Session) -> list[Managed]:
             if not skip:
                 found.setdefault(at.moid, at)
             for step in selects or ():
-                if isinstance(step, PC.TraversalSpec):
-                    if step.name:
-                        named[step.name] = step
-                elif step.name in named:
+                if not isinstance(step, PC.TraversalSpec):
+                    if step.name not in named:
+                        raise invalid_argument("selectSet")
                     step = named[step.name]
-                else:
-                    raise invalid_argument("selectSet")
                 # specs may name themselves to recurse: each spec is followed once per object
                 if not issubclass(at.type, step.type) or (at.moid, id(step)) in visited:
                     continue
@@ -64,6 +62,15 @@ def select(world: World, spec: Any, session: Session) -> list[Managed]:
         authorization.check(world, "", start.obj)
         walk(start.obj, start.skip, start.selectSet)
     return list(found.values())
+
+
+def _named(selects: Any) -> Iterator[tuple[str, Any]]:
+    """All traversal specs with a name: others may refer to them before they come."""
+    for step in selects or ():
+        if isinstance(step, PC.TraversalSpec):
+            if step.name:
+                yield step.name, step
+            yield from _named(step.selectSet)
 
 
 def values(spec: Any, selected: Managed, session: Session) -> dict[str, str]:
@@ -202,20 +209,10 @@ class PropertyCollector(Managed):
         if session.pages.pop(call.token, None) is None:
             raise invalid_argument("token")
 
-    def RetrieveProperties(self, call: Any, session: Session) -> list[Any]:
+    def RetrieveProperties(self, call: Any, session: Session) -> codec.RawXml | None:
         """The same without pages, in the old form."""
-        with self.world.lock:
-            return [
-                PC.ObjectContent(
-                    obj=ref,
-                    propSet=[
-                        vmodl.DynamicProperty(name=n, val=self.world.objects[moid].get(n, session))
-                        for n in found
-                    ],
-                )
-                for spec in call.specSet
-                for moid, (ref, found) in collect(self.world, spec, session).items()
-            ]
+        contents = self._contents(call, session)
+        return codec.RawXml("</returnval><returnval>".join(contents)) if contents else None
 
     # --- waiting
 
@@ -260,14 +257,20 @@ class PropertyCollector(Managed):
         limit = call.options.maxWaitSeconds if call.options else None
         if limit is not None and limit < 0:
             raise invalid_argument("options.maxWaitSeconds")
-        return self._wait(call.version, DEFAULT_WAIT_SECONDS if limit is None else limit, session)
+        seconds = DEFAULT_WAIT_SECONDS if limit is None else min(limit, DEFAULT_WAIT_SECONDS)
+        most = call.options.maxObjectUpdates if call.options else None
+        if most is not None and most < 1:
+            raise invalid_argument("options.maxObjectUpdates")
+        return self._wait(call.version, seconds, session, most)
 
-    def _wait(self, version: str | None, limit: float, session: Session) -> codec.RawXml | None:
+    def _wait(
+        self, version: str | None, limit: float, session: Session, most: int | None = None
+    ) -> codec.RawXml | None:
         known = self._known_version(version)
         end = time.monotonic() + limit
         with self.world.changed:
             cancelled = self._cancelled
-            while not (found := self._updates(known, session)):
+            while not (found := self._updates(known, session, most)):
                 left = end - time.monotonic()
                 if left <= 0:
                     return None
@@ -288,17 +291,24 @@ class PropertyCollector(Managed):
             return int(version)
         raise vmodl.query.InvalidCollectorVersion(msg=f"unknown version {version}")
 
-    def _updates(self, known: int, session: Session) -> str:
-        """FilterUpdates after a version; records under a new version what is reported."""
+    def _updates(self, known: int, session: Session, most: int | None) -> str:
+        """FilterUpdates after a version, of at most so many objects; the rest comes with the next
+        call. Records under a new version what is reported."""
         parts: list[str] = []
         new: dict[str, Seen] = {}
+        truncated = False
         for moid, owned in self.filters.items():
             if owned.filter.session != session.token:
                 continue
             last = owned.filter.told.get(known, {}) if known else {}
             now = collect_existing(self.world, owned.filter.spec, session)
-            new[moid] = now
-            objects = "".join(_object_updates(last, now))
+            updates = list(_object_updates(last, now))
+            reported = updates if most is None else updates[:most]
+            if most is not None:
+                most -= len(reported)
+            truncated = truncated or len(reported) < len(updates)
+            new[moid] = now if len(reported) == len(updates) else _after(last, now, reported)
+            objects = "".join(xml for _, xml in reported)
             if objects:
                 parts.append(
                     f"<filterSet>{codec.reference('filter', owned.ref)}{objects}</filterSet>"
@@ -308,7 +318,18 @@ class PropertyCollector(Managed):
             for moid, now in new.items():
                 told = self.filters[moid].filter.told
                 self.filters[moid].filter.told = {known: told.get(known, {}), self._version: now}
-        return "".join(parts)
+        return "".join(parts) + ("<truncated>true</truncated>" if truncated else "")
+
+
+def _after(last: Seen, now: Seen, told: list[tuple[str, str]]) -> Seen:
+    """What a client knows that was told of some objects only."""
+    known = dict(last)
+    for moid, _ in told:
+        if moid in now:
+            known[moid] = now[moid]
+        else:
+            known.pop(moid, None)
+    return known
 
 
 def collect_existing(world: World, spec: Any, session: Session) -> Seen:
@@ -319,24 +340,29 @@ def collect_existing(world: World, spec: Any, session: Session) -> Seen:
         return {}
 
 
-def _object_updates(last: Seen, now: Seen) -> list[str]:
-    parts = []
+def _object_updates(last: Seen, now: Seen) -> Iterator[tuple[str, str]]:
+    """ObjectUpdates with the references of their objects."""
     for moid, (ref, found) in now.items():
         old = last[moid][1] if moid in last else {}
-        changes = "".join(
-            f"<changeSet><name>{codec.escape(n)}</name><op>assign</op>"
-            f"{found.get(n, '')}</changeSet>"
-            for n in {**found, **old}
-            if found.get(n) != old.get(n)
-        )
-        if changes or moid not in last:
+        changed = [n for n in {**found, **old} if found.get(n) != old.get(n)]
+        if changed or moid not in last:
             kind = "modify" if moid in last else "enter"
-            parts.append(
-                f"<objectSet><kind>{kind}</kind>{codec.reference('obj', ref)}{changes}</objectSet>"
+            changes = "".join(_change(n, found.get(n, "")) for n in changed)
+            missing = "".join(
+                f"<missingSet>{found[n]}</missingSet>"
+                for n in changed
+                if isinstance(found.get(n), Gap)
             )
-    parts.extend(
-        f"<objectSet><kind>leave</kind>{codec.reference('obj', last[m][0])}</objectSet>"
-        for m in last
-        if m not in now
-    )
-    return parts
+            obj = codec.reference("obj", ref)
+            yield moid, f"<objectSet><kind>{kind}</kind>{obj}{changes}{missing}</objectSet>"
+    for moid in last:
+        if moid not in now:
+            obj = codec.reference("obj", last[moid][0])
+            yield moid, f"<objectSet><kind>leave</kind>{obj}</objectSet>"
+
+
+def _change(name: str, value: str) -> str:
+    """A PropertyChange; a value that cannot be had is none."""
+    if isinstance(value, Gap):
+        return ""
+    return f"<changeSet><name>{codec.escape(name)}</name><op>assign</op>{value}</changeSet>"

@@ -12,18 +12,22 @@ from pyVmomi.VmomiSupport import F_OPTIONAL, Object
 
 from vmrep.lab.control.injection import DROP, FAULT
 from vmrep.lab.soap import codec
+from vmrep.lab.soap.odd_answers import gap
 from vmrep.lab.soap.property_collector import PropertyCollector
 from vmrep.lab.soap.sessions import Session, SessionManager, TooManySessions
 from vmrep.lab.world import authorization
+from vmrep.lab.world.browser import DatastoreBrowser
 from vmrep.lab.world.events import EventManager
-from vmrep.lab.world.inventory import SearchIndex, ViewManager
+from vmrep.lab.world.inventory import Datastore, SearchIndex
 from vmrep.lab.world.objects import Managed, World
 from vmrep.lab.world.tasks import TaskManager
+from vmrep.lab.world.views import ViewManager
 
 log = logging.getLogger(__name__)
 
 # Not served: references that a client has to step over.
 INTERNAL_SERVICES = ("agentManager", "llProvisioningManager", "proxyService", "vmciAccessManager")
+READS_PROPERTIES = ("RetrieveProperties", "RetrievePropertiesEx")
 ANONYMOUS = {"RetrieveServiceContent", "Login"}
 
 
@@ -86,6 +90,19 @@ class ServiceInstance(Managed):
         return codec.utc_now()
 
 
+def _nobodys_session(call: codec.Call) -> codec.RawXml:
+    """The session manager's properties for a caller without a session: each is refused."""
+    fault = "The session is not authenticated."
+    paths = dict.fromkeys(p for f in call.arguments.specSet for s in f.propSet for p in s.pathSet)
+    missing = "".join(
+        f"<missingSet>{gap(path, 'NotAuthenticated', fault)}</missingSet>" for path in paths
+    )
+    ref = call.arguments.specSet[0].objectSet[0].obj
+    content = f"{codec.reference('obj', ref)}{missing}"
+    old = call.method == "RetrieveProperties"
+    return codec.RawXml(content if old else f"<objects>{content}</objects>")
+
+
 def build_service(world: World, user: str, password: str) -> None:
     """Make the service objects (the inventory has the root folder already)."""
     ServiceInstance(world, "ServiceInstance")
@@ -97,6 +114,8 @@ def build_service(world: World, user: str, password: str) -> None:
     TaskManager(world, product.task_manager)
     authorization.AuthorizationManager(world, product.authorization_manager)
     EventManager(world, product.event_manager)
+    for datastore in world.of_type(Datastore):
+        DatastoreBrowser(world, datastore._browser()._moId, datastore)
 
 
 @dataclass
@@ -160,6 +179,8 @@ class Service:
                 privilegeId="System.View",
                 msg="The session is not authenticated.",
             )
+        if session is None and call.method in READS_PROPERTIES:
+            return Answer(200, codec.response(call.method, call.info, _nobodys_session(call)))
         rule = self.world.injection.take(call.method, FAULT)
         if rule:
             raise codec.fault_named(rule.fault, rule.message)
@@ -183,5 +204,11 @@ class Service:
         return Answer(200, codec.response(call.method, info, value))
 
     def _is_anonymous(self, call: codec.Call) -> bool:
-        reads_content = call.method == "Fetch" and call.arguments.prop == "content"
-        return call.method in ANONYMOUS or reads_content
+        if call.method == "Fetch":
+            return call.arguments.prop in ("content", "currentSession")
+        asks_who_it_is = call.method in READS_PROPERTIES and all(
+            spec.obj._moId == self.sessions.moid
+            for filter_spec in call.arguments.specSet
+            for spec in filter_spec.objectSet
+        )
+        return call.method in ANONYMOUS or asks_who_it_is

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from vmrep.lab.soap import codec
+from vmrep.lab.world import inventory_view
 from vmrep.lab.world.datastores import TYPES, DatastoreType
-from vmrep.lab.world.objects import Entity, Managed, World, invalid_argument
+from vmrep.lab.world.objects import Entity, Managed, World
 from vmrep.lab.world.records import EntityRecord
 
 if TYPE_CHECKING:
@@ -63,6 +64,26 @@ class Datacenter(Entity):
     def _network(self) -> list[Any]:
         return self.world.children_of(self._networkFolder()._moId)
 
+    def PowerOnMultiVM_Task(self, call: Any, session: Session) -> Any:
+        """Power VMs on, each by a task of its own; the result names them."""
+
+        def work() -> Any:
+            attempted = vim.cluster.AttemptedVmInfo
+            vms = [self.world.find(ref) for ref in call.vm]
+            return vim.cluster.PowerOnVmResult(
+                attempted=[
+                    attempted(vm=vm.ref, task=vm.PowerOnVM_Task(call, session))  # type: ignore[attr-defined]
+                    for vm in vms
+                ]
+            )
+
+        return self.world.tasks.start(self, "PowerOnMultiVM_Task", session, work)
+
+
+def datacenter_of(entity: Entity) -> Datacenter:
+    """The datacenter that an entity is in."""
+    return next(place for place in entity.ancestors() if isinstance(place, Datacenter))
+
 
 class ComputeResource(Entity):
     """A standalone host, with its resource pool."""
@@ -75,20 +96,46 @@ class ComputeResource(Entity):
     def _resourcePool(self) -> Any:
         return self.world.children_of(self.moid, vim.ResourcePool)[0]
 
+    def _summary(self) -> Any:
+        return inventory_view.compute_summary()
+
+    def _datastore(self) -> list[Any]:
+        return datacenter_of(self)._datastore()
+
+    def _network(self) -> list[Any]:
+        return datacenter_of(self)._network()
+
 
 class ResourcePool(Entity):
     """The root resource pool of a compute resource."""
 
     type = vim.ResourcePool
+    volatile = True
 
     def _owner(self) -> Any:
         return self._parent()
+
+    def _runtime(self) -> Any:
+        return inventory_view.pool_runtime()
+
+    def _summary(self) -> Any:
+        return vim.ResourcePool.Summary(
+            name=self.name, config=codec.make(vim.ResourceConfigSpec), runtime=self._runtime()
+        )
+
+    def _vm(self) -> list[Any]:
+        vms = self.world.children_by_type(vim.VirtualMachine)
+        return [vm.ref for vm in vms if vm.get("resourcePool") == self.ref]
+
+    def _resourcePool(self) -> list[Any]:
+        return [app.ref for app in self.world.of_type(VirtualApp) if app._parent() == self.ref]
 
 
 class VirtualApp(Entity):
     """A vApp: a resource pool that VMs lie in, shown in a folder of VMs."""
 
     type = vim.VirtualApp
+    volatile = True
 
     def _parent(self) -> Any:
         return vim.ResourcePool(self.values["pool"])
@@ -99,6 +146,9 @@ class VirtualApp(Entity):
     def _owner(self) -> Any:
         return self.world.objects[self.values["pool"]].get("owner")
 
+    def _runtime(self) -> Any:
+        return inventory_view.pool_runtime()
+
     def _vm(self) -> list[Any]:
         return self.world.children_of(self.moid, vim.VirtualMachine)
 
@@ -107,23 +157,29 @@ class Host(Entity):
     """An ESXi host."""
 
     type = vim.HostSystem
+    volatile = True
 
     def _vm(self) -> list[Any]:
-        return [
-            o.ref
-            for o in self.world.objects.values()
-            if o.type is vim.VirtualMachine and getattr(o, "host", None) == self.moid
-        ]
+        vms = self.world.children_by_type(vim.VirtualMachine)
+        return [vm.ref for vm in vms if getattr(vm, "host", None) == self.moid]
+
+    def _datastore(self) -> list[Any]:
+        return datacenter_of(self)._datastore()
+
+    def _network(self) -> list[Any]:
+        return datacenter_of(self)._network()
+
+    def _summary(self) -> Any:
+        return inventory_view.host_summary(
+            self.ref,
+            self.name,
+            self.values.get("hardware_uuid") or "",
+            self._runtime(),
+            inventory_view.host_product(self.world.estate.version),
+        )
 
     def _hardware(self) -> Any:
-        system = codec.make(
-            vim.host.SystemInfo,
-            vendor="VMware, Inc.",
-            model="VMware Virtual Platform",
-            uuid=self.values.get("hardware_uuid") or "",
-        )
-        package = codec.make(vim.host.CpuPackage, vendor="intel", threadId=[0])
-        return codec.make(vim.host.HardwareInfo, systemInfo=system, cpuPkg=[package])
+        return inventory_view.host_hardware(self.values.get("hardware_uuid") or "")
 
     def _runtime(self) -> Any:
         return codec.make(
@@ -156,9 +212,36 @@ class Datastore(Entity):
         """What it does and refuses."""
         return TYPES[self.values.get("kind", "vmfs")]
 
-    def _summary(self) -> Any:
+    def _space(self) -> os.statvfs_result:
         self.world.paths.datastores.mkdir(exist_ok=True)
-        space = os.statvfs(self.world.paths.datastores)
+        return os.statvfs(self.world.paths.datastores)
+
+    def _info(self) -> Any:
+        space = self._space()
+        free_bytes = space.f_frsize * space.f_bavail
+        return inventory_view.datastore_info(self.name, self.moid, self.kind, free_bytes)
+
+    def _host(self) -> list[Any]:
+        hosts = [h.ref for h in self.world.of_type(Host) if datacenter_of(h) is datacenter_of(self)]
+        return inventory_view.datastore_mounts(self.moid, hosts)
+
+    def _vm(self) -> list[Any]:
+        vms = self.world.children_by_type(vim.VirtualMachine)
+        return [vm.ref for vm in vms if self.ref in (vm.get("datastore") or ())]
+
+    def _browser(self) -> Any:
+        return vim.host.DatastoreBrowser(f"datastoreBrowser-{self.moid}")
+
+    def _capability(self) -> Any:
+        return codec.make(
+            vim.Datastore.Capability,
+            directoryHierarchySupported=True,
+            rawDiskMappingsSupported=self.kind.shown == "VMFS",
+            perFileThinProvisioningSupported=True,
+        )
+
+    def _summary(self) -> Any:
+        space = self._space()
         return codec.make(
             vim.Datastore.Summary,
             datastore=self.ref,
@@ -189,56 +272,6 @@ def build_entity(world: World, record: EntityRecord) -> Entity:
     return KINDS[record.kind](world, record.ref, record.name, record.parent, **record.details)
 
 
-class ViewManager(Managed):
-    """Makes container views."""
-
-    type = vim.view.ViewManager
-
-    def CreateContainerView(self, call: Any, session: Session) -> Any:
-        """A view of what is in a container, of the given types."""
-        container = self.world.entity(call.container)
-        if not isinstance(container, Folder | Datacenter | ComputeResource | ResourcePool | Host):
-            raise invalid_argument("container")
-        moid = f"session[{session.key}]{self.world.new_id('view')}"
-        return ContainerView(
-            self.world,
-            moid,
-            container=call.container,
-            type=list(call.type),
-            recursive=call.recursive,
-        ).ref
-
-
-class ContainerView(Managed):
-    """A live list of entities."""
-
-    type = vim.view.ContainerView
-    volatile = True
-
-    def _view(self) -> list[Any]:
-        container, recursive = self.values["container"], self.values["recursive"]
-        kinds = tuple(self.values["type"]) or (vim.ManagedEntity,)
-
-        def inside(entity: Entity) -> bool:
-            if not recursive:
-                return entity.parent == container._moId
-            return any(a.moid == container._moId for a in entity.ancestors())
-
-        with self.world.lock:
-            return [
-                o.ref
-                for o in self.world.objects.values()
-                if isinstance(o, Entity)
-                and issubclass(o.type, kinds)
-                and o.moid not in self.world.invisible
-                and inside(o)
-            ]
-
-    def DestroyView(self, call: Any, session: Session) -> None:
-        """Forget the view."""
-        self.world.remove(self)
-
-
 class SearchIndex(Managed):
     """Finds entities by UUID, path, address or name."""
 
@@ -255,10 +288,11 @@ class SearchIndex(Managed):
             ]
 
     def FindAllByUuid(self, call: Any, session: Session) -> list[Any]:
-        """VMs by BIOS or instance UUID (the lab's hosts have none)."""
-        if not call.vmSearch:
-            return []
+        """VMs by BIOS or instance UUID; hosts by that of their hardware."""
         wanted = call.uuid.lower()
+        if not call.vmSearch:
+            hosts = self.world.of_type(Host)
+            return [h.ref for h in hosts if h.values.get("hardware_uuid") == wanted]
         return [
             vm.ref
             for vm in self._vms(call.datacenter)

@@ -84,7 +84,11 @@ class Managed:
             if found is None:
                 return None
             found = getattr(found, step)
-        return kind(found) if isinstance(found, list) and not isinstance(found, Array) else found
+        # Lists, enumeration values and numbers with their declared type: it goes out with them.
+        untyped = isinstance(found, list | str | int | float) and not isinstance(
+            found, Array | bool
+        )
+        return kind(found) if untyped and not isinstance(found, kind) else found
 
     def xml(self, path: str, session: Session | None = None) -> str | None:
         """A property as `<val>` with its type, or None when it is unset."""
@@ -265,6 +269,11 @@ class World:
         """All objects of a class, in the order in which they were made."""
         with self.lock:
             return [o for o in self.objects.values() if isinstance(o, kind)]
+
+    def children_by_type(self, kind: Any) -> list[Managed]:
+        """All objects of a vSphere type."""
+        with self.lock:
+            return [o for o in self.objects.values() if issubclass(o.type, kind)]
 
     def entity_named(self, name: str, kind: Any, what: str = "VM") -> Entity:
         """For the control surface: an entity by name, reference or instance UUID.

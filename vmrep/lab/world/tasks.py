@@ -54,9 +54,9 @@ class Task(Managed):
         raise vmodl.fault.NotSupported(msg="The task is not cancelable.")
 
 
-def _description(name: str, method: str) -> str:
+def _description(entity: Entity, name: str, method: str) -> str:
     """The task's kind as vCenter names it, such as `VirtualMachine.createSnapshot`."""
-    owner = "vm.Snapshot" if method in ON_SNAPSHOTS else "VirtualMachine"
+    owner = "vm.Snapshot" if method in ON_SNAPSHOTS else entity.type._wsdlName
     return f"{owner}.{name[0].lower()}{name[1:]}"
 
 
@@ -78,7 +78,7 @@ class Tasks:
             key=moid,
             task=vim.Task(moid),
             name=managed_method,
-            descriptionId=_description(managed_method.info.name, method),
+            descriptionId=_description(entity, managed_method.info.name, method),
             entity=entity.ref,
             entityName=entity.name,
             state="queued",
