@@ -371,7 +371,7 @@ def link_disk(source: Disk, number: int, device: DiskDevice, stem: str) -> Chain
         extent=of_parent.extent,
         parent=None,
         content_id=of_parent.content_id,
-        private=f"kept/base-{identity}.raw",
+        private=f"bases/{identity}.raw",
     )
     chain = ChainRecord(
         key=device.key,

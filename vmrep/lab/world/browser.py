@@ -76,7 +76,7 @@ class DatastoreBrowser(Managed):
                 yield folder, Browser.VmConfigInfo(path=name, fileSize=2048)
             for disk in vm.disks.values():
                 for layer in disk.chain.layers.values():
-                    if disk.chain.datastore == self.datastore.moid and not layer.foreign:
+                    if disk.chain.datastore == self.datastore.moid and layer.private is None:
                         folder, _, name = layer.descriptor.rpartition("/")
                         size = disk.path_of(layer).stat().st_blocks * 512
                         yield folder, Browser.VmDiskInfo(path=name, fileSize=size)
