@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pyVmomi import vim, vmodl
 
 from tests.lab.client import PC, Client, connect, filter_spec, raw_call
 from vmrep.lab import Lab, LabControl
+from vmrep.lab.errors import ControlError
 
 # What govmomi 0.24.2 sent to a lab with the scenario `small` when it was asked for what `govc ls`,
 # `find`, `vm.info`, `device.info`, `snapshot.*`, `vm.power`, `vm.change`, `datastore.*` and `tasks`
@@ -34,7 +36,7 @@ def test_what_govmomi_sends_is_answered(client: Client) -> None:
         answer = raw_call(
             client, sent["method"], kind, moid, rest.removesuffix(f"</{sent['method']}>")
         )
-        fault = re.search(r"<vim:(\w+)Fault[ >]", answer)
+        fault = re.search(r'<(\w+)Fault xsi:type="\1"', answer)
         assert (fault[1] if fault else None) == sent.get("fault"), (body, answer)
         assert 'xsi:type="ManagedObject"' not in answer
         if "makes" in sent:
@@ -196,3 +198,24 @@ def test_what_is_not_simulated_is_a_fault(client: Client) -> None:
     answer = raw_call(client, "Teleport", "VirtualMachine", vm._moId)
     assert "InvalidRequestFault" in answer
     assert client.content.licenseManager is None
+
+
+def test_faults_may_be_of_classes_that_no_client_knows(
+    client: Client, lab_control: LabControl
+) -> None:
+    vm = client.vm("small2")
+    lab_control.fail("QueryChangedDiskAreas", fault="unknown:DiskIsElsewhere", message="elsewhere")
+    body = "<deviceKey>2000</deviceKey><startOffset>0</startOffset><changeId>*</changeId>"
+    answer = raw_call(client, "QueryChangedDiskAreas", "VirtualMachine", vm._moId, body)
+    assert '<DiskIsElsewhereFault xsi:type="DiskIsElsewhere"' in answer
+    assert "<faultstring>elsewhere</faultstring>" in answer
+    lab_control.fail("CreateSnapshot_Task", fault="unknown:TooQuantum", in_task=True)
+    task = vm.CreateSnapshot_Task("s", "", False, False)
+    for _ in range(100):
+        info = value(client, task._moId, "info", "Task")
+        if ">error<" in info:
+            break
+        time.sleep(0.02)
+    assert '<fault xsi:type="TooQuantum">' in info
+    with pytest.raises(ControlError, match="not the name of a vSphere fault"):
+        lab_control.fail("CreateSnapshot_Task", fault="unknown:<x>")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -239,13 +240,14 @@ def response(method: str, info: Any, value: Any) -> bytes:
 
 
 def fault_response(fault: Any) -> bytes:
-    """The answer that carries a fault, as vCenter writes it: the detail element is `<XFault>`."""
-    name = f"vim:{fault._wsdlName}Fault"
+    """The answer that carries a fault, as vCenter writes it: the detail element is `<XFault>`, and
+    says its type, by which clients other than pyVmomi know it."""
+    kind = fault._wsdlName
+    name = f"{kind}Fault"
     info = Object(name=name, type=type(fault), version=VERSION, flags=0)
-    detail = SoapAdapter.SerializeFaultDetail(
-        fault, info, VERSION, {**SoapAdapter.SOAP_NSMAP, NAMESPACE: "vim"}
-    )
-    detail = detail.replace(f"<{name}", f'<{name} xmlns:vim="{NAMESPACE}"', 1)
+    namespaces = {**SoapAdapter.SOAP_NSMAP, NAMESPACE: ""}
+    detail = SoapAdapter.SerializeFaultDetail(fault, info, VERSION, namespaces)
+    detail = detail.replace(f"<{name}", f'<{name} xsi:type="{kind}"', 1)
     return _envelope(
         "<soapenv:Fault><faultcode>ServerFaultCode</faultcode>"
         f"<faultstring>{escape(fault.msg or '')}</faultstring>"
@@ -256,7 +258,11 @@ def fault_response(fault: Any) -> bytes:
 def fault_named(name: str, message: str) -> Any:
     """A fault by its vSphere name (`FileFault`, `TaskInProgress`, `SystemError` …).
 
-    Raises ValueError for a name that is not a fault of the API."""
+    `unknown:Name` makes a fault that no client can know. Raises ValueError for a name that is not
+    a fault of the API."""
+    if re.fullmatch(r"unknown:[A-Z]\w*", name):
+        new = name.partition(":")[2]
+        return type(new, (vmodl.MethodFault,), {"_wsdlName": new})(msg=message)
     for module in (vim.fault, vmodl.fault, vmodl.query, vmodl):
         kind = getattr(module, name, None)
         if isinstance(kind, type) and issubclass(kind, vmodl.MethodFault):
