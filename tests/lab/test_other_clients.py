@@ -168,6 +168,11 @@ def test_what_samples_read_of_hosts_and_datastores(client: Client) -> None:
     assert [vm.name for vm in two.vm] == ["small2"]
     index = client.content.searchIndex
     assert index.FindByUuid(None, host.hardware.systemInfo.uuid, False) == host
+    assert index.FindByDnsName(None, host.name, False) == host
+    vm = client.vm("small1")
+    assert index.FindAllByDnsName(None, "small1.lab.example.com", True) == [vm]
+    assert index.FindAllByIp(None, "10.0.0.11", True) == [vm]
+    assert index.FindByIp(None, "10.0.0.11", False) is None
 
 
 def test_a_browser_lists_disks_and_folders(client: Client) -> None:

@@ -323,23 +323,30 @@ class SearchIndex(Managed):
             None,
         )
 
+    def FindAllByDnsName(self, call: Any, session: Session) -> list[Any]:
+        """VMs by their guests' host name, or hosts by theirs."""
+        if not call.vmSearch:
+            return [h.ref for h in self.world.of_type(Host) if h.name == call.dnsName]
+        vms = self._vms(call.datacenter)
+        return [vm.ref for vm in vms if vm.get("guest.hostName") == call.dnsName]
+
     def FindByDnsName(self, call: Any, session: Session) -> Any:
-        """A VM by its guest's host name."""
-        return next(
-            (v.ref for v in self._vms(call.datacenter) if v.get("guest.hostName") == call.dnsName),
-            None,
-        )
+        """The first of them."""
+        return next(iter(self.FindAllByDnsName(call, session)), None)
+
+    def FindAllByIp(self, call: Any, session: Session) -> list[Any]:
+        """VMs by an address of their guests (the lab's hosts have none of their own)."""
+        if not call.vmSearch:
+            return []
+        return [
+            vm.ref
+            for vm in self._vms(call.datacenter)
+            if any(call.ip in n.ipAddress for n in vm.get("guest.net") or ())
+        ]
 
     def FindByIp(self, call: Any, session: Session) -> Any:
-        """A VM by an address of its guest."""
-        return next(
-            (
-                v.ref
-                for v in self._vms(call.datacenter)
-                if any(call.ip in n.ipAddress for n in v.get("guest.net") or ())
-            ),
-            None,
-        )
+        """The first of them."""
+        return next(iter(self.FindAllByIp(call, session)), None)
 
     def FindChild(self, call: Any, session: Session) -> Any:
         """An entity directly below another, by name."""
