@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import secrets
 import ssl
@@ -20,6 +21,7 @@ from vmrep.lab.estate.scenario import Scenario, parse_size
 from vmrep.lab.nfc.hosts import NfcHosts
 from vmrep.lab.nfc.tickets import NfcService
 from vmrep.lab.soap.certificate import server_context
+from vmrep.lab.soap.codec import utc_now
 from vmrep.lab.soap.server import Server, handler_for
 from vmrep.lab.soap.service import Service, build_service
 from vmrep.lab.world import snapshots
@@ -231,7 +233,9 @@ def _first_snapshots(scenario: Scenario, vms: list[VirtualMachine]) -> None:
             if wanted.after is not None:
                 names = {s.name: ref for ref, s in vm.record.snapshots.items()}
                 snapshots.revert(vm, names[wanted.after])
-            snapshots.create(vm, snapshots.Request(wanted.name, wanted.description))
+            made = snapshots.create(vm, snapshots.Request(wanted.name, wanted.description))
+            taken_at = utc_now() - datetime.timedelta(days=wanted.age_days)
+            vm.record.snapshots[made._moId].created_at = taken_at.isoformat()
             for disk in vm.disks.values():
                 length = min(parse_size(wanted.write), disk.chain.capacity_bytes)
                 if length:

@@ -79,6 +79,7 @@ class SnapshotSpec:
     description: str = ""
     write: str = "1MiB"
     after: str | None = None
+    age_days: float = 0.0
 
 
 @dataclass
