@@ -117,6 +117,14 @@ def is_vcenter_name_taken(name: str) -> bool:
     return VCenter.objects.filter(name=name).exists()
 
 
+def notices_of(context: VMContext) -> list[dict[str, str]]:
+    """What is to be known of a context's VM, as the last discovery saw it."""
+    seen = DiscoveredVM.objects.filter(
+        vcenter=context.vcenter_id, vmware_vm_id=context.vmware_vm_id
+    )
+    return list(seen.values_list("notices", flat=True).first() or ())
+
+
 def unmanaged_contexts(vcenter: VCenter) -> QuerySet[VMContext]:
     """The records of VMs that are no longer under management."""
     return vcenter.contexts.filter(unmanaged_at__isnull=False).order_by("vm_name", "pk")

@@ -35,6 +35,10 @@ class DiscoveredVM(VMSpecs):
     refusals = models.JSONField(
         default=list, help_text="Why a replication would be refused: code, reason, remedy."
     )
+    notices = models.JSONField(
+        default=list,
+        help_text="What to know before it is taken, by itself: code, summary, text.",
+    )
     seen_at = models.DateTimeField()
     gone_at = models.DateTimeField(null=True, blank=True)
     unreadable_since = models.DateTimeField(

@@ -8,6 +8,7 @@ from typing import Any, cast
 from contexts.models import DiscoveredVM
 from contexts.services.refresh import spec_columns
 from contexts.vsphere.inventory import DiskRecord, NicRecord, VmRecord
+from contexts.vsphere.notices import Notice, notices
 from contexts.vsphere.preflight import Refusal, refusals
 from contexts.vsphere.specs import SpecValue
 
@@ -24,7 +25,15 @@ def columns_of(record: VmRecord) -> dict[str, Any]:
         ],
         "refusals": [_flat(refusal) for refusal in refusals(_with_its_problem(record))],
         "devices_version": record.devices_version or "",
+        **_notices(record),
     }
+
+
+def _notices(record: VmRecord) -> dict[str, Any]:
+    """What is not said this time stays as it is."""
+    if record.traits is None or "disks" in record.unsaid:
+        return {}
+    return {"notices": [_flat(notice) for notice in notices(record)]}
 
 
 def _with_its_problem(record: VmRecord) -> VmRecord:
@@ -78,11 +87,12 @@ def networks_of(vm: DiscoveredVM) -> tuple[NicRecord, ...]:
 
 
 _NAMES = {
-    kind: tuple(each.name for each in fields(kind)) for kind in (DiskRecord, NicRecord, Refusal)
+    kind: tuple(each.name for each in fields(kind))
+    for kind in (DiskRecord, NicRecord, Refusal, Notice)
 }
 
 
-def _flat(record: DiskRecord | NicRecord | Refusal) -> dict[str, Any]:
+def _flat(record: DiskRecord | NicRecord | Refusal | Notice) -> dict[str, Any]:
     """Like `asdict`, but without its deep copies, which take longer than the database for thousands
     of VMs."""
     return {name: getattr(record, name) for name in _NAMES[type(record)]}

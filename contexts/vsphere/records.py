@@ -115,6 +115,21 @@ class KnownDevices:
 
 
 @dataclass(frozen=True, slots=True)
+class Traits:
+    """What makes a VM more than an ordinary one, as vSphere says it; hostile text.
+
+    `managed_by`: the key of the solution that owns it, and `managed_type` that one's word for it;
+    empty: nobody's. `products`: of the appliance that it was deployed from.
+    """
+
+    managed_by: str = ""
+    managed_type: str = ""
+    products: tuple[str, ...] = ()
+    has_tpm: bool = False
+    is_encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class VmRecord:
     """One VM as read from vSphere.
 
@@ -127,6 +142,8 @@ class VmRecord:
 
     `devices_version` names the state of the VM's devices: as long as it is the same, so are they.
     None when that cannot be told. `devices_were_read`: this time, and not taken from before.
+
+    `traits`: None when vSphere did not say.
     """
 
     instance_uuid: str | None
@@ -139,6 +156,7 @@ class VmRecord:
     oddities: tuple[str, ...] = ()
     devices_version: str | None = None
     devices_were_read: bool = field(default=True, compare=False)
+    traits: Traits | None = None
 
     @property
     def lacks(self) -> frozenset[str]:

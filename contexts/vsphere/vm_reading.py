@@ -25,12 +25,14 @@ from contexts.vsphere.devices import (
 )
 from contexts.vsphere.faults import fault_name, fault_text
 from contexts.vsphere.names import Places, decode_name, parent_of
+from contexts.vsphere.notices import TRAIT_PATHS, traits_of
 from contexts.vsphere.pages import Found
 from contexts.vsphere.records import (
     DiskRecord,
     KnownDevices,
     NicRecord,
     SnapshotRecord,
+    Traits,
     VmRecord,
     no_specs,
 )
@@ -63,6 +65,7 @@ CHEAP_PATHS: tuple[str, ...] = (
     "guest.hostName",
     "guest.ipAddress",
     "guest.net",
+    *TRAIT_PATHS,
 )
 VM_PATHS: tuple[str, ...] = (*CHEAP_PATHS, DEVICES)
 
@@ -112,6 +115,7 @@ class _Reading:
         disks, adapters = self._devices(known)
         adapters = self._with_guest(adapters)
         computed = self._where() | self._guest()
+        traits = self._traits()
         if "snapshots" in self._unsaid:
             self._unsaid.add("snapshot_count")
         else:
@@ -133,7 +137,17 @@ class _Reading:
             oddities=tuple(self._oddities[:_MOST_ODDITIES]),
             devices_version=version if is_whole else None,
             devices_were_read=known is None,
+            traits=traits,
         )
+
+    def _traits(self) -> Traits | None:
+        if not self._has_config:
+            return None
+        try:
+            return traits_of(self._read)
+        except NOT_AS_DESCRIBED as why:
+            self._note(f"What makes it more than an ordinary VM: {why}.")
+            return None
 
     @property
     def _has_config(self) -> bool:

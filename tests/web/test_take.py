@@ -8,7 +8,7 @@ from django.utils import timezone
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from contexts.services import management
 from tests import factories
-from tests.web.conftest import notices
+from tests.web.conftest import notices, text
 
 
 @pytest.fixture
@@ -180,3 +180,20 @@ def test_taking_again_keeps_repository_and_target(take, vcenter):
     context = VMContext.objects.get()
     assert (context.repository, context.rpo_target_seconds) == (first, 900)
     assert context.is_managed
+
+
+def test_a_vm_with_a_notice_is_taken_only_by_itself(web, take, vcenter):
+    said = [{"code": "vcls", "summary": "cluster services", "text": "A replica is of no use."}]
+    special = factories.discovered_vm("vCLS-1", at=vcenter, notices=said)
+    factories.discovered_vm("a", at=vcenter)
+    page = text(web.get("/discovery/", {"vcenter": vcenter.pk}))
+    assert "cluster services: taken only by itself" in page
+    assert "A replica is of no use." in page
+    assert page.count("data-refused") == 1
+    repository = factories.repository().pk
+    take(everything="1", view="", repository=repository)
+    assert [context.vm_name for context in VMContext.objects.all()] == ["a"]
+    take(special, repository=repository)
+    context = VMContext.objects.get(vm_name="vCLS-1")
+    panel = text(web.get("/virtual-machines/", {"vm": context.pk}))
+    assert "A replica is of no use." in panel

@@ -50,7 +50,8 @@ class DiscoverySerializer(serializers.ModelSerializer[Discovery]):
 
 
 class DiscoveredVMSerializer(serializers.ModelSerializer[DiscoveredVM]):
-    """A VM of a vCenter, with what would prevent its replication (`refusals`)."""
+    """A VM of a vCenter, with what would prevent its replication (`refusals`), and what to know
+    before taking it (`notices`)."""
 
     managed_context_id = serializers.CharField()
     probable_context_id = serializers.CharField()
@@ -61,7 +62,7 @@ class DiscoveredVMSerializer(serializers.ModelSerializer[DiscoveredVM]):
             *("id", "vcenter_id", "vmware_vm_id", "managed_context_id", "identity_problem"),
             *("probable_context_id", "identity_rejected_at"),
             *SPEC_NAMES,
-            *("disks", "networks", "refusals", "seen_at", "gone_at"),
+            *("disks", "networks", "refusals", "notices", "seen_at", "gone_at"),
             *("unreadable_since", "unreadable_reason"),
         ]
         read_only_fields = fields

@@ -170,7 +170,7 @@ class DiscoveredVMAdmin(KeptByVmrep):
             },
         ),
         *spec_fieldsets(),
-        ("As read", {"fields": ["disks", "networks", "refusals"]}),
+        ("As read", {"fields": ["disks", "networks", "refusals", "notices"]}),
     ]
 
 

@@ -76,9 +76,10 @@ def _discovered(user: access.User, vcenter: VCenter) -> QuerySet[selectors.Disco
 
 
 def _everything(filters: DiscoveredVMFilter) -> QuerySet[DiscoveredVM]:
-    """All matching VMs that can be taken. VMs whose replication would be refused are included only
-    when somebody filters for exactly those."""
-    rows = selectors.takable(filters.qs)
+    """All matching VMs that can be taken, except those with a notice, which are taken one by one.
+    VMs whose replication would be refused are included only when somebody filters for exactly
+    those."""
+    rows = selectors.takable(filters.qs).filter(notices=[])
     return rows if filters.form.cleaned_data.get("refused") else rows.filter(refusals=[])
 
 
