@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 from django.db.models import Q, QuerySet
 
 from contexts.errors import AmbiguousVCenter, AmbiguousVM, UnknownVCenter, UnknownVM
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from contexts.presence import with_probable_context
+from contexts.vsphere import addresses
+from contexts.vsphere.names import decode_name
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,9 @@ class Among:
 def find_vcenter(among: QuerySet[VCenter], host: str) -> VCenter:
     """The one vCenter with this host name (or "host:port"). Raises UnknownVCenter, or
     AmbiguousVCenter when several listen at ports of this host."""
-    name, _, port = host.rpartition(":")
     candidates = list(among.filter(host__iexact=host).order_by("port", "pk"))
-    if not candidates and port.isdigit():
-        candidates = list(among.filter(host__iexact=name, port=int(port)))
+    if not candidates:
+        candidates = list(_at(among, host).order_by("port", "pk"))
     if not candidates:
         raise UnknownVCenter(f"No vCenter with the host {host!r} has been added.")
     if len(candidates) > 1:
@@ -37,6 +39,16 @@ def find_vcenter(among: QuerySet[VCenter], host: str) -> VCenter:
             [_vcenter_candidate(each) for each in candidates],
         )
     return candidates[0]
+
+
+def _at(among: QuerySet[VCenter], text: str) -> QuerySet[VCenter]:
+    """The vCenters at an address as people copy it, with or without a port."""
+    try:
+        address = addresses.parse(text)
+    except ValueError:
+        return among.none()
+    found = among.filter(host__iexact=address.host)
+    return found if address.port is None else found.filter(port=address.port)
 
 
 def find_context(
@@ -99,7 +111,7 @@ def find_discovered(
     if discovered_vm_id is not None:
         rows = rows.filter(pk=discovered_vm_id)
     if vmware_vm_id is not None:
-        rows = rows.filter(vmware_vm_id=vmware_vm_id)
+        rows = rows.filter(vmware_vm_id__in=_forms_of_uuid(vmware_vm_id))
     vm = rows.first()
     if vm is None:
         asked_for = discovered_vm_id if vmware_vm_id is None else vmware_vm_id
@@ -116,12 +128,24 @@ def _narrow(
 ) -> Any:
     wanted = Q()
     if vmware_vm_id is not None:
-        wanted &= Q(vmware_vm_id=vmware_vm_id)
+        wanted &= Q(vmware_vm_id__in=_forms_of_uuid(vmware_vm_id))
     if vm_name is not None:
-        wanted &= Q(vm_name=vm_name)
+        wanted &= Q(vm_name__in=_forms_of_name(vm_name))
     if vcenter_host is not None:
         wanted &= Q(vcenter=find_vcenter(vcenters, vcenter_host))
     return rows.filter(wanted).select_related("vcenter")
+
+
+def _forms_of_uuid(uuid: str) -> set[str]:
+    """As vSphere writes it, and as other tools show it."""
+    return {uuid, uuid.strip(), uuid.strip().lower(), uuid.strip().upper()}
+
+
+def _forms_of_name(name: str) -> set[str]:
+    """As it was asked for, with vSphere's escapes (%2f) decoded, and with its accents composed or
+    not: what looks the same to people is the same name."""
+    plain = {name, decode_name(name)}
+    return plain | {normalize(form, each) for form in ("NFC", "NFD") for each in plain}
 
 
 def _only(found: list[Any], asked_for: str, what: str) -> Any:

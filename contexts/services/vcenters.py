@@ -19,6 +19,7 @@ from contexts.services.transactions import only_free
 from contexts.services.waiting import SECONDS, wait_for
 from contexts.states import AVAILABLE_TRANSPORTS, TransportKind, TrustMode
 from contexts.text import printable
+from contexts.vsphere import addresses
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
 from contexts.vsphere.endpoint import TrustMode as TrustModeName
@@ -129,6 +130,15 @@ def _budget() -> Budget:
     return Budget(SECONDS, _MOST_BYTES)
 
 
+def read_address(text: str, port: int) -> tuple[str, int]:
+    """Host and port out of an address as people copy it. Raises ValidationError."""
+    try:
+        address = addresses.parse(text)
+    except ValueError as problem:
+        raise ValidationError({"host": str(problem)}) from problem
+    return address.host, address.port or port
+
+
 def add(
     *,
     name: str,
@@ -140,7 +150,11 @@ def add(
     fingerprint_sha256: str = "",
     transport: str = TransportKind.DATASTORE,
 ) -> VCenter:
-    """Test the connection, then save the vCenter. Raises a VSphereError or ValidationError."""
+    """Test the connection, then save the vCenter. Raises a VSphereError or ValidationError.
+
+    `host` is whatever people copy as an address; a port in it counts more than `port`.
+    """
+    host, port = read_address(host, port)
     vcenter = VCenter(
         name=name,
         host=host,
@@ -173,6 +187,9 @@ def update(
     A stored password is sent only to the address that it was entered for: otherwise anyone who may
     edit an address could have the password sent to their own server.
     """
+    if "host" in changes and changes["host"] != vcenter.host:
+        port = changes.get("port", vcenter.port)
+        changes["host"], changes["port"] = read_address(changes["host"], port)
     asks_password = ("host", "port", "username", "trust_mode", "fingerprint_sha256")
     if password is None and any(
         name in changes and changes[name] != getattr(vcenter, name) for name in asks_password

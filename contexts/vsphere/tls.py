@@ -129,6 +129,12 @@ class _BudgetedSocket(ssl.SSLSocket):
             raise
 
 
+# OpenSSL's words when the two have no version in common, as each side tells it.
+_OLD_TLS = frozenset(
+    {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "WRONG_SSL_VERSION", "VERSION_TOO_LOW"}
+)
+
+
 class VSphereConnection(http.client.HTTPSConnection):
     """HTTPS with the endpoint's trust built into `connect`, so that nothing can bypass it, and
     with bounds that hold however the server behaves.
@@ -212,6 +218,12 @@ class VSphereConnection(http.client.HTTPSConnection):
             raise
         except ssl.SSLError as error:
             self.close()
+            if error.reason in _OLD_TLS:
+                raise NotVSphere(
+                    f"{self.host}:{self.port} offers no TLS newer than 1.1, which is not safe;"
+                    " vmrep needs 1.2. Update the server, or enable TLS 1.2 there (vSphere 6.0 and"
+                    " later can do it)."
+                ) from error
             raise NotVSphere(
                 f"{self.host}:{self.port} and vmrep cannot agree on TLS ({error.reason or error}). "
                 "Check that the port is the HTTPS port of a vSphere server."

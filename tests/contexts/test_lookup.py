@@ -9,6 +9,7 @@ from contexts.errors import (
     AmbiguousVCenter,
     AmbiguousVM,
     IdentityChanged,
+    UnknownVCenter,
     UnknownVM,
 )
 from contexts.models import DiscoveredVM, VMContext
@@ -140,3 +141,17 @@ def test_a_released_vm_is_found_by_its_discovery_and_revived():
     assert isinstance(found, DiscoveredVM)
     (again,) = management.take([found], repository=None, actor="ops")
     assert again == context
+
+
+def test_a_vm_is_found_by_what_people_copy():
+    at = factories.vcenter(host="vc.example.com", port=8443)
+    uuid = "50000000-0000-0000-0000-00000000abcd"
+    vm = factories.discovered_vm("Köln/1", at=at, instance_uuid=uuid)
+    for name in ("Köln/1", "Ko\u0308ln/1", "Köln%2f1", "Köln%2F1"):
+        assert lookup.find_vm(factories.findable(), vm_name=name) == vm
+    for text in (uuid.upper(), f" {uuid} "):
+        assert lookup.find_vm(factories.findable(), vmware_vm_id=text) == vm
+    for host in ("VC.example.com.", "https://vc.example.com:8443/ui/", " vc.example.com:8443"):
+        assert lookup.find_vm(factories.findable(), vm_name="Köln/1", vcenter_host=host) == vm
+    with pytest.raises(UnknownVCenter):
+        lookup.find_vm(factories.findable(), vm_name="Köln/1", vcenter_host="vc.example.com:443")

@@ -29,7 +29,8 @@ from contexts.vsphere.errors import (
     VSphereError,
 )
 from contexts.vsphere.session import Session
-from contexts.vsphere.tls import VSphereConnection, presented_certificate
+from contexts.vsphere.tls import VSphereConnection, presented_certificate, why_not_trusted
+from vmrep.lab import Lab
 
 ANSWER = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
@@ -285,3 +286,10 @@ def test_an_address_that_is_none_is_unknown(host: str, port: int) -> None:
 def test_errors_of_trust_are_not_transient() -> None:
     kinds: list[type[VSphereError]] = [CertificateChanged, CertificateNotTrusted, OtherEstate]
     assert not any(kind.transient for kind in kinds)
+
+
+def test_a_server_with_nothing_newer_than_tls_1_1_is_told_as_such(tmp_path: Path) -> None:
+    with Lab(tmp_path / "old", "small", newest_tls=ssl.TLSVersion.TLSv1_1) as lab:
+        for look in (presented_certificate, why_not_trusted):
+            with pytest.raises(NotVSphere, match=r"no TLS newer than 1\.1.*Update the server"):
+                look(lab.host, lab.port)

@@ -100,7 +100,7 @@ def test_with_htmx_the_form_alone_comes_back_and_success_leaves(web, filled_in, 
     [
         ({"password": "wrong"}, "password", "user name or password is wrong"),
         ({"host": "no-such-host.invalid"}, "host", "no-such-host.invalid"),
-        ({"host": "https://vc.example.org/ui"}, "host", "without a path"),
+        ({"host": "ftp://vc.example.org/"}, "host", "no address of a vCenter"),
         ({"port": "1"}, "port", "127.0.0.1:1"),
         ({"port": "x"}, "port", "whole number"),
         ({"name": ""}, "name", "required"),
@@ -207,7 +207,7 @@ def test_the_second_step_shows_who_answers_and_asks_for_the_login(web, filled_in
         ({"host": "nonexistent.invalid"}, "host", "cannot be resolved"),
         ({"port": "1"}, "port", "refused"),
         ({"port": ""}, "port", "required"),
-        ({"host": "a b"}, "host", "without a path"),
+        ({"host": "a b"}, "host", "neither a host name nor an IP"),
     ],
 )
 def test_what_is_wrong_with_an_address_is_said_before_the_login(
@@ -415,3 +415,11 @@ def test_a_rebuilt_vcenter_with_a_new_certificate_is_confirmed_in_the_form(
     web.post(at, {**changed, "confirm_instance_uuid": new})
     saved = VCenter.objects.get()
     assert (saved.instance_uuid, saved.fingerprint_sha256) == (new, fingerprint)
+
+
+def test_an_address_is_taken_as_it_was_copied(web, filled_in, fingerprint):
+    copied = f" https://{filled_in['host']}:{filled_in['port']}/ui/app/vms "
+    confirmed = {**filled_in, "confirm_fingerprint": fingerprint}
+    web.post("/vcenters/add/", {**confirmed, "host": copied, "port": "443"})
+    added = VCenter.objects.get()
+    assert (added.host, str(added.port)) == (filled_in["host"], str(filled_in["port"]))

@@ -130,11 +130,12 @@ class VCenterAddressForm(Styled, forms.Form):
             raise ValidationError("Another vCenter already has this name.")
         return name
 
-    def clean_host(self) -> str:
-        host = self.cleaned_data["host"].strip().removeprefix("https://").rstrip("/")
-        if "/" in host or any(character.isspace() for character in host):
-            raise ValidationError("Enter only the host name or the IP address, without a path.")
-        return str(host)
+    def clean(self) -> dict[str, Any]:
+        """The address as people copy it: a port in it counts more than the field's."""
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if "host" in values and "port" in values:
+            values["host"], values["port"] = vcenters.read_address(values["host"], values["port"])
+        return values
 
     def look(self) -> vcenters.Looked | None:
         """The certificate there; None when nobody answers, which the form reports at its field."""
