@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 
 from contexts.text import printable
 from replication.engine.digests import DigestEntry, digest_of
 from replication.engine.errors import ImageDamaged
 from replication.engine.extents import Extent
+from replication.engine.sources.base import Source
 from replication.models import DiskImage
 from replication.sync.job_run import DiskPlan, JobRun
 from replication.sync.source import open_source
@@ -22,6 +24,7 @@ from replication.sync.source import open_source
 log = logging.getLogger(__name__)
 
 DRAWN = 64  # entries of which some may lie in changed areas
+LOOK_EVERY_SECONDS = 1.0
 MOST_REQUESTS = 8
 MOST_BYTES = 16 << 20
 MOST_IMAGES = 32  # how far down the chain images that read nothing are passed over
@@ -33,18 +36,32 @@ def what_tracking_missed(run: JobRun, plan: DiskPlan) -> str:
     if not chosen:
         return ""
     source = open_source(run, plan)
+    with ThreadPoolExecutor(1, thread_name_prefix="sample") as pool:
+        work = pool.submit(_first_difference, source, chosen)
+        try:
+            while not wait([work], timeout=LOOK_EVERY_SECONDS).done:
+                run.check()
+        except BaseException:
+            source.abort()  # however slowly the server answers
+            raise
+        found = work.result()
+    if found is None:
+        return ""
+    return (
+        f"Change tracking is wrong: it does not name what changed at {found:,} bytes. The VM's"
+        " storage was rolled back, or tracking lost writes."
+    )
+
+
+def _first_difference(source: Source, entries: list[DigestEntry]) -> int | None:
+    """The offset of the first entry whose bytes are others now. Raises SourceError."""
     with closing(source.connect()) as reader:
-        for entry in chosen:
-            run.check()
+        for entry in entries:
             buffer = memoryview(bytearray(entry.length))
             reader.read_into(entry.offset, buffer)
             if digest_of(buffer) != entry.digest:
-                return (
-                    "Change tracking is wrong: it does not name what changed at"
-                    f" {entry.offset:,} bytes. The VM's storage was rolled back, or tracking lost"
-                    " writes."
-                )
-    return ""
+                return entry.offset
+    return None
 
 
 def _drawn(run: JobRun, image: DiskImage | None) -> list[DigestEntry]:

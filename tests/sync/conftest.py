@@ -27,6 +27,12 @@ def estate(transactional_db: None, tmp_path: Path, request: pytest.FixtureReques
 
 
 @pytest.fixture
+def no_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans read no sample: for tests that count or delay the requests of the transfer."""
+    monkeypatch.setattr("replication.sync.sample.MOST_REQUESTS", 0)
+
+
+@pytest.fixture
 def ready(estate):
     """A VM with one recovery point and 24 MiB changed since."""
     context = estate.take("small1")

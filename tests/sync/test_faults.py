@@ -40,11 +40,13 @@ def test_a_connection_that_breaks_costs_an_attempt_at_most(estate, ready, method
     estate.assert_nothing_left_over(ready)
 
 
+@pytest.mark.usefixtures("no_sample")
 def test_dropped_downloads_are_read_again(estate, ready):
     estate.control.drop_connection("GET /folder", nth=3, times=2)
     estate.replicate(ready)
 
 
+@pytest.mark.usefixtures("no_sample")
 def test_a_source_that_goes_away_returns_the_job_to_wait_with_its_image(estate, ready):
     estate.control.fail("GET /folder", nth=4, fault="503", times=1000)
     job = estate.run_job(ready)
@@ -90,6 +92,7 @@ def test_an_expired_session_is_renewed(estate, ready, monkeypatch):
     estate.replicate(ready)
 
 
+@pytest.mark.usefixtures("no_sample")
 def test_a_session_that_expires_during_the_transfer_is_renewed(estate, ready, monkeypatch):
     estate.control.delay("GET /folder", 0.2)
     opened = transfer._Transfer._open
@@ -163,6 +166,7 @@ def test_a_vm_that_is_gone_fails_the_job(estate, ready):
     assert ready.current_status == ContextStatus.READY
 
 
+@pytest.mark.usefixtures("no_sample")
 def test_a_cancelled_transfer_stops_between_requests_and_leaves_nothing(estate, ready):
     first = RecoveryPoint.objects.get()
     estate.control.delay("GET /folder", 4)
@@ -210,6 +214,7 @@ def test_a_name_server_that_is_away_costs_an_attempt_and_no_progress(estate, rea
     assert DiskImage.objects.get(job=job).checkpoint_bytes > 0
 
 
+@pytest.mark.usefixtures("no_sample")
 def test_a_transfer_in_which_no_byte_comes_is_tried_again(estate, ready, monkeypatch):
     monkeypatch.setattr(guard, "STALLED_AFTER_SECONDS", 2.0)
     # The guard's own look, which ends the whole process, comes later than the test's end.

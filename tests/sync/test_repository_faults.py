@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 
+import pytest
+
 from replication.models import DiskImage, RecoveryPoint, ReplicationJob
 from replication.services import cancel, start
 from replication.states import JobStatus
@@ -71,6 +73,7 @@ def test_a_lost_parent_image_fails_the_job_and_is_named(estate, ready):
     assert image.locator in job.error_message
 
 
+@pytest.mark.usefixtures("no_sample")
 def test_a_cancel_is_honoured_while_the_storage_hangs(estate, ready, monkeypatch):
     monkeypatch.setattr(transfer, "STOP_SECONDS", 1.0)
     estate.control.delay("GET /folder", 0.5)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 from replication.engine.digests import DigestEntry
 from replication.engine.extents import Extent
-from replication.models import CBTHistory
+from replication.models import CBTHistory, DiskImage, ReplicationJob
+from replication.services import cancel, start
+from replication.states import JobStatus
 from replication.sync import sample
-from tests.sync.estate import MIB
+from tests.sync.estate import MIB, work
 
 
 def test_writes_that_tracking_lost_are_found_where_the_last_point_read(estate):
@@ -38,6 +42,21 @@ def test_a_rollback_below_vsphere_with_a_higher_number_is_found(estate):
     numbers = [int(str(one.change_id).partition("/")[2]) for one in (last, entry)]
     assert numbers == sorted(set(numbers))
     assert (entry.sync_type, "Change tracking is wrong" in entry.note) == ("checksum", True)
+
+
+def test_a_cancel_is_heard_while_a_sample_is_read_slowly(estate, ready):
+    estate.control.delay("GET /folder", 4)
+    job = start.start(ready, trigger="manual", requested_by="ops")
+    worker = threading.Thread(target=work)
+    worker.start()
+    while not ReplicationJob.objects.filter(pk=job.pk, current_operation="Plan").exists():
+        assert worker.is_alive()
+    cancel.cancel(job, actor="ann")
+    worker.join(60)
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED
+    assert not DiskImage.objects.filter(job=job).exists()  # it did not come to the transfer
+    estate.control.clear_faults()
 
 
 def test_the_sample_is_small_and_outside_of_what_is_read_anyway():

@@ -76,6 +76,7 @@ def test_a_cancel_is_heard_while_a_daemon_does_not_stop(estate, ready, tmp_path:
     estate.assert_nothing_left_over(ready)
 
 
+@pytest.mark.usefixtures("no_sample")
 def test_a_cancel_is_heard_while_a_flush_is_not_answered(estate, ready, monkeypatch):
     """The copy of the disk is held back; only its checkpoints reach the daemon, which stands."""
     monkeypatch.setattr(transfer, "PROGRESS_EVERY_SECONDS", 0.05)
@@ -138,6 +139,7 @@ def test_a_cancel_is_heard_while_the_datastore_drips(estate, tmp_path: Path, mon
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.usefixtures("no_sample")
 def test_a_cancel_is_a_cancel_although_no_digest_can_be_written_any_more(
     estate, ready, monkeypatch
 ):

@@ -245,6 +245,7 @@ def test_the_log_of_a_retry_after_kill_9_says_where_it_went_on(estate, ready):
     )
 
 
+@pytest.mark.usefixtures("no_sample")
 def test_a_transient_error_is_a_warning_and_the_clean_up_after_a_cancel_is_told(estate, ready):
     estate.control.fail("GET /folder", nth=4, fault="503", times=1000)
     job = estate.run_job(ready)
