@@ -30,7 +30,7 @@ from contexts.models import (
 )
 from contexts.models.contexts import INDEXED_TEXT_LENGTH
 from contexts.presence import with_probable_context
-from contexts.states import DiscoveryStatus
+from contexts.states import CHOSEN_TRANSPORTS, DiscoveryStatus, TransportKind
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -72,12 +72,20 @@ def vcenters_for_list() -> QuerySet[VCenter]:
     """All vCenters, with the number of their VMs, how many are managed, and the newest discovery.
 
     Adds `vm_count`, `context_count`, `discovery_id`, `discovery_status`,
-    `discovery_completed_at`, `discovery_error`, `discovery_seen` and `discovery_total`.
+    `discovery_completed_at`, `discovery_error`, `discovery_seen` and `discovery_total`; what
+    `readings` counts, and of the last VM that could not be read by the best transport its name and
+    why, `passed_over_vm` and `passed_over_reason`.
     """
+    contexts = VMContext.objects.filter(unmanaged_at__isnull=True)
+    passed_over = contexts.filter(vcenter=OuterRef("pk")).exclude(transport_reason="")
+    passed_over = passed_over.order_by("-updated_at", "pk")
     newest = Discovery.objects.filter(vcenter=OuterRef("pk")).order_by("-id")
     return VCenter.objects.annotate(
         vm_count=_count_of(DiscoveredVM.objects.filter(gone_at__isnull=True)),
-        context_count=_count_of(VMContext.objects.filter(unmanaged_at__isnull=True)),
+        context_count=_count_of(contexts),
+        passed_over_vm=Subquery(passed_over.values("vm_name")[:1]),
+        passed_over_reason=Subquery(passed_over.values("transport_reason")[:1]),
+        **{_read_over(kind): _count_of(contexts.filter(transport=kind)) for kind in _KINDS},
         discovery_id=Subquery(newest.values("pk")[:1]),
         discovery_status=Subquery(newest.values("status")[:1]),
         discovery_completed_at=Subquery(newest.values("completed_at")[:1]),
@@ -85,6 +93,19 @@ def vcenters_for_list() -> QuerySet[VCenter]:
         discovery_seen=Subquery(newest.values("vms_seen")[:1]),
         discovery_total=Subquery(newest.values("vms_total")[:1]),
     ).order_by("name")
+
+
+_KINDS = CHOSEN_TRANSPORTS
+
+
+def _read_over(kind: TransportKind) -> str:
+    return f"read_over_{kind.value}"
+
+
+def readings(vcenter: VCenter) -> list[tuple[str, int]]:
+    """How the VMs of one of `vcenters_for_list` were last read: transport and number of VMs."""
+    counts = [(kind.value, getattr(vcenter, _read_over(kind))) for kind in _KINDS]
+    return [(kind, count) for kind, count in counts if count]
 
 
 class Dependents(NamedTuple):

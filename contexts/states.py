@@ -22,14 +22,14 @@ class TrustMode(TextChoices):
 class TransportKind(TextChoices):
     """How disk bytes are read."""
 
+    AUTO = "auto", "Automatic: NFC, else datastore files"
     DATASTORE = "datastore", "Datastore files over HTTPS"
     NFC = "nfc", "NFC, the ESXi hosts' own protocol"
-    VDDK = "vddk", "nbdkit with VMware's VDDK"
     NBD = "nbd", "A command that serves NBD"
 
 
-# The transports that this version supports. The database already knows the other names.
-AVAILABLE_TRANSPORTS = tuple(kind for kind in TransportKind if TRANSPORTS[kind].is_available)
+# What `auto` chooses between, and every other: what a job can have read disks by.
+CHOSEN_TRANSPORTS = tuple(kind for kind in TransportKind if not TRANSPORTS[kind].first_of)
 
 
 class DiscoveryStatus(TextChoices):

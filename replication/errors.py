@@ -97,5 +97,16 @@ class OthersAtWork(Exception):
     """Another product works on the VM: the job waits until that is over."""
 
 
+class HostFull(ReplicationError):
+    """All places for disk sessions on an ESXi host are taken: `host` (address:port). The job waits
+    for one in the queue."""
+
+    code = "host_full"
+
+    def __init__(self, message: str, *, host: str) -> None:
+        super().__init__(message)
+        self.host = host
+
+
 class LeaseLost(Exception):
     """Another worker may be writing now: stop at once, touch nothing, clean nothing up."""

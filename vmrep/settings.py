@@ -11,6 +11,10 @@ VMREP_HTTPS       1 when users reach vmrep over HTTPS (behind a proxy that sets 
 VMREP_KEEP_JOBS_DAYS  ended jobs that are older, and that nothing needs, are deleted once a day
                       (default: 0, never)
 VMREP_INTEGRITY_MINUTES  how often the integrity check runs; 0: only on request (default: 60)
+VMREP_DISKS_PER_HOST  disks that all workers together read from one ESXi host at once over NFC
+                      (default: 8; a host has memory for few)
+VMREP_NBD_COMMANDS  file with the commands that serve disks over NBD (docs/transports.md)
+                      (default: <data>/nbd-commands.toml)
 VMREP_DEBUG       1 for Django's debug pages; never in production
 """
 
@@ -264,6 +268,8 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": TICK_INTERVAL.total_seconds()},
     },
 }
+NBD_COMMANDS = Path(env("VMREP_NBD_COMMANDS", default=str(DATA_DIR / "nbd-commands.toml")))
+DISKS_PER_HOST = max(1, env.int("VMREP_DISKS_PER_HOST", default=8))
 KEEP_JOBS_DAYS = env.int("VMREP_KEEP_JOBS_DAYS", default=0)
 if KEEP_JOBS_DAYS > 0:
     CELERY_BEAT_SCHEDULE["delete-old-jobs"] = {

@@ -8,7 +8,7 @@ from django.db.models.functions import Left, Now
 from contexts.constraints import ColumnTypes, CompositeForeignKey
 from contexts.fields import MomentField
 from contexts.models.specs import VMSpecs, specs_possible
-from contexts.states import ContextStatus
+from contexts.states import CHOSEN_TRANSPORTS, ContextStatus, TransportKind
 
 MAX_RPO_TARGET_SECONDS = 366 * 86_400  # a year: more protects nothing and overflows calculations
 
@@ -83,6 +83,17 @@ class VMContext(VMSpecs):
         db_default=False,
         editable=False,
         help_text="Whether the newest job failed, even if there are recovery points.",
+    )
+
+    transport = models.CharField(
+        max_length=20,
+        choices=TransportKind.choices,
+        blank=True,
+        default="",
+        help_text="How its disks were last read; empty until they are.",
+    )
+    transport_reason = models.TextField(
+        blank=True, default="", help_text="Why not over a better transport."
     )
 
     rpo_target_seconds = models.PositiveIntegerField(
@@ -170,6 +181,10 @@ class VMContext(VMSpecs):
             ),
             models.CheckConstraint(
                 condition=Q(current_status__in=ContextStatus.values), name="context_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(transport__in=["", *CHOSEN_TRANSPORTS]),
+                name="context_transport_known",
             ),
             models.CheckConstraint(
                 condition=~Q(current_status=ContextStatus.READY)

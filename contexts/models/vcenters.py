@@ -38,7 +38,14 @@ class VCenter(models.Model):
         verbose_name="SHA-256 fingerprint",
     )
     transport = models.CharField(
-        max_length=20, choices=TransportKind.choices, default=TransportKind.DATASTORE
+        max_length=20, choices=TransportKind.choices, default=TransportKind.AUTO
+    )
+    nbd_command = models.CharField(
+        max_length=60,
+        blank=True,
+        default="",
+        verbose_name="NBD command",
+        help_text="The name of the command that serves disks, in each worker's settings file.",
     )
     instance_uuid = models.CharField(
         max_length=64,
@@ -144,6 +151,11 @@ class VCenter(models.Model):
                 condition=Q(replaced_at__isnull=True, replaced_by="", former_instance_uuid="")
                 | (Q(replaced_at__isnull=False) & ~Q(replaced_by="") & ~Q(former_instance_uuid="")),
                 name="vcenter_replacement_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=~Q(transport=TransportKind.NBD) | ~Q(nbd_command=""),
+                name="vcenter_nbd_names_its_command",
+                violation_error_message="A command that serves NBD needs its name.",
             ),
             models.CheckConstraint(
                 condition=~Q(trust_mode=TrustMode.PIN) | ~Q(fingerprint_sha256=""),

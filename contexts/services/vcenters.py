@@ -14,10 +14,11 @@ from django.db.models.functions import Now
 from contexts import crypto, selectors
 from contexts.errors import UnknownVCenter, VCenterChanged, VCenterInUse
 from contexts.models import VCenter
-from contexts.services import changed_rows, logins, replacement
+from contexts.services import changed_rows, logins, nbd_commands, replacement
+from contexts.services.nbd_commands import NbdCommandRefused
 from contexts.services.transactions import only_free
 from contexts.services.waiting import SECONDS, wait_for
-from contexts.states import AVAILABLE_TRANSPORTS, TransportKind, TrustMode
+from contexts.states import TransportKind, TrustMode
 from contexts.text import printable
 from contexts.vsphere import addresses
 from contexts.vsphere.budget import Budget
@@ -148,7 +149,8 @@ def add(
     password: str,
     trust_mode: str = TrustMode.VERIFY,
     fingerprint_sha256: str = "",
-    transport: str = TransportKind.DATASTORE,
+    transport: str = TransportKind.AUTO,
+    nbd_command: str = "",
 ) -> VCenter:
     """Test the connection, then save the vCenter. Raises a VSphereError or ValidationError.
 
@@ -164,6 +166,7 @@ def add(
         trust_mode=trust_mode,
         fingerprint_sha256=format_fingerprint(fingerprint_sha256) if fingerprint_sha256 else "",
         transport=transport,
+        nbd_command=nbd_command,
     )
     _check(vcenter)
     _connect(vcenter)
@@ -257,12 +260,13 @@ def _require_unused(vcenter: VCenter) -> None:
 
 
 def _check(vcenter: VCenter) -> None:
-    """Raises ValidationError, also for a transport that this version does not support."""
+    """Raises ValidationError, also for an NBD command that this machine does not have."""
     vcenter.full_clean()
-    if vcenter.transport not in AVAILABLE_TRANSPORTS:
-        raise ValidationError(
-            {"transport": f"{vcenter.get_transport_display()} is not available in this version."}
-        )
+    if vcenter.nbd_command:
+        try:
+            nbd_commands.command(vcenter.nbd_command)
+        except NbdCommandRefused as problem:
+            raise ValidationError({"nbd_command": str(problem)}) from problem
 
 
 def _connect(vcenter: VCenter, instance_uuid: str | None = None) -> None:

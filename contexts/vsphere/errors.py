@@ -124,6 +124,15 @@ class AmbiguousUUID(VSphereError):
     """Several VMs of the vCenter share one instance UUID: which one is meant is unknown."""
 
 
+class NoTransport(VSphereError):
+    """No transport reads all disks of a VM; the message says of each why. `transient` when one of
+    them may later."""
+
+    def __init__(self, message: str, *, transient: bool) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
 class VSphereFault(VSphereError):
     """A fault without a class of its own. `fault` is its name in the API, e.g. "InvalidState"."""
 

@@ -40,7 +40,7 @@ def refusals(
     record: VmRecord,
     *,
     own_snapshots: Collection[str] = (),
-    transport: str = "datastore",
+    transport: str = "auto",
     accepted_unprotected: Collection[str] = (),
 ) -> tuple[Refusal, ...]:
     """All reasons why this VM cannot be replicated now; empty when there is none.
@@ -54,9 +54,30 @@ def refusals(
         *_identity(record),
         *_condition(record),
         *_disks(record, accepted_unprotected),
-        *_snapshots(record, own_snapshots, TRANSPORTS[transport]),
-        *_readable(record, TRANSPORTS[transport]),
+        *_unreadable(record, own_snapshots, transport),
     )
+
+
+def transports_for(
+    record: VmRecord, *, own_snapshots: Collection[str] = (), transport: str
+) -> dict[str, tuple[Refusal, ...]]:
+    """Of each candidate of a transport, the best first: why it cannot read all of the VM's disks;
+    empty when it can, as far as the VM's record tells."""
+    return {
+        code: (
+            *_snapshots(record, own_snapshots, TRANSPORTS[code]),
+            *_readable(record, TRANSPORTS[code]),
+        )
+        for code in TRANSPORTS[transport].candidates
+    }
+
+
+def _unreadable(
+    record: VmRecord, own_snapshots: Collection[str], transport: str
+) -> tuple[Refusal, ...]:
+    """What keeps every candidate from it, in the words of the best."""
+    found = transports_for(record, own_snapshots=own_snapshots, transport=transport)
+    return () if not all(found.values()) else next(iter(found.values()))
 
 
 def unprotected_disks(record: VmRecord) -> tuple[tuple[DiskRecord, str], ...]:

@@ -194,6 +194,16 @@ class Session:
             self.endpoint, timeout or self.timeout, request_seconds=timeout or RANGE_SECONDS
         )
 
+    def server_certificate(self) -> bytes:
+        """What the server presents, in DER, on a connection of its own, under the same trust."""
+        connection = VSphereConnection(self.endpoint, self.timeout, request_seconds=self.timeout)
+        with translating(f"Connecting to {self.endpoint.host}"):
+            try:
+                connection.connect()
+                return connection.presented_der()
+            finally:
+                connection.close()
+
     def cookie_headers(self) -> dict[str, str]:
         """The header by which the server knows this login; a secret. Ask again after a 401."""
         cookie = self._cookie

@@ -29,25 +29,33 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """What one transport can read. `name` goes into sentences.
+    """What one transport can read. `name` goes into sentences; "read over `place`".
 
-    - `is_available`: this version of vmrep has it.
     - `reads_behind_snapshots`: it reads the state that vmrep's own snapshot froze even if the VM
       has other snapshots. Otherwise it reads base files, which are then older than the disk.
     - `datastores_without`: types of datastores (lower case) that it does not reach, with the name
       that people know.
     - `backings`: the only kinds of backing that it reads; None for all.
+    - `candidates`: what it stands for, the best first: codes of others that are tried one after the
+      other, or its own alone.
+    - `needs_place`: each disk that is read takes one of the few sessions that an ESXi host has.
     - `reads_encrypted`, `reads_deltas`: disks that are encrypted, or are deltas on another disk.
     """
 
     code: str
     name: str
-    is_available: bool
     reads_behind_snapshots: bool
     datastores_without: Mapping[str, str] = field(default_factory=dict)
     backings: frozenset[str] | None = None
     reads_encrypted: bool = True
     reads_deltas: bool = True
+    needs_place: bool = False
+    first_of: tuple[str, ...] = ()
+    place: str = ""
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        return self.first_of or (self.code,)
 
     def why_unreadable(self, disk: DiskRecord, *, has_snapshots: bool) -> Unreadable | None:
         """None when it can read the disk. `has_snapshots`: the VM has some, and its disks are
@@ -80,10 +88,16 @@ class Transport:
 
 _TABLE = (
     Transport(
+        "auto",
+        "NFC or datastore files",
+        reads_behind_snapshots=True,  # over NFC
+        first_of=("nfc", "datastore"),
+    ),
+    Transport(
         "datastore",
         "the datastore transport",
-        is_available=True,
         reads_behind_snapshots=False,
+        place="/folder",
         datastores_without={"vsan": "vSAN", "vsand": "vSAN", "vvol": "vVol"},
         backings=frozenset({"flat"}),
         reads_encrypted=False,
@@ -92,13 +106,13 @@ _TABLE = (
     Transport(
         "nfc",
         "NFC",
-        is_available=True,
         reads_behind_snapshots=True,  # a host serves any link of a chain
         backings=frozenset({"flat"}),
         reads_encrypted=False,
+        needs_place=True,
+        place="NFC",
     ),
-    # For later versions: so far only the database knows their names.
-    Transport("vddk", "VDDK", is_available=False, reads_behind_snapshots=True),
-    Transport("nbd", "the NBD command", is_available=False, reads_behind_snapshots=True),
+    # Whatever the administrator's command reads; it has its own ways of refusing.
+    Transport("nbd", "the NBD command", reads_behind_snapshots=True, place="NBD"),
 )
 TRANSPORTS: Mapping[str, Transport] = {transport.code: transport for transport in _TABLE}

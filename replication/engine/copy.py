@@ -24,6 +24,9 @@ from replication.engine.extents import (
 from replication.engine.sources.base import Source
 from replication.engine.target import Connection, Digests, WritableImage
 
+CONNECTIONS = 4
+"""At once for one disk: threads with blocking calls, each with a connection to either side."""
+
 UNIT_BYTES = 64 << 10
 """Zeroes and differences are looked for in units of a qcow2 cluster: finer would save no space."""
 
@@ -74,7 +77,7 @@ class DiskCopy:
         *,
         start_offset: int = 0,
         compare: bool = False,
-        connections: int = 4,
+        connections: int = CONNECTIONS,
         request_bytes: int = REQUEST_BYTES,
         digests: Digests | None = None,
         stop: threading.Event | None = None,

@@ -1,7 +1,7 @@
 from replication.models.cbt import CBTHistory
 from replication.models.integrity import IntegrityFinding, IntegrityRun
 from replication.models.jobs import JobStep, ReplicationJob
-from replication.models.leases import ContextLease
+from replication.models.leases import ContextLease, HostPlace
 from replication.models.recovery import (
     DiskImage,
     PointSnapshot,
@@ -16,6 +16,7 @@ __all__ = [
     "CBTHistory",
     "ContextLease",
     "DiskImage",
+    "HostPlace",
     "IntegrityFinding",
     "IntegrityRun",
     "JobLogLine",

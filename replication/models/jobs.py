@@ -5,6 +5,7 @@ from django.db.models import Case, F, Q, Value, When
 
 from contexts.constraints import ColumnTypes, CompositeForeignKey
 from contexts.fields import MomentField
+from contexts.states import CHOSEN_TRANSPORTS, TransportKind
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     JobStatus,
@@ -70,6 +71,22 @@ class ReplicationJob(models.Model):
         help_text="The sum of its images' checkpoints, at the most that any attempt left.",
     )
     next_attempt_at = models.DateTimeField(null=True, blank=True)
+    waits_for_host = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        help_text="The ESXi host (address:port) whose places for disk sessions are all taken.",
+    )
+    transport = models.CharField(
+        max_length=20,
+        choices=TransportKind.choices,
+        blank=True,
+        default="",
+        help_text="How its disks were read; empty until that is chosen.",
+    )
+    transport_reason = models.TextField(
+        blank=True, default="", help_text="Why not over a better one."
+    )
     worker_name = models.CharField(max_length=255, blank=True, default="")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.CharField(max_length=150, blank=True, default="")
@@ -179,6 +196,13 @@ class ReplicationJob(models.Model):
                 condition=~Q(status=JobStatus.RUNNING)
                 | (Q(started_at__isnull=False) & ~Q(worker_name="")),
                 name="job_running_has_begun",
+            ),
+            models.CheckConstraint(
+                condition=Q(transport__in=["", *CHOSEN_TRANSPORTS]), name="job_transport_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(waits_for_host="") | Q(status=JobStatus.PENDING),
+                name="job_waits_only_while_pending",
             ),
             models.CheckConstraint(
                 condition=Q(cancel_requested_at__isnull=True, cancel_requested_by="")

@@ -11,7 +11,7 @@ from contexts.services import discovery
 from contexts.services.one_by_one import one_by_one
 from replication import messages
 from replication.integrity import runs
-from replication.services import left_overs, queue
+from replication.services import left_overs, places, queue
 
 # A worker that ends a job wakes the next one itself, so the tick needs to wake only a few.
 HINTS_PER_TICK = 10
@@ -48,6 +48,7 @@ def _hint_clean_ups() -> None:
 
 _PARTS: tuple[Callable[[], None], ...] = (
     queue.take_over_expired,
+    places.forget_expired,
     _hint_jobs,
     _hint_clean_ups,
     discovery.pick_up_forgotten,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from replication.models import DiskImage, ReplicationJob
 from replication.states import ImageState, JobStatus
 
+FOR_REPOSITORY = "Waiting for the repository"
+
 
 def percent(job: ReplicationJob) -> int | None:
     """0 to 100; None before there is a plan. 100 only once the recovery point is committed."""
@@ -34,6 +36,15 @@ def duration_seconds(job: ReplicationJob) -> float | None:
     if job.started_at is None or job.completed_at is None:
         return None
     return max(0.0, (job.completed_at - job.started_at).total_seconds())
+
+
+def waiting_for(job: ReplicationJob) -> str | None:
+    """What a waiting job needs besides a free worker, in words: its repository, or a place on an
+    ESXi host. None when it needs nothing else, or has begun."""
+    if job.status != JobStatus.PENDING:
+        return None
+    held_up = job.waits_for_host or job.current_operation.startswith(FOR_REPOSITORY)
+    return job.current_operation if held_up else None
 
 
 def percent_of_disk(image: DiskImage) -> int:

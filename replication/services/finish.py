@@ -267,11 +267,9 @@ def wait_for_vsphere(
     if job.cancel_requested_at is not None:
         cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
         return
-    waited = database_now() - _waits_since(job)
-    if waited > WAIT_AT_MOST:
-        hours = WAIT_AT_MOST.total_seconds() / 3600
-        failed(job_id, f"Given up after {hours:.0f} hours. {why}", code=code, lease=lease)
+    if _gives_up_waiting(job, why, code, lease):
         return
+    waited = database_now() - _waits_since(job)
     fruitful = job.fruitful_attempts + 1
     _count_progress(job)
     job.fruitful_attempts = fruitful
@@ -280,12 +278,44 @@ def wait_for_vsphere(
     job_log.write(job.pk, job.attempt, why, LogLevel.WARNING)
 
 
+@one_transaction
+def wait_for_place(
+    job_id: str, why: str, *, host: str, code: str = UNEXPECTED, lease: Lease | None = None
+) -> None:
+    """The same job waits until the ESXi host (address:port) has a free place for a disk session,
+    so that its worker can run other jobs. As with `wait_for_vsphere`, for WAIT_AT_MOST, and this
+    does not count as an attempt without progress.
+    """
+    _, job = _lock(job_id, lease)
+    if job.cancel_requested_at is not None:
+        cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
+        return
+    if _gives_up_waiting(job, why, code, lease):
+        return
+    fruitful = job.fruitful_attempts + 1
+    _count_progress(job)
+    job.fruitful_attempts = fruitful
+    _back_to_wait(job, why, LOOK_AGAIN_AT_LATEST, why[:255], waits_for_host=host)
+    job_log.write(job.pk, job.attempt, f"{why}.", LogLevel.WARNING)
+
+
+def _gives_up_waiting(job: ReplicationJob, why: str, code: str, lease: Lease | None) -> bool:
+    """Fail the job if it has waited for too long."""
+    if database_now() - _waits_since(job) <= WAIT_AT_MOST:
+        return False
+    hours = WAIT_AT_MOST.total_seconds() / 3600
+    failed(job.pk, f"Given up after {hours:.0f} hours. {why}", code=code, lease=lease)
+    return True
+
+
 def _waits_since(job: ReplicationJob) -> datetime:
     kept = job.snapshots.exclude(state=SnapshotState.REMOVED).aggregate(oldest=Min("consistent_at"))
     return kept["oldest"] or job.started_at or job.created_at
 
 
-def _back_to_wait(job: ReplicationJob, why: str, delay: timedelta, operation: str) -> None:
+def _back_to_wait(
+    job: ReplicationJob, why: str, delay: timedelta, operation: str, *, waits_for_host: str = ""
+) -> None:
     why = storable(why)
     _end_steps(job, StepStatus.INTERRUPTED, why)
     _set(
@@ -297,6 +327,7 @@ def _back_to_wait(job: ReplicationJob, why: str, delay: timedelta, operation: st
         next_attempt_at=Now() + delay,
         error_message=why,
         current_operation=operation,
+        waits_for_host=waits_for_host,
         transfer_speed_bps=None,
     )
 
@@ -333,6 +364,7 @@ def _set(job: ReplicationJob, new: JobStatus, **columns: object) -> None:
     old = JobStatus(job.status)
     if new not in JOB_TRANSITIONS[old]:
         raise LeaseLost(f"{job.pk} is already {old.label.lower()}")
+    columns = {"waits_for_host": ""} | columns
     changed = ReplicationJob.objects.filter(pk=job.pk, status=old).update(
         status=new, updated_at=Now(), **columns
     )

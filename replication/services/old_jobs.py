@@ -21,6 +21,7 @@ from replication.models import (
     CBTHistory,
     ContextLease,
     DiskImage,
+    HostPlace,
     JobLogLine,
     JobSample,
     JobStep,
@@ -113,6 +114,7 @@ def _delete(job_ids: list[str]) -> None:
     ContextEvent.objects.filter(job__in=job_ids).update(
         why=Concat(F("why"), Value(" ("), F("job_id"), Value(", since deleted)")), job=None
     )
-    for model in (JobStep, JobSample, JobLogLine, CBTHistory, VMSnapshot, ContextLease):
+    of_jobs = (JobStep, JobSample, JobLogLine, CBTHistory, VMSnapshot, ContextLease, HostPlace)
+    for model in of_jobs:
         model.objects.filter(job__in=job_ids).delete()
     ReplicationJob.objects.filter(pk__in=job_ids).delete()

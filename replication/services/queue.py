@@ -16,7 +16,8 @@ from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import lock_free, one_transaction
 from replication import messages
 from replication.models import ReplicationJob, Repository
-from replication.services import finish, leases
+from replication.selectors.progress import FOR_REPOSITORY
+from replication.services import finish, leases, places
 from replication.services.leases import Lease
 from replication.states import JobStatus, LeaseHolder
 from replication.storage import looks
@@ -28,10 +29,14 @@ def runnable() -> Any:
     """Jobs that may begin now, oldest first."""
     return (
         ReplicationJob.objects.filter(status=JobStatus.PENDING)
-        .filter(Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=Now()))
+        .filter(_is_due() | places.one_is_free())
         .filter(~Exists(leases.live_lease()))
         .order_by("created_at", "id")
     )
+
+
+def _is_due() -> Q:
+    return Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=Now())
 
 
 def claim_next() -> tuple[ReplicationJob, Lease] | None:
@@ -52,7 +57,7 @@ def _unusable_repositories() -> list[Repository]:
     for repository, state in zip(wanted, looks.try_writing_to_all(wanted), strict=True):
         if state.problem:
             found.append(repository)
-            _tell_why(repository, f"Waiting for the repository: {state.problem}"[:255])
+            _tell_why(repository, f"{FOR_REPOSITORY}: {state.problem}"[:255])
     return found
 
 
@@ -73,16 +78,22 @@ def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
     lease = leases.acquire(job.vm_context_id, LeaseHolder.JOB, job_id=job.pk)
     if lease is None:
         return None
-    claimed = ReplicationJob.objects.filter(pk=job.pk, status=JobStatus.PENDING).update(
+    waiting = ReplicationJob.objects.filter(pk=job.pk, status=JobStatus.PENDING)
+    if job.waits_for_host and not places.take(lease, job.pk, job.waits_for_host):
+        # Another worker was faster. Now and then it is tried without: the VM may have been moved.
+        waiting = waiting.filter(_is_due())
+    claimed = waiting.update(
         status=JobStatus.RUNNING,
         started_at=Coalesce("started_at", Now()),
         next_attempt_at=None,
+        waits_for_host="",
         worker_name=leases.this_worker(),
         error_message="",
         current_operation="Starting",
         updated_at=Now(),
     )
     if not claimed:
+        places.release(lease)
         leases.release(lease)
         return None
     return ReplicationJob.objects.select_related("vm_context__vcenter", "repository").get(

@@ -13,7 +13,7 @@ from django.db import Error as DatabaseProblem
 from django.db import connection
 
 from replication.errors import LeaseLost
-from replication.services import leases
+from replication.services import leases, places
 from replication.services.leases import RENEW_EVERY_SECONDS, TRUSTED_FOR_SECONDS, Lease
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ def _clock() -> float:
 
 
 class Guard:
-    """Renews a lease from its own thread, on its own database connection.
+    """Renews a lease, with the places on ESXi hosts that are held under it, from its own thread, on
+    its own database connection.
 
     Call `check` before every side effect. It raises LeaseLost as soon as another worker has the
     lease, or when the database has been silent for so long that another worker may have it.
@@ -121,6 +122,7 @@ class Guard:
     def _renew_once(self) -> None:
         asked_at = _clock()
         if leases.renew(self.lease):
+            places.renew(self.lease)
             self._trusted_until = asked_at + TRUSTED_FOR_SECONDS
         else:
             self._lost.set()

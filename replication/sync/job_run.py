@@ -26,6 +26,7 @@ from replication.services import job_log
 from replication.services.leases import Lease
 from replication.states import JobStatus, LogLevel, StepName, StepStatus, SyncType
 from replication.sync.guard import Guard
+from replication.sync.seats import Seats
 
 CANCEL_ASKED_EVERY_SECONDS = 1.0
 
@@ -86,7 +87,15 @@ class JobRun:
     lineage: Lineage | None = None
     plans: list[DiskPlan] = field(default_factory=list)
     cbt_just_enabled: bool = False
+    ways: list[str] = field(default_factory=list)
+    """Transports that may read the VM, the best first."""
+    passed_over: dict[str, str] = field(default_factory=dict)
+    """Better ones than the chosen, and why they cannot."""
+    transport: str = ""
     _asked_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.seats = Seats(self.lease, self.job)
 
     @property
     def context(self) -> VMContext:

@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from contexts.vsphere.errors import VSphereError
-from contexts.vsphere.nfc import tickets
+from contexts.vsphere.nfc import authd, tickets
+from contexts.vsphere.nfc.channel import Channel
 from contexts.vsphere.nfc.disk import NfcDisk
 from contexts.vsphere.nfc.errors import NfcRefused
 from contexts.vsphere.nfc.renewing import RenewingDisk
-from contexts.vsphere.records import DiskRecord
+from contexts.vsphere.nfc.tickets import Ticket
+from contexts.vsphere.records import DiskRecord, VmRecord
 from contexts.vsphere.session import Session
 from replication.engine.errors import SourceError
+
+REQUESTS_AT_ONCE = 8
+"""They share one session, so that more of them cost the host nothing. Measured with the host 1 ms
+away: 1.35 to 1.4 times the sequential rate of four."""
+
+Admit = Callable[[str, str], None]
+"""Called before each session with a host: its address:port, and its name for people. It raises when
+there may be none now."""
+
+
+def reach(session: Session, vm: VmRecord, admit: Admit) -> None:
+    """Have a place on the VM's host, and see that it lets us in: ticket, port, certificate, daemon,
+    NFC session. No disk is opened. Raises HostFull, VSphereError."""
+    ticket = _ticket(session, vm, admit)
+    Channel(authd.connect(ticket, vm.name), f"{vm.name} over NFC from {ticket.host}").close()
+
+
+def _ticket(session: Session, vm: VmRecord, admit: Admit) -> Ticket:
+    """A ticket for the host on which the VM runs now, if one more session may be had there."""
+    ticket = tickets.to_read(session, vm.moref, vm.name)
+    admit(ticket.address, vm.text("host_name") or "")
+    return ticket
 
 
 class NfcSource:
     """The disk as of a snapshot of the VM. A host has memory for few sessions, so there is one,
     however many readers there are."""
 
-    def __init__(self, session: Session, vm_name: str, vm_moref: str, disk: DiskRecord) -> None:
-        self._session, self._vm_moref, self._record = session, vm_moref, disk
-        self._what = f"{vm_name}, {disk.label or disk.device_key}"
+    def __init__(self, session: Session, vm: VmRecord, disk: DiskRecord, admit: Admit) -> None:
+        self._session, self._vm, self._record, self._admit = session, vm, disk, admit
+        self._what = f"{vm.name}, {disk.label or disk.device_key}"
         self._disk = RenewingDisk(self._open)
 
     def connect(self) -> NfcReader:
         """A reader for the calling thread; the connection is made by the first read."""
         return NfcReader(self._disk)
+
+    def probe(self) -> None:
+        """Open the disk and read its first sectors. Raises HostFull, VSphereError."""
+        with self._open() as disk:
+            if disk.read_into(0, memoryview(bytearray(disk.sector_bytes))) and disk.failure:
+                raise disk.failure
 
     def abort(self) -> None:
         """End the connection, and with it every read."""
@@ -33,7 +65,7 @@ class NfcSource:
         path, capacity_bytes = self._record.vmdk_path, self._record.capacity_bytes
         if path is None or capacity_bytes is None:
             raise NfcRefused(f"{self._what}: vSphere names no file or no size for this disk.")
-        ticket = tickets.to_read(self._session, self._vm_moref)
+        ticket = _ticket(self._session, self._vm, self._admit)
         return NfcDisk(ticket, path, capacity_bytes, self._what, disk_uuid=self._record.disk_uuid)
 
 

@@ -13,6 +13,7 @@ from replication.errors import PreflightRefused
 from replication.models import DiskImage
 from replication.selectors.replica import last_image
 from replication.states import FIRST_SYNC, StepName, SyncRequest, SyncType, type_of
+from replication.sync import reading
 from replication.sync.devices import protected_disks
 from replication.sync.job_run import DiskPlan, JobRun
 from replication.sync.sample import what_tracking_missed
@@ -30,6 +31,7 @@ def make_plan(run: JobRun) -> None:
                 f"{run.vm.name} has no disk that can be replicated. Attach one that is neither"
                 " independent nor shared, or remove the VM from management."
             )
+        reading.with_snapshot(run, [source for _, source in pairs], note)
         run.lineage = snapshots.lineage(run.session, run.vm.moref, run.taken_snapshot.moref)
         trust = Trust(run, run.lineage)
         run.plans = [_plan_disk(run, trust, row, source) for row, source in pairs]

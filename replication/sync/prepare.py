@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contexts.services import identity, refresh
-from contexts.states import AVAILABLE_TRANSPORTS
 from contexts.vsphere import cbt, inventory
 from contexts.vsphere.errors import ObjectGone, TaskFailed, VmUnreadable
 from contexts.vsphere.preflight import refusals
@@ -12,7 +11,7 @@ from replication.errors import PreflightRefused, TryAgain
 from replication.models import VMSnapshot
 from replication.services import left_overs
 from replication.states import SnapshotState, StepName, SyncRequest
-from replication.sync import removing, verdict
+from replication.sync import reading, removing, verdict
 from replication.sync.job_run import JobRun, StepNote
 from replication.sync.snapshot import FOR_A_STUN, stun
 
@@ -20,7 +19,6 @@ from replication.sync.snapshot import FOR_A_STUN, stun
 def prepare(run: JobRun) -> None:
     """Clean up after earlier jobs, refresh the context, refuse a VM that cannot be protected."""
     with run.step(StepName.PREPARE) as note:
-        _require_transport(run)
         identity.require_confirmed(run.context)
         run.session.connect()
         for problem in removing.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
@@ -31,6 +29,7 @@ def prepare(run: JobRun) -> None:
             run.record = _read(run)
         _consolidate(run, note)
         _refresh(run)
+        reading.before_snapshot(run)
 
 
 def _consolidate(run: JobRun, note: StepNote) -> None:
@@ -88,15 +87,6 @@ def _read(run: JobRun) -> VmRecord:
         raise
     identity.seen(context, record)
     return record
-
-
-def _require_transport(run: JobRun) -> None:
-    vcenter = run.context.vcenter
-    if vcenter.transport not in AVAILABLE_TRANSPORTS:
-        raise PreflightRefused(
-            f"{run.context.vm_name}: this version of vmrep cannot read disks through"
-            f" “{vcenter.get_transport_display()}”. Choose another transport for {vcenter.name}."
-        )
 
 
 def _preflight(run: JobRun) -> None:

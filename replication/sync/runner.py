@@ -24,9 +24,15 @@ from replication.engine.errors import (
     SourceError,
     TargetError,
 )
-from replication.errors import JobCancelled, LeaseLost, OthersAtWork, TryAgain
+from replication.errors import (
+    HostFull,
+    JobCancelled,
+    LeaseLost,
+    OthersAtWork,
+    TryAgain,
+)
 from replication.models import JobStep, ReplicationJob, Repository
-from replication.services import finish, job_log, leases, left_overs, queue
+from replication.services import finish, job_log, leases, left_overs, places, queue
 from replication.services.leases import Lease
 from replication.states import LogLevel, StepName, StepStatus
 from replication.storage import looks
@@ -65,6 +71,7 @@ def run(job: ReplicationJob, lease: Lease) -> None:
             lease, on_stall=_end_process, is_away=partial(_is_away, job.repository)
         ) as guard:
             _run_guarded(job, lease, guard)
+        places.release(lease)
         leases.release(lease)
         messages.hint_job()
         for context_id in left_overs.contexts_to_clean(job.vm_context_id):
@@ -152,7 +159,11 @@ def clean_up(attempt: JobRun) -> None:
 
 def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
     """Retry the job if that may help, else fail it with the reason."""
-    if isinstance(problem, TaskStillRunning | OthersAtWork):
+    if isinstance(problem, HostFull):
+        finish.wait_for_place(
+            job.pk, str(problem), host=problem.host, code=code_of(problem), lease=lease
+        )
+    elif isinstance(problem, TaskStillRunning | OthersAtWork):
         operation = finish.FOR_TASK if isinstance(problem, TaskStillRunning) else finish.FOR_OTHERS
         finish.wait_for_vsphere(
             job.pk, str(problem), code=code_of(problem), operation=operation, lease=lease

@@ -1,29 +1,56 @@
-"""Which transport reads a disk, and the source that it gives."""
+"""The ways to a disk's bytes: reaching one, trying it, and the source that it gives."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from contexts.states import TransportKind
 from contexts.vsphere import datastore
+from contexts.vsphere.datastore import DatastoreFile
+from contexts.vsphere.records import DiskRecord
+from replication.engine.copy import CONNECTIONS
 from replication.engine.sources.base import Source
 from replication.engine.sources.http_range import HttpRangeSource
+from replication.sync import nbd, nfc
 from replication.sync.job_run import DiskPlan, JobRun
-from replication.sync.nfc import NfcSource
+from replication.sync.seats import Seat
 
 
-def open_source(run: JobRun, plan: DiskPlan) -> Source:
-    """The disk as of the job's snapshot. Raises VSphereError where it cannot be located.
+class Way(NamedTuple):
+    """What a transport does, with the code of `contexts.vsphere.transports`.
 
-    Prepare has made sure that this version has the transport.
+    - `reach`: what can be tried before the snapshot. Raises VSphereError, HostFull.
+    - `probe`: open a disk of the snapshot, and read a little. Raises likewise.
+    - `open`: the disk as of the snapshot. Raises VSphereError where it cannot be located.
+    - `requests_at_once`: for one disk, each by a thread of its own.
     """
-    return OPENERS[TransportKind(run.context.vcenter.transport)](run, plan)
+
+    reach: Callable[[JobRun], None]
+    probe: Callable[[JobRun, DiskRecord], None]
+    open: Callable[[JobRun, DiskRecord, Seat], Source]
+    requests_at_once: int = CONNECTIONS
 
 
-def _file_over_https(run: JobRun, plan: DiskPlan) -> Source:
-    file = datastore.locate(
-        run.session, plan.source, datastore.datacenter_path(run.session, run.vm.moref)
-    )
+def open_source(run: JobRun, plan: DiskPlan, seat: Seat) -> Source:
+    """The disk as of the job's snapshot, over the transport that was chosen."""
+    return WAYS[run.transport].open(run, plan.source, seat)
+
+
+def _nothing_to_reach(run: JobRun) -> None:
+    """Which file it is, and whether the host gives it, is only known with the snapshot."""
+
+
+def _locate(run: JobRun, disk: DiskRecord) -> DatastoreFile:
+    path = datastore.datacenter_path(run.session, run.vm.moref)
+    return datastore.locate(run.session, disk, path)
+
+
+def _probe_file(run: JobRun, disk: DiskRecord) -> None:
+    datastore.probe(run.session, _locate(run, disk))
+
+
+def _open_file(run: JobRun, disk: DiskRecord, seat: Seat) -> Source:
+    file = _locate(run, disk)
     return HttpRangeSource(
         run.session.https_connection,
         file.target,
@@ -33,11 +60,26 @@ def _file_over_https(run: JobRun, plan: DiskPlan) -> Source:
     )
 
 
-def _disk_over_nfc(run: JobRun, plan: DiskPlan) -> Source:
-    return NfcSource(run.session, run.vm.name, run.vm.moref, plan.source)
+def _reach_host(run: JobRun) -> None:
+    with run.seats.one() as seat:
+        nfc.reach(run.session, run.vm, seat.require)
 
 
-OPENERS: dict[TransportKind, Callable[[JobRun, DiskPlan], Source]] = {
-    TransportKind.DATASTORE: _file_over_https,
-    TransportKind.NFC: _disk_over_nfc,
+def _probe_disk(run: JobRun, disk: DiskRecord) -> None:
+    with run.seats.one() as seat:
+        nfc.NfcSource(run.session, run.vm, disk, seat.require).probe()
+
+
+def _open_disk(run: JobRun, disk: DiskRecord, seat: Seat) -> Source:
+    return nfc.NfcSource(run.session, run.vm, disk, seat.require)
+
+
+def _open_served(run: JobRun, disk: DiskRecord, seat: Seat) -> Source:
+    return nbd.open_disk(run, disk)
+
+
+WAYS: Mapping[str, Way] = {
+    "datastore": Way(_nothing_to_reach, _probe_file, _open_file),
+    "nbd": Way(nbd.reach, nbd.probe, _open_served),
+    "nfc": Way(_reach_host, _probe_disk, _open_disk, nfc.REQUESTS_AT_ONCE),
 }

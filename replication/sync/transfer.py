@@ -24,12 +24,12 @@ from replication.services.samples import Sampler
 from replication.states import ImageState, StepName, SyncType
 from replication.sync import images
 from replication.sync.job_run import DiskPlan, JobRun
-from replication.sync.source import open_source
+from replication.sync.seats import Seat
+from replication.sync.source import WAYS, open_source
 
 log = logging.getLogger(__name__)
 
 PARALLEL_DISKS = 2
-CONNECTIONS_PER_DISK = 4
 PROGRESS_EVERY_SECONDS = 1.0
 CHECKPOINT_EVERY_SECONDS = 15.0
 SPEED_OVER_SECONDS = 10.0
@@ -57,13 +57,14 @@ class _Active:
     def __init__(
         self,
         plan: DiskPlan,
+        seat: Seat,
         image: DiskImage,
         source: Source,
         writer: WritableImage,
         digests: Digests,
         copy: DiskCopy,
     ) -> None:
-        self.plan, self.image, self.source = plan, image, source
+        self.plan, self.seat, self.image, self.source = plan, seat, image, source
         self.writer, self.digests, self.copy = writer, digests, copy
         self.permanent_to = image.checkpoint_bytes
         self.work: Future[FinishedDisk] | None = None
@@ -159,14 +160,17 @@ class _Transfer:
     def _begin_more(self, disks: ThreadPoolExecutor) -> None:
         while self._waiting and len(self._active) < PARALLEL_DISKS:
             self._run.check()
-            active = self._open(self._waiting.popleft())
+            seat = self._run.seats.next()
+            if seat is None:  # asked again at the next report
+                return
+            active = self._open(self._waiting.popleft(), seat)
             self._active.append(active)
             active.work = disks.submit(active.finish)
 
-    def _open(self, plan: DiskPlan) -> _Active:
+    def _open(self, plan: DiskPlan, seat: Seat) -> _Active:
         """Source, image (a new one, or an earlier attempt's) and the copy between them."""
         run = self._run
-        source = open_source(run, plan)
+        source = open_source(run, plan, seat)
         image, digests = images.open_or_begin(run, plan)
         writer: WritableImage | None = None
         try:
@@ -179,7 +183,7 @@ class _Transfer:
                 plan.extents,
                 start_offset=image.checkpoint_bytes,
                 compare=plan.sync_type == SyncType.CHECKSUM,
-                connections=CONNECTIONS_PER_DISK,
+                connections=WAYS[run.transport].requests_at_once,
                 digests=digests,
                 stop=self._stop,
             )
@@ -189,7 +193,7 @@ class _Transfer:
             _close(digests)
             raise
         self._resumed_bytes += copy.bytes_done
-        return _Active(plan, image, source, writer, digests, copy)
+        return _Active(plan, seat, image, source, writer, digests, copy)
 
     def _wait(self) -> None:
         works = [active.work for active in self._active if active.work]
@@ -203,6 +207,7 @@ class _Transfer:
         finished = active.work.result()
         self._save_checkpoint(active)
         self._active.remove(active)
+        self._run.seats.give_back(active.seat, wanted=bool(self._waiting))
         self._finished.append(finished)
         result = finished.result
         self._run.log(

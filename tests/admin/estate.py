@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from contexts.models import VCenter
-from replication.models import IntegrityRun, RecoveryPointHold, Repository
+from replication.models import HostPlace, IntegrityRun, RecoveryPointHold, Repository
 from tests import factories
 from tests.factories import HOSTILE_NAME
 
@@ -53,7 +54,11 @@ def grow(count: int = 1) -> None:
             owner=HOSTILE_NAME,
             expires_at=timezone.now() + timedelta(days=1),
         )
-        factories.running_job(context)
+        HostPlace.objects.create(
+            job=factories.running_job(context),
+            **{"host": HOSTILE_NAME, "number": HostPlace.objects.count() + 1, "holder": "vm:1"},
+            **{"token": uuid.uuid4(), "acquired_at": timezone.now(), "expires_at": timezone.now()},
+        )
         run = IntegrityRun.objects.create(
             requested_by=HOSTILE_NAME, outcome="findings", completed_at=timezone.now()
         )

@@ -49,7 +49,7 @@ def test_it_remembers_which_estate_answered(estate):
         ({"fingerprint_sha256": "00" * 32}, CertificateChanged),
         ({"trust_mode": "verify"}, CertificateNotTrusted),
         ({"host": "no-such-host.invalid"}, AddressUnknown),
-        ({"transport": "vddk"}, ValidationError),
+        ({"transport": "nbd"}, ValidationError),
         ({"trust_mode": "pin", "fingerprint_sha256": ""}, ValidationError),
     ],
 )

@@ -16,7 +16,7 @@ from pyVmomi import vim
 
 from contexts.models import DiscoveredVM, Discovery, VMContext
 from contexts.services import discovery, management, vcenters
-from contexts.states import DiscoveryStatus
+from contexts.states import DiscoveryStatus, TransportKind
 from contexts.vsphere.session import Session
 from replication.models import (
     ContextLease,
@@ -54,6 +54,7 @@ class Estate:
             fingerprint_sha256=vcenters.presented_certificate(
                 lab.host, lab.port
             ).fingerprint_sha256,
+            transport=TransportKind.DATASTORE,
         )
         self.users_snapshots: set[str] = set()
         self.repository_folder = folder / "repository"

@@ -6,7 +6,9 @@ import pytest
 
 from contexts.models import VCenter
 from contexts.states import TransportKind
-from replication.models import CBTHistory, ReplicationJob
+from contexts.vsphere.nfc import tickets
+from replication.models import CBTHistory, HostPlace, ReplicationJob
+from replication.services import places
 from replication.states import JobStatus
 from replication.sync import runner
 from tests.sync.estate import MIB
@@ -54,3 +56,35 @@ def test_a_host_that_stays_away_is_waited_for_and_the_job_goes_on(estate, contex
     assert job.status == JobStatus.COMPLETED, job.error_message
     estate.assert_equal_to_snapshot(job.recovery_point)
     estate.assert_nothing_left_over(context)
+
+
+def test_a_vm_that_moves_in_mid_copy_is_read_on_from_its_new_host(estate, context, monkeypatch):
+    """The session goes on until it breaks; then the ticket is for the new host, and the place is
+    there, too."""
+    seen: list[str] = []
+    take = places.take
+
+    def watched(lease, job_id, host, **how):
+        seen.append(host)
+        return take(lease, job_id, host, **how)
+
+    monkeypatch.setattr(places, "take", watched)
+    moved = tickets.Ticket.address.fget
+    monkeypatch.setattr(
+        tickets.Ticket,
+        "address",
+        property(lambda ticket: f"{moved(ticket)}{'-new' if len(seen) else ''}"),
+    )
+    estate.control.fail("NFC read", nth=3, fault="close")
+    estate.replicate(context)
+    assert len(set(seen)) == 2
+    assert not HostPlace.objects.exists()
+
+
+@pytest.mark.scenario("host")
+def test_a_lone_host_is_read_over_nfc(estate):
+    """Its tickets name no host, and its services have other names."""
+    VCenter.objects.update(transport=TransportKind.NFC)
+    estate.discover()
+    name = next(vm["name"] for vm in estate.control.list_vms())
+    estate.replicate(estate.take(name))

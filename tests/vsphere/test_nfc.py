@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from contexts.vsphere import snapshots
 from contexts.vsphere.errors import PrivilegeMissing
 from contexts.vsphere.inventory import VmRecord
-from contexts.vsphere.nfc import channel, tickets
+from contexts.vsphere.nfc import authd, channel, tickets
 from contexts.vsphere.nfc.disk import NfcDisk
 from contexts.vsphere.nfc.errors import NfcBroken, NfcRefused
 from contexts.vsphere.nfc.renewing import RenewingDisk
@@ -253,3 +256,79 @@ def test_an_aborted_disk_lets_no_reader_wait_and_connects_no_more(
     with pytest.raises(NfcBroken, match="stopped"):
         read(disk, 0, MIB)
     disk.release()
+
+
+def test_a_disk_is_closed_in_the_protocols_way(lab: Lab, session, vm, snapshot_disk):
+    """The host frees the session's memory at once, instead of when it notices."""
+    disk = renewing(session, vm, snapshot_disk)
+    read(disk, 0, 4 * MIB)
+    disk.release()
+    servers = lab.nfc._servers.values()
+    wait_until(lambda: not any(server.sessions for server in servers))
+    assert [server.left_open for server in servers] == [0] * len(servers)
+
+
+def test_the_service_is_found_where_the_server_says(lab: Lab, session, vm, monkeypatch):
+    """Its usual reference is no promise."""
+    world = lab.nfc.server(next(iter(lab.nfc._servers)))._world
+    moved = replace(world.product, nfc_service="nfcService-7")
+    monkeypatch.setattr(type(world), "product", moved)
+    monkeypatch.setitem(world.objects, "nfcService-7", world.objects["nfcService"])
+    monkeypatch.delitem(world.objects, "nfcService")
+    assert tickets.to_read(session, vm.moref).service == "vpxa-nfc"
+
+
+def test_without_the_service_what_to_choose_instead_is_said(lab: Lab, session, vm, monkeypatch):
+    world = lab.nfc.server(next(iter(lab.nfc._servers)))._world
+    monkeypatch.delitem(world.objects, "nfcService")
+    with pytest.raises(NfcRefused, match="has no NFC service"):
+        tickets.to_read(session, vm.moref)
+
+
+def test_another_library_version_is_named_with_whatever_goes_wrong(
+    control, ticket, snapshot_disk, monkeypatch
+):
+    monkeypatch.setattr("vmrep.lab.nfc.session.LIBRARY_VERSION", 12)
+    control.fail("NFC open", fault="error")
+    with pytest.raises(NfcRefused, match=r"library has version 12; vmrep knows 11\): the host"):
+        opened(ticket, snapshot_disk)
+
+
+def test_tickets_are_asked_for_by_several_threads_at_once(session, vm, snapshot_disk):
+    wrong: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with opened(tickets.to_read(session, vm.moref), snapshot_disk) as disk:
+                read(disk, 0, MIB)
+        except BaseException as problem:  # noqa: BLE001  told below
+            wrong.append(problem)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_an_ipv6_host_is_named_in_brackets_and_its_port_is_to_be_opened():
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        port = listener.getsockname()[1]
+    ticket = Ticket("::1", port, ":".join(["AB"] * 20), "vpxa-nfc", "secret")
+    with pytest.raises(NfcBroken, match=rf"vm1: \[::1\]:{port} cannot be reached") as problem:
+        authd.connect(ticket, "vm1")
+    assert f"Open TCP {port} from this machine to the ESXi hosts" in str(problem.value)
+
+
+def test_a_hosts_name_that_is_unknown_here_is_said():
+    ticket = Ticket("esx-01.invalid", 902, ":".join(["AB"] * 20), "vpxa-nfc", "secret")
+    with pytest.raises(NfcRefused, match=r"esx-01\.invalid:902: .*name.*DNS"):
+        authd.connect(ticket, "vm1")
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contexts.vsphere.preflight import refusals, unprotected_disks
+from contexts.vsphere.preflight import refusals, transports_for, unprotected_disks
 from contexts.vsphere.records import DiskRecord, SnapshotRecord, VmRecord, no_specs
 
 DISK = DiskRecord(
@@ -72,7 +72,7 @@ def test_a_vm_in_a_condition_that_cannot_be_protected_is_refused(
     specs: dict[str, Any], code: str
 ) -> None:
     assert codes(vm(**specs)) == [code]
-    assert codes(vm(**specs), transport="vddk") == [code]
+    assert codes(vm(**specs), transport="nbd") == [code]
 
 
 @pytest.mark.parametrize("version", ["vmx-07", "vmx-7", "vmx-10", "vmx-22", None, "something"])
@@ -116,7 +116,7 @@ def test_a_disk_that_no_snapshot_holds_is_shown_and_stops_the_job(change: dict[s
     record = vm(DISK, other)
     ((disk, reason),) = unprotected_disks(record)
     assert disk is other
-    for transport in ("datastore", "vddk"):
+    for transport in ("datastore", "nbd"):
         (refusal,) = refusals(record, transport=transport)
         assert refusal.code == "unprotected_disk"
         assert refusal.reason == f"Hard disk 2 {reason}."
@@ -143,10 +143,10 @@ def test_a_users_snapshot_is_refused_for_the_datastore_transport_and_named() -> 
         assert "vmrep:job-1:1" not in refusal.reason
 
 
-def test_a_users_snapshot_is_refused_for_vddk_only_while_tracking_must_be_enabled() -> None:
-    assert codes(vm(snapshots=(USERS,)), transport="vddk") == ["user_snapshots"]
-    assert codes(vm(snapshots=(USERS,), cbt_enabled=None), transport="vddk") == ["user_snapshots"]
-    assert codes(vm(snapshots=(USERS,), cbt_enabled=True), transport="vddk") == []
+def test_a_users_snapshot_is_refused_for_nbd_only_while_tracking_must_be_enabled() -> None:
+    assert codes(vm(snapshots=(USERS,)), transport="nbd") == ["user_snapshots"]
+    assert codes(vm(snapshots=(USERS,), cbt_enabled=None), transport="nbd") == ["user_snapshots"]
+    assert codes(vm(snapshots=(USERS,), cbt_enabled=True), transport="nbd") == []
 
 
 @pytest.mark.parametrize("own", [OURS.moref, OURS.name])
@@ -173,11 +173,11 @@ def test_own_recorded_snapshots_do_not_count(own: str) -> None:
 )
 def test_what_the_datastore_transport_cannot_read_is_refused(change: dict[str, Any]) -> None:
     record = vm(replace(DISK, **change))
-    (refusal,) = refusals(record)
+    (refusal,) = refusals(record, transport="datastore")
     assert refusal.code == "disk_not_readable"
     assert "the datastore transport cannot read it" in refusal.reason
     assert "leave the VM out" in refusal.remedy
-    assert codes(record, transport="vddk") == []
+    assert codes(record, transport="nbd") == []
 
 
 def test_what_is_unknown_of_a_disk_is_no_reason_to_refuse() -> None:
@@ -227,7 +227,7 @@ INDEPENDENT = replace(
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_list_has_few_words_for_it(record: VmRecord, summary: str) -> None:
-    assert [refusal.summary for refusal in refusals(record)] == [summary]
+    assert [each.summary for each in refusals(record, transport="datastore")] == [summary]
 
 
 @pytest.mark.parametrize(
@@ -241,5 +241,17 @@ def test_a_list_has_few_words_for_it(record: VmRecord, summary: str) -> None:
     ],
 )
 def test_no_remedy_names_a_transport_that_this_version_does_not_have(record: VmRecord) -> None:
-    (refusal,) = refusals(record)
+    (refusal,) = refusals(record, transport="datastore")
     assert "vddk" not in f"{refusal.reason} {refusal.remedy}".lower()
+
+
+def test_what_one_of_the_candidates_reads_is_not_refused() -> None:
+    record = vm(replace(DISK, datastore_type="vsan"))
+    assert codes(record, transport="auto") == []
+    assert codes(record, transport="datastore") == ["disk_not_readable"]
+    assert codes(vm(replace(DISK, encrypted=True)), transport="auto") == ["disk_not_readable"]
+    found = transports_for(record, transport="auto")
+    assert [(code, bool(why)) for code, why in found.items()] == [
+        ("nfc", False),
+        ("datastore", True),
+    ]

@@ -7,22 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from contexts.states import AVAILABLE_TRANSPORTS, TransportKind
+from contexts.states import CHOSEN_TRANSPORTS, TransportKind
 from contexts.vsphere.transports import TRANSPORTS
-from replication.sync.source import OPENERS
+from replication.sync.source import WAYS
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_every_transport_that_the_database_knows_has_its_row() -> None:
     assert set(TRANSPORTS) == {kind.value for kind in TransportKind}
-    assert {kind.value for kind in AVAILABLE_TRANSPORTS} == {
-        code for code, transport in TRANSPORTS.items() if transport.is_available
-    }
 
 
-def test_every_available_transport_opens_a_source() -> None:
-    assert set(OPENERS) == set(AVAILABLE_TRANSPORTS)
+def test_every_transport_that_can_be_chosen_opens_a_source() -> None:
+    chosen = {kind.value for kind in CHOSEN_TRANSPORTS}
+    assert set(WAYS) == chosen
+    for transport in TRANSPORTS.values():
+        assert set(transport.candidates) <= chosen
+        assert bool(transport.place) == (transport.code in chosen)
 
 
 def _compares_a_transport(node: ast.AST) -> bool:

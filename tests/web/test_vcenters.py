@@ -104,7 +104,7 @@ def test_with_htmx_the_form_alone_comes_back_and_success_leaves(web, filled_in, 
         ({"port": "1"}, "port", "127.0.0.1:1"),
         ({"port": "x"}, "port", "whole number"),
         ({"name": ""}, "name", "required"),
-        ({"transport": "vddk"}, "transport", "Select a valid choice"),
+        ({"transport": "pigeon"}, "transport", "Select a valid choice"),
         ({"confirm_fingerprint": "zz"}, "confirm_fingerprint", "64 hexadecimal digits"),
     ],
 )
@@ -321,11 +321,20 @@ def test_testing_takes_only_a_post(web, vcenter, address):
     assert web.get(f"/vcenters/{vcenter.pk}/{address}").status_code == 405
 
 
-def test_transports_of_later_versions_are_shown_and_cannot_be_chosen(web, vcenter):
-    page = text(web.get(f"/vcenters/{vcenter.pk}/"))
-    for kind in ("vddk", "nbd"):
-        assert f'value="{kind}" id="transport-{kind}" disabled' in page
-    assert page.count("Not in this version.") == 2
+def test_a_command_that_serves_nbd_must_be_in_the_settings_file(
+    web, vcenter, filled_in, settings, tmp_path
+):
+    settings.NBD_COMMANDS = tmp_path / "commands.toml"
+    settings.NBD_COMMANDS.write_text('[mine]\ncommand = ["nbdkit", "--unix={socket}"]\n')
+    changed = filled_in | {"trust_mode": "pin", "transport": "nbd", "password": PASSWORD}
+    answer = text(web.post(f"/vcenters/{vcenter.pk}/", changed))
+    assert "A command that serves NBD needs its name." in answer
+    answer = text(web.post(f"/vcenters/{vcenter.pk}/", changed | {"nbd_command": "other"}))
+    assert "has no command “other”" in answer
+    saved = web.post(f"/vcenters/{vcenter.pk}/", changed | {"nbd_command": "mine"})
+    assert saved.status_code == 302
+    vcenter.refresh_from_db()
+    assert (vcenter.transport, vcenter.nbd_command) == ("nbd", "mine")
 
 
 def test_the_transport_that_was_chosen_is_kept_and_shown(web, vcenter, filled_in):

@@ -30,6 +30,7 @@ from replication.models import (
     CBTHistory,
     ContextLease,
     DiskImage,
+    HostPlace,
     IntegrityFinding,
     IntegrityRun,
     JobLogLine,
@@ -244,6 +245,7 @@ KINDS = (
 )
 NOT_SHOWN = {
     ContextLease: "who works at a VM is told by its job",
+    HostPlace: "a job that waits for one tells so itself",
     IntegrityFinding: "they are written with the end of their run",
 }
 

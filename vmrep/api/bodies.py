@@ -219,6 +219,7 @@ class NewVCenter(Body):
     trust_mode = serializers.ChoiceField(choices=TrustMode.choices, required=False)
     fingerprint_sha256 = Text(required=False, allow_blank=True, max_length=200)
     transport = serializers.ChoiceField(choices=TransportKind.choices, required=False)
+    nbd_command = Text(required=False, allow_blank=True, max_length=60)
 
     def validate_fingerprint_sha256(self, value: str) -> str:
         try:

@@ -26,6 +26,10 @@ MOST_CPU_PERCENT = 20.0
 LEAST_UNCHANGED_PERCENT = 90.0
 MOST_SECONDS_UNTIL_SEEN = 3.0
 MOST_OF_THE_FIRST_DISCOVERY = 0.7
+LEAST_OF_NBDCOPY = 0.8
+LEAST_OF_SEQUENTIAL = 0.5
+LEAST_TIMES_ONE_BY_ONE = 3.0
+MOST_AMPLIFICATION = 1.02
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,13 @@ class Sizes:
     browsers: int
     seconds: float
     vms: int
+    mebibytes: int
 
 
-FULL = Sizes(10_000, 1_000_000, 100, 10_000, rounds=15, browsers=50, seconds=65, vms=5_000)
-QUICK = Sizes(200, 4_000, 50, 1_000, rounds=1, browsers=10, seconds=5, vms=500)
+FULL = Sizes(
+    10_000, 1_000_000, 100, 10_000, rounds=15, browsers=50, seconds=65, vms=5_000, mebibytes=1024
+)
+QUICK = Sizes(200, 4_000, 50, 1_000, rounds=1, browsers=10, seconds=5, vms=500, mebibytes=128)
 
 
 class Result(NamedTuple):
@@ -132,6 +139,7 @@ def _measure(supervisor: Supervisor, wanted: argparse.Namespace, sizes: Sizes) -
         *(Result(f"page: {pair.name}", pair.ratio, "times") for pair in others),
         *_polls(large, sizes, partial(cpu_seconds, wanted.postgres_pid)),
         *_discoveries(supervisor, wanted, sizes.vms),
+        *_reading(supervisor, wanted, sizes),
     ]
     say("")
     for result in results:
@@ -180,6 +188,30 @@ def _discoveries(supervisor: Supervisor, wanted: argparse.Namespace, vms: int) -
         say(f"{name:40} {seconds['first']:7.2f} s {seconds['again']:7.2f} s {ratio:6.2f}")
         yield Result(f"discovery: first time, {name}", seconds["first"], "s")
         yield Result(f"discovery: unchanged, {name}", ratio, "times", MOST_OF_THE_FIRST_DISCOVERY)
+
+
+def _reading(supervisor: Supervisor, wanted: argparse.Namespace, sizes: Sizes) -> list[Result]:
+    """A disk over NFC into a recovery point, against nbdcopy from nbdkit over TLS."""
+    say(f"\nReading {sizes.mebibytes:,} MiB over NFC, and with nbdcopy over TLS …")
+    report = wanted.folder / "reading.json"
+    arguments = ("--mebibytes", str(sizes.mebibytes), "--rounds", str(min(5, sizes.rounds)))
+    site.run(supervisor, "reading", "sqlite:///:memory:", *arguments, "--report", str(report))
+    rates = json.loads(report.read_text())
+    for name, rate in rates.items():
+        say(f"{name:40} {rate:9.2f}")
+    away, of_nbdcopy = rates["random_away"], rates["nfc"] / rates["nbdcopy"]
+    return [
+        Result("reading: NFC, of nbdcopy", of_nbdcopy, "times", LEAST_OF_NBDCOPY, False),
+        Result(
+            "reading: 64 KiB at random, of the sequential rate",
+            *(away / rates["sequential_away"], "times", LEAST_OF_SEQUENTIAL, False),
+        ),
+        Result(
+            "reading: several requests at once, of one at a time",
+            *(away / rates["one_by_one_away"], "times", LEAST_TIMES_ONE_BY_ONE, False),
+        ),
+        Result("reading: received", rates["amplification"], "of the bytes", MOST_AMPLIFICATION),
+    ]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from contexts.errors import ContextError, ServersBusy
 from contexts.models import DiscoveredVM, VCenter
 from contexts.selectors import is_vcenter_name_taken
 from contexts.services import vcenters
-from contexts.states import AVAILABLE_TRANSPORTS, TrustMode
+from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
 from contexts.vsphere.errors import (
     CertificateChanged,
@@ -169,9 +169,8 @@ class VCenterForm(VCenterAddressForm):
         strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
     )
     trust_mode = forms.ChoiceField(label="Certificate", choices=TrustMode.choices)
-    transport = forms.ChoiceField(
-        choices=[(kind.value, kind.label) for kind in AVAILABLE_TRANSPORTS]
-    )
+    transport = forms.ChoiceField(choices=TransportKind.choices)
+    nbd_command = forms.CharField(label="Its name", max_length=60, required=False)
     confirm_fingerprint = forms.CharField(required=False, widget=forms.HiddenInput)
     confirm_instance_uuid = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
@@ -208,7 +207,7 @@ class VCenterForm(VCenterAddressForm):
 
     @staticmethod
     def _initial(vcenter: VCenter | None) -> dict[str, Any]:
-        names = ("name", "host", "port", "username", "trust_mode", "transport")
+        names = ("name", "host", "port", "username", "trust_mode", "transport", "nbd_command")
         return {name: getattr(vcenter, name) for name in names} if vcenter else {}
 
     @property

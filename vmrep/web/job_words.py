@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from contexts.clock import about_now
 from replication.models import ReplicationJob
+from replication.selectors.progress import waiting_for
 from replication.states import JobStatus
 from vmrep.web import formats
-
-FOR_REPOSITORY = "Waiting for the repository"
 
 
 def doing(job: ReplicationJob) -> str:
@@ -21,20 +20,21 @@ def doing(job: ReplicationJob) -> str:
         return job.current_operation or "Starting"
     if seconds_until_attempt(job) is not None:
         return f"Attempt {job.attempt} begins in"
-    if job.current_operation.startswith(FOR_REPOSITORY):
-        return str(job.current_operation)
+    if reason := waiting_for(job):
+        return reason
     return "Waiting for a worker" + (f", for attempt {job.attempt}" if job.attempt > 1 else "")
 
 
 def is_held_up(job: ReplicationJob) -> bool:
     """Whether a job waits for something other than a free worker, so that somebody has to look."""
     waits = job.status == JobStatus.PENDING
-    return waits and bool(job.error_message or job.current_operation.startswith(FOR_REPOSITORY))
+    return waits and bool(job.error_message or waiting_for(job))
 
 
 def seconds_until_attempt(job: ReplicationJob) -> int | None:
-    """None unless the job waits for the time of its next attempt."""
-    if job.status != JobStatus.PENDING or job.next_attempt_at is None:
+    """None unless the job waits for the time of its next attempt, and for nothing else: the next
+    attempt of one that waits for a place begins when there is one."""
+    if job.status != JobStatus.PENDING or job.next_attempt_at is None or job.waits_for_host:
         return None
     left = (job.next_attempt_at - about_now()).total_seconds()
     return -int(-left // 1) if left > 0 else None

@@ -26,7 +26,7 @@ def connect(ticket: Ticket, doing: str) -> socket.socket:
 
     Raises NfcRefused (ticket, certificate, service) and NfcBroken.
     """
-    where = f"{doing}: {ticket.host}:{ticket.port}"
+    where = f"{doing}: {ticket.address}"
     raw = _dial(ticket, where)
     opened: socket.socket = raw
     try:

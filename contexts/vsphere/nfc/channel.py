@@ -52,6 +52,12 @@ class Channel:
         self._write(wire.version())
         answer = self._expect_old(Old.VERSION)
         (self.library_version,) = struct.unpack_from("<I", answer, 4)
+        if self.library_version != wire.LIBRARY_VERSION:
+            # Whatever goes wrong from here on may come from that: each error says so.
+            self._doing += (
+                f" (its NFC library has version {self.library_version}; vmrep knows"
+                f" {wire.LIBRARY_VERSION})"
+            )
         self._write(wire.connection_data(b"read disks") + wire.features() + wire.old(Old.OPEN_AIO))
         self._expect_old(Old.OPEN_AIO)
         number = self.send(Aio.OPEN_SESSION, wire.open_session())
@@ -64,6 +70,8 @@ class Channel:
         with contextlib.suppress(NfcBroken):
             self.send(Aio.CLOSE_SESSION, struct.pack("<I", 0), seconds=_CLOSING_SECONDS)
             self._write(wire.old(Old.COMPLETE), _CLOSING_SECONDS)
+            with contextlib.suppress(OSError, ValueError):
+                self._connection.await_end(time.monotonic() + _CLOSING_SECONDS)
         self.abort()
         self._connection.close()
 

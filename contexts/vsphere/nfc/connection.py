@@ -55,6 +55,14 @@ class Connection:
                     raise ConnectionError("the host closed the connection")
                 view = view[count:]
 
+    def await_end(self, deadline: float) -> None:
+        """Throw away what still comes until the peer closes the connection. Closing it before would
+        reset it, and the peer might lose what was sent last."""
+        rest = memoryview(bytearray(1 << 16))
+        with contextlib.suppress(ConnectionError):
+            while True:
+                self.receive_into(rest[:1], deadline)
+
     def abort(self) -> None:
         """Whoever waits for the connection gets an error. It is closed by `close`. Never raises."""
         with contextlib.suppress(OSError, ValueError):

@@ -16,6 +16,7 @@ from pyVmomi import vim
 from pyVmomi.VmomiSupport import F_OPTIONAL, CreateManagedType, GetVmodlType
 
 from contexts.vsphere.errors import ObjectGone
+from contexts.vsphere.nfc import internal
 from contexts.vsphere.nfc.errors import NfcRefused
 from contexts.vsphere.session import Session
 from contexts.vsphere.verdicts import Activity
@@ -40,8 +41,14 @@ class Ticket:
     service: str
     session_id: str = field(repr=False)
 
+    @property
+    def address(self) -> str:
+        """`host:port`, which tells one NFC server from another; an IPv6 address in brackets."""
+        host = self.host.lower()
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
-def to_read(session: Session, vm_moref: str) -> Ticket:
+
+def to_read(session: Session, vm_moref: str, vm_name: str = "") -> Ticket:
     """For any disk file of the VM, including the parents in a snapshot's chain.
 
     Raises PrivilegeMissing, ObjectGone, NfcRefused, ConnectionLost.
@@ -49,7 +56,7 @@ def to_read(session: Session, vm_moref: str) -> Ticket:
     vm = session.object(vim.VirtualMachine, vm_moref)
     return _ticket(
         session,
-        f"Asking for a ticket to read the disks of {vm_moref} over NFC",
+        f"Asking for a ticket to read the disks of {vm_name or vm_moref} over NFC",
         lambda service: service.NfcGetVmFiles(vm),
     )
 
@@ -69,15 +76,24 @@ def _ticket(session: Session, doing: str, ask: Callable[[Any], Any]) -> Ticket:
     kind = _service_type()
     usual = _ON_A_LONE_HOST if lone else _ON_VCENTER
     try:
-        answer = session.invoke(
-            doing, lambda: ask(session.object(kind, usual)), activity=Activity.READING_DATA
-        )
+        try:
+            answer = _invoke(session, doing, lambda: ask(session.object(kind, usual)))
+        except ObjectGone:
+            # Usual is no promise: the server itself knows the service's reference.
+            told = internal.reference(session, "nfcService", doing)
+            if told in (None, usual):
+                raise
+            answer = _invoke(session, doing, lambda: ask(session.object(kind, told)))
     except ObjectGone as problem:
         raise NfcRefused(
             f"{doing}: {session.endpoint.host} has no NFC service, or the VM is gone ({problem})."
             " Where there is none, choose the transport “Datastore files over HTTPS”."
         ) from problem
     return _checked(answer, session.endpoint.host, lone, doing)
+
+
+def _invoke(session: Session, doing: str, call: Callable[[], Any]) -> Any:
+    return session.invoke(doing, call, activity=Activity.READING_DATA)
 
 
 def _checked(answer: Any, endpoint_host: str, lone: bool, doing: str) -> Ticket:

@@ -60,6 +60,10 @@ CONTEXT = [
         "a VM without disks that has a size",
     ),
     change(
+        *(CONTEXTS, VM_C, "context_transport_known"),
+        *("transport = 'auto'", "transport = 'nfc'", "a VM read by no one transport"),
+    ),
+    change(
         *(CONTEXTS, VM_C, "context_status_known"),
         "current_status = 'excellent'",
         "current_status = 'failed'",

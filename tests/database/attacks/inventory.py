@@ -70,7 +70,12 @@ INVENTORY = [
             ),
             (
                 *("vcenters", VCENTER_ROW, "vcenter_transport_known"),
-                *("transport = 'pigeon'", "transport = 'vddk'", "an unknown transport"),
+                *("transport = 'pigeon'", "transport = 'auto'", "an unknown transport"),
+            ),
+            (
+                *("vcenters", VCENTER_ROW, "vcenter_nbd_names_its_command"),
+                *("transport = 'nbd'", "transport = 'nbd', nbd_command = 'x'"),
+                "an NBD command without a name",
             ),
             (
                 *("vcenters", VCENTER_ROW, "vcenter_pin_has_fingerprint", "trust_mode = 'pin'"),

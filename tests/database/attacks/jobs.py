@@ -83,6 +83,15 @@ JOB = [
             *("started_at = NULL", f"started_at = {NOW}", "a running job that has not begun"),
         ),
         (
+            *("a_running", "job_transport_known"),
+            *("transport = 'auto'", "transport = 'nfc'", "a job that read by no one transport"),
+        ),
+        (
+            *("a_running", "job_waits_only_while_pending"),
+            *("waits_for_host = 'esx-01:902'", "worker_name = 'esx-01'"),
+            "a job runs and waits for a host",
+        ),
+        (
             *("a_running", "job_cancel_says_who_asked"),
             f"cancel_requested_at = {NOW}",
             f"cancel_requested_at = {NOW}, cancel_requested_by = 'x'",

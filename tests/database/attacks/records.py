@@ -13,6 +13,10 @@ SAMPLE = {
 LINE = {
     **{"job_id": "{a_running}", "attempt": "1", "at": NOW, "level": "'info'", "message": "'x'"},
 }
+PLACE = {
+    **{"host": "'esx-01:902'", "number": "1", "job_id": "{a_running}", "holder": "'x'"},
+    **{"token": "'00000000000000000000000000000001'", "acquired_at": NOW, "expires_at": NOW},
+}
 RUN = {
     **{"requested_by": "'x'", "deep": "false", "repair": "false", "outcome": "'ok'"},
     **{"finding_count": "0", "repaired_count": "0", "error_message": "''"},
@@ -60,6 +64,21 @@ RECORDS = [
             (("log_column_types", A_TYPE), {"at": "'then'"}, "a log line with an invalid time"),
             (("job_log_lines.job_id",), {"job_id": "'none'"}, "a log line of no job"),
         )
+    ),
+    *(
+        _attack("host_places", PLACE, rules, bad, name)
+        for rules, bad, name in (
+            (("place_number_possible",), {"number": "0"}, "a place below the first"),
+            (("place_has_host_and_holder",), {"holder": "''"}, "a place that nobody holds"),
+            (("place_column_types", A_TYPE), {"expires_at": "'never'"}, "a place's odd time"),
+            (("host_places.job_id",), {"job_id": "'none'"}, "a place of no job"),
+        )
+    ),
+    Attack(
+        "one place on a host twice",
+        ("place_once_per_host",),
+        (_add("host_places", PLACE), _add("host_places", PLACE)),
+        (_add("host_places", PLACE), _add("host_places", PLACE | {"number": "2"})),
     ),
     *(
         _attack("integrity_runs", RUN, rules, bad, name)

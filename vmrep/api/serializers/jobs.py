@@ -28,12 +28,16 @@ class _WithProgress(serializers.ModelSerializer[Any]):
     progress_percent = serializers.SerializerMethodField()
     eta_seconds = serializers.SerializerMethodField()
     duration_seconds = serializers.SerializerMethodField()
+    waiting_for = serializers.SerializerMethodField()
 
     def get_progress_percent(self, job: Any) -> int | None:
         return progress.percent(job)
 
     def get_eta_seconds(self, job: Any) -> int | None:
         return progress.eta_seconds(job)
+
+    def get_waiting_for(self, job: Any) -> str | None:
+        return progress.waiting_for(job)
 
     def get_duration_seconds(self, job: Any) -> float | None:
         return progress.duration_seconds(job)
@@ -45,7 +49,7 @@ class JobProgressSerializer(_WithProgress):
     class Meta:
         model = ReplicationJob
         fields = [
-            *("id", "status", "replication_type", "current_operation"),
+            *("id", "status", "replication_type", "current_operation", "waiting_for"),
             *("bytes_transferred", "total_bytes", "transfer_speed_bps"),
             *("progress_percent", "eta_seconds", "created_at", "started_at"),
         ]
@@ -64,7 +68,8 @@ class JobSerializer(_WithProgress):
             *("bytes_transferred", "total_bytes", "transfer_speed_bps"),
             *_PROGRESS,
             *("error_message", "error_code", "attempt", "fruitful_attempts", "checkpointed_bytes"),
-            *("next_attempt_at", "worker_name"),
+            *("transport", "transport_reason"),
+            *("next_attempt_at", "waits_for_host", "waiting_for", "worker_name"),
             *("cancel_requested_at", "cancel_requested_by"),
             *("created_at", "started_at", "completed_at", "updated_at"),
         ]

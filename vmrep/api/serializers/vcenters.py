@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from contexts import selectors
 from contexts.models import DiscoveredVM, Discovery, VCenter
 from contexts.models.specs import SPEC_NAMES
 from replication.models import Repository
@@ -15,17 +16,25 @@ class VCenterSerializer(serializers.ModelSerializer[VCenter]):
     vm_count = serializers.IntegerField()
     context_count = serializers.IntegerField()
     last_discovery = serializers.SerializerMethodField()
+    read_over = serializers.SerializerMethodField()
+    passed_over_vm = serializers.CharField()
+    passed_over_reason = serializers.CharField()
 
     class Meta:
         model = VCenter
         fields = [
             *("id", "name", "host", "port", "username", "trust_mode", "fingerprint_sha256"),
-            *("transport", "instance_uuid", "host_uuid", "product", "api_version"),
+            *("transport", "nbd_command", "instance_uuid", "host_uuid", "product", "api_version"),
             *("login_refused_at", "login_refused_why", "found_instance_uuid", "found_at"),
             *("former_instance_uuid", "replaced_at", "replaced_by"),
+            *("read_over", "passed_over_vm", "passed_over_reason"),
             *("vm_count", "context_count", "last_discovery", "created_at", "updated_at"),
         ]
         read_only_fields = fields
+
+    def get_read_over(self, vcenter: VCenter) -> dict[str, int]:
+        """The number of VMs that each transport last read."""
+        return dict(selectors.readings(vcenter))
 
     def get_last_discovery(self, vcenter: Any) -> dict[str, Any] | None:
         if vcenter.discovery_id is None:

@@ -77,6 +77,7 @@ class HostServer:
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self.sessions = 0
+        self.left_open = 0  # sessions that ended, but not in the protocol's way
         try:
             self._listener = socket.create_server(
                 (self.address, 0),
@@ -131,11 +132,13 @@ class HostServer:
                 self.sessions += 1
                 full = self.sessions > self._hosts.sessions_per_host
             try:
-                NfcSession(connection, self._world, ticket, full=full).serve()
+                session = NfcSession(connection, self._world, ticket, full=full)
+                session.serve()
             finally:
                 connection.close()
                 with self._lock:
                     self.sessions -= 1
+                    self.left_open += not session.closed_cleanly
         except (OSError, Refused, ssl.SSLError) as ended:
             log.debug("a connection to %s ended: %s", self._moid, ended)
         except Exception:

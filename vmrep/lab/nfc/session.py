@@ -69,6 +69,7 @@ class NfcSession:
     ) -> None:
         connection.settimeout(IDLE_SECONDS)
         self._connection, self._world, self._ticket, self._full = connection, world, ticket, full
+        self.closed_cleanly = False
         self._expected_number = 0
         self._buffer_bytes, self._buffer = 0, NOTHING
         self._disk: Disk | None = None
@@ -82,6 +83,8 @@ class NfcSession:
             self._old_framing()
             while self._message():
                 pass
+            self._old(4)  # complete
+            self.closed_cleanly = self._is_at_the_end()
         except _Ended:
             return
 
@@ -103,6 +106,17 @@ class NfcSession:
         self._old(55)
         self._old(52)
         self._answer_old(52)
+
+    def _is_at_the_end(self) -> bool:
+        """Whether the client waits for the host to close the connection: one that closes it first
+        may have what it sent last thrown away."""
+        self._connection.settimeout(0.02)
+        try:
+            return bool(self._connection.recv(1))
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
 
     def _old(self, kind: int) -> bytes:
         message = self._receive(OLD_BYTES)

@@ -66,7 +66,7 @@ class VCenterForm(ServiceForm):
         model = VCenter
         fields = [
             *("name", "host", "port", "username", "password"),
-            *("trust_mode", "fingerprint_sha256", "transport"),
+            *("trust_mode", "fingerprint_sha256", "transport", "nbd_command"),
         ]
 
     def clean_fingerprint_sha256(self) -> str:

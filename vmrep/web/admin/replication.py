@@ -22,6 +22,7 @@ from replication.models import (
     CBTHistory,
     ContextLease,
     DiskImage,
+    HostPlace,
     IntegrityFinding,
     IntegrityRun,
     JobLogLine,
@@ -206,6 +207,15 @@ class ContextLeaseAdmin(KeptByVmrep):
     list_filter = ("holder_kind",)
     list_select_related = ("vm_context", "job")
     search_fields = ("holder", "job__pk", *OF_VM)
+
+
+@admin.register(HostPlace)
+class HostPlaceAdmin(KeptByVmrep):
+    hidden = ("token",)
+    list_display = ("host", "number", "job", "holder", "acquired_at", "expires_at")
+    list_filter = ("number",)
+    list_select_related = ("job",)
+    search_fields = ("host", "holder", "job__pk")
 
 
 @admin.register(RecoveryPointHold)

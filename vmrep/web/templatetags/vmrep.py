@@ -12,11 +12,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_filters import FilterSet
 
+from contexts import selectors
 from contexts.clock import about_now
 from contexts.folders import shown_folder
 from contexts.models import VMContext
 from contexts.models.specs import VMSpecs
 from contexts.vsphere.specs import SpecField
+from contexts.vsphere.transports import TRANSPORTS
 from replication.models import DiskImage, JobStep, ReplicationJob
 from replication.selectors import progress
 from replication.selectors.jobs import newest_steps
@@ -46,7 +48,15 @@ register.filter("is_held_up", job_words.is_held_up)
 register.filter("seconds_until_attempt", job_words.seconds_until_attempt)
 register.filter("without_name", job_words.without_name)
 
+register.filter("readings", selectors.readings)
+
 UNKNOWN = format_html('<span class="unknown">{}</span>', "unknown")
+
+
+@register.filter
+def read_over(transport: str) -> str:
+    """ "over NFC" and so on."""
+    return f"over {TRANSPORTS[transport].place}"
 
 
 @register.filter

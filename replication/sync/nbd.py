@@ -1,0 +1,85 @@
+"""A disk that a command of the administrator's serves over NBD."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from contexts.services import nbd_commands
+from contexts.services.nbd_commands import NbdCommandRefused
+from contexts.vsphere.errors import NoTransport
+from contexts.vsphere.records import DiskRecord
+from replication.engine.errors import SourceError
+from replication.engine.sources.nbd_command import PASSWORD, SOCKET, NbdCommandSource
+from replication.sync.job_run import JobRun
+
+
+def reach(run: JobRun) -> None:
+    """Whether this worker has the command. Raises NoTransport."""
+    with _as_no_transport(run):
+        nbd_commands.command(run.context.vcenter.nbd_command)
+
+
+def probe(run: JobRun, disk: DiskRecord) -> None:
+    """Have the disk served, and read its first sector. Raises NoTransport."""
+    with _as_no_transport(run):
+        reader = open_disk(run, disk).connect()
+        try:
+            reader.read_into(0, memoryview(bytearray(512)))
+        finally:
+            reader.close()
+
+
+@contextmanager
+def _as_no_transport(run: JobRun) -> Iterator[None]:
+    try:
+        yield
+    except SourceError as problem:
+        raise NoTransport(str(problem), transient=problem.transient) from problem
+    except NbdCommandRefused as problem:
+        raise NoTransport(f"{run.vm.name}: {problem}", transient=False) from problem
+
+
+def open_disk(run: JobRun, disk: DiskRecord) -> NbdCommandSource:
+    """The disk as of the job's snapshot. Raises NbdCommandRefused."""
+    command = nbd_commands.command(run.context.vcenter.nbd_command)
+    values = _values(run, disk)
+    needs_password = any("{password_file}" in argument for argument in command.arguments)
+
+    def arguments(folder: Path) -> list[str]:
+        files = {"socket": str(folder / SOCKET), "password_file": str(folder / PASSWORD)}
+        return command.filled(values | files)
+
+    arguments(Path("/"))  # what cannot be filled in is said here
+    return NbdCommandSource(
+        arguments,
+        disk.capacity_bytes,
+        f"{run.vm.name}, {disk.label or disk.device_key}, by the command “{command.name}”",
+        password=run.session.endpoint.password if needs_password else "",
+        connections=command.connections,
+    )
+
+
+def _values(run: JobRun, disk: DiskRecord) -> dict[str, str]:
+    endpoint = run.session.endpoint
+    der = run.session.server_certificate()
+    return {
+        "server": endpoint.host,
+        "port": str(endpoint.port),
+        "user": endpoint.username,
+        "thumbprint_sha1": _colons(hashlib.sha1(der, usedforsecurity=False).hexdigest()),
+        "thumbprint_sha256": _colons(hashlib.sha256(der).hexdigest()),
+        "vm_moref": run.vm.moref,
+        "snapshot_moref": run.taken_snapshot.moref,
+        "disk_path": disk.vmdk_path or "",
+        "disk_uuid": disk.disk_uuid or "",
+        "device_key": str(disk.device_key),
+        "capacity_bytes": str(disk.capacity_bytes),
+    }
+
+
+def _colons(digest: str) -> str:
+    return ":".join(re.findall("..", digest.upper()))

@@ -1,0 +1,105 @@
+"""The places on ESXi hosts that one attempt of a job holds, one for each disk that it reads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+from replication.errors import HostFull
+from replication.models import ReplicationJob
+from replication.services import places
+from replication.services.leases import Lease
+from replication.services.places import Place
+
+ASK_EVERY_SECONDS = 5.0
+
+
+class Seat:
+    """One disk session's place. It follows the disk to another host."""
+
+    def __init__(self, seats: Seats, place: Place | None = None) -> None:
+        self._seats = seats
+        self.place = place
+
+    def require(self, host: str, name: str = "") -> None:
+        """Have a place on this host (address:port), whatever the thread; `name` is for people.
+
+        Raises HostFull when all are taken, LeaseLost.
+        """
+        if self.place is None or self.place.host != host:
+            self._seats.move(self, host, name)
+
+
+class Seats:
+    """A job that reads has at least one place, from before its snapshot to the end of its copy: it
+    never waits for a place with a snapshot taken, unless its VM is moved. Others it takes as its
+    disks begin, and goes on without when there are none.
+    """
+
+    def __init__(self, lease: Lease, job: ReplicationJob) -> None:
+        self._lease, self._job = lease, job
+        # The queue may have taken the place that the job waited for.
+        held = places.held(lease)
+        self._idle = [Seat(self, place) for place in held]
+        self._thread = threading.current_thread()
+        self._moving = threading.Lock()
+        self._host = held[0].host if held else None
+        self._asked_at = float("-inf")
+
+    def next(self) -> Seat | None:
+        """A seat for one more disk; None while there is none. Then the job has another one in use.
+
+        The seat has no place yet where no host was seen to need one.
+        """
+        if self._idle:
+            return self._idle.pop()
+        if self._host is None:
+            return Seat(self)
+        if time.monotonic() - self._asked_at < ASK_EVERY_SECONDS:
+            return None
+        self._asked_at = time.monotonic()
+        place = places.take(self._lease, self._job.pk, self._host, is_extra=True)
+        return Seat(self, place) if place else None
+
+    @contextmanager
+    def one(self) -> Iterator[Seat]:
+        """A seat for a while; its place is kept."""
+        seat = self.next() or Seat(self)
+        try:
+            yield seat
+        finally:
+            self.give_back(seat, wanted=True)
+
+    def give_back(self, seat: Seat, *, wanted: bool) -> None:
+        """A disk is done. `wanted`: others of the job are still to be read."""
+        if wanted or seat.place is None:
+            self._idle.append(seat)
+        else:
+            places.release(self._lease, seat.place)
+
+    def need_no_place(self) -> None:
+        """The disks are read by another way than over the hosts: give all places back."""
+        places.release(self._lease)
+        self._idle, self._host = [], None
+
+    def move(self, seat: Seat, host: str, name: str) -> None:
+        """Give the seat a place on this host instead of the one that it has."""
+        try:
+            with self._moving:
+                place = places.take(self._lease, self._job.pk, host)
+                if place is None:
+                    raise HostFull(
+                        f"Waiting for a place on host {name or host}: {places.in_use(host)} of"
+                        f" {places.limit()} disk sessions in use",
+                        host=host,
+                    )
+                if seat.place is not None:
+                    places.release(self._lease, seat.place)
+                seat.place, self._host = place, host
+        finally:
+            if threading.current_thread() is not self._thread:
+                connection.close()
