@@ -54,7 +54,8 @@ class NfcSource:
     def probe(self) -> None:
         """Open the disk and read its first sectors. Raises HostFull, VSphereError."""
         with self._open() as disk:
-            if disk.read_into(0, memoryview(bytearray(disk.sector_bytes))) and disk.failure:
+            view = memoryview(bytearray(disk.sector_bytes))
+            if not disk.read_into(0, view) and disk.failure:
                 raise disk.failure
 
     def abort(self) -> None:

@@ -6,7 +6,8 @@ opens a running VM's disks only then. Only a transport that reads every disk is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from django.db.models.functions import Now
 
@@ -52,8 +53,7 @@ def before_snapshot(run: JobRun) -> None:
 
 def with_snapshot(run: JobRun, disks: Sequence[DiskRecord], note: StepNote) -> None:
     """Choose the first transport that opens every disk of the snapshot, and record why it is not a
-    better one. Raises as `before_snapshot` does; then the snapshot is not kept, unless an image is
-    being made of it."""
+    better one. Raises as `before_snapshot` does."""
     failures: list[VSphereError] = []
     for code in run.ways:
         try:
@@ -65,9 +65,19 @@ def with_snapshot(run: JobRun, disks: Sequence[DiskRecord], note: StepNote) -> N
             continue
         _choose(run, code, note)
         return
-    if not DiskImage.objects.filter(job=run.job, state=ImageState.WRITING).exists():
-        removing.remove_snapshot(run.taken_snapshot, run)
     raise _none(run, failures)
+
+
+@contextmanager
+def no_snapshot_for_nothing(run: JobRun) -> Iterator[None]:
+    """Keep no snapshot that could not be read, unless an image is being made of it."""
+    try:
+        yield
+    except VSphereError:
+        images = DiskImage.objects.filter(job=run.job, state=ImageState.WRITING)
+        if not run.transport and not images.exists():
+            removing.remove_snapshot(run.taken_snapshot, run)
+        raise
 
 
 def _pass_over(run: JobRun, code: str, problem: VSphereError, failures: list[VSphereError]) -> None:

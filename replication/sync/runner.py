@@ -43,6 +43,7 @@ from replication.sync.guard import Guard
 from replication.sync.job_run import JobRun
 from replication.sync.plan import make_plan
 from replication.sync.prepare import prepare, tracking
+from replication.sync.reading import no_snapshot_for_nothing
 from replication.sync.snapshot import take_snapshot
 from replication.sync.transfer import transfer
 from replication.sync.verdict import looking_again
@@ -128,6 +129,9 @@ def _run_and_settle(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
 
 def _steps(attempt: JobRun) -> None:
     prepare(attempt)
+    tracking(attempt)
+    take_snapshot(attempt)
+    with no_snapshot_for_nothing(attempt), looking_again(attempt):
     with looking_again(attempt):
         tracking(attempt)
         take_snapshot(attempt)

@@ -136,7 +136,9 @@ def test_leaving_out_every_disk_is_refused() -> None:
 def test_a_users_snapshot_is_refused_for_the_datastore_transport_and_named() -> None:
     for cbt in (False, True):
         (refusal,) = refusals(
-            vm(snapshots=(USERS, OURS), cbt_enabled=cbt), own_snapshots={OURS.name}
+            vm(snapshots=(USERS, OURS), cbt_enabled=cbt),
+            own_snapshots={OURS.name},
+            transport="datastore",
         )
         assert refusal.code == "user_snapshots"
         assert "before the update" in refusal.reason

@@ -36,15 +36,6 @@ class _Request:
     def overlaps(self, place: int, length: int) -> bool:
         return any(place < end and start < place + length for start, end in self.came)
 
-    def missing(self) -> list[tuple[int, int]]:
-        """`(start, end)` within the request of what has not come."""
-        gaps, at = [], 0
-        for start, end in sorted(self.came):
-            if at < start:
-                gaps.append((at, start))
-            at = end
-        return [*gaps, (at, len(self.view))] if at < len(self.view) else gaps
-
 
 class NfcDisk:
     """A disk as of one link of its chain. `path` is the snapshot's backing, "[datastore] x/y.vmdk";
@@ -136,11 +127,11 @@ class NfcDisk:
 
     # ---------------------------------------------------------------- reading
 
-    def read_into(self, offset: int, view: memoryview) -> list[tuple[int, int]]:
+    def read_into(self, offset: int, view: memoryview) -> bool:
         """Fill `view` with the bytes from `offset` on, both in whole sectors.
 
-        Returns the parts `(start, end)` of `view` that did not come: none, unless the connection
-        failed transiently in mid-request. Lasting failures are raised.
+        False when the connection failed transiently in mid-request: then nothing in `view` is to be
+        believed, since only a request is whose pieces all fit together. Others are raised.
         """
         if offset % self.sector_bytes or len(view) % self.sector_bytes:
             raise ValueError(f"{len(view)} bytes at {offset} are not whole sectors")
@@ -156,7 +147,7 @@ class NfcDisk:
             self._fail(failure)
             if not failure.transient:
                 raise
-        return request.missing()
+        return request.done
 
     @property
     def failure(self) -> NfcError | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.nfc.disk import NfcDisk
-from contexts.vsphere.nfc.errors import NfcBroken, NfcError
+from contexts.vsphere.nfc.errors import NfcBroken
 
 RETRY_DELAYS_SECONDS = (0.2, 1.0, 3.0)
 
@@ -15,7 +15,7 @@ RETRY_DELAYS_SECONDS = (0.2, 1.0, 3.0)
 class RenewingDisk:
     """Reads by several threads over one connection, which `connect` makes when it is needed.
 
-    What came before a connection broke is kept: only the rest is asked for again.
+    What was answered in whole before a connection broke is kept: only the rest is asked for again.
     """
 
     def __init__(
@@ -53,36 +53,22 @@ class RenewingDisk:
             disk.abort()
 
     def read_into(self, offset: int, view: memoryview) -> None:
-        """Fill `view`. Raises the last NfcError after several tries, a lasting one at once."""
-        missing = [(0, len(view))]
+        """Fill `view`. Raises the last NfcError after some tries, a lasting one at once."""
         for delay in (*self._delays, None):
-            problem = self._attempt(offset, view, missing)
+            problem = self._attempt(offset, view)
             if problem is None:
                 return
             if delay is None or not getattr(problem, "transient", False):
                 raise problem
             self._aborted.wait(delay)
 
-    def _attempt(
-        self, offset: int, view: memoryview, missing: list[tuple[int, int]]
-    ) -> VSphereError | None:
-        """Read what is missing, and leave in `missing` what still is; the failure, if any."""
+    def _attempt(self, offset: int, view: memoryview) -> VSphereError | None:
+        """The failure, if any."""
         try:
             disk = self._live()
+            return None if disk.read_into(offset, view) else disk.failure
         except VSphereError as problem:
             return problem
-        still: list[tuple[int, int]] = []
-        failure: NfcError | None = None
-        for start, end in missing:
-            try:
-                gaps = disk.read_into(offset + start, view[start:end])
-            except NfcError as problem:
-                return problem
-            if gaps:
-                failure = disk.failure
-                still.extend((start + first, start + last) for first, last in gaps)
-        missing[:] = still
-        return failure
 
     def _live(self) -> NfcDisk:
         with self._lock:
