@@ -8,7 +8,7 @@ import contexts.constraints
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("contexts", "0007_places_and_transports"),
+        ("contexts", "0009_places_and_transports"),
         ("replication", "0006_what_a_vm_can_be_reverted_to"),
     ]
 

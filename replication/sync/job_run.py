@@ -92,6 +92,8 @@ class JobRun:
     passed_over: dict[str, str] = field(default_factory=dict)
     """Better ones than the chosen, and why they cannot."""
     transport: str = ""
+    is_unreadable: bool = False
+    """None of them reads the snapshot."""
     _asked_at: float = 0.0
 
     def __post_init__(self) -> None:

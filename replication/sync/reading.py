@@ -65,6 +65,7 @@ def with_snapshot(run: JobRun, disks: Sequence[DiskRecord], note: StepNote) -> N
             continue
         _choose(run, code, note)
         return
+    run.is_unreadable = True
     raise _none(run, failures)
 
 
@@ -75,7 +76,7 @@ def no_snapshot_for_nothing(run: JobRun) -> Iterator[None]:
         yield
     except VSphereError:
         images = DiskImage.objects.filter(job=run.job, state=ImageState.WRITING)
-        if not run.transport and not images.exists():
+        if run.is_unreadable and not images.exists():
             removing.remove_snapshot(run.taken_snapshot, run)
         raise
 

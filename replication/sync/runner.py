@@ -129,10 +129,7 @@ def _run_and_settle(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
 
 def _steps(attempt: JobRun) -> None:
     prepare(attempt)
-    tracking(attempt)
-    take_snapshot(attempt)
     with no_snapshot_for_nothing(attempt), looking_again(attempt):
-    with looking_again(attempt):
         tracking(attempt)
         take_snapshot(attempt)
         make_plan(attempt)

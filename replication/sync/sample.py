@@ -35,8 +35,11 @@ def what_tracking_missed(run: JobRun, plan: DiskPlan) -> str:
     chosen = _choose(_drawn(run, plan.parent), plan.extents)
     if not chosen:
         return ""
-    source = open_source(run, plan)
-    with ThreadPoolExecutor(1, thread_name_prefix="sample") as pool:
+    with (
+        run.seats.one() as seat,
+        ThreadPoolExecutor(1, thread_name_prefix="sample") as pool,
+    ):
+        source = open_source(run, plan, seat)
         work = pool.submit(_first_difference, source, chosen)
         try:
             while not wait([work], timeout=LOOK_EVERY_SECONDS).done:

@@ -11,7 +11,7 @@ def choose_by_itself(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("contexts", "0006_logins_and_rebuilt_vcenters"),
+        ("contexts", "0008_notices_of_vms"),
         ("replication", "0006_what_a_vm_can_be_reverted_to"),
     ]
 
