@@ -9,6 +9,7 @@ import pytest
 
 from contexts.vsphere.endpoint import Endpoint, Trust
 from contexts.vsphere.inventory import read_vms
+from contexts.vsphere.notices import notices
 from contexts.vsphere.preflight import refusals
 from contexts.vsphere.records import VmRecord
 from contexts.vsphere.session import Session
@@ -67,6 +68,17 @@ def test_what_cannot_be_replicated_is_refused(records: list[VmRecord]) -> None:
         assert codes[name], name
     for name in ("seventeen disks", "all controllers", "suspended", "in a vApp"):
         assert not codes[name], name
+
+
+def test_vms_that_are_more_than_ordinary_ones_say_so(records: list[VmRecord]) -> None:
+    codes = {record.name: [notice.code for notice in notices(record)] for record in records}
+    assert {name: found for name, found in codes.items() if found} == {
+        "vCLS-4c4c4544-0033-3010-8056": ["vcls"],
+        "backup-proxy-01": ["managed_by"],
+        "raw mappings": ["rdm"],
+        "windows 11 with vTPM": ["vtpm"],
+        "encrypted": ["encrypted"],
+    }
 
 
 def test_what_the_server_said_oddly_is_told_and_only_that_is_missing(

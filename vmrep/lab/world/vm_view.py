@@ -347,6 +347,7 @@ def summary(record: VmRecord, datastore_name: str, ref: Any, runtime: Any, guest
             guestFullName=config.guest_full_name,
             annotation=config.annotation,
             managedBy=managed_by(config),
+            tpmPresent=config.vtpm,
         ),
         overallStatus="green",
     )
