@@ -283,6 +283,10 @@ class DiskImage(models.Model):
                 name="image_initial_is_a_root",
             ),
             models.CheckConstraint(
+                condition=Q(parent__isnull=True) | Q(parent__lt=F("id")),
+                name="image_parent_is_older",
+            ),
+            models.CheckConstraint(
                 condition=~Q(state=ImageState.COMMITTED) | Q(recovery_point__isnull=False),
                 name="image_committed_has_point",
             ),

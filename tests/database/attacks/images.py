@@ -81,14 +81,19 @@ IMAGE = [
                 "an image based on another disk's",
             ),
             (
-                *(CHILD_IMAGE, "image_parent_is_of_the_same_disk"),
-                *("parent_id = {d_done_image1}", "parent_id = NULL"),
+                *(IMAGE1, "image_parent_is_of_the_same_disk"),
+                "sync_type = 'checksum', parent_id = {a_old_image1}",
+                "sync_type = 'checksum', parent_id = NULL",
                 "an image based on another VM's",
             ),
             (
                 *(CHILD_IMAGE, "image_parent_is_of_the_same_disk disk_images.parent_id"),
-                *("parent_id = 999999", "parent_id = {a_old_image1}"),
+                *("parent_id = 0", "parent_id = {a_old_image1}"),
                 "an image based on one that does not exist",
+            ),
+            (
+                *(CHILD_IMAGE, "image_parent_is_older", "parent_id = id"),
+                *("parent_id = {a_old_image1}", "images based on one another in a circle"),
             ),
             (
                 *(CHILD_IMAGE, "image_initial_is_a_root", "sync_type = 'initial'"),
