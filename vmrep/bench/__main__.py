@@ -30,6 +30,8 @@ LEAST_OF_NBDCOPY = 0.8
 LEAST_OF_SEQUENTIAL = 0.5
 LEAST_TIMES_ONE_BY_ONE = 3.0
 MOST_AMPLIFICATION = 1.02
+MOST_OF_PYVMOMI_FIRST = 0.2
+MOST_OF_PYVMOMI_AGAIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def _measure(supervisor: Supervisor, wanted: argparse.Namespace, sizes: Sizes) -
         *_polls(large, sizes, partial(cpu_seconds, wanted.postgres_pid)),
         *_discoveries(supervisor, wanted, sizes.vms),
         *_reading(supervisor, wanted, sizes),
+        *_inventory(supervisor, wanted, sizes.vms),
     ]
     say("")
     for result in results:
@@ -212,6 +215,26 @@ def _reading(supervisor: Supervisor, wanted: argparse.Namespace, sizes: Sizes) -
         ),
         Result("reading: received", rates["amplification"], "of the bytes", MOST_AMPLIFICATION),
     ]
+
+
+def _inventory(supervisor: Supervisor, wanted: argparse.Namespace, vms: int) -> Iterator[Result]:
+    """Reading a vCenter, against pyVmomi reading the same."""
+    say(f"\nReading {vms:,} VMs from a lab: plain pyVmomi, a first discovery, a repeated one …")
+    report = wanted.folder / "inventory.json"
+    site.run(
+        *(supervisor, "inventory", f"sqlite:///{wanted.folder / 'unused.sqlite3'}"),
+        *("--vms", str(vms), "--folder", str(wanted.folder / "many"), "--report", str(report)),
+    )
+    seconds = json.loads(report.read_text())
+    plain = seconds["pyvmomi"]
+    yield Result("inventory: plain pyVmomi", plain, "s")
+    for name, key, goal in (
+        ("first", "first", MOST_OF_PYVMOMI_FIRST),
+        ("repeated", "again", MOST_OF_PYVMOMI_AGAIN),
+    ):
+        ratio = seconds[key] / plain
+        say(f"{name:40} {plain:7.2f} s {seconds[key]:7.2f} s {ratio:6.2f}   goal {goal}")
+        yield Result(f"inventory: {name} reading", ratio, "times", goal)
 
 
 if __name__ == "__main__":

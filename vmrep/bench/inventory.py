@@ -1,0 +1,176 @@
+"""How long reading the VMs of a vCenter takes, against pyVmomi reading the same from the same lab.
+
+python -m vmrep.bench.inventory --vms N --folder FOLDER --report FILE
+
+A lab with so many VMs serves both in turn; what it answers with is made before anything is
+measured, but the lab's own time counts for both. vmrep reads as a discovery does, from login to
+records: the first time everything, repeatedly with all devices known. pyVmomi reads the same
+properties of the VMs alone, in pages, and does nothing with them. Nothing is stored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pyVim.connect import Disconnect, SmartConnect
+from pyVmomi import vim, vmodl
+
+from contexts.vsphere import inventory
+from contexts.vsphere.endpoint import Endpoint, Trust
+from contexts.vsphere.records import KnownDevices, VmRecord
+from contexts.vsphere.session import Session
+from contexts.vsphere.tls import presented_certificate
+from contexts.vsphere.vm_reading import VM_PATHS
+
+T = TypeVar("T")
+
+ROUNDS = 3
+PAGE = 500
+PASSWORD = "only-for-measuring"  # noqa: S105
+
+SCENARIO = """
+[estate]
+task_delay_seconds = 0.0
+
+[[vms]]
+name = "bench"
+count = {count}
+notes = "Owner: the team that made it. See the wiki for who is called at night."
+tools = {{ version = "12352", status = "toolsOk", hostname = "bench.example.com" }}
+disks = [{disks}]
+nics = [{adapters}]
+"""
+DISK = '{ capacity = "1MiB", content = "empty" }'
+ADAPTER = '{ network = "VM Network", addresses = ["10.0.0.5", "fe80::5"] }'
+DISKS, ADAPTERS = 2, 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--vms", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--report", type=Path, required=True)
+    wanted = parser.parse_args()
+    with lab(wanted.folder, wanted.vms) as endpoint:
+        wanted.report.write_text(json.dumps(measure(endpoint, wanted.vms)))
+
+
+def measure(endpoint: Endpoint, vms: int) -> dict[str, float]:
+    """Medians in seconds: "pyvmomi", "first", "again"."""
+    known = _known(_read(endpoint, inventory.nothing_known))  # also lets the lab make its answers
+    with_pyvmomi(endpoint)
+    seconds: dict[str, list[float]] = {"pyvmomi": [], "first": [], "again": []}
+    for _ in range(ROUNDS):
+        count, spent = _timed(lambda: with_pyvmomi(endpoint))
+        seconds["pyvmomi"].append(spent)
+        records, spent = _timed(lambda: _read(endpoint, inventory.nothing_known))
+        seconds["first"].append(spent)
+        repeated, spent = _timed(lambda: _read(endpoint, lambda morefs: known))
+        seconds["again"].append(spent)
+        _require_same(count, records, repeated, vms)
+    return {name: statistics.median(each) for name, each in seconds.items()}
+
+
+def _require_same(
+    count: int, records: Sequence[VmRecord], repeated: Sequence[VmRecord], vms: int
+) -> None:
+    if count != vms or len(records) != vms or list(repeated) != list(records):
+        raise SystemExit("the readings differ: there is nothing to compare")
+    if any(record.devices_were_read for record in repeated):
+        raise SystemExit("devices were read that had not changed")
+
+
+def _timed(do: Callable[[], T]) -> tuple[T, float]:
+    begun = time.perf_counter()
+    return do(), time.perf_counter() - begun
+
+
+def _read(endpoint: Endpoint, known: inventory.Known) -> list[VmRecord]:
+    with Session(endpoint) as session:
+        return [vm for page in inventory.read_vms(session, known=known) for vm in page.records]
+
+
+def _known(records: Sequence[VmRecord]) -> dict[str, KnownDevices]:
+    return {
+        record.moref: KnownDevices(record.devices_version or "", record.disks, record.networks)
+        for record in records
+    }
+
+
+def with_pyvmomi(endpoint: Endpoint) -> int:
+    """Read the same with pyVmomi, page by page. Returns how many VMs there were."""
+    instance = SmartConnect(
+        host=endpoint.host,
+        port=endpoint.port,
+        user=endpoint.username,
+        pwd=endpoint.password,
+        disableSslCertValidation=True,
+    )
+    content = instance.RetrieveContent()
+    collector = vmodl.query.PropertyCollector
+    view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
+    walk = collector.TraversalSpec(name="view", type=type(view), path="view", skip=False)
+    spec = collector.FilterSpec(
+        objectSet=[collector.ObjectSpec(obj=view, skip=True, selectSet=[walk])],
+        propSet=[
+            collector.PropertySpec(type=vim.VirtualMachine, all=False, pathSet=list(VM_PATHS))
+        ],
+    )
+    reader = content.propertyCollector
+    page = reader.RetrievePropertiesEx([spec], collector.RetrieveOptions(maxObjects=PAGE))
+    count = 0
+    while page is not None:
+        count += len(page.objects)
+        page = reader.ContinueRetrievePropertiesEx(page.token) if page.token else None
+    Disconnect(instance)
+    return count
+
+
+@contextmanager
+def lab(folder: Path, vms: int) -> Iterator[Endpoint]:
+    """A lab with so many VMs, in a process of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scenario = folder / "many.toml"
+    scenario.write_text(
+        SCENARIO.format(
+            count=vms, disks=", ".join([DISK] * DISKS), adapters=", ".join([ADAPTER] * ADAPTERS)
+        )
+    )
+    secret = folder / "password"
+    secret.touch(mode=0o600)
+    secret.write_text(PASSWORD)
+    command = [sys.executable, "-m", "vmrep.lab", "--folder", str(folder / "lab")]
+    command += ["--scenario", str(scenario), "--port", "0", "--control-port", "0"]
+    with (
+        (folder / "lab.log").open("wb") as log,
+        subprocess.Popen(
+            [*command, "--password-file", str(secret)], stdout=subprocess.PIPE, stderr=log
+        ) as process,
+    ):
+        try:
+            yield _endpoint(process)
+        finally:
+            process.terminate()
+
+
+def _endpoint(process: subprocess.Popen[bytes]) -> Endpoint:
+    line = process.stdout.readline() if process.stdout else b""
+    if not line:
+        raise SystemExit("the lab did not start; its log says why")
+    ready: dict[str, Any] = json.loads(line)
+    port = int(ready["port"])
+    pin = Trust("pin", presented_certificate("127.0.0.1", port).fingerprint_sha256)
+    return Endpoint("127.0.0.1", port, str(ready["username"]), PASSWORD, pin)
+
+
+if __name__ == "__main__":
+    main()
