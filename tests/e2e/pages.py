@@ -17,8 +17,10 @@ PATIENCE = 30_000  # milliseconds
 
 @contextmanager
 def slow_job(estate: Estate, context: VMContext) -> Iterator[ReplicationJob]:
-    """A replication of 48 MiB, of which every request takes its time until the block ends."""
-    estate.control.fill("small1", 2000, 8 * MIB, 48 * MIB, seed="1")
+    """A replication of 64 MiB, of which every request takes its time until the block ends.
+
+    The whole disk has changed: no sample of what has not is read before the transfer."""
+    estate.control.fill("small1", 2000, 0, 64 * MIB, seed="1")
     estate.control.delay("GET /folder", 5)
     try:
         yield start.start(context, trigger="manual", requested_by="ops")

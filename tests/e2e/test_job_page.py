@@ -22,7 +22,7 @@ def test_a_job_is_watched_from_its_start_to_its_end(estate, page, request):
         page.goto(f"/jobs/{job.pk}/")
         main = page.get_by_role("main")
         expect(page.locator("#progress canvas")).to_be_visible(timeout=PATIENCE)
-        expect(main).to_contain_text(re.compile(r"of 48 MiB\s+\(\d\d? %\)"))
+        expect(main).to_contain_text(re.compile(r"of 64 MiB\s+\(\d\d? %\)"))
         expect(page.locator("svg.map").first).to_be_visible()
         mark(page, "#progress canvas")
         page.locator("#log").focus()

@@ -39,7 +39,7 @@ def test_a_running_job_is_drawn_live_and_polls_take_nothing_away(estate, context
         chart = panel.locator("#progress [data-chart]")
         expect(chart).to_be_visible(timeout=PATIENCE)
         expect(panel.locator(CANVAS)).to_be_visible()
-        expect(panel).to_contain_text(re.compile(r"\d+(\.\d)? MiB of 48 MiB"), timeout=PATIENCE)
+        expect(panel).to_contain_text(re.compile(r"\d+(\.\d)? MiB of 64 MiB"), timeout=PATIENCE)
         first = chart.get_attribute("data-chart")
         mark(page, CANVAS)
         steps = panel.locator("details[id^=steps-]").last
