@@ -13,6 +13,8 @@ from tests import factories
 from tests.factories import HOSTILE_NAME
 from tests.labs import PASSWORD
 
+pytestmark = pytest.mark.any_database
+
 
 def names(answer) -> list[str]:
     assert answer.status_code == 200, answer.json()

@@ -10,6 +10,8 @@ from replication.integrity.findings import Scope
 from replication.models import IntegrityRun
 from tests import factories
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture(autouse=True)
 def no_broker(monkeypatch):

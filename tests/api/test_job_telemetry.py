@@ -12,6 +12,8 @@ from replication.states import LogLevel
 from tests import factories
 from tests.factories import HOSTILE_NAME, MIB
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture
 def job(db):

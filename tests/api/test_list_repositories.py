@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from contexts.services import management
 from tests import factories
 from tests.factories import MIB
+
+pytestmark = pytest.mark.any_database
 
 
 def test_it_shows_what_lies_in_each(api, tmp_path):

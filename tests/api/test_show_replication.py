@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests import factories
 from tests.factories import MIB
+
+pytestmark = pytest.mark.any_database
 
 
 def test_a_completed_job_has_its_steps_and_disks(api):

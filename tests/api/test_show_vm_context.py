@@ -15,6 +15,8 @@ from replication.models import JobStep, RecoveryPoint, ReplicationJob
 from tests import factories
 from tests.factories import MIB
 
+pytestmark = pytest.mark.any_database
+
 KEYS = [
     *("context", "current_job", "job_history", "disks", "networks"),
     *("cbt_history", "recovery_points"),

@@ -20,6 +20,8 @@ from tests.shared_rows import shared_rows
 from vmrep.api import bodies
 from vmrep.api.urls import urlpatterns
 
+pytestmark = pytest.mark.any_database
+
 # Every address that takes a body, with what it takes.
 BODIES: dict[str, type[bodies.Body]] = {
     "token": bodies.Login,

@@ -15,6 +15,8 @@ from tests import factories
 from tests.labs import PASSWORD
 from vmrep.lab import Lab, LabControl
 
+pytestmark = pytest.mark.any_database
+
 
 def asked(lab: Lab, **changes: object) -> dict:
     return {

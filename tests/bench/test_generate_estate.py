@@ -50,6 +50,7 @@ def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.any_database
 def test_an_installation_has_no_such_command_unless_it_is_asked_for() -> None:
     assert "Unknown command: 'generate_estate'" in manage("generate_estate", "--help").stderr
     asked = manage("generate_estate", "--settings", "vmrep.bench.settings", "--help")

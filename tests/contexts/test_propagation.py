@@ -23,7 +23,7 @@ from tests.sync.estate import Estate
 from vmrep.lab import LabControl
 
 SITES = str(Path(__file__).parents[1] / "scenarios" / "two_sites.toml")
-pytestmark = pytest.mark.scenario(SITES)
+pytestmark = [pytest.mark.scenario(SITES), pytest.mark.any_database]
 
 MIB = 1 << 20
 HOSTILE = "<b>Owner</b> & 'co' \"x\" {{ 1 }}"

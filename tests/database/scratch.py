@@ -28,6 +28,7 @@ from contexts.constraints import CompositeForeignKey
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = Path(__file__).parent / "fixtures"
+CALL_COMMAND = "from django.core.management import call_command"
 Names = set[str]
 A_TYPE = "the column's type"  # what PostgreSQL refuses before it looks at any constraint
 
@@ -50,6 +51,11 @@ class Scratch:
 
     def manage(self, *arguments: str) -> str:
         return self._run("manage.py", *arguments)
+
+    def manage_all(self, *commands: tuple[str, ...]) -> None:
+        """Several commands in one process: half of the time of one goes by until it begins."""
+        calls = "".join(f"call_command(*{command!r})\n" for command in commands)
+        self._run("-c", f"import django\ndjango.setup()\n{CALL_COMMAND}\n{calls}")
 
     def migrate(self, *target: str) -> None:
         self.manage("migrate", *target, "--no-input", "-v0")

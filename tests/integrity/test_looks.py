@@ -71,6 +71,7 @@ def test_nothing_alarms_it_while_jobs_run(whole: Copy) -> None:
     assert audit(quiet=True) == []
 
 
+@pytest.mark.any_database
 def test_a_job_that_waits_for_its_next_attempt_alarms_nobody(whole: Copy) -> None:
     """Its image and its snapshot are kept, and nobody holds a lease."""
     whole.estate.control.fill("small1", 2000, 48 << 20, 8 << 20, "waits")
@@ -129,6 +130,7 @@ def test_a_finding_that_is_gone_at_the_second_look_is_not_told(
     assert looks == [None, whole.vm.pk]
 
 
+@pytest.mark.any_database
 def test_without_its_marker_nothing_is_judged_missing(whole: Copy) -> None:
     """An unmounted share looks like an empty folder."""
     shutil.rmtree(whole.folder)
@@ -138,6 +140,7 @@ def test_without_its_marker_nothing_is_judged_missing(whole: Copy) -> None:
     assert "is the repository's storage mounted?" in finding.what
 
 
+@pytest.mark.any_database
 def test_other_files_and_links_are_reported_and_not_followed(whole: Copy, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -151,6 +154,7 @@ def test_other_files_and_links_are_reported_and_not_followed(whole: Copy, tmp_pa
     assert names == ["Repository here: no row names file.qcow2."]
 
 
+@pytest.mark.any_database
 def test_a_name_that_is_no_text_is_told_readably(whole: Copy) -> None:
     (Path(os.fsdecode(os.fsencode(whole.folder) + b"/\xff\n.qcow2"))).write_bytes(b"x")
     (finding,) = audit()
@@ -158,13 +162,23 @@ def test_a_name_that_is_no_text_is_told_readably(whole: Copy) -> None:
     finding.what.encode()
 
 
+@pytest.mark.any_database
 def test_a_locator_that_leads_out_of_the_repository_is_not_followed(whole: Copy) -> None:
     change(whole.images[-1], locator="../../etc/passwd")
     found = audit()
     assert codes(found) == {"image_file_damaged", "file_without_row"}
 
 
-@pytest.mark.parametrize("wrong", ["uncommitted", "another disk's", "elsewhere", "larger"])
+BROKEN_CHAINS = [
+    "uncommitted",
+    *(
+        pytest.param(wrong, marks=pytest.mark.any_database)  # the same query
+        for wrong in ("another disk's", "elsewhere", "larger")
+    ),
+]
+
+
+@pytest.mark.parametrize("wrong", BROKEN_CHAINS)
 def test_every_kind_of_broken_chain_is_found(wrong: str, lawless: Copy) -> None:
     root, overlay = lawless.images
     if wrong == "uncommitted":
@@ -187,6 +201,7 @@ def test_rows_that_break_unique_and_composite_rules_are_found(lawless: Copy) -> 
     assert any("job_attempt_possible" in line for line in broken)
 
 
+@pytest.mark.any_database
 def test_a_truncated_image_is_found_by_its_length_and_its_inside_only_deeply(whole: Copy) -> None:
     file = whole.file(whole.images[0])
     content = bytearray(file.read_bytes())
@@ -198,6 +213,7 @@ def test_a_truncated_image_is_found_by_its_length_and_its_inside_only_deeply(who
     assert codes(audit()) == {"image_file_damaged"}
 
 
+@pytest.mark.any_database
 def test_a_vcenter_that_is_away_is_told_and_the_rest_is_checked(whole: Copy) -> None:
     DAMAGES["vcenter_not_checked"](whole)
     change(whole.vm, last_successful_job_id=oldest_job(whole.vm).pk)
@@ -216,6 +232,7 @@ def test_more_than_a_readable_number_is_counted_not_listed(
     assert "2 more of this kind" in found[-1].what
 
 
+@pytest.mark.any_database
 def test_changed_content_is_not_found_even_deeply(whole: Copy) -> None:
     """What docs/operations.md says: nothing reads the content. The day that something does, this
     test and those words go."""
@@ -224,6 +241,7 @@ def test_changed_content_is_not_found_even_deeply(whole: Copy) -> None:
     assert audit(deep=True) == []
 
 
+@pytest.mark.any_database
 def test_the_number_of_queries_does_not_grow_with_the_rows(whole: Copy) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
@@ -243,6 +261,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(whole: Copy) -> None:
     assert queries() == before
 
 
+@pytest.mark.any_database
 def test_each_check_says_what_it_looks_for() -> None:
     for check in CHECKS:
         assert check.codes
@@ -250,6 +269,7 @@ def test_each_check_says_what_it_looks_for() -> None:
         assert all(code.remedy for code in check.codes)
 
 
+@pytest.mark.any_database
 def test_files_are_looked_at_in_threads_that_use_no_database(
     whole: Copy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +292,7 @@ def test_files_are_looked_at_in_threads_that_use_no_database(
     assert "errand" not in connected
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("name", [b"x\xffy", b"a\0b"])
 def test_a_backing_name_that_is_no_text_hides_nothing_else(whole: Copy, name: bytes) -> None:
     root, overlay = whole.images
@@ -283,6 +304,7 @@ def test_a_backing_name_that_is_no_text_hides_nothing_else(whole: Copy, name: by
     assert found == {"backing_file_differs", "file_without_row"}
 
 
+@pytest.mark.any_database
 def test_a_backing_name_beyond_every_file_hides_nothing_else(whole: Copy) -> None:
     patch(whole.file(whole.images[-1]), 8, struct.pack(">QI", 1 << 63, 3))
     assert codes(audit()) == {"image_file_damaged"}
@@ -295,6 +317,7 @@ def unlogged(caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.CRITICAL, logger=f"replication.integrity.{name}")
 
 
+@pytest.mark.any_database
 @pytest.mark.usefixtures("unlogged")
 def test_an_image_whose_look_breaks_hides_no_other(
     whole: Copy, monkeypatch: pytest.MonkeyPatch

@@ -149,10 +149,12 @@ def test_only_the_last_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {row.run_id for row in IntegrityFinding.objects.all()} <= {last.pk, last.pk - 1}
 
 
+@pytest.mark.any_database
 def test_the_command_says_that_all_is_well() -> None:
     assert command() == (0, "Nothing is wrong.\n")
 
 
+@pytest.mark.any_database
 def test_the_command_prints_each_finding_with_context_and_remedy() -> None:
     context = damaged_context()
     code, output = command()
@@ -164,6 +166,7 @@ def test_the_command_prints_each_finding_with_context_and_remedy() -> None:
     assert "--repair can fix 1 of them." in output
 
 
+@pytest.mark.any_database
 def test_the_command_prints_one_json_object() -> None:
     assert json.loads(command("--json")[1])["ok"] is True
     context = damaged_context()
@@ -196,6 +199,7 @@ def test_the_command_does_not_check_twice_at_once() -> None:
     assert refusal.value.returncode == 2
 
 
+@pytest.mark.any_database
 def test_a_name_cannot_write_to_the_terminal() -> None:
     damaged_context("\x1b]0;owned\x07\nerror: all is lost")
     output = command()[1]

@@ -42,6 +42,7 @@ def test_a_worker_killed_before_the_commit_is_taken_over(estate, point):
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.any_database
 def test_a_resumed_transfer_goes_on_from_its_checkpoint(estate):
     context = estate.take("small1")
     estate.replicate(context)
@@ -61,6 +62,7 @@ def test_a_resumed_transfer_goes_on_from_its_checkpoint(estate):
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.any_database
 def test_a_worker_whose_storage_hangs_gives_the_job_up_with_its_daemons(estate):
     """It cannot be interrupted, and would otherwise renew its lease for ever."""
     context = estate.take("small1")
@@ -78,6 +80,7 @@ def test_a_worker_whose_storage_hangs_gives_the_job_up_with_its_daemons(estate):
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.any_database
 def test_a_worker_whose_share_is_away_gives_the_job_up_soon(estate, hanging_share):
     """It need not wait for as long as the check of a huge image may take."""
     context = estate.take("small1")
@@ -97,6 +100,7 @@ def test_a_worker_whose_share_is_away_gives_the_job_up_soon(estate, hanging_shar
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.any_database
 def test_a_file_that_another_host_wrote_is_not_gone_on_with(estate):
     """A container has the boot ID of its machine: whether its daemon is gone cannot be seen."""
     context = estate.take("small1")

@@ -85,6 +85,7 @@ def test_killed_anywhere_no_point_claims_what_is_gone_and_the_janitor_finishes(
     assert context.events.filter(old="ready_for_failover", new="discovered").count() == 1
 
 
+@pytest.mark.any_database
 def test_the_next_replication_starts_over_and_is_equal(estate, context):
     deleted = _delete(context)
     assert (deleted.recovery_points, deleted.images) == (2, 4)
@@ -101,6 +102,7 @@ def test_the_next_replication_starts_over_and_is_equal(estate, context):
     assert (context.total_jobs_run, context.successful_jobs) == (3, 3)
 
 
+@pytest.mark.any_database
 def test_an_unmounted_repository_is_not_judged(estate, context):
     estate.repository_folder.rename(estate.repository_folder.with_name("unmounted"))
     with pytest.raises(RepositoryUnavailable, match="mounted"):
@@ -110,6 +112,7 @@ def test_an_unmounted_repository_is_not_judged(estate, context):
     _assert_every_claimed_file_is_there(estate)
 
 
+@pytest.mark.any_database
 def test_a_repository_that_goes_away_after_the_transaction_is_cleaned_when_it_is_back(
     estate, context
 ):
@@ -123,6 +126,7 @@ def test_a_repository_that_goes_away_after_the_transaction_is_cleaned_when_it_is
     assert not DiskImage.objects.exists()
 
 
+@pytest.mark.any_database
 def test_files_go_while_the_vcenter_is_away_and_without_its_password(estate, context):
     _delete(context)
     estate.lab.stop()
@@ -132,6 +136,7 @@ def test_files_go_while_the_vcenter_is_away_and_without_its_password(estate, con
     assert _files(estate) == []
 
 
+@pytest.mark.any_database
 def test_a_vm_that_is_no_longer_managed_can_lose_its_replica_too(estate, context):
     removal.remove_from_management(context, actor="ops")
     assert RecoveryPoint.objects.filter(state=RecoveryPointState.AVAILABLE).count() == 2
@@ -150,6 +155,7 @@ def test_while_a_job_is_active_nothing_is_deleted(estate, context):
     _assert_every_claimed_file_is_there(estate)
 
 
+@pytest.mark.any_database
 def test_the_audit_finds_nothing_wrong_at_any_step(estate, context):
     cancel.cancel(start.start(context, trigger="manual", requested_by="ops"), actor="ops")
     assert list(find(Scope())) == []
