@@ -21,17 +21,23 @@ class Lineage:
     """Where a VM's disks stood when vmrep took a snapshot.
 
     - `vm_moref`: the VM's reference; a VM that is registered again has another one.
-    - `taken_at`: vmrep's snapshot, by the vCenter's clock.
+    - `known_at`: when this was so, by the vCenter's clock: from vmrep's snapshot until then the VM
+      was not taken back behind it.
     - `booted_at`: when the VM was powered on last; None while it is off, or when unknown.
     - `snapshots`: all that were there before vmrep's, in any order; None when that is not known.
     - `current`: the snapshot that the VM was on just before vmrep's; None for none.
     """
 
     vm_moref: str
-    taken_at: datetime | None = None
+    known_at: datetime | None = None
     booted_at: datetime | None = None
     snapshots: tuple[SnapshotRecord, ...] | None = ()
     current: str | None = None
+
+    @property
+    def line(self) -> list[str]:
+        """The snapshots that vmrep's builds on, the nearest first."""
+        return _line(self.current, {one.moref: one for one in self.snapshots or ()})
 
 
 def as_of(
@@ -41,10 +47,12 @@ def as_of(
     vm_moref: str,
     current: str | None,
     booted_at: datetime | None,
+    now: datetime | None = None,
 ) -> Lineage:
     """The lineage at vmrep's snapshot `own`, from the VM's present tree and current snapshot.
 
-    Unknown when the VM has left that snapshot's branch since, or when there are too many.
+    Unknown when the VM has left that snapshot's branch since, or when there are too many. `now`:
+    just before they were read, by the vCenter's clock.
     """
     nodes = {one.moref: one for one in tree}
     mine = nodes.get(own)
@@ -53,7 +61,7 @@ def as_of(
     is_known = mine is not None and current in after and len(before) <= MOST_SNAPSHOTS
     return Lineage(
         vm_moref=vm_moref,
-        taken_at=mine.created_at if mine else None,
+        known_at=now,
         booted_at=booted_at,
         snapshots=before if is_known else None,
         current=mine.parent_moref if mine else None,

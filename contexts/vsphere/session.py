@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -355,6 +356,13 @@ class Session:
         doing = f"Logging in to {self.endpoint.host} as {self.endpoint.username}"
         with translating(doing, Activity.LOGGING_IN):
             self.content.sessionManager.Login(self.endpoint.username, self.endpoint.password, None)
+
+    def current_time(self) -> datetime:
+        """The server's clock. Events bear its time; snapshots bear their host's."""
+        instance = vim.ServiceInstance("ServiceInstance", self._stub)
+        doing = f"Asking {self.endpoint.host} for the time"
+        at: datetime = self.invoke(doing, instance.CurrentTime)
+        return at.astimezone(UTC)
 
     def _touch(self) -> None:
         """A call that needs a valid login and reads nearly nothing."""

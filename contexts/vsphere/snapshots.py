@@ -148,6 +148,7 @@ def lineage(session: Session, vm_moref: str, snapshot_moref: str) -> Lineage:
     """Where the VM's disks stood when one of its snapshots was taken. Raises ObjectGone."""
     vm = session.object(vim.VirtualMachine, vm_moref)
     doing = f"Reading the snapshots of {vm_moref}"
+    now = session.current_time()
     read = read_object(session, doing, vm, "snapshot", "runtime.bootTime")
     with understanding(doing):
         info = read.get("snapshot")
@@ -158,6 +159,7 @@ def lineage(session: Session, vm_moref: str, snapshot_moref: str) -> Lineage:
             vm_moref=vm_moref,
             current=str(current._moId) if current is not None else None,
             booted_at=utc(read.get("runtime.bootTime")),
+            now=now,
         )
 
 

@@ -29,9 +29,7 @@ class Migration(migrations.Migration):
                 ("parent_moref", models.CharField(blank=True, default="", max_length=64)),
                 (
                     "taken_at",
-                    models.DateTimeField(
-                        blank=True, help_text="By the vCenter's clock.", null=True
-                    ),
+                    models.DateTimeField(blank=True, help_text="By the host's clock.", null=True),
                 ),
                 (
                     "is_current",
@@ -47,7 +45,7 @@ class Migration(migrations.Migration):
             model_name="recoverypoint",
             name="snapshot_taken_at",
             field=models.DateTimeField(
-                blank=True, help_text="Its snapshot, by the vCenter's clock.", null=True
+                blank=True, help_text="Just after its snapshot, by the vCenter's clock.", null=True
             ),
         ),
         migrations.AddField(

@@ -40,7 +40,7 @@ class RecoveryPoint(models.Model):
         max_length=64, blank=True, default="", help_text="The VM's reference in its vCenter."
     )
     snapshot_taken_at = models.DateTimeField(
-        null=True, blank=True, help_text="Its snapshot, by the vCenter's clock."
+        null=True, blank=True, help_text="Just after its snapshot, by the vCenter's clock."
     )
     source_booted_at = models.DateTimeField(
         null=True,
@@ -132,7 +132,7 @@ class PointSnapshot(models.Model):
     )
     moref = models.CharField(max_length=64)
     parent_moref = models.CharField(max_length=64, blank=True, default="")
-    taken_at = models.DateTimeField(null=True, blank=True, help_text="By the vCenter's clock.")
+    taken_at = models.DateTimeField(null=True, blank=True, help_text="By the host's clock.")
     is_current = models.BooleanField(help_text="Whether the VM was on it, just before vmrep's.")
 
     class Meta:

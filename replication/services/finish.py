@@ -98,7 +98,7 @@ def completed(
         disk_count=len(images),
         state=RecoveryPointState.AVAILABLE,
         source_moref=lineage.vm_moref,
-        snapshot_taken_at=lineage.taken_at,
+        snapshot_taken_at=lineage.known_at,
         source_booted_at=lineage.booted_at,
         snapshots_known=lineage.snapshots is not None,
     )

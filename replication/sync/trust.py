@@ -62,14 +62,16 @@ class Trust:
         if trace := traces_of_a_revert(then, self._now):
             return f"The VM was reverted since the last recovery point: {trace}."
         if then.snapshots:
-            return self._from_events(then)
+            return self._from_events(point, then)
         return ""
 
-    def _from_events(self, then: Lineage) -> str:
+    def _from_events(self, point: RecoveryPoint, then: Lineage) -> str:
         """Of a VM that had something to be reverted to: its tree may look the same afterwards."""
         reverted = (
-            events.reverted_since(self._run.session, self._now.vm_moref, then.taken_at)
-            if then.taken_at is not None
+            events.reverted_since(
+                self._run.session, self._now.vm_moref, then.known_at, asked_at=point.consistent_at
+            )
+            if then.known_at is not None
             else None
         )
         if reverted is None:
@@ -101,7 +103,7 @@ def _lineage(point: RecoveryPoint) -> Lineage:
     rows = list(point.source_snapshots.all()) if point.snapshots_known else []
     return Lineage(
         vm_moref=point.source_moref,
-        taken_at=point.snapshot_taken_at,
+        known_at=point.snapshot_taken_at,
         booted_at=point.source_booted_at,
         snapshots=None
         if point.snapshots_known is False

@@ -6,6 +6,7 @@ import pytest
 
 from contexts.models import VCenter
 from contexts.states import TransportKind
+from contexts.vsphere import events
 from replication.models import CBTHistory, RecoveryPoint, ReplicationJob
 from tests.sync.estate import MIB, Estate
 
@@ -65,7 +66,26 @@ def test_a_revert_is_noticed_whatever_the_tree_and_the_numbers_look_like(nfc):
     assert _entry(nfc.replicate(context)).sync_type == "checksum"
 
 
-def test_what_events_do_not_tell_is_compared(nfc):
+@pytest.mark.parametrize("ahead_seconds", [600, -600])
+def test_the_hosts_clock_which_dates_snapshots_decides_nothing(nfc, ahead_seconds):
+    """Events bear the vCenter's time."""
+    nfc.control.set_host_clock(ahead_seconds)
+    before = nfc.users_snapshot("small1", "before")
+    _write(nfc, "lost")
+    context = nfc.take("small1")
+    nfc.replicate(context)
+    _write(nfc, "lost, too")
+    last = _entry(nfc.replicate(context))
+    assert last.sync_type == "incremental"
+    nfc.control.revert("small1", before)
+    for name in ("passing", "another", "third"):
+        nfc.control.remove_snapshot("small1", nfc.control.take_snapshot("small1", name))
+    entry = _entry(nfc.replicate(context))
+    assert _number(entry) > _number(last)
+    assert (entry.sync_type, "as the vCenter's events say" in entry.note) == ("checksum", True)
+
+
+def test_what_events_do_not_tell_is_compared(nfc, monkeypatch):
     before = nfc.users_snapshot("small1", "before")
     _write(nfc, "lost")
     context = nfc.take("small1")
@@ -73,6 +93,11 @@ def test_what_events_do_not_tell_is_compared(nfc):
     nfc.control.revert("small1", before)
     nfc.control.remove_snapshot("small1", nfc.control.take_snapshot("small1", "passing"))
     nfc.control.forget_events()
+    entry = _entry(nfc.replicate(context))
+    assert (entry.sync_type, "events do not tell" in entry.note) == ("checksum", True)
+
+    assert _entry(nfc.replicate(context)).sync_type == "incremental"
+    monkeypatch.setattr(events, "_MOST", 2)  # the two snapshots; there might be more
     entry = _entry(nfc.replicate(context))
     assert (entry.sync_type, "events do not tell" in entry.note) == ("checksum", True)
 

@@ -253,6 +253,10 @@ class LabControl:
         """Let vCenter have no events from before this moment."""
         self.call("forget_events")
 
+    def set_host_clock(self, ahead_seconds: float) -> None:
+        """Let the clocks of the hosts, which date snapshots, differ from the vCenter's."""
+        self.call("set_host_clock", ahead_seconds=ahead_seconds)
+
     def keep_storage(self, vm: str) -> None:
         """Keep the VM's files as they are."""
         self.call("keep_storage", vm=vm)

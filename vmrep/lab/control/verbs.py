@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import re
 from typing import Any
 
@@ -163,6 +164,10 @@ class Verbs(AccessVerbs, NfcVerbs, OddVerbs):
     def forget_events(self) -> None:
         """Let vCenter have no events from before this moment, as when they have become too old."""
         self._world.events.forget()
+
+    def set_host_clock(self, ahead_seconds: float) -> None:
+        """Let the clocks of the hosts, which date snapshots, differ from the vCenter's."""
+        self._world.host_clock_ahead = datetime.timedelta(seconds=ahead_seconds)
 
     def keep_storage(self, vm: str) -> None:
         """Keep the VM's files as they are, as a snapshot of its datastore does; one is kept."""

@@ -7,6 +7,7 @@ changed, which also wakes everyone who waits for updates.
 
 from __future__ import annotations
 
+import datetime
 import logging
 import threading
 from collections.abc import Iterator
@@ -189,6 +190,7 @@ class World:
     denied_on: set[tuple[str, str]] = field(default_factory=set)  # (privilege, moref)
     invisible: set[str] = field(default_factory=set)  # entities that no account sees
     descriptors: dict[str, bytes] = field(default_factory=dict)  # served instead of the own ones
+    host_clock_ahead: datetime.timedelta = datetime.timedelta(0)  # of the vCenter's
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()

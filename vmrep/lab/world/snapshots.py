@@ -129,7 +129,7 @@ def create(vm: VirtualMachine, request: Request) -> Any:
             number=int(ref.rpartition("-")[2]),
             name=request.name,
             description=request.description,
-            created_at=codec.utc_now().isoformat(),
+            created_at=(codec.utc_now() + vm.world.host_clock_ahead).isoformat(),
             quiesced=request.quiesce and running and record.tools is not None,
             power_state=record.power_state if request.memory else POWERED_OFF,
             parent=record.current_snapshot,
