@@ -5,7 +5,7 @@ from __future__ import annotations
 from contexts.models import VMDisk
 from contexts.services.refresh import disk_id
 from contexts.vsphere import cbt, snapshots
-from contexts.vsphere.errors import CbtFault
+from contexts.vsphere.errors import CbtFault, ObjectGone
 from contexts.vsphere.records import DiskRecord
 from replication.engine.errors import ExtentError
 from replication.engine.extents import Extent, normalise, total_bytes
@@ -84,6 +84,12 @@ def _initial(run: JobRun, disk: VMDisk, source: DiskRecord, note: str) -> DiskPl
     elif source.change_id is None:
         extents = [Extent(0, capacity)]
         note += " Without change tracking, the whole disk is read."
+    elif not _tracked_below(run, source):
+        extents = [Extent(0, capacity)]
+        note += (
+            " Change tracking was turned on or reset while the VM had snapshots, and may not know"
+            " what they hold: the whole disk is read."
+        )
     else:
         try:
             extents = _changed(run, source, ALLOCATED)
@@ -91,6 +97,26 @@ def _initial(run: JobRun, disk: VMDisk, source: DiskRecord, note: str) -> DiskPl
             extents = [Extent(0, capacity)]
             note += f" vSphere cannot list allocated areas ({problem}); the whole disk is read."
     return DiskPlan(disk, source, SyncType.INITIAL, extents, None, None, note)
+
+
+def _tracked_below(run: JobRun, source: DiskRecord) -> bool:
+    """Whether every snapshot that vmrep's builds on holds the disk as tracked, in the same epoch.
+    Otherwise vSphere may leave out what is allocated there, without an error."""
+    lineage = run.snapshot_lineage
+    if lineage.snapshots is None or source.change_id is None:
+        return False
+    epoch = source.change_id.partition("/")[0]
+    for moref in lineage.line:
+        run.check()
+        try:
+            below = snapshots.disks(run.session, moref)
+        except ObjectGone:
+            return False
+        for disk in below:
+            same = disk.device_key == source.device_key
+            if same and (disk.change_id or "").partition("/")[0] != epoch:
+                return False
+    return True
 
 
 def _overlay(

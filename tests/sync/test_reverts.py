@@ -158,6 +158,19 @@ def test_a_vm_that_was_registered_again_is_compared(nfc):
     assert (entry.sync_type, "registered again" in entry.note) == ("checksum", True)
 
 
+def test_tracking_that_began_under_a_snapshot_is_not_asked_what_is_allocated(estate):
+    """It knows nothing of the files below: what they hold would be missing in the copy."""
+    VCenter.objects.update(transport=TransportKind.NFC)
+    estate.vcenter.refresh_from_db()
+    estate.users_snapshot("small1", "before")
+    estate.control.configure("small1", tracking=True)
+    context = estate.take("small1")
+    entry = _entry(estate.replicate(context))
+    assert entry.sync_type == "initial"
+    assert "turned on or reset while the VM had snapshots" in entry.note
+    assert entry.bytes_transferred == entry.capacity_bytes
+
+
 def test_points_of_earlier_versions_are_gone_on_from_by_changes(nfc):
     context = nfc.take("small1")
     nfc.replicate(context)

@@ -156,6 +156,8 @@ class Disk:
     def start_tracking(self) -> None:
         """Begin a new change-tracking epoch: change IDs of earlier epochs become worthless."""
         with self.lock:
+            if self.chain.epoch is None:
+                self.chain.tracked_from = self.chain.current
             self.chain.epoch = new_epoch()
 
     def stop_tracking(self) -> None:
@@ -186,7 +188,10 @@ class Disk:
         return answered[1]
 
     def allocated(self, number: int) -> list[Range]:
-        """The allocated areas up to a layer, in whole tracking blocks."""
+        """The allocated areas up to a layer, in whole tracking blocks.
+
+        Where tracking began on a delta, those below it are left out, as it is with vSphere: it has
+        no tracking file for them."""
         if self.chain.whole_when_allocated:
             return [(0, self.chain.capacity_bytes)]
         with self.lock:
@@ -194,6 +199,8 @@ class Disk:
             # Whether vSphere lists what a linked clone has from its parent is not documented: here
             # it does not.
             is_foreign = self.chain.layers[root].private is not None
+            if self.chain.tracked_from in deltas:
+                is_foreign, deltas = True, deltas[deltas.index(self.chain.tracked_from) :]
             ranges = [] if is_foreign else union(self.layer(root).allocated())
             for delta in deltas:
                 ranges.extend(self.layer(delta).held)

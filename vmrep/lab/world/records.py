@@ -157,6 +157,7 @@ class ChainRecord:
     current: int | None
     era: int = 1
     epoch: str | None = None
+    tracked_from: int | None = None  # the layer that was current when the epoch began
     block_bytes: int = 65536
     whole_when_allocated: bool = False
     tracking_lost: bool = False  # until tracking is off at a stun, and on again
