@@ -6,10 +6,11 @@ import threading
 
 from replication.engine.digests import DigestEntry
 from replication.engine.extents import Extent
+from replication.errors import PreflightRefused, TryAgain
 from replication.models import CBTHistory, DiskImage, ReplicationJob
 from replication.services import cancel, start
 from replication.states import JobStatus
-from replication.sync import sample
+from replication.sync import plan, runner, sample
 from tests.sync.estate import MIB, work
 
 
@@ -57,6 +58,35 @@ def test_a_cancel_is_heard_while_a_sample_is_read_slowly(estate, ready):
     assert job.status == JobStatus.CANCELLED
     assert not DiskImage.objects.filter(job=job).exists()  # it did not come to the transfer
     estate.control.clear_faults()
+
+
+def test_what_a_sample_found_is_known_until_a_comparison_is_committed(estate, monkeypatch):
+    """The next sample may miss it."""
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=1)
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=2)
+    estate.control.lie_about_changes("small1", 2000, "nothing")
+
+    problems = [TryAgain("The line is bad."), PreflightRefused("It is no better.")]
+
+    def fail(*_):
+        raise problems.pop(0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "verify", fail)
+        job = estate.run_job(context)
+        assert (job.status, job.replication_type) == ("pending", "checksum")
+        monkeypatch.setattr(plan, "what_tracking_missed", lambda *_: "")
+        ReplicationJob.objects.update(next_attempt_at=None)
+        assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert (job.status, job.replication_type) == ("failed", "checksum")
+    entry = CBTHistory.objects.get(job=estate.replicate(context))
+    assert entry.sync_type == "checksum"
+    assert entry.note.count("compared") == 1
+    assert estate.replicate(context).replication_type == "incremental"
 
 
 def test_the_sample_is_small_and_outside_of_what_is_read_anyway():
