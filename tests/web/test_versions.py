@@ -36,6 +36,7 @@ from replication.models import (
     JobLogLine,
     JobSample,
     JobStep,
+    PointSnapshot,
     RecoveryPoint,
     RecoveryPointHold,
     ReplicationJob,
@@ -246,6 +247,7 @@ KINDS = (
 NOT_SHOWN = {
     ContextLease: "who works at a VM is told by its job",
     HostPlace: "a job that waits for one tells so itself",
+    PointSnapshot: "they are written with their recovery point",
     IntegrityFinding: "they are written with the end of their run",
 }
 
