@@ -84,10 +84,12 @@ def _drawn(run: JobRun, image: DiskImage | None) -> list[DigestEntry]:
 
 
 def _choose(drawn: list[DigestEntry], changed: list[Extent]) -> list[DigestEntry]:
-    """Some that lie outside of the changed areas."""
+    """Some that lie outside of the changed areas. Only a damaged map has one above MOST_BYTES."""
     starts = [extent.offset for extent in changed]
     chosen: list[DigestEntry] = []
     for entry in drawn:
+        if entry.length > MOST_BYTES:
+            continue
         before = bisect_right(starts, entry.offset + entry.length - 1) - 1
         if before >= 0 and changed[before].end > entry.offset:
             continue

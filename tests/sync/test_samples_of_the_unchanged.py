@@ -97,5 +97,7 @@ def test_the_sample_is_small_and_outside_of_what_is_read_anyway():
     assert [one.offset // MIB for one in chosen] == [4, 12, 16, 20]
     assert sample._choose(entries, [Extent(0, 256 * MIB)]) == []
     assert len(sample._choose(entries[:1], [])) == 1
+    damaged = DigestEntry(0, 2**63, b"")
+    assert sample._choose([damaged, *entries[:1]], []) == entries[:1]
     small = [DigestEntry(offset * MIB, 512, b"") for offset in range(64)]
     assert len(sample._choose(small, [])) == sample.MOST_REQUESTS
