@@ -7,11 +7,13 @@ own, since what one test's workers are told is nothing to another's.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 
 import pytest
 
+from tests.migrated import is_parallel, migrated_sqlite  # noqa: F401
 from tests.mounts import hanging_share, small_ext4  # noqa: F401
 from tests.redis_server import running_redis
 
@@ -52,8 +54,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb: bool) -> bool:
+    """A file that is there already is a copy of a migrated one."""
+    from django.db import connection
+
+    return django_db_keepdb or connection.vendor == "sqlite"
+
+
+@pytest.fixture(scope="session")
 def django_db_modify_db_settings(
-    django_db_modify_db_settings_parallel_suffix: None,
+    django_db_modify_db_settings_parallel_suffix: None, request: pytest.FixtureRequest
 ) -> Iterator[None]:
     """SQLite tests use a file, as in production: an in-memory database has no WAL, no locks
     between connections, and a worker process could not open it. On PostgreSQL each process of a
@@ -64,7 +74,9 @@ def django_db_modify_db_settings(
         yield
         return
     with tempfile.TemporaryDirectory(prefix="vmrep-test-") as folder:
-        connection.settings_dict["TEST"]["NAME"] = f"{folder}/test.sqlite3"
+        file = connection.settings_dict["TEST"]["NAME"] = f"{folder}/test.sqlite3"
+        if is_parallel():
+            shutil.copyfile(request.getfixturevalue("migrated_sqlite"), file)
         # What is thrown away need not be durable (script/test's PostgreSQL is not, either); what
         # a killed process has written stays. tests/database/test_durability.py has the real thing.
         connection.settings_dict["OPTIONS"]["init_command"] = (

@@ -7,7 +7,7 @@ The attacks are made on a fresh database: one that was upgraded is made of the s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -33,9 +33,11 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: Any) -> Iterator[Target]:
+def target(
+    tmp_path_factory: Any, migrate_from_nothing: Callable[[Scratch], None]
+) -> Iterator[Target]:
     with scratch(tmp_path_factory.mktemp("attacked")) as database:
-        database.migrate()
+        migrate_from_nothing(database)
         literals = {
             name: f"'{key}'" if isinstance(key, str) else str(key)
             for name, key in database.fill().items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from replication.database import figures, triggers
 from replication.models import ReplicationJob
 from tests import factories
 from tests.database.attacks import ORPHANS, Attack
-from tests.database.scratch import SQLite
+from tests.database.scratch import Scratch, SQLite
 from tests.database.sql import copy
 from vmrep import startup
 
@@ -32,9 +33,11 @@ ORPHANED = """
 
 
 @pytest.fixture(scope="module")
-def estate(tmp_path_factory: Any) -> tuple[SQLite, dict[str, str]]:
+def estate(
+    tmp_path_factory: Any, migrate_from_nothing: Callable[[Scratch], None]
+) -> tuple[SQLite, dict[str, str]]:
     database = SQLite(tmp_path_factory.mktemp("orphans") / "vmrep.sqlite3")
-    database.migrate()
+    migrate_from_nothing(database)
     keys = database.fill()
     return database, {name: repr(key) for name, key in keys.items()}
 
@@ -128,9 +131,11 @@ def test_a_program_that_trusts_no_schema_is_refused_as_well(estate: Any) -> None
             stranger.execute(statement.format(**keys))
 
 
-def test_a_migration_that_rebuilds_tables_leaves_the_triggers_in_place(tmp_path: Path) -> None:
+def test_a_migration_that_rebuilds_tables_leaves_the_triggers_in_place(
+    tmp_path: Path, migrate_from_nothing: Callable[[Scratch], None]
+) -> None:
     database = SQLite(tmp_path / "vmrep.sqlite3")
-    database.migrate()
+    migrate_from_nothing(database)
     installed = present(database)
     assert installed.keys() == triggers.TRIGGERS.keys() | figures.TRIGGERS.keys()
     assert installed.items() >= triggers.TRIGGERS.items()

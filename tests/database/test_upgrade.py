@@ -7,7 +7,7 @@ it, with all that was in it. One that has been through some of them only is refu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +55,12 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
         yield Upgraded(database, columns, before)
 
 
-def test_it_is_then_made_of_the_same_as_a_fresh_one(upgraded: Upgraded, tmp_path: Path) -> None:
+def test_it_is_then_made_of_the_same_as_a_fresh_one(
+    upgraded: Upgraded, tmp_path: Path, migrate_from_nothing: Callable[[Scratch], None]
+) -> None:
     """Both once dumped and restored: PostgreSQL writes an expression otherwise after that."""
     with scratch(tmp_path, "fresh") as fresh:
-        fresh.migrate()
+        migrate_from_nothing(fresh)
         made = once_restored(fresh, tmp_path, "fresh_restored")
     assert len(made) > 500
     assert once_restored(upgraded.database, tmp_path, "upgraded_restored") ^ made == set()
