@@ -38,7 +38,7 @@ TOO_LARGE = Refusal(413, "too_large", f"A body may have at most {LARGEST_BODY:,}
 TOO_SLOW = Refusal(408, "too_slow", f"The body did not arrive within {BODY_SECONDS:.0f} seconds.")
 CUT_SHORT = Refusal(400, "cut_short", "The body is shorter than its Content-Length says.")
 CODED = Refusal(
-    415, "unsupported_coding", "vmrep reads no compressed bodies. Send the body as it is."
+    415, "unsupported_coding", "vmrep does not read compressed bodies. Send it uncompressed."
 )
 BAD_LENGTH = Refusal(400, "bad_length", "The Content-Length is not a number of bytes.")
 

@@ -43,7 +43,7 @@ def require_confirmed(context: VMContext) -> None:
         raise _changed(context, vm)
     raise VMGone(
         f"{context.vcenter.name} was replaced by a rebuilt vCenter, and the last discovery found no"
-        f" VM in it that could be {context.vm_name}. Run discovery; then say which VM it is."
+        f" VM in it that could be {context.vm_name}. Run discovery, then say which VM it is."
     )
 
 

@@ -36,8 +36,8 @@ def remembered(vcenter: VCenter) -> LoginRefused | None:
     return LoginRefused(
         f"{vcenter.name} refused the login of {vcenter.username} on"
         f" {vcenter.login_refused_at:%Y-%m-%d %H:%M} UTC, so vmrep does not try again by itself:"
-        " that might lock the account. Enter the password again at the vCenter's page; if it is"
-        f" right, test the connection there. The refusal: {vcenter.login_refused_why}"
+        " that might lock the account. Enter the password again on the vCenter's page; if it is"
+        f" right, test the connection there. What was refused: {vcenter.login_refused_why}"
     )
 
 
@@ -101,13 +101,12 @@ class Logins:
                 raise known
             if now is None or not _same(self._vcenter).exists():
                 raise ConnectionLost(
-                    f"The login at {self._vcenter.name} was changed meanwhile. vmrep will retry"
+                    f"The login for {self._vcenter.name} has been changed. vmrep will retry"
                     " with the new one."
                 )
             if time.monotonic() > until:
                 raise ConnectionLost(
-                    f"Other workers are logging in at {self._vcenter.name}, which takes long. vmrep"
-                    " will retry."
+                    f"Other workers are still logging in to {self._vcenter.name}. vmrep will retry."
                 )
             time.sleep(_LOOK_EVERY_SECONDS)
 
@@ -127,7 +126,7 @@ class Logins:
             yield
         except (OperationalError, InterfaceError) as error:
             raise ConnectionLost(
-                f"Logging in at {self._vcenter.name}: vmrep's database does not answer. vmrep will"
+                f"Logging in to {self._vcenter.name}: vmrep's database does not answer. vmrep will"
                 " retry."
             ) from error
         finally:

@@ -68,7 +68,7 @@ class NbdCommand:
                 )
             if found.start() == 0 and text.startswith("-"):
                 raise NbdCommandRefused(
-                    f"The command “{self.name}” would take {text[:80]!r} for an option."
+                    f"The command “{self.name}” would mistake {text[:80]!r} for an option."
                 )
             return text
 
@@ -106,19 +106,20 @@ def _command(path: Path, name: str, entry: Any) -> NbdCommand:
         return NbdCommandRefused(f"{path}, [{name}]: {what}.")
 
     if not _NAME.fullmatch(name) or not isinstance(entry, dict):
-        raise refuse("a command is a table with a name of small letters, digits, - and _")
+        raise refuse("a command is a table named with lower-case letters, digits, - and _")
     if unknown := set(entry) - {"command", "connections"}:
-        raise refuse(f"unknown: {', '.join(sorted(unknown))}")
+        raise refuse(f"unknown key: {', '.join(sorted(unknown))}")
     arguments, connections = entry.get("command"), entry.get("connections", 4)
     if not isinstance(arguments, list) or not arguments:
         raise refuse("command must be a list of arguments, the program first")
     if not all(isinstance(each, str) and each for each in arguments):
         raise refuse("every argument must be text")
     if type(connections) is not int or not 1 <= connections <= MOST_CONNECTIONS:
-        raise refuse(f"connections must be 1 to {MOST_CONNECTIONS}")
+        raise refuse(f"connections must be a number from 1 to {MOST_CONNECTIONS}")
     used = {found for each in arguments for found in _PLACEHOLDER.findall(each)}
     if unknown := used - PLACEHOLDERS:
-        raise refuse(f"there is no {{{min(unknown)}}}; there are {', '.join(sorted(PLACEHOLDERS))}")
+        known = ", ".join(sorted(PLACEHOLDERS))
+        raise refuse(f"{{{min(unknown)}}} is not a placeholder; the placeholders are {known}")
     if "socket" not in used:
-        raise refuse("no argument has {socket}, where it must serve")
+        raise refuse("no argument has {socket}, which says where the command must serve")
     return NbdCommand(name, tuple(arguments), connections)

@@ -40,7 +40,7 @@ def record(vcenter: VCenter, old_instance_uuid: str, *, actor: str) -> None:
                 actor=actor,
                 old=old_instance_uuid,
                 new=vcenter.instance_uuid,
-                why="the vCenter was confirmed to be rebuilt; which VM this is, is to be confirmed",
+                why="the vCenter was confirmed to be rebuilt; this VM has yet to be confirmed",
             )
             for context in locked
         ),

@@ -29,7 +29,7 @@ def parse(text: str) -> Address:
         return Address(str(ipaddress.ip_address(plain)), None)
     scheme, separator, rest = plain.rpartition("://")
     if separator and scheme.lower() not in ("https", "http"):
-        raise ValueError(f"{scheme}:// is no address of a vCenter. Enter its host name.")
+        raise ValueError(f"A vCenter has no {scheme}:// address. Enter its host name.")
     where = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" in where:
         raise ValueError("Enter the host name alone; the user name has a field of its own.")
@@ -55,7 +55,7 @@ def _split(where: str) -> tuple[str, int | None]:
         raise ValueError(f"{where!r} is neither a host name nor an IP address.")
     port = int(found["port"]) if found["port"] else None
     if port is not None and not 0 < port < 65536:
-        raise ValueError(f"{port} is no port: it must be between 1 and 65535.")
+        raise ValueError(f"{port} is not a port: it must be between 1 and 65535.")
     return found["v6"] or found["name"] or "", port
 
 

@@ -179,7 +179,7 @@ class Asking:
             if one := known.get(_key(ref)):
                 found.append(one)
             elif page.lost and len(refs) == 1:
-                lost = NotVSphere(f"{self._doing}: the answer does not say of what it speaks.")
+                lost = NotVSphere(f"{self._doing}: the answer does not name the object.")
                 found.append(_Failed(ref, lost))
             elif page.lost and self._spare_calls > 0:
                 # One of those that were not named in a way that anybody understands.

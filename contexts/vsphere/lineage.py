@@ -85,10 +85,10 @@ def traces_of_a_revert(then: Lineage, now: Lineage) -> str:
     expected = _nearest(then.current, before, kept)
     line = _line(now.current, present)
     if _nearest(now.current, present, kept) != expected:
-        return f"it is on the snapshot {_named(now.current, present)} now"
+        return f"it is now on the snapshot {_named(now.current, present)}"
     for moref in present.keys() - kept:
         if _nearest(moref, present, kept) != expected or moref not in line:
-            return f"it has left the snapshot {_named(moref, present)}, which was made meanwhile"
+            return f"it left the snapshot {_named(moref, present)}, which was made since"
     return ""
 
 

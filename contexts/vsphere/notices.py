@@ -70,7 +70,7 @@ def _owners(record: VmRecord) -> Iterator[Notice]:
             "agent",
             "an agent VM",
             "It is an agent that vSphere ESX Agent Manager makes and deletes by itself. A replica"
-            " is hardly of use: deploy the agent again.",
+            " is of little use: deploy the agent again instead.",
         )
     elif owner:
         named = f"{owner} ({kind})" if kind else owner
@@ -87,9 +87,9 @@ def _vcenter(record: VmRecord) -> Iterator[Notice]:
         yield Notice(
             "vcenter",
             "runs a vCenter",
-            "A vCenter Server runs in it. If it is the one that vmrep reads, its snapshot stops"
-            " that vCenter for moments, and a failover cannot ask it. Make the vCenter's own"
-            " file-based backup as well.",
+            "A vCenter Server runs in it. If it is the one that vmrep reads, each snapshot"
+            " pauses it for a moment, and it cannot be asked during a failover. Make the vCenter's"
+            " own file-based backup as well.",
         )
 
 
@@ -99,14 +99,14 @@ def _secrets(record: VmRecord) -> Iterator[Notice]:
             "vtpm",
             "has a virtual TPM",
             "Its virtual TPM is not in the replica. What the guest has sealed with it is lost"
-            " there: BitLocker asks for its recovery key, and keys and certificates in the TPM have"
-            " to be made anew. Have the recovery keys at hand.",
+            " there: BitLocker asks for its recovery key, and keys and certificates in the TPM must"
+            " be created again. Keep the recovery keys at hand.",
         )
     elif _traits(record).is_encrypted:
         yield Notice(
             "encrypted",
             "an encrypted VM",
-            "It is encrypted in vSphere; its replica is not. Store the repository accordingly.",
+            "It is encrypted in vSphere; its replica is not. Protect the repository accordingly.",
         )
 
 
@@ -118,5 +118,5 @@ def _mappings(record: VmRecord) -> Iterator[Notice]:
             "rdm",
             "a raw device mapping",
             f"{names} is a mapped LUN (virtual compatibility). In the replica it becomes an"
-            " ordinary disk: what else uses the LUN does not follow.",
+            " ordinary disk: anything else that uses the LUN stays with the original.",
         )

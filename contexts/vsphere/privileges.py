@@ -55,13 +55,13 @@ PRIVILEGES: tuple[Privilege, ...] = (
     ),
     Privilege(
         "VirtualMachine.Provisioning.DiskRandomRead",
-        "vmrep cannot ask which areas of a disk changed.",
+        "vmrep cannot ask which areas of a disk changed, nor read disks over NFC.",
         vim.VirtualMachine,
     ),
-    Privilege("Datastore.Browse", "Disks cannot be read.", vim.Datastore),
+    Privilege("Datastore.Browse", "Disks cannot be read as datastore files.", vim.Datastore),
     Privilege(
         "Datastore.FileManagement",
-        "Some versions of vSphere do not let disks be read.",
+        "Some versions of vSphere do not let disks be read as datastore files.",
         vim.Datastore,
     ),
 )

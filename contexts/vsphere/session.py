@@ -301,8 +301,8 @@ class Session:
             raise OtherEstate(
                 f"{self.endpoint.host} now leads to another vCenter ({about.instance_uuid}), not "
                 f"the one that was added with this address ({expected}). Check the address. If "
-                "the vCenter was rebuilt, confirm that at its page; if it is another one, add it "
-                "as a new one. No password was sent.",
+                "the vCenter was rebuilt, confirm that on its page; if it is a different one, add "
+                "it as a new vCenter. No password was sent.",
                 expected=expected,
                 presented=about.instance_uuid,
             )

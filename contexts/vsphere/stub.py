@@ -79,7 +79,7 @@ class Stub(SoapStubAdapterBase):
         except NOT_AS_DESCRIBED as error:
             # An argument that came from the server, of another kind than it should be.
             raise NotVSphere(
-                f"{info.wsdlName} cannot be asked with what the server answered before "
+                f"{info.wsdlName} cannot be called with what the server answered before "
                 f"({type(error).__name__}). Check for a newer vmrep."
             ) from error
 

@@ -79,7 +79,7 @@ class Data:
         if not children:
             return None
         if len(children) > 1:
-            raise NotAsDescribed(f"{name} stands there twice")
+            raise NotAsDescribed(f"{name} appears twice")
         return value_of(children[0], declared, self._stub)
 
     def says(self, name: str) -> bool:
@@ -252,7 +252,7 @@ def _whole(element: Element, kind: Any, stub: Any) -> int:
         number = int(text)
         if -(1 << bits - 1) <= number < 1 << bits - 1:
             return number
-    raise NotAsDescribed(f"{shown(text)} is no whole number of {bits} bits")
+    raise NotAsDescribed(f"{shown(text)} is not a whole number of {bits} bits")
 
 
 def _number(element: Element, kind: Any, stub: Any) -> float:
@@ -260,13 +260,13 @@ def _number(element: Element, kind: Any, stub: Any) -> float:
     try:
         return float(text)
     except ValueError:
-        raise NotAsDescribed(f"{shown(text)} is no number") from None
+        raise NotAsDescribed(f"{shown(text)} is not a number") from None
 
 
 def _choice(element: Element, kind: Any, stub: Any) -> str:
     text = _text(element, kind, stub)
     if text not in vars(kind)["values"]:
-        raise NotAsDescribed(f"{shown(text)} is no {kind.__name__.rpartition('.')[2]}")
+        raise NotAsDescribed(f"{shown(text)} is not a {kind.__name__.rpartition('.')[2]}")
     return text
 
 
@@ -277,7 +277,7 @@ def _moment(element: Element, kind: Any, stub: Any) -> datetime:
     except (ValueError, OverflowError):
         found = None
     if not isinstance(found, datetime):
-        raise NotAsDescribed(f"{shown(text)} is no time")
+        raise NotAsDescribed(f"{shown(text)} is not a time")
     return found
 
 
@@ -285,7 +285,7 @@ def _reference(element: Element, kind: Any, stub: Any) -> Any:
     name, moref = element.get("type") or "", _text(element, kind, stub).strip()
     actual = named(name) if name else None
     if actual is None or not issubclass(actual, ManagedObject) or not moref:
-        raise NotAsDescribed(f"{shown(moref)} of the type {shown(name)} is no reference")
+        raise NotAsDescribed(f"{shown(moref)} of the type {shown(name)} is not a reference")
     if kind is not object and not issubclass(actual, kind):
         raise NotAsDescribed(f"it is a reference to a {shown(name)}, which does not belong there")
     return actual(moref, stub)

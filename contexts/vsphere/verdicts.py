@@ -86,12 +86,13 @@ _LASTING = (
 _REMEDIES: tuple[tuple[tuple[Any, ...], str], ...] = (
     (
         (vim.fault.TaskInProgress, vim.fault.ConcurrentAccess),
-        "Another task is working on it. If this continues, look at the VM's tasks in the vCenter.",
+        "Another task is working on it. If this continues, check the VM's tasks in the vCenter.",
     ),
     (
         (vim.fault.FileLocked,),
         "Something else has the file open: another product that is backing up the VM, or a host"
-        " that lost it. If this continues, end that, or release the disk there.",
+        " that still holds it. If this continues, end that backup, or release the disk on the"
+        " host.",
     ),
     (
         (vim.fault.NoDiskSpace, vim.fault.InsufficientStorageSpace),
@@ -109,15 +110,15 @@ _REMEDIES: tuple[tuple[tuple[Any, ...], str], ...] = (
     ((vim.fault.InvalidHostState,), "Check the host: connected, and not in maintenance mode?"),
     (
         (vim.fault.QuestionPending,),
-        "The VM waits for the answer to a question. Answer it in the vCenter (VM, Summary).",
+        "The VM is waiting for the answer to a question. Answer it in the vCenter (VM, Summary).",
     ),
     (
         (vim.fault.EncryptionKeyRequired,),
-        "The VM's encryption key is missing at its host. Check the key provider in the vCenter.",
+        "The VM's encryption key is missing on its host. Check the key provider in the vCenter.",
     ),
     (
         (vim.fault.InvalidState,),
-        "If this continues, look at the VM's state and tasks in the vCenter.",
+        "If this continues, check the VM's state and tasks in the vCenter.",
     ),
     (
         (vim.fault.RestrictedVersion, vmodl.fault.NotEnoughLicenses, vim.fault.InvalidLicense),
@@ -143,12 +144,12 @@ _REMEDIES: tuple[tuple[tuple[Any, ...], str], ...] = (
             vim.fault.VirtualHardwareCompatibilityIssue,
             vim.fault.MemorySnapshotOnIndependentDisk,
         ),
-        "Remove the device that snapshots cannot hold, or leave the VM out.",
+        "Remove the device that cannot be in a snapshot, or leave the VM out.",
     ),
     (
         (vim.fault.SnapshotFault, vim.fault.VmConfigFault),
-        "If this continues, take a snapshot of the VM by hand in the vCenter: it fails the same"
-        " way, and the VM's vmware.log says why.",
+        "If this continues, take a snapshot of the VM by hand in the vCenter: it will fail the"
+        " same way, and the VM's vmware.log says why.",
     ),
     (
         (vim.fault.Timedout,),
@@ -156,7 +157,7 @@ _REMEDIES: tuple[tuple[tuple[Any, ...], str], ...] = (
     ),
     (
         (vim.fault.InsufficientResourcesFault,),
-        "Free resources at the VM's host, or migrate the VM to another one.",
+        "Free resources on the VM's host, or migrate the VM to another one.",
     ),
     (
         (vmodl.fault.SystemError, vmodl.fault.UnexpectedFault, vim.fault.DatabaseError),

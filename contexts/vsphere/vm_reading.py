@@ -82,8 +82,8 @@ _ALWAYS_THERE = (
 )
 _INSTANCE_UUID_LENGTH = 64
 _UUID_TOO_LONG = (
-    f"This VM's instance UUID has more than {_INSTANCE_UUID_LENGTH} characters, so it is none. Give"
-    " the VM a new one."
+    f"This VM's instance UUID has more than {_INSTANCE_UUID_LENGTH} characters, so it is not one."
+    " Give the VM a new one."
 )
 _MOST_PARTS = 1_000  # devices, or snapshots: vSphere allows some hundred disks and adapters
 _MOST_ODDITIES = 10
@@ -146,7 +146,7 @@ class _Reading:
         try:
             return traits_of(self._read)
         except NOT_AS_DESCRIBED as why:
-            self._note(f"What makes it more than an ordinary VM: {why}.")
+            self._note(f"What vSphere says of the VM's owner, encryption and guest: {why}.")
             return None
 
     @property
@@ -202,7 +202,7 @@ class _Reading:
                 self._unsaid.add(field.name)
             elif kept is None and value != "":
                 self._unsaid.add(field.name)
-                self._note(f"{field.path}: vmrep cannot keep such a value.")
+                self._note(f"{field.path}: vmrep cannot store this value.")
         return specs
 
     def _identity(self) -> tuple[str | None, str | None]:

@@ -214,7 +214,7 @@ class _ServedImage:
             # It loses about one signal in a thousand: one that arrives as a connection closes.
             code = self._daemon.stop(STOP_SECONDS)
             if code:
-                raise TargetError(f"The daemon of {self.path} failed at its end: {self._state()}.")
+                raise TargetError(f"The daemon of {self.path} failed on exit: {self._state()}.")
         except TimeoutError as error:
             raise TargetError(
                 f"The daemon of {self.path} did not stop within {STOP_SECONDS} s: is the "

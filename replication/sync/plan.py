@@ -178,7 +178,8 @@ def _changed(run: JobRun, source: DiskRecord, change_id: str) -> list[Extent]:
         extents = normalise(areas, capacity)
     except ExtentError as problem:
         raise CbtFault(
-            f"It names what cannot be: {problem} vmrep has to read or compare the whole disk.",
+            f"It names areas that cannot exist: {problem} vmrep has to read or compare the whole"
+            " disk.",
             fault="ImpossibleAreas",
         ) from problem
     what = "allocated" if change_id == ALLOCATED else f"changed since {change_id}"

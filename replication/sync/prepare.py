@@ -147,9 +147,9 @@ def _reset(run: JobRun) -> None:
     if run.vm.snapshots:
         names = ", ".join(f"“{one.name}”" for one in run.vm.snapshots[:5])
         raise PreflightRefused(
-            f"{run.vm.name} has snapshots ({names}), so that its change tracking cannot be reset:"
-            " tracking that is turned on while there are snapshots may answer wrongly without an"
-            " error. Remove them, then reset it."
+            f"{run.vm.name} has snapshots ({names}), so its change tracking cannot be reset:"
+            " tracking that is turned on while there are snapshots may give wrong answers without"
+            " an error. Remove them, then reset it."
         )
     removing.await_running_tasks(
         run.session, run.vm.moref, run.check, find=cbt.running_reconfiguration

@@ -264,8 +264,8 @@ def consolidate(context: VMContext, writer: Writer) -> VmRecord:
     record = look()
     if record.specs["consolidation_needed"]:
         raise FilesLeft(
-            f"{record.name}: vSphere has consolidated the VM's disks, and they need it still. Look"
-            " for another product that holds one of them, then consolidate them in vSphere"
-            " (Snapshots, Consolidate)."
+            f"{record.name}: vSphere consolidated the VM's disks, but they still need it. Look for"
+            " another product that holds one of them, then consolidate them in vSphere (Snapshots,"
+            " Consolidate)."
         )
     return record

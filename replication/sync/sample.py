@@ -51,8 +51,8 @@ def what_tracking_missed(run: JobRun, plan: DiskPlan) -> str:
     if found is None:
         return ""
     return (
-        f"Change tracking is wrong: it does not name what changed at {found:,} bytes. The VM's"
-        " storage was rolled back, or tracking lost writes."
+        f"Change tracking is wrong: it does not name a change at byte {found:,}. The VM's storage"
+        " was rolled back, or tracking lost writes."
     )
 
 

@@ -58,7 +58,7 @@ class Trust:
         if then.vm_moref and then.vm_moref != self._now.vm_moref:
             return "The VM was registered again since the last recovery point."
         if then.snapshots is None or self._now.snapshots is None:
-            return "It is not known which snapshots the VM could have been reverted to."
+            return "vmrep does not know which snapshots the VM could have been reverted to."
         if trace := traces_of_a_revert(then, self._now):
             return f"The VM was reverted since the last recovery point: {trace}."
         if then.snapshots:
@@ -80,7 +80,9 @@ class Trust:
                 " tell whether it was reverted since."
             )
         if reverted:
-            return "The VM was reverted since the last recovery point, as the vCenter's events say."
+            return (
+                "The vCenter's events say that the VM was reverted since the last recovery point."
+            )
         return ""
 
     def _ran_on(self, point: RecoveryPoint | None) -> bool:

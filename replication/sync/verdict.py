@@ -82,13 +82,13 @@ def _judge(run: JobRun, problem: Exception) -> None:
         return
     if busy is not None:
         raise TaskStillRunning(
-            f"{run.vm.name}: vSphere is at work on the VM ({busy.operation}), and meanwhile vmrep"
-            f" cannot go on ({problem}) It will look again."
+            f"{run.vm.name}: vSphere is working on the VM ({busy.operation}), so vmrep cannot"
+            f" continue now ({problem}) It will look again."
         ) from problem
     if frozen is None:
         raise TryAgain(
-            f"{run.vm.name}: vmrep's snapshot was removed while it was read from ({problem})"
-            " vmrep will take a new one."
+            f"{run.vm.name}: vmrep's snapshot was removed while vmrep was reading it ({problem})"
+            " It will take a new one."
         ) from problem
     if any(frozen.get(key, path) != path for key, path in _planned(run).items()):
         raise moved(run, "A disk") from problem

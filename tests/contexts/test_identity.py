@@ -113,7 +113,7 @@ def test_a_vm_that_is_gone_or_cannot_be_identified_is_not_confirmed():
     context = known()
     vm = found_again(context)
     DiscoveredVM.objects.filter(pk=vm.pk).update(gone_at=timezone.now())
-    with pytest.raises(NotManageable, match="not there"):
+    with pytest.raises(NotManageable, match="did not find"):
         identity.confirm(vm, context, actor="ops")
     nameless = factories.discovered_vm("x", at=context.vcenter, instance_uuid=None)
     with pytest.raises(NotManageable, match="no instance UUID"):

@@ -109,7 +109,7 @@ def test_an_old_password_says_nothing_of_the_new_one(estate):
     old = VCenter.objects.get()
     estate.control.set_password("another")
     vcenters.update(VCenter.objects.get(), password="another")
-    with pytest.raises(ConnectionLost, match="was changed meanwhile"):
+    with pytest.raises(ConnectionLost, match="has been changed"):
         vcenters.session(old).connect()
     logins.refused(old, LoginRefused("no"))
     assert VCenter.objects.get().login_refused_at is None

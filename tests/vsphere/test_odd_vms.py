@@ -62,7 +62,7 @@ ODD: dict[str, tuple[str, str, set[str], str]] = {
         "config.hardware.numCPU",
         f'<val xsi:type="xsd:int">{"9" * 30}</val>',
         {"cpu_count"},
-        "no whole number",
+        "not a whole number",
     ),
     "no value": ("config.hardware.numCPU", "<x/>", {"cpu_count"}, "without a value"),
     "a value twice": (
@@ -76,7 +76,7 @@ ODD: dict[str, tuple[str, str, set[str], str]] = {
         "runtime.host",
         '<val xsi:type="ManagedObjectReference" type="NoSuchKind">x-1</val>',
         {"host_name"},
-        "is no reference",
+        "is not a reference",
     ),
     "a reference to a datastore": (
         "runtime.host",
@@ -115,7 +115,7 @@ ODD: dict[str, tuple[str, str, set[str], str]] = {
         ' type="VirtualMachineSnapshot">snapshot-1</snapshot><name>n</name><createTime>NaN'
         "</createTime></rootSnapshotList></val>",
         {"snapshots", "snapshot_count"},
-        "'NaN' is no time",
+        "'NaN' is not a time",
     ),
     "a thousand levels": (
         "config.annotation",

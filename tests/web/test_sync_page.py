@@ -38,7 +38,7 @@ def test_it_starts_a_job_that_was_asked_for_that(web, context, wanted):
 def test_nothing_else_is_started(web, context):
     for wanted in ("", "as_needed", "everything"):
         answer = web.post(address(context), {"requested_sync": wanted}, follow=True)
-        assert notices(answer) == ["Say whether to compare, to copy or to reset."]
+        assert notices(answer) == ["Choose whether to compare, copy or reset."]
     factories.pending_job(context)
     answer = web.post(address(context), {"requested_sync": "initial"}, follow=True)
     assert "already being replicated" in notices(answer)[0]

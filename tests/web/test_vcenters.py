@@ -100,7 +100,7 @@ def test_with_htmx_the_form_alone_comes_back_and_success_leaves(web, filled_in, 
     [
         ({"password": "wrong"}, "password", "user name or password is wrong"),
         ({"host": "no-such-host.invalid"}, "host", "no-such-host.invalid"),
-        ({"host": "ftp://vc.example.org/"}, "host", "no address of a vCenter"),
+        ({"host": "ftp://vc.example.org/"}, "host", "has no ftp:// address"),
         ({"port": "1"}, "port", "127.0.0.1:1"),
         ({"port": "x"}, "port", "whole number"),
         ({"name": ""}, "name", "required"),
@@ -283,7 +283,7 @@ def test_a_test_names_the_missing_privilege_and_what_it_costs(web, vcenter, lab_
     page = text(web.post(f"/vcenters/{vcenter.pk}/test/"))
     assert "The connection works, but not for everything" in page
     assert "Datastore.Browse" in page
-    assert "Disks cannot be read." in page
+    assert "Disks cannot be read as datastore files." in page
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def ask(request: HttpRequest, context_id: str) -> HttpResponse:
     wanted = request.POST.get("requested_sync")
     try:
         if wanted not in OFFERED:
-            messages.error(request, "Say whether to compare, to copy or to reset.")
+            messages.error(request, "Choose whether to compare, copy or reset.")
             return redirect("vm-sync", context_id)
         start.start(
             vm,
