@@ -93,7 +93,9 @@ class VMContext(VMSpecs):
         help_text="How its disks were last read; empty until they are.",
     )
     transport_reason = models.TextField(
-        blank=True, default="", help_text="Why not over a better transport."
+        blank=True,
+        default="",
+        help_text="Why no better transport was used; empty if there is none.",
     )
 
     rpo_target_seconds = models.PositiveIntegerField(
@@ -107,7 +109,8 @@ class VMContext(VMSpecs):
         null=True,
         blank=True,
         editable=False,
-        help_text="Since its vCenter was replaced, somebody has to say which VM it is.",
+        help_text="When its vCenter was replaced; it is not replicated until an operator"
+        " confirms the VM.",
     )
     first_job_at = models.DateTimeField(null=True, blank=True)
     last_job_at = models.DateTimeField(null=True, blank=True)

@@ -30,29 +30,30 @@ class DiscoveredVM(VMSpecs):
     identity_rejected_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When an operator said that this is not the known VM that it looks like.",
+        help_text="When an operator said that this is another VM than the known one it looks like.",
     )
     refusals = models.JSONField(
         default=list, help_text="Why a replication would be refused: code, reason, remedy."
     )
     notices = models.JSONField(
         default=list,
-        help_text="What to know before it is taken, by itself: code, summary, text.",
+        help_text="What to know before taking it: code, summary, text. Such VMs are taken one"
+        " by one.",
     )
     seen_at = models.DateTimeField()
     gone_at = models.DateTimeField(null=True, blank=True)
     unreadable_since = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="Since when vCenter does not say, or not as described, all that it says of VMs;"
-        " what was known before stays known.",
+        help_text="Since when vCenter has left out something about it, or vmrep did not understand"
+        " it; what was known before is kept.",
     )
     unreadable_reason = models.TextField(blank=True, default="")
     devices_version = models.CharField(
         max_length=64,
         blank=True,
         default="",
-        help_text="As long as it is the same, the devices are not read again; empty: always.",
+        help_text="While it stays the same, the devices are not read again; empty: always read.",
     )
 
     class Meta:

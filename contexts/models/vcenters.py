@@ -65,18 +65,18 @@ class VCenter(models.Model):
         null=True,
         blank=True,
         editable=False,
-        help_text="Since then vmrep does not log in by itself: it would lock the account.",
+        help_text="Since then vmrep does not log in by itself: that might lock the account.",
     )
     login_refused_why = models.TextField(blank=True, default="", editable=False)
     login_tried_until = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="One login at a time is tried."
+        null=True, blank=True, editable=False, help_text="Until then, no other worker logs in."
     )
     found_instance_uuid = models.CharField(
         max_length=64,
         blank=True,
         default="",
         editable=False,
-        help_text="Another vCenter that answered at this address, for somebody to decide about.",
+        help_text="Another vCenter that answered at this address; an operator decides about it.",
     )
     found_at = models.DateTimeField(null=True, blank=True, editable=False)
     former_instance_uuid = models.CharField(
@@ -84,7 +84,7 @@ class VCenter(models.Model):
         blank=True,
         default="",
         editable=False,
-        help_text="Of the vCenter before this one, which somebody said was rebuilt.",
+        help_text="The instance UUID before an operator confirmed that the vCenter was rebuilt.",
     )
     replaced_at = models.DateTimeField(null=True, blank=True, editable=False)
     replaced_by = models.CharField(max_length=150, blank=True, default="", editable=False)

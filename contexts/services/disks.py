@@ -1,7 +1,7 @@
 """Which known disk each disk of a reading is.
 
-A disk's device key belongs to its place on a controller, and changes when it is moved to another;
-its UUID goes along. So the UUID decides where it names one disk alone.
+A disk's device key belongs to its place on a controller, and changes when the disk is moved to
+another; its UUID stays. So the UUID decides wherever it names exactly one disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def matched(
 ) -> tuple[dict[int, VMDisk], list[VMDisk]]:
     """The row of each disk (by the disk's device key) that has one, and the rows that are left.
 
-    A UUID that several disks have tells none of them apart: then, as where a UUID is not known, the
+    A UUID that several disks have does not tell them apart: then, as for an unknown UUID, the
     device key decides. Another UUID under the same key is another disk.
     """
     left = {row.pk: row for row in rows}

@@ -34,7 +34,7 @@ def require_unchanged(context: VMContext) -> None:
 
 
 def require_confirmed(context: VMContext) -> None:
-    """Raises IdentityChanged or VMGone while somebody has to say which VM of a rebuilt vCenter it
+    """Raises IdentityChanged or VMGone until somebody says which VM of a rebuilt vCenter it
     is."""
     if context.identity_asked_at is None:
         return

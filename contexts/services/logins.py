@@ -1,8 +1,8 @@
-"""Logging in at a vCenter: a refused login is remembered, so that no number of jobs locks its
+"""Logging in to a vCenter: a refused login is remembered, so that no number of jobs locks its
 account.
 
-Every login but one that somebody asks for by hand goes through `Logins`. One at a time tries, with
-the password that is stored now; after a refusal nobody does until somebody enters the password
+Every login goes through `Logins`, except those that somebody requests by hand. Only one is tried at
+a time, with the stored password. After a refusal none is tried until somebody enters the password
 again, or tests the connection and it works.
 """
 
@@ -42,8 +42,8 @@ def remembered(vcenter: VCenter) -> LoginRefused | None:
 
 
 def accepted(vcenter: VCenter) -> None:
-    """A login with what is stored has worked, at the vCenter that is known: what was refused, and
-    that another one answered, is forgotten."""
+    """The stored login worked at the known vCenter: forget what was refused, and that another
+    vCenter answered."""
     odd = Q(login_refused_at__isnull=False) | Q(found_at__isnull=False)
     _same(vcenter).filter(odd).update(
         login_refused_at=None,
@@ -89,7 +89,7 @@ class Logins:
             VCenter.objects.filter(pk=self._vcenter.pk).update(login_tried_until=None)
 
     def met_another(self, instance_uuid: str) -> None:
-        """At the address there is another vCenter than the one that is known."""
+        """Another vCenter than the known one answers at the address."""
         with self._database():
             found_another(self._vcenter, instance_uuid)
 
@@ -117,8 +117,8 @@ class Logins:
 
     @contextmanager
     def _database(self) -> Iterator[None]:
-        """In a thread that copies or keeps the session alive: its connection is closed, since it
-        ends without a word, and a database that is away is a lost connection."""
+        """In a thread that copies or keeps the session alive: close its database connection, since
+        nothing else does, and report an unreachable database as a lost connection."""
         if threading.get_ident() == self._owner:
             yield
             return

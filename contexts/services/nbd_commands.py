@@ -4,8 +4,8 @@
     command = ["nbdkit", "--foreground", "--unix", "{socket}", "vddk", "file={disk_path}"]
     connections = 1
 
-Each argument is one item of a list: no shell reads it, and what a vCenter's names hold can become
-no further argument. docs/transports.md has recipes.
+Each argument is one item of a list: no shell reads it, and nothing in a vCenter's names can become
+a further argument. docs/transports.md has recipes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MOST_CONNECTIONS = 16
 
 
 class NbdCommandRefused(ContextError):
-    """The file with the commands, or what is to be filled into one, is not as it must be."""
+    """The file with the commands, or a value for a placeholder, is not acceptable."""
 
     code = "nbd_command_refused"
 

@@ -1,4 +1,4 @@
-"""Work that is repeated soon anyway, where no piece may keep the others from being done."""
+"""Work in pieces that is repeated soon anyway: no piece may prevent the others."""
 
 from __future__ import annotations
 

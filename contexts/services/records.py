@@ -44,7 +44,7 @@ def _with_its_problem(record: VmRecord) -> VmRecord:
 
 
 def completed(record: VmRecord, known: DiscoveredVM) -> VmRecord:
-    """The record with what is known of the VM where it is silent. What is unsaid stays `unsaid`."""
+    """The record, completed with what is known of the VM. What is `unsaid` stays named as such."""
     unsaid = record.unsaid
     if not unsaid:
         return record

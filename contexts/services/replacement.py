@@ -10,8 +10,8 @@ from contexts.models import ContextEvent, DiscoveredVM, VCenter, VMContext
 
 
 def record(vcenter: VCenter, old_instance_uuid: str, *, actor: str) -> None:
-    """Within the transaction that stores the new instance UUID: who confirmed it, and that of each
-    context somebody has to say which VM it is. Nothing else of them changes.
+    """Within the transaction that stores the new instance UUID: record who confirmed it, and mark
+    each context as yet to be confirmed. Nothing else about contexts changes.
 
     Raises ContextBusy while a VM of the vCenter is being replicated.
     """

@@ -71,8 +71,8 @@ def only_free(rows: QuerySet[T]) -> QuerySet[T]:
 
 
 def wait_briefly() -> None:
-    """Until the transaction ends, wait only a moment for what another one holds. For work in many
-    pieces, each of which can be left for the next time."""
+    """Until the transaction ends, wait only a moment for rows that another one holds. For work in
+    many pieces, each of which can wait until the next run."""
     if connection.vendor == "postgresql":  # SQLite has one lock for all, which is soon free
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{BRIEFLY_SECONDS}s'")

@@ -100,8 +100,8 @@ def session(vcenter: VCenter, *, reading: Budget | None = None) -> Session:
 
 
 def test_stored(vcenter: VCenter) -> Seen:
-    """Test the connection with what is stored, once, whatever was refused before; its outcome is
-    remembered. Raises as `test_connection` does."""
+    """Test the connection once with the stored login, whatever was refused before, and remember the
+    outcome. Raises as `test_connection` does."""
     try:
         seen = test_connection(endpoint(vcenter))
     except LoginRefused as problem:

@@ -31,8 +31,8 @@ def enable(session: Session, vm_moref: str, on_wait: Callable[[], None] | None =
 
 
 def disable(session: Session, vm_moref: str, on_wait: Callable[[], None] | None = None) -> None:
-    """Switch changed block tracking off, and wait. It ends at the next stun (a snapshot); what it
-    has recorded until then is worth nothing to anybody any more. Raises as `enable` does."""
+    """Switch changed block tracking off, and wait. It ends at the next stun (a snapshot); nobody
+    can use what it recorded until then. Raises as `enable` does."""
     _switch(session, vm_moref, f"Disabling changed block tracking on {vm_moref}", False, on_wait)
 
 
@@ -76,7 +76,7 @@ def changed_areas(
     each page has.
 
     Raises CbtFault when tracking cannot answer (the disk has to be read or compared whole), which
-    is every fault that does not come from a busy VM or a host that is away; ObjectGone,
+    is every fault that does not come from a busy VM or an unreachable host; ObjectGone,
     ConnectionLost and others as usual.
     """
     vm = session.object(vim.VirtualMachine, vm_moref)

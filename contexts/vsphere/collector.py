@@ -1,6 +1,6 @@
 """Reading properties through vSphere's PropertyCollector: in bulk and in pages.
 
-The object is the unit: what is wrong with one does not keep the others from being read.
+The object is the unit: a faulty one does not prevent the others from being read.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class BulkReading:
     `most` bounds it.
 
     First the objects are listed, then their properties are asked for, so many at a time. So a page
-    can be asked for again, whatever became of the login or of single objects. An object that goes
-    meanwhile is left out. One that spoils its page is found by asking for parts of it, and is
-    delivered with its `problem`.
+    can be asked for again, whatever became of the login or of single objects. An object that
+    disappears meanwhile is left out. One that spoils its page is found by asking for parts of it,
+    and is delivered with its `problem`.
 
     Raises ConnectionLost when the connection is lost twice in a row.
     """
@@ -152,8 +152,8 @@ class Asking:
         self._spare_calls = MOST_SPARE_CALLS
 
     def read(self, refs: Sequence[Any], paths: Paths) -> list[Found]:
-        """What is there of the objects, in their order. Raises what the server says when it says
-        so of all of them (at least two), and PrivilegeMissing, ConnectionLost …"""
+        """What can be read of the objects, in their order. Raises the server's fault if it concerns
+        all of them (at least two), and PrivilegeMissing, ConnectionLost …"""
         found = self._read(list(refs), paths)
         failed = [one for one in found if isinstance(one, _Failed)]
         if len(failed) > 1 and len(failed) == len(found):
@@ -187,7 +187,7 @@ class Asking:
         return found
 
     def _without(self, refs: list[Any], gone: ObjectGone, paths: Paths) -> list[Found | _Failed]:
-        """The objects without the one that is gone; the fault says mostly which it is."""
+        """The objects without the one that is gone; the fault usually names it."""
         if len(refs) == 1:
             return []
         moref = gone_moref(gone)
@@ -290,8 +290,8 @@ def read_related(
 
 
 def again_if_others_go(read: Callable[[], T], moref: str | None = None) -> T:
-    """Read again, some times, when an object that is not the one which is asked for went in this
-    moment: that says nothing of the others."""
+    """Read again, a few times, if another object than the requested one disappeared at that moment:
+    that says nothing about the requested one."""
     for _ in range(_ATTEMPTS - 1):
         try:
             return read()

@@ -76,11 +76,11 @@ def read_vms(
 ) -> Iterator[InventoryPage]:
     """All VMs and templates that the account may see, in pages; at least one (maybe empty) page.
 
-    Never a call per VM: places (folders, datacenters, hosts, networks, datastores) are read in
-    bulk first, then the VMs; the devices only of those that are not `known`, or whose
-    `devices_version` is another one now. What of a VM is not said, or not as described, is in its
-    record's `unsaid`; two VMs with one instance UUID are delivered as they are. `on_page` is called
-    after each page, those of the places included, and may raise to stop.
+    Never a call per VM: places (folders, datacenters, hosts, networks, datastores) are read in bulk
+    first, then the VMs; the devices only of those that are not `known`, or whose `devices_version`
+    is another one now. What vSphere did not say, or said in a way that vmrep does not understand,
+    is in a record's `unsaid`; two VMs with one instance UUID are delivered as they are. `on_page`
+    is called after each page, those of the places included, and may raise to stop.
 
     Raises ConnectionLost when the connection is lost twice in a row: then nothing may be concluded
     from what was not seen, and the reading starts again.
@@ -121,7 +121,7 @@ def _records(
 
 
 def _pairs(moved: Iterable[Found], devices: Iterable[Found]) -> Iterator[tuple[Found, Found]]:
-    """A VM that went meanwhile is in the first alone."""
+    """A VM that disappeared meanwhile is only in the first."""
     by_moref = {one.moref: one for one in devices}
     return ((one, by_moref[one.moref]) for one in moved if one.moref in by_moref)
 
@@ -144,8 +144,8 @@ def read_vm(session: Session, instance_uuid: str, moref_hint: str | None = None)
 
     Raises ObjectGone when the vCenter has no such VM; AnotherVM, with that one, when the moref
     now is a VM of another instance UUID; AmbiguousUUID when several VMs have this one and the
-    hint does not tell which is meant; VmUnreadable when vSphere does not say, or not so that vmrep
-    understands, what a replication needs: its identity, disks and snapshots.
+    hint does not tell which is meant; VmUnreadable when vSphere does not say, in a way that vmrep
+    understands, what a replication needs: identity, disks and snapshots.
     """
     doing = f"Reading the virtual machine {instance_uuid}"
     hinted = _hinted(session, doing, moref_hint)

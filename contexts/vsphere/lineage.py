@@ -1,8 +1,8 @@
-"""Whether a VM can have been taken back since a snapshot of vmrep's: what its snapshot tree tells.
+"""Whether a VM was reverted since a snapshot of vmrep's: what its snapshot tree tells.
 
-Change tracking turns its sequence back with a VM that is reverted, so that change IDs look valid
-that are not. Only a revert to a snapshot that was there *before* vmrep's does harm: one that was
-made later holds everything that vmrep's snapshot holds, and so does what tracking says since.
+When a VM is reverted, change tracking turns its sequence back, so that change IDs look valid but
+are not. Only a revert to a snapshot that was there *before* vmrep's does harm: one that was made
+later holds everything that vmrep's snapshot holds, and what tracking says since then stays true.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What somebody should know of a VM before taking it: nothing of it prevents a replication.
+"""What somebody should know about a VM before taking it. No notice prevents a replication.
 
-A VM with a notice is never taken along with many others, only by itself: the replica of some is of
-no use, of others it lacks something, and a snapshot of the rest is a risk to take on purpose.
+A VM with a notice is only taken by itself, never along with many others: some replicas are of no
+use, others lack something, and a snapshot of the rest is a risk that somebody must accept.
 """
 
 from __future__ import annotations

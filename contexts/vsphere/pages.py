@@ -1,8 +1,8 @@
-"""A page of the property collector: from its bytes to objects, each of which may be odd by itself.
+"""A page of the property collector: from its bytes to objects, any one of which may be odd.
 
-The whole page is parsed at once where its XML is well-formed. Where it is not, what breaks it is
-mended; what then still cannot be parsed is taken apart, object by object. Nothing that the bytes
-hold makes this cost more than is stated: no entities, no document type, bounded depth and numbers.
+A page whose XML is well-formed is parsed at once. Otherwise, what breaks it is mended; a page that
+still cannot be parsed is taken apart, object by object. No answer can make this cost more than the
+limits below: no entities, no document type, bounded depth and numbers.
 """
 
 from __future__ import annotations
@@ -41,10 +41,9 @@ _ENVELOPE = (
 class Found:
     """One object's properties, as far as they came and were understood.
 
-    `missing` has, by path, the fault for what did not: vSphere's own, or NotSupported for what came
-    and was not understood. `odd` has, by path, in words what was unexpected; some of these values
-    could be mended and are in `properties` all the same. `problem`: why nothing at all could be
-    read of the object.
+    `missing` has the fault for each path that did not: vSphere's own, or NotSupported for what came
+    but was not understood. `odd` says for each path what was unexpected; some of these values could
+    be mended, and are in `properties` as well. `problem`: why nothing of the object could be read.
     """
 
     ref: Any
@@ -75,7 +74,7 @@ class Page(NamedTuple):
 def read_page(body: bytes, stub: Any) -> Page:
     """The objects of an answer to RetrievePropertiesEx or ContinueRetrievePropertiesEx.
 
-    Raises AnswerTooLarge, and NotVSphere for what is no such answer at all.
+    Raises AnswerTooLarge, and NotVSphere for anything else than such an answer.
     """
     _require_harmless(body)
     try:

@@ -61,8 +61,8 @@ def refusals(
 def transports_for(
     record: VmRecord, *, own_snapshots: Collection[str] = (), transport: str
 ) -> dict[str, tuple[Refusal, ...]]:
-    """Of each candidate of a transport, the best first: why it cannot read all of the VM's disks;
-    empty when it can, as far as the VM's record tells."""
+    """For each transport that the given one stands for, the best first: why it cannot read all of
+    the VM's disks; empty when it can, as far as the VM's record tells."""
     return {
         code: (
             *_snapshots(record, own_snapshots, TRANSPORTS[code]),

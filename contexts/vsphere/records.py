@@ -116,10 +116,10 @@ class KnownDevices:
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What makes a VM more than an ordinary one, as vSphere says it; hostile text.
+    """What vSphere says about a VM that needs more care than an ordinary one; hostile text.
 
-    `managed_by`: the key of the solution that owns it, and `managed_type` that one's word for it;
-    empty: nobody's. `products`: of the appliance that it was deployed from.
+    `managed_by`: the key of the solution that owns it, or empty; `managed_type`: that solution's
+    word for it. `products`: those of the appliance that it was deployed from.
     """
 
     managed_by: str = ""
@@ -134,7 +134,7 @@ class VmRecord:
     """One VM as read from vSphere.
 
     `specs` has every name of SPEC_FIELDS. `instance_uuid` None means that the VM cannot be
-    identified and so not be taken; `problem` then says why.
+    identified, and so cannot be taken; `problem` then says why.
 
     `unsaid` names what vSphere did not say this time, or not in a way that vmrep understands: specs
     and PARTS. Its value here means nothing: what was known before stays known. `oddities` say in
@@ -165,7 +165,7 @@ class VmRecord:
 
     @property
     def unreadable(self) -> str:
-        """What of the VM could not be read as it should be, in words; empty when all could."""
+        """What could not be read of the VM, in words; empty when everything could."""
         return " ".join(self.oddities)
 
     def text(self, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""A login at a vSphere endpoint: kept alive, renewed once when it expires, and ended."""
+"""A login to a vSphere endpoint: kept alive, renewed once when it expires, and ended."""
 
 from __future__ import annotations
 

@@ -85,7 +85,9 @@ class ReplicationJob(models.Model):
         help_text="How its disks were read; empty until that is chosen.",
     )
     transport_reason = models.TextField(
-        blank=True, default="", help_text="Why not over a better one."
+        blank=True,
+        default="",
+        help_text="Why no better transport was used; empty if there is none.",
     )
     worker_name = models.CharField(max_length=255, blank=True, default="")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
