@@ -7,6 +7,7 @@ folder, and a lab that answers.
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from datetime import timedelta
 from math import sin
 from pathlib import Path
@@ -16,6 +17,8 @@ from django.utils import timezone
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from contexts.services import management
 from contexts.states import DiscoveryStatus
+from contexts.vsphere import notices
+from contexts.vsphere.records import Traits
 from replication.engine.extent_map import BUCKETS, FULL
 from replication.models import (
     CBTHistory,
@@ -74,6 +77,7 @@ class Scenes:
             | _troubled(vcenter, repository)
             | _hostile(vcenter, repository)
             | _absent(vcenter, repository)
+            | _odd(vcenter, repository)
             | _discovered(vcenter)
         )
         VMContext.objects.exclude(pk=self.names["unprotected"]).update(rpo_target_seconds=HOUR)
@@ -236,6 +240,27 @@ def _absent(vcenter: VCenter, repository: Repository) -> Names:
     return {"gone": gone.pk, "changed": changed.pk, "now": now.pk, "released": released.pk}
 
 
+def _odd(vcenter: VCenter, repository: Repository) -> Names:
+    """What a reading could not tell, what a VM is beside ordinary, and how its disks are read."""
+    unread = factories.context("backup-01", at=vcenter, keep_in=repository, **_at("Core"))
+    DiscoveredVM.objects.filter(vmware_vm_id=unread.vmware_vm_id).update(
+        unreadable_since=_minutes_ago(95),
+        unreadable_reason="config was not told: the vCenter said vim.fault.InvalidState.",
+    )
+    vault = factories.context("vault-01", at=vcenter, keep_in=repository, **_at("Core"))
+    traits = Traits(managed_by="com.example.vault", has_tpm=True)
+    record = replace(factories.vm_record(), traits=traits)
+    DiscoveredVM.objects.filter(vmware_vm_id=vault.vmware_vm_id).update(
+        notices=[asdict(notice) for notice in notices.notices(record)]
+    )
+    VMContext.objects.filter(pk=vault.pk).update(
+        transport="datastore",
+        transport_reason="NFC cannot be used: esx-04.example.org does not answer on port 902. Open"
+        " TCP 902 from this machine to the ESXi hosts.",
+    )
+    return {"unreadable_vm": unread.pk, "with_notices": vault.pk}
+
+
 def _discovered(vcenter: VCenter) -> Names:
     """VMs that can be taken or not, and vCenters whose discovery runs, failed or never was."""
     factories.discovered_vm("intranet", at=vcenter, **_at("Web"))
@@ -249,8 +274,21 @@ def _discovered(vcenter: VCenter) -> Names:
         DiscoveryStatus.FAILED,
         error_message="The user name or password is wrong. Correct them under vCenters.",
     )
+    VCenter.objects.filter(pk=failed.pk).update(
+        login_refused_at=_minutes_ago(3),
+        login_refused_why="Cannot complete login due to an incorrect user name or password.",
+    )
     unread = factories.vcenter("Turin", host="vcenter.tur.example.org")
-    return {"reading": running.pk, "unreadable": failed.pk, "unread": unread.pk}
+    rebuilt = factories.vcenter("Ghent", host="vcenter.gnt.example.org")
+    VCenter.objects.filter(pk=rebuilt.pk).update(
+        found_instance_uuid="7d1f2f4e-7f0a-4f6c-9f5e-0d6d3c1c8a11", found_at=_minutes_ago(12)
+    )
+    return {
+        "reading": running.pk,
+        "unreadable": failed.pk,
+        "unread": unread.pk,
+        "rebuilt": rebuilt.pk,
+    }
 
 
 def _checked(context: VMContext) -> None:
