@@ -2,11 +2,19 @@
 
 from django.db import migrations, models
 
+import contexts.constraints
+
 
 def choose_by_itself(apps, schema_editor):
     """Neither could be chosen before: no version had them."""
     vcenters = apps.get_model("contexts", "VCenter").objects.using(schema_editor.connection.alias)
     vcenters.filter(transport__in=["vddk", "nbd"]).update(transport="auto")
+
+
+def choose_the_former_default(apps, schema_editor):
+    """The way back: no version before knows `auto`."""
+    vcenters = apps.get_model("contexts", "VCenter").objects.using(schema_editor.connection.alias)
+    vcenters.filter(transport="auto").update(transport="datastore")
 
 
 class Migration(migrations.Migration):
@@ -16,11 +24,14 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # It names every column: it goes before one is added, or dropped on the way back.
+        migrations.RemoveConstraint(model_name="vmcontext", name="context_column_types"),
+        migrations.RemoveConstraint(model_name="vcenter", name="vcenter_column_types"),
         migrations.RemoveConstraint(
             model_name="vcenter",
             name="vcenter_transport_known",
         ),
-        migrations.RunPython(choose_by_itself, migrations.RunPython.noop),
+        migrations.RunPython(choose_by_itself, choose_the_former_default),
         migrations.AddField(
             model_name="vcenter",
             name="nbd_command",
@@ -94,5 +105,13 @@ class Migration(migrations.Migration):
                 condition=models.Q(("transport__in", ["", "datastore", "nfc", "nbd"])),
                 name="context_transport_known",
             ),
+        ),
+        migrations.AddConstraint(
+            model_name="vmcontext",
+            constraint=contexts.constraints.ColumnTypes(name="context_column_types"),
+        ),
+        migrations.AddConstraint(
+            model_name="vcenter",
+            constraint=contexts.constraints.ColumnTypes(name="vcenter_column_types"),
         ),
     ]

@@ -13,6 +13,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # It names every column: it goes before one is added, or dropped on the way back.
+        migrations.RemoveConstraint(model_name="replicationjob", name="job_column_types"),
         migrations.CreateModel(
             name="HostPlace",
             fields=[
@@ -116,5 +118,9 @@ class Migration(migrations.Migration):
                 ),
                 name="place_has_host_and_holder",
             ),
+        ),
+        migrations.AddConstraint(
+            model_name="replicationjob",
+            constraint=contexts.constraints.ColumnTypes(name="job_column_types"),
         ),
     ]
