@@ -1,4 +1,4 @@
-"""A disk that a command of the administrator's serves over NBD."""
+"""A disk that the administrator's command serves over NBD."""
 
 from __future__ import annotations
 

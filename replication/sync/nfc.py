@@ -25,14 +25,14 @@ there may be none now."""
 
 
 def reach(session: Session, vm: VmRecord, admit: Admit) -> None:
-    """Have a place on the VM's host, and see that it lets us in: ticket, port, certificate, daemon,
-    NFC session. No disk is opened. Raises HostFull, VSphereError."""
+    """Take a place on the VM's host, and check that it lets vmrep in: ticket, port, certificate,
+    daemon, NFC session. Opens no disk. Raises HostFull, VSphereError."""
     ticket = _ticket(session, vm, admit)
     Channel(authd.connect(ticket, vm.name), f"{vm.name} over NFC from {ticket.host}").close()
 
 
 def _ticket(session: Session, vm: VmRecord, admit: Admit) -> Ticket:
-    """A ticket for the host on which the VM runs now, if one more session may be had there."""
+    """A ticket for the host on which the VM runs now, if vmrep may open one more session there."""
     ticket = tickets.to_read(session, vm.moref, vm.name)
     admit(ticket.address, vm.text("host_name") or "")
     return ticket

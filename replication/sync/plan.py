@@ -77,8 +77,8 @@ def _plan_disk(run: JobRun, trust: Trust, disk: VMDisk, source: DiskRecord) -> D
 
 
 def _known_doubt(run: JobRun, disk: VMDisk, parent: DiskImage) -> str:
-    """Why an attempt or a job since the last recovery point compared the disk, or began to. It
-    stays true until a comparison is committed: another sample may miss what the first one hit."""
+    """Why an attempt or a job since the last recovery point compared the disk, or began to. The
+    reason holds until a comparison is committed: another sample may miss what the first one hit."""
     begun = DiskImage.objects.filter(
         job=run.job, disk=disk, parent=parent, state=ImageState.WRITING, sync_type=SyncType.CHECKSUM
     ).values_list("plan_note", flat=True)
@@ -156,8 +156,8 @@ def _overlay(
 
 
 def _changed(run: JobRun, source: DiskRecord, change_id: str) -> list[Extent]:
-    """What has changed since, by change tracking. Raises CbtFault when it cannot say, or says what
-    cannot be true."""
+    """What has changed since then according to change tracking. Raises CbtFault when it cannot
+    say, or says something impossible."""
     capacity = source.capacity_bytes or 0
     pages: list[int] = []
 

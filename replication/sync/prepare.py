@@ -33,8 +33,8 @@ def prepare(run: JobRun) -> None:
 
 
 def _consolidate(run: JobRun, note: StepNote) -> None:
-    """Merge what removed snapshots, vmrep's or others', left of the VM's disks. Until that is done
-    its files are not what they look like."""
+    """Merge what removed snapshots, vmrep's or others', left of the VM's disks. Until then the
+    files are not what they seem."""
     if not run.vm.specs["consolidation_needed"]:
         return
     try:
@@ -129,8 +129,8 @@ def tracking(run: JobRun) -> None:
 
 
 def _may_reset(run: JobRun) -> bool:
-    """Whether tracking has still to be reset: not once the job has the snapshot that it reads from.
-    A killed attempt may have left the one of its stun, which goes first."""
+    """Whether tracking is still to be reset: not once the job has the snapshot that it reads from.
+    A killed attempt may have left its stun's snapshot, which is removed first."""
     mine = VMSnapshot.objects.filter(job=run.job).exclude(state=SnapshotState.REMOVED)
     for row in mine:
         if not row.name.endswith(FOR_A_STUN):
@@ -140,9 +140,9 @@ def _may_reset(run: JobRun) -> bool:
 
 
 def _reset(run: JobRun) -> None:
-    """Off, a stun, on; the job's own snapshot is the stun at which tracking begins again. Killed
-    anywhere, the next attempt (or the next job, which turns tracking on) does no harm by doing it
-    again. Raises PreflightRefused while the VM has snapshots."""
+    """Off, a stun, on; the job's own snapshot is the stun at which tracking begins again. Wherever
+    this is killed, the next attempt (or the next job, which turns tracking on) can repeat it.
+    Raises PreflightRefused while the VM has snapshots."""
     read_and_check_vm(run)  # the snapshot of a killed attempt's stun is gone meanwhile
     if run.vm.snapshots:
         names = ", ".join(f"“{one.name}”" for one in run.vm.snapshots[:5])

@@ -1,7 +1,7 @@
-"""How the disks of a job's VM are read: the first transport of those allowed that really can.
+"""How the disks of a job's VM are read: with the first allowed transport that really works.
 
-Tried twice: before the snapshot, so that none is taken for nothing, and with it, since the host
-opens a running VM's disks only then. Only a transport that reads every disk is chosen.
+Each is tried twice: before the snapshot, so that none is taken in vain, and with it, because the
+host opens a running VM's disks only then. Only a transport that reads every disk is chosen.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def with_snapshot(run: JobRun, disks: Sequence[DiskRecord], note: StepNote) -> N
 
 @contextmanager
 def no_snapshot_for_nothing(run: JobRun) -> Iterator[None]:
-    """Keep no snapshot that could not be read, unless an image is being made of it."""
+    """Remove a snapshot that cannot be read, unless an image is being made of it."""
     try:
         yield
     except VSphereError:

@@ -227,7 +227,7 @@ def remove_left_overs(
 
 
 def _consolidated(context: VMContext, writer: Writer) -> list[str]:
-    """Look at what a removal left of the VM's disks, and merge it; what could not be merged."""
+    """Merge what a removal left of the VM's disks. Returns what could not be merged."""
     try:
         consolidate(context, writer)
     except ObjectGone:
@@ -241,8 +241,8 @@ def _consolidated(context: VMContext, writer: Writer) -> list[str]:
 
 
 def consolidate(context: VMContext, writer: Writer) -> VmRecord:
-    """Merge the files that removed snapshots left, where there are any, and record how the VM is
-    afterwards. Raises FilesLeft when there still are some, ObjectGone, TaskStillRunning and others.
+    """Merge any files that removed snapshots left, and record the VM as it is afterwards. Raises
+    FilesLeft when some are still there, ObjectGone, TaskStillRunning and others.
     """
 
     def look() -> VmRecord:

@@ -1,8 +1,8 @@
 """A sample of what change tracking calls unchanged, against digests of the last recovery points.
 
 Tracking can lose writes, and a disk can be rolled back below vSphere, without a trace in any
-number. What a rollback takes back first is what the newest recovery points read: the sample comes
-from there. It proves nothing where it finds nothing.
+number. A rollback first takes back what the newest recovery points read, so the sample comes from
+there. A sample without a difference proves nothing.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def what_tracking_missed(run: JobRun, plan: DiskPlan) -> str:
 
 
 def _first_difference(source: Source, entries: list[DigestEntry]) -> int | None:
-    """The offset of the first entry whose bytes are others now. Raises SourceError."""
+    """The offset of the first entry whose bytes differ now. Raises SourceError."""
     with closing(source.connect()) as reader:
         for entry in entries:
             buffer = memoryview(bytearray(entry.length))

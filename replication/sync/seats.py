@@ -26,7 +26,7 @@ class Seat:
         self.place = place
 
     def require(self, host: str, name: str = "") -> None:
-        """Have a place on this host (address:port), whatever the thread; `name` is for people.
+        """Take a place on this host (address:port), from any thread; `name` is for people.
 
         Raises HostFull when all are taken, LeaseLost.
         """
@@ -36,8 +36,8 @@ class Seat:
 
 class Seats:
     """A job that reads has at least one place, from before its snapshot to the end of its copy: it
-    never waits for a place with a snapshot taken, unless its VM is moved. Others it takes as its
-    disks begin, and goes on without when there are none.
+    never waits for a place while it has a snapshot, unless its VM is moved. It takes more as its
+    disks begin, and continues without if there are none.
     """
 
     def __init__(self, lease: Lease, job: ReplicationJob) -> None:
@@ -82,7 +82,7 @@ class Seats:
             places.release(self._lease, seat.place)
 
     def need_no_place(self) -> None:
-        """The disks are read by another way than over the hosts: give all places back."""
+        """The disks are not read from the hosts: give all places back."""
         places.release(self._lease)
         self._idle, self._host = [], None
 

@@ -1,4 +1,4 @@
-"""The ways to a disk's bytes: reaching one, trying it, and the source that it gives."""
+"""The ways to a disk's bytes: how to reach and try each, and the source that it gives."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def open_source(run: JobRun, plan: DiskPlan, seat: Seat) -> Source:
 
 
 def _nothing_to_reach(run: JobRun) -> None:
-    """Which file it is, and whether the host gives it, is only known with the snapshot."""
+    """Only the snapshot tells which file it is, and whether the host serves it."""
 
 
 def _locate(run: JobRun, disk: DiskRecord) -> DatastoreFile:

@@ -1,8 +1,8 @@
 """Whether change tracking may be believed about what changed since a disk's last recovery point.
 
-A change ID only says "since then" while the disk was never taken back. vSphere turns the number in
-it back with a VM that is reverted, so that it may be lower, equal or, after some more snapshots,
-higher than the one of the last recovery point. In doubt the disk is compared whole.
+A change ID only says "since then" if the disk was never taken back. When a VM is reverted, vSphere
+turns the number in its change IDs back, so that it may be lower than the last recovery point's,
+equal or, after more snapshots, higher. In doubt the disk is compared whole.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from replication.sync.job_run import JobRun
 
 
 class Trust:
-    """What one attempt knows of how the VM came from its recovery points to its snapshot."""
+    """What one attempt knows about the VM's way from its recovery points to its snapshot."""
 
     def __init__(self, run: JobRun, now: Lineage) -> None:
         self._run, self._now = run, now
@@ -66,7 +66,7 @@ class Trust:
         return ""
 
     def _from_events(self, point: RecoveryPoint, then: Lineage) -> str:
-        """Of a VM that had something to be reverted to: its tree may look the same afterwards."""
+        """For a VM that had snapshots to revert to: its tree may look the same afterwards."""
         reverted = (
             events.reverted_since(
                 self._run.session, self._now.vm_moref, then.known_at, asked_at=point.consistent_at

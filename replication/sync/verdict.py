@@ -1,8 +1,8 @@
-"""One verdict for one event, wherever an attempt notices it: what others do with the VM.
+"""What others do with the VM gets the same verdict wherever an attempt notices it.
 
-Another product's snapshot, and a disk that is moved to other storage, show up as many things: a
-file that is not there, a delta where a disk was, a host that refuses a path. So before a failure
-counts as lasting, the VM is looked at again.
+Another product's snapshot, or a disk that is moved to other storage, shows up in many ways: a file
+is missing, a delta is where a disk was, a host refuses a path. So before a failure counts as
+lasting, vmrep reads the VM again.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ PASSES_WITHIN = timedelta(hours=4)
 
 
 def require_no_others_snapshot(run: JobRun, found: tuple[Refusal, ...]) -> None:
-    """Raise OthersAtWork when the VM is refused on account of snapshots alone, and they are so new
-    that they may be another product's."""
+    """Raise OthersAtWork when only snapshots are why the VM is refused, and they are so new that
+    they may be another product's."""
     if {refusal.code for refusal in found} == {"user_snapshots"}:
         _wait_for_others(run, run.vm.snapshots)
 
@@ -60,8 +60,8 @@ def _wait_for_others(run: JobRun, present: tuple[SnapshotRecord, ...]) -> None:
 
 @contextmanager
 def looking_again(run: JobRun) -> Iterator[None]:
-    """Judge what ends the body for good, or its reading: raises TryAgain, TaskStillRunning or
-    OthersAtWork where it follows from what others do with the VM, else what the body raised."""
+    """Judge a failure of the body that would be lasting, or of its reading: raises TryAgain,
+    TaskStillRunning or OthersAtWork if others caused it, else what the body raised."""
     try:
         yield
     except (VSphereError, SourceError) as problem:
