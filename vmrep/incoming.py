@@ -91,8 +91,8 @@ def _body(environ: dict[str, Any]) -> tuple[bytes, Refusal | None]:
 
 
 def _is_coded(environ: dict[str, Any]) -> bool:
-    """Whether the body claims to be encoded. What it means would
-    depend on who reads it: a proxy that decodes it, or vmrep."""
+    """Whether the body claims to be encoded. What it means would depend on who reads it: a proxy
+    that decodes it, or vmrep."""
     names = ("HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING")
     codings = ",".join(environ.get(name, "") for name in names).lower().split(",")
     return any(coding.strip() not in ("", "chunked", "identity") for coding in codings)
