@@ -12,13 +12,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from contexts.clock import database_now
 from contexts.models import VCenter
 from contexts.text import storable
 from contexts.vsphere.errors import ConnectionLost, LoginRefused, VSphereError
@@ -74,6 +75,7 @@ class Logins:
     def __init__(self, vcenter: VCenter) -> None:
         self._vcenter = vcenter
         self._owner = threading.get_ident()
+        self._until: datetime | None = None
 
     def begin(self) -> None:
         """Before each login: wait for the turn. Raises LoginRefused for one that is remembered,
@@ -86,7 +88,9 @@ class Logins:
         with self._database():
             if isinstance(problem, LoginRefused):
                 refused(self._vcenter, problem)
-            VCenter.objects.filter(pk=self._vcenter.pk).update(login_tried_until=None)
+            # Of a turn that took too long, the next one has begun: it is not this one's to end.
+            mine = VCenter.objects.filter(pk=self._vcenter.pk, login_tried_until=self._until)
+            mine.update(login_tried_until=None)
 
     def met_another(self, instance_uuid: str) -> None:
         """Another vCenter than the known one answers at the address."""
@@ -113,7 +117,8 @@ class Logins:
     def _take_turn(self) -> bool:
         free = Q(login_tried_until__isnull=True) | Q(login_tried_until__lt=Now())
         wanted = _same(self._vcenter).filter(free, login_refused_at__isnull=True)
-        return bool(wanted.update(login_tried_until=Now() + TRIES_FOR))
+        self._until = database_now() + TRIES_FOR
+        return bool(wanted.update(login_tried_until=self._until))
 
     @contextmanager
     def _database(self) -> Iterator[None]:

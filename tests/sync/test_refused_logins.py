@@ -145,3 +145,16 @@ def test_a_worker_that_died_while_it_logged_in_holds_nobody_up_for_good(estate, 
     VCenter.objects.update(login_tried_until=None)
     logins.Logins(vcenter).begin()
     logins.Logins(vcenter).begin()
+
+
+def test_who_took_too_long_does_not_end_the_turn_of_the_next(estate, monkeypatch):
+    vcenter = VCenter.objects.get()
+    slow, next_one = logins.Logins(vcenter), logins.Logins(vcenter)
+    with monkeypatch.context() as patch:
+        patch.setattr(logins, "TRIES_FOR", logins.TRIES_FOR * 0)
+        slow.begin()
+    next_one.begin()
+    slow.end(None)
+    assert VCenter.objects.get().login_tried_until is not None
+    next_one.end(None)
+    assert VCenter.objects.get().login_tried_until is None
