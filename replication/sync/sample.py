@@ -11,6 +11,7 @@ import logging
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
+from functools import partial
 
 from contexts.text import printable
 from replication.engine.digests import DigestEntry, digest_of
@@ -18,6 +19,7 @@ from replication.engine.errors import ImageDamaged
 from replication.engine.extents import Extent
 from replication.engine.sources.base import Source
 from replication.models import DiskImage
+from replication.storage.targets import visit
 from replication.sync.job_run import DiskPlan, JobRun
 from replication.sync.source import open_source
 
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 
 DRAWN = 64  # entries of which some may lie in changed areas
 LOOK_EVERY_SECONDS = 1.0
+STORAGE_SECONDS = 60.0  # for a few kilobytes of a digest map
 MOST_REQUESTS = 8
 MOST_BYTES = 16 << 20
 MOST_IMAGES = 32  # how far down the chain images that read nothing are passed over
@@ -32,7 +35,8 @@ MOST_IMAGES = 32  # how far down the chain images that read nothing are passed o
 
 def what_tracking_missed(run: JobRun, plan: DiskPlan) -> str:
     """Why an incremental plan must not be believed; empty when the sample is unchanged."""
-    chosen = _choose(_drawn(run, plan.parent), plan.extents)
+    capacity_bytes = plan.source.capacity_bytes or 0
+    chosen = _choose(_drawn(run, plan.parent), plan.extents, capacity_bytes)
     if not chosen:
         return ""
     with (
@@ -69,13 +73,19 @@ def _first_difference(source: Source, entries: list[DigestEntry]) -> int | None:
 
 def _drawn(run: JobRun, image: DiskImage | None) -> list[DigestEntry]:
     """Entries of the newest image of the chain that has any: those after it hold nothing, so that
-    its digests are of the disk's newest state."""
+    its digests are of the disk's newest state. Raises DoesNotAnswer."""
     for _ in range(MOST_IMAGES):
         if image is None:
             break
         if image.planned_bytes:
             try:
-                return run.storage.sample_digests(image.locator, DRAWN)
+                return visit(
+                    run.job.repository,
+                    "sample",
+                    partial(run.storage.sample_digests, image.locator, DRAWN),
+                    seconds=STORAGE_SECONDS,
+                    on_wait=run.check,
+                )
             except ImageDamaged as problem:
                 log.warning("no sample of %s: %s", image.locator, printable(str(problem)))
                 break
@@ -83,14 +93,18 @@ def _drawn(run: JobRun, image: DiskImage | None) -> list[DigestEntry]:
     return []
 
 
-def _choose(drawn: list[DigestEntry], changed: list[Extent]) -> list[DigestEntry]:
-    """Some that lie outside of the changed areas. Only a damaged map has one above MOST_BYTES."""
+def _choose(
+    drawn: list[DigestEntry], changed: list[Extent], capacity_bytes: int
+) -> list[DigestEntry]:
+    """Some that lie outside of the changed areas. Only a damaged map has an empty one, one above
+    MOST_BYTES or one beyond the disk's end."""
     starts = [extent.offset for extent in changed]
     chosen: list[DigestEntry] = []
     for entry in drawn:
-        if entry.length > MOST_BYTES:
+        end = entry.offset + entry.length
+        if not 0 < entry.length <= MOST_BYTES or end > capacity_bytes:
             continue
-        before = bisect_right(starts, entry.offset + entry.length - 1) - 1
+        before = bisect_right(starts, end - 1) - 1
         if before >= 0 and changed[before].end > entry.offset:
             continue
         total = sum(one.length for one in chosen) + entry.length
