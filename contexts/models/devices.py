@@ -42,6 +42,12 @@ class VMDisk(models.Model):
         help_text="An operator agreed to leave out this disk.",
         verbose_name="left out by agreement",
     )
+    tracking_doubt = models.TextField(
+        blank=True,
+        default="",
+        help_text="Why change tracking is not believed for it until the disk has been compared, or"
+        " copied whole.",
+    )
     created_at = MomentField(auto_now_add=True)
     updated_at = MomentField(auto_now=True)
     removed_at = models.DateTimeField(null=True, blank=True)

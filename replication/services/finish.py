@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from contexts.clock import database_now
 from contexts.error_codes import UNEXPECTED
-from contexts.models import VMContext
+from contexts.models import VMContext, VMDisk
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
@@ -42,6 +42,7 @@ from replication.states import (
     RecoveryPointState,
     SnapshotState,
     StepStatus,
+    SyncType,
     type_of,
 )
 
@@ -130,6 +131,7 @@ def completed(
             raise LeaseLost(f"image {disk.image_id} of {job_id} belongs to another worker")
     _abandon_images(job)  # of disks that left the VM between two attempts
     _record_cbt(images, success=True)
+    _forget_doubts(images)
     total = sum(image.planned_bytes for image in images)
     _end_steps(job, StepStatus.COMPLETED)
     _set(
@@ -144,6 +146,13 @@ def completed(
     )
     statuses.job_completed(context, job_id=job.pk, actor=WORKER, why="replication completed")
     return point
+
+
+def _forget_doubts(images: Sequence[DiskImage]) -> None:
+    """What spoke against change tracking is over for disks that were read whole."""
+    whole = [image.disk_id for image in images if image.sync_type != SyncType.INCREMENTAL]
+    doubted = VMDisk.objects.filter(pk__in=whole).exclude(tracking_doubt="")
+    doubted.update(tracking_doubt="", updated_at=Now())
 
 
 def _require_chains(images: Sequence[DiskImage]) -> None:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from django.db.models.functions import Now
+
 from contexts.models import VMDisk
 from contexts.services.disks import digits
 from contexts.services.refresh import disk_id
+from contexts.text import storable
 from contexts.vsphere import cbt, snapshots
 from contexts.vsphere.errors import CbtFault, ObjectGone
 from contexts.vsphere.records import DiskRecord
 from replication.engine.errors import ExtentError
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.errors import PreflightRefused
-from replication.models import CBTHistory, DiskImage
+from replication.models import DiskImage
 from replication.selectors.replica import last_image
-from replication.states import FIRST_SYNC, ImageState, StepName, SyncRequest, SyncType, type_of
+from replication.states import FIRST_SYNC, StepName, SyncRequest, SyncType, type_of
 from replication.sync import reading
 from replication.sync.devices import protected_disks
 from replication.sync.job_run import DiskPlan, JobRun
 from replication.sync.sample import what_tracking_missed
 from replication.sync.trust import Trust
 
-_COMPARED = "The whole disk is compared."
 ALLOCATED = "*"  # the change ID that asks for all allocated areas
 
 
@@ -60,7 +62,7 @@ def _plan_disk(run: JobRun, trust: Trust, disk: VMDisk, source: DiskRecord) -> D
     if requested == SyncRequest.CHECKSUM:
         reason = f"{run.job.requested_by} asked for a comparison."
     else:
-        reason = trust.doubt(source, parent) or _known_doubt(run, disk, parent)
+        reason = trust.doubt(source, parent) or disk.tracking_doubt
     if not reason:
         try:
             extents = _changed(run, source, str(parent.change_id))
@@ -71,30 +73,18 @@ def _plan_disk(run: JobRun, trust: Trust, disk: VMDisk, source: DiskRecord) -> D
             reason = what_tracking_missed(run, plan)
             if not reason:
                 return plan
+    if requested != SyncRequest.CHECKSUM:
+        _note_doubt(disk, reason)
     whole = [Extent(0, source.capacity_bytes)]
-    note = f"{reason} {_COMPARED}"
+    note = f"{reason} The whole disk is compared."
     return _overlay(disk, source, parent, SyncType.CHECKSUM, whole, note)
 
 
-def _known_doubt(run: JobRun, disk: VMDisk, parent: DiskImage) -> str:
-    """Why an attempt or a job since the last recovery point compared the disk, or began to. The
-    reason holds until a comparison is committed: another sample may miss what the first one hit."""
-    begun = DiskImage.objects.filter(
-        job=run.job, disk=disk, parent=parent, state=ImageState.WRITING, sync_type=SyncType.CHECKSUM
-    ).values_list("plan_note", flat=True)
-    ended = (
-        CBTHistory.objects.filter(
-            disk=disk,
-            sync_type=SyncType.CHECKSUM,
-            sync_success=False,
-            job__requested_sync=SyncRequest.AS_NEEDED,
-            created_at__gt=parent.created_at,
-        )
-        .order_by("-id")
-        .values_list("note", flat=True)
-    )
-    note = begun.first() or ended.first() or ""
-    return str(note).removesuffix(_COMPARED).strip()
+def _note_doubt(disk: VMDisk, reason: str) -> None:
+    """Before anything else: another attempt's sample may miss what this one's hit. The commit of a
+    comparison forgets it. Of a worker that was paused it costs a comparison more."""
+    if reason != disk.tracking_doubt:
+        VMDisk.objects.filter(pk=disk.pk).update(tracking_doubt=storable(reason), updated_at=Now())
 
 
 def _initial(run: JobRun, disk: VMDisk, source: DiskRecord, note: str) -> DiskPlan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from replication.engine.digests import DigestEntry
+from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import Extent
 from replication.errors import PreflightRefused, TryAgain
 from replication.models import CBTHistory, DiskImage, ReplicationJob
@@ -60,6 +61,33 @@ def test_a_cancel_is_heard_while_a_sample_is_read_slowly(estate, ready):
     estate.control.clear_faults()
 
 
+def test_a_cancel_is_heard_while_the_storage_of_the_sample_hangs(estate, monkeypatch):
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 40 * MIB, MIB, seed=1)
+    reading, ends = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> list[DigestEntry]:
+        reading.set()
+        ends.wait(60)
+        return []
+
+    monkeypatch.setattr(DirectoryRepository, "sample_digests", hang)
+    job = start.start(context, trigger="manual", requested_by="ops")
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert reading.wait(60)
+    cancel.cancel(job, actor="ann")
+    worker.join(30)
+    try:
+        assert not worker.is_alive()
+        job.refresh_from_db()
+        assert job.status == JobStatus.CANCELLED
+    finally:
+        ends.set()
+        worker.join(60)
+
+
 def test_what_a_sample_found_is_known_until_a_comparison_is_committed(estate, monkeypatch):
     """The next sample may miss it."""
     context = estate.take("small1")
@@ -89,15 +117,38 @@ def test_what_a_sample_found_is_known_until_a_comparison_is_committed(estate, mo
     assert estate.replicate(context).replication_type == "incremental"
 
 
+def test_what_a_sample_found_outlives_the_worker(estate, monkeypatch):
+    """Killed after the plan, before there is any file."""
+    context = estate.take("small1")
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=1)
+    estate.replicate(context)
+    estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=2)
+    estate.control.lie_about_changes("small1", 2000, "nothing")
+    job = start.start(context, trigger="manual", requested_by="ops")
+    estate.worker_that_dies("after make_plan")
+    assert not DiskImage.objects.filter(job=job).exists()
+
+    monkeypatch.setattr(plan, "what_tracking_missed", lambda *_: "")
+    estate.take_over()
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert (job.status, job.replication_type) == ("completed", "checksum"), job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    assert "Change tracking is wrong" in CBTHistory.objects.get(job=job).note
+    assert context.disks.get().tracking_doubt == ""
+
+
 def test_the_sample_is_small_and_outside_of_what_is_read_anyway():
     entries = [DigestEntry(offset * 4 * MIB, 4 * MIB, b"") for offset in range(64)]
     changed = [Extent(0, MIB), Extent(9 * MIB, MIB), Extent(200 * MIB, 56 * MIB)]
-    chosen = sample._choose(entries, changed)
+    chosen = sample._choose(entries, changed, 256 * MIB)
     assert sum(one.length for one in chosen) == sample.MOST_BYTES
     assert [one.offset // MIB for one in chosen] == [4, 12, 16, 20]
-    assert sample._choose(entries, [Extent(0, 256 * MIB)]) == []
-    assert len(sample._choose(entries[:1], [])) == 1
-    damaged = DigestEntry(0, 2**63, b"")
-    assert sample._choose([damaged, *entries[:1]], []) == entries[:1]
+    assert sample._choose(entries, [Extent(0, 256 * MIB)], 256 * MIB) == []
+    assert len(sample._choose(entries[:1], [], 256 * MIB)) == 1
+    damaged = [DigestEntry(0, 2**63, b""), DigestEntry(4 * MIB, 0, b"")]
+    damaged += [DigestEntry(256 * MIB, 512, b""), DigestEntry(2**63, 512, b"")]
+    assert sample._choose([*damaged, *entries[:1]], [], 256 * MIB) == entries[:1]
     small = [DigestEntry(offset * MIB, 512, b"") for offset in range(64)]
-    assert len(sample._choose(small, [])) == sample.MOST_REQUESTS
+    assert len(sample._choose(small, [], 256 * MIB)) == sample.MOST_REQUESTS

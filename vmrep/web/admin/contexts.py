@@ -234,7 +234,7 @@ class VMDiskAdmin(KeptByVmrep):
     editable = ("accept_unprotected",)
     list_display = (
         *("disk_id", "vm_context", "label", "capacity_bytes", "datastore"),
-        *("unprotected_reason", "accept_unprotected", "removed_at"),
+        *("unprotected_reason", "accept_unprotected", "tracking_doubt", "removed_at"),
     )
     list_filter = ("accept_unprotected", ("removed_at", admin.EmptyFieldListFilter))
     list_select_related = ("vm_context",)
