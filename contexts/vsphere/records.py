@@ -91,7 +91,7 @@ class NicRecord:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:
-    """One node of a VM's snapshot tree. `created_at` is aware, by the vCenter's clock."""
+    """One node of a VM's snapshot tree. `created_at` is aware, by its host's clock."""
 
     moref: str
     name: str

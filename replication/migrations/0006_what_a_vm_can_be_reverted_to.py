@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
             name="source_booted_at",
             field=models.DateTimeField(
                 blank=True,
-                help_text="When the VM was powered on, by the vCenter's clock; null if it was off.",
+                help_text="When the VM was powered on, as vSphere says; null if it was off.",
                 null=True,
             ),
         ),

@@ -45,7 +45,7 @@ class RecoveryPoint(models.Model):
     source_booted_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When the VM was powered on, by the vCenter's clock; null if it was off.",
+        help_text="When the VM was powered on, as vSphere says; null if it was off.",
     )
     snapshots_known = models.BooleanField(
         null=True,

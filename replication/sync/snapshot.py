@@ -20,6 +20,7 @@ from contexts.vsphere.errors import (
 from contexts.vsphere.records import DiskRecord
 from replication.errors import TryAgain
 from replication.models import VMSnapshot
+from replication.selectors.replica import last_image
 from replication.selectors.rpo import CLOCKS_MAY_DIFFER
 from replication.services import leases
 from replication.states import SnapshotState, StepName
@@ -28,6 +29,7 @@ from replication.sync.job_run import JobRun, StepNote
 
 QUIESCE_ATTEMPTS = 3
 FOR_A_STUN = "r"  # ends the name of a snapshot that nothing is read from
+ONCE_MORE = "b"  # ends the name of the one that is taken because the first was only the stun
 KEPT_FOR = timedelta(hours=24)  # an attempt does not reuse an older snapshot
 
 
@@ -35,7 +37,7 @@ def take_snapshot(run: JobRun) -> None:
     """Reuse the snapshot of an earlier attempt, or take a new one."""
     with run.step(StepName.SNAPSHOT) as note:
         run.snapshot = _earlier(run, note) or _new(run, note)
-        if run.cbt_just_enabled and _untracked(run):
+        if _was_only_the_stun(run):
             # Tracking begins at a stun, which the snapshot was: the next one has change IDs.
             removing.remove_snapshot(run.taken_snapshot, run)
             run.snapshot = _new(run, note, again=True)
@@ -43,6 +45,23 @@ def take_snapshot(run: JobRun) -> None:
                 note.warn("A disk still has no change ID; it is read whole.")
         how = "quiesced" if run.taken_snapshot.quiesced else "crash-consistent"
         note.say(f"{run.taken_snapshot.name} ({how}).")
+
+
+def _was_only_the_stun(run: JobRun) -> bool:
+    """Whether another snapshot may give change IDs to disks that have none in this one. Whoever
+    turned tracking on may be an attempt that was killed, or somebody else: what the snapshot holds
+    counts. A disk whose last copy is from such another snapshot, and has none, is not tried again.
+    """
+    if run.taken_snapshot.name.endswith(ONCE_MORE):
+        return False
+    if not run.cbt_just_enabled and all(disk.change_id for disk in run.vm.disks):
+        return False
+    keys = [disk.device_key for disk in _untracked(run)]
+    rows = run.context.disks.filter(removed_at=None, device_key__in=keys) if keys else []
+    images = [last_image(row) for row in rows]
+    return (run.cbt_just_enabled and bool(keys)) or any(
+        image is None or image.change_id is not None for image in images
+    )
 
 
 def _untracked(run: JobRun) -> list[DiskRecord]:
@@ -80,7 +99,7 @@ def stun(run: JobRun) -> None:
 
 
 def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
-    return _begin(run, "b" if again else "", quiesce=bool(run.vm.tools_running), note=note)
+    return _begin(run, ONCE_MORE if again else "", quiesce=bool(run.vm.tools_running), note=note)
 
 
 def _begin(run: JobRun, suffix: str, *, quiesce: bool, note: StepNote | None = None) -> VMSnapshot:

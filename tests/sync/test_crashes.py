@@ -42,6 +42,23 @@ def test_a_worker_killed_before_the_commit_is_taken_over(estate, point):
     estate.assert_nothing_left_over(context)
 
 
+def test_tracking_that_a_killed_attempt_turned_on_begins_with_the_next(estate):
+    """Its snapshot is only the stun at which tracking begins: the one after it has change IDs."""
+    estate.control.begin_tracking_late()
+    context = estate.take("small1")
+    job = start.start(context, trigger="manual", requested_by="ops")
+    estate.worker_that_dies("after tracking")
+    estate.take_over()
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    assert DiskImage.objects.get(job=job).change_id is not None
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(context)
+    assert estate.replicate(context).replication_type == "incremental"
+    assert VMSnapshot.objects.count() == 3  # two of the first job, one of the second
+
+
 @pytest.mark.any_database
 def test_a_resumed_transfer_goes_on_from_its_checkpoint(estate):
     context = estate.take("small1")

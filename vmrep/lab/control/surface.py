@@ -245,6 +245,10 @@ class LabControl:
         """Let QueryChangedDiskAreas tell something untrue or odd of a disk."""
         self.call("lie_about_changes", vm=vm, device_key=device_key, lie=lie)
 
+    def begin_tracking_late(self, late: bool = True) -> None:
+        """Let the snapshot at which change tracking begins have no change IDs."""
+        self.call("begin_tracking_late", late=late)
+
     def lose_tracking(self, vm: str, device_key: int) -> None:
         """Let a disk have no change ID until tracking is reset."""
         self.call("lose_tracking", vm=vm, device_key=device_key)

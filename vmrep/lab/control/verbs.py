@@ -152,6 +152,10 @@ class Verbs(AccessVerbs, NfcVerbs, OddVerbs):
         self._disk(vm, device_key)
         self._vm(vm).told_of_changes[device_key] = lie
 
+    def begin_tracking_late(self, late: bool = True) -> None:
+        """Let the snapshot at which change tracking begins have no change IDs: the next one has."""
+        self._world.tracking_begins_late = late
+
     def lose_tracking(self, vm: str, device_key: int) -> None:
         """Let a disk have no change ID, though change tracking is on: until it was off at a stun
         and is on at the next one."""

@@ -190,6 +190,7 @@ class World:
     denied_on: set[tuple[str, str]] = field(default_factory=set)  # (privilege, moref)
     invisible: set[str] = field(default_factory=set)  # entities that no account sees
     descriptors: dict[str, bytes] = field(default_factory=dict)  # served instead of the own ones
+    tracking_begins_late: bool = False  # the snapshot at which it begins has no change IDs
     host_clock_ahead: datetime.timedelta = datetime.timedelta(0)  # of the vCenter's
 
     def __post_init__(self) -> None:

@@ -120,10 +120,13 @@ def create(vm: VirtualMachine, request: Request) -> Any:
     running = record.power_state == POWERED_ON
     ref = vm.world.new_id("snapshot")
     with vm.frozen_disks(), vm.world.lock:
+        untracked = {k for k, disk in vm.disks.items() if disk.chain.epoch is None}
         vm.stun()
         config = record.frozen_config()
         eras = {d.key: vm.disks[d.key].freeze(ref) for d in config.disks if not d.independent}
         ids = {k: vm.disks[k].change_id(era) for k, era in eras.items()} if config.tracking else {}
+        if vm.world.tracking_begins_late:
+            ids = {k: i for k, i in ids.items() if k not in untracked}
         record.snapshots[ref] = SnapshotRecord(
             ref=ref,
             number=int(ref.rpartition("-")[2]),
