@@ -18,7 +18,9 @@ from replication.engine.regular import open_regular
 # magic, version, backing name's offset and length, cluster bits, virtual size, encryption,
 # entries and offset of the level 1 table (qemu's docs/interop/qcow2.txt)
 _HEADER = struct.Struct(">4sIQIIQIIQ")
-# of version 3, after them: incompatible features (at 72) and the header's length (at 100)
+# after them: how many internal snapshots there are (at 60); of version 3, incompatible features (at
+# 72) and the header's length (at 100)
+_SNAPSHOTS_AT = 60
 _FEATURES_AT, _LENGTH_AT, _V3_BYTES = 72, 100, 104
 _MAGIC = b"QFI\xfb"
 _LONGEST_NAME = 1023
@@ -99,6 +101,7 @@ def _header(file: IO[bytes], path: Path, length: int) -> Header:
         (
             *_odd_features(int.from_bytes(_at(file, path, _FEATURES_AT, 8)), extensions),
             *(("is encrypted",) if encryption else ()),
+            *_internal_snapshots(int.from_bytes(_at(file, path, _SNAPSHOTS_AT, 4))),
         ),
     )
 
@@ -131,6 +134,12 @@ def _odd_features(features: int, extensions: dict[int, bytes]) -> Iterator[str]:
         yield f"uses the features {other:#x}, which vmrep does not use"
     for kind in extensions:
         yield f"has the header extension {kind:#x}, which vmrep does not write"
+
+
+def _internal_snapshots(count: int) -> Iterator[str]:
+    """Whoever made one may have written to the image, and can take it back to then."""
+    if count:
+        yield f"holds {count} internal snapshot(s), which vmrep does not make"
 
 
 def shown(text: str) -> str:

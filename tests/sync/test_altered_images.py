@@ -55,6 +55,24 @@ def test_a_job_reads_nothing_through_it_and_says_which_image(estate, victim, alt
     assert codes & {"backing_file_differs", "image_file_damaged"}
 
 
+def test_a_job_does_not_build_on_an_image_that_somebody_made_a_snapshot_in(estate):
+    """It can be taken back to then, and nothing else about it would tell."""
+    context = estate.take("small1")
+    estate.replicate(context)
+    image = DiskImage.objects.get()
+    file = estate.repository_folder / image.locator
+    subprocess.run(["qemu-img", "snapshot", "-c", "by hand", file], check=True)
+    estate.control.fill("small1", 2000, 4 * MIB, MIB, seed=1)
+    job = estate.run_job(context)
+    assert job.status == JobStatus.FAILED
+    assert image.locator in job.error_message
+    assert "holds 1 internal snapshot(s)" in job.error_message
+    (finding,) = look.find(Scope())
+    assert finding.code == "image_file_damaged"
+    subprocess.run(["qemu-img", "snapshot", "-d", "by hand", file], check=True)
+    estate.replicate(context)
+
+
 @pytest.mark.parametrize("name", [b"x\xffy", b"a\0b"])
 def test_a_backing_name_that_is_no_text_fails_the_job_with_the_reason(estate, name):
     context = estate.take("small1")
