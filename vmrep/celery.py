@@ -1,10 +1,12 @@
 """The Celery app. Tasks live in each app's tasks module."""
 
+import logging
 import os
 from typing import Any
 
 from celery import Celery, signals
 
+from vmrep.logs import LINE, LineFormatter
 from vmrep.startup import report_database
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
@@ -14,6 +16,14 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # Threads of the web server send hints through `celery.current_app`: for them, too, it is this app.
 app.set_default()
+
+
+@signals.after_setup_logger.connect
+@signals.after_setup_task_logger.connect
+def _lines_as_everywhere(logger: logging.Logger, **signal: Any) -> None:
+    """Celery's own formatter would write what the database says of rows."""
+    for handler in logger.handlers:
+        handler.setFormatter(LineFormatter(LINE))
 
 
 @signals.worker_ready.connect

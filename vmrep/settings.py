@@ -29,6 +29,7 @@ from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.management.utils import get_random_secret_key
 
+from vmrep.logs import LINE
 from vmrep.private import make_private_files, make_private_folder
 from vmrep.secret_files import read_or_create
 
@@ -289,7 +290,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s"},
+        "line": {"class": "vmrep.logs.LineFormatter", "format": LINE},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("VMREP_LOG_LEVEL", default="INFO")},

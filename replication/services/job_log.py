@@ -10,6 +10,7 @@ import logging
 from django.db import Error, transaction
 from django.db.models.functions import Now
 
+from contexts.database_errors import own_words
 from contexts.text import printable, storable
 from replication.models import JobLogLine
 from replication.models.telemetry import MOST_LINES
@@ -35,7 +36,7 @@ def write(job_id: str, attempt: int, message: str, level: LogLevel = LogLevel.IN
             _add(job_id, attempt, message, level)
             _drop_oldest(job_id, attempt)
     except Error as problem:
-        log.warning("%s: could not store a line of the job's log: %s", job_id, problem)
+        log.warning("%s: could not store a line of the job's log: %s", job_id, own_words(problem))
 
 
 def _add(job_id: str, attempt: int, message: str, level: LogLevel) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from django.db import InterfaceError, OperationalError, connection
 
+from contexts.database_errors import own_words
 from contexts.vsphere import snapshots
 from replication.errors import LeaseLost, TryAgain
 from replication.models import ReplicationJob
@@ -61,7 +62,7 @@ def commit(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
                 run.job.pk, run.lease, run.taken_snapshot, run.snapshot_lineage, sealed
             )
         except (OperationalError, InterfaceError) as problem:
-            log.warning("%s: the commit's answer was lost: %s", run.job.pk, problem)
+            log.warning("%s: the commit's answer was lost: %s", run.job.pk, own_words(problem))
             _read_back(run.job.pk)
         moment = f"{run.taken_snapshot.consistent_at:%Y-%m-%d %H:%M:%S} UTC"
         run.log(f"Committed: the VM can be restored to {moment}.")

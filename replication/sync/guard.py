@@ -12,6 +12,7 @@ from typing import Self
 from django.db import Error as DatabaseProblem
 from django.db import connection
 
+from contexts.database_errors import own_words
 from replication.errors import LeaseLost
 from replication.services import leases, places
 from replication.services.leases import RENEW_EVERY_SECONDS, TRUSTED_FOR_SECONDS, Lease
@@ -114,7 +115,7 @@ class Guard:
         try:
             self._renew_once()
         except DatabaseProblem as problem:
-            log.warning("lease on %s not renewed: %s", self.lease.context_id, problem)
+            log.warning("lease on %s not renewed: %s", self.lease.context_id, own_words(problem))
             connection.close()
             return RETRY_SECONDS
         return RENEW_EVERY_SECONDS

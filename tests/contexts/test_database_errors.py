@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import logging.config
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 from django.test import Client
@@ -177,3 +180,13 @@ def test_what_is_told_of_a_refused_row_is_not_its_content(monkeypatch, caplog):
     assert "vcenter_port_possible" in run.error_message
     for told in (run.error_message, own_words(problem), str(refused_value(problem))):
         assert "the-secret" not in told
+
+    # As Celery logs what ends a task: the error's repr in the message, and the traceback.
+    where = (type(problem), problem, problem.__traceback__)
+    record = logging.LogRecord("celery", logging.ERROR, "", 0, "it was %r", (problem,), where)
+    config = logging.config.DictConfigurator(settings.LOGGING)
+    line = config.configure_formatter(settings.LOGGING["formatters"]["line"]).format(record)
+    assert line.count("the-secret") == 0
+    assert line.count("vcenter_port_possible") == 3
+    assert "Traceback" in line
+    assert "in write" in line
