@@ -167,6 +167,12 @@ class VCenter(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def estate_uuid(self) -> str:
+        """What tells it from another at its address: the instance UUID, or that of the lone host's
+        hardware. Empty when neither is known."""
+        return self.instance_uuid or self.host_uuid
+
 
 class Discovery(models.Model):
     """One run that read a vCenter's VMs. It changes no VM.

@@ -64,7 +64,8 @@ def refused(vcenter: VCenter, problem: LoginRefused) -> None:
 
 def found_another(vcenter: VCenter, instance_uuid: str) -> None:
     """Remember which other vCenter answers at the address, for somebody to decide about."""
-    _same(vcenter).exclude(found_instance_uuid=instance_uuid).update(
+    known = Q(found_instance_uuid=instance_uuid) | Q(instance_uuid=instance_uuid)
+    _same(vcenter).exclude(known).update(
         found_instance_uuid=instance_uuid, found_at=Now(), updated_at=Now()
     )
 

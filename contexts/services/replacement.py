@@ -9,17 +9,13 @@ from contexts.errors import ContextBusy
 from contexts.models import ContextEvent, DiscoveredVM, VCenter, VMContext
 
 
-def record(vcenter: VCenter, old_instance_uuid: str, *, actor: str) -> None:
-    """Within the transaction that stores the new instance UUID: record who confirmed it, and mark
-    each context as yet to be confirmed. Nothing else about contexts changes.
+def lock(vcenter: VCenter) -> list[VMContext]:
+    """Lock the vCenter's contexts: first, as everywhere, and the vCenter's row after them.
 
     Raises ContextBusy while a VM of the vCenter is being replicated.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("a vCenter is replaced inside a transaction")
-    VCenter.objects.filter(pk=vcenter.pk).update(
-        former_instance_uuid=old_instance_uuid, replaced_at=Now(), replaced_by=actor
-    )
     contexts = VMContext.objects.filter(vcenter=vcenter)
     locked = list(contexts.select_for_update(no_key=True).order_by("pk"))
     busy = [context for context in locked if context.current_job_id is not None]
@@ -28,7 +24,16 @@ def record(vcenter: VCenter, old_instance_uuid: str, *, actor: str) -> None:
             f"{len(busy)} VM(s) of {vcenter.name} are being replicated, among them"
             f" {busy[0].vm_name}. Cancel their jobs first, or wait until they end."
         )
-    contexts.update(identity_asked_at=Now(), updated_at=Now())
+    return locked
+
+
+def record(vcenter: VCenter, locked: list[VMContext], former_uuid: str, *, actor: str) -> None:
+    """Within the transaction that stores the new UUID: record who confirmed it, and mark each
+    context as yet to be confirmed. Nothing else about contexts changes."""
+    VCenter.objects.filter(pk=vcenter.pk).update(
+        former_instance_uuid=former_uuid, replaced_at=Now(), replaced_by=actor
+    )
+    VMContext.objects.filter(vcenter=vcenter).update(identity_asked_at=Now(), updated_at=Now())
     # What discovery saw was in the former vCenter.
     seen = DiscoveredVM.objects.filter(vcenter=vcenter)
     seen.filter(gone_at__isnull=True).update(gone_at=Now())
@@ -38,8 +43,8 @@ def record(vcenter: VCenter, old_instance_uuid: str, *, actor: str) -> None:
             ContextEvent(
                 vm_context=context,
                 actor=actor,
-                old=old_instance_uuid,
-                new=vcenter.instance_uuid,
+                old=former_uuid,
+                new=vcenter.estate_uuid,
                 why="the vCenter was confirmed to be rebuilt; this VM has yet to be confirmed",
             )
             for context in locked

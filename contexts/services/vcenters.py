@@ -16,7 +16,7 @@ from contexts.errors import UnknownVCenter, VCenterChanged, VCenterInUse
 from contexts.models import VCenter
 from contexts.services import changed_rows, logins, nbd_commands, replacement
 from contexts.services.nbd_commands import NbdCommandRefused
-from contexts.services.transactions import only_free
+from contexts.services.transactions import one_transaction, only_free
 from contexts.services.waiting import SECONDS, wait_for
 from contexts.states import TransportKind, TrustMode
 from contexts.text import printable
@@ -104,6 +104,7 @@ def test_stored(vcenter: VCenter) -> Seen:
     outcome. Raises as `test_connection` does."""
     try:
         seen = test_connection(endpoint(vcenter))
+        _require_host(vcenter, seen.host_uuid)
     except LoginRefused as problem:
         logins.refused(vcenter, problem)
         raise
@@ -185,7 +186,8 @@ def update(
     """Change a vCenter. A new host, port or trust mode needs the password again.
 
     `confirm_instance_uuid`: somebody (`actor`) says that the vCenter was rebuilt, and has this UUID
-    now. Contexts and recovery points stay; of each VM somebody has to confirm which one it is.
+    now (of a lone ESXi host: this hardware UUID). Contexts and recovery points stay; of each VM
+    somebody has to confirm which one it is.
 
     A stored password is sent only to the address that it was entered for: otherwise anyone who may
     edit an address could have the password sent to their own server.
@@ -206,19 +208,27 @@ def update(
         vcenter.password_encrypted = crypto.encrypt(password)
         changes["password_encrypted"] = vcenter.password_encrypted
     _check(vcenter)
-    before = vcenter.instance_uuid
+    before = vcenter.estate_uuid
     _connect(vcenter, confirm_instance_uuid)
     written = {name: getattr(vcenter, name) for name in {*changes, *_LEARNED}}
     forgotten = {"login_refused_at": None, "login_refused_why": ""}
     forgotten |= {"found_at": None, "found_instance_uuid": ""}
-    with transaction.atomic():
-        rows = VCenter.objects.filter(pk=vcenter.pk)
-        if not rows.update(**written, **forgotten, updated_at=Now()):
-            raise UnknownVCenter(f"The vCenter {vcenter.name} has been removed. Add it again.")
-        if confirm_instance_uuid and before and vcenter.instance_uuid != before:
-            replacement.record(vcenter, before, actor=actor)
+    is_another = bool(confirm_instance_uuid and before and vcenter.estate_uuid != before)
+    _store(vcenter, written | forgotten, former_uuid=before if is_another else "", actor=actor)
     vcenter.refresh_from_db()
     return vcenter
+
+
+@one_transaction
+def _store(vcenter: VCenter, columns: dict[str, Any], *, former_uuid: str, actor: str) -> None:
+    """`former_uuid`: the vCenter is another one now; its contexts are locked first, as everywhere.
+    Raises ContextBusy, UnknownVCenter."""
+    contexts = replacement.lock(vcenter) if former_uuid else []
+    rows = VCenter.objects.filter(pk=vcenter.pk)
+    if not rows.update(**columns, updated_at=Now()):
+        raise UnknownVCenter(f"The vCenter {vcenter.name} has been removed. Add it again.")
+    if former_uuid:
+        replacement.record(vcenter, contexts, former_uuid, actor=actor)
 
 
 def remove(vcenter: VCenter) -> None:
@@ -269,47 +279,57 @@ def _check(vcenter: VCenter) -> None:
             raise ValidationError({"nbd_command": str(problem)}) from problem
 
 
-def _connect(vcenter: VCenter, instance_uuid: str | None = None) -> None:
+def _connect(vcenter: VCenter, confirmed_uuid: str | None = None) -> None:
     """Test the connection, and remember which server answered: the known one, or the one that
     somebody confirmed."""
     target = endpoint(vcenter)
-    if instance_uuid:
-        target = replace(target, instance_uuid=instance_uuid)
+    if confirmed_uuid and not vcenter.host_uuid:
+        target = replace(target, instance_uuid=confirmed_uuid)
     try:
         seen = test_connection(target)
+        _require_host(vcenter, seen.host_uuid, confirmed_uuid)
     except OtherEstate as problem:
         if vcenter.pk is not None and problem.presented:
             logins.found_another(vcenter, problem.presented)
         raise
     vcenter.privileges = seen.privileges
-    _remember_host(vcenter, seen.host_uuid)
+    if seen.host_uuid is not None:
+        _require_new(vcenter, "ESXi host", host_uuid=seen.host_uuid)
+        vcenter.host_uuid = seen.host_uuid
     _remember_estate(vcenter, seen.about)
 
 
 _LEARNED = ("instance_uuid", "host_uuid", "product", "api_version")
 
 
-def _remember_host(vcenter: VCenter, host_uuid: str | None) -> None:
-    """Raises OtherEstate when another ESXi host answers than before, and ValidationError when the
-    host is already known by another address. Without a UUID, nothing changes."""
-    if host_uuid is None:
+def _require_host(vcenter: VCenter, found: str | None, confirmed: str | None = None) -> None:
+    """Raises OtherEstate when another ESXi host answers than the known or confirmed one. Without a
+    UUID it is not known which one it is."""
+    expected = confirmed or vcenter.host_uuid
+    if not vcenter.host_uuid or found is None or found == expected:
         return
-    if vcenter.host_uuid not in ("", host_uuid):
-        raise OtherEstate(
-            f"{vcenter.host} now leads to another ESXi host ({host_uuid}), not the one that was"
-            f" added as {vcenter.name} ({vcenter.host_uuid}). Check the address. To use the other"
-            " host, add it as a new vCenter.",
-            expected=vcenter.host_uuid,
-            presented=host_uuid,
-        )
-    _require_new(vcenter, "ESXi host", host_uuid=host_uuid)
-    vcenter.host_uuid = host_uuid
+    raise OtherEstate(
+        f"{vcenter.host} now leads to another ESXi host ({found}), not the one that was added as"
+        f" {vcenter.name} ({expected}). Check the address. If the host was rebuilt, confirm that at"
+        " its page; if it is another one, add it as a new one.",
+        expected=expected,
+        presented=found,
+    )
 
 
-def learn_host(vcenter: VCenter, session: Session) -> None:
-    """Record the UUID of an ESXi host that was added before vmrep asked for it, unless another
-    entry has it: a host that was added twice is for an operator to sort out, and still read."""
-    if vcenter.host_uuid or (host_uuid := lone_host_uuid(session)) is None:
+def recognise_host(vcenter: VCenter, session: Session) -> None:
+    """Of an ESXi host on its own: raises OtherEstate when it is another one than the known one,
+    which is remembered for somebody to decide about. The UUID of one that was added before vmrep
+    asked for it is recorded, unless another entry has it: a host that was added twice is for an
+    operator to sort out, and still read."""
+    if (host_uuid := lone_host_uuid(session)) is None:
+        return
+    try:
+        _require_host(vcenter, host_uuid)
+    except OtherEstate:
+        logins.found_another(vcenter, host_uuid)
+        raise
+    if vcenter.host_uuid:
         return
     try:
         with transaction.atomic():

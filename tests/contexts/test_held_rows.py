@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import pytest
+from django.db import connection, transaction
 from django.db.models import Model
 
 from contexts.clock import database_now
-from contexts.models import DiscoveredVM, Discovery, VMContext
-from contexts.services import discovered, management
+from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
+from contexts.services import discovered, management, vcenters
 from contexts.vsphere import inventory
 from contexts.vsphere.records import InventoryPage, VmRecord
 from tests import factories
@@ -128,3 +131,38 @@ def test_a_discovery_whose_own_row_is_held_stores_all_that_it_reads(estate, monk
     run = on_its_own(estate.discover)
     assert (run.status, run.error_message) == ("completed", "")
     assert set(DiscoveredVM.objects.values_list("vm_name", flat=True)) == {"one", "two"}
+
+
+def test_a_rebuilt_vcenter_waits_for_its_contexts_before_it_locks_its_own_row(monkeypatch):
+    """The order of all locks: whoever holds a context, and needs the vCenter's row, gets it."""
+    context = factories.context("one")
+    VCenter.objects.update(instance_uuid="old")
+
+    def connect(vcenter: VCenter, _: str) -> None:
+        vcenter.instance_uuid = "new"
+
+    monkeypatch.setattr(vcenters, "_connect", connect)
+    update = partial(
+        vcenters.update, VCenter.objects.get(), confirm_instance_uuid="new", actor="ann"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with stuck(locking(VMContext, context.pk)):
+            done = pool.submit(on_its_own, update)
+            while not waiting_for_locks():
+                assert not done.done()
+            with transaction.atomic():
+                VCenter.objects.select_for_update(nowait=True).get()
+        done.result(30)
+    vcenter = VCenter.objects.get()
+    assert (vcenter.instance_uuid, vcenter.former_instance_uuid) == ("new", "old")
+    context.refresh_from_db()
+    assert context.identity_asked_at is not None
+
+
+def waiting_for_locks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return int(cursor.fetchone()[0])

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from contexts.models import DiscoveredVM, VCenter
-from contexts.services import discovery, vcenters
+from contexts.services import connections, discovery, management, vcenters
 from contexts.states import DiscoveryStatus
 from contexts.vsphere.errors import OtherEstate
 from contexts.vsphere.hosts import lone_host_uuid
@@ -69,6 +69,46 @@ def test_another_host_at_a_known_ones_address_is_refused(host: Lab, another_host
         vcenters.update(
             vcenter, port=another_host.port, fingerprint_sha256=fingerprint, password=PASSWORD
         )
+
+
+def test_one_that_was_rebuilt_at_its_address_is_confirmed(host: Lab) -> None:
+    """Other hardware, or a restored configuration: nothing is read from it until then."""
+    vcenter = add(host)
+    known, new = vcenter.host_uuid, "564d0000-1111-2222-3333-444455556666"
+    run = discovery.request(vcenter, actor="ops")
+    discovery.run(run.pk)
+    (context, *_) = management.take(
+        [DiscoveredVM.objects.get(vm_name="lone1")], repository=None, actor="ops"
+    )
+    host._live.world.objects["ha-host"].values["hardware_uuid"] = new
+
+    run = discovery.request(vcenter, actor="ops")
+    discovery.run(run.pk)
+    run.refresh_from_db()
+    assert run.status == DiscoveryStatus.FAILED
+    assert new in run.error_message
+    assert known in run.error_message
+    assert VCenter.objects.get().found_instance_uuid == new
+    assert not DiscoveredVM.objects.exclude(gone_at=None).exists()
+    report = connections.test(VCenter.objects.get())
+    assert [step.name for step in report.steps if step.outcome == "failed"] == ["Identity"]
+
+    with pytest.raises(OtherEstate):
+        vcenters.update(VCenter.objects.get(), password=PASSWORD)
+    with pytest.raises(OtherEstate):
+        vcenters.update(VCenter.objects.get(), confirm_instance_uuid=known, actor="ann")
+    vcenters.update(VCenter.objects.get(), confirm_instance_uuid=new, actor="ann")
+    vcenter = VCenter.objects.get()
+    assert (vcenter.host_uuid, vcenter.former_instance_uuid) == (new, known)
+    assert (vcenter.replaced_by, vcenter.found_instance_uuid) == ("ann", "")
+    event = context.events.order_by("-id").first()
+    assert (event.actor, event.old, event.new) == ("ann", known, new)
+    context.refresh_from_db()
+    assert context.identity_asked_at is not None
+    run = discovery.request(vcenter, actor="ops")
+    discovery.run(run.pk)
+    run.refresh_from_db()
+    assert run.status == DiscoveryStatus.COMPLETED, run.error_message
 
 
 def test_one_that_was_added_before_is_recognised_by_its_next_discovery(host: Lab) -> None:

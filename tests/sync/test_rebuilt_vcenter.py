@@ -29,6 +29,9 @@ def begin(context):
 def test_each_vm_is_confirmed_before_it_is_replicated_again(estate, ready, new_vm_uuids):
     first, second = ready
     old = VCenter.objects.get().instance_uuid
+    with pytest.raises(OtherEstate):  # it is still the known one
+        vcenters.update(VCenter.objects.get(), confirm_instance_uuid="another", actor="ann")
+    assert VCenter.objects.get().found_instance_uuid == ""
     new = estate.control.rebuild_vcenter(new_vm_uuids=new_vm_uuids)
     job = estate.run_job(first)
     assert (job.status, job.error_code) == (JobStatus.FAILED, "other_estate")

@@ -238,7 +238,8 @@ class NewVCenter(Body):
 class ChangedVCenter(NewVCenter):
     """Changes to a vCenter; fields that are not given stay unchanged.
 
-    `confirm_instance_uuid`: it was rebuilt, and this is its instance UUID now."""
+    `confirm_instance_uuid`: it was rebuilt, and this is its instance UUID now (of a lone ESXi host:
+    its hardware UUID)."""
 
     confirm_instance_uuid = Text(max_length=64)
 

@@ -85,7 +85,7 @@ def replace(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     new = request.POST.get("confirm_instance_uuid", "")
     try:
         if not new or new != vcenter.found_instance_uuid:
-            raise VCenterChanged("A different vCenter answers there now. Look again, then confirm.")
+            raise VCenterChanged("A different one answers there now. Look again, then confirm.")
         actor = request.user.get_username()
         vcenters.update(vcenter, confirm_instance_uuid=new, actor=actor)
     except (VSphereError, ContextError, ValidationError) as problem:
@@ -94,7 +94,7 @@ def replace(request: HttpRequest, vcenter_id: int) -> HttpResponse:
         return redirect("vcenter-edit", vcenter.pk)
     messages.success(
         request,
-        f"{vcenter.name} is the rebuilt vCenter. Now discover its VMs, then confirm each one.",
+        f"{vcenter.name} is confirmed as rebuilt. Now discover its VMs, then confirm each one.",
     )
     return redirect(f"{reverse('discovery')}?vcenter={vcenter.pk}")
 
