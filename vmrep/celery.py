@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery, signals
 
 from vmrep.logs import LINE, LineFormatter
-from vmrep.startup import report_database
+from vmrep.startup import report_database, report_redis
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
 
@@ -27,5 +27,6 @@ def _lines_as_everywhere(logger: logging.Logger, **signal: Any) -> None:
 
 
 @signals.worker_ready.connect
-def _report_database(**signal: Any) -> None:
+def _report_problems(**signal: Any) -> None:
     report_database()
+    report_redis()

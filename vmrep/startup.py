@@ -1,4 +1,4 @@
-"""Reports problems of the database when a process starts."""
+"""Reports problems of the database and of Redis when a process starts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import logging
 
 from django.core import checks
 from django.db import connections
+
+from vmrep.checks import REDIS
 
 log = logging.getLogger(__name__)
 
@@ -23,3 +25,9 @@ def report_database() -> None:
             log.warning("%s", problem)
     finally:
         connections.close_all()
+
+
+def report_redis() -> None:
+    """Log what `manage.py check --deploy --tag redis` finds."""
+    for problem in checks.run_checks(tags=[REDIS], include_deployment_checks=True):
+        log.warning("%s", problem)

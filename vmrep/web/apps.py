@@ -6,5 +6,7 @@ class WebConfig(AppConfig):
     label = "web"
 
     def ready(self) -> None:
-        """Makes vmrep's Celery app the one that sends hints (`celery.current_app`)."""
-        import vmrep.celery  # noqa: F401
+        """Makes vmrep's Celery app the one that sends hints (`celery.current_app`), and its checks
+        known."""
+        import vmrep.celery
+        import vmrep.checks  # noqa: F401

@@ -1,0 +1,35 @@
+"""What `manage.py check --deploy` says of an installation's own settings."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django.conf import settings
+from django.core import checks
+
+REDIS = "redis"
+
+
+@checks.register(REDIS, deploy=True)
+def check_redis(**options: Any) -> list[checks.CheckMessage]:
+    """A Redis that needs no password obeys every account of every machine that reaches it."""
+    if not any(map(_is_open, str(settings.CELERY_BROKER_URL).split(";"))):
+        return []
+    return [
+        checks.Warning(
+            "Redis is used over TCP without a password: every account of this machine, and whoever"
+            " else reaches its port, can stop the workers.",
+            hint="Set a password in Redis (requirepass) and in VMREP_REDIS_URL"
+            " (redis://:password@host:6379/0), or use a socket that only vmrep's account can open"
+            " (redis+socket:///path).",
+            id="vmrep.W001",
+        )
+    ]
+
+
+def _is_open(url: str) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis", "rediss", "sentinel") or parts.password:
+        return False
+    return "ssl_certfile" not in parse_qs(parts.query)  # a client certificate is a password, too
