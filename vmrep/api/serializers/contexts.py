@@ -114,7 +114,7 @@ class ContextSerializer(_Protected):
             *("context_id", "vcenter_id", "vcenter", "vmware_vm_id"),
             *SPEC_NAMES,
             *("current_status", "current_job_id", "last_successful_job_id"),
-            *("transport", "transport_reason"),
+            *("transport", "transport_reason", "identity_asked_at"),
             *COUNTERS,
             *_ADDED,
             *("repository_id", "repository", "rpo_target_seconds", "unmanaged_at"),
