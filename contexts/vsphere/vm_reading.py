@@ -246,7 +246,7 @@ class _Reading:
         if known is not None:
             return known.disks, known.networks
         devices = self._read.get(DEVICES)
-        if devices is None:
+        if not devices:  # every VM has some: a keyboard, controllers
             self._unsaid |= {"disks", "networks"}
             if DEVICES not in self._found.missing and self._has_config:
                 self._note(f"{DEVICES}: vSphere does not deliver it.")

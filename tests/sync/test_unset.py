@@ -57,6 +57,23 @@ def test_a_vm_that_is_not_told_once_stays_as_it_is_and_its_chain_goes_on(
     assert (vm.unreadable_since, vm.unreadable_reason) == (None, "")
 
 
+def test_a_list_without_any_device_is_none(estate: Estate) -> None:
+    """Every VM has some; an empty list is how a vCenter delivers what it does not know."""
+    context = estate.take("small1")
+    estate.discover()
+    before = known(context)["disks"]
+    estate.control.configure("small1", notes="another version of the devices")
+    estate.control.odd_property(
+        "small1", "config.hardware.device", '<val xsi:type="ArrayOfVirtualDevice"></val>'
+    )
+    assert estate.discover().status == "completed"
+    vm = DiscoveredVM.objects.get(vmware_vm_id=context.vmware_vm_id)
+    assert "config.hardware.device: vSphere does not deliver it" in vm.unreadable_reason
+    job = estate.run_job(context)
+    assert (job.status, known(context)["disks"]) == ("pending", before)
+    assert "small1 cannot be read" in job.error_message
+
+
 def test_odd_notes_keep_nobody_from_being_replicated(estate: Estate) -> None:
     estate.control.odd_property("small1", "config.annotation", NOTES % "Owner: \x01me")
     assert estate.discover().status == "completed"
