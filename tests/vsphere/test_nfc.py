@@ -330,6 +330,30 @@ def test_a_hosts_name_that_is_unknown_here_is_said():
         authd.connect(ticket, "vm1")
 
 
+@pytest.mark.parametrize(
+    ("greeting", "passes"),
+    [
+        ("421 VMware Authentication Daemon: too many connections", True),
+        ("503 Service unavailable", True),
+        ("501 Malformed command or argument.", False),
+        ("SSH-2.0-OpenSSH_9.2", False),
+        ("2200 of another protocol", False),
+    ],
+)
+def test_a_daemon_that_cannot_now_is_tried_again_and_another_service_is_not(greeting, passes):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        greeter = threading.Thread(
+            target=lambda: server.accept()[0].sendall(f"{greeting}\r\n".encode())
+        )
+        greeter.start()
+        ticket = Ticket("127.0.0.1", server.getsockname()[1], "AA", "vpxa-nfc", "secret")
+        with pytest.raises(NfcRefused) as caught:
+            authd.connect(ticket, "vm1")
+        greeter.join()
+    assert caught.value.transient is passes
+    assert greeting in str(caught.value)
+
+
 def wait_until(done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not done():

@@ -33,7 +33,7 @@ def connect(ticket: Ticket, doing: str) -> socket.socket:
         deadline = time.monotonic() + CONNECT_SECONDS
         greeting = _line(raw, deadline, where)
         if not greeting.startswith("220 "):
-            raise NfcRefused(f"{where} greets with {greeting!r}, which no ESXi host would.")
+            raise _unexpected(f"{where} greets with {greeting!r}", greeting)
         control = opened = _tls(raw, where)
         _require_thumbprint(control, ticket, where)
         _authorise(control, ticket, deadline, where)
@@ -109,7 +109,18 @@ def _ask(control: ssl.SSLSocket, command: str, expected: str, deadline: float, w
         raise NfcRefused(
             f"{where} does not accept the ticket ({answer!r}). It may have expired.", transient=True
         )
-    raise NfcRefused(f"{where} answers {command.strip()!r} with {answer!r}.")
+    raise _unexpected(f"{where} answers {command.strip()!r} with {answer!r}", answer)
+
+
+def _unexpected(what: str, answer: str) -> NfcRefused:
+    """With 4xx and 5xx the daemon says that it cannot, which passes: it is busy, or about to start.
+    500 to 502 say that it does not understand, which stays."""
+    if re.match(r"(4\d\d|5(?!0[0-2])\d\d)([ -]|$)", answer):
+        return NfcRefused(
+            f"{what}. If this continues, look at the load and the log (vpxa, hostd) of the host.",
+            transient=True,
+        )
+    return NfcRefused(f"{what}, which no known ESXi host does. Is another service on that port?")
 
 
 def _line(connection: socket.socket, deadline: float, where: str) -> str:

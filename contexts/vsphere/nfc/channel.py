@@ -174,4 +174,9 @@ class Channel:
 
     def _refusal(self, payload: bytes) -> NfcRefused:
         code = struct.unpack_from("<I", payload)[0] if len(payload) >= 4 else None
-        return NfcRefused(f"{self._doing}: the host refuses it (NFC error {code}).", transient=True)
+        return NfcRefused(
+            f"{self._doing}: the host refuses it (NFC error {code}). If this continues, see the"
+            " host's log (hostd.log, vpxa.log), and whether other products read from it at the same"
+            " time: it has memory for about 8 to 10 disks.",
+            transient=True,
+        )
