@@ -135,13 +135,6 @@ def _condition(record: VmRecord) -> Iterator[Refusal]:
             f"Upgrade the VM's compatibility to vmx-{OLDEST_HARDWARE:02} or newer.",
             "hardware too old",
         )
-    if record.specs["consolidation_needed"]:
-        yield Refusal(
-            "consolidation_needed",
-            "The VM's disks need consolidation: a removed snapshot has left files behind.",
-            "Consolidate the disks (Snapshots, Consolidate) before replicating.",
-            "needs consolidation",
-        )
     if record.specs["fault_tolerance_state"] not in (None, "notConfigured"):
         yield Refusal(
             "fault_tolerance",

@@ -60,7 +60,6 @@ def test_an_ordinary_vm_is_not_refused() -> None:
         ({"is_template": True}, "template"),
         ({"hardware_version": "vmx-04"}, "hardware_too_old"),
         ({"hardware_version": "vmx-6"}, "hardware_too_old"),
-        ({"consolidation_needed": True}, "consolidation_needed"),
         ({"fault_tolerance_state": "running"}, "fault_tolerance"),
         ({"fault_tolerance_state": "notRunning"}, "fault_tolerance"),
         ({"connection_state": "disconnected"}, "not_connected"),
@@ -195,8 +194,8 @@ def test_a_disk_that_is_left_out_need_not_be_readable() -> None:
 
 
 def test_all_reasons_are_told_at_once() -> None:
-    record = vm(replace(DISK, encrypted=True), snapshots=(USERS,), consolidation_needed=True)
-    assert codes(record) == ["consolidation_needed", "user_snapshots", "disk_not_readable"]
+    record = vm(replace(DISK, encrypted=True), snapshots=(USERS,), is_template=True)
+    assert codes(record) == ["template", "user_snapshots", "disk_not_readable"]
 
 
 # ------------------------------------------------------------------ what is told
