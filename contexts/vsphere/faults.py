@@ -33,6 +33,7 @@ from contexts.vsphere.errors import (
     VSphereFault,
 )
 from contexts.vsphere.texts import MOST_FAULT, cut
+from contexts.vsphere.values import NotAsDescribed
 from contexts.vsphere.verdicts import Activity, judge
 
 _MOST_WORD = 100  # a fault's or a privilege's name
@@ -53,6 +54,8 @@ _QUIESCING = (
     "Check VMware Tools in the guest; on Windows, its VSS writers (vssadmin list writers) and event"
     " log; on Linux, the scripts that freeze it."
 )
+# What a vCenter does not find then is its own: it is about to start, or to stop.
+_BEFORE_A_LOGIN = (Activity.CONNECTING, Activity.LOGGING_IN)
 _INVALID_REQUESTS = (
     vmodl.fault.InvalidRequest,
     vmodl.fault.InvalidArgument,
@@ -81,9 +84,9 @@ def understanding(doing: str) -> Iterator[None]:
     try:
         yield
     except NOT_AS_DESCRIBED as error:
+        why = str(error) if isinstance(error, NotAsDescribed) else type(error).__name__
         raise NotVSphere(
-            f"{doing}: the answer cannot be understood ({type(error).__name__}). Check for a newer"
-            " vmrep."
+            f"{doing}: the answer cannot be understood: {why}. Check for a newer vmrep."
         ) from error
 
 
@@ -138,7 +141,7 @@ def _from_fault(fault: Any, doing: str, activity: Activity) -> VSphereError:
         return _login_refused(fault, doing, text)
     if isinstance(fault, vim.fault.NoPermission):
         return _privilege_missing(fault, doing, text, activity)
-    if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
+    if isinstance(fault, vmodl.fault.ManagedObjectNotFound) and activity not in _BEFORE_A_LOGIN:
         return ObjectGone(f"{doing}: it no longer exists ({text}).")
     return _judged(fault, doing, activity)
 

@@ -143,7 +143,7 @@ class Session:
         place = f"{self.endpoint.host}:{self.endpoint.port}"
         version = negotiate_version(self.endpoint, self.timeout, self._reading)
         self._stub = Stub(self.endpoint, version, self.timeout, self._reading)
-        with translating(f"Connecting to {place}"):
+        with translating(f"Connecting to {place}", Activity.CONNECTING):
             instance = vim.ServiceInstance("ServiceInstance", self._stub)
             self._content = Content(instance.RetrieveContent(), place)
         self._about = _about(self._content.about)
@@ -326,7 +326,8 @@ class Session:
             self._logins += 1
 
     def _look_again(self) -> None:
-        with translating(f"Connecting to {self.endpoint.host}:{self.endpoint.port}"):
+        doing = f"Connecting to {self.endpoint.host}:{self.endpoint.port}"
+        with translating(doing, Activity.CONNECTING):
             instance = vim.ServiceInstance("ServiceInstance", self._stub)
             about = _about(instance.RetrieveContent().about)
         self._check_estate(about)

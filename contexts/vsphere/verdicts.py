@@ -18,6 +18,7 @@ class Activity(Enum):
     """What was being done when a fault came."""
 
     READING = "reading"
+    CONNECTING = "connecting"
     LOGGING_IN = "logging in"
     ENABLING_TRACKING = "enabling change tracking"
     CREATING_SNAPSHOT = "creating a snapshot"

@@ -50,6 +50,13 @@ def test_each_failure_has_its_error(
     assert str(error).startswith("Trying: ")
 
 
+@pytest.mark.parametrize("activity", [Activity.CONNECTING, Activity.LOGGING_IN])
+def test_what_a_server_does_not_find_before_a_login_is_its_own(activity: Activity) -> None:
+    error = translate(vmodl.fault.ManagedObjectNotFound(msg="no such object"), "Trying", activity)
+    assert (type(error), error.transient) == (errors.VSphereFault, True)
+    assert "no such object" in str(error)
+
+
 def test_a_missing_privilege_is_named() -> None:
     error = translate(vim.fault.NoPermission(privilegeId="Datastore.Browse", msg="no"), "Reading")
     assert isinstance(error, errors.PrivilegeMissing)
