@@ -50,8 +50,14 @@ def _consolidate(run: JobRun, note: StepNote) -> None:
 
 
 def read_and_check_vm(run: JobRun) -> None:
-    """Read the VM again, then refresh and check it as in Prepare. Raises PreflightRefused."""
+    """Read the VM again, then refresh and check it as in Prepare. Raises PreflightRefused, and
+    TryAgain where Prepare has to consolidate its disks first."""
     run.record = _read(run)
+    if run.vm.specs["consolidation_needed"]:
+        raise TryAgain(
+            f"{run.vm.name}: a snapshot that was removed meanwhile has left files behind. vmrep"
+            " will consolidate them."
+        )
     _refresh(run)
 
 
@@ -101,6 +107,7 @@ def _preflight(run: JobRun) -> None:
     )
     if found:
         verdict.require_no_others_snapshot(run, found)
+        verdict.require_no_absence(run, found)
         raise PreflightRefused(
             f"{run.vm.name} cannot be replicated. "
             + " ".join(f"{refusal.reason} {refusal.remedy}" for refusal in found)

@@ -160,6 +160,9 @@ def clean_up(attempt: JobRun) -> None:
 
 def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
     """Retry the job if that may help, else fail it with the reason."""
+    why = str(problem)
+    if job.source_vm_name not in why:
+        why = f"{job.source_vm_name}: {why}"
     if isinstance(problem, HostFull):
         finish.wait_for_place(
             job.pk, str(problem), host=problem.host, code=code_of(problem), lease=lease
@@ -170,9 +173,9 @@ def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
             job.pk, str(problem), code=code_of(problem), operation=operation, lease=lease
         )
     elif _is_transient(problem):
-        finish.try_again(job.pk, str(problem), code=code_of(problem), lease=lease)
+        finish.try_again(job.pk, why, code=code_of(problem), lease=lease)
     else:
-        finish.failed(job.pk, str(problem), code=code_of(problem), lease=lease)
+        finish.failed(job.pk, why, code=code_of(problem), lease=lease)
 
 
 def _is_transient(problem: Exception) -> bool:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 # Other products' snapshots pass within minutes, of big VMs within hours; a user's stays.
 PASSES_WITHIN = timedelta(hours=4)
+_MAY_COME_BACK = ("disconnected", "inaccessible")
 
 
 def require_no_others_snapshot(run: JobRun, found: tuple[Refusal, ...]) -> None:
@@ -58,6 +59,17 @@ def _wait_for_others(run: JobRun, present: tuple[SnapshotRecord, ...]) -> None:
     )
 
 
+def require_no_absence(run: JobRun, found: tuple[Refusal, ...]) -> None:
+    """Raise TryAgain when the VM is refused only because its host or its storage is away, which
+    passes: what has been copied of it is kept meanwhile. An orphaned VM does not come back."""
+    state = run.vm.specs["connection_state"]
+    if state in _MAY_COME_BACK and {refusal.code for refusal in found} == {"not_connected"}:
+        raise TryAgain(
+            f"{run.vm.name}: the VM is {state} in the vCenter: its host or its datastore is away."
+            " If this continues, bring them back."
+        )
+
+
 @contextmanager
 def looking_again(run: JobRun) -> Iterator[None]:
     """Judge a failure of the body that would be lasting, or of its reading: raises TryAgain,
@@ -77,6 +89,12 @@ def _judge(run: JobRun, problem: Exception) -> None:
         )
         present = snapshots.tree(run.session, run.vm.moref)
         frozen = _frozen(run)
+    except ObjectGone as another:
+        # Prepare finds the VM by its instance UUID, or says that it is gone.
+        raise TryAgain(
+            f"{run.vm.name}: the VM was unregistered, or registered again, while vmrep was working"
+            f" on it ({another}) vmrep will look for it."
+        ) from problem
     except VSphereError as another:
         log.warning("%s: cannot look again: %s", run.job.pk, printable(str(another)))
         return
