@@ -114,6 +114,4 @@ def test_what_is_chosen_by_hand_has_no_substitute(estate, context, transport, re
         estate.control.fail("GET /folder", fault="500", times=10_000)
     job = estate.run_job(context)
     assert "Not over" not in job.error_message
-    assert job.error_message.startswith(
-        "small2: 127" if transport == TransportKind.NFC else "small2: Read"
-    )
+    assert job.error_message.startswith("small2: 127" if transport == TransportKind.NFC else "Read")

@@ -42,7 +42,7 @@ def test_a_connection_that_breaks_costs_an_attempt_at_most(estate, ready, method
 
 @pytest.mark.usefixtures("no_sample")
 def test_dropped_downloads_are_read_again(estate, ready):
-    estate.control.drop_connection("GET /folder", nth=3, times=2)
+    estate.control.drop_connection("GET /folder", nth=4, times=2)
     estate.replicate(ready)
 
 
@@ -97,8 +97,8 @@ def test_a_session_that_expires_during_the_transfer_is_renewed(estate, ready, mo
     estate.control.delay("GET /folder", 0.2)
     opened = transfer._Transfer._open
 
-    def open_and_expire(self, plan):
-        active = opened(self, plan)
+    def open_and_expire(self, plan, seat):
+        active = opened(self, plan, seat)
         estate.control.expire_sessions()
         return active
 
