@@ -50,6 +50,7 @@ PARAMETERS: dict[str, set[str]] = {
     "vcenter": set(),
     "vcenter-discovery": {*DiscoveredVMFilter.base_filters, "ordering", *PAGES},
     "repositories": PAGES,
+    "replication-steps": PAGES,
     "replication-log": PAGES,
     "replication-throughput": PAGES,
     "integrity": set(),
