@@ -28,8 +28,8 @@ def taking(*vms: Any) -> Callable[[], list[str]]:
 @pytest.fixture(autouse=True)
 def one_second(monkeypatch):
     """All of it happens within one second."""
-    now = management.timezone.now()
-    monkeypatch.setattr(management.timezone, "now", lambda: now)
+    now = management.about_now()
+    monkeypatch.setattr(management, "about_now", lambda: now)
 
 
 def test_vms_of_one_name_taken_by_two_transactions_get_different_ids():

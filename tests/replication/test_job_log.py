@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 
 import pytest
 from django.db import connection, transaction
@@ -12,7 +13,8 @@ from replication.models import JobLogLine
 from replication.models.telemetry import MOST_LINES
 from replication.selectors import telemetry
 from replication.services import cancel, finish, job_log
-from replication.states import JobStatus, LogLevel
+from replication.services.leases import Lease
+from replication.states import JobStatus, LeaseHolder, LogLevel
 from replication.sync.job_run import JobRun
 from tests import factories
 
@@ -112,7 +114,8 @@ class _Lost:
 
 
 def test_a_lost_lease_still_stops_whoever_logs(job):
-    run = JobRun(job, lease=None, guard=_Lost(), session=None, storage=None)
+    lost = Lease(job.vm_context_id, LeaseHolder.JOB, uuid.uuid4())
+    run = JobRun(job, lease=lost, guard=_Lost(), session=None, storage=None)
     with pytest.raises(LeaseLost):
         run.log("no more")
     assert messages(job) == []
