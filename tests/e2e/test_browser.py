@@ -59,8 +59,9 @@ def _replicate(page: Page, estate) -> None:
     panel = page.get_by_role("complementary")
     panel.get_by_role("button", name="Replicate now").click()
     expect(panel).to_contain_text("Replicating", timeout=PATIENCE)
-    expect(panel.get_by_role("progressbar").first).to_be_visible(timeout=PATIENCE)
-    expect(panel).to_contain_text(re.compile(r"\b\d+ %"), timeout=PATIENCE)
+    # An incremental plan reads its sample first, one delayed request after another.
+    expect(panel.get_by_role("progressbar").first).to_be_visible(timeout=3 * PATIENCE)
+    expect(panel).to_contain_text(re.compile(r"\b\d+ %"), timeout=3 * PATIENCE)
     estate.control.clear_faults()
     expect(panel.get_by_text("Ready", exact=True)).to_be_visible(timeout=PATIENCE)
 
