@@ -24,6 +24,7 @@ from contexts.vsphere.errors import (
     ObjectGone,
     PrivilegeMissing,
     TaskFailed,
+    VmUnreadable,
     VSphereError,
 )
 from contexts.vsphere.records import SnapshotRecord, VmRecord
@@ -104,7 +105,7 @@ def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) 
     """
     context = row.vm_context
     try:
-        vm = inventory.read_vm(writer.session, context.vmware_vm_id, moref_hint=context.moref)
+        vm = _identified(context, writer.session)
     except ObjectGone:
         log.info("%s: the VM is gone, and with it the snapshot %s", context, row.name)
     else:
@@ -126,6 +127,16 @@ def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) 
         state=SnapshotState.REMOVED, removed_at=Now(), problem="", updated_at=Now()
     )
     job_log.write(row.job_id, row.attempt, f"Removed the snapshot {row.name}.")
+
+
+def _identified(context: VMContext, session: Session) -> VmRecord:
+    """The VM, whatever else of it cannot be read: a snapshot that stays fills its datastore."""
+    try:
+        return inventory.read_vm(session, context.vmware_vm_id, moref_hint=context.moref)
+    except VmUnreadable as problem:
+        if (problem.found.instance_uuid or "").lower() != context.vmware_vm_id.lower():
+            raise
+        return problem.found
 
 
 def _found(row: VMSnapshot, found: SnapshotRecord) -> None:
@@ -232,6 +243,11 @@ def _consolidated(context: VMContext, writer: Writer) -> list[str]:
         consolidate(context, writer)
     except ObjectGone:
         return []  # with its VM
+    except VmUnreadable as problem:
+        return [
+            "The snapshot was removed, but the VM could not be looked at for files that it may have"
+            f" left: {storable(str(problem))} The next replication looks again."
+        ]
     except VSphereError as problem:
         return [
             f"The snapshot was removed, but files of it are left: {storable(str(problem))} The next"
