@@ -48,6 +48,15 @@ def controllers(vm: Any) -> dict[int, Any]:
     return {d.key: d for d in found}
 
 
+def test_every_vm_has_the_devices_that_nobody_asked_for(vms: dict[str, list[Any]]) -> None:
+    """And each key once: the drive is not where a disk is."""
+    usual = {100, 200, 201, 300, 400, 500, 600, 700, 8000, 12000, 14000}
+    for vm in (each for group in vms.values() for each in group if each.config):
+        keys = [d.key for d in vm.config.hardware.device]
+        assert usual <= set(keys)
+        assert len(keys) == len(set(keys))
+
+
 def test_who_manages_a_vm_is_said(vms: dict[str, list[Any]]) -> None:
     (agent,) = vms["vCLS-4c4c4544-0033-3010-8056"]
     managed = agent.config.managedBy

@@ -24,6 +24,7 @@ from vmrep.lab.world.records import (
     SnapshotRecord,
     VmRecord,
 )
+from vmrep.lab.world.standard_devices import standard_devices
 
 SCSI_KEY = 1000
 device = vim.vm.device
@@ -136,11 +137,7 @@ def _nic(nic: NicDevice, networks: Mapping[str, str], powered_on: bool) -> Any:
 def _controllers(config: Config) -> list[Any]:
     """The controllers that the disks are attached to, in the order of their keys."""
     given = {KINDS[c.kind].key(c.bus): c for c in config.controllers}
-    made = [
-        device.VirtualPCIController(
-            key=100, busNumber=0, deviceInfo=vim.Description(label="PCI controller 0", summary="")
-        )
-    ]
+    made = []
     for key in sorted({d.controller_key for d in config.disks} | set(given)):
         usual = ControllerDevice(controllers.usual(config.guest_id), key - SCSI_KEY)
         found = given.get(key, usual)
@@ -160,13 +157,15 @@ def hardware(
         device.VirtualTPM(key=11000, deviceInfo=vim.Description(label="Virtual TPM", summary=""))
     ]
     powered_on = record.power_state == POWERED_ON
+    own = _controllers(config)
     return codec.make(
         vim.vm.VirtualHardware,
         numCPU=config.cpu,
         numCoresPerSocket=config.cores_per_socket,
         memoryMB=config.memory_mb,
         device=[
-            *_controllers(config),
+            *standard_devices({d.key for d in config.disks} | {c.key for c in own}),
+            *own,
             *(tpm if config.vtpm else ()),
             *(_disk(d, backings[d.key]) for d in config.disks),
             *(_nic(n, networks, powered_on) for n in config.nics),
