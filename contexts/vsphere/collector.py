@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
+from xml.sax.saxutils import escape, quoteattr
 
 from pyVmomi import vim, vmodl
 
@@ -203,14 +204,15 @@ class Asking:
         return self._read(refs, paths)
 
     def _ask(self, refs: list[Any], paths: Paths) -> Page:
-        objects = [Collector.ObjectSpec(obj=ref, skip=False) for ref in refs]
+        first = [Collector.ObjectSpec(obj=refs[0], skip=False)]
+        others = "".join(map(_object_set, refs[1:])).encode()
         wanted = {
             kind: names
             for kind, names in paths.items()
             if any(issubclass(type(ref), kind) for ref in refs)
         }
         return self._session.invoke(
-            self._doing, partial(_all_pages, self._session, objects, wanted)
+            self._doing, partial(_all_pages, self._session, first, wanted, others)
         )
 
 
@@ -232,8 +234,15 @@ def _key(ref: Any) -> tuple[Any, str]:
     return type(ref), str(ref._moId)
 
 
-def _all_pages(session: Session, objects: list[Any], paths: Paths) -> Page:
-    """One request, with the pages that the server makes of its answer."""
+def _object_set(ref: Any) -> str:
+    """One more ObjectSpec of a request."""
+    kind, moref = quoteattr(str(ref._wsdlName)), escape(str(ref._moId))
+    return f"<objectSet><obj type={kind}>{moref}</obj><skip>false</skip></objectSet>"
+
+
+def _all_pages(session: Session, objects: list[Any], paths: Paths, others: bytes = b"") -> Page:
+    """One request, with the pages that the server makes of its answer. `others`: XML of objects
+    besides."""
     collector = session.content.propertyCollector
     page = read_page(
         collector._stub.ask(
@@ -241,6 +250,7 @@ def _all_pages(session: Session, objects: list[Any], paths: Paths) -> Page:
             "RetrievePropertiesEx",
             [_filter(objects, paths)],
             Collector.RetrieveOptions(),
+            more=(b"</specSet>", others),
         ),
         collector._stub,
     )

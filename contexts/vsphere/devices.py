@@ -76,10 +76,12 @@ def disks_of(
     controllers: dict[int, Any] = {}
     disks: dict[int, Any] = {}
     for device in devices:
-        _require_known(device)
-        if _is(device, vim.vm.device.VirtualController):
+        family = _family(kind_of(device))
+        if family is None or (isinstance(device, Data) and device.unknown):
+            _require_known(device)
+        if family is vim.vm.device.VirtualController:
             controllers[device.key] = device
-        elif _is(device, vim.vm.device.VirtualDisk):
+        elif family is vim.vm.device.VirtualDisk:
             if device.key in disks:
                 raise NotAsDescribed(f"two disks have the device key {device.key}")
             disks[device.key] = device
@@ -111,12 +113,24 @@ def unknown_devices(devices: Iterable[Any]) -> list[str]:
 
 
 def _is(device: Any, kind: Any) -> bool:
-    return _is_kind(kind_of(device), kind)
+    return issubclass(kind_of(device), kind)
 
 
 @lru_cache(maxsize=1024)
-def _is_kind(kind: Any, of_kind: Any) -> bool:
-    return issubclass(kind, of_kind)
+def _family(kind: Any) -> Any:
+    """Which family a device is of; None for what is no device."""
+    return next((family for family in _FAMILIES if issubclass(kind, family)), None)
+
+
+_FAMILIES = (
+    vim.vm.device.VirtualPCIController,  # no disk is on these three
+    vim.vm.device.VirtualPS2Controller,
+    vim.vm.device.VirtualSIOController,
+    vim.vm.device.VirtualController,
+    vim.vm.device.VirtualDisk,
+    vim.vm.device.VirtualEthernetCard,
+    vim.vm.device.VirtualDevice,  # any other
+)
 
 
 def _disk(
@@ -212,7 +226,7 @@ def _backing_type(backing: Any) -> str:
 
 def networks_of(devices: Iterable[Any], places: Places) -> tuple[NicRecord, ...]:
     """The network adapters, without what the guest says of them (`with_guest`)."""
-    by_key = {device.key: device for device in devices if _is(device, _ETHERNET)}
+    by_key = {device.key: device for device in devices if _family(kind_of(device)) is _ETHERNET}
     found = [_nic(device, places) for device in by_key.values()]
     return tuple(sorted(found, key=lambda nic: nic.device_key))
 

@@ -36,6 +36,8 @@ PLACE_PATHS: dict[Any, tuple[str, ...]] = {
 
 def decode_name(name: str) -> str:
     """An inventory name as people see it."""
+    if "%" not in name:
+        return name
     return re.sub(
         "%(25|2f|5c)", lambda found: _ESCAPES[found[0].lower()], name, flags=re.IGNORECASE
     )
@@ -68,11 +70,14 @@ class Places:
     parents: dict[str, str] = field(default_factory=dict)
     datacenters: set[str] = field(default_factory=set)
     datastore_types: dict[str, str] = field(default_factory=dict)
+    # Of what holds VMs: hundreds are in one folder.
+    _above: dict[str | None, Place] = field(default_factory=dict, init=False)
 
     def add(self, found: Found) -> None:
         """Remember one object that was read with PLACE_PATHS. Raises AnswerTooLarge when there are
         more than any vCenter can have."""
         read = found.properties
+        self._above.clear()
         if "name" in read:
             self.names[found.moref] = cut(str(read["name"]), MOST_NAME)
         if len(self.names) > _MOST_PLACES:
@@ -94,11 +99,18 @@ class Places:
 
     def place(self, name: str | None, parent: str | None) -> Place:
         """Where something with this (plain) name under this parent is."""
+        if parent not in self._above:
+            self._above[parent] = self._place_above(parent)
+        above = self._above[parent]
+        path = f"{above.path}/{encode_name(name)}" if above.path and name else None
+        return Place(path, above.datacenter, above.datacenter_path)
+
+    def _place_above(self, parent: str | None) -> Place:
         above = self._ancestors(parent)
         datacenter = next((moref for moref in above if moref in self.datacenters), None)
         complete = bool(above) and self.parents.get(above[-1]) == self.root
         parts = [encode_name(self.shown(moref) or "") for moref in reversed(above)]
-        path = "/" + "/".join([*parts, encode_name(name)]) if complete and name else None
+        path = "/" + "/".join(parts) if complete else None
         return Place(path, self.shown(datacenter), self._datacenter_path(datacenter))
 
     def _datacenter_path(self, datacenter: str | None) -> str | None:

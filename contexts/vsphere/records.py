@@ -198,6 +198,9 @@ class InventoryPage:
     total: int | None = field(default=None)
 
 
+_NO_SPECS: Mapping[str, SpecValue] = {spec.name: None for spec in SPEC_FIELDS}
+
+
 def no_specs() -> dict[str, SpecValue]:
     """All spec names, all unknown."""
-    return {spec.name: None for spec in SPEC_FIELDS}
+    return dict(_NO_SPECS)

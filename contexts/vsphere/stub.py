@@ -64,11 +64,21 @@ class Stub(SoapStubAdapterBase):
         status, body = self._exchange(self._request(mo, info, args))
         return self._understood(status, body, info)
 
-    def ask(self, target: Any, method: str, *args: Any) -> bytes:
+    def ask(
+        self, target: Any, method: str, *args: Any, more: tuple[bytes, bytes] | None = None
+    ) -> bytes:
         """Call a method by its WSDL name, and return the answer's bytes, which whoever calls reads
-        in another way. A fault is raised as above."""
+        in another way. A fault is raised as above.
+
+        `more`: an end tag of the request, and what stands before it besides: XML of many alike
+        that pyVmomi would take long to write.
+        """
         info = type(target)._GetMethodInfo(method)
-        status, body = self._exchange(self._request(target, info, args))
+        request = self._request(target, info, args)
+        if more is not None:
+            end, added = more
+            request = request.replace(end, added + end, 1)
+        status, body = self._exchange(request)
         if status != 200:
             self._understood(status, body, info)
         return body

@@ -8,7 +8,7 @@ pyVmomi's description of the API says what each field is; what differs from it i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -28,8 +28,10 @@ from pyVmomi.VmomiSupport import (
 )
 
 from contexts.vsphere.answers import stand_in
-from contexts.vsphere.texts import MOST_FAULT, cut
+from contexts.vsphere.texts import MOST_FAULT, MOST_NAME, cut
+from contexts.vsphere.wanted import wanted_of
 
+NAMESPACE = "urn:vim25"
 XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _SHOWN = 60  # characters of what was not understood
 
@@ -39,6 +41,8 @@ _SCALARS: dict[str, Any] = {
 }
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
 _BITS: dict[Any, int] = {byte: 8, short: 16, int: 32, long: 64}
+# What has no more digits than this fits into these kinds, without a closer look.
+_FITS_ANY, _LONG_ENOUGH = 9, frozenset({int, long})
 
 
 class NotAsDescribed(ValueError):
@@ -94,6 +98,65 @@ class Data:
         return self._children
 
 
+class Read(Data):
+    """The same, with the `WANTED` fields of its kind read already, as ordinary attributes.
+
+    A field that is not as described is left to be read, and raised, when somebody asks for it.
+    """
+
+    def __init__(self, element: Element, kind: Any, stub: Any) -> None:
+        super().__init__(element, kind, stub)
+        tags, fields, unset = _read_at_once(kind)
+        read = vars(self)
+        read.update(unset)
+        odd: list[str] = []
+        for child in element.iterchildren(*tags):
+            field = fields.get(child.tag)
+            if field is None:
+                read.clear()  # it is of another namespace
+                return
+            name, make, declared, is_list = field
+            try:
+                if child.get(XSI_TYPE) is not None:
+                    value = value_of(child, declared, stub)
+                elif make is _text and not len(child):
+                    value = child.text or ""
+                else:
+                    value = make(child, declared, stub)
+            except NotAsDescribed:
+                odd.append(name)
+                continue
+            if is_list:
+                read.setdefault(name, []).append(value)
+            elif read[name] is None:
+                read[name] = value
+            else:
+                odd.append(name)  # it stands there twice
+        for name in odd:
+            read.pop(name, None)
+
+
+_Fields = Mapping[str, tuple[str, "Maker", Any, bool]]
+
+
+@lru_cache(maxsize=1024)
+def _read_at_once(kind: Any) -> tuple[tuple[str, ...], _Fields, Mapping[str, None]]:
+    """The names of the wanted elements in any namespace; by tag how each field is made; and the
+    fields that are None until they are met."""
+    fields: dict[str, tuple[str, Maker, Any, bool]] = {}
+    for name in sorted(wanted_of(kind)):
+        if (declared := _field(kind, name)) is not None:
+            item = _item(declared)
+            one = declared if item is None else item
+            fields[f"{{{NAMESPACE}}}{name}"] = (name, _maker(one), one, item is not None)
+    made = fields.values()
+    return (
+        tuple(f"{{*}}{name}" for name, *_ in made),
+        fields,
+        {name: None for name, _, _, is_list in made if not is_list},
+    )
+
+
 def kind_of(value: Any) -> Any:
     """pyVmomi's class of a data object, whether it was read by pyVmomi or is a `Data`."""
     return value.kind if isinstance(value, Data) else type(value)
@@ -133,7 +196,7 @@ def named(name: str) -> Any:
     if local == "anyType":
         return object
     try:
-        return GetWsdlType("urn:vim25", local)
+        return GetWsdlType(NAMESPACE, local)
     except KeyError:
         pass
     try:
@@ -148,13 +211,17 @@ def value_of(element: Element, declared: Any, stub: Any) -> Any:
     Text, numbers, times (aware), references and faults are as pyVmomi makes them, enumerations are
     str, data objects `Data`, arrays lists. Raises NotAsDescribed.
     """
-    make, kind = _plan(declared, element.get(XSI_TYPE))
+    name = element.get(XSI_TYPE)
+    if name is not None and len(name) > MOST_NAME:
+        raise NotAsDescribed(f"it is of the unknown type {shown(name)}")
+    make, kind = plan_of(declared, name)
     return make(element, kind, stub)
 
 
 @lru_cache(maxsize=8192)
-def _plan(declared: Any, name: str | None) -> tuple[Maker, Any]:
-    """How a value of the type that is named is made, where another is expected."""
+def plan_of(declared: Any, name: str | None) -> tuple[Maker, Any]:
+    """How a value of the type that is named is made, where another is expected. Raises
+    NotAsDescribed when that one does not belong there."""
     kind = declared
     if name is not None:
         kind = named(name)
@@ -200,7 +267,7 @@ def _maker(kind: Any) -> Maker:
         (list, _array),
         (Exception, _fault),
         (vmodl.LocalizedMethodFault, _fault),
-        (DataObject, Data),
+        (DataObject, Read if wanted_of(kind) else Data),
         (ManagedObject, _reference),
         (bool, _boolean),
         (int, _whole),
@@ -217,18 +284,17 @@ def _array(element: Element, kind: Any, stub: Any) -> list[Any]:
 
 def local_name(element: Element) -> str:
     """Its name without the namespace; "" of what is no element."""
-    tag = element.tag
-    return _local(tag) if isinstance(tag, str) else ""
+    return _local(element.tag)
 
 
 @lru_cache(maxsize=4096)
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
+def _local(tag: Any) -> str:
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def elements(element: Element) -> Iterator[Element]:
     """The elements within, without comments and the like."""
-    return (child for child in element if isinstance(child.tag, str))
+    return element.iterchildren("*")
 
 
 def _text(element: Element, kind: Any, stub: Any) -> str:
@@ -246,6 +312,8 @@ def _boolean(element: Element, kind: Any, stub: Any) -> bool:
 
 def _whole(element: Element, kind: Any, stub: Any) -> int:
     text = _text(element, kind, stub)
+    if len(text) <= _FITS_ANY and text.isascii() and text.isdigit() and kind in _LONG_ENOUGH:
+        return int(text)
     bits = _BITS.get(kind, 64)
     # Not more than what fits is ever converted: the time that it takes grows with the digits.
     if _WHOLE.fullmatch(text):

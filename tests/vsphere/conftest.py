@@ -75,9 +75,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     ask = Stub.ask
 
-    def asked(self: Stub, target: Any, method: str, *args: Any) -> bytes:
+    def asked(self: Stub, target: Any, method: str, *args: Any, **more: Any) -> bytes:
         made.append(method)
-        return ask(self, target, method, *args)
+        return ask(self, target, method, *args, **more)
 
     monkeypatch.setattr(Stub, "InvokeMethod", counted)
     monkeypatch.setattr(Stub, "ask", asked)
