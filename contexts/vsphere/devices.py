@@ -27,6 +27,8 @@ from contexts.vsphere.values import Data, NotAsDescribed, kind_of, type_name
 from contexts.vsphere.xml_text import REPLACED
 
 _MOST_LINKS = 1000  # vSphere allows 32 snapshots in a row
+_CONTROLLER, _DISK = vim.vm.device.VirtualController, vim.vm.device.VirtualDisk
+_RAW_MAPPING = _DISK.RawDiskMappingVer1BackingInfo
 _LARGEST_CAPACITY = 2**63 - 1
 
 _CONTROLLERS = {
@@ -79,9 +81,9 @@ def disks_of(
         family = _family(kind_of(device))
         if family is None or (isinstance(device, Data) and device.unknown):
             _require_known(device)
-        if family is vim.vm.device.VirtualController:
+        if family is _CONTROLLER:
             controllers[device.key] = device
-        elif family is vim.vm.device.VirtualDisk:
+        elif family is _DISK:
             if device.key in disks:
                 raise NotAsDescribed(f"two disks have the device key {device.key}")
             disks[device.key] = device
@@ -218,7 +220,7 @@ def _sharing(backing: Any, controller: Any) -> str | None:
 
 
 def _backing_type(backing: Any) -> str:
-    if _is(backing, vim.vm.device.VirtualDisk.RawDiskMappingVer1BackingInfo):
+    if _is(backing, _RAW_MAPPING):
         physical = str(backing.compatibilityMode) == "physicalMode"
         return "rdm_physical" if physical else "rdm_virtual"
     return _kind(backing, _BACKINGS)

@@ -8,7 +8,7 @@ pyVmomi's description of the API says what each field is; what differs from it i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -136,6 +136,30 @@ class Read(Data):
             read.pop(name, None)
 
 
+class Parts(Sequence[Any]):
+    """The data objects of an array. Each is made whenever it is met, and not kept: of a whole page
+    of VMs, those of one exist at a time.
+
+    Raises NotAsDescribed at once when one of them is of a type that does not belong there.
+    """
+
+    __slots__ = ("_element", "_item", "_stub")
+
+    def __init__(self, element: Element, item: Any, stub: Any) -> None:
+        self._element, self._item, self._stub = element, item, stub
+        for child in elements(element):
+            plan_for(child, item)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (value_of(child, self._item, self._stub) for child in elements(self._element))
+
+    def __len__(self) -> int:
+        return len(self._element)
+
+    def __getitem__(self, index: Any) -> Any:
+        return list(self)[index]
+
+
 _Fields = Mapping[str, tuple[str, "Maker", Any, bool]]
 
 
@@ -211,11 +235,17 @@ def value_of(element: Element, declared: Any, stub: Any) -> Any:
     Text, numbers, times (aware), references and faults are as pyVmomi makes them, enumerations are
     str, data objects `Data`, arrays lists. Raises NotAsDescribed.
     """
+    make, kind = plan_for(element, declared)
+    return make(element, kind, stub)
+
+
+def plan_for(element: Element, declared: Any) -> tuple[Maker, Any]:
+    """How the value of an element is made. Raises NotAsDescribed for a type that does not belong
+    there."""
     name = element.get(XSI_TYPE)
     if name is not None and len(name) > MOST_NAME:
         raise NotAsDescribed(f"it is of the unknown type {shown(name)}")
-    make, kind = plan_of(declared, name)
-    return make(element, kind, stub)
+    return plan_of(declared, name)
 
 
 @lru_cache(maxsize=8192)
@@ -262,6 +292,7 @@ def _fits(actual: Any, declared: Any) -> bool:
 Maker = Callable[[Element, Any, Any], Any]
 
 
+@lru_cache(maxsize=4096)
 def _maker(kind: Any) -> Maker:
     families: tuple[tuple[Any, Maker], ...] = (
         (list, _array),
@@ -278,7 +309,9 @@ def _maker(kind: Any) -> Maker:
     return next((maker for family, maker in families if issubclass(kind, family)), _text)
 
 
-def _array(element: Element, kind: Any, stub: Any) -> list[Any]:
+def _array(element: Element, kind: Any, stub: Any) -> Sequence[Any]:
+    if _maker(kind.Item) in (Data, Read):
+        return Parts(element, kind.Item, stub)
     return [value_of(child, kind.Item, stub) for child in elements(element)]
 
 

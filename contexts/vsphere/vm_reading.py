@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 from contexts.vsphere.answers import NOT_AS_DESCRIBED
@@ -251,6 +252,8 @@ class _Reading:
             if DEVICES not in self._found.missing and self._has_config:
                 self._note(f"{DEVICES}: vSphere does not deliver it.")
             return (), ()
+        if len(devices) <= _MOST_PARTS:
+            devices = list(devices)  # made once for all that look at them
         types, places = self._places.datastore_types, self._places
         disks = self._part("disks", DEVICES, lambda: disks_of(_some(devices), types, places.names))
         adapters = self._part("networks", DEVICES, lambda: networks_of(_some(devices), places))
@@ -261,7 +264,7 @@ class _Reading:
     def _with_guest(self, adapters: tuple[NicRecord, ...]) -> tuple[NicRecord, ...]:
         if self._tools_answer() is False:
             return with_guest(adapters, ())
-        nics = self._read.get("guest.net")
+        nics = self._nics
         if nics is None:
             self._unsaid.add("addresses")
             return adapters
@@ -315,8 +318,13 @@ class _Reading:
             self._unsaid.add("ip_addresses")
         return specs
 
+    @cached_property
+    def _nics(self) -> Sequence[Any] | None:
+        nics = self._read.get("guest.net")
+        return None if nics is None else list(nics)
+
     def _addresses(self) -> tuple[str, ...]:
-        nics = self._read.get("guest.net") or ()
+        nics = self._nics or ()
         first = self._read.get("guest.ipAddress")
         reported = [str(address) for nic in nics for address in nic.ipAddress]
         return tuple(dict.fromkeys(reported or ([str(first)] if first else [])))
