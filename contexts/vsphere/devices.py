@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -75,23 +75,35 @@ def disks_of(
     Raises NotAsDescribed (or another of NOT_AS_DESCRIBED) when it is not certain that these are all
     of them: half of the disks would look like a VM that lost the others.
     """
-    controllers: dict[int, Any] = {}
+    controllers: list[Any] = []
     disks: dict[int, Any] = {}
     for device in devices:
         family = _family(kind_of(device))
         if family is None or (isinstance(device, Data) and device.unknown):
             _require_known(device)
         if family is _CONTROLLER:
-            controllers[device.key] = device
+            controllers.append(device)
         elif family is _DISK:
             if device.key in disks:
                 raise NotAsDescribed(f"two disks have the device key {device.key}")
             disks[device.key] = device
+    by_key = _by_key(controllers, {device.controllerKey for device in disks.values()})
     found = [
-        _disk(device, controllers.get(device.controllerKey), datastore_types, datastore_names or {})
+        _disk(device, by_key.get(device.controllerKey), datastore_types, datastore_names or {})
         for device in disks.values()
     ]
     return tuple(sorted(found, key=lambda disk: disk.device_key))
+
+
+def _by_key(controllers: Sequence[Any], keys: Set[int]) -> Mapping[int, Any]:
+    """The controllers with these keys. Those that somebody added, which mostly have the disks, come
+    after those that every VM has."""
+    found: dict[int, Any] = {}
+    for controller in reversed(controllers):
+        if keys <= found.keys():
+            break
+        found.setdefault(controller.key, controller)
+    return found
 
 
 _MARKS_OF_DISKS = ("capacityInBytes", "capacityInKB", "diskObjectId", "vDiskId")

@@ -143,18 +143,18 @@ class Parts(Sequence[Any]):
     Raises NotAsDescribed at once when one of them is of a type that does not belong there.
     """
 
-    __slots__ = ("_element", "_item", "_stub")
+    __slots__ = ("_element", "_plans", "_stub")
 
     def __init__(self, element: Element, item: Any, stub: Any) -> None:
-        self._element, self._item, self._stub = element, item, stub
-        for child in elements(element):
-            plan_for(child, item)
+        self._element, self._stub = element, stub
+        self._plans = [plan_for(child, item) for child in elements(element)]
 
     def __iter__(self) -> Iterator[Any]:
-        return (value_of(child, self._item, self._stub) for child in elements(self._element))
+        children = zip(elements(self._element), self._plans, strict=True)
+        return (make(child, kind, self._stub) for child, (make, kind) in children)
 
     def __len__(self) -> int:
-        return len(self._element)
+        return len(self._plans)
 
     def __getitem__(self, index: Any) -> Any:
         return list(self)[index]

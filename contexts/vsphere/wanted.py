@@ -29,7 +29,6 @@ WANTED: tuple[tuple[Any, frozenset[str]], ...] = tuple(
             " eagerlyScrub compatibilityMode",
         ),
         (_device.VirtualSCSIController, "key sharedBus"),
-        (_device.VirtualController, "key"),
         (_card, "key deviceInfo backing connectable macAddress"),
         (_card.NetworkBackingInfo, "deviceName network"),
         (_card.DistributedVirtualPortBackingInfo, "port"),

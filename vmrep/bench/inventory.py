@@ -71,16 +71,21 @@ def main() -> None:
 
 def measure(endpoint: Endpoint, lab_process: int, vms: int) -> dict[str, dict[str, float]]:
     """Medians in seconds of "pyvmomi", "first" and "again": each with "wall", "client", "lab"."""
-    known = _known(_read(endpoint, inventory.nothing_known))  # also lets the lab make its answers
-    with_pyvmomi(endpoint)
-    spent: dict[str, list[Spent]] = {"pyvmomi": [], "first": [], "again": []}
+    records = _read(endpoint, inventory.nothing_known)  # also lets the lab make its answers
+    known = _known(records)
+    _require_same(with_pyvmomi(endpoint), records, _read(endpoint, lambda morefs: known), vms)
+    ways: dict[str, Callable[[], int]] = {
+        "pyvmomi": lambda: with_pyvmomi(endpoint),
+        "first": lambda: _count(endpoint, inventory.nothing_known),
+        "again": lambda: _count(endpoint, lambda morefs: known),
+    }
+    spent: dict[str, list[Spent]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
-        count, plain = _timed(lambda: with_pyvmomi(endpoint), lab_process)
-        records, first = _timed(lambda: _read(endpoint, inventory.nothing_known), lab_process)
-        repeated, again = _timed(lambda: _read(endpoint, lambda morefs: known), lab_process)
-        for name, each in (("pyvmomi", plain), ("first", first), ("again", again)):
+        for name, way in ways.items():
+            count, each = _timed(way, lab_process)
             spent[name].append(each)
-        _require_same(count, records, repeated, vms)
+            if count != vms:
+                raise SystemExit(f"{name}: {count} VMs were read")
     return {
         name: {part: statistics.median(getattr(one, part) for one in each) for part in PARTS}
         for name, each in spent.items()
@@ -116,6 +121,12 @@ def _timed(do: Callable[[], T], lab_process: int) -> tuple[T, Spent]:
 def _now(lab_process: int) -> Spent:
     own = resource.getrusage(resource.RUSAGE_SELF)
     return Spent(time.perf_counter(), own.ru_utime + own.ru_stime, cpu_seconds(lab_process))
+
+
+def _count(endpoint: Endpoint, known: inventory.Known) -> int:
+    """Like a discovery, which stores a page and forgets it."""
+    with Session(endpoint) as session:
+        return sum(len(page.records) for page in inventory.read_vms(session, known=known))
 
 
 def _read(endpoint: Endpoint, known: inventory.Known) -> list[VmRecord]:
