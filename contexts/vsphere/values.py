@@ -317,12 +317,15 @@ def _array(element: Element, kind: Any, stub: Any) -> Sequence[Any]:
 
 def local_name(element: Element) -> str:
     """Its name without the namespace; "" of what is no element."""
-    return _local(element.tag)
+    tag = element.tag
+    if not isinstance(tag, str):
+        return ""
+    return _local(tag) if len(tag) <= MOST_NAME else tag.rpartition("}")[2]
 
 
 @lru_cache(maxsize=4096)
-def _local(tag: Any) -> str:
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
 
 
 def elements(element: Element) -> Iterator[Element]:

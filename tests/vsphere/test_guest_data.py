@@ -72,7 +72,8 @@ def test_a_vm_without_instance_uuid_is_read_but_not_identified(uuid: str, why: s
 def test_what_of_a_vm_cannot_be_understood_is_unsaid_with_the_reason(
     read: dict[str, Any], lacks: str
 ) -> None:
-    usual = {"config__instanceUuid": "5000", "config__hardware__device": []}
+    keyboard = vim.vm.device.VirtualKeyboard(key=600)
+    usual = {"config__instanceUuid": "5000", "config__hardware__device": [keyboard]}
     vm = record(name="odd", **{**usual, **read})
     assert vm.lacks == {lacks}
     assert (vm.moref, vm.name, vm.instance_uuid) == ("vm-7", "odd", "5000")

@@ -281,10 +281,16 @@ def test_one_value_that_nobody_knows_spoils_nothing_else(strange: bytes, tmp_pat
 
 
 def test_a_vm_whose_devices_nobody_knows_is_listed_with_the_reason(tmp_path: Path) -> None:
-    device = b'<VirtualDevice xsi:type="NewDisk"><capacityInKB>1</capacityInKB></VirtualDevice>'
-    devices = b'<val xsi:type="ArrayOfVirtualDevice">%s</val>' % device
-    strange = (VM % (1, 1, 1, b"")).replace(b'<val xsi:type="ArrayOfVirtualDevice"/>', devices)
-    first, second = read_vms_of(strange + VM % (2, 2, 2, b""), tmp_path)
+    disk = b'<VirtualDevice xsi:type="NewDisk"><capacityInKB>1</capacityInKB></VirtualDevice>'
+    keyboard = b'<VirtualDevice xsi:type="VirtualKeyboard"><key>600</key></VirtualDevice>'
+    strange, usual = (
+        (VM % (number, number, number, b"")).replace(
+            b'<val xsi:type="ArrayOfVirtualDevice"/>',
+            b'<val xsi:type="ArrayOfVirtualDevice">%s</val>' % device,
+        )
+        for number, device in ((1, disk), (2, keyboard))
+    )
+    first, second = read_vms_of(strange + usual, tmp_path)
     assert "NewDisk may be a disk, of a kind that vmrep does not know" in first.unreadable
     assert first.lacks == {"disks"}
     assert first.instance_uuid
