@@ -31,10 +31,10 @@ def test_a_slow_discovery_can_be_left_and_come_back_to(estate, workers, page):
 
 
 def test_a_failed_discovery_says_why_and_works_at_the_second_try(estate, workers, page):
-    estate.control.fail("Login", fault="InvalidLogin")
+    estate.control.fail("Login", fault="NoPermission")
     page.goto("/discovery/")
     page.get_by_role("button", name="Discover").click()
-    expect(page.get_by_text("user name or password is wrong")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("The discovery failed")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("checkbox", name="Select small1")).to_be_visible(timeout=PATIENCE)
 

@@ -44,7 +44,7 @@ class Attempts:
         """A job that waits for its second attempt, which finds a file that it cannot resume."""
         control = self.estate.control
         control.fill("small1", 2000, 4 * MIB, 9 * MIB, seed=next(self._seeds))
-        control.fail("GET /folder", nth=3, fault="503", times=1000)
+        control.fail("GET /folder", nth=4, fault="503", times=1000)
         job = start.start(self.context, trigger="manual", requested_by="ops")
         runner.run_next()
         control.clear_faults()
@@ -104,6 +104,7 @@ class Pauses(Attempts):
         return seen
 
 
+@pytest.mark.usefixtures("no_sample")
 def test_a_worker_paused_before_it_makes_a_file_makes_none_too_late(estate, monkeypatch):
     pauses = Pauses(estate, monkeypatch)
     names = pauses.run(None)
@@ -114,6 +115,7 @@ def test_a_worker_paused_before_it_makes_a_file_makes_none_too_late(estate, monk
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_sample")
 def test_a_worker_may_be_paused_anywhere(estate, monkeypatch):
     pauses = Pauses(estate, monkeypatch)
     names = pauses.run(None)
@@ -123,6 +125,7 @@ def test_a_worker_may_be_paused_anywhere(estate, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_sample")
 def test_a_worker_may_be_killed_anywhere(estate):
     attempts = Attempts(estate)
     for number in itertools.count():

@@ -25,7 +25,7 @@ class Memory:
         self.target = MemoryTarget()
         self.fails_after_bytes: int | None = None
 
-    def open_source(self, run, plan) -> MemorySource:
+    def open_source(self, run, plan, seat) -> MemorySource:
         raw = self.estate.control.kept_content(run.taken_snapshot.moref, plan.source.device_key)
         return MemorySource(Path(raw).read_bytes(), self.fails_after_bytes)
 

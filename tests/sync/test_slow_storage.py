@@ -109,7 +109,7 @@ def test_a_cancel_is_heard_while_the_datastore_drips(estate, tmp_path: Path, mon
     server = RangeServer(tmp_path / "raw")
     server.always = drip = Drip()
 
-    def open_dripping(run, plan):
+    def open_dripping(run, plan, seat):
         with server.path.open("wb") as file:
             file.truncate(plan.source.capacity_bytes)
         return HttpRangeSource(
@@ -146,8 +146,8 @@ def test_a_cancel_is_a_cancel_although_no_digest_can_be_written_any_more(
     estate.control.delay("GET /folder", 3)
     opened = transfer._Transfer._open
 
-    def open_on_a_full_disk(self, plan):
-        active = opened(self, plan)
+    def open_on_a_full_disk(self, plan, seat):
+        active = opened(self, plan, seat)
         full = os.open("/dev/full", os.O_WRONLY)
         os.dup2(full, active.digests._file.fileno())
         os.close(full)
@@ -171,8 +171,8 @@ def test_a_cancel_is_a_cancel_although_no_digest_can_be_written_any_more(
 def test_a_digest_map_that_cannot_be_closed_does_not_replace_the_reason(estate, ready, monkeypatch):
     opened = transfer._Transfer._open
 
-    def open_and_break_off(self, plan):
-        active = opened(self, plan)
+    def open_and_break_off(self, plan, seat):
+        active = opened(self, plan, seat)
         full = os.open("/dev/full", os.O_WRONLY)
         os.dup2(full, active.digests._file.fileno())
         os.close(full)
