@@ -72,10 +72,13 @@ def test_nothing_alarms_it_while_jobs_run(whole: Copy) -> None:
 
 
 @pytest.mark.any_database
-def test_a_job_that_waits_for_its_next_attempt_alarms_nobody(whole: Copy) -> None:
+def test_a_job_that_waits_for_its_next_attempt_alarms_nobody(
+    whole: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its image and its snapshot are kept, and nobody holds a lease."""
+    monkeypatch.setattr("replication.sync.sample.MOST_REQUESTS", 0)  # the transfer is to break
     whole.estate.control.fill("small1", 2000, 48 << 20, 8 << 20, "waits")
-    whole.estate.control.fail("GET /folder", nth=3, times=100, fault="503")
+    whole.estate.control.fail("GET /folder", nth=4, times=100, fault="503")
     job = start.start(whole.vm, trigger="manual", requested_by="ops")
     runner.run_next()
     whole.estate.control.clear_faults()
