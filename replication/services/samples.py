@@ -101,9 +101,12 @@ def thinned(
     """
     kept = list(stretches)
     total_seconds = sum(stretch.seconds for stretch in stretches)
-    # Once the interval is all the time there is, there is one stretch per attempt: no end else.
-    while len(kept) > at_most and every_seconds <= total_seconds:
-        every_seconds *= 2
+    is_one_per_attempt = False
+    while len(kept) > at_most and not is_one_per_attempt:
+        # Once the interval is longer than all of them together, there is nothing more to merge.
+        is_one_per_attempt = every_seconds > total_seconds
+        if not is_one_per_attempt:
+            every_seconds *= 2
         # Stretches last a little longer than the interval: the caller is late, never early.
         kept = list(_merged(kept, longest_seconds=every_seconds * 1.5))
     return kept, every_seconds

@@ -48,6 +48,11 @@ def test_thinning_keeps_the_bounds_the_seconds_and_the_bytes(attempts, at_most):
         assert (kept, every_seconds) == (stretches, 2.0)
 
 
+def test_stretches_too_short_for_the_clock_are_merged_too():
+    stretches = [Stretch(number, 1, 0.0, 100) for number in range(6)]
+    assert thinned(stretches, 2.0, 5) == ([Stretch(5, 1, 0.0, 600)], 2.0)
+
+
 def test_an_even_transfer_is_halved_and_sampled_half_as_often():
     stretches = [Stretch(number, 1, 2.02, 100) for number in range(240)]
     kept, every_seconds = thinned(stretches, 2.0)

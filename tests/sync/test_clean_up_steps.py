@@ -15,7 +15,7 @@ from replication.sync import cleanup, verdict
 def failed_after_its_snapshot(estate):
     """A job that failed for good and left its snapshot and image."""
     context = estate.take("small1")
-    estate.control.fail("GET /folder", fault="403", times=1000)
+    estate.control.fail("GET /folder", nth=4, fault="403", times=1000)
     job = estate.run_job(context)
     estate.control.clear_faults()
     assert job.status == JobStatus.FAILED
