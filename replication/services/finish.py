@@ -90,45 +90,8 @@ def completed(
         DiskImage.objects.filter(pk__in=[disk.image_id for disk in disks]).select_related("disk")
     )
     _require_chains(images)
-    point = RecoveryPoint.objects.create(
-        vm_context=context,
-        repository_id=job.repository_id,
-        job=job,
-        consistent_at=snapshot.consistent_at,
-        quiesced=bool(snapshot.quiesced),
-        disk_count=len(images),
-        state=RecoveryPointState.AVAILABLE,
-        source_moref=lineage.vm_moref,
-        snapshot_taken_at=lineage.known_at,
-        source_booted_at=lineage.booted_at,
-        snapshots_known=lineage.snapshots is not None,
-    )
-    PointSnapshot.objects.bulk_create(
-        PointSnapshot(
-            recovery_point=point,
-            moref=one.moref,
-            parent_moref=one.parent_moref or "",
-            taken_at=one.created_at,
-            is_current=one.moref == lineage.current,
-        )
-        for one in lineage.snapshots or ()
-    )
-    for position, disk in enumerate(disks, start=1):
-        changed = DiskImage.objects.filter(
-            pk=disk.image_id, job=job, state=ImageState.WRITING
-        ).update(
-            state=ImageState.COMMITTED,
-            recovery_point=point,
-            position=position,
-            of_disks=point.disk_count,
-            allocated_bytes=disk.allocated_bytes,
-            digest=disk.digest,
-            transferred_bytes=F("planned_bytes"),
-            extent_map=None,  # now in the CBT history, with the job
-            updated_at=Now(),
-        )
-        if changed != 1:
-            raise LeaseLost(f"image {disk.image_id} of {job_id} belongs to another worker")
+    point = _create_point(job, snapshot, lineage, disk_count=len(images))
+    _commit_images(job, point, disks)
     _abandon_images(job)  # of disks that left the VM between two attempts
     _record_cbt(images, success=True)
     _forget_doubts(images)
@@ -146,6 +109,56 @@ def completed(
     )
     statuses.job_completed(context, job_id=job.pk, actor=WORKER, why="replication completed")
     return point
+
+
+def _create_point(
+    job: ReplicationJob, snapshot: VMSnapshot, lineage: Lineage, *, disk_count: int
+) -> RecoveryPoint:
+    """The job's recovery point, with what a later job tells a revert by."""
+    point = RecoveryPoint.objects.create(
+        vm_context_id=job.vm_context_id,
+        repository_id=job.repository_id,
+        job=job,
+        consistent_at=snapshot.consistent_at,
+        quiesced=bool(snapshot.quiesced),
+        disk_count=disk_count,
+        state=RecoveryPointState.AVAILABLE,
+        source_moref=lineage.vm_moref,
+        snapshot_taken_at=lineage.known_at,
+        source_booted_at=lineage.booted_at,
+        snapshots_known=lineage.snapshots is not None,
+    )
+    PointSnapshot.objects.bulk_create(
+        PointSnapshot(
+            recovery_point=point,
+            moref=one.moref,
+            parent_moref=one.parent_moref or "",
+            taken_at=one.created_at,
+            is_current=one.moref == lineage.current,
+        )
+        for one in lineage.snapshots or ()
+    )
+    return point
+
+
+def _commit_images(job: ReplicationJob, point: RecoveryPoint, disks: Sequence[SealedDisk]) -> None:
+    """Raises LeaseLost when one of the images is not this job's to commit any more."""
+    for position, disk in enumerate(disks, start=1):
+        changed = DiskImage.objects.filter(
+            pk=disk.image_id, job=job, state=ImageState.WRITING
+        ).update(
+            state=ImageState.COMMITTED,
+            recovery_point=point,
+            position=position,
+            of_disks=point.disk_count,
+            allocated_bytes=disk.allocated_bytes,
+            digest=disk.digest,
+            transferred_bytes=F("planned_bytes"),
+            extent_map=None,  # now in the CBT history, with the job
+            updated_at=Now(),
+        )
+        if changed != 1:
+            raise LeaseLost(f"image {disk.image_id} of {job.pk} belongs to another worker")
 
 
 def _forget_doubts(images: Sequence[DiskImage]) -> None:
