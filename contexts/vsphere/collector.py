@@ -52,6 +52,8 @@ READING_BYTES = 16 << 20
 
 # Calls that a reading may make beyond one for each page, to find the objects that spoil pages.
 MOST_SPARE_CALLS = 400
+# So many objects of one page are not odd all at once: the server fails, whoever it is asked for.
+MOST_ODD_OF_A_PAGE = 20
 # How often an object's surroundings are read again because one of them went meanwhile.
 _ATTEMPTS = 4
 _MOST_PAGES = 10_000
@@ -151,13 +153,17 @@ class Asking:
         self._session = session
         self._doing = doing
         self._spare_calls = MOST_SPARE_CALLS
+        self._any_was_read = False
 
     def read(self, refs: Sequence[Any], paths: Paths) -> list[Found]:
         """What can be read of the objects, in their order. Raises the server's fault if it concerns
-        all of them (at least two), and PrivilegeMissing, ConnectionLost …"""
+        all that were asked for so far (at least two), or all of a page that has many; and
+        PrivilegeMissing, ConnectionLost …"""
         found = self._read(list(refs), paths)
         failed = [one for one in found if isinstance(one, _Failed)]
-        if len(failed) > 1 and len(failed) == len(found):
+        self._any_was_read = self._any_was_read or len(failed) < len(found)
+        few = MOST_ODD_OF_A_PAGE if self._any_was_read else 1
+        if len(failed) > few and len(failed) == len(found):
             raise failed[0].error
         return [one.as_found() if isinstance(one, _Failed) else one for one in found]
 
@@ -188,10 +194,11 @@ class Asking:
         return found
 
     def _without(self, refs: list[Any], gone: ObjectGone, paths: Paths) -> list[Found | _Failed]:
-        """The objects without the one that is gone; the fault usually names it."""
-        if len(refs) == 1:
-            return []
+        """The objects without the one that is gone; the fault usually names it. It may name one
+        that was not asked for: something that one of these refers to, and that is left."""
         moref = gone_moref(gone)
+        if len(refs) == 1:
+            return [] if moref in (None, str(refs[0]._moId)) else [_Failed(refs[0], gone)]
         left = [ref for ref in refs if str(ref._moId) != moref]
         return self._again(left, paths) if len(left) < len(refs) else self._halves(refs, paths)
 

@@ -13,14 +13,18 @@ from contexts.vsphere.collector import (
     BulkReading,
     Collector,
     Found,
+    gone_moref,
+    read_objects,
     read_related,
 )
 from contexts.vsphere.errors import (
     AmbiguousUUID,
     AnotherVM,
+    NotVSphere,
     ObjectGone,
     PrivilegeMissing,
     VmUnreadable,
+    VSphereFault,
 )
 from contexts.vsphere.faults import understanding
 from contexts.vsphere.names import PLACE_PATHS, Places, parent_of, places_of, read_places
@@ -196,18 +200,39 @@ def _hinted(session: Session, doing: str, moref_hint: str | None) -> VmRecord | 
 
 
 def places_above(session: Session, doing: str, vm_moref: str) -> tuple[Found, Places]:
-    """A VM (all of VM_PATHS) and the places around it, in two calls whatever the estate's size."""
-    ref = session.object(vim.VirtualMachine, vm_moref)
-    found = read_related(
-        session, doing, ref, {vim.VirtualMachine: VM_PATHS, **PLACE_PATHS}, _upwards()
-    )
+    """A VM (all of VM_PATHS) and the places around it, in two calls whatever the estate's size.
+
+    What cannot be read of the places, because they are gone, hidden or odd, stays unknown."""
+    found = _with_places(session, doing, session.object(vim.VirtualMachine, vm_moref))
     vm = next((one for one in found if one.moref == vm_moref), None)
     if vm is None:
         raise ObjectGone(f"{doing}: {vm_moref} no longer exists.")
     host = vm.properties.get("runtime.host")
     if host is not None:
-        found += read_related(session, doing, host, {vim.HostSystem: ("name",)})
+        found += _host(session, doing, host)
     return vm, places_of(session, (one for one in found if one is not vm))
+
+
+def _with_places(session: Session, doing: str, ref: Any) -> list[Found]:
+    paths = {vim.VirtualMachine: VM_PATHS}
+    try:
+        return read_related(session, doing, ref, {**paths, **PLACE_PATHS}, _upwards())
+    except (ObjectGone, PrivilegeMissing, VSphereFault, NotVSphere) as problem:
+        if isinstance(problem, ObjectGone) and gone_moref(problem) in (None, ref._moId):
+            raise
+        # One of the places may be why: then the VM can be read by itself.
+        alone = read_objects(session, doing, [ref], paths)
+        if not isinstance(problem, ObjectGone) and any(one.problem for one in alone):
+            raise
+        return alone
+
+
+def _host(session: Session, doing: str, ref: Any) -> list[Found]:
+    """The VM's host, which is only needed for its name."""
+    try:
+        return read_objects(session, doing, [ref], {vim.HostSystem: ("name",)})
+    except PrivilegeMissing:
+        return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class Places:
         more than any vCenter can have."""
         read = found.properties
         self._above.clear()
-        if "name" in read:
+        if read.get("name"):  # vSphere allows no empty names
             self.names[found.moref] = cut(str(read["name"]), MOST_NAME)
         if len(self.names) > _MOST_PLACES:
             raise AnswerTooLarge(

@@ -7,6 +7,7 @@ import re
 from pyVmomi import vim, vmodl
 
 from vmrep.lab.errors import ControlError
+from vmrep.lab.soap import codec
 from vmrep.lab.soap.service import Service
 from vmrep.lab.world.objects import Managed, check_path
 
@@ -58,8 +59,21 @@ class OddVerbs:
         found = self._service.world.entity_named(vm, vim.VirtualMachine)
         self._service.world.odd.vanish(found.moid, whole_call=whole_call)
 
+    def spoil_reading(
+        self, entity: str, fault: str = "SystemError", message: str = "", about: str = ""
+    ) -> None:
+        """End every call of the property collector that would tell of an object in a fault. `about`:
+        the reference that a ManagedObjectNotFound names, such as a network that is gone."""
+        found = self._managed(entity, "name")
+        raised = codec.fault_named(fault, message)
+        if about:
+            if not isinstance(raised, vmodl.fault.ManagedObjectNotFound):
+                raise ControlError("only a ManagedObjectNotFound is about another object")
+            raised.obj = vim.Network(about)
+        self._service.world.odd.spoil(found.moid, raised)
+
     def clear_odd_properties(self) -> None:
-        """Forget what the three verbs above were told."""
+        """Forget what the verbs above were told."""
         world = self._service.world
         world.odd.clear()
         with world.changed:

@@ -387,6 +387,13 @@ class LabControl:
         """Remove a VM at the moment when it is about to be answered."""
         self.call("vanish_when_read", vm=vm, whole_call=whole_call)
 
+    def spoil_reading(
+        self, entity: str, fault: str = "SystemError", message: str = "", about: str = ""
+    ) -> None:
+        """End every call that would tell of an object in a fault; a ManagedObjectNotFound may be
+        `about` another one."""
+        self.call("spoil_reading", entity=entity, fault=fault, message=message, about=about)
+
     def clear_odd_properties(self) -> None:
         """Make all properties answer as usual again."""
         self.call("clear_odd_properties")

@@ -175,7 +175,9 @@ class PropertyCollector(Managed):
             ]
 
     def _unless_gone(self, ref: Any, found: dict[str, str]) -> dict[str, str]:
-        """What was found of an object, unless it goes in this moment (`odd_answers`)."""
+        """What was found of an object, unless it goes in this moment or fails (`odd_answers`)."""
+        if found and (fault := self.world.odd.spoils(ref._moId)):
+            raise fault
         whole_call = self.world.odd.takes_away(ref._moId) if found else None
         if whole_call is None:
             return found
