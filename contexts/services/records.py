@@ -49,24 +49,48 @@ def completed(record: VmRecord, known: DiscoveredVM) -> VmRecord:
     if not unsaid:
         return record
     kept = known.spec_values()
-    disks = disks_of(known) if "disks" in unsaid else record.disks
-    adapters = record.networks
-    if "networks" in unsaid:
-        adapters = networks_of(known)
-    elif "addresses" in unsaid:
-        addresses = {nic.device_key: nic.ip_addresses for nic in networks_of(known)}
-        adapters = tuple(
-            replace(nic, ip_addresses=addresses.get(nic.device_key, nic.ip_addresses))
-            for nic in record.networks
-        )
     return replace(
         record,
         specs={
             name: _spec(kept[name]) if name in unsaid else value
             for name, value in record.specs.items()
         },
-        disks=disks,
-        networks=adapters,
+        disks=_completed_disks(record, known),
+        networks=_completed_networks(record, known),
+    )
+
+
+def _completed_disks(record: VmRecord, known: DiscoveredVM) -> tuple[DiskRecord, ...]:
+    if "disks" in record.unsaid:
+        return disks_of(known)
+    if "datastore_types" not in record.unsaid:
+        return record.disks
+    types = {disk.datastore_moref: disk.datastore_type for disk in disks_of(known)}
+    return tuple(
+        disk
+        if disk.datastore_type is not None
+        else replace(disk, datastore_type=types.get(disk.datastore_moref))
+        for disk in record.disks
+    )
+
+
+def _completed_networks(record: VmRecord, known: DiscoveredVM) -> tuple[NicRecord, ...]:
+    if "networks" in record.unsaid:
+        return networks_of(known)
+    if not record.unsaid & {"addresses", "network_names"}:
+        return record.networks
+    by_key = {nic.device_key: nic for nic in networks_of(known)}
+    return tuple(
+        _completed_nic(nic, by_key.get(nic.device_key, nic), record.unsaid)
+        for nic in record.networks
+    )
+
+
+def _completed_nic(nic: NicRecord, known: NicRecord, unsaid: frozenset[str]) -> NicRecord:
+    return replace(
+        nic,
+        network_name=nic.network_name or known.network_name,
+        ip_addresses=known.ip_addresses if "addresses" in unsaid else nic.ip_addresses,
     )
 
 

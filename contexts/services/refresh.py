@@ -163,6 +163,8 @@ def _adapter_changes(pairs: Sequence[Pair]) -> _Changes:
             values = _adapter_values(nic)
             if row is not None and "addresses" in record.unsaid:
                 del values["ip_addresses"]
+            if row is not None and nic.network_name is None:
+                del values["network_name"]  # an adapter always has one, but it was not told
             changes.write(context, row, key, values)
         for left in present.values():
             changes.remove(context, left)

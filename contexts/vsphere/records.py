@@ -100,8 +100,14 @@ class SnapshotRecord:
     parent_moref: str | None
 
 
-PARTS = frozenset({"instance_uuid", "disks", "networks", "addresses", "snapshots"})
-"""What a record holds besides specs. "addresses": those of its adapters."""
+PARTS = frozenset(
+    {
+        *("instance_uuid", "disks", "networks", "snapshots"),
+        *("addresses", "network_names", "datastore_types"),
+    }
+)
+"""What a record holds besides specs. "addresses" and "network_names": those of its adapters, and
+"datastore_types" those of its disks; the names and types that are there count nevertheless."""
 NEEDED = frozenset({"instance_uuid", "disks", "snapshots"})
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -115,6 +115,7 @@ class _Reading:
         version = devices_version(self._found, self._places, snapshots)
         disks, adapters = self._devices(known)
         adapters = self._with_guest(adapters)
+        self._unsaid.update(_unsaid_of_places(disks, adapters))
         computed = self._where() | self._guest()
         traits = self._traits()
         if "snapshots" in self._unsaid:
@@ -336,6 +337,16 @@ class _Reading:
         if status := read.get("guest.toolsStatus"):
             return str(status) in ("toolsOk", "toolsOld")
         return False if read.get("runtime.powerState") == "poweredOff" else None
+
+
+def _unsaid_of_places(
+    disks: tuple[DiskRecord, ...], adapters: tuple[NicRecord, ...]
+) -> Iterator[str]:
+    """What only the datastores and networks themselves tell, and did not."""
+    if any(disk.datastore_type is None for disk in disks):
+        yield "datastore_types"
+    if any(nic.network_name is None for nic in adapters):
+        yield "network_names"
 
 
 def devices_version(

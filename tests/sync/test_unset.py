@@ -176,3 +176,42 @@ def test_a_job_reads_the_devices_afresh_whatever_their_version(estate: Estate) -
     estate.control.set_disk("small1", 2000, label="Renamed")
     estate.replicate(context)
     assert context.disks.get().label == "Renamed"
+
+
+@pytest.mark.scenario("tests/scenarios/networks.toml")
+@pytest.mark.parametrize("how", ["hidden", "refused", "failing"])
+def test_a_network_or_datastore_that_is_not_told_once_keeps_its_name(
+    estate: Estate, how: str
+) -> None:
+    context = estate.take("web")
+    estate.discover()
+
+    def told() -> tuple[object, ...]:
+        names = context.network_adapters.order_by("device_key")
+        vm = DiscoveredVM.objects.get(vm_name="web")
+        return (
+            list(names.values_list("network_name", flat=True)),
+            [nic["network_name"] for nic in vm.networks],
+            [disk["datastore_type"] for disk in vm.disks],
+        )
+
+    networks = ["VM Network", "dv-prod", None]  # an opaque one has no name of its own
+    assert told() == (networks, networks, ["NFS"])
+    for place in ("dv-prod", "ds1"):
+        if how == "hidden":
+            estate.control.hide_object(place)
+        elif how == "failing":
+            estate.control.spoil_reading(place, "SystemError", "not today")
+        else:
+            path = "summary.type" if place == "ds1" else "name"
+            estate.control.refuse_property(place, path, "NoPermission")
+    assert estate.discover().status == "completed"
+    assert told() == (networks, networks, ["NFS"])
+    estate.run_job(context)
+    assert told()[0] == networks
+    # What is told again, counts; so does another network.
+    estate.control.clear_faults()
+    estate.control.clear_odd_properties()
+    estate.control.set_adapter("web", 4001, network="VM Network")
+    estate.discover()
+    assert told()[0] == ["VM Network", "VM Network", None]

@@ -62,7 +62,7 @@ class OddVerbs:
     def spoil_reading(
         self, entity: str, fault: str = "SystemError", message: str = "", about: str = ""
     ) -> None:
-        """End every call of the property collector that would tell of an object in a fault. `about`:
+        """End each call of the property collector that would tell of an object in a fault. `about`:
         the reference that a ManagedObjectNotFound names, such as a network that is gone."""
         found = self._managed(entity, "name")
         raised = codec.fault_named(fault, message)

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from vmrep.lab.disks.disk import Disk, create_disk, link_disk
 from vmrep.lab.estate.content import ContentMaker, find_tools
-from vmrep.lab.estate.scenario import DatacenterSpec, DiskSpec, Scenario, VmSpec, parse_size
+from vmrep.lab.estate.scenario import (
+    NETWORKS,
+    DatacenterSpec,
+    DiskSpec,
+    Scenario,
+    VmSpec,
+    parse_size,
+)
 from vmrep.lab.world import controllers
 from vmrep.lab.world.inventory import encode_name
 from vmrep.lab.world.objects import Paths
@@ -129,7 +136,7 @@ class Builder:
         for datastore in spec.datastores:
             self._add("datastore", datastore.name, below["datastore"], kind=datastore.type)
         for network in spec.networks:
-            self._add("network", network, below["network"])
+            self._add(NETWORKS[network.type], network.name, below["network"])
 
     def _place(self, datacenter: str, *names: str) -> str:
         """The reference of what is under a datacenter at a path of names."""

@@ -25,6 +25,7 @@ PROVISIONING = ("thin", "thick_lazy", "thick_eager")
 MODES = ("persistent", "independent_persistent", "independent_nonpersistent")
 BUS_SHARING = ("noSharing", "physicalSharing", "virtualSharing")
 CONNECTIONS = tuple(vim.VirtualMachine.ConnectionState.values)
+NETWORKS = {"standard": "network", "distributed": "dvportgroup", "opaque": "opaquenetwork"}
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 T = TypeVar("T")
@@ -152,13 +153,21 @@ class DatastoreSpec:
 
 
 @dataclass
+class NetworkSpec:
+    """A port group of one host, a distributed one, or an opaque (NSX) network."""
+
+    name: str
+    type: str = "standard"
+
+
+@dataclass
 class DatacenterSpec:
     """A datacenter with one host, in folders when its path says so."""
 
     path: str
     host: str = "esx1.example.com"
     datastores: list[DatastoreSpec] = field(default_factory=lambda: [DatastoreSpec("datastore1")])
-    networks: list[str] = field(default_factory=lambda: ["VM Network"])
+    networks: list[NetworkSpec] = field(default_factory=lambda: [NetworkSpec("VM Network")])
 
 
 @dataclass
@@ -194,10 +203,11 @@ NESTED: dict[str, type] = {
     "nics": NicSpec,
     "snapshots": SnapshotSpec,
     "datastores": DatastoreSpec,
+    "networks": NetworkSpec,
     "odd": OddSpec,
 }
 # What can be written as a text alone stands for a table with this name.
-NAMED = (DatastoreSpec,)
+NAMED = (DatastoreSpec, NetworkSpec)
 
 
 def parse_size(text: str) -> int:
@@ -298,6 +308,9 @@ def _check(scenario: Scenario, path: str) -> None:
     for datacenter in scenario.datacenters:
         for datastore in datacenter.datastores:
             _one_of(datastore.type, TYPES, f"{path}: datastore {datastore.name!r}, type")
+        for network in datacenter.networks:
+            known = NETWORKS if only is None else ("standard",)
+            _one_of(network.type, known, f"{path}: network {network.name!r}, type")
     for vm in scenario.vms:
         where = f"{path}: VM {vm.name!r}"
         if vm.datacenter is not None and vm.datacenter not in names:
@@ -316,7 +329,7 @@ def _check(scenario: Scenario, path: str) -> None:
             if wanted is not None:
                 _one_of(wanted, [d.name for d in datacenter.datastores], f"{where}, datastore")
         for nic in vm.nics:
-            _one_of(nic.network, datacenter.networks, f"{where}, network")
+            _one_of(nic.network, [n.name for n in datacenter.networks], f"{where}, network")
             _one_of(nic.adapter, ("vmxnet3", "e1000", "e1000e"), f"{where}, adapter")
         for disk in vm.disks:
             _check_disk(disk, where)

@@ -201,6 +201,31 @@ class Network(Entity):
         )
 
 
+class DistributedPortgroup(Network):
+    """A port group of a distributed switch; its key is its reference."""
+
+    type = vim.dvs.DistributedVirtualPortgroup
+
+    def _key(self) -> str:
+        return self.moid
+
+
+class OpaqueNetwork(Network):
+    """A network that NSX manages; adapters name it by `opaqueNetworkId` alone."""
+
+    type = vim.OpaqueNetwork
+
+    def _summary(self) -> Any:
+        return codec.make(
+            vim.OpaqueNetwork.Summary,
+            network=self.ref,
+            name=self.name,
+            accessible=True,
+            opaqueNetworkId=self.moid,
+            opaqueNetworkType="nsx.LogicalSwitch",
+        )
+
+
 class Datastore(Entity):
     """A datastore of one of the types in `datastores`: a folder in the lab's folder."""
 
@@ -263,6 +288,8 @@ KINDS: dict[str, type[Entity]] = {
     "vapp": VirtualApp,
     "host": Host,
     "network": Network,
+    "dvportgroup": DistributedPortgroup,
+    "opaquenetwork": OpaqueNetwork,
     "datastore": Datastore,
 }
 

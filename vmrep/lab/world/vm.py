@@ -155,7 +155,8 @@ class VirtualMachine(Entity):
         return [d.ref for d in self.datastores().values()]
 
     def _network(self) -> list[Any]:
-        return [vim.Network(r) for r in dict.fromkeys(n.network for n in self.record.config.nics)]
+        networks = dict.fromkeys(n.network for n in self.record.config.nics)
+        return [self.world.objects[r].ref for r in networks]
 
     def _resourcePool(self) -> Any:
         if self.record.config.template:

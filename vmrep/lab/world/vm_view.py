@@ -114,6 +114,20 @@ def _disk(disk: DiskDevice, backing: Any) -> Any:
     )
 
 
+def _network_backing(ref: str, name: str) -> Any:
+    card = device.VirtualEthernetCard
+    if ref.startswith("dvportgroup-"):
+        port = vim.dvs.PortConnection(
+            switchUuid=str(uuid.uuid5(uuid.NAMESPACE_URL, "lab-switch")), portgroupKey=ref
+        )
+        return card.DistributedVirtualPortBackingInfo(port=port)
+    if ref.startswith("opaquenetwork-"):
+        return card.OpaqueNetworkBackingInfo(
+            opaqueNetworkId=ref, opaqueNetworkType="nsx.LogicalSwitch"
+        )
+    return card.NetworkBackingInfo(deviceName=name, network=vim.Network(ref))
+
+
 def _nic(nic: NicDevice, networks: Mapping[str, str], powered_on: bool) -> Any:
     name = networks[nic.network]
     return ADAPTERS[nic.adapter](
@@ -123,9 +137,7 @@ def _nic(nic: NicDevice, networks: Mapping[str, str], powered_on: bool) -> Any:
         macAddress=nic.mac_address,
         addressType="assigned",
         deviceInfo=vim.Description(label=nic.label, summary=name),
-        backing=device.VirtualEthernetCard.NetworkBackingInfo(
-            deviceName=name, network=vim.Network(nic.network)
-        ),
+        backing=_network_backing(nic.network, name),
         connectable=device.VirtualDevice.ConnectInfo(
             startConnected=nic.connected,
             allowGuestControl=True,
