@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.migrated import is_parallel, migrated_sqlite  # noqa: F401
+from tests.migrated import is_parallel, migrated_postgresql, migrated_sqlite  # noqa: F401
 from tests.mounts import hanging_share, small_ext4  # noqa: F401
 from tests.redis_server import running_redis
 
@@ -74,10 +74,13 @@ def django_db_modify_db_settings(
 ) -> Iterator[None]:
     """SQLite tests use a file, as in production: an in-memory database has no WAL, no locks
     between connections, and a worker process could not open it. On PostgreSQL each process of a
-    parallel run has a database of its own, by its suffix."""
+    parallel run has a database of its own, by its suffix. In a parallel run, both are copies."""
     from django.db import connection
 
     if connection.vendor != "sqlite":
+        if is_parallel():
+            template = request.getfixturevalue("migrated_postgresql")
+            connection.settings_dict["TEST"]["TEMPLATE"] = template
         yield
         return
     with tempfile.TemporaryDirectory(prefix="vmrep-test-") as folder:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.database.scratch import Scratch, SQLite
+from tests.database.scratch import PostgreSQL, Scratch, SQLite
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def migrate_from_nothing(request: pytest.FixtureRequest) -> Callable[[Scratch], 
     def migrate(database: Scratch) -> None:
         if isinstance(database, SQLite):
             shutil.copyfile(request.getfixturevalue("migrated_sqlite"), database.path)
-        else:
-            database.migrate()
+        elif isinstance(database, PostgreSQL):
+            database.copy_from(request.getfixturevalue("migrated_postgresql"))
 
     return migrate

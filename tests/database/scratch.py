@@ -240,6 +240,10 @@ class PostgreSQL(Scratch):
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(dbname=self.name, **self.parameters)
 
+    def copy_from(self, template: str) -> None:
+        self.administer(f"DROP DATABASE {self.name} WITH (FORCE)")
+        self.administer(f"CREATE DATABASE {self.name} TEMPLATE {template}")
+
     def execute(self, script: bytes) -> None:
         with closing(self.connect()) as stranger:
             stranger.execute(script)
