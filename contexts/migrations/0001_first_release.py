@@ -49,8 +49,11 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
-                ("username", models.CharField(max_length=255)),
-                ("password_encrypted", models.TextField(editable=False)),
+                ("username", models.CharField(max_length=255, verbose_name="user name")),
+                (
+                    "password_encrypted",
+                    models.TextField(editable=False, verbose_name="encrypted password"),
+                ),
                 (
                     "trust_mode",
                     models.CharField(
@@ -68,11 +71,12 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text="The pinned certificate's SHA-256 fingerprint, hex pairs with colons.",
+                        help_text="The pinned certificate's fingerprint: hexadecimal pairs with colons.",
                         max_length=95,
                         validators=[
                             django.core.validators.RegexValidator("^([0-9A-F]{2}:){31}[0-9A-F]{2}$")
                         ],
+                        verbose_name="SHA-256 fingerprint",
                     ),
                 ),
                 (
@@ -92,12 +96,18 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text="The estate's own identity; another one at this address is refused.",
+                        help_text="The vCenter's own identity; any other at this address is refused.",
                         max_length=64,
+                        verbose_name="instance UUID",
                     ),
                 ),
                 ("product", models.CharField(blank=True, default="", max_length=255)),
-                ("api_version", models.CharField(blank=True, default="", max_length=50)),
+                (
+                    "api_version",
+                    models.CharField(
+                        blank=True, default="", max_length=50, verbose_name="API version"
+                    ),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
             ],
@@ -111,7 +121,7 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(
                         fields=("host", "port"),
                         name="vcenter_address_once",
-                        violation_error_message="This vCenter has been added already.",
+                        violation_error_message="This vCenter has already been added.",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
@@ -125,7 +135,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(("instance_uuid", ""), _negated=True),
                         fields=("instance_uuid",),
                         name="vcenter_estate_once",
-                        violation_error_message="This vCenter has been added already, by another address.",
+                        violation_error_message="This vCenter has already been added under another address.",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("port__gte", 1), ("port__lte", 65535)),
@@ -166,6 +176,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="discoveries",
                         to="contexts.vcenter",
+                        verbose_name="vCenter",
                     ),
                 ),
                 (
@@ -182,8 +193,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("requested_by", models.CharField(blank=True, default="", max_length=150)),
-                ("vms_seen", models.PositiveIntegerField(default=0)),
-                ("vms_total", models.PositiveIntegerField(blank=True, null=True)),
+                ("vms_seen", models.PositiveIntegerField(default=0, verbose_name="VMs seen")),
+                (
+                    "vms_total",
+                    models.PositiveIntegerField(blank=True, null=True, verbose_name="VMs in total"),
+                ),
                 ("error_message", models.TextField(blank=True, default="")),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("started_at", models.DateTimeField(blank=True, null=True)),
@@ -228,7 +242,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(("status__in", ["pending", "running"])),
                         fields=("vcenter",),
                         name="discovery_one_active_per_vcenter",
-                        violation_error_message="A discovery of this vCenter is running already.",
+                        violation_error_message="A discovery of this vCenter is already running.",
                     ),
                 ],
             },
@@ -247,7 +261,7 @@ class Migration(migrations.Migration):
                     models.TextField(
                         blank=True,
                         default=None,
-                        help_text="As people see it: %2f is decoded.",
+                        help_text="As people see it, with %2f decoded.",
                         null=True,
                         verbose_name="Name",
                     ),
@@ -257,7 +271,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default=None,
-                        help_text="vSphere's own reference, vm-12.",
+                        help_text="vSphere's own reference, like vm-12.",
                         max_length=255,
                         null=True,
                         verbose_name="Managed object",
@@ -294,7 +308,7 @@ class Migration(migrations.Migration):
                     models.TextField(
                         blank=True,
                         default=None,
-                        help_text="/datacenter/vm/folder/name; a slash within a name stays %2f.",
+                        help_text="/datacenter/vm/folder/name; a slash within a name is written as %2f.",
                         null=True,
                         verbose_name="Inventory path",
                     ),
@@ -443,6 +457,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="discovered_vms",
                         to="contexts.vcenter",
+                        verbose_name="vCenter",
                     ),
                 ),
                 (
@@ -458,12 +473,15 @@ class Migration(migrations.Migration):
                         default=list, help_text="The disks as read, one object per disk."
                     ),
                 ),
-                ("networks", models.JSONField(default=list, help_text="The adapters as read.")),
+                (
+                    "networks",
+                    models.JSONField(default=list, help_text="The network adapters as read."),
+                ),
                 (
                     "identity_rejected_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When somebody said that it is another VM than the one that it looks like.",
+                        help_text="When an operator said that this is another VM than the known one it looks like.",
                         null=True,
                     ),
                 ),
@@ -541,7 +559,7 @@ class Migration(migrations.Migration):
                     models.TextField(
                         blank=True,
                         default=None,
-                        help_text="As people see it: %2f is decoded.",
+                        help_text="As people see it, with %2f decoded.",
                         null=True,
                         verbose_name="Name",
                     ),
@@ -551,7 +569,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default=None,
-                        help_text="vSphere's own reference, vm-12.",
+                        help_text="vSphere's own reference, like vm-12.",
                         max_length=255,
                         null=True,
                         verbose_name="Managed object",
@@ -588,7 +606,7 @@ class Migration(migrations.Migration):
                     models.TextField(
                         blank=True,
                         default=None,
-                        help_text="/datacenter/vm/folder/name; a slash within a name stays %2f.",
+                        help_text="/datacenter/vm/folder/name; a slash within a name is written as %2f.",
                         null=True,
                         verbose_name="Inventory path",
                     ),
@@ -731,13 +749,19 @@ class Migration(migrations.Migration):
                         verbose_name="Fault tolerance",
                     ),
                 ),
-                ("context_id", models.CharField(max_length=120, primary_key=True, serialize=False)),
+                (
+                    "context_id",
+                    models.CharField(
+                        max_length=120, primary_key=True, serialize=False, verbose_name="context ID"
+                    ),
+                ),
                 (
                     "vcenter",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="contexts",
                         to="contexts.vcenter",
+                        verbose_name="vCenter",
                     ),
                 ),
                 ("vmware_vm_id", models.CharField(max_length=64, verbose_name="instance UUID")),
@@ -803,7 +827,7 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(
                         fields=("vcenter", "vmware_vm_id"),
                         name="context_identity_once",
-                        violation_error_message="This VM has a context already.",
+                        violation_error_message="This VM already has a context.",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
@@ -863,14 +887,25 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="disks",
                         to="contexts.vmcontext",
+                        verbose_name="VM context",
                     ),
                 ),
-                ("disk_id", models.CharField(help_text="disk-<device key>", max_length=30)),
+                (
+                    "disk_id",
+                    models.CharField(
+                        help_text="disk-<device key>", max_length=30, verbose_name="disk ID"
+                    ),
+                ),
                 ("device_key", models.IntegerField()),
-                ("disk_uuid", models.CharField(blank=True, max_length=255, null=True)),
+                (
+                    "disk_uuid",
+                    models.CharField(
+                        blank=True, max_length=255, null=True, verbose_name="disk UUID"
+                    ),
+                ),
                 ("label", models.TextField(blank=True, null=True)),
                 ("capacity_bytes", models.BigIntegerField(blank=True, null=True)),
-                ("vmdk_path", models.TextField(blank=True, null=True)),
+                ("vmdk_path", models.TextField(blank=True, null=True, verbose_name="VMDK path")),
                 ("datastore", models.TextField(blank=True, null=True)),
                 ("backing_type", models.CharField(blank=True, max_length=60, null=True)),
                 ("provisioning_type", models.CharField(blank=True, max_length=20, null=True)),
@@ -888,7 +923,9 @@ class Migration(migrations.Migration):
                 (
                     "accept_unprotected",
                     models.BooleanField(
-                        default=False, help_text="The operator agreed that this disk is left out."
+                        default=False,
+                        help_text="An operator agreed to leave out this disk.",
+                        verbose_name="left out by agreement",
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
@@ -945,16 +982,30 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="network_adapters",
                         to="contexts.vmcontext",
+                        verbose_name="VM context",
                     ),
                 ),
-                ("adapter_id", models.CharField(help_text="nic-<device key>", max_length=30)),
+                (
+                    "adapter_id",
+                    models.CharField(
+                        help_text="nic-<device key>", max_length=30, verbose_name="adapter ID"
+                    ),
+                ),
                 ("device_key", models.IntegerField()),
                 ("label", models.TextField(blank=True, null=True)),
-                ("mac_address", models.CharField(blank=True, max_length=255, null=True)),
+                (
+                    "mac_address",
+                    models.CharField(
+                        blank=True, max_length=255, null=True, verbose_name="MAC address"
+                    ),
+                ),
                 ("network_name", models.TextField(blank=True, null=True)),
                 ("adapter_type", models.CharField(blank=True, max_length=60, null=True)),
                 ("connected", models.BooleanField(blank=True, null=True)),
-                ("ip_addresses", models.JSONField(blank=True, default=list)),
+                (
+                    "ip_addresses",
+                    models.JSONField(blank=True, default=list, verbose_name="IP addresses"),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 ("removed_at", models.DateTimeField(blank=True, null=True)),
@@ -1003,12 +1054,23 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="events",
                         to="contexts.vmcontext",
+                        verbose_name="VM context",
                     ),
                 ),
                 ("actor", models.CharField(max_length=150)),
-                ("old", models.CharField(blank=True, default="", max_length=255)),
-                ("new", models.CharField(blank=True, default="", max_length=255)),
-                ("why", models.TextField()),
+                (
+                    "old",
+                    models.CharField(
+                        blank=True, default="", max_length=255, verbose_name="old value"
+                    ),
+                ),
+                (
+                    "new",
+                    models.CharField(
+                        blank=True, default="", max_length=255, verbose_name="new value"
+                    ),
+                ),
+                ("why", models.TextField(verbose_name="reason")),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={

@@ -55,15 +55,16 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(
                 blank=True,
                 editable=False,
-                help_text="When its newest available recovery point was consistent; null: there is none.",
+                help_text="When the newest available recovery point was consistent; null if there is none.",
                 null=True,
+                verbose_name="newest recovery point",
             ),
         ),
         migrations.AddField(
             model_name="vmcontext",
             name="disk_count",
             field=models.PositiveIntegerField(
-                db_default=0, editable=False, help_text="Of the disks that it has now."
+                db_default=0, editable=False, help_text="How many disks the VM has now."
             ),
         ),
         migrations.AddField(
@@ -72,7 +73,7 @@ class Migration(migrations.Migration):
             field=models.BigIntegerField(
                 blank=True,
                 editable=False,
-                help_text="Of the disks that it has now; null while that of any is unknown.",
+                help_text="Of all disks that the VM has now; null while the size of any is unknown.",
                 null=True,
             ),
         ),
@@ -82,7 +83,7 @@ class Migration(migrations.Migration):
             field=models.BooleanField(
                 db_default=False,
                 editable=False,
-                help_text="Whether the newest job failed, whatever else there is.",
+                help_text="Whether the newest job failed, even if there are recovery points.",
             ),
         ),
         migrations.AddIndex(

@@ -8,7 +8,6 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("contexts", "0004_nfc"),
-        ("replication", "0004_name_checksum_jobs"),
     ]
 
     operations = [

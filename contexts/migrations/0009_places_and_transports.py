@@ -20,7 +20,6 @@ def choose_the_former_default(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [
         ("contexts", "0008_notices_of_vms"),
-        ("replication", "0006_what_a_vm_can_be_reverted_to"),
     ]
 
     operations = [

@@ -1,7 +1,8 @@
 """Whether this version can use the database, judged by its migrations.
 
-The first release replaced the migrations from before 0.1.0. A database that has all of those is in
-the state of the first release; one that has only some of them cannot be migrated.
+The first release replaced the migrations from before 0.1.0, which are gone. A database that has all
+of them is in the state of the first release; one that has only some cannot be migrated. (Migrations
+that were replaced later are still there, and such a database goes on with them.)
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ LAST_COMMIT = "c305662"
 
 
 def is_half_upgraded(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the database has some of the migrations that a present one replaces."""
+    """Whether the database has some of the migrations that a present one replaces, and lacks some
+    that are gone."""
     loader = MigrationLoader(connection)
+    applied, present = loader.applied_migrations.keys(), loader.disk_migrations.keys()
     return any(
-        0
-        < len(loader.applied_migrations.keys() & set(migration.replaces))
-        < len(migration.replaces)
+        applied & set(migration.replaces) and set(migration.replaces) - applied - present
         for migration in loader.replacements.values()
     )
 

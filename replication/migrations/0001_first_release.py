@@ -49,11 +49,16 @@ class Migration(migrations.Migration):
                         max_length=20,
                     ),
                 ),
-                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                (
+                    "uuid",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, unique=True, verbose_name="UUID"
+                    ),
+                ),
                 (
                     "config",
                     models.JSONField(
-                        default=dict, help_text='A directory: {"path": "/srv/vmrep"}.'
+                        default=dict, help_text='Of a directory: {"path": "/srv/vmrep"}.'
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
@@ -78,13 +83,19 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ReplicationJob",
             fields=[
-                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.CharField(
+                        max_length=40, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "vm_context",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="jobs",
                         to="contexts.vmcontext",
+                        verbose_name="VM context",
                     ),
                 ),
                 (
@@ -95,8 +106,8 @@ class Migration(migrations.Migration):
                         to="replication.repository",
                     ),
                 ),
-                ("source_vm_id", models.CharField(max_length=64)),
-                ("source_vm_name", models.TextField()),
+                ("source_vm_id", models.CharField(max_length=64, verbose_name="source VM ID")),
+                ("source_vm_name", models.TextField(verbose_name="source VM name")),
                 (
                     "status",
                     models.CharField(
@@ -138,7 +149,12 @@ class Migration(migrations.Migration):
                 ("total_bytes", models.BigIntegerField(blank=True, null=True)),
                 (
                     "transfer_speed_bps",
-                    models.BigIntegerField(blank=True, help_text="Bytes per second.", null=True),
+                    models.BigIntegerField(
+                        blank=True,
+                        help_text="Bytes per second.",
+                        null=True,
+                        verbose_name="transfer speed",
+                    ),
                 ),
                 ("error_message", models.TextField(blank=True, default="")),
                 ("attempt", models.PositiveIntegerField(default=1)),
@@ -146,14 +162,14 @@ class Migration(migrations.Migration):
                     "fruitful_attempts",
                     models.PositiveIntegerField(
                         default=0,
-                        help_text="Attempts that were cut short and yet came further than all before.",
+                        help_text="Interrupted attempts that got further than all earlier ones.",
                     ),
                 ),
                 (
                     "checkpointed_bytes",
                     models.PositiveBigIntegerField(
                         default=0,
-                        help_text="Its images' checkpoints together, at the best an attempt left them.",
+                        help_text="The sum of its images' checkpoints, at the most that any attempt left.",
                     ),
                 ),
                 ("next_attempt_at", models.DateTimeField(blank=True, null=True)),
@@ -206,7 +222,7 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(
                         fields=("active_context_id",),
                         name="job_one_active_per_context",
-                        violation_error_message="A replication of this VM is active already.",
+                        violation_error_message="A replication of this VM is already active.",
                     ),
                     models.UniqueConstraint(
                         fields=("id", "active_context_id"), name="job_while_active"
@@ -486,14 +502,17 @@ class Migration(migrations.Migration):
                         help_text="The end of the stretch, by the database's clock."
                     ),
                 ),
-                ("seconds", models.FloatField(help_text="How long it was.")),
+                ("seconds", models.FloatField(help_text="How long the stretch took.")),
                 (
                     "bytes_transferred",
                     models.BigIntegerField(
-                        help_text="Bytes of the plan read so far, over all attempts, none twice."
+                        help_text="Bytes of the plan read so far in all attempts, each counted once."
                     ),
                 ),
-                ("bytes_per_second", models.FloatField(help_text="Mean over the stretch.")),
+                (
+                    "bytes_per_second",
+                    models.FloatField(help_text="The mean rate over the stretch."),
+                ),
             ],
             options={
                 "db_table": "job_samples",
@@ -578,6 +597,7 @@ class Migration(migrations.Migration):
                         related_name="lease",
                         serialize=False,
                         to="contexts.vmcontext",
+                        verbose_name="VM context",
                     ),
                 ),
                 (
@@ -652,6 +672,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="snapshots",
                         to="contexts.vmcontext",
+                        verbose_name="VM context",
                     ),
                 ),
                 (
@@ -676,7 +697,12 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("moref", models.CharField(blank=True, default="", max_length=64)),
+                (
+                    "moref",
+                    models.CharField(
+                        blank=True, default="", max_length=64, verbose_name="reference"
+                    ),
+                ),
                 (
                     "consistent_at",
                     models.DateTimeField(help_text="The moment just before the call."),
@@ -684,7 +710,11 @@ class Migration(migrations.Migration):
                 ("quiesce_requested", models.BooleanField()),
                 (
                     "quiesced",
-                    models.BooleanField(blank=True, help_text="What was achieved.", null=True),
+                    models.BooleanField(
+                        blank=True,
+                        help_text="Whether the guest was in fact quiesced; null until the snapshot is made.",
+                        null=True,
+                    ),
                 ),
                 ("problem", models.TextField(blank=True, default="")),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
@@ -757,6 +787,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="recovery_points",
                         to="contexts.vmcontext",
+                        verbose_name="VM context",
                     ),
                 ),
                 (
@@ -781,7 +812,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "quiesced",
-                    models.BooleanField(help_text="Whether the guest's file systems were at rest."),
+                    models.BooleanField(
+                        help_text="Whether the guest's file systems were quiesced."
+                    ),
                 ),
                 ("disk_count", models.PositiveIntegerField()),
                 (
@@ -900,6 +933,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="images",
                         to="contexts.vmcontext",
+                        verbose_name="VM context",
                     ),
                 ),
                 (
@@ -942,14 +976,17 @@ class Migration(migrations.Migration):
                     "position",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Its number within its recovery point, from 1 on.",
+                        help_text="Its number within its recovery point, starting at 1.",
                         null=True,
                     ),
                 ),
                 (
                     "of_disks",
                     models.PositiveIntegerField(
-                        blank=True, help_text="How many disks its recovery point has.", null=True
+                        blank=True,
+                        help_text="How many disks its recovery point has.",
+                        null=True,
+                        verbose_name="number of disks",
                     ),
                 ),
                 (
@@ -988,20 +1025,22 @@ class Migration(migrations.Migration):
                     models.TextField(
                         blank=True,
                         default="",
-                        help_text="Why this disk is not incremental, if it is not.",
+                        help_text="Why this disk is not incremental; empty if it is.",
                     ),
                 ),
                 (
                     "extent_count",
                     models.PositiveIntegerField(
-                        blank=True, help_text="Extents of the plan, neighbours merged.", null=True
+                        blank=True,
+                        help_text="Extents of the plan, with neighbours merged.",
+                        null=True,
                     ),
                 ),
                 (
                     "extent_map",
                     models.BinaryField(
                         blank=True,
-                        help_text="Where on the disk the plan's extents fall: 256 areas of equal size, a byte each, from 0 (nothing) to 255 (all of the area). Null when the plan is empty, or not known. Kept here until the job ends.",
+                        help_text="Where on the disk the plan's extents fall: 256 areas of equal size, a byte each, from 0 (nothing) to 255 (all of the area). Null when the plan is empty or unknown. Kept here until the job ends.",
                         null=True,
                     ),
                 ),
@@ -1010,7 +1049,7 @@ class Migration(migrations.Migration):
                     "transferred_bytes",
                     models.BigIntegerField(
                         default=0,
-                        help_text="Bytes of the plan read so far, over all attempts, none twice.",
+                        help_text="Bytes of the plan read so far in all attempts, each counted once.",
                     ),
                 ),
                 ("transfer_seconds", models.FloatField(default=0)),
@@ -1019,29 +1058,47 @@ class Migration(migrations.Migration):
                     "change_id",
                     models.CharField(
                         blank=True,
-                        help_text="Of the snapshot that it was read from.",
+                        help_text="Of the disk in the snapshot that it was read from.",
                         max_length=255,
                         null=True,
+                        verbose_name="change ID",
                     ),
                 ),
-                ("previous_change_id", models.CharField(blank=True, max_length=255, null=True)),
+                (
+                    "previous_change_id",
+                    models.CharField(
+                        blank=True, max_length=255, null=True, verbose_name="previous change ID"
+                    ),
+                ),
                 (
                     "snapshot_moref",
-                    models.CharField(help_text="The snapshot it is read from.", max_length=64),
+                    models.CharField(
+                        help_text="The snapshot that it is read from.",
+                        max_length=64,
+                        verbose_name="snapshot reference",
+                    ),
                 ),
                 (
                     "digest",
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text="Over all bytes read from the source.",
+                        help_text="One digest over the digests of all bytes read from the source.",
                         max_length=64,
                     ),
                 ),
                 ("writer_host", models.CharField(blank=True, default="", max_length=255)),
-                ("writer_pid", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "writer_pid",
+                    models.PositiveIntegerField(blank=True, null=True, verbose_name="writer PID"),
+                ),
                 ("writer_start_time", models.BigIntegerField(blank=True, null=True)),
-                ("writer_boot_id", models.CharField(blank=True, default="", max_length=64)),
+                (
+                    "writer_boot_id",
+                    models.CharField(
+                        blank=True, default="", max_length=64, verbose_name="writer boot ID"
+                    ),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
@@ -1306,6 +1363,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="cbt_history",
                         to="contexts.vmcontext",
+                        verbose_name="VM context",
                     ),
                 ),
                 (
@@ -1324,8 +1382,18 @@ class Migration(migrations.Migration):
                         to="contexts.vmdisk",
                     ),
                 ),
-                ("change_id", models.CharField(blank=True, max_length=255, null=True)),
-                ("previous_change_id", models.CharField(blank=True, max_length=255, null=True)),
+                (
+                    "change_id",
+                    models.CharField(
+                        blank=True, max_length=255, null=True, verbose_name="change ID"
+                    ),
+                ),
+                (
+                    "previous_change_id",
+                    models.CharField(
+                        blank=True, max_length=255, null=True, verbose_name="previous change ID"
+                    ),
+                ),
                 (
                     "sync_type",
                     models.CharField(
@@ -1340,32 +1408,34 @@ class Migration(migrations.Migration):
                 (
                     "blocks_changed",
                     models.BigIntegerField(
-                        help_text="Bytes of the plan in blocks of 64 KiB, rounded up."
+                        help_text="The plan's bytes in blocks of 64 KiB, rounded up."
                     ),
                 ),
                 ("bytes_transferred", models.BigIntegerField()),
-                ("sync_duration_seconds", models.FloatField()),
+                ("sync_duration_seconds", models.FloatField(verbose_name="duration (seconds)")),
                 ("sync_success", models.BooleanField()),
                 (
                     "note",
                     models.TextField(
                         blank=True,
                         default="",
-                        help_text="Why this disk was not incremental, if it was not.",
+                        help_text="Why this disk was not incremental; empty if it was.",
                     ),
                 ),
                 ("capacity_bytes", models.BigIntegerField(blank=True, null=True)),
                 (
                     "extent_count",
                     models.PositiveIntegerField(
-                        blank=True, help_text="Extents of the plan, neighbours merged.", null=True
+                        blank=True,
+                        help_text="Extents of the plan, with neighbours merged.",
+                        null=True,
                     ),
                 ),
                 (
                     "extent_map",
                     models.BinaryField(
                         blank=True,
-                        help_text="Where on the disk the plan's extents fall: 256 areas of equal size, a byte each, from 0 (nothing) to 255 (all of the area). Null when the plan is empty, or not known.",
+                        help_text="Where on the disk the plan's extents fall: 256 areas of equal size, a byte each, from 0 (nothing) to 255 (all of the area). Null when the plan is empty or unknown.",
                         null=True,
                     ),
                 ),
@@ -1498,7 +1568,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "finding_count",
-                    models.PositiveIntegerField(default=0, help_text="What is still wrong."),
+                    models.PositiveIntegerField(default=0, help_text="How many faults remain."),
                 ),
                 ("repaired_count", models.PositiveIntegerField(default=0)),
                 ("error_message", models.TextField(blank=True, default="")),
@@ -1536,7 +1606,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(("outcome__in", ["pending", "running"])),
                         fields=("outcome",),
                         name="integrity_one_at_a_time",
-                        violation_error_message="An integrity check is running already.",
+                        violation_error_message="An integrity check is already running.",
                     ),
                 ],
             },
@@ -1565,9 +1635,17 @@ class Migration(migrations.Migration):
                         choices=[("error", "Error"), ("warning", "Warning")], max_length=10
                     ),
                 ),
-                ("context_id", models.CharField(blank=True, default="", max_length=120)),
-                ("vm_name", models.TextField(blank=True, default="")),
-                ("job_id", models.CharField(blank=True, default="", max_length=40)),
+                (
+                    "context_id",
+                    models.CharField(
+                        blank=True, default="", max_length=120, verbose_name="context ID"
+                    ),
+                ),
+                ("vm_name", models.TextField(blank=True, default="", verbose_name="VM name")),
+                (
+                    "job_id",
+                    models.CharField(blank=True, default="", max_length=40, verbose_name="job ID"),
+                ),
                 ("what", models.TextField()),
                 ("remedy", models.TextField()),
                 ("repairable", models.BooleanField()),
@@ -1576,7 +1654,7 @@ class Migration(migrations.Migration):
                     models.TextField(
                         blank=True,
                         default="",
-                        help_text="What --repair did about it; empty: nothing.",
+                        help_text="What --repair did about it; empty if nothing.",
                     ),
                 ),
             ],

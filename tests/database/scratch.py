@@ -55,7 +55,10 @@ class Scratch:
     def manage_all(self, *commands: tuple[str, ...]) -> None:
         """Several commands in one process: half of the time of one goes by until it begins."""
         calls = "".join(f"call_command(*{command!r})\n" for command in commands)
-        self._run("-c", f"import django\ndjango.setup()\n{CALL_COMMAND}\n{calls}")
+        self.run_python(f"import django\ndjango.setup()\n{CALL_COMMAND}\n{calls}")
+
+    def run_python(self, script: str, *arguments: str) -> None:
+        self._run("-c", script, *arguments)
 
     def migrate(self, *target: str) -> None:
         self.manage("migrate", *target, "--no-input", "-v0")

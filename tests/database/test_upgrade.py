@@ -1,4 +1,5 @@
-"""A populated database of the time before 0.1.0 (`fixtures/`) is taken up as it is.
+"""A populated database of the time before 0.1.0 (`fixtures/`) is taken up as it is, and so is one
+that has been through some of the migrations since then.
 
 Its migrations were replaced by the first release's: the database must then be as if those had made
 it, with all that was in it. One that has been through some of them only is refused.
@@ -20,12 +21,14 @@ from replication.database import history
 from tests.database.schema import objects
 from tests.database.scratch import Scratch, models, scratch
 
+LOADER = MigrationLoader(None)
 REPLACED = [
-    ".".join(name)
-    for migration in MigrationLoader(None).replacements.values()
+    name
+    for migration in LOADER.replacements.values()
     if migration.app_label in ("contexts", "replication")
     for name in migration.replaces
 ]
+GONE = [".".join(name) for name in REPLACED if name not in LOADER.disk_migrations]
 
 LAST = "contexts.0010_one_name_for_not_replicated_yet"
 
@@ -45,10 +48,39 @@ class Upgraded:
     contents: dict[str, list[tuple[Any, ...]]]
 
 
+# Rows that a migration changes: a job that compared its only disk, a transport that no version had.
+CHANGED = """
+    UPDATE cbt_history SET sync_type = 'checksum' WHERE job_id IN (
+        SELECT id FROM replication_jobs WHERE source_vm_name = 'b' AND status = 'completed');
+    UPDATE disk_images SET sync_type = 'checksum' WHERE job_id IN (
+        SELECT id FROM replication_jobs WHERE source_vm_name = 'b' AND status = 'completed');
+    UPDATE vcenters SET transport = 'nbd' WHERE name = 'nearby';
+"""
+CHANGES = {
+    "replication_jobs": ({"b", "completed"}, "replication_type", "checksum"),
+    "vcenters": ({"nearby"}, "transport", "auto"),
+}
+"""By table: what is in the row; the column and its new value."""
+
+
+def expected(upgraded: Upgraded, table: str) -> list[tuple[Any, ...]]:
+    """The rows of before, but for those changes."""
+    rows = upgraded.contents[table]
+    if table not in CHANGES:
+        return rows
+    known, column, value = CHANGES[table]
+    at = upgraded.columns[table].index(column)
+    (changed,) = (row for row in rows if known <= set(row))
+    assert changed[at] != value
+    others = [row for row in rows if row != changed]
+    return sorted([*others, (*changed[:at], value, *changed[at + 1 :])], key=repr)
+
+
 @pytest.fixture(scope="module")
 def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
     with scratch(tmp_path_factory.mktemp("upgraded")) as database:
         database.load("before_0.1.0")
+        database.execute(CHANGED.encode())
         columns = columns_by_table(database)
         before = contents(database, columns)
         database.migrate()
@@ -79,7 +111,7 @@ def test_no_row_is_lost_or_changed(upgraded: Upgraded) -> None:
     now = contents(upgraded.database, upgraded.columns)
     for table in ("auth_permission", "django_content_type"):  # Django adds those of new tables
         assert set(now.pop(table)) >= set(upgraded.contents[table])
-    assert now == {table: upgraded.contents[table] for table in now}
+    assert now == {table: expected(upgraded, table) for table in now}
     assert len(now) == len(upgraded.contents) - 2
 
 
@@ -116,7 +148,7 @@ def test_the_integrity_check_finds_what_it_found_before(upgraded: Upgraded) -> N
             marks=pytest.mark.any_database,
         ),
         pytest.param(
-            [name for name in REPLACED if name != "contexts.0001_initial"],
+            [name for name in GONE if name != "contexts.0001_initial"],
             id="all but the first",
             marks=pytest.mark.any_database,
         ),
@@ -137,6 +169,65 @@ def test_one_that_stands_between_is_refused_and_left_alone(
     (line,) = [line for line in refused.stderr.splitlines() if "replication.E001" in line]
     assert f"First run manage.py migrate of commit {history.LAST_COMMIT} on it" in line
     assert (objects(old), old.rows()) == before
+
+
+GO_ON_TO = """
+import json, sys, django
+django.setup()
+from django.core.management.sql import emit_pre_migrate_signal
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+MigrationExecutor(connection).check_replacements()  # that is the first release
+executor = MigrationExecutor(connection)
+executor.loader.replace_migrations = False
+executor.loader.build_graph()
+executor.check_replacements = lambda: None
+targets = [tuple(target) for target in json.loads(sys.argv[1])]
+plan = executor.migration_plan(targets)
+emit_pre_migrate_signal(0, False, "default", plan=plan, apps=django.apps.apps)
+executor.migrate(targets)
+"""
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        pytest.param(["0003_lone_hosts", None], id="one migration of contexts"),
+        pytest.param(
+            ["0009_places_and_transports", "0006_what_a_vm_can_be_reverted_to"], id="some of both"
+        ),
+        *(
+            pytest.param(last, marks=pytest.mark.slow)
+            for last in (
+                ["0005_help_texts", "0005_help_texts"],
+                ["0009_places_and_transports", "0009_help_texts_2"],
+                ["0011_doubts_of_tracking", "0004_name_checksum_jobs"],
+                ["0011_doubts_of_tracking", "0009_help_texts_2"],
+            )
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.any_database
+def test_one_that_has_some_of_the_replaced_migrations_goes_on_with_them(
+    old: Scratch,
+    last: list[str],
+    tmp_path: Path,
+    migrate_from_nothing: Callable[[Scratch], None],
+) -> None:
+    targets = [
+        (app, name) for app, name in zip(("contexts", "replication"), last, strict=True) if name
+    ]
+    old.execute(CHANGED.encode())
+    rows = {table: len(rows) for table, rows in old.rows().items()}
+    old.run_python(GO_ON_TO, json.dumps(targets))
+    old.manage_all(("migrate", "-v0"), ("migrate", "--check"))
+    assert {table: len(rows) for table, rows in old.rows().items()}.items() >= rows.items()
+    with scratch(tmp_path, "fresh") as fresh:
+        migrate_from_nothing(fresh)
+        made = once_restored(fresh, tmp_path, "fresh_restored")
+    assert once_restored(old, tmp_path, "upgraded_restored") ^ made == set()
 
 
 def test_a_fresh_one_may_be_interrupted(tmp_path: Path) -> None:
