@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import shared_task, signals
 
-from replication.engine import image
+from replication.engine import folders
 from replication.integrity import runs
 from replication.scheduler import tick as scheduler
 from replication.services import left_overs, old_jobs
@@ -45,6 +45,7 @@ def check_integrity() -> None:
 
 
 @signals.worker_ready.connect
+@signals.worker_process_init.connect
 def remove_abandoned_folders(**signal: Any) -> None:
-    """The folders of daemons whose worker was killed."""
-    image.remove_abandoned_folders()
+    """The folders, and the processes, of commands and daemons whose worker was killed."""
+    folders.remove_abandoned()

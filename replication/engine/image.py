@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -22,11 +21,11 @@ from typing import Self
 
 import nbd
 
+from replication.engine import folders
 from replication.engine.errors import FULL, ImageAltered, RepositoryFull, TargetError
 from replication.engine.header import ImageFile
-from replication.engine.processes import Child, ProcessIdentity, has_process, spawn
+from replication.engine.processes import Child, ProcessIdentity, spawn
 from replication.engine.qemu import nodes
-from replication.engine.regular import open_regular
 from replication.engine.target import Stretch
 
 START_SECONDS = 60
@@ -36,10 +35,6 @@ STOP_SECONDS = 600
 _CONTEXT = "base:allocation"
 _STATE_ZERO = 2
 _STATUS_BYTES = 1 << 30
-_FOLDER_PREFIX = "vmrep-"
-_PIDFILE = "pid"
-_LONGEST_PID = 20
-_LEFT_AFTER_SECONDS = 3600
 
 
 class ImageConnection:
@@ -119,32 +114,6 @@ class ImageConnection:
             self._handle.shutdown()
 
 
-def remove_abandoned_folders() -> int:
-    """Remove the folders of daemons whose worker was killed, a socket and a pid file each.
-
-    Returns how many. The daemons themselves ended with their workers. Recent folders are left
-    alone: their worker may be about to remove them.
-    """
-    removed = 0
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
-        with contextlib.suppress(OSError, ValueError):
-            if _is_left(folder):
-                shutil.rmtree(folder)
-                removed += 1
-    return removed
-
-
-def _is_left(folder: Path) -> bool:
-    """Everybody can make such a folder, with a link to anything under the name of the pid file: so
-    one of another account is not looked into, and no more is read than a number is long."""
-    facts = folder.lstat()
-    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
-        return False
-    with open_regular(folder / _PIDFILE) as pidfile:
-        age = time.time() - os.fstat(pidfile.fileno()).st_mtime
-        return age > _LEFT_AFTER_SECONDS and not has_process(int(pidfile.read(_LONGEST_PID)))
-
-
 class _ServedImage:
     """An image exported by a daemon on a unix socket in a folder that only we can enter."""
 
@@ -154,7 +123,7 @@ class _ServedImage:
         self._closed = False
         self._ending = threading.Lock()
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
+            self._folder = folders.make()
             self.socket = str(self._folder / "nbd")
             self._serve(writable, {file.identity for file in chain})
         finally:
@@ -295,7 +264,7 @@ class _ServedImage:
 
     @property
     def _pidfile(self) -> Path:
-        return self._folder / _PIDFILE
+        return self._folder / "pid"
 
     def _pid(self) -> int:
         """The ID of the process that has the files open; 0 until it has reported it."""

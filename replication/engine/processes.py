@@ -16,6 +16,7 @@ import contextlib
 import os
 import queue
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,6 +24,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from replication.engine import keeper
 from replication.engine.errors import EngineError
 
 ASK_AGAIN_SECONDS = 0.1
@@ -57,10 +59,7 @@ class Child:
         self._stderr = stderr
         self._last_words = ""
         # Not reaped yet, so its entry in /proc exists even if it has already ended.
-        start_time = _start_time(process.pid)
-        if start_time is None:
-            raise EngineError(f"{argv[0]} was started, but is not in /proc.")
-        self.identity = ProcessIdentity(process.pid, start_time, this_boot_id())
+        self.identity = identity_of(process.pid)
 
     @property
     def pid(self) -> int:
@@ -135,6 +134,23 @@ def spawn(argv: list[str]) -> Child:
     return Child(process, argv, stdout, stderr)
 
 
+def spawn_kept(folder: Path, argv: list[str]) -> Child:
+    """Start a program as `spawn` does, under a keeper: with it, and as soon as this process ends,
+    everything that it has started ends, too (`keeper`). The child is the keeper, which ends as the
+    program does; its environment, and no other, also names the ``folder``.
+    """
+    watch = [sys.executable, "-I", "-S", keeper.__file__, str(os.getpid()), str(folder)]
+    return spawn([*watch, *argv])
+
+
+def identity_of(pid: int) -> ProcessIdentity:
+    """The identity of a process on this machine. Raises EngineError when there is none."""
+    start_time = _start_time(pid)
+    if start_time is None:
+        raise EngineError(f"There is no process {pid}.")
+    return ProcessIdentity(pid, start_time, this_boot_id())
+
+
 def this_boot_id() -> str:
     """What distinguishes this boot of the machine from every other."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -146,11 +162,6 @@ def is_alive(pid: int, start_time: int, boot_id: str) -> bool:
     A zombie has released its files and locks: it counts as ended.
     """
     return boot_id == this_boot_id() and _start_time(pid, zombies=False) == start_time
-
-
-def has_process(pid: int) -> bool:
-    """Whether any process on this machine has this pid. A zombie counts as ended."""
-    return _start_time(pid, zombies=False) is not None
 
 
 def _start_time(pid: int, zombies: bool = True) -> int | None:

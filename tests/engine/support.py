@@ -20,9 +20,11 @@ from typing import Any
 
 from replication.engine.compare import compare_image_with_raw
 from replication.engine.directory import DirectoryRepository
+from replication.engine.errors import EngineError
 from replication.engine.extents import Extent, normalise
 from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader, ImageWriter
+from replication.engine.processes import identity_of, is_alive
 from replication.engine.sources.file import FileSource
 from replication.engine.target import Layer
 
@@ -139,6 +141,14 @@ def run_python(script: str, *arguments: str, stdout: int | None = None) -> subpr
         stdout=stdout,
         text=True,
     )
+
+
+def has_process(pid: int) -> bool:
+    """Whether a process with this pid runs. A zombie has ended."""
+    try:
+        return is_alive(*identity_of(pid))
+    except EngineError:
+        return False
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:

@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from replication.engine import qemu
+from replication.engine import folders, qemu
 from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import EngineError, ImageAltered, RepositoryFull, TargetError
 from replication.engine.image import (
     ImageConnection,
     ImageReader,
     ImageWriter,
-    remove_abandoned_folders,
 )
-from replication.engine.processes import is_alive
+from replication.engine.processes import is_alive, this_boot_id
 from tests.engine.support import (
     MIB,
     chain_of,
@@ -270,12 +269,9 @@ def test_the_folder_of_a_killed_workers_daemon_is_removed_later(
     worker.stdout.close()
     wait_until(lambda: not is_alive(int(pid), int(start_time), boot), "the end of the daemon")
     (left,) = Path(temporary).glob("vmrep-*")
-    assert remove_abandoned_folders() == 0  # its worker may be about to do it
     with ImageWriter(files_of(image)):
         (used,) = set(Path(temporary).glob("vmrep-*")) - {left}
-        for folder in (left, used):
-            os.utime(folder / "pid", (0, 0))
-        assert remove_abandoned_folders() == 1
+        assert folders.remove_abandoned() == 1
         assert (left.exists(), used.exists()) == (False, True)
     Path(temporary).rmdir()  # it is empty
 
@@ -287,18 +283,16 @@ def test_a_folder_of_another_account_is_not_looked_into(
     """Anybody can put a link in /tmp under that name: to an image of terabytes, to a pipe."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     precious = tmp_path / "precious"
-    precious.write_text("999999999")
+    precious.write_text(f"999999999 1 {this_boot_id()}")
     foreign, linked, piped = (tmp_path / f"vmrep-{name}" for name in ("foreign", "link", "pipe"))
     for folder in (foreign, linked, piped):
         folder.mkdir()
     for folder in (foreign, linked):
-        (folder / "pid").symlink_to(precious)
-    os.mkfifo(piped / "pid")
+        (folder / "worker").symlink_to(precious)
+    os.mkfifo(piped / "worker")
     (tmp_path / "vmrep-elsewhere").symlink_to(linked)
     os.chown(foreign, 12345, 12345)
-    for path in (precious, piped / "pid"):
-        os.utime(path, (0, 0))
-    assert remove_abandoned_folders() == 0
+    assert folders.remove_abandoned() == 0
     assert {path.name for path in tmp_path.glob("vmrep-*")} == {
         *("vmrep-foreign", "vmrep-link", "vmrep-pipe", "vmrep-elsewhere")
     }

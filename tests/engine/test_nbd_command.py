@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from replication.engine import processes
 from replication.engine.errors import SourceError
 from replication.engine.sources import nbd_command
 from replication.engine.sources.nbd_command import PASSWORD, SOCKET, NbdCommandSource
+from tests.engine.support import has_process
 
 MIB = 1 << 20
 SIZE = 4 * MIB
@@ -59,6 +59,13 @@ def python(text: str) -> Callable[[Path], Sequence[str]]:
     return lambda folder: [sys.executable, "-c", text, str(folder / SOCKET)]
 
 
+def processes_of(keeper: int, file: str) -> list[Path]:
+    """A file of /proc of the keeper and of what it runs."""
+    children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+    assert children
+    return [Path(f"/proc/{pid}/{file}") for pid in (keeper, *children)]
+
+
 @pytest.mark.parametrize("connections", [1, 4])
 def test_threads_read_at_once_and_the_program_ends_with_the_last(raw, connections):
     pids: list[int] = []
@@ -90,7 +97,7 @@ def test_threads_read_at_once_and_the_program_ends_with_the_last(raw, connection
     pid, folder = server._child.pid, server._folder
     for reader in readers:
         reader.close()
-    assert not processes.has_process(pid)
+    assert not has_process(pid)
     assert not folder.exists()
 
 
@@ -108,9 +115,9 @@ def test_the_password_is_in_a_file_until_the_program_serves(raw, tmp_path):
     assert server is not None
     assert not (server._folder / PASSWORD).exists()
     assert server._child is not None
-    process = Path(f"/proc/{server._child.pid}")
     for told in ("cmdline", "environ"):
-        assert b"s3cret" not in (process / told).read_bytes()
+        shown = b"".join(path.read_bytes() for path in processes_of(server._child.pid, told))
+        assert b"s3cret" not in shown
     reader.close()
 
 
@@ -188,7 +195,8 @@ def test_a_program_that_dies_in_the_middle_is_told_and_leaves_nothing(raw, impat
     server = served._server
     assert server is not None
     assert server._child is not None
-    os.kill(server._child.pid, 9)
+    (program,) = processes_of(server._child.pid, "")[1:]
+    os.kill(int(program.name), 9)
     with pytest.raises(SourceError, match="ended with code -9") as problem:
         reader.read_into(MIB, memoryview(bytearray(MIB)))
     assert problem.value.transient
@@ -201,9 +209,9 @@ def test_what_it_started_ends_with_it(raw, tmp_path):
     script = f'sleep 600 & echo $! >{other}; exec nbdkit -f -r -U "$1" file {raw}'
     assert read(source(lambda folder: ["sh", "-c", script, "sh", str(folder / SOCKET)]))
     deadline = time.monotonic() + 5
-    while processes.has_process(int(other.read_text())) and time.monotonic() < deadline:
+    while has_process(int(other.read_text())) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not processes.has_process(int(other.read_text()))
+    assert not has_process(int(other.read_text()))
 
 
 def test_an_aborted_read_waits_for_nobody(impatient, monkeypatch):

@@ -11,8 +11,6 @@ import errno
 import os
 import queue
 import shutil
-import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,18 +18,20 @@ from pathlib import Path
 
 import nbd
 
+from replication.engine import folders
 from replication.engine.errors import EngineError, SourceError
-from replication.engine.processes import Child, spawn
+from replication.engine.keeper import LEFT
+from replication.engine.processes import Child, spawn_kept
 
 START_SECONDS = 60.0
 """From the program's start until it has said how large the disk is."""
 READ_SECONDS = 60.0
 """For one request, of a few MiB."""
+STOP_SECONDS = 15.0
 RETRY_DELAYS_SECONDS = (0.2, 1.0, 3.0)
 
 SOCKET, PASSWORD = "nbd", "password"
 """Files of the program's folder."""
-_PIDFILE = "pid"
 _POLL_MILLISECONDS = 200
 _WORDS_LIMIT = 500
 
@@ -162,7 +162,8 @@ class _Server:
         password: str,
     ) -> None:
         self._source = source
-        self._folder = Path(tempfile.mkdtemp(prefix="vmrep-"))
+        folders.remove_abandoned()  # a killed worker's command may still be reading this disk
+        self._folder = folders.make()
         self._child: Child | None = None
         self._deadline = time.monotonic() + START_SECONDS
         try:
@@ -172,9 +173,7 @@ class _Server:
                 )
                 with os.fdopen(descriptor, "w") as file:
                     file.write(password)
-            self._child = spawn(list(arguments(self._folder)))
-            # What is left after a worker that was killed is removed by it.
-            (self._folder / _PIDFILE).write_text(str(self._child.pid))
+            self._child = spawn_kept(self._folder, list(arguments(self._folder)))
             self._await_socket()
         except BaseException as problem:
             self.stop()
@@ -188,12 +187,13 @@ class _Server:
         return handle
 
     def stop(self) -> None:
-        """End the program, with all processes of its session's group."""
+        """End the program, with everything that it started."""
         if self._child is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._child.pid, signal.SIGKILL)
+            with contextlib.suppress(TimeoutError):
+                self._child.stop(STOP_SECONDS)
             self._child.kill()
             self._child.close()
+            folders.end_all(self._folder)  # should the keeper have been killed
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _await_socket(self) -> None:
@@ -215,7 +215,7 @@ class _Server:
         code = self._child.poll() if self._child else None
         if code is None:
             return
-        if code == 0 and self._left_something():
+        if (self._folder / LEFT).exists():
             raise self._source.error(
                 "the command went into the background. It must stay in the foreground, so that it"
                 " ends with its worker (nbdkit: --foreground)",
@@ -223,14 +223,6 @@ class _Server:
             )
         hint = " (there is no such program)" if code == 127 else ""
         raise self._source.error(f"the command ended with code {code}{hint}{self._words()}")
-
-    def _left_something(self) -> bool:
-        """Whether what it started still runs."""
-        try:
-            os.killpg(self._child.pid if self._child else 0, 0)
-        except ProcessLookupError:
-            return False
-        return True
 
     def _words(self) -> str:
         words = self._child.error_text()[-_WORDS_LIMIT:] if self._child else ""
