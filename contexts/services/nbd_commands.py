@@ -44,11 +44,13 @@ class NbdCommandRefused(ContextError):
 
 @dataclass(frozen=True)
 class NbdCommand:
-    """One command of the file."""
+    """One command of the file. `reads_from_host`: each of its connections is a disk session of the
+    VM's ESXi host, of which there are few."""
 
     name: str
     arguments: tuple[str, ...]
     connections: int
+    reads_from_host: bool = True
 
     def filled(self, values: Mapping[str, str]) -> list[str]:
         """The arguments with their placeholders filled in; one stays one, whatever is in it.
@@ -107,7 +109,7 @@ def _command(path: Path, name: str, entry: Any) -> NbdCommand:
 
     if not _NAME.fullmatch(name) or not isinstance(entry, dict):
         raise refuse("a command is a table named with lower-case letters, digits, - and _")
-    if unknown := set(entry) - {"command", "connections"}:
+    if unknown := set(entry) - {"command", "connections", "reads_from_host"}:
         raise refuse(f"unknown key: {', '.join(sorted(unknown))}")
     arguments, connections = entry.get("command"), entry.get("connections", 4)
     if not isinstance(arguments, list) or not arguments:
@@ -116,10 +118,13 @@ def _command(path: Path, name: str, entry: Any) -> NbdCommand:
         raise refuse("every argument must be text")
     if type(connections) is not int or not 1 <= connections <= MOST_CONNECTIONS:
         raise refuse(f"connections must be a number from 1 to {MOST_CONNECTIONS}")
+    reads_from_host = entry.get("reads_from_host", True)
+    if type(reads_from_host) is not bool:
+        raise refuse("reads_from_host must be true or false")
     used = {found for each in arguments for found in _PLACEHOLDER.findall(each)}
     if unknown := used - PLACEHOLDERS:
         known = ", ".join(sorted(PLACEHOLDERS))
         raise refuse(f"{{{min(unknown)}}} is not a placeholder; the placeholders are {known}")
     if "socket" not in used:
         raise refuse("no argument has {socket}, which says where the command must serve")
-    return NbdCommand(name, tuple(arguments), connections)
+    return NbdCommand(name, tuple(arguments), connections, reads_from_host)

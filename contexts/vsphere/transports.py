@@ -38,7 +38,7 @@ class Transport:
     - `backings`: the only kinds of backing that it reads; None for all.
     - `candidates`: what it stands for, the best first: codes of others that are tried one after the
       other, or its own alone.
-    - `needs_place`: each disk that is read takes one of the few sessions that an ESXi host has.
+    - `needs_place`: what is read takes some of the few disk sessions that an ESXi host has.
     - `reads_encrypted`, `reads_deltas`: disks that are encrypted, or are deltas on another disk.
     """
 
@@ -113,6 +113,6 @@ _TABLE = (
         place="NFC",
     ),
     # Whatever the administrator's command reads; it has its own ways of refusing.
-    Transport("nbd", "the NBD command", reads_behind_snapshots=True, place="NBD"),
+    Transport("nbd", "the NBD command", reads_behind_snapshots=True, needs_place=True, place="NBD"),
 )
 TRANSPORTS: Mapping[str, Transport] = {transport.code: transport for transport in _TABLE}

@@ -3,34 +3,68 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from contexts.services import nbd_commands
-from contexts.services.nbd_commands import NbdCommandRefused
-from contexts.vsphere.errors import NoTransport
+from contexts.services.nbd_commands import NbdCommand, NbdCommandRefused
+from contexts.text import printable
+from contexts.vsphere.errors import ConnectionLost, NoTransport, VSphereError
+from contexts.vsphere.nfc import tickets
 from contexts.vsphere.records import DiskRecord
 from replication.engine.errors import SourceError
 from replication.engine.sources.nbd_command import PASSWORD, SOCKET, NbdCommandSource
 from replication.sync.job_run import JobRun
+from replication.sync.seats import Seat
+
+log = logging.getLogger(__name__)
 
 
 def reach(run: JobRun) -> None:
-    """Whether this worker has the command. Raises NoTransport."""
+    """Whether this worker has the command; takes a place on the VM's host. Raises NoTransport,
+    HostFull."""
     with _as_no_transport(run):
-        nbd_commands.command(run.context.vcenter.nbd_command)
+        command = nbd_commands.command(run.context.vcenter.nbd_command)
+    with run.seats.one() as seat:
+        _admit(run, command, seat)
 
 
 def probe(run: JobRun, disk: DiskRecord) -> None:
-    """Have the disk served, and read its first sector. Raises NoTransport."""
-    with _as_no_transport(run):
-        reader = open_disk(run, disk).connect()
+    """Have the disk served, and read its first sector. Raises NoTransport, HostFull."""
+    with _as_no_transport(run), run.seats.one() as seat:
+        reader = open_disk(run, disk, seat).connect()
         try:
             reader.read_into(0, memoryview(bytearray(512)))
         finally:
             reader.close()
+
+
+def _admit(run: JobRun, command: NbdCommand, seat: Seat) -> int:
+    """How many connections there may be now: each is a session of the host that the VM runs on, or
+    would be, and takes a place there. Raises HostFull, as NFC does."""
+    if not command.reads_from_host:
+        return command.connections
+    host, name = _host(run)
+    if not host:
+        return command.connections
+    seat.require(host, name)
+    return 1 + seat.add(command.connections - 1)
+
+
+def _host(run: JobRun) -> tuple[str, str]:
+    """Address and port of the VM's host, as for NFC, and its name; empty where it is not known."""
+    name = run.vm.text("host_name") or ""
+    try:
+        return tickets.to_read(run.session, run.vm.moref, run.vm.name).address, name
+    except ConnectionLost:
+        raise
+    except VSphereError as problem:
+        # Not every command needs what NFC needs. The name is another key at worst.
+        log.info("%s: no ticket names the host: %s", run.job.pk, printable(str(problem)))
+        return f"{name.lower()}:{tickets.PORT}" if name else "", name
 
 
 @contextmanager
@@ -43,8 +77,8 @@ def _as_no_transport(run: JobRun) -> Iterator[None]:
         raise NoTransport(f"{run.vm.name}: {problem}", transient=False) from problem
 
 
-def open_disk(run: JobRun, disk: DiskRecord) -> NbdCommandSource:
-    """The disk as of the job's snapshot. Raises NbdCommandRefused."""
+def open_disk(run: JobRun, disk: DiskRecord, seat: Seat) -> NbdCommandSource:
+    """The disk as of the job's snapshot. Raises NbdCommandRefused, HostFull."""
     command = nbd_commands.command(run.context.vcenter.nbd_command)
     values = _values(run, disk)
     needs_password = any("{password_file}" in argument for argument in command.arguments)
@@ -59,7 +93,7 @@ def open_disk(run: JobRun, disk: DiskRecord) -> NbdCommandSource:
         disk.capacity_bytes,
         f"{run.vm.name}, {disk.label or disk.device_key}, by the command “{command.name}”",
         password=run.session.endpoint.password if needs_password else "",
-        connections=command.connections,
+        connections=_admit(run, command, seat),
     )
 
 

@@ -24,6 +24,7 @@ class Seat:
     def __init__(self, seats: Seats, place: Place | None = None) -> None:
         self._seats = seats
         self.place = place
+        self.more: list[Place] = []
 
     def require(self, host: str, name: str = "") -> None:
         """Take a place on this host (address:port), from any thread; `name` is for people.
@@ -32,6 +33,15 @@ class Seat:
         """
         if self.place is None or self.place.host != host:
             self._seats.move(self, host, name)
+
+    def add(self, count: int) -> int:
+        """Take up to so many more places on the same host, for further sessions of this disk, where
+        they are free and no other job waits for them. Returns how many; they go with the seat."""
+        if self.place is None:
+            return 0
+        while len(self.more) < count and (place := self._seats.take_extra(self.place.host)):
+            self.more.append(place)
+        return len(self.more)
 
 
 class Seats:
@@ -62,8 +72,12 @@ class Seats:
         if time.monotonic() - self._asked_at < ASK_EVERY_SECONDS:
             return None
         self._asked_at = time.monotonic()
-        place = places.take(self._lease, self._job.pk, self._host, is_extra=True)
+        place = self.take_extra(self._host)
         return Seat(self, place) if place else None
+
+    def take_extra(self, host: str) -> Place | None:
+        """A place that the job can do without."""
+        return places.take(self._lease, self._job.pk, host, is_extra=True)
 
     @contextmanager
     def one(self) -> Iterator[Seat]:
@@ -76,6 +90,9 @@ class Seats:
 
     def give_back(self, seat: Seat, *, wanted: bool) -> None:
         """A disk is done. `wanted`: others of the job are still to be read."""
+        if seat.more:
+            places.release(self._lease, *seat.more)
+            seat.more = []
         if wanted or seat.place is None:
             self._idle.append(seat)
         else:

@@ -75,7 +75,7 @@ def _open_disk(run: JobRun, disk: DiskRecord, seat: Seat) -> Source:
 
 
 def _open_served(run: JobRun, disk: DiskRecord, seat: Seat) -> Source:
-    return nbd.open_disk(run, disk)
+    return nbd.open_disk(run, disk, seat)
 
 
 WAYS: Mapping[str, Way] = {

@@ -170,7 +170,7 @@ SERVES = (
         (python(f"{SERVES}; time.sleep(60)"), "did not finish its greeting in time"),
         (
             python(f"{SERVES}; c,_=s.accept(); c.send(b'HTTP/1.1 400 no'*99); time.sleep(60)"),
-            "does not speak NBD",
+            "serves no disk over NBD",
         ),
         (nbdkit("memory", "5M"), "serves 5242880 bytes, but the disk has 4194304"),
         (python(f"{SERVES}; os.fork() and os._exit(0); time.sleep(60)"), "into the background"),

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 from pyVim.task import WaitForTask
@@ -157,7 +158,8 @@ class Estate:
 
     def worker_that_dies(self, point: str, exit_code: int = -signal.SIGKILL) -> None:
         """Another process takes the next job and kills itself (-9) at that point."""
-        code, stderr = nursery(database_url()).run("tests.sync.worker_that_dies", point)
+        told = (point, str(settings.NBD_COMMANDS))
+        code, stderr = nursery(database_url()).run("tests.sync.worker_that_dies", *told)
         assert code == exit_code, stderr
 
     def take_over(self) -> None:
@@ -175,14 +177,14 @@ class Estate:
 
 def database_url() -> str:
     """This test's own database, as another process finds it."""
-    settings = connection.settings_dict
+    at = connection.settings_dict
     if connection.vendor == "sqlite":
-        return f"sqlite:///{settings['NAME']}"
-    host, name = settings["HOST"], settings["NAME"]
-    login = f"{settings['USER']}:{settings['PASSWORD']}" if settings["USER"] else ""
+        return f"sqlite:///{at['NAME']}"
+    host, name = at["HOST"], at["NAME"]
+    login = f"{at['USER']}:{at['PASSWORD']}" if at["USER"] else ""
     if host.startswith("/"):
         return f"postgres://{login}@/{name}?host={host}"
-    return f"postgres://{login}@{host}:{settings['PORT']}/{name}"
+    return f"postgres://{login}@{host}:{at['PORT']}/{name}"
 
 
 def try_again(job: ReplicationJob) -> ReplicationJob:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from django.db.models.functions import Now
 
 from contexts.models import VCenter
 from contexts.states import TransportKind
 from contexts.vsphere import snapshots
-from replication.models import VMSnapshot
+from replication.models import HostPlace, VMSnapshot
+from replication.services import places, start
 from replication.states import JobStatus, SnapshotState
+from replication.sync import runner
+from tests.engine.support import has_process, wait_until
 from tests.sync.estate import MIB
 
 NBDKIT = ["nbdkit", "--foreground", "--exit-with-parent", "--readonly", "--unix", "{socket}"]
@@ -25,7 +32,7 @@ def command(estate, settings, tmp_path):
 
     def write(*arguments: str, **more: int) -> None:
         lines = [f"command = {json.dumps(list(arguments))}"]
-        lines += [f"{name} = {value}" for name, value in more.items()]
+        lines += [f"{name} = {json.dumps(value)}" for name, value in more.items()]
         settings.NBD_COMMANDS.write_text("\n".join(["[mine]", *lines, ""]))
         VCenter.objects.update(transport=TransportKind.NBD, nbd_command="mine")
         estate.vcenter.refresh_from_db()
@@ -128,3 +135,105 @@ def test_a_worker_without_the_command_says_so_before_the_snapshot(estate, comman
     assert job.status == JobStatus.FAILED
     assert "commands.toml cannot be read" in job.error_message
     assert not job.snapshots.exists()
+
+
+# ---------------------------------------------------------------- the hosts' few sessions
+
+
+@pytest.fixture
+def most_places(monkeypatch):
+    """How many places were held at most, at each taking."""
+    most, take = [0], places.take
+
+    def watched(*given, **more):
+        place = take(*given, **more)
+        most[0] = max(most[0], HostPlace.objects.count())
+        return place
+
+    monkeypatch.setattr(places, "take", watched)
+    return most
+
+
+def occupy(job, address: str, count: int) -> None:
+    HostPlace.objects.bulk_create(
+        HostPlace(
+            **{"host": address, "number": number, "job": job, "holder": "another"},
+            **{"token": uuid4(), "acquired_at": Now()},
+            expires_at=Now() + timedelta(seconds=60),
+        )
+        for number in range(1, count + 1)
+    )
+
+
+def test_a_job_waits_for_a_place_on_the_host_as_over_nfc(estate, command, raw, tmp_path, settings):
+    """The program opens the same sessions there as NFC does."""
+    settings.DISKS_PER_HOST = 2
+    command(*NBDKIT, "file", f"file={tmp_path}/disk {{device_key}}.raw")
+    job = start.start(estate.take("small2"), trigger="manual", requested_by="ops")
+    hosts = estate.lab.nfc._servers.values()
+    for server in hosts:
+        occupy(job, f"{server.address}:{server.port}", 2)
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert job.status == JobStatus.PENDING
+    assert re.fullmatch(
+        r"Waiting for a place on host esx\S+: 2 of 2 disk sessions in use", job.current_operation
+    )
+    assert not job.snapshots.exists()
+    assert runner.run_next() is None
+
+    HostPlace.objects.all().delete()
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    assert not HostPlace.objects.exists()
+
+
+@pytest.mark.parametrize(("limit", "most"), [(1, 1), (3, 3), (8, 6)])
+def test_each_connection_of_a_program_takes_a_place(
+    estate, command, raw, tmp_path, settings, most_places, limit, most
+):
+    """Two disks of three connections; with fewer places they have fewer."""
+    settings.DISKS_PER_HOST = limit
+    command(*NBDKIT, "file", f"file={tmp_path}/disk {{device_key}}.raw", connections=3)
+    job = estate.replicate(estate.take("small2"))
+    assert (job.transport, most_places[0]) == ("nbd", most)
+    assert not HostPlace.objects.exists()
+
+
+def test_a_program_that_does_not_read_from_the_host_takes_none(
+    estate, command, raw, tmp_path, settings, most_places
+):
+    settings.DISKS_PER_HOST = 1
+    kept = f"file={tmp_path}/disk {{device_key}}.raw"
+    command(*NBDKIT, "file", kept, reads_from_host=False)
+    context = estate.take("small2")
+    job = start.start(context, trigger="manual", requested_by="ops")
+    for server in estate.lab.nfc._servers.values():
+        occupy(job, f"{server.address}:{server.port}", 1)
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    assert most_places == [0]
+
+
+def test_a_killed_workers_command_ends_with_what_it_started(estate, command, raw, tmp_path):
+    """And the next attempt resumes with another one."""
+    told = tmp_path / "told"
+    script = (
+        f"setsid sleep 600 & echo $! >>{told}; echo $$ >>{told};"
+        f' exec nbdkit -f -r -U "$1" file "{tmp_path}/disk $2.raw"'
+    )
+    command("sh", "-c", script, "sh", "{socket}", "{device_key}")
+    context = estate.take("small2")
+    job = start.start(context, trigger="manual", requested_by="ops")
+    estate.worker_that_dies("within transfer")
+    pids = [int(line) for line in told.read_text().split()]
+    wait_until(lambda: not any(map(has_process, pids)), "the end of the commands")
+    HostPlace.objects.update(expires_at=Now() - timedelta(seconds=1))
+    estate.take_over()
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from replication import messages
 from replication.engine.copy import DiskCopy
@@ -129,8 +130,9 @@ def arrange(point: str) -> None:
         raise ValueError(f"no such point: {point}")
 
 
-def main(point: str) -> None:
+def main(point: str, nbd_commands: str = "") -> None:
     """In a process of its own (`nursery`): nothing of what is arranged is taken back."""
+    settings.NBD_COMMANDS = nbd_commands
     messages.send = lambda *message: None
     arrange(point)
     runner.run_next()

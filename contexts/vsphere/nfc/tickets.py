@@ -25,6 +25,8 @@ _VERSION = "vim.version.version1"
 _ON_VCENTER, _ON_A_LONE_HOST = "nfcService", "ha-nfc-service"
 _THUMBPRINT = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){19}")
 _LONGEST_TEXT = 255
+PORT = 902
+"""Where the hosts listen, unless a ticket says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ class _Server:
             self._source.require_wanted()
             if time.monotonic() > self._deadline:
                 raise self._source.error(
-                    f"the command made no socket in {START_SECONDS:g} seconds{self._words()}"
+                    f"the command made no socket in {START_SECONDS:g} seconds{self.words()}"
                 )
             time.sleep(0.01)
 
@@ -222,9 +222,9 @@ class _Server:
                 transient=False,
             )
         hint = " (there is no such program)" if code == 127 else ""
-        raise self._source.error(f"the command ended with code {code}{hint}{self._words()}")
+        raise self._source.error(f"the command ended with code {code}{hint}{self.words()}")
 
-    def _words(self) -> str:
+    def words(self) -> str:
         words = self._child.error_text()[-_WORDS_LIMIT:] if self._child else ""
         return f" and said: {words}" if words else ""
 
@@ -244,7 +244,9 @@ class _Handle:
             size = self._nbd.get_size()
         except nbd.Error as problem:
             self._server.require_running(soon=True)
-            raise source.error(f"the command does not speak NBD ({problem.string})") from problem
+            raise source.error(
+                f"the command serves no disk over NBD ({problem.string}){server.words()}"
+            ) from problem
         self._server.require_running()
         if size != source.size_bytes:
             raise source.error(
@@ -283,6 +285,7 @@ class _Handle:
             self._server.require_running(soon=True)
             raise self._source.error(
                 f"the command could not read {len(view)} bytes at {offset} ({problem.string})"
+                f"{self._server.words()}"
             ) from problem
 
     def _await(self, done: Callable[[], bool], deadline: float, doing: str) -> None:
@@ -294,5 +297,5 @@ class _Handle:
             self._source.require_wanted()
             if time.monotonic() > deadline:
                 self._server.require_running()
-                raise self._source.error(f"the command {doing} in time")
+                raise self._source.error(f"the command {doing} in time{self._server.words()}")
             self._nbd.poll(_POLL_MILLISECONDS)
