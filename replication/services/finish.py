@@ -7,7 +7,6 @@ snapshots are not touched here: their rows record what is left to do, and the cl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import F, Min, Sum
@@ -15,25 +14,22 @@ from django.db.models.functions import Now
 
 from contexts.clock import database_now
 from contexts.error_codes import UNEXPECTED
-from contexts.models import VMContext, VMDisk
+from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
 from contexts.vsphere.lineage import Lineage
-from replication.errors import LeaseLost, TryAgain
+from replication.errors import LeaseLost
 from replication.models import (
-    CBTHistory,
     DiskImage,
     JobStep,
-    PointSnapshot,
     RecoveryPoint,
     ReplicationJob,
     VMSnapshot,
 )
-from replication.models.cbt import BLOCK_BYTES
-from replication.selectors.replica import last_image
-from replication.services import job_log, leases
+from replication.services import job_log, leases, results
 from replication.services.leases import Lease
+from replication.services.results import SealedDisk
 from replication.states import (
     JOB_TRANSITIONS,
     ImageState,
@@ -42,7 +38,6 @@ from replication.states import (
     RecoveryPointState,
     SnapshotState,
     StepStatus,
-    SyncType,
     type_of,
 )
 
@@ -63,15 +58,6 @@ FOR_OTHERS = "Waiting for another product’s snapshot to go"
 WORKER = "worker"
 
 
-@dataclass(frozen=True)
-class SealedDisk:
-    """What the commit needs to know about one disk's finished image."""
-
-    image_id: int
-    allocated_bytes: int
-    digest: str
-
-
 @one_transaction
 def completed(
     job_id: str,
@@ -89,12 +75,12 @@ def completed(
     images = list(
         DiskImage.objects.filter(pk__in=[disk.image_id for disk in disks]).select_related("disk")
     )
-    _require_chains(images)
-    point = _create_point(job, snapshot, lineage, disk_count=len(images))
-    _commit_images(job, point, disks)
-    _abandon_images(job)  # of disks that left the VM between two attempts
-    _record_cbt(images, success=True)
-    _forget_doubts(images)
+    results.require_chains(images)
+    point = results.create_point(job, snapshot, lineage, disk_count=len(images))
+    results.commit_images(job, point, disks)
+    results.abandon_images(job)  # of disks that left the VM between two attempts
+    results.record_cbt(images, success=True)
+    results.forget_doubts(images)
     total = sum(image.planned_bytes for image in images)
     _end_steps(job, StepStatus.COMPLETED)
     _set(
@@ -109,74 +95,6 @@ def completed(
     )
     statuses.job_completed(context, job_id=job.pk, actor=WORKER, why="replication completed")
     return point
-
-
-def _create_point(
-    job: ReplicationJob, snapshot: VMSnapshot, lineage: Lineage, *, disk_count: int
-) -> RecoveryPoint:
-    """The job's recovery point, with what a later job tells a revert by."""
-    point = RecoveryPoint.objects.create(
-        vm_context_id=job.vm_context_id,
-        repository_id=job.repository_id,
-        job=job,
-        consistent_at=snapshot.consistent_at,
-        quiesced=bool(snapshot.quiesced),
-        disk_count=disk_count,
-        state=RecoveryPointState.AVAILABLE,
-        source_moref=lineage.vm_moref,
-        snapshot_taken_at=lineage.known_at,
-        source_booted_at=lineage.booted_at,
-        snapshots_known=lineage.snapshots is not None,
-    )
-    PointSnapshot.objects.bulk_create(
-        PointSnapshot(
-            recovery_point=point,
-            moref=one.moref,
-            parent_moref=one.parent_moref or "",
-            taken_at=one.created_at,
-            is_current=one.moref == lineage.current,
-        )
-        for one in lineage.snapshots or ()
-    )
-    return point
-
-
-def _commit_images(job: ReplicationJob, point: RecoveryPoint, disks: Sequence[SealedDisk]) -> None:
-    """Raises LeaseLost when one of the images is not this job's to commit any more."""
-    for position, disk in enumerate(disks, start=1):
-        changed = DiskImage.objects.filter(
-            pk=disk.image_id, job=job, state=ImageState.WRITING
-        ).update(
-            state=ImageState.COMMITTED,
-            recovery_point=point,
-            position=position,
-            of_disks=point.disk_count,
-            allocated_bytes=disk.allocated_bytes,
-            digest=disk.digest,
-            transferred_bytes=F("planned_bytes"),
-            extent_map=None,  # now in the CBT history, with the job
-            updated_at=Now(),
-        )
-        if changed != 1:
-            raise LeaseLost(f"image {disk.image_id} of {job.pk} belongs to another worker")
-
-
-def _forget_doubts(images: Sequence[DiskImage]) -> None:
-    """What spoke against change tracking is over for disks that were read whole."""
-    whole = [image.disk_id for image in images if image.sync_type != SyncType.INCREMENTAL]
-    doubted = VMDisk.objects.filter(pk__in=whole).exclude(tracking_doubt="")
-    doubted.update(tracking_doubt="", updated_at=Now())
-
-
-def _require_chains(images: Sequence[DiskImage]) -> None:
-    """An image holds the changes since its parent: the changes of a newer parent would be lost."""
-    for image in images:
-        last = last_image(image.disk)
-        if image.parent_id is not None and image.parent_id != (last and last.pk):
-            raise TryAgain(
-                f"{image.locator} is based on {image.parent}, which is no longer the last image of"
-                f" {image.disk.disk_id} ({last}). vmrep will plan and read the disk again."
-            )
 
 
 @one_transaction
@@ -196,8 +114,8 @@ def failed(
         job_log.write(job.pk, job.attempt, f"While it was cancelled: {why}", LogLevel.WARNING)
         cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
         return
-    images = _abandon_images(job)
-    _record_cbt(images, success=False)
+    images = results.abandon_images(job)
+    results.record_cbt(images, success=False)
     _end_steps(job, StepStatus.FAILED, why)
     _set(
         job,
@@ -222,8 +140,8 @@ def failed(
 def cancelled(job_id: str, *, actor: str, lease: Lease | None = None) -> None:
     """The job ends because a user cancelled it."""
     context, job = _lock(job_id, lease)
-    images = _abandon_images(job)
-    _record_cbt(images, success=False)
+    images = results.abandon_images(job)
+    results.record_cbt(images, success=False)
     _end_steps(job, StepStatus.CANCELLED)
     _set(
         job,
@@ -285,16 +203,10 @@ def wait_for_vsphere(
 
     A job waits until its snapshot, or the job where there is none yet, is WAIT_AT_MOST old.
     """
-    _, job = _lock(job_id, lease)
-    if job.cancel_requested_at is not None:
-        cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
-        return
-    if _gives_up_waiting(job, why, code, lease):
+    job = _still_waiting(job_id, why, code, lease)
+    if job is None:
         return
     waited = database_now() - _waits_since(job)
-    fruitful = job.fruitful_attempts + 1
-    _count_progress(job)
-    job.fruitful_attempts = fruitful
     delay = min(max(waited / 6, LOOK_AGAIN_AFTER), LOOK_AGAIN_AT_LATEST)
     _back_to_wait(job, why, delay, operation)
     job_log.write(job.pk, job.attempt, why, LogLevel.WARNING)
@@ -308,26 +220,28 @@ def wait_for_place(
     so that its worker can run other jobs. As with `wait_for_vsphere`, for WAIT_AT_MOST, and this
     does not count as an attempt without progress.
     """
-    _, job = _lock(job_id, lease)
-    if job.cancel_requested_at is not None:
-        cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
+    job = _still_waiting(job_id, why, code, lease)
+    if job is None:
         return
-    if _gives_up_waiting(job, why, code, lease):
-        return
-    fruitful = job.fruitful_attempts + 1
-    _count_progress(job)
-    job.fruitful_attempts = fruitful
     _back_to_wait(job, why, LOOK_AGAIN_AT_LATEST, why[:255], waits_for_host=host)
     job_log.write(job.pk, job.attempt, f"{why}.", LogLevel.WARNING)
 
 
-def _gives_up_waiting(job: ReplicationJob, why: str, code: str, lease: Lease | None) -> bool:
-    """Fail the job if it has waited for too long."""
-    if database_now() - _waits_since(job) <= WAIT_AT_MOST:
-        return False
-    hours = WAIT_AT_MOST.total_seconds() / 3600
-    failed(job.pk, f"Given up after {hours:.0f} hours. {why}", code=code, lease=lease)
-    return True
+def _still_waiting(job_id: str, why: str, code: str, lease: Lease | None) -> ReplicationJob | None:
+    """The locked job, whose attempt counts as one with progress. None if the job has ended
+    instead: it was cancelled, or has waited for too long."""
+    _, job = _lock(job_id, lease)
+    if job.cancel_requested_at is not None:
+        cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
+        return None
+    if database_now() - _waits_since(job) > WAIT_AT_MOST:
+        hours = WAIT_AT_MOST.total_seconds() / 3600
+        failed(job_id, f"Given up after {hours:.0f} hours. {why}", code=code, lease=lease)
+        return None
+    fruitful = job.fruitful_attempts + 1
+    _count_progress(job)
+    job.fruitful_attempts = fruitful
+    return job
 
 
 def _waits_since(job: ReplicationJob) -> datetime:
@@ -398,37 +312,6 @@ def _has_recovery_point(context: VMContext) -> bool:
     return RecoveryPoint.objects.filter(
         vm_context=context, state=RecoveryPointState.AVAILABLE
     ).exists()
-
-
-def _abandon_images(job: ReplicationJob) -> list[DiskImage]:
-    """Mark unfinished images for deletion; the clean-up removes the files and then the rows."""
-    images = list(DiskImage.objects.filter(job=job, state=ImageState.WRITING))
-    DiskImage.objects.filter(job=job, state=ImageState.WRITING).update(
-        state=ImageState.DELETING, updated_at=Now()
-    )
-    return images
-
-
-def _record_cbt(images: Sequence[DiskImage], *, success: bool) -> None:
-    CBTHistory.objects.bulk_create(
-        CBTHistory(
-            vm_context_id=image.vm_context_id,
-            job_id=image.job_id,
-            disk_id=image.disk_id,
-            change_id=image.change_id,
-            previous_change_id=image.previous_change_id,
-            sync_type=image.sync_type,
-            blocks_changed=-(-image.planned_bytes // BLOCK_BYTES),
-            bytes_transferred=image.planned_bytes if success else image.transferred_bytes,
-            sync_duration_seconds=image.transfer_seconds,
-            sync_success=success,
-            note=image.plan_note,
-            capacity_bytes=image.capacity_bytes,
-            extent_count=image.extent_count,
-            extent_map=image.extent_map,
-        )
-        for image in images
-    )
 
 
 def _end_steps(job: ReplicationJob, status: StepStatus, message: str = "") -> None:

@@ -13,7 +13,7 @@ from contexts.vsphere import snapshots
 from replication.errors import LeaseLost, TryAgain
 from replication.models import ReplicationJob
 from replication.services import finish
-from replication.services.finish import SealedDisk
+from replication.services.results import SealedDisk
 from replication.states import JobStatus, StepName
 from replication.sync import removing, verdict
 from replication.sync.job_run import JobRun

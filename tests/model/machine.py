@@ -31,8 +31,8 @@ from replication.integrity.findings import Scope
 from replication.integrity.look import CHECKS
 from replication.models import ContextLease, DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
 from replication.services import cancel, finish, leases, old_jobs, queue, removal, start
-from replication.services.finish import SealedDisk
 from replication.services.leases import Lease
+from replication.services.results import SealedDisk
 from replication.states import ImageState, SnapshotState
 from tests import factories
 from tests.model.estate import VM, Job, Record

@@ -23,7 +23,7 @@ from replication.models import (
     ReplicationJob,
     VMSnapshot,
 )
-from replication.services import cancel, finish, leases, old_jobs, queue, removal, start
+from replication.services import cancel, finish, leases, old_jobs, queue, removal, results, start
 from replication.states import ImageState, SnapshotState, StepStatus
 from tests import factories
 
@@ -132,7 +132,7 @@ def test_a_second_start_leaves_the_time_of_the_first(context, watch):
 
 def _complete(job: ReplicationJob) -> None:
     lease = leases.Lease(job.vm_context_id, "job", ContextLease.objects.get(job=job).token)
-    disks = [finish.SealedDisk(image.pk, 1 << 20, "0f" * 16) for image in job.images.all()]
+    disks = [results.SealedDisk(image.pk, 1 << 20, "0f" * 16) for image in job.images.all()]
     finish.completed(job.pk, lease, job.snapshots.get(), Lineage("vm-1"), disks)
     leases.release(lease)
 

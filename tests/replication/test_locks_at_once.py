@@ -28,7 +28,7 @@ from replication.errors import LeaseLost, TryAgain
 from replication.models import ReplicationJob, VMSnapshot
 from replication.scheduler.tick import tick
 from replication.services import cancel, finish, leases, old_jobs, queue, removal, start
-from replication.services.finish import SealedDisk
+from replication.services.results import SealedDisk
 from replication.states import LeaseHolder, SnapshotState
 from replication.sync import cleanup
 from tests import factories

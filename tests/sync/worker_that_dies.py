@@ -23,7 +23,7 @@ from replication import messages
 from replication.engine.copy import DiskCopy
 from replication.models import Repository
 from replication.services import finish
-from replication.services.finish import SealedDisk
+from replication.services.results import SealedDisk
 from replication.sync import commit, guard, runner, snapshot, transfer
 from replication.sync.job_run import JobRun
 from replication.sync.transfer import FinishedDisk
