@@ -12,7 +12,7 @@ from contexts.models import VCenter
 from contexts.services import vcenters
 from tests import factories
 from tests.sync.estate import PASSWORD
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 PATIENCE = 30_000  # milliseconds
 

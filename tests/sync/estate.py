@@ -33,7 +33,7 @@ from replication.sync import runner
 from tests.engine.support import difference
 from tests.sync.nursery import nursery
 from vmrep.lab import Lab
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 PASSWORD = "a password of the lab"
 MIB = 1 << 20

@@ -14,7 +14,7 @@ from contexts.vsphere.session import Session
 from contexts.vsphere.stub import Stub
 from contexts.vsphere.tls import presented_certificate
 from vmrep.lab import Lab
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 PASSWORD = "s3cret-of-the-lab"
 

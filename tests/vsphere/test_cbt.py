@@ -11,7 +11,7 @@ from contexts.vsphere import cbt, snapshots
 from contexts.vsphere.errors import CbtFault, ObjectGone, PrivilegeMissing, VSphereFault
 from contexts.vsphere.inventory import VmRecord, read_vm
 from contexts.vsphere.session import Session
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 QUERY = "QueryChangedDiskAreas"
 CAPACITY = 64 << 20

@@ -21,7 +21,7 @@ from contexts.vsphere.session import Session
 from contexts.vsphere.tls import presented_certificate
 from tests.vsphere.conftest import PASSWORD
 from vmrep.lab import Lab
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 FOLDER = "GET /folder"
 

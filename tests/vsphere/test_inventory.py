@@ -13,7 +13,7 @@ from contexts.vsphere.session import Session
 from contexts.vsphere.specs import SPEC_FIELDS
 from contexts.vsphere.tls import presented_certificate
 from vmrep.lab import Lab
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 READ, CONTINUE = "RetrievePropertiesEx", "ContinueRetrievePropertiesEx"
 

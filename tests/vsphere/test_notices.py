@@ -11,7 +11,7 @@ from contexts.vsphere.notices import notices
 from contexts.vsphere.preflight import refusals
 from contexts.vsphere.records import Traits
 from contexts.vsphere.session import Session
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 MANAGER = '<val xsi:type="ManagedByInfo"><extensionKey>{0}</extensionKey><type>{1}</type></val>'
 

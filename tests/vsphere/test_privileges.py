@@ -5,7 +5,7 @@ import pytest
 from contexts.vsphere.errors import PrivilegeMissing
 from contexts.vsphere.privileges import PRIVILEGES, Missing, read_privileges
 from tests.vsphere.conftest import Connect
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 
 def lacking(connect: Connect) -> tuple[Missing, ...]:

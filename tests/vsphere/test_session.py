@@ -24,7 +24,7 @@ from contexts.vsphere.session import Session
 from contexts.vsphere.stub import Stub
 from contexts.vsphere.tls import VSphereConnection, presented_certificate
 from vmrep.lab import Lab
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 Connect = Callable[..., Session]
 READ = "RetrievePropertiesEx"

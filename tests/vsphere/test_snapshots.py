@@ -19,7 +19,7 @@ from contexts.vsphere.errors import (
 from contexts.vsphere.inventory import VmRecord, read_vm
 from contexts.vsphere.session import Session
 from contexts.vsphere.tasks import wait_for_task
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 Connect = Callable[..., Session]
 NAME = "vmrep:job-1:1"

@@ -39,7 +39,7 @@ from replication.engine.extents import Extent, normalise, total_bytes
 from replication.engine.target import Layer, WritableImage
 from replication.sync.nfc import REQUESTS_AT_ONCE, NfcSource
 from vmrep.bench.bare_nfc import MIB, lab_of
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 from vmrep.local.ports import free_port
 
 EXTENTS, EXTENT_BYTES = 2_000, 64 << 10

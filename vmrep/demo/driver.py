@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     from vmrep.demo.estate import LabAddress
     from vmrep.demo.play import play
     from vmrep.demo.report import shown
-    from vmrep.lab.control.surface import LabControl
+    from vmrep.lab.control.client import LabControl
     from vmrep.lab.errors import LabError
     from vmrep.local.errors import LocalError
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from contexts.models import VMContext
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 CBT_BLOCK_BYTES = 64 << 10
 # The busy one shows that an incremental replication transfers what has changed, and no more.

@@ -12,7 +12,7 @@ from replication.states import SyncType
 from vmrep.demo import estate, guests, integrity, report, rounds
 from vmrep.demo.report import Refused
 from vmrep.demo.rounds import Outcome
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 from vmrep.lab.estate import scenario
 
 SCENARIO = "demo"

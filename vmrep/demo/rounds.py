@@ -22,7 +22,7 @@ from replication.states import (
 )
 from replication.storage.targets import target
 from vmrep.demo.estate import ACTOR
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 from vmrep.local.errors import LocalError
 
 POLL_SECONDS = 0.5

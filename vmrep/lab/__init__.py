@@ -3,7 +3,7 @@
 `Lab` runs it inside a process, `python -m vmrep.lab` from a shell.
 """
 
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 from vmrep.lab.errors import ControlError, LabError
 from vmrep.lab.lab import Lab
 

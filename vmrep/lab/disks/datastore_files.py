@@ -134,18 +134,8 @@ def _descriptor_file(
 
 
 def _descriptor(kind: DatastoreType, vm: VirtualMachine, disk: Disk, layer: LayerRecord) -> str:
-    create_type, extent_type = kind.delta_extent if layer.parent is not None else ("vmfs", "VMFS")
-    device = vm.record.config.disk(disk.chain.key)
-    sectors = disk.chain.capacity_bytes // SECTOR
-    delta = layer.parent is not None
     parent = disk.chain.layers[layer.parent] if layer.parent is not None else None
-    extent = layer.extent.rpartition("/")[2]
-    if (raw := _raw(vm, disk)) and not delta:
-        create_type = "vmfsPassthroughRawDeviceMap" if raw == "physical" else "vmfsRawDeviceMap"
-        extent_type = "VMFSRDM"
-        extent = extent.replace("-flat.vmdk", "-rdmp.vmdk" if raw == "physical" else "-rdm.vmdk")
-    if kind.objects:
-        extent = f"{kind.objects}://{disk.object_id(layer)}"
+    create_type, extent = _extent_line(kind, vm, disk, layer)
     lines = [
         "# Disk DescriptorFile",
         "version=1",
@@ -159,29 +149,45 @@ def _descriptor(kind: DatastoreType, vm: VirtualMachine, disk: Disk, layer: Laye
         if parent.private is not None:
             hint = f"/vmfs/volumes/{disk.chain.datastore}/{parent.descriptor}"
         lines.append(f'parentFileNameHint="{hint}"')
-    lines += [
-        "",
-        "# Extent description",
-        f'RW {sectors} {extent_type} "{extent}"',
-        "",
-    ]
-    if not delta:
-        thin = device is not None and device.provisioning == "thin"
-        lines += [
-            "# The Disk Data Base",
-            "#DDB",
-            "",
-            'ddb.adapterType = "lsilogic"',
-            f'ddb.geometry.cylinders = "{min(sectors // (255 * 63), 65535)}"',
-            'ddb.geometry.heads = "255"',
-            'ddb.geometry.sectors = "63"',
-            f'ddb.uuid = "{_in_bytes(device.uuid) if device else ""}"',
-            'ddb.virtualHWVersion = "19"',
-        ]
-        if thin:
-            lines.append('ddb.thinProvisioned = "1"')
-        lines.append("")
+    lines += ["", "# Extent description", extent, ""]
+    if not parent:
+        lines += [*_disk_data_base(vm, disk), ""]
     return "\n".join(lines)
+
+
+def _extent_line(
+    kind: DatastoreType, vm: VirtualMachine, disk: Disk, layer: LayerRecord
+) -> tuple[str, str]:
+    """The descriptor's type, and the line that says where the data is."""
+    delta = layer.parent is not None
+    create_type, extent_type = kind.delta_extent if delta else ("vmfs", "VMFS")
+    extent = layer.extent.rpartition("/")[2]
+    if (raw := _raw(vm, disk)) and not delta:
+        create_type = "vmfsPassthroughRawDeviceMap" if raw == "physical" else "vmfsRawDeviceMap"
+        extent_type = "VMFSRDM"
+        extent = extent.replace("-flat.vmdk", "-rdmp.vmdk" if raw == "physical" else "-rdm.vmdk")
+    if kind.objects:
+        extent = f"{kind.objects}://{disk.object_id(layer)}"
+    return create_type, f'RW {disk.chain.capacity_bytes // SECTOR} {extent_type} "{extent}"'
+
+
+def _disk_data_base(vm: VirtualMachine, disk: Disk) -> list[str]:
+    device = vm.record.config.disk(disk.chain.key)
+    cylinders = min(disk.chain.capacity_bytes // SECTOR // (255 * 63), 65535)
+    lines = [
+        "# The Disk Data Base",
+        "#DDB",
+        "",
+        'ddb.adapterType = "lsilogic"',
+        f'ddb.geometry.cylinders = "{cylinders}"',
+        'ddb.geometry.heads = "255"',
+        'ddb.geometry.sectors = "63"',
+        f'ddb.uuid = "{_in_bytes(device.uuid) if device else ""}"',
+        'ddb.virtualHWVersion = "19"',
+    ]
+    if device is not None and device.provisioning == "thin":
+        lines.append('ddb.thinProvisioned = "1"')
+    return lines
 
 
 def _in_bytes(uuid: str) -> str:

@@ -26,7 +26,7 @@ _VMCI_SUMMARY = (
 
 def standard_devices(taken: Collection[int]) -> list[Any]:
     """Without those whose keys are `taken` by devices of the VM's own."""
-    return [made for made in (*_controllers(), *_made()) if made.key not in taken]
+    return [made for made in (*_controllers(), *_console(), *_drives()) if made.key not in taken]
 
 
 def _labelled(kind: Any, key: int, label: str, summary: str = "", **values: Any) -> Any:
@@ -54,7 +54,8 @@ def _controllers() -> tuple[Any, ...]:
 
 
 @cache
-def _made() -> tuple[Any, ...]:
+def _console() -> tuple[Any, ...]:
+    """Keyboard, pointing device, video card, and what else has no medium."""
     return (
         _labelled(
             *(device.VirtualUSBXHCIController, 14000, "USB xHCI controller"),
@@ -94,6 +95,12 @@ def _made() -> tuple[Any, ...]:
             allowUnrestrictedCommunication=False,
             filterEnable=True,
         ),
+    )
+
+
+@cache
+def _drives() -> tuple[Any, ...]:
+    return (
         _labelled(
             *(device.VirtualCdrom, CD_DRIVE, "CD/DVD drive 1", "Remote device"),
             controllerKey=IDE + 1,
