@@ -3,10 +3,8 @@ of its ways says, whatever is asked. Every connection is served by a thread of i
 
 from __future__ import annotations
 
-import datetime
 import gzip
 import hashlib
-import ipaddress
 import socket
 import ssl
 import threading
@@ -15,12 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
+from tests.certificates import certificate
 
 Way = Callable[["Conversation"], None]
 VERSIONS = (
@@ -101,7 +95,7 @@ class HostileServer:
         self.way = way
         self.heard: list[bytes] = []
         self.open = 0
-        pem, der = _certificate(folder)
+        pem, der = certificate(folder, "127.0.0.1")
         self.fingerprint = format_fingerprint(hashlib.sha256(der).hexdigest())
         self._handshake = handshake
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -152,34 +146,6 @@ def serving(folder: Path, way: Way, *, handshake: bool = True) -> Iterator[Hosti
         yield server
     finally:
         server.stop()
-
-
-def _certificate(folder: Path) -> tuple[Path, bytes]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hostile")])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = folder / "hostile.pem"
-    pem.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return pem, made.public_bytes(serialization.Encoding.DER)
 
 
 # ------------------------------------------------------------------ ways to behave

@@ -6,7 +6,6 @@ considered missing: the mount point of an unmounted share looks like an empty re
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
@@ -30,14 +29,14 @@ from replication.engine.errors import (
     ImageAltered,
     ImageMissing,
     RepositoryFull,
-    RepositoryUnavailable,
     TargetError,
     target_errors,
 )
 from replication.engine.header import ImageFile, read_image_file, shown
 from replication.engine.image import ImageReader, ImageWriter
+from replication.engine.marker import MARKER, content_for, room_beside
 from replication.engine.privacy import require_private
-from replication.engine.regular import open_regular, real
+from replication.engine.regular import real
 from replication.engine.target import (
     FORM,
     PARENT,
@@ -50,9 +49,6 @@ from replication.engine.target import (
 )
 from replication.engine.unfinished import DIGESTS, IMAGE, SUFFIX
 
-MARKER = "vmrep-repository.json"
-_MARKER_FORMAT = 1
-_LONGEST_MARKER = 1024
 DIGESTS_SUFFIX = ".digests"
 _FORMAT = "qcow2"
 _UNFINISHED = re.compile(rf"(.+)\.(\d{{1,9}}){re.escape(SUFFIX)}")
@@ -82,9 +78,8 @@ class DirectoryRepository:
         with target_errors(f"preparing the repository {repository.root}"):
             make_folders_durably(repository.root)
             require_private(repository.root)
-            content = {"format": _MARKER_FORMAT, "uuid": repository.uuid}
             with suppress(FileExistsError):
-                create_durably(repository.root / MARKER, json.dumps(content).encode() + b"\n")
+                create_durably(repository.root / MARKER, content_for(repository.uuid))
         repository.check()
         return repository
 
@@ -95,25 +90,7 @@ class DirectoryRepository:
     def room(self) -> Room:
         """How full the repository's file system is. Raises as `check` does."""
         require_private(self.root)
-        marker = self.root / MARKER
-        try:
-            with open_regular(marker) as file:
-                content = file.read(_LONGEST_MARKER + 1)
-                # The marker's own file system, whatever is mounted over the folder meanwhile.
-                facts, room = os.fstat(file.fileno()), os.fstatvfs(file.fileno())
-        except FileNotFoundError as error:
-            raise RepositoryUnavailable(
-                f"{marker} is missing: is the repository's storage mounted?"
-            ) from error
-        except OSError as error:
-            raise RepositoryUnavailable(f"{marker} cannot be read: {error}.") from error
-        self._require_mine(content)
-        return Room(
-            device=facts.st_dev,
-            free_bytes=room.f_bavail * room.f_frsize,
-            # What is reserved for root is neither free nor part of our total.
-            total_bytes=(room.f_blocks - room.f_bfree + room.f_bavail) * room.f_frsize,
-        )
+        return room_beside(self.root / MARKER, self.uuid)
 
     def try_writing(self) -> Room:
         """Write, sync and remove a small file, because reading may work where writing is refused or
@@ -131,25 +108,6 @@ class DirectoryRepository:
                 os.close(descriptor)
                 path.unlink(missing_ok=True)
         return room
-
-    def _require_mine(self, marker: bytes) -> None:
-        """Whoever can write to the storage decides what the marker says."""
-        try:
-            if len(marker) > _LONGEST_MARKER:
-                raise ValueError("too long")
-            content = json.loads(marker)
-            found = (content["format"], str(uuids.UUID(content["uuid"])))
-            if type(found[0]) is not int:
-                raise ValueError("no format")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise RepositoryUnavailable(
-                f"{self.root / MARKER} is not a repository's marker."
-            ) from error
-        if found != (_MARKER_FORMAT, self.uuid):
-            raise RepositoryUnavailable(
-                f"{self.root} is the repository {found[1]} (format {found[0]}), not {self.uuid}: "
-                "is the right storage mounted?"
-            )
 
     def retire(self) -> None:
         """Remove the marker: the folder is no longer a repository. Nothing else is touched."""

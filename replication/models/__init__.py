@@ -1,13 +1,9 @@
 from replication.models.cbt import CBTHistory
+from replication.models.images import DiskImage
 from replication.models.integrity import IntegrityFinding, IntegrityRun
 from replication.models.jobs import JobStep, ReplicationJob
 from replication.models.leases import ContextLease, HostPlace
-from replication.models.recovery import (
-    DiskImage,
-    PointSnapshot,
-    RecoveryPoint,
-    RecoveryPointHold,
-)
+from replication.models.recovery import PointSnapshot, RecoveryPoint, RecoveryPointHold
 from replication.models.repositories import Repository
 from replication.models.snapshots import VMSnapshot
 from replication.models.telemetry import JobLogLine, JobSample

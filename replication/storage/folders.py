@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from replication.engine.directory import MARKER, DirectoryRepository
+from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import EngineError, RepositoryNotPrivate, RepositoryUnavailable
+from replication.engine.marker import MARKER
 from replication.errors import RepositoryRefused
 from replication.storage import errands
 from replication.storage.errands import DoesNotAnswer

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import os
 import ssl
 import subprocess
@@ -10,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from replication.engine.directory import DirectoryRepository
+from tests.certificates import certificate as make_certificate
+from tests.engine.copying import SIZE
+from tests.engine.support import MIB, make_raw
 
 
 @pytest.fixture
@@ -23,34 +20,16 @@ def repository(tmp_path: Path) -> DirectoryRepository:
     return DirectoryRepository.initialise(tmp_path / "repository", str(uuid.uuid4()))
 
 
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """A disk of SIZE with some data, to be copied."""
+    return make_raw(tmp_path / "raw", SIZE, 1, 40 * MIB)
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate for 127.0.0.1 with its key, in one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
+    path, _ = make_certificate(tmp_path_factory.mktemp("tls"), "127.0.0.1")
     return path
 
 

@@ -11,12 +11,13 @@ import pytest
 
 from replication.engine import qemu
 from replication.engine.digests import DigestMap
-from replication.engine.directory import MARKER, DirectoryRepository
+from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import (
     ImageDamaged,
     RepositoryFull,
     TargetError,
 )
+from replication.engine.marker import MARKER
 from replication.engine.target import Layer
 from tests.engine.support import (
     MIB,

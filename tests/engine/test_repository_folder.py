@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from replication.engine import qemu
-from replication.engine.directory import MARKER, DirectoryRepository
+from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import (
     RepositoryUnavailable,
     TargetError,
 )
+from replication.engine.marker import MARKER
 from replication.engine.target import Layer
 from tests.engine.support import (
     MIB,

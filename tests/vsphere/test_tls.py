@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import ipaddress
 import socket
 import ssl
 import threading
@@ -12,10 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
 from contexts.vsphere.errors import (
@@ -30,6 +25,7 @@ from contexts.vsphere.errors import (
 )
 from contexts.vsphere.session import Session
 from contexts.vsphere.tls import VSphereConnection, presented_certificate, why_not_trusted
+from tests.certificates import certificate
 from vmrep.lab import Lab
 
 ANSWER = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
@@ -68,38 +64,6 @@ class Server:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join(timeout=10)
-
-
-def certificate(folder: Path, name: str) -> tuple[Path, bytes]:
-    """A self-signed certificate for a name or address, with its key in one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lab vc")])
-    alternative: x509.GeneralName = x509.DNSName(name)
-    if name[0].isdigit():
-        alternative = x509.IPAddress(ipaddress.ip_address(name))
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / f"{name}.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return path, made.public_bytes(serialization.Encoding.DER)
 
 
 @pytest.fixture
