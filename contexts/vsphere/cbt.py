@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from pyVmomi import vim
 
@@ -18,6 +19,8 @@ _QUERY_SECONDS = 600.0
 # With more areas than this, comparing the whole disk is less work.
 _MOST_AREAS = 2_000_000
 _MOST_PAGES = 100_000
+
+_READ_WHOLE = "vmrep has to read or compare the whole disk."
 
 
 def enable(session: Session, vm_moref: str, on_wait: Callable[[], None] | None = None) -> None:
@@ -84,36 +87,47 @@ def changed_areas(
     doing = f"Asking for the changed areas of disk {device_key} of {vm_moref}"
     offset = areas = pages = 0
     while offset < capacity_bytes:
-        query = partial(vm.QueryChangedDiskAreas, snapshot, device_key, offset, change_id)
-        try:
-            page = session.invoke(
-                doing, query, timeout=_QUERY_SECONDS, activity=Activity.ASKING_CHANGED_AREAS
-            )
-        except CbtFault as error:
-            raise CbtFault(
-                f"{error} vmrep has to read or compare the whole disk.", fault=error.fault
-            ) from error
-        if int(page.startOffset) > offset:
-            raise CbtFault(
-                f"{doing}: the answer for offset {offset} begins at {page.startOffset}, so the gap "
-                "is unknown. vmrep has to read or compare the whole disk.",
-                fault="Gap",
-            )
+        page = _page(
+            session,
+            doing,
+            partial(vm.QueryChangedDiskAreas, snapshot, device_key, offset, change_id),
+        )
+        reached = _require_progress(doing, page, offset)
         areas, pages = areas + len(page.changedArea), pages + 1
         if areas > _MOST_AREAS or pages > _MOST_PAGES:
             raise CbtFault(
-                f"{doing}: {areas:,} areas in {pages:,} pages, and there are more. The disk has to "
-                "be read or compared whole.",
+                f"{doing}: {areas:,} areas in {pages:,} pages, and there are more. {_READ_WHOLE}",
                 fault="TooMany",
             )
         if on_page is not None:
             on_page(len(page.changedArea))
         yield from ((int(area.start), int(area.length)) for area in page.changedArea)
-        reached = int(page.startOffset) + int(page.length)
-        if reached <= offset:
-            raise CbtFault(
-                f"{doing}: the answer for offset {offset} ends at {reached}, so the query would "
-                "never end. vmrep has to read or compare the whole disk.",
-                fault="NoProgress",
-            )
         offset = reached
+
+
+def _page(session: Session, doing: str, query: Callable[[], Any]) -> Any:
+    """One answer, a vim.vm.DiskChangeInfo."""
+    try:
+        return session.invoke(
+            doing, query, timeout=_QUERY_SECONDS, activity=Activity.ASKING_CHANGED_AREAS
+        )
+    except CbtFault as error:
+        raise CbtFault(f"{error} {_READ_WHOLE}", fault=error.fault) from error
+
+
+def _require_progress(doing: str, page: Any, offset: int) -> int:
+    """Where a page ends that begins at the offset asked for, or before it, and ends after it."""
+    begin, end = int(page.startOffset), int(page.startOffset) + int(page.length)
+    if begin > offset:
+        raise CbtFault(
+            f"{doing}: the answer for offset {offset} begins at {begin}, so the gap is unknown. "
+            f"{_READ_WHOLE}",
+            fault="Gap",
+        )
+    if end <= offset:
+        raise CbtFault(
+            f"{doing}: the answer for offset {offset} ends at {end}, so the query would never end. "
+            f"{_READ_WHOLE}",
+            fault="NoProgress",
+        )
+    return end

@@ -18,14 +18,13 @@ from lxml.etree import _Element as Element
 from pyVmomi import vmodl
 from pyVmomi.VmomiSupport import ManagedObject
 
+from contexts.vsphere.description import NAMESPACE, described
 from contexts.vsphere.errors import AnswerTooLarge, NotVSphere
 from contexts.vsphere.texts import MOST_FAULT, MOST_NAME, cut
 from contexts.vsphere.values import (
-    NAMESPACE,
     XSI_TYPE,
     Maker,
     NotAsDescribed,
-    described,
     local_name,
     plan_of,
     shown,

@@ -18,27 +18,20 @@ from pyVmomi import Iso8601, vmodl
 from pyVmomi.VmomiSupport import (
     DataObject,
     Enum,
-    GetWsdlType,
-    GuessWsdlType,
     ManagedObject,
     byte,
-    double,
     long,
     short,
 )
 
 from contexts.vsphere.answers import stand_in
+from contexts.vsphere.description import NAMESPACE, field_of, fits, item_of, named
 from contexts.vsphere.texts import MOST_FAULT, MOST_NAME, cut
 from contexts.vsphere.wanted import wanted_of
 
-NAMESPACE = "urn:vim25"
 XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _SHOWN = 60  # characters of what was not understood
 
-_SCALARS: dict[str, Any] = {
-    **{"string": str, "boolean": bool, "dateTime": datetime, "anyURI": str, "base64Binary": bytes},
-    **{"byte": byte, "short": short, "int": int, "long": long, "float": float, "double": double},
-}
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
 _BITS: dict[Any, int] = {byte: 8, short: 16, int: 32, long: 64}
 # What has no more digits than this fits into these kinds, without a closer look.
@@ -73,11 +66,11 @@ class Data:
         self.unknown = unknown
 
     def __getattr__(self, name: str) -> Any:
-        declared = _field(self.kind, name)
+        declared = field_of(self.kind, name)
         if declared is None:
             raise AttributeError(f"{self.kind.__name__} has no {name}")
         children = self._named().get(name, ())
-        item = _item(declared)
+        item = item_of(declared)
         if item is not None:
             return [value_of(child, item, self._stub) for child in children]
         if not children:
@@ -169,8 +162,8 @@ def _read_at_once(kind: Any) -> tuple[tuple[str, ...], _Fields, Mapping[str, Non
     fields that are None until they are met."""
     fields: dict[str, tuple[str, Maker, Any, bool]] = {}
     for name in sorted(wanted_of(kind)):
-        if (declared := _field(kind, name)) is not None:
-            item = _item(declared)
+        if (declared := field_of(kind, name)) is not None:
+            item = item_of(declared)
             one = declared if item is None else item
             fields[f"{{{NAMESPACE}}}{name}"] = (name, _maker(one), one, item is not None)
     made = fields.values()
@@ -189,44 +182,6 @@ def kind_of(value: Any) -> Any:
 def type_name(value: Any) -> str:
     """The name of its type in the API, also of one that vmrep does not know."""
     return (value.unknown if isinstance(value, Data) else "") or str(kind_of(value)._wsdlName)
-
-
-@lru_cache(maxsize=4096)
-def _field(kind: Any, name: str) -> Any:
-    try:
-        return kind._GetPropertyInfo(name).type
-    except (AttributeError, KeyError):
-        return None
-
-
-@lru_cache(maxsize=1024)
-def described(kind: Any, path: str) -> Any:
-    """The type of a property path of a managed object's; None when there is none of this name."""
-    at = kind
-    for step in path.split("."):
-        if (at := _field(at, step)) is None:
-            return None
-    return at
-
-
-@lru_cache(maxsize=4096)
-def named(name: str) -> Any:
-    """The type with a name of XML ("xsd:int", "VirtualDisk"); None when nobody knows it."""
-    local = name.rpartition(":")[2]
-    if local in _SCALARS:
-        return _SCALARS[local]
-    if local.endswith("ManagedObjectReference"):
-        return ManagedObject.Array if local.startswith("ArrayOf") else ManagedObject
-    if local == "anyType":
-        return object
-    try:
-        return GetWsdlType(NAMESPACE, local)
-    except KeyError:
-        pass
-    try:
-        return GuessWsdlType(local)
-    except KeyError:
-        return None
 
 
 def value_of(element: Element, declared: Any, stub: Any) -> Any:
@@ -259,34 +214,11 @@ def plan_of(declared: Any, name: str | None) -> tuple[Maker, Any]:
             if issubclass(declared, DataObject) and not issubclass(declared, Exception):
                 return partial(Data, unknown=name.rpartition(":")[2]), declared
             raise NotAsDescribed(f"it is of the unknown type {shown(name)}")
-        if not _fits(kind, declared):
+        if not fits(kind, declared):
             raise NotAsDescribed(f"it is of the type {shown(name)}, which does not belong there")
         if declared is not object and not issubclass(kind, DataObject):
             kind = declared
     return _maker(kind), kind
-
-
-@lru_cache(maxsize=4096)
-def _item(declared: Any) -> Any:
-    """What an array holds; None for what is no array."""
-    return declared.Item if issubclass(declared, list) else None
-
-
-def _fits(actual: Any, declared: Any) -> bool:
-    if declared is object or issubclass(actual, declared):
-        return True
-    if issubclass(declared, list) or issubclass(actual, list):
-        both = issubclass(declared, list) and issubclass(actual, list)
-        return both and _fits(actual.Item, declared.Item)
-    if issubclass(declared, ManagedObject):
-        return bool(actual is ManagedObject)  # the reference itself says of which kind it is
-    if issubclass(declared, Exception):
-        return issubclass(actual, vmodl.LocalizedMethodFault)
-    if issubclass(declared, Enum):
-        return bool(actual is str)
-    if declared is bool or actual is bool:
-        return False
-    return issubclass(declared, int | float) and issubclass(actual, int | float)
 
 
 Maker = Callable[[Element, Any, Any], Any]
@@ -420,7 +352,7 @@ def _fault(element: Element, kind: Any, stub: Any) -> Any:
 def _keep_detail(fault: Any, child: Element, stub: Any) -> None:
     name = local_name(child)
     kind: Any = type(fault)
-    declared = _field(kind, name)
+    declared = field_of(kind, name)
     if declared is None or not issubclass(declared, _KEPT_OF_FAULTS) or issubclass(declared, Enum):
         return
     try:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from contexts.vsphere.values import Data, NotAsDescribed, Read, named, value_of
+from contexts.vsphere.description import named
+from contexts.vsphere.values import Data, NotAsDescribed, Read, value_of
 from contexts.vsphere.wanted import WANTED, wanted_of
 
 NAMESPACES = (
