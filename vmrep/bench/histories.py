@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import NamedTuple
 
+from django.db.models import Model
+
 from contexts.models import ContextEvent
 from contexts.states import ContextStatus
 from replication.engine.extent_map import BUCKETS
@@ -55,6 +57,30 @@ FAILURES = (
     "CBT was refused: the VM has snapshots. Remove them, then replicate again.",
     "The repository has 1.2 GiB left, the job needs 4.0 GiB. Make room, then replicate again.",
 )
+
+
+# The columns that are filled, in the order in which the tables are written.
+COLUMNS: dict[type[Model], str] = {
+    ReplicationJob: "id vm_context_id repository_id source_vm_id source_vm_name status"
+    " replication_type trigger requested_by current_operation bytes_transferred total_bytes"
+    " transfer_speed_bps error_message worker_name created_at started_at completed_at updated_at",
+    RecoveryPoint: "id vm_context_id repository_id job_id consistent_at quiesced disk_count state"
+    " created_at",
+    DiskImage: "id repository_id vm_context_id disk_id job_id recovery_point_id position of_disks"
+    " parent_id attempt state locator sync_type capacity_bytes planned_bytes extent_count"
+    " transferred_bytes transfer_seconds allocated_bytes change_id previous_change_id"
+    " snapshot_moref digest created_at updated_at",
+    CBTHistory: "vm_context_id job_id disk_id change_id previous_change_id sync_type blocks_changed"
+    " bytes_transferred sync_duration_seconds sync_success capacity_bytes extent_count extent_map"
+    " created_at",
+    JobStep: "job_id attempt name status message started_at completed_at",
+    VMSnapshot: "vm_context_id job_id attempt name state moref consistent_at quiesce_requested"
+    " quiesced created_at updated_at removed_at",
+    ContextEvent: "vm_context_id job_id actor old new why created_at",
+    JobSample: "job_id attempt at seconds bytes_transferred bytes_per_second",
+    JobLogLine: "job_id attempt at level message",
+    ContextLease: "vm_context_id holder_kind job_id holder acquired_at expires_at token",
+}
 
 
 class Disk(NamedTuple):
@@ -108,70 +134,17 @@ class Histories:
 
     def __init__(self) -> None:
         self._points, self._images = Keys(RecoveryPoint), Keys(DiskImage)
-        ends = ("created_at", "started_at", "completed_at", "updated_at")
-        self._job = Table(
-            ReplicationJob,
-            *("id", "vm_context_id", "repository_id", "source_vm_id", "source_vm_name"),
-            *("status", "replication_type", "trigger", "requested_by", "current_operation"),
-            *("bytes_transferred", "total_bytes", "transfer_speed_bps", "error_message"),
-            *("worker_name", *ends),
-        )
-        self._point = Table(
-            RecoveryPoint,
-            *("id", "vm_context_id", "repository_id", "job_id", "consistent_at", "quiesced"),
-            *("disk_count", "state", "created_at"),
-        )
-        self._image = Table(
-            DiskImage,
-            *("id", "repository_id", "vm_context_id", "disk_id", "job_id", "recovery_point_id"),
-            *(
-                "position",
-                "of_disks",
-                "parent_id",
-                "attempt",
-                "state",
-                "locator",
-                "sync_type",
-                "capacity_bytes",
-            ),
-            *("planned_bytes", "extent_count", "transferred_bytes", "transfer_seconds"),
-            *("allocated_bytes", "change_id", "previous_change_id", "snapshot_moref", "digest"),
-            *("created_at", "updated_at"),
-        )
-        self._cbt = Table(
-            CBTHistory,
-            *("vm_context_id", "job_id", "disk_id", "change_id", "previous_change_id"),
-            *("sync_type", "blocks_changed", "bytes_transferred", "sync_duration_seconds"),
-            *("sync_success", "capacity_bytes", "extent_count", "extent_map", "created_at"),
-        )
-        self._step = Table(
-            JobStep,
-            *("job_id", "attempt", "name", "status", "message", "started_at", "completed_at"),
-        )
-        self._snapshot = Table(
-            VMSnapshot,
-            *("vm_context_id", "job_id", "attempt", "name", "state", "moref", "consistent_at"),
-            *("quiesce_requested", "quiesced", "created_at", "updated_at", "removed_at"),
-        )
-        self._event = Table(
-            ContextEvent, "vm_context_id", "job_id", "actor", "old", "new", "why", "created_at"
-        )
-        self._sample = Table(
-            JobSample,
-            *("job_id", "attempt", "at", "seconds", "bytes_transferred", "bytes_per_second"),
-        )
-        self._line = Table(JobLogLine, "job_id", "attempt", "at", "level", "message")
-        self._lease = Table(
-            ContextLease,
-            *("vm_context_id", "holder_kind", "job_id", "holder", "acquired_at", "expires_at"),
-            "token",
-        )
+        tables = {model: Table(model, *columns.split()) for model, columns in COLUMNS.items()}
+        self._tables = tables
+        self._job, self._point = tables[ReplicationJob], tables[RecoveryPoint]
+        self._image, self._cbt = tables[DiskImage], tables[CBTHistory]
+        self._step, self._snapshot = tables[JobStep], tables[VMSnapshot]
+        self._event, self._sample = tables[ContextEvent], tables[JobSample]
+        self._line, self._lease = tables[JobLogLine], tables[ContextLease]
 
     def write(self) -> None:
         """Write the tables in the order of their foreign keys, although those are checked last."""
-        for table in (self._job, self._point, self._image, self._cbt, self._step, self._snapshot):
-            table.write()
-        for table in (self._event, self._sample, self._line, self._lease):
+        for table in self._tables.values():
             table.write()
 
     def add(self, vm: VM, random: Random) -> Told:
