@@ -35,6 +35,21 @@ def at_once(*actions: Callable[[], Any]) -> list[Any]:
         return [done.result(30) for done in [pool.submit(run, action) for action in actions]]
 
 
+def in_threads(*actions: Callable[[], Any]) -> list[Any]:
+    """Each action in a thread of its own, all of which begin together."""
+    begin = threading.Barrier(len(actions))
+
+    def run(action: Callable[[], Any]) -> Any:
+        try:
+            begin.wait(30)
+            return action()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return [done.result(60) for done in [pool.submit(run, action) for action in actions]]
+
+
 @contextmanager
 def stuck(holds: Callable[[], Any]) -> Iterator[None]:
     """Another connection has locked something and stands still, until the block ends."""

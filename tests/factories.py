@@ -27,7 +27,7 @@ from contexts.vsphere.records import DiskRecord, NicRecord, VmRecord, no_specs
 from replication.models import DiskImage, JobStep, RecoveryPoint, ReplicationJob, VMSnapshot
 from replication.models import Repository as RepositoryModel
 from replication.services import cancel, finish, leases, repositories, start
-from replication.services.finish import SealedDisk
+from replication.services.results import SealedDisk
 from replication.states import (
     ImageState,
     JobStatus,
@@ -47,6 +47,8 @@ def findable() -> lookup.Among:
 
 MIB = 1 << 20
 EPOCH = "52 d5 3c 9f 2d 1e 5d 0a-6b 0e 6a 4f 6e 0f 3b 61"
+# What a VM is recognised by under another instance UUID.
+LOOKS = {"moref": "vm-7", "bios_uuid": "b105", "vmx_path": "[ds] web/web.vmx"}
 HOSTILE_NAME = "<script>alert(1)</script>/../x"
 
 _numbers = itertools.count(1)

@@ -17,11 +17,24 @@ from typing import Any
 
 import pytest
 
+from contexts.vsphere.tls import presented_certificate
 from vmrep.lab import Lab, LabControl
 from vmrep.lab.disks.sparse import copy_file
 from vmrep.lab.world.state import STATE_FILE, Store
 
 PASSWORD = "only-for-tests"
+
+
+def login_at(lab: Lab, **more: object) -> dict[str, Any]:
+    """What somebody enters to add a lab as a vCenter."""
+    known = {"name": "lab", "host": lab.host, "port": lab.port}
+    return {**known, "username": lab.username, "password": PASSWORD, **more}
+
+
+def pinned(lab: Lab, **more: object) -> dict[str, Any]:
+    """The same, with the lab's certificate pinned."""
+    shown = presented_certificate(lab.host, lab.port).fingerprint_sha256
+    return login_at(lab, **{"trust_mode": "pin", "fingerprint_sha256": shown, **more})
 
 
 class LabCache:

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 from django.contrib.messages import get_messages
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from tests import factories
 from tests.labs import lab, lab_cache  # noqa: F401
+from tests.queries import queries  # noqa: F401
 
 
 @pytest.fixture
@@ -30,15 +29,3 @@ def said() -> Callable[[Any], list[str]]:
         return [f"{it.level_tag}: {it.message}" for it in get_messages(answer.wsgi_request)]
 
     return messages_of
-
-
-@pytest.fixture
-def queries() -> Callable[[Callable[[], Any]], int]:
-    """How many queries a call makes."""
-
-    def count(call: Callable[[], Any]) -> int:
-        with CaptureQueriesContext(connection) as captured:
-            assert call().status_code == 200
-        return len(captured)
-
-    return count

@@ -10,25 +10,14 @@ from contexts import crypto
 from contexts.models import DiscoveredVM, VCenter
 from contexts.services import vcenters
 from contexts.states import DiscoveryStatus
-from contexts.vsphere.tls import presented_certificate
 from tests import factories
 from tests.admin.estate import address
-from tests.labs import PASSWORD
+from tests.labs import PASSWORD, pinned
 from vmrep.lab import Lab
 
 
 def filled(lab: Lab, **changes: object) -> dict:
-    return {
-        "name": "lab",
-        "host": lab.host,
-        "port": lab.port,
-        "username": lab.username,
-        "password": PASSWORD,
-        "trust_mode": "pin",
-        "fingerprint_sha256": presented_certificate(lab.host, lab.port).fingerprint_sha256,
-        "transport": "datastore",
-        **changes,
-    }
+    return pinned(lab, **{"transport": "datastore", **changes})
 
 
 @pytest.fixture

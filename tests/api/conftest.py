@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from tests import factories
 from tests.labs import lab, lab_cache  # noqa: F401
+from tests.queries import queries  # noqa: F401
 
 API = "/api/v1/"
 
@@ -43,15 +41,3 @@ def api(user: User) -> Client:
 @pytest.fixture
 def anonymous(db: None) -> Client:
     return Client()
-
-
-@pytest.fixture
-def queries() -> Callable[[Callable[[], Any]], int]:
-    """How many queries a call makes."""
-
-    def count(call: Callable[[], Any]) -> int:
-        with CaptureQueriesContext(connection) as captured:
-            assert call().status_code == 200
-        return len(captured)
-
-    return count

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
-from django.db import connection
 
 from contexts.models import VCenter, VMContext
 from replication.models import ReplicationJob
 from replication.services import start
 from tests import factories
+from tests.at_once import in_threads
 
 KEPT = {
     **{"context_id": "ctx-new", "vm_context_id": "ctx-none", "current_job_id": "job-none"},
@@ -76,21 +74,11 @@ def test_a_job_that_only_the_database_sees_is_a_conflict(api, monkeypatch):
 def test_of_many_who_start_at_once_one_succeeds(api, monkeypatch):
     monkeypatch.setattr("replication.messages.send", lambda *message: None)
     context = factories.context()
-    codes: list[int] = []
-    together = threading.Barrier(6)
 
-    def post() -> None:
-        try:
-            together.wait()
-            codes.append(api.post(f"vm-contexts/{context.pk}/replications/", {}).status_code)
-        finally:
-            connection.close()
+    def post() -> int:
+        return api.post(f"vm-contexts/{context.pk}/replications/", {}).status_code
 
-    threads = [threading.Thread(target=post) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    codes = in_threads(*[post] * 6)
     assert sorted(codes) == [202] + [409] * 5
     context.refresh_from_db()
     assert (context.total_jobs_run, context.current_job) == (1, ReplicationJob.objects.get())

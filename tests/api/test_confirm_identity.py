@@ -9,8 +9,7 @@ from contexts.models import DiscoveredVM, VMContext
 from contexts.services import identity
 from replication.models import ReplicationJob
 from tests import factories
-
-LOOKS = {"moref": "vm-7", "bios_uuid": "b105", "vmx_path": "[ds] web/web.vmx"}
+from tests.factories import LOOKS
 
 
 @pytest.fixture

@@ -10,29 +10,15 @@ from contexts import crypto
 from contexts.models import VCenter
 from contexts.services import logins, management
 from contexts.vsphere.errors import LoginRefused
-from contexts.vsphere.tls import presented_certificate
 from tests import factories
-from tests.labs import PASSWORD
-from vmrep.lab import Lab, LabControl
+from tests.labs import PASSWORD, pinned
+from vmrep.lab import LabControl
 
 pytestmark = pytest.mark.any_database
 
 
-def asked(lab: Lab, **changes: object) -> dict:
-    return {
-        "name": "lab",
-        "host": lab.host,
-        "port": lab.port,
-        "username": lab.username,
-        "password": PASSWORD,
-        "trust_mode": "pin",
-        "fingerprint_sha256": presented_certificate(lab.host, lab.port).fingerprint_sha256,
-        **changes,
-    }
-
-
 def test_it_is_added_once_the_connection_works(api, lab):
-    answer = api.post("vcenters/", asked(lab))
+    answer = api.post("vcenters/", pinned(lab))
     assert answer.status_code == 201, answer.json()
     vcenter = VCenter.objects.get()
     assert answer["Location"].endswith(f"/api/v1/vcenters/{vcenter.pk}/")
@@ -43,7 +29,7 @@ def test_it_is_added_once_the_connection_works(api, lab):
 
 
 def test_the_password_never_comes_out(api, lab):
-    answers = [api.post("vcenters/", asked(lab)), api.get("vcenters/")]
+    answers = [api.post("vcenters/", pinned(lab)), api.get("vcenters/")]
     answers.append(api.get(f"vcenters/{VCenter.objects.get().pk}/"))
     for answer in answers:
         assert PASSWORD not in answer.content.decode()
@@ -51,7 +37,7 @@ def test_the_password_never_comes_out(api, lab):
 
 
 def test_an_unknown_certificate_is_refused_with_its_fingerprint_to_pin(api, lab):
-    body = asked(lab, trust_mode="verify")
+    body = pinned(lab, trust_mode="verify")
     fingerprint = body.pop("fingerprint_sha256")
     answer = api.post("vcenters/", body)
     assert answer.status_code == 400
@@ -62,20 +48,20 @@ def test_an_unknown_certificate_is_refused_with_its_fingerprint_to_pin(api, lab)
 
 
 def test_another_certificate_than_the_pinned_one_is_refused(api, lab):
-    answer = api.post("vcenters/", asked(lab, fingerprint_sha256=":".join(["AB"] * 32)))
+    answer = api.post("vcenters/", pinned(lab, fingerprint_sha256=":".join(["AB"] * 32)))
     assert answer.status_code == 400
     assert answer.json()["code"] == "certificate_changed"
     assert "presented" in answer.json()
 
 
 def test_a_fingerprint_is_understood_as_openssl_prints_it(api, lab):
-    body = asked(lab)
+    body = pinned(lab)
     body["fingerprint_sha256"] = f"sha256 Fingerprint={body['fingerprint_sha256'].lower()}"
     assert api.post("vcenters/", body).status_code == 201
 
 
 def test_a_wrong_password_is_refused(api, lab):
-    answer = api.post("vcenters/", asked(lab, password="wrong"))
+    answer = api.post("vcenters/", pinned(lab, password="wrong"))
     assert answer.status_code == 400
     assert answer.json()["code"] == "login_refused"
     assert "password" in answer.json()["errors"]
@@ -85,21 +71,21 @@ def test_a_wrong_password_is_refused(api, lab):
 def test_an_address_where_nothing_listens_is_a_bad_gateway(api, lab):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    answer = api.post("vcenters/", asked(lab, port=port))
+    answer = api.post("vcenters/", pinned(lab, port=port))
     assert answer.status_code == 502
     assert answer.json()["code"] == "connection_refused"
     assert "port" in answer.json()["errors"], "somebody is at the host, as the pages say"
 
 
 def test_a_name_that_does_not_resolve_is_refused(api, lab):
-    answer = api.post("vcenters/", asked(lab, host="nowhere.invalid"))
+    answer = api.post("vcenters/", pinned(lab, host="nowhere.invalid"))
     assert answer.status_code == 400
     assert answer.json()["code"] == "address_unknown"
 
 
 def test_a_rebuilt_vcenter_is_confirmed_by_its_new_instance_uuid(api, lab):
     lab_control = LabControl(lab.control_url)
-    at = f"vcenters/{api.post('vcenters/', asked(lab)).json()['id']}/"
+    at = f"vcenters/{api.post('vcenters/', pinned(lab)).json()['id']}/"
     old, new = lab.instance_uuid, lab_control.rebuild_vcenter()
     answer = api.patch(at, {"name": "renamed"})
     assert (answer.status_code, answer.json()["code"]) == (409, "other_estate")
@@ -116,7 +102,7 @@ def test_a_rebuilt_vcenter_is_confirmed_by_its_new_instance_uuid(api, lab):
 
 
 def test_a_refused_login_is_shown(api, lab):
-    at = f"vcenters/{api.post('vcenters/', asked(lab)).json()['id']}/"
+    at = f"vcenters/{api.post('vcenters/', pinned(lab)).json()['id']}/"
     assert api.get(at).json()["login_refused_at"] is None
     logins.refused(VCenter.objects.get(), LoginRefused("no such user"))
     assert api.get(at).json()["login_refused_at"]
@@ -127,7 +113,7 @@ def test_a_refused_login_is_shown(api, lab):
     "host", ["a b", "a/b", "http://vc", "a\nb", "ü" * 200, "..", "-", "a" * 255, "[", "%", "@x"]
 )
 def test_a_hostile_host_is_refused(api, lab, host):
-    answer = api.post("vcenters/", asked(lab, host=host))
+    answer = api.post("vcenters/", pinned(lab, host=host))
     assert answer.status_code in (400, 502), answer.content
     assert "host" in answer.json()["errors"]
     assert not VCenter.objects.exists()
@@ -152,7 +138,7 @@ def test_a_hostile_host_is_refused(api, lab, host):
     ],
 )
 def test_what_it_does_not_understand_it_refuses_by_name(api, lab, changes, field):
-    answer = api.post("vcenters/", asked(lab, **changes))
+    answer = api.post("vcenters/", pinned(lab, **changes))
     assert answer.status_code == 400
     assert field in answer.json()["errors"]
     assert not VCenter.objects.exists()
@@ -162,7 +148,7 @@ def test_what_it_does_not_understand_it_refuses_by_name(api, lab, changes, field
 def test_it_is_added_once(api, lab, same):
     same.setdefault("name", "other")
     factories.vcenter(**same, **({"port": lab.port} if "host" in same else {}))
-    answer = api.post("vcenters/", asked(lab))
+    answer = api.post("vcenters/", pinned(lab))
     assert answer.status_code == 400
     assert answer.json()["code"] == "invalid"
     assert VCenter.objects.count() == 1
@@ -204,7 +190,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(api, queries):
 
 @pytest.fixture
 def added(api, lab):
-    return api.post("vcenters/", asked(lab)).json()["id"]
+    return api.post("vcenters/", pinned(lab)).json()["id"]
 
 
 def test_a_name_changes_without_the_password(api, added):

@@ -58,7 +58,7 @@ def test_an_installation_has_no_such_command_unless_it_is_asked_for() -> None:
 
 
 def findings() -> set[str]:
-    """What the audit finds, less what is outside of the database and is not there."""
+    """What the check finds, less what is outside of the database and is not there."""
     out = StringIO()
     with pytest.raises(SystemExit):
         call_command("check_integrity", "--json", stdout=out)

@@ -15,10 +15,9 @@ from contexts.models import ContextEvent, DiscoveredVM, VMContext
 from contexts.services import discovered, identity, management
 from contexts.services.records import columns_of
 from tests import factories
+from tests.factories import LOOKS
 
 pytestmark = pytest.mark.django_db
-
-LOOKS = {"moref": "vm-7", "bios_uuid": "b105", "vmx_path": "[ds] web/web.vmx"}
 
 
 def known(**specs) -> VMContext:

@@ -1,10 +1,10 @@
 """Adding, changing and removing vCenters."""
 
-import threading
+from functools import partial
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection
+from django.db import IntegrityError
 
 from contexts import crypto
 from contexts.errors import ContextError, UnknownVCenter, VCenterChanged, VCenterInUse
@@ -18,6 +18,7 @@ from contexts.vsphere.errors import (
     OtherEstate,
 )
 from tests import factories
+from tests.at_once import in_threads
 from tests.sync.estate import PASSWORD
 
 
@@ -89,7 +90,7 @@ def test_whoever_takes_a_vm_of_a_vcenter_that_is_being_removed_loses_or_wins_but
     for number in range(8):
         vcenter, repository = factories.vcenter(), factories.repository()
         vm = factories.discovered_vm(f"vm-{number}", at=vcenter)
-        outcomes = at_once(
+        outcomes = raised_at_once(
             lambda vcenter=vcenter: vcenters.remove(vcenter),
             lambda vm=vm, repository=repository: management.take(
                 [vm], repository=repository, actor="ops"
@@ -102,25 +103,16 @@ def test_whoever_takes_a_vm_of_a_vcenter_that_is_being_removed_loses_or_wins_but
         assert isinstance(removed, VCenterInUse) if taken else isinstance(took, Exception)
 
 
-def at_once(*calls):
+def raised_at_once(*calls):
     """What each of them raised; None where it succeeded."""
-    barrier, outcomes = threading.Barrier(len(calls)), [None] * len(calls)
 
-    def run(number, call):
-        barrier.wait()
+    def run(call):
         try:
             call()
         except (ContextError, IntegrityError) as problem:
-            outcomes[number] = problem
-        finally:
-            connection.close()
+            return problem
 
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
+    return in_threads(*(partial(run, call) for call in calls))
 
 
 @pytest.mark.django_db

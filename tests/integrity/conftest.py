@@ -25,7 +25,7 @@ from tests.labs import LabCache, lab_cache  # noqa: F401
 from tests.sync.estate import PASSWORD, Estate
 from vmrep.lab import Lab
 
-BASE = "audit-base"
+BASE = "integrity-base"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -79,7 +79,7 @@ def original(
     lab_cache: LabCache,  # noqa: F811
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Original]:
-    folder = tmp_path_factory.mktemp("audit")
+    folder = tmp_path_factory.mktemp("integrity")
     with django_db_blocker.unblock():
         tests_own = copies.current()
         database = _name(folder, tests_own, BASE)
@@ -103,7 +103,7 @@ def _replicated(lab: Lab, folder: Path) -> Estate:
     estate = Estate(lab, folder)
     vm, other = estate.take("small1"), estate.take("small2")
     estate.run_job(vm)
-    estate.control.fill("small1", 2000, 48 << 20, 1 << 20, "audit")
+    estate.control.fill("small1", 2000, 48 << 20, 1 << 20, "checked")
     assert estate.run_job(vm).replication_type == "incremental"
     assert estate.run_job(other).status == "completed"
     cancel.cancel(start.start(other, trigger="manual", requested_by="ops"), actor="ops")
@@ -115,7 +115,7 @@ def lawless_original(original: Original, django_db_blocker: object) -> Iterator[
     """The database without its rules: taking them out costs more than a test."""
     with django_db_blocker.unblock():
         before = copies.current()
-        database = _name(original.folder, before, "audit-lawless")
+        database = _name(original.folder, before, "integrity-lawless")
         copies.make_copy(original.database, database)
         copies.use(database)
         copies.drop_rules()
@@ -128,7 +128,7 @@ def lawless_original(original: Original, django_db_blocker: object) -> Iterator[
 def _copy(original: Original, database: str, folder: Path) -> Iterator[Copy]:
     """Of that database, which is the original one or made of it."""
     before = copies.current()
-    copied = _name(folder, before, "audit-copy")
+    copied = _name(folder, before, "integrity-copy")
     copies.make_copy(database, copied)
     copies.use(copied)
     shutil.copytree(original.estate.repository_folder, folder / "repository")
@@ -181,7 +181,7 @@ def lawless(
 LAWLESS = {"constraint_missing", "system_check_failed"}
 
 
-def audit(**scope: object) -> list[Finding]:
+def checked(**scope: object) -> list[Finding]:
     return list(find(Scope(**scope)))
 
 

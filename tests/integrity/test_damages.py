@@ -1,4 +1,4 @@
-"""Everything that the audit knows is found where it was done, behind the constraints' back."""
+"""Everything that the check knows is found where it was done, behind the constraints' back."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import pytest
 from django.db import connection
 
 from replication.integrity.findings import CODES
-from tests.integrity.conftest import LAWLESS, Copy, audit, codes
-from tests.integrity.damages import ALSO, BROKEN, DAMAGES
+from tests.integrity.conftest import LAWLESS, Copy, checked, codes
+from tests.integrity.damages.doing import ALSO, BROKEN, DAMAGES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_nothing_is_found_where_all_is_well(whole: Copy) -> None:
-    assert audit() == []
-    assert audit(deep=True, quiet=True) == []
+    assert checked() == []
+    assert checked(deep=True, quiet=True) == []
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_the_damage_is_found(code: str, lawless: Copy) -> None:
     DAMAGES[code](lawless)
-    connection.close()  # the audit has one of its own, on which SQLite minds its rules
-    findings = audit(deep=code == "digest_differs")
+    connection.close()  # the check has one of its own, on which SQLite minds its rules
+    findings = checked(deep=code == "digest_differs")
     # Most damages break one of the models' rules as well, which is told apart.
     beside = LAWLESS | {"row_breaks_rule"}
     assert codes(findings) - beside == ({code} | ALSO[code]) - beside
@@ -38,7 +38,7 @@ def test_a_broken_rule_is_found_and_the_vm_is_named(rule: str, lawless: Copy) ->
     """By the generic check, which says of these what to do, too."""
     BROKEN[rule](lawless)
     connection.close()
-    findings = audit()
+    findings = checked()
     beside = LAWLESS | {"row_breaks_rule", "orphan_row"}
     assert codes(findings) - beside == ALSO[rule]
     keys = (f"row_breaks_rule {rule} ", f"orphan_row {rule} ")
@@ -58,6 +58,6 @@ def test_an_empty_place_of_a_worker_that_came_too_late_is_told(whole: Copy) -> N
     """Killed between making the folder and looking whether its time had passed."""
     late = whole.file(whole.images[0]).with_name("late.qcow2.7.tmp")
     late.mkdir(mode=0o700)
-    (finding,) = audit()
+    (finding,) = checked()
     assert finding.code == "temporary_file_without_row"
     assert late.name in finding.what

@@ -1,4 +1,4 @@
-"""What the audit looks at, what it leaves alone, and what does not alarm it."""
+"""What the check looks at, what it leaves alone, and what does not alarm it."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from replication.states import LeaseHolder
 from replication.sync import runner
 from tests import factories
 from tests.engine.support import name_the_backing_file, patch
-from tests.integrity.conftest import Copy, audit, codes, second_repository
-from tests.integrity.damages import DAMAGES, change, newest_job, oldest_job
+from tests.integrity.conftest import Copy, checked, codes, second_repository
+from tests.integrity.damages.doing import DAMAGES, change, newest_job, oldest_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,7 +60,7 @@ def test_nothing_alarms_it_while_jobs_run(whole: Copy) -> None:
     looks = 0
     try:
         while worker.is_alive():
-            assert audit() == []
+            assert checked() == []
             looks += 1
     finally:
         worker.join()
@@ -68,7 +68,7 @@ def test_nothing_alarms_it_while_jobs_run(whole: Copy) -> None:
     assert looks > 2
     assert ran == [newest_job(whole.vm).pk]
     assert newest_job(whole.vm).status == "completed"
-    assert audit(quiet=True) == []
+    assert checked(quiet=True) == []
 
 
 @pytest.mark.any_database
@@ -86,10 +86,10 @@ def test_a_job_that_waits_for_its_next_attempt_alarms_nobody(
     assert (job.status, job.attempt) == ("pending", 2)
     assert VMSnapshot.objects.filter(job=job, state="created").exists()
     assert DiskImage.objects.filter(job=job, state="writing").exists()
-    assert audit() == []
+    assert checked() == []
     ReplicationJob.objects.filter(pk=job.pk).update(next_attempt_at=Now())
     assert runner.run_next() == job.pk
-    assert audit(quiet=True) == []
+    assert checked(quiet=True) == []
 
 
 @pytest.mark.parametrize("code", ["running_step_of_ended_job", "snapshot_row_without_snapshot"])
@@ -97,18 +97,18 @@ def test_what_a_live_lease_covers_is_work_under_way(code: str, whole: Copy) -> N
     DAMAGES[code](whole)
     lease = leases.acquire(whole.vm.pk, LeaseHolder.CLEAN_UP)
     assert lease is not None
-    assert audit() == []
+    assert checked() == []
     leases.release(lease)
-    assert codes(audit()) == {code}
+    assert codes(checked()) == {code}
 
 
 def test_a_lease_that_just_ran_out_is_not_dead_yet(whole: Copy) -> None:
     DAMAGES["running_step_of_ended_job"](whole)
     leases.acquire(whole.vm.pk, LeaseHolder.JOB, job_id=newest_job(whole.vm).pk)
     ContextLease.objects.update(expires_at=timezone.now() - timedelta(seconds=30))
-    assert audit() == []
+    assert checked() == []
     ContextLease.objects.update(expires_at=timezone.now() - timedelta(minutes=3))
-    assert codes(audit()) == {"running_step_of_ended_job", "lease_of_ended_job"}
+    assert codes(checked()) == {"running_step_of_ended_job", "lease_of_ended_job"}
 
 
 def test_a_finding_that_is_gone_at_the_second_look_is_not_told(
@@ -138,7 +138,7 @@ def test_without_its_marker_nothing_is_judged_missing(whole: Copy) -> None:
     """An unmounted share looks like an empty folder."""
     shutil.rmtree(whole.folder)
     whole.folder.mkdir()
-    (finding,) = audit()
+    (finding,) = checked()
     assert finding.code == "repository_unavailable"
     assert "is the repository's storage mounted?" in finding.what
 
@@ -153,14 +153,14 @@ def test_other_files_and_links_are_reported_and_not_followed(whole: Copy, tmp_pa
     (whole.folder / ".nfs0001").write_bytes(b"x")
     (whole.folder / "lost+found").mkdir()
     (whole.folder / "lost+found" / "1").write_bytes(b"x")
-    names = [finding.what for finding in audit()]
+    names = [finding.what for finding in checked()]
     assert names == ["Repository here: no row names file.qcow2."]
 
 
 @pytest.mark.any_database
 def test_a_name_that_is_no_text_is_told_readably(whole: Copy) -> None:
     (Path(os.fsdecode(os.fsencode(whole.folder) + b"/\xff\n.qcow2"))).write_bytes(b"x")
-    (finding,) = audit()
+    (finding,) = checked()
     assert "\\xff" in finding.what
     finding.what.encode()
 
@@ -168,7 +168,7 @@ def test_a_name_that_is_no_text_is_told_readably(whole: Copy) -> None:
 @pytest.mark.any_database
 def test_a_locator_that_leads_out_of_the_repository_is_not_followed(whole: Copy) -> None:
     change(whole.images[-1], locator="../../etc/passwd")
-    found = audit()
+    found = checked()
     assert codes(found) == {"image_file_damaged", "file_without_row"}
 
 
@@ -192,14 +192,14 @@ def test_every_kind_of_broken_chain_is_found(wrong: str, lawless: Copy) -> None:
         change(root, repository_id=second_repository(lawless.folder.parent).pk)
     else:
         change(root, capacity_bytes=root.capacity_bytes * 2)
-    assert "chain_broken" in codes(audit())
+    assert "chain_broken" in codes(checked())
 
 
 def test_rows_that_break_unique_and_composite_rules_are_found(lawless: Copy) -> None:
     root, overlay = lawless.images
     change(overlay, locator=root.locator)
     change(newest_job(lawless.vm), attempt=0)
-    broken = {one.what for one in audit() if one.code == "row_breaks_rule"}
+    broken = {one.what for one in checked() if one.code == "row_breaks_rule"}
     assert any("image_locator_once" in line for line in broken)
     assert any("job_attempt_possible" in line for line in broken)
 
@@ -210,17 +210,17 @@ def test_a_truncated_image_is_found_by_its_length_and_its_inside_only_deeply(who
     content = bytearray(file.read_bytes())
     content[1 << 16 : 2 << 16] = b"\xff" * (1 << 16)  # the refcount table
     file.write_bytes(content)
-    assert audit() == []
-    assert codes(audit(deep=True)) == {"image_file_damaged"}
+    assert checked() == []
+    assert codes(checked(deep=True)) == {"image_file_damaged"}
     file.write_bytes(content[:5000])
-    assert codes(audit()) == {"image_file_damaged"}
+    assert codes(checked()) == {"image_file_damaged"}
 
 
 @pytest.mark.any_database
 def test_a_vcenter_that_is_away_is_told_and_the_rest_is_checked(whole: Copy) -> None:
     DAMAGES["vcenter_not_checked"](whole)
     change(whole.vm, last_successful_job_id=oldest_job(whole.vm).pk)
-    assert codes(audit()) == {"vcenter_not_checked", "last_successful_differs"}
+    assert codes(checked()) == {"vcenter_not_checked", "last_successful_differs"}
 
 
 def test_more_than_a_readable_number_is_counted_not_listed(
@@ -230,7 +230,7 @@ def test_more_than_a_readable_number_is_counted_not_listed(
     monkeypatch.setattr("replication.integrity.look.LISTED_PER_CODE", 3)
     for number in range(5):
         (whole.folder / f"stray-{number}").write_bytes(b"x")
-    found = audit()
+    found = checked()
     assert len(found) == 4
     assert "2 more of this kind" in found[-1].what
 
@@ -241,14 +241,14 @@ def test_changed_content_is_not_found_even_deeply(whole: Copy) -> None:
     test and those words go."""
     write = ["qemu-io", "-f", "qcow2", "-c", "write -P 90 1M 64k", whole.file(whole.images[-1])]
     subprocess.run(write, check=True, capture_output=True)
-    assert audit(deep=True) == []
+    assert checked(deep=True) == []
 
 
 @pytest.mark.any_database
 def test_the_number_of_queries_does_not_grow_with_the_rows(whole: Copy) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            found = audit()
+            found = checked()
         assert codes(found) <= {"repository_unavailable", "vcenter_not_checked"}
         return len(captured)
 
@@ -290,7 +290,7 @@ def test_files_are_looked_at_in_threads_that_use_no_database(
 
     monkeypatch.setattr(BaseDatabaseWrapper, "connect", connecting)
     monkeypatch.setattr(files, "_look_at", looking)
-    assert audit(deep=True) == []
+    assert checked(deep=True) == []
     assert looked == {"errand"}
     assert "errand" not in connected
 
@@ -310,7 +310,7 @@ def test_a_backing_name_that_is_no_text_hides_nothing_else(whole: Copy, name: by
 @pytest.mark.any_database
 def test_a_backing_name_beyond_every_file_hides_nothing_else(whole: Copy) -> None:
     patch(whole.file(whole.images[-1]), 8, struct.pack(">QI", 1 << 63, 3))
-    assert codes(audit()) == {"image_file_damaged"}
+    assert codes(checked()) == {"image_file_damaged"}
 
 
 @pytest.fixture
@@ -335,7 +335,7 @@ def test_an_image_whose_look_breaks_hides_no_other(
         return differences(repository, chain)
 
     monkeypatch.setattr(DirectoryRepository, "differences", break_at_the_root)
-    found = audit()
+    found = checked()
     assert codes(found) == {"check_broke_off", "image_file_missing"}
     (broke_off,) = [one for one in found if one.code == "check_broke_off"]
     assert root.locator in broke_off.what
@@ -352,6 +352,6 @@ def test_a_check_that_breaks_hides_no_other(whole: Copy, monkeypatch: pytest.Mon
 
     broken = Check(breaks, (), SecondLook.NONE, None)
     monkeypatch.setattr("replication.integrity.look.CHECKS", [broken, *CHECKS])
-    found = audit()
+    found = checked()
     assert codes(found) == {"check_broke_off", "running_step_of_ended_job"}
     assert "never seen before" in found[0].what

@@ -13,8 +13,8 @@ from replication.integrity.findings import CODES, Scope
 from replication.models import IntegrityRun, JobStep, ReplicationJob, VMSnapshot
 from replication.services import start
 from replication.sync import runner
-from tests.integrity.conftest import LAWLESS, Copy, audit, codes
-from tests.integrity.damages import (
+from tests.integrity.conftest import LAWLESS, Copy, checked, codes
+from tests.integrity.damages.doing import (
     ALSO,
     BROKEN,
     DAMAGES,
@@ -45,8 +45,8 @@ def test_what_is_repairable_is_gone_after_the_repair(code: str, lawless: Copy) -
     mended = run.findings.exclude(repaired="")
     assert code in set(mended.values_list("code", flat=True))
     assert run.repaired_count == mended.count()
-    assert code not in codes(audit())
-    assert not codes(audit()) & {name for name in ALSO[code] if CODES[name].repairable}
+    assert code not in codes(checked())
+    assert not codes(checked()) & {name for name in ALSO[code] if CODES[name].repairable}
     assert files_below(lawless.folder) == files
 
 
@@ -60,7 +60,7 @@ def test_a_repair_keeps_the_rules_that_the_database_has(whole: Copy) -> None:
     vm.refresh_from_db()
     assert (vm.total_jobs_run, vm.successful_jobs) == (2, 2)
     assert vm.last_successful_job_id == newest_job(vm).pk
-    assert audit() == []
+    assert checked() == []
 
 
 def test_a_changed_context_has_an_event_that_says_what_was_set(whole: Copy) -> None:
@@ -83,7 +83,7 @@ def test_a_figure_that_is_put_right_is_told_in_the_vms_events(lawless: Copy) -> 
 def test_counters_above_the_rows_are_right_and_stay(whole: Copy) -> None:
     """Old failed jobs may have been deleted; they stay counted."""
     change(whole.vm, total_jobs_run=7, failed_jobs=5)
-    assert audit() == []
+    assert checked() == []
     repair()
     assert whole.vm.failed_jobs == 5
 
@@ -115,7 +115,10 @@ def test_a_stray_active_job_becomes_the_current_one_and_can_end(lawless: Copy) -
     assert lawless.vm.current_status == "replicating"
     assert runner.run_next() == job.pk
     assert lawless.vm.current_job_id is None
-    assert codes(audit()) <= LAWLESS | {"newest_point_differs"}  # no trigger follows the new point
+    # No trigger follows the new point.
+    assert codes(checked()) <= LAWLESS | {
+        "newest_point_differs"
+    }  # no trigger follows the new point
 
 
 def test_of_two_active_jobs_none_is_chosen(lawless: Copy) -> None:

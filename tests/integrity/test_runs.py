@@ -21,7 +21,7 @@ from replication.integrity.findings import Scope
 from replication.models import IntegrityFinding, IntegrityRun
 from replication.scheduler import tick
 from tests import factories
-from tests.integrity.damages import change
+from tests.integrity.damages.doing import change
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

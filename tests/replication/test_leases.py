@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
 from replication.errors import LeaseLost
@@ -14,6 +14,7 @@ from replication.services import leases
 from replication.states import LeaseHolder
 from replication.sync.guard import Guard
 from tests import factories
+from tests.at_once import in_threads
 
 pytestmark = pytest.mark.django_db
 
@@ -127,17 +128,10 @@ def test_a_guard_lets_the_lease_run_out_when_there_is_no_sign_of_work(monkeypatc
 @pytest.mark.django_db(transaction=True)
 def test_of_many_that_ask_at_once_one_gets_the_lease():
     context = factories.context()
-    start, got = threading.Barrier(8), []
 
-    def ask() -> None:
-        start.wait()
-        got.append(leases.acquire(context.pk, LeaseHolder.CLEAN_UP))
-        connection.close()
+    def ask() -> leases.Lease | None:
+        return leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    got = in_threads(*[ask] * 8)
     assert len(got) == 8
     assert len([lease for lease in got if lease]) == 1

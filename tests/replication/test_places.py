@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 
 from replication.errors import HostFull
@@ -19,6 +18,7 @@ from replication.states import JobStatus
 from replication.sync.guard import Guard
 from replication.sync.seats import Seats
 from tests import factories
+from tests.at_once import in_threads
 from vmrep.web import job_words
 
 HOST = "esx-01:902"
@@ -178,20 +178,7 @@ def test_a_place_follows_the_vm_to_another_host(repository):
 def test_workers_at_once_never_exceed_the_limit(tmp_path):
     repository = factories.repository(path=tmp_path / "repository")
     readers = [reader(name, repository) for name in "abcdef"]
-    ready, taken = threading.Barrier(len(readers)), []
-
-    def work(job: ReplicationJob, lease: Lease) -> None:
-        try:
-            ready.wait(30)
-            if place := places.take(lease, job.pk, HOST):
-                taken.append(place)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=each) for each in readers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    takes = [partial(places.take, lease, job.pk, HOST) for job, lease in readers]
+    taken = [place for place in in_threads(*takes) if place]
     assert len({place.key for place in taken}) == 2
     assert places.in_use(HOST) == 2

@@ -1,9 +1,6 @@
 """Starting a replication."""
 
-import threading
-
 import pytest
-from django.db import connection
 
 from contexts.errors import AmbiguousVM, NotManaged, UnknownVCenter, UnknownVM
 from contexts.models import ContextEvent, VMContext
@@ -14,6 +11,7 @@ from replication.models import ReplicationJob, Repository
 from replication.services import start
 from replication.states import JobStatus
 from tests import factories
+from tests.at_once import in_threads
 
 pytestmark = pytest.mark.django_db
 
@@ -68,30 +66,27 @@ def test_a_vm_without_repository_is_refused():
         start.start(context, trigger="manual", requested_by="ops")
 
 
-def test_by_name_and_host_it_finds_the_context():
-    context = factories.context("web-01")
-    job = start.start_for_vm(
+def start_by_name(vm_name: str, vcenter_host: str) -> ReplicationJob:
+    return start.start_for_vm(
         factories.findable(),
         keep_in=Repository.objects.all(),
-        vm_name="web-01",
-        vcenter_host=context.vcenter.host,
+        vm_name=vm_name,
+        vcenter_host=vcenter_host,
         trigger="api",
         requested_by="ops",
     )
+
+
+def test_by_name_and_host_it_finds_the_context():
+    context = factories.context("web-01")
+    job = start_by_name("web-01", context.vcenter.host)
     assert job.vm_context == context
 
 
 def test_by_name_and_host_it_takes_a_vm_that_was_only_discovered():
     repository = factories.repository()
     vm = factories.discovered_vm("web-01")
-    job = start.start_for_vm(
-        factories.findable(),
-        keep_in=Repository.objects.all(),
-        vm_name="web-01",
-        vcenter_host=vm.vcenter.host,
-        trigger="api",
-        requested_by="ops",
-    )
+    job = start_by_name("web-01", vm.vcenter.host)
     assert job.vm_context.vmware_vm_id == vm.vmware_vm_id
     assert job.repository == repository
 
@@ -100,14 +95,7 @@ def test_an_ambiguous_name_is_refused_with_the_candidates():
     one = factories.context("web")
     other = factories.context("web", at=one.vcenter)
     with pytest.raises(AmbiguousVM) as refusal:
-        start.start_for_vm(
-            factories.findable(),
-            keep_in=Repository.objects.all(),
-            vm_name="web",
-            vcenter_host=one.vcenter.host,
-            trigger="api",
-            requested_by="ops",
-        )
+        start_by_name("web", one.vcenter.host)
     assert {it["vmware_vm_id"] for it in refusal.value.candidates} == {
         one.vmware_vm_id,
         other.vmware_vm_id,
@@ -118,56 +106,28 @@ def test_a_name_that_a_managed_and_a_discovered_vm_share_is_refused():
     one = factories.context("web")
     factories.discovered_vm("web", at=one.vcenter)
     with pytest.raises(AmbiguousVM):
-        start.start_for_vm(
-            factories.findable(),
-            keep_in=Repository.objects.all(),
-            vm_name="web",
-            vcenter_host=one.vcenter.host,
-            trigger="api",
-            requested_by="ops",
-        )
+        start_by_name("web", one.vcenter.host)
 
 
 def test_an_unknown_vm_or_vcenter_is_refused():
     host = factories.vcenter().host
     with pytest.raises(UnknownVM):
-        start.start_for_vm(
-            factories.findable(),
-            keep_in=Repository.objects.all(),
-            vm_name="nobody",
-            vcenter_host=host,
-            trigger="api",
-            requested_by="ops",
-        )
+        start_by_name("nobody", host)
     with pytest.raises(UnknownVCenter):
-        start.start_for_vm(
-            factories.findable(),
-            keep_in=Repository.objects.all(),
-            vm_name="nobody",
-            vcenter_host="elsewhere",
-            trigger="api",
-            requested_by="ops",
-        )
+        start_by_name("nobody", "elsewhere")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_starts_at_once_one_wins_and_the_others_are_told_who():
     context = factories.context()
-    go, outcomes = threading.Barrier(8), []
 
-    def ask() -> None:
-        go.wait()
+    def ask() -> object:
         try:
-            outcomes.append(start.start(context, trigger="manual", requested_by="ops").pk)
+            return start.start(context, trigger="manual", requested_by="ops").pk
         except AlreadyRunning as refusal:
-            outcomes.append(refusal)
-        connection.close()
+            return refusal
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = in_threads(*[ask] * 8)
     job = ReplicationJob.objects.get()
     assert outcomes.count(job.pk) == 1
     refusals = [it for it in outcomes if it != job.pk]

@@ -194,16 +194,20 @@ def test_ctrl_c_in_the_middle_stops_everything(data: Path, tmp_path: Path) -> No
     assert processes_of(data) == []
 
 
+def refused_at(port: str, data: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [DEMO, "--port", port],
+        env=environment(data),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_a_taken_port_stops_it_before_anything_is_made(data: Path) -> None:
     with listen(0) as listener:
         port = str(listener.getsockname()[1])
-        result = subprocess.run(
-            [DEMO, "--port", port],
-            env=environment(data),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        result = refused_at(port, data)
     assert result.returncode == 1
     assert f"port {port} on 127.0.0.1 is taken" in result.stderr
     assert [path.name for path in data.iterdir()] == ["demo.lock"]
@@ -211,13 +215,7 @@ def test_a_taken_port_stops_it_before_anything_is_made(data: Path) -> None:
 
 @pytest.mark.parametrize("port", ["0", "70000", "http", "-1"])
 def test_what_is_no_port_is_refused(data: Path, port: str) -> None:
-    result = subprocess.run(
-        [DEMO, "--port", port],
-        env=environment(data),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = refused_at(port, data)
     assert result.returncode == 2
     assert "port" in result.stderr
     assert not data.exists()

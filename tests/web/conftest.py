@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
+from contexts.models import VCenter
+from contexts.services import vcenters
 from tests import factories
-from tests.labs import lab, lab_cache, lab_control  # noqa: F401
+from tests.labs import lab, lab_cache, lab_control, login_at  # noqa: F401
+from tests.queries import queries  # noqa: F401
+from vmrep.lab import Lab
 
 HTMX = {"HX-Request": "true"}
 
@@ -53,15 +54,19 @@ def web(user: User) -> Client:
 
 
 @pytest.fixture
-def queries() -> Callable[[Callable[[], Any]], int]:
-    """How many queries a call makes that answers with a page."""
+def filled_in(lab: Lab) -> dict[str, Any]:  # noqa: F811
+    """What somebody enters to add the lab."""
+    return login_at(lab, transport="datastore")
 
-    def count(call: Callable[[], Any]) -> int:
-        with CaptureQueriesContext(connection) as captured:
-            assert call().status_code == 200
-        return len(captured)
 
-    return count
+@pytest.fixture
+def fingerprint(lab: Lab) -> str:  # noqa: F811
+    return vcenters.presented_certificate(lab.host, lab.port).fingerprint_sha256
+
+
+@pytest.fixture
+def vcenter(db: None, filled_in: dict[str, Any], fingerprint: str) -> VCenter:
+    return vcenters.add(**filled_in, trust_mode="pin", fingerprint_sha256=fingerprint)
 
 
 def text(answer: Any) -> str:

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from contexts.models import DiscoveredVM, VMContext
 from tests import factories
+from tests.factories import LOOKS
 from tests.web.conftest import notices, text
 
-LOOKS = {"moref": "vm-7", "bios_uuid": "b105", "vmx_path": "[ds] web/web.vmx"}
 HOSTILE = factories.HOSTILE_NAME
 
 
