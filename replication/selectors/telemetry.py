@@ -106,12 +106,6 @@ def extent_maps_of_job(job: ReplicationJob) -> list[ExtentMap]:
     return [_extent_map(row, row.disk) for row in planned.order_by("disk__device_key", "id")]
 
 
-def extent_maps_of_disk(disk: VMDisk, limit: int = LAST_SYNCS) -> list[ExtentMap]:
-    """Of the disk's last successful syncs, the newest first; one query."""
-    syncs = CBTHistory.objects.filter(disk=disk, sync_success=True, extent_count__isnull=False)
-    return [_extent_map(sync, disk) for sync in syncs.order_by("-id")[:limit]]
-
-
 @dataclass(frozen=True)
 class DiskSyncs:
     """A disk's part in the VM's last jobs: what each sync was (the newest first, also those that

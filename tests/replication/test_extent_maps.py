@@ -46,21 +46,6 @@ def test_a_map_moves_from_the_image_to_the_history_when_the_job_ends():
     assert failed.capacity_bytes == context.disks.get().capacity_bytes
 
 
-def test_the_maps_of_a_disk_are_those_of_its_last_successful_syncs():
-    context = factories.context()
-    completed_with(context, FIRST_AREA)
-    completed_with(context, LAST_AREA)
-    completed_with(context, None)
-    completed_with(context, FIRST_AREA, sync_success=False)
-    completed_with(context, None, extent_count=None)  # from before there were maps
-    disk = context.disks.get()
-    with CaptureQueriesContext(connection) as captured:
-        maps = telemetry.extent_maps_of_disk(disk, limit=2)
-    assert len(captured) == 1
-    assert [it.levels for it in maps] == [NOWHERE, LAST_AREA]
-    assert [it.extent_count for it in maps] == [0, 1]
-
-
 def test_the_maps_of_a_job_take_one_query_whatever_its_disks():
     disks = [factories.disk_record(2000 + key) for key in reversed(range(6))]
     job = factories.running_job(factories.context(disks=disks))

@@ -172,7 +172,8 @@ def test_several_syncs_show_where_changes_fall(estate, ready):
     estate.replicate(ready)
     estate.control.fill("small1", 2000, 0, MIB, seed=2)
     estate.replicate(ready)
-    maps = telemetry.extent_maps_of_disk(ready.disks.get())
+    (disk,) = telemetry.syncs_of(ready)
+    maps = disk.maps
     assert [it.sync_type for it in maps] == ["incremental", "incremental", "initial"]
     changes = telemetry.where_changes_fall(maps)
     touched = {number for number, level in enumerate(changes) if level}

@@ -157,10 +157,10 @@ def _admitted(door: Door, *, encrypted: bool) -> socket.socket:
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with raw.makefile("rb", buffering=0) as greeting:
         greeting.readline()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # it is trusted by the ticket's thumbprint instead
-    control = context.wrap_socket(raw)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname = False
+    tls.verify_mode = ssl.CERT_NONE  # it is trusted by the ticket's thumbprint instead
+    control = tls.wrap_socket(raw)
     found = hashlib.sha1(control.getpeercert(binary_form=True) or b"", usedforsecurity=False)
     if found.hexdigest() != door.thumbprint.replace(":", "").lower():
         raise ConnectionError("the certificate is not the one that the ticket names")
@@ -173,7 +173,7 @@ def _admitted(door: Door, *, encrypted: bool) -> socket.socket:
         raise ConnectionError(answer.decode())
     opened = socket.socket(fileno=control.detach())
     opened.settimeout(60)
-    return context.wrap_socket(opened) if encrypted else opened
+    return tls.wrap_socket(opened) if encrypted else opened
 
 
 @contextlib.contextmanager

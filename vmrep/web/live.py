@@ -30,12 +30,12 @@ def nothing_new() -> HttpResponse:
 
 
 def respond(
-    request: HttpRequest, template: str, version: Version, context: dict[str, Any]
+    request: HttpRequest, template: str, version: Version, content: dict[str, Any]
 ) -> HttpResponse:
     """The page that `template` makes; for htmx only the template's partial `live`."""
     only_live = htmx(request) and not htmx(request).history_restore_request
     name = f"{template}#live" if only_live else template
-    response = render(request, name, {**context, "version": version})
+    response = render(request, name, {**content, "version": version})
     # The same address has two answers: a cache must never give one instead of the other.
     patch_vary_headers(response, ["HX-Request"])
     patch_cache_control(response, no_store=True)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 LIFE_SECONDS = 120.0
 LIBRARY_VERSION = 11
-PRIVILEGE_TO_READ = "VirtualMachine.Provisioning.DiskRandomRead"
-PRIVILEGE_TO_WRITE = "VirtualMachine.Provisioning.DiskRandomAccess"
 
 _VERSION = "vim.version.version1"
 

@@ -19,7 +19,7 @@ from contexts.models import VMContext
 from contexts.models.specs import VMSpecs
 from contexts.vsphere.specs import SpecField
 from contexts.vsphere.transports import TRANSPORTS
-from replication.models import DiskImage, JobStep, ReplicationJob
+from replication.models import JobStep, ReplicationJob
 from replication.selectors import progress
 from replication.selectors.jobs import newest_steps
 from replication.states import FIRST_SYNC, JobStatus
@@ -159,14 +159,6 @@ def nav_link(context: template.Context, name: str, label: str, icon_name: str) -
         "icon_name": icon_name,
         "current": context["request"].path.startswith(url),
     }
-
-
-@register.filter
-def image_rate(image: DiskImage) -> str:
-    """The mean rate of the disk's transfer; a dash while there is nothing to divide."""
-    if not image.transfer_seconds:
-        return "–"
-    return formats.rate(image.transferred_bytes / image.transfer_seconds)
 
 
 @register.filter

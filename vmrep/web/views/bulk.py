@@ -55,13 +55,13 @@ def act(request: HttpRequest) -> HttpResponse:
 def _ask(request: HttpRequest, among: QuerySet[VMContext], context_ids: list[str]) -> HttpResponse:
     """The question as a separate page, for browsers without JavaScript."""
     vms = among.filter(pk__in=context_ids, current_job__isnull=False)
-    context = {
+    content = {
         "vms": vms.order_by("vm_name", "pk"),
         "idle_count": len(context_ids) - len(vms),
         "next": request.POST.get("next", ""),
         "back": live.way_back(request, reverse("virtual-machines")),
     }
-    response = render(request, "virtual_machines/bulk_cancel.html", context)
+    response = render(request, "virtual_machines/bulk_cancel.html", content)
     patch_cache_control(response, no_store=True)
     return response
 

@@ -42,10 +42,10 @@ def index(request: HttpRequest) -> HttpResponse:
     version = versions.of_discovery(vcenter)
     if live.is_current(request, version):
         return live.nothing_new()
-    context: dict[str, Any] = {"vcenters": vcenters, "vcenter": vcenter}
+    content: dict[str, Any] = {"vcenters": vcenters, "vcenter": vcenter}
     if vcenter is not None:
-        context |= _contents(request, vcenter)
-    return live.respond(request, "discovery/index.html", version, context)
+        content |= _contents(request, vcenter)
+    return live.respond(request, "discovery/index.html", version, content)
 
 
 def _contents(request: HttpRequest, vcenter: VCenter) -> dict[str, Any]:

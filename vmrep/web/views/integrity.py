@@ -28,13 +28,13 @@ def index(request: HttpRequest) -> HttpResponse:
     if state.last:
         findings = access.rows(request.user, Verb.VIEW, findings_of(state.last))
         found = list(findings[: SHOWN_FINDINGS + 1])
-    context = {
+    content = {
         "state": state,
         "left": [finding for finding in found[:SHOWN_FINDINGS] if not finding.repaired],
         "repaired": [finding for finding in found[:SHOWN_FINDINGS] if finding.repaired],
         "is_cut": len(found) > SHOWN_FINDINGS,
     }
-    return live.respond(request, "integrity/index.html", version, context)
+    return live.respond(request, "integrity/index.html", version, content)
 
 
 @require_POST

@@ -25,8 +25,8 @@ def index(request: HttpRequest) -> HttpResponse:
         return live.nothing_new()
     rows = access.rows(request.user, Verb.VIEW, jobs_for_list())
     filters = JobFilter(request.GET, queryset=rows, vcenters=access.vcenters(request.user))
-    context = {"filters": filters, "table": JobTable.for_request(filters.qs, request)}
-    return live.respond(request, "jobs/index.html", version, context)
+    content = {"filters": filters, "table": JobTable.for_request(filters.qs, request)}
+    return live.respond(request, "jobs/index.html", version, content)
 
 
 @require_safe
@@ -35,8 +35,8 @@ def detail(request: HttpRequest, job_id: str) -> HttpResponse:
     if live.is_current(request, version):
         return live.nothing_new()
     job = access.job(request.user, job_id, Verb.VIEW, among=jobs_in_detail())
-    context = job_page.describe(job, request.GET.get("log"))
-    return live.respond(request, "jobs/detail.html", version, context)
+    content = job_page.describe(job, request.GET.get("log"))
+    return live.respond(request, "jobs/detail.html", version, content)
 
 
 @require_safe

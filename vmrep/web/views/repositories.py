@@ -60,5 +60,5 @@ def remove(request: HttpRequest, repository_id: int) -> HttpResponse:
         )
         return redirect("repositories")
     counts = dependents_of_repository(repository)
-    context = {"repository": repository, "counts": counts, "is_used": any(counts)}
-    return render(request, "repositories/remove.html", context)
+    content = {"repository": repository, "counts": counts, "is_used": any(counts)}
+    return render(request, "repositories/remove.html", content)

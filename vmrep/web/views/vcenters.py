@@ -72,10 +72,10 @@ def test(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     """Which parts of the connection work and which do not. Only whether the login was accepted is
     kept."""
     vcenter = access.vcenter(request.user, vcenter_id, Verb.TEST)
-    context = {"vcenter": vcenter, "report": connections.test(vcenter)}
+    content = {"vcenter": vcenter, "report": connections.test(vcenter)}
     if live.htmx(request):
-        return render(request, "vcenters/edit.html#test", context)
-    return render(request, "vcenters/edit.html", context | {"form": VCenterForm(vcenter=vcenter)})
+        return render(request, "vcenters/edit.html#test", content)
+    return render(request, "vcenters/edit.html", content | {"form": VCenterForm(vcenter=vcenter)})
 
 
 @require_POST
@@ -112,12 +112,12 @@ def remove(request: HttpRequest, vcenter_id: int) -> HttpResponse:
         messages.success(request, f"{vcenter.name} was removed.")
         return redirect("vcenters")
     unmanaged = access.rows(request.user, Verb.VIEW, selectors.unmanaged_contexts(vcenter))
-    context = {
+    content = {
         "vcenter": vcenter,
         "counts": selectors.dependents_of(vcenter),
         "unmanaged": unmanaged[:_FORMER_SHOWN],
     }
-    return render(request, "vcenters/remove.html", context)
+    return render(request, "vcenters/remove.html", content)
 
 
 def _warn_of_missing(request: HttpRequest, vcenter: VCenter) -> None:

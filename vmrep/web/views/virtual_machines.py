@@ -34,7 +34,7 @@ def index(request: HttpRequest) -> HttpResponse:
     visible = access.visible(request.user)
     known = totals.current_totals(request.user, visible, now)
     numbers = home.home_numbers(known.settled, visible)
-    context: dict[str, Any] = {
+    content: dict[str, Any] = {
         "counts": known.counts,
         "filters": filters,
         "first_run": first_run.next_steps(request.user, known.counts, numbers),
@@ -43,7 +43,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "table": VMTable.for_request(filters.qs, request),
         **_selected(request, now),
     }
-    return live.respond(request, "virtual_machines/index.html", version, context)
+    return live.respond(request, "virtual_machines/index.html", version, content)
 
 
 def _selected(request: HttpRequest, now: datetime) -> dict[str, Any]:
