@@ -129,8 +129,9 @@ def clean(field: SpecField, value: object) -> SpecValue:
     if field.kind == "bool":
         return value if isinstance(value, bool) else None
     if field.kind == "int":
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return int(value) if whole and 0 <= value <= LARGEST_INT else None  # type: ignore[call-overload, operator]
+        if not isinstance(value, int) or isinstance(value, bool):
+            return None
+        return int(value) if 0 <= value <= LARGEST_INT else None
     if field.kind == "list":
         if not isinstance(value, list | tuple):
             return None

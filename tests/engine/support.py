@@ -326,7 +326,7 @@ def hang_up(handler: Handler, start: int, last: int) -> None:
 
 def wrong(**arguments: object) -> Fault:
     """An answer with a fault; see ``answer``."""
-    return lambda handler, start, last: answer(handler, start, last, **arguments)  # type: ignore[arg-type]
+    return lambda handler, start, last: answer(handler, start, last, **arguments)
 
 
 def patch(image: Path, offset: int, content: bytes) -> None:

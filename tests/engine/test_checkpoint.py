@@ -132,7 +132,7 @@ def test_any_order_any_crash_and_a_resume_make_the_image_whole(
 
     stop = threading.Event()
     with DigestMap(folder / "map") as digests, ThreadPoolExecutor(1) as pool, source:
-        disk_copy = DiskCopy(source, image, plan, digests=digests, stop=stop, **options)  # type: ignore[arg-type]
+        disk_copy = DiskCopy(source, image, plan, digests=digests, stop=stop, **options)
         future: Future[CopyResult] = pool.submit(disk_copy.run)
         kept = steps(disk_copy, source, plan, rng, count)
         stop.set()
@@ -148,7 +148,7 @@ def test_any_order_any_crash_and_a_resume_make_the_image_whole(
 
     source.let_all_go()
     with DigestMap(folder / "map", kept) as digests:
-        disk_copy = DiskCopy(source, image, plan, start_offset=kept, digests=digests, **options)  # type: ignore[arg-type]
+        disk_copy = DiskCopy(source, image, plan, start_offset=kept, digests=digests, **options)
         result = disk_copy.run()
         assert disk_copy.checkpoint() == disk_copy.low_water() == max(kept, plan[-1].end)
         resumed = digests.digest()
@@ -159,7 +159,7 @@ def test_any_order_any_crash_and_a_resume_make_the_image_whole(
         expected[extent.offset : extent.end] = content[extent.offset : extent.end]
     assert image.durable == expected
     with DigestMap(folder / "whole") as digests:
-        DiskCopy(source, ForgetfulImage(old), plan, digests=digests, **options).run()  # type: ignore[arg-type]
+        DiskCopy(source, ForgetfulImage(old), plan, digests=digests, **options).run()
         assert digests.digest() == resumed
 
 

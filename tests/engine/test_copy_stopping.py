@@ -56,7 +56,7 @@ def begun(
         ThreadPoolExecutor(1) as pool,
         source,
     ):
-        disk_copy = DiskCopy(source, image, plan, **options)  # type: ignore[arg-type]
+        disk_copy = DiskCopy(source, image, plan, **options)
         future = pool.submit(disk_copy.run)
         yield disk_copy, lambda: future.result(60)
 

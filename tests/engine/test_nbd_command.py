@@ -41,7 +41,7 @@ def nbdkit(*arguments: str) -> Callable[[Path], Sequence[str]]:
 
 
 def source(make: Callable[[Path], Sequence[str]], **more: object) -> NbdCommandSource:
-    return NbdCommandSource(make, SIZE, "vm1, Hard disk 1, by the command “x”", **more)  # type: ignore[arg-type]
+    return NbdCommandSource(make, SIZE, "vm1, Hard disk 1, by the command “x”", **more)
 
 
 def read(served: NbdCommandSource, offset: int = 0, length: int = MIB) -> bytes:

@@ -36,7 +36,7 @@ def source_of(server: RangeServer, **changes: object) -> HttpRangeSource:
         "size_bytes": server.path.stat().st_size,
         "retry_delays_seconds": (0, 0, 0),
     }
-    return HttpRangeSource(**{**arguments, **changes})  # type: ignore[arg-type]
+    return HttpRangeSource(**{**arguments, **changes})
 
 
 def read(reader: HttpRangeReader, offset: int, length: int) -> bytes:
@@ -90,7 +90,7 @@ def test_https_is_read_and_an_unknown_certificate_is_final(
 def test_a_passing_fault_is_tried_again_over_a_new_connection(
     server: RangeServer, fault: object
 ) -> None:
-    server.faults.extend([None, fault, fault])  # type: ignore[list-item]
+    server.faults.extend([None, fault, fault])
     reader = source_of(server).connect()
     content = server.path.read_bytes()
     for offset in (0, MIB, 2 * MIB):
@@ -113,7 +113,7 @@ def test_a_passing_fault_is_tried_again_over_a_new_connection(
 def test_a_lasting_fault_is_raised_as_transient(
     server: RangeServer, fault: object, words: str
 ) -> None:
-    server.always = fault  # type: ignore[assignment]
+    server.always = fault
     with pytest.raises(SourceError, match=words) as caught:
         read(source_of(server).connect(), 0, 4096)
     assert caught.value.transient
@@ -137,7 +137,7 @@ def test_a_lasting_fault_is_raised_as_transient(
     ids=["403", "404", "416", "400", "302", "200", "size", "no size", "range", "encoded"],
 )
 def test_a_wrong_answer_is_refused_at_once(server: RangeServer, fault: object, words: str) -> None:
-    server.always = fault  # type: ignore[assignment]
+    server.always = fault
     with pytest.raises(SourceError, match=words) as caught:
         read(source_of(server).connect(), 0, 4096)
     assert not caught.value.transient

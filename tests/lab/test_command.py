@@ -30,7 +30,7 @@ def test_the_ready_line_tells_where_it_is(lab_cache: LabCache, tmp_path: Path) -
     with process(tmp_path / "lab", signal.SIGTERM) as lab:
         assert lab.ready["ready"] is True
         assert "password" not in lab.ready
-        names = [v.name for v in Client(Remote(lab.ready)).vms()]  # type: ignore[arg-type]
+        names = [v.name for v in Client(Remote(lab.ready)).vms()]
         assert names == ["small1", "small2"]
         assert [v["name"] for v in lab.control.list_vms()] == names
 

@@ -32,7 +32,7 @@ def test_what_govmomi_sends_is_answered(client: Client) -> None:
         body = re.sub(r"\{(made\d+)\}", lambda found: made[found[1]], sent["body"])
         body = body.replace(">snapshot-1<", ">snapshot-2<")
         method, _, rest = body.partition("</_this>")
-        kind, moid = re.search(r'<_this type="(\w+)">(.*)$', method).groups()  # type: ignore[union-attr]
+        kind, moid = re.search(r'<_this type="(\w+)">(.*)$', method).groups()
         answer = raw_call(
             client, sent["method"], kind, moid, rest.removesuffix(f"</{sent['method']}>")
         )

@@ -126,7 +126,7 @@ def test_a_kill_never_makes_change_tracking_claim_less_than_changed(
     known: tuple[str, bytes] | None = None
     for _ in range(3):
         with process(folder) as lab:
-            client = Client(Remote(lab.ready))  # type: ignore[arg-type]
+            client = Client(Remote(lab.ready))
             vm = client.vm("small1")
             client.track(vm)
             made = client.snapshot(vm, "point")

@@ -254,7 +254,7 @@ def test_an_answer_other_than_the_file_is_told(
 
 
 def test_a_redirect_is_not_followed(session: Session, server: Server) -> None:
-    server.status, server.headers = 302, {"Location": f"http://127.0.0.1:{session.port}/evil"}  # type: ignore[attr-defined]
+    server.status, server.headers = 302, {"Location": f"http://127.0.0.1:{session.port}/evil"}
     with pytest.raises(DatastoreReadFailed, match="redirect"):
         locate(session)
     assert [path for path, _ in server.asked] == ["/folder/web/web.vmdk?dcPath=DC0&dsName=ds1"]

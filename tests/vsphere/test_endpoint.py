@@ -39,7 +39,7 @@ def test_a_pin_needs_its_fingerprint() -> None:
 
 def test_an_unknown_trust_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="no trust mode"):
-        Trust("none")  # type: ignore[arg-type]
+        Trust("none")
 
 
 def test_the_password_is_not_in_the_text_of_an_endpoint() -> None:

@@ -44,7 +44,7 @@ SECONDS = 0.5
 
 def connecting(server: HostileServer, **options: object) -> VSphereError:
     """How connecting to it ends; it does end, or the test never does."""
-    session = Session(server.endpoint(), timeout=SECONDS, **options)  # type: ignore[arg-type]
+    session = Session(server.endpoint(), timeout=SECONDS, **options)
     with pytest.raises(VSphereError) as ended:
         session.connect()
     session.close()

@@ -223,7 +223,7 @@ def test_many_threads_may_ask_for_headers_and_connections_during_renewals(
             before = session.cookie_headers()
             control.expire_sessions()
             assert name_of_root(session) == "Datacenters"
-            wait_until(lambda before=before: session.cookie_headers() != before)  # type: ignore[misc]
+            wait_until(lambda before=before: session.cookie_headers() != before)
         done.set()
         seen = set().union(*(thread.result() for thread in threads))
     assert len(seen) > 1

@@ -105,7 +105,7 @@ class JobDiskSerializer(serializers.ModelSerializer[DiskImage]):
     """The progress of one disk of a job."""
 
     disk_id = serializers.CharField(source="disk.disk_id")
-    label = serializers.CharField(source="disk.label")  # type: ignore[assignment]
+    label = serializers.CharField(source="disk.label")  # type: ignore[assignment]  # a serializer's own `label`
     progress_percent = serializers.SerializerMethodField()
 
     class Meta:

@@ -10,7 +10,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyVmomi import vim
 
@@ -18,6 +18,9 @@ from vmrep.lab.errors import ScenarioError
 from vmrep.lab.world.controllers import KINDS
 from vmrep.lab.world.datastores import TYPES
 from vmrep.lab.world.products import PRODUCTS
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 CONTENTS = ("linux", "windows", "random", "empty")
@@ -28,7 +31,7 @@ CONNECTIONS = tuple(vim.VirtualMachine.ConnectionState.values)
 NETWORKS = {"standard": "network", "distributed": "dvportgroup", "opaque": "opaquenetwork"}
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
-T = TypeVar("T")
+T = TypeVar("T", bound="DataclassInstance")
 
 
 @dataclass
@@ -256,7 +259,7 @@ def _read(kind: type[T], data: Any, where: str) -> T:
     """A dataclass from a table; unknown, missing and wrongly typed keys are errors."""
     if not isinstance(data, dict):
         raise ScenarioError(f"{where}: must be a table")
-    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    known = {f.name: f for f in fields(kind)}
     unknown = set(data) - set(known)
     if unknown:
         raise ScenarioError(f"{where}: unknown key {', '.join(sorted(unknown))}")

@@ -182,7 +182,7 @@ class PropertyCollector(Managed):
         if whole_call is None:
             return found
         vanishing = self.world.find(ref)
-        vanishing.forget()  # type: ignore[attr-defined]
+        vanishing.forget()  # type: ignore[attr-defined]  # only VMs vanish
         gone = vmodl.fault.ManagedObjectNotFound(
             obj=ref, msg="The object has already been deleted or has not been completely created"
         )
@@ -278,7 +278,7 @@ class PropertyCollector(Managed):
                     return None
                 self.world.changed.wait(left)
                 manager = self.world.objects[self.world.product.session_manager]
-                if session.token not in manager.sessions:  # type: ignore[attr-defined]
+                if session.token not in manager.sessions:  # type: ignore[attr-defined]  # it has them
                     raise vim.fault.NotAuthenticated(
                         object=self.ref, privilegeId="System.View", msg="The session has ended."
                     )

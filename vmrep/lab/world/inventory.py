@@ -72,6 +72,7 @@ class Datacenter(Entity):
             vms = [self.world.find(ref) for ref in call.vm]
             return vim.cluster.PowerOnVmResult(
                 attempted=[
+                    # call.vm has references to VMs, and to nothing else
                     attempted(vm=vm.ref, task=vm.PowerOnVM_Task(call, session))  # type: ignore[attr-defined]
                     for vm in vms
                 ]
@@ -310,8 +311,9 @@ class SearchIndex(Managed):
             return [
                 o
                 for o in self.world.objects.values()
-                if o.type is vim.VirtualMachine
-                and (inside is None or any(a.moid == inside for a in o.ancestors()))  # type: ignore[attr-defined]
+                if isinstance(o, Entity)
+                and o.type is vim.VirtualMachine
+                and (inside is None or any(a.moid == inside for a in o.ancestors()))
             ]
 
     def FindAllByUuid(self, call: Any, session: Session) -> list[Any]:

@@ -105,7 +105,7 @@ class VirtualMachine(Entity):
 
     def _networks(self) -> dict[str, str]:
         return {
-            n.network: self.world.objects[n.network].name  # type: ignore[attr-defined]
+            n.network: self.world.objects[n.network].name  # type: ignore[attr-defined]  # a network
             for config in (self.record.config, *(s.config for s in self.record.snapshots.values()))
             for n in config.nics
         }
@@ -163,7 +163,7 @@ class VirtualMachine(Entity):
             return None
         if self._in_vapp:
             return super()._parent()
-        compute = self.world.objects[self.record.host]._parent()  # type: ignore[attr-defined]
+        compute = self.world.objects[self.record.host]._parent()  # type: ignore[attr-defined]  # a host
         return self.world.children_of(compute._moId, vim.ResourcePool)[0]
 
     def _capability(self) -> Any:

@@ -11,9 +11,6 @@ from vmrep.web.throughput import throughput
 
 
 def load(context: VMContext) -> dict[str, Any]:
-    """`jobs`, each with its `throughput` (None for those that are too old for a picture)."""
+    """`jobs`: pairs of a job and its throughput (None for those that are too old for a picture)."""
     rates = {job.pk: throughput(job, points) for job, points in throughput_of_last_jobs(context)}
-    jobs = job_history(context)
-    for job in jobs:
-        job.throughput = rates.get(job.pk)  # type: ignore[attr-defined]  # for the template
-    return {"jobs": jobs}
+    return {"jobs": [(job, rates.get(job.pk)) for job in job_history(context)]}

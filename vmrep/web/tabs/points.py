@@ -15,20 +15,20 @@ PER_PAGE = 50
 
 
 def load(context: VMContext, page: str | None) -> dict[str, Any]:
-    """`days` are pairs of a day and its points, newest first; `problems` says why a repository
-    cannot be read now."""
+    """`days` are pairs of a day and its points, newest first, each with why its repository cannot
+    be read now; `problems` says that once per repository."""
     pages = Paginator(recovery_points(context, limit=None), PER_PAGE)
     shown = pages.get_page(page)
     points = list(shown.object_list)
     repositories = {point.repository_id: point.repository for point in points}
     states = looks.look_at_all(list(repositories.values()))
     problems = {pk: it.problem for pk, it in zip(repositories, states, strict=True)}
-    for point in points:
-        problem = problems[point.repository_id]
-        point.repository_problem = problem  # type: ignore[attr-defined]  # for the template
     by_day = groupby(points, key=lambda point: point.consistent_at.date())
     return {
-        "days": [(day, list(of_day)) for day, of_day in by_day],
+        "days": [
+            (day, [(point, problems[point.repository_id]) for point in of_day])
+            for day, of_day in by_day
+        ],
         "point_page": shown,
         "problems": [(repositories[pk], problem) for pk, problem in problems.items() if problem],
     }

@@ -203,8 +203,8 @@ def spec_value(value: object, spec: SpecField) -> object:
     """A spec, shown as its field requires."""
     if value is None:
         return UNKNOWN
-    if spec.unit == "MiB":
-        return formats.binary(int(value) << 20)  # type: ignore[call-overload]
+    if spec.unit == "MiB" and isinstance(value, int):
+        return formats.binary(value << 20)
     return power(str(value)) if spec.name == "power_state" else words(value)
 
 
