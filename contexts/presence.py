@@ -24,7 +24,7 @@ from contexts.models import DiscoveredVM, VMContext
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
 
-    class _Presence(TypedDict):
+    class Presence(TypedDict):
         gone_since: datetime | None
         unreadable_since: datetime | None
         unreadable_reason: str | None
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         probable_context_id: str | None
         probable_context_name: str | None
 
-    VMContextWithPresence = WithAnnotations[VMContext, _Presence]
+    VMContextWithPresence = WithAnnotations[VMContext, Presence]
     ProbablyKnownVM = WithAnnotations[DiscoveredVM, _ProbableContext]
 
 _LOOKS = ("vcenter", "moref", "bios_uuid", "vmx_path")

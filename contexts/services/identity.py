@@ -93,7 +93,7 @@ def confirm(vm: DiscoveredVM, context: VMContext, *, actor: str) -> VMContext:
             f"{context.vm_name} is being replicated by {context.current_job_id}. Cancel that job"
             " first, or wait until it ends."
         )
-    _require_present(vm)
+    require_present(vm)
     if presence.probable_context(vm, also_rejected=True) != context:
         raise IdentityRefused(
             f"There is no evidence that {vm.vm_name} ({vm.vmware_vm_id}) is {context.vm_name}"
@@ -120,7 +120,8 @@ def confirm(vm: DiscoveredVM, context: VMContext, *, actor: str) -> VMContext:
     return context
 
 
-def _require_present(vm: DiscoveredVM) -> None:
+def require_present(vm: DiscoveredVM) -> None:
+    """Raise NotManageable unless the last discovery found the VM, with an instance UUID."""
     if vm.vmware_vm_id is None:
         raise NotManageable(f"{vm.vm_name or vm.moref}: {vm.identity_problem}")
     if vm.gone_at is not None:

@@ -13,7 +13,7 @@ from django.utils.crypto import get_random_string
 
 from contexts.clock import about_now
 from contexts.database_errors import is_race
-from contexts.errors import ContextBusy, NotManageable, NotManaged
+from contexts.errors import ContextBusy, NotManaged
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import identity, records, refresh, statuses
 from contexts.services.transactions import one_transaction
@@ -99,7 +99,7 @@ def take_and_report(
     """
     vms = list(discovered_vms)
     for vm in vms:
-        _require_takable(vm)
+        identity.require_present(vm)
     identity.require_new(vms)
     wanted = {"repository": repository, "rpo_target_seconds": rpo_target_seconds}
     # Always in the same order, so that two transactions on the same VMs wait for each other instead
@@ -130,16 +130,6 @@ def _contexts_of(vms: Iterable[DiscoveredVM]) -> list[str]:
 
 
 _TAKEN, _AGAIN = "taken under management", "taken under management again"
-
-
-def _require_takable(vm: DiscoveredVM) -> None:
-    if vm.vmware_vm_id is None:
-        raise NotManageable(f"{vm.vm_name or vm.moref}: {vm.identity_problem}")
-    if vm.gone_at is not None:
-        raise NotManageable(
-            f"The last discovery did not find {vm.vm_name} in its vCenter. Run discovery again; if"
-            " the VM is back, you can take it under management."
-        )
 
 
 def _take_one(vm: DiscoveredVM, wanted: Mapping[str, Any]) -> tuple[VMContext, str]:

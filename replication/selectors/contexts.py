@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import (
     Count,
@@ -32,18 +32,14 @@ from replication.states import ImageState, RecoveryPointState
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
 
-    class _InList(TypedDict):
+    from contexts.presence import Presence
+
+    class _InList(Presence):
         sort_name: str
         newest_point_at: datetime | None
         is_dated_ahead: bool
         untracked_disk_count: int
         rpo_state: str
-        gone_since: datetime | None
-        unreadable_since: datetime | None
-        unreadable_reason: str | None
-        changed_vm_id: int | None
-        changed_vm_name: str | None
-        changed_vm_uuid: str | None
         newest_job_id: str | None
         newest_job_status: str | None
         newest_job_type: str | None

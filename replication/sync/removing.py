@@ -245,12 +245,12 @@ def _consolidated(context: VMContext, writer: Writer) -> list[str]:
         return []  # with its VM
     except VmUnreadable as problem:
         return [
-            "The snapshot was removed, but the VM could not be looked at for files that it may have"
-            f" left: {storable(str(problem))} The next replication looks again."
+            "The snapshot was removed, but vmrep could not check the VM for files that it left:"
+            f" {storable(str(problem))} The next replication checks again."
         ]
     except VSphereError as problem:
         return [
-            f"The snapshot was removed, but files of it are left: {storable(str(problem))} The next"
+            f"The snapshot was removed, but it left files: {storable(str(problem))} The next"
             " replication consolidates the VM's disks first."
         ]
     return []

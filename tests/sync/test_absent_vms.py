@@ -121,7 +121,7 @@ def test_a_vm_whose_devices_are_odd_by_now_keeps_no_snapshot(estate, context, be
     assert job.status == JobStatus.COMPLETED
     step = job.steps.get(name="clean_up")
     assert step.status == "warning"
-    assert "could not be looked at" in step.message
+    assert "could not check the VM" in step.message
     assert "the disk 2000 has no backing" in step.message
     estate.assert_equal_to_snapshot(job.recovery_point)
     estate.assert_nothing_left_over(context)

@@ -40,7 +40,7 @@ def test_what_cannot_be_consolidated_is_a_warning_and_the_next_jobs_first_work(
     first = estate.run_job(context)
     assert first.status == JobStatus.COMPLETED, first.error_message
     step = JobStep.objects.get(job=first, name=StepName.CLEAN_UP)
-    assert (step.status, "files of it are left" in step.message) == (StepStatus.WARNING, True)
+    assert (step.status, "it left files" in step.message) == (StepStatus.WARNING, True)
     context.refresh_from_db()
     assert context.consolidation_needed is True
 

@@ -15,7 +15,7 @@ from contexts.vsphere.inventory import VmRecord, read_vm, read_vms
 from contexts.vsphere.session import Session
 from contexts.vsphere.tls import presented_certificate
 from vmrep.lab import Lab
-from vmrep.lab.control.surface import LabControl
+from vmrep.lab.control.client import LabControl
 
 TEXT = '<val xsi:type="xsd:string">%s</val>'
 REFERENCE = '<val xsi:type="ManagedObjectReference" type="%s">%s</val>'
