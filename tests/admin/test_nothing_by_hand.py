@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from django.forms.models import model_to_dict
 
@@ -9,11 +12,20 @@ from contexts.models import VMContext, VMDisk
 from replication.models import Repository
 from tests import factories
 from tests.admin.estate import KEPT, address, grow, name_of
+from tests.shared_rows import shared_rows
 
 every_kept_model = pytest.mark.parametrize("model", KEPT, ids=name_of)
 
 # All that a person may decide, by model. (A context's repository, until the first job.)
 EDITABLE = {VMContext: {"rpo_target_seconds"}, VMDisk: {"accept_unprotected"}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def grown(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """A row or more of every model, for all tests here."""
+    with shared_rows(django_db_blocker):
+        grow()
+        yield
 
 
 def snapshot(row) -> dict:
@@ -29,7 +41,6 @@ def test_a_row_cannot_be_added(admin, model):
 
 @every_kept_model
 def test_a_row_cannot_be_deleted(admin, model):
-    grow()
     row = model.objects.order_by("pk").last()
     assert admin.post(address(model, "delete", row.pk), {"post": "yes"}).status_code == 403
     admin.post(
@@ -41,7 +52,6 @@ def test_a_row_cannot_be_deleted(admin, model):
 
 @every_kept_model
 def test_only_what_a_person_decides_can_be_changed(admin, model):
-    grow()
     row = model.objects.order_by("pk").last()
     before = snapshot(row)
     wanted = {
@@ -61,7 +71,6 @@ def test_only_what_a_person_decides_can_be_changed(admin, model):
 
 
 def test_the_form_offers_only_what_a_person_decides(admin):
-    grow()
     for model in KEPT:
         row = model.objects.order_by("pk").last()
         form = admin.get(address(model, "change", row.pk)).context["adminform"].form

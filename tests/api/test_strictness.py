@@ -123,13 +123,11 @@ def test_a_misspelt_field_gets_the_right_one_suggested(api, address, name, field
 
 
 @pytest.mark.parametrize("name", BODIES)
-@pytest.mark.parametrize("spec", SPEC_NAMES)
-def test_a_vm_s_spec_is_read_from_its_vcenter_and_never_sent(api, address, name, spec):
-    if spec in BODIES[name]().fields:
-        pytest.skip("it is how this address names a VM")
-    answer = api.post(address(name), {spec: 2})
+def test_a_vm_s_specs_are_read_from_its_vcenter_and_never_sent(api, address, name):
+    specs = set(SPEC_NAMES) - set(BODIES[name]().fields)  # some are how an address names a VM
+    answer = api.post(address(name), dict.fromkeys(specs, 2))
     assert answer.status_code == 400
-    assert spec in answer.json()["errors"]
+    assert specs <= set(answer.json()["errors"])
 
 
 @pytest.mark.parametrize(("name", "field", "value"), list(wrong_types()))

@@ -78,15 +78,15 @@ def test_a_column_that_does_not_exist_is_no_error(web):
     assert headers(text(web.get(PAGE, {"columns": "password_encrypted"}))) == ["VM"]
 
 
-@pytest.mark.parametrize("name", VMTable.choosable())
-def test_every_column_that_says_so_sorts(web, name):
+def test_every_column_that_says_so_sorts(web):
     factories.context("a")
     factories.completed_job(factories.context("b"))
-    column = VMTable.base_columns[name]
-    page = text(web.get(PAGE, {"columns": name, "sort": f"-{name}"}))
-    assert ('aria-sort="descending"' in page) == column.orderable
-    assert column.orderable or name == "ip_addresses"
-    assert len(names(web.get(PAGE, {"sort": name}))) == 2
+    for name in VMTable.choosable():
+        column = VMTable.base_columns[name]
+        page = text(web.get(PAGE, {"columns": name, "sort": f"-{name}"}))
+        assert ('aria-sort="descending"' in page) == column.orderable, name
+        assert column.orderable or name == "ip_addresses"
+        assert len(names(web.get(PAGE, {"sort": name}))) == 2, name
 
 
 def test_a_column_that_is_not_shown_still_sorts(web):
