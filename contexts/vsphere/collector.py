@@ -147,11 +147,14 @@ class BulkReading:
 
 
 class Asking:
-    """Asks for the properties of given objects, and finds out which of them cannot be read."""
+    """Asks for the properties of given objects, and finds out which of them cannot be read.
 
-    def __init__(self, session: Session, doing: str) -> None:
+    `bounds`: of each question with all pages of its answer; without, the session's own."""
+
+    def __init__(self, session: Session, doing: str, bounds: Bounds | None = None) -> None:
         self._session = session
         self._doing = doing
+        self._bounds = bounds
         self._spare_calls = MOST_SPARE_CALLS
         self._any_was_read = False
 
@@ -219,7 +222,9 @@ class Asking:
             if any(issubclass(type(ref), kind) for ref in refs)
         }
         return self._session.invoke(
-            self._doing, partial(_all_pages, self._session, first, wanted, others)
+            self._doing,
+            partial(_all_pages, self._session, first, wanted, others),
+            reading=self._bounds,
         )
 
 
@@ -282,9 +287,9 @@ def gone_moref(gone: ObjectGone) -> str | None:
 
 
 def read_objects(session: Session, doing: str, refs: Sequence[Any], paths: Paths) -> list[Found]:
-    """The properties of some objects. Those that are gone are left out, one that cannot be read has
-    its `problem`."""
-    return Asking(session, doing).read(refs, paths)
+    """The properties of a few objects. Those that are gone are left out, one that cannot be read
+    has its `problem`: also one of which more comes than READING_BYTES."""
+    return Asking(session, doing, _bounds(refs[0])).read(refs, paths)
 
 
 def read_related(
@@ -296,14 +301,17 @@ def read_related(
     within READING_BYTES, READING_SECONDS.
     """
     start = [Collector.ObjectSpec(obj=ref, skip=False, selectSet=list(selects))]
-    bounds = Bounds(READING_SECONDS, READING_BYTES, f"reading of {ref._moId}")
 
     def read() -> list[Found]:
         return session.invoke(
-            doing, lambda: _all_pages(session, start, paths).objects, reading=bounds
+            doing, lambda: _all_pages(session, start, paths).objects, reading=_bounds(ref)
         )
 
     return again_if_others_go(read, ref._moId)
+
+
+def _bounds(ref: Any) -> Bounds:
+    return Bounds(READING_SECONDS, READING_BYTES, f"reading of {ref._moId}")
 
 
 def again_if_others_go(read: Callable[[], T], moref: str | None = None) -> T:

@@ -124,6 +124,8 @@ def test_what_is_read_of_one_vm_ends_with_its_bytes(tmp_path: Path) -> None:
         Session(server.endpoint()) as session,
     ):
         inventory.read_vm(session, "5000", moref_hint="vm-1")
+    # With its places, and alone; not page after page of 1 MB.
+    assert server.heard.count(b"ContinueRetrievePropertiesEx") < 40
 
 
 def test_what_is_read_of_one_vm_ends_in_its_time(
