@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 from xml.parsers.expat import ExpatError
 
@@ -78,6 +79,17 @@ def test_calls_can_be_delayed(client: Client, lab_control: LabControl) -> None:
     started = time.monotonic()
     client.si.CurrentTime()
     assert time.monotonic() - started >= 0.4
+
+
+def test_clearing_lets_go_of_what_is_being_delayed(client: Client, lab_control: LabControl) -> None:
+    lab_control.delay("CurrentTime", 300, after=1)
+    client.si.CurrentTime()
+    with ThreadPoolExecutor(1) as pool:
+        delayed = pool.submit(client.si.CurrentTime)
+        time.sleep(0.3)
+        assert not delayed.done()
+        lab_control.clear_faults()
+        assert delayed.result(timeout=30)
 
 
 def test_vms_are_found_by_name_reference_and_uuid(client: Client, lab_control: LabControl) -> None:

@@ -80,9 +80,9 @@ class LabControl:
         """Cut the connection in the middle of an answer."""
         self.call("drop_connection", method=method, nth=nth, times=times)
 
-    def delay(self, method: str, seconds: float) -> None:
-        """Delay every call of a method."""
-        self.call("delay", method=method, seconds=seconds)
+    def delay(self, method: str, seconds: float, after: int = 0) -> None:
+        """Delay every call of a method except the first `after`."""
+        self.call("delay", method=method, seconds=seconds, after=after)
 
     def clear_faults(self) -> None:
         """Forget all faults, drops, delays and denied privileges."""

@@ -36,34 +36,53 @@ class Rule:
         return self.seen >= self.nth + self.times - 1
 
 
+@dataclass
+class Delay:
+    """Calls take `seconds` longer, except the first `after`."""
+
+    seconds: float
+    after: int = 0
+
+
 class Injection:
     """The rules in force."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._delays_changed = threading.Condition(self._lock)
         self._rules: list[Rule] = []
-        self._delays: dict[str, float] = {}
+        self._delays: dict[str, Delay] = {}
 
     def add(self, rule: Rule) -> None:
         """Put a rule in force; it counts from now on."""
         with self._lock:
             self._rules.append(rule)
 
-    def delay(self, method: str, seconds: float) -> None:
-        """Delay every call of a method (0: stop delaying)."""
-        with self._lock:
-            self._delays[method] = seconds
+    def delay(self, method: str, seconds: float, after: int = 0) -> None:
+        """Delay every call of a method from the `after + 1`st on (0 seconds: stop delaying)."""
+        with self._delays_changed:
+            self._delays[method] = Delay(seconds, after)
+            self._delays_changed.notify_all()
 
     def clear(self) -> None:
-        """Forget all rules and delays."""
-        with self._lock:
+        """Forget all rules and delays; calls that are being delayed go on."""
+        with self._delays_changed:
             self._rules.clear()
             self._delays.clear()
+            self._delays_changed.notify_all()
 
-    def delay_of(self, method: str) -> float:
-        """Seconds by which a call of the method is delayed."""
-        with self._lock:
-            return self._delays.get(method, 0.0)
+    def wait(self, method: str) -> None:
+        """Wait for as long as this call of the method is delayed."""
+        with self._delays_changed:
+            delay = self._delays.get(method)
+            if delay is None:
+                return
+            if delay.after > 0:
+                delay.after -= 1
+                return
+            self._delays_changed.wait_for(
+                lambda: self._delays.get(method) is not delay, timeout=delay.seconds
+            )
 
     def take(self, method: str, action: str) -> Rule | None:
         """Count a call; returns the rule that applies to it, or None."""

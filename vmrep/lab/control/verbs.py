@@ -122,11 +122,12 @@ class Verbs(AccessVerbs, NfcVerbs, OddVerbs):
             raise ControlError("nth and times count from 1")
         self._world.injection.add(Rule(method, DROP, nth, times))
 
-    def delay(self, method: str, seconds: float) -> None:
-        """Delay every call of a method (for tasks: the work); 0 stops that."""
-        if seconds < 0:
-            raise ControlError("seconds must not be negative")
-        self._world.injection.delay(method, seconds)
+    def delay(self, method: str, seconds: float, after: int = 0) -> None:
+        """Delay every call of a method (for tasks: the work) except the first `after`; 0 seconds
+        stop that. What is being delayed goes on when that changes, or faults are cleared."""
+        if seconds < 0 or after < 0:
+            raise ControlError("seconds and after must not be negative")
+        self._world.injection.delay(method, seconds, after)
 
     def clear_faults(self) -> None:
         """Forget all faults, drops, delays, denied privileges and invisible objects."""

@@ -233,7 +233,7 @@ class Handler(BaseHTTPRequestHandler):
         if not url.path.startswith("/folder/"):
             return self._reply(404)
         injection = self.service.world.injection
-        time.sleep(injection.delay_of(FOLDER))
+        injection.wait(FOLDER)
         rule = injection.take(FOLDER, FAULT)
         if rule:
             status = int(rule.fault) if rule.fault.isdecimal() else 500

@@ -171,7 +171,7 @@ class Service:
         if call.target is None:
             raise codec.invalid_request("the request names no object (_this)")
         if not call.method.endswith("_Task"):
-            time.sleep(self.world.injection.delay_of(call.method))
+            self.world.injection.wait(call.method)
         session = self.sessions.by_token(token)
         if session is None and not self._is_anonymous(call):
             raise vim.fault.NotAuthenticated(

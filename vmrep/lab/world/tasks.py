@@ -128,8 +128,8 @@ class Tasks:
     ) -> dict[str, Any]:
         """Do the work; returns what the task's info says about its end."""
         try:
-            delay = self.world.injection.delay_of(method)
-            time.sleep(self.world.estate.task_delay_seconds + delay)
+            time.sleep(self.world.estate.task_delay_seconds)
+            self.world.injection.wait(method)
             rule = self.world.injection.take(method, TASK_FAULT)
             if rule:
                 raise codec.fault_named(rule.fault, rule.message)
