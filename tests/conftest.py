@@ -10,9 +10,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from whitenoise.middleware import WhiteNoiseMiddleware
+from xdist.scheduler import LoadFileScheduling
 
 from tests.migrated import is_parallel, migrated_postgresql, migrated_sqlite  # noqa: F401
 from tests.mounts import hanging_share, small_ext4  # noqa: F401
@@ -39,6 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+E2E = "tests/e2e/"
+
 # The rooms and files whose single files take longest: they begin first, so that a parallel run does
 # not end with one process at work and the others waiting for it.
 LONGEST = (
@@ -58,6 +63,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = config.getoption("slow")
     config.hook.pytest_deselected(items=tiers[not slow])
     items[:] = sorted(tiers[slow], key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Any
+) -> LoadFileScheduling | None:  # only known to xdist
+    """A process gets whole files (`--dist loadfile`), and one process gets all browser tests: they
+    wait much, and share what takes long to start (tests/e2e/conftest.py)."""
+    return OneProcessOfBrowsers(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+class OneProcessOfBrowsers(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return E2E if nodeid.startswith(E2E) else super()._split_scope(nodeid)
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +111,24 @@ def django_db_modify_db_settings(
         connection.settings_dict["OPTIONS"]["init_command"] = (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
         )
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_are_listed_once() -> Iterator[None]:
+    """Each client of a test begins as a web server does: it looks which static files there are.
+    That takes longer than most requests, and they are always the same."""
+    list_files = WhiteNoiseMiddleware.add_files_from_finders
+    listed: dict[str, Any] = {}
+
+    def list_them(self: WhiteNoiseMiddleware) -> None:
+        if not listed:
+            list_files(self)
+            listed.update(self.files)
+        self.files.update(listed)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(WhiteNoiseMiddleware, "add_files_from_finders", list_them)
         yield
 
 

@@ -13,15 +13,18 @@ from replication.services import start
 from tests.sync.estate import MIB, Estate
 
 PATIENCE = 30_000  # milliseconds
+# Descriptors are requested, too.
+SEEN_AT_ONCE = 6
 
 
 @contextmanager
 def slow_job(estate: Estate, context: VMContext) -> Iterator[ReplicationJob]:
-    """A replication of 64 MiB, of which every request takes its time until the block ends.
+    """A replication of 64 MiB, of which all requests but the first few take their time until the
+    block ends.
 
     The whole disk has changed: no sample of what has not is read before the transfer."""
     estate.control.fill("small1", 2000, 0, 64 * MIB, seed="1")
-    estate.control.delay("GET /folder", 5)
+    estate.control.delay("GET /folder", 8, after=SEEN_AT_ONCE)
     try:
         yield start.start(context, trigger="manual", requested_by="ops")
     finally:

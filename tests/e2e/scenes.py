@@ -97,7 +97,7 @@ def _minutes_ago(minutes: float) -> object:
     return timezone.now() - timedelta(minutes=minutes)
 
 
-def _sampled(job: ReplicationJob, number: int = 40, seconds: float = 2.0) -> ReplicationJob:
+def sampled(job: ReplicationJob, number: int = 40, seconds: float = 2.0) -> ReplicationJob:
     """Rates as of a network that others use, too."""
     start = job.started_at or timezone.now()
     JobSample.objects.bulk_create(
@@ -132,7 +132,7 @@ def _ready(vcenter: VCenter, repository: Repository) -> Names:
     for number, minutes in enumerate((200, 140, 80, 22)):
         size = (4 * 1024, 96, 310, 41)[number] * MIB
         job = factories.completed_job(web, planned_bytes=size, consistent_at=_minutes_ago(minutes))
-        _mapped(_sampled(job), every=3 + 7 * number)
+        _mapped(sampled(job), every=3 + 7 * number)
         CBTHistory.objects.filter(job=job).update(created_at=_minutes_ago(minutes))
     _log(job, "disk-2000: incremental.", "Transfer: 41 MiB in 3 s.", "Committed.")
     for number in range(2, 6):
@@ -160,7 +160,7 @@ def _active(vcenter: VCenter, repository: Repository) -> Names:
     job = factories.running_job(
         vm, planned_bytes=9728 * MIB, done_bytes=6615 * MIB, transfer_speed_bps=112 * MIB
     )
-    _mapped(_sampled(job), every=9)
+    _mapped(sampled(job), every=9)
     _log(job, "disk-2000: incremental.", "disk-2001: incremental.", "Snapshot made, quiesced.")
     waiting = factories.context("pgtest3", at=vcenter, keep_in=repository, **_at("DB", 8))
     factories.pending_job(waiting)

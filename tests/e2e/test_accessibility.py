@@ -1,17 +1,21 @@
 """Pages, wide and narrow, light and dark: axe finds nothing, nobody complains.
 
-The slow tier asks about every state of every page, the other one about one state of each.
+The slow tier asks about every state of every page in both themes, the other one about one state of
+each page in one theme.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import cycle
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.e2e.scenes import Scenes
 from tests.e2e.states import State, one_of_each_page
-from tests.e2e.visit import WIDTHS, every_state, show
+from tests.e2e.visit import THEMES, WIDTHS, every_state, show
 
 pytestmark = pytest.mark.browser
 
@@ -45,17 +49,23 @@ def only(rules: list[str]) -> dict[str, object]:
     return {"runOnly": {"type": "rule", "values": rules}}
 
 
-def wide(state: State, page: Page) -> list[str]:
-    """As wide as `every_state` leaves it: every rule; then the colours of the other theme.
+def wide(state: State, page: Page, theme: str) -> list[str]:
+    """As wide as `every_state` leaves it, in one theme: every rule.
 
     Of a state that is a part of a page (a panel, a menu), the page around it is another state.
     """
+    show(page, WIDTHS[0], theme)
     if state.part == "body":
         found = findings(page, "html")
     else:
         found = findings(page, state.part) + findings(page, "html", **only(OF_THE_WHOLE))
-    show(page, WIDTHS[0], "dark")
-    return found + [f"dark: {each}" for each in findings(page, state.part, **only(OF_COLOURS))]
+    return [f"{theme}: {each}" for each in found]
+
+
+def coloured(state: State, page: Page, theme: str) -> list[str]:
+    """What depends on the theme."""
+    show(page, WIDTHS[0], theme)
+    return [f"{theme}: {each}" for each in findings(page, state.part, **only(OF_COLOURS))]
 
 
 def narrow(state: State, page: Page) -> list[str]:
@@ -68,20 +78,37 @@ def narrow(state: State, page: Page) -> list[str]:
     return found + [f"{width}: {each}" for each in findings(page, state.part, **only(OF_LAYOUT))]
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        pytest.param(one_of_each_page(), id="one state of each page"),
-        pytest.param(None, id="every state", marks=pytest.mark.slow),
-    ],
-)
-def test_axe_finds_nothing(browser, live_server, lab_scenario, tmp_path, wanted):
+@pytest.fixture
+def scenes(lab_scenario, tmp_path) -> Scenes:
+    return Scenes(tmp_path, lab_scenario("small"))
+
+
+def visit(
+    browser: Browser, url: str, scenes: Scenes, wanted: list[State] | None = None
+) -> Iterator[tuple[State, Page]]:
+    """The states (of those wanted) with the page, which has axe; nothing in it may complain."""
     complaints: list[str] = []
-    found = []
-    scenes = Scenes(tmp_path, lab_scenario("small"))
-    for state, page in every_state(browser, scenes, live_server.url, complaints, wanted):
+    for state, page in every_state(browser, scenes, url, complaints, wanted):
         # By the debugger, to which the page's policy does not apply: it stays as it is.
         page.evaluate(Axe().axe_script)
-        found += [f"{state.name}: {each}" for each in wide(state, page) + narrow(state, page)]
-    assert not found, "\n".join(found)
+        yield state, page
     assert complaints == []
+
+
+def test_axe_finds_nothing_on_any_page(browser, live_server, scenes):
+    """One state of each page, every other one in the dark."""
+    found = []
+    visited = visit(browser, live_server.url, scenes, one_of_each_page())
+    for (state, page), theme in zip(visited, cycle(THEMES), strict=False):
+        here = wide(state, page, theme) + narrow(state, page)
+        found += [f"{state.name}: {each}" for each in here]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.slow
+def test_axe_finds_nothing_in_any_state(browser, live_server, scenes):
+    found = []
+    for state, page in visit(browser, live_server.url, scenes):
+        here = wide(state, page, "light") + coloured(state, page, "dark") + narrow(state, page)
+        found += [f"{state.name}: {each}" for each in here]
+    assert not found, "\n".join(found)

@@ -101,6 +101,7 @@ def test_the_table_is_worked_by_keyboard_alone(page, vms):
     page.keyboard.press("Enter")
     panel = page.get_by_role("complementary")
     expect(panel.get_by_role("heading", name="c", exact=True)).to_be_visible(timeout=PATIENCE)
+    page.wait_for_timeout(150)  # until it is settled: htmx knows the panel's links only then
     page.keyboard.press("Escape")
     expect(panel).to_have_count(0, timeout=PATIENCE)
     expect_focus_on(page, "c")
@@ -125,39 +126,6 @@ def test_the_keys_are_listed_and_letters_can_be_turned_off(page, vms):
     assert focused(page) == "a"
     page.get_by_role("button", name="Keys of this page").click()
     expect(dialog).to_be_visible()
-
-
-def test_where_the_panel_covers_the_table_it_gets_the_focus_and_gives_it_back(page, vms):
-    page.set_viewport_size({"width": 768, "height": 900})
-    page.goto(PAGE)
-    row(page, "c").get_by_role("link").click()
-    panel = page.get_by_role("complementary")
-    expect(panel).to_be_visible(timeout=PATIENCE)
-    assert page.evaluate("Boolean(document.activeElement.closest('#panel'))")
-    page.keyboard.press("Escape")
-    expect(panel).to_have_count(0, timeout=PATIENCE)
-    expect_focus_on(page, "c")
-
-
-def test_after_an_action_the_focus_is_still_among_the_actions(page, vms):
-    page.goto(f"{PAGE}?vm={vms['a'].pk}")
-    panel = page.get_by_role("complementary")
-    panel.get_by_role("button", name="Replicate now").focus()
-    page.keyboard.press("Enter")
-    expect(row(page, "a")).to_contain_text("Replicating", timeout=PATIENCE)
-    assert page.evaluate("Boolean(document.activeElement.closest('#panel .actions'))")
-
-
-def test_a_double_click_is_one_wish(page, vms):
-    page.goto(f"{PAGE}?vm={vms['a'].pk}")
-    panel = page.get_by_role("complementary")
-    page.evaluate(
-        "() => { const b = [...document.querySelectorAll('#panel button')]"
-        ".find((b) => b.textContent.includes('Replicate now')); b.click(); b.click(); }"
-    )
-    expect(panel).to_contain_text("Replicating", timeout=PATIENCE)
-    expect(page.locator(".notice-error")).to_have_count(0)
-    assert vms["a"].jobs.count() == 2  # the one that made it ready, and this one
 
 
 # ------------------------------------------------------------- polls
@@ -205,13 +173,8 @@ def test_a_row_keeps_its_tick_and_the_focus_when_it_moves(page, vms):
     expect(row(page, "h")).to_contain_text("Ready", timeout=PATIENCE)
     expect(page.get_by_role("checkbox", name="Select h", exact=True)).to_be_checked()
     expect_focus_on(page, "h")
-
-
-def test_what_is_ticked_survives_a_reload(page, vms):
-    page.goto(PAGE)
-    page.get_by_role("checkbox", name="Select c", exact=True).check()
     page.reload()
-    expect(page.get_by_role("checkbox", name="Select c", exact=True)).to_be_checked()
+    expect(page.get_by_role("checkbox", name="Select h", exact=True)).to_be_checked()
     expect(page.get_by_text("1 selected")).to_be_visible()
 
 
@@ -372,18 +335,16 @@ def test_an_empty_installation_leads_by_the_hand(page, transactional_db):
     )
 
 
-@pytest.mark.parametrize("query", ["", "?columns=name&columns=vm_path&columns=vmx_path", "empty"])
-def test_no_width_scrolls_sideways_and_nothing_is_cut_off(page, vms, query):
-    if query == "empty":
-        query = "?search=nothing+like+this"
-    page.goto(f"{PAGE}{query}")
-    for width in (1440, 768, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        for link in page.locator(".topbar-nav a").all():
-            expect(link).to_be_in_viewport(ratio=1)
-        cut = page.evaluate(
-            "[...document.querySelectorAll('.home-value, .chip, .filters .form-select')]"
-            ".filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"
-        )
-        assert cut == []
+def test_no_width_scrolls_sideways_and_nothing_is_cut_off(page, vms):
+    for query in ("", "?columns=name&columns=vm_path&columns=vmx_path", "?search=nothing+like"):
+        page.goto(f"{PAGE}{query}")
+        for width in (1440, 768, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, query
+            for link in page.locator(".topbar-nav a").all():
+                expect(link).to_be_in_viewport(ratio=1)
+            cut = page.evaluate(
+                "[...document.querySelectorAll('.home-value, .chip, .filters .form-select')]"
+                ".filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"
+            )
+            assert cut == [], query
