@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
+import struct
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -80,3 +83,63 @@ def small_ext4(tmp_path: Path) -> Iterator[Ext4]:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
     yield Ext4(folder)
     subprocess.run(["umount", folder], check=True)
+
+
+class RefusingShare:
+    """A file system of one empty folder that answers what the kernel asks, and refuses some of it
+    with an errno: a FUSE server of a few messages (/usr/include/linux/fuse.h)."""
+
+    _LOOKUP, _FORGET, _GETATTR, _INIT, _BATCH_FORGET = 1, 2, 3, 26, 42
+    CHANGES = (8, 9, 35)  # making a node, a folder, a file
+    LOOKS = (_LOOKUP, 17, 22, 27, *CHANGES)
+
+    def __init__(self, folder: Path, refused: int, what: tuple[int, ...]) -> None:
+        self._refused, self._what = refused, what
+        self._descriptor = let_hang(folder)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                request = os.read(self._descriptor, 1 << 17)
+            except OSError:
+                return  # unmounted
+            opcode, unique = struct.unpack_from("<IQ", request, 4)
+            if opcode not in (self._FORGET, self._BATCH_FORGET):
+                self._answer(opcode, unique)
+
+    def _answer(self, opcode: int, unique: int) -> None:
+        error, body = errno.ENOSYS, b""
+        if opcode == self._INIT:
+            error, body = 0, struct.pack("<4I2H2I36x", 7, 31, 4096, 0, 8, 8, 4096, 1)
+        elif opcode in self._what:
+            error = self._refused
+        elif opcode == self._GETATTR:
+            numbers = (1, 4096, 8, 0, 0, 0, 0, 0, 0, 0o40700, 2, os.geteuid(), 0, 0, 4096, 0)
+            error, body = 0, struct.pack("<QII6Q10I", 0, 0, 0, *numbers)
+        elif opcode == self._LOOKUP:
+            error = errno.ENOENT
+        with contextlib.suppress(OSError):  # unmounted meanwhile
+            os.write(self._descriptor, struct.pack("<IiQ", 16 + len(body), -error, unique) + body)
+
+    def close(self, folder: Path) -> None:
+        uncover(folder)
+        os.close(self._descriptor)
+
+
+@pytest.fixture
+def refusing_share() -> Callable[..., AbstractContextManager[None]]:
+    """`with refusing_share(folder, errno, what):` from now on the folder refuses that."""
+    if os.geteuid() != 0 or not Path("/dev/fuse").exists():
+        pytest.skip("only root can mount a share that refuses")
+
+    @contextlib.contextmanager
+    def refusing(folder: Path, refused: int, what: tuple[int, ...]) -> Iterator[None]:
+        share = RefusingShare(folder, refused, what)
+        try:
+            yield
+        finally:
+            share.close(folder)
+
+    return refusing

@@ -22,7 +22,7 @@ from typing import Self
 import nbd
 
 from replication.engine import folders
-from replication.engine.errors import FULL, ImageAltered, RepositoryFull, TargetError
+from replication.engine.errors import REMEDIES, ImageAltered, TargetError, errno_in, target_error
 from replication.engine.header import ImageFile
 from replication.engine.processes import Child, ProcessIdentity, spawn
 from replication.engine.qemu import nodes
@@ -198,12 +198,8 @@ class _ServedImage:
         try:
             yield
         except nbd.Error as error:
-            if error.errnum in FULL:
-                raise RepositoryFull(
-                    f"No room was left while {doing} {self.path}. Free space, then try again."
-                ) from error
-            raise TargetError(
-                f"Failed while {doing} {self.path}: {error.string} ({self._state()})."
+            raise target_error(
+                f"{doing} {self.path}", error.errnum, f"{error.string} ({self._state()})", self.path
             ) from error
 
     def __enter__(self) -> Self:
@@ -279,7 +275,8 @@ class _ServedImage:
             code = self._daemon.poll()
             if code is not None:
                 hint = " The package qemu-system-common is needed." if code == 127 else ""
-                raise TargetError(f"{self.path} cannot be opened: {self._state()}.{hint}")
+                remedy = REMEDIES.get(errno_in(self._daemon.error_text()) or 0, "")
+                raise TargetError(f"{self.path} cannot be opened: {self._state()}.{hint} {remedy}")
             if time.monotonic() > deadline:
                 raise TargetError(
                     f"The daemon of {self.path} did not start within {START_SECONDS} s."

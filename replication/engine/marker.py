@@ -10,7 +10,7 @@ import os
 import uuid as uuids
 from pathlib import Path
 
-from replication.engine.errors import RepositoryUnavailable
+from replication.engine.errors import REMEDIES, RepositoryUnavailable
 from replication.engine.regular import open_regular
 from replication.engine.target import Room
 
@@ -38,7 +38,8 @@ def room_beside(marker: Path, uuid: str) -> Room:
             f"{marker} is missing: is the repository's storage mounted?"
         ) from error
     except OSError as error:
-        raise RepositoryUnavailable(f"{marker} cannot be read: {error}.") from error
+        remedy = REMEDIES.get(error.errno or 0, "")
+        raise RepositoryUnavailable(f"{marker} cannot be read: {error}. {remedy}".rstrip()) from error
     _require(marker, content, uuid)
     return Room(
         device=facts.st_dev,

@@ -6,10 +6,16 @@ import json
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from replication.engine.errors import ImageDamaged, RepositoryFull, TargetError
+from replication.engine.errors import (
+    FULL,
+    REMEDIES,
+    ImageDamaged,
+    RepositoryFull,
+    TargetError,
+    errno_in,
+)
 from replication.engine.processes import Child, spawn
 
-_FULL_WORDS = ("No space left on device", "Disk quota exceeded", "File too large")
 _CHECK_CORRUPT, _CHECK_LEAKED = 2, 3
 
 LONGEST_SECONDS = 1500
@@ -102,10 +108,13 @@ def _failure(command: str, child: Child, otherwise: type[TargetError] = TargetEr
     """The error that matches what qemu-img said; ``otherwise`` if its words are not known."""
     words = child.error_text() or f"exit code {child.poll()}"
     message = f"qemu-img {command} failed: {words}"
-    if any(full in words for full in _FULL_WORDS):
-        return RepositoryFull(f"{message}. Free space, then try again.")
+    number = errno_in(words)
+    if number in FULL:
+        return RepositoryFull(f"{message}. {REMEDIES[number]}")
     if child.poll() == 127:
         return TargetError(f"{message}. The package qemu-utils is needed.")
-    if "lock" in words or "No such file" in words or "Permission denied" in words:
+    if number is not None and "lock" not in words:
+        return TargetError(f"{message}. {REMEDIES[number]}")
+    if "lock" in words or "No such file" in words:
         return TargetError(f"{message}. Another process uses the image, or it cannot be reached.")
     return otherwise(message)

@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from replication.engine.directory import DirectoryRepository
-from replication.engine.errors import EngineError, RepositoryNotPrivate, RepositoryUnavailable
+from replication.engine.errors import (
+    REMEDIES,
+    EngineError,
+    RepositoryNotPrivate,
+    RepositoryUnavailable,
+)
 from replication.engine.marker import MARKER
 from replication.errors import RepositoryRefused
 from replication.storage import errands
@@ -117,6 +122,8 @@ _WORDS = {
     errno.EDQUOT: "has no free space left in its quota. Raise it, or choose another folder.",
 }
 _WORDS[errno.EPERM] = _WORDS[errno.EACCES]
+for _number, _remedy in REMEDIES.items():
+    _WORDS.setdefault(_number, f"cannot be used ({os.strerror(_number)}). {_remedy}")
 
 
 def _in_words(root: Path, problem: Exception) -> str:
