@@ -10,7 +10,7 @@ from contexts.services import vcenters
 from contexts.states import TrustMode
 from contexts.vsphere import errors
 from contexts.vsphere.errors import VSphereError
-from contexts.vsphere.privileges import MOST_ENTITIES, PRIVILEGES, Missing
+from contexts.vsphere.privileges import MOST_ENTITIES, Missing
 from contexts.vsphere.session import About
 
 OK, WARNING, FAILED, NOT_REACHED = "ok", "warning", "failed", "not_reached"
@@ -71,7 +71,7 @@ def test(vcenter: VCenter) -> Report:
             Step(
                 "Privileges",
                 WARNING,
-                f"{seen}, but lacks {count} of {len(PRIVILEGES)} privileges.",
+                f"{seen}, but lacks {count} of {privileges.asked} privileges.",
             )
         )
     elif not privileges.vms_seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
@@ -13,7 +14,7 @@ from django.db.models.functions import Now
 
 from contexts import crypto, selectors
 from contexts.errors import UnknownVCenter, VCenterChanged, VCenterInUse
-from contexts.models import VCenter
+from contexts.models import VCenter, VMContext
 from contexts.services import changed_rows, logins, nbd_commands, replacement
 from contexts.services.nbd_commands import NbdCommandRefused
 from contexts.services.transactions import one_transaction, only_free
@@ -30,6 +31,7 @@ from contexts.vsphere.privileges import Privileges, read_privileges
 from contexts.vsphere.session import About, Session
 from contexts.vsphere.tls import Certificate, why_not_trusted
 from contexts.vsphere.tls import presented_certificate as _presented_certificate
+from contexts.vsphere.transports import TRANSPORTS
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +105,7 @@ def test_stored(vcenter: VCenter) -> Seen:
     """Test the connection once with the stored login, whatever was refused before, and remember the
     outcome. Raises as `test_connection` does."""
     try:
-        seen = test_connection(endpoint(vcenter))
+        seen = test_connection(endpoint(vcenter), _transports(vcenter))
         _require_host(vcenter, seen.host_uuid)
     except LoginRefused as problem:
         logins.refused(vcenter, problem)
@@ -116,15 +118,26 @@ def test_stored(vcenter: VCenter) -> Seen:
     return seen
 
 
-def test_connection(target: Endpoint) -> Seen:
-    """Log in, look around, and log out. Raises a VSphereError that says what is wrong and what to
-    do, and ServersBusy when too many requests are already waiting for servers."""
+def test_connection(target: Endpoint, transports: Collection[str]) -> Seen:
+    """Log in, look around, and log out. `transports` (codes) decide which rights are missed. Raises
+    a VSphereError that says what is wrong and what to do, and ServersBusy when too many requests
+    are already waiting for servers."""
 
     def test() -> Seen:
         with Session(target, timeout=CONNECT_TIMEOUT_SECONDS, reading=_budget()) as session:
-            return Seen(session.about, read_privileges(session), lone_host_uuid(session))
+            rights = read_privileges(session, transports)
+            return Seen(session.about, rights, lone_host_uuid(session))
 
     return wait_for(target.host, test)
+
+
+def _transports(vcenter: VCenter) -> set[str]:
+    """Those by which the vCenter's disks are read: of several candidates the best one, and what
+    managed VMs are really read by."""
+    candidates = TRANSPORTS[vcenter.transport].candidates
+    managed = VMContext.objects.filter(vcenter_id=vcenter.pk, unmanaged_at__isnull=True)
+    used = managed.filter(transport__in=candidates).values_list("transport", flat=True)
+    return {candidates[0], *used.distinct()}
 
 
 def _budget() -> Budget:
@@ -286,7 +299,7 @@ def _connect(vcenter: VCenter, confirmed_uuid: str | None = None) -> None:
     if confirmed_uuid and not vcenter.host_uuid:
         target = replace(target, instance_uuid=confirmed_uuid)
     try:
-        seen = test_connection(target)
+        seen = test_connection(target, _transports(vcenter))
         _require_host(vcenter, seen.host_uuid, confirmed_uuid)
     except OtherEstate as problem:
         if vcenter.pk is not None and problem.presented:

@@ -8,7 +8,7 @@ they are missing, the question is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,11 +28,12 @@ _NAMED = 3
 @dataclass(frozen=True, slots=True)
 class Privilege:
     """`id` is vSphere's own; `without` says what does not work without it. `scope` is the class
-    of objects that it is needed on."""
+    of objects that it is needed on. `transport`: only that one needs it; empty: all do."""
 
     id: str
     without: str
     scope: Any
+    transport: str = ""
 
 
 PRIVILEGES: tuple[Privilege, ...] = (
@@ -58,11 +59,14 @@ PRIVILEGES: tuple[Privilege, ...] = (
         "vmrep cannot ask which areas of a disk changed, nor read disks over NFC.",
         vim.VirtualMachine,
     ),
-    Privilege("Datastore.Browse", "Disks cannot be read as datastore files.", vim.Datastore),
+    Privilege(
+        "Datastore.Browse", "Disks cannot be read as datastore files.", vim.Datastore, "datastore"
+    ),
     Privilege(
         "Datastore.FileManagement",
         "Some versions of vSphere do not let disks be read as datastore files.",
         vim.Datastore,
+        "datastore",
     ),
 )
 
@@ -80,15 +84,18 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Privileges:
-    """What was found. `missing` is None where the server does not answer such questions."""
+    """What was found. `missing` is None where the server does not answer such questions; `asked` is
+    how many were asked for."""
 
     missing: tuple[Missing, ...] | None
     vms_seen: int
     datastores_seen: int
+    asked: int
 
 
-def read_privileges(session: Session) -> Privileges:
-    """Compare the account's rights with PRIVILEGES, on what it sees.
+def read_privileges(session: Session, transports: Collection[str]) -> Privileges:
+    """Compare the account's rights with those of PRIVILEGES that the transports (codes) need, on
+    what it sees.
 
     Raises PrivilegeMissing when it may not even look: nothing at all could be read then.
     """
@@ -96,11 +103,12 @@ def read_privileges(session: Session) -> Privileges:
         kind: _some(session, kind, word)
         for kind, word in ((vim.VirtualMachine, "VMs"), (vim.Datastore, "datastores"))
     }
+    needed = [one for one in PRIVILEGES if not one.transport or one.transport in transports]
     try:
-        missing: tuple[Missing, ...] | None = tuple(_missing(session, seen))
+        missing: tuple[Missing, ...] | None = tuple(_missing(session, seen, needed))
     except InvalidRequest:
         missing = None
-    return Privileges(missing, len(seen[vim.VirtualMachine]), len(seen[vim.Datastore]))
+    return Privileges(missing, len(seen[vim.VirtualMachine]), len(seen[vim.Datastore]), len(needed))
 
 
 def _some(session: Session, kind: Any, word: str) -> dict[Any, str]:
@@ -122,10 +130,14 @@ def _is_refusal(fault: Any) -> bool:
     return isinstance(fault, vim.fault.NoPermission)
 
 
-def _missing(session: Session, seen: dict[Any, dict[Any, str]]) -> Iterable[Missing]:
+def _missing(
+    session: Session, seen: dict[Any, dict[Any, str]], needed: Sequence[Privilege]
+) -> Iterable[Missing]:
     root = {session.content.rootFolder: "the whole inventory"}
     for scope in (vim.Folder, vim.VirtualMachine, vim.Datastore):
-        wanted = [one for one in PRIVILEGES if one.scope is scope]
+        wanted = [one for one in needed if one.scope is scope]
+        if not wanted:
+            continue
         # An account that sees no VM is judged where its rights would come from.
         entities = seen.get(scope) or root
         lacking = _lacking(session, list(entities), wanted)

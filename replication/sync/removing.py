@@ -238,37 +238,65 @@ def remove_left_overs(
 
 
 def _consolidated(context: VMContext, writer: Writer) -> list[str]:
-    """Merge what a removal left of the VM's disks. Returns what could not be merged."""
+    """Merge what a removal left of the VM's disks. Returns what is known of what could not be
+    merged."""
     try:
-        consolidate(context, writer)
+        record = _look(context, writer)
+        needed = record.specs["consolidation_needed"]
     except ObjectGone:
         return []  # with its VM
-    except VmUnreadable as problem:
-        return [
-            "The snapshot was removed, but vmrep could not check the VM for files that it left:"
-            f" {storable(str(problem))} The next replication checks again."
-        ]
+    except VSphereError as problem:
+        return [_unknown(problem)]
+    if needed is None:
+        return [_unknown(f"{record.name}: vSphere does not say whether it needs consolidation.")]
+    if not needed:
+        return []
+    try:
+        _merge(record, writer)
+    except ObjectGone:
+        return []
     except VSphereError as problem:
         return [
             f"The snapshot was removed, but it left files: {storable(str(problem))} The next"
             " replication consolidates the VM's disks first."
         ]
+    try:
+        _require_merged(_look(context, writer))
+    except ObjectGone:
+        return []
+    except FilesLeft as problem:
+        return [f"The snapshot was removed, but files of it are left: {storable(str(problem))}"]
+    except VSphereError as problem:
+        return [_unknown(problem)]
     return []
+
+
+def _unknown(why: object) -> str:
+    return (
+        "The snapshot was removed. Whether files of it are left is not known, because the VM could"
+        f" not be looked at: {storable(str(why))} The next replication looks again."
+    )
 
 
 def consolidate(context: VMContext, writer: Writer) -> VmRecord:
     """Merge any files that removed snapshots left, and record the VM as it is afterwards. Raises
     FilesLeft when some are still there, ObjectGone, TaskStillRunning and others.
     """
-
-    def look() -> VmRecord:
-        record = inventory.read_vm(writer.session, context.vmware_vm_id, moref_hint=context.moref)
-        refresh.refresh([(context, record)])
-        return record
-
-    record = look()
+    record = _look(context, writer)
     if not record.specs["consolidation_needed"]:
         return record
+    _merge(record, writer)
+    return _require_merged(_look(context, writer))
+
+
+def _look(context: VMContext, writer: Writer) -> VmRecord:
+    """Read the VM again, and record it as it is."""
+    record = inventory.read_vm(writer.session, context.vmware_vm_id, moref_hint=context.moref)
+    refresh.refresh([(context, record)])
+    return record
+
+
+def _merge(record: VmRecord, writer: Writer) -> None:
     await_running_tasks(writer.session, record.moref, on_wait=writer.guard.check)
     writer.guard.check()
     snapshots.consolidate(
@@ -277,7 +305,9 @@ def consolidate(context: VMContext, writer: Writer) -> VmRecord:
         on_wait=writer.guard.check,
         patience_seconds=writer.removal_seconds,
     )
-    record = look()
+
+
+def _require_merged(record: VmRecord) -> VmRecord:
     if record.specs["consolidation_needed"]:
         raise FilesLeft(
             f"{record.name}: vSphere consolidated the VM's disks, but they still need it. Look for"

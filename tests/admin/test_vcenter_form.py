@@ -102,9 +102,9 @@ def test_no_transaction_is_open_while_the_vcenter_is_asked(admin, lab, monkeypat
     seen = []
     test_connection = vcenters.test_connection
 
-    def watched(target):
+    def watched(*given):
         seen.append(connection.in_atomic_block)
-        return test_connection(target)
+        return test_connection(*given)
 
     monkeypatch.setattr(vcenters, "test_connection", watched)
     assert admin.post(address(VCenter, "add"), filled(lab)).status_code == 302

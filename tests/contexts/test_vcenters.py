@@ -127,8 +127,8 @@ def test_removing_it_twice_is_said():
 def test_a_change_of_one_that_was_removed_meanwhile_is_refused(estate, monkeypatch):
     connect = vcenters.test_connection
 
-    def removed_meanwhile(target):
-        found = connect(target)
+    def removed_meanwhile(*given):
+        found = connect(*given)
         VCenter.objects.all().delete()
         return found
 

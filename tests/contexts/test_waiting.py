@@ -79,4 +79,4 @@ def test_a_connection_test_at_a_slow_server_ends(
 ) -> None:
     monkeypatch.setattr(vcenters, "SECONDS", 0.2)
     with serving(tmp_path, way) as server, pytest.raises(ConnectionLost):
-        vcenters.test_connection(server.endpoint())
+        vcenters.test_connection(server.endpoint(), {"nfc"})

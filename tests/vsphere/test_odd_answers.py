@@ -26,7 +26,7 @@ FLOWS: dict[str, Callable[[Session], object]] = {
     ),
     "tasks": lambda session: snapshots.running_snapshot_task(session, "vm-1"),
     "waiting": lambda session: tasks.wait_for_task(session, "t-1", "W", patience_seconds=0),
-    "rights": privileges.read_privileges,
+    "rights": lambda session: privileges.read_privileges(session, {"datastore"}),
     "the place": lambda session: datastore.datacenter_path(session, "vm-1"),
     "the host": hosts.lone_host_uuid,
     "renewing": lambda session: session.renew(),

@@ -9,13 +9,13 @@ from vmrep.lab.control.client import LabControl
 
 
 def lacking(connect: Connect) -> tuple[Missing, ...]:
-    found = read_privileges(connect()).missing
+    found = read_privileges(connect(), {"datastore"}).missing
     assert found is not None
     return found
 
 
 def test_an_account_with_all_privileges_lacks_none(connect: Connect) -> None:
-    found = read_privileges(connect())
+    found = read_privileges(connect(), {"datastore"})
     assert found.missing == ()
     assert (found.vms_seen, found.datastores_seen) == (2, 2)
 
@@ -48,7 +48,7 @@ def test_an_account_that_may_not_look_at_all_is_refused(
     session = connect()
     control.deny_privilege(privilege)
     with pytest.raises(PrivilegeMissing, match=privilege) as refusal:
-        read_privileges(session)
+        read_privileges(session, {"datastore"})
     assert refusal.value.privilege == privilege
 
 
@@ -56,4 +56,15 @@ def test_a_server_that_does_not_answer_such_questions_is_no_reason_to_refuse(
     connect: Connect, control: LabControl
 ) -> None:
     control.fail("HasPrivilegeOnEntities", fault="NotSupported", times=5)
-    assert read_privileges(connect()).missing is None
+    assert read_privileges(connect(), {"datastore"}).missing is None
+
+
+@pytest.mark.parametrize("transport", ["nfc", "nbd"])
+def test_rights_that_the_transport_does_not_need_are_not_missed(
+    connect: Connect, control: LabControl, transport: str
+) -> None:
+    control.deny_privilege("Datastore.Browse")
+    control.deny_privilege("Datastore.FileManagement")
+    found = read_privileges(connect(), {transport})
+    assert (found.missing, found.asked) == ((), len(PRIVILEGES) - 2)
+    assert len(read_privileges(connect(), {transport, "datastore"}).missing or ()) == 2

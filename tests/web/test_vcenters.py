@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contexts import crypto
-from contexts.models import VCenter
+from contexts.models import VCenter, VMContext
 from contexts.services import management
 from contexts.states import DiscoveryStatus
 from tests import factories
@@ -122,11 +122,24 @@ def test_a_test_says_what_works(web, vcenter):
 
 
 def test_a_test_names_the_missing_privilege_and_what_it_costs(web, vcenter, lab_control):
+    VCenter.objects.update(transport="datastore")
     lab_control.deny_privilege("Datastore.Browse")
     page = text(web.post(f"/vcenters/{vcenter.pk}/test/"))
     assert "The connection works, but not for everything" in page
     assert "Datastore.Browse" in page
     assert "Disks cannot be read as datastore files." in page
+
+
+@pytest.mark.parametrize("transport", ["nfc", "auto"])
+def test_a_test_misses_no_right_that_is_not_needed(web, vcenter, lab_control, transport):
+    """NFC needs none on datastores; auto does where a VM is really read from its files."""
+    VCenter.objects.update(transport=transport)
+    lab_control.deny_privilege("Datastore.Browse")
+    assert steps_of(web, vcenter)["Privileges"][0] == "ok"
+    context = factories.context(at=vcenter)
+    VMContext.objects.filter(pk=context.pk).update(transport="datastore")
+    read_from_files = "warning" if transport == "auto" else "ok"
+    assert steps_of(web, vcenter)["Privileges"][0] == read_from_files
 
 
 @pytest.mark.parametrize(
