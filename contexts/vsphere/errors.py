@@ -162,6 +162,15 @@ class QuiesceFailed(TaskFailed):
     """The guest could not be quiesced for a snapshot; one without quiescing may work."""
 
 
+class SnapshotNotListed(VSphereError):
+    """vSphere made a snapshot (`moref`) that its VM does not list: another one would go the same
+    way."""
+
+    def __init__(self, message: str, *, moref: str) -> None:
+        super().__init__(message)
+        self.moref = moref
+
+
 class FilesLeft(VSphereError):
     """Files of removed snapshots are left, though vSphere was asked to consolidate them."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from contexts.vsphere.collector import (
     read_object,
 )
 from contexts.vsphere.devices import disks_of, snapshots_of, utc
-from contexts.vsphere.errors import ObjectGone
+from contexts.vsphere.errors import ObjectGone, SnapshotNotListed
 from contexts.vsphere.faults import understanding
 from contexts.vsphere.lineage import Lineage, as_of
 from contexts.vsphere.names import decode_name
@@ -26,6 +27,7 @@ from contexts.vsphere.tasks import (
     CREATE_SNAPSHOT_SECONDS,
     REMOVE_SNAPSHOT_SECONDS,
     RunningTask,
+    results,
     running_task,
     wait_for_task,
 )
@@ -33,6 +35,9 @@ from contexts.vsphere.texts import MOST_NAME, cut
 from contexts.vsphere.verdicts import Activity
 
 logger = logging.getLogger(__name__)
+
+LISTED_SECONDS = 10.0
+_LOOK_EVERY_SECONDS = 1.0
 
 OnWait = Callable[[], None] | None
 
@@ -97,7 +102,8 @@ def create(
 ) -> Snapshot:
     """Make a snapshot without memory and wait for it.
 
-    Raises QuiesceFailed for every fault of a snapshot that was to be quiesced, unless the VM is
+    Raises SnapshotNotListed when it was made, but the VM does not list it, and
+    QuiesceFailed for every fault of a snapshot that was to be quiesced, unless the VM is
     busy or its host away (try again, or without quiescing), TaskFailed, PrivilegeMissing,
     ObjectGone. On ConnectionLost, and on TaskStillRunning after CREATE_SNAPSHOT_SECONDS, it is
     unknown whether vSphere makes it: nothing was asked twice, so look with `running_snapshot_task`
@@ -122,17 +128,60 @@ def create(
         patience_seconds=CREATE_SNAPSHOT_SECONDS,
         activity=activity,
     )
-    made = [
-        record
-        for record in tree(session, vm_moref)
-        if (record.moref == moref if moref else record.name == name)
-    ]
+    return _listed(session, vm_moref, name, moref, doing, on_wait)
+
+
+def _listed(
+    session: Session, vm_moref: str, name: str, moref: str | None, doing: str, on_wait: OnWait
+) -> Snapshot:
+    """The snapshot that was made, as the VM lists it; a vCenter may need a moment for that."""
+    until = time.monotonic() + LISTED_SECONDS
+    while True:
+        for record in tree(session, vm_moref):
+            if record.moref == moref if moref else record.name == name:
+                return Snapshot(record.moref, record.quiesced)
+        if moref is None or not is_there(session, moref, vm_moref):
+            raise ObjectGone(
+                f"{doing}: vSphere reports success, but the VM does not have the snapshot. It may"
+                " have been removed at once. Try again."
+            )
+        if time.monotonic() > until:
+            raise _not_listed(f"{doing}: vSphere made {moref}, but", moref)
+        if on_wait is not None:
+            on_wait()
+        time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _not_listed(begun: str, moref: str) -> SnapshotNotListed:
+    return SnapshotNotListed(
+        f"{begun} the VM does not list it: the vCenter and the VM's host disagree about its"
+        " snapshots, so vmrep takes no other one. Compare the list on the host itself (Manage"
+        " snapshots). If it differs, restart the host's management agents (vpxa, hostd), or"
+        " unregister the VM and register it again; then replicate it again.",
+        moref=moref,
+    )
+
+
+def require_all_listed(session: Session, vm_moref: str, vm_name: str) -> None:
+    """Raise SnapshotNotListed when a recent task made a snapshot of the VM that is still there, but
+    is not in its list."""
+    made = results(session, vm_moref, "createsnapshot")
     if not made:
-        raise ObjectGone(
-            f"{doing}: vSphere reports success, but the VM does not have the snapshot. It may have "
-            "been removed at once. Try again."
-        )
-    return Snapshot(made[0].moref, made[0].quiesced)
+        return
+    listed = {record.moref for record in tree(session, vm_moref)}
+    for moref in made:
+        if moref not in listed and is_there(session, moref, vm_moref):
+            raise _not_listed(f"{vm_name}: vSphere made the snapshot {moref} lately, but", moref)
+
+
+def is_there(session: Session, snapshot_moref: str, vm_moref: str) -> bool:
+    """Whether the VM has this snapshot, whatever its tree says."""
+    snapshot = session.object(vim.vm.Snapshot, snapshot_moref)
+    try:
+        read = read_object(session, f"Looking for the snapshot {snapshot_moref}", snapshot, "vm")
+    except ObjectGone:
+        return False
+    return getattr(read.get("vm"), "_moId", None) == vm_moref
 
 
 def tree(session: Session, vm_moref: str) -> tuple[SnapshotRecord, ...]:

@@ -185,6 +185,24 @@ def running_task(session: Session, vm_moref: str, *words: str) -> RunningTask | 
     in its name: anybody's, perhaps vmrep's own. vCenter lists a task in `recentTask` while it runs
     and for about ten minutes after its end.
     """
+    tasks = (_running(one) for one in _recent(session, vm_moref, _TASK_PATHS))
+    return next((task for task in tasks if task is not None and _is_about(task, words)), None)
+
+
+def results(session: Session, vm_moref: str, word: str) -> list[str]:
+    """The morefs that recent successful tasks on the VM resulted in, of those whose operation has
+    the (lower-case) word in its name."""
+    found = _recent(session, vm_moref, (*_TASK_PATHS, "info.result"))
+    made = []
+    for one in found:
+        said = one.properties
+        operation = str(said.get("info.descriptionId", "")).lower()
+        if said.get("info.state") == "success" and word in operation:
+            made.append(_moref(said.get("info.result")))
+    return [moref for moref in made if moref]
+
+
+def _recent(session: Session, vm_moref: str, paths: tuple[str, ...]) -> list[Found]:
     vm = session.object(vim.VirtualMachine, vm_moref)
     recent = Collector.TraversalSpec(
         name="recent", type=vim.VirtualMachine, path="recentTask", skip=False
@@ -193,11 +211,10 @@ def running_task(session: Session, vm_moref: str, *words: str) -> RunningTask | 
         session,
         f"Reading the tasks of {vm_moref}",
         vm,
-        {vim.VirtualMachine: ("name",), vim.Task: _TASK_PATHS},
+        {vim.VirtualMachine: ("name",), vim.Task: paths},
         [recent],
     )
-    tasks = (_running(one) for one in found if isinstance(one.ref, vim.Task))
-    return next((task for task in tasks if task is not None and _is_about(task, words)), None)
+    return [one for one in found if isinstance(one.ref, vim.Task)]
 
 
 # Each by itself rather than the whole `info`, so that one task's result or error of an unknown

@@ -111,6 +111,7 @@ def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) 
     else:
         await_running_tasks(writer.session, vm.moref, on_wait=writer.guard.check)
         found = _recorded(row, snapshots.tree(writer.session, vm.moref))
+        found = found or _not_listed(row, vm, writer.session)
         if found is None and left_overs.may_still_appear(row) and not answered:
             VMSnapshot.objects.filter(pk=row.pk).update(problem=_MAY_COME, updated_at=Now())
             return
@@ -156,6 +157,15 @@ def _recorded(row: VMSnapshot, tree: Sequence[SnapshotRecord]) -> SnapshotRecord
     if row.moref and any(one.moref == row.moref for one in tree):
         return next((one for one in named if one.moref == row.moref), None)
     return named[0] if len(named) == 1 else None
+
+
+def _not_listed(row: VMSnapshot, vm: VmRecord, session: Session) -> SnapshotRecord | None:
+    """The snapshot that a row refers to, where the VM has it, but does not list it."""
+    if not row.moref or not snapshots.is_there(session, row.moref, vm.moref):
+        return None
+    if any(one.moref == row.moref for one in snapshots.tree(session, vm.moref)):
+        return None  # listed by another name: not vmrep's
+    return SnapshotRecord(row.moref, row.name, None, None, None)
 
 
 def remove_returned(context: VMContext, record: VmRecord, writer: Writer) -> bool:

@@ -14,6 +14,7 @@ from contexts.vsphere.errors import (
     ConnectionLost,
     ObjectGone,
     QuiesceFailed,
+    SnapshotNotListed,
     TaskStillRunning,
     VSphereError,
 )
@@ -145,6 +146,7 @@ def _create(run: JobRun, row: VMSnapshot, *, quiesce: bool) -> VMSnapshot:
     run.check()
     row.consistent_at = database_now()
     VMSnapshot.objects.filter(pk=row.pk).update(consistent_at=row.consistent_at)
+    snapshots.require_all_listed(run.session, run.vm.moref, run.vm.name)
     try:
         made = snapshots.create(
             run.session,
@@ -154,6 +156,10 @@ def _create(run: JobRun, row: VMSnapshot, *, quiesce: bool) -> VMSnapshot:
             quiesce,
             on_wait=run.guard.check,  # no cancel half-way: the snapshot would be nobody's
         )
+    except SnapshotNotListed as problem:
+        # It is removed by its reference, so that none piles up where nobody sees it.
+        _created(row, problem.moref, quiesced=False)
+        raise
     except ObjectGone as problem:
         # A vCenter that was restarted no longer knows the task; the snapshot may be there.
         # If it is the VM that is gone, the next attempt's Prepare says so.

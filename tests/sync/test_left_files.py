@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from contexts.vsphere import snapshots
 from replication.models import JobStep, ReplicationJob
 from replication.states import JobStatus, StepName, StepStatus
 from replication.sync import runner
@@ -61,3 +62,43 @@ def test_what_cannot_be_consolidated_is_a_warning_and_the_next_jobs_first_work(
     assert _files(estate) == 1
     context.refresh_from_db()
     assert context.consolidation_needed is False
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "words"),
+    [
+        ("deny_privilege", ("System.Read",), "System.Read"),
+        ("refuse_property", ("small1", "config.instanceUuid"), "config.instanceUuid"),
+        ("refuse_property", ("small1", "runtime.consolidationNeeded"), "small1"),
+        ("spoil_reading", ("small1",), "SystemError"),
+    ],
+)
+def test_what_is_not_known_of_a_removal_is_not_called_left(
+    estate, context, monkeypatch, verb, arguments, words
+):
+    """The VM cannot be read any more after the removal, for a missing right or otherwise."""
+    remove = snapshots.remove
+
+    def remove_and_refuse(*given, **more):
+        remove(*given, **more)
+        estate.control.call(verb, **dict(zip(NAMES[verb], arguments, strict=True)))
+
+    monkeypatch.setattr(snapshots, "remove", remove_and_refuse)
+    job = estate.run_job(context)
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    step = JobStep.objects.get(job=job, name=StepName.CLEAN_UP)
+    assert step.status == StepStatus.WARNING
+    assert "Whether files of it are left is not known" in step.message
+    assert words in step.message
+    assert "files of it are left:" not in step.message
+    estate.control.clear_faults()
+    estate.control.clear_odd_properties()
+    monkeypatch.undo()
+    estate.replicate(context)
+
+
+NAMES = {
+    "deny_privilege": ("privilege",),
+    "refuse_property": ("entity", "path"),
+    "spoil_reading": ("entity",),
+}

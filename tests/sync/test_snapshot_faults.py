@@ -1,5 +1,6 @@
 """Snapshots that cannot be taken or removed, or are not vmrep's: said, and never doubled."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -7,13 +8,13 @@ from django.db.models.functions import Now
 
 from contexts.services import vcenters
 from contexts.vsphere import snapshots
-from contexts.vsphere.errors import ObjectGone
+from contexts.vsphere.errors import ObjectGone, SnapshotNotListed
 from contexts.vsphere.session import Session
 from replication import tasks
 from replication.models import RecoveryPoint, VMSnapshot
-from replication.services import left_overs
+from replication.services import left_overs, start
 from replication.states import JobStatus, SnapshotState, StepStatus
-from replication.sync import cleanup, removing, verdict
+from replication.sync import cleanup, removing, runner, verdict
 from tests.sync.estate import try_again
 
 
@@ -136,3 +137,66 @@ def test_a_snapshot_that_was_not_removed_is_not_taken_for_removed(estate, ready,
     assert VMSnapshot.objects.get(job=job).state == "created"
     cleanup.clean_context(ready.pk)
     estate.assert_nothing_left_over(ready)
+
+
+def _snapshots_of(estate, vm_name):
+    (vm,) = [vm for vm in estate.control.list_vms() if vm["name"] == vm_name]
+    return vm["snapshots"]
+
+
+def test_snapshots_that_are_made_but_not_listed_do_not_pile_up(estate, ready, monkeypatch):
+    monkeypatch.setattr(snapshots, "LISTED_SECONDS", 0.0)
+    estate.control.unlist_snapshots("small1")
+    for _ in range(2):
+        job = estate.run_job(ready)
+        assert (job.status, job.error_code) == (JobStatus.FAILED, "snapshot_not_listed")
+        for words in ("small1", job.snapshots.get().moref, "does not list it", "register it again"):
+            assert words in job.error_message
+        assert _snapshots_of(estate, "small1") == []
+    estate.control.unlist_snapshots("small1", on=False)
+    estate.replicate(ready)
+
+
+def test_one_that_is_not_listed_and_cannot_be_removed_stays_the_only_one(
+    estate, ready, monkeypatch
+):
+    monkeypatch.setattr(snapshots, "LISTED_SECONDS", 0.0)
+    estate.control.unlist_snapshots("small1")
+    estate.control.refuse_snapshot_removal("small1")
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.FAILED
+    again = estate.run_job(ready)
+    assert again.status in (JobStatus.PENDING, JobStatus.FAILED)
+    assert len(_snapshots_of(estate, "small1")) == 1
+    estate.control.refuse_snapshot_removal("small1", on=False)
+    cleanup.clean_context(ready.pk) if again.status == JobStatus.FAILED else try_again(again)
+    assert _snapshots_of(estate, "small1") == []
+
+
+def test_one_that_a_killed_attempt_left_unlisted_is_not_followed_by_another(
+    estate, ready, monkeypatch
+):
+    """Its reference was not recorded: the disks, and the result of vSphere's task, tell of it."""
+    monkeypatch.setattr(snapshots, "LISTED_SECONDS", 0.0)
+    estate.control.unlist_snapshots("small1")
+    job = start.start(ready, trigger="manual", requested_by="ops")
+    with Session(vcenters.endpoint(estate.vcenter)) as session:
+        with pytest.raises(SnapshotNotListed):
+            snapshots.create(session, ready.moref, f"vmrep:{job.pk}:1", "", False)
+        with pytest.raises(SnapshotNotListed, match="small1: vSphere made the snapshot snapshot-"):
+            snapshots.require_all_listed(session, ready.moref, "small1")
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    assert job.status == JobStatus.PENDING
+    assert "there are snapshots" in job.current_operation + job.error_message
+    assert len(_snapshots_of(estate, "small1")) == 1
+
+
+def test_one_that_is_listed_a_little_later_is_used(estate, ready):
+    estate.control.unlist_snapshots("small1")
+    later = threading.Timer(3, estate.control.unlist_snapshots, ("small1",), {"on": False})
+    later.start()
+    job = estate.run_job(ready)
+    later.join()
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)

@@ -162,6 +162,10 @@ class LabControl:
         """Make removals of the VM's snapshots fail."""
         self.call("refuse_snapshot_removal", vm=vm, on=on)
 
+    def unlist_snapshots(self, vm: str, on: bool = True) -> None:
+        """Let the VM list none of its snapshots."""
+        self.call("unlist_snapshots", vm=vm, on=on)
+
     def leave_consolidation(self, vm: str, on: bool = True, *, told: bool = True) -> None:
         """Let removed snapshots leave their files behind; the VM says so, or does not."""
         self.call("leave_consolidation", vm=vm, on=on, told=told)

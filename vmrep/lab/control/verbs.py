@@ -190,6 +190,14 @@ class Verbs(AccessVerbs, NfcVerbs, OddVerbs):
             found.record.refuse_snapshot_removal = on
             found.save()
 
+    def unlist_snapshots(self, vm: str, on: bool = True) -> None:
+        """Let the VM list none of its snapshots, as when vCenter and host disagree: tasks succeed,
+        and each snapshot is there for who knows its reference."""
+        found = self._vm(vm)
+        with self._world.lock:
+            found.record.unlist_snapshots = on
+            found.save()
+
     def leave_consolidation(self, vm: str, on: bool = True, told: bool = True) -> None:
         """Let removed snapshots leave their files: the VM then needs consolidation, and says so, or
         (`told` false) does not."""

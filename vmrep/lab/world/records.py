@@ -229,6 +229,7 @@ class VmRecord:
     change_version: int = 1
     consolidation_needed: bool = False
     refuse_snapshot_removal: bool = False
+    unlist_snapshots: bool = False  # the tree is empty, but each reference is there
     leave_consolidation: bool = False
     hide_consolidation: bool = False  # what is left is not told of
     refuse_consolidation: bool = False

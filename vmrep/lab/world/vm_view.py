@@ -366,7 +366,7 @@ def summary(record: VmRecord, datastore_name: str, ref: Any, runtime: Any, guest
 
 def snapshot_info(record: VmRecord) -> Any:
     """The tree of snapshots, or None when there are none."""
-    if not record.snapshots:
+    if not record.snapshots or record.unlist_snapshots:
         return None
     roots = [s for s in record.snapshots.values() if s.parent is None]
     current = record.current_snapshot
