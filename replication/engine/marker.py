@@ -39,7 +39,9 @@ def room_beside(marker: Path, uuid: str) -> Room:
         ) from error
     except OSError as error:
         remedy = REMEDIES.get(error.errno or 0, "")
-        raise RepositoryUnavailable(f"{marker} cannot be read: {error}. {remedy}".rstrip()) from error
+        raise RepositoryUnavailable(
+            f"{marker} cannot be read: {error}. {remedy}".rstrip()
+        ) from error
     _require(marker, content, uuid)
     return Room(
         device=facts.st_dev,

@@ -275,7 +275,7 @@ def _consolidated(context: VMContext, writer: Writer) -> list[str]:
     except ObjectGone:
         return []
     except FilesLeft as problem:
-        return [f"The snapshot was removed, but files of it are left: {storable(str(problem))}"]
+        return [f"The snapshot was removed, but it left files: {storable(str(problem))}"]
     except VSphereError as problem:
         return [_unknown(problem)]
     return []
@@ -283,8 +283,8 @@ def _consolidated(context: VMContext, writer: Writer) -> list[str]:
 
 def _unknown(why: object) -> str:
     return (
-        "The snapshot was removed. Whether files of it are left is not known, because the VM could"
-        f" not be looked at: {storable(str(why))} The next replication looks again."
+        "The snapshot was removed, but vmrep could not check the VM for files that it left:"
+        f" {storable(str(why))} The next replication checks again."
     )
 
 
