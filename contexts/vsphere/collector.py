@@ -253,8 +253,8 @@ def _object_set(ref: Any) -> str:
 
 
 def _all_pages(session: Session, objects: list[Any], paths: Paths, others: bytes = b"") -> Page:
-    """One request, with the pages that the server makes of its answer. `others`: XML of objects
-    besides."""
+    """One request, with the pages that the server makes of its answer. `others`: XML of further
+    objects."""
     collector = session.content.propertyCollector
     page = read_page(
         collector._stub.ask(

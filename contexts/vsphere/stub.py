@@ -67,11 +67,11 @@ class Stub(SoapStubAdapterBase):
     def ask(
         self, target: Any, method: str, *args: Any, more: tuple[bytes, bytes] | None = None
     ) -> bytes:
-        """Call a method by its WSDL name, and return the answer's bytes, which whoever calls reads
-        in another way. A fault is raised as above.
+        """Call a method by its WSDL name, and return the answer's bytes for the caller to read.
+        A fault is raised as above.
 
-        `more`: an end tag of the request, and what stands before it besides: XML of many alike
-        that pyVmomi would take long to write.
+        `more`: an end tag of the request, and XML to insert before it: many elements of one kind,
+        which pyVmomi would take long to write.
         """
         info = type(target)._GetMethodInfo(method)
         request = self._request(target, info, args)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 MOST_NAME = 1_000  # names, paths, labels: vSphere's own have up to 240 characters
-MOST_IDENTIFIER = 255  # UUIDs, change IDs: longer is none
-MOST_WORD = 40  # vSphere's own words, such as a disk's mode: longer is none
+MOST_IDENTIFIER = 255  # UUIDs, change IDs: anything longer is not one
+MOST_WORD = 40  # vSphere's own words, such as a disk's mode: likewise
 MOST_TYPE_NAME = 60  # of a kind of device that vmrep does not know
 MOST_NOTES = 10_000  # a VM's annotation
 MOST_FAULT = 1_000  # what vCenter says about a failure

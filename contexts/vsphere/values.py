@@ -39,7 +39,7 @@ _FITS_ANY, _LONG_ENOUGH = 9, frozenset({int, long})
 
 
 class NotAsDescribed(ValueError):
-    """A value is none that its description allows; the text says which and why."""
+    """A value is not what its description allows; the text says which and why."""
 
 
 def shown(text: str | None) -> str:

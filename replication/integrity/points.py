@@ -135,7 +135,7 @@ def _dated_ahead(points: Any) -> Any:
     ).filter(consistent_at__gt=F("latest_possible"))
 
 
-def _date_anew(finding: Finding) -> str:
+def _date_again(finding: Finding) -> str:
     """The snapshot's row says the same as its point."""
     told = []
     for point in _dated_ahead(RecoveryPoint.objects.filter(job_id=finding.job_id)):
@@ -148,7 +148,7 @@ def _date_anew(finding: Finding) -> str:
     return f"Dated from {', '.join(told)}."
 
 
-@check(POINT_DATED_AHEAD, mend=_date_anew)
+@check(POINT_DATED_AHEAD, mend=_date_again)
 def point_dated_ahead(scope: Scope) -> Iterator[Finding]:
     kept = _points(scope).exclude(state=RecoveryPointState.EXPIRED)
     for point in _dated_ahead(kept).select_related("job").iterator():
