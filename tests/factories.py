@@ -98,6 +98,13 @@ def discovery(of: VCenter, status: str = DiscoveryStatus.COMPLETED, **columns: A
     )
 
 
+def gone_context(vm_name: str = "web", **specs: Any) -> VMContext:
+    """One whose VM the last discovery did not find."""
+    made = context(vm_name, **specs)
+    DiscoveredVM.objects.filter(vcenter=made.vcenter).update(gone_at=timezone.now())
+    return made
+
+
 def disk_record(device_key: int = 2000, **fields: Any) -> DiskRecord:
     return DiskRecord(
         **{

@@ -14,9 +14,7 @@ from tests.factories import LOOKS
 
 @pytest.fixture
 def context(db) -> VMContext:
-    made = factories.context("web", **LOOKS)
-    DiscoveredVM.objects.update(gone_at=timezone.now())
-    return made
+    return factories.gone_context(**LOOKS)
 
 
 @pytest.fixture

@@ -14,15 +14,7 @@ from replication.services import cancel, finish, leases, left_overs, queue
 from replication.states import ImageState, JobStatus, LeaseHolder, SnapshotState, StepStatus
 from tests import factories
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def hints(monkeypatch):
-    sent = []
-    for module in ("contexts.messages", "replication.messages"):
-        monkeypatch.setattr(f"{module}.send", lambda *message: sent.append(message))
-    return sent
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hints")]
 
 
 @pytest.fixture

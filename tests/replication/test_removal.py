@@ -16,14 +16,7 @@ from replication.states import ImageState, LeaseHolder, RecoveryPointState
 from tests import factories
 from tests.factories import MIB
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def hints(monkeypatch):
-    sent = []
-    monkeypatch.setattr("replication.messages.send", lambda *message: sent.append(message))
-    return sent
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hints")]
 
 
 @pytest.fixture

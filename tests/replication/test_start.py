@@ -13,14 +13,7 @@ from replication.states import JobStatus
 from tests import factories
 from tests.at_once import in_threads
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def hints(monkeypatch):
-    sent = []
-    monkeypatch.setattr("replication.messages.send", lambda *message: sent.append(message))
-    return sent
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hints")]
 
 
 def test_it_creates_links_and_counts_the_job():

@@ -12,12 +12,10 @@ from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
-from contexts import messages
 from contexts.database_errors import lock_timed_out
 from contexts.models import DiscoveredVM, Discovery, VMContext
 from contexts.services import discovery, management
 from contexts.vsphere.records import InventoryPage
-from replication import messages as replication_messages
 from replication.models import ContextLease, DiskImage, IntegrityRun, ReplicationJob
 from replication.scheduler.tick import tick
 from replication.services import queue
@@ -27,14 +25,6 @@ from tests.at_once import locking, on_its_own, on_postgresql, stuck
 from vmrep.api.errors import exception_handler
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def hints(monkeypatch) -> list[tuple[object, ...]]:
-    sent: list[tuple[object, ...]] = []
-    for module in (messages, replication_messages):
-        monkeypatch.setattr(module, "send", lambda *message: sent.append(message))
-    return sent
 
 
 def left_by_a_dead_worker(vm_name: str, **where: Any) -> ReplicationJob:

@@ -18,9 +18,7 @@ HOSTILE = factories.HOSTILE_NAME
 
 @pytest.fixture
 def context(db) -> VMContext:
-    made = factories.context("web", **LOOKS)
-    DiscoveredVM.objects.update(gone_at=timezone.now())
-    return made
+    return factories.gone_context(**LOOKS)
 
 
 @pytest.fixture
