@@ -94,6 +94,7 @@ def test_every_ordering_that_is_offered_works(api):
         assert len(ids(api.get(f"replications/?ordering={name}"))) == 5, name
 
 
+@pytest.mark.any_database
 def test_the_number_of_queries_does_not_grow_with_the_rows(api, queries):
     factories.completed_job(factories.context())
     one = queries(lambda: api.get("replications/"))

@@ -238,6 +238,7 @@ def test_a_hostile_name_comes_through_as_it_is(api):
     assert names(api.get("vm-contexts/")) == [HOSTILE_NAME]
 
 
+@pytest.mark.any_database
 def test_the_number_of_queries_does_not_grow_with_the_rows(api, queries):
     def grow(count: int) -> None:
         for number in range(count):

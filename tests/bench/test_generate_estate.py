@@ -71,6 +71,7 @@ def test_the_integrity_check_finds_nothing() -> None:
     assert findings() == set()
 
 
+@pytest.mark.any_database
 def test_it_has_what_a_long_life_leaves() -> None:
     said = generate(110, 1500)
     jobs = ReplicationJob.objects.count()
@@ -88,6 +89,7 @@ def test_it_has_what_a_long_life_leaves() -> None:
         assert model.objects.exists(), model
 
 
+@pytest.mark.any_database
 def test_hostile_and_long_names_are_among_them() -> None:
     generate(300, 400)
     names = list(VMContext.objects.values_list("vm_name", flat=True))
@@ -96,6 +98,7 @@ def test_hostile_and_long_names_are_among_them() -> None:
     assert any(len(name) > 500 for name in names)
 
 
+@pytest.mark.any_database
 def test_the_lists_say_the_same_as_the_rows() -> None:
     generate(60, 300)
     with_point = RecoveryPoint.objects.filter(
@@ -125,6 +128,7 @@ def test_the_product_goes_on_with_it() -> None:
     assert findings() == set()
 
 
+@pytest.mark.any_database
 def test_it_refuses_a_database_that_has_vcenters() -> None:
     factories.vcenter()
     with pytest.raises(CommandError, match="an empty database"):
@@ -132,6 +136,7 @@ def test_it_refuses_a_database_that_has_vcenters() -> None:
     assert not VMContext.objects.exists()
 
 
+@pytest.mark.any_database
 def test_it_can_be_told_to_do_it_all_the_same() -> None:
     generate(5, 20)
     generate(5, 20, "--i-know")

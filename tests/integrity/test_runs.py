@@ -98,6 +98,7 @@ def test_a_run_that_counts_as_dead_gives_up(monkeypatch: pytest.MonkeyPatch) -> 
     assert runs.run_now(Scope(), actor="ops").outcome == "broken_off"
 
 
+@pytest.mark.any_database
 def test_a_run_that_breaks_off_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(scope: Scope) -> Any:
         raise RuntimeError("out of paper")
@@ -131,6 +132,7 @@ def test_a_request_while_one_runs_waits_for_its_end() -> None:
     assert waiting.outcome == "ok"
 
 
+@pytest.mark.any_database
 def test_beat_asks_for_a_run_every_hour() -> None:
     entry = settings.CELERY_BEAT_SCHEDULE["integrity"]
     assert entry["schedule"] == timedelta(hours=1)
@@ -139,6 +141,7 @@ def test_beat_asks_for_a_run_every_hour() -> None:
     assert IntegrityRun.objects.get().requested_by == "schedule"
 
 
+@pytest.mark.any_database
 def test_only_the_last_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "KEPT_RUNS", 2)
     damaged_context()

@@ -15,7 +15,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import ContextMachine
 
-EXAMPLES = {"sqlite": 25, "postgresql": 8}
+EXAMPLES = {"sqlite": 20, "postgresql": 5}
+IN_THE_SLOW_TIER = {"sqlite": 500, "postgresql": 160}
 STEPS = 50
 
 
@@ -25,9 +26,15 @@ def no_broker(monkeypatch):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
-def test_whatever_happens_the_record_is_right(request, tmp_path, times):
-    examples = request.config.getoption("model_examples") or EXAMPLES[connection.vendor] * times
+@pytest.mark.parametrize(
+    "histories",
+    [
+        pytest.param(EXAMPLES, id="some"),
+        pytest.param(IN_THE_SLOW_TIER, id="many", marks=pytest.mark.slow),
+    ],
+)
+def test_whatever_happens_the_record_is_right(request, tmp_path, histories):
+    examples = request.config.getoption("model_examples") or histories[connection.vendor]
     folders = (tmp_path / str(number) for number in itertools.count())
     ContextMachine.steps_run = 0
     run_state_machine_as_test(

@@ -74,6 +74,7 @@ def test_jobs_count_while_they_run_and_for_a_day_after_their_end(db):
     assert numbers.successful_jobs == 2
 
 
+@pytest.mark.any_database
 def test_the_number_of_queries_does_not_grow(db):
     def count() -> int:
         with CaptureQueriesContext(connection) as captured:

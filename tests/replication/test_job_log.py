@@ -74,17 +74,19 @@ def test_a_very_long_message_is_cut(job):
     assert message.endswith("x…")
 
 
-def test_the_log_is_bounded_keeps_the_newest_lines_and_says_that_it_was_cut(job):
+def test_the_log_is_bounded_keeps_the_newest_lines_and_says_that_it_was_cut(job, monkeypatch):
+    monkeypatch.setattr(job_log, "MOST_LINES", most := MOST_LINES // 10)
+    monkeypatch.setattr(job_log, "DROP_LINES", dropped := job_log.DROP_LINES // 10)
     other = factories.running_job(factories.context("other"))
     job_log.write(other.pk, 1, "another job's")
-    for number in range(1200):
+    for number in range(120):
         job_log.write(job.pk, 1, f"line {number}")
-        assert JobLogLine.objects.filter(job=job).count() <= MOST_LINES
+        assert JobLogLine.objects.filter(job=job).count() <= most
     found = messages(job)
-    assert found[-1] == "line 1199"
-    assert len(found) > MOST_LINES - job_log.DROP_LINES
+    assert found[-1] == "line 119"
+    assert len(found) > most - dropped
     numbers = [int(message.split()[1]) for message in found if message.startswith("line")]
-    assert numbers == list(range(numbers[0], 1200))
+    assert numbers == list(range(numbers[0], 120))
     notes = [message for message in found if not message.startswith("line")]
     assert notes
     assert all("oldest" in note for note in notes)
