@@ -141,11 +141,11 @@ def test_the_integrity_check_finds_what_it_found_before(upgraded: Upgraded) -> N
     "lacking",
     [
         pytest.param(["replication.0010_many_contexts"], id="last of replication"),
-        pytest.param([LAST], id="last of contexts", marks=pytest.mark.any_database),
+        pytest.param([LAST], id="last of contexts", marks=pytest.mark.slow),
         pytest.param(
             ["contexts.0009_fill_figures_of_contexts", LAST],
             id="last two",
-            marks=pytest.mark.any_database,
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             [name for name in GONE if name != "contexts.0001_initial"],
@@ -193,13 +193,11 @@ executor.migrate(targets)
 @pytest.mark.parametrize(
     "last",
     [
-        pytest.param(["0003_lone_hosts", None], id="one migration of contexts"),
-        pytest.param(
-            ["0009_places_and_transports", "0006_what_a_vm_can_be_reverted_to"], id="some of both"
-        ),
+        ["0009_places_and_transports", "0006_what_a_vm_can_be_reverted_to"],
         *(
             pytest.param(last, marks=pytest.mark.slow)
             for last in (
+                ["0003_lone_hosts", None],
                 ["0005_help_texts", "0005_help_texts"],
                 ["0009_places_and_transports", "0009_help_texts_2"],
                 ["0011_doubts_of_tracking", "0004_name_checksum_jobs"],
