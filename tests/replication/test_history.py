@@ -381,7 +381,11 @@ class Walk:
         assert set(ReplicationJob.objects.values_list("pk", flat=True)) == kept
 
 
-SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.any_database) for seed in range(1, 10))]
+SEEDS = [
+    0,
+    *(pytest.param(seed, marks=pytest.mark.any_database) for seed in range(1, 4)),
+    *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 20)),
+]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
