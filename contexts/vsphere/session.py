@@ -250,9 +250,9 @@ class Session:
         """Make a call, with vmrep's errors. Their messages begin with `doing`.
 
         `repeat`: the call only reads, so it is made once more after a lost connection, and after a
-        fault that may have passed by then. A call
-        that changes something is made exactly once, on a fresh connection (a resting one may be
-        dead, and then nobody could say whether the server got it).
+        fault that may have passed by then. A call that changes something is made exactly once, on a
+        fresh connection (a resting one may be dead, and then nobody could say whether the server
+        got it).
         After an expired login every call is made once more, except those that depend on what died
         with it (page tokens, views, collectors): they give the `login_number` that it belongs to,
         and get SessionExpired. Otherwise vSphere would say that some object does not exist.
@@ -283,9 +283,7 @@ class Session:
                     self._stub.drop_connections()
                 except VSphereError as error:
                     if login not in (None, self._logins):
-                        raise SessionExpired(
-                            f"{doing}: the login was renewed meanwhile."
-                        ) from error
+                        raise SessionExpired(f"{doing}: the login was renewed.") from error
                     if not (repeat and isinstance(error, VSphereFault) and error.transient):
                         raise
                     repeat = False
