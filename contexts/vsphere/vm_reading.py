@@ -9,8 +9,6 @@ a guest would say while its tools do not run.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -24,6 +22,7 @@ from contexts.vsphere.devices import (
     unknown_devices,
     with_guest,
 )
+from contexts.vsphere.devices_version import devices_version
 from contexts.vsphere.faults import fault_name, fault_text
 from contexts.vsphere.names import Places, decode_name, parent_of
 from contexts.vsphere.notices import TRAIT_PATHS, traits_of
@@ -347,48 +346,6 @@ def _unsaid_of_places(
         yield "datastore_types"
     if any(nic.network_name is None for nic in adapters):
         yield "network_names"
-
-
-def devices_version(
-    found: Found, places: Places, snapshots: tuple[SnapshotRecord, ...]
-) -> str | None:
-    """A name for the state of a VM's devices, without reading them.
-
-    vSphere changes `config.changeVersion` with the configuration. It is not believed alone: what
-    else is known without the devices and would mostly change with them, belongs to the name, and
-    the names of datastores and networks, which stand in the devices and change without the VM's
-    doing. None, which is never the same, where the version or one of these is not delivered.
-    """
-    read = found.properties
-    if not read.get("config.changeVersion") or any(path not in read for path in _TELL_OF_DEVICES):
-        return None
-    around = [ref._moId for path in ("datastore", "network") for ref in read.get(path) or ()]
-    told = [
-        found.moref,
-        *(str(read[path]) for path in _TELL_OF_DEVICES),
-        *((moref, places.names.get(moref), places.datastore_types.get(moref)) for moref in around),
-        *(snapshot.moref for snapshot in snapshots),
-        *(str(read.get(path)) for path in _MAY_TELL_OF_DEVICES),
-    ]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-
-
-_TELL_OF_DEVICES = (
-    "config.changeVersion",
-    "config.instanceUuid",
-    "config.files.vmPathName",
-    "runtime.powerState",
-)
-_MAY_TELL_OF_DEVICES = (
-    "summary.config.numVirtualDisks",
-    "summary.config.numEthernetCards",
-    "config.changeTrackingEnabled",
-    "config.template",
-    "config.version",
-    "runtime.connectionState",
-    "runtime.consolidationNeeded",
-    "runtime.host",
-)
 
 
 def _some(parts: Sequence[T]) -> Sequence[T]:
