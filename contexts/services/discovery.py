@@ -173,7 +173,6 @@ def _read_once(discovery: Discovery, reading: Budget) -> Held:
     held = Held()
     known = partial(discovered.known_devices, vcenter, turn=int(discovery.pk))
     with vcenters.session(vcenter, reading=reading) as session:
-        vcenters.recognise_host(vcenter, session)
         pages = inventory.read_vms(session, on_page=lambda: _go_on(discovery), known=known)
         for stored in store(vcenter, pages):
             _go_on(discovery, vms_seen=stored.count, vms_total=stored.total)

@@ -51,6 +51,7 @@ def endpoint(vcenter: VCenter) -> Endpoint:
             fingerprint_sha256=vcenter.fingerprint_sha256 or None,
         ),
         instance_uuid=vcenter.instance_uuid or None,
+        host_uuid=vcenter.host_uuid or None,
     )
 
 
@@ -96,9 +97,27 @@ class Seen(NamedTuple):
     host_uuid: str | None
 
 
+class _KnownServer(Session):
+    """A session with the server that was added, and with no other: also of lone hosts, which can be
+    told apart only after the login."""
+
+    def __init__(self, vcenter: VCenter, reading: Budget | None) -> None:
+        super().__init__(endpoint(vcenter), reading=reading, logins=logins.Logins(vcenter))
+        self._vcenter = vcenter
+
+    def connect(self) -> None:
+        super().connect()
+        try:
+            _recognise_host(self._vcenter, self)
+        except BaseException:
+            self.close()
+            raise
+
+
 def session(vcenter: VCenter, *, reading: Budget | None = None) -> Session:
-    """A session as workers have it: a refused login is remembered, and not tried again."""
-    return Session(endpoint(vcenter), reading=reading, logins=logins.Logins(vcenter))
+    """A session as workers have it: a refused login is remembered, and not tried again. Whatever
+    connects it gets OtherEstate where another server answers than the known one."""
+    return _KnownServer(vcenter, reading)
 
 
 def test_stored(vcenter: VCenter) -> Seen:
@@ -106,7 +125,7 @@ def test_stored(vcenter: VCenter) -> Seen:
     outcome. Raises as `test_connection` does."""
     try:
         seen = test_connection(endpoint(vcenter), _transports(vcenter))
-        _require_host(vcenter, seen.host_uuid)
+        _require_host(vcenter, seen.about, seen.host_uuid)
     except LoginRefused as problem:
         logins.refused(vcenter, problem)
         raise
@@ -222,7 +241,7 @@ def update(
         changes["password_encrypted"] = vcenter.password_encrypted
     _check(vcenter)
     before = vcenter.estate_uuid
-    _connect(vcenter, confirm_instance_uuid)
+    _connect(vcenter, confirm_instance_uuid, by_hand=password is not None)
     written = {name: getattr(vcenter, name) for name in {*changes, *_LEARNED}}
     forgotten = {"login_refused_at": None, "login_refused_why": ""}
     forgotten |= {"found_at": None, "found_instance_uuid": ""}
@@ -292,15 +311,22 @@ def _check(vcenter: VCenter) -> None:
             raise ValidationError({"nbd_command": str(problem)}) from problem
 
 
-def _connect(vcenter: VCenter, confirmed_uuid: str | None = None) -> None:
+def _connect(vcenter: VCenter, confirmed_uuid: str | None = None, *, by_hand: bool = False) -> None:
     """Test the connection, and remember which server answered: the known one, or the one that
-    somebody confirmed."""
+    somebody confirmed. `by_hand`: somebody has just entered the password for whoever answers."""
     target = endpoint(vcenter)
-    if confirmed_uuid and not vcenter.host_uuid:
-        target = replace(target, instance_uuid=confirmed_uuid)
+    if confirmed_uuid:
+        target = replace(target, instance_uuid=confirmed_uuid, host_uuid=confirmed_uuid)
     try:
-        seen = test_connection(target, _transports(vcenter))
-        _require_host(vcenter, seen.host_uuid, confirmed_uuid)
+        try:
+            seen = test_connection(target, _transports(vcenter))
+        except OtherEstate as problem:
+            if problem.presented or not by_hand:
+                raise
+            # A lone host where a vCenter was: only after a login does it say who it is.
+            target = replace(target, instance_uuid=None, host_uuid=None)
+            seen = test_connection(target, _transports(vcenter))
+        _require_host(vcenter, seen.about, seen.host_uuid, confirmed_uuid)
     except OtherEstate as problem:
         if vcenter.pk is not None and problem.presented:
             logins.found_another(vcenter, problem.presented)
@@ -309,28 +335,35 @@ def _connect(vcenter: VCenter, confirmed_uuid: str | None = None) -> None:
     if seen.host_uuid is not None:
         _require_new(vcenter, "ESXi host", host_uuid=seen.host_uuid)
         vcenter.host_uuid = seen.host_uuid
+    elif seen.about.instance_uuid:
+        vcenter.host_uuid = ""  # a vCenter, whatever was there before
     _remember_estate(vcenter, seen.about)
 
 
 _LEARNED = ("instance_uuid", "host_uuid", "product", "api_version")
 
 
-def _require_host(vcenter: VCenter, found: str | None, confirmed: str | None = None) -> None:
-    """Raises OtherEstate when another ESXi host answers than the known or confirmed one. Without a
-    UUID it is not known which one it is."""
-    expected = confirmed or vcenter.host_uuid
-    if not vcenter.host_uuid or found is None or found == expected:
+def _require_host(
+    vcenter: VCenter, about: About, found: str | None, confirmed: str | None = None
+) -> None:
+    """Raises OtherEstate when another ESXi host answers than the known or confirmed one, or one
+    where a vCenter was. Of a known host that says no UUID it is not known which one it is."""
+    expected = confirmed or vcenter.estate_uuid
+    if about.api_type != "HostAgent" or not expected or found == expected:
         return
+    if found is None and vcenter.host_uuid:
+        return
+    known = "the one" if vcenter.host_uuid else "the vCenter"
     raise OtherEstate(
-        f"{vcenter.host} now leads to another ESXi host ({found}), not the one that was added as"
-        f" {vcenter.name} ({expected}). Check the address. If the host was rebuilt, confirm that at"
-        " its page; if it is another one, add it as a new one.",
+        f"{vcenter.host} now leads to another ESXi host ({found or 'without a UUID of its own'}),"
+        f" not {known} that was added as {vcenter.name} ({expected}). Check the address. If it has"
+        " taken the other's place, confirm that at its page; if not, add it as a new one.",
         expected=expected,
         presented=found,
     )
 
 
-def recognise_host(vcenter: VCenter, session: Session) -> None:
+def _recognise_host(vcenter: VCenter, session: Session) -> None:
     """Of an ESXi host on its own: raises OtherEstate when it is another one than the known one,
     which is remembered for somebody to decide about. The UUID of one that was added before vmrep
     asked for it is recorded, unless another entry has it: a host that was added twice is for an
@@ -338,7 +371,7 @@ def recognise_host(vcenter: VCenter, session: Session) -> None:
     if (host_uuid := lone_host_uuid(session)) is None:
         return
     try:
-        _require_host(vcenter, host_uuid)
+        _require_host(vcenter, session.about, host_uuid)
     except OtherEstate:
         logins.found_another(vcenter, host_uuid)
         raise

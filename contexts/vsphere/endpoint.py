@@ -56,7 +56,9 @@ class Endpoint:
 
     `host` is a name or an address without port (an IPv6 address without brackets).
     `instance_uuid` is the estate that is expected behind the address (about.instanceUuid); any
-    other is refused before the password is sent. None: any, as at the first test of a connection.
+    other is refused before the password is sent. `host_uuid` is the hardware UUID of the lone host
+    that is expected: which host answers is known only after the login, but a vCenter is refused
+    before. Neither: any server, as at the first test of a connection; both: either of them.
     """
 
     host: str
@@ -65,3 +67,4 @@ class Endpoint:
     password: str = field(repr=False)
     trust: Trust
     instance_uuid: str | None = None
+    host_uuid: str | None = None

@@ -292,18 +292,22 @@ class Session:
     # -------------------------------------------------------------- login
 
     def _check_estate(self, about: About) -> None:
-        expected = self.endpoint.instance_uuid
-        if expected is not None and about.instance_uuid != expected:
-            if self._decides is not None and about.instance_uuid:
-                self._decides.met_another(about.instance_uuid)
-            raise OtherEstate(
-                f"{self.endpoint.host} now leads to another vCenter ({about.instance_uuid}), not "
-                f"the one that was added with this address ({expected}). Check the address. If "
-                "the vCenter was rebuilt, confirm that on its page; if it is a different one, add "
-                "it as a new vCenter. No password was sent.",
-                expected=expected,
-                presented=about.instance_uuid,
-            )
+        vcenter, host = self.endpoint.instance_uuid, self.endpoint.host_uuid
+        found = about.instance_uuid
+        is_expected = found == vcenter if found else host is not None
+        if is_expected or (vcenter is None and host is None):
+            return
+        if self._decides is not None and found:
+            self._decides.met_another(found)
+        expected = vcenter or host or ""
+        now = f"another vCenter ({found})" if found else "an ESXi host on its own"
+        known = "the vCenter" if vcenter else "the ESXi host"
+        raise OtherEstate(
+            f"{self.endpoint.host} now leads to {now}, not {known} that was added with this address"
+            f" ({expected}). Check the address. {_what_next(found, vcenter)} No password was sent.",
+            expected=expected,
+            presented=found,
+        )
 
     def _login(self, seen: int) -> None:
         """Log in, unless another thread did since the caller looked (`seen` logins)."""
@@ -382,6 +386,23 @@ class Session:
             except VSphereError as error:
                 # The next call of the job meets the same trouble, and reports it.
                 logger.warning("Keep-alive at %r: %s", self.endpoint.host, error)
+
+
+def _what_next(found: str | None, vcenter: str | None) -> str:
+    if not found:
+        return (
+            "If the host has taken the vCenter's place, enter the password again on its page: then"
+            " vmrep asks the host who it is, and you can confirm that. If not, add it as a new one."
+        )
+    if vcenter:
+        return (
+            "If the vCenter was rebuilt, confirm that on its page; if it is a different one, add it"
+            " as a new vCenter."
+        )
+    return (
+        "If the vCenter has taken the host's place, confirm that on its page; if not, add it as a"
+        " new vCenter."
+    )
 
 
 def _about(about: Any) -> About:

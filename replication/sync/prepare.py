@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contexts.services import identity, refresh, vcenters
+from contexts.services import identity, refresh
 from contexts.vsphere import cbt, inventory
 from contexts.vsphere.errors import ObjectGone, TaskFailed, VmUnreadable
 from contexts.vsphere.preflight import refusals
@@ -21,7 +21,6 @@ def prepare(run: JobRun) -> None:
     with run.step(StepName.PREPARE) as note:
         identity.require_confirmed(run.context)
         run.session.connect()
-        vcenters.recognise_host(run.context.vcenter, run.session)
         for problem in removing.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
             note.warn(problem)
         run.record = _read(run)
