@@ -42,7 +42,7 @@ def vcenter_at(server: HostileServer) -> VCenter:
     )
 
 
-def test_whoever_wants_it_second_is_told_and_gets_it_afterwards() -> None:
+def test_the_second_caller_is_refused_and_gets_the_slot_afterwards() -> None:
     vcenter = factories.vcenter()
     with (
         slots.conversation(vcenter),
@@ -55,7 +55,7 @@ def test_whoever_wants_it_second_is_told_and_gets_it_afterwards() -> None:
         pass
 
 
-def test_one_may_wait_for_it() -> None:
+def test_a_caller_may_wait_for_the_slot() -> None:
     vcenter = factories.vcenter()
     held, leave = threading.Event(), threading.Event()
 
@@ -73,7 +73,7 @@ def test_one_may_wait_for_it() -> None:
     holder.join()
 
 
-def test_a_discovery_waits_as_it_is_and_comes_with_the_next_tick(server: HostileServer) -> None:
+def test_a_discovery_stays_pending_until_the_next_tick(server: HostileServer) -> None:
     vcenter = vcenter_at(server)
     run = discovery.request(vcenter, actor="ops")
     with slots.conversation(vcenter):
@@ -119,7 +119,7 @@ def test_a_clean_up_of_files_does_not_wait(server: HostileServer, tmp_path: Path
     assert server.heard == []
 
 
-def test_a_check_says_of_a_vcenter_in_use_that_it_was_not_checked(
+def test_the_integrity_check_says_that_a_busy_vcenter_was_not_checked(
     server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("replication.integrity.snapshots._WAIT_SECONDS", 0.01)

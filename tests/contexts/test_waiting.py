@@ -31,20 +31,20 @@ def in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "_places", threading.BoundedSemaphore(waiting.AT_ONCE))
 
 
-def test_it_gives_what_the_call_gives_or_raises(in_a_moment: None) -> None:
+def test_it_returns_or_raises_what_the_call_does(in_a_moment: None) -> None:
     assert waiting.wait_for("vc", lambda: 7) == 7
     with pytest.raises(LoginRefused, match="no"):
         waiting.wait_for("vc", lambda: (_ for _ in ()).throw(LoginRefused("no")))
 
 
-def test_a_call_without_an_end_is_left_alone_with_words(
+def test_a_call_that_never_ends_is_abandoned_with_an_explanation(
     in_a_moment: None, held: Callable[[], None]
 ) -> None:
     with pytest.raises(ConnectionLost, match="vc did not answer within"):
         waiting.wait_for("vc", held)
 
 
-def test_what_was_left_alone_still_counts_so_that_threads_do_not_pile_up(
+def test_abandoned_calls_still_count_so_that_threads_do_not_pile_up(
     in_a_moment: None, held: Callable[[], None]
 ) -> None:
     for _ in range(waiting.AT_ONCE):
@@ -55,7 +55,7 @@ def test_what_was_left_alone_still_counts_so_that_threads_do_not_pile_up(
             waiting.wait_for("vc", held)
 
 
-def test_ended_calls_leave_their_places(in_a_moment: None) -> None:
+def test_ended_calls_free_their_places(in_a_moment: None) -> None:
     for _ in range(waiting.AT_ONCE * 3):
         assert waiting.wait_for("vc", lambda: 7) == 7
 

@@ -37,7 +37,7 @@ def test_what_the_work_returns_or_raises_comes_back():
         errands.run("here", lambda: 1 // 0, seconds=LONG, or_else="")
 
 
-def test_nobody_is_sent_to_where_somebody_has_not_come_back_from(door):
+def test_no_thread_is_sent_to_storage_that_another_has_not_returned_from(door):
     hang("there", door)
     sent = []
     for _ in range(3):
@@ -47,7 +47,7 @@ def test_nobody_is_sent_to_where_somebody_has_not_come_back_from(door):
     assert errands.run("elsewhere", lambda: 42, seconds=LONG, or_else="") == 42
 
 
-def test_who_comes_while_another_is_waited_for_has_its_turn_after_it(door):
+def test_a_caller_waits_for_its_turn_while_another_is_served(door):
     began, order = threading.Event(), []
 
     def work() -> None:
@@ -66,7 +66,7 @@ def test_who_comes_while_another_is_waited_for_has_its_turn_after_it(door):
     assert order == ["first", "second"]
 
 
-def test_what_comes_too_late_is_handed_to_whoever_was_named(door):
+def test_a_late_result_is_handed_to_the_named_receiver(door):
     late, came = [], threading.Event()
 
     def on_late(answer: bool) -> None:
@@ -80,7 +80,7 @@ def test_what_comes_too_late_is_handed_to_whoever_was_named(door):
     assert late == [True]
 
 
-def test_the_waiting_is_broken_off_by_what_the_caller_hears_meanwhile(door, monkeypatch):
+def test_a_cancel_interrupts_the_wait(door, monkeypatch):
     monkeypatch.setattr(errands, "WAIT_SECONDS", 0.01)
 
     def cancelled() -> None:
@@ -91,14 +91,14 @@ def test_the_waiting_is_broken_off_by_what_the_caller_hears_meanwhile(door, monk
     hang("there", door)
 
 
-def test_those_under_way_are_counted_by_the_kind_of_their_place(door):
+def test_running_errands_are_counted_by_the_kind_of_their_place(door):
     hang(("folder", "/a"), door)
     hang(("folder", "/b"), door)
     hang(("other", "/a"), door)
     assert errands.count("folder") == 2
 
 
-def test_a_forked_process_waits_for_nobody_of_its_parent(door):
+def test_a_forked_process_does_not_wait_for_its_parents_errands(door):
     hang("there", door)
     child = os.fork()
     if child == 0:
@@ -106,7 +106,7 @@ def test_a_forked_process_waits_for_nobody_of_its_parent(door):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
 
 
-def test_a_process_ends_although_an_errand_does_not():
+def test_a_process_ends_although_an_errand_hangs():
     program = (
         "import os, django; django.setup()\n"
         "from replication.storage import errands\n"
@@ -125,7 +125,7 @@ def test_a_process_ends_although_an_errand_does_not():
     assert done.stdout == "no answer\n"
 
 
-def test_the_time_in_the_line_is_not_the_errand_s_own(door):
+def test_time_in_the_queue_does_not_count_as_the_errands_own(door):
     """The one ahead is not late: nobody may say that the place does not answer."""
     began = threading.Event()
 
@@ -143,7 +143,7 @@ def test_the_time_in_the_line_is_not_the_errand_s_own(door):
     first.join()
 
 
-def test_who_waits_behind_one_that_does_not_come_back_hears_it_then(door):
+def test_a_caller_behind_an_errand_that_hangs_is_told_so(door):
     """Its own waiter gives it up after its own time, and the line with it."""
     first = threading.Thread(target=hang, args=("there", door))
     first.start()

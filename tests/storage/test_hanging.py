@@ -80,7 +80,7 @@ def waits_for(job) -> str:
     return str(job.current_operation)
 
 
-def test_jobs_of_other_repositories_are_claimed_and_those_of_this_one_say_why_not(
+def test_jobs_of_other_repositories_are_claimed_and_jobs_of_this_one_say_why_they_wait(
     share, hanging, tmp_path
 ):
     waiting = [factories.pending_job(factories.context(keep_in=share)) for _ in range(3)]
@@ -92,7 +92,7 @@ def test_jobs_of_other_repositories_are_claimed_and_those_of_this_one_say_why_no
         assert waits_for(job).startswith(f"Waiting for the repository: {tmp_path}/share")
 
 
-def test_a_job_goes_on_when_its_repository_answers_again(share, tmp_path, hanging_share):
+def test_a_job_continues_when_its_repository_answers_again(share, tmp_path, hanging_share):
     job = factories.pending_job(factories.context(keep_in=share))
     with hanging_share(tmp_path / "share"):
         assert queue.claim_next() is None
@@ -118,7 +118,7 @@ def test_a_job_is_not_claimed_where_it_could_not_write(tmp_path, small_ext4):
     assert [it.name for it in (small_ext4.folder / "r").iterdir()] == [MARKER]
 
 
-def test_the_tick_goes_round(share, hanging, monkeypatch):
+def test_the_tick_completes(share, hanging, monkeypatch):
     factories.pending_job(factories.context(keep_in=share))
     sent = []
     monkeypatch.setattr("replication.messages.send", lambda *message: sent.append(message))
@@ -126,7 +126,7 @@ def test_the_tick_goes_round(share, hanging, monkeypatch):
     assert ("replication.tasks.run_next_job",) in sent
 
 
-def test_pages_say_that_it_cannot_be_used(share, hanging, web):  # noqa: F811
+def test_pages_say_that_the_repository_does_not_respond(share, hanging, web):  # noqa: F811
     context = factories.context(keep_in=share)
     factories.completed_job(context)
     listed = web.get("/repositories/").content.decode()
@@ -136,7 +136,7 @@ def test_pages_say_that_it_cannot_be_used(share, hanging, web):  # noqa: F811
     assert "1 not reachable" in web.get("/virtual-machines/").content.decode()
 
 
-def test_replica_data_is_not_deleted_where_it_could_not_be_removed(share, hanging):
+def test_replica_data_is_not_deleted_while_its_files_cannot_be_removed(share, hanging):
     context = factories.context(keep_in=share)
     factories.completed_job(context)
     with pytest.raises(RepositoryUnavailable):
@@ -145,11 +145,11 @@ def test_replica_data_is_not_deleted_where_it_could_not_be_removed(share, hangin
     assert DiskImage.objects.get().state == "committed"
 
 
-def test_a_repository_beside_it_can_be_added(share, hanging, tmp_path):
+def test_another_repository_can_be_added(share, hanging, tmp_path):
     assert repositories.add_directory("new", str(tmp_path / "new"))
 
 
-def test_a_folder_on_it_cannot_be_added(tmp_path, hanging_share):
+def test_a_folder_on_hanging_storage_cannot_be_added(tmp_path, hanging_share):
     (tmp_path / "share").mkdir()
     with hanging_share(tmp_path / "share"):
         with pytest.raises(RepositoryRefused, match="inside/it does not respond"):
@@ -157,7 +157,7 @@ def test_a_folder_on_it_cannot_be_added(tmp_path, hanging_share):
         assert not Repository.objects.exists()
 
 
-def test_many_folders_that_hang_are_not_all_waited_for(tmp_path, hanging_share):
+def test_vmrep_does_not_wait_for_each_of_many_hanging_folders(tmp_path, hanging_share):
     (tmp_path / "share").mkdir()
     with hanging_share(tmp_path / "share"):
         for number in range(folders.MOST_THAT_HANG):
@@ -168,13 +168,13 @@ def test_many_folders_that_hang_are_not_all_waited_for(tmp_path, hanging_share):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_unused_one_can_be_removed(share, hanging):
+def test_an_unused_repository_can_be_removed(share, hanging):
     repositories.remove(share)
     assert not Repository.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_transaction_is_open_while_a_folder_is_waited_for(tmp_path, monkeypatch):
+def test_no_transaction_is_open_while_waiting_for_a_folder(tmp_path, monkeypatch):
     open_meanwhile = []
     mark = folders.mark
 
@@ -187,7 +187,7 @@ def test_no_transaction_is_open_while_a_folder_is_waited_for(tmp_path, monkeypat
     assert open_meanwhile == [False]
 
 
-def test_a_folder_that_is_made_too_late_is_not_left_marked(small_ext4):
+def test_a_folder_that_is_created_too_late_loses_its_marker(small_ext4):
     """What hangs is the making of the folder; it goes on when the file system does."""
     with small_ext4.frozen(), pytest.raises(RepositoryRefused, match="new does not respond"):
         repositories.add_directory("new", str(small_ext4.folder / "new"))
@@ -211,7 +211,7 @@ def left(share):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_clean_up_ends_and_is_done_later(share, left, tmp_path, hanging_share, monkeypatch):
+def test_a_clean_up_ends_and_is_repeated_later(share, left, tmp_path, hanging_share, monkeypatch):
     monkeypatch.setattr(removing, "REMOVE_SECONDS", SOON)
     image = DiskImage.objects.get()
     file = tmp_path / "share" / image.locator
@@ -231,7 +231,7 @@ def test_a_clean_up_ends_and_is_done_later(share, left, tmp_path, hanging_share,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_clean_up_of_another_repository_is_not_held_up(share, left, tmp_path, hanging_share):
+def test_a_clean_up_of_another_repository_is_not_delayed(share, left, tmp_path, hanging_share):
     disk = factories.repository("disk", tmp_path / "disk")
     other = factories.context(keep_in=disk)
     factories.completed_job(other)
@@ -242,7 +242,7 @@ def test_a_clean_up_of_another_repository_is_not_held_up(share, left, tmp_path, 
     assert [it.repository for it in DiskImage.objects.all()] == [share]
 
 
-def test_the_integrity_check_tells_and_goes_on_with_the_others(share, hanging, tmp_path):
+def test_the_integrity_check_reports_it_and_continues_with_the_others(share, hanging, tmp_path):
     factories.completed_job(factories.context(keep_in=share))
     disk = factories.repository("disk", tmp_path / "disk")
     factories.completed_job(factories.context(keep_in=disk))
@@ -252,7 +252,7 @@ def test_the_integrity_check_tells_and_goes_on_with_the_others(share, hanging, t
     assert f"{tmp_path}/disk/" in found["image_file_missing"].what
 
 
-def test_a_repository_that_hangs_in_the_middle_of_the_check_is_told_of(
+def test_a_repository_that_hangs_in_the_middle_of_the_check_is_reported(
     share, tmp_path, hanging_share, monkeypatch
 ):
     """Its images that seemed to be missing before that are not told: it is not known."""

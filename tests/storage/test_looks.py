@@ -27,13 +27,13 @@ def errand_threads() -> int:
     return sum(thread.name == "errand" for thread in threading.enumerate())
 
 
-def test_a_repository_that_is_there_has_room_and_no_problem(tmp_path):
+def test_an_available_repository_has_room_and_no_problem(tmp_path):
     state = looks.look(factories.repository("here", tmp_path / "here"))
     assert state.problem == ""
     assert 0 < state.room.free_bytes <= state.room.total_bytes
 
 
-def test_a_share_that_hangs_does_not_answer_and_is_asked_once(tmp_path, hanging_share, monkeypatch):
+def test_a_hanging_share_is_asked_once(tmp_path, hanging_share, monkeypatch):
     monkeypatch.setattr(looks, "ACT_SECONDS", SOON)
     monkeypatch.setattr(looks, "LONGEST_KEPT_SECONDS", 0)
     repository = factories.repository("share", tmp_path / "share")
@@ -50,7 +50,7 @@ def test_a_share_that_hangs_does_not_answer_and_is_asked_once(tmp_path, hanging_
     assert looks.look(repository, seconds=LONG).problem == ""
 
 
-def test_one_that_hangs_spoils_no_other_s_answer(tmp_path, hanging_share):
+def test_one_hanging_repository_does_not_affect_the_others(tmp_path, hanging_share):
     share = factories.repository("share", tmp_path / "share")
     disk = factories.repository("disk", tmp_path / "disk")
     with hanging_share(tmp_path / "share"):
@@ -58,7 +58,7 @@ def test_one_that_hangs_spoils_no_other_s_answer(tmp_path, hanging_share):
     assert (first.room, third.room, second.problem) == (None, None, "")
 
 
-def test_an_answer_that_came_too_late_is_heard_the_next_time(tmp_path, monkeypatch):
+def test_a_late_answer_is_used_the_next_time(tmp_path, monkeypatch):
     """Nobody's patience lasts as long as this storage takes."""
     repository = factories.repository("slow", tmp_path / "slow")
     room, door = DirectoryRepository.room, threading.Event()
@@ -75,7 +75,7 @@ def test_an_answer_that_came_too_late_is_heard_the_next_time(tmp_path, monkeypat
     door.set()
 
 
-def test_what_is_wrong_is_seen_at_once_however_old_an_answer_may_be(tmp_path):
+def test_a_problem_is_seen_at_once_whatever_age_an_answer_may_have(tmp_path):
     repository = factories.repository("share", tmp_path / "share")
     for _ in range(2):
         assert looks.look(repository).problem == ""
@@ -84,7 +84,7 @@ def test_what_is_wrong_is_seen_at_once_however_old_an_answer_may_be(tmp_path):
         shutil.move(tmp_path / "away", tmp_path / "share")
 
 
-def test_an_answer_is_kept_as_long_as_allowed_if_it_is_a_good_one(tmp_path):
+def test_a_good_answer_is_kept_as_long_as_allowed(tmp_path):
     repository = factories.repository("share", tmp_path / "share")
     first = looks.look_at_all([repository], max_age=100)
     (tmp_path / "share/vmrep-repository.json").rename(tmp_path / "marker")
@@ -108,7 +108,7 @@ def loop(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("put", [loop, os.mkfifo, Path.touch])
-def test_what_is_no_folder_is_told_and_spoils_no_other_s_answer(tmp_path, put):
+def test_a_path_that_is_no_folder_is_reported_and_does_not_affect_the_others(tmp_path, put):
     odd, fine = (factories.repository(name, tmp_path / name) for name in ("odd", "fine"))
     (tmp_path / "odd").rename(tmp_path / "moved")
     put(tmp_path / "odd")
