@@ -37,7 +37,7 @@ def test_the_name_alone_is_enough_while_it_is_unambiguous(api, address):
     assert answer.json()["context"]["context_id"] == context.pk
 
 
-def test_vms_of_one_name_at_two_vcenters_are_told_apart_by_the_host(api, address):
+def test_vms_of_one_name_at_two_vcenters_are_distinguished_by_the_host(api, address):
     contexts = [factories.context("web-01"), factories.context("web-01")]
     for context in contexts:
         query = {"vm_name": "web-01", "vcenter_host": context.vcenter.host}

@@ -118,7 +118,7 @@ def test_the_lists_say_the_same_as_the_rows() -> None:
         assert (vm.rpo_state == RPOState.UNPROTECTED) == (newest is None)
 
 
-def test_the_product_goes_on_with_it() -> None:
+def test_the_product_continues_with_it() -> None:
     """Sequences stand behind the last row, triggers are back."""
     generate(20, 60)
     assert figures.missing(connection) == []

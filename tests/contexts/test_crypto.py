@@ -23,7 +23,7 @@ def test_an_older_key_still_decrypts_and_the_newest_encrypts(settings):
     assert Fernet(newest).decrypt(crypto.encrypt("again").encode()) == b"again"
 
 
-def test_without_the_key_the_remedy_is_told(settings):
+def test_without_the_key_the_remedy_is_reported(settings):
     stored = crypto.encrypt("s3cret")
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
     with pytest.raises(SecretUnreadable, match="enter the password again"):

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("find", [lookup.find_context, lookup.find_vm])
-def test_one_uuid_in_two_vcenters_is_told_apart_by_the_host(find):
+def test_one_uuid_in_two_vcenters_is_distinguished_by_the_host(find):
     contexts = [factories.context("web", instance_uuid="the-same") for _ in range(2)]
     for context in contexts:
         found = find(

@@ -53,7 +53,7 @@ def test_a_value_does_not_become_an_option(file):
         (GOOD.replace("mine", "other"), "no command “mine”"),
     ],
 )
-def test_what_is_wrong_in_it_is_said(file, text, words):
+def test_what_is_wrong_in_it_is_reported(file, text, words):
     file.write_text(text)
     with pytest.raises(NbdCommandRefused, match=words):
         nbd_commands.command("mine")

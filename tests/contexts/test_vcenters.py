@@ -116,7 +116,7 @@ def raised_at_once(*calls):
 
 
 @pytest.mark.django_db
-def test_removing_it_twice_is_said():
+def test_removing_it_twice_is_reported():
     vcenter = factories.vcenter()
     vcenters.remove(vcenter)
     vcenter.pk = 10**6

@@ -46,7 +46,7 @@ def test_one_changed_byte_is_found_where_it_is(pair: tuple[Path, Path], seed: in
     assert difference(image, raw) == offset
 
 
-def test_the_first_of_several_differences_is_told(pair: tuple[Path, Path]) -> None:
+def test_the_first_of_several_differences_is_reported(pair: tuple[Path, Path]) -> None:
     image, raw = pair
     for offset in (20 * MIB, 12345678, 30 * MIB):
         change(raw, offset, bytes([raw.read_bytes()[offset] ^ 0xFF]))

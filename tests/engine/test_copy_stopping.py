@@ -188,7 +188,7 @@ def test_a_write_that_fails_once_fails_the_copy(
         assert calls == failing
 
 
-def test_a_full_disk_stops_the_copy_which_goes_on_when_there_is_room(
+def test_a_full_disk_stops_the_copy_which_continues_when_there_is_room(
     small_disk: Path, tmp_path: Path
 ) -> None:
     repository = DirectoryRepository.initialise(small_disk / "repository", str(uuid.uuid4()))

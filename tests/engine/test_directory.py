@@ -107,7 +107,7 @@ def test_a_failed_create_leaves_nothing(repository: DirectoryRepository) -> None
     assert names(repository.root) == ["base.qcow2", MARKER]
 
 
-def test_no_room_to_create_is_said(small_disk: Path) -> None:
+def test_no_room_to_create_is_reported(small_disk: Path) -> None:
     repository = DirectoryRepository.initialise(small_disk / "repository", str(uuid.uuid4()))
     (small_disk / "ballast").write_bytes(bytes(repository.room().free_bytes))
     with pytest.raises(RepositoryFull, match="Free space"):
@@ -165,7 +165,7 @@ def test_seal_reports_space_and_moves_the_digests_along(
     assert names(repository.root) == ["a.qcow2", "a.qcow2.digests", MARKER]
 
 
-def test_seal_goes_on_after_a_crash_between_its_steps(repository: DirectoryRepository) -> None:
+def test_seal_continues_after_a_crash_between_its_steps(repository: DirectoryRepository) -> None:
     create(repository, "a.tmp", MIB)
     DigestMap(repository.digest_path("a.tmp")).close()
     (repository.root / "a.tmp/image").rename(repository.root / "a.qcow2")
@@ -174,7 +174,7 @@ def test_seal_goes_on_after_a_crash_between_its_steps(repository: DirectoryRepos
     assert repository.seal("a.tmp", "a.qcow2") == first
 
 
-def test_seal_goes_on_after_a_crash_in_the_middle_of_a_rename(
+def test_seal_continues_after_a_crash_in_the_middle_of_a_rename(
     repository: DirectoryRepository,
 ) -> None:
     """Where two folders' changes are not written together, both names are there afterwards."""

@@ -180,7 +180,7 @@ SERVES = (
         ),
     ],
 )
-def test_what_a_program_does_wrong_is_said(impatient, make, words):
+def test_what_a_program_does_wrong_is_reported(impatient, make, words):
     started = time.monotonic()
     with pytest.raises(SourceError, match=words) as problem:
         read(source(make))
@@ -188,7 +188,7 @@ def test_what_a_program_does_wrong_is_said(impatient, make, words):
     assert time.monotonic() - started < 20
 
 
-def test_a_program_that_dies_in_the_middle_is_told_and_leaves_nothing(raw, impatient):
+def test_a_program_that_dies_in_the_middle_is_reported_and_leaves_nothing(raw, impatient):
     served = source(nbdkit("file", f"file={raw}"))
     reader = served.connect()
     reader.read_into(0, memoryview(bytearray(MIB)))

@@ -57,7 +57,7 @@ def test_every_damage_is_for_a_code() -> None:
     assert set(DAMAGES) == set(CODES)
 
 
-def test_an_empty_place_of_a_worker_that_came_too_late_is_told(whole: Copy) -> None:
+def test_an_empty_place_of_a_worker_that_came_too_late_is_reported(whole: Copy) -> None:
     """Killed between making the folder and looking whether its time had passed."""
     late = whole.file(whole.images[0]).with_name("late.qcow2.7.tmp")
     late.mkdir(mode=0o700)

@@ -158,7 +158,7 @@ def test_other_files_and_links_are_reported_and_not_followed(whole: Copy, tmp_pa
 
 
 @pytest.mark.any_database
-def test_a_name_that_is_no_text_is_told_readably(whole: Copy) -> None:
+def test_a_name_that_is_no_text_is_reported_readably(whole: Copy) -> None:
     (Path(os.fsdecode(os.fsencode(whole.folder) + b"/\xff\n.qcow2"))).write_bytes(b"x")
     (finding,) = checked()
     assert "\\xff" in finding.what
@@ -217,7 +217,7 @@ def test_a_truncated_image_is_found_by_its_length_and_its_inside_only_deeply(who
 
 
 @pytest.mark.any_database
-def test_a_vcenter_that_is_away_is_told_and_the_rest_is_checked(whole: Copy) -> None:
+def test_a_vcenter_that_is_away_is_reported_and_the_rest_is_checked(whole: Copy) -> None:
     DAMAGES["vcenter_not_checked"](whole)
     change(whole.vm, last_successful_job_id=oldest_job(whole.vm).pk)
     assert codes(checked()) == {"vcenter_not_checked", "last_successful_differs"}

@@ -85,7 +85,7 @@ def test_only_the_files_can_move_and_never_into_another_s_folder(
     assert contents(lab_control, "web") == before
 
 
-def test_a_vm_registered_anew_has_new_references_and_the_same_uuids(
+def test_a_vm_registered_again_has_new_references_and_the_same_uuids(
     client: Client, lab_control: LabControl
 ):
     vm = client.vm("web")
@@ -148,7 +148,7 @@ def test_a_clone_is_another_vm_with_the_same_bytes_that_goes_its_own_way(
     assert contents(lab_control, "web") == before
 
 
-def test_a_clone_of_the_same_name_can_be_told_apart_by_reference(lab_control: LabControl):
+def test_a_clone_of_the_same_name_can_be_distinguished_by_reference(lab_control: LabControl):
     made = lab_control.clone("web", "web")
     with pytest.raises(ControlError, match=made["moref"]):
         lab_control.rename("web", "x")

@@ -57,7 +57,7 @@ def test_every_vm_has_the_devices_that_nobody_asked_for(vms: dict[str, list[Any]
         assert len(keys) == len(set(keys))
 
 
-def test_who_manages_a_vm_is_said(vms: dict[str, list[Any]]) -> None:
+def test_who_manages_a_vm_is_reported(vms: dict[str, list[Any]]) -> None:
     (agent,) = vms["vCLS-4c4c4544-0033-3010-8056"]
     managed = agent.config.managedBy
     assert (managed.extensionKey, managed.type) == ("com.vmware.vim.eam", "cluster-agent")

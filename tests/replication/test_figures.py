@@ -196,7 +196,7 @@ def test_a_context_whose_figures_stay_the_same_is_not_written(vm):
     assert version() != before
 
 
-def test_a_missing_trigger_is_told(vm):
+def test_a_missing_trigger_is_reported(vm):
     assert not run_checks(tags=[Tags.database], databases=["default"])
     figures.remove(connection)
     (problem,) = run_checks(tags=[Tags.database], databases=["default"])
@@ -217,7 +217,7 @@ def test_what_was_written_while_triggers_were_missing_is_made_good_by_migrate(vm
     assert disks(vm) == (1, 3 * GIB)
 
 
-def test_a_trigger_that_does_something_else_is_told(vm):
+def test_a_trigger_that_does_something_else_is_reported(vm):
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(

@@ -85,7 +85,7 @@ def test_old_jobs_go_with_what_only_they_own(context):
         assert set(model.objects.values_list("job_id", flat=True)) == {new.pk}
 
 
-def test_counters_and_times_go_on_counting_what_ran(context):
+def test_counters_and_times_continue_counting_what_ran(context):
     jobs = [_failed_in_its_transfer(context), factories.cancelled_job(context)]
     first = factories.completed_job(context)
     last = factories.completed_job(context)

@@ -138,7 +138,7 @@ def test_the_oldest_waiting_job_comes_first(repository):
     assert queue.claim_next() is None
 
 
-def test_a_job_that_can_go_on_without_leaves_places_to_those_that_wait(repository):
+def test_a_job_that_can_continue_without_leaves_places_to_those_that_wait(repository):
     (first, one), (second, two) = reader("a", repository), reader("b", repository)
     assert places.take(one, first.pk, HOST)
     wait_for_host(second, two)

@@ -109,7 +109,7 @@ def test_the_samples_are_bounded_and_add_up_whatever_the_length(job, seconds):
         assert len(samples) > MOST_SAMPLES / 4
 
 
-def test_a_new_attempt_goes_on_within_the_same_bound(job):
+def test_a_new_attempt_continues_within_the_same_bound(job):
     first = transfer(job, 900, lambda now: MIB)
     second = transfer(job, 900, lambda now: 2 * MIB, attempt=2, done=first)
     samples = list(telemetry.samples_of(job))

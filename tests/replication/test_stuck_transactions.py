@@ -35,7 +35,7 @@ def left_by_a_dead_worker(vm_name: str, **where: Any) -> ReplicationJob:
 
 @on_postgresql
 @pytest.mark.parametrize("row", ["context", "job", "lease", "image"])
-def test_the_tick_goes_on_without_the_context_that_is_held(row, hints, caplog):
+def test_the_tick_continues_without_the_context_that_is_held(row, hints, caplog):
     held, free = left_by_a_dead_worker("held"), left_by_a_dead_worker("free")
     rows = {
         "context": (VMContext, held.vm_context_id),

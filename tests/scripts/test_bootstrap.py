@@ -92,7 +92,7 @@ def test_it_makes_the_virtual_environment_once(machine: Machine) -> None:
 
 
 @pytest.mark.slow
-def test_it_makes_a_virtual_environment_that_was_moved_anew(machine: Machine) -> None:
+def test_it_rebuilds_a_virtual_environment_that_was_moved(machine: Machine) -> None:
     machine.bootstrap()
     moved = machine.project.rename(machine.project.with_name("elsewhere"))
     machine.project = moved
@@ -181,7 +181,7 @@ def test_the_pythons_of_debian_12_and_13_are_good(machine: Machine, version: str
 
 
 @pytest.mark.slow
-def test_a_virtual_environment_of_the_last_debians_python_is_made_anew(machine: Machine) -> None:
+def test_a_virtual_environment_of_the_last_debians_python_is_rebuilt(machine: Machine) -> None:
     machine.bootstrap()
     (library,) = (machine.project / ".venv" / "lib").glob("python3.*")
     library.rename(library.with_name("python3.9"))

@@ -155,7 +155,7 @@ def test_once_leaves_its_record_in_the_database_that_it_was_given(
 
 
 @pytest.mark.slow
-def test_it_starts_stops_and_goes_on_with_the_same_data(data: Path, tmp_path: Path) -> None:
+def test_it_starts_stops_and_continues_with_the_same_data(data: Path, tmp_path: Path) -> None:
     data.mkdir()
     data.chmod(0o755)  # as it was before it was kept private
     port = free_port()

@@ -140,7 +140,7 @@ def test_other_faults_are_not_taken_for_tracking(
         areas(session, tracked, moref, "*")
 
 
-def test_a_snapshot_that_is_gone_is_told(session: Session, tracked: VmRecord) -> None:
+def test_a_snapshot_that_is_gone_is_reported(session: Session, tracked: VmRecord) -> None:
     with pytest.raises(ObjectGone):
         areas(session, tracked, "snapshot-999999", "*")
 

@@ -242,7 +242,7 @@ def test_any_other_descriptor_is_refused(session: Session, server: Server, body:
         (206, DatastoreReadFailed, False),
     ],
 )
-def test_an_answer_other_than_the_file_is_told(
+def test_an_answer_other_than_the_file_is_reported(
     session: Session, server: Server, status: int, kind: type[VSphereError], transient: bool
 ) -> None:
     server.status = status

@@ -100,7 +100,7 @@ def test_provisioning_is_what_vsphere_says_or_unknown(
         ),
     ],
 )
-def test_other_backings_are_told_apart(backing: Any, expected: str) -> None:
+def test_other_backings_are_distinguished(backing: Any, expected: str) -> None:
     assert disk(backing).backing_type == expected
 
 

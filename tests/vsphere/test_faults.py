@@ -204,7 +204,7 @@ def test_a_verdict_says_what_to_do(
     assert words in str(error)
 
 
-def test_the_servers_own_words_are_told_with_the_causes_that_it_names_and_bounded() -> None:
+def test_the_servers_own_words_are_reported_with_the_causes_that_it_names_and_bounded() -> None:
     said = [vmodl.LocalizableMessage(key="k", message=f"cause {n}") for n in range(50)]
     fault = vim.fault.GenericVmConfigFault(msg="It failed.", faultMessage=said)
     fault.faultCause = vim.fault.FileLocked(msg="Failed to lock the file")

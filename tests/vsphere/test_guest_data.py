@@ -82,7 +82,7 @@ def test_what_of_a_vm_cannot_be_understood_is_unsaid_with_the_reason(
 
 
 @pytest.mark.parametrize("nics", [[7], [object()]])
-def test_what_a_guest_says_and_nobody_understands_spoils_nothing_else(nics: list[Any]) -> None:
+def test_what_a_guest_says_and_nobody_understands_affects_nothing_else(nics: list[Any]) -> None:
     vm = record(
         name="odd",
         config__instanceUuid="5000",

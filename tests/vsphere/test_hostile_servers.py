@@ -268,7 +268,7 @@ POWER = b'<propSet><name>runtime.powerState</name><val xsi:type="%s">%s</val></p
         b"<localizedMessage>new</localizedMessage></fault></missingSet>",
     ],
 )
-def test_one_value_that_nobody_knows_spoils_nothing_else(strange: bytes, tmp_path: Path) -> None:
+def test_one_value_that_nobody_knows_affects_nothing_else(strange: bytes, tmp_path: Path) -> None:
     page = VM % (1, 1, 1, strange) + VM % (
         2,
         2,

@@ -175,7 +175,7 @@ def test_a_connection_that_is_lost_twice_between_pages_ends_the_reading(
     assert lost.value.transient
 
 
-def test_a_missing_privilege_is_told(session: Session, control: LabControl) -> None:
+def test_a_missing_privilege_is_reported(session: Session, control: LabControl) -> None:
     control.fail(READ, fault="NoPermission", message="Permission was denied.")
     with pytest.raises(PrivilegeMissing, match=r"Reading folders.*Permission was denied"):
         read_all(session)
@@ -232,7 +232,9 @@ def test_every_odd_vm_has_every_spec_and_an_identity(odd: dict[str, list[VmRecor
     assert len({vm.instance_uuid for vm in everyone}) == len(everyone)
 
 
-def test_two_vms_of_one_name_are_told_apart_by_their_path(odd: dict[str, list[VmRecord]]) -> None:
+def test_two_vms_of_one_name_are_distinguished_by_their_path(
+    odd: dict[str, list[VmRecord]],
+) -> None:
     one, other = odd["app"]
     assert {one.specs["vm_path"], other.specs["vm_path"]} == {
         "/Frankfurt/vm/Production/Web/app",

@@ -171,7 +171,9 @@ def test_an_answer_that_lies_is_never_taken_for_data(control, ticket, snapshot_d
 
 
 @pytest.mark.parametrize("fault", ["close", "error", "twice", "short", *LIES])
-def test_after_any_fault_a_new_connection_goes_on(control, session, vm, snapshot_disk, fault):
+def test_after_any_fault_a_new_connection_continues_the_reading(
+    control, session, vm, snapshot_disk, fault
+):
     control.fail("NFC read", nth=2, fault=fault)
     disk = renewing(session, vm, snapshot_disk)
     found = read(disk, 0, 8 * MIB) + read(disk, 8 * MIB, 8 * MIB)
@@ -281,7 +283,7 @@ def test_the_service_is_found_where_the_server_says(lab: Lab, session, vm, monke
     assert tickets.to_read(session, vm.moref).service == "vpxa-nfc"
 
 
-def test_without_the_service_what_to_choose_instead_is_said(lab: Lab, session, vm, monkeypatch):
+def test_without_the_service_what_to_choose_instead_is_reported(lab: Lab, session, vm, monkeypatch):
     world = lab.nfc.server(next(iter(lab.nfc._servers)))._world
     monkeypatch.delitem(world.objects, "nfcService")
     with pytest.raises(NfcRefused, match="has no NFC service"):
@@ -324,7 +326,7 @@ def test_an_ipv6_host_is_named_in_brackets_and_its_port_is_to_be_opened():
     assert f"Open TCP {port} from this machine to the ESXi hosts" in str(problem.value)
 
 
-def test_a_hosts_name_that_is_unknown_here_is_said():
+def test_a_hosts_name_that_is_unknown_here_is_reported():
     ticket = Ticket("esx-01.invalid", 902, ":".join(["AB"] * 20), "vpxa-nfc", "secret")
     with pytest.raises(NfcRefused, match=r"esx-01\.invalid:902: .*name.*DNS"):
         authd.connect(ticket, "vm1")

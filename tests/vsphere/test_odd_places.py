@@ -171,7 +171,7 @@ def test_a_vm_that_ends_every_call_is_not_gone(
     assert {vm.vm_moref for vm in snapshots.of_all_vms(session)} == {usual.moref, other.moref}
 
 
-def test_a_page_of_odd_vms_spoils_no_other_page(
+def test_a_page_of_odd_vms_affects_no_other_page(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     with Lab(tmp_path_factory.mktemp("lab") / "small", "small") as lab:

@@ -81,7 +81,7 @@ def test_vms_that_are_more_than_ordinary_ones_say_so(records: list[VmRecord]) ->
     }
 
 
-def test_what_the_server_said_oddly_is_told_and_only_that_is_missing(
+def test_what_the_server_said_oddly_is_reported_and_only_that_is_missing(
     records: list[VmRecord],
 ) -> None:
     said = {record.name: " ".join(record.oddities) for record in records}

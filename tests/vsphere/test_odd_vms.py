@@ -127,7 +127,7 @@ ODD: dict[str, tuple[str, str, set[str], str]] = {
 
 
 @pytest.mark.parametrize("what", ODD)
-def test_what_is_odd_about_one_vm_is_told_and_spoils_nothing_else(
+def test_what_is_odd_about_one_vm_is_reported_and_affects_nothing_else(
     what: str, session: Session, control: LabControl, vms: dict[str, VmRecord]
 ) -> None:
     path, xml, unsaid, words = ODD[what]

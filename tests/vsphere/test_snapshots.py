@@ -70,7 +70,7 @@ def test_what_was_achieved_is_told_not_what_was_asked(
     snapshots.remove(session, ignored.moref)
 
 
-def test_a_guest_that_cannot_be_quiesced_is_told_apart(
+def test_a_guest_that_cannot_be_quiesced_is_distinguished(
     session: Session, control: LabControl, vm: VmRecord
 ) -> None:
     for fault in ("ApplicationQuiesceFault", "GenericVmConfigFault", "InvalidState", "SystemError"):
@@ -114,7 +114,7 @@ def test_a_missing_privilege_is_named(session: Session, control: LabControl, vm:
     assert missing.value.privilege == "VirtualMachine.State.CreateSnapshot"
 
 
-def test_a_vm_that_is_gone_is_told(session: Session) -> None:
+def test_a_vm_that_is_gone_is_reported(session: Session) -> None:
     for call in (
         lambda: snapshots.create(session, "vm-999999", NAME, "d", False),
         lambda: snapshots.find(session, "vm-999999", NAME),
@@ -307,7 +307,7 @@ def test_the_caller_is_asked_while_waiting_and_may_stop(
     assert snapshots.find(session, vm.moref, NAME) is not None
 
 
-def test_a_task_is_waited_for_no_longer_than_told_and_goes_on(
+def test_a_task_is_waited_for_no_longer_than_told_and_continues(
     session: Session, control: LabControl, vm: VmRecord
 ) -> None:
     control.delay(CREATE, 3)

@@ -188,7 +188,7 @@ def test_a_web_server_that_is_no_vsphere_gets_no_password(serve: Callable[..., S
     assert b"s3cret!" not in server.received
 
 
-def test_a_port_without_tls_is_told_apart() -> None:
+def test_a_port_without_tls_is_distinguished() -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
 
         def answer() -> None:

@@ -57,7 +57,7 @@ def test_with_htmx_the_form_alone_comes_back_and_success_leaves(web, filled_in, 
         ({"confirm_fingerprint": "zz"}, "confirm_fingerprint", "64 hexadecimal digits"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_field(web, filled_in, fingerprint, changes, field, words):
+def test_what_is_wrong_is_shown_at_its_field(web, filled_in, fingerprint, changes, field, words):
     confirmed = {**filled_in, "confirm_fingerprint": fingerprint}
     answer = web.post("/vcenters/add/", {**confirmed, **changes})
     errors = answer.context["form"].errors
@@ -103,7 +103,7 @@ def test_the_second_step_shows_who_answers_and_asks_for_the_login(web, filled_in
         ({"host": "a b"}, "host", "neither a host name nor an IP"),
     ],
 )
-def test_what_is_wrong_with_an_address_is_said_before_the_login(
+def test_what_is_wrong_with_an_address_is_shown_before_the_login(
     web, filled_in, changes, field, words
 ):
     answer = web.post("/vcenters/add/", address(filled_in, **changes))
@@ -111,7 +111,7 @@ def test_what_is_wrong_with_an_address_is_said_before_the_login(
     assert 'name="password"' not in text(answer)
 
 
-def test_a_name_that_is_taken_is_said_before_the_login(web, filled_in, vcenter):
+def test_a_name_that_is_taken_is_shown_before_the_login(web, filled_in, vcenter):
     answer = web.post("/vcenters/add/", address(filled_in))
     assert "already has this name" in str(answer.context["form"].errors["name"])
 

@@ -133,7 +133,7 @@ def test_confirmed_it_cancels_the_waiting_and_asks_the_running_to_stop(web, thre
 
 
 @pytest.mark.parametrize("action", ["start", "cancel", "", "delete"])
-def test_without_a_vm_nothing_happens_and_that_is_said(web, three, action):
+def test_without_a_vm_nothing_happens_and_the_page_says_so(web, three, action):
     answer = web.post(ADDRESS, {"action": action}, follow=True)
     assert notices(answer) == ["No VM is selected. Tick the VMs in the table."]
 

@@ -67,7 +67,7 @@ def test_a_managed_vm_is_not_judged_by_what_a_discovery_saw(web):
     assert re.findall(r'aria-label="Select ([^"]+)" data-keep', text(answer)) == ["template"]
 
 
-def test_a_vm_that_cannot_be_told_apart_cannot_be_ticked(web):
+def test_a_vm_that_cannot_be_distinguished_cannot_be_ticked(web):
     shown = row(web, factories.discovered_vm(instance_uuid=None))
     assert "Cannot be taken" in shown
     assert " disabled>" in shown
@@ -197,7 +197,7 @@ def test_cbt_is_what_the_last_job_saw_not_what_the_last_discovery_saw(web):
     assert '<td class="hide-1">On</td>' in row(web, vm)
 
 
-def test_two_of_one_name_are_told_apart_by_their_folder(web):
+def test_two_of_one_name_are_distinguished_by_their_folder(web):
     vcenter = factories.vcenter()
     first = factories.discovered_vm("app", at=vcenter, vm_path="/Bonn/vm/Production/app")
     second = factories.discovered_vm("app", at=vcenter, vm_path="/Bonn/vm/a%2fb/app")

@@ -63,7 +63,7 @@ def test_names_are_shown_harmlessly(web, damaged):
     assert "&lt;script&gt;" in text(web.get("/integrity/"))
 
 
-def test_what_was_mended_is_told_apart(web, damaged):
+def test_what_was_mended_is_distinguished(web, damaged):
     runs.run_now(Scope(), actor="ops", repair=True)
     page = text(web.get("/integrity/"))
     assert "Repaired by this run" in page
@@ -90,7 +90,7 @@ def test_looking_at_a_page_starts_nothing(web):
     assert not IntegrityRun.objects.exists()
 
 
-def test_a_run_that_died_is_told_and_can_be_repeated(web):
+def test_a_run_that_died_is_shown_and_can_be_repeated(web):
     IntegrityRun.objects.create(requested_by="schedule", outcome="running")
     IntegrityRun.objects.update(updated_at=timezone.now() - timedelta(hours=1))
     page = text(web.get("/integrity/"))

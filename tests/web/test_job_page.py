@@ -254,7 +254,7 @@ def test_of_many_attempts_the_last_are_listed_and_the_others_counted(web, attemp
         assert shown.count("waited ") <= 10
 
 
-def test_a_warning_that_every_attempt_repeats_is_told_once(web):
+def test_a_warning_that_every_attempt_repeats_is_shown_once(web):
     job = waited_for_long(50)
     steps = JobStep.objects.filter(job=job, name=StepName.PREPARE)
     steps.update(status=StepStatus.WARNING, message="Change tracking is off.")

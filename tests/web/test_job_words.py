@@ -16,7 +16,7 @@ def waiting(**columns) -> ReplicationJob:
     return ReplicationJob(**{"status": "pending", "source_vm_name": "a", **columns})
 
 
-def test_the_queues_own_reason_is_told():
+def test_the_queues_own_reason_is_shown():
     reason = "Waiting for the repository: /srv/vmrep has no marker."
     job = waiting(current_operation=reason)
     assert job_words.doing(job) == reason

@@ -71,7 +71,7 @@ def test_the_login_leads_to_no_other_site(client, person):
     assert answer["Location"] == "/virtual-machines/"
 
 
-def test_a_wrong_password_is_told_and_not_echoed(client, person):
+def test_a_wrong_password_is_reported_and_not_echoed(client, person):
     answer = client.post("/login/", {"username": "ops", "password": "a wrong password"})
     assert answer.status_code == 200
     assert "Please enter a correct username and password" in text(answer)

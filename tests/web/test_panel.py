@@ -111,7 +111,7 @@ def test_a_changed_identity_is_to_be_decided(web):
     assert "Replicate now" not in shown
 
 
-def test_a_snapshot_that_is_left_at_the_vm_is_told_with_the_reason(web):
+def test_a_snapshot_that_is_left_at_the_vm_is_shown_with_the_reason(web):
     context = factories.context()
     factories.completed_job(context)
     VMSnapshot.objects.update(

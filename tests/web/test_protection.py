@@ -81,7 +81,7 @@ def test_a_disk_of_another_vm_is_not_found(web, context):
     assert not context.disks.get(device_key=2001).accept_unprotected
 
 
-def test_a_refusal_is_told(web, context):
+def test_a_refusal_is_shown(web, context):
     disk = context.disks.get(device_key=2000)
     address = f"/virtual-machines/{context.pk}/disks/{disk.pk}/"
     answer = web.post(address, {"wish": "leave_out"}, follow=True)

@@ -131,7 +131,7 @@ def test_while_a_job_is_active_the_page_says_so_and_the_action_is_refused(web, c
     _assert_untouched(context)
 
 
-def test_who_holds_a_recovery_point_is_told(web, context):
+def test_who_holds_a_recovery_point_is_shown(web, context):
     RecoveryPointHold.objects.create(
         recovery_point=RecoveryPoint.objects.first(), kind="test_failover", owner="anna"
     )
@@ -141,7 +141,7 @@ def test_who_holds_a_recovery_point_is_told(web, context):
     _assert_untouched(context)
 
 
-def test_an_unmounted_repository_is_told(web, context, tmp_path):
+def test_an_unmounted_repository_is_shown(web, context, tmp_path):
     (tmp_path / "here").rename(tmp_path / "away")
     answer = web.post(_address("vm-delete-replica-data", context), {"confirm_vm_name": "web-01"})
     assert answer.status_code == 200

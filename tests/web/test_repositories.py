@@ -37,7 +37,7 @@ def test_every_page_means_the_same_by_free_and_total(web, small_ext4):
     assert home.groups() == (free, free, total, total)
 
 
-def test_a_missing_marker_is_told(web, tmp_path):
+def test_a_missing_marker_is_shown(web, tmp_path):
     factories.repository("unmounted", tmp_path / "share")
     shutil.rmtree(tmp_path / "share")
     page = text(web.get("/repositories/"))
@@ -69,7 +69,7 @@ def test_adding_makes_the_folder_a_repository(web, tmp_path):
     assert notices(answer) == ["The repository new is ready."]
 
 
-def test_what_is_wrong_is_said_at_its_field(web, tmp_path):
+def test_what_is_wrong_is_shown_at_its_field(web, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     for path in ("relative/path", tmp_path / "file"):
         form = add(web, "new", path).context["form"]

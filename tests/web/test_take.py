@@ -166,7 +166,7 @@ def test_more_than_can_be_done_at_once_are_left_for_another_time(take, many, mon
     assert notices(answer) == ["2 VMs are now under management. 1 more can be taken the same way."]
 
 
-def test_nothing_left_to_take_is_said(take, vcenter):
+def test_nothing_left_to_take_is_shown(take, vcenter):
     answer = take(everything="1", view="", repository=factories.repository().pk)
     assert notices(answer) == ["There are no VMs left to take."]
 

@@ -48,7 +48,7 @@ def test_they_are_counted_once_while_nothing_changes(web, counted):
     ],
     ids=["a VM comes", "a job completes", "a job fails", "a repository", "an RPO target"],
 )
-def test_they_are_counted_anew_after_a_change(web, counted, change):
+def test_they_are_counted_again_after_a_change(web, counted, change):
     vm = factories.context()
     web.get("/virtual-machines/")
     change(vm)
@@ -56,7 +56,9 @@ def test_they_are_counted_anew_after_a_change(web, counted, change):
     assert len(counted) == 2
 
 
-def test_they_are_counted_anew_after_a_while_since_time_changes_them_too(web, counted, monkeypatch):
+def test_they_are_counted_again_after_a_while_since_time_changes_them_too(
+    web, counted, monkeypatch
+):
     factories.context()
     web.get("/virtual-machines/")
     monkeypatch.setattr(totals, "KEPT_SECONDS", 0.0)

@@ -104,7 +104,7 @@ def test_hostile_specs_are_text_in_every_column(web):
     assert page.count("&lt;img src=x") >= 4
 
 
-def test_vms_of_one_name_can_be_told_apart(web):
+def test_vms_of_one_name_can_be_distinguished(web):
     factories.context("app", vm_path="/Bonn/vm/Tests/app")
     factories.context("app", vm_path="/Bonn/vm/Production/Web/app")
     page = text(web.get(PAGE))
@@ -117,7 +117,7 @@ def test_a_slash_in_the_name_of_a_folder_is_shown_as_one(web):
     assert ">Bonn / &lt;b&gt;bold &amp; co&lt;/b&gt;<" in text(web.get(PAGE))
 
 
-def test_a_vm_of_which_no_path_is_known_is_told_apart_by_its_context(web):
+def test_a_vm_of_which_no_path_is_known_is_distinguished_by_its_context(web):
     context = factories.context("app", vm_path=None)
     row = re.search(r'<tr id="row-.*?</tr>', text(web.get(PAGE)), re.DOTALL)
     assert row
@@ -135,7 +135,7 @@ def test_the_page_size_is_one_of_those_offered(web, asked, rows):
     assert len(names(web.get(PAGE, {"page_size": asked, "per_page": "7"}))) == rows
 
 
-def test_the_page_sizes_are_links_that_keep_the_view_and_begin_anew(web):
+def test_the_page_sizes_are_links_that_keep_the_view_and_start_over(web):
     factories.contexts(["pg"] * 27)
     page = text(web.get(PAGE, {"page_size": "25", "page": "2", "search": "pg"}))
     assert 'href="/virtual-machines/?page_size=100&amp;search=pg"' in page
@@ -247,7 +247,7 @@ def test_the_first_run_goes_step_by_step(web):
     assert "first-run" not in text(web.get(PAGE))
 
 
-def test_an_estate_in_use_does_not_begin_anew_because_one_vm_is_new(web):
+def test_an_estate_in_use_does_not_begin_again_because_one_vm_is_new(web):
     for _ in range(2):
         factories.completed_job(factories.context())
     factories.context("new")
