@@ -23,11 +23,12 @@ from contexts.vsphere.texts import (
     MOST_WORD,
     cut,
 )
-from contexts.vsphere.values import Data, NotAsDescribed, kind_of, type_name
+from contexts.vsphere.values import Data, NotAsDescribed, Parts, kind_of, type_name
 from contexts.vsphere.xml_text import REPLACED
 
 _MOST_LINKS = 1000  # vSphere allows 32 snapshots in a row
 _CONTROLLER, _DISK = vim.vm.device.VirtualController, vim.vm.device.VirtualDisk
+_ETHERNET = vim.vm.device.VirtualEthernetCard
 _RAW_MAPPING = _DISK.RawDiskMappingVer1BackingInfo
 _LARGEST_CAPACITY = 2**63 - 1
 
@@ -62,6 +63,16 @@ _BACKINGS = {
     "VirtualDiskPartitionedRawDiskVer2BackingInfo": "raw",
     "VirtualDiskLocalPMemBackingInfo": "pmem",
 }
+
+
+def that_matter(devices: Sequence[Any]) -> Sequence[Any]:
+    """Without the keyboards, video cards and other devices of which nothing is kept."""
+    return devices.only(_matters) if isinstance(devices, Parts) else devices
+
+
+@lru_cache(maxsize=1024)
+def _matters(kind: Any) -> bool:
+    return _family(kind) in (None, _CONTROLLER, _DISK, _ETHERNET)
 
 
 def disks_of(
@@ -243,9 +254,6 @@ def networks_of(devices: Iterable[Any], places: Places) -> tuple[NicRecord, ...]
     by_key = {device.key: device for device in devices if _family(kind_of(device)) is _ETHERNET}
     found = [_nic(device, places) for device in by_key.values()]
     return tuple(sorted(found, key=lambda nic: nic.device_key))
-
-
-_ETHERNET = vim.vm.device.VirtualEthernetCard
 
 
 def _nic(device: Any, places: Places) -> NicRecord:

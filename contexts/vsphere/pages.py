@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from lxml import etree
@@ -141,13 +141,13 @@ def _page(root: Element, stub: Any, *, is_mended: bool) -> Page:
             )
         return Page([], None, 0)
     objects: list[Found] = []
-    lost, token = 0, None
+    lost, token, plans = 0, None, _Plans()
     for child in returned:
         name = local_name(child)
         if name == "token":
             token = child.text or None
         elif name == "objects":
-            found = _object(child, stub, is_mended=is_mended)
+            found = _object(child, stub, plans, is_mended=is_mended)
             if found is None:
                 lost += 1
             else:
@@ -166,7 +166,7 @@ def _taken_apart(body: bytes, stub: Any, broken: etree.XMLSyntaxError) -> Page:
     for piece in pieces:
         try:
             element = _parse(_ENVELOPE % piece[0])[0]
-            found = _object(element, stub, is_mended=True)
+            found = _object(element, stub, _Plans(), is_mended=True)
         except etree.XMLSyntaxError as error:
             found = _unreadable(piece[0], stub, cut(str(error), MOST_FAULT))
         if found is None:
@@ -188,25 +188,25 @@ def _unreadable(piece: bytes, stub: Any, why: str) -> Found | None:
     return Found(ref, {}, {}, problem=f"the server's answer is not XML: {why}")
 
 
-def _object(element: Element, stub: Any, *, is_mended: bool) -> Found | None:
+def _object(element: Element, stub: Any, plans: _Plans, *, is_mended: bool) -> Found | None:
     """None for one without a reference: nothing can be said of it."""
     ref = _reference(element, stub)
     if ref is None:
         return None
+    if not is_mended and (usual := _as_usual(element, type(ref), stub, plans)) is not None:
+        return Found(ref, usual, {})
     read: dict[str, Any] = {}
     odd: dict[str, str] = {}
     missing: dict[str, Any] = {}
-    kind = type(ref)
-    for child in _not_as_usual(element, kind, stub, read, odd):
+    for child in element:
         part = local_name(child)
         if part == "propSet":
-            _keep_property(child, kind, stub, read, odd)
+            _keep_property(child, type(ref), stub, read, odd)
+            if is_mended:
+                _note_what_was_replaced(child, odd)
         elif part == "missingSet":
             path, fault = _gap(child, stub)
             missing[path] = fault
-    if is_mended:
-        for child in element.iterchildren("{*}propSet"):
-            _note_what_was_replaced(child, odd)
     for path, why in odd.items():
         if path not in read:
             missing.setdefault(path, vmodl.fault.NotSupported(msg=why))
@@ -246,47 +246,39 @@ def _keep_property(
         odd[path] = str(why)
 
 
-def _not_as_usual(
-    element: Element, kind: Any, stub: Any, read: dict[str, Any], odd: dict[str, str]
-) -> list[Element]:
-    """Reads what nearly every property is: a name and a value of a type that is known for it.
-    Returns the other children."""
-    others: list[Element] = []
-    for child in element:
-        if child.tag == _PROPERTY and len(child) == 2:
-            named, value = child
-            path, said = named.text, value.get(XSI_TYPE)
-            if (
-                path is not None
-                and (how := _usual(kind, path, said))
-                and path not in read
-                and path not in odd
-                and value.tag == _VALUE
-                and named.tag == _NAME
-            ):
-                try:
-                    read[path] = how[0](value, how[1], stub)
-                except NotAsDescribed as why:
-                    odd[path] = str(why)
-                continue
-        others.append(child)
-    return others
+class _Plans(dict[tuple[Any, str | None, str | None], tuple[Maker, Any] | None]):
+    """By the kind of object, a property's path and the type that its value says it is of: how that
+    is made; None: not as usual. For one page, so that what a server invents is soon forgotten."""
+
+    def __missing__(self, key: tuple[Any, str | None, str | None]) -> tuple[Maker, Any] | None:
+        kind, path, said = key
+        self[key] = None
+        if path and len(path) <= MOST_NAME and len(said or "") <= MOST_NAME:
+            declared = described(kind, path)
+            with suppress(NotAsDescribed):
+                self[key] = declared and plan_of(declared, said)
+        return self[key]
 
 
-def _usual(kind: Any, path: str, said: str | None) -> tuple[Maker, Any] | None:
-    """How a property's value is made when it says that it is of this type; None: not as usual."""
-    if len(path) > MOST_NAME or (said and len(said) > MOST_NAME):
-        return None
-    return _known(kind, path, said)
-
-
-@lru_cache(maxsize=2048)
-def _known(kind: Any, path: str, said: str | None) -> tuple[Maker, Any] | None:
-    declared = described(kind, path)
-    try:
-        return None if declared is None else plan_of(declared, said)
-    except NotAsDescribed:
-        return None
+def _as_usual(element: Element, kind: Any, stub: Any, plans: _Plans) -> dict[str, Any] | None:
+    """The properties of an object of which everything is as described, as it nearly always is. None
+    of any other: then each of its properties needs a closer look."""
+    read: dict[str, Any] = {}
+    for child in element.iterchildren(_PROPERTY):
+        if len(child) != 2:
+            return None
+        named, value = child[0], child[1]
+        path = named.text
+        plan = plans[kind, path, value.get(XSI_TYPE)]
+        if path is None or plan is None or named.tag != _NAME or value.tag != _VALUE:
+            return None
+        make, declared = plan
+        try:
+            read[path] = make(value, declared, stub)
+        except NotAsDescribed:
+            return None
+    # Besides there is the object's reference, and nothing else; no property came twice.
+    return read if len(read) + 1 == len(element) else None
 
 
 def _note_what_was_replaced(element: Element, odd: dict[str, str]) -> None:

@@ -99,15 +99,20 @@ class Read(Data):
 
     def __init__(self, element: Element, kind: Any, stub: Any) -> None:
         super().__init__(element, kind, stub)
-        tags, fields, unset = _read_at_once(kind)
-        read = vars(self)
+        fields, unset = _read_at_once(kind)
+        read = self.__dict__
         read.update(unset)
         odd: list[str] = []
-        for child in element.iterchildren(*tags):
-            field = fields.get(child.tag)
+        for child in element:
+            try:
+                field = fields[child.tag]
+            except KeyError:
+                if local_name(child) in wanted_of(kind):
+                    read.clear()  # it is of another namespace
+                    return
+                continue
             if field is None:
-                read.clear()  # it is of another namespace
-                return
+                continue
             name, make, declared, is_list = field
             try:
                 if child.get(XSI_TYPE) is not None:
@@ -146,6 +151,15 @@ class Parts(Sequence[Any]):
         children = zip(elements(self._element), self._plans, strict=True)
         return (make(child, kind, self._stub) for child, (make, kind) in children)
 
+    def only(self, matters: Callable[[Any], bool]) -> list[Any]:
+        """Those of kinds that matter, and of types that nobody knows; the others are not made."""
+        children = zip(elements(self._element), self._plans, strict=True)
+        return [
+            make(child, kind, self._stub)
+            for child, (make, kind) in children
+            if matters(kind) or isinstance(make, partial)
+        ]
+
     def __len__(self) -> int:
         return len(self._plans)
 
@@ -153,25 +167,25 @@ class Parts(Sequence[Any]):
         return list(self)[index]
 
 
-_Fields = Mapping[str, tuple[str, "Maker", Any, bool]]
+_Fields = Mapping[str, tuple[str, "Maker", Any, bool] | None]
 
 
 @lru_cache(maxsize=1024)
-def _read_at_once(kind: Any) -> tuple[tuple[str, ...], _Fields, Mapping[str, None]]:
-    """The names of the wanted elements in any namespace; by tag how each field is made; and the
-    fields that are None until they are met."""
-    fields: dict[str, tuple[str, Maker, Any, bool]] = {}
-    for name in sorted(wanted_of(kind)):
+def _read_at_once(kind: Any) -> tuple[_Fields, Mapping[str, None]]:
+    """By tag how each wanted field is made, None for a field that is not wanted; and the fields
+    that are None until they are met."""
+    fields: dict[str, tuple[str, Maker, Any, bool] | None] = {
+        f"{{{NAMESPACE}}}{info.name}": None for info in kind._GetPropertyList()
+    }
+    unset: dict[str, None] = {}
+    for name in wanted_of(kind):
         if (declared := field_of(kind, name)) is not None:
             item = item_of(declared)
             one = declared if item is None else item
             fields[f"{{{NAMESPACE}}}{name}"] = (name, _maker(one), one, item is not None)
-    made = fields.values()
-    return (
-        tuple(f"{{*}}{name}" for name, *_ in made),
-        fields,
-        {name: None for name, _, _, is_list in made if not is_list},
-    )
+            if item is None:
+                unset[name] = None
+    return fields, unset
 
 
 def kind_of(value: Any) -> Any:

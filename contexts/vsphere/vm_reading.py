@@ -19,6 +19,7 @@ from contexts.vsphere.devices import (
     disks_of,
     networks_of,
     snapshots_of,
+    that_matter,
     unknown_devices,
     with_guest,
 )
@@ -253,7 +254,7 @@ class _Reading:
                 self._note(f"{DEVICES}: vSphere does not deliver it.")
             return (), ()
         if len(devices) <= _MOST_PARTS:
-            devices = list(devices)  # made once for all that look at them
+            devices = that_matter(devices)  # made once for all that look at them
         types, places = self._places.datastore_types, self._places
         disks = self._part("disks", DEVICES, lambda: disks_of(_some(devices), types, places.names))
         adapters = self._part("networks", DEVICES, lambda: networks_of(_some(devices), places))
