@@ -7,6 +7,8 @@ from typing import Any
 
 from pyVmomi import vim
 
+from vmrep.lab.world import device_parts
+
 device = vim.vm.device
 
 
@@ -50,6 +52,11 @@ KINDS = {
     ),
     "ide": ControllerKind(device.VirtualIDEController, "IDE", 2, 200, 3000, 2, (0, 1)),
 }
+_SUMMARIES = {
+    device.ParaVirtualSCSIController: "VMware paravirtual SCSI",
+    device.VirtualLsiLogicSASController: "LSI Logic SAS",
+    device.VirtualLsiLogicController: "LSI Logic",
+}
 SCSI = ("pvscsi", "lsisas", "lsilogic", "buslogic")
 
 
@@ -73,11 +80,14 @@ def device_of(kind: ControllerKind, bus: int, disks: list[int], sharing: str) ->
         key=kind.key(bus),
         busNumber=bus,
         device=disks,
-        deviceInfo=vim.Description(label=f"{kind.label} {bus}", summary=""),
+        deviceInfo=vim.Description(
+            label=f"{kind.label} {bus}", summary=_SUMMARIES.get(kind.type, f"{kind.label} {bus}")
+        ),
     )
     if kind.label != "IDE":
         made.controllerKey = 100
     if isinstance(made, device.VirtualSCSIController):
+        made.unitNumber, made.slotInfo = 3 + bus, device_parts.slot(160 + bus)
         made.sharedBus = getattr(device.VirtualSCSIController.Sharing, sharing)
         made.hotAddRemove, made.scsiCtlrUnitNumber = True, 7
     return made

@@ -13,7 +13,7 @@ from typing import Any
 from pyVmomi import vim
 
 from vmrep.lab.soap import codec
-from vmrep.lab.world import controllers
+from vmrep.lab.world import controllers, device_parts
 
 device = vim.vm.device
 PCI, IDE, PS2, SIO = 100, 200, 300, 400  # controllers' keys
@@ -92,6 +92,8 @@ def _console() -> tuple[Any, ...]:
             *(device.VirtualVMCIDevice, 12000, "VMCI device", _VMCI_SUMMARY),
             controllerKey=PCI,
             unitNumber=17,
+            slotInfo=device_parts.slot(33),
+            id=-1708029162,
             allowUnrestrictedCommunication=False,
             filterEnable=True,
         ),

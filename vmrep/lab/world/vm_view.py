@@ -11,7 +11,7 @@ from pyVmomi import vim
 
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.soap import codec
-from vmrep.lab.world import controllers
+from vmrep.lab.world import controllers, device_parts
 from vmrep.lab.world.controllers import KINDS
 from vmrep.lab.world.inventory import Datastore
 from vmrep.lab.world.records import (
@@ -52,7 +52,7 @@ def _backing(
     return device.VirtualDisk.FlatVer2BackingInfo(
         fileName=f"[{datastore.name}] {layer.descriptor}",
         datastore=datastore.ref,
-        backingObjectId=chain.object_id(layer) if kind.objects else None,
+        backingObjectId=chain.object_id(layer) if kind.objects else "",
         diskMode=disk.mode,
         split=False,
         writeThrough=False,
@@ -62,6 +62,7 @@ def _backing(
         contentId=f"{layer.content_id:0>32}",
         changeId=change_id,
         deltaDiskFormat=kind.delta_format if delta else None,
+        digestEnabled=False,
         sharing=disk.sharing,
         parent=_backing(disk, chain, parent, datastore, None) if parent else None,
         keyId=crypto_key(disk.uuid) if disk.encrypted else None,
@@ -101,7 +102,7 @@ def crypto_key(name: str) -> Any:
     )
 
 
-def _disk(disk: DiskDevice, backing: Any) -> Any:
+def _disk(vm: VmRecord, disk: DiskDevice, backing: Any) -> Any:
     kib = disk.capacity_bytes // 1024
     return device.VirtualDisk(
         key=disk.key,
@@ -111,6 +112,7 @@ def _disk(disk: DiskDevice, backing: Any) -> Any:
         capacityInBytes=disk.capacity_bytes,
         deviceInfo=vim.Description(label=disk.label, summary=f"{kib:,} KB"),
         backing=backing,
+        **device_parts.of_disks(vm.ref, disk.key),
     )
 
 
@@ -125,7 +127,7 @@ def _network_backing(ref: str, name: str) -> Any:
         return card.OpaqueNetworkBackingInfo(
             opaqueNetworkId=ref, opaqueNetworkType="nsx.LogicalSwitch"
         )
-    return card.NetworkBackingInfo(deviceName=name, network=vim.Network(ref))
+    return card.NetworkBackingInfo(deviceName=name, useAutoDetect=False, network=vim.Network(ref))
 
 
 def _nic(nic: NicDevice, networks: Mapping[str, str], powered_on: bool) -> Any:
@@ -138,11 +140,10 @@ def _nic(nic: NicDevice, networks: Mapping[str, str], powered_on: bool) -> Any:
         addressType="assigned",
         deviceInfo=vim.Description(label=nic.label, summary=name),
         backing=_network_backing(nic.network, name),
-        connectable=device.VirtualDevice.ConnectInfo(
-            startConnected=nic.connected,
-            allowGuestControl=True,
-            connected=nic.connected and powered_on,
+        connectable=device_parts.connection(
+            starts=nic.connected, connected=nic.connected and powered_on
         ),
+        **device_parts.of_adapters(nic.key - 4000),
     )
 
 
@@ -179,7 +180,7 @@ def hardware(
             *standard_devices({d.key for d in config.disks} | {c.key for c in own}),
             *own,
             *(tpm if config.vtpm else ()),
-            *(_disk(d, backings[d.key]) for d in config.disks),
+            *(_disk(record, d, backings[d.key]) for d in config.disks),
             *(_nic(n, networks, powered_on) for n in config.nics),
         ],
     )
@@ -301,6 +302,7 @@ def _guest_nic(nic: NicDevice, networks: Mapping[str, str]) -> Any:
         macAddress=nic.mac_address,
         connected=nic.connected,
         deviceConfigId=nic.key,
+        ipConfig=device_parts.ip_config(nic.ip_addresses),
     )
 
 
