@@ -11,7 +11,7 @@ from contexts.states import TrustMode
 from contexts.vsphere import errors
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.privileges import MOST_ENTITIES, Missing
-from contexts.vsphere.session import About
+from contexts.vsphere.server import About
 
 OK, WARNING, FAILED, NOT_REACHED = "ok", "warning", "failed", "not_reached"
 

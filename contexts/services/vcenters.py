@@ -15,12 +15,11 @@ from django.db.models.functions import Now
 from contexts import crypto, selectors
 from contexts.errors import UnknownVCenter, VCenterChanged, VCenterInUse
 from contexts.models import VCenter, VMContext
-from contexts.services import changed_rows, logins, nbd_commands, replacement
+from contexts.services import estates, logins, nbd_commands, replacement
 from contexts.services.nbd_commands import NbdCommandRefused
-from contexts.services.transactions import one_transaction, only_free
+from contexts.services.transactions import one_transaction
 from contexts.services.waiting import SECONDS, wait_for
 from contexts.states import TransportKind, TrustMode
-from contexts.text import printable
 from contexts.vsphere import addresses
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
@@ -28,7 +27,8 @@ from contexts.vsphere.endpoint import TrustMode as TrustModeName
 from contexts.vsphere.errors import LoginRefused, OtherEstate
 from contexts.vsphere.hosts import lone_host_uuid
 from contexts.vsphere.privileges import Privileges, read_privileges
-from contexts.vsphere.session import About, Session
+from contexts.vsphere.server import About
+from contexts.vsphere.session import Session
 from contexts.vsphere.tls import Certificate, why_not_trusted
 from contexts.vsphere.tls import presented_certificate as _presented_certificate
 from contexts.vsphere.transports import TRANSPORTS
@@ -108,7 +108,7 @@ class _KnownServer(Session):
     def connect(self) -> None:
         super().connect()
         try:
-            _recognise_host(self._vcenter, self)
+            estates.recognise_host(self._vcenter, self)
         except BaseException:
             self.close()
             raise
@@ -125,7 +125,7 @@ def test_stored(vcenter: VCenter) -> Seen:
     outcome. Raises as `test_connection` does."""
     try:
         seen = test_connection(endpoint(vcenter), _transports(vcenter))
-        _require_host(vcenter, seen.about, seen.host_uuid)
+        estates.require_host(vcenter, seen.about, seen.host_uuid)
     except LoginRefused as problem:
         logins.refused(vcenter, problem)
         raise
@@ -242,7 +242,7 @@ def update(
     _check(vcenter)
     before = vcenter.estate_uuid
     _connect(vcenter, confirm_instance_uuid, by_hand=password is not None)
-    written = {name: getattr(vcenter, name) for name in {*changes, *_LEARNED}}
+    written = {name: getattr(vcenter, name) for name in {*changes, *estates.LEARNED}}
     forgotten = {"login_refused_at": None, "login_refused_why": ""}
     forgotten |= {"found_at": None, "found_instance_uuid": ""}
     is_another = bool(confirm_instance_uuid and before and vcenter.estate_uuid != before)
@@ -326,89 +326,15 @@ def _connect(vcenter: VCenter, confirmed_uuid: str | None = None, *, by_hand: bo
             # A lone host where a vCenter was: only after a login does it say who it is.
             target = replace(target, instance_uuid=None, host_uuid=None)
             seen = test_connection(target, _transports(vcenter))
-        _require_host(vcenter, seen.about, seen.host_uuid, confirmed_uuid)
+        estates.require_host(vcenter, seen.about, seen.host_uuid, confirmed_uuid)
     except OtherEstate as problem:
         if vcenter.pk is not None and problem.presented:
             logins.found_another(vcenter, problem.presented)
         raise
     vcenter.privileges = seen.privileges
     if seen.host_uuid is not None:
-        _require_new(vcenter, "ESXi host", host_uuid=seen.host_uuid)
+        estates.require_new(vcenter, "ESXi host", host_uuid=seen.host_uuid)
         vcenter.host_uuid = seen.host_uuid
     elif seen.about.instance_uuid:
         vcenter.host_uuid = ""  # a vCenter, whatever was there before
-    _remember_estate(vcenter, seen.about)
-
-
-_LEARNED = ("instance_uuid", "host_uuid", "product", "api_version")
-
-
-def _require_host(
-    vcenter: VCenter, about: About, found: str | None, confirmed: str | None = None
-) -> None:
-    """Raises OtherEstate when another ESXi host answers than the known or confirmed one, or one
-    where a vCenter was. Of a known host that says no UUID it is not known which one it is."""
-    expected = confirmed or vcenter.estate_uuid
-    if about.api_type != "HostAgent" or not expected or found == expected:
-        return
-    if found is None and vcenter.host_uuid:
-        return
-    known = "the one" if vcenter.host_uuid else "the vCenter"
-    raise OtherEstate(
-        f"{vcenter.host} now leads to another ESXi host ({found or 'without a UUID of its own'}),"
-        f" not {known} that was added as {vcenter.name} ({expected}). Check the address. If it has"
-        " taken the other's place, confirm that at its page; if not, add it as a new one.",
-        expected=expected,
-        presented=found,
-    )
-
-
-def _recognise_host(vcenter: VCenter, session: Session) -> None:
-    """Of an ESXi host on its own: raises OtherEstate when it is another one than the known one,
-    which is remembered for somebody to decide about. The UUID of one that was added before vmrep
-    asked for it is recorded, unless another entry has it: a host that was added twice is for an
-    operator to sort out, and still read."""
-    if (host_uuid := lone_host_uuid(session)) is None:
-        return
-    try:
-        _require_host(vcenter, session.about, host_uuid)
-    except OtherEstate:
-        logins.found_another(vcenter, host_uuid)
-        raise
-    if vcenter.host_uuid:
-        return
-    try:
-        with transaction.atomic():
-            unknown = VCenter.objects.filter(pk=vcenter.pk, host_uuid="")
-            only_free(unknown).update(host_uuid=host_uuid)  # or else the next discovery notes it
-    except IntegrityError:
-        log.warning("%s is an ESXi host that was added twice", printable(vcenter.name))
-
-
-def _require_new(vcenter: VCenter, what: str, **identity: str) -> None:
-    known = VCenter.objects.filter(**identity).exclude(pk=vcenter.pk).first()
-    if known is not None:
-        raise ValidationError(
-            {
-                "host": f"This is the {what} {known.name}, added as {known.host}. Its VMs would"
-                " be listed twice. Use that one."
-            }
-        )
-
-
-def _remember_estate(vcenter: VCenter, about: About) -> None:
-    """Raises ValidationError when the vCenter is already known by another address."""
-    if about.instance_uuid:
-        _require_new(vcenter, "vCenter", instance_uuid=about.instance_uuid)
-    longest = changed_rows.max_lengths(VCenter)
-    estate = about.instance_uuid or ""
-    if len(estate) > longest["instance_uuid"]:
-        raise ValidationError(
-            {
-                "host": f"This server's instance UUID has {len(estate)} characters; a vCenter's has"
-                " 36. Check that the address is that of a vCenter."
-            }
-        )
-    vcenter.instance_uuid = estate
-    vcenter.product = about.full_name[: longest["product"]]
-    vcenter.api_version = about.api_version[: longest["api_version"]]
+    estates.remember_estate(vcenter, seen.about)

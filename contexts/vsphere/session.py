@@ -6,7 +6,6 @@ import http.client
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -17,7 +16,6 @@ from contexts.vsphere.budget import Bounds, Budget
 from contexts.vsphere.endpoint import Endpoint
 from contexts.vsphere.errors import (
     ConnectionLost,
-    NotVSphere,
     OtherEstate,
     PrivilegeMissing,
     SessionExpired,
@@ -25,8 +23,8 @@ from contexts.vsphere.errors import (
     VSphereFault,
 )
 from contexts.vsphere.faults import translating
+from contexts.vsphere.server import About, Content, about_of, what_next
 from contexts.vsphere.stub import Stub, negotiate_version
-from contexts.vsphere.texts import MOST_NAME, MOST_WORD, cut
 from contexts.vsphere.tls import VSphereConnection
 from contexts.vsphere.verdicts import Activity
 
@@ -37,37 +35,6 @@ _CLOSING_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5  # before a read is repeated after a fault
 # For the few MiB that a copy asks for at once, over a slow line that several connections share.
 RANGE_SECONDS = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What the endpoint says about itself. `instance_uuid` is None on a lone ESXi host.
-
-    `api_type` is "VirtualCenter" or "HostAgent".
-    """
-
-    instance_uuid: str | None
-    full_name: str
-    api_type: str
-    api_version: str
-
-
-class Content:
-    """pyVmomi's ServiceContent. Asking for a member that this server does not have raises
-    NotVSphere: every vCenter and ESXi host has those that vmrep needs."""
-
-    def __init__(self, content: Any, place: str) -> None:
-        self._content = content
-        self._place = place
-
-    def __getattr__(self, name: str) -> Any:
-        member = getattr(self._content, name, None)
-        if member is None:
-            raise NotVSphere(
-                f"{self._place} has no {name}, which every vSphere server has. Check that the "
-                "address is that of a vCenter Server or ESXi host."
-            )
-        return member
 
 
 class Logins(Protocol):
@@ -146,7 +113,7 @@ class Session:
         with translating(f"Connecting to {place}", Activity.CONNECTING):
             instance = vim.ServiceInstance("ServiceInstance", self._stub)
             self._content = Content(instance.RetrieveContent(), place)
-        self._about = _about(self._content.about)
+        self._about = about_of(self._content.about)
         self._check_estate(self._about)
         self._closing.clear()
         self._login(self._logins)
@@ -304,7 +271,7 @@ class Session:
         known = "the vCenter" if vcenter else "the ESXi host"
         raise OtherEstate(
             f"{self.endpoint.host} now leads to {now}, not {known} that was added with this address"
-            f" ({expected}). Check the address. {_what_next(found, vcenter)} No password was sent.",
+            f" ({expected}). Check the address. {what_next(found, vcenter)} No password was sent.",
             expected=expected,
             presented=found,
         )
@@ -331,7 +298,7 @@ class Session:
         doing = f"Connecting to {self.endpoint.host}:{self.endpoint.port}"
         with translating(doing, Activity.CONNECTING):
             instance = vim.ServiceInstance("ServiceInstance", self._stub)
-            about = _about(instance.RetrieveContent().about)
+            about = about_of(instance.RetrieveContent().about)
         self._check_estate(about)
         if about.instance_uuid != self.about.instance_uuid:
             raise OtherEstate(
@@ -386,29 +353,3 @@ class Session:
             except VSphereError as error:
                 # The next call of the job meets the same trouble, and reports it.
                 logger.warning("Keep-alive at %r: %s", self.endpoint.host, error)
-
-
-def _what_next(found: str | None, vcenter: str | None) -> str:
-    if not found:
-        return (
-            "If the host has taken the vCenter's place, enter the password again on its page: then"
-            " vmrep asks the host who it is, and you can confirm that. If not, add it as a new one."
-        )
-    if vcenter:
-        return (
-            "If the vCenter was rebuilt, confirm that on its page; if it is a different one, add it"
-            " as a new vCenter."
-        )
-    return (
-        "If the vCenter has taken the host's place, confirm that on its page; if not, add it as a"
-        " new vCenter."
-    )
-
-
-def _about(about: Any) -> About:
-    return About(
-        instance_uuid=about.instanceUuid or None,
-        full_name=cut(str(about.fullName or ""), MOST_NAME),
-        api_type=cut(str(about.apiType or ""), MOST_WORD),
-        api_version=cut(str(about.apiVersion or ""), MOST_WORD),
-    )
