@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable, Iterator
 from http.client import HTTPResponse
 from io import BytesIO
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -70,14 +69,19 @@ def chunks(body: bytes, size: int = 7) -> list[bytes]:
     return [*(b"%x\r\n%s\r\n" % (len(part), part) for part in parts), b"0\r\n\r\n"]
 
 
-@pytest.fixture
-def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    token = Token.objects.create(user=factories.user("ops", "a password of ops", is_staff=True))
-    listener = listen(0)
+@pytest.fixture(scope="module")
+def port(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    folder, listener = tmp_path_factory.mktemp("web"), listen(0)
     broker = "redis+socket:///nonexistent"
-    with listener, Supervisor(environment(broker, tmp_path), tmp_path / "logs") as supervisor:
+    with listener, Supervisor(environment(broker, folder), folder / "logs") as supervisor:
         supervisor.start([programs.web(listener)])
-        yield Server(listener.getsockname()[1], token.key)
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def server(port: int, transactional_db: None) -> Server:
+    token = Token.objects.create(user=factories.user("ops", "a password of ops", is_staff=True))
+    return Server(port, token.key)
 
 
 def test_a_body_without_a_length_is_read(server, tmp_path):

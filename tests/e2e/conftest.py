@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, Page
 from tests import factories
 from tests.e2e.browser import chromium, log_in_as, open_page
 from tests.e2e.workers import MAKE, StandingWorkers, hints_go_to
+from tests.labs import LabCache, lab_cache  # noqa: F401
 from tests.redis_server import running_redis
 from tests.sync.estate import PASSWORD, Estate, database_url
 from vmrep.lab import Lab
@@ -70,19 +72,15 @@ def workers(transactional_db: None, standing_workers: StandingWorkers) -> Iterat
 
 
 @pytest.fixture
-def lab_scenario(tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
+def lab_scenario(
+    lab_cache: LabCache,  # noqa: F811 - the fixture
+    tmp_path: Path,
+) -> Iterator[Callable[[str], Lab]]:
     """Starts the lab with a scenario."""
-    started = []
-
-    def start(scenario: str) -> Lab:
-        lab = Lab(tmp_path / "lab", scenario, password=PASSWORD)
-        lab.start()
-        started.append(lab)
-        return lab
-
-    yield start
-    for lab in started:
-        lab.stop()
+    with ExitStack() as started:
+        yield lambda scenario: started.enter_context(
+            lab_cache.running(scenario, tmp_path / "lab", password=PASSWORD)
+        )
 
 
 @pytest.fixture

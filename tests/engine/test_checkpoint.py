@@ -225,7 +225,9 @@ with (
 """
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))]
+)
 def test_a_killed_worker_is_gone_on_with_from_its_last_checkpoint(
     repository: DirectoryRepository, tmp_path: Path, seed: int
 ) -> None:

@@ -8,6 +8,8 @@ import ssl
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from replication.engine.copy import CopyResult, DiskCopy
 from replication.engine.digests import DigestMap, digest_of, read_digests
 from replication.engine.directory import DirectoryRepository
@@ -201,6 +203,7 @@ print(max(top))
 """
 
 
+@pytest.mark.slow
 def test_a_thin_disk_of_2_tib_takes_little_memory(
     repository: DirectoryRepository, tmp_path: Path
 ) -> None:
