@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import normalize
 
 import django_filters
 from django.core.exceptions import ValidationError
@@ -35,17 +36,37 @@ def containing(
 ) -> QuerySet[Any]:
     """The rows that contain each word of the search, ignoring case, in one of the columns.
 
-    A text may contain the word anywhere. An identifier must begin with it, because some UUID
-    always contains "db".
+    A text may contain the word anywhere, with its accents composed or not. An identifier must begin
+    with it, because some UUID always contains "db".
     """
     for word in search.split():
         found = Q()
         for column in texts:
-            found |= Q(**{f"{column}__icontains": word})
+            found |= _contains(column, word)
         for column in identifiers:
             found |= Q(**{f"{column}__istartswith": word})
         rows = rows.filter(found)
     return rows
+
+
+def _contains(column: str, word: str) -> Q:
+    """Names come from several systems, which write "ü" as one character or as two: what looks the
+    same is the same. Databases compare characters."""
+    if word.isascii():
+        return Q(**{f"{column}__icontains": word})
+    composed = normalize("NFC", word)
+    return Q(**{f"{column}__iregex": "".join(map(_in_any_form, composed))})
+
+
+def _in_any_form(character: str) -> str:
+    """A regular expression for a character in each of its Unicode forms."""
+    apart = normalize("NFD", character)
+    forms = {
+        character,
+        *(normalize("NFC", apart[:end]) + apart[end:] for end in range(1, len(apart) + 1)),
+    }
+    found = "|".join(sorted(map(re.escape, forms)))
+    return f"(?:{found})" if len(forms) > 1 else found
 
 
 class Choices(django_filters.MultipleChoiceFilter):

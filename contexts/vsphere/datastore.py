@@ -300,8 +300,9 @@ def _check(answer: HTTPResponse, doing: str, whole_of: int | None) -> None:
         )
     if status != (200 if whole_of is None else 206):
         raise DatastoreReadFailed(
-            f"{doing}: the server answers HTTP {status}. Some estates refuse the files of running "
-            "VMs over HTTPS: add the VM's ESXi host itself as a vCenter, and replicate from there.",
+            f"{doing}: the server answers HTTP {status}. Hosts may refuse the files of running VMs"
+            " over HTTPS, above all on VMFS. NFC reads them: choose the transport NFC or auto for"
+            " this vCenter, or replicate the VM while it is off.",
             status=status,
             transient=status in (429, 502, 503, 504),
         )

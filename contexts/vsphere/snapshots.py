@@ -17,7 +17,7 @@ from contexts.vsphere.collector import (
     read_object,
 )
 from contexts.vsphere.devices import disks_of, snapshots_of, utc
-from contexts.vsphere.errors import ObjectGone, SnapshotNotListed
+from contexts.vsphere.errors import ObjectGone, SnapshotNotListed, TaskFailed
 from contexts.vsphere.faults import understanding
 from contexts.vsphere.lineage import Lineage, as_of
 from contexts.vsphere.names import decode_name
@@ -107,7 +107,7 @@ def create(
     busy or its host away (try again, or without quiescing), TaskFailed, PrivilegeMissing,
     ObjectGone. On ConnectionLost, and on TaskStillRunning after CREATE_SNAPSHOT_SECONDS, it is
     unknown whether vSphere makes it: nothing was asked twice, so look with `running_snapshot_task`
-    and `find` before asking again.
+    and `named` before asking again.
     """
     vm = session.object(vim.VirtualMachine, vm_moref)
     doing = f"Creating the snapshot {name!r} of {vm_moref}"
@@ -212,9 +212,9 @@ def lineage(session: Session, vm_moref: str, snapshot_moref: str) -> Lineage:
         )
 
 
-def find(session: Session, vm_moref: str, name: str) -> SnapshotRecord | None:
-    """The VM's snapshot with this name (the first, should there be several)."""
-    return next((one for one in tree(session, vm_moref) if one.name == name), None)
+def named(session: Session, vm_moref: str, name: str) -> list[SnapshotRecord]:
+    """The VM's snapshots with this name, parents before children."""
+    return [one for one in tree(session, vm_moref) if one.name == name]
 
 
 def disks(session: Session, snapshot_moref: str) -> tuple[DiskRecord, ...]:
@@ -262,6 +262,14 @@ def remove(
         # The snapshot, or after an outage the task that removed it: the tree knows which.
         if _exists(session, snapshot_moref):
             raise
+        return
+    if _exists(session, snapshot_moref):
+        raise TaskFailed(
+            f"{doing}: vSphere reports success, but the snapshot is still there. vmrep will try"
+            " again. If this continues, remove it in vSphere (Snapshots, Delete).",
+            fault="StillThere",
+            transient=True,
+        )
 
 
 def consolidate(

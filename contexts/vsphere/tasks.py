@@ -143,14 +143,25 @@ class _Waiting:
             self._heard_at = time.monotonic()
             if update is not None:
                 version = update.version
-                info = read_object(self._session, self._doing, self._task, "info")["info"]
-                with understanding(self._doing):
-                    if info.state == "success":
-                        return _moref(info.result)
-                    if info.state == "error":
-                        raise task_error(info.error, self._doing, self._activity)
+            # Without an update, too: servers have been seen to tell of none.
+            state, error, result = self._told()
+            if state == "success":
+                return _moref(result)
+            if state == "error":
+                raise task_error(error, self._doing, self._activity)
             self._require_patience()
             self._on_wait()
+
+    def _told(self) -> tuple[str | None, Any, Any]:
+        """The task's state, error and result, in one piece, or else what is told of the parts."""
+        info = read_object(self._session, self._doing, self._task, "info").get("info")
+        if info is not None:
+            with understanding(self._doing):
+                return info.state, info.error, info.result
+        paths = ("info.state", "info.error", "info.result")
+        read = read_object(self._session, self._doing, self._task, *paths)
+        state, error, result = (read.get(path) for path in paths)
+        return state, error, result
 
     def _require_patience(self) -> None:
         if time.monotonic() > self._until:
@@ -182,8 +193,8 @@ def _only_watching_failed(error: VSphereError) -> bool:
 
 def running_task(session: Session, vm_moref: str, *words: str) -> RunningTask | None:
     """A task on the VM that has not ended yet and whose operation has one of the (lower-case) words
-    in its name: anybody's, perhaps vmrep's own. vCenter lists a task in `recentTask` while it runs
-    and for about ten minutes after its end.
+    in its name, or that has none: anybody's, perhaps vmrep's own. vCenter lists a task in
+    `recentTask` while it runs and for about ten minutes after its end.
     """
     tasks = (_running(one) for one in _recent(session, vm_moref, _TASK_PATHS))
     return next((task for task in tasks if task is not None and _is_about(task, words)), None)
@@ -240,7 +251,7 @@ def _running(found: Found) -> RunningTask | None:
 
 
 def _is_about(task: RunningTask, words: Collection[str]) -> bool:
-    return any(word in task.operation.lower() for word in words)
+    return not task.operation or any(word in task.operation.lower() for word in words)
 
 
 def _moref(result: Any) -> str | None:

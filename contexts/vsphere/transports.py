@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 
 from contexts.vsphere.records import DiskRecord
 
-_MOVE = "Move the disk to a VMFS or NFS datastore (storage vMotion), or leave the VM out for now."
+_OVER_NFC = "Read this vCenter's disks over NFC (its transport: NFC or auto)"
+_MOVE = (
+    f"{_OVER_NFC}, move the disk to a VMFS or NFS datastore (storage vMotion), or leave the VM out"
+    " for now."
+)
 _MAKE_FLAT = (
     "Convert it to an ordinary disk (storage vMotion or a clone), or leave the VM out for now."
 )
@@ -81,7 +85,7 @@ class Transport:
             return Unreadable(
                 "is a delta on another disk (linked clone)",
                 "linked clone",
-                "Make it a full clone, or leave the VM out for now.",
+                f"{_OVER_NFC}, make it a full clone, or leave the VM out for now.",
             )
         return None
 

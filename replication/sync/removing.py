@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -110,24 +110,35 @@ def remove_snapshot(row: VMSnapshot, writer: Writer, *, answered: bool = False) 
         log.info("%s: the VM is gone, and with it the snapshot %s", context, row.name)
     else:
         await_running_tasks(writer.session, vm.moref, on_wait=writer.guard.check)
-        found = _recorded(row, snapshots.tree(writer.session, vm.moref))
-        found = found or _not_listed(row, vm, writer.session)
-        if found is None and left_overs.may_still_appear(row) and not answered:
+        was_there = take_away(row, vm.moref, writer)
+        if not was_there and left_overs.may_still_appear(row) and not answered:
             VMSnapshot.objects.filter(pk=row.pk).update(problem=_MAY_COME, updated_at=Now())
             return
-        if found is not None:
-            _found(row, found)
-            writer.guard.check()
-            snapshots.remove(
-                writer.session,
-                found.moref,
-                on_wait=writer.guard.check,
-                patience_seconds=writer.removal_seconds,
-            )
     VMSnapshot.objects.filter(pk=row.pk).update(
         state=SnapshotState.REMOVED, removed_at=Now(), problem="", updated_at=Now()
     )
     job_log.write(row.job_id, row.attempt, f"Removed the snapshot {row.name}.")
+
+
+def take_away(row: VMSnapshot, vm_moref: str, writer: Writer) -> bool:
+    """Remove what the VM has under the snapshot's recorded name, and wait. Returns whether it had
+    any: several, where vSphere made some of which it said that they had failed.
+
+    The name is enough, since the job's ID in it is random: the snapshots of a VM that was
+    registered again have new references.
+    """
+    named = snapshots.named(writer.session, vm_moref, row.name)
+    found = named or _not_listed(row, vm_moref, writer.session)
+    for one in reversed(found):  # children first
+        _found(row, one)
+        writer.guard.check()
+        snapshots.remove(
+            writer.session,
+            one.moref,
+            on_wait=writer.guard.check,
+            patience_seconds=writer.removal_seconds,
+        )
+    return bool(found)
 
 
 def _identified(context: VMContext, session: Session) -> VmRecord:
@@ -147,25 +158,13 @@ def _found(row: VMSnapshot, found: SnapshotRecord) -> None:
     )
 
 
-def _recorded(row: VMSnapshot, tree: Sequence[SnapshotRecord]) -> SnapshotRecord | None:
-    """The snapshot that a row refers to, by name and reference.
-
-    The snapshots of a VM that was registered again have new references, and the old ones are never
-    reused. Then the name is enough: the job's ID in it is random.
-    """
-    named = [one for one in tree if one.name == row.name]
-    if row.moref and any(one.moref == row.moref for one in tree):
-        return next((one for one in named if one.moref == row.moref), None)
-    return named[0] if len(named) == 1 else None
-
-
-def _not_listed(row: VMSnapshot, vm: VmRecord, session: Session) -> SnapshotRecord | None:
+def _not_listed(row: VMSnapshot, vm_moref: str, session: Session) -> list[SnapshotRecord]:
     """The snapshot that a row refers to, where the VM has it, but does not list it."""
-    if not row.moref or not snapshots.is_there(session, row.moref, vm.moref):
-        return None
-    if any(one.moref == row.moref for one in snapshots.tree(session, vm.moref)):
-        return None  # listed by another name: not vmrep's
-    return SnapshotRecord(row.moref, row.name, None, None, None)
+    if not row.moref or not snapshots.is_there(session, row.moref, vm_moref):
+        return []
+    if any(one.moref == row.moref for one in snapshots.tree(session, vm_moref)):
+        return []  # listed by another name: not vmrep's
+    return [SnapshotRecord(row.moref, row.name, None, None, None)]
 
 
 def remove_returned(context: VMContext, record: VmRecord, writer: Writer) -> bool:

@@ -83,9 +83,10 @@ def _earlier(run: JobRun, note: StepNote) -> VMSnapshot | None:
 
 def _is_usable(row: VMSnapshot, run: JobRun) -> bool:
     removing.await_running_tasks(run.session, run.vm.moref, on_wait=run.check)
-    found = snapshots.find(run.session, run.vm.moref, row.name)
-    if found is None or (row.moref and found.moref != row.moref):
-        return False
+    named = snapshots.named(run.session, run.vm.moref, row.name)
+    if len(named) != 1 or (row.moref and named[0].moref != row.moref):
+        return False  # of several, it is not known which was made when
+    found = named[0]
     if row.state == SnapshotState.INTENDED:
         # The call's answer was lost, but it was carried out.
         _created(row, found.moref, bool(found.quiesced))
@@ -134,6 +135,8 @@ def _create_quiesced(run: JobRun, row: VMSnapshot, note: StepNote) -> VMSnapshot
         try:
             return _create(run, row, quiesce=True)
         except QuiesceFailed as problem:
+            # vSphere may have made it nevertheless.
+            removing.take_away(row, run.vm.moref, run)
             if number == QUIESCE_ATTEMPTS:
                 note.warn(
                     f"The guest could not be quiesced in {QUIESCE_ATTEMPTS} attempts"

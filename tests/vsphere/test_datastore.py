@@ -82,7 +82,7 @@ def test_a_refused_file_says_what_to_do(
 ) -> None:
     (disk,) = snapshots.disks(session, snapshot)
     control.fail(FOLDER, fault="500")
-    with pytest.raises(DatastoreReadFailed, match="ESXi host itself") as failed:
+    with pytest.raises(DatastoreReadFailed, match="choose the transport NFC or auto") as failed:
         datastore.locate(session, disk, "Lab/DC1")
     assert "Hard disk 1" in str(failed.value)
     assert failed.value.status == 500

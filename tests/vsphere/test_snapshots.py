@@ -47,12 +47,11 @@ def create(session: Session, vm: VmRecord, name: str = NAME, quiesce: bool = Fal
 def test_a_snapshot_is_made_and_found_by_name(session: Session, vm: VmRecord) -> None:
     before = datetime.datetime.now(datetime.UTC)
     made = snapshots.create(session, vm.moref, NAME, "d", quiesce=False)
-    found = snapshots.find(session, vm.moref, NAME)
-    assert found is not None
+    (found,) = snapshots.named(session, vm.moref, NAME)
     assert (found.moref, found.name, found.parent_moref) == (made.moref, NAME, None)
     assert found.created_at is not None
     assert abs(found.created_at - before) < datetime.timedelta(minutes=1)
-    assert snapshots.find(session, vm.moref, "vmrep:job-1:2") is None
+    assert snapshots.named(session, vm.moref, "vmrep:job-1:2") == []
     seen = read_vm(session, vm.instance_uuid or "", vm.moref)
     assert seen.snapshots == (found,)
     assert seen.specs["snapshot_count"] == 1
@@ -117,7 +116,7 @@ def test_a_missing_privilege_is_named(session: Session, control: LabControl, vm:
 def test_a_vm_that_is_gone_is_reported(session: Session) -> None:
     for call in (
         lambda: snapshots.create(session, "vm-999999", NAME, "d", False),
-        lambda: snapshots.find(session, "vm-999999", NAME),
+        lambda: snapshots.named(session, "vm-999999", NAME),
         lambda: snapshots.running_snapshot_task(session, "vm-999999"),
         lambda: snapshots.disks(session, "snapshot-999999"),
     ):
@@ -169,7 +168,7 @@ def test_a_refused_removal_is_an_error(session: Session, control: LabControl, vm
     control.refuse_snapshot_removal(vm.moref)
     with pytest.raises(TaskFailed):
         snapshots.remove(session, moref)
-    assert snapshots.find(session, vm.moref, NAME) is not None
+    assert snapshots.named(session, vm.moref, NAME)
 
 
 def test_files_left_behind_are_consolidated(
@@ -208,8 +207,7 @@ def test_a_creation_whose_answer_is_lost_is_not_asked_twice(
         moref = wait_for_task(session, running.moref, "Waiting", patience_seconds=60)
     finally:
         control.set_task_delay(0.01)
-    found = snapshots.find(session, vm.moref, NAME)
-    assert found is not None
+    (found,) = snapshots.named(session, vm.moref, NAME)
     assert found.moref == moref
     assert len(snapshots.tree(session, vm.moref)) == 1
     assert snapshots.running_snapshot_task(session, vm.moref) is None
@@ -304,7 +302,7 @@ def test_the_caller_is_asked_while_waiting_and_may_stop(
     running = snapshots.running_snapshot_task(session, vm.moref)
     assert running is not None
     wait_for_task(session, running.moref, "Waiting", patience_seconds=60)
-    assert snapshots.find(session, vm.moref, NAME) is not None
+    assert snapshots.named(session, vm.moref, NAME)
 
 
 def test_a_task_is_waited_for_no_longer_than_told_and_continues(
@@ -320,7 +318,7 @@ def test_a_task_is_waited_for_no_longer_than_told_and_continues(
     assert running.moref == moref
     assert cbt.running_reconfiguration(session, vm.moref) is None
     wait_for_task(session, moref, "Waiting", patience_seconds=60)
-    assert snapshots.find(session, vm.moref, NAME) is not None
+    assert snapshots.named(session, vm.moref, NAME)
 
 
 def test_a_task_that_is_unknown_is_gone(session: Session) -> None:

@@ -61,6 +61,17 @@ def test_what_is_unknown_is_called_unknown(web):
     assert row[0].count('<span class="unknown">unknown</span>') == 2
 
 
+def test_it_finds_a_name_whatever_its_unicode_form(web):
+    """ "ü" is one character or two, also both in one name; in a browser it is mostly one."""
+    for name in ("Bu\u0308ro-1", "B\xfcro-2", "B\xfcro-Ko\u0308ln-3", "Buro-4", "vi\u1ec7t-5"):
+        factories.context(vm_name=name)
+    assert len(names(web.get(PAGE, {"search": "b\xfcro"}))) == 3
+    assert len(names(web.get(PAGE, {"search": "bu\u0308ro"}))) == 3
+    assert names(web.get(PAGE, {"search": "B\xdcRO- k\xf6LN"})) == ["B\xfcro-Ko\u0308ln-3"]
+    assert names(web.get(PAGE, {"search": "vie\u0323\u0302t"})) == ["vi\u1ec7t-5"]
+    assert names(web.get(PAGE, {"search": "\xfc.*("})) == []
+
+
 def test_it_searches_every_word(web):
     factories.context("pgtest1", guest_hostname="db.example.org")
     factories.context("pgtest2")

@@ -287,6 +287,10 @@ class LabControl:
         `about` another one."""
         self.call("spoil_reading", entity=entity, fault=fault, message=message, about=about)
 
+    def lie_about_tasks(self, method: str, lie: str, times: int = 1) -> None:
+        """Tell untruly of the next tasks of a method; `lie` is one of `world.tasks.LIES`."""
+        self.call("lie_about_tasks", method=method, lie=lie, times=times)
+
     def clear_odd_properties(self) -> None:
         """Make all properties answer as usual again."""
         self.call("clear_odd_properties")

@@ -1,4 +1,4 @@
-"""Control verbs for the property collector's unexpected answers about single objects."""
+"""Control verbs for unexpected answers about single objects and tasks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from vmrep.lab.errors import ControlError
 from vmrep.lab.soap import codec
 from vmrep.lab.soap.service import Service
 from vmrep.lab.world.objects import Managed, check_path
+from vmrep.lab.world.tasks import LIES
 
 
 class OddVerbs:
@@ -72,9 +73,18 @@ class OddVerbs:
             raised.obj = vim.Network(about)
         self._service.world.odd.spoil(found.moid, raised)
 
+    def lie_about_tasks(self, method: str, lie: str, times: int = 1) -> None:
+        """Tell untruly of the next tasks of a method, or not at all: `failed` although the work is
+        done, `done` although nothing was, `unnamed`, `silent` (who waits never hears of the end),
+        `untold` (no info)."""
+        if lie not in LIES or times < 1:
+            raise ControlError(f"a lie is one of {', '.join(LIES)}, and times counts from 1")
+        self._service.world.tasks.lies[method] = lie, times
+
     def clear_odd_properties(self) -> None:
         """Forget what the verbs above were told."""
         world = self._service.world
         world.odd.clear()
+        world.tasks.lies.clear()
         with world.changed:
             world.changed.notify_all()

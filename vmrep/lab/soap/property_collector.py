@@ -286,6 +286,10 @@ class PropertyCollector(Managed):
                     raise vmodl.fault.RequestCanceled(msg="The wait was cancelled.")
             return codec.RawXml(f"<version>{self._version}</version>{found}")
 
+    def _is_silent(self, moid: str) -> bool:
+        """Whether nobody hears of the object's changes (`tasks.LIES`)."""
+        return getattr(self.world.objects.get(moid), "lie", "") == "silent"
+
     def _known_version(self, version: str | None) -> int:
         if not version:
             return 0
@@ -304,7 +308,11 @@ class PropertyCollector(Managed):
                 continue
             last = owned.filter.told.get(known, {}) if known else {}
             now = collect_existing(self.world, owned.filter.spec, session)
-            updates = list(_object_updates(last, now))
+            updates = [
+                (moid, xml)
+                for moid, xml in _object_updates(last, now)
+                if moid not in last or not self._is_silent(moid)
+            ]
             reported = updates if most is None else updates[:most]
             if most is not None:
                 most -= len(reported)

@@ -29,19 +29,36 @@ KEPT_SECONDS = 600
 ON_SNAPSHOTS = {"RemoveSnapshot_Task", "RevertToSnapshot_Task"}
 
 
+# How a task may be told of untruly, or not at all; each was reported of real servers.
+LIES = {
+    "failed": "its work is done, but it ends in an error",
+    "done": "it succeeds at once, but nothing was done",
+    "unnamed": "it has neither a name nor an operation",
+    "silent": "who waits for its end never hears of it",
+    "untold": "its info is unset",
+}
+
+
 class Task(Managed):
-    """A task and its TaskInfo, which is replaced, never changed in place."""
+    """A task and its TaskInfo, which is replaced, never changed in place. `lie` is one of LIES."""
 
     type = vim.Task
 
-    def __init__(self, world: World, moid: str, info: Any, entity: str) -> None:
+    def __init__(self, world: World, moid: str, info: Any, entity: str, lie: str = "") -> None:
         self.info = info
         self.entity = entity
+        self.lie = lie
         super().__init__(world, moid)
         info.task = self.ref
 
     def _info(self) -> Any:
         return self.info
+
+    def get(self, path: str, session: Session | None = None) -> Any:
+        """As the truth has it, or the task's lie."""
+        if self.lie == "untold" and path == "info":
+            return None
+        return super().get(path, session)
 
     def update(self, **changes: Any) -> None:
         """Set fields of the info and tell those who wait."""
@@ -66,6 +83,7 @@ class Tasks:
     def __init__(self, world: World) -> None:
         self.world = world
         self._threads: set[threading.Thread] = set()
+        self.lies: dict[str, tuple[str, int]] = {}  # by method: which, and how often
 
     def start(self, entity: Entity, method: str, session: Session, work: Callable[[], Any]) -> Any:
         """Run `work` as a task on an entity. Returns the task's reference.
@@ -88,9 +106,12 @@ class Tasks:
             eventChainId=0,
             reason=vim.TaskReasonUser(userName=session.user),
         )
+        lie = self._lie(method)
+        if lie == "unnamed":
+            info.name, info.descriptionId = None, ""
         with self.world.changed:
             self._forget_old()
-            task = Task(self.world, moid, info, entity.moid)
+            task = Task(self.world, moid, info, entity.moid, lie)
             entity.touch()
             self.world.events.post(
                 "TaskEvent",
@@ -106,6 +127,14 @@ class Tasks:
         self._threads.add(thread)
         thread.start()
         return task.ref
+
+    def _lie(self, method: str) -> str:
+        """The lie about this task of the method's, if there is to be one."""
+        with self.world.lock:
+            lie, left = self.lies.pop(method, ("", 0))
+            if left > 1:
+                self.lies[method] = lie, left - 1
+        return lie
 
     def _next(self) -> int:
         with self.world.lock:
@@ -133,7 +162,10 @@ class Tasks:
             rule = self.world.injection.take(method, TASK_FAULT)
             if rule:
                 raise codec.fault_named(rule.fault, rule.message)
-            return {"state": "success", "result": work(), "progress": 100}
+            result = None if task.lie == "done" else work()
+            if task.lie == "failed":
+                raise vmodl.fault.SystemError(msg="A general system error occurred: timed out")
+            return {"state": "success", "result": result, "progress": 100}
         except vmodl.MethodFault as fault:
             log.info("%s %s on %s failed: %s", task.moid, method, entity.moid, fault.msg)
             return {"state": "error", "error": fault}
