@@ -9,6 +9,7 @@ import ssl
 import types
 from contextlib import ExitStack
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 from vmrep.lab.control.surface import control_handler
@@ -20,7 +21,7 @@ from vmrep.lab.estate.other_backups import OtherBackups
 from vmrep.lab.estate.scenario import Scenario, parse_size
 from vmrep.lab.nfc.hosts import NfcHosts
 from vmrep.lab.nfc.tickets import NfcService
-from vmrep.lab.soap.certificate import server_context
+from vmrep.lab.soap.certificate import renew, server_context
 from vmrep.lab.soap.codec import utc_now
 from vmrep.lab.soap.server import Server, handler_for
 from vmrep.lab.soap.service import Service, build_service
@@ -144,6 +145,7 @@ class _Running:
             self.world = open_world(scenario, lab.folder, self.store, lab.username, lab.password)
             self.service = Service(self.world)
             tls = server_context(lab.folder, lab.newest_tls)
+            self.service.renew_certificate = partial(renew, lab.folder, tls)
             self.server = Server(lab.host, ports[0], handler_for(self.service), tls)
             opened.callback(self.server.server_close)
             self.control = Server(HOST, ports[1], control_handler(self.service))

@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 
-from contexts.vsphere.nfc.errors import NfcBroken, NfcError, NfcRefused
+from contexts.vsphere.nfc.errors import NfcBroken, NfcError, NfcRefused, OtherCertificate
 from contexts.vsphere.nfc.tickets import Ticket
 
 CONNECT_SECONDS = 15.0
@@ -86,7 +86,7 @@ def _require_thumbprint(control: ssl.SSLSocket, ticket: Ticket, where: str) -> N
     found = hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()
     presented = ":".join(re.findall("..", found))
     if presented != ticket.thumbprint_sha1:
-        raise NfcRefused(
+        raise OtherCertificate(
             f"{where} presents a certificate with the thumbprint {presented}; vSphere's ticket says"
             f" {ticket.thumbprint_sha1}. Either another server answers, or the host's certificate"
             " was renewed; if so, reconnect the host in vCenter. Nothing was sent."

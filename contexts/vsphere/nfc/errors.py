@@ -18,6 +18,10 @@ class NfcRefused(NfcError):
     """The host said no: to the ticket, the path or the number of sessions."""
 
 
+class OtherCertificate(NfcRefused):
+    """The host's certificate is not the one that the ticket names. Nothing was sent."""
+
+
 class NfcBroken(NfcError):
     """The connection ended, stalled, or carried what is not the protocol."""
 

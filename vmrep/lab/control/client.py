@@ -190,6 +190,18 @@ class LabControl:
         """Let tickets say another thumbprint than the host's own; without one, the true one."""
         self.call("state_thumbprint", host=host, thumbprint=thumbprint)
 
+    def renew_certificate(self, host: str = "", *, told: bool = True) -> None:
+        """Give the vCenter, or a host, another certificate; tickets name it, or the old one."""
+        self.call("renew_certificate", host=host, told=told)
+
+    def vmotion(self, vm: str, host: str) -> None:
+        """Let a VM run on another host from now on."""
+        self.call("vmotion", vm=vm, host=host)
+
+    def set_host(self, host: str, state: str = "connected") -> None:
+        """Let a host be connected, in maintenance, disconnected or notResponding."""
+        self.call("set_host", host=host, state=state)
+
     def cut_nfc(self, host: str) -> int:
         """Cut all NFC connections to a host. Returns how many there were."""
         return int(self.call("cut_nfc", host=host)["cut"])

@@ -23,8 +23,8 @@ def open_disk(world: World, ticket: Ticket, path: bytes, *, writable: bool) -> t
     """The disk and the layer that a datastore path means. Raises Refusal."""
     with world.lock:
         vm = world.objects.get(ticket.vm)
-        if not isinstance(vm, VirtualMachine):
-            raise Refusal(NOT_FOUND)
+        if not isinstance(vm, VirtualMachine) or vm.record.host != ticket.host:
+            raise Refusal(NOT_FOUND)  # sessions that have a file open outlive a vMotion
         for disk in vm.disks.values():
             datastore = world.objects[disk.chain.datastore]
             for layer in disk.chain.layers.values():

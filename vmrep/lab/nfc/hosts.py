@@ -14,7 +14,7 @@ from vmrep.lab.errors import PortError
 from vmrep.lab.nfc.authd import Door, Refused, admit
 from vmrep.lab.nfc.session import NfcSession
 from vmrep.lab.nfc.tickets import Tickets
-from vmrep.lab.soap.certificate import CERTIFICATE_FILE, server_context
+from vmrep.lab.soap.certificate import CERTIFICATE_FILE, renew, server_context
 from vmrep.lab.world.inventory import Host
 from vmrep.lab.world.objects import World
 
@@ -69,11 +69,9 @@ class HostServer:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._hosts, self._world, self._moid = hosts, world, moid
         self.address = hosts.address
-        tls = server_context(folder)
-        der = ssl.PEM_cert_to_DER_cert((folder / CERTIFICATE_FILE).read_text())
-        self.thumbprint = _with_colons(hashlib.sha1(der, usedforsecurity=False).hexdigest())
-        sha256 = _with_colons(hashlib.sha256(der).hexdigest())
-        self._door = Door(moid, tls, sha256, world.product.nfc_door)
+        self._folder, self._tls = folder, server_context(folder)
+        self.is_away = False
+        self._read_certificate()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self.sessions = 0
@@ -87,6 +85,17 @@ class HostServer:
         except OSError as error:
             raise PortError(f"cannot listen for the host {moid}: {error.strerror}") from error
         self.port = int(self._listener.getsockname()[1])
+
+    def _read_certificate(self) -> None:
+        der = ssl.PEM_cert_to_DER_cert((self._folder / CERTIFICATE_FILE).read_text())
+        self.thumbprint = _with_colons(hashlib.sha1(der, usedforsecurity=False).hexdigest())
+        sha256 = _with_colons(hashlib.sha256(der).hexdigest())
+        self._door = Door(self._moid, self._tls, sha256, self._world.product.nfc_door)
+
+    def renew_certificate(self) -> None:
+        """Another certificate for every connection from now on; those that are open continue."""
+        renew(self._folder, self._tls)
+        self._read_certificate()
 
     def start(self) -> None:
         threading.Thread(target=self._accept, name=f"lab-nfc-{self._moid}", daemon=True).start()
@@ -120,6 +129,9 @@ class HostServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, raw: socket.socket) -> None:
+        if self.is_away:
+            raw.close()
+            return
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.settimeout(SETUP_SECONDS)
         # The descriptor goes from one TLS session to the next: only a copy of it can be cut.

@@ -34,6 +34,12 @@ def server_context(folder: Path, newest: ssl.TLSVersion | None = None) -> ssl.SS
     return tls
 
 
+def renew(folder: Path, tls: ssl.SSLContext) -> None:
+    """Another certificate, for every handshake from now on."""
+    _make(folder)
+    tls.load_cert_chain(folder / CERTIFICATE_FILE, folder / _KEY_FILE)
+
+
 def _make(folder: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(

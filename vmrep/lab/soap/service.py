@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +134,7 @@ class Service:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.renew_certificate: Callable[[], None] = lambda: None  # of the server in front
 
     @property
     def sessions(self) -> SessionManager:

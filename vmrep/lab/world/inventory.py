@@ -183,11 +183,13 @@ class Host(Entity):
         return inventory_view.host_hardware(self.values.get("hardware_uuid") or "")
 
     def _runtime(self) -> Any:
+        state = self.values.get("host_state") or "connected"
+        in_maintenance = state == "maintenance"
         return codec.make(
             vim.host.RuntimeInfo,
-            connectionState="connected",
-            powerState="poweredOn",
-            inMaintenanceMode=False,
+            connectionState="connected" if in_maintenance else state,
+            powerState="unknown" if state == "notResponding" else "poweredOn",
+            inMaintenanceMode=in_maintenance,
         )
 
 
