@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pytest_django import DjangoDbBlocker
 from whitenoise.middleware import WhiteNoiseMiddleware
 from xdist.scheduler import LoadFileScheduling
 
+from tests.kept_rows import KeptRows
 from tests.migrated import is_parallel, migrated_postgresql, migrated_sqlite  # noqa: F401
 from tests.mounts import hanging_share, small_ext4  # noqa: F401
 from tests.redis_server import running_redis
@@ -137,6 +139,23 @@ def passwords_are_hashed_quickly() -> Iterator[None]:
     """As in production, but not for a quarter of a second each."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("django.contrib.auth.hashers.PBKDF2PasswordHasher.iterations", 1000)
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """After a test with transactions of its own, the rows are again those that migrations made.
+    Django's `flush` would make all triggers, content types and permissions anew, each time."""
+    from django.test import TransactionTestCase
+
+    with django_db_blocker.unblock():
+        rows = KeptRows(tmp_path_factory.mktemp("rows") / "migrated.sqlite3")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda test: rows.bring_back())
         yield
 
 
