@@ -64,29 +64,31 @@ def _asked() -> Q:
     return Q(identity_asked_at__isnull=False)
 
 
+def _become(column: str) -> Case:
+    """That column of the VM that a context's VM has probably become."""
+    own = DiscoveredVM.objects.filter(**_outer(*_IDENTITY))
+    undecided = DiscoveredVM.objects.filter(_unclaimed(), identity_rejected_at__isnull=True)
+    looks_alike = undecided.filter(**_outer(*_LOOKS)).order_by("pk")
+    has_its_files = undecided.filter(**_outer(*_FILES)).order_by("pk")
+    return Case(
+        When(_asked() & Q(_seen_again()), then=Subquery(own.values(column)[:1])),
+        When(_asked(), then=Subquery(has_its_files.values(column)[:1])),
+        When(~_seen_again(), then=Subquery(looks_alike.values(column)[:1])),
+    )
+
+
 def with_presence(contexts: QuerySet[VMContext]) -> QuerySet[VMContextWithPresence]:
     """Add `gone_since` (null while the VM is in its vCenter, or if that is not known),
     `unreadable_since` and `unreadable_reason` (while vCenter does not tell all of it), and the VM
     that it has probably become: `changed_vm_id`, `changed_vm_name`, `changed_vm_uuid`."""
     own = DiscoveredVM.objects.filter(**_outer(*_IDENTITY))
-    undecided = DiscoveredVM.objects.filter(_unclaimed(), identity_rejected_at__isnull=True)
-    looks_alike = undecided.filter(**_outer(*_LOOKS)).order_by("pk")
-    has_its_files = undecided.filter(**_outer(*_FILES)).order_by("pk")
-
-    def of_it(column: str) -> Case:
-        return Case(
-            When(_asked() & Q(_seen_again()), then=Subquery(own.values(column)[:1])),
-            When(_asked(), then=Subquery(has_its_files.values(column)[:1])),
-            When(~_seen_again(), then=Subquery(looks_alike.values(column)[:1])),
-        )
-
     return contexts.annotate(
         gone_since=Subquery(own.values("gone_at")[:1]),
         unreadable_since=Subquery(own.values("unreadable_since")[:1]),
         unreadable_reason=Subquery(own.values("unreadable_reason")[:1]),
-        changed_vm_id=of_it("pk"),
-        changed_vm_name=of_it("vm_name"),
-        changed_vm_uuid=of_it("vmware_vm_id"),
+        changed_vm_id=_become("pk"),
+        changed_vm_name=_become("vm_name"),
+        changed_vm_uuid=_become("vmware_vm_id"),
     )
 
 
@@ -115,7 +117,8 @@ def with_probable_context(
 
 def changed_vm(context: VMContext) -> DiscoveredVM | None:
     """The discovered VM that this context's VM has probably become."""
-    found = with_presence(VMContext.objects.filter(pk=context.pk)).values("changed_vm_id")
+    # Of this one column: every job asks, and the other columns are queries of their own.
+    found = VMContext.objects.filter(pk=context.pk).values_list(_become("pk"))
     return DiscoveredVM.objects.filter(pk__in=found).first()
 
 
