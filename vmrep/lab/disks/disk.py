@@ -20,6 +20,7 @@ from pathlib import Path
 from vmrep.lab.disks import sparse
 from vmrep.lab.disks.extents import Range, rounded, union
 from vmrep.lab.disks.layers import Layer
+from vmrep.lab.disks.noise import noise
 from vmrep.lab.errors import ControlError
 from vmrep.lab.world.records import ChainRecord, DiskDevice, LayerRecord, new_epoch
 
@@ -124,8 +125,8 @@ class Disk:
         """Write bytes that follow from the seed alone, a mebibyte at a time."""
         self._check_range(offset, length)
         for at in range(offset, offset + length, FILL_CHUNK):
-            source = random.Random(f"{seed}:{at - offset}")  # noqa: S311 - content, not secrets
-            self.write(at, source.randbytes(min(FILL_CHUNK, offset + length - at)))
+            count = min(FILL_CHUNK, offset + length - at)
+            self.write(at, noise(f"{seed}:{at - offset}", count))
 
     def _current(self) -> int:
         if self.chain.current is None:
