@@ -37,6 +37,18 @@ def pinned(lab: Lab, **more: object) -> dict[str, Any]:
     return login_at(lab, **{"trust_mode": "pin", "fingerprint_sha256": shown, **more})
 
 
+def copy_sparsely(source: Path, target: Path) -> None:
+    """A folder with all that is in it; `target` need not exist."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.rglob("*"):
+        copied = target / path.relative_to(source)
+        if path.is_dir():
+            copied.mkdir(exist_ok=True)
+        else:
+            copy_file(path, copied)
+            shutil.copymode(path, copied)
+
+
 class LabCache:
     """Built labs, one folder per scenario, to be copied from."""
 
@@ -53,15 +65,7 @@ class LabCache:
 
     def copy(self, scenario: str, target: Path, *, new_identity: bool = True) -> Path:
         """A copy to run a lab in; with `new_identity` it is another vCenter than its siblings."""
-        source = self.built(scenario)
-        for path in source.rglob("*"):
-            copied = target / path.relative_to(source)
-            copied.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                copied.mkdir(exist_ok=True)
-            else:
-                copy_file(path, copied)
-                shutil.copymode(path, copied)
+        copy_sparsely(self.built(scenario), target)
         if new_identity:
             store = Store(target)
             estate = store.get("estate", "estate") or {}

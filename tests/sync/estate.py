@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from pyVim.task import WaitForTask
 from pyVmomi import vim
 
-from contexts.models import DiscoveredVM, Discovery, VMContext
+from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.services import discovery, management, vcenters
 from contexts.states import DiscoveryStatus, TransportKind
 from contexts.vsphere.session import Session
@@ -24,6 +24,7 @@ from replication.models import (
     DiskImage,
     RecoveryPoint,
     ReplicationJob,
+    Repository,
     VMSnapshot,
 )
 from replication.scheduler import tick
@@ -41,25 +42,40 @@ DISCOVERY_SECONDS = 30
 
 
 class Estate:
+    """A running lab as the vCenter "lab", and the repository "here" in a folder."""
+
     def __init__(self, lab: Lab, folder: Path) -> None:
         self.lab = lab
         self.control = LabControl(lab.control_url)
+        self.users_snapshots: set[str] = set()
+        self.repository_folder = folder / "repository"
+        if VCenter.objects.filter(name="lab").exists():
+            self._follow()
+        else:
+            self._add()
+
+    def _add(self) -> None:
         self.control.keep_snapshots()
         self.vcenter = vcenters.add(
             name="lab",
-            host=lab.host,
-            port=lab.port,
+            host=self.lab.host,
+            port=self.lab.port,
             username="administrator@vsphere.local",
             password=PASSWORD,
             trust_mode="pin",
             fingerprint_sha256=vcenters.presented_certificate(
-                lab.host, lab.port
+                self.lab.host, self.lab.port
             ).fingerprint_sha256,
             transport=TransportKind.DATASTORE,
         )
-        self.users_snapshots: set[str] = set()
-        self.repository_folder = folder / "repository"
         self.repository = repositories.add_directory("here", str(self.repository_folder))
+
+    def _follow(self) -> None:
+        """The rows are a copy of another estate's, as its lab and its repository are."""
+        VCenter.objects.update(port=self.lab.port)
+        Repository.objects.update(config={"path": str(self.repository_folder)})
+        self.vcenter = VCenter.objects.get()
+        self.repository = Repository.objects.get()
 
     def discover(self) -> Discovery:
         run = discovery.request(self.vcenter, actor="ops")

@@ -8,17 +8,15 @@ from contexts.states import TransportKind
 from replication.models import DiskImage
 from replication.states import JobStatus
 from replication.sync import cleanup, runner
-from tests.sync.estate import MIB, try_again
+from tests.sync.estate import try_again
 
 
 @pytest.fixture
-def context(estate):
+def context(estate, ready):
     VCenter.objects.update(transport=TransportKind.NFC)
     estate.vcenter.refresh_from_db()
-    context = estate.take("small1")
-    estate.replicate(context)
-    estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
-    return context
+    ready.refresh_from_db()
+    return ready
 
 
 @pytest.fixture
@@ -38,7 +36,13 @@ def before(monkeypatch):
     return arrange
 
 
-@pytest.mark.parametrize("step", ["take_snapshot", "make_plan", "transfer", "verify"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        *("take_snapshot", "transfer"),
+        *(pytest.param(step, marks=pytest.mark.slow) for step in ("make_plan", "verify")),
+    ],
+)
 def test_a_vm_that_is_registered_again_is_found_by_the_next_attempt(estate, context, before, step):
     before(step, lambda: estate.control.reregister("small1"))
     job = estate.run_job(context)
@@ -60,7 +64,9 @@ def test_a_vm_that_is_deleted_in_mid_job_is_said_to_be_gone(estate, context, bef
     assert (job.status, job.error_code) == (JobStatus.FAILED, "vm_gone")
 
 
-@pytest.mark.parametrize("state", ["disconnected", "inaccessible"])
+@pytest.mark.parametrize(
+    "state", ["disconnected", pytest.param("inaccessible", marks=pytest.mark.slow)]
+)
 def test_a_host_that_is_away_costs_no_progress(estate, context, state):
     estate.control.fail("NFC read", nth=9, fault="close", times=1000)
     job = estate.run_job(context)

@@ -32,15 +32,13 @@ def _backing_file(image, victim) -> None:
 
 
 @pytest.mark.parametrize("alter", [_backing_file, external_data])
-def test_a_job_reads_nothing_through_it_and_says_which_image(estate, victim, alter):
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_a_job_reads_nothing_through_it_and_says_which_image(estate, victim, alter, small1):
     image = DiskImage.objects.get()
     alter(estate.repository_folder / image.locator, victim)
     before = victim.read_bytes()
     estate.control.fill("small1", 2000, 4 * MIB, 8 * MIB, seed=1)
 
-    job = estate.run_job(context)
+    job = estate.run_job(small1)
 
     assert job.status == JobStatus.FAILED
     assert image.locator in job.error_message
@@ -55,41 +53,35 @@ def test_a_job_reads_nothing_through_it_and_says_which_image(estate, victim, alt
     assert codes & {"backing_file_differs", "image_file_damaged"}
 
 
-def test_a_job_does_not_build_on_an_image_that_somebody_made_a_snapshot_in(estate):
+def test_a_job_does_not_build_on_an_image_that_somebody_made_a_snapshot_in(estate, small1):
     """It can be taken back to then, and nothing else about it would tell."""
-    context = estate.take("small1")
-    estate.replicate(context)
     image = DiskImage.objects.get()
     file = estate.repository_folder / image.locator
     subprocess.run(["qemu-img", "snapshot", "-c", "by hand", file], check=True)
     estate.control.fill("small1", 2000, 4 * MIB, MIB, seed=1)
-    job = estate.run_job(context)
+    job = estate.run_job(small1)
     assert job.status == JobStatus.FAILED
     assert image.locator in job.error_message
     assert "holds 1 internal snapshot(s)" in job.error_message
     (finding,) = look.find(Scope())
     assert finding.code == "image_file_damaged"
     subprocess.run(["qemu-img", "snapshot", "-d", "by hand", file], check=True)
-    estate.replicate(context)
+    estate.replicate(small1)
 
 
 @pytest.mark.parametrize("name", [b"x\xffy", b"a\0b"])
-def test_a_backing_name_that_is_no_text_fails_the_job_with_the_reason(estate, name):
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_a_backing_name_that_is_no_text_fails_the_job_with_the_reason(estate, name, small1):
     image = DiskImage.objects.get()
     name_the_backing_file(estate.repository_folder / image.locator, name)
-    job = estate.run_job(context)
+    job = estate.run_job(small1)
     assert job.status == JobStatus.FAILED
     assert image.locator in job.error_message
     assert "is not what vmrep wrote" in job.error_message
 
 
-def test_a_backing_name_beyond_every_file_fails_the_job_with_the_reason(estate):
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_a_backing_name_beyond_every_file_fails_the_job_with_the_reason(estate, small1):
     image = DiskImage.objects.get()
     patch(estate.repository_folder / image.locator, 8, struct.pack(">QI", 1 << 63, 3))
-    job = estate.run_job(context)
+    job = estate.run_job(small1)
     assert job.status == JobStatus.FAILED
     assert "beyond its end" in job.error_message

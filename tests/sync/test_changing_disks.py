@@ -70,27 +70,25 @@ def test_a_disk_removed_just_before_the_snapshot_leaves_the_recovery_point(
 
 
 def test_a_disk_that_became_independent_before_the_snapshot_refuses_the_job(
-    estate, before_the_snapshot
+    estate, before_the_snapshot, small2
 ):
     """Its file goes on changing: what was read of it would be of no moment at all."""
-    context = estate.take("small2")
-    estate.replicate(context)
     before_the_snapshot(
         lambda: estate.control.set_disk("small2", 2001, mode="independent_persistent")
     )
-    job = estate.run_job(context)
+    job = estate.run_job(small2)
     assert job.status == JobStatus.FAILED
     assert "independent" in job.error_message
 
 
-def test_an_independent_disk_that_was_accepted_before_is_left_out(estate, before_the_snapshot):
-    context = estate.take("small2")
-    estate.replicate(context)
-    context.disks.filter(disk_id="disk-2001").update(accept_unprotected=True)
+def test_an_independent_disk_that_was_accepted_before_is_left_out(
+    estate, before_the_snapshot, small2
+):
+    small2.disks.filter(disk_id="disk-2001").update(accept_unprotected=True)
     before_the_snapshot(
         lambda: estate.control.set_disk("small2", 2001, mode="independent_persistent")
     )
-    job = estate.run_job(context)
+    job = estate.run_job(small2)
     assert job.status == JobStatus.COMPLETED, job.error_message
     assert _disk_ids(job) == ["disk-2000"]
 

@@ -21,12 +21,11 @@ def and_in_the_slow_tier(points: list[str]) -> list[object]:
 
 
 @pytest.mark.parametrize("point", [*BEFORE_COMMIT, *and_in_the_slow_tier(ALSO_BEFORE_COMMIT)])
-def test_a_worker_killed_before_the_commit_is_taken_over(estate, point):
-    context = estate.take("small2")
-    first = estate.replicate(context).recovery_point
+def test_a_worker_killed_before_the_commit_is_taken_over(estate, point, small2):
+    first = small2.recovery_points.get()
     estate.control.fill("small2", 2000, 4 * MIB, 24 * MIB, seed=1)
     estate.control.fill("small2", 2001, 0, MIB, seed=2)
-    job = start.start(context, trigger="manual", requested_by="ops")
+    job = start.start(small2, trigger="manual", requested_by="ops")
 
     estate.worker_that_dies(point)
     assert RecoveryPoint.objects.get() == first
@@ -39,7 +38,7 @@ def test_a_worker_killed_before_the_commit_is_taken_over(estate, point):
     assert job.bytes_transferred == job.total_bytes == 25 * MIB
     estate.assert_equal_to_snapshot(job.recovery_point)
     estate.assert_equal_to_snapshot(first)
-    estate.assert_nothing_left_over(context)
+    estate.assert_nothing_left_over(small2)
 
 
 def test_tracking_that_a_killed_attempt_turned_on_begins_with_the_next(estate):
@@ -60,11 +59,9 @@ def test_tracking_that_a_killed_attempt_turned_on_begins_with_the_next(estate):
 
 
 @pytest.mark.any_database
-def test_a_resumed_transfer_goes_on_from_its_checkpoint(estate):
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_a_resumed_transfer_goes_on_from_its_checkpoint(estate, small1):
     estate.control.fill("small1", 2000, 4 * MIB, 48 * MIB, seed=1)
-    job = start.start(context, trigger="manual", requested_by="ops")
+    job = start.start(small1, trigger="manual", requested_by="ops")
     estate.worker_that_dies("within transfer")
     image = DiskImage.objects.get(job=job)
     assert image.checkpoint_bytes > 4 * MIB
@@ -76,16 +73,14 @@ def test_a_resumed_transfer_goes_on_from_its_checkpoint(estate):
     assert DiskImage.objects.get(job=job).pk == image.pk  # the copy resumed in the same file
     assert VMSnapshot.objects.filter(job=job).count() == 1
     estate.assert_equal_to_snapshot(job.recovery_point)
-    estate.assert_nothing_left_over(context)
+    estate.assert_nothing_left_over(small1)
 
 
 @pytest.mark.any_database
-def test_a_worker_whose_storage_hangs_gives_the_job_up_with_its_daemons(estate):
+def test_a_worker_whose_storage_hangs_gives_the_job_up_with_its_daemons(estate, small1):
     """It cannot be interrupted, and would otherwise renew its lease for ever."""
-    context = estate.take("small1")
-    estate.replicate(context)
     estate.control.fill("small1", 2000, 4 * MIB, 48 * MIB, seed=1)
-    job = start.start(context, trigger="manual", requested_by="ops")
+    job = start.start(small1, trigger="manual", requested_by="ops")
     estate.worker_that_dies("of hanging storage", exit_code=runner.STALLED_EXIT_CODE)
     assert estate.daemons() == []
 
@@ -94,7 +89,7 @@ def test_a_worker_whose_storage_hangs_gives_the_job_up_with_its_daemons(estate):
     job.refresh_from_db()
     assert (job.status, job.attempt) == (JobStatus.COMPLETED, 2), job.error_message
     estate.assert_equal_to_snapshot(job.recovery_point)
-    estate.assert_nothing_left_over(context)
+    estate.assert_nothing_left_over(small1)
 
 
 @pytest.mark.any_database
@@ -118,12 +113,10 @@ def test_a_worker_whose_share_is_away_gives_the_job_up_soon(estate, hanging_shar
 
 
 @pytest.mark.any_database
-def test_a_file_that_another_host_wrote_is_not_gone_on_with(estate):
+def test_a_file_that_another_host_wrote_is_not_gone_on_with(estate, small1):
     """A container has the boot ID of its machine: whether its daemon is gone cannot be seen."""
-    context = estate.take("small1")
-    estate.replicate(context)
     estate.control.fill("small1", 2000, 4 * MIB, 48 * MIB, seed=1)
-    job = start.start(context, trigger="manual", requested_by="ops")
+    job = start.start(small1, trigger="manual", requested_by="ops")
     estate.worker_that_dies("within transfer")
     DiskImage.objects.filter(job=job).update(writer_host="another")
     estate.take_over()
@@ -131,7 +124,7 @@ def test_a_file_that_another_host_wrote_is_not_gone_on_with(estate):
     job.refresh_from_db()
     assert job.status == JobStatus.COMPLETED, job.error_message
     assert DiskImage.objects.get(job=job).attempt == 2
-    estate.assert_nothing_left_over(context)
+    estate.assert_nothing_left_over(small1)
 
 
 @pytest.mark.parametrize("point", ["after commit", *and_in_the_slow_tier(["before clean_up"])])
@@ -153,18 +146,17 @@ def test_a_worker_killed_after_the_commit_leaves_a_recovery_point_and_work(estat
     assert estate.replicate(context).replication_type == "incremental"
 
 
-def test_a_job_that_is_cancelled_after_its_worker_died_leaves_nothing(estate):
-    context = estate.take("small1")
-    first = estate.replicate(context).recovery_point
+def test_a_job_that_is_cancelled_after_its_worker_died_leaves_nothing(estate, small1):
+    first = small1.recovery_points.get()
     estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
-    job = start.start(context, trigger="manual", requested_by="ops")
+    job = start.start(small1, trigger="manual", requested_by="ops")
     estate.worker_that_dies("within transfer")
     cancel.cancel(job, actor="ops")
     estate.take_over()
     job.refresh_from_db()
     assert job.status == JobStatus.CANCELLED
-    cleanup.clean_context(context.pk)
-    estate.assert_nothing_left_over(context)
+    cleanup.clean_context(small1.pk)
+    estate.assert_nothing_left_over(small1)
     estate.assert_equal_to_snapshot(first)
 
 

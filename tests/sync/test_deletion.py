@@ -29,13 +29,11 @@ POINTS = [
 
 
 @pytest.fixture
-def context(estate: Estate) -> VMContext:
+def context(estate: Estate, small2: VMContext) -> VMContext:
     """Two disks, two recovery points: an image stands upon another."""
-    context = estate.take("small2")
-    estate.replicate(context)
     estate.control.fill("small2", 2000, 4 * MIB, 2 * MIB, seed=1)
-    assert estate.replicate(context).replication_type == "incremental"
-    return context
+    assert estate.replicate(small2).replication_type == "incremental"
+    return small2
 
 
 def _delete(context: VMContext) -> removal.Deleted:

@@ -14,6 +14,7 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
+from contexts.models import VMContext
 from replication.models import ContextLease, DiskImage, ReplicationJob
 from replication.services import left_overs, start
 from replication.states import ImageState, JobStatus
@@ -36,8 +37,7 @@ class Attempts:
 
     def __init__(self, estate: Estate) -> None:
         self.estate = estate
-        self.context = estate.take("small1")
-        estate.replicate(self.context)
+        self.context = VMContext.objects.get()
         self._seeds = itertools.count(1)
 
     def second(self) -> ReplicationJob:
@@ -104,7 +104,7 @@ class Pauses(Attempts):
         return seen
 
 
-@pytest.mark.usefixtures("no_sample")
+@pytest.mark.usefixtures("no_sample", "small1")
 def test_a_worker_paused_before_it_makes_a_file_makes_none_too_late(estate, monkeypatch):
     pauses = Pauses(estate, monkeypatch)
     names = pauses.run(None)
@@ -115,7 +115,7 @@ def test_a_worker_paused_before_it_makes_a_file_makes_none_too_late(estate, monk
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sample")
+@pytest.mark.usefixtures("no_sample", "small1")
 def test_a_worker_may_be_paused_anywhere(estate, monkeypatch):
     pauses = Pauses(estate, monkeypatch)
     names = pauses.run(None)
@@ -125,7 +125,7 @@ def test_a_worker_may_be_paused_anywhere(estate, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sample")
+@pytest.mark.usefixtures("no_sample", "small1")
 def test_a_worker_may_be_killed_anywhere(estate):
     attempts = Attempts(estate)
     for number in itertools.count():

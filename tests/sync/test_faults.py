@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
@@ -19,10 +20,9 @@ from tests.sync.estate import MIB, try_again, work
 @pytest.mark.parametrize(
     "method",
     [
-        "RetrievePropertiesEx",
-        "CreateSnapshot_Task",
-        "QueryChangedDiskAreas",
-        "WaitForUpdatesEx",
+        *("CreateSnapshot_Task", "QueryChangedDiskAreas"),
+        pytest.param("RetrievePropertiesEx", marks=pytest.mark.slow),
+        pytest.param("WaitForUpdatesEx", marks=pytest.mark.slow),
     ],
 )
 def test_a_connection_that_breaks_costs_an_attempt_at_most(estate, ready, method):
@@ -121,10 +121,10 @@ def test_a_missing_privilege_fails_the_job_and_is_named(estate, ready):
 @pytest.mark.parametrize(
     ("method", "fault", "times"),
     [
-        ("Login", "SystemError", 1),
+        pytest.param("Login", "SystemError", 1, marks=pytest.mark.slow),
         ("RetrievePropertiesEx", "InvalidState", 2),
         ("CreateSnapshot_Task", "InvalidHostState", 1),
-        ("QueryChangedDiskAreas", "HostNotConnected", 2),
+        pytest.param("QueryChangedDiskAreas", "HostNotConnected", 2, marks=pytest.mark.slow),
     ],
 )
 def test_a_fault_that_may_pass_costs_an_attempt(estate, ready, method, fault, times):
@@ -175,6 +175,7 @@ def test_a_cancelled_transfer_stops_between_requests_and_leaves_nothing(estate, 
     worker.start()
     while not ReplicationJob.objects.filter(pk=job.pk, bytes_transferred__gt=0).exists():
         assert worker.is_alive()
+        time.sleep(0.02)
     cancel.cancel(job, actor="ann")
     worker.join(30)
     job.refresh_from_db()

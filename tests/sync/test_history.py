@@ -27,12 +27,10 @@ def _changes(context: VMContext, job: ReplicationJob) -> list[tuple[str, str, st
 
 
 @pytest.fixture
-def context(estate: Estate) -> VMContext:
+def context(estate: Estate, small1: VMContext) -> VMContext:
     """With a recovery point, and 24 MiB that changed since."""
-    context = estate.take("small1")
-    estate.replicate(context)
     estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
-    return context
+    return small1
 
 
 def test_a_job_that_is_taken_over_is_one_job(estate, context):

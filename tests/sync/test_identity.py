@@ -31,8 +31,7 @@ pytestmark = pytest.mark.scenario(SITES)
 @pytest.fixture
 def web(estate) -> VMContext:
     """A VM with a recovery point, and 1 MiB changed since."""
-    context = estate.take("web")
-    estate.replicate(context)
+    context = VMContext.objects.get()
     estate.control.fill("web", 2000, 8 * MIB, MIB, seed=1)
     return context
 
@@ -57,8 +56,17 @@ def goes_on(estate: Estate, context: VMContext, *, anew: bool = False) -> None:
 
 # ------------------------------------------------------------- the same VM
 
+DISCOVERED_FIRST = [
+    pytest.param(True, id="discovery"),
+    pytest.param(False, id="job alone", marks=pytest.mark.slow),
+]
+BY_THE_JOB_ALONE = [
+    pytest.param(True, id="discovery", marks=pytest.mark.slow),
+    pytest.param(False, id="job alone"),
+]
 
-@pytest.mark.parametrize("discovered", [True, False], ids=["discovery", "job alone"])
+
+@pytest.mark.parametrize("discovered", DISCOVERED_FIRST)
 def test_a_renamed_and_moved_vm_keeps_its_context_and_history(estate, web, discovered):
     moref = web.moref
     estate.control.rename("web", "shop")
@@ -71,7 +79,7 @@ def test_a_renamed_and_moved_vm_keeps_its_context_and_history(estate, web, disco
     assert web.jobs.order_by("created_at").first().source_vm_name == "web"
 
 
-@pytest.mark.parametrize("discovered", [True, False], ids=["discovery", "job alone"])
+@pytest.mark.parametrize("discovered", DISCOVERED_FIRST)
 def test_in_another_datacenter_it_goes_on_from_its_new_files(estate, web, discovered):
     estate.control.move("web", "", datacenter="Mainz")
     if discovered:
@@ -81,7 +89,7 @@ def test_in_another_datacenter_it_goes_on_from_its_new_files(estate, web, discov
     assert web.vmx_path == "[mainz-ds] web/web.vmx"
 
 
-@pytest.mark.parametrize("discovered", [True, False], ids=["discovery", "job alone"])
+@pytest.mark.parametrize("discovered", BY_THE_JOB_ALONE)
 def test_registered_anew_it_goes_on_under_its_new_reference(estate, web, discovered):
     old = web.moref
     moref = estate.control.reregister("web")

@@ -22,7 +22,10 @@ def _files(estate: Estate) -> int:
     return len(list(folder.glob("small1*.vmdk")))
 
 
-@pytest.mark.parametrize("told", [True, False])
+TOLD = [pytest.param(True, marks=pytest.mark.slow), False]
+
+
+@pytest.mark.parametrize("told", TOLD)
 def test_what_a_removal_leaves_is_consolidated_by_the_job_itself(estate, context, told):
     estate.control.leave_consolidation("small1", told=told)
     estate.replicate(context)
@@ -32,7 +35,7 @@ def test_what_a_removal_leaves_is_consolidated_by_the_job_itself(estate, context
     assert estate.replicate(context).bytes_transferred == MIB
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("told", TOLD)
 def test_what_cannot_be_consolidated_is_a_warning_and_the_next_jobs_first_work(
     estate, context, told
 ):

@@ -95,8 +95,15 @@ def _move(estate: Estate) -> None:
     estate.control.move("small1", "Tests", datastore="datastore2")
 
 
-@pytest.mark.parametrize("transport", ["datastore", "nfc"])
-@pytest.mark.parametrize("step", ["make_plan", "transfer", "verify"])
+@pytest.mark.parametrize(
+    ("transport", "step"),
+    [
+        *(("datastore", "make_plan"), ("datastore", "transfer"), ("nfc", "verify")),
+        pytest.param("datastore", "verify", marks=pytest.mark.slow),
+        pytest.param("nfc", "make_plan", marks=pytest.mark.slow),
+        pytest.param("nfc", "transfer", marks=pytest.mark.slow),
+    ],
+)
 def test_a_disk_that_moves_costs_an_attempt_at_most(estate, context, monkeypatch, transport, step):
     VCenter.objects.update(transport=transport)
     _before(monkeypatch, step, lambda: _move(estate))

@@ -53,7 +53,7 @@ def raw(estate, tmp_path):
     return copy
 
 
-@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("connections", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_a_vm_is_replicated_in_full_and_then_by_its_changes(
     estate, command, raw, tmp_path, connections
 ):

@@ -35,12 +35,10 @@ def _work() -> None:
 
 
 def test_a_worker_paused_before_it_removes_a_file_cannot_remove_a_committed_one(
-    estate, monkeypatch
+    estate, monkeypatch, small1
 ):
-    context = estate.take("small1")
-    estate.replicate(context)
     estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
-    job = start.start(context, trigger="manual", requested_by="ops")
+    job = start.start(small1, trigger="manual", requested_by="ops")
     estate.worker_that_dies("between seal and commit")  # the file has its final name
     estate.take_over()
     discard = DirectoryRepository.discard
@@ -52,7 +50,8 @@ def test_a_worker_paused_before_it_removes_a_file_cannot_remove_a_committed_one(
             return discard(self, locator)
         monkeypatch.setattr(DirectoryRepository, "discard", discard)
         # The other worker is another process, which knows nothing of this one's errands.
-        monkeypatch.setattr(errands, "_under_way", {})
+        with errands._lock:  # this one is on the list by now
+            monkeypatch.setattr(errands, "_under_way", {})
         _another_worker_takes_over(estate)
         discard(self, locator)
         removed.set()
@@ -65,7 +64,7 @@ def test_a_worker_paused_before_it_removes_a_file_cannot_remove_a_committed_one(
     assert (job.status, job.attempt) == (JobStatus.COMPLETED, 3)
     assert DirectoryRepository.discard is discard  # it was paused
     estate.assert_equal_to_snapshot(job.recovery_point)
-    estate.assert_nothing_left_over(context)
+    estate.assert_nothing_left_over(small1)
 
 
 def test_a_paused_worker_cannot_give_up_a_file_that_another_goes_on_with(estate, monkeypatch):
@@ -93,10 +92,8 @@ def test_a_paused_worker_cannot_give_up_a_file_that_another_goes_on_with(estate,
     estate.assert_nothing_left_over(context)
 
 
-def test_a_snapshot_that_a_paused_worker_makes_too_late_is_removed(estate, monkeypatch):
-    context = estate.take("small1")
-    estate.replicate(context)
-    job = start.start(context, trigger="manual", requested_by="ops")
+def test_a_snapshot_that_a_paused_worker_makes_too_late_is_removed(estate, monkeypatch, small1):
+    job = start.start(small1, trigger="manual", requested_by="ops")
     create = snapshots.create
 
     def pause_and_create(*args, **kwargs):
@@ -114,13 +111,11 @@ def test_a_snapshot_that_a_paused_worker_makes_too_late_is_removed(estate, monke
     VMSnapshot.objects.update(updated_at=Now() - left_overs.CLEAN_AGAIN_AFTER)
     for context_id in left_overs.contexts_to_clean():
         cleanup.clean_context(context_id)
-    estate.assert_nothing_left_over(context)
+    estate.assert_nothing_left_over(small1)
 
 
-def test_a_snapshot_that_never_comes_hinders_no_job_and_is_forgotten(estate, monkeypatch):
-    context = estate.take("small1")
-    estate.replicate(context)
-    job = start.start(context, trigger="manual", requested_by="ops")
+def test_a_snapshot_that_never_comes_hinders_no_job_and_is_forgotten(estate, monkeypatch, small1):
+    job = start.start(small1, trigger="manual", requested_by="ops")
 
     def lost(*args, **kwargs):
         raise ConnectionLost("Creating the snapshot: no answer in time.")
@@ -132,13 +127,13 @@ def test_a_snapshot_that_never_comes_hinders_no_job_and_is_forgotten(estate, mon
             assert runner.run_next() == job.pk
     job.refresh_from_db()
     assert job.status == JobStatus.FAILED
-    cleanup.clean_context(context.pk)
+    cleanup.clean_context(small1.pk)
     asked_for = set(VMSnapshot.objects.filter(job=job, state=SnapshotState.INTENDED))
     assert len(asked_for) == job.attempt
 
-    assert estate.run_job(context).status == JobStatus.COMPLETED
+    assert estate.run_job(small1).status == JobStatus.COMPLETED
     assert set(VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)) == asked_for
     estate.minutes_later()
-    assert left_overs.contexts_to_clean() == [context.pk]
-    cleanup.clean_context(context.pk)
-    estate.assert_nothing_left_over(context)
+    assert left_overs.contexts_to_clean() == [small1.pk]
+    cleanup.clean_context(small1.pk)
+    estate.assert_nothing_left_over(small1)

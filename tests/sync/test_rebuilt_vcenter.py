@@ -14,11 +14,8 @@ from replication.sync import runner
 
 
 @pytest.fixture
-def ready(estate):
-    contexts = [estate.take("small1"), estate.take("small2")]
-    for context in contexts:
-        estate.replicate(context)
-    return contexts
+def ready(small1, small2):
+    return [small1, small2]
 
 
 def begin(context):

@@ -13,10 +13,8 @@ from replication.sync import cleanup, runner
 
 
 @pytest.fixture
-def ready(estate):
-    context = estate.take("small1")
-    estate.replicate(context)
-    return context
+def ready(estate, small1):
+    return small1
 
 
 def refused(estate) -> int:

@@ -28,11 +28,9 @@ def test_the_first_replication_is_initial_and_equal(estate):
     assert job.recovery_point.quiesced
 
 
-def test_the_next_one_is_incremental_and_reads_what_changed(estate):
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_the_next_one_is_incremental_and_reads_what_changed(estate, small1):
     estate.control.fill("small1", 2000, 16 * MIB, 32 * MIB, seed=1)
-    job = estate.replicate(context)
+    job = estate.replicate(small1)
     assert job.replication_type == "incremental"
     assert job.bytes_transferred == 32 * MIB
     entry = CBTHistory.objects.get(job=job)
@@ -41,12 +39,10 @@ def test_the_next_one_is_incremental_and_reads_what_changed(estate):
     assert entry.change_id != entry.previous_change_id
 
 
-def test_nothing_changed_transfers_nothing_and_is_a_recovery_point(estate):
-    context = estate.take("small1")
-    estate.replicate(context)
-    job = estate.replicate(context)
+def test_nothing_changed_transfers_nothing_and_is_a_recovery_point(estate, small1):
+    job = estate.replicate(small1)
     assert (job.replication_type, job.bytes_transferred) == ("incremental", 0)
-    assert context.recovery_points.count() == 2
+    assert small1.recovery_points.count() == 2
 
 
 def test_all_disks_of_a_vm_are_in_its_recovery_point(estate):
@@ -64,16 +60,15 @@ def test_all_disks_of_a_vm_are_in_its_recovery_point(estate):
     }
 
 
-def test_earlier_recovery_points_stay_as_they_were(estate):
-    context = estate.take("small2")
+def test_earlier_recovery_points_stay_as_they_were(estate, small2):
     rng = random.Random(5)
-    points = [estate.replicate(context).recovery_point]
+    points = [small2.recovery_points.get()]
     for _ in range(4):
         for _ in range(20):
             key = rng.choice((2000, 2001))
             offset = rng.randrange(0, 18 * MIB, 512)
             estate.control.fill("small2", key, offset, rng.randrange(512, MIB, 512), rng.random())
-        points.append(estate.replicate(context).recovery_point)
+        points.append(estate.replicate(small2).recovery_point)
     for point in points:
         estate.assert_equal_to_snapshot(point)
 
@@ -86,9 +81,7 @@ def test_zeroes_that_the_guest_writes_hide_what_was_there(estate):
     assert estate.replicate(context).bytes_transferred == 2 * MIB
 
 
-def test_guest_writes_during_the_copy_are_not_in_it_but_in_the_next(estate, monkeypatch):
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_guest_writes_during_the_copy_are_not_in_it_but_in_the_next(estate, monkeypatch, small1):
     estate.control.fill("small1", 2000, 0, 8 * MIB, seed=1)
     make_plan = runner.make_plan
 
@@ -98,33 +91,29 @@ def test_guest_writes_during_the_copy_are_not_in_it_but_in_the_next(estate, monk
         estate.control.fill("small1", 2000, 30 * MIB, MIB, seed=3)
 
     monkeypatch.setattr(runner, "make_plan", plan_while_the_guest_writes)
-    assert estate.replicate(context).bytes_transferred == 8 * MIB
+    assert estate.replicate(small1).bytes_transferred == 8 * MIB
     monkeypatch.undo()
-    assert estate.replicate(context).bytes_transferred == 9 * MIB
+    assert estate.replicate(small1).bytes_transferred == 9 * MIB
 
 
-def test_pages_of_changed_areas_are_all_read(estate):
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_pages_of_changed_areas_are_all_read(estate, small1):
     estate.control.set_pages(extents=7, span_bytes=5 * MIB)
     for number in range(60):
         estate.control.fill("small1", 2000, number * MIB, 64 << 10, seed=number)
-    assert estate.replicate(context).bytes_transferred == 60 * (64 << 10)
+    assert estate.replicate(small1).bytes_transferred == 60 * (64 << 10)
 
 
-def test_a_reset_of_change_tracking_compares_the_whole_disk(estate):
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_a_reset_of_change_tracking_compares_the_whole_disk(estate, small1):
     estate.control.fill("small1", 2000, 8 * MIB, MIB, seed=1)
     estate.control.reset_cbt("small1")
-    job = estate.replicate(context)
+    job = estate.replicate(small1)
     assert job.replication_type == "checksum"
     image = DiskImage.objects.get(job=job)
     assert (image.sync_type, image.parent is None) == ("checksum", False)
     assert "reset" in CBTHistory.objects.get(job=job).note
     assert job.bytes_transferred == 64 * MIB  # read, to be compared
     assert image.allocated_bytes < 4 * MIB  # and only what differs was written
-    assert estate.replicate(context).replication_type == "incremental"
+    assert estate.replicate(small1).replication_type == "incremental"
 
 
 def test_a_vm_that_cannot_tell_its_allocated_areas_is_read_whole(estate):

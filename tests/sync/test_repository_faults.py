@@ -82,6 +82,7 @@ def test_a_cancel_is_honoured_while_the_storage_hangs(estate, ready, monkeypatch
     worker.start()
     while not DiskImage.objects.filter(job=job, writer_pid__isnull=False).exists():
         assert worker.is_alive()
+        time.sleep(0.02)
     os.kill(estate.daemons()[0], signal.SIGSTOP)
     time.sleep(1)  # the copy's next write waits for the daemon
     cancel.cancel(job, actor="ann")

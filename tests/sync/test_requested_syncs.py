@@ -15,11 +15,9 @@ from tests.sync.estate import MIB, Estate
 
 
 @pytest.fixture
-def ready(estate):
-    context = estate.take("small1")
-    estate.replicate(context)
+def ready(estate, small1):
     estate.control.fill("small1", 2000, 40 * MIB, MIB, seed=1)
-    return context
+    return small1
 
 
 def _run(estate: Estate, context: VMContext, requested_sync: str) -> ReplicationJob:
@@ -91,7 +89,16 @@ POINTS = {
 }
 
 
-@pytest.mark.parametrize("point", POINTS)
+IN_THE_FAST_TIER = ("with the stun's snapshot there", "before it is turned on")
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param(point, marks=[] if point in IN_THE_FAST_TIER else pytest.mark.slow)
+        for point in POINTS
+    ],
+)
 def test_a_worker_that_dies_within_a_reset_is_taken_over(estate, ready, monkeypatch, point):
     """It stops at once and cleans nothing up, as one that was killed."""
     estate.control.lose_tracking("small1", 2000)

@@ -66,7 +66,7 @@ def test_a_revert_is_noticed_whatever_the_tree_and_the_numbers_look_like(nfc):
     assert _entry(nfc.replicate(context)).sync_type == "checksum"
 
 
-@pytest.mark.parametrize("ahead_seconds", [600, -600])
+@pytest.mark.parametrize("ahead_seconds", [pytest.param(600, marks=pytest.mark.slow), -600])
 def test_the_hosts_clock_which_dates_snapshots_decides_nothing(nfc, ahead_seconds):
     """Events bear the vCenter's time."""
     nfc.control.set_host_clock(ahead_seconds)
@@ -134,27 +134,23 @@ def test_a_revert_to_a_snapshot_that_was_made_since_needs_no_comparison(nfc):
     assert (job.replication_type, job.bytes_transferred) == ("incremental", 2 * MIB)
 
 
-def test_a_number_that_did_not_move_is_not_believed_without_snapshots_either(nfc):
+def test_a_number_that_did_not_move_is_not_believed_without_snapshots_either(nfc, small1):
     """The datastore was rolled back to just before the last recovery point."""
-    context = nfc.take("small1")
-    nfc.replicate(context)
     nfc.control.keep_storage("small1")
     _write(nfc, "lost")
-    last = _entry(nfc.replicate(context))
+    last = _entry(nfc.replicate(small1))
     nfc.control.configure("small1", power="off")
     nfc.control.roll_back_storage("small1")
-    entry = _entry(nfc.replicate(context))
+    entry = _entry(nfc.replicate(small1))
     assert _number(entry) == _number(last)
     assert entry.sync_type == "checksum"
 
 
-def test_a_vm_that_was_registered_again_is_compared(nfc):
-    context = nfc.take("small1")
-    nfc.replicate(context)
+def test_a_vm_that_was_registered_again_is_compared(nfc, small1):
     nfc.control.reregister("small1")
     nfc.discover()
-    context.refresh_from_db()
-    entry = _entry(nfc.replicate(context))
+    small1.refresh_from_db()
+    entry = _entry(nfc.replicate(small1))
     assert (entry.sync_type, "registered again" in entry.note) == ("checksum", True)
 
 
@@ -171,11 +167,9 @@ def test_tracking_that_began_under_a_snapshot_is_not_asked_what_is_allocated(est
     assert entry.bytes_transferred == entry.capacity_bytes
 
 
-def test_points_of_earlier_versions_are_gone_on_from_by_changes(nfc):
-    context = nfc.take("small1")
-    nfc.replicate(context)
+def test_points_of_earlier_versions_are_gone_on_from_by_changes(nfc, small1):
     RecoveryPoint.objects.update(
         snapshots_known=None, source_moref="", snapshot_taken_at=None, source_booted_at=None
     )
     _write(nfc, 1)
-    assert nfc.replicate(context).replication_type == "incremental"
+    assert nfc.replicate(small1).replication_type == "incremental"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from replication.engine.digests import DigestEntry
 from replication.engine.directory import DirectoryRepository
@@ -15,32 +16,27 @@ from replication.sync import plan, runner, sample
 from tests.sync.estate import MIB, work
 
 
-def test_writes_that_tracking_lost_are_found_where_the_last_point_read(estate):
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_writes_that_tracking_lost_are_found_where_the_last_point_read(estate, small1):
     estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=1)
-    estate.replicate(context)
-    estate.replicate(context)  # it reads nothing: the one before it is looked at
+    estate.replicate(small1)
+    estate.replicate(small1)  # it reads nothing: the one before it is looked at
     estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=2)
     estate.control.lie_about_changes("small1", 2000, "nothing")
-    entry = CBTHistory.objects.get(job=estate.replicate(context))
+    entry = CBTHistory.objects.get(job=estate.replicate(small1))
     assert entry.sync_type == "checksum"
     assert "Change tracking is wrong" in entry.note
 
 
-def test_a_rollback_below_vsphere_with_a_higher_number_is_found(estate):
-    estate.control.configure("small1", tracking=True)
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_a_rollback_below_vsphere_with_a_higher_number_is_found(estate, small1):
     estate.control.keep_storage("small1")
     estate.control.fill("small1", 2000, 40 * MIB, MIB, seed="lost")
-    last = CBTHistory.objects.get(job=estate.replicate(context))
+    last = CBTHistory.objects.get(job=estate.replicate(small1))
     estate.control.configure("small1", power="off")
     estate.control.roll_back_storage("small1")
     for _ in range(3):
         estate.control.take_snapshot("small1", "passing")
         estate.control.remove_snapshots("small1")
-    entry = CBTHistory.objects.get(job=estate.replicate(context))
+    entry = CBTHistory.objects.get(job=estate.replicate(small1))
     numbers = [int(str(one.change_id).partition("/")[2]) for one in (last, entry)]
     assert numbers == sorted(set(numbers))
     assert (entry.sync_type, "Change tracking is wrong" in entry.note) == ("checksum", True)
@@ -53,6 +49,7 @@ def test_a_cancel_is_heard_while_a_sample_is_read_slowly(estate, ready):
     worker.start()
     while not ReplicationJob.objects.filter(pk=job.pk, current_operation="Plan").exists():
         assert worker.is_alive()
+        time.sleep(0.02)
     cancel.cancel(job, actor="ann")
     worker.join(60)
     job.refresh_from_db()
@@ -61,9 +58,7 @@ def test_a_cancel_is_heard_while_a_sample_is_read_slowly(estate, ready):
     estate.control.clear_faults()
 
 
-def test_a_cancel_is_heard_while_the_storage_of_the_sample_hangs(estate, monkeypatch):
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_a_cancel_is_heard_while_the_storage_of_the_sample_hangs(estate, monkeypatch, small1):
     estate.control.fill("small1", 2000, 40 * MIB, MIB, seed=1)
     reading, ends = threading.Event(), threading.Event()
 
@@ -73,7 +68,7 @@ def test_a_cancel_is_heard_while_the_storage_of_the_sample_hangs(estate, monkeyp
         return []
 
     monkeypatch.setattr(DirectoryRepository, "sample_digests", hang)
-    job = start.start(context, trigger="manual", requested_by="ops")
+    job = start.start(small1, trigger="manual", requested_by="ops")
     worker = threading.Thread(target=work)
     worker.start()
     assert reading.wait(60)
@@ -88,12 +83,10 @@ def test_a_cancel_is_heard_while_the_storage_of_the_sample_hangs(estate, monkeyp
         worker.join(60)
 
 
-def test_what_a_sample_found_is_known_until_a_comparison_is_committed(estate, monkeypatch):
+def test_what_a_sample_found_is_known_until_a_comparison_is_committed(estate, monkeypatch, small1):
     """The next sample may miss it."""
-    context = estate.take("small1")
-    estate.replicate(context)
     estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=1)
-    estate.replicate(context)
+    estate.replicate(small1)
     estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=2)
     estate.control.lie_about_changes("small1", 2000, "nothing")
 
@@ -104,28 +97,26 @@ def test_what_a_sample_found_is_known_until_a_comparison_is_committed(estate, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(runner, "verify", fail)
-        job = estate.run_job(context)
+        job = estate.run_job(small1)
         assert (job.status, job.replication_type) == ("pending", "checksum")
         monkeypatch.setattr(plan, "what_tracking_missed", lambda *_: "")
         ReplicationJob.objects.update(next_attempt_at=None)
         assert runner.run_next() == job.pk
     job.refresh_from_db()
     assert (job.status, job.replication_type) == ("failed", "checksum")
-    entry = CBTHistory.objects.get(job=estate.replicate(context))
+    entry = CBTHistory.objects.get(job=estate.replicate(small1))
     assert entry.sync_type == "checksum"
     assert entry.note.count("compared") == 1
-    assert estate.replicate(context).replication_type == "incremental"
+    assert estate.replicate(small1).replication_type == "incremental"
 
 
-def test_what_a_sample_found_outlives_the_worker(estate, monkeypatch):
+def test_what_a_sample_found_outlives_the_worker(estate, monkeypatch, small1):
     """Killed after the plan, before there is any file."""
-    context = estate.take("small1")
-    estate.replicate(context)
     estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=1)
-    estate.replicate(context)
+    estate.replicate(small1)
     estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=2)
     estate.control.lie_about_changes("small1", 2000, "nothing")
-    job = start.start(context, trigger="manual", requested_by="ops")
+    job = start.start(small1, trigger="manual", requested_by="ops")
     estate.worker_that_dies("after make_plan")
     assert not DiskImage.objects.filter(job=job).exists()
 
@@ -136,7 +127,7 @@ def test_what_a_sample_found_outlives_the_worker(estate, monkeypatch):
     assert (job.status, job.replication_type) == ("completed", "checksum"), job.error_message
     estate.assert_equal_to_snapshot(job.recovery_point)
     assert "Change tracking is wrong" in CBTHistory.objects.get(job=job).note
-    assert context.disks.get().tracking_doubt == ""
+    assert small1.disks.get().tracking_doubt == ""
 
 
 def test_the_sample_is_small_and_outside_of_what_is_read_anyway():

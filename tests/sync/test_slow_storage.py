@@ -21,16 +21,6 @@ from replication.states import JobStatus
 from replication.sync import cleanup, runner, transfer
 from tests.engine.deaf_daemon import DeafDaemon
 from tests.engine.support import Drip, RangeServer
-from tests.sync.estate import MIB
-
-
-@pytest.fixture
-def ready(estate):
-    """A VM with one recovery point and 24 MiB changed since."""
-    context = estate.take("small1")
-    estate.replicate(context)
-    estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
-    return context
 
 
 def _work() -> None:

@@ -28,12 +28,10 @@ WAITING = "Waiting for vSphere’s task to end"
 
 
 @pytest.fixture
-def context(estate: Estate) -> VMContext:
+def context(estate: Estate, small1: VMContext) -> VMContext:
     """A VM whose changes are tracked already."""
-    context = estate.take("small1")
-    estate.replicate(context)
     estate.control.fill("small1", 2000, 4 * MIB, 4 * MIB, seed=1)
-    return context
+    return small1
 
 
 @pytest.fixture

@@ -22,15 +22,6 @@ BLOCK = 64 << 10  # what the lab tracks changes in
 
 
 @pytest.fixture
-def ready(estate):
-    """A VM with one recovery point and 24 MiB changed since."""
-    context = estate.take("small1")
-    estate.replicate(context)
-    estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
-    return context
-
-
-@pytest.fixture
 def busy_reports(monkeypatch):
     """Reports many times a second, each with a sample due; returns what each one cost."""
     monkeypatch.setattr(transfer, "PROGRESS_EVERY_SECONDS", 0.01)
@@ -74,16 +65,14 @@ def test_a_short_job_has_one_sample_with_all_its_bytes(estate, ready):
 
 
 def test_samples_of_a_busy_job_add_up_and_a_report_takes_a_handful_of_statements(
-    estate, busy_reports
+    estate, busy_reports, small2
 ):
-    context = estate.take("small2")
-    estate.replicate(context)
     for number in range(100):
         estate.control.fill("small2", 2000, number * 256 * 1024, 64 * 1024, seed=number)
     estate.control.fill("small2", 2001, MIB, 3 * MIB, seed=1)
     estate.control.delay("GET /folder", 0.05)
     busy_reports.clear()
-    job = estate.replicate(context)
+    job = estate.replicate(small2)
     planned = 100 * 64 * 1024 + 3 * MIB
     assert job.bytes_transferred == planned
     found = list(telemetry.samples_of(job))
@@ -95,11 +84,9 @@ def test_samples_of_a_busy_job_add_up_and_a_report_takes_a_handful_of_statements
     assert max(busy_reports) <= 1 + PARALLEL_DISKS + 4
 
 
-def test_a_resumed_attempt_counts_what_it_read_itself(estate, busy_reports):
-    context = estate.take("small1")
-    estate.replicate(context)
+def test_a_resumed_attempt_counts_what_it_read_itself(estate, busy_reports, small1):
     estate.control.fill("small1", 2000, 4 * MIB, 48 * MIB, seed=1)
-    job = start.start(context, trigger="manual", requested_by="ops")
+    job = start.start(small1, trigger="manual", requested_by="ops")
     estate.worker_that_dies("within transfer")
     kept = DiskImage.objects.get(job=job).checkpoint_bytes - 4 * MIB
     assert kept > 0

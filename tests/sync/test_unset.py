@@ -31,16 +31,14 @@ def known(context: VMContext) -> dict[str, object]:
     [["config"], ["config.hardware.device"], ["config.instanceUuid"], ["snapshot", "guest"]],
 )
 def test_a_vm_that_is_not_told_once_stays_as_it_is_and_its_chain_goes_on(
-    estate: Estate, paths: list[str]
+    estate: Estate, paths: list[str], small1: VMContext
 ) -> None:
-    context = estate.take("small1")
-    estate.replicate(context)
     estate.discover()
-    before = known(context)
+    before = known(small1)
     estate.control.hide("small1", paths)
     assert estate.discover().status == "completed"
-    vm = DiscoveredVM.objects.get(vmware_vm_id=context.vmware_vm_id)
-    after = known(context)
+    vm = DiscoveredVM.objects.get(vmware_vm_id=small1.vmware_vm_id)
+    after = known(small1)
     before["specs"] |= {"change_version": after["specs"]["change_version"]}  # type: ignore
     assert after == before
     assert vm.gone_at is None
@@ -48,9 +46,9 @@ def test_a_vm_that_is_not_told_once_stays_as_it_is_and_its_chain_goes_on(
     if paths != ["snapshot", "guest"]:
         assert vm.unreadable_since is not None
         assert paths[0] in vm.unreadable_reason or "configuration" in vm.unreadable_reason
-        job = estate.run_job(context)
+        job = estate.run_job(small1)
         assert "small1 cannot be read" in job.error_message
-        assert known(context)["disks"] == before["disks"]
+        assert known(small1)["disks"] == before["disks"]
     estate.control.hide("small1", [])
     estate.discover()
     vm.refresh_from_db()
