@@ -1,3 +1,3 @@
-from tests.sync.conftest import estate, no_broker
+from tests.sync.conftest import beginnings, estate, no_broker
 
-__all__ = ["estate", "no_broker"]
+__all__ = ["beginnings", "estate", "no_broker"]
