@@ -21,7 +21,8 @@ def beginnings(tmp_path_factory: pytest.TempPathFactory) -> Beginnings:
     return Beginnings(tmp_path_factory.mktemp("beginnings"))
 
 
-REPLICATED = ("small1", "small2", "web")
+REPLICATED = {"small1": "small1", "small2": "small2", "replicated_web": "web"}
+"""Fixtures, and the VM that each one has a recovery point of."""
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def estate(
     errands._under_way.clear()  # at a repository that had this one's number
     mark = request.node.get_closest_marker("scenario")
     scenario = mark.args[0] if mark else "small"
-    vm_names = [name for name in REPLICATED if name in request.fixturenames]
+    vm_names = [vm for name, vm in REPLICATED.items() if name in request.fixturenames]
     with beginnings.get(scenario, *vm_names).copied(tmp_path) as estate:
         yield estate
 
@@ -51,6 +52,12 @@ def small1(estate: Estate) -> VMContext:
 def small2(estate: Estate) -> VMContext:
     """With a recovery point: of its two disks, over /folder."""
     return VMContext.objects.get(vm_name="small2")
+
+
+@pytest.fixture
+def replicated_web(estate: Estate) -> VMContext:
+    """With a recovery point: of the scenario "two_sites"."""
+    return VMContext.objects.get(vm_name="web")
 
 
 @pytest.fixture

@@ -29,11 +29,10 @@ pytestmark = pytest.mark.scenario(SITES)
 
 
 @pytest.fixture
-def web(estate) -> VMContext:
+def web(estate, replicated_web) -> VMContext:
     """A VM with a recovery point, and 1 MiB changed since."""
-    context = VMContext.objects.get()
     estate.control.fill("web", 2000, 8 * MIB, MIB, seed=1)
-    return context
+    return replicated_web
 
 
 def seen(context: VMContext) -> VMContext:
