@@ -138,7 +138,7 @@ def test_a_rebuilt_vcenter_waits_for_its_contexts_before_it_locks_its_own_row(mo
     context = factories.context("one")
     VCenter.objects.update(instance_uuid="old")
 
-    def connect(vcenter: VCenter, _: str) -> None:
+    def connect(vcenter: VCenter, *_: object, **__: object) -> None:
         vcenter.instance_uuid = "new"
 
     monkeypatch.setattr(vcenters, "_connect", connect)
