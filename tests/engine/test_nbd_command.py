@@ -54,6 +54,17 @@ def read(served: NbdCommandSource, offset: int = 0, length: int = MIB) -> bytes:
         reader.close()
 
 
+def read_on(served: NbdCommandSource) -> None:
+    """Read until it fails: a program that went into the background may serve first reads before
+    it is ended."""
+    reader = served.connect()
+    try:
+        for _ in range(1000):
+            reader.read_into(0, memoryview(bytearray(MIB)))
+    finally:
+        reader.close()
+
+
 def python(text: str) -> Callable[[Path], Sequence[str]]:
     """A program of our own; its first argument is the socket."""
     return lambda folder: [sys.executable, "-c", text, str(folder / SOCKET)]
@@ -183,7 +194,7 @@ SERVES = (
 def test_what_a_program_does_wrong_is_reported(impatient, make, words):
     started = time.monotonic()
     with pytest.raises(SourceError, match=words) as problem:
-        read(source(make))
+        read_on(source(make))
     assert str(problem.value).startswith("vm1, Hard disk 1, by the command “x”: the command ")
     assert time.monotonic() - started < 20
 

@@ -3,6 +3,7 @@ compared byte by byte."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,15 +55,18 @@ def before_connection(monkeypatch):
 
 @pytest.fixture
 def in_mid_transfer(monkeypatch):
-    """Let something happen when a part of the copy has been read."""
+    """Let something happen when a part of the copy has been read, and the rest waits."""
 
     def arrange(event):
-        read, count = renewing.RenewingDisk.read_into, [0]
+        read, count, lock = renewing.RenewingDisk.read_into, [0], threading.Lock()
 
         def read_after(self, offset, view):
-            count[0] += 1
-            if count[0] == 3:  # the first one tried the disk
-                event()
+            with lock:
+                count[0] += 1
+                if count[0] == 2:  # the first one tried the disk
+                    read(self, offset, view)
+                    event()
+                    return
             read(self, offset, view)
 
         monkeypatch.setattr(renewing.RenewingDisk, "read_into", read_after)
