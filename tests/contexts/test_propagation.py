@@ -197,6 +197,7 @@ def test_what_was_never_said_is_unknown_in_every_face_and_nothing_is_invented(es
     assert faces.all_differences(dict.fromkeys(FOLLOWED.keys() - ALWAYS_KNOWN)) == []
 
 
+@pytest.mark.slow
 def test_one_that_is_not_said_this_time_stays_as_it_was(estate, web, faces):
     """One after the other: what is hidden is all that is hidden."""
     disks = list(web.disks.values("pk", "removed_at"))

@@ -143,6 +143,7 @@ call_command("migrate", "replication", "0001", verbosity=0)
 """
 
 
+@pytest.mark.slow
 def test_a_migration_that_rebuilds_tables_leaves_the_triggers_in_place(
     tmp_path: Path, migrate_from_nothing: Callable[[Scratch], None]
 ) -> None:

@@ -231,6 +231,7 @@ def test_one_that_has_some_of_the_replaced_migrations_goes_on_with_them(
     assert once_restored(old, tmp_path, "upgraded_restored") ^ made == set()
 
 
+@pytest.mark.slow
 def test_a_fresh_one_may_be_interrupted(tmp_path: Path) -> None:
     """What has a whole migration and not the next is no place between."""
     with scratch(tmp_path) as database:

@@ -90,7 +90,9 @@ class Model:
         self.snapshots: dict[str, tuple[Any, bytes]] = {}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_any_order_of_writes_and_snapshots_reads_right(
     client: Client, lab_control: LabControl, seed: int
 ) -> None:

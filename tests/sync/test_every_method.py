@@ -32,7 +32,9 @@ EXPECTED = {
 
 
 @pytest.mark.scenario("tests/scenarios/methods.toml")
-@pytest.mark.parametrize("transport", [TransportKind.DATASTORE, TransportKind.AUTO])
+@pytest.mark.parametrize(
+    "transport", [pytest.param(TransportKind.DATASTORE, marks=pytest.mark.slow), TransportKind.AUTO]
+)
 def test_each_vm_is_copied_or_refused_with_a_remedy(estate, transport):
     VCenter.objects.update(transport=transport)
     estate.vcenter.refresh_from_db()

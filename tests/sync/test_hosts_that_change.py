@@ -20,6 +20,9 @@ from tests.sync.estate import MIB, PASSWORD, try_again
 TWO_HOSTS = str(Path(__file__).parents[1] / "scenarios" / "two_hosts.toml")
 FIRST, SECOND = "esx1.lab.example.com", "esx2.lab.example.com"
 
+# 1: when the host is tried, 2: when the disk is tried, 3: for the transfer.
+CONNECTIONS = [*(pytest.param(number, marks=pytest.mark.slow) for number in (1, 2)), 3]
+
 pytestmark = [pytest.mark.scenario(TWO_HOSTS), pytest.mark.usefixtures("no_sample")]
 
 
@@ -74,17 +77,16 @@ def in_mid_transfer(monkeypatch):
     return arrange
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", CONNECTIONS)
 def test_a_hosts_certificate_that_is_renewed_after_a_ticket_costs_another_ticket(
     estate, ready, before_connection, number
 ):
-    """1: when the host is tried, 2: when the disk is tried, 3: for the transfer."""
     before_connection(number, lambda: estate.control.renew_certificate(FIRST))
     assert estate.replicate(ready).attempt == 1
     assert not HostPlace.objects.exists()
 
 
-@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_certificate_that_vsphere_does_not_know_is_lasting_and_has_a_remedy(
     estate, ready, before_connection, number
 ):
@@ -97,7 +99,7 @@ def test_a_certificate_that_vsphere_does_not_know_is_lasting_and_has_a_remedy(
     estate.replicate(ready)
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", CONNECTIONS)
 def test_a_vm_that_is_moved_after_a_ticket_is_read_from_its_new_host(
     estate, ready, before_connection, number
 ):
@@ -124,7 +126,9 @@ def test_a_host_in_maintenance_still_serves_the_vms_that_it_has(estate, ready, i
     assert estate.replicate(ready).attempt == 1
 
 
-@pytest.mark.parametrize("state", ["disconnected", "notResponding"])
+@pytest.mark.parametrize(
+    "state", ["disconnected", pytest.param("notResponding", marks=pytest.mark.slow)]
+)
 def test_a_host_that_goes_in_mid_transfer_is_waited_for_and_the_copy_resumes(
     estate, ready, in_mid_transfer, monkeypatch, state
 ):

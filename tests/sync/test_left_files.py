@@ -71,9 +71,12 @@ def test_what_cannot_be_consolidated_is_a_warning_and_the_next_jobs_first_work(
     ("verb", "arguments", "words"),
     [
         ("deny_privilege", ("System.Read",), "System.Read"),
-        ("refuse_property", ("small1", "config.instanceUuid"), "config.instanceUuid"),
         ("refuse_property", ("small1", "runtime.consolidationNeeded"), "small1"),
-        ("spoil_reading", ("small1",), "SystemError"),
+        pytest.param(
+            *("refuse_property", ("small1", "config.instanceUuid"), "config.instanceUuid"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("spoil_reading", ("small1",), "SystemError", marks=pytest.mark.slow),
     ],
 )
 def test_what_is_not_known_of_a_removal_is_not_called_left(

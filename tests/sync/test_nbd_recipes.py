@@ -171,6 +171,7 @@ def numbers(found: bytearray, at: int) -> int:
     return count
 
 
+@pytest.mark.slow
 def test_a_pattern(estate, recipe, vm):
     """What is in the copy is what the program makes up, at its place."""
     recipe("pattern")

@@ -190,7 +190,14 @@ def test_a_job_waits_for_a_place_on_the_host_as_over_nfc(estate, command, raw, t
     assert not HostPlace.objects.exists()
 
 
-@pytest.mark.parametrize(("limit", "most"), [(1, 1), (3, 3), (8, 6)])
+@pytest.mark.parametrize(
+    ("limit", "most"),
+    [
+        pytest.param(1, 1, marks=pytest.mark.slow),
+        (3, 3),
+        pytest.param(8, 6, marks=pytest.mark.slow),
+    ],
+)
 def test_each_connection_of_a_program_takes_a_place(
     estate, command, raw, tmp_path, settings, most_places, limit, most
 ):

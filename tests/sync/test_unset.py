@@ -177,7 +177,10 @@ def test_a_job_reads_the_devices_afresh_whatever_their_version(estate: Estate) -
 
 
 @pytest.mark.scenario("tests/scenarios/networks.toml")
-@pytest.mark.parametrize("how", ["hidden", "refused", "failing"])
+@pytest.mark.parametrize(
+    "how",
+    ["failing", *(pytest.param(how, marks=pytest.mark.slow) for how in ("hidden", "refused"))],
+)
 def test_a_network_or_datastore_that_is_not_told_once_keeps_its_name(
     estate: Estate, how: str
 ) -> None:
