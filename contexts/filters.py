@@ -12,11 +12,13 @@ from unicodedata import normalize
 
 import django_filters
 from django.core.exceptions import ValidationError
+from django.core.validators import EMPTY_VALUES
 from django.db.models import Q, QuerySet, TextChoices
 from django_filters.fields import ModelMultipleChoiceField
 
 from contexts.folders import NO_FOLDER
 from contexts.models import DiscoveredVM, VCenter, VMContext
+from contexts.selectors import takable_as_it_is
 from contexts.states import ContextStatus
 
 SEARCH_LENGTH = 200
@@ -98,7 +100,22 @@ class OfVCenter(django_filters.ModelMultipleChoiceFilter):
         super().__init__(distinct=False, queryset=VCenter.objects.none(), label="vCenter", **kwargs)
 
 
-class WithVCenters(django_filters.FilterSet):
+class Filters(django_filters.FilterSet):
+    """Base of all."""
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether any filter acts: a parameter that is empty or not valid filters nothing."""
+        if not self.is_bound or not self.is_valid():
+            return False
+        return any(value not in EMPTY_VALUES and value != [] for value in self._values())
+
+    def _values(self) -> list[Any]:
+        values = self.form.cleaned_data.values()
+        return [list(it) if isinstance(it, QuerySet) else it for it in values]
+
+
+class WithVCenters(Filters):
     """A filter set with the filter `vcenter`. `vcenters` are its choices: those that the user
     sees."""
 
@@ -155,7 +172,7 @@ class VMContextFilter(WithVCenters):
         fields: list[str] = []
 
 
-class DiscoveredVMFilter(django_filters.FilterSet):
+class DiscoveredVMFilter(Filters):
     """Filters a vCenter's VMs, the rows of `selectors.discovered_vms` with `also_gone`. VMs that
     disappeared from the vCenter are shown only on request."""
 
@@ -166,6 +183,7 @@ class DiscoveredVMFilter(django_filters.FilterSet):
         field_name="managed_context_id", lookup_expr="isnull", exclude=True, label="Managed"
     )
     refused = django_filters.BooleanFilter(method="by_refusal", label="Refused")
+    takable = django_filters.BooleanFilter(method="by_takable", label="Can be taken")
     identity_changed = django_filters.BooleanFilter(
         field_name="probable_context_id",
         lookup_expr="isnull",
@@ -194,6 +212,11 @@ class DiscoveredVMFilter(django_filters.FilterSet):
         managed VM may have a snapshot of vmrep's, or disks that an operator left out."""
         would_be = ~Q(refusals=[]) & Q(managed_context_id__isnull=True)
         return rows.filter(would_be if refused else ~would_be)
+
+    def by_takable(self, rows: QuerySet[Any], _name: str, takable: bool) -> QuerySet[Any]:
+        """Whether it can be taken and would be replicated as it is now."""
+        found = takable_as_it_is(rows)
+        return found if takable else rows.exclude(pk__in=found.values("pk"))
 
     def by_folder(self, rows: QuerySet[Any], _name: str, folder: str) -> QuerySet[Any]:
         """VMs in an inventory folder or below it; "-": VMs whose folder is unknown."""

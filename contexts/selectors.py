@@ -204,8 +204,14 @@ def takable(vms: QuerySet[DiscoveredVMInList]) -> QuerySet[DiscoveredVMInList]:
     )
 
 
+def takable_as_it_is(vms: QuerySet[DiscoveredVMInList]) -> QuerySet[DiscoveredVMInList]:
+    """Those of the `discovered_vms` that can be taken and would be replicated."""
+    return takable(vms).filter(refusals=[])
+
+
 class DiscoveredCounts(NamedTuple):
-    """The numbers of a vCenter's VMs by state; the other numbers do not include `gone`."""
+    """The numbers of a vCenter's VMs by state; the other numbers do not include `gone`. `free`:
+    those of `takable_as_it_is`; `refused`: those that would not be replicated as they are."""
 
     present: int
     managed: int
@@ -216,16 +222,15 @@ class DiscoveredCounts(NamedTuple):
 
 
 def discovered_counts(vms: QuerySet[DiscoveredVMInList]) -> DiscoveredCounts:
-    """Of `discovered_vms` with those that are gone. Takes one query. `free` counts the VMs that
-    `takable` finds."""
+    """Of `discovered_vms` with those that are gone. Takes one query."""
     is_here = Q(gone_at__isnull=True)
     is_managed = Q(managed_context_id__isnull=False)
     is_changed = Q(probable_context_id__isnull=False)
-    can_be_known = Q(vmware_vm_id__isnull=False)
+    would_run = Q(vmware_vm_id__isnull=False, refusals=[])
     counts = vms.aggregate(
         present=Count("pk", filter=is_here),
         managed=Count("pk", filter=is_here & is_managed),
-        free=Count("pk", filter=is_here & ~is_managed & ~is_changed & can_be_known),
+        free=Count("pk", filter=is_here & ~is_managed & ~is_changed & would_run),
         refused=Count("pk", filter=is_here & ~is_managed & ~Q(refusals=[])),
         changed=Count("pk", filter=is_here & is_changed),
         gone=Count("pk", filter=~is_here),

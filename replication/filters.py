@@ -11,14 +11,14 @@ from django.db.models.functions import Now
 
 from contexts.filters import Choices, OfVCenter, Search, VMContextFilter, WithVCenters
 from replication.models import ReplicationJob
-from replication.selectors.rpo import RPOState
+from replication.selectors.protection import Protection
 from replication.states import JobStatus, ReplicationType, Trigger
 
 
 class ProtectedVMFilter(VMContextFilter):
     """Filters the VM list, the rows of `selectors.contexts_for_list`."""
 
-    rpo = Choices(field_name="rpo_state", choices=RPOState.choices, label="RPO")
+    protection = Choices(choices=Protection.choices, label="Protection")
     last_job = Choices(field_name="newest_job_status", choices=JobStatus.choices, label="Last job")
 
 

@@ -141,6 +141,13 @@ class HoldKind(TextChoices):
     PIN = "pin", "Pinned"
 
 
+class DamageFinder(TextChoices):
+    """Who found that an image is damaged."""
+
+    INTEGRITY = "integrity", "Integrity check"
+    JOB = "job", "Replication"
+
+
 class Severity(TextChoices):
     """`error`: something is wrong with a record or a replica. `warning`: something is left over,
     or could not be checked.

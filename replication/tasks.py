@@ -8,7 +8,7 @@ from celery import shared_task, signals
 from replication.engine import folders
 from replication.integrity import runs
 from replication.scheduler import tick as scheduler
-from replication.services import left_overs, old_jobs
+from replication.services import left_overs, old_jobs, repository_signs
 from replication.sync import cleanup, runner
 
 
@@ -27,6 +27,11 @@ def clean_up(context_id: str) -> None:
     """A hint that waited in the queue may be out of date: another worker has just tried."""
     if left_overs.contexts_to_clean(context_id):
         cleanup.clean_context(context_id)
+
+
+@shared_task
+def look_at_repositories() -> None:
+    repository_signs.look()
 
 
 @shared_task

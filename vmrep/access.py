@@ -17,7 +17,7 @@ from django.http import Http404
 
 from contexts.models import DiscoveredVM, VCenter, VMContext, VMDisk
 from contexts.services.lookup import Among
-from replication.models import IntegrityRun, ReplicationJob, Repository
+from replication.models import Installation, IntegrityRun, ReplicationJob, Repository
 from replication.selectors.home import Visible
 
 Row = TypeVar("Row", bound=Model)
@@ -205,6 +205,11 @@ def repository(user: User, repository_id: int, verb: Verb) -> Repository:
         f"There is no repository {repository_id}.",
         "unknown_repository",
     )
+
+
+def installation(user: User, verb: Verb) -> Installation:
+    """What is set for the whole installation; nothing, while nobody has set anything."""
+    return rows(user, verb, Installation.objects.all()).first() or Installation()
 
 
 def _the_one(found: QuerySet[Row], message: str, code: str) -> Row:

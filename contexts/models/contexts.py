@@ -61,7 +61,7 @@ class VMContext(VMSpecs):
     failed_jobs = models.PositiveIntegerField(default=0)
     cancelled_jobs = models.PositiveIntegerField(default=0)
 
-    # Database triggers maintain these four (replication/database/figures.py): nothing else may
+    # Database triggers maintain these eight (replication/database/figures.py): nothing else may
     # write them.
     newest_recovery_point_at = models.DateTimeField(
         null=True,
@@ -70,8 +70,34 @@ class VMContext(VMSpecs):
         help_text="When the newest available recovery point was consistent; null if there is none.",
         verbose_name="newest recovery point",
     )
+    usable_recovery_point_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the newest available recovery point that is not known to be damaged was"
+        " consistent; null if there is none.",
+        verbose_name="newest usable recovery point",
+    )
+    newest_point_damaged = models.BooleanField(
+        db_default=False,
+        editable=False,
+        help_text="Whether the newest available recovery point is known to be damaged.",
+    )
+    # No foreign key: a figure must never make a delete fail.
+    newest_point_repository_id = models.BigIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The ID of the repository that holds the newest available recovery point.",
+        verbose_name="repository of the newest recovery point",
+    )
     disk_count = models.PositiveIntegerField(
         db_default=0, editable=False, help_text="How many disks the VM has now."
+    )
+    undecided_disk_count = models.PositiveIntegerField(
+        db_default=0,
+        editable=False,
+        help_text="How many of its disks no snapshot can hold and nobody agreed to leave out.",
     )
     capacity_bytes = models.BigIntegerField(
         null=True,
@@ -131,7 +157,8 @@ class VMContext(VMSpecs):
                 fields=[
                     *("current_status", "newest_recovery_point_at", "rpo_target_seconds"),
                     *("capacity_bytes", "last_job_at", "power_state", "vcenter", "context_id"),
-                    "successful_jobs",
+                    *("successful_jobs", "newest_point_damaged", "newest_point_repository_id"),
+                    "undecided_disk_count",
                 ],
                 condition=Q(unmanaged_at__isnull=True),
                 name="context_list",

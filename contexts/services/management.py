@@ -147,13 +147,9 @@ def _take_one(vm: DiscoveredVM, wanted: Mapping[str, Any]) -> tuple[VMContext, s
 
 
 @one_transaction
-def release(
-    context: VMContext,
-    *,
-    actor: str,
-    why: str = "removed from management; its recovery points are kept",
-) -> VMContext:
-    """Remove a VM from management: row, history and recovery points stay.
+def release(context: VMContext, *, actor: str) -> VMContext:
+    """Remove a VM from management: row, history and recovery points stay. (The event says only
+    that: what is kept may be deleted later.)
 
     Raises ContextBusy while a job is active, NotManaged when it is not under management.
     """
@@ -170,7 +166,7 @@ def release(
         context.pk,
         old=context.current_status,
         new=context.current_status,
-        why=why,
+        why="removed from management",
         actor=actor,
         job_id=None,
     )

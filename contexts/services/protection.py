@@ -18,17 +18,22 @@ from contexts.services.transactions import one_transaction
 SHORTEST_TARGET_SECONDS = 60
 
 
+def require_possible_target(seconds: int | None, *, of: str) -> None:
+    """Raises TargetRefused, naming what the target is `of`."""
+    if seconds is not None and not SHORTEST_TARGET_SECONDS <= seconds <= MAX_RPO_TARGET_SECONDS:
+        raise TargetRefused(
+            f"{of}: {seconds} seconds is not a valid RPO target. Choose a target between a"
+            " minute and a year, or none."
+        )
+
+
 @one_transaction
 def set_rpo_target(context: VMContext, seconds: int | None, *, actor: str) -> VMContext:
     """How old the newest recovery point may become; None: no target.
 
     Raises TargetRefused for an invalid target, NotManaged.
     """
-    if seconds is not None and not SHORTEST_TARGET_SECONDS <= seconds <= MAX_RPO_TARGET_SECONDS:
-        raise TargetRefused(
-            f"{context}: {seconds} seconds is not a valid RPO target. Choose a target between a"
-            " minute and a year, or none."
-        )
+    require_possible_target(seconds, of=str(context))
     context = _locked(context)
     old = context.rpo_target_seconds
     if old != seconds:

@@ -1,6 +1,5 @@
 """Figures of a context that the database itself maintains, by triggers on their source tables:
-`newest_recovery_point_at` from its recovery points, `disk_count` and `capacity_bytes` from its
-disks, `last_job_failed` from its jobs.
+four from its recovery points, three from its disks, `last_job_failed` from its jobs.
 
 They are stored because lists of 10,000 VMs sort, filter and count by them. No code writes them, so
 none can forget to; the triggers correct any other value within the same statement.
@@ -21,14 +20,20 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 CONTEXTS = "vm_replication_contexts"
 
+_AVAILABLE = "FROM recovery_points WHERE vm_context_id = {context} AND state = 'available'"
+_NEWEST = f"{_AVAILABLE} ORDER BY consistent_at DESC, id DESC LIMIT 1"
 _DISKS = "FROM vm_disks WHERE vm_context_id = {context} AND removed_at IS NULL"
 # The size of a disk that claims more than 32 PiB counts as unknown, so no sum is too large.
 _KNOWN = f"FILTER (WHERE capacity_bytes < {1 << 55})"
 
 FIGURES = {
-    "newest_recovery_point_at": """(
-        SELECT max(consistent_at) FROM recovery_points
-        WHERE vm_context_id = {context} AND state = 'available')""",
+    "newest_recovery_point_at": f"(SELECT max(consistent_at) {_AVAILABLE})",
+    "usable_recovery_point_at": f"""(
+        SELECT max(consistent_at) {_AVAILABLE} AND damaged_at IS NULL)""",
+    "newest_point_damaged": f"coalesce((SELECT damaged_at IS NOT NULL {_NEWEST}), false)",
+    "newest_point_repository_id": f"(SELECT repository_id {_NEWEST})",
+    "undecided_disk_count": f"""(
+        SELECT count(*) {_DISKS} AND unprotected_reason <> '' AND NOT accept_unprotected)""",
     "disk_count": f"(SELECT count(*) {_DISKS})",
     # Known when the size of each disk is known; null without disks.
     "capacity_bytes": f"""(
@@ -46,8 +51,21 @@ FIGURES = {
 _ABOUT_FAILURE = "WHEN (NEW.status = 'failed' OR OLD.status = 'failed')"
 
 _TAKEN_FROM = (
-    ("recovery_points", ["newest_recovery_point_at"], "state, consistent_at, vm_context_id", ""),
-    ("vm_disks", ["disk_count", "capacity_bytes"], "capacity_bytes, removed_at, vm_context_id", ""),
+    (
+        "recovery_points",
+        [
+            *("newest_recovery_point_at", "usable_recovery_point_at"),
+            *("newest_point_damaged", "newest_point_repository_id"),
+        ],
+        "state, consistent_at, vm_context_id, damaged_at, repository_id",
+        "",
+    ),
+    (
+        "vm_disks",
+        ["disk_count", "capacity_bytes", "undecided_disk_count"],
+        "capacity_bytes, removed_at, vm_context_id, unprotected_reason, accept_unprotected",
+        "",
+    ),
     ("replication_jobs", ["last_job_failed"], "status, created_at, vm_context_id", _ABOUT_FAILURE),
 )
 

@@ -11,7 +11,7 @@ import re
 import socket
 import uuid as uuids
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
 
@@ -27,6 +27,7 @@ from replication.engine.durable import (
 )
 from replication.engine.errors import (
     ImageAltered,
+    ImageDamaged,
     ImageMissing,
     RepositoryFull,
     TargetError,
@@ -309,7 +310,10 @@ class DirectoryRepository:
     def _existing(self, locator: str) -> Path:
         path = self._file(locator)
         if not os.path.lexists(path):
-            raise ImageMissing(f"The image {locator} is missing: the file {path} does not exist.")
+            raise ImageMissing(
+                f"The image {locator} is missing: the file {path} does not exist.",
+                locator=locator,
+            )
         return path
 
     def _looked_at(self, chain: Sequence[Layer]) -> list[ImageFile]:
@@ -317,14 +321,16 @@ class DirectoryRepository:
         with ExitStack() as opened:
             files = []
             for number, layer in enumerate(chain):
-                file = read_image_file(self._existing(layer.locator))
+                with _about(layer.locator):
+                    file = read_image_file(self._existing(layer.locator))
                 files.append(opened.enter_context(closing(file)))
                 if found := list(self._differences(chain[number:], file)):
                     raise ImageAltered(
                         f"{file.path} is not what vmrep wrote: it "
                         + ", and ".join(words for _, words in found)
                         + ". Nothing was read from it. Find out who changed it; then restore the"
-                        " file from a backup, or delete the VM's replica data and replicate again."
+                        " file from a backup, or delete the VM's replica data and replicate again.",
+                        locator=layer.locator,
                     )
             opened.pop_all()
             return files
@@ -345,6 +351,16 @@ class DirectoryRepository:
             words = f"takes the file below for {header.backing_format or 'anything'}"
             yield Difference(PARENT, f"{words}, not for {_FORMAT}")
         yield from (Difference(FORM, words) for words in header.oddities)
+
+
+@contextmanager
+def _about(locator: str) -> Iterator[None]:
+    """A damage that is found says which image has it."""
+    try:
+        yield
+    except ImageDamaged as problem:
+        problem.locator = problem.locator or locator
+        raise
 
 
 def _name_below(chain: Sequence[Layer]) -> str | None:

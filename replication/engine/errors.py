@@ -27,7 +27,14 @@ class SourceError(EngineError):
 
 
 class TargetError(EngineError):
-    """The target did not accept the bytes, or could not make them permanent."""
+    """The target did not accept the bytes, or could not make them permanent.
+
+    ``locator`` names the image that it is about, where the target knows it.
+    """
+
+    def __init__(self, message: str, *, locator: str = "") -> None:
+        super().__init__(message)
+        self.locator = locator
 
 
 class RepositoryUnavailable(TargetError):

@@ -26,12 +26,22 @@ def _code(name: str, rows: str) -> Code:
 
 
 NEWEST_POINT_DIFFERS = _code("newest_point_differs", "the VM's recovery points")
+USABLE_POINT_DIFFERS = _code("usable_point_differs", "the VM's recovery points")
+NEWEST_DAMAGE_DIFFERS = _code("newest_point_damage_differs", "the VM's newest recovery point")
+NEWEST_REPOSITORY_DIFFERS = _code(
+    "newest_point_repository_differs", "the VM's newest recovery point"
+)
+UNDECIDED_DISKS_DIFFER = _code("undecided_disks_differ", "the VM's disks")
 DISK_COUNT_DIFFERS = _code("disk_count_differs", "the VM's disks")
 CAPACITY_DIFFERS = _code("capacity_differs", "the VM's disks")
 LAST_JOB_FAILED_DIFFERS = _code("last_job_failed_differs", "the VM's newest job")
 
 _CODES = {
     "newest_recovery_point_at": NEWEST_POINT_DIFFERS,
+    "usable_recovery_point_at": USABLE_POINT_DIFFERS,
+    "newest_point_damaged": NEWEST_DAMAGE_DIFFERS,
+    "newest_point_repository_id": NEWEST_REPOSITORY_DIFFERS,
+    "undecided_disk_count": UNDECIDED_DISKS_DIFFER,
     "disk_count": DISK_COUNT_DIFFERS,
     "capacity_bytes": CAPACITY_DIFFERS,
     "last_job_failed": LAST_JOB_FAILED_DIFFERS,

@@ -28,7 +28,7 @@ from replication.integrity.findings import (
     check,
     in_batches,
 )
-from replication.models import DiskImage, RecoveryPoint, Repository
+from replication.models import DiskImage, ImageDamage, RecoveryPoint, Repository
 from replication.states import ImageState, LeaseHolder, RecoveryPointState, Severity
 from replication.storage import looks
 from replication.storage.errands import DoesNotAnswer
@@ -130,22 +130,36 @@ def image_files(scope: Scope) -> Iterator[Finding]:
     for repository, storage in _storages():
         with _noted(scope, repository):
             for batch in in_batches(_judged_images(scope, repository), BATCH):
-                found = [it for image in batch for it in _visited(image, storage, scope)]
+                looked_at = {image.pk: _visited(image, storage, scope) for image in batch}
                 if looks.look(repository, seconds=ACT_SECONDS).problem:
                     break  # unmounted meanwhile: what seemed missing may not be
-                yield from found
+                _note_looks(scope, looked_at)
+                yield from (it for found in looked_at.values() for it in found or ())
 
 
-def _visited(image: DiskImage, storage: Target, scope: Scope) -> list[Finding]:
-    """What a look at the image's file finds. Raises DoesNotAnswer."""
+def _note_looks(scope: Scope, looked_at: dict[int, list[Finding] | None]) -> None:
+    """Which images with a known damage were looked at: only these can be whole again."""
+    seen = [pk for pk, found in looked_at.items() if found is not None]
+    known = ImageDamage.objects.filter(image__in=seen, cleared_at__isnull=True)
+    scope.looked_at.update(known.values_list("image_id", flat=True))
+
+
+def _visited(image: DiskImage, storage: Target, scope: Scope) -> list[Finding] | None:
+    """What a look at the image's file finds; None if the repository went away. Raises
+    DoesNotAnswer."""
     scope.on_progress()
-    return visit(
-        image.repository,
-        "integrity",
-        lambda: list(_look_at(image, storage, scope)),
-        seconds=DEEP_SECONDS if scope.deep else LOOK_SECONDS,
-        on_wait=scope.on_progress,
-    )
+    try:
+        return visit(
+            image.repository,
+            "integrity",
+            lambda: list(_look_at(image, storage, scope)),
+            seconds=DEEP_SECONDS if scope.deep else LOOK_SECONDS,
+            on_wait=scope.on_progress,
+        )
+    except DoesNotAnswer:
+        raise
+    except RepositoryUnavailable:
+        return None
 
 
 def _judged_images(scope: Scope, repository: Repository) -> Any:
@@ -173,7 +187,7 @@ _CODES = {
 
 def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Finding]:
     """Runs in a separate thread: all that it needs from the database has been read. A look that
-    fails is itself a finding: it hides no other image's."""
+    fails is itself a finding: it hides no other image's. Raises RepositoryUnavailable."""
 
     def found(code: Code, what: str) -> Finding:
         return code.finding(
@@ -182,13 +196,14 @@ def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Findin
             context_id=image.vm_context_id,
             vm_name=image.vm_context.vm_name,
             job_id=image.job_id,
+            image_id=image.pk,
         )
 
     try:
         for code, what in _wrong(image, storage, scope):
             yield found(code, what)
     except RepositoryUnavailable:
-        return
+        raise
     except ImageMissing as problem:
         yield found(IMAGE_FILE_MISSING, str(problem))
     except ImageDamaged as problem:

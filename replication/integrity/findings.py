@@ -36,6 +36,8 @@ class Finding:
     repairable: bool = False
     repaired: str = ""
     """What was done about it; empty: nothing."""
+    image_id: int | None = None
+    """The image that it is a damage of."""
 
     @property
     def subject(self) -> str:
@@ -62,6 +64,7 @@ class Code:
         job_id: str | None = None,
         remedy: str | None = None,
         repairable: bool | None = None,
+        image_id: int | None = None,
     ) -> Finding:
         return Finding(
             code=self.name,
@@ -73,6 +76,7 @@ class Code:
             vm_name=vm_name or "",
             job_id=job_id or "",
             repairable=self.repairable if repairable is None else repairable,
+            image_id=image_id,
         )
 
 
@@ -85,6 +89,7 @@ class Scope:
     context_id: look at this context only (the second look, under its lock).
     on_progress: called again and again while files and vCenters are read, which can take long.
     given_up: by repository key, why a repository that stopped responding was not checked further.
+    looked_at: keys of the images with a known damage that were looked at in their repository.
     """
 
     deep: bool = False
@@ -93,6 +98,7 @@ class Scope:
     now: datetime = field(default_factory=database_now)
     on_progress: Callable[[], None] = lambda: None
     given_up: dict[int, str] = field(default_factory=dict)
+    looked_at: set[int] = field(default_factory=set)
 
     def only(self, context_id: str) -> Self:
         return replace(self, context_id=context_id)

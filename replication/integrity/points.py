@@ -8,15 +8,19 @@ from typing import Any
 from django.db.models import DateTimeField, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce, Now
 
+from contexts.models import VMContext
 from replication.integrity import figures
 from replication.integrity.findings import Code, Finding, Scope, check
 from replication.models import (
     DiskImage,
+    ImageDamage,
     RecoveryPoint,
     RecoveryPointHold,
     VMSnapshot,
 )
-from replication.selectors.rpo import CLOCKS_MAY_DIFFER
+from replication.selectors.damages import wrong_points
+from replication.selectors.protection import CLOCKS_MAY_DIFFER
+from replication.services import damages
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     ImageState,
@@ -61,6 +65,12 @@ IMAGE_LEFT_OVER = Code(
     "“tick” and a worker of the queue “control” are running.",
     Severity.WARNING,
 )
+POINT_DAMAGE_DIFFERS = Code(
+    "point_damage_differs",
+    "Lists show the VM as better or worse protected than it is. --repair derives it from the known "
+    "damages of the images.",
+    repairable=True,
+)
 CHAIN_BROKEN = Code(
     "chain_broken",
     NOT_FOR_FAILOVER + "Its image is based on an image that is missing or belongs to another disk. "
@@ -86,6 +96,7 @@ def _of_image(code: Code, image: DiskImage, what: str) -> Finding:
         context_id=image.vm_context_id,
         vm_name=image.vm_context.vm_name,
         job_id=image.job_id,
+        image_id=image.pk,
     )
 
 
@@ -160,6 +171,29 @@ def point_dated_ahead(scope: Scope) -> Iterator[Finding]:
             if ended
             else "is dated in the future.",
         )
+
+
+@check(POINT_DAMAGE_DIFFERS, mend=lambda finding: _say_damage(finding))
+def point_damage_differs(scope: Scope) -> Iterator[Finding]:
+    """Only VMs of which something is damaged, or is said to be, are looked at."""
+    contexts = VMContext.objects.filter(
+        Exists(ImageDamage.objects.filter(image__vm_context=OuterRef("pk"), cleared_at=None))
+        | Exists(RecoveryPoint.objects.filter(vm_context=OuterRef("pk")).exclude(damaged_at=None))
+    )
+    for context in scope.within(contexts.order_by("pk"), "pk").iterator():
+        if wrong := wrong_points(context.pk):
+            yield POINT_DAMAGE_DIFFERS.finding(
+                f"Whether they are damaged is recorded wrongly of {len(wrong)} of its recovery"
+                " points.",
+                key=context.pk,
+                context_id=context.pk,
+                vm_name=context.vm_name,
+            )
+
+
+def _say_damage(finding: Finding) -> str:
+    count = damages.settle(finding.context_id)
+    return f"Corrected of {count} recovery points." if count else ""
 
 
 @check(EXPIRED_POINT_HAS_FILES)

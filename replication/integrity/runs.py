@@ -19,6 +19,7 @@ from contexts.services.transactions import lock_free, one_transaction
 from contexts.text import storable
 from replication import messages
 from replication.errors import IntegrityCheckRunning
+from replication.integrity.damaged import Verdict
 from replication.integrity.findings import Finding, RunWasEnded, Scope
 from replication.integrity.look import find
 from replication.integrity.mend import mend
@@ -126,8 +127,11 @@ def _carry_out(run: IntegrityRun, scope: Scope) -> None:
     scope = replace(scope, on_progress=_SignsOfLife(run))
     with _ended(run):
         # One repair may fix several findings, so all are collected before the first repair.
+        verdict = Verdict(scope)
         for finding in list(find(scope)) if run.repair else find(scope):
             _keep(run, mend(finding, scope) if run.repair else finding)
+            verdict.note(finding)
+        verdict.clear_the_rest()
     _forget_old_runs()
     run.refresh_from_db()
 

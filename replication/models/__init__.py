@@ -1,10 +1,12 @@
 from replication.models.cbt import CBTHistory
+from replication.models.damages import ImageDamage
 from replication.models.images import DiskImage
+from replication.models.installation import Installation
 from replication.models.integrity import IntegrityFinding, IntegrityRun
 from replication.models.jobs import JobStep, ReplicationJob
 from replication.models.leases import ContextLease, HostPlace
 from replication.models.recovery import PointSnapshot, RecoveryPoint, RecoveryPointHold
-from replication.models.repositories import Repository
+from replication.models.repositories import Repository, RepositorySign
 from replication.models.snapshots import VMSnapshot
 from replication.models.telemetry import JobLogLine, JobSample
 
@@ -13,6 +15,8 @@ __all__ = [
     "ContextLease",
     "DiskImage",
     "HostPlace",
+    "ImageDamage",
+    "Installation",
     "IntegrityFinding",
     "IntegrityRun",
     "JobLogLine",
@@ -23,5 +27,6 @@ __all__ = [
     "RecoveryPointHold",
     "ReplicationJob",
     "Repository",
+    "RepositorySign",
     "VMSnapshot",
 ]

@@ -51,6 +51,14 @@ class RecoveryPoint(models.Model):
         blank=True,
         help_text="Whether the VM's other snapshots were recorded; null before they ever were.",
     )
+    damaged_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Since when an image that it needs is known to be damaged or missing.",
+    )
+    damage = models.TextField(
+        blank=True, default="", help_text="What is wrong with that image; empty if nothing is."
+    )
     created_at = MomentField(auto_now_add=True)
 
     needed_images = models.GeneratedField(
@@ -87,6 +95,11 @@ class RecoveryPoint(models.Model):
                 condition=Q(state__in=[RecoveryPointState.WRITING, RecoveryPointState.EXPIRING]),
                 name="point_on_its_way",
             ),
+            models.Index(
+                fields=["vm_context"],
+                condition=Q(damaged_at__isnull=False),
+                name="point_damaged",
+            ),
         ]
         constraints = [
             ColumnTypes(name="point_column_types"),
@@ -94,6 +107,11 @@ class RecoveryPoint(models.Model):
                 condition=Q(state__in=RecoveryPointState.values), name="point_state_known"
             ),
             models.CheckConstraint(condition=Q(disk_count__gte=1), name="point_has_disks"),
+            models.CheckConstraint(
+                condition=Q(damaged_at__isnull=True, damage="")
+                | (Q(damaged_at__isnull=False) & ~Q(damage="")),
+                name="point_damage_says_what",
+            ),
             models.UniqueConstraint(fields=["id", "vm_context"], name="point_with_its_context"),
             CompositeForeignKey(
                 name="point_job_is_of_its_context",

@@ -38,3 +38,32 @@ class Repository(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RepositorySign(models.Model):
+    """What the workers of one machine last saw of a repository. Only they write it: a machine that
+    runs no worker may not have it mounted."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="signs")
+    host = models.CharField(max_length=255)
+    looked_at = models.DateTimeField()
+    reached_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it could last be written to; null: never."
+    )
+    problem = models.TextField(
+        blank=True, default="", help_text="Why it could not be written to; empty if it could."
+    )
+
+    class Meta:
+        db_table = "repository_signs"
+        ordering = ["id"]
+        constraints = [
+            ColumnTypes(name="repository_sign_column_types"),
+            models.CheckConstraint(condition=~Q(host=""), name="repository_sign_names_its_host"),
+            models.UniqueConstraint(
+                fields=["repository", "host"], name="repository_sign_once_per_host"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.repository_id} from {self.host}"

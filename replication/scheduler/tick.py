@@ -11,6 +11,7 @@ from contexts.services import discovery
 from contexts.services.one_by_one import one_by_one
 from replication import messages
 from replication.integrity import runs
+from replication.models import Repository
 from replication.services import left_overs, places, queue
 
 # A worker that ends a job wakes the next one itself, so the tick needs to wake only a few.
@@ -46,11 +47,18 @@ def _hint_clean_ups() -> None:
             messages.hint_clean_up(context_id)
 
 
+def _hint_looks() -> None:
+    """Not done here: storage may hang, and nothing else takes over from dead workers."""
+    if Repository.objects.exists():
+        messages.hint_look_at_repositories()
+
+
 _PARTS: tuple[Callable[[], None], ...] = (
     queue.take_over_expired,
     places.forget_expired,
     _hint_jobs,
     _hint_clean_ups,
+    _hint_looks,
     discovery.pick_up_forgotten,
     runs.pick_up_forgotten,
 )

@@ -25,7 +25,8 @@ from replication.models import (
     RecoveryPoint,
     ReplicationJob,
 )
-from replication.selectors.rpo import RPOState, at_risk, unprotected, with_rpo
+from replication.selectors import protection
+from replication.selectors.protection import Terms, with_protection
 from replication.selectors.subqueries import count_rows, sum_of_images
 from replication.states import ImageState, RecoveryPointState
 
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
         newest_point_at: datetime | None
         is_dated_ahead: bool
         untracked_disk_count: int
-        rpo_state: str
+        protection: str
+        target_seconds: int | None
+        risk: float | None
         newest_job_id: str | None
         newest_job_status: str | None
         newest_job_type: str | None
@@ -62,10 +65,10 @@ _NEWEST_JOB = {
 }
 
 
-def contexts_for_list(now: datetime | None = None) -> QuerySet[ContextInList]:
+def contexts_for_list(terms: Terms | None = None) -> QuerySet[ContextInList]:
     """The managed contexts as the table shows them, with vCenter and current job.
 
-    Adds `newest_point_at`, `is_dated_ahead`, `rpo_state` (as of `now`, the present by default), the
+    Adds what `protection.with_protection` adds (by `terms`, the present ones by default), the
     newest job, whatever its status, as `newest_job_…`, `untracked_disk_count` (disks that the last
     successful job found without a change ID), what `with_presence` adds, and `sort_name`, which the
     database can sort by without reading all rows.
@@ -73,13 +76,13 @@ def contexts_for_list(now: datetime | None = None) -> QuerySet[ContextInList]:
     contexts = context_selectors.managed_contexts().annotate(
         sort_name=Left("vm_name", INDEXED_TEXT_LENGTH)
     )
-    return _with_protection(contexts, now).order_by("sort_name", "context_id")
+    return _as_listed(contexts, terms).order_by("sort_name", "context_id")
 
 
-def contexts_in_detail(now: datetime | None = None) -> QuerySet[ContextInList]:
+def contexts_in_detail(terms: Terms | None = None) -> QuerySet[ContextInList]:
     """Contexts as in the list, with their repository; includes those no longer managed."""
     contexts = VMContext.objects.select_related("vcenter", "repository", "last_successful_job")
-    return _with_protection(contexts, now)
+    return _as_listed(contexts, terms)
 
 
 def removed_contexts() -> QuerySet[VMContext]:
@@ -103,11 +106,9 @@ def removed_contexts() -> QuerySet[VMContext]:
     )
 
 
-def _with_protection(
-    contexts: QuerySet[VMContext], now: datetime | None
-) -> QuerySet[ContextInList]:
+def _as_listed(contexts: QuerySet[VMContext], terms: Terms | None) -> QuerySet[ContextInList]:
     newest = ReplicationJob.objects.filter(vm_context=OuterRef("pk")).order_by("-created_at", "-id")
-    rows: Any = with_rpo(with_presence(contexts), now or about_now())
+    rows: Any = with_protection(with_presence(contexts), terms or protection.terms(about_now()))
     untracked = DiskImage.objects.filter(
         job=OuterRef("last_successful_job"), state=ImageState.COMMITTED, change_id__isnull=True
     )
@@ -118,28 +119,20 @@ def _with_protection(
     return listed
 
 
-def context_counts(contexts: QuerySet[VMContext], now: datetime | None = None) -> dict[str, int]:
-    """The number of those of the contexts that are managed: `total`, by status and by RPO state;
-    one query.
+def context_counts(contexts: QuerySet[VMContext], terms: Terms | None = None) -> dict[str, int]:
+    """The number of those of the contexts that are managed: `total`, by status and by state of
+    protection; one query.
 
-    The keys are the values of ContextStatus and RPOState.
+    The keys are the values of ContextStatus and Protection.
     """
     statuses = {
         str(status): Count("current_status", filter=Q(current_status=status))
         for status in ContextStatus.values
     }
-    counts = dict(
-        contexts.filter(unmanaged_at__isnull=True).aggregate(
-            total=Count("*"),
-            **statuses,
-            **{
-                str(RPOState.UNPROTECTED): Count("current_status", filter=unprotected()),
-                str(RPOState.AT_RISK): Count("current_status", filter=at_risk(now or about_now())),
-            },
-        )
+    managed = contexts.filter(unmanaged_at__isnull=True)
+    return protection.counts(
+        managed, terms or protection.terms(about_now()), total=Count("*"), **statuses
     )
-    exposed = counts[RPOState.UNPROTECTED] + counts[RPOState.AT_RISK]
-    return counts | {str(RPOState.PROTECTED): counts["total"] - exposed}
 
 
 def disks_of(context: VMContext) -> QuerySet[VMDisk]:

@@ -39,7 +39,11 @@ class Lease:
 
 def this_worker() -> str:
     """`host:pid` of this process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return f"{this_host()}:{os.getpid()}"
+
+
+def this_host() -> str:
+    return socket.gethostname()
 
 
 def acquire(context_id: str, kind: LeaseHolder, *, job_id: str | None = None) -> Lease | None:

@@ -91,7 +91,7 @@ def _require_storage(context: VMContext) -> None:
 
 @one_transaction
 def _release_and_delete(context: VMContext, actor: str) -> Deleted:
-    management.release(context, actor=actor, why="removed from management")
+    management.release(context, actor=actor)
     return _delete(context.pk, actor)
 
 

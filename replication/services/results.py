@@ -23,6 +23,7 @@ from replication.models import (
     VMSnapshot,
 )
 from replication.models.cbt import BLOCK_BYTES
+from replication.selectors.damages import damage_of_chain
 from replication.selectors.replica import last_image
 from replication.states import ImageState, RecoveryPointState, SyncType
 
@@ -37,13 +38,19 @@ class SealedDisk:
 
 
 def require_chains(images: Sequence[DiskImage]) -> None:
-    """An image holds the changes since its parent: the changes of a newer parent would be lost."""
+    """An image holds the changes since its parent: the changes of a newer parent would be lost,
+    and a damaged one gives it a damaged disk."""
     for image in images:
         last = last_image(image.disk)
         if image.parent_id is not None and image.parent_id != (last and last.pk):
             raise TryAgain(
                 f"{image.locator} is based on {image.parent}, which is no longer the last image of"
                 f" {image.disk.disk_id} ({last}). vmrep will plan and read the disk again."
+            )
+        if last is not None and image.parent_id == last.pk and (what := damage_of_chain(last)):
+            raise TryAgain(
+                f"{image.locator} is based on a damaged image: {what} vmrep will copy the disk in"
+                " full, into a new chain."
             )
 
 

@@ -15,6 +15,7 @@ from replication.engine.errors import ExtentError
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.errors import PreflightRefused
 from replication.models import DiskImage
+from replication.selectors.damages import damage_of_chain
 from replication.selectors.replica import last_image
 from replication.states import FIRST_SYNC, StepName, SyncRequest, SyncType, type_of
 from replication.sync import reading
@@ -56,6 +57,9 @@ def _plan_disk(run: JobRun, trust: Trust, disk: VMDisk, source: DiskRecord) -> D
         return _initial(run, disk, source, FIRST_SYNC)
     if source.capacity_bytes < parent.capacity_bytes:
         return _initial(run, disk, source, "The disk is smaller than before.")
+    if damage_of_chain(parent):
+        note = "An image of its chain is damaged or missing, so a new chain begins."
+        return _initial(run, disk, source, note)
     requested = run.job.requested_sync
     if requested == SyncRequest.INITIAL:
         return _initial(run, disk, source, f"{run.job.requested_by} asked for a full copy.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from django.db.models.functions import Now
+
+from contexts.models import VMContext
 from contexts.services import identity, refresh
 from contexts.vsphere import cbt, inventory
 from contexts.vsphere.errors import ObjectGone, TaskFailed, VmUnreadable
@@ -132,7 +135,14 @@ def tracking(run: JobRun) -> None:
         if not run.vm.specs["cbt_enabled"]:
             cbt.enable(run.session, run.vm.moref, on_wait=run.check)
         run.cbt_just_enabled = True
+        _note_tracked(run)
         note.say("Changed block tracking was turned on.")
+
+
+def _note_tracked(run: JobRun) -> None:
+    """The VM was read before tracking was turned on, and is read again only by the next job."""
+    stale = VMContext.objects.filter(pk=run.context.pk).exclude(cbt_enabled=True)
+    stale.update(cbt_enabled=True, updated_at=Now())
 
 
 def _may_reset(run: JobRun) -> bool:
@@ -167,3 +177,4 @@ def _reset(run: JobRun) -> None:
     run.check()
     cbt.enable(run.session, run.vm.moref, on_wait=run.check)
     run.cbt_just_enabled = True
+    _note_tracked(run)

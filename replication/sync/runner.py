@@ -18,7 +18,9 @@ from replication import messages
 from replication.engine.errors import (
     EngineError,
     ExtentError,
+    ImageAltered,
     ImageDamaged,
+    ImageMissing,
     RepositoryFull,
     RepositoryUnavailable,
     SourceError,
@@ -31,10 +33,10 @@ from replication.errors import (
     OthersAtWork,
     TryAgain,
 )
-from replication.models import JobStep, ReplicationJob, Repository
-from replication.services import finish, job_log, leases, left_overs, places, queue
+from replication.models import DiskImage, JobStep, ReplicationJob, Repository
+from replication.services import damages, finish, job_log, leases, left_overs, places, queue
 from replication.services.leases import Lease
-from replication.states import LogLevel, StepName, StepStatus
+from replication.states import DamageFinder, ImageState, LogLevel, StepName, StepStatus
 from replication.storage import looks
 from replication.storage.targets import target
 from replication.sync import removing
@@ -160,6 +162,8 @@ def clean_up(attempt: JobRun) -> None:
 
 def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
     """Retry the job if that may help, else fail it with the reason."""
+    if isinstance(problem, ImageMissing | ImageDamaged):
+        _note_damage(job, problem)
     why = str(problem)
     if job.source_vm_name not in why:
         why = f"{job.source_vm_name}: {why}"
@@ -176,6 +180,22 @@ def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
         finish.try_again(job.pk, why, code=code_of(problem), lease=lease)
     else:
         finish.failed(job.pk, why, code=code_of(problem), lease=lease)
+
+
+def _note_damage(job: ReplicationJob, problem: ImageMissing | ImageDamaged) -> None:
+    """If it is about an image of a recovery point: then the point is damaged, and no later image
+    is based on it."""
+    images = DiskImage.objects.filter(repository=job.repository_id, vm_context=job.vm_context_id)
+    for image in images.filter(locator=problem.locator, state=ImageState.COMMITTED):
+        code = "image_file_missing" if isinstance(problem, ImageMissing) else "image_file_damaged"
+        deep = not isinstance(problem, ImageMissing | ImageAltered)
+        damages.mark(
+            image.pk,
+            code,
+            f"{image.locator}: {problem}",
+            DamageFinder.JOB,
+            needs_deep_look=deep,
+        )
 
 
 def _is_transient(problem: Exception) -> bool:

@@ -21,8 +21,8 @@ from contexts.vsphere.errors import (
 from contexts.vsphere.records import DiskRecord
 from replication.errors import TryAgain
 from replication.models import VMSnapshot
+from replication.selectors.protection import CLOCKS_MAY_DIFFER
 from replication.selectors.replica import last_image
-from replication.selectors.rpo import CLOCKS_MAY_DIFFER
 from replication.services import leases
 from replication.states import SnapshotState, StepName
 from replication.sync import removing

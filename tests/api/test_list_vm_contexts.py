@@ -35,7 +35,7 @@ def test_it_shows_what_the_table_shows(api):
     assert row["current_job"] is None
     assert row["last_job"]["id"] == job.pk
     assert row["last_job"]["status"] == "completed"
-    assert row["rpo_state"] == "protected"
+    assert row["protection"] == "no_target"
     assert row["newest_recovery_point_at"].endswith("Z")
 
 
@@ -76,7 +76,7 @@ def test_unknown_is_null(api):
     for name in ("cpu_count", "memory_mb", "os_type", "ip_addresses", "capacity_bytes"):
         assert row[name] is None, name
     assert row["disk_count"] == 2
-    assert (row["rpo_seconds"], row["rpo_state"]) == (None, "unprotected")
+    assert (row["rpo_seconds"], row["protection"]) == (None, "unprotected")
 
 
 def test_the_rpo_is_told_by_the_clock(api):
@@ -86,10 +86,11 @@ def test_the_rpo_is_told_by_the_clock(api):
     VMContext.objects.filter(pk=context.pk).update(rpo_target_seconds=1800)
     (row,) = api.get("vm-contexts/").json()["results"]
     assert 3600 <= row["rpo_seconds"] < 3700
-    assert row["rpo_state"] == "at_risk"
+    assert row["protection"] == "over_target"
+    assert row["over_by_seconds"] == row["rpo_seconds"] - row["target_seconds"]
     VMContext.objects.filter(pk=context.pk).update(rpo_target_seconds=7200)
     (row,) = api.get("vm-contexts/").json()["results"]
-    assert row["rpo_state"] == "protected"
+    assert row["protection"] == "protected"
 
 
 def test_it_leaves_out_what_is_no_longer_managed(api):
@@ -153,9 +154,10 @@ def filtered_estate() -> None:
         ("power_state=poweredOff", {"running"}),
         ("power_state=poweredOn", {"ready"}),
         ("os=windows", {"ready"}),
-        ("rpo=protected", {"ready"}),
-        ("rpo=unprotected", {"running", "failed"}),
-        ("rpo=at_risk", set()),
+        ("protection=no_target", {"ready"}),
+        ("protection=protected", set()),
+        ("protection=unprotected", {"running", "failed"}),
+        ("protection=over_target", set()),
         ("status=failed&os=windows", set()),
         ("search=", {"running", "ready", "failed"}),
     ],
@@ -178,7 +180,7 @@ def test_it_can_be_narrowed_to_a_vcenter(api):
         ("page_zise=5", "page_zise", "'page_size'"),
         ("zzz=1", "zzz", "It takes"),
         ("status=ready", "status", "ready"),
-        ("rpo=late", "rpo", "late"),
+        ("protection=late", "protection", "late"),
         ("power_state=on", "power_state", "on"),
         ("vcenter=999", "vcenter", "999"),
         ("vcenter=x", "vcenter", "x"),

@@ -167,7 +167,7 @@ def test_an_expired_recovery_point_is_not_shown_and_does_not_protect(api):
     RecoveryPoint.objects.update(state="expired")
     everything = shown(api, context)
     assert everything["recovery_points"] == []
-    assert everything["context"]["rpo_state"] == "unprotected"
+    assert everything["context"]["protection"] == "unprotected"
 
 
 def test_the_rpo_counts_from_the_moment_before_the_snapshot(api):

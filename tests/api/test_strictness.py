@@ -53,6 +53,7 @@ PARAMETERS: dict[str, set[str]] = {
     "replication-steps": PAGES,
     "replication-log": PAGES,
     "replication-throughput": PAGES,
+    "installation": set(),
     "integrity": set(),
 }
 WRONG = {
@@ -181,7 +182,7 @@ def test_a_misspelt_parameter_gets_the_right_one_suggested(api, address, name, p
     assert f"Did you mean {parameter!r}?" in answer.json()["errors"][misspelt][0]
 
 
-SEVERAL = {"status", "vcenter", "power_state", "rpo", "last_job", "type", "trigger"}
+SEVERAL = {"status", "vcenter", "power_state", "protection", "last_job", "type", "trigger"}
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,7 @@ def test_a_filter_of_several_values_takes_several(api, address):
         *((name, "page_size", "0") for name, known in PARAMETERS.items() if "page" in known),
         *((name, "ordering", "x") for name, known in PARAMETERS.items() if "ordering" in known),
         ("vm-contexts", "status", "x"),
-        ("vm-contexts", "rpo", "x"),
+        ("vm-contexts", "protection", "x"),
         ("vm-contexts", "last_job", "x"),
         ("replications", "ended", "1h"),
         ("vm-contexts", "vcenter", "x"),

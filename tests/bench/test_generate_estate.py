@@ -25,7 +25,7 @@ from replication.models import (
     ReplicationJob,
 )
 from replication.selectors.contexts import context_counts, contexts_for_list
-from replication.selectors.rpo import RPOState
+from replication.selectors.protection import Protection
 from replication.services import start
 from replication.states import JobStatus, RecoveryPointState, Trigger
 from tests import factories
@@ -106,7 +106,7 @@ def test_the_lists_say_the_same_as_the_rows() -> None:
     )
     counts = context_counts(VMContext.objects.all())
     assert (
-        counts["protected"] + counts["at_risk"]
+        sum(counts[state] for state in Protection.values if state != Protection.UNPROTECTED)
         == with_point.values("vm_context").distinct().count()
     )
     for vm in contexts_for_list()[:10]:
@@ -115,7 +115,7 @@ def test_the_lists_say_the_same_as_the_rows() -> None:
         assert vm.capacity_bytes == sum(disk.capacity_bytes for disk in present)
         newest = vm.recovery_points.filter(state=RecoveryPointState.AVAILABLE).first()
         assert vm.newest_point_at == (newest.consistent_at if newest else None)
-        assert (vm.rpo_state == RPOState.UNPROTECTED) == (newest is None)
+        assert (vm.protection == Protection.UNPROTECTED) == (newest is None)
 
 
 def test_the_product_continues_with_it() -> None:

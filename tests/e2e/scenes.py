@@ -30,8 +30,8 @@ from replication.models import (
     ReplicationJob,
     Repository,
 )
-from replication.services import job_log, repositories
-from replication.states import LogLevel, StepName, StepStatus
+from replication.services import damages, job_log, repositories
+from replication.states import DamageFinder, LogLevel, StepName, StepStatus
 from tests import factories
 from tests.factories import MIB
 from vmrep.lab import Lab
@@ -80,7 +80,8 @@ class Scenes:
             | _odd(vcenter, repository)
             | _discovered(vcenter)
         )
-        VMContext.objects.exclude(pk=self.names["unprotected"]).update(rpo_target_seconds=HOUR)
+        without = [self.names["unprotected"], self.names["no_target"]]
+        VMContext.objects.exclude(pk__in=without).update(rpo_target_seconds=HOUR)
         factories.repository("nfs-archive")
         _checked(VMContext.objects.get(pk=self.names["failed"]))
 
@@ -140,6 +141,18 @@ def _ready(vcenter: VCenter, repository: Repository) -> Names:
         factories.recovery_point(vm, _minutes_ago(7.5 * number))
     late = factories.context("dc-01", at=vcenter, keep_in=repository, **_at("Core", 4))
     factories.recovery_point(late, _minutes_ago(9 * 60))
+    wished = factories.context("wiki-01", at=vcenter, keep_in=repository, **_at("Web"))
+    factories.recovery_point(wished, _minutes_ago(26 * 60))
+    damaged = factories.context("files-01", at=vcenter, keep_in=repository, **_at("Core", 4))
+    factories.recovery_point(damaged, _minutes_ago(75))
+    newest = factories.recovery_point(damaged, _minutes_ago(15))
+    image = newest.images.get()
+    damages.mark(
+        image.pk,
+        "image_file_missing",
+        f"{image.locator}: The image is missing: the file does not exist.",
+        DamageFinder.INTEGRITY,
+    )
     warned = factories.context("erp-01", at=vcenter, keep_in=repository, **_at("ERP", 8))
     warning = factories.completed_job(warned, consistent_at=_minutes_ago(31))
     JobStep.objects.filter(job=warning, name=StepName.COMMIT).update(
@@ -147,7 +160,9 @@ def _ready(vcenter: VCenter, repository: Repository) -> Names:
     )
     return {
         "completed": job.pk,
-        "at_risk": late.pk,
+        "over_target": late.pk,
+        "no_target": wished.pk,
+        "broken": damaged.pk,
         "with_warnings": warning.pk,
     }
 

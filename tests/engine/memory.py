@@ -178,13 +178,14 @@ class MemoryTarget:
         self.check()
         image = self.images.get(locator)
         if image is None:
-            raise ImageMissing(f"{locator} is missing.")
+            raise ImageMissing(f"{locator} is missing.", locator=locator)
         return image
 
     def _require(self, chain: Sequence[Layer]) -> None:
         for number in range(len(chain)):
             if found := self.differences(chain[number:]):
-                raise ImageAltered(f"{chain[number].locator} {found[0].words}")
+                locator = chain[number].locator
+                raise ImageAltered(f"{locator} {found[0].words}", locator=locator)
 
 
 class MemoryImage:

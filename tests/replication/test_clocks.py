@@ -20,7 +20,7 @@ from contexts.fields import MomentField
 from contexts.models import Discovery, VMContext
 from replication.models import RecoveryPoint, ReplicationJob, VMSnapshot
 from replication.selectors.contexts import context_counts, contexts_for_list, contexts_in_detail
-from replication.selectors.rpo import CLOCKS_MAY_DIFFER, RPOState, rpo_seconds
+from replication.selectors.protection import CLOCKS_MAY_DIFFER, Protection, age_seconds
 from replication.services import left_overs
 from tests import factories
 from vmrep.web.views import discovery
@@ -62,25 +62,25 @@ def test_a_discovery_that_was_just_requested_does_not_wait_long(clock_ahead):
 def test_a_point_from_the_future_makes_no_vm_green(target_seconds):
     context = dated_ahead(target_seconds)
     found = contexts_in_detail().get(pk=context.pk)
-    assert (found.rpo_state, found.is_dated_ahead) == (RPOState.AT_RISK, True)
+    assert (found.protection, found.is_dated_ahead) == (Protection.OVER_TARGET, True)
     counts = context_counts(VMContext.objects.all())
-    assert (counts[RPOState.PROTECTED], counts[RPOState.AT_RISK]) == (0, 1)
-    assert not contexts_for_list().filter(rpo_state=RPOState.PROTECTED).exists()
+    assert (counts[Protection.PROTECTED], counts[Protection.OVER_TARGET]) == (0, 1)
+    assert not contexts_for_list().filter(protection=Protection.PROTECTED).exists()
 
 
 def test_its_age_is_not_said_to_be_nothing():
     now = timezone.now()
-    assert rpo_seconds(now + AHEAD, now) is None
-    assert rpo_seconds(now + CLOCKS_MAY_DIFFER / 2, now) == 0
-    assert rpo_seconds(now - AHEAD, now) == AHEAD.total_seconds()
-    assert rpo_seconds(None, now) is None
+    assert age_seconds(now + AHEAD, now) is None
+    assert age_seconds(now + CLOCKS_MAY_DIFFER / 2, now) == 0
+    assert age_seconds(now - AHEAD, now) == AHEAD.total_seconds()
+    assert age_seconds(None, now) is None
 
 
 def test_a_point_of_just_now_is_one():
     context = factories.context("web")
     factories.recovery_point(context)
     found = contexts_in_detail().get(pk=context.pk)
-    assert (found.rpo_state, found.is_dated_ahead) == (RPOState.PROTECTED, False)
+    assert (found.protection, found.is_dated_ahead) == (Protection.NO_TARGET, False)
 
 
 def test_pages_and_api_say_so_in_words(client):
@@ -92,7 +92,7 @@ def test_pages_and_api_say_so_in_words(client):
     assert "a clock was wrong" in page
     token = {"HTTP_AUTHORIZATION": f"Token {Token.objects.create(user=user).key}"}
     answer = client.get(f"/api/v1/vm-contexts/{context.pk}/", **token).json()["context"]
-    assert (answer["rpo_state"], answer["rpo_seconds"]) == ("at_risk", None)
+    assert (answer["protection"], answer["rpo_seconds"]) == ("over_target", None)
     assert answer["newest_recovery_point_at"] is not None
 
 
@@ -120,7 +120,7 @@ def test_a_web_server_whose_clock_is_ahead_shows_the_true_age(clock_ahead):
     context.rpo_target_seconds = 3600
     context.save(update_fields=["rpo_target_seconds"])
     factories.recovery_point(context, consistent_at=clock.database_now())
-    assert contexts_in_detail().get(pk=context.pk).rpo_state == RPOState.PROTECTED
+    assert contexts_in_detail().get(pk=context.pk).protection == Protection.PROTECTED
 
 
 @on_postgresql

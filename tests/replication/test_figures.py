@@ -105,6 +105,43 @@ def test_a_disk_that_moves_to_another_vm_counts_there(vm):
     assert disks(other) == (2, 128 << 20)
 
 
+def damaged(point: RecoveryPoint) -> None:
+    RecoveryPoint.objects.filter(pk=point.pk).update(damaged_at=timezone.now(), damage="It is.")
+
+
+def test_damage_of_the_newest_point_is_told_and_leaves_the_older_one_usable(vm):
+    now = timezone.now()
+    older = factories.recovery_point(vm, consistent_at=now - timedelta(hours=2))
+    newer = factories.recovery_point(vm, consistent_at=now - timedelta(hours=1))
+    damaged(newer)
+    assert newest(vm) == newer.consistent_at
+    assert vm.newest_point_damaged is True
+    assert vm.usable_recovery_point_at == older.consistent_at
+    RecoveryPoint.objects.filter(pk=newer.pk).update(state="expiring")
+    assert newest(vm) == older.consistent_at
+    assert vm.newest_point_damaged is False
+
+
+def test_of_two_points_of_one_moment_the_later_one_is_the_newest(vm):
+    at = timezone.now()
+    damaged(factories.recovery_point(vm, consistent_at=at))
+    newest(vm)
+    assert vm.newest_point_damaged is True
+    factories.recovery_point(vm, consistent_at=at)
+    newest(vm)
+    assert vm.newest_point_damaged is False
+
+
+def test_a_disk_that_no_snapshot_holds_counts_until_somebody_decides(vm):
+    disk = VMDisk.objects.filter(vm_context=vm)
+    disk.update(unprotected_reason="is independent")
+    newest(vm)
+    assert vm.undecided_disk_count == 1
+    disk.update(accept_unprotected=True)
+    newest(vm)
+    assert vm.undecided_disk_count == 0
+
+
 def last_job_failed(vm: VMContext) -> bool:
     vm.refresh_from_db()
     return vm.last_job_failed
@@ -126,6 +163,10 @@ def test_whether_the_newest_job_failed_follows_every_job(vm):
 
 WRONG = {
     "newest_recovery_point_at": None,
+    "usable_recovery_point_at": None,
+    "newest_point_damaged": True,
+    "newest_point_repository_id": None,
+    "undecided_disk_count": 7,
     "disk_count": 7,
     "capacity_bytes": 7,
     "last_job_failed": False,

@@ -56,6 +56,19 @@ def test_of_points_that_expire_at_once_none_is_the_newest(vm):
     assert vm.newest_recovery_point_at == third.consistent_at
 
 
+def test_of_points_that_are_damaged_at_once_none_is_usable(vm):
+    points = [factories.completed_job(vm).recovery_point for _ in range(2)]
+
+    def damaging(point: RecoveryPoint) -> Callable[[], Any]:
+        row = RecoveryPoint.objects.filter(pk=point.pk)
+        return lambda: row.update(damaged_at=timezone.now(), damage="It is.")
+
+    at_once(*(damaging(point) for point in points))
+    vm.refresh_from_db()
+    assert vm.newest_point_damaged is True
+    assert vm.usable_recovery_point_at is None
+
+
 def test_of_jobs_that_are_deleted_at_once_none_is_the_newest(vm):
     factories.failed_job(vm)
     jobs = [factories.cancelled_job(vm).pk for _ in range(2)]

@@ -14,6 +14,7 @@ from contexts.models import VMContext
 from replication.engine.target import Room
 from replication.models import DiskImage, ReplicationJob, Repository
 from replication.selectors import home, space
+from replication.selectors.protection import Terms
 from replication.states import ImageState
 from tests import factories
 
@@ -26,7 +27,7 @@ ALL = home.Visible(VMContext.objects.all(), ReplicationJob.objects.all(), Reposi
 
 
 def numbers_at(now: datetime) -> home.HomeNumbers:
-    return home.home_numbers(home.settled(ALL, now), ALL)
+    return home.home_numbers(home.settled(ALL, Terms(now)), ALL)
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,19 @@ def test_the_worst_rpo_is_the_oldest_newest_recovery_point_of_a_managed_vm(db):
     worst = numbers_at(now).worst
     assert worst == old
     assert worst.newest_point_at == now - DAY
+
+
+def test_the_worst_rpo_is_relative_to_the_target(db):
+    now = timezone.now()
+    ages = {"slow": (20, 24), "fast": (2, 1), "none": (99, None)}
+    for name, (hours, target_hours) in ages.items():
+        context = factories.context(name)
+        factories.recovery_point(context, now - timedelta(hours=hours))
+        target = target_hours and target_hours * 3600
+        VMContext.objects.filter(pk=context.pk).update(rpo_target_seconds=target)
+    worst = numbers_at(now).worst
+    assert worst.vm_name == "fast", "2 h of 1 h is worse than 20 h of 24 h"
+    assert (worst.target_seconds, worst.protection) == (3600, "over_target")
 
 
 def test_jobs_count_while_they_run_and_for_a_day_after_their_end(db):

@@ -162,7 +162,7 @@ def test_removing_keeps_the_replica(context):
     assert not context.is_managed
     assert context.current_status == ContextStatus.READY
     assert context.recovery_points.filter(state="available").count() == 2
-    assert "recovery points are kept" in context.events.first().why
+    assert context.events.first().why == "removed from management"
 
 
 def test_removing_with_the_replica_is_one_transaction(context):

@@ -279,13 +279,37 @@ def test_what_disappeared_says_since_when_and_whether_it_was_managed(web):
 def test_the_counts_tell_what_is_what(web):
     vcenter, repository = factories.vcenter(), factories.repository()
     factories.context("managed", at=vcenter, keep_in=repository)
-    factories.discovered_vm("free", at=vcenter)
+    free = factories.discovered_vm("free", at=vcenter)
     factories.discovered_vm("template", at=vcenter, is_template=True)
     factories.discovered_vm("unknown", at=vcenter, instance_uuid=None)
     page = text(web.get("/discovery/"))
-    for words in ("4</strong> in the vCenter", "2</strong> can be taken", "1</strong> managed"):
+    for words in ("4</strong> in the vCenter", "1</strong> can be taken", "1</strong> managed"):
         assert f"<strong>{words}" in page
     assert "<strong>2</strong> would be refused" in page
+    (chip,) = re.findall(r'href="([^"]+takable=true[^"]*)"', page)
+    listed = text(web.get(chip.replace("&amp;", "&")))
+    assert re.findall(r'<tr id="vm-(\d+)"', listed) == [str(free.pk)], "as many as the chip says"
+
+
+def test_a_managed_vm_shows_what_stands_behind_it(web):
+    vcenter = factories.vcenter()
+    never = factories.context("never", at=vcenter)
+    factories.recovery_point(factories.context("copied", at=vcenter))
+    page = text(web.get("/discovery/"))
+    assert "Managed, unprotected" in page
+    assert "Managed, no target" in page
+    assert f"?vm={never.pk}" in page
+
+
+def test_only_a_list_that_nothing_filters_is_lit_as_all(web):
+    vcenter = factories.vcenter()
+    factories.discovered_vm("here", at=vcenter)
+    lit = (
+        r'<a class="chip"[^>]*aria-current="true"[^>]*>\s*<svg[^>]*><use[^>]*></use></svg><strong>1'
+    )
+    assert re.search(lit, text(web.get("/discovery/")))
+    for query in ({"search": "x"}, {"power_state": "poweredOff"}, {"managed": "true"}):
+        assert not re.search(lit, text(web.get("/discovery/", query))), query
 
 
 def test_a_discovery_that_nobody_begins_says_what_to_look_at(web):

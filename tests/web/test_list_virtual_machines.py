@@ -9,6 +9,10 @@ import pytest
 from django.utils import timezone
 
 from contexts.models import VMContext
+from replication.models import RecoveryPoint
+from replication.selectors import protection
+from replication.selectors.contexts import contexts_for_list
+from replication.selectors.protection import Protection, facts_of, state_of
 from tests import factories
 from tests.web.conftest import HTMX, text
 
@@ -102,7 +106,7 @@ def test_it_filters_by_vcenter_and_rpo(web):
     factories.context("here", at=vcenter)
     factories.completed_job(factories.context("there"))
     assert names(web.get(PAGE, {"vcenter": vcenter.pk})) == ["here"]
-    assert names(web.get(PAGE, {"rpo": "protected"})) == ["there"]
+    assert names(web.get(PAGE, {"protection": "no_target"})) == ["there"]
 
 
 @pytest.mark.parametrize(
@@ -137,8 +141,72 @@ def test_an_rpo_over_its_target_is_marked(web):
     factories.recovery_point(context, timezone.now() - timedelta(hours=3))
     VMContext.objects.update(rpo_target_seconds=3600)
     page = text(web.get(PAGE))
-    assert "Over its target of 1 h" in page
+    assert "Over by 2 h" in page
+    assert "RPO target: 1 h" in page
     assert ">3 h</time>" in page
+
+
+def test_only_a_list_that_nothing_filters_is_lit_as_all(web):
+    factories.recovery_point(factories.context("there"))
+    lit = r'<a class="chip"[^>]*aria-current="true"[^>]*>\s*<strong>1</strong> VM</a>'
+    assert re.search(lit, text(web.get(PAGE)))
+    assert re.search(lit, text(web.get(PAGE, {"sort": "rpo", "protection": ""})))
+    for query in ({"protection": "no_target"}, {"search": "x"}, {"os": "x"}, {"status": "failed"}):
+        page = text(web.get(PAGE, query))
+        assert not re.search(lit, page), query
+        assert re.search(r'<a class="chip" href="/virtual-machines/"', page), "all of them"
+
+
+STATES = ("protected", "over_target", "no_target", "broken", "unprotected")
+
+
+def test_table_panel_counts_filter_and_api_say_the_same_of_every_state(web):
+    """One VM in each state."""
+    hour_ago = timezone.now() - timedelta(hours=1)
+    vms = {state: factories.context(state) for state in STATES}
+    for state in STATES[:-1]:
+        factories.recovery_point(vms[state], hour_ago)
+        target = {"protected": 7200, "over_target": 1800}.get(state)
+        VMContext.objects.filter(pk=vms[state].pk).update(rpo_target_seconds=target)
+    RecoveryPoint.objects.filter(vm_context=vms["broken"]).update(
+        damaged_at=timezone.now(), damage="The file of its disk is missing."
+    )
+    words = {state: Protection(state).label for state in STATES}
+    page = text(web.get(PAGE))
+    program = web.get("/api/v1/vm-contexts/").json()["results"]
+    assert {row["vm_name"]: row["protection"] for row in program} == {s: s for s in STATES}
+    for state, vm in vms.items():
+        told = r"Over by 30 m( \d+ s)?" if state == "over_target" else words[state]
+        row = page.partition(f'id="row-{vm.pk}"')[2].partition("</tr>")[0]
+        assert re.search(f"<span>{told}</span>", row)
+        panel = text(web.get(PAGE, {"vm": vm.pk})).partition('id="panel"')[2]
+        assert re.search(f"<span>{told}</span>", panel)
+        assert names(web.get(PAGE, {"protection": state})) == [state]
+        label = f'<span class="home-label">{words[state]}</span>'
+        assert re.search(rf"{label}\s*<span class=\"home-value\">.*</span>\s*1</span>", page), state
+    broken = text(web.get(PAGE, {"vm": vms["broken"].pk}))
+    assert "The file of its disk is missing." in broken
+    assert "Copy in full into a new chain" in broken
+
+
+def test_the_button_of_a_broken_vm_asks_for_a_full_copy(web, tmp_path):
+    vm = factories.context("broken", keep_in=factories.repository(path=tmp_path))
+    factories.recovery_point(vm)
+    RecoveryPoint.objects.update(damaged_at=timezone.now(), damage="x")
+    web.post(f"/virtual-machines/{vm.pk}/sync/", {"requested_sync": "initial"})
+    assert vm.jobs.get(status="pending").requested_sync == "initial"
+
+
+def test_it_turns_red_by_the_clock_with_nobody_at_work(web):
+    """No worker, no write: only time passes."""
+    vm = factories.context("web")
+    VMContext.objects.update(rpo_target_seconds=3600)
+    factories.recovery_point(vm, timezone.now() - timedelta(minutes=59))
+    terms = protection.terms(timezone.now())
+    assert state_of(facts_of(VMContext.objects.get()), terms) == "protected"
+    later = terms._replace(now=terms.now + timedelta(minutes=2))
+    assert names(web.get(PAGE, {"protection": "protected"})) == ["web"]
+    assert contexts_for_list(later).get().protection == "over_target"
 
 
 def test_it_pages_without_repeating_a_row(web):

@@ -18,7 +18,7 @@ FINE = Situation(has_point=True, last_job="completed")
     ("now", "kind", "button", "urgent"),
     [
         (FINE, "replicate", "Replicate now", False),
-        (FINE._replace(is_at_risk=True), "replicate", "Replicate now", True),
+        (FINE._replace(is_over_target=True), "replicate", "Replicate now", True),
         (FINE._replace(is_dated_ahead=True), "replicate", "Replicate now", True),
         (FINE._replace(last_job="failed"), "replicate", "Replicate again", True),
         (FINE._replace(last_job="cancelled"), "replicate", "Replicate now", False),
@@ -30,6 +30,8 @@ FINE = Situation(has_point=True, last_job="completed")
         (FINE._replace(identity_changed=True), "decide", "Compare and decide", True),
         (FINE._replace(is_managed=False), "take", "Take it again", False),
         (FINE._replace(has_repository=False), "wait", "", True),
+        (FINE._replace(is_damaged=True), "copy", "Copy in full into a new chain", True),
+        (FINE._replace(is_away=True), "wait", "", True),
         (FINE._replace(has_undecided_disk=True), "disks", "Look at its disks", True),
     ],
 )
@@ -68,19 +70,19 @@ def test_the_first_replication_says_how_much_it_copies_at_most_where_that_is_kno
 
 
 def test_a_target_that_is_missed_is_named():
-    late = FINE._replace(is_at_risk=True, target_seconds=900)
+    late = FINE._replace(is_over_target=True, target_seconds=900)
     assert "15 m" in next_action(late).why
 
 
 @pytest.mark.django_db
 def test_a_situation_is_read_off_the_context():
     context = factories.context()
-    read = situation(contexts_in_detail().get(pk=context.pk), None)
+    read = situation(contexts_in_detail().get(pk=context.pk), None, None)
     assert read == Situation(capacity_bytes=64 << 20)
     job = factories.running_job(context)
     ReplicationJob.objects.update(cancel_requested_at=job.started_at, cancel_requested_by="ops")
     context.refresh_from_db()
-    read = situation(contexts_in_detail().get(pk=context.pk), current_job(context))
+    read = situation(contexts_in_detail().get(pk=context.pk), current_job(context), None)
     assert (read.job_is_active, read.is_cancelling, read.last_job) == (True, True, "running")
 
 
@@ -88,7 +90,10 @@ def test_a_situation_is_read_off_the_context():
 def test_a_disk_that_no_snapshot_holds_is_decided_first_and_only_once():
     shared = factories.disk_record(2001, disk_mode="independent_persistent")
     context = factories.context(disks=[factories.disk_record(), shared])
-    read = situation(contexts_in_detail().get(pk=context.pk), None)
+    read = situation(contexts_in_detail().get(pk=context.pk), None, None)
     assert next_action(read).kind == "disks"
     context.disks.filter(disk_id="disk-2001").update(accept_unprotected=True)
-    assert next_action(situation(contexts_in_detail().get(pk=context.pk), None)).kind == "replicate"
+    assert (
+        next_action(situation(contexts_in_detail().get(pk=context.pk), None, None)).kind
+        == "replicate"
+    )

@@ -23,19 +23,20 @@ pytestmark = pytest.mark.usefixtures("facts_are_remembered")
 MANY = 12
 
 # Pages: two are the session and the user, one the integrity check's result. API: one is the token.
+# Lists of VMs: two are what holds for the protection of all of them.
 RECORDED = {
-    "/virtual-machines/": 15,
-    "/virtual-machines/?sort=rpo&page=1": 15,
-    "/virtual-machines/?search=vm&rpo=protected": 15,
+    "/virtual-machines/": 18,
+    "/virtual-machines/?sort=rpo&page=1": 18,
+    "/virtual-machines/?search=vm&protection=no_target": 18,
     "/virtual-machines/removed/": 4,
     "/jobs/": 7,
     "/jobs/?status=completed&search=vm": 7,
-    "/discovery/?vcenter={vcenter}": 11,
+    "/discovery/?vcenter={vcenter}": 14,
     "/vcenters/": 4,
     "/repositories/": 4,
     "/integrity/": 5,
-    "/api/v1/vm-contexts/": 4,
-    "/api/v1/vm-contexts/?ordering=-capacity_bytes&rpo=protected": 4,
+    "/api/v1/vm-contexts/": 6,
+    "/api/v1/vm-contexts/?ordering=-capacity_bytes&protection=no_target": 6,
     "/api/v1/replications/": 4,
     "/api/v1/repositories/": 4,
     "/api/v1/vcenters/": 4,

@@ -31,6 +31,8 @@ from replication.models import (
     ContextLease,
     DiskImage,
     HostPlace,
+    ImageDamage,
+    Installation,
     IntegrityFinding,
     IntegrityRun,
     JobLogLine,
@@ -41,9 +43,10 @@ from replication.models import (
     RecoveryPointHold,
     ReplicationJob,
     Repository,
+    RepositorySign,
     VMSnapshot,
 )
-from replication.services import cancel, job_log, removal
+from replication.services import cancel, installation, job_log, removal
 from replication.states import (
     HoldKind,
     IntegrityOutcome,
@@ -59,7 +62,7 @@ from vmrep.web import versions
 DONE, BUSY = "pgtest1", "pgtest2"  # a VM with a recovery point, and one in the middle of a job
 
 
-LOOK = 27  # queries
+LOOK = 30  # queries
 
 
 class Kind(NamedTuple):
@@ -160,6 +163,25 @@ KINDS = (
         lambda: _set(RecoveryPoint.objects.all(), state="expiring"),
     ),
     Kind(
+        "a recovery point is found damaged",
+        RecoveryPoint,
+        lambda: _set(RecoveryPoint.objects.all(), damaged_at=Now(), damage="x"),
+    ),
+    Kind(
+        "a repository is away",
+        RepositorySign,
+        lambda: RepositorySign.objects.create(
+            repository=Repository.objects.first(), host="x", looked_at=Now(), problem="x"
+        ),
+        True,
+    ),
+    Kind(
+        "the default target changes",
+        Installation,
+        lambda: installation.set_default_target(3600, actor="x"),
+        True,
+    ),
+    Kind(
         "a replica is deleted",
         RecoveryPoint,
         lambda: removal.delete_replica_data(vm(), actor="x", confirm_vm_name=DONE),
@@ -245,6 +267,7 @@ KINDS = (
     ),
 )
 NOT_SHOWN = {
+    ImageDamage: "the recovery points that need the image tell",
     ContextLease: "who works at a VM is told by its job",
     HostPlace: "a job that waits for one tells so itself",
     PointSnapshot: "they are written with their recovery point",

@@ -186,6 +186,14 @@ class Take(Body):
         return values
 
 
+class ChangedInstallation(Body):
+    """What is set for the whole installation; null: no default."""
+
+    default_rpo_target_seconds = Whole(
+        allow_null=True, min_value=1, max_value=MAX_RPO_TARGET_SECONDS
+    )
+
+
 class ConfirmDeletion(Body):
     """The VM's exact name; the service checks it."""
 

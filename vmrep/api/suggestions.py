@@ -11,8 +11,14 @@ LONGEST_SHOWN = 60
 REPEATED = "It is given more than once."
 
 
+# What was called otherwise before: the new name is not like the old one.
+RENAMED = {"rpo": "protection", "rpo_state": "protection"}
+
+
 def closest(name: str, known: Collection[str]) -> str | None:
     """The known name that is most similar to this one, or None."""
+    if RENAMED.get(name) in known:
+        return RENAMED[name]
     close = difflib.get_close_matches(name.lower(), known, n=1)
     if close:
         return close[0]

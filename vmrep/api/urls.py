@@ -3,7 +3,7 @@
 from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
-from vmrep.api.views import contexts, integrity, jobs, removal, root, vcenters
+from vmrep.api.views import contexts, installation, integrity, jobs, removal, root, vcenters
 
 
 class Identifier(StringConverter):
@@ -76,6 +76,7 @@ urlpatterns = [
         name="vcenter-discovery",
     ),
     path("repositories/", vcenters.RepositoryList.as_view(), name="repositories"),
+    path("installation/", installation.InstallationView.as_view(), name="installation"),
     path("integrity/", integrity.Integrity.as_view(), name="integrity"),
     re_path(r"", root.Nowhere.as_view(), name="nowhere"),
 ]

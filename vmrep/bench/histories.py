@@ -168,7 +168,7 @@ class Histories:
         return told
 
     def unmanage(self, vm: VM, told: Told, at: datetime) -> None:
-        why = "removed from management; its recovery points are kept"
+        why = "removed from management"
         self._event.add(vm.context_id, None, "ops", told.status, told.status, why, at)
 
     def _tell(

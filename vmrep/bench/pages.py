@@ -13,7 +13,7 @@ from vmrep.bench.site import Site
 TABLE = {
     "VM table": "/virtual-machines/",
     "VM table, status": "/virtual-machines/?status=ready_for_failover",
-    "VM table, RPO": "/virtual-machines/?rpo=protected",
+    "VM table, protection": "/virtual-machines/?protection=protected",
     "VM table, page 100": "/virtual-machines/?page=100",
     **{
         f"VM table, by {column}": f"/virtual-machines/?sort={column}"

@@ -107,6 +107,24 @@ class RPOTargetForm(forms.Form):
     )
 
 
+class DefaultTargetForm(Styled, forms.Form):
+    """The default RPO target. `now`: what it is; it is offered although it is none of the usual."""
+
+    target = forms.TypedChoiceField(
+        coerce=int,
+        empty_value=None,
+        required=False,
+        label="Default RPO target",
+        help_text="A VM with a target of its own keeps that.",
+    )
+
+    def __init__(self, data: Any, *, now: int | None) -> None:
+        super().__init__(data, initial={"target": now})
+        offered = sorted({*RPO_PRESETS, *([] if now is None else [now])})
+        field: Any = self.fields["target"]
+        field.choices = [("", "None"), *((seconds, duration(seconds)) for seconds in offered)]
+
+
 class RepositoryForm(Styled, forms.Form):
     name = forms.CharField(max_length=100, help_text="Any name that your team will recognise.")
     path = forms.CharField(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from contexts.states import ContextStatus, DiscoveryStatus
-from replication.selectors.rpo import RPOState
+from replication.selectors.protection import Protection
 from replication.states import (
     IntegrityOutcome,
     JobStatus,
@@ -36,10 +36,12 @@ CONTEXT = {
     ContextStatus.FAILED: _FAILED,
 }
 
-RPO = {
-    RPOState.PROTECTED: Look("shield-check", "good", "Protected"),
-    RPOState.AT_RISK: Look("shield-exclamation", "bad", "At risk"),
-    RPOState.UNPROTECTED: Look("shield-off", "warn", "Unprotected"),
+PROTECTION = {
+    Protection.PROTECTED: Look("shield-check", "good", Protection.PROTECTED.label),
+    Protection.OVER_TARGET: Look("shield-exclamation", "bad", Protection.OVER_TARGET.label),
+    Protection.NO_TARGET: Look("shield-question", "muted", Protection.NO_TARGET.label),
+    Protection.BROKEN: Look("shield-x", "bad", Protection.BROKEN.label),
+    Protection.UNPROTECTED: Look("shield-off", "warn", Protection.UNPROTECTED.label),
 }
 
 WITH_WARNINGS = "completed_with_warnings"
@@ -91,7 +93,7 @@ SEVERITY = {
 
 LOOKS: dict[str, dict[str, Look]] = {
     "context": {str(state): look for state, look in CONTEXT.items()},
-    "rpo": {str(state): look for state, look in RPO.items()},
+    "protection": {str(state): look for state, look in PROTECTION.items()},
     "job": {str(state): look for state, look in JOB.items()},
     "step": {str(state): look for state, look in STEP.items()},
     "discovery": {str(state): look for state, look in DISCOVERY.items()},

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from replication.models import ReplicationJob
-from replication.selectors.rpo import RPOState
+from replication.selectors.damages import Broken
+from replication.selectors.protection import Protection
 from vmrep.web.formats import binary, duration
 from vmrep.web.job_words import is_held_up
 
@@ -25,7 +26,9 @@ class Situation(NamedTuple):
     is_held_up: bool = False
     last_job: str = ""  # the newest ended job's status; empty: there is none
     has_point: bool = False
-    is_at_risk: bool = False
+    is_over_target: bool = False
+    is_damaged: bool = False  # its newest recovery point is
+    is_away: bool = False  # the repository of its newest recovery point is
     is_dated_ahead: bool = False
     target_seconds: int | None = None
     capacity_bytes: int | None = None
@@ -33,8 +36,8 @@ class Situation(NamedTuple):
 
 
 class NextAction(NamedTuple):
-    """`kind`: wait, watch, take, decide, discover, disks or replicate. `urgent`: until it is done,
-    the VM is not protected as intended."""
+    """`kind`: wait, watch, take, decide, discover, disks, copy or replicate. `urgent`: until it is
+    done, the VM is not protected as intended."""
 
     kind: str
     button: str
@@ -66,6 +69,17 @@ def next_action(now: Situation) -> NextAction:
         why = "Snapshots leave out one of its disks. Until you change that, or leave the disk out,"
         why += " vmrep refuses to replicate the VM."
         return NextAction("disks", "Look at its disks", why)
+    if now.is_away:
+        why = (
+            "Make its repository reachable for the workers. Until then nothing can be restored from"
+        )
+        return NextAction("wait", "", f"{why} it, and jobs of this VM wait.")
+    if now.is_damaged:
+        why = (
+            "No later recovery point is based on the damaged image: the next replication copies the"
+        )
+        why += " disk in full. This copies every disk."
+        return NextAction("copy", "Copy in full into a new chain", why)
     return _replicate(now)
 
 
@@ -81,20 +95,16 @@ def _replicate(now: Situation) -> NextAction:
         why = "Its newest recovery point is dated in the future: a clock was wrong, so its age is"
         why += " unknown. See the integrity check."
         return NextAction("replicate", "Replicate now", why)
-    if now.is_at_risk:
+    if now.is_over_target:
         target = "" if now.target_seconds is None else f" of {duration(now.target_seconds)}"
         return NextAction("replicate", "Replicate now", f"The VM is past its RPO target{target}.")
-    return NextAction(
-        "replicate",
-        "Replicate now",
-        "Protected. Another replication copies what has changed since then.",
-        False,
-    )
+    why = "Another replication copies what has changed since the newest recovery point."
+    return NextAction("replicate", "Replicate now", why, False)
 
 
-def situation(vm: ContextInList, job: ReplicationJob | None) -> Situation:
-    """The situation of a context as `contexts_in_detail` reads it, with its active job. One
-    query."""
+def situation(vm: ContextInList, job: ReplicationJob | None, broken: Broken | None) -> Situation:
+    """The situation of a context as `contexts_in_detail` reads it, with its active job and with
+    why it is broken, if it is."""
     return Situation(
         is_managed=vm.is_managed,
         has_repository=vm.repository_id is not None,
@@ -105,11 +115,11 @@ def situation(vm: ContextInList, job: ReplicationJob | None) -> Situation:
         is_held_up=job is not None and is_held_up(job),
         last_job=vm.newest_job_status or "",
         has_point=vm.newest_point_at is not None,
-        is_at_risk=vm.rpo_state == RPOState.AT_RISK,
+        is_over_target=vm.protection == Protection.OVER_TARGET,
+        is_damaged=broken is not None and not broken.is_away,
+        is_away=broken is not None and broken.is_away,
         is_dated_ahead=vm.is_dated_ahead,
-        target_seconds=vm.rpo_target_seconds,
+        target_seconds=vm.target_seconds,
         capacity_bytes=vm.capacity_bytes,
-        has_undecided_disk=vm.disks.filter(removed_at=None, accept_unprotected=False)
-        .exclude(unprotected_reason="")
-        .exists(),
+        has_undecided_disk=bool(vm.undecided_disk_count),
     )

@@ -10,7 +10,9 @@ from contexts.models import VMContext
 from contexts.vsphere.specs import SPEC_FIELDS
 from replication.models import VMSnapshot
 from replication.selectors.contexts import disks_of
+from replication.selectors.damages import why_broken
 from replication.selectors.jobs import current_job
+from replication.selectors.protection import Protection, Terms
 from replication.selectors.replica import snapshots_left
 from replication.selectors.telemetry import throughput_of
 from vmrep.web.forms import RPO_PRESETS
@@ -70,17 +72,20 @@ TABS = (
 )
 
 
-def describe(context: ContextInList, query: Mapping[str, str]) -> dict[str, Any]:
+def describe(context: ContextInList, terms: Terms, query: Mapping[str, str]) -> dict[str, Any]:
     """Everything that the panel's template needs about a context of `contexts_in_detail`; `query`
     is the address's, with the tab."""
     tab = next((tab for tab in TABS if tab.key == query.get("tab")), TABS[0])
     job = current_job(context)
+    broken = why_broken(context) if context.protection == Protection.BROKEN else None
     return {
         "vm": context,
         "job": job,
         "throughput": throughput(job, throughput_of(job)) if job else None,
-        "next": next_action(situation(context, job)),
+        "broken": broken,
+        "next": next_action(situation(context, job, broken)),
         "rpo_presets": RPO_PRESETS,
+        "default_target_seconds": terms.default_target_seconds,
         "left_snapshots": _left_snapshots(context),
         "tabs": TABS,
         "tab": tab,

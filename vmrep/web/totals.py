@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable
-from datetime import datetime
 from threading import Lock
 from typing import NamedTuple
 
 from contexts import selectors as context_selectors
 from replication.selectors import home
 from replication.selectors.contexts import context_counts
+from replication.selectors.protection import Terms
 from vmrep import access
 from vmrep.web import versions
 
@@ -41,15 +41,15 @@ _lock = Lock()
 _kept: dict[Hashable, _Kept] = {}
 
 
-def current_totals(user: access.User, visible: home.Visible, now: datetime) -> Totals:
-    """As of `now`, or of a few seconds ago. `visible` is what the user sees: users who see the
-    same get the same."""
+def current_totals(user: access.User, visible: home.Visible, terms: Terms) -> Totals:
+    """As of `terms.now`, or of a few seconds ago. `visible` is what the user sees: users who see
+    the same get the same."""
     facts, scope = versions.facts_of_totals(), access.scope(user)
     with _lock:  # whoever comes while another thread counts waits for its result
         moment = time.monotonic()
         kept = _kept.get(scope)
         if kept is None or kept.facts != facts or moment >= kept.until:
-            kept = _Kept(facts, moment + KEPT_SECONDS, _count(visible, now))
+            kept = _Kept(facts, moment + KEPT_SECONDS, _count(visible, terms))
             _keep(scope, kept)
         return kept.totals
 
@@ -61,10 +61,10 @@ def _keep(scope: Hashable, kept: _Kept) -> None:
     _kept[scope] = kept
 
 
-def _count(visible: home.Visible, now: datetime) -> Totals:
+def _count(visible: home.Visible, terms: Terms) -> Totals:
     failed = home.last_job_failed_count(visible)
     return Totals(
-        context_counts(visible.contexts, now) | {"last_job_failed": failed},
-        home.settled(visible, now),
+        context_counts(visible.contexts, terms) | {"last_job_failed": failed},
+        home.settled(visible, terms),
         context_selectors.os_types(visible.contexts),
     )

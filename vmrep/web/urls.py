@@ -16,6 +16,7 @@ from vmrep.web.views import (
     protection,
     removal,
     repositories,
+    settings,
     sync,
     vcenters,
     virtual_machines,
@@ -79,6 +80,7 @@ urlpatterns = [
         repositories.remove,
         name="repository-remove",
     ),
+    path("settings/", settings.index, name="settings"),
     path("integrity/", integrity.index, name="integrity"),
     path("integrity/check/", integrity.check, name="integrity-check"),
 ]

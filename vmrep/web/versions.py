@@ -36,6 +36,7 @@ from contexts.models import (
 from replication.models import (
     CBTHistory,
     DiskImage,
+    Installation,
     IntegrityRun,
     JobLogLine,
     JobSample,
@@ -46,6 +47,7 @@ from replication.models import (
     Repository,
     VMSnapshot,
 )
+from replication.selectors import protection
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     JobStatus,
@@ -193,7 +195,12 @@ def _recovery_points() -> tuple[Any, ...]:
     on_their_way = RecoveryPoint.objects.filter(
         state__in=[RecoveryPointState.WRITING, RecoveryPointState.EXPIRING]
     )
-    return available.count(), on_their_way.aggregate(Count("pk"), Sum("pk"))
+    damaged = RecoveryPoint.objects.filter(damaged_at__isnull=False)
+    return (
+        available.count(),
+        on_their_way.aggregate(Count("pk"), Sum("pk")),
+        damaged.aggregate(Count("pk"), Sum("pk")),
+    )
 
 
 def _snapshots() -> list[tuple[Any, ...]]:
@@ -215,6 +222,8 @@ _integrity = Facts(_newest_rows(IntegrityRun, "outcome", "finding_count", "start
 _ON_EVERY_PAGE = (_integrity.fingerprint, _all_rows(VCenter, "updated_at"))
 _totals = Facts(
     _all_rows(Repository, "updated_at"),
+    _all_rows(Installation, "updated_at"),
+    protection.away_repositories,
     _newest_changes(VMContext),
     _ended_jobs,
     _recovery_points,
@@ -225,7 +234,7 @@ _SHARED = (
     _seen_vms,
     _newest_rows(ContextEvent),
 )
-_discovery = Facts(*_SHARED, _all_rows(Repository, "updated_at"), _newest_changes(VMContext))
+_discovery = Facts(*_SHARED, _totals.fingerprint)
 _replication = Facts(
     *_SHARED,
     _totals.fingerprint,

@@ -6,6 +6,7 @@ from tests.database.attacks.attack import (
     IMAGES,
     JOBS,
     NEW,
+    NOW,
     POINTS,
     Attack,
     change,
@@ -125,6 +126,14 @@ POINT = [
             (
                 *("point_has_disks", "disk_count = 0", "disk_count = 2"),
                 "a recovery point of no disks",
+            ),
+            (
+                *("point_damage_says_what", f"damaged_at = {NOW}"),
+                *(f"damaged_at = {NOW}, damage = 'x'", "a recovery point damaged by nothing"),
+            ),
+            (
+                *("point_damage_says_what", "damage = 'x'", f"damaged_at = {NOW}, damage = 'x'"),
+                "a damage of a recovery point since never",
             ),
         )
     ),

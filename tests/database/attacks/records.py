@@ -17,6 +17,15 @@ PLACE = {
     **{"host": "'esx-01:902'", "number": "1", "job_id": "{a_running}", "holder": "'x'"},
     **{"token": "'00000000000000000000000000000001'", "acquired_at": NOW, "expires_at": NOW},
 }
+DAMAGE = {
+    **{"image_id": "{d_done_image1}", "code": "'image_file_missing'", "what": "'x'"},
+    **{"found_by": "'job'", "needs_deep_look": "false", "found_at": NOW, "cleared_at": "NULL"},
+}
+SIGN = {
+    **{"repository_id": "{r1}", "host": "'vmrep-1'", "looked_at": NOW, "reached_at": "NULL"},
+    **{"problem": "'Not mounted.'"},
+}
+INSTALLATION = {"id": "1", "default_rpo_target_seconds": "900", "updated_at": NOW}
 RUN = {
     **{"requested_by": "'x'", "deep": "false", "repair": "false", "outcome": "'ok'"},
     **{"finding_count": "0", "repaired_count": "0", "error_message": "''"},
@@ -79,6 +88,59 @@ RECORDS = [
         ("place_once_per_host",),
         (_add("host_places", PLACE), _add("host_places", PLACE)),
         (_add("host_places", PLACE), _add("host_places", PLACE | {"number": "2"})),
+    ),
+    *(
+        _attack("image_damages", DAMAGE, rules, bad, name)
+        for rules, bad, name in (
+            (("image_damage_says_what",), {"what": "''"}, "a damage that says nothing"),
+            (("image_damage_says_what",), {"code": "''"}, "a damage of no kind"),
+            (("image_damage_finder_known",), {"found_by": "'luck'"}, "a damage found by chance"),
+            (
+                *(("image_damage_column_types", A_TYPE), {"needs_deep_look": "'maybe'"}),
+                "a damage that a look may find gone",
+            ),
+            (("image_damages.image_id",), {"image_id": "999999"}, "a damage of no image"),
+        )
+    ),
+    Attack(
+        "one damage of an image twice",
+        ("damage_once_per_image_and_code",),
+        (_add("image_damages", DAMAGE), _add("image_damages", DAMAGE)),
+        (_add("image_damages", DAMAGE), _add("image_damages", DAMAGE | {"cleared_at": NOW})),
+    ),
+    *(
+        _attack("repository_signs", SIGN, rules, bad, name)
+        for rules, bad, name in (
+            (("repository_sign_names_its_host",), {"host": "''"}, "a sign seen from nowhere"),
+            (
+                *(("repository_sign_column_types", A_TYPE), {"reached_at": "'never'"}),
+                "a sign with an invalid time",
+            ),
+            (
+                *(("repository_signs.repository_id",), {"repository_id": "999999"}),
+                "a sign of no repository",
+            ),
+        )
+    ),
+    Attack(
+        "what a machine sees of a repository twice",
+        ("repository_sign_once_per_host",),
+        (_add("repository_signs", SIGN), _add("repository_signs", SIGN)),
+        (_add("repository_signs", SIGN), _add("repository_signs", SIGN | {"host": "'vmrep-2'"})),
+    ),
+    *(
+        _attack("installation", INSTALLATION, rules, bad, name)
+        for rules, bad, name in (
+            (("installation_is_one",), {"id": "2"}, "a second installation"),
+            (
+                *(("installation_rpo_target_possible",), {"default_rpo_target_seconds": "0"}),
+                "a default target that no recovery point meets",
+            ),
+            (
+                *(("installation_column_types", A_TYPE), {"updated_at": "'lately'"}),
+                "an installation changed at no time",
+            ),
+        )
     ),
     *(
         _attack("integrity_runs", RUN, rules, bad, name)

@@ -20,6 +20,8 @@ DAMAGES: dict[str, Damage] = {}
 """By code."""
 BROKEN: dict[str, Damage] = {}
 """By the rule that is broken, or the column that points at nothing: for the generic check alone."""
+POINTS_DIFFER = ("newest_point_differs", "usable_point_differs")
+LAST_POINT_GONE = (*POINTS_DIFFER, "newest_point_repository_differs", "status_differs")
 # What follows from a damage beside the finding that it is for. (A lawless copy has no triggers:
 # figures of a context stay what they were.)
 ALSO: dict[str, set[str]] = {}

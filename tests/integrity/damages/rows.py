@@ -11,6 +11,7 @@ from replication.models import (
 from replication.services import start
 from tests.integrity.conftest import Copy
 from tests.integrity.damages.doing import (
+    LAST_POINT_GONE,
     LONG_AGO,
     active_job,
     change,
@@ -79,6 +80,32 @@ def _(copy: Copy) -> None:
     change(copy.vm, newest_recovery_point_at=None)
 
 
+@damage("usable_point_differs")
+def _(copy: Copy) -> None:
+    change(copy.vm, usable_recovery_point_at=None)
+
+
+@damage("newest_point_damage_differs")
+def _(copy: Copy) -> None:
+    change(copy.vm, newest_point_damaged=True)
+
+
+@damage("newest_point_repository_differs")
+def _(copy: Copy) -> None:
+    change(copy.vm, newest_point_repository_id=None)
+
+
+@damage("undecided_disks_differ")
+def _(copy: Copy) -> None:
+    change(copy.vm, undecided_disk_count=1)
+
+
+@damage("point_damage_differs", "newest_point_damage_differs", "usable_point_differs")
+def _(copy: Copy) -> None:
+    point = newest_job(copy.vm).recovery_point
+    change(point, damaged_at=timezone.now(), damage="It is said to be.")
+
+
 @damage("disk_count_differs")
 def _(copy: Copy) -> None:
     change(copy.vm, disk_count=3)
@@ -94,7 +121,7 @@ def _(copy: Copy) -> None:
     change(copy.vm, last_job_failed=True)
 
 
-@damage("completed_without_point", "orphan_row", "status_differs", "newest_point_differs")
+@damage("completed_without_point", "orphan_row", *LAST_POINT_GONE)
 def _(copy: Copy) -> None:
     remove(RecoveryPoint.objects.filter(vm_context=copy.other))
 

@@ -14,6 +14,7 @@ from replication.services import start
 from tests.integrity import copies
 from tests.integrity.conftest import Copy
 from tests.integrity.damages.doing import (
+    POINTS_DIFFER,
     active_job,
     again,
     breaks,
@@ -52,7 +53,7 @@ def _(copy: Copy) -> None:
     change(copy.images[-1], vm_context_id=copy.other.pk)
 
 
-@breaks("point_job_is_of_its_context", "newest_point_differs")
+@breaks("point_job_is_of_its_context", *POINTS_DIFFER)
 def _(copy: Copy) -> None:
     change(newest_job(copy.vm).recovery_point, vm_context_id=copy.other.pk)
 

@@ -14,25 +14,27 @@ from replication.models import (
 )
 from tests.integrity.conftest import Copy, second_repository
 from tests.integrity.damages.doing import (
+    LAST_POINT_GONE,
     LONG_AGO,
+    POINTS_DIFFER,
     change,
     damage,
     newest_job,
 )
 
 
-@damage("point_half_made", "status_differs", "newest_point_differs")
+@damage("point_half_made", *LAST_POINT_GONE)
 def _(copy: Copy) -> None:
     change(newest_job(copy.other).recovery_point, state="writing")
 
 
-@damage("point_differs_from_snapshot", "newest_point_differs")
+@damage("point_differs_from_snapshot", *POINTS_DIFFER)
 def _(copy: Copy) -> None:
     point = newest_job(copy.vm).recovery_point
     change(point, consistent_at=point.consistent_at - timedelta(seconds=1))
 
 
-@damage("point_dated_ahead", "newest_point_differs")
+@damage("point_dated_ahead", *POINTS_DIFFER)
 def _(copy: Copy) -> None:
     """By a worker whose clock was six hours ahead."""
     job = newest_job(copy.vm)
@@ -41,14 +43,12 @@ def _(copy: Copy) -> None:
     change(job.recovery_point, consistent_at=ahead)
 
 
-@damage("expired_point_has_files", "status_differs", "newest_point_differs")
+@damage("expired_point_has_files", *LAST_POINT_GONE)
 def _(copy: Copy) -> None:
     change(newest_job(copy.other).recovery_point, state="expired")
 
 
-@damage(
-    "hold_of_expired_point", "expired_point_has_files", "status_differs", "newest_point_differs"
-)
+@damage("hold_of_expired_point", "expired_point_has_files", *LAST_POINT_GONE)
 def _(copy: Copy) -> None:
     point = newest_job(copy.other).recovery_point
     RecoveryPointHold.objects.create(recovery_point=point, kind="pin", owner="auditor")

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from contexts.models import VCenter, VMContext, VMDisk, VMNetworkAdapter
 from contexts.models.specs import SPEC_NAMES
 from replication.models import Repository
-from replication.selectors.rpo import rpo_seconds
+from replication.selectors.protection import age_seconds, over_by_seconds
 from vmrep.api.serializers.jobs import JobProgressSerializer
 
 COUNTERS = ("total_jobs_run", "successful_jobs", "failed_jobs", "cancelled_jobs")
@@ -36,7 +36,9 @@ class _Protected(serializers.ModelSerializer[Any]):
     vcenter = VCenterNameSerializer()
     disk_count = serializers.IntegerField()
     capacity_bytes = serializers.IntegerField()
-    rpo_state = serializers.CharField()
+    protection = serializers.CharField()
+    target_seconds = serializers.IntegerField()
+    over_by_seconds = serializers.SerializerMethodField()
     rpo_seconds = serializers.SerializerMethodField()
     newest_recovery_point_at = serializers.DateTimeField(source="newest_point_at")
     untracked_disk_count = serializers.IntegerField()
@@ -47,7 +49,11 @@ class _Protected(serializers.ModelSerializer[Any]):
 
     def get_rpo_seconds(self, context: Any) -> int | None:
         now: datetime = self.context["now"]
-        return rpo_seconds(context.newest_point_at, now)
+        return age_seconds(context.newest_point_at, now)
+
+    def get_over_by_seconds(self, context: Any) -> int | None:
+        now: datetime = self.context["now"]
+        return over_by_seconds(context.newest_point_at, context.target_seconds, now)
 
     def get_identity_change(self, context: Any) -> dict[str, Any] | None:
         """The VM that this one has probably become, under a new instance UUID."""
@@ -62,7 +68,9 @@ class _Protected(serializers.ModelSerializer[Any]):
 
 _ADDED = (
     *("disk_count", "capacity_bytes"),
-    *("rpo_state", "rpo_seconds", "newest_recovery_point_at", "last_job_failed"),
+    *("protection", "target_seconds", "over_by_seconds", "rpo_seconds"),
+    *("newest_recovery_point_at", "usable_recovery_point_at", "undecided_disk_count"),
+    "last_job_failed",
     *("untracked_disk_count", "gone_since", "unreadable_since", "unreadable_reason"),
     "identity_change",
 )
@@ -117,6 +125,7 @@ class ContextSerializer(_Protected):
             *("transport", "transport_reason", "identity_asked_at"),
             *COUNTERS,
             *_ADDED,
+            *("newest_point_damaged", "newest_point_repository_id"),
             *("repository_id", "repository", "rpo_target_seconds", "unmanaged_at"),
             *("first_job_at", "last_job_at", "last_status_change", "created_at", "updated_at"),
         ]

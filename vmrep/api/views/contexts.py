@@ -15,6 +15,7 @@ from contexts.models import DiscoveredVM, VMContext
 from contexts.services import identity, lookup, management
 from replication.filters import ProtectedVMFilter
 from replication.models import Repository
+from replication.selectors import protection
 from replication.selectors.contexts import contexts_for_list, contexts_in_detail, disks_of
 from replication.selectors.jobs import cbt_history, current_job, job_history
 from replication.selectors.points import recovery_points
@@ -51,6 +52,7 @@ ORDER_BY = {
     "disk_count": "disk_count",
     "capacity_bytes": "capacity_bytes",
     "newest_recovery_point_at": "newest_point_at",
+    "risk": "risk",
     "last_job_at": "last_job_at",
     "created_at": "created_at",
 }
@@ -63,12 +65,12 @@ class ContextList(View):
     def get(self, request: Request) -> Response:
         if any(name in request.query_params for name in IDENTITY):
             return _looked_up(request)
-        now = about_now()
+        terms = protection.terms(about_now())
         return listing(
             request,
-            access.rows(request.user, Verb.VIEW, contexts_for_list(now)),
+            access.rows(request.user, Verb.VIEW, contexts_for_list(terms)),
             serializer=ContextRowSerializer,
-            context={"now": now},
+            context={"now": terms.now},
             filterset=ProtectedVMFilter,
             filter_choices={"vcenters": access.vcenters(request.user)},
             order_by=ORDER_BY,
@@ -77,10 +79,10 @@ class ContextList(View):
     def post(self, request: Request) -> Response:
         taken, new_ids = _take(request, read(Take, request.data))
         answer = status.HTTP_201_CREATED if new_ids else status.HTTP_200_OK
-        now = about_now()
-        shown = access.rows(request.user, Verb.VIEW, contexts_for_list(now))
+        terms = protection.terms(about_now())
+        shown = access.rows(request.user, Verb.VIEW, contexts_for_list(terms))
         rows = shown.filter(pk__in=[context.pk for context in taken])
-        body = {"contexts": ContextRowSerializer(rows, many=True, context={"now": now}).data}
+        body = {"contexts": ContextRowSerializer(rows, many=True, context={"now": terms.now}).data}
         if len(taken) == 1:
             return see(request, body, answer, "vm-context", taken[0].pk)
         return Response(body, status=answer)
@@ -145,13 +147,13 @@ def _looked_up(request: Request) -> Response:
 
 
 def _everything(request: Request, context_id: str) -> Response:
-    now = about_now()
-    context = access.context_among(contexts_in_detail(now), request.user, context_id, Verb.VIEW)
+    terms = protection.terms(about_now())
+    context = access.context_among(contexts_in_detail(terms), request.user, context_id, Verb.VIEW)
     job = current_job(context)
     history = job_history(context)
     return Response(
         {
-            "context": ContextSerializer(context, context={"now": now}).data,
+            "context": ContextSerializer(context, context={"now": terms.now}).data,
             "current_job": JobDetailSerializer(job).data if job else None,
             "job_history": JobWithStepsSerializer(history, many=True).data,
             "disks": DiskSerializer(disks_of(context), many=True).data,

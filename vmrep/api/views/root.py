@@ -21,6 +21,7 @@ LISTS = {
     "replications": "replications",
     "vcenters": "vcenters",
     "repositories": "repositories",
+    "installation": "installation",
     "integrity": "integrity",
     "token": "token",
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 
 from django import template
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from contexts.folders import shown_folder
+from vmrep.web.looks import LOOKS
+from vmrep.web.templatetags.vmrep import icon
 
 register = template.Library()
 
@@ -19,6 +21,25 @@ register.filter("shown_folder", shown_folder)
 def is_at_or_above(folder: str, chosen: str) -> bool:
     """Whether the chosen folder is this one or below it."""
     return chosen == folder or chosen.startswith(f"{folder}/")
+
+
+@register.filter
+def of_context(by_context: dict[str, str], context_id: str) -> str | None:
+    return by_context.get(context_id)
+
+
+@register.simple_tag
+def managed(protection: str | None) -> SafeString:
+    """That a VM is under management, and what that has brought it so far."""
+    if protection is None:
+        return format_html('<span class="state">Managed</span>')
+    look = LOOKS["protection"][protection]
+    return format_html(
+        '<span class="state tone-{}">{}<span>Managed, {}</span></span>',
+        look.tone,
+        icon(look.icon),
+        look.word.lower(),
+    )
 
 
 @register.filter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.templatetags.static import static
@@ -22,12 +22,16 @@ from contexts.vsphere.transports import TRANSPORTS
 from replication.models import JobStep, ReplicationJob
 from replication.selectors import progress
 from replication.selectors.jobs import newest_steps
+from replication.selectors.protection import Protection, over_by_seconds
 from replication.states import FIRST_SYNC, JobStatus
 from vmrep import __version__
 from vmrep.web import formats, job_words
 from vmrep.web.charts import Touched
 from vmrep.web.looks import LOOKS, WITH_WARNINGS
 from vmrep.web.steps import Mark, strip, warnings
+
+if TYPE_CHECKING:
+    from replication.selectors.contexts import ContextInList
 
 register = template.Library()
 
@@ -118,6 +122,26 @@ def state_icon(kind: str, value: str) -> SafeString:
         look.word,
         icon(look.icon),
         look.word,
+    )
+
+
+@register.simple_tag
+def protection(vm: ContextInList) -> SafeString:
+    """A VM's state of protection, in the same words everywhere: with by how much it is over its
+    target."""
+    look = LOOKS["protection"][vm.protection]
+    over_by = over_by_seconds(vm.newest_point_at, vm.target_seconds, about_now())
+    word = look.word
+    if vm.protection == Protection.OVER_TARGET and over_by is not None:
+        word = f"Over by {formats.duration(over_by)}"
+    target = "none" if not vm.target_seconds else formats.duration(vm.target_seconds)
+    return format_html(
+        '<span class="state tone-{}" title="{}; RPO target: {}">{}<span>{}</span></span>',
+        look.tone,
+        look.word,
+        target,
+        icon(look.icon),
+        word,
     )
 
 
@@ -268,6 +292,12 @@ def go(context: template.Context, **changes: object) -> SafeString:
         ' hx-swap="morph:outerHTML" hx-sync="#live:replace"',
         _with_query(context, changes),
     )
+
+
+@register.simple_tag(takes_context=True)
+def go_unfiltered(context: template.Context, filters: FilterSet) -> SafeString:
+    """As `go`: this page without any of its filters."""
+    return go(context, page=None, **dict.fromkeys(filters.filters))
 
 
 @register.simple_tag

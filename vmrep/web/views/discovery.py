@@ -20,16 +20,18 @@ from contexts.clock import about_now
 from contexts.database_errors import is_race
 from contexts.errors import ContextError
 from contexts.filters import DiscoveredVMFilter
-from contexts.models import DiscoveredVM, Discovery, VCenter
+from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.services import discovery, management
 from contexts.services.management import MOST_AT_ONCE
 from contexts.states import ContextStatus, DiscoveryStatus
+from replication.selectors import protection
+from replication.selectors.protection import Protection, facts_of, state_of
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import live, versions
 from vmrep.web.formats import plural
 from vmrep.web.forms import RPO_TARGETS, TakeForm
-from vmrep.web.tables import DiscoveredVMTable
+from vmrep.web.tables import DiscoveredVMTable, Table
 
 _NAMED = 3
 _WAITING_LONG = timedelta(seconds=30)
@@ -52,12 +54,14 @@ def _contents(request: HttpRequest, vcenter: VCenter) -> dict[str, Any]:
     run = selectors.newest_discovery(vcenter)
     filters = _filtered(request.user, vcenter, request.GET)
     is_tree = request.GET.get("view") == "tree"
+    table = DiscoveredVMTable.for_request(filters.qs, request)
     return {
         "discovery": run,
         "is_waiting_long": run is not None and _is_waiting_long(run),
         "counts": selectors.discovered_counts(_discovered(request.user, vcenter)),
         "filters": filters,
-        "table": DiscoveredVMTable.for_request(filters.qs, request),
+        "table": table,
+        "protection": _protection(request.user, table),
         "everything_count": _everything(filters).count(),
         "most_at_once": MOST_AT_ONCE,
         "repositories": list(access.repositories(request.user)),
@@ -65,6 +69,14 @@ def _contents(request: HttpRequest, vcenter: VCenter) -> dict[str, Any]:
         "tree": _tree(request.user, vcenter, request.GET) if is_tree else None,
         "folder": request.GET.get("folder", ""),
     }
+
+
+def _protection(user: access.User, table: Table) -> dict[str, Protection]:
+    """By context ID, how well the managed VMs of the page are protected."""
+    managed = [vm.managed_context_id for vm in table.page.object_list.data if vm.managed_context_id]
+    terms = protection.terms(about_now())
+    contexts = access.rows(user, Verb.VIEW, VMContext.objects.filter(pk__in=managed))
+    return {context.pk: state_of(facts_of(context), terms) for context in contexts}
 
 
 def _filtered(user: access.User, vcenter: VCenter, query: QueryDict) -> DiscoveredVMFilter:
@@ -79,8 +91,9 @@ def _everything(filters: DiscoveredVMFilter) -> QuerySet[DiscoveredVM]:
     """All matching VMs that can be taken, except those with a notice, which are taken one by one.
     VMs whose replication would be refused are included only when somebody filters for exactly
     those."""
-    rows = selectors.takable(filters.qs).filter(notices=[])
-    return rows if filters.form.cleaned_data.get("refused") else rows.filter(refusals=[])
+    rows = filters.qs.filter(notices=[])  # it also reads the form
+    only_refused = filters.form.cleaned_data.get("refused")
+    return selectors.takable(rows) if only_refused else selectors.takable_as_it_is(rows)
 
 
 def _tree(user: access.User, vcenter: VCenter, query: QueryDict) -> folders.Folder:

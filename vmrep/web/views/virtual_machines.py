@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -13,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from contexts.clock import about_now
 from contexts.errors import ContextError
 from replication.filters import ProtectedVMFilter
-from replication.selectors import home
+from replication.selectors import home, protection
 from replication.selectors.contexts import contexts_for_list, contexts_in_detail
 from replication.services import start
 from replication.states import Trigger
@@ -28,11 +27,11 @@ def index(request: HttpRequest) -> HttpResponse:
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()
-    now = about_now()
-    rows = access.rows(request.user, Verb.VIEW, contexts_for_list(now))
+    terms = protection.terms(about_now())
+    rows = access.rows(request.user, Verb.VIEW, contexts_for_list(terms))
     filters = ProtectedVMFilter(request.GET, queryset=rows, vcenters=access.vcenters(request.user))
     visible = access.visible(request.user)
-    known = totals.current_totals(request.user, visible, now)
+    known = totals.current_totals(request.user, visible, terms)
     numbers = home.home_numbers(known.settled, visible)
     content: dict[str, Any] = {
         "counts": known.counts,
@@ -41,22 +40,22 @@ def index(request: HttpRequest) -> HttpResponse:
         "home": numbers,
         "os_types": known.os_types,
         "table": VMTable.for_request(filters.qs, request),
-        **_selected(request, now),
+        **_selected(request, terms),
     }
     return live.respond(request, "virtual_machines/index.html", version, content)
 
 
-def _selected(request: HttpRequest, now: datetime) -> dict[str, Any]:
+def _selected(request: HttpRequest, terms: protection.Terms) -> dict[str, Any]:
     """The panel of the VM that the address names. A link to a VM that does not exist (any longer)
     still shows the list, and says so."""
     context_id = request.GET.get("vm")
     if not context_id:
         return {"panel": None}
     try:
-        vm = access.context_among(contexts_in_detail(now), request.user, context_id, Verb.VIEW)
+        vm = access.context_among(contexts_in_detail(terms), request.user, context_id, Verb.VIEW)
     except access.NotFound:
         return {"panel": None, "missing_vm": context_id}
-    return {"panel": panel.describe(vm, request.GET)}
+    return {"panel": panel.describe(vm, terms, request.GET)}
 
 
 @require_POST

@@ -1,0 +1,71 @@
+"""What is wrong with images, and with the recovery points that need them.
+
+A point is damaged while any image of its chains is. Triggers carry that on to its VM.
+"""
+
+from __future__ import annotations
+
+from django.db.models.functions import Now
+
+from contexts.models import VMContext
+from contexts.services import statuses
+from contexts.services.transactions import one_transaction
+from contexts.text import storable
+from replication.models import DiskImage, ImageDamage, RecoveryPoint
+from replication.selectors.damages import wrong_points
+from replication.states import DamageFinder, ImageState
+
+
+@one_transaction
+def mark(
+    image_id: int, code: str, what: str, found_by: DamageFinder, *, needs_deep_look: bool = False
+) -> None:
+    """Note a fault of a committed image. An image that is gone, or is going, has none.
+
+    `needs_deep_look`: a look that does not go through tables and digests cannot find it gone.
+    """
+    context_id = _hold_context(image_id)
+    images = DiskImage.objects.filter(pk=image_id, state=ImageState.COMMITTED)
+    if context_id is None or not images.exists():
+        return
+    ImageDamage.objects.get_or_create(
+        image_id=image_id,
+        code=code,
+        cleared_at=None,
+        defaults={
+            "what": storable(what),
+            "found_by": found_by,
+            "needs_deep_look": needs_deep_look,
+        },
+    )
+    settle(context_id)
+
+
+@one_transaction
+def clear(damage_id: int) -> None:
+    """A whole look has found the image as it must be."""
+    damages = ImageDamage.objects.filter(pk=damage_id, cleared_at__isnull=True)
+    image_id = damages.values_list("image_id", flat=True).first()
+    context_id = None if image_id is None else _hold_context(image_id)
+    if context_id is not None and damages.update(cleared_at=Now()):
+        settle(context_id)
+
+
+def settle(context_id: str) -> int:
+    """Make the points of the (locked) context say what its images' damages mean for them. Returns
+    how many did not."""
+    wrong = wrong_points(context_id)
+    for point, (since, what) in wrong.items():
+        RecoveryPoint.objects.filter(pk=point).update(damaged_at=since, damage=what)
+    if wrong:  # pages watch it
+        VMContext.objects.filter(pk=context_id).update(updated_at=Now())
+    return len(wrong)
+
+
+def _hold_context(image_id: int) -> str | None:
+    """The context of the image, locked; None for an image that is gone."""
+    contexts = DiskImage.objects.filter(pk=image_id).values_list("vm_context", flat=True)
+    context_id = contexts.first()
+    if context_id is not None:
+        statuses.hold(context_id)
+    return context_id
