@@ -143,7 +143,7 @@ def _ready(vcenter: VCenter, repository: Repository) -> Names:
     factories.recovery_point(late, _minutes_ago(9 * 60))
     wished = factories.context("wiki-01", at=vcenter, keep_in=repository, **_at("Web"))
     factories.recovery_point(wished, _minutes_ago(26 * 60))
-    damaged = factories.context("files-01", at=vcenter, keep_in=repository, **_at("Core", 4))
+    damaged = factories.context("store-01", at=vcenter, keep_in=repository, **_at("Core", 4))
     factories.recovery_point(damaged, _minutes_ago(75))
     newest = factories.recovery_point(damaged, _minutes_ago(15))
     image = newest.images.get()

@@ -17,7 +17,7 @@ from replication.selectors.damages import damage_of_chain, why_broken
 from replication.selectors.protection import facts_of, state_of
 from replication.services import damages
 from replication.states import DamageFinder
-from tests.integrity.conftest import Copy, audit
+from tests.integrity.conftest import Copy, checked
 from tests.sync.estate import difference, try_again
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,7 +53,7 @@ def test_a_missing_file_breaks_its_point_and_all_that_are_based_on_it(whole: Cop
     check()
     assert damaged_points() == []
     assert state(whole.vm) == "no_target"
-    assert "point_damage_differs" not in {finding.code for finding in audit()}
+    assert "point_damage_differs" not in {finding.code for finding in checked()}
 
 
 def test_a_point_below_the_damage_stays_usable_and_the_next_job_begins_a_new_chain(

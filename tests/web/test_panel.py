@@ -255,6 +255,16 @@ def test_points_in_a_repository_that_is_away_are_marked(web):
     assert f"The repository {context.repository.name} is not available" in shown
 
 
+def test_a_damaged_point_says_what_it_has(web):
+    context = factories.context()
+    damaged = factories.recovery_point(context)
+    factories.recovery_point(context)
+    RecoveryPoint.objects.filter(pk=damaged.pk).update(damaged_at=timezone.now(), damage="A <b>")
+    tab = text(web.get("/virtual-machines/", {"vm": context.pk, "tab": "points"}))
+    assert tab.count("<span>Damaged</span>") == 1
+    assert "A &lt;b&gt;" in tab
+
+
 def test_many_recovery_points_come_in_pages(web):
     context = factories.context()
     for _ in range(PER_PAGE + 2):

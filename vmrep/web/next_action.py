@@ -70,15 +70,11 @@ def next_action(now: Situation) -> NextAction:
         why += " vmrep refuses to replicate the VM."
         return NextAction("disks", "Look at its disks", why)
     if now.is_away:
-        why = (
-            "Make its repository reachable for the workers. Until then nothing can be restored from"
-        )
-        return NextAction("wait", "", f"{why} it, and jobs of this VM wait.")
+        why = "Make its repository reachable for the workers. Until then nothing can be restored"
+        return NextAction("wait", "", f"{why} from it, and jobs of this VM wait.")
     if now.is_damaged:
-        why = (
-            "No later recovery point is based on the damaged image: the next replication copies the"
-        )
-        why += " disk in full. This copies every disk."
+        why = "The next replication copies the damaged disk in full, so that nothing new is based"
+        why += " on the damaged image. This copies every disk."
         return NextAction("copy", "Copy in full into a new chain", why)
     return _replicate(now)
 

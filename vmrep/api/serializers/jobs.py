@@ -194,6 +194,6 @@ class RecoveryPointSerializer(serializers.ModelSerializer[RecoveryPoint]):
         model = RecoveryPoint
         fields = [
             *("id", "consistent_at", "state", "quiesced", "disk_count", "repository_id", "job_id"),
-            *("stored_bytes", "capacity_bytes", "created_at", "images"),
+            *("damaged_at", "damage", "stored_bytes", "capacity_bytes", "created_at", "images"),
         ]
         read_only_fields = fields
