@@ -310,6 +310,7 @@ class DirectoryRepository:
     def _existing(self, locator: str) -> Path:
         path = self._file(locator)
         if not os.path.lexists(path):
+            self.check()  # unmounted since `path` looked: then nothing is known to be missing
             raise ImageMissing(
                 f"The image {locator} is missing: the file {path} does not exist.",
                 locator=locator,

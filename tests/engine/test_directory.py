@@ -15,6 +15,7 @@ from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import (
     ImageDamaged,
     RepositoryFull,
+    RepositoryUnavailable,
     TargetError,
 )
 from replication.engine.marker import MARKER
@@ -62,6 +63,22 @@ def test_an_image_is_private_and_of_the_right_size(repository: DirectoryReposito
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     for folder in (path.parent, path.parent.parent):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_what_is_unmounted_between_two_looks_is_away_and_not_missing(
+    repository: DirectoryRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = DirectoryRepository.path
+
+    def unmount_after_the_look(self: DirectoryRepository, locator: str) -> Path:
+        path = look(self, locator)
+        repository.root.rename(tmp_path / "unmounted")
+        repository.root.mkdir()
+        return path
+
+    monkeypatch.setattr(DirectoryRepository, "path", unmount_after_the_look)
+    with pytest.raises(RepositoryUnavailable):
+        repository.check_image("ctx/disk.qcow2")
 
 
 def test_a_parent_s_name_is_relative_so_that_the_repository_can_move(
