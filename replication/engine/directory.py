@@ -11,7 +11,7 @@ import re
 import socket
 import uuid as uuids
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
 
@@ -33,25 +33,28 @@ from replication.engine.errors import (
     TargetError,
     target_errors,
 )
-from replication.engine.header import ImageFile, read_image_file, shown
+from replication.engine.expected import DIGESTS as DIGESTS_SUFFIX
+from replication.engine.expected import MERGED, MERGING, beside
+from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader, ImageWriter
+from replication.engine.layers import differences, look_at, name_below
 from replication.engine.marker import MARKER, content_for, room_beside
+from replication.engine.merging import Merge
 from replication.engine.privacy import require_private
+from replication.engine.processes import ProcessIdentity
 from replication.engine.regular import real
 from replication.engine.target import (
-    FORM,
-    PARENT,
-    SIZE,
     Difference,
     Layer,
+    Merged,
     Room,
     SealedImage,
     Stored,
 )
 from replication.engine.unfinished import DIGESTS, IMAGE, SUFFIX
 
-DIGESTS_SUFFIX = ".digests"
-_FORMAT = "qcow2"
+_BESIDE = (DIGESTS_SUFFIX, MERGED, MERGING, f"{MERGING}.new")
+"""What is kept beside an image, under its name and one of these."""
 _UNFINISHED = re.compile(rf"(.+)\.(\d{{1,9}}){re.escape(SUFFIX)}")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@=~-]{0,199}")
 
@@ -145,7 +148,7 @@ class DirectoryRepository:
             unfinished.make(place)
         try:
             may_begin()
-            qemu.create(place / IMAGE, image.size_bytes, _name_below(chain))
+            qemu.create(place / IMAGE, image.size_bytes, name_below(chain))
             with target_errors(f"creating {place}"):
                 (place / IMAGE).chmod(0o600)
                 fsync_folder(place)
@@ -211,8 +214,7 @@ class DirectoryRepository:
             if path.is_dir():
                 unfinished.empty(path)
                 return
-            unlink_durably(path)
-            unlink_durably(path.with_name(path.name + DIGESTS_SUFFIX))
+            unlink_durably(path, *(beside(path, suffix) for suffix in _BESIDE))
 
     def exists(self, locator: str) -> bool:
         """Whether there is such an image."""
@@ -224,7 +226,7 @@ class DirectoryRepository:
         ImageMissing when there is no such file, ImageDamaged when it is not an image.
         """
         with closing(read_image_file(self._existing(chain[0].locator))) as file:
-            return list(self._differences(chain, file))
+            return list(differences(chain, file))
 
     def check_image(self, locator: str) -> None:
         """Have qemu-img check the structure of a closed image. Raises ImageDamaged."""
@@ -235,11 +237,12 @@ class DirectoryRepository:
 
         ImageDamaged when the map is broken.
         """
-        path = self.digest_path(locator)
-        if not os.path.lexists(path):
-            return None
-        with target_errors(f"reading the digest map {path}"):
-            return digest_of_map(path)
+        return _digest(self.digest_path(locator))
+
+    def merged_digest(self, locator: str) -> str | None:
+        """The digest over all that is known of an image since another was merged with it."""
+        path = self.path(locator)
+        return _digest(beside(path, MERGED))
 
     def sample_digests(self, locator: str, most: int) -> list[DigestEntry]:
         """Some entries of an image's digest map, drawn at random; none when it has no map."""
@@ -248,6 +251,28 @@ class DirectoryRepository:
             return []
         with target_errors(f"reading the digest map {path}"):
             return draw_digests(path, most)
+
+    def expect(self, chain: Sequence[Layer], digests: tuple[str, str]) -> None:
+        """See `merging.Merge.expect`."""
+        self._merge(chain).expect(digests)
+
+    def merge(
+        self,
+        chain: Sequence[Layer],
+        *,
+        on_start: Callable[[ProcessIdentity], None],
+        on_wait: Callable[[float], None],
+    ) -> None:
+        """See `merging.Merge.run`."""
+        self._merge(chain).run(on_start, on_wait)
+
+    def check_merged(self, chain: Sequence[Layer], *, on_wait: Callable[[float], None]) -> Merged:
+        """See `merging.Merge.check`."""
+        return self._merge(chain).check(on_wait)
+
+    def take_name(self, chain: Sequence[Layer]) -> SealedImage:
+        """See `merging.Merge.take_name`."""
+        return self._merge(chain).take_name()
 
     def stored(self) -> Iterator[Stored]:
         """All files, and the empty places of unfinished images, by their relative names, without
@@ -273,7 +298,7 @@ class DirectoryRepository:
         path = self.path(locator)
         if locator.endswith(SUFFIX):
             return path / DIGESTS
-        return path.with_name(path.name + DIGESTS_SUFFIX)
+        return beside(path, DIGESTS_SUFFIX)
 
     def path(self, locator: str) -> Path:
         """Where a locator (a relative path of plain names inside the repository) leads: a file, or
@@ -286,7 +311,7 @@ class DirectoryRepository:
         parts = locator.split("/")
         if (
             not all(_PART.fullmatch(part) for part in parts)
-            or parts[-1].endswith(DIGESTS_SUFFIX)
+            or parts[-1].endswith(_BESIDE)
             or parts[0].startswith(MARKER)
         ):
             raise TargetError(f"{locator!r} is not a name for an image in a repository.")
@@ -295,6 +320,9 @@ class DirectoryRepository:
         if path.is_symlink() or real(path.parent) != folder:
             raise TargetError(f"{locator!r} leads through a symbolic link, which is refused.")
         return path
+
+    def _merge(self, chain: Sequence[Layer]) -> Merge:
+        return Merge(chain, self.path)
 
     def _place(self, temporary: str) -> Path:
         """The folder of an unfinished image."""
@@ -319,57 +347,15 @@ class DirectoryRepository:
 
     def _looked_at(self, chain: Sequence[Layer]) -> list[ImageFile]:
         """The files of a chain, each with a header that says what its row says. ImageAltered."""
-        with ExitStack() as opened:
-            files = []
-            for number, layer in enumerate(chain):
-                with _about(layer.locator):
-                    file = read_image_file(self._existing(layer.locator))
-                files.append(opened.enter_context(closing(file)))
-                if found := list(self._differences(chain[number:], file)):
-                    raise ImageAltered(
-                        f"{file.path} is not what vmrep wrote: it "
-                        + ", and ".join(words for _, words in found)
-                        + ". Nothing was read from it. Find out who changed it; then restore the"
-                        " file from a backup, or delete the VM's replica data and replicate again.",
-                        locator=layer.locator,
-                    )
-            opened.pop_all()
-            return files
-
-    @staticmethod
-    def _differences(chain: Sequence[Layer], file: ImageFile) -> Iterator[Difference]:
-        image, header = chain[0], file.header
-        if header.size_bytes != image.size_bytes:
-            words = f"is a disk of {header.size_bytes} bytes, not of {image.size_bytes}"
-            yield Difference(SIZE, words)
-        expected = _name_below(chain)
-        found = None if header.backing is None else os.path.normpath(header.backing)
-        if found != expected:
-            there = shown(header.backing or "none")
-            words = f"is based on {there}, its row on {expected or 'none'}"
-            yield Difference(PARENT, words)
-        elif found is not None and header.backing_format != _FORMAT:
-            words = f"takes the file below for {header.backing_format or 'anything'}"
-            yield Difference(PARENT, f"{words}, not for {_FORMAT}")
-        yield from (Difference(FORM, words) for words in header.oddities)
+        return look_at(chain, self._existing)
 
 
-@contextmanager
-def _about(locator: str) -> Iterator[None]:
-    """A damage that is found says which image has it."""
-    try:
-        yield
-    except ImageDamaged as problem:
-        problem.locator = problem.locator or locator
-        raise
-
-
-def _name_below(chain: Sequence[Layer]) -> str | None:
-    """The name by which the header of a chain's first image refers to the image below: relative to
-    its own folder, so that the repository can be moved or mounted elsewhere. None for a root."""
-    if len(chain) < 2:
+def _digest(path: Path) -> str | None:
+    """The digest over all entries of a digest map; None when there is no such file."""
+    if not os.path.lexists(path):
         return None
-    return os.path.relpath(f"/{chain[1].locator}", PurePosixPath("/", chain[0].locator).parent)
+    with target_errors(f"reading the digest map {path}"):
+        return digest_of_map(path)
 
 
 def _check(path: Path) -> None:
@@ -391,7 +377,8 @@ def _stored(name: str) -> Stored:
     if file in (IMAGE, DIGESTS) and home.endswith(SUFFIX):
         name_of_image = home
     else:
-        name_of_image = name.removesuffix(DIGESTS_SUFFIX)
+        suffix = next((suffix for suffix in _BESIDE if name.endswith(suffix)), "")
+        name_of_image = name.removesuffix(suffix)
     found = _UNFINISHED.fullmatch(name_of_image)
     if found:
         return Stored(name, found[1], int(found[2]))

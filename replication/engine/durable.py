@@ -53,14 +53,15 @@ def rename_durably(source: Path, destination: Path) -> None:
         fsync_folder(source.parent)
 
 
-def unlink_durably(path: Path) -> None:
-    """Remove a file's name permanently; one that is already gone is fine.
+def unlink_durably(*paths: Path) -> None:
+    """Remove names of one folder permanently; those that are already gone are fine.
 
     The folder is synced even then: the earlier removal may not have been.
     """
-    path.unlink(missing_ok=True)
-    if path.parent.is_dir():
-        fsync_folder(path.parent)
+    for path in paths:
+        path.unlink(missing_ok=True)
+    if paths[0].parent.is_dir():
+        fsync_folder(paths[0].parent)
 
 
 def make_folders_durably(path: Path, mode: int = 0o700) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -14,12 +18,16 @@ from replication.engine.errors import (
     TargetError,
     errno_in,
 )
-from replication.engine.processes import Child, spawn
+from replication.engine.processes import Child, ProcessIdentity, spawn
 
 _CHECK_CORRUPT, _CHECK_LEAKED = 2, 3
 
 LONGEST_SECONDS = 1500
 """Enough to check a huge image on a slow disk; a worker that stalls is ended soon after."""
+
+WAIT_SECONDS = 1.0
+_LAST_WORDS_BYTES = 64
+_SHARE = re.compile(r"\((\d+\.\d+)/100%\)")
 
 
 class CheckResult(NamedTuple):
@@ -50,13 +58,37 @@ def create(path: Path, size_bytes: int, backing: str | None = None) -> None:
     _run("create", "-q", "-f", "qcow2", *options, *over, str(path), str(size_bytes))
 
 
-def check(path: Path) -> CheckResult:
+def commit(
+    chain: Sequence[Path],
+    *,
+    on_start: Callable[[ProcessIdentity], None],
+    on_wait: Callable[[float], None],
+) -> None:
+    """Write all that the first image of a chain holds into the second, which thereby grows to its
+    size. No header is followed; the first one's file stays as it is, but must be writable.
+
+    ``on_start`` is told the process; ``on_wait`` is called every second, for as long as it takes,
+    with the share that is done (0 to 1). Whatever they raise kills the process. Not synced.
+    """
+    image: dict[str, object] | None = None
+    for number in reversed(range(len(chain))):
+        image = nodes(chain[number], read_only=number > 1) | {"backing": image}
+    _run("commit", "-p", "-d", _json(image), on_start=on_start, on_wait=on_wait)
+
+
+def name_backing(path: Path, name: str) -> None:
+    """Let the header of an image name that qcow2 file as its backing file. Nothing else is opened
+    or changed. Not synced."""
+    image = _json(nodes(path, read_only=False))
+    _run("rebase", "-q", "-u", "-F", "qcow2", "-b", name, image)
+
+
+def check(path: Path, on_wait: Callable[[float], None] | None = None) -> CheckResult:
     """Check an image's own structure (not its content). Raises ImageDamaged on corruption.
 
-    Leaked clusters (exit code 3) are fine: they cost space, not data.
+    Leaked clusters (exit code 3) are fine: they cost space, not data. ``on_wait`` as for `commit`.
     """
-    image = "json:" + json.dumps(nodes(path, read_only=True))
-    child = _finished("check", "--output=json", image)
+    child = _finished("check", "--output=json", _json(nodes(path, read_only=True)), on_wait=on_wait)
     try:
         code = child.poll()
         if code not in (0, _CHECK_CORRUPT, _CHECK_LEAKED):
@@ -73,8 +105,17 @@ def check(path: Path) -> CheckResult:
     return CheckResult(report.get("leaks", 0))
 
 
-def _run(command: str, *arguments: str) -> str:
-    child = _finished(command, *arguments)
+def _json(node: dict[str, object] | None) -> str:
+    return "json:" + json.dumps(node)
+
+
+def _run(
+    command: str,
+    *arguments: str,
+    on_start: Callable[[ProcessIdentity], None] | None = None,
+    on_wait: Callable[[float], None] | None = None,
+) -> str:
+    child = _finished(command, *arguments, on_start=on_start, on_wait=on_wait)
     try:
         if child.poll():
             raise _failure(command, child)
@@ -83,20 +124,45 @@ def _run(command: str, *arguments: str) -> str:
         child.close()
 
 
-def _finished(command: str, *arguments: str) -> Child:
+def _finished(
+    command: str,
+    *arguments: str,
+    on_start: Callable[[ProcessIdentity], None] | None = None,
+    on_wait: Callable[[float], None] | None = None,
+) -> Child:
     child = spawn(["qemu-img", command, *arguments])
     try:
-        child.wait(LONGEST_SECONDS)
+        if on_start is not None:
+            on_start(child.identity)
+        if on_wait is None:
+            child.wait(LONGEST_SECONDS)
+        else:
+            _await(child, on_wait)
     except BaseException as reason:
         child.kill()
         child.close()
-        if isinstance(reason, TimeoutError):
+        if isinstance(reason, TimeoutError) and on_wait is None:
             raise TargetError(
                 f"qemu-img {command} did not end within {LONGEST_SECONDS} seconds: is the "
                 "repository's storage hanging?"
             ) from reason
         raise
     return child
+
+
+def _await(child: Child, on_wait: Callable[[float], None]) -> None:
+    while True:
+        on_wait(_share_done(child.stdout))
+        with contextlib.suppress(TimeoutError):
+            child.wait(WAIT_SECONDS)
+            return
+
+
+def _share_done(stdout: IO[bytes]) -> float:
+    """What a program that reports its progress (-p) said last; 0 if it has said nothing yet."""
+    start = max(0, os.fstat(stdout.fileno()).st_size - _LAST_WORDS_BYTES)
+    said = _SHARE.findall(os.pread(stdout.fileno(), _LAST_WORDS_BYTES, start).decode())
+    return float(said[-1]) / 100 if said else 0.0
 
 
 def _text(stdout: IO[bytes]) -> str:
@@ -106,7 +172,9 @@ def _text(stdout: IO[bytes]) -> str:
 
 def _failure(command: str, child: Child, otherwise: type[TargetError] = TargetError) -> TargetError:
     """The error that matches what qemu-img said; ``otherwise`` if its words are not known."""
-    words = child.error_text() or f"exit code {child.poll()}"
+    # It repeats the images that it was given, which may be a whole chain of them.
+    said = child.error_text().rpartition("}': ")[2]
+    words = said or f"exit code {child.poll()}"
     message = f"qemu-img {command} failed: {words}"
     number = errno_in(words)
     if number in FULL:

@@ -29,6 +29,17 @@ class SealedImage(NamedTuple):
     """The file's length: with holes, it is larger than the space that it takes."""
 
 
+class Merged(NamedTuple):
+    """An image into which another was merged, and that was found to be right."""
+
+    bytes_compared: int
+    """How many bytes were read again and compared, with digests or with the other image."""
+    bytes_covered: int
+    """How many bytes of the disk have a digest."""
+    digest: str
+    """Over all entries of its digests, as 32 hex digits."""
+
+
 class Stretch(NamedTuple):
     """A part of an image that is either known to read as zeroes, or may contain anything."""
 
@@ -262,6 +273,53 @@ class Target(Protocol):
 
         None where there are no digests. However many there are, only these are read. Raises
         ImageDamaged.
+        """
+        ...
+
+    def merged_digest(self, locator: str) -> str | None:
+        """The digest over all entries of what an image must read as since another was merged with
+        it; None if none was."""
+        ...
+
+    # Removing an image whose child stays. The chain is the child, the image, and what that is based
+    # on. Each of the four steps can be repeated until the merged image takes part in another merge.
+
+    def expect(self, chain: Sequence[Layer], digests: tuple[str, str]) -> None:
+        """First: note what the merged image must read as, from the digests of the two.
+
+        ``digests`` are the digests over all entries that were recorded for the two: entries that
+        give another one are not used.
+        """
+        ...
+
+    def merge(
+        self,
+        chain: Sequence[Layer],
+        *,
+        on_start: Callable[[ProcessIdentity], None],
+        on_wait: Callable[[float], None],
+    ) -> None:
+        """Second: write what the child holds into the image below, permanently. Then that image
+        reads as the child does, which is not changed.
+
+        ``on_start`` is told which process writes. ``on_wait`` is called every second with the share
+        that is done (0 to 1); whatever it raises ends that process and comes out of this call.
+        RepositoryFull and any other failure may leave a part written: the child reads as before.
+        """
+        ...
+
+    def check_merged(self, chain: Sequence[Layer], *, on_wait: Callable[[float], None]) -> Merged:
+        """Third: check the structure of the merged image, and read again what was merged into it
+        and a sample of the rest.
+
+        ImageDamaged names the image that is not as it must be. ``on_wait`` as for `merge`.
+        """
+        ...
+
+    def take_name(self, chain: Sequence[Layer]) -> SealedImage:
+        """Last: let the merged image have the child's name, in whose place it comes.
+
+        The image that was to be removed is gone then; only its digests are left, for `discard`.
         """
         ...
 

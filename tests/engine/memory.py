@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import xxhash
 
-from replication.engine.digests import DigestEntry
+from replication.engine.digests import DigestEntry, digest_of
 from replication.engine.errors import (
     ImageAltered,
     ImageDamaged,
@@ -27,6 +27,7 @@ from replication.engine.target import (
     SIZE,
     Difference,
     Layer,
+    Merged,
     Room,
     SealedImage,
     Stored,
@@ -67,6 +68,9 @@ class _Image:
     parent: str | None
     digests: list[tuple[int, int, bytes]] = field(default_factory=list)
     open: bool = False
+    merged: list[tuple[int, int, bytes]] | None = None
+    """All that is known of it since another was merged with it."""
+    merging: list[tuple[int, int, bytes]] | None = None
 
 
 class MemoryTarget:
@@ -166,6 +170,60 @@ class MemoryTarget:
         entries = self._image(locator).digests
         drawn = random.sample(entries, min(most, len(entries)))
         return [DigestEntry(*entry) for entry in drawn]
+
+    def merged_digest(self, locator: str) -> str | None:
+        merged = self._image(locator).merged
+        return None if merged is None else _over_all(merged)
+
+    def expect(self, chain: Sequence[Layer], digests: tuple[str, str]) -> None:
+        child, removed = (self._image(layer.locator) for layer in chain[:2])
+        known = [
+            (image.digests if image.merged is None else image.merged) for image in (child, removed)
+        ]
+        upper, lower = known if _over_all(known[0]) == digests[0] else ([], [])
+        if _over_all(lower) != digests[1]:
+            lower = []
+        touched = [
+            low for low in lower if any(low[0] < e[0] + e[1] and e[0] < sum(low[:2]) for e in upper)
+        ]
+        child.merging = sorted([*upper, *(low for low in lower if low not in touched)])
+
+    def merge(
+        self,
+        chain: Sequence[Layer],
+        *,
+        on_start: Callable[[ProcessIdentity], None],
+        on_wait: Callable[[float], None],
+    ) -> None:
+        child, removed = (self._image(layer.locator) for layer in chain[:2])
+        if child.merging is None:
+            raise ImageMissing("Nobody said what to expect.")
+        on_start(ProcessIdentity(1, 0, this_boot_id()))
+        on_wait(0.0)
+        removed.content[:] = child.content
+
+    def check_merged(self, chain: Sequence[Layer], *, on_wait: Callable[[float], None]) -> Merged:
+        child, removed = (self._image(layer.locator) for layer in chain[:2])
+        if child.merging is None or len(removed.content) != len(child.content):
+            raise TargetError("It is not merged.")
+        on_wait(0.0)
+        for offset, length, digest in child.merging:
+            if digest_of(removed.content[offset : offset + length]) != digest:
+                raise ImageDamaged("It is damaged.", locator=chain[1].locator)
+        covered = sum(length for _, length, _ in child.merging)
+        return Merged(covered, covered, _over_all(child.merging))
+
+    def take_name(self, chain: Sequence[Layer]) -> SealedImage:
+        child = self._image(chain[0].locator)
+        removed = self.images.pop(chain[1].locator, None)
+        if removed is not None:
+            if child.merging is None:
+                raise ImageMissing("Nobody said what to expect.")
+            child.content, child.parent = removed.content, removed.parent
+            child.merged, child.merging = child.merging, None
+        elif child.merged is None:
+            raise ImageMissing(f"{chain[1].locator} is missing.")
+        return SealedImage(len(child.content), len(child.content))
 
     def stored(self) -> Iterator[Stored]:
         for name in list(self.images):

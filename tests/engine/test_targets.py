@@ -21,6 +21,7 @@ from replication.engine.errors import (
     TargetError,
 )
 from replication.engine.extents import Extent
+from replication.engine.processes import ProcessIdentity
 from replication.engine.target import PARENT, SIZE, Layer, Target
 from tests.engine.memory import MemorySource, MemoryTarget
 
@@ -101,6 +102,34 @@ def test_an_overlay_holds_what_changed_and_leaves_its_parent_alone(
         assert compare_image_with_raw(image, tmp_path / "changed") is None
     with sealed.open_readonly([FINAL]) as image:
         assert compare_image_with_raw(image, raw) is None
+
+
+def test_an_image_is_removed_by_merging_its_child_into_it(
+    sealed: Target, raw: Path, tmp_path: Path
+) -> None:
+    changed = CONTENT[:MIB] + random.Random(2).randbytes(MIB) + CONTENT[2 * MIB :]
+    sealed.create([NEXT_UNFINISHED, FINAL])
+    digest = copied(sealed, [NEXT_UNFINISHED, FINAL], MemorySource(changed), [Extent(MIB, MIB)])
+    sealed.seal(NEXT_UNFINISHED.locator, NEXT.locator)
+    chain, known = [NEXT, FINAL], (digest, sealed.digest(FINAL.locator) or "")
+    assert sealed.merged_digest(NEXT.locator) is None
+    processes: list[ProcessIdentity] = []
+    for _ in range(2):
+        sealed.expect(chain, known)
+        sealed.merge(chain, on_start=processes.append, on_wait=lambda _: None)
+        merged = sealed.check_merged(chain, on_wait=lambda _: None)
+    assert merged.bytes_covered == SIZE_BYTES
+    assert len(processes) == 2
+    for _ in range(2):
+        sealed.take_name(chain)
+    assert sealed.digest(NEXT.locator) == digest
+    assert sealed.merged_digest(NEXT.locator) == merged.digest
+    assert not sealed.exists(FINAL.locator)
+    sealed.discard(FINAL.locator)
+    assert {stored.locator for stored in sealed.stored()} == {NEXT.locator}
+    (tmp_path / "changed").write_bytes(changed)
+    with sealed.open_readonly([NEXT]) as image:
+        assert compare_image_with_raw(image, tmp_path / "changed") is None
 
 
 def test_a_copy_resumes_from_its_checkpoint(target: Target, raw: Path) -> None:
