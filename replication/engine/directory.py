@@ -27,7 +27,6 @@ from replication.engine.durable import (
 )
 from replication.engine.errors import (
     ImageAltered,
-    ImageDamaged,
     ImageMissing,
     RepositoryFull,
     TargetError,

@@ -23,7 +23,7 @@ def look_at(chain: Sequence[Layer], existing: Callable[[str], Path]) -> list[Ima
     with ExitStack() as opened:
         files = []
         for number, layer in enumerate(chain):
-            with _about(layer.locator):
+            with about(layer.locator):
                 file = read_image_file(existing(layer.locator))
             files.append(opened.enter_context(closing(file)))
             if found := list(differences(chain[number:], file)):
@@ -65,7 +65,7 @@ def name_below(chain: Sequence[Layer]) -> str | None:
 
 
 @contextmanager
-def _about(locator: str) -> Iterator[None]:
+def about(locator: str) -> Iterator[None]:
     """A damage that is found says which image has it."""
     try:
         yield

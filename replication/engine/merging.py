@@ -40,7 +40,7 @@ from replication.engine.expected import (
 from replication.engine.extents import Extent, requests
 from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader
-from replication.engine.layers import look_at, name_below
+from replication.engine.layers import about, look_at, name_below
 from replication.engine.processes import ProcessIdentity
 from replication.engine.target import Layer, Merged, ReadConnection, SealedImage
 from replication.engine.unfinished import SUFFIX
@@ -56,6 +56,11 @@ class Merge:
     def __init__(self, chain: Sequence[Layer], path: Callable[[str], Path]) -> None:
         if len(chain) < 2 or any(layer.locator.endswith(SUFFIX) for layer in chain):
             raise TargetError("Only a finished image that is based on another one can be merged.")
+        if chain[0].size_bytes < chain[1].size_bytes:
+            raise TargetError(
+                f"{chain[0].locator} is a smaller disk than {chain[1].locator}, on which it is "
+                "based: vmrep makes no such image, and merging it would lose what is beyond."
+            )
         self._child, self._removed, self._below = chain[0], chain[1], list(chain[2:])
         self._path = path
         self._child_path, self._removed_path = path(chain[0].locator), path(chain[1].locator)
@@ -82,6 +87,8 @@ class Merge:
                     expected.add(*entry)
                 expected.flush()
             # Whoever comes too late, after another has ended this merge, leaves no such file.
+            if not os.path.lexists(self._removed_path):
+                new.unlink(missing_ok=True)
             self._require(self._removed_path, self._removed.locator)
             rename_durably(new, self._expected)
 
@@ -111,7 +118,8 @@ class Merge:
         with the child, byte by byte. ImageDamaged, with the locator.
         """
         self._require_merged()
-        qemu.check(self._removed_path, lambda _: on_wait(0.0))
+        with about(self._removed.locator):
+            qemu.check(self._removed_path, lambda _: on_wait(0.0))
         with target_errors(f"reading {self._expected}"):
             child = map_of(self._child_path)
             expected = Expectation(self._expected, child, self._child.size_bytes)
@@ -161,9 +169,9 @@ class Merge:
         self._require(path, locator)
         return path
 
-    @staticmethod
-    def _require(path: Path, locator: str) -> None:
+    def _require(self, path: Path, locator: str) -> None:
         if not os.path.lexists(path):
+            self._path(locator)  # unmounted meanwhile: then nothing is known to be missing
             raise ImageMissing(
                 f"{locator} cannot be merged: the file {path} does not exist.", locator=locator
             )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import multiprocessing
 import os
+import random
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,7 @@ from replication.engine.extents import normalise
 from replication.engine.processes import ProcessIdentity, is_alive
 from replication.engine.target import Layer
 from tests.engine.chains import KIB, SIZES, Chain, flip, make_chain, own_data
-from tests.engine.support import MIB, name_the_backing_file, names, sha256
+from tests.engine.support import MIB, name_the_backing_file, names, same_by_qemu, sha256, wait_until
 from tests.mounts import Ext4
 
 NEWEST, MIDDLE, OLDEST = 0, 2, 4
@@ -185,9 +187,7 @@ def test_a_bit_that_had_flipped_in_what_was_not_merged_is_found_where_it_is_draw
     assert found.value.locator == chain.layers[OLDEST].locator
 
 
-def test_a_structure_that_is_broken_after_merging_is_found(
-    chain: Chain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_structure_that_is_broken_after_merging_is_found(chain: Chain) -> None:
     chain.repository.expect(chain.merging(MIDDLE), chain.known(MIDDLE))
     chain.merge(MIDDLE)
     path = chain.file(MIDDLE)
@@ -196,12 +196,13 @@ def test_a_structure_that_is_broken_after_merging_is_found(
         file.seek(int.from_bytes(file.read(8)))
         file.seek(int.from_bytes(file.read(8)))
         file.write(bytes(64 * KIB))
-    with pytest.raises(ImageDamaged, match="errors"):
+    with pytest.raises(ImageDamaged, match="errors") as found:
         chain.check(MIDDLE)
+    assert found.value.locator == chain.layers[MIDDLE].locator
     chain.require_equal(*range(MIDDLE, len(chain.layers)))
 
 
-@pytest.mark.parametrize("lost", ["child", "removed", "both", "cut"])
+@pytest.mark.parametrize("lost", ["child", "removed", "both", "cut", "broken"])
 def test_digests_that_are_lost_are_no_damage_and_no_reason_to_believe(
     chain: Chain, lost: str
 ) -> None:
@@ -213,6 +214,9 @@ def test_digests_that_are_lost_are_no_damage_and_no_reason_to_believe(
     if lost == "cut":
         path = chain.file(1).with_name(chain.file(1).name + ".digests")
         os.truncate(path, 16 + 32)
+    if lost == "broken":
+        path = chain.file(1).with_name(chain.file(1).name + ".digests")
+        path.write_bytes(bytes(path.stat().st_size))
     chain.repository.expect(chain.merging(MIDDLE), chain.known(MIDDLE))
     chain.merge(MIDDLE)
     merged = chain.check(MIDDLE)
@@ -354,6 +358,37 @@ def test_a_qemu_img_that_is_killed_at_any_moment_costs_nothing(
     chain.require_equal()
 
 
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 7))]
+)
+def test_a_worker_that_is_killed_with_all_that_it_started_costs_nothing(
+    tmp_path: Path, seed: int
+) -> None:
+    """At whatever it was. Until the last one is through, the child's name gives the child."""
+    sizes = (2 * MIB, 2 * MIB, 6 * MIB)
+    chain = make_chain(tmp_path / "chain", str(uuid.uuid4()), seed, sizes)
+    rng = random.Random(seed)
+    for _ in range(4):
+        worker = multiprocessing.get_context("fork").Process(target=chain.go_on, args=(1,))
+        worker.start()
+        worker.join(rng.uniform(0, 0.4))
+        worker.kill()
+        worker.join()
+        assert same_by_qemu(chain.file(0), chain.raw(0))
+
+    def is_through() -> bool:
+        try:
+            chain.go_on(1)
+        except TargetError as problem:  # the last one's qemu-img ends a moment after it
+            assert "Another process uses the image" in str(problem)  # noqa: PT017
+            return False
+        return True
+
+    wait_until(is_through, "the merge")
+    chain.forget(1)
+    chain.require_equal()
+
+
 def test_whoever_may_not_go_on_ends_qemu_img(chain: Chain) -> None:
     chain.repository.expect(chain.merging(MIDDLE), chain.known(MIDDLE))
     started: list[ProcessIdentity] = []
@@ -402,14 +437,14 @@ def test_no_map_is_left_by_whoever_is_overtaken_while_writing_it(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layers, known = chain.merging(MIDDLE), chain.known(MIDDLE)
-    together = merging.together
+    trusted_map = merging.trusted_map
 
-    def paused(*entries: Iterator[DigestEntry]) -> Iterator[DigestEntry]:
-        monkeypatch.setattr(merging, "together", together)
+    def paused(image: Path, digest: str) -> Path | None:
+        monkeypatch.setattr(merging, "trusted_map", trusted_map)
         chain.remove(MIDDLE)
-        return iter(())
+        return trusted_map(image, digest)
 
-    monkeypatch.setattr(merging, "together", paused)
+    monkeypatch.setattr(merging, "trusted_map", paused)
     with pytest.raises(ImageMissing):
         chain.repository.expect(layers, known)
     assert not list(chain.file(1).parent.glob("*.merging*"))
@@ -489,6 +524,9 @@ def test_only_finished_images_that_stand_on_another_are_merged(chain: Chain) -> 
     for layers in ([unfinished, *chain.layers], chain.layers[OLDEST:]):
         with pytest.raises(TargetError, match="finished image"):
             chain.repository.expect(layers, ("", ""))
+    smaller = chain.layers[0]._replace(size_bytes=512)
+    with pytest.raises(TargetError, match="smaller disk"):
+        chain.repository.expect([smaller, *chain.layers[1:]], ("", ""))
 
 
 def test_a_file_that_is_gone_is_not_taken_for_one_that_was_renamed(chain: Chain) -> None:
