@@ -213,7 +213,8 @@ class DirectoryRepository:
             if path.is_dir():
                 unfinished.empty(path)
                 return
-            unlink_durably(path, *(beside(path, suffix) for suffix in _BESIDE))
+            unlink_durably(path)
+            unlink_durably(*(beside(path, suffix) for suffix in _BESIDE))
 
     def exists(self, locator: str) -> bool:
         """Whether there is such an image."""

@@ -31,9 +31,9 @@ def arrange(point: str) -> None:
     elif point == "between files":
         unlink = directory.unlink_durably
 
-        def unlink_and_die(path: Path) -> None:
-            existed = path.exists()
-            unlink(path)
+        def unlink_and_die(*paths: Path) -> None:
+            existed = any(path.exists() for path in paths)
+            unlink(*paths)
             if existed:
                 die()
 
