@@ -19,6 +19,11 @@ def hint_look_at_repositories() -> None:
     send("replication.tasks.look_at_repositories")
 
 
+def hint_ask_vcenters() -> None:
+    """It is time to see which vCenters answer."""
+    send("replication.tasks.ask_vcenters")
+
+
 def hint_integrity() -> None:
     """An integrity check was requested."""
     send("replication.tasks.check_integrity")

@@ -169,3 +169,24 @@ class IntegrityOutcome(TextChoices):
     @classmethod
     def active(cls) -> list[str]:
         return [str(cls.PENDING), str(cls.RUNNING)]
+
+
+class LifeKind(TextChoices):
+    """Which processes give signs of life. `tick`: the last run of the tick, whichever worker ran
+    it."""
+
+    WORKER = "worker", "Worker"
+    BEAT = "beat", "Beat"
+    TICK = "tick", "Tick"
+    WEB = "web", "Web server"
+
+
+class TroubleKind(TextChoices):
+    """What can be dead."""
+
+    WORKER = "worker_dead", "No worker"
+    BEAT = "beat_dead", "No beat"
+    TICK = "tick_late", "No tick"
+    REDIS = "redis_dead", "Redis does not answer"
+    VCENTER = "vcenter_away", "vCenter does not answer"
+    REPOSITORY = "repository_away", "Repository cannot be used"

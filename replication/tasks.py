@@ -6,6 +6,7 @@ from typing import Any
 from celery import shared_task, signals
 
 from replication.engine import folders
+from replication.health import vcenters
 from replication.integrity import runs
 from replication.scheduler import tick as scheduler
 from replication.services import left_overs, old_jobs, repository_signs
@@ -32,6 +33,11 @@ def clean_up(context_id: str) -> None:
 @shared_task
 def look_at_repositories() -> None:
     repository_signs.look()
+
+
+@shared_task
+def ask_vcenters() -> None:
+    vcenters.ask()
 
 
 @shared_task

@@ -24,7 +24,14 @@ from contexts.services.refresh import disk_id
 from contexts.states import DiscoveryStatus
 from contexts.vsphere.lineage import Lineage
 from contexts.vsphere.records import DiskRecord, NicRecord, VmRecord, no_specs
-from replication.models import DiskImage, JobStep, RecoveryPoint, ReplicationJob, VMSnapshot
+from replication.models import (
+    DiskImage,
+    JobStep,
+    RecoveryPoint,
+    ReplicationJob,
+    SignOfLife,
+    VMSnapshot,
+)
 from replication.models import Repository as RepositoryModel
 from replication.services import cancel, finish, leases, repositories, start
 from replication.services.results import SealedDisk
@@ -315,6 +322,27 @@ def _claim(job: ReplicationJob) -> leases.Lease:
         status=JobStatus.RUNNING, started_at=Now(), worker_name=leases.this_worker()
     )
     return lease
+
+
+def sign_of_life(
+    kind: str, queues: str = "", *, name: str = "", seconds_ago: float = 1, **columns: Any
+) -> SignOfLife:
+    """A process that was last seen so long ago. A worker runs two tasks at once."""
+    seen = timezone.now() - timedelta(seconds=seconds_ago)
+    values = {"slots": 2 if queues else 0, "version": "1", "broker_at": seen} | columns
+    values |= {"queues": queues, "started_at": seen - timedelta(hours=1), "seen_at": seen}
+    sign, _ = SignOfLife.objects.update_or_create(
+        kind=kind, name=name or f"{queues or kind}:1", defaults=values
+    )
+    return sign
+
+
+def everything_lives(seconds_ago: float = 1) -> None:
+    """All processes that vmrep needs."""
+    for queue in ("copies", "control", "tick"):
+        sign_of_life("worker", queue, seconds_ago=seconds_ago)
+    for kind in ("beat", "tick", "web"):
+        sign_of_life(kind, seconds_ago=seconds_ago)
 
 
 def snapshot_of(job: ReplicationJob, consistent_at: datetime) -> VMSnapshot:

@@ -32,8 +32,12 @@ VMREP = Path(access.__file__).parent
 FACES = sorted(
     path for face in ("web", "api") for path in (VMREP / face).rglob("*.py") if path.is_file()
 )
-# They show nothing and change nothing of anybody's: the way in and the way out.
-WITHOUT_OBJECTS = {"Root", "TokenView", "Nowhere", "LoginView", "LogoutView", "RedirectView"}
+# They show nothing and change nothing of anybody's: the way in and the way out, and whether this
+# process serves.
+WITHOUT_OBJECTS = {
+    *("Root", "TokenView", "Nowhere", "LoginView", "LogoutView", "RedirectView"),
+    *("Alive", "Ready"),
+}
 ONE_ROW = {"get", "first", "last", "in_bulk", "earliest", "latest", "get_or_create"}
 
 

@@ -17,7 +17,17 @@ from django.http import Http404
 
 from contexts.models import DiscoveredVM, VCenter, VMContext, VMDisk
 from contexts.services.lookup import Among
-from replication.models import Installation, IntegrityRun, ReplicationJob, Repository
+from replication.models import (
+    Incident,
+    Installation,
+    IntegrityRun,
+    ReplicationJob,
+    Repository,
+    RepositorySign,
+    SignOfLife,
+    VCenterSign,
+)
+from replication.selectors.health import Parts
 from replication.selectors.home import Visible
 
 Row = TypeVar("Row", bound=Model)
@@ -123,6 +133,20 @@ def repositories(user: User) -> QuerySet[Repository]:
 def integrity_runs(user: User) -> QuerySet[IntegrityRun]:
     """Raises Forbidden."""
     return rows(user, Verb.VIEW, IntegrityRun.objects.all())
+
+
+def parts(user: User) -> Parts:
+    """What the user may see of who is alive. Raises Forbidden."""
+    return Parts(
+        signs=rows(user, Verb.VIEW, SignOfLife.objects.all()),
+        vcenters=rows(user, Verb.VIEW, VCenterSign.objects.all()),
+        repositories=rows(user, Verb.VIEW, RepositorySign.objects.all()),
+    )
+
+
+def incidents(user: User) -> QuerySet[Incident]:
+    """Raises Forbidden."""
+    return rows(user, Verb.VIEW, Incident.objects.all())
 
 
 def findable(user: User, with_context: Verb, with_discovered: Verb) -> Among:

@@ -30,3 +30,23 @@ def _lines_as_everywhere(logger: logging.Logger, **signal: Any) -> None:
 def _report_problems(**signal: Any) -> None:
     report_database()
     report_redis()
+
+
+@signals.worker_ready.connect
+def _worker_lives(sender: Any, **signal: Any) -> None:
+    """`sender` is the worker's consumer. In the main process, not in those of its pool."""
+    from replication.health import signs
+    from replication.states import LifeKind
+
+    consuming = sender.app.amqp.queues
+    signs.begin(
+        LifeKind.WORKER, lambda: list(consuming.consume_from), sender.controller.concurrency
+    )
+
+
+@signals.beat_init.connect
+def _beat_lives(**signal: Any) -> None:
+    from replication.health import signs
+    from replication.states import LifeKind
+
+    signs.begin(LifeKind.BEAT)

@@ -24,11 +24,11 @@ from contexts.vsphere import addresses
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
 from contexts.vsphere.endpoint import TrustMode as TrustModeName
-from contexts.vsphere.errors import LoginRefused, OtherEstate
+from contexts.vsphere.errors import LoginRefused, OtherEstate, VSphereError
 from contexts.vsphere.hosts import lone_host_uuid
 from contexts.vsphere.privileges import Privileges, read_privileges
 from contexts.vsphere.server import About
-from contexts.vsphere.session import Session
+from contexts.vsphere.session import Session, who_answers
 from contexts.vsphere.tls import Certificate, why_not_trusted
 from contexts.vsphere.tls import presented_certificate as _presented_certificate
 from contexts.vsphere.transports import TRANSPORTS
@@ -87,6 +87,21 @@ def look_at(host: str, port: int) -> Looked:
         return Looked(certificate, problem or "")
 
     return wait_for(host, look)
+
+
+def silence(vcenter: VCenter, seconds: float) -> str:
+    """Why a vCenter does not answer; empty if it does. It is asked without a login, in `seconds`
+    at most, unless the name cannot be looked up. Uses no database."""
+    trust = Trust(
+        mode=cast(TrustModeName, vcenter.trust_mode),
+        fingerprint_sha256=vcenter.fingerprint_sha256 or None,
+    )
+    place = Endpoint(host=vcenter.host, port=vcenter.port, username="", password="", trust=trust)
+    try:
+        who_answers(place, seconds, Budget(seconds, _MOST_BYTES))
+    except VSphereError as problem:
+        return str(problem)
+    return ""
 
 
 class Seen(NamedTuple):

@@ -50,6 +50,24 @@ class Logins(Protocol):
         """Called before OtherEstate is raised, with the UUID that was presented."""
 
 
+def who_answers(endpoint: Endpoint, timeout: float, reading: Budget) -> About:
+    """Which server answers there, without a login: of the endpoint only address and trust matter.
+
+    Raises as `Session.connect` does before it logs in, except OtherEstate.
+    """
+    stub = Stub(endpoint, negotiate_version(endpoint, timeout, reading), timeout, reading)
+    try:
+        return about_of(_content(stub, endpoint).about)
+    finally:
+        stub.drop_connections()
+
+
+def _content(stub: Stub, endpoint: Endpoint) -> Content:
+    place = f"{endpoint.host}:{endpoint.port}"
+    with translating(f"Connecting to {place}", Activity.CONNECTING):
+        return Content(vim.ServiceInstance("ServiceInstance", stub).RetrieveContent(), place)
+
+
 class Session:
     """One login, used as a context manager. One stub, one session cookie.
 
@@ -110,9 +128,7 @@ class Session:
         place = f"{self.endpoint.host}:{self.endpoint.port}"
         version = negotiate_version(self.endpoint, self.timeout, self._reading)
         self._stub = Stub(self.endpoint, version, self.timeout, self._reading)
-        with translating(f"Connecting to {place}", Activity.CONNECTING):
-            instance = vim.ServiceInstance("ServiceInstance", self._stub)
-            self._content = Content(instance.RetrieveContent(), place)
+        self._content = _content(self._stub, self.endpoint)
         self._about = about_of(self._content.about)
         self._check_estate(self._about)
         self._closing.clear()

@@ -1,5 +1,6 @@
 from replication.models.cbt import CBTHistory
 from replication.models.damages import ImageDamage
+from replication.models.health import Incident, SignOfLife, VCenterSign
 from replication.models.images import DiskImage
 from replication.models.installation import Installation
 from replication.models.integrity import IntegrityFinding, IntegrityRun
@@ -16,6 +17,7 @@ __all__ = [
     "DiskImage",
     "HostPlace",
     "ImageDamage",
+    "Incident",
     "Installation",
     "IntegrityFinding",
     "IntegrityRun",
@@ -28,5 +30,7 @@ __all__ = [
     "ReplicationJob",
     "Repository",
     "RepositorySign",
+    "SignOfLife",
+    "VCenterSign",
     "VMSnapshot",
 ]

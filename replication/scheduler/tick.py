@@ -6,10 +6,11 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
-from contexts.models import VMContext
+from contexts.models import VCenter, VMContext
 from contexts.services import discovery
 from contexts.services.one_by_one import one_by_one
 from replication import messages
+from replication.health import signs, watch
 from replication.integrity import runs
 from replication.models import Repository
 from replication.services import left_overs, places, queue
@@ -53,12 +54,21 @@ def _hint_looks() -> None:
         messages.hint_look_at_repositories()
 
 
+def _hint_asking() -> None:
+    """Not done here: a vCenter may hang, and nothing else takes over from dead workers."""
+    if VCenter.objects.exists():
+        messages.hint_ask_vcenters()
+
+
 _PARTS: tuple[Callable[[], None], ...] = (
+    signs.tick,
     queue.take_over_expired,
     places.forget_expired,
     _hint_jobs,
     _hint_clean_ups,
     _hint_looks,
+    _hint_asking,
     discovery.pick_up_forgotten,
     runs.pick_up_forgotten,
+    watch.forget_old,
 )

@@ -54,6 +54,7 @@ PARAMETERS: dict[str, set[str]] = {
     "replication-log": PAGES,
     "replication-throughput": PAGES,
     "installation": set(),
+    "health": set(),
     "integrity": set(),
 }
 WRONG = {

@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Browser, Page
 
+from replication.health import broker as redis
 from tests import factories
 from tests.e2e.browser import chromium, log_in_as, open_page
 from tests.e2e.workers import MAKE, StandingWorkers, hints_go_to
@@ -55,12 +56,19 @@ def standing_workers(
             standing.stop()
 
 
+def all_are_alive() -> None:
+    """What pages say of dead processes is a test of its own: workers that stood by give their first
+    sign after some seconds, and most tests have none."""
+    factories.everything_lives(seconds_ago=-3600)
+
+
 @pytest.fixture
 def workers_without_beat(
     transactional_db: None, standing_workers: StandingWorkers
 ) -> Iterator[Supervisor]:
     """The workers as script/demo starts them; nothing happens but what messages ask for."""
     with standing_workers.working(["copies", "control"]) as supervisor:
+        all_are_alive()
         yield supervisor
 
 
@@ -68,6 +76,7 @@ def workers_without_beat(
 def workers(transactional_db: None, standing_workers: StandingWorkers) -> Iterator[Supervisor]:
     """All workers and beat."""
     with standing_workers.working(list(MAKE)) as supervisor:
+        all_are_alive()
         yield supervisor
 
 
@@ -107,21 +116,29 @@ def complaints() -> Iterator[list[str]]:
 
 
 @pytest.fixture
+def redis_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages do not tell that a test without workers has no Redis, either."""
+    monkeypatch.setattr(redis, "problem", lambda **_: "")
+
+
+@pytest.fixture
 def anonymous_page(browser: Browser, live_server, complaints: list[str]) -> Iterator[Page]:
     with open_page(browser, live_server.url, complaints) as page:
         yield page
 
 
 @pytest.fixture
-def page(anonymous_page: Page, live_server) -> Page:
+def page(anonymous_page: Page, live_server, redis_is_there: None) -> Page:
     """Somebody is logged in."""
+    all_are_alive()
     log_in_as(factories.user("ops"), anonymous_page, live_server.url)
     return anonymous_page
 
 
 @pytest.fixture
-def page_without_scripts(browser: Browser, live_server) -> Iterator[Page]:
+def page_without_scripts(browser: Browser, live_server, redis_is_there: None) -> Iterator[Page]:
     """Somebody is logged in, in a browser without JavaScript."""
+    all_are_alive()
     with browser.new_context(java_script_enabled=False, base_url=live_server.url) as profile:
         page = profile.new_page()
         log_in_as(factories.user("plain"), page, live_server.url)

@@ -20,6 +20,7 @@ from contexts.states import DiscoveryStatus
 from contexts.vsphere import notices
 from contexts.vsphere.records import Traits
 from replication.engine.extent_map import BUCKETS, FULL
+from replication.health import watch
 from replication.models import (
     CBTHistory,
     DiskImage,
@@ -29,6 +30,8 @@ from replication.models import (
     JobStep,
     ReplicationJob,
     Repository,
+    SignOfLife,
+    VCenterSign,
 )
 from replication.services import damages, job_log, repositories
 from replication.states import DamageFinder, LogLevel, StepName, StepStatus
@@ -55,7 +58,9 @@ class Scenes:
         return self.names
 
     def _empty(self) -> None:
-        """Nothing but somebody who logs in, an administrator."""
+        """Nothing but somebody who logs in, an administrator; and all that vmrep needs lives, for
+        as long as the scenes are looked at."""
+        factories.everything_lives(seconds_ago=-24 * HOUR)
 
     def _one_vm(self) -> None:
         """Taken, and not replicated yet."""
@@ -84,6 +89,27 @@ class Scenes:
         VMContext.objects.exclude(pk__in=without).update(rpo_target_seconds=HOUR)
         factories.repository("nfs-archive")
         _checked(VMContext.objects.get(pk=self.names["failed"]))
+        _heard_of(vcenter, "")
+
+    def _dead(self) -> None:
+        """The workers that copy, beat, and a vCenter."""
+        SignOfLife.objects.filter(queues="copies").update(seen_at=_minutes_ago(3))
+        SignOfLife.objects.filter(kind="beat").update(seen_at=_minutes_ago(12))
+        _heard_of(
+            VCenter.objects.get(pk=self.names["unread"]),
+            "vcenter.tur.example.org:443 refused the connection. Check the address and the port.",
+        )
+        watch.look()
+
+
+def _heard_of(vcenter: VCenter, problem: str) -> None:
+    VCenterSign.objects.create(
+        vcenter=vcenter,
+        host="vmrep-01",
+        looked_at=timezone.now(),
+        reached_at=_minutes_ago(7) if problem else timezone.now(),
+        problem=problem,
+    )
 
 
 def _at(folder: str, cpu_count: int = 2, **more: object) -> dict[str, object]:

@@ -211,9 +211,16 @@ ESTATE = (
     ),
     State("repository-remove", "/repositories/{repository}/remove/"),
     State("integrity-findings", "/integrity/", shows="table"),
+    State("health-alive", "/health/", shows="table"),
 )
 
-SCENES = {"empty": EMPTY, "one_vm": ONE_VM, "estate": ESTATE}
+DEAD = (
+    State("health-dead", "/health/", shows="#banner p"),
+    State("panel-nobody-works", VM + "{running_vm}", shows="#banner p"),
+    State("job-nobody-works", "/jobs/{running}/", shows="#banner p"),
+)
+
+SCENES = {"empty": EMPTY, "one_vm": ONE_VM, "estate": ESTATE, "dead": DEAD}
 """The states of each scene of tests/e2e/scenes.py, in the order in which they build up."""
 
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from contexts import messages as context_messages
 from replication import messages as replication_messages
+from replication.health import broker
 from tests import factories
 from tests.e2e.browser import log_in_as, open_page
 from tests.e2e.scenes import Names, Scenes
@@ -23,15 +24,18 @@ HEIGHT = 900
 
 @contextmanager
 def nobody_works() -> Iterator[None]:
-    """There is no worker here, and no broker: hints have nobody to go to."""
+    """There is no worker here, and no broker: hints have nobody to go to. Pages do not tell."""
     rooms = (context_messages, replication_messages)
     before = [room.send for room in rooms]
+    asks = broker.problem
+    broker.problem = lambda **_: ""
     for room in rooms:
         room.send = lambda *message: None
     try:
         with override_settings(ROOT_URLCONF="tests.e2e.broken_urls"):
             yield
     finally:
+        broker.problem = asks
         for room, send in zip(rooms, before, strict=True):
             room.send = send
 

@@ -3,7 +3,8 @@
 Starting them takes seven seconds of processor time, more than most tests that want them. They
 stand by without consuming: a message of a test that has no workers would reach nobody, and the
 tests' jobs stay as they put them. While a test has workers they consume, and hints of its process
-go to their broker.
+go to their broker. Beat, which cannot stand by, is started each time: in tests that have no workers
+nothing gives signs of life.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vmrep.local import programs
 from vmrep.local.supervisor import Supervisor
 
 TICK = "tick"
+BEAT = "beat"
 MAKE = {"copies": programs.copies, "control": programs.control, TICK: programs.ticking}
 SETTLED_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
@@ -68,24 +70,36 @@ class StandingWorkers:
 
     def _start(self, queues: Sequence[str]) -> None:
         """Those that are there consume again, the others are started."""
+        self._forget_dead()
         running = {child.program.name for child in self._supervisor.children}
         for queue in running.intersection(queues):
             self._tell("add_consumer", queue)
         missing = [MAKE[queue](self._broker) for queue in queues if queue not in running]
-        if TICK in queues and TICK not in running:
+        if TICK in queues:
             missing.append(programs.beat())
         self._supervisor.start(missing)
 
     def _come_to_rest(self, queues: Sequence[str]) -> bool:
         """Consume nothing more, and end what was begun. False: that does not end."""
-        for queue in queues:
+        for child in self._supervisor.children:
+            if child.program.name == BEAT:
+                child.kill()
+        self._forget_dead()
+        running = {child.program.name for child in self._supervisor.children}
+        alive = [queue for queue in queues if queue in running]
+        for queue in alive:
             self._tell("cancel_consumer", queue)
         deadline = time.monotonic() + SETTLED_SECONDS
-        while self._busy(queues):
+        while alive and self._busy(alive):
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
         return True
+
+    def _forget_dead(self) -> None:
+        """A test may have killed some."""
+        children = self._supervisor.children
+        children[:] = [child for child in children if child.running]
 
     def _busy(self, queues: Sequence[str]) -> bool:
         asking = self._asking.control.inspect(

@@ -21,7 +21,9 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture(autouse=True)
 def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no worker here: hints have nobody to go to."""
+    """There is no worker here: hints have nobody to go to, and nobody is told so."""
+    monkeypatch.setattr("replication.health.broker.problem", lambda **_: "")
+    monkeypatch.setattr("replication.selectors.health.what_is_missing", lambda *_: "")
     monkeypatch.setattr("contexts.messages.send", lambda *message: None)
     monkeypatch.setattr("replication.messages.send", lambda *message: None)
 

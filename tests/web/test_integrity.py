@@ -42,15 +42,6 @@ def test_every_page_shows_the_result_in_words(web):
     assert run.outcome == "ok"
 
 
-def test_a_page_that_stays_open_is_told_of_a_new_result(web):
-    """The mark in the top bar comes with every live part: nothing that changes by itself stays."""
-    checked()
-    for address in ("/jobs/", "/virtual-machines/", "/integrity/"):
-        part = text(web.get(address, headers=HTMX))
-        mark = part.partition('<span id="integrity-mark" hx-swap-oob="true">')[2]
-        assert "Integrity: ok" in mark.partition("</a>")[0], address
-
-
 def test_findings_are_counted_on_every_page(web, damaged):
     checked()
     assert "Integrity: 3 findings" in text(web.get("/jobs/"))

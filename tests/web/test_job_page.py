@@ -150,7 +150,7 @@ def test_a_new_line_is_news_for_a_poll_even_after_the_end(web, monkeypatch):
     monkeypatch.setattr("django.utils.timezone.now", lambda: now)
     job = factories.completed_job(factories.context())
     shown = page(web, job)
-    version = shown.split('data-version="')[1].split('"')[0]
+    version = shown.split('id="live"')[1].split('data-version="')[1].split('"')[0]
     headers = {**HTMX, "X-Vmrep-Version": version}
     assert web.get(f"/jobs/{job.pk}/", headers=headers).status_code == 204
     job_log.write(job.pk, 1, "The snapshot is removed.")

@@ -25,7 +25,7 @@ class Poller:
         self.part = text(web.get(address))
 
     def attribute(self, name: str) -> str:
-        found = re.search(rf'data-{name}="([^"]*)"', self.part)
+        found = re.search(rf'id="live"[^>]* data-{name}="([^"]*)"', self.part)
         assert found
         return found[1]
 

@@ -22,19 +22,20 @@ pytestmark = pytest.mark.usefixtures("facts_are_remembered")
 
 MANY = 12
 
-# Pages: two are the session and the user, one the integrity check's result. API: one is the token.
+# Pages: two are the session and the user, one the integrity check's result, three
+# who is alive. API: one is the token.
 # Lists of VMs: two are what holds for the protection of all of them.
 RECORDED = {
-    "/virtual-machines/": 18,
-    "/virtual-machines/?sort=rpo&page=1": 18,
-    "/virtual-machines/?search=vm&protection=no_target": 18,
-    "/virtual-machines/removed/": 4,
-    "/jobs/": 7,
-    "/jobs/?status=completed&search=vm": 7,
-    "/discovery/?vcenter={vcenter}": 14,
-    "/vcenters/": 4,
-    "/repositories/": 4,
-    "/integrity/": 5,
+    "/virtual-machines/": 21,
+    "/virtual-machines/?sort=rpo&page=1": 21,
+    "/virtual-machines/?search=vm&protection=no_target": 21,
+    "/virtual-machines/removed/": 7,
+    "/jobs/": 10,
+    "/jobs/?status=completed&search=vm": 10,
+    "/discovery/?vcenter={vcenter}": 17,
+    "/vcenters/": 7,
+    "/repositories/": 7,
+    "/integrity/": 8,
     "/api/v1/vm-contexts/": 6,
     "/api/v1/vm-contexts/?ordering=-capacity_bytes&protection=no_target": 6,
     "/api/v1/replications/": 4,

@@ -32,6 +32,7 @@ from replication.models import (
     DiskImage,
     HostPlace,
     ImageDamage,
+    Incident,
     Installation,
     IntegrityFinding,
     IntegrityRun,
@@ -44,6 +45,8 @@ from replication.models import (
     ReplicationJob,
     Repository,
     RepositorySign,
+    SignOfLife,
+    VCenterSign,
     VMSnapshot,
 )
 from replication.services import cancel, installation, job_log, removal
@@ -266,8 +269,12 @@ KINDS = (
         True,
     ),
 )
+_IN_THE_STATUS = "what is alive has versions of its own (tests/web/test_health.py)"
 NOT_SHOWN = {
     ImageDamage: "the recovery points that need the image tell",
+    SignOfLife: _IN_THE_STATUS,
+    VCenterSign: _IN_THE_STATUS,
+    Incident: _IN_THE_STATUS,
     ContextLease: "who works at a VM is told by its job",
     HostPlace: "a job that waits for one tells so itself",
     PointSnapshot: "they are written with their recovery point",

@@ -3,7 +3,16 @@
 from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
-from vmrep.api.views import contexts, installation, integrity, jobs, removal, root, vcenters
+from vmrep.api.views import (
+    contexts,
+    health,
+    installation,
+    integrity,
+    jobs,
+    removal,
+    root,
+    vcenters,
+)
 
 
 class Identifier(StringConverter):
@@ -77,6 +86,7 @@ urlpatterns = [
     ),
     path("repositories/", vcenters.RepositoryList.as_view(), name="repositories"),
     path("installation/", installation.InstallationView.as_view(), name="installation"),
+    path("health/", health.Health.as_view(), name="health"),
     path("integrity/", integrity.Integrity.as_view(), name="integrity"),
     re_path(r"", root.Nowhere.as_view(), name="nowhere"),
 ]

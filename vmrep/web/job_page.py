@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from contexts.clock import about_now
 from contexts.models import VMDisk
 from contexts.selectors import events_of_job
 from replication.models import CBTHistory, DiskImage, JobLogLine, ReplicationJob
-from replication.selectors import telemetry
+from replication.selectors import health, telemetry
 from replication.selectors.subqueries import images_of
 from replication.states import JobStatus, LogLevel, StepName
 from vmrep.web.job_words import mean_rate
@@ -48,6 +49,7 @@ def describe(job: ReplicationJob, level: str | None) -> dict[str, Any]:
     points = telemetry.throughput_of(job)
     return {
         "job": job,
+        "nobody_works": health.what_is_missing(health.COPIES, about_now()) if job.is_active else "",
         "disks": _disks(job),
         "throughput": throughput(job, points),
         "rate": mean_rate(job, _transfer_seconds(job)),

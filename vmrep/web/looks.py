@@ -86,6 +86,12 @@ INTEGRITY = {
     IntegrityOutcome.BROKEN_OFF: Look("circle-x", "warn", "Stopped early"),
 }
 
+LIFE = {
+    "alive": Look("circle-check", "good", "Alive"),
+    "dead": Look("alert-triangle", "bad", "Dead"),
+    "ended": Look("circle-minus", "muted", "Ended"),
+}
+
 SEVERITY = {
     Severity.ERROR: Look("circle-x", "bad", "Error"),
     Severity.WARNING: Look("alert-triangle", "warn", "Warning"),
@@ -98,6 +104,7 @@ LOOKS: dict[str, dict[str, Look]] = {
     "step": {str(state): look for state, look in STEP.items()},
     "discovery": {str(state): look for state, look in DISCOVERY.items()},
     "integrity": {str(state): look for state, look in INTEGRITY.items()},
+    "life": LIFE,
     "severity": {str(state): look for state, look in SEVERITY.items()},
     "recovery_point": {str(state): look for state, look in RECOVERY_POINT.items()},
 }

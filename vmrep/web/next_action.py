@@ -24,6 +24,7 @@ class Situation(NamedTuple):
     job_is_active: bool = False
     is_cancelling: bool = False
     is_held_up: bool = False
+    nobody_works: str = ""  # why no worker begins, or goes on with, replications
     last_job: str = ""  # the newest ended job's status; empty: there is none
     has_point: bool = False
     is_over_target: bool = False
@@ -49,6 +50,8 @@ def next_action(now: Situation) -> NextAction:
     """The first rule that applies."""
     if now.is_cancelling:
         return NextAction("wait", "", "The replication stops after its current request.", False)
+    if now.job_is_active and now.nobody_works:
+        return NextAction("watch", "", f"The replication is waiting: {now.nobody_works}")
     if now.job_is_active and now.is_held_up:
         why = "The replication continues by itself as soon as it has what it waits for."
         return NextAction("watch", "", why, False)
@@ -98,9 +101,14 @@ def _replicate(now: Situation) -> NextAction:
     return NextAction("replicate", "Replicate now", why, False)
 
 
-def situation(vm: ContextInList, job: ReplicationJob | None, broken: Broken | None) -> Situation:
-    """The situation of a context as `contexts_in_detail` reads it, with its active job and with
-    why it is broken, if it is."""
+def situation(
+    vm: ContextInList,
+    job: ReplicationJob | None,
+    broken: Broken | None,
+    nobody_works: str = "",
+) -> Situation:
+    """The situation of a context as `contexts_in_detail` reads it, with its active job, with why it
+    is broken, if it is, and with what is missing for any job to be worked at."""
     return Situation(
         is_managed=vm.is_managed,
         has_repository=vm.repository_id is not None,
@@ -109,6 +117,7 @@ def situation(vm: ContextInList, job: ReplicationJob | None, broken: Broken | No
         job_is_active=job is not None,
         is_cancelling=job is not None and job.cancel_requested_at is not None,
         is_held_up=job is not None and is_held_up(job),
+        nobody_works=nobody_works,
         last_job=vm.newest_job_status or "",
         has_point=vm.newest_point_at is not None,
         is_over_target=vm.protection == Protection.OVER_TARGET,

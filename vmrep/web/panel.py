@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from contexts import selectors as context_selectors
+from contexts.clock import about_now
 from contexts.models import VMContext
 from contexts.vsphere.specs import SPEC_FIELDS
 from replication.models import VMSnapshot
+from replication.selectors import health
 from replication.selectors.contexts import disks_of
 from replication.selectors.damages import why_broken
 from replication.selectors.jobs import current_job
@@ -78,12 +80,14 @@ def describe(context: ContextInList, terms: Terms, query: Mapping[str, str]) -> 
     tab = next((tab for tab in TABS if tab.key == query.get("tab")), TABS[0])
     job = current_job(context)
     broken = why_broken(context) if context.protection == Protection.BROKEN else None
+    nobody_works = health.what_is_missing(health.COPIES, about_now()) if job else ""
     return {
         "vm": context,
         "job": job,
         "throughput": throughput(job, throughput_of(job)) if job else None,
         "broken": broken,
-        "next": next_action(situation(context, job, broken)),
+        "next": next_action(situation(context, job, broken, nobody_works)),
+        "nobody_works": nobody_works,
         "rpo_presets": RPO_PRESETS,
         "default_target_seconds": terms.default_target_seconds,
         "left_snapshots": _left_snapshots(context),

@@ -10,6 +10,7 @@ from vmrep.web.forms import LoginForm
 from vmrep.web.views import (
     bulk,
     discovery,
+    health,
     identity,
     integrity,
     jobs,
@@ -81,6 +82,10 @@ urlpatterns = [
         name="repository-remove",
     ),
     path("settings/", settings.index, name="settings"),
+    path("health/", health.index, name="health"),
+    path("status/", health.status, name="status"),
+    path("healthz", health.Alive.as_view(), name="healthz"),
+    path("readyz", health.Ready.as_view(), name="readyz"),
     path("integrity/", integrity.index, name="integrity"),
     path("integrity/check/", integrity.check, name="integrity-check"),
 ]

@@ -48,6 +48,7 @@ from replication.models import (
     VMSnapshot,
 )
 from replication.selectors import protection
+from replication.selectors.health import Health
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     JobStatus,
@@ -58,6 +59,7 @@ from replication.states import (
 
 # An event must be visible within 3 seconds: the pace, and how long a process may keep its facts.
 POLL_SECONDS = 2
+STATUS_POLL_SECONDS = 10
 FRESH_SECONDS = 0.5
 OLDEST_PAGE = timedelta(minutes=1)
 WATCHED = 64
@@ -103,6 +105,29 @@ def of_integrity() -> Version:
     return _version(_integrity.fingerprint())
 
 
+def of_status(health: Health) -> Version:
+    """The version of what every page shows of its own accord: the banner, and the marks in the top
+    bar. It depends on the clock, so it is made of what there is to tell."""
+    told = [(trouble.kind, trouble.subject, trouble.what) for trouble in health.troubles]
+    facts = _fingerprint([told, _integrity.fingerprint()])
+    return _version(facts)._replace(poll_seconds=STATUS_POLL_SECONDS)
+
+
+def of_health(health: Health) -> Version:
+    """The version of the page that shows each process."""
+    seen = [
+        (process.state, process.sign.pk, process.sign.queues, process.sign.seen_at)
+        for process in health.processes
+    ]
+    return _version(
+        _fingerprint([seen, health.vcenters, health.repositories, health.redis, health.troubles])
+    )
+
+
+def _fingerprint(facts: list[Any]) -> str:
+    return hashlib.blake2s(repr(facts).encode(), digest_size=8).hexdigest()
+
+
 def _version(facts: str) -> Version:
     return Version(facts, int(about_now().timestamp()))
 
@@ -126,8 +151,7 @@ class Facts:
     def _look(self) -> None:
         read_at, gate = time.monotonic(), _gate()
         if gate is None or gate != self._gate:
-            facts = repr([read() for read in self._reads])
-            self._fingerprint = hashlib.blake2s(facts.encode(), digest_size=8).hexdigest()
+            self._fingerprint = _fingerprint([read() for read in self._reads])
         self._read_at, self._gate = read_at, gate
 
 

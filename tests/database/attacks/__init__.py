@@ -8,6 +8,7 @@ refused for its sense and not for a slip in its text.
 from tests.database.attacks.around import AROUND
 from tests.database.attacks.attack import Attack
 from tests.database.attacks.contexts import CONTEXT
+from tests.database.attacks.health import HEALTH
 from tests.database.attacks.images import IMAGE
 from tests.database.attacks.inventory import INVENTORY
 from tests.database.attacks.jobs import CBT, JOB, STEP
@@ -32,5 +33,6 @@ ATTACKS: list[Attack] = [
     *IMAGE,
     *INVENTORY,
     *RECORDS,
+    *HEALTH,
     *TYPES,
 ]

@@ -22,6 +22,7 @@ LISTS = {
     "vcenters": "vcenters",
     "repositories": "repositories",
     "installation": "installation",
+    "health": "health",
     "integrity": "integrity",
     "token": "token",
 }

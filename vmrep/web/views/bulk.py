@@ -12,14 +12,17 @@ from django.views.decorators.http import require_POST
 
 from contexts.models import VMContext
 from replication.errors import TooMany
+from replication.selectors.health import COPIES
 from replication.services import bulk
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import live
 from vmrep.web.formats import plural
+from vmrep.web.outcome import missing_now
 
 STARTED = ("replication was started", "replications were started")
+WAITING = ("replication is waiting", "replications are waiting")
 CANCELLED = ("replication is being cancelled", "replications are being cancelled")
 NAMED = 5
 LONGEST_REASON = 200
@@ -68,12 +71,16 @@ def _ask(request: HttpRequest, among: QuerySet[VMContext], context_ids: list[str
 
 def _tell(request: HttpRequest, outcome: bulk.Outcome, done: tuple[str, str]) -> None:
     """One notice: for how many VMs it was done, and which were refused and why."""
-    parts = []
+    parts, missing = [], ""
     if outcome.done:
-        parts.append(f"{plural(outcome.done, *done)}.")
+        missing = missing_now(COPIES)
+        if missing and done == STARTED:
+            done = WAITING
+        parts.append(f"{plural(outcome.done, *done)}{f': {missing}' if missing else '.'}")
     if outcome.refused:
         parts.append(_refusals(outcome))
-    level = messages.SUCCESS if not outcome.refused else messages.WARNING
+    is_clean = not outcome.refused and not missing
+    level = messages.SUCCESS if is_clean else messages.WARNING
     messages.add_message(request, level if outcome.done else messages.ERROR, " ".join(parts))
 
 

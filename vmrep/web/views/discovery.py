@@ -25,10 +25,11 @@ from contexts.services import discovery, management
 from contexts.services.management import MOST_AT_ONCE
 from contexts.states import ContextStatus, DiscoveryStatus
 from replication.selectors import protection
+from replication.selectors.health import CONTROL
 from replication.selectors.protection import Protection, facts_of, state_of
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import live, versions
+from vmrep.web import live, outcome, versions
 from vmrep.web.formats import plural
 from vmrep.web.forms import RPO_TARGETS, TakeForm
 from vmrep.web.tables import DiscoveredVMTable, Table
@@ -127,6 +128,9 @@ def start(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     except ContextError as problem:
         messages.error(request, str(problem))
         return redirect("discovery")
+    outcome.requested(
+        request, "", waiting=f"The discovery of {vcenter.name} is waiting", queue=CONTROL
+    )
     return live.back(request, f"{reverse('discovery')}?{urlencode({'vcenter': vcenter.pk})}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -10,9 +9,10 @@ from django.views.decorators.http import require_POST, require_safe
 from replication.integrity import runs
 from replication.integrity.selectors import findings_of, integrity
 from replication.models import IntegrityRun
+from replication.selectors.health import CONTROL
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import live, versions
+from vmrep.web import live, outcome, versions
 
 SHOWN_FINDINGS = 500
 
@@ -42,9 +42,8 @@ def check(request: HttpRequest) -> HttpResponse:
     access.require(request.user, Verb.CHECK, IntegrityRun)
     run = runs.request(actor=request.user.get_username())
     if run.requested_by == request.user.get_username():
-        messages.success(request, "The integrity check starts in a moment.")
+        told = "The integrity check starts in a moment."
     else:
-        messages.success(
-            request, f"{run.requested_by} has already requested a check; it will run soon."
-        )
+        told = f"{run.requested_by} has already requested a check; it will run soon."
+    outcome.requested(request, told, waiting="The integrity check is waiting", queue=CONTROL)
     return live.back(request, reverse("integrity"))

@@ -10,11 +10,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from contexts.errors import ContextError
 from replication.filters import JobFilter
+from replication.selectors.health import COPIES
 from replication.selectors.jobs import jobs_for_list, jobs_in_detail
 from replication.services import cancel as cancelling
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import job_page, live, versions
+from vmrep.web import job_page, live, outcome, versions
 from vmrep.web.tables import JobTable
 
 
@@ -56,6 +57,14 @@ def cancel(request: HttpRequest, job_id: str) -> HttpResponse:
     except ContextError as problem:
         messages.error(request, str(problem))
     else:
-        verb = "will be cancelled in a moment" if job.is_active else "was cancelled"
-        messages.success(request, f"The replication of {job.source_vm_name} {verb}.")
+        subject = f"The replication of {job.source_vm_name}"
+        if job.is_active:
+            outcome.requested(
+                request,
+                f"{subject} will be cancelled in a moment.",
+                waiting=f"{subject} will be cancelled as soon as its worker can",
+                queue=COPIES,
+            )
+        else:
+            messages.success(request, f"{subject} was cancelled.")
     return live.back(request, reverse("job", args=[job_id]))

@@ -12,11 +12,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from contexts.errors import ContextError
+from replication.selectors.health import COPIES
 from replication.selectors.replica import replica_of
 from replication.services import start
 from replication.states import SyncRequest, Trigger
 from vmrep import access
 from vmrep.access import Verb
+from vmrep.web import outcome
 
 OFFERED = (SyncRequest.CHECKSUM, SyncRequest.INITIAL, SyncRequest.RESET_CBT)
 
@@ -41,5 +43,11 @@ def ask(request: HttpRequest, context_id: str) -> HttpResponse:
         messages.error(request, str(problem))
     else:
         told = SyncRequest(wanted).label
-        messages.success(request, f"Replication of {vm.vm_name} was started: {told.lower()}.")
+        subject = f"Replication of {vm.vm_name}"
+        outcome.requested(
+            request,
+            f"{subject} was started: {told.lower()}.",
+            waiting=f"{subject} ({told.lower()}) is waiting",
+            queue=COPIES,
+        )
     return redirect(f"{reverse('virtual-machines')}?{urlencode({'vm': vm.pk})}")

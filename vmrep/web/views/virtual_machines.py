@@ -14,11 +14,12 @@ from contexts.errors import ContextError
 from replication.filters import ProtectedVMFilter
 from replication.selectors import home, protection
 from replication.selectors.contexts import contexts_for_list, contexts_in_detail
+from replication.selectors.health import COPIES
 from replication.services import start
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import first_run, live, panel, totals, versions
+from vmrep.web import first_run, live, outcome, panel, totals, versions
 from vmrep.web.tables import VMTable
 
 
@@ -66,5 +67,8 @@ def replicate(request: HttpRequest, context_id: str) -> HttpResponse:
     except ContextError as problem:
         messages.error(request, str(problem))
     else:
-        messages.success(request, f"Replication of {context.vm_name} was started.")
+        subject = f"Replication of {context.vm_name}"
+        outcome.requested(
+            request, f"{subject} was started.", waiting=f"{subject} is waiting", queue=COPIES
+        )
     return live.back(request, reverse("virtual-machines"))

@@ -1,0 +1,1 @@
+"""Who is alive: signs of life, what of it is missing, incidents."""

@@ -1,0 +1,242 @@
+"""What lives and what is dead, computed from the clock when somebody asks.
+
+Nothing has to notice a death: who was not seen for `DEAD_AFTER` is dead, also when whoever would
+write that down is dead, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import NamedTuple
+
+from django.db.models import QuerySet
+
+from contexts.models import VCenter
+from replication.health import broker
+from replication.models import Repository, RepositorySign, SignOfLife, VCenterSign
+from replication.selectors.protection import AWAY_AFTER
+from replication.states import LifeKind, TroubleKind
+
+# Three signs of ten seconds each; beat triggers the tick as often.
+DEAD_AFTER = timedelta(seconds=30)
+
+COPIES, CONTROL, TICK = "copies", "control", "tick"
+EXPECTED = (COPIES, CONTROL, TICK)
+_NEEDED_FOR = {
+    COPIES: "Replications wait until one is started.",
+    CONTROL: "Discoveries, clean-ups and checks wait until one is started.",
+    TICK: "Nothing takes over from dead workers until one is started.",
+}
+_START = "See “Processes” in docs/operations.md."
+
+
+class Parts(NamedTuple):
+    """The rows that somebody may see."""
+
+    signs: QuerySet[SignOfLife]
+    vcenters: QuerySet[VCenterSign]
+    repositories: QuerySet[RepositorySign]
+
+
+class Trouble(NamedTuple):
+    """Something that is needed and dead. `subject`: of which of its kind. `what`: whole sentences,
+    which change only with the trouble; `since`: when it was last alive, None if it never was."""
+
+    kind: TroubleKind
+    subject: str
+    what: str
+    since: datetime | None
+    vcenter_id: int | None = None
+    repository_id: int | None = None
+
+
+class Process(NamedTuple):
+    """A process with its last sign. `is_alive` is about now."""
+
+    sign: SignOfLife
+    is_alive: bool
+
+    @property
+    def state(self) -> str:
+        if self.is_alive:
+            return "alive"
+        return "dead" if self.sign.ended_at is None else "ended"
+
+
+class Answering(NamedTuple):
+    """A vCenter or repository with what workers last had from it."""
+
+    id: int
+    name: str
+    reached_at: datetime | None
+    looked_at: datetime
+    problem: str  # empty: it answers
+
+    @property
+    def state(self) -> str:
+        return "dead" if self.problem else "alive"
+
+
+class Health(NamedTuple):
+    """`redis`: why it does not answer this process; empty if it does. `redis_at`: when it last
+    answered any process. `tick_at`: the tick's last run."""
+
+    processes: list[Process]
+    vcenters: list[Answering]
+    repositories: list[Answering]
+    redis: str
+    redis_at: datetime | None
+    tick_at: datetime | None
+    tick_is_alive: bool
+    troubles: list[Trouble]
+
+    @property
+    def is_well(self) -> bool:
+        return not self.troubles
+
+
+def health(now: datetime, parts: Parts) -> Health:
+    """Three queries, each of a few rows; and a question to Redis, every few seconds."""
+    signs = list(parts.signs.order_by("kind", "name"))
+    vcenters = _vcenters(parts.vcenters)
+    repositories = _repositories(parts.repositories)
+    redis = broker.problem()
+    redis_at = max((sign.broker_at for sign in signs if sign.broker_at), default=None)
+    ticks = [sign for sign in signs if sign.kind == LifeKind.TICK]
+    return Health(
+        processes=[
+            Process(sign, is_alive(sign, now)) for sign in signs if sign.kind != LifeKind.TICK
+        ],
+        vcenters=vcenters,
+        repositories=repositories,
+        redis=redis,
+        redis_at=redis_at,
+        tick_at=max((sign.seen_at for sign in ticks), default=None),
+        tick_is_alive=any(is_alive(sign, now) for sign in ticks),
+        troubles=[
+            *_redis(redis, redis_at),
+            *_processes(signs, now, redis_answers=not redis),
+            *_away(vcenters),
+            *_unusable(repositories),
+        ],
+    )
+
+
+def is_alive(sign: SignOfLife, now: datetime) -> bool:
+    return sign.ended_at is None and sign.seen_at > now - DEAD_AFTER
+
+
+def live_slots(queue: str, now: datetime) -> int:
+    """How many tasks of this queue its live workers run at once. One query."""
+    return sum(sign.slots for sign in _live_workers(queue, _workers(), now))
+
+
+def what_is_missing(queue: str, now: datetime) -> str:
+    """Why work in this queue is not begun: Redis does not answer, or no worker lives that takes it.
+    Empty if nothing is missing. One query."""
+    redis = broker.problem()
+    if redis:
+        return _redis(redis, None)[0].what
+    workers = _workers()
+    return "" if _live_workers(queue, workers, now) else _no_worker(queue, workers).what
+
+
+def _workers() -> list[SignOfLife]:
+    return list(SignOfLife.objects.filter(kind=LifeKind.WORKER))
+
+
+def _live_workers(queue: str, signs: Sequence[SignOfLife], now: datetime) -> list[SignOfLife]:
+    return [sign for sign in _of_queue(queue, signs) if is_alive(sign, now)]
+
+
+def _of_queue(queue: str, signs: Sequence[SignOfLife]) -> list[SignOfLife]:
+    return [
+        sign for sign in signs if sign.kind == LifeKind.WORKER and queue in sign.queues.split(",")
+    ]
+
+
+def _redis(problem: str, redis_at: datetime | None) -> list[Trouble]:
+    if not problem:
+        return []
+    what = f"Redis does not answer ({problem}). No new work is begun until it does."
+    return [Trouble(TroubleKind.REDIS, "", what, redis_at)]
+
+
+def _no_worker(queue: str, signs: Sequence[SignOfLife]) -> Trouble:
+    last = max((sign.seen_at for sign in _of_queue(queue, signs)), default=None)
+    what = f"No worker of the queue “{queue}” is alive. {_NEEDED_FOR[queue]} {_START}"
+    return Trouble(TroubleKind.WORKER, queue, what, last)
+
+
+def _processes(
+    signs: Sequence[SignOfLife], now: datetime, *, redis_answers: bool
+) -> Iterator[Trouble]:
+    """What is dead by itself: a tick that is late because of another death is not told of."""
+    dead = [queue for queue in EXPECTED if not _live_workers(queue, signs, now)]
+    yield from (_no_worker(queue, signs) for queue in dead)
+    beats = [sign for sign in signs if sign.kind == LifeKind.BEAT]
+    beat_lives = any(is_alive(sign, now) for sign in beats)
+    if not beat_lives:
+        last = max((sign.seen_at for sign in beats), default=None)
+        what = "Beat is not alive: nothing that is due is begun, and nothing takes over from dead"
+        yield Trouble(TroubleKind.BEAT, "", f"{what} workers. {_START}", last)
+    ticks = [sign for sign in signs if sign.kind == LifeKind.TICK]
+    is_late = not any(is_alive(sign, now) for sign in ticks)
+    if is_late and beat_lives and redis_answers and TICK not in dead:
+        last = max((sign.seen_at for sign in ticks), default=None)
+        what = "Beat and the worker of the queue “tick” are alive, but the tick does not run. See"
+        yield Trouble(TroubleKind.TICK, "", f"{what} that worker's log.", last)
+
+
+def _vcenters(signs: QuerySet[VCenterSign]) -> list[Answering]:
+    rows = signs.select_related("vcenter").order_by("vcenter__name", "vcenter", "looked_at")
+    return [_answering(of, looks) for of, looks in groupby(rows, key=lambda sign: sign.vcenter)]
+
+
+def _repositories(signs: QuerySet[RepositorySign]) -> list[Answering]:
+    rows = signs.select_related("repository").order_by("repository__name", "looked_at")
+    return [_answering(of, looks) for of, looks in groupby(rows, key=lambda sign: sign.repository)]
+
+
+def _answering(
+    of: VCenter | Repository, looks: Iterable[VCenterSign | RepositorySign]
+) -> Answering:
+    """`looks`: the newest last. One worker machine that reaches it is enough. When nobody looks any
+    more, the last look stands: then a process is dead, which is told of."""
+    signs = list(looks)
+    newest = signs[-1]
+    reached = max((sign.reached_at for sign in signs if sign.reached_at), default=None)
+    away = reached is None or newest.looked_at - reached > AWAY_AFTER
+    return Answering(
+        id=of.pk,
+        name=of.name,
+        reached_at=reached,
+        looked_at=newest.looked_at,
+        problem=newest.problem if away else "",
+    )
+
+
+def _away(vcenters: Sequence[Answering]) -> Iterator[Trouble]:
+    for each in vcenters:
+        if each.problem:
+            yield Trouble(
+                TroubleKind.VCENTER,
+                str(each.id),
+                f"vCenter {each.name} does not answer: {each.problem}",
+                each.reached_at,
+                vcenter_id=each.id,
+            )
+
+
+def _unusable(repositories: Sequence[Answering]) -> Iterator[Trouble]:
+    for each in repositories:
+        if each.problem:
+            yield Trouble(
+                TroubleKind.REPOSITORY,
+                str(each.id),
+                f"No worker can use the repository {each.name}: {each.problem}",
+                each.reached_at,
+                repository_id=each.id,
+            )

@@ -1,0 +1,79 @@
+"""Who is alive: rows that the estate has none of."""
+
+from __future__ import annotations
+
+from tests.database.attacks.attack import NOW, Attack, Statements
+from tests.database.scratch import A_TYPE
+
+LIFE = {
+    **{"kind": "'worker'", "name": "'vm:1'", "queues": "'copies'", "slots": "2", "version": "'1'"},
+    **{"started_at": NOW, "seen_at": NOW},
+}
+HEARD = {"vcenter_id": "{vcenter}", "host": "'vm'", "looked_at": NOW, "problem": "''"}
+INCIDENT = {
+    **{"kind": "'worker_dead'", "subject": "'copies'", "what": "'x'", "vcenter_id": "NULL"},
+    "repository_id": "NULL",
+    "began_at": NOW,
+}
+
+
+def _add(table: str, row: dict[str, str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(row.values())})"
+
+
+def _attack(table: str, row: dict[str, str], rules: Statements, bad: dict, name: str) -> Attack:
+    return Attack(name, rules, (_add(table, row | bad),), (_add(table, row),))
+
+
+def _twice(table: str, row: dict[str, str], rule: str, but: dict[str, str], name: str) -> Attack:
+    """The same row twice; with these values it is another one."""
+    first = _add(table, row)
+    return Attack(name, (rule,), (first, first), (first, _add(table, row | but)))
+
+
+HEALTH = [
+    *(
+        _attack("signs_of_life", LIFE, rules, bad, name)
+        for rules, bad, name in (
+            (("life_kind_known",), {"kind": "'ghost'"}, "a sign of an unknown kind of process"),
+            (("life_is_named",), {"name": "''"}, "a sign of nobody"),
+            (("sign_of_life_column_types", A_TYPE), {"seen_at": "'lately'"}, "a sign's odd time"),
+        )
+    ),
+    _twice(
+        *("signs_of_life", LIFE, "life_once_per_process", {"name": "'vm:2'"}),
+        "two signs of one process",
+    ),
+    *(
+        _attack("vcenter_signs", HEARD, rules, bad, name)
+        for rules, bad, name in (
+            (("vcenter_sign_names_its_host",), {"host": "''"}, "a look at a vCenter from nowhere"),
+            (
+                *(("vcenter_sign_column_types", A_TYPE), {"looked_at": "'lately'"}),
+                "a look at a vCenter with an invalid time",
+            ),
+            (("vcenter_signs.vcenter_id",), {"vcenter_id": "999"}, "a look at no vCenter"),
+        )
+    ),
+    _twice(
+        *("vcenter_signs", HEARD, "vcenter_sign_once_per_host", {"host": "'other'"}),
+        "two looks at a vCenter from one machine",
+    ),
+    *(
+        _attack("incidents", INCIDENT, rules, bad, name)
+        for rules, bad, name in (
+            (("incident_kind_known",), {"kind": "'odd'"}, "an unknown kind of incident"),
+            (("incident_says_what",), {"what": "''"}, "an incident that says nothing"),
+            (("incident_column_types", A_TYPE), {"began_at": "'then'"}, "an incident's odd time"),
+            (("incidents.vcenter_id",), {"vcenter_id": "999"}, "an incident of no vCenter"),
+            (
+                *(("incidents.repository_id",), {"repository_id": "999"}),
+                "an incident of no repository",
+            ),
+        )
+    ),
+    _twice(
+        *("incidents", INCIDENT, "incident_open_once", {"ended_at": NOW}),
+        "the same incident twice at once",
+    ),
+]

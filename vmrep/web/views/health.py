@@ -1,0 +1,64 @@
+"""Who is alive: a page, a part of every page that tells of it, and two addresses for machines."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.cache import patch_cache_control
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.http import require_safe
+
+from contexts.clock import about_now
+from replication.selectors.health import health
+from vmrep import access
+from vmrep.readiness import OK, readiness
+from vmrep.web import live, versions
+from vmrep.web.templatetags.health import shown
+
+SHOWN_INCIDENTS = 50
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    state = health(about_now(), access.parts(request.user))
+    version = versions.of_health(state)
+    if live.is_current(request, version):
+        return live.nothing_new()
+    incidents = access.incidents(request.user)[:SHOWN_INCIDENTS]
+    content = {"health": state, "incidents": list(incidents)}
+    return live.respond(request, "health/index.html", version, content)
+
+
+@require_safe
+def status(request: HttpRequest) -> HttpResponse:
+    """What every page polls beside its own content: banner and marks."""
+    state = health(about_now(), access.parts(request.user))
+    version = versions.of_status(state)
+    if live.is_current(request, version):
+        return live.nothing_new()
+    response = render(request, "partials/status.html", {"polled": True, "state": shown(state)})
+    patch_cache_control(response, no_store=True)
+    return response
+
+
+@method_decorator(login_not_required, name="dispatch")
+class Alive(View):
+    """For whoever restarts a web server that hangs: this process answers. No database is asked."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse("ok", content_type="text/plain")
+
+
+@method_decorator(login_not_required, name="dispatch")
+class Ready(View):
+    """For a load balancer: whether pages can be served. One word for each part, and no details,
+    since anybody may ask."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        found = readiness()
+        is_ready = set(found.values()) == {OK}
+        response = JsonResponse(found, status=200 if is_ready else 503)
+        patch_cache_control(response, no_store=True)
+        return response
