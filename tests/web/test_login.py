@@ -13,7 +13,8 @@ ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x"} | dict.fromkeys(
     ("disk_id", "repository_id", "vcenter_id", "vm_id"), 1
 )
 PASSWORD = "a long enough password"
-OPEN = {"login", "favicon"}  # where everybody else is sent to; what browsers ask for by themselves
+# Where everybody else is sent to; what browsers ask for by themselves; what machines ask.
+OPEN = {"login", "favicon", "healthz", "readyz"}
 
 
 def addresses() -> list[str]:
