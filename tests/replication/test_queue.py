@@ -15,7 +15,8 @@ from replication.states import ImageState, JobStatus, LeaseHolder, SnapshotState
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hints")]
-LOOK = ("replication.tasks.look_at_repositories",)
+# What every tick asks for besides.
+LOOKS = [("replication.tasks.look_at_repositories",), ("replication.tasks.ask_vcenters",)]
 
 
 @pytest.fixture
@@ -219,14 +220,14 @@ def test_a_part_that_fails_keeps_no_other_part_from_being_done(context, hints, m
     with pytest.raises(ExceptionGroup) as raised:
         tick.tick()
     assert raised.value.subgroup(ValueError) is not None
-    assert hints == [("replication.tasks.run_next_job",), LOOK]
+    assert hints == [("replication.tasks.run_next_job",), *LOOKS]
 
 
 def test_the_tick_hints_every_job_that_can_run(context, hints):
     factories.pending_job(context)
     factories.pending_job(factories.context("other", keep_in=context.repository))
     tick.tick()
-    assert hints == [*[("replication.tasks.run_next_job",)] * 2, LOOK]
+    assert hints == [*[("replication.tasks.run_next_job",)] * 2, *LOOKS]
 
 
 def test_the_tick_wakes_some_workers_however_many_jobs_wait(context, hints):
@@ -234,7 +235,7 @@ def test_the_tick_wakes_some_workers_however_many_jobs_wait(context, hints):
         factories.pending_job(factories.context(f"vm-{number}", keep_in=context.repository))
     hints.clear()
     tick.tick()
-    assert hints == [*[("replication.tasks.run_next_job",)] * tick.HINTS_PER_TICK, LOOK]
+    assert hints == [*[("replication.tasks.run_next_job",)] * tick.HINTS_PER_TICK, *LOOKS]
 
 
 def test_the_tick_requests_some_clean_ups_of_each_vcenter(hints, tmp_path, monkeypatch):
@@ -251,5 +252,5 @@ def test_the_tick_requests_some_clean_ups_of_each_vcenter(hints, tmp_path, monke
     ContextLease.objects.all().delete()
     hints.clear()
     tick.tick()
-    hinted = [of_vcenter[context_id] for _, context_id in hints[:-1]]
+    hinted = [of_vcenter[context_id] for _, context_id in hints[: -len(LOOKS)]]
     assert sorted(hinted.count(vcenter.pk) for vcenter in vcenters) == [1, 2]
