@@ -193,6 +193,7 @@ def point_damage_differs(scope: Scope) -> Iterator[Finding]:
 
 def _say_damage(finding: Finding) -> str:
     count = damages.settle(finding.context_id)
+    figures.put_right(finding.context_id, finding.code)  # should the triggers be missing
     return f"Corrected of {count} recovery points." if count else ""
 
 

@@ -123,7 +123,8 @@ def test_a_name_from_the_vcenter_becomes_no_further_argument(
 def test_a_command_that_fails_leaves_no_snapshot_and_says_why(estate, command, arguments, words):
     command(*arguments)
     job = estate.run_job(estate.take("small2"))
-    assert "small2, Hard disk 1, by the command “mine”: the command " in job.error_message
+    whose = r"small2, Hard disk [12], by the command “mine”: the command "
+    assert re.search(whose, job.error_message), job.error_message
     assert words in job.error_message
     assert not VMSnapshot.objects.exclude(state=SnapshotState.REMOVED).exists()
 
