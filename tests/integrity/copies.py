@@ -25,7 +25,8 @@ def use(name: str) -> None:
 
 
 def make_copy(source: str, target: str) -> None:
-    """SQLite: paths of files. PostgreSQL: names; nobody may be connected to the source."""
+    """SQLite: paths of files. PostgreSQL: names; whoever else is connected to the source is thrown
+    out (workers that browser tests left standing by give signs of life)."""
     connection.close()
     if connection.vendor == "sqlite":
         Path(target).unlink(missing_ok=True)
@@ -33,6 +34,9 @@ def make_copy(source: str, target: str) -> None:
             one.backup(other)
     else:
         _administer(f'DROP DATABASE IF EXISTS "{target}"')
+        _administer(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{source}'"
+        )
         _administer(f'CREATE DATABASE "{target}" TEMPLATE "{source}"')
 
 
