@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from replication.engine.copy import DiskCopy
+from replication.engine.digests import DigestEntry, read_digests
 from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import Extent, normalise
 from replication.engine.sources.file import FileSource
@@ -18,6 +19,7 @@ from tests.engine.support import difference, whole
 KIB = 1 << 10
 REQUEST = 64 * KIB
 SIZES = (2048 * KIB + 512, 2048 * KIB + 512, 3072 * KIB + 1024, 3072 * KIB + 1024, 4096 * KIB)
+NEWEST, MIDDLE, OLDEST = 0, 2, 4
 COMPARED = 2
 """The number of the image of a job that read the whole disk and wrote what differed."""
 
@@ -167,3 +169,9 @@ def own_data(image: Path) -> list[Extent]:
     command = ["qemu-img", "map", "--output=json", "-f", "qcow2", image]
     parts = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return [Extent(it["start"], it["length"]) for it in parts if it["data"] and not it["depth"]]
+
+
+def entries_of(chain: Chain, number: int, suffix: str) -> list[DigestEntry]:
+    """What an image's digests, or another map beside it, say."""
+    path = chain.file(number)
+    return list(read_digests(path.with_name(path.name + suffix)))

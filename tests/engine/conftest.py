@@ -11,6 +11,7 @@ import pytest
 
 from replication.engine.directory import DirectoryRepository
 from tests.certificates import certificate as make_certificate
+from tests.engine.chains import Chain, make_chain
 from tests.engine.copying import SIZE
 from tests.engine.support import MIB, make_raw
 
@@ -57,3 +58,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def made_chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    return make_chain(tmp_path_factory.mktemp("chain") / "made", str(uuid.uuid4()))
+
+
+@pytest.fixture
+def chain(made_chain: Chain, tmp_path: Path) -> Chain:
+    return made_chain.copied_to(tmp_path / "chain")
