@@ -19,7 +19,7 @@ from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
 from contexts.vsphere.lineage import Lineage
-from replication.errors import LeaseLost
+from replication.errors import JobCancelled, LeaseLost
 from replication.models import (
     DiskImage,
     JobStep,
@@ -69,9 +69,12 @@ def completed(
     """The commit point: recovery point, images, change IDs, history, outcome and statistics.
 
     Before this transaction the job has changed nothing; after it the recovery point exists.
-    Raises TryAgain when an image is not based on the last image of its disk.
+    Raises TryAgain when an image is not based on the last image of its disk, and JobCancelled when
+    a cancel was requested before: whoever was told so does not find the job completed.
     """
     context, job = _lock(job_id, lease)
+    if job.cancel_requested_at is not None:
+        raise JobCancelled
     images = list(
         DiskImage.objects.filter(pk__in=[disk.image_id for disk in disks]).select_related("disk")
     )

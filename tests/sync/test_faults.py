@@ -11,7 +11,7 @@ from contexts.models import ContextEvent, VCenter
 from contexts.states import ContextStatus
 from replication.errors import TryAgain
 from replication.models import DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
-from replication.services import cancel, start
+from replication.services import cancel, finish, start
 from replication.states import JobStatus
 from replication.sync import cleanup, guard, runner, transfer
 from tests.sync.estate import MIB, try_again, work
@@ -188,6 +188,25 @@ def test_a_cancelled_transfer_stops_between_requests_and_leaves_nothing(estate, 
     cleanup.clean_context(ready.pk)
     estate.assert_nothing_left_over(ready)
     estate.assert_equal_to_snapshot(first)
+
+
+def test_a_cancel_in_the_last_moment_before_the_commit_still_cancels(estate, monkeypatch, small1):
+    """Who was told that a job will be cancelled does not find it completed."""
+    newest = small1.recovery_points.get()
+    estate.control.fill("small1", 2000, 4 * MIB, 2 * MIB, seed=1)
+    completed = finish.completed
+
+    def cancel_and_complete(job_id, *rest):
+        cancel.cancel(ReplicationJob.objects.get(pk=job_id), actor="ann")
+        return completed(job_id, *rest)
+
+    monkeypatch.setattr(finish, "completed", cancel_and_complete)
+    job = estate.run_job(small1)
+    assert (job.status, job.attempt) == (JobStatus.CANCELLED, 1)
+    assert small1.recovery_points.get() == newest
+    cleanup.clean_context(small1.pk)
+    estate.assert_equal_to_snapshot(newest)
+    estate.assert_nothing_left_over(small1)
 
 
 def test_a_hostile_name_is_only_a_name(estate):
