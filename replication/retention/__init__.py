@@ -1,0 +1,1 @@
+"""Which recovery points stay, and how those go that do not."""
