@@ -1,16 +1,26 @@
-// Where the focus goes when a swap removes what had it, and when a VM is opened or closed.
+// Where the focus and the eyes go when a swap removes what had them, and when a VM is opened or
+// closed.
+import { covers, replaces } from "./widths.js";
 
 const FOCUSABLE = "a[href], button:not(:disabled), input:not(:disabled):not([type=hidden])";
-const covers = window.matchMedia("(max-width: 74.99rem)"); // the panel lies over the table
 let home = []; // what is around the focus, from the inside out
 let wasInActions = false;
+let byKeyboard = false;
 let opening = false;
+let opened = null; // the row that is being opened, and how far below the window's top it is
+let listScroll = 0; // where the list was when a panel took its place
 let closed = ""; // the ID of the row whose panel is being closed
+
+document.addEventListener("keydown", () => (byKeyboard = true), true);
+document.addEventListener("pointerdown", () => (byKeyboard = false), true);
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
   if (!link) return;
   opening = link.matches("[data-open-link], [data-opens]");
+  const row = opening && link.closest("tr[data-open]");
+  opened = row ? { id: row.id, top: row.getBoundingClientRect().top } : null;
+  if (opening && !document.getElementById("panel")) listScroll = window.scrollY;
   closed = link.matches('[aria-label="Close the panel"]')
     ? (document.querySelector("tr.selected[data-open]")?.id ?? "")
     : "";
@@ -40,13 +50,43 @@ const restore = () => {
   }
 };
 
+// A panel makes the list narrower and what is above a row higher: the row stays where the pointer
+// is. A short page gets room at its end for that.
+const giveRoom = (pixels) =>
+  document.documentElement.style.setProperty("--row-room", `${Math.ceil(pixels)}px`);
+const keepInPlace = ({ id, top }) => {
+  const row = document.getElementById(id);
+  if (!row) return;
+  const moved = row.getBoundingClientRect().top - top;
+  const scrollable = document.documentElement.scrollHeight - window.innerHeight - window.scrollY;
+  if (moved > scrollable) giveRoom(moved - scrollable);
+  window.scrollBy({ top: moved, behavior: "instant" });
+};
+
+const scrollTo = (top) => window.scrollTo({ top, behavior: "instant" });
+
+const enterPanel = () => {
+  if (replaces.matches) scrollTo(0);
+  else if (opened) keepInPlace(opened);
+  if (byKeyboard || covers.matches) {
+    document.getElementById("panel-title").focus({ preventScroll: true });
+  }
+};
+
+const leavePanel = () => {
+  giveRoom(0);
+  if (replaces.matches) scrollTo(listScroll);
+  const link = document.getElementById(closed)?.querySelector("a[data-open-link]");
+  link?.focus({ preventScroll: replaces.matches });
+};
+
 document.addEventListener("htmx:afterSwap", () => {
   const panel = document.getElementById("panel");
   if (opening && panel) {
     opening = false;
-    if (covers.matches) document.getElementById("panel-title").focus();
+    enterPanel();
   } else if (closed && !panel) {
-    document.getElementById(closed)?.querySelector("a[data-open-link]")?.focus();
+    leavePanel();
     closed = "";
   }
   const lost = !document.activeElement || document.activeElement === document.body;

@@ -43,6 +43,12 @@ document.addEventListener("htmx:configRequest", (event) => {
   }
 });
 
+// A newer request ends an older one that only reads: that is no error, but an answer without news.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { requestConfig, xhr } = event.detail;
+  if (requestConfig.verb === "get") xhr.onabort = xhr.onload;
+});
+
 // The time of the next poll counts from the last answer, whatever was requested.
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target?.id) asked.set(event.detail.target.id, Date.now());
@@ -68,7 +74,8 @@ document.addEventListener("htmx:responseError", (event) => {
   if (isPoll(event)) unanswered(event);
 });
 document.addEventListener("htmx:afterOnLoad", (event) => {
-  if (event.detail.xhr.status >= 400) return;
+  const status = event.detail.xhr.status;
+  if (!status || status >= 400) return;
   failures = 0;
   connection(false);
 });

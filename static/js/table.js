@@ -1,6 +1,7 @@
 // The VM table by keyboard, and what is ticked in it. Everything can be done without this, too.
 import "./page.js"; // an Escape that closes a menu does not close the panel
 import "./selection.js"; // counts what is ticked here
+import { covers } from "./widths.js";
 
 const KEYS_OFF = "vmrep-letter-keys-off";
 const TICKED = `vmrep-ticked:${location.pathname}`;
@@ -60,6 +61,14 @@ const closePanel = () => {
   return Boolean(close);
 };
 
+// From within the panel, to the row that it is about; the panel stays.
+const backToRow = (from) => {
+  if (covers.matches || !from.closest(".panel")) return false;
+  const link = linkOf(document.querySelector("tr.selected[data-open]"));
+  link?.focus();
+  return Boolean(link);
+};
+
 const search = () => {
   const box = document.getElementById("search");
   box?.focus();
@@ -96,6 +105,11 @@ const KEYS = {
   " ": () => document.activeElement.matches("tr a[data-open-link]") && select(),
 };
 const LETTERS = { "/": search, "?": help, j: KEYS.ArrowDown, k: KEYS.ArrowUp, x: select };
+const keysOf = (isSearch) => {
+  if (isSearch) return SEARCH_KEYS;
+  return read("localStorage", KEYS_OFF) ? KEYS : { ...LETTERS, ...KEYS };
+};
+const SEARCH_KEYS = { ArrowDown: KEYS.ArrowDown, ArrowUp: KEYS.ArrowUp };
 // An arrow pressed elsewhere scrolls the page, as everywhere.
 const movesRows = (element) => element === document.body || element.closest("main");
 
@@ -104,12 +118,12 @@ document.addEventListener("keydown", (event) => {
   const target = event.target;
   if (event.key === "Escape") {
     const isCleared = target.matches("input[type=search]") && target.value;
-    if (!isOccupied() && !isCleared && closePanel()) event.preventDefault();
+    if (!isOccupied() && !isCleared && (backToRow(target) || closePanel())) event.preventDefault();
     return;
   }
-  if (isTyping(target) || isOccupied() || target.closest(".panel")) return;
-  const letters = read("localStorage", KEYS_OFF) ? {} : LETTERS;
-  const act = KEYS[event.key] ?? letters[event.key];
+  const isSearch = target.id === "search";
+  if ((isTyping(target) && !isSearch) || isOccupied() || target.closest(".panel")) return;
+  const act = keysOf(isSearch)[event.key];
   if (act && movesRows(target) && act()) event.preventDefault();
 });
 

@@ -100,12 +100,72 @@ def test_the_table_is_worked_by_keyboard_alone(page, vms):
 
     page.keyboard.press("Enter")
     panel = page.get_by_role("complementary")
-    expect(panel.get_by_role("heading", name="c", exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(panel.get_by_role("heading", name="c", exact=True)).to_be_focused(timeout=PATIENCE)
     page.wait_for_timeout(150)  # until it is settled: htmx knows the panel's links only then
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")  # back to the row; the panel stays
+    expect_focus_on(page, "c")
+    expect(panel).to_be_visible()
     page.keyboard.press("Escape")
     expect(panel).to_have_count(0, timeout=PATIENCE)
     expect_focus_on(page, "c")
     assert "vm=" not in page.url
+
+    page.keyboard.press("/")
+    page.keyboard.type("h")
+    expect(row(page, "a")).to_have_count(0, timeout=PATIENCE)
+    page.keyboard.press("ArrowDown")  # from the search box to what it found
+    expect_focus_on(page, "h")
+
+
+def test_the_row_that_opens_its_panel_stays_under_the_pointer(page, vms):
+    """The list gets narrower, and all that is above the row higher."""
+    page.set_viewport_size({"width": 1280, "height": 700})
+    page.goto(PAGE)
+    name = row(page, "c").get_by_role("link", name="c", exact=True)
+    place = name.bounding_box()
+    name.click()
+    expect(page.locator("#panel")).to_be_visible(timeout=PATIENCE)
+    page.wait_for_timeout(150)  # until it is settled
+    assert name.bounding_box()["y"] == pytest.approx(place["y"], abs=1)
+    poll_with_news(page, vms["b"], 16 * factories.MIB, "50 %")
+    assert name.bounding_box()["y"] == pytest.approx(place["y"], abs=1)
+
+
+def test_on_a_phone_a_vm_is_read_from_its_top_and_the_list_from_where_it_was(page, vms):
+    page.set_viewport_size({"width": 390, "height": 700})
+    page.goto(PAGE)
+    name = row(page, "h").get_by_role("link", name="h", exact=True)
+    name.scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    assert before > 0
+    name.click()
+    title = page.locator("#panel-title")
+    expect(title).to_be_visible(timeout=PATIENCE)
+    page.wait_for_timeout(150)
+    assert page.evaluate("scrollY") == 0
+    expect(title).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect_focus_on(page, "h")
+    assert page.evaluate("scrollY") == pytest.approx(before, abs=1)
+
+
+def test_a_request_that_is_overtaken_is_no_error(page, vms):
+    """What is typed while a poll or a search is on its way: the older one ends without a word."""
+    page.goto(PAGE)
+    slow = "X-Vmrep-Version"
+
+    def hold(route):
+        if slow.lower() in route.request.headers:
+            page.wait_for_timeout(400)
+        route.continue_()
+
+    with page.expect_request(lambda request: slow.lower() in request.headers):
+        page.route("**/virtual-machines/*", hold)
+    page.get_by_role("searchbox").press_sequentially("gh", delay=350)
+    expect(page.get_by_text("No VM matches")).to_be_visible(timeout=PATIENCE)
+    page.unroute_all(behavior="wait")
+    expect(page.locator("#connection")).to_be_hidden()
 
 
 def test_the_keys_are_listed_and_letters_can_be_turned_off(page, vms):
