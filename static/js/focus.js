@@ -11,8 +11,12 @@ let opened = null; // the row that is being opened, and how far below the window
 let listScroll = 0; // where the list was when a panel took its place
 let closed = ""; // the ID of the row whose panel is being closed
 
-document.addEventListener("keydown", () => (byKeyboard = true), true);
-document.addEventListener("pointerdown", () => (byKeyboard = false), true);
+for (const kind of ["keydown", "pointerdown"]) {
+  const note = () => {
+    byKeyboard = kind === "keydown";
+  };
+  document.addEventListener(kind, note, true);
+}
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
