@@ -15,10 +15,12 @@ Unknown values prove nothing and match nothing.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, TypedDict
+from functools import cache
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, When
 
+from contexts.compiled import CompiledOnce
 from contexts.models import DiscoveredVM, VMContext
 
 if TYPE_CHECKING:
@@ -77,27 +79,27 @@ def _become(column: str) -> Case:
     )
 
 
-def with_presence(contexts: QuerySet[VMContext]) -> QuerySet[VMContextWithPresence]:
-    """Add `gone_since` (null while the VM is in its vCenter, or if that is not known),
-    `unreadable_since` and `unreadable_reason` (while vCenter does not tell all of it), and the VM
-    that it has probably become: `changed_vm_id`, `changed_vm_name`, `changed_vm_uuid`."""
+@cache
+def contexts_with_presence() -> QuerySet[VMContextWithPresence]:
+    """All contexts, with `gone_since` (null while the VM is in its vCenter, or if that is not
+    known), `unreadable_since` and `unreadable_reason` (while vCenter does not tell all of it), and
+    the VM that it has probably become: `changed_vm_id`, `changed_vm_name`, `changed_vm_uuid`."""
     own = DiscoveredVM.objects.filter(**_outer(*_IDENTITY))
-    return contexts.annotate(
-        gone_since=Subquery(own.values("gone_at")[:1]),
-        unreadable_since=Subquery(own.values("unreadable_since")[:1]),
-        unreadable_reason=Subquery(own.values("unreadable_reason")[:1]),
-        changed_vm_id=_become("pk"),
-        changed_vm_name=_become("vm_name"),
-        changed_vm_uuid=_become("vmware_vm_id"),
+    return VMContext.objects.annotate(
+        gone_since=CompiledOnce(Subquery(own.values("gone_at")[:1])),
+        unreadable_since=CompiledOnce(Subquery(own.values("unreadable_since")[:1])),
+        unreadable_reason=CompiledOnce(Subquery(own.values("unreadable_reason")[:1])),
+        changed_vm_id=CompiledOnce(_become("pk")),
+        changed_vm_name=CompiledOnce(_become("vm_name")),
+        changed_vm_uuid=CompiledOnce(_become("vmware_vm_id")),
     )
 
 
-def with_probable_context(
-    vms: QuerySet[DiscoveredVM], *, also_rejected: bool = False
-) -> QuerySet[ProbablyKnownVM]:
-    """Add `probable_context_id` and `probable_context_name`: the context whose VM this probably is,
-    under a new instance UUID or in a rebuilt vCenter. Null for all others, and for those that an
-    operator rejected (unless `also_rejected`)."""
+@cache
+def vms_with_probable_context(*, also_rejected: bool = False) -> QuerySet[ProbablyKnownVM]:
+    """All discovered VMs, with `probable_context_id` and `probable_context_name`: the context whose
+    VM this probably is, under a new instance UUID or in a rebuilt vCenter. Null for all others, and
+    for those that an operator rejected (unless `also_rejected`)."""
     missing = VMContext.objects.filter(~_seen_again())
     looks_alike = missing.filter(**_outer(*_LOOKS), identity_asked_at=None).order_by("pk")
     has_its_files = missing.filter(_asked(), **_outer(*_FILES)).order_by("pk")
@@ -105,25 +107,39 @@ def with_probable_context(
     undecided = Q() if also_rejected else Q(identity_rejected_at=None)
     unclaimed = _unclaimed() & undecided
 
-    def of_it(column: str) -> Case:
-        return Case(
-            When(Q(gone_at=None) & Q(Exists(own)), then=Subquery(own.values(column)[:1])),
-            When(unclaimed & Q(Exists(looks_alike)), then=Subquery(looks_alike.values(column)[:1])),
-            When(unclaimed, then=Subquery(has_its_files.values(column)[:1])),
+    def of_it(column: str) -> CompiledOnce:
+        return CompiledOnce(
+            Case(
+                When(Q(gone_at=None) & Q(Exists(own)), then=Subquery(own.values(column)[:1])),
+                When(
+                    unclaimed & Q(Exists(looks_alike)),
+                    then=Subquery(looks_alike.values(column)[:1]),
+                ),
+                When(unclaimed, then=Subquery(has_its_files.values(column)[:1])),
+            )
         )
 
-    return vms.annotate(probable_context_id=of_it("pk"), probable_context_name=of_it("vm_name"))
+    return DiscoveredVM.objects.annotate(
+        probable_context_id=of_it("pk"), probable_context_name=of_it("vm_name")
+    )
+
+
+def with_probable_context(vms: QuerySet[DiscoveredVM]) -> QuerySet[ProbablyKnownVM]:
+    """Those of `vms_with_probable_context` that the filters of these leave."""
+    return vms_with_probable_context() & cast("QuerySet[ProbablyKnownVM]", vms)
 
 
 def changed_vm(context: VMContext) -> DiscoveredVM | None:
     """The discovered VM that this context's VM has probably become."""
     # Of this one column: every job asks, and the other columns are queries of their own.
-    found = VMContext.objects.filter(pk=context.pk).values_list(_become("pk"))
-    return DiscoveredVM.objects.filter(pk__in=found).first()
+    found = contexts_with_presence().filter(pk=context.pk).values_list("changed_vm_id", flat=True)
+    key = found.first()
+    return None if key is None else DiscoveredVM.objects.filter(pk=key).first()
 
 
 def probable_context(vm: DiscoveredVM, *, also_rejected: bool = False) -> VMContext | None:
     """The context whose VM this probably is, under a new instance UUID."""
-    one = DiscoveredVM.objects.filter(pk=vm.pk)
-    found = with_probable_context(one, also_rejected=also_rejected).values("probable_context_id")
-    return VMContext.objects.filter(pk__in=found).select_related("vcenter").first()
+    known = vms_with_probable_context(also_rejected=also_rejected).filter(pk=vm.pk)
+    key = known.values_list("probable_context_id", flat=True).first()
+    contexts = VMContext.objects.select_related("vcenter")
+    return None if key is None else contexts.filter(pk=key).first()

@@ -6,7 +6,8 @@ Selectors that also need jobs or recovery points are in `replication.selectors`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from django.db.models import (
     Count,
@@ -20,6 +21,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, Left
 
+from contexts.compiled import CompiledOnce
 from contexts.models import (
     ContextEvent,
     DiscoveredVM,
@@ -29,7 +31,7 @@ from contexts.models import (
     VMNetworkAdapter,
 )
 from contexts.models.contexts import INDEXED_TEXT_LENGTH
-from contexts.presence import with_probable_context
+from contexts.presence import vms_with_probable_context
 from contexts.states import CHOSEN_TRANSPORTS, DiscoveryStatus, TransportKind
 
 if TYPE_CHECKING:
@@ -43,11 +45,6 @@ if TYPE_CHECKING:
         probable_context_name: str | None
 
     DiscoveredVMInList = WithAnnotations[DiscoveredVM, _ManagedOrNot]
-
-
-def managed_contexts() -> QuerySet[VMContext]:
-    """The contexts under management, with their vCenter."""
-    return VMContext.objects.filter(unmanaged_at__isnull=True).select_related("vcenter")
 
 
 def os_types(contexts: QuerySet[VMContext]) -> list[str]:
@@ -171,24 +168,30 @@ def discovered_vms(vcenter: VCenter, *, also_gone: bool = False) -> QuerySet[Dis
     """The VMs that the last discovery saw; with `also_gone` also those that it no longer saw.
 
     Adds `managed_context_id` (null: not managed), `former_context_id` (a context that is no longer
-    managed), `cbt_now` and what `with_probable_context` adds.
+    managed), `cbt_now` and what `vms_with_probable_context` adds.
     """
+    rows = vcenter.discovered_vms.all()
+    if not also_gone:
+        rows = rows.filter(gone_at__isnull=True)
+    return _discovered_vms() & cast("QuerySet[DiscoveredVMInList]", rows)
+
+
+@cache
+def _discovered_vms() -> QuerySet[DiscoveredVMInList]:
     contexts = VMContext.objects.filter(
         vcenter=OuterRef("vcenter"), vmware_vm_id=OuterRef("vmware_vm_id")
     )
     managed = contexts.filter(unmanaged_at__isnull=True)
-    rows = vcenter.discovered_vms.all()
-    if not also_gone:
-        rows = rows.filter(gone_at__isnull=True)
+    former = contexts.filter(unmanaged_at__isnull=False)
     return (
-        with_probable_context(rows)
+        vms_with_probable_context()
         .annotate(
-            managed_context_id=Subquery(managed.values("pk")[:1]),
-            former_context_id=Subquery(
-                contexts.filter(unmanaged_at__isnull=False).values("pk")[:1]
-            ),
+            managed_context_id=CompiledOnce(Subquery(managed.values("pk")[:1])),
+            former_context_id=CompiledOnce(Subquery(former.values("pk")[:1])),
             # Each job refreshes its context, and may have turned CBT on since the discovery.
-            cbt_now=Coalesce(Subquery(managed.values("cbt_enabled")[:1]), F("cbt_enabled")),
+            cbt_now=CompiledOnce(
+                Coalesce(Subquery(managed.values("cbt_enabled")[:1]), F("cbt_enabled"))
+            ),
         )
         .order_by("vm_name", "id")
     )

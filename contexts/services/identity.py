@@ -50,9 +50,7 @@ def require_confirmed(context: VMContext) -> None:
 def require_new(vms: Iterable[DiscoveredVM]) -> None:
     """Raises IdentityChanged when one of the VMs is probably known under another instance UUID,
     and no operator has rejected that. Takes one query, however many VMs there are."""
-    asked = presence.with_probable_context(
-        DiscoveredVM.objects.filter(pk__in=[vm.pk for vm in vms])
-    )
+    asked = presence.vms_with_probable_context().filter(pk__in=[vm.pk for vm in vms])
     changed = asked.filter(probable_context_id__isnull=False).order_by("pk").first()
     if changed is not None:
         context = VMContext.objects.select_related("vcenter").get(pk=changed.probable_context_id)

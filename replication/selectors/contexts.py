@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import (
@@ -14,11 +15,11 @@ from django.db.models import (
 )
 from django.db.models.functions import Left
 
-from contexts import selectors as context_selectors
 from contexts.clock import about_now
+from contexts.compiled import CompiledOnce
 from contexts.models import VMContext, VMDisk
 from contexts.models.contexts import INDEXED_TEXT_LENGTH
-from contexts.presence import with_presence
+from contexts.presence import contexts_with_presence
 from contexts.states import ContextStatus
 from replication.models import (
     DiskImage,
@@ -70,19 +71,15 @@ def contexts_for_list(terms: Terms | None = None) -> QuerySet[ContextInList]:
 
     Adds what `protection.with_protection` adds (by `terms`, the present ones by default), the
     newest job, whatever its status, as `newest_job_…`, `untracked_disk_count` (disks that the last
-    successful job found without a change ID), what `with_presence` adds, and `sort_name`, which the
-    database can sort by without reading all rows.
+    successful job found without a change ID), what `contexts_with_presence` adds, and `sort_name`,
+    which the database can sort by without reading all rows.
     """
-    contexts = context_selectors.managed_contexts().annotate(
-        sort_name=Left("vm_name", INDEXED_TEXT_LENGTH)
-    )
-    return _as_listed(contexts, terms).order_by("sort_name", "context_id")
+    return _by(terms, _managed_in_list())
 
 
 def contexts_in_detail(terms: Terms | None = None) -> QuerySet[ContextInList]:
     """Contexts as in the list, with their repository; includes those no longer managed."""
-    contexts = VMContext.objects.select_related("vcenter", "repository", "last_successful_job")
-    return _as_listed(contexts, terms)
+    return _by(terms, _in_detail())
 
 
 def removed_contexts() -> QuerySet[VMContext]:
@@ -106,15 +103,43 @@ def removed_contexts() -> QuerySet[VMContext]:
     )
 
 
-def _as_listed(contexts: QuerySet[VMContext], terms: Terms | None) -> QuerySet[ContextInList]:
+def _by(terms: Terms | None, contexts: QuerySet[ContextInList]) -> QuerySet[ContextInList]:
+    rows: Any = with_protection(contexts, terms or protection.terms(about_now()))
+    listed: QuerySet[ContextInList] = rows
+    return listed
+
+
+@cache
+def _managed_in_list() -> QuerySet[ContextInList]:
+    contexts: Any = _with_newest_job().filter(unmanaged_at__isnull=True)
+    listed: QuerySet[ContextInList] = (
+        contexts.annotate(sort_name=Left("vm_name", INDEXED_TEXT_LENGTH))
+        .select_related("vcenter", "current_job")
+        .order_by("sort_name", "context_id")
+    )
+    return listed
+
+
+@cache
+def _in_detail() -> QuerySet[ContextInList]:
+    return _with_newest_job().select_related(
+        "vcenter", "repository", "last_successful_job", "current_job"
+    )
+
+
+@cache
+def _with_newest_job() -> QuerySet[ContextInList]:
     newest = ReplicationJob.objects.filter(vm_context=OuterRef("pk")).order_by("-created_at", "-id")
-    rows: Any = with_protection(with_presence(contexts), terms or protection.terms(about_now()))
     untracked = DiskImage.objects.filter(
         job=OuterRef("last_successful_job"), state=ImageState.COMMITTED, change_id__isnull=True
     )
-    listed: QuerySet[ContextInList] = rows.select_related("current_job").annotate(
-        untracked_disk_count=count_rows(untracked, "job"),
-        **{name: Subquery(newest.values(column)[:1]) for name, column in _NEWEST_JOB.items()},
+    of_newest = {
+        name: CompiledOnce(Subquery(newest.values(column)[:1]))
+        for name, column in _NEWEST_JOB.items()
+    }
+    rows: Any = contexts_with_presence()
+    listed: QuerySet[ContextInList] = rows.annotate(
+        untracked_disk_count=CompiledOnce(count_rows(untracked, "job")), **of_newest
     )
     return listed
 

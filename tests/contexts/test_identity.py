@@ -167,7 +167,7 @@ def test_presence_costs_one_query_for_any_number_of_vms():
     for _ in range(5):
         factories.context("more", at=context.vcenter, moref=f"vm-{uuid.uuid4()}")
     with CaptureQueriesContext(connection) as queries:
-        rows = list(presence.with_presence(VMContext.objects.all()))
+        rows = list(presence.contexts_with_presence())
         vms = list(presence.with_probable_context(DiscoveredVM.objects.all()))
     assert len(queries) == 2
     assert [row.pk for row in rows if row.changed_vm_id] == [context.pk]

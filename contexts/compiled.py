@@ -1,0 +1,65 @@
+"""Parts of queries that are the same each time: their SQL is written once, not in every query.
+
+A list adds to its rows what other tables know of them. To put such a query together takes longer
+than to answer it for one VM. So what never changes in it is built once per process, as a QuerySet
+that callers filter, and what that adds to a row is CompiledOnce.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Case, Subquery
+from django.db.models.expressions import BaseExpression, Combinable
+from django.db.models.functions import Coalesce
+from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.sql.query import Query
+
+
+class CompiledOnce(BaseExpression, Combinable):
+    """An expression that keeps its SQL. It may read columns, but neither the clock nor what the
+    query adds under another name."""
+
+    def __init__(self, expression: Case | Coalesce | Subquery) -> None:
+        super().__init__()
+        self._expression: BaseExpression = expression
+        self._resolved = False
+        self._kept: dict[str, tuple[str, tuple[str | int, ...]]] = {}
+
+    def get_source_expressions(self) -> list[Combinable]:
+        return [cast(Combinable, self._expression)]
+
+    def set_source_expressions(self, exprs: Sequence[Combinable]) -> None:
+        self._expression = cast(BaseExpression, exprs[0])
+
+    def copy(self) -> CompiledOnce:
+        """For another query, in which the tables may have other names."""
+        copied = super().copy()
+        copied._kept = {}
+        return copied
+
+    def resolve_expression(
+        self,
+        query: Query | None = None,
+        allow_joins: bool = True,
+        reuse: set[str] | None = None,
+        summarize: bool = False,
+        for_save: bool = False,
+    ) -> CompiledOnce:
+        """Once: each filter by it resolves it again whenever that is compiled."""
+        if self._resolved:
+            return self
+        resolved = super().resolve_expression(query, allow_joins, reuse, summarize, for_save)
+        resolved._resolved = True
+        return resolved
+
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, tuple[str | int, ...]]:
+        kept = self._kept.get(connection.vendor)
+        if kept is None:
+            sql, parameters = compiler.compile(self._expression)
+            kept = self._kept[connection.vendor] = sql, tuple(parameters)
+        return kept
