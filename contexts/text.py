@@ -15,3 +15,24 @@ def storable(text: str, most: int | None = None) -> str:
     `most` characters. For whatever a server, a file or an error message says."""
     kept = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
     return kept if most is None or len(kept) <= most else kept[: most - 1] + "…"
+
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def duration(seconds: float | None) -> str:
+    """The two largest units: 45 s, 3 m 20 s, 2 h 5 m, 3 d 4 h. One decimal below ten seconds."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    for size, unit, smaller_size, smaller_unit in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "m"),
+        (_MINUTE, "m", 1, "s"),
+    ):
+        if whole >= size:
+            smaller = whole % size // smaller_size
+            return f"{whole // size} {unit}" + (f" {smaller} {smaller_unit}" if smaller else "")
+    return f"{whole} s"

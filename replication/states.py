@@ -171,6 +171,17 @@ class IntegrityOutcome(TextChoices):
         return [str(cls.PENDING), str(cls.RUNNING)]
 
 
+class Protection(TextChoices):
+    """The state of protection of a VM (`replication.selectors.protection`). The labels are the
+    words of pages."""
+
+    PROTECTED = "protected", "Protected"
+    OVER_TARGET = "over_target", "Over target"
+    NO_TARGET = "no_target", "No target"
+    BROKEN = "broken", "Broken"
+    UNPROTECTED = "unprotected", "Unprotected"
+
+
 class LifeKind(TextChoices):
     """Which processes give signs of life. `tick`: the last run of the tick, whichever worker ran
     it."""
@@ -190,3 +201,26 @@ class TroubleKind(TextChoices):
     REDIS = "redis_dead", "Redis does not answer"
     VCENTER = "vcenter_away", "vCenter does not answer"
     REPOSITORY = "repository_away", "Repository cannot be used"
+    SPACE = "space_short", "Space short"
+
+
+class OccurrenceKind(TextChoices):
+    """What people may have to be told of. Those of `TroubleKind` have the same names."""
+
+    JOB_FAILED = "job_failed", "Replication failed"
+    OVER_TARGET = "over_target", "VM over its target"
+    BROKEN = "broken", "VM broken"
+    UNPROTECTED = "unprotected", "VM unprotected"
+    RECOVERED = "recovered", "VM recovered"
+    WORKER_DEAD = "worker_dead", "No worker"
+    BEAT_DEAD = "beat_dead", "No beat"
+    TICK_LATE = "tick_late", "No tick"
+    REDIS_DEAD = "redis_dead", "Redis does not answer"
+    VCENTER_AWAY = "vcenter_away", "vCenter does not answer"
+    REPOSITORY_AWAY = "repository_away", "Repository cannot be used"
+    SPACE_SHORT = "space_short", "Space short"
+    TROUBLE_OVER = "trouble_over", "Trouble over"
+
+    @property
+    def is_good(self) -> bool:
+        return self in (OccurrenceKind.RECOVERED, OccurrenceKind.TROUBLE_OVER)

@@ -6,6 +6,7 @@ from replication.models.installation import Installation
 from replication.models.integrity import IntegrityFinding, IntegrityRun
 from replication.models.jobs import JobStep, ReplicationJob
 from replication.models.leases import ContextLease, HostPlace
+from replication.models.occurrences import Occurrence, ProtectionSpell
 from replication.models.recovery import PointSnapshot, RecoveryPoint, RecoveryPointHold
 from replication.models.repositories import Repository, RepositorySign
 from replication.models.snapshots import VMSnapshot
@@ -24,7 +25,9 @@ __all__ = [
     "JobLogLine",
     "JobSample",
     "JobStep",
+    "Occurrence",
     "PointSnapshot",
+    "ProtectionSpell",
     "RecoveryPoint",
     "RecoveryPointHold",
     "ReplicationJob",

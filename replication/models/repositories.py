@@ -53,6 +53,15 @@ class RepositorySign(models.Model):
     problem = models.TextField(
         blank=True, default="", help_text="Why it could not be written to; empty if it could."
     )
+    free_bytes = models.BigIntegerField(
+        null=True, blank=True, help_text="When it was last reached; null: it never was."
+    )
+    total_bytes = models.BigIntegerField(null=True, blank=True)
+    full_in_seconds = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="At the pace of the last days, when it was last reached; null: nobody can say.",
+    )
 
     class Meta:
         db_table = "repository_signs"

@@ -13,7 +13,8 @@ from replication import messages
 from replication.health import signs, watch
 from replication.integrity import runs
 from replication.models import Repository
-from replication.services import left_overs, places, queue
+from replication.scheduler import spells
+from replication.services import left_overs, occurrences, places, queue
 
 # A worker that ends a job wakes the next one itself, so the tick needs to wake only a few.
 HINTS_PER_TICK = 10
@@ -64,6 +65,7 @@ _PARTS: tuple[Callable[[], None], ...] = (
     signs.tick,
     queue.take_over_expired,
     places.forget_expired,
+    spells.turn,
     _hint_jobs,
     _hint_clean_ups,
     _hint_looks,
@@ -71,4 +73,5 @@ _PARTS: tuple[Callable[[], None], ...] = (
     discovery.pick_up_forgotten,
     runs.pick_up_forgotten,
     watch.forget_old,
+    occurrences.forget_old,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
@@ -21,6 +21,8 @@ from replication.states import LifeKind, TroubleKind
 
 # Three signs of ten seconds each; beat triggers the tick as often.
 DEAD_AFTER = timedelta(seconds=30)
+LOW_SHARE = 10  # less than a tenth is free
+FULL_SOON = timedelta(days=7)
 
 COPIES, CONTROL, TICK = "copies", "control", "tick"
 EXPECTED = (COPIES, CONTROL, TICK)
@@ -73,6 +75,7 @@ class Answering(NamedTuple):
     reached_at: datetime | None
     looked_at: datetime
     problem: str  # empty: it answers
+    short: str = ""  # of a repository that is nearly full: how one can tell
 
     @property
     def state(self) -> str:
@@ -120,6 +123,7 @@ def health(now: datetime, parts: Parts) -> Health:
             *_processes(signs, now, redis_answers=not redis),
             *_away(vcenters),
             *_unusable(repositories),
+            *_short(repositories),
         ],
     )
 
@@ -215,7 +219,21 @@ def _answering(
         reached_at=reached,
         looked_at=newest.looked_at,
         problem=newest.problem if away else "",
+        short=_shortage(signs) if isinstance(of, Repository) else "",
     )
+
+
+def _shortage(looks: Sequence[Any]) -> str:
+    """From the newest look that reached it. The words change only with what they tell."""
+    reached = [look for look in looks if look.reached_at and look.total_bytes]
+    newest = max(reached, key=lambda look: look.reached_at, default=None)
+    if newest is None:
+        return ""
+    if newest.free_bytes * LOW_SHARE < newest.total_bytes:
+        return "Less than a tenth of its room is free."
+    if newest.full_in_seconds is not None and newest.full_in_seconds < FULL_SOON.total_seconds():
+        return "At the pace of the last days it is full within a week."
+    return ""
 
 
 def _away(vcenters: Sequence[Answering]) -> Iterator[Trouble]:
@@ -238,5 +256,18 @@ def _unusable(repositories: Sequence[Answering]) -> Iterator[Trouble]:
                 str(each.id),
                 f"No worker can use the repository {each.name}: {each.problem}",
                 each.reached_at,
+                repository_id=each.id,
+            )
+
+
+def _short(repositories: Sequence[Answering]) -> Iterator[Trouble]:
+    for each in repositories:
+        if each.short:
+            yield Trouble(
+                TroubleKind.SPACE,
+                str(each.id),
+                f"The repository {each.name} is nearly full. {each.short} A full one takes no"
+                " recovery points.",
+                None,
                 repository_id=each.id,
             )

@@ -28,7 +28,6 @@ from django.db.models import (
     Max,
     Q,
     QuerySet,
-    TextChoices,
     Value,
     When,
 )
@@ -37,22 +36,13 @@ from django.db.models.functions import Coalesce
 
 from contexts.models import VMContext
 from replication.models import Installation, RepositorySign
+from replication.states import Protection
 
 # A database that moved to another machine may be a little behind itself. A point that is dated
 # further ahead was dated by a wrong clock: its age is unknown.
 CLOCKS_MAY_DIFFER = timedelta(minutes=1)
 # One look that fails may be a short outage: workers look every few seconds.
 AWAY_AFTER = timedelta(seconds=20)
-
-
-class Protection(TextChoices):
-    """The labels are the words of pages."""
-
-    PROTECTED = "protected", "Protected"
-    OVER_TARGET = "over_target", "Over target"
-    NO_TARGET = "no_target", "No target"
-    BROKEN = "broken", "Broken"
-    UNPROTECTED = "unprotected", "Unprotected"
 
 
 class Terms(NamedTuple):

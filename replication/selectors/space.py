@@ -65,15 +65,15 @@ def _urgency(each: RepositorySpace) -> tuple[float, float]:
 
 def of_repositories(among: QuerySet[Repository], now: datetime) -> Repositories:
     """Two queries for the growth, and a look at each folder."""
-    repositories = list(_with_growth(among, now))
+    repositories = list(with_growth(among, now))
     states = looks.look_at_all(repositories, max_age=KEPT_SECONDS)
     return Repositories(
         tuple(_space(each, it.room, now) for each, it in zip(repositories, states, strict=True))
     )
 
 
-def _with_growth(among: QuerySet[Repository], now: datetime) -> QuerySet[Repository]:
-    """Adds `growth_bytes` of the window and `first_image_at`."""
+def with_growth(among: QuerySet[Repository], now: datetime) -> QuerySet[Repository]:
+    """By name; adds `growth_bytes` of the window and `first_image_at`."""
     images = (
         DiskImage.objects.filter(repository=OuterRef("pk"), state=ImageState.COMMITTED)
         .order_by()
@@ -88,11 +88,17 @@ def _with_growth(among: QuerySet[Repository], now: datetime) -> QuerySet[Reposit
 
 def _space(repository: Repository, room: Room | None, now: datetime) -> RepositorySpace:
     growth_bytes = getattr(repository, "growth_bytes", None) or 0
+    full_in = None if room is None else full_in_seconds(repository, room, now)
+    return RepositorySpace(repository.name, room, growth_bytes, full_in)
+
+
+def full_in_seconds(repository: Repository, room: Room, now: datetime) -> float | None:
+    """Of a repository from `with_growth`: when it is full. None if nothing can be said."""
+    growth_bytes = getattr(repository, "growth_bytes", None) or 0
     first_image_at = getattr(repository, "first_image_at", None)
-    full_in_seconds = None
-    if room is not None and first_image_at is not None and growth_bytes > 0:
-        full_in_seconds = forecast(room.free_bytes, growth_bytes, now - first_image_at)
-    return RepositorySpace(repository.name, room, growth_bytes, full_in_seconds)
+    if first_image_at is None or growth_bytes <= 0:
+        return None
+    return forecast(room.free_bytes, growth_bytes, now - first_image_at)
 
 
 def forecast(free_bytes: int, growth_bytes: int, history: timedelta) -> float | None:

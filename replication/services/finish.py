@@ -27,7 +27,7 @@ from replication.models import (
     ReplicationJob,
     VMSnapshot,
 )
-from replication.services import job_log, leases, results
+from replication.services import job_log, leases, occurrences, results
 from replication.services.leases import Lease
 from replication.services.results import SealedDisk
 from replication.states import (
@@ -35,6 +35,7 @@ from replication.states import (
     ImageState,
     JobStatus,
     LogLevel,
+    OccurrenceKind,
     RecoveryPointState,
     SnapshotState,
     StepStatus,
@@ -137,6 +138,13 @@ def failed(
         why=why,
     )
     job_log.write(job.pk, job.attempt, f"Failed. {why}", LogLevel.ERROR)
+    occurrences.tell(
+        OccurrenceKind.JOB_FAILED,
+        job.pk,
+        what=f"The replication of {context.vm_name or context.pk} failed: {why}",
+        context_id=context.pk,
+        job_id=job.pk,
+    )
 
 
 @one_transaction

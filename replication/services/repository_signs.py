@@ -6,47 +6,57 @@ mounted, and two machines may disagree. So the state of a VM is computed from th
 
 from __future__ import annotations
 
-from django.db.models import F
+from collections.abc import Sequence
+
 from django.db.models.functions import Now
 
+from contexts.clock import database_now
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
 from replication.models import Repository, RepositorySign
+from replication.selectors import space
 from replication.services import leases
 from replication.storage import looks
+from replication.storage.looks import StorageState
 
 
 def look() -> None:
-    """Try to write to every repository, and note what came of it. Called by a worker, again and
-    again; takes as long as the slowest storage, but no longer than `looks.ACT_SECONDS` twice."""
-    repositories = list(Repository.objects.order_by("pk"))
+    """Try to write to every repository, and note what came of it and how full it is. Called by a
+    worker, again and again; takes as long as the slowest storage, but no longer than
+    `looks.ACT_SECONDS` twice."""
+    repositories = list(space.with_growth(Repository.objects.all(), database_now()))
     states = looks.try_writing_to_all(repositories)
-    _note({each.pk: it.problem for each, it in zip(repositories, states, strict=True)})
+    _note([_sign(each, state) for each, state in zip(repositories, states, strict=True)])
+
+
+def _sign(repository: Repository, state: StorageState) -> RepositorySign:
+    sign = RepositorySign(
+        repository_id=repository.pk,
+        host=leases.this_host(),
+        looked_at=Now(),
+        reached_at=None if state.problem else Now(),
+        problem=storable(state.problem),
+    )
+    if state.room is not None:
+        sign.free_bytes, sign.total_bytes = state.room.free_bytes, state.room.total_bytes
+        sign.full_in_seconds = space.full_in_seconds(repository, state.room, database_now())
+    return sign
 
 
 @one_transaction
-def _note(problems: dict[int, str]) -> None:
-    """By repository, why it cannot be written to; empty if it can. A repository that was removed
-    meanwhile is left out."""
-    host = leases.this_host()
-    there = set(Repository.objects.filter(pk__in=problems).values_list("pk", flat=True))
-    RepositorySign.objects.bulk_create(
-        (
-            RepositorySign(
-                repository_id=pk,
-                host=host,
-                looked_at=Now(),
-                reached_at=None if problem else Now(),
-                problem=storable(problem),
-            )
-            for pk, problem in problems.items()
-            if pk in there
-        ),
-        update_conflicts=True,
-        unique_fields=["repository", "host"],
-        update_fields=["looked_at", "problem"],
-    )
-    reached = [pk for pk, problem in problems.items() if not problem]
-    RepositorySign.objects.filter(repository__in=reached, host=host).update(
-        reached_at=F("looked_at")
-    )
+def _note(signs: Sequence[RepositorySign]) -> None:
+    """A repository that was removed meanwhile is left out. What one is not reached says nothing of
+    its room, so the last known stays."""
+    wanted = [sign.repository_id for sign in signs]
+    there = set(Repository.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+    signs = [sign for sign in signs if sign.repository_id in there]
+    for is_reached in (False, True):
+        RepositorySign.objects.bulk_create(
+            (sign for sign in signs if (not sign.problem) is is_reached),
+            update_conflicts=True,
+            unique_fields=["repository", "host"],
+            update_fields=["looked_at", "problem", *(_OF_REACHED if is_reached else ())],
+        )
+
+
+_OF_REACHED = ("reached_at", "free_bytes", "total_bytes", "full_in_seconds")

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from contexts.clock import database_now
 from replication.health import broker, signs, vcenters, watch
-from replication.models import Incident, RepositorySign, SignOfLife, VCenterSign
+from replication.models import Incident, Occurrence, RepositorySign, SignOfLife, VCenterSign
 from replication.scheduler import tick
 from replication.selectors.health import Parts, health, live_slots, what_is_missing
 from replication.services.leases import this_worker
@@ -200,3 +200,51 @@ def test_a_repository_that_no_worker_can_use_is_told_of(db):
     assert dead() == [("repository_away", str(repository.pk))]
     watch.look()
     assert Incident.objects.get().repository == repository
+
+
+def test_incidents_are_told_of_once_when_they_begin_and_once_when_they_are_over(db):
+    factories.everything_lives()
+    last_seen(40, queues="copies")
+    for _ in range(2):
+        watch.look()
+    last_seen(1, queues="copies")
+    for _ in range(2):
+        watch.look()
+    SignOfLife.objects.filter(queues="copies").update(ended_at=Now())
+    watch.look()  # it is being started anew
+    begun, over = Occurrence.objects.order_by("pk")
+    assert (begun.kind, over.kind) == ("worker_dead", "trouble_over")
+    assert over.what == f"This is over: {begun.what}"
+    last_seen(21, queues="copies")
+    watch.look()
+    assert Occurrence.objects.count() == 3
+
+
+def test_redis_is_well_again_when_every_process_reaches_it(db, monkeypatch):
+    factories.everything_lives()
+    monkeypatch.setattr(broker, "problem", lambda **_: "refused")
+    SignOfLife.objects.update(broker_at=Now() - timedelta(seconds=60))
+    watch.look()
+    monkeypatch.setattr(broker, "problem", lambda **_: "")
+    SignOfLife.objects.exclude(kind="beat").update(broker_at=Now())
+    watch.look()
+    assert Incident.objects.get().ended_at is None, "beat does not reach it"
+    SignOfLife.objects.update(broker_at=Now())
+    watch.look()
+    assert Incident.objects.get().ended_at is not None
+
+
+def test_a_repository_that_is_nearly_full_is_told_of(db):
+    factories.everything_lives()
+    repository = factories.repository("nfs-01")
+    room = {"free_bytes": 11, "total_bytes": 100, "full_in_seconds": 8 * 86_400.0}
+    now = database_now()
+    seen_now = {"looked_at": now, "reached_at": now}
+    RepositorySign.objects.create(repository=repository, host="a", **seen_now, **room)
+    assert dead() == []
+    RepositorySign.objects.update(full_in_seconds=6 * 86_400.0)
+    assert dead() == [("space_short", str(repository.pk))]
+    RepositorySign.objects.update(full_in_seconds=None, free_bytes=9)
+    watch.look()
+    assert "nfs-01 is nearly full. Less than a tenth" in Occurrence.objects.get().what
+    assert Occurrence.objects.get().repository == repository

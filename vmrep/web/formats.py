@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from contexts.clock import about_now
+from contexts.text import duration as duration  # as the replication's own messages say it
 
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
@@ -25,24 +26,6 @@ def binary(size_bytes: float | None) -> str:
 
 def rate(bytes_per_second: float | None) -> str:
     return "unknown" if bytes_per_second is None else f"{binary(bytes_per_second)}/s"
-
-
-def duration(seconds: float | None) -> str:
-    """The two largest units: 45 s, 3 m 20 s, 2 h 5 m, 3 d 4 h. One decimal below ten seconds."""
-    if seconds is None:
-        return "unknown"
-    if seconds < 9.95:
-        return f"{max(seconds, 0):.1f}".removesuffix(".0") + " s"
-    whole = round(seconds)
-    for size, unit, smaller_size, smaller_unit in (
-        (_DAY, "d", _HOUR, "h"),
-        (_HOUR, "h", _MINUTE, "m"),
-        (_MINUTE, "m", 1, "s"),
-    ):
-        if whole >= size:
-            smaller = whole % size // smaller_size
-            return f"{whole // size} {unit}" + (f" {smaller} {smaller_unit}" if smaller else "")
-    return f"{whole} s"
 
 
 def age(since: datetime | None, now: datetime | None = None) -> str:

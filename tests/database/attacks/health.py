@@ -21,11 +21,11 @@ def _add(table: str, row: dict[str, str]) -> str:
     return f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(row.values())})"
 
 
-def _attack(table: str, row: dict[str, str], rules: Statements, bad: dict, name: str) -> Attack:
+def add_attack(table: str, row: dict[str, str], rules: Statements, bad: dict, name: str) -> Attack:
     return Attack(name, rules, (_add(table, row | bad),), (_add(table, row),))
 
 
-def _twice(table: str, row: dict[str, str], rule: str, but: dict[str, str], name: str) -> Attack:
+def twice(table: str, row: dict[str, str], rule: str, but: dict[str, str], name: str) -> Attack:
     """The same row twice; with these values it is another one."""
     first = _add(table, row)
     return Attack(name, (rule,), (first, first), (first, _add(table, row | but)))
@@ -33,19 +33,19 @@ def _twice(table: str, row: dict[str, str], rule: str, but: dict[str, str], name
 
 HEALTH = [
     *(
-        _attack("signs_of_life", LIFE, rules, bad, name)
+        add_attack("signs_of_life", LIFE, rules, bad, name)
         for rules, bad, name in (
             (("life_kind_known",), {"kind": "'ghost'"}, "a sign of an unknown kind of process"),
             (("life_is_named",), {"name": "''"}, "a sign of nobody"),
             (("sign_of_life_column_types", A_TYPE), {"seen_at": "'lately'"}, "a sign's odd time"),
         )
     ),
-    _twice(
+    twice(
         *("signs_of_life", LIFE, "life_once_per_process", {"name": "'vm:2'"}),
         "two signs of one process",
     ),
     *(
-        _attack("vcenter_signs", HEARD, rules, bad, name)
+        add_attack("vcenter_signs", HEARD, rules, bad, name)
         for rules, bad, name in (
             (("vcenter_sign_names_its_host",), {"host": "''"}, "a look at a vCenter from nowhere"),
             (
@@ -55,12 +55,12 @@ HEALTH = [
             (("vcenter_signs.vcenter_id",), {"vcenter_id": "999"}, "a look at no vCenter"),
         )
     ),
-    _twice(
+    twice(
         *("vcenter_signs", HEARD, "vcenter_sign_once_per_host", {"host": "'other'"}),
         "two looks at a vCenter from one machine",
     ),
     *(
-        _attack("incidents", INCIDENT, rules, bad, name)
+        add_attack("incidents", INCIDENT, rules, bad, name)
         for rules, bad, name in (
             (("incident_kind_known",), {"kind": "'odd'"}, "an unknown kind of incident"),
             (("incident_says_what",), {"what": "''"}, "an incident that says nothing"),
@@ -72,7 +72,7 @@ HEALTH = [
             ),
         )
     ),
-    _twice(
+    twice(
         *("incidents", INCIDENT, "incident_open_once", {"ended_at": NOW}),
         "the same incident twice at once",
     ),
