@@ -207,8 +207,8 @@ class _Server:
             time.sleep(0.01)
 
     def require_running(self, soon: bool = False) -> None:
-        """Raises SourceError when the program has ended; `soon`: a connection to it just broke,
-        which comes a little before its end."""
+        """Raises SourceError when the program has ended; `soon`: a connection to it just broke, or
+        it serves something else, which comes a little before its end."""
         if self._child and soon:
             with contextlib.suppress(TimeoutError):
                 self._child.wait(_POLL_MILLISECONDS / 1000)
@@ -247,7 +247,8 @@ class _Handle:
             raise source.error(
                 f"the command serves no disk over NBD ({problem.string}){server.words()}"
             ) from problem
-        self._server.require_running()
+        # A program that goes into the background serves something before it has ended.
+        self._server.require_running(soon=size != source.size_bytes)
         if size != source.size_bytes:
             raise source.error(
                 f"the command serves {size} bytes, but the disk has {source.size_bytes}: it is"
