@@ -117,6 +117,13 @@ def test_threads_that_read_at_once_break_no_connection(session, vm, snapshot_dis
     assert len(connected) == 1
 
 
+def test_small_messages_are_sent_without_waiting_for_an_acknowledgement(ticket):
+    """Each waited 40 ms for it: opening and closing a disk took 0.12 s longer."""
+    connection = authd.connect(ticket, "small1")
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    connection.close()
+
+
 def test_a_ticket_is_good_once(ticket, snapshot_disk):
     opened(ticket, snapshot_disk).close()
     with pytest.raises(NfcRefused, match="does not accept the ticket"):
