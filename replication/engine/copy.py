@@ -21,7 +21,7 @@ from replication.engine.extents import (
     require_normalised,
     total_bytes,
 )
-from replication.engine.sources.base import Source
+from replication.engine.sources.base import Read, Source
 from replication.engine.target import Connection, Digests, WritableImage
 
 CONNECTIONS = 4
@@ -66,7 +66,9 @@ class DiskCopy:
 
     ``plan`` is as ``normalise`` returns it; an earlier run has copied and checkpointed what is
     below ``start_offset``. With ``compare`` the image is read first, and only what differs is
-    written. ``digests``, when given, must have been opened at ``start_offset`` (else ImageDamaged).
+    written. A connection is given ``requests_together`` requests at once if they have no more than
+    ``request_bytes`` together: small extents. ``digests``, when given, must have been opened at
+    ``start_offset`` (else ImageDamaged).
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class DiskCopy:
         start_offset: int = 0,
         compare: bool = False,
         connections: int = CONNECTIONS,
+        requests_together: int = 1,
         request_bytes: int = REQUEST_BYTES,
         digests: Digests | None = None,
         stop: threading.Event | None = None,
@@ -85,6 +88,7 @@ class DiskCopy:
         require_normalised(plan)
         self._source, self._image = source, image
         self._compare, self._connections = compare, connections
+        self._requests_together = requests_together
         self._request_bytes, self._digests = request_bytes, digests
         self._stop = stop or threading.Event()
         self._end = max(start_offset, plan[-1].end if plan else 0)
@@ -163,56 +167,68 @@ class DiskCopy:
         return self._end if self._next is None else self._next.offset
 
     def _work(self) -> None:
-        """One thread: a connection to either side, one request after the other."""
+        """One thread: a connection to either side, one load of requests after the other."""
         try:
-            piece = self._take()
-            if piece is None:  # fewer requests than threads: spare the connections
+            pieces = self._take()
+            if not pieces:  # fewer requests than threads: spare the connections
                 return
             with (
                 closing(self._source.connect()) as reader,
                 closing(self._image.connect()) as image,
             ):
                 buffer = memoryview(bytearray(min(self._request_bytes, self._bytes_to_read)))
-                while piece is not None:
-                    view = buffer[: piece.extent.length]
-                    reader.read_into(piece.extent.offset, view)
-                    self._finish(piece, view, self._write(image, piece.extent.offset, view))
-                    piece = self._take()
+                while pieces:
+                    reads = _cut(buffer, pieces)
+                    reader.read_many(reads)
+                    self._finish(pieces, reads, self._write(image, reads))
+                    pieces = self._take()
         except BaseException as failure:
             self._halt(failure)
             raise
 
-    def _write(self, image: Connection, offset: int, view: memoryview) -> dict[_Kind, int]:
-        """Write one request's bytes to the image; count them by what had to be done."""
+    def _write(self, image: Connection, reads: Sequence[Read]) -> dict[_Kind, int]:
+        """Write the requests' bytes to the image; count them by what had to be done."""
         counts = dict.fromkeys(_Kind, 0)
-        old = image.pread(len(view), offset) if self._compare else None
-        for kind, start, end in _runs(view, offset, old):
-            if kind is _Kind.DATA:
-                image.pwrite(view[start:end], offset + start)
-            elif kind is _Kind.ZERO:
-                image.zero(end - start, offset + start)
-            counts[kind] += end - start
+        for offset, view in reads:
+            old = image.pread(len(view), offset) if self._compare else None
+            for kind, start, end in _runs(view, offset, old):
+                if kind is _Kind.DATA:
+                    image.pwrite(view[start:end], offset + start)
+                elif kind is _Kind.ZERO:
+                    image.zero(end - start, offset + start)
+                counts[kind] += end - start
         return counts
 
-    def _take(self) -> _Piece | None:
-        """The next request; None when there are no more or the copy must end."""
+    def _take(self) -> list[_Piece]:
+        """The next requests; none when there are no more or the copy must end."""
         with self._changed:
             while True:
                 if self._next is None or self._halted or self._stop.is_set():
-                    return None
+                    return []
                 if len(self._window) < WINDOW:
                     break
                 self._changed.wait()  # the lowest request's thread will finish it, or fail
-            piece = _Piece(self._next)
-            self._window.append(piece)
-            self._next = next(self._requests, None)
-            return piece
+            pieces: list[_Piece] = []
+            room = self._request_bytes
+            while self._next is not None and len(pieces) < self._requests_together:
+                room -= self._next.length
+                if room < 0 or len(self._window) == WINDOW:
+                    break
+                pieces.append(_Piece(self._next))
+                self._window.append(pieces[-1])
+                self._next = next(self._requests, None)
+            return pieces
 
-    def _finish(self, piece: _Piece, view: memoryview, counts: dict[_Kind, int]) -> None:
-        """Note that a request's bytes are in the image, and raise the low-water mark."""
-        digest = digest_of(view) if self._digests is not None else b""
+    def _finish(
+        self, pieces: Sequence[_Piece], reads: Sequence[Read], counts: dict[_Kind, int]
+    ) -> None:
+        """Note that the requests' bytes are in the image, and raise the low-water mark."""
+        if self._digests is not None:
+            for piece, read in zip(pieces, reads, strict=True):
+                piece.digest = digest_of(read.view)
         with self._changed:
-            piece.done, piece.digest = True, digest
+            for piece in pieces:
+                piece.done = True
             for kind, count in counts.items():
                 self._bytes[kind] += count
             while self._window and self._window[0].done:
@@ -228,6 +244,15 @@ class DiskCopy:
             self._halted = True
             self._failure = self._failure or failure
             self._changed.notify_all()
+
+
+def _cut(buffer: memoryview, pieces: Sequence[_Piece]) -> list[Read]:
+    """Where the bytes of each request go: one after the other."""
+    reads, at = [], 0
+    for piece in pieces:
+        reads.append(Read(piece.extent.offset, buffer[at : at + piece.extent.length]))
+        at += piece.extent.length
+    return reads
 
 
 def _runs(view: memoryview, offset: int, old: bytearray | None) -> Iterator[tuple[_Kind, int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from contexts.vsphere.errors import VSphereError
@@ -15,12 +15,17 @@ from contexts.vsphere.nfc.tickets import Ticket
 from contexts.vsphere.records import DiskRecord, VmRecord
 from contexts.vsphere.session import Session
 from replication.engine.errors import SourceError
+from replication.engine.sources.base import Read, Reader
 
 T = TypeVar("T")
 
-REQUESTS_AT_ONCE = 8
+THREADS = 8
 """They share one session, so that more of them cost the host nothing. Measured with the host 1 ms
 away: 1.35 to 1.4 times the sequential rate of four."""
+
+REQUESTS_TOGETHER = 16
+"""So many small extents are asked for in one message, and written together: each alone costs a
+change of threads, which takes longer than its bytes."""
 
 PROBE_BYTES = 4096  # whole sectors, of whichever size
 
@@ -101,7 +106,7 @@ class NfcSource:
         )
 
 
-class NfcReader:
+class NfcReader(Reader):
     """One thread's way to the disk."""
 
     def __init__(self, disk: RenewingDisk) -> None:
@@ -111,8 +116,12 @@ class NfcReader:
 
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill `view`. Raises SourceError."""
+        self.read_many([Read(offset, view)])
+
+    def read_many(self, reads: Sequence[Read]) -> None:
+        """Fill all views, with one request for each, all in flight at once. Raises SourceError."""
         try:
-            self._disk.read_into(offset, view)
+            self._disk.read_many(reads)
         except VSphereError as problem:
             raise SourceError(str(problem), transient=problem.transient) from problem
 

@@ -22,13 +22,15 @@ class Way(NamedTuple):
     - `reach`: what can be tried before the snapshot. Raises VSphereError, HostFull.
     - `probe`: open a disk of the snapshot, and read a little. Raises likewise.
     - `open`: the disk as of the snapshot. Raises VSphereError where it cannot be located.
-    - `requests_at_once`: for one disk, each by a thread of its own.
+    - `threads`: for one disk, each with a request of its own, or with several small ones.
+    - `requests_together`: so many small requests a thread makes at once.
     """
 
     reach: Callable[[JobRun], None]
     probe: Callable[[JobRun, DiskRecord], None]
     open: Callable[[JobRun, DiskRecord, Seat], Source]
-    requests_at_once: int = CONNECTIONS
+    threads: int = CONNECTIONS
+    requests_together: int = 1
 
 
 def open_source(run: JobRun, plan: DiskPlan, seat: Seat) -> Source:
@@ -81,5 +83,5 @@ def _open_served(run: JobRun, disk: DiskRecord, seat: Seat) -> Source:
 WAYS: Mapping[str, Way] = {
     "datastore": Way(_nothing_to_reach, _probe_file, _open_file),
     "nbd": Way(nbd.reach, nbd.probe, _open_served),
-    "nfc": Way(_reach_host, _probe_disk, _open_disk, nfc.REQUESTS_AT_ONCE),
+    "nfc": Way(_reach_host, _probe_disk, _open_disk, nfc.THREADS, nfc.REQUESTS_TOGETHER),
 }

@@ -177,13 +177,15 @@ class _Transfer:
             run.log(_begins(plan, image, run.job.attempt))
             writer = run.storage.open(layers_of(image, unfinished=True))
             images.record_writer(image, writer.process)
+            way = WAYS[run.transport]
             copy = DiskCopy(
                 source,
                 writer,
                 plan.extents,
                 start_offset=image.checkpoint_bytes,
                 compare=plan.sync_type == SyncType.CHECKSUM,
-                connections=WAYS[run.transport].requests_at_once,
+                connections=way.threads,
+                requests_together=way.requests_together,
                 digests=digests,
                 stop=self._stop,
             )

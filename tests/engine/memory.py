@@ -22,6 +22,7 @@ from replication.engine.errors import (
     TargetError,
 )
 from replication.engine.processes import ProcessIdentity, this_boot_id
+from replication.engine.sources.base import Reader
 from replication.engine.target import (
     PARENT,
     SIZE,
@@ -35,7 +36,7 @@ from replication.engine.target import (
 )
 
 
-class MemorySource:
+class MemorySource(Reader):
     """A disk's content. It fails once so many bytes were read, if it is told to."""
 
     def __init__(self, content: bytes, fails_after_bytes: int | None = None) -> None:

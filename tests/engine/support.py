@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from replication.engine.extents import Extent, normalise
 from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.processes import identity_of, is_alive
+from replication.engine.sources.base import Read
 from replication.engine.sources.file import FileSource
 from replication.engine.target import Layer
 
@@ -197,6 +198,12 @@ class SteeredSource:
             if offset in self.failures:
                 raise self.failures[offset]
         view[:] = self.content[offset : offset + len(view)]
+
+    def read_many(self, reads: Sequence[Read]) -> None:
+        """They come together, when the test lets the first one go."""
+        self.read_into(*reads[0])
+        for offset, view in reads[1:]:
+            view[:] = self.content[offset : offset + len(view)]
 
     def let_go(self, offset: int) -> None:
         with self.changed:

@@ -107,6 +107,7 @@ def steps(
     seed=st.integers(0, 1 << 32),
     count=st.integers(0, 30),
     compare=st.booleans(),
+    together=st.sampled_from([1, 3]),
     extents=st.lists(
         st.tuples(st.integers(0, SECTORS - 1), st.integers(1, 20)), min_size=1, max_size=8
     ),
@@ -116,6 +117,7 @@ def test_any_order_any_crash_and_a_resume_make_the_image_whole(
     seed: int,
     count: int,
     compare: bool,
+    together: int,
     extents: list[tuple[int, int]],
 ) -> None:
     rng = random.Random(seed)
@@ -128,7 +130,7 @@ def test_any_order_any_crash_and_a_resume_make_the_image_whole(
     old = rng.randbytes(capacity)
     folder = tmp_path_factory.mktemp("checkpoint")
     image, source = ForgetfulImage(old), SteeredSource(bytes(content))
-    options = {"request_bytes": REQUEST, "compare": compare}
+    options = {"request_bytes": REQUEST, "compare": compare, "requests_together": together}
 
     stop = threading.Event()
     with DigestMap(folder / "map") as digests, ThreadPoolExecutor(1) as pool, source:

@@ -6,6 +6,8 @@ import http.client
 import os
 import ssl
 import subprocess
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,9 @@ import pytest
 from replication.engine.copy import CopyResult, DiskCopy
 from replication.engine.digests import DigestMap, digest_of, read_digests
 from replication.engine.directory import DirectoryRepository
-from replication.engine.extents import Extent, normalise, total_bytes
-from replication.engine.sources.file import FileSource
+from replication.engine.extents import REQUEST_BYTES, Extent, normalise, requests, total_bytes
+from replication.engine.sources.base import Read
+from replication.engine.sources.file import FileReader, FileSource
 from replication.engine.sources.http_range import HttpRangeSource
 from tests.engine.copying import SIZE, change
 from tests.engine.support import (
@@ -101,6 +104,32 @@ def test_compare_writes_only_what_differs(repository: DirectoryRepository, raw: 
     assert result == CopyResult(SIZE, 3 * 65536, MIB, SIZE - MIB - 3 * 65536)
     assert difference(repository.root / "three.qcow2", raw) is None
     assert sealed.allocated_bytes < MIB
+
+
+def test_small_extents_are_read_together_within_the_bounds_of_one_request(
+    repository: DirectoryRepository, raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = normalise([*((n * MIB, 65536) for n in range(40)), (41 * MIB, 9 * MIB)], SIZE)
+    loads: list[list[int]] = []
+    read_many = FileReader.read_many
+
+    def counted(reader: FileReader, reads: Sequence[Read]) -> None:
+        loads.append([len(read.view) for read in reads])
+        read_many(reader, reads)
+
+    monkeypatch.setattr(FileReader, "read_many", counted)
+    create(repository, "a.tmp", SIZE)
+    path = repository.digest_path("a.tmp")
+    with opened(repository, "a.tmp") as image, DigestMap(path) as digests:
+        copy = DiskCopy(FileSource(raw), image, plan, requests_together=16, digests=digests)
+        assert copy.run().bytes_read == total_bytes(plan)
+        assert copy.checkpoint() == plan[-1].end
+    assert [entry[:2] for entry in read_digests(path)] == list(requests(plan))
+    with opened(repository, "a.tmp") as image, closing(image.connect()) as connection:
+        for offset, length in plan:
+            assert connection.pread(length, offset) == raw.read_bytes()[offset : offset + length]
+    assert sorted(len(load) for load in loads) == [1, 1, 9, 16, 16]
+    assert max(sum(load) for load in loads) == REQUEST_BYTES
 
 
 def test_digests_are_of_the_bytes_read(repository: DirectoryRepository, raw: Path) -> None:

@@ -61,18 +61,18 @@ def in_mid_transfer(monkeypatch):
     """Let something happen when a part of the copy has been read, and the rest waits."""
 
     def arrange(event):
-        read, count, lock = renewing.RenewingDisk.read_into, [0], threading.Lock()
+        read, count, lock = renewing.RenewingDisk.read_many, [0], threading.Lock()
 
-        def read_after(self, offset, view):
+        def read_after(self, reads):
             with lock:
                 count[0] += 1
                 if count[0] == 2:  # the first one tried the disk
-                    read(self, offset, view)
+                    read(self, reads)
                     event()
                     return
-            read(self, offset, view)
+            read(self, reads)
 
-        monkeypatch.setattr(renewing.RenewingDisk, "read_into", read_after)
+        monkeypatch.setattr(renewing.RenewingDisk, "read_many", read_after)
 
     return arrange
 

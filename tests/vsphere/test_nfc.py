@@ -15,6 +15,7 @@ from contexts.vsphere import snapshots
 from contexts.vsphere.errors import PrivilegeMissing
 from contexts.vsphere.inventory import VmRecord
 from contexts.vsphere.nfc import authd, channel, tickets
+from contexts.vsphere.nfc import disk as nfc_disk
 from contexts.vsphere.nfc.disk import NfcDisk
 from contexts.vsphere.nfc.errors import NfcBroken, NfcRefused
 from contexts.vsphere.nfc.renewing import RenewingDisk
@@ -115,6 +116,43 @@ def test_threads_that_read_at_once_break_no_connection(session, vm, snapshot_dis
         each.join()
     disk.release()
     assert len(connected) == 1
+
+
+class SlowToWake(threading.Condition):
+    """Whoever waits comes some time after it was told to."""
+
+    def _acquire_restore(self, state: object) -> None:
+        time.sleep(0.005)
+        self.acquire()
+
+
+def test_a_thread_that_wakes_late_leaves_no_other_waiting(ticket, snapshot_disk, monkeypatch):
+    """What a thread receives for others was once handed on to one that was done: all waited."""
+    made = nfc_disk._Reading.__init__
+
+    def made_slow(self, requests: int, lock: threading.Lock) -> None:
+        made(self, requests, lock)
+        self.changed = SlowToWake(lock)
+
+    monkeypatch.setattr(nfc_disk._Reading, "__init__", made_slow)
+
+    together = threading.Barrier(8)
+
+    def work() -> None:
+        view = memoryview(bytearray(64 << 10))
+        for _ in range(20):
+            together.wait(30)  # nobody reads anew, and so receives, before all have got theirs
+            disk.read_into(0, view)
+
+    with opened(ticket, snapshot_disk) as disk:
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join(20)
+        waiting = sum(each.is_alive() for each in threads)
+        disk.abort()
+    assert not waiting
 
 
 def test_small_messages_are_sent_without_waiting_for_an_acknowledgement(ticket):

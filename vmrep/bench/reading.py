@@ -37,7 +37,7 @@ from replication.engine.copy import DiskCopy
 from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.engine.target import Layer, WritableImage
-from replication.sync.nfc import REQUESTS_AT_ONCE, NfcSource
+from replication.sync.nfc import REQUESTS_TOGETHER, THREADS, NfcSource
 from vmrep.bench.bare_nfc import MIB, lab_of
 from vmrep.lab.control.client import LabControl
 from vmrep.local.ports import free_port
@@ -117,12 +117,13 @@ class Bench:
         finally:
             self.target.discard(locator)
 
-    def over_nfc(self, plan: list[Extent], connections: int = REQUESTS_AT_ONCE) -> float:
+    def over_nfc(self, plan: list[Extent], *, one_by_one: bool = False) -> float:
         """Seconds."""
+        threads, together = (1, 1) if one_by_one else (THREADS, REQUESTS_TOGETHER)
         source = NfcSource(self.session, self.vm, self.disk, lambda host, name: None)
         with self.image() as writer:
             began = time.monotonic()
-            DiskCopy(source, writer, plan, connections=connections).run()
+            DiskCopy(source, writer, plan, connections=threads, requests_together=together).run()
             writer.close()
             return time.monotonic() - began
 
@@ -184,7 +185,7 @@ def measure(bench: Bench, uri: str, rounds: int) -> Figures:
         before = Counted.received
         note("random", bench.over_nfc(scattered))
         received = Counted.received - before
-        note("one by one", bench.over_nfc(scattered, connections=1))
+        note("one by one", bench.over_nfc(scattered, one_by_one=True))
     wanted = total_bytes(scattered)
 
     def rate(name: str, read: int) -> float:

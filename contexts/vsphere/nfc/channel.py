@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from contexts.vsphere.nfc import wire
@@ -95,6 +96,22 @@ class Channel:
             if extra:
                 self._write(extra, seconds)
         return number
+
+    def send_many(
+        self, kind: Aio, payloads: Sequence[bytes], expect: Callable[[range], None]
+    ) -> None:
+        """Several messages at once. `expect` is called with their operation numbers before any is
+        sent, since another thread may receive the answers at once; it may raise."""
+        with self._sending:
+            numbers = range(self._next_number, self._next_number + len(payloads))
+            expect(numbers)
+            self._next_number = numbers.stop
+            self._write(
+                b"".join(
+                    wire.HEADER.pack(wire.MAGIC, kind, len(payload), number) + payload
+                    for number, payload in zip(numbers, payloads, strict=True)
+                )
+            )
 
     def send_more(self, number: int, kind: Aio, payload: bytes, extra: memoryview) -> None:
         """Another piece of an operation that was begun with `send`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -20,10 +21,23 @@ _KEY_LIMIT_BYTES = 4096
 _PIECES_LIMIT = 4096
 
 
+Read = tuple[int, memoryview]
+"""An offset on the disk, and where the bytes from there on go."""
+
+
+class _Reading:
+    """What one thread reads: it is over when all its requests are answered."""
+
+    def __init__(self, requests: int, lock: threading.Lock) -> None:
+        self.unanswered = requests
+        self.changed = threading.Condition(lock)
+
+
 @dataclass(slots=True)
 class _Request:
     """A read that is under way: where its bytes go, and which have come."""
 
+    reading: _Reading
     offset: int
     view: memoryview
     came: list[tuple[int, int]] = field(default_factory=list)
@@ -42,8 +56,9 @@ class NfcDisk:
     `disk_uuid`, where it is known, must be the one in its descriptor.
 
     Reads may be made by several threads at once, over the one connection: requests go out
-    together, and whichever thread waits receives for all. After the first failure every call
-    raises it: a new connection needs a new ticket.
+    together, and one of the threads that wait receives for all, until its own are answered. Only
+    the thread whose last answer came is woken. After the first failure every call raises it: a new
+    connection needs a new ticket.
     """
 
     def __init__(
@@ -57,9 +72,12 @@ class NfcDisk:
         writable: bool = False,
     ) -> None:
         self._doing = f"{doing} over NFC from {ticket.host}"
-        self._changed = threading.Condition()
+        # Everything below is guarded by this lock.
+        self._lock = threading.Lock()
         self._requests: dict[int, _Request] = {}
+        self._waiting: dict[_Reading, None] = {}  # for answers; the first has waited longest
         self._receiving = False
+        self._rested = threading.Condition(self._lock)
         self._failure: NfcError | None = None
         self._channel = Channel(authd.connect(ticket, doing), self._doing)
         try:
@@ -115,9 +133,7 @@ class NfcDisk:
                 self._channel.send(Aio.CLOSE_FILE, self._handle.to_bytes(8, "little"))
         else:
             self._channel.abort()
-            with self._changed:
-                while self._receiving:
-                    self._changed.wait()
+            self._await_rest()
         self._channel.close()
 
     def abort(self) -> None:
@@ -128,53 +144,81 @@ class NfcDisk:
     # ---------------------------------------------------------------- reading
 
     def read_into(self, offset: int, view: memoryview) -> bool:
-        """Fill `view` with the bytes from `offset` on, both in whole sectors.
+        """`read_many` of one range; whether it was read."""
+        return not self.read_many([(offset, view)])
 
-        False when the connection failed transiently in mid-request: then nothing in `view` is to be
-        believed, since only a request is whose pieces all fit together. Others are raised.
+    def read_many(self, reads: Sequence[Read]) -> list[Read]:
+        """Fill each view with the bytes from its offset on, all in whole sectors.
+
+        When the connection fails transiently in mid-request, the reads that were not answered in
+        whole are returned: nothing in their views is to be believed, since only a request is whose
+        pieces all fit together. Other failures are raised. Either way nothing is written into any
+        view any more.
         """
-        if offset % self.sector_bytes or len(view) % self.sector_bytes:
-            raise ValueError(f"{len(view)} bytes at {offset} are not whole sectors")
-        request = _Request(offset, view)
-        try:
-            with self._changed:
+        for offset, view in reads:
+            if offset % self.sector_bytes or len(view) % self.sector_bytes:
+                raise ValueError(f"{len(view)} bytes at {offset} are not whole sectors")
+        reading = _Reading(len(reads), self._lock)
+        requests = [_Request(reading, offset, view) for offset, view in reads]
+
+        def expect(numbers: range) -> None:
+            with self._lock:
                 self._raise_failure()
-                # The answer may be received by another thread as soon as the request is out.
-                number = self._channel.send(Aio.IO, wire.read(self._handle, offset, len(view)))
-                self._requests[number] = request
-            self._await(request)
+                self._requests.update(zip(numbers, requests, strict=True))
+
+        asking = [wire.read(self._handle, offset, len(view)) for offset, view in reads]
+        try:
+            self._channel.send_many(Aio.IO, asking, expect)
+            self._await(reading)
         except NfcError as failure:
             self._fail(failure)
+            self._await_rest()
             if not failure.transient:
                 raise
-        return request.done
+        return [(it.offset, it.view) for it in requests if not it.done]
 
     @property
     def failure(self) -> NfcError | None:
         """Why the connection can no longer be used."""
         return self._failure
 
-    def _await(self, request: _Request) -> None:
-        """Receive, or let another thread receive, until the request is answered."""
-        while True:
-            with self._changed:
-                # Also after a failure: the thread that receives may be filling this very view.
-                while self._receiving and not request.done:
-                    self._changed.wait()
-                if request.done:
-                    return
-                self._raise_failure()
-                self._receiving = True
-            try:
+    def _await(self, reading: _Reading) -> None:
+        """Receive, or let another thread receive, until all requests are answered."""
+        with self._lock:
+            self._waiting[reading] = None
+            while self._receiving and reading.unanswered and self._failure is None:
+                reading.changed.wait()
+            self._waiting.pop(reading, None)
+            if not reading.unanswered:
+                return
+            self._raise_failure()
+            self._receiving = True
+        try:
+            while reading.unanswered:
                 self._take(self._channel.receive())
-            finally:
-                with self._changed:
-                    self._receiving = False
-                    self._changed.notify_all()
+        except BaseException as problem:
+            # At once: what comes next must not be taken for an answer by the next thread.
+            words = f"{self._doing}: receiving was interrupted."
+            self._fail(problem if isinstance(problem, NfcError) else NfcBroken(words))
+            raise
+        finally:
+            with self._lock:
+                self._receiving = False
+                self._rested.notify_all()
+                for longest in self._waiting:
+                    longest.changed.notify()  # it receives from now on
+                    break
+
+    def _await_rest(self) -> None:
+        """Wait until no thread receives any more: it might be filling one of our views. After a
+        failure none begins."""
+        with self._lock:
+            while self._receiving:
+                self._rested.wait()
 
     def _take(self, message: Message) -> None:
         """One piece of an answer, put where it belongs."""
-        with self._changed:
+        with self._lock:
             request = self._requests.get(message.number)
         if request is None or message.kind != Aio.IO or len(message.payload) != wire.PIECE.size:
             raise NfcBroken(
@@ -186,17 +230,25 @@ class NfcDisk:
         if wrong:
             raise NfcBroken(f"{self._doing}: a piece of the disk at {request.offset} {wrong}.")
         self._channel.receive_into(request.view[place : place + length])
-        with self._changed:
-            request.came.append((place, place + length))
-            request.came_bytes += length
-            if request.done:
-                del self._requests[message.number]
+        request.came.append((place, place + length))
+        request.came_bytes += length
+        if request.done:
+            self._note_answered(message.number, request.reading)
+
+    def _note_answered(self, number: int, reading: _Reading) -> None:
+        with self._lock:
+            del self._requests[number]
+            reading.unanswered -= 1
+            if not reading.unanswered:
+                self._waiting.pop(reading, None)  # it has nothing more to receive
+                reading.changed.notify()
 
     def _fail(self, failure: NfcError) -> None:
-        with self._changed:
+        with self._lock:
             self._failure = self._failure or failure
             self._channel.abort()
-            self._changed.notify_all()
+            for reading in self._waiting:
+                reading.changed.notify()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

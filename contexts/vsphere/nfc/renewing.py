@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from contexts.vsphere.errors import VSphereError
-from contexts.vsphere.nfc.disk import NfcDisk
+from contexts.vsphere.nfc.disk import NfcDisk, Read
 from contexts.vsphere.nfc.errors import NfcBroken
 
 RETRY_DELAYS_SECONDS = (0.2, 1.0, 3.0)
@@ -53,22 +53,33 @@ class RenewingDisk:
             disk.abort()
 
     def read_into(self, offset: int, view: memoryview) -> None:
-        """Fill `view`. Raises the last NfcError after some tries, a lasting one at once."""
-        for delay in (*self._delays, None):
-            problem = self._attempt(offset, view)
+        """`read_many` of one range."""
+        self.read_many([(offset, view)])
+
+    def read_many(self, reads: Sequence[Read]) -> None:
+        """Fill each view with the bytes from its offset on. Raises the last NfcError after some
+        tries in a row that brought nothing, a lasting one at once."""
+        left, delays = list(reads), iter(self._delays)
+        while True:
+            before = len(left)
+            left, problem = self._attempt(left)
             if problem is None:
                 return
+            if len(left) < before:
+                delays = iter(self._delays)
+            delay = next(delays, None)
             if delay is None or not getattr(problem, "transient", False):
                 raise problem
             self._aborted.wait(delay)
 
-    def _attempt(self, offset: int, view: memoryview) -> VSphereError | None:
-        """The failure, if any."""
+    def _attempt(self, reads: list[Read]) -> tuple[list[Read], VSphereError | None]:
+        """What is still to be read, and the failure, if any."""
         try:
             disk = self._live()
-            return None if disk.read_into(offset, view) else disk.failure
+            left = disk.read_many(reads)
+            return left, disk.failure if left else None
         except VSphereError as problem:
-            return problem
+            return reads, problem
 
     def _live(self) -> NfcDisk:
         with self._lock:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Read(NamedTuple):
+    """A range of the disk, and where its bytes go."""
+
+    offset: int
+    view: memoryview
 
 
 class Reader(Protocol):
@@ -11,6 +19,11 @@ class Reader(Protocol):
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill the whole of ``view`` with the bytes from ``offset`` on, or raise SourceError."""
         ...
+
+    def read_many(self, reads: Sequence[Read]) -> None:
+        """Fill all views, or raise SourceError: one after the other, unless a source can more."""
+        for read in reads:
+            self.read_into(*read)
 
     def close(self) -> None:
         """Release the connection. Never raises."""

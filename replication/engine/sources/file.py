@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from replication.engine.errors import SourceError
+from replication.engine.sources.base import Reader
 
 
 class FileSource:
@@ -22,7 +23,7 @@ class FileSource:
         """Nothing to do: reading a file waits only for the kernel."""
 
 
-class FileReader:
+class FileReader(Reader):
     """Reads one raw file at any offset."""
 
     def __init__(self, path: Path) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from replication.engine.errors import SourceError
+from replication.engine.sources.base import Reader
 
 RETRY_DELAYS_SECONDS = (0.2, 1.0, 3.0)
 
@@ -86,7 +87,7 @@ class HttpRangeSource:
                 self._readers.discard(reader)
 
 
-class HttpRangeReader:
+class HttpRangeReader(Reader):
     """Reads ranges over one kept-alive connection, which it renews when it breaks."""
 
     def __init__(self, source: HttpRangeSource) -> None:

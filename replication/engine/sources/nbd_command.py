@@ -22,6 +22,7 @@ from replication.engine import folders
 from replication.engine.errors import EngineError, SourceError
 from replication.engine.keeper import LEFT
 from replication.engine.processes import Child, spawn_kept
+from replication.engine.sources.base import Reader
 
 START_SECONDS = 60.0
 """From the program's start until it has said how large the disk is."""
@@ -119,7 +120,7 @@ class NbdCommandSource:
         return SourceError(f"{self.doing}: {what}.", transient=transient)
 
 
-class NbdCommandReader:
+class NbdCommandReader(Reader):
     """One thread's way to the disk."""
 
     def __init__(self, source: NbdCommandSource) -> None:
