@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import cache
 from threading import Lock
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Count, Max, Min, Model, Q, QuerySet, Sum
+from django.db.models import Aggregate, Count, Max, Min, Model, Q, QuerySet, Sum, Value
 
 from contexts.clock import about_now
 from contexts.models import (
@@ -164,83 +165,103 @@ def _gate() -> str | None:
         return str(cursor.fetchone()[0])
 
 
-def _newest(rows: QuerySet[Any], by: str, *columns: str) -> list[tuple[Any, ...]]:
-    return list(rows.order_by(f"-{by}", "-pk").values_list("pk", *columns)[:WATCHED])
+def _found_by(rows: Callable[[], QuerySet[Any]]) -> Callable[[], Any]:
+    """The rows of a query that is always the same: polls are frequent, so its SQL is written once.
+    The values come as the database has them: they are compared, never shown."""
+    statement = cache(lambda: rows().query.sql_with_params())
+
+    def find() -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute(*statement())
+            return cursor.fetchall()
+
+    return find
+
+
+def _newest(
+    rows: Callable[[], QuerySet[Any]], by: str, *columns: str
+) -> Callable[[], list[tuple[Any, ...]]]:
+    return _found_by(lambda: rows().order_by(f"-{by}", "-pk").values_list("pk", *columns)[:WATCHED])
 
 
 def _newest_changes(model: type[Model]) -> Callable[[], Any]:
     """For a table whose every change sets `updated_at`, by the index on it."""
-    return lambda: _newest(model._default_manager.all(), "updated_at", "updated_at")
+    return _newest(model._default_manager.all, "updated_at", "updated_at")
 
 
 def _newest_rows(model: type[Model], *columns: str) -> Callable[[], Any]:
     """For a table that only grows, or in which only the newest rows change."""
-    return lambda: _newest(model._default_manager.all(), "pk", *columns)
+    return _newest(model._default_manager.all, "pk", *columns)
 
 
 def _all_rows(model: type[Model], *columns: str) -> Callable[[], Any]:
     """For a table with a handful of rows."""
-    return lambda: list(model._default_manager.order_by("pk").values_list("pk", *columns))
+    return _found_by(lambda: model._default_manager.order_by("pk").values_list("pk", *columns))
 
 
-def _active_jobs() -> dict[str, Any]:
-    """What they have done so far: `updated_at`, which changes every second, has no index here."""
-    return dict(
-        ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).aggregate(
-            jobs=Count("pk"),
-            running=Count("pk", filter=Q(status=JobStatus.RUNNING)),
-            changed=Max("updated_at"),
-            done=Sum("bytes_transferred"),
-            planned=Sum("total_bytes"),
-            attempts=Sum("attempt"),
-            cancels=Count("cancel_requested_at"),
-        )
+def _summary(rows: Callable[[], QuerySet[Any]], *figures: Aggregate) -> Callable[[], Any]:
+    """Figures over all these rows."""
+    named = {f"figure_{number}": figure for number, figure in enumerate(figures)}
+    # One constant makes one group of all of them.
+    return _found_by(
+        lambda: rows().order_by().values(all=Value(1)).annotate(**named).values_list(*named)
     )
 
 
-def _ended_jobs() -> tuple[Any, ...]:
-    """The last jobs that ended; and the oldest job, which is the first of the old to be deleted."""
-    ended = ReplicationJob.objects.filter(completed_at__isnull=False)
-    oldest = ReplicationJob.objects.aggregate(Min("created_at"))
-    return _newest(ended, "completed_at", "status"), oldest
+# The last jobs that ended; and the oldest job, which is the first of the old to be deleted.
+_ENDED_JOBS = (
+    _newest(
+        lambda: ReplicationJob.objects.filter(completed_at__isnull=False), "completed_at", "status"
+    ),
+    _summary(ReplicationJob.objects.all, Min("created_at")),
+)
+# What they have done so far: `updated_at`, which changes every second, has no index here.
+_ACTIVE_JOBS = _summary(
+    lambda: ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES),
+    Count("pk"),
+    Count("pk", filter=Q(status=JobStatus.RUNNING)),
+    Max("updated_at"),
+    Sum("bytes_transferred"),
+    Sum("total_bytes"),
+    Sum("attempt"),
+    Count("cancel_requested_at"),
+)
+# The newest steps, and all that run: during a long step, many others may begin.
+_STEPS = (
+    _newest_rows(JobStep, "status", "completed_at"),
+    _summary(lambda: JobStep.objects.filter(status=StepStatus.RUNNING), Count("pk"), Sum("pk")),
+)
 
 
-def _steps() -> tuple[Any, ...]:
-    """The newest steps, and all that run: during a long step, many others may begin."""
-    running = JobStep.objects.filter(status=StepStatus.RUNNING)
-    return (
-        _newest(JobStep.objects.all(), "pk", "status", "completed_at"),
-        running.aggregate(Count("pk"), Sum("pk")),
-    )
+def _points(**which: object) -> Callable[[], Any]:
+    return _summary(lambda: RecoveryPoint.objects.filter(**which), Count("pk"), Sum("pk"))
 
 
-def _recovery_points() -> tuple[Any, ...]:
-    available = RecoveryPoint.objects.filter(state=RecoveryPointState.AVAILABLE)
-    on_their_way = RecoveryPoint.objects.filter(
-        state__in=[RecoveryPointState.WRITING, RecoveryPointState.EXPIRING]
-    )
-    damaged = RecoveryPoint.objects.filter(damaged_at__isnull=False)
-    return (
-        available.count(),
-        on_their_way.aggregate(Count("pk"), Sum("pk")),
-        damaged.aggregate(Count("pk"), Sum("pk")),
-    )
+_RECOVERY_POINTS = (
+    _summary(lambda: RecoveryPoint.objects.filter(state=RecoveryPointState.AVAILABLE), Count("pk")),
+    _points(state__in=[RecoveryPointState.WRITING, RecoveryPointState.EXPIRING]),
+    _points(damaged_at__isnull=False),
+)
+# Those that exist, or are meant to, with what is wrong with them.
+_SNAPSHOTS = _newest(
+    lambda: VMSnapshot.objects.exclude(state=SnapshotState.REMOVED), "pk", "state", "updated_at"
+)
 
 
-def _snapshots() -> list[tuple[Any, ...]]:
-    """Those that exist, or are meant to, with what is wrong with them."""
-    left = VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)
-    return _newest(left, "pk", "state", "updated_at")
+def _seen_vms(column: str) -> Iterator[Callable[[], Any]]:
+    def rows() -> QuerySet[DiscoveredVM]:
+        return DiscoveredVM.objects.filter(**{f"{column}__isnull": False})
+
+    yield _newest(rows, column, column)
+    yield _summary(rows, Count("pk"))
 
 
-def _seen_vms() -> list[Any]:
-    """The discoveries tell what they changed; these are what jobs and people change in a VM."""
-    facts: list[Any] = []
-    for column in ("gone_at", "unreadable_since", "identity_rejected_at"):
-        rows = DiscoveredVM.objects.filter(**{f"{column}__isnull": False})
-        facts += [_newest(rows, column, column), rows.count()]
-    return facts
-
+# The discoveries tell what they changed; these are what jobs and people change in a VM.
+_SEEN_VMS = (
+    *_seen_vms("gone_at"),
+    *_seen_vms("unreadable_since"),
+    *_seen_vms("identity_rejected_at"),
+)
 
 _integrity = Facts(_newest_rows(IntegrityRun, "outcome", "finding_count", "started_at"))
 _ON_EVERY_PAGE = (_integrity.fingerprint, _all_rows(VCenter, "updated_at"))
@@ -249,22 +270,22 @@ _totals = Facts(
     _all_rows(Installation, "updated_at"),
     protection.away_repositories,
     _newest_changes(VMContext),
-    _ended_jobs,
-    _recovery_points,
+    *_ENDED_JOBS,
+    *_RECOVERY_POINTS,
 )
 _SHARED = (
     *_ON_EVERY_PAGE,
     _newest_rows(Discovery, "status", "vms_seen", "vms_total", "updated_at"),
-    _seen_vms,
+    *_SEEN_VMS,
     _newest_rows(ContextEvent),
 )
 _discovery = Facts(*_SHARED, _totals.fingerprint)
 _replication = Facts(
     *_SHARED,
     _totals.fingerprint,
-    _active_jobs,
-    _steps,
-    _snapshots,
+    _ACTIVE_JOBS,
+    *_STEPS,
+    _SNAPSHOTS,
     _newest_changes(VMDisk),
     _newest_changes(VMNetworkAdapter),
     _newest_rows(DiskImage, "state", "transferred_bytes"),
