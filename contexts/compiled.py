@@ -1,17 +1,20 @@
-"""Parts of queries that are the same each time: their SQL is written once, not in every query.
+"""Queries, and parts of queries, that are the same each time: their SQL is written once.
 
 A list adds to its rows what other tables know of them. To put such a query together takes longer
 than to answer it for one VM. So what never changes in it is built once per process, as a QuerySet
-that callers filter, and what that adds to a row is CompiledOnce.
+that callers filter, and what that adds to a row is CompiledOnce. A query of which nothing changes
+is Prepared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Any, cast
 
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Case, Subquery
+from django.db.models import Case, QuerySet, Subquery
 from django.db.models.expressions import BaseExpression, Combinable
 from django.db.models.functions import Coalesce
 from django.db.models.sql.compiler import SQLCompiler
@@ -63,3 +66,21 @@ class CompiledOnce(BaseExpression, Combinable):
             sql, parameters = compiler.compile(self._expression)
             kept = self._kept[connection.vendor] = sql, tuple(parameters)
         return kept
+
+
+class Prepared:
+    """The `values_list` of a query, as the database has the values."""
+
+    def __init__(self, rows: Callable[[], QuerySet[Any, Any]]) -> None:
+        self._statement = cache(lambda: rows().query.sql_with_params())
+
+    def all(self) -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(*self._statement())
+            return cursor.fetchall()
+
+    def each(self) -> Iterator[tuple[Any, ...]]:
+        """For however many rows there may be."""
+        with connection.chunked_cursor() as cursor:
+            cursor.execute(*self._statement())
+            yield from cursor

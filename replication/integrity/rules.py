@@ -7,8 +7,9 @@ it can be repaired.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db.models import (
@@ -28,6 +29,7 @@ from django.db.models import (
     Value,
 )
 
+from contexts.compiled import Prepared
 from contexts.constraints import CompositeForeignKey
 from contexts.models import VMContext
 from replication.integrity.findings import Code, Finding, Scope, SecondLook, check
@@ -102,56 +104,105 @@ def models() -> Iterable[Any]:
     return [model for label in APPS for model in apps.get_app_config(label).get_models()]
 
 
+class _Question(NamedTuple):
+    """Which rows of a table break a rule, and what is said of them (`{rows}`)."""
+
+    code: Code
+    model: Any
+    rule: str
+    what: str
+    rows: Prepared
+
+
 @check(ORPHAN_ROW, second_look=SecondLook.NONE)
 def orphan_row(scope: Scope) -> Iterator[Finding]:
     """Rows whose foreign key points at nothing; one statement for each key of each table."""
-    for model in models():
-        for field in model._meta.concrete_fields:
-            name = f"{model.__name__}.{field.name}"
-            if isinstance(field, ForeignKey) and name not in _ORPHANS_ELSEWHERE:
-                yield from _orphans(model, field)
+    for question in _about_keys():
+        yield from _of_each_vm(question, question.rows.each())
 
 
-def _orphans(model: Any, field: Any) -> Iterator[Finding]:
+@cache
+def _about_keys() -> tuple[_Question, ...]:
+    return tuple(
+        _about_key(model, field)
+        for model in models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, ForeignKey)
+        and f"{model.__name__}.{field.name}" not in _ORPHANS_ELSEWHERE
+    )
+
+
+def _about_key(model: Any, field: Any) -> _Question:
     target = field.related_model._base_manager.filter(
         **{field.target_field.attname: OuterRef(field.attname)}
     )
     rows = model._base_manager.filter(~Exists(target), **{f"{field.attname}__isnull": False})
     what = f"a {field.related_model._meta.verbose_name} in {field.column} that does not exist"
-    yield from _of_each_vm(
-        ORPHAN_ROW, rows, f"{{rows}} name {what}.", f"{model._meta.db_table}.{field.column}"
-    )
+    rule = f"{model._meta.db_table}.{field.column}"
+    return _question(ORPHAN_ROW, rows, rule, f"{{rows}} name {what}.")
 
 
 @check(ROW_BREAKS_RULE, second_look=SecondLook.NONE)
 def row_breaks_rule(scope: Scope) -> Iterator[Finding]:
     """Every rule of the models for every row, even if the database has lost the constraint."""
+    for question in _about_rows():
+        yield from _of_each_vm(question, question.rows.each())
+    for group in _about_groups():
+        for question in group.repeated():
+            yield from _of_each_vm(question, question.rows.each())
+
+
+@cache
+def _about_rows() -> tuple[_Question, ...]:
+    return tuple(
+        _question(ROW_BREAKS_RULE, rows, rule.name, _BREAKS.format(rule.name))
+        for model, rule in _rules()
+        if (rows := _breaking(model, rule)) is not None
+    )
+
+
+@cache
+def _about_groups() -> tuple[_Groups, ...]:
+    return tuple(
+        _Groups(model, rule)
+        for model, rule in _rules()
+        if isinstance(rule, UniqueConstraint) and rule.fields
+    )
+
+
+_BREAKS = "{{rows}} break {}."
+
+
+def _rules() -> Iterator[tuple[Any, BaseConstraint]]:
     for model in models():
         for rule in model._meta.constraints:
             if rule.name not in _RULES_ELSEWHERE:
-                what = f"{{rows}} break {rule.name}."
-                for rows in _breaking(model, rule):
-                    yield from _of_each_vm(ROW_BREAKS_RULE, rows, what, rule.name)
+                yield model, rule
 
 
-def _of_each_vm(code: Code, rows: Any, what: str, rule: str) -> Iterator[Finding]:
-    """A finding for each VM that has such rows, and one for rows that belong to no VM."""
+def _question(code: Code, rows: Any, rule: str, what: str) -> _Question:
     model = rows.model
-    found: dict[str | None, _Rows] = {}
     told = rows.annotate(its_vm=_vm(model), its_job=_job(model)).order_by("pk")
-    for pk, vm, job in told.values_list("pk", "its_vm", "its_job").iterator():
+    found = Prepared(lambda: told.values_list("pk", "its_vm", "its_job"))
+    return _Question(code, model, rule, what, found)
+
+
+def _of_each_vm(question: _Question, rows: Iterable[tuple[Any, ...]]) -> Iterator[Finding]:
+    """A finding for each VM that has such rows, and one for rows that belong to no VM."""
+    found: dict[str | None, _Rows] = {}
+    for pk, vm, job in rows:
         found.setdefault(vm, _Rows()).add(str(pk), job)
     keys = iter(found)
     while vms := list(islice(keys, NAMED_AT_ONCE)):
         names = _names(vms)
         for vm in vms:
-            yield code.finding(
-                f"{model._meta.db_table}: {what.format(rows=found[vm])}",
-                key=f"{rule} {vm or ''}",
+            yield question.code.finding(
+                f"{question.model._meta.db_table}: {question.what.format(rows=found[vm])}",
+                key=f"{question.rule} {vm or ''}",
                 context_id=vm,
                 vm_name=names.get(vm),
                 job_id=found[vm].only_job,
-                remedy=_REMEDIES.get(rule),
+                remedy=_REMEDIES.get(question.rule),
             )
 
 
@@ -206,16 +257,15 @@ def _names(context_ids: Sequence[str | None]) -> dict[str | None, str | None]:
     return told
 
 
-def _breaking(model: Any, rule: BaseConstraint) -> Iterator[Any]:
-    """The rows that break the rule, in as many querysets as it takes."""
+def _breaking(model: Any, rule: BaseConstraint) -> Any:
+    """The rows that break a rule about each row; None if it is about several rows."""
     rows = model._base_manager.all()
     if isinstance(rule, CheckConstraint):
         # As in SQL, only false breaks a CHECK, not unknown: so NOT, and not exclude().
-        yield rows.annotate(kept=_kept(rule)).filter(kept=False)
-    elif isinstance(rule, CompositeForeignKey):
-        yield _unmatched(rows, model, rule)
-    elif isinstance(rule, UniqueConstraint) and rule.fields:
-        yield from _repeated(rows, rule)
+        return rows.annotate(kept=_kept(rule)).filter(kept=False)
+    if isinstance(rule, CompositeForeignKey):
+        return _unmatched(rows, model, rule)
+    return None
 
 
 def _kept(rule: CheckConstraint) -> Any:
@@ -234,11 +284,19 @@ def _unmatched(rows: Any, model: Any, rule: CompositeForeignKey) -> Any:
     return rows.filter(~Exists(matching), **known)
 
 
-def _repeated(rows: Any, rule: UniqueConstraint) -> Iterator[Any]:
-    """The rows of each group that may have only one."""
-    if rule.condition is not None:
-        rows = rows.filter(rule.condition)
-    known = {f"{name}__isnull": False for name in rule.fields}
-    groups = rows.filter(**known).order_by().values(*rule.fields).annotate(rows=Count("pk"))
-    for group in groups.filter(rows__gt=1).values(*rule.fields).iterator():
-        yield rows.filter(**group)
+class _Groups:
+    """The groups of rows of which there may be only one each."""
+
+    def __init__(self, model: Any, rule: UniqueConstraint) -> None:
+        self._rule = rule
+        self._rows = model._base_manager.filter(rule.condition or Q())
+        known = {f"{name}__isnull": False for name in rule.fields}
+        groups = self._rows.filter(**known).order_by().values(*rule.fields)
+        many = groups.annotate(rows=Count("pk")).filter(rows__gt=1)
+        self._found = Prepared(lambda: many.values_list(*rule.fields))
+
+    def repeated(self) -> Iterator[_Question]:
+        name = self._rule.name
+        for values in self._found.each():
+            rows = self._rows.filter(**dict(zip(self._rule.fields, values, strict=True)))
+            yield _question(ROW_BREAKS_RULE, rows, name, _BREAKS.format(name))

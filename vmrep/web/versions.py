@@ -17,7 +17,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from functools import cache
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from django.db import connection
 from django.db.models import Aggregate, Count, Max, Min, Model, Q, QuerySet, Sum, Value
 
 from contexts.clock import about_now
+from contexts.compiled import Prepared
 from contexts.models import (
     ContextEvent,
     DiscoveredVM,
@@ -165,23 +165,10 @@ def _gate() -> str | None:
         return str(cursor.fetchone()[0])
 
 
-def _found_by(rows: Callable[[], QuerySet[Any]]) -> Callable[[], Any]:
-    """The rows of a query that is always the same: polls are frequent, so its SQL is written once.
-    The values come as the database has them: they are compared, never shown."""
-    statement = cache(lambda: rows().query.sql_with_params())
-
-    def find() -> Any:
-        with connection.cursor() as cursor:
-            cursor.execute(*statement())
-            return cursor.fetchall()
-
-    return find
-
-
-def _newest(
-    rows: Callable[[], QuerySet[Any]], by: str, *columns: str
-) -> Callable[[], list[tuple[Any, ...]]]:
-    return _found_by(lambda: rows().order_by(f"-{by}", "-pk").values_list("pk", *columns)[:WATCHED])
+def _newest(rows: Callable[[], QuerySet[Any]], by: str, *columns: str) -> Callable[[], Any]:
+    return Prepared(
+        lambda: rows().order_by(f"-{by}", "-pk").values_list("pk", *columns)[:WATCHED]
+    ).all
 
 
 def _newest_changes(model: type[Model]) -> Callable[[], Any]:
@@ -196,16 +183,16 @@ def _newest_rows(model: type[Model], *columns: str) -> Callable[[], Any]:
 
 def _all_rows(model: type[Model], *columns: str) -> Callable[[], Any]:
     """For a table with a handful of rows."""
-    return _found_by(lambda: model._default_manager.order_by("pk").values_list("pk", *columns))
+    return Prepared(lambda: model._default_manager.order_by("pk").values_list("pk", *columns)).all
 
 
 def _summary(rows: Callable[[], QuerySet[Any]], *figures: Aggregate) -> Callable[[], Any]:
     """Figures over all these rows."""
     named = {f"figure_{number}": figure for number, figure in enumerate(figures)}
     # One constant makes one group of all of them.
-    return _found_by(
+    return Prepared(
         lambda: rows().order_by().values(all=Value(1)).annotate(**named).values_list(*named)
-    )
+    ).all
 
 
 # The last jobs that ended; and the oldest job, which is the first of the old to be deleted.
