@@ -22,7 +22,7 @@ from replication.engine.extents import (
     total_bytes,
 )
 from replication.engine.sources.base import Read, Source
-from replication.engine.target import Connection, Digests, WritableImage
+from replication.engine.target import Connection, Digests, WritableImage, Write
 
 CONNECTIONS = 4
 """At once for one disk: threads with blocking calls, each with a connection to either side."""
@@ -189,14 +189,15 @@ class DiskCopy:
     def _write(self, image: Connection, reads: Sequence[Read]) -> dict[_Kind, int]:
         """Write the requests' bytes to the image; count them by what had to be done."""
         counts = dict.fromkeys(_Kind, 0)
+        writes: list[Write] = []
         for offset, view in reads:
             old = image.pread(len(view), offset) if self._compare else None
             for kind, start, end in _runs(view, offset, old):
-                if kind is _Kind.DATA:
-                    image.pwrite(view[start:end], offset + start)
-                elif kind is _Kind.ZERO:
-                    image.zero(end - start, offset + start)
                 counts[kind] += end - start
+                if kind is not _Kind.SAME:
+                    data = view[start:end] if kind is _Kind.DATA else None
+                    writes.append(Write(offset + start, end - start, data))
+        image.write_many(writes)
         return counts
 
     def _take(self) -> list[_Piece]:

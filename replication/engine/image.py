@@ -26,7 +26,7 @@ from replication.engine.errors import REMEDIES, ImageAltered, TargetError, errno
 from replication.engine.header import ImageFile
 from replication.engine.processes import Child, ProcessIdentity, spawn
 from replication.engine.qemu import nodes
-from replication.engine.target import Stretch
+from replication.engine.target import Stretch, Write
 
 START_SECONDS = 60
 STOP_SECONDS = 600
@@ -56,19 +56,19 @@ class ImageConnection:
         with self._image.errors("reading"):
             return self._handle.pread(length, offset)
 
-    def pwrite(self, data: bytes | bytearray | memoryview, offset: int) -> None:
-        """Write all of ``data``."""
+    def write_many(self, writes: Sequence[Write]) -> None:
+        """Make all these writes at once: one after the other, each would wait for the daemon."""
         with self._image.errors("writing"):
-            self._handle.pwrite(data, offset)
+            for cookie in [self._begin(write) for write in writes]:
+                while not self._handle.aio_command_completed(cookie):
+                    self._handle.poll(-1)
 
-    def zero(self, length: int, offset: int) -> None:
-        """Make a range read as zeroes.
-
-        Never a TRIM, and NO_HOLE keeps the daemon from making it one: on an overlay, a discarded
-        cluster may show the backing file's old content. On qcow2 this takes no data clusters.
-        """
-        with self._image.errors("zeroing"):
-            self._handle.zero(length, offset, nbd.CMD_FLAG_NO_HOLE)
+    def _begin(self, write: Write) -> int:
+        if write.data is not None:
+            return self._handle.aio_pwrite(write.data, write.offset)
+        # Never a TRIM, and NO_HOLE keeps the daemon from making it one: on an overlay, a discarded
+        # cluster may show the backing file's old content. On qcow2 this takes no data clusters.
+        return self._handle.aio_zero(write.length, write.offset, flags=nbd.CMD_FLAG_NO_HOLE)
 
     def stretches(self, offset: int, length: int) -> Iterator[Stretch]:
         """Which parts of a range the image knows to be zero, in order and without a gap."""

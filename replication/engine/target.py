@@ -101,6 +101,14 @@ class ReadConnection(Protocol):
         ...
 
 
+class Write(NamedTuple):
+    """What a range of an image becomes: these bytes or, without any, zeroes."""
+
+    offset: int
+    length: int
+    data: memoryview | None
+
+
 class Connection(Protocol):
     """One thread's way to a writable image. Every call raises TargetError when it fails."""
 
@@ -108,12 +116,8 @@ class Connection(Protocol):
         """Exactly ``length`` bytes."""
         ...
 
-    def pwrite(self, data: memoryview, offset: int) -> None:
-        """Write all of ``data``."""
-        ...
-
-    def zero(self, length: int, offset: int) -> None:
-        """Make the range read as zeroes, whatever lies below it."""
+    def write_many(self, writes: Sequence[Write]) -> None:
+        """Make all these writes, which do not overlap, in any order."""
         ...
 
     def close(self) -> None:

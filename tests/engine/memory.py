@@ -33,6 +33,7 @@ from replication.engine.target import (
     SealedImage,
     Stored,
     Stretch,
+    Write,
 )
 
 
@@ -267,12 +268,10 @@ class MemoryImage:
         with self._lock:
             return self._content[offset : offset + length]
 
-    def pwrite(self, data: memoryview, offset: int) -> None:
+    def write_many(self, writes: Sequence[Write]) -> None:
         with self._lock:
-            self._content[offset : offset + len(data)] = data
-
-    def zero(self, length: int, offset: int) -> None:
-        self.pwrite(memoryview(bytes(length)), offset)
+            for offset, length, data in writes:
+                self._content[offset : offset + length] = bytes(length) if data is None else data
 
     def flush(self) -> None:
         with self._lock:

@@ -27,7 +27,7 @@ from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.processes import identity_of, is_alive
 from replication.engine.sources.base import Read
 from replication.engine.sources.file import FileSource
-from replication.engine.target import Layer
+from replication.engine.target import Connection, Layer, Write
 
 MIB = 1 << 20
 ROOT = Path(__file__).parents[2]
@@ -158,6 +158,14 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) ->
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
         time.sleep(0.01)
+
+
+def pwrite(connection: Connection, data: bytes | bytearray | memoryview, offset: int) -> None:
+    connection.write_many([Write(offset, len(data), memoryview(data))])
+
+
+def zero(connection: Connection, length: int, offset: int) -> None:
+    connection.write_many([Write(offset, length, None)])
 
 
 class SteeredSource:

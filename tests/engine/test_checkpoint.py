@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from replication.engine.errors import CopyStopped
 from replication.engine.extents import Extent, bytes_below, normalise, total_bytes
 from replication.engine.processes import is_alive
 from replication.engine.sources.file import FileSource
+from replication.engine.target import Write
 from tests.engine.support import (
     MIB,
     SteeredSource,
@@ -58,12 +60,10 @@ class ForgetfulImage:
                 now[at : at + len(data)] = data
         return now[offset : offset + length]
 
-    def pwrite(self, data: memoryview, offset: int) -> None:
+    def write_many(self, writes: Sequence[Write]) -> None:
         with self._lock:
-            self._unflushed.append((offset, bytes(data)))
-
-    def zero(self, length: int, offset: int) -> None:
-        self.pwrite(memoryview(bytes(length)), offset)
+            for offset, length, data in writes:
+                self._unflushed.append((offset, bytes(length if data is None else data)))
 
     def flush(self) -> None:
         with self._lock:

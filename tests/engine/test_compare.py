@@ -10,7 +10,16 @@ from replication.engine import qemu
 from replication.engine.compare import compare_image_with_raw
 from replication.engine.directory import DirectoryRepository
 from replication.engine.image import ImageReader, ImageWriter
-from tests.engine.support import MIB, copy_into, difference, files_of, make_raw, same_by_qemu, whole
+from tests.engine.support import (
+    MIB,
+    copy_into,
+    difference,
+    files_of,
+    make_raw,
+    pwrite,
+    same_by_qemu,
+    whole,
+)
 
 SIZE = 32 * MIB
 
@@ -67,7 +76,7 @@ def test_data_over_a_hole_of_the_file_is_found(tmp_path: Path) -> None:
     image, raw = tmp_path / "image.qcow2", tmp_path / "raw"
     qemu.create(image, SIZE)
     with ImageWriter(files_of(image)) as writer:
-        writer.connect().pwrite(bytes(511) + b"x", 9 * MIB)
+        pwrite(writer.connect(), bytes(511) + b"x", 9 * MIB)
     raw.touch()
     os.truncate(raw, SIZE)
     assert difference(image, raw) == 9 * MIB + 511
@@ -77,7 +86,7 @@ def test_written_zeroes_are_equal_to_holes(tmp_path: Path) -> None:
     image, raw = tmp_path / "image.qcow2", tmp_path / "raw"
     qemu.create(image, SIZE)
     with ImageWriter(files_of(image)) as writer:
-        writer.connect().pwrite(bytes(MIB), 9 * MIB)
+        pwrite(writer.connect(), bytes(MIB), 9 * MIB)
     raw.write_bytes(bytes(SIZE))
     assert difference(image, raw) is None
 

@@ -30,6 +30,7 @@ from replication.engine.errors import (
 from replication.engine.extents import Extent, normalise
 from replication.engine.image import ImageConnection
 from replication.engine.sources.file import FileSource
+from replication.engine.target import Write
 from tests.engine.copying import SIZE, change
 from tests.engine.support import (
     MIB,
@@ -153,21 +154,17 @@ def test_a_write_that_fails_once_fails_the_copy(
 ) -> None:
     """Every single write and zero is looked at: whichever fails, the copy fails."""
     plan = normalise([(4 * MIB, 512), (9 * MIB, 3 * MIB), (30 * MIB, 20 * MIB)], SIZE)
-    real = {name: getattr(ImageConnection, name) for name in ("pwrite", "zero")}
+    begin = ImageConnection._begin
     calls = failing = 0
 
-    def wrapped(name: str) -> Callable[..., None]:
-        def call(connection: ImageConnection, *arguments: object) -> None:
-            nonlocal calls
-            calls += 1
-            if calls == failing:
-                raise TargetError(f"call {failing}")
-            real[name](connection, *arguments)
+    def begin_or_fail(connection: ImageConnection, write: Write) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise TargetError(f"call {failing}")
+        return begin(connection, write)
 
-        return call
-
-    for name in real:
-        monkeypatch.setattr(ImageConnection, name, wrapped(name))
+    monkeypatch.setattr(ImageConnection, "_begin", begin_or_fail)
 
     def attempt() -> CopyResult:
         nonlocal calls

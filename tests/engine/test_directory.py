@@ -28,6 +28,7 @@ from tests.engine.support import (
     make_raw,
     names,
     opened,
+    pwrite,
     same_by_qemu,
     sha256,
     whole,
@@ -174,7 +175,7 @@ def test_seal_reports_space_and_moves_the_digests_along(
     create(repository, "a.tmp", 64 * MIB)
     DigestMap(repository.digest_path("a.tmp")).close()
     with opened(repository, "a.tmp") as image:
-        image.connect().pwrite(b"x" * MIB, 0)
+        pwrite(image.connect(), b"x" * MIB, 0)
     sealed = repository.seal("a.tmp", "a.qcow2")
     path = repository.root / "a.qcow2"
     assert sealed == (path.stat().st_blocks * 512, path.stat().st_size)
@@ -245,7 +246,7 @@ def test_a_corrupt_image_is_refused_and_kept_under_its_temporary_name(
 ) -> None:
     create(repository, "a.tmp", MIB)
     with opened(repository, "a.tmp") as image:
-        image.connect().pwrite(b"x" * 65536, 0)
+        pwrite(image.connect(), b"x" * 65536, 0)
     path = repository.root / "a.tmp/image"
     patch(path, refcount_block(path), bytes(65536))
     assert check_code(path) == 2

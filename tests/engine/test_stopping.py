@@ -12,7 +12,7 @@ from replication.engine import qemu
 from replication.engine.errors import TargetError
 from replication.engine.image import ImageReader, ImageWriter
 from tests.engine.deaf_daemon import DeafDaemon
-from tests.engine.support import MIB, files_of
+from tests.engine.support import MIB, files_of, pwrite
 
 STOPS = 5000
 LONGEST_STOP_SECONDS = 1.0
@@ -31,7 +31,7 @@ def test_a_daemon_that_misses_a_signal_is_stopped_by_the_next(
     daemon = DeafDaemon(tmp_path / "deaf", misses=1)
     monkeypatch.setenv("PATH", daemon.path)
     with ImageWriter(files_of(image)) as writer:
-        writer.connect().pwrite(b"x" * 512, 0)
+        pwrite(writer.connect(), b"x" * 512, 0)
     assert daemon.signals > 1
     with ImageReader(files_of(image)) as reader:
         assert reader.connect().pread(512, 0) == b"x" * 512
@@ -57,7 +57,7 @@ def test_thousands_of_stops_and_none_takes_a_second(image: Path) -> None:
     for _ in range(STOPS):
         writer = ImageWriter(files_of(image))
         connection = writer.connect()
-        connection.pwrite(b"x" * 512, 0)
+        pwrite(connection, b"x" * 512, 0)
         connection.close()
         begin = time.monotonic()
         writer.close()

@@ -40,6 +40,7 @@ FAULTS = (
 
 _HEADER = struct.Struct("<IIII")
 _PIECE = struct.Struct("<QQQIIIII")
+_HEAD_BYTES = _HEADER.size + _PIECE.size
 
 ERROR, OPEN_SESSION, CLOSE_SESSION, OPEN_FILE, CLOSE_FILE = 1, 2, 3, 4, 5
 IO, SOCKET_OPTIONS, DESCRIPTOR_KEY, ALLOCATED_BLOCKS, RESOURCE_POOL = 7, 9, 11, 13, 22
@@ -182,7 +183,7 @@ class NfcSession:
             raise _Ended
         self._buffer_bytes = buffer_bytes
         # One for the whole session: a new one for each piece costs as much as filling it.
-        self._buffer = memoryview(bytearray(buffer_bytes))
+        self._buffer = memoryview(bytearray(_HEAD_BYTES + buffer_bytes))
         self._answer(OPEN_SESSION, number, bytes(16))
 
     def _open_file(self, number: int, payload: bytes) -> None:
@@ -221,13 +222,13 @@ class NfcSession:
             return
         rule = self._world.injection.take(READ_FAULT, FAULT)
         for place, size in self._cut(length):
-            data = self._buffer[:size]
+            data = self._buffer[_HEAD_BYTES : _HEAD_BYTES + size]
             disk.read_into(data, offset + place, self._layer)
             if rule is not None:
                 self._misbehave(rule, number, offset, length, place, data)
                 rule = None
                 continue
-            self._piece(number, offset, length, place, data)
+            self._piece(number, offset, length, place, size)
 
     def _cut(self, length: int) -> list[tuple[int, int]]:
         """Pieces `(place, bytes)` of at most a buffer, now and then smaller, in any order."""
@@ -241,11 +242,12 @@ class NfcSession:
         self._chance.shuffle(pieces)
         return pieces
 
-    def _piece(self, number: int, offset: int, total: int, place: int, data: memoryview) -> None:
-        size = len(data)
-        head = _PIECE.pack(0, 1, offset, total, place, size, size, 0)
-        self._connection.sendall(_HEADER.pack(MAGIC, IO, len(head), number) + head)
-        self._connection.sendall(data)
+    def _piece(self, number: int, offset: int, total: int, place: int, size: int) -> None:
+        """What the buffer holds, behind its head: together they go out in one call."""
+        _HEADER.pack_into(self._buffer, 0, MAGIC, IO, _PIECE.size, number)
+        fields = (0, 1, offset, total, place, size, size, 0)
+        _PIECE.pack_into(self._buffer, _HEADER.size, *fields)
+        self._connection.sendall(self._buffer[: _HEAD_BYTES + size])
 
     def _write(self, disk: Disk, number: int, payload: bytes) -> None:
         _, _, offset, total, place, length, on_wire, _ = _PIECE.unpack(payload)
@@ -313,7 +315,7 @@ class NfcSession:
             self._error(number, 5)
             return
         if kind == "twice":
-            self._piece(number, offset, total, place, data)
+            self._piece(number, offset, total, place, size)
         head = _PIECE.pack(
             0,
             (2 << 32 | 1) if kind == "compressed" else 1,
