@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -204,6 +205,9 @@ LIES = {
     "wrong_offset": "belongs to",
     "long": "lies at",
     "compressed": "compressed",
+    "empty": "0 bytes lies at",
+    "huge": "not an NFC message",
+    "close_notify": "the connection broke",
 }
 
 
@@ -399,6 +403,77 @@ def test_a_daemon_that_cannot_now_is_tried_again_and_another_service_is_not(gree
         greeter.join()
     assert caught.value.transient is passes
     assert greeting in str(caught.value)
+
+
+def dripping(answer: bytes) -> Callable[[socket.socket], None]:
+    """A server that sends a byte now and then, for ever."""
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        connection.sendall(answer)
+        with contextlib.suppress(OSError), connection:
+            while True:
+                connection.sendall(b" ")
+                time.sleep(0.02)
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"220", "a line that does not end"),
+        # The beginning of a TLS record.
+        (b"220 VMware Authentication Daemon\r\n\x16\x03\x03\x3f\xff", "was set up"),
+    ],
+    ids=["greeting", "TLS"],
+)
+def test_a_daemon_that_drips_is_given_up(monkeypatch, answer, words):
+    monkeypatch.setattr(authd, "CONNECT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=dripping(answer), args=(server,), daemon=True).start()
+        ticket = Ticket("127.0.0.1", server.getsockname()[1], "AA", "vpxa-nfc", "secret")
+        with pytest.raises(NfcBroken, match=words):
+            authd.connect(ticket, "vm1")
+
+
+def test_a_host_that_talks_on_after_the_end_is_left(
+    control, session, vm, snapshot_disk, monkeypatch
+):
+    monkeypatch.setattr(channel, "_CLOSING_SECONDS", 0.2)
+    disk = renewing(session, vm, snapshot_disk)
+    read(disk, 0, MIB)
+    control.fail("NFC close", fault="talk", times=1 << 40)
+    closing = threading.Thread(target=disk.release, daemon=True)
+    closing.start()
+    closing.join(20)
+    assert not closing.is_alive()
+    control.clear_faults()
+
+
+def test_a_disk_that_is_another_size_at_its_second_opening_is_not_read(
+    control, session, vm, snapshot_disk
+):
+    disk = renewing(session, vm, snapshot_disk)
+    read(disk, 0, MIB)
+    control.fail("NFC open", fault="resized", times=100)
+    control.fail("NFC read", fault="close")
+    with pytest.raises(NfcRefused, match="resized") as caught:
+        read(disk, 0, MIB)
+    assert caught.value.transient
+    control.clear_faults()
+    assert read(disk, MIB, MIB) == content(control, snapshot_disk, MIB, MIB)
+    disk.release()
+
+
+def test_what_is_not_made_of_the_disks_sectors_is_refused_in_words(control, ticket, snapshot_disk):
+    control.fail("NFC open", fault="sectors")
+    with opened(ticket, snapshot_disk) as disk:
+        assert read(disk, 4096, 8192) == content(control, snapshot_disk, 4096, 8192)
+        with pytest.raises(NfcRefused, match=r"1024 bytes at 512 .* sectors of 4096 bytes"):
+            read(disk, 512, 1024)
+        # That says nothing against the connection.
+        assert read(disk, 0, 4096) == content(control, snapshot_disk, 0, 4096)
 
 
 def wait_until(done: Callable[[], bool]) -> None:

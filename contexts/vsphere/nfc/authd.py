@@ -135,7 +135,12 @@ def _line(connection: socket.socket, deadline: float, where: str) -> str:
         if left <= 0 or len(found) > _LONGEST_LINE:
             raise NfcBroken(f"{where} sends a line that does not end ({bytes(found[:80])!r}).")
         connection.settimeout(left)
-        byte = connection.recv(1)
+        try:
+            byte = connection.recv(1)
+        except TimeoutError:
+            if found:
+                continue
+            raise
         if not byte:
             raise NfcBroken(f"{where} closed the connection in the middle of a line.")
         found += byte

@@ -43,25 +43,29 @@ class Connection:
     def receive_into(self, view: memoryview, deadline: float) -> None:
         """Fill the whole of `view`."""
         while view:
-            try:
-                with self._lock:
-                    count = self._socket.recv_into(view)
-            except (ssl.SSLWantReadError, BlockingIOError):
-                self._wait(_READ, deadline)
-            except ssl.SSLWantWriteError:
-                self._wait(_WRITE, deadline)
-            else:
-                if not count:
-                    raise ConnectionError("the host closed the connection")
-                view = view[count:]
+            count = self._receive_some(view, deadline)
+            if not count:
+                raise ConnectionError("the host closed the connection")
+            view = view[count:]
 
     def await_end(self, deadline: float) -> None:
         """Throw away what still comes until the peer closes the connection. Closing it before would
         reset it, and the peer might lose what was sent last."""
         rest = memoryview(bytearray(1 << 16))
-        with contextlib.suppress(ConnectionError):
-            while True:
-                self.receive_into(rest[:1], deadline)
+        while self._receive_some(rest, deadline):
+            if time.monotonic() > deadline:  # a peer that sends without a pause
+                raise TimeoutError
+
+    def _receive_some(self, view: memoryview, deadline: float) -> int:
+        """How many bytes came; 0 when the peer closed the connection."""
+        while True:
+            try:
+                with self._lock:
+                    return self._socket.recv_into(view)
+            except (ssl.SSLWantReadError, BlockingIOError):
+                self._wait(_READ, deadline)
+            except ssl.SSLWantWriteError:
+                self._wait(_WRITE, deadline)
 
     def abort(self) -> None:
         """Whoever waits for the connection gets an error. It is closed by `close`. Never raises."""

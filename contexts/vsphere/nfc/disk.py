@@ -126,6 +126,13 @@ class NfcDisk:
                 " replaced outside vSphere: register the VM again."
             )
 
+    def _require_whole_sectors(self, offset: int, length: int) -> None:
+        if offset % self.sector_bytes or length % self.sector_bytes:
+            raise NfcRefused(
+                f"{self._doing}: {length} bytes at {offset} are not made of the disk's sectors of"
+                f" {self.sector_bytes} bytes. Read it over another transport."
+            )
+
     def close(self) -> None:
         """Close file and session. Never raises."""
         if self._failure is None:
@@ -156,8 +163,7 @@ class NfcDisk:
         view any more.
         """
         for offset, view in reads:
-            if offset % self.sector_bytes or len(view) % self.sector_bytes:
-                raise ValueError(f"{len(view)} bytes at {offset} are not whole sectors")
+            self._require_whole_sectors(offset, len(view))
         reading = _Reading(len(reads), self._lock)
         requests = [_Request(reading, offset, view) for offset, view in reads]
 
@@ -258,8 +264,7 @@ class NfcDisk:
 
     def write(self, offset: int, data: memoryview) -> None:
         """Write whole sectors; returns when the host has acknowledged all of it."""
-        if offset % self.sector_bytes or len(data) % self.sector_bytes:
-            raise ValueError(f"{len(data)} bytes at {offset} are not whole sectors")
+        self._require_whole_sectors(offset, len(data))
         number: int | None = None
         for place in range(0, len(data), wire.BUFFER_BYTES):
             piece = data[place : place + wire.BUFFER_BYTES]

@@ -63,7 +63,7 @@ class RenewingDisk:
         while True:
             before = len(left)
             left, problem = self._attempt(left)
-            if problem is None:
+            if problem is None:  # then nothing is left
                 return
             if len(left) < before:
                 delays = iter(self._delays)

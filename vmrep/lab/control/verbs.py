@@ -15,7 +15,7 @@ from vmrep.lab.control.odd_verbs import OddVerbs
 from vmrep.lab.disks import changes
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.errors import ControlError
-from vmrep.lab.nfc.session import FAULTS, OPEN_FAULT, READ_FAULT
+from vmrep.lab.nfc.lies import FAULTS
 from vmrep.lab.soap.codec import fault_named
 from vmrep.lab.world import snapshots, storage
 from vmrep.lab.world.vm import VirtualMachine
@@ -98,16 +98,16 @@ class Verbs(AccessVerbs, NfcVerbs, OddVerbs):
     ) -> None:
         """Make the n-th call of a method from now on (and `times` - 1 more) end in a fault.
 
-        For `GET /folder` the fault is an HTTP status, for `NFC open` and `NFC read` one of
-        `nfc.session.FAULTS`. `in_task`: the task fails, not the call."""
+        For `GET /folder` the fault is an HTTP status, for `NFC open`, `NFC read` and `NFC close`
+        one of those in `nfc.lies.FAULTS`. `in_task`: the task fails, not the call."""
         if nth < 1 or times < 1:
             raise ControlError("nth and times count from 1")
         if method == FOLDER:
             if not (fault.isdecimal() and 400 <= int(fault) <= 599):
                 raise ControlError("for GET /folder, fault is an HTTP status from 400 to 599")
-        elif method in (OPEN_FAULT, READ_FAULT):
-            if fault not in FAULTS:
-                raise ControlError(f"for {method}, fault is one of {', '.join(FAULTS)}")
+        elif method in FAULTS:
+            if fault not in FAULTS[method]:
+                raise ControlError(f"for {method}, fault is one of {', '.join(FAULTS[method])}")
         else:
             try:
                 fault_named(fault, message)

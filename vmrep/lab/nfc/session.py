@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import socket
+import ssl
 import struct
 
 from vmrep.lab.control.injection import FAULT, Rule
 from vmrep.lab.disks.disk import Disk
 from vmrep.lab.nfc.files import Refusal, open_disk
+from vmrep.lab.nfc.lies import CLOSE_FAULT, HUGE_BYTES, OPEN_FAULT, READ_FAULT
 from vmrep.lab.nfc.tickets import LIBRARY_VERSION, Ticket
 from vmrep.lab.world.objects import World
 
@@ -21,22 +23,6 @@ MOST_REQUEST_BYTES = 64 << 20
 IDLE_SECONDS = 300.0
 STALL_SECONDS = 3600.0
 NOTHING = memoryview(b"")
-
-READ_FAULT, OPEN_FAULT = "NFC read", "NFC open"
-"""What the control surface's `fail` may name; the faults are those of `_Misbehaviour`."""
-FAULTS = (
-    "error",
-    "close",
-    "stall",
-    "wrong_magic",
-    "wrong_number",
-    "wrong_place",
-    "wrong_offset",
-    "twice",
-    "short",
-    "long",
-    "compressed",
-)
 
 _HEADER = struct.Struct("<IIII")
 _PIECE = struct.Struct("<QQQIIIII")
@@ -174,6 +160,8 @@ class NfcSession:
         else:
             self._disk = None
             self._answer(CLOSE_FILE, number, bytes(8))
+            while self._world.injection.take(CLOSE_FAULT, FAULT):
+                self._answer(CLOSE_FILE, number, bytes(8))
 
     def _open_session(self, number: int, payload: bytes) -> None:
         _, buffer_bytes, count, _ = struct.unpack("<IIII", payload)
@@ -192,7 +180,8 @@ class NfcSession:
             raise _Ended
         path = self._receive(length)
         rule = self._world.injection.take(OPEN_FAULT, FAULT)
-        if rule is not None:
+        lie = rule.fault if rule is not None else ""
+        if rule is not None and lie not in ("resized", "sectors"):
             self._misbehave(rule, number)
             return
         try:
@@ -204,9 +193,9 @@ class NfcSession:
             self._error(number, refusal.code)
             return
         self._handle = self._chance.getrandbits(48) | 1
-        opened = struct.pack(
-            "<8xQII4xQI20x", self._handle, kind, flags, self._disk.chain.capacity_bytes, SECTOR
-        )
+        size_bytes = self._disk.chain.capacity_bytes + (SECTOR if lie == "resized" else 0)
+        sector_bytes = 8 * SECTOR if lie == "sectors" else SECTOR
+        opened = struct.pack("<8xQII4xQI20x", self._handle, kind, flags, size_bytes, sector_bytes)
         self._answer(OPEN_FILE, number, opened)
 
     # ------------------------------------------------------------ reading and writing
@@ -302,8 +291,7 @@ class NfcSession:
         place: int = 0,
         data: memoryview = NOTHING,
     ) -> None:
-        """Do wrong what the control surface asked for. With some faults the client gets all the
-        bytes, so that only its own strictness saves it."""
+        """Do wrong what the control surface asked for (`lies.FAULTS`)."""
         size, kind = len(data), rule.fault
         if kind == "stall":
             # Until the client gives up, or the lab stops.
@@ -311,9 +299,11 @@ class NfcSession:
             self._receive(1)
         if kind == "close":
             raise _Ended
-        if kind not in FAULTS or kind == "error" or not size:
+        if kind == "error" or not size:
             self._error(number, 5)
             return
+        while kind == "empty":  # until the client closes the connection
+            self._piece(number, offset, total, place, 0)
         if kind == "twice":
             self._piece(number, offset, total, place, size)
         head = _PIECE.pack(
@@ -328,7 +318,13 @@ class NfcSession:
         )
         magic = MAGIC ^ 1 if kind == "wrong_magic" else MAGIC
         number += 1000 if kind == "wrong_number" else 0
-        self._connection.sendall(_HEADER.pack(magic, IO, len(head), number) + head)
+        payload_bytes = HUGE_BYTES if kind == "huge" else len(head)
+        self._connection.sendall(_HEADER.pack(magic, IO, payload_bytes, number) + head)
+        if kind == "close_notify":
+            self._connection.sendall(data[: size // 2])
+            assert isinstance(self._connection, ssl.SSLSocket)  # noqa: S101  only TLS has it
+            self._connection.unwrap().sendall(data[size // 2 :])
+            raise _Ended
         self._connection.sendall(data)
 
     # ------------------------------------------------------------ bytes
