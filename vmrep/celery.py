@@ -2,6 +2,7 @@
 
 import logging
 import os
+from datetime import timedelta
 from typing import Any
 
 from celery import Celery, signals
@@ -36,9 +37,13 @@ def _report_problems(**signal: Any) -> None:
 def _worker_lives(sender: Any, **signal: Any) -> None:
     """`sender` is the worker's consumer. In the main process, not in those of its pool."""
     from replication.health import signs
+    from replication.selectors.health import CONTROL
     from replication.states import LifeKind
+    from vmrep.notifications import courier
 
     consuming = sender.app.amqp.queues
+    at_once = CONTROL in consuming.consume_from
+    courier.begin(timedelta(0) if at_once else courier.PATIENCE)
     signs.begin(
         LifeKind.WORKER, lambda: list(consuming.consume_from), sender.controller.concurrency
     )

@@ -15,6 +15,9 @@ VMREP_DISKS_PER_HOST  disks that all workers together read from one ESXi host at
                       (default: 8; a host has memory for few)
 VMREP_NBD_COMMANDS  file with the commands that serve disks over NBD (docs/transports.md)
                       (default: <data>/nbd-commands.toml)
+VMREP_BASE_URL    where people reach vmrep, such as https://vmrep.example.org: for the links in
+                  notifications (default: none, and no links)
+VMREP_NOTIFY_PRIVATE  1 lets notifications go to this machine itself, such as a mail server on it
 VMREP_DEBUG       1 for Django's debug pages; never in production
 """
 
@@ -73,6 +76,7 @@ INSTALLED_APPS = [
     "csp",
     "contexts",
     "replication",
+    "vmrep.notifications",
     "vmrep.web",
     "vmrep.api",
 ]
@@ -278,6 +282,8 @@ if KEEP_JOBS_DAYS > 0:
         "schedule": timedelta(days=1),
         "args": (KEEP_JOBS_DAYS,),
     }
+BASE_URL = env("VMREP_BASE_URL", default="")
+NOTIFY_PRIVATE = env.bool("VMREP_NOTIFY_PRIVATE", default=False)
 INTEGRITY_INTERVAL = timedelta(minutes=env.int("VMREP_INTEGRITY_MINUTES", default=60))
 if INTEGRITY_INTERVAL:
     CELERY_BEAT_SCHEDULE["integrity"] = {

@@ -14,6 +14,7 @@ from django.core.signals import request_started  # noqa: E402
 from replication.health import signs  # noqa: E402
 from replication.states import LifeKind  # noqa: E402
 from vmrep.incoming import WholeBodies  # noqa: E402
+from vmrep.notifications import courier  # noqa: E402
 from vmrep.startup import report_database  # noqa: E402
 
 application = WholeBodies(django_application)
@@ -25,6 +26,7 @@ def _this_process_lives(**signal: object) -> None:
     """With the first request: a server may load this before it forks the processes that serve."""
     request_started.disconnect(_this_process_lives)
     signs.begin(LifeKind.WEB)
+    courier.begin(courier.PATIENCE)
 
 
 request_started.connect(_this_process_lives)

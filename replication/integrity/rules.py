@@ -35,7 +35,7 @@ from contexts.models import VMContext
 from replication.integrity.findings import Code, Finding, Scope, SecondLook, check
 from replication.models import RecoveryPoint, ReplicationJob
 
-APPS = ("contexts", "replication")
+APPS = ("contexts", "replication", "notifications")
 EXAMPLES = 5
 NAMED_AT_ONCE = 500
 

@@ -35,7 +35,8 @@ A_TYPE = "the column's type"  # what PostgreSQL refuses before it looks at any c
 
 def models() -> list[Any]:
     """The models of vmrep's own tables."""
-    return [it for it in apps.get_models() if it._meta.app_label in ("contexts", "replication")]
+    apps_of_ours = ("contexts", "replication", "notifications")
+    return [it for it in apps.get_models() if it._meta.app_label in apps_of_ours]
 
 
 def our_names() -> Names:

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db import connection
 from django.db.migrations.state import ProjectState
 
-APPS = ("contexts", "replication")
+APPS = ("contexts", "replication", "notifications")
 
 
 def current() -> str:

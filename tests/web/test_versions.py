@@ -62,6 +62,7 @@ from replication.states import (
 )
 from tests import factories
 from tests.web.test_polling import Poller
+from vmrep.notifications.models import Channel, Delivery, Rule, RuleKind
 from vmrep.web import versions
 
 DONE, BUSY = "pgtest1", "pgtest2"  # a VM with a recovery point, and one in the middle of a job
@@ -272,7 +273,9 @@ KINDS = (
     ),
 )
 _IN_THE_STATUS = "what is alive has versions of its own (tests/web/test_health.py)"
+_ON_ITS_PAGE = "its page has a version of its own (tests/web/test_notifications.py)"
 NOT_SHOWN = {
+    **dict.fromkeys((Channel, Rule, RuleKind, Delivery), _ON_ITS_PAGE),
     ImageDamage: "the recovery points that need the image tell",
     SignOfLife: _IN_THE_STATUS,
     VCenterSign: _IN_THE_STATUS,
@@ -317,7 +320,7 @@ def test_every_kind_of_change_is_news(estate, kind):
 def test_every_table_has_a_kind_of_change_or_a_reason_why_not():
     tables = {
         model
-        for label in ("contexts", "replication")
+        for label in ("contexts", "replication", "notifications")
         for model in apps.get_app_config(label).get_models()
     }
     assert tables - {kind.model for kind in KINDS} == set(NOT_SHOWN)

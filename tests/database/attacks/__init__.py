@@ -13,6 +13,7 @@ from tests.database.attacks.images import IMAGE
 from tests.database.attacks.inventory import INVENTORY
 from tests.database.attacks.jobs import CBT, JOB, STEP
 from tests.database.attacks.links import ACTIVE, CURRENT, LAST_SUCCESSFUL, ORPHANS
+from tests.database.attacks.notifications import NOTIFICATIONS
 from tests.database.attacks.occurrences import OCCURRENCES
 from tests.database.attacks.points import POINT
 from tests.database.attacks.records import RECORDS
@@ -36,5 +37,6 @@ ATTACKS: list[Attack] = [
     *RECORDS,
     *HEALTH,
     *OCCURRENCES,
+    *NOTIFICATIONS,
     *TYPES,
 ]

@@ -17,18 +17,18 @@ INCIDENT = {
 }
 
 
-def _add(table: str, row: dict[str, str]) -> str:
+def add(table: str, row: dict[str, str]) -> str:
     return f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(row.values())})"
 
 
 def add_attack(table: str, row: dict[str, str], rules: Statements, bad: dict, name: str) -> Attack:
-    return Attack(name, rules, (_add(table, row | bad),), (_add(table, row),))
+    return Attack(name, rules, (add(table, row | bad),), (add(table, row),))
 
 
 def twice(table: str, row: dict[str, str], rule: str, but: dict[str, str], name: str) -> Attack:
     """The same row twice; with these values it is another one."""
-    first = _add(table, row)
-    return Attack(name, (rule,), (first, first), (first, _add(table, row | but)))
+    first = add(table, row)
+    return Attack(name, (rule,), (first, first), (first, add(table, row | but)))
 
 
 HEALTH = [

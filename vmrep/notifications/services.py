@@ -1,0 +1,167 @@
+"""Channels and rules: saving, removing, trying. What is secret goes in and never comes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+from zoneinfo import available_timezones
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from contexts import crypto
+from contexts.clock import database_now
+from contexts.errors import SecretUnreadable
+from contexts.models import VCenter, VMContext
+from contexts.services.transactions import one_transaction
+from contexts.text import storable
+from replication.states import OccurrenceKind
+from vmrep.notifications import channels, message
+from vmrep.notifications.channels.base import Config
+from vmrep.notifications.errors import ChannelRefused, NotDelivered
+from vmrep.notifications.models import MINUTES_OF_A_DAY, Channel, Delivery, Rule, RuleKind
+from vmrep.notifications.states import DeliveryState, Purpose, RuleScope
+
+# Whoever tries a channel waits for it.
+TEST_SECONDS = 15.0
+
+
+class Habits(NamedTuple):
+    """How a channel is used. Minutes of the day; both None: no quiet hours."""
+
+    enabled: bool = True
+    quiet_from_minute: int | None = None
+    quiet_to_minute: int | None = None
+    time_zone: str = "UTC"
+    digest_after: int = 5
+    digest_seconds: int = 60
+
+
+def config_of(channel: Channel) -> Config:
+    """Raises SecretUnreadable."""
+    config: Config = json.loads(crypto.decrypt(channel.config_encrypted))
+    return config
+
+
+def add_channel(
+    name: str, kind: str, settings: Mapping[str, object], habits: Habits | None = None
+) -> Channel:
+    """Raises ChannelRefused."""
+    return _save(Channel(kind=kind), name, channels.clean(kind, settings), habits or Habits())
+
+
+def change_channel(
+    channel: Channel,
+    *,
+    name: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    habits: Habits | None = None,
+) -> Channel:
+    """What is None stays; so do settings that are not given. Raises ChannelRefused."""
+    config = None
+    if settings is not None:
+        try:
+            known: Mapping[str, object] = config_of(channel)
+        except SecretUnreadable:
+            known = {}  # all of them have to be given again
+        config = channels.clean(channel.kind, {**known, **settings})
+    return _save(channel, channel.name if name is None else name, config, habits)
+
+
+def _save(channel: Channel, name: str, config: Config | None, habits: Habits | None) -> Channel:
+    changed = ["name", "updated_at"]
+    channel.name = name.strip()
+    if not channel.name or len(channel.name) > 100 or not channel.name.isprintable():
+        raise ChannelRefused("A name has 1 to 100 printable characters.", "name")
+    if config is not None:
+        channel.config_encrypted = crypto.encrypt(json.dumps(config))
+        channel.address_shown = channels.shown(channel.kind, config)
+        channel.last_problem = ""
+        changed += ["config_encrypted", "address_shown", "last_problem"]
+    if habits is not None:
+        _require_possible(habits)
+        for field, value in habits._asdict().items():
+            setattr(channel, field, value)
+        changed += habits._fields
+    try:
+        with transaction.atomic():
+            channel.save(update_fields=changed if channel.pk else None)
+    except IntegrityError as problem:
+        if Channel.objects.filter(name=channel.name).exclude(pk=channel.pk).exists():
+            raise ChannelRefused("Another channel has this name.", "name") from problem
+        raise
+    return channel
+
+
+def _require_possible(habits: Habits) -> None:
+    quiet = (habits.quiet_from_minute, habits.quiet_to_minute)
+    if (quiet[0] is None) != (quiet[1] is None):
+        raise ChannelRefused("Quiet hours have a beginning and an end.", "quiet_from_minute")
+    if any(minute is not None and not 0 <= minute < MINUTES_OF_A_DAY for minute in quiet):
+        raise ChannelRefused("A day has the minutes 0 to 1439.", "quiet_from_minute")
+    if quiet[0] is not None and quiet[0] == quiet[1]:
+        raise ChannelRefused("Quiet hours do not end when they begin.", "quiet_to_minute")
+    if habits.time_zone not in available_timezones():
+        raise ChannelRefused("There is no such time zone. Use one like Europe/Berlin.", "time_zone")
+    if not 1 <= habits.digest_after <= 1000:
+        raise ChannelRefused("Give a number from 1 to 1000.", "digest_after")
+    if not 1 <= habits.digest_seconds <= 86_400:
+        raise ChannelRefused("Give 1 to 86,400 seconds.", "digest_seconds")
+
+
+def remove_channel(channel: Channel) -> None:
+    """With its rules, and the record of what went out by it."""
+    channel.delete()
+
+
+@one_transaction
+def save_rule(
+    channel: Channel,
+    kinds: Collection[str],
+    *,
+    rule: Rule | None = None,
+    vcenter: VCenter | None = None,
+    vm_context: VMContext | None = None,
+    even_when_quiet: bool = False,
+    enabled: bool = True,
+) -> Rule:
+    """Of which occurrences the channel tells: of these kinds (none: of every kind), of everything,
+    of a vCenter and its VMs, or of one VM. Raises ChannelRefused."""
+    unknown = sorted(set(kinds) - set(OccurrenceKind.values))
+    if unknown:
+        raise ChannelRefused(f"There is no kind {unknown[0]}.", "kinds")
+    if vcenter is not None and vm_context is not None:
+        raise ChannelRefused("A rule is about a vCenter or about a VM.", "vm_context")
+    rule = rule or Rule()
+    rule.channel, rule.vcenter, rule.vm_context = channel, vcenter, vm_context
+    rule.scope = RuleScope.VM if vm_context else RuleScope.VCENTER if vcenter else RuleScope.ALL
+    rule.even_when_quiet, rule.enabled = even_when_quiet, enabled
+    rule.save()
+    rule.kinds.exclude(kind__in=kinds).delete()
+    known = set(rule.kinds.values_list("kind", flat=True))
+    RuleKind.objects.bulk_create(RuleKind(rule=rule, kind=kind) for kind in set(kinds) - known)
+    return rule
+
+
+def remove_rule(rule: Rule) -> None:
+    rule.delete()
+
+
+def test(channel: Channel) -> Delivery:
+    """Send something now, whatever the hour, and keep what came of it. Never repeated."""
+    now = database_now()
+    delivery = Delivery(
+        channel=channel, purpose=Purpose.TEST, is_urgent=True, attempts=1, next_attempt_at=now
+    )
+    try:
+        told = message.of_test(delivery)
+        answer = channels.send(channel.kind, config_of(channel), told, seconds=TEST_SECONDS)
+    except (NotDelivered, SecretUnreadable) as problem:
+        delivery.state, delivery.answer = DeliveryState.GIVEN_UP, storable(str(problem))
+        Channel.objects.filter(pk=channel.pk).update(last_problem=delivery.answer)
+    else:
+        delivery.state, delivery.answer, delivery.sent_at = DeliveryState.SENT, answer, now
+        Channel.objects.filter(pk=channel.pk).update(last_ok_at=Now(), last_problem="")
+    delivery.save()
+    return delivery
