@@ -30,6 +30,7 @@ from replication.models import Repository
 from tests import factories
 from tests.shared_rows import shared_rows
 from vmrep.api import bodies
+from vmrep.notifications import services as notifications
 
 PATHS = [
     *("x%00y", "%ED%A0%80", "%FF", "..%2F..%2Fetc", "%0D%0AX:%20y", "-1", "_00", "%D9%A3"),
@@ -196,7 +197,12 @@ def _keys() -> dict[str, Any]:
     vm = factories.context("pgtest1", keep_in=factories.repository("here"))
     job = factories.completed_job(vm)
     factories.discovery(vm.vcenter)
+    settings = {"url": "https://hooks.example.org/", "secret": f"whsec_{'a' * 40}"}
+    channel = notifications.add_channel("hook", "webhook", settings)
     return {
+        "channel_id": channel.pk,
+        "rule_id": notifications.save_rule(channel, []).pk,
+        "kind": "email",
         "context_id": vm.pk,
         "job_id": job.pk,
         "vcenter_id": vm.vcenter_id,

@@ -29,6 +29,7 @@ from replication.models import (
 )
 from replication.selectors.health import Parts
 from replication.selectors.home import Visible
+from vmrep.notifications.models import Channel, Rule
 
 Row = TypeVar("Row", bound=Model)
 
@@ -234,6 +235,30 @@ def repository(user: User, repository_id: int, verb: Verb) -> Repository:
 def installation(user: User, verb: Verb) -> Installation:
     """What is set for the whole installation; nothing, while nobody has set anything."""
     return rows(user, verb, Installation.objects.all()).first() or Installation()
+
+
+def channel(
+    user: User, channel_id: int, verb: Verb, *, among: QuerySet[Channel] | None = None
+) -> Channel:
+    """A channel of notifications; with `among`, as those rows have it."""
+    if among is None:
+        among = Channel.objects.all()
+    return _the_one(
+        rows(user, verb, among).filter(pk=channel_id),
+        f"There is no notification channel {channel_id}.",
+        "unknown_channel",
+    )
+
+
+def rule(user: User, rule_id: int, verb: Verb) -> Rule:
+    """A rule of notifications."""
+    return _the_one(
+        rows(user, verb, Rule.objects.select_related("channel", "vcenter", "vm_context")).filter(
+            pk=rule_id
+        ),
+        f"There is no notification rule {rule_id}.",
+        "unknown_rule",
+    )
 
 
 def _the_one(found: QuerySet[Row], message: str, code: str) -> Row:

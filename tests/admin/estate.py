@@ -13,13 +13,18 @@ from django.utils import timezone
 
 from contexts.models import VCenter
 from replication.models import HostPlace, IntegrityRun, RecoveryPointHold, Repository
+from replication.services import occurrences
+from replication.states import OccurrenceKind
 from tests import factories
 from tests.factories import HOSTILE_NAME
+from vmrep.notifications import services as notifications
+from vmrep.notifications.fan_out import fan_out
+from vmrep.notifications.models import Channel
 
 MODELS: list[type[Model]] = [
     model
     for model in django_admin.site._registry
-    if model._meta.app_label in ("contexts", "replication")
+    if model._meta.app_label in ("contexts", "replication", "notifications")
 ]
 HAND_MADE: list[type[Model]] = [VCenter, Repository]
 KEPT = [model for model in MODELS if model not in HAND_MADE]
@@ -70,3 +75,8 @@ def grow(count: int = 1) -> None:
             remedy=HOSTILE_NAME,
             repairable=True,
         )
+        settings = {"url": "https://hooks.example.org/", "secret": f"whsec_{'a' * 40}"}
+        name = f"{HOSTILE_NAME} {Channel.objects.count()}"
+        notifications.save_rule(notifications.add_channel(name, "webhook", settings), [])
+        occurrences.tell(OccurrenceKind.BROKEN, name, what=HOSTILE_NAME, context_id=context.pk)
+        fan_out()

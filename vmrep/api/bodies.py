@@ -15,9 +15,10 @@ from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
 from contexts.services.management import MOST_AT_ONCE
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
-from replication.states import SyncRequest
+from replication.states import OccurrenceKind, SyncRequest
 from vmrep.api.suggestions import LONGEST_SHOWN, REPEATED, unknown_names
 from vmrep.incoming import LARGEST_NUMBER
+from vmrep.notifications.states import ChannelKind
 
 NAME_LENGTH = 1000
 HALF = "It contains half a character (a lone surrogate), which is not valid text."
@@ -258,6 +259,54 @@ class ChangedVCenter(NewVCenter):
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         return values  # the service checks fields that depend on each other
+
+
+class NewChannel(Body):
+    """A way to people. `settings` are those of its kind; they go in and never come out."""
+
+    name = Text(max_length=100)
+    kind = serializers.ChoiceField(choices=ChannelKind.choices)
+    settings = serializers.DictField(child=serializers.JSONField())
+    enabled = Flag(required=False)
+    quiet_from_minute = Whole(required=False, allow_null=True, min_value=0, max_value=1439)
+    quiet_to_minute = Whole(required=False, allow_null=True, min_value=0, max_value=1439)
+    time_zone = Text(required=False, max_length=64)
+    digest_after = Whole(required=False, min_value=1, max_value=1000)
+    digest_seconds = Whole(required=False, min_value=1, max_value=86_400)
+
+
+class ChangedChannel(NewChannel):
+    """Changes to a channel; what is not given stays unchanged, also among the settings."""
+
+    kind = None  # type: ignore[assignment]  # it cannot be changed
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.required = False
+
+
+class NewRule(Body):
+    """Of which occurrences a channel tells: without `kinds` of every kind; without `vcenter_id` and
+    `context_id` of everything."""
+
+    channel_id = Whole(min_value=1, max_value=LARGEST_NUMBER)
+    kinds = serializers.ListField(
+        child=serializers.ChoiceField(choices=OccurrenceKind.choices), required=False, max_length=50
+    )
+    vcenter_id = Whole(required=False, allow_null=True, min_value=1, max_value=LARGEST_NUMBER)
+    context_id = Text(required=False, allow_null=True, max_length=120)
+    even_when_quiet = Flag(required=False)
+    enabled = Flag(required=False)
+
+
+class ChangedRule(NewRule):
+    """Changes to a rule; fields that are not given stay unchanged."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.required = False
 
 
 class Login(Body):

@@ -28,6 +28,7 @@ from replication import errors as replication_errors
 from replication.engine import errors as engine_errors
 from replication.engine.errors import EngineError
 from vmrep.access import NotFound
+from vmrep.notifications.errors import ChannelRefused
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ CONTEXT_STATUS: dict[type[ContextError], int] = {
     replication_errors.UnknownJob: status.HTTP_404_NOT_FOUND,
     replication_errors.NameNotConfirmed: status.HTTP_400_BAD_REQUEST,
     replication_errors.RepositoryRefused: status.HTTP_400_BAD_REQUEST,
+    ChannelRefused: status.HTTP_400_BAD_REQUEST,
 }
 
 # Other errors are problems of the vCenter: 502.

@@ -9,6 +9,7 @@ from vmrep.api.views import (
     installation,
     integrity,
     jobs,
+    notifications,
     removal,
     root,
     vcenters,
@@ -88,5 +89,31 @@ urlpatterns = [
     path("installation/", installation.InstallationView.as_view(), name="installation"),
     path("health/", health.Health.as_view(), name="health"),
     path("integrity/", integrity.Integrity.as_view(), name="integrity"),
+    path(
+        "notification-channels/",
+        notifications.ChannelList.as_view(),
+        name="notification-channels",
+    ),
+    path(
+        "notification-channels/<int:channel_id>/",
+        notifications.ChannelDetail.as_view(),
+        name="notification-channel",
+    ),
+    path(
+        "notification-channels/<int:channel_id>/test/",
+        notifications.ChannelTest.as_view(),
+        name="notification-channel-test",
+    ),
+    path("notification-rules/", notifications.RuleList.as_view(), name="notification-rules"),
+    path(
+        "notification-rules/<int:rule_id>/",
+        notifications.RuleDetail.as_view(),
+        name="notification-rule",
+    ),
+    path(
+        "notification-deliveries/",
+        notifications.DeliveryList.as_view(),
+        name="notification-deliveries",
+    ),
     re_path(r"", root.Nowhere.as_view(), name="nowhere"),
 ]

@@ -1,5 +1,9 @@
 """Expected refusals."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from contexts.errors import ContextError
 
 
@@ -11,6 +15,10 @@ class ChannelRefused(ContextError):
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)
         self.field = field
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {"errors": {self.field: [str(self)]}} if self.field else {}
 
 
 class NotDelivered(Exception):

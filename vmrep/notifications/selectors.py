@@ -26,7 +26,8 @@ def rules_for_list() -> QuerySet[Rule]:
 
 
 def deliveries_for_list() -> QuerySet[Delivery]:
-    """The newest first."""
+    """The newest first; with `member_count`, what a digest tells of."""
+    members = Delivery.objects.filter(digest=OuterRef("pk")).order_by().values("digest")
     return Delivery.objects.select_related("channel", "occurrence__vm_context").annotate(
-        member_count=Count("members")
+        member_count=Coalesce(Subquery(members.annotate(n=Count("pk")).values("n")), 0)
     )

@@ -38,6 +38,10 @@ class Habits(NamedTuple):
     digest_seconds: int = 60
 
 
+def habits_of(channel: Channel) -> Habits:
+    return Habits(*(getattr(channel, name) for name in Habits._fields))
+
+
 def config_of(channel: Channel) -> Config:
     """Raises SecretUnreadable."""
     config: Config = json.loads(crypto.decrypt(channel.config_encrypted))
@@ -48,7 +52,18 @@ def add_channel(
     name: str, kind: str, settings: Mapping[str, object], habits: Habits | None = None
 ) -> Channel:
     """Raises ChannelRefused."""
+    _require_known(kind, settings)
     return _save(Channel(kind=kind), name, channels.clean(kind, settings), habits or Habits())
+
+
+def _require_known(kind: str, settings: Mapping[str, object]) -> None:
+    known = channels.fields(kind)
+    unknown = next((name for name in settings if name not in known), None)
+    if unknown is not None:
+        raise ChannelRefused(
+            f"{unknown[:50]} is no setting of this kind of channel: it has {', '.join(known)}.",
+            "settings",
+        )
 
 
 def change_channel(
@@ -61,6 +76,7 @@ def change_channel(
     """What is None stays; so do settings that are not given. Raises ChannelRefused."""
     config = None
     if settings is not None:
+        _require_known(channel.kind, settings)
         try:
             known: Mapping[str, object] = config_of(channel)
         except SecretUnreadable:

@@ -13,6 +13,7 @@ from replication.states import (
     Severity,
     StepStatus,
 )
+from vmrep.notifications.states import DeliveryState
 
 
 class Look(NamedTuple):
@@ -92,6 +93,15 @@ LIFE = {
     "ended": Look("circle-minus", "muted", "Ended"),
 }
 
+DELIVERY = {
+    DeliveryState.WAITING: _WAITING,
+    DeliveryState.HELD: Look("clock", "muted", "Held: quiet hours"),
+    DeliveryState.SENDING: Look("progress", "active", "Being sent"),
+    DeliveryState.SENT: Look("circle-check", "good", "Sent"),
+    DeliveryState.IN_DIGEST: Look("circle-check", "good", "In a digest"),
+    DeliveryState.GIVEN_UP: Look("circle-x", "bad", "Not delivered"),
+}
+
 SEVERITY = {
     Severity.ERROR: Look("circle-x", "bad", "Error"),
     Severity.WARNING: Look("alert-triangle", "warn", "Warning"),
@@ -105,6 +115,7 @@ LOOKS: dict[str, dict[str, Look]] = {
     "discovery": {str(state): look for state, look in DISCOVERY.items()},
     "integrity": {str(state): look for state, look in INTEGRITY.items()},
     "life": LIFE,
+    "delivery": {str(state): look for state, look in DELIVERY.items()},
     "severity": {str(state): look for state, look in SEVERITY.items()},
     "recovery_point": {str(state): look for state, look in RECOVERY_POINT.items()},
 }

@@ -14,6 +14,7 @@ from vmrep.web.views import (
     identity,
     integrity,
     jobs,
+    notifications,
     protection,
     removal,
     repositories,
@@ -86,6 +87,34 @@ urlpatterns = [
     path("status/", health.status, name="status"),
     path("healthz", health.Alive.as_view(), name="healthz"),
     path("readyz", health.Ready.as_view(), name="readyz"),
+    path("notifications/", notifications.index, name="notifications"),
+    path(
+        "notifications/channels/add/<str:kind>/",
+        notifications.add_channel,
+        name="channel-add",
+    ),
+    path(
+        "notifications/channels/<int:channel_id>/",
+        notifications.edit_channel,
+        name="channel-edit",
+    ),
+    path(
+        "notifications/channels/<int:channel_id>/test/",
+        notifications.test_channel,
+        name="channel-test",
+    ),
+    path(
+        "notifications/channels/<int:channel_id>/remove/",
+        notifications.remove_channel,
+        name="channel-remove",
+    ),
+    path("notifications/rules/add/", notifications.add_rule, name="rule-add"),
+    path("notifications/rules/<int:rule_id>/", notifications.edit_rule, name="rule-edit"),
+    path(
+        "notifications/rules/<int:rule_id>/remove/",
+        notifications.remove_rule,
+        name="rule-remove",
+    ),
     path("integrity/", integrity.index, name="integrity"),
     path("integrity/check/", integrity.check, name="integrity-check"),
 ]

@@ -57,6 +57,7 @@ from replication.states import (
     SnapshotState,
     StepStatus,
 )
+from vmrep.notifications.models import Channel, Delivery, Rule, RuleKind
 
 # An event must be visible within 3 seconds: the pace, and how long a process may keep its facts.
 POLL_SECONDS = 2
@@ -104,6 +105,11 @@ def facts_of_totals() -> str:
 def of_integrity() -> Version:
     """The version of the page with the integrity check's result."""
     return _version(_integrity.fingerprint())
+
+
+def of_notifications() -> Version:
+    """The version of the page with channels, rules and the last deliveries."""
+    return _version(_notifications.fingerprint())
 
 
 def of_status(health: Health) -> Version:
@@ -251,6 +257,12 @@ _SEEN_VMS = (
 )
 
 _integrity = Facts(_newest_rows(IntegrityRun, "outcome", "finding_count", "started_at"))
+_notifications = Facts(
+    _all_rows(Channel, "updated_at", "last_ok_at", "last_problem"),
+    _all_rows(Rule, "channel", "scope", "vcenter", "vm_context", "even_when_quiet", "enabled"),
+    _all_rows(RuleKind, "kind"),
+    _newest_rows(Delivery, "state", "attempts", "next_attempt_at", "answer"),
+)
 _ON_EVERY_PAGE = (_integrity.fingerprint, _all_rows(VCenter, "updated_at"))
 _totals = Facts(
     _all_rows(Repository, "updated_at"),

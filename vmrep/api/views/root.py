@@ -24,6 +24,9 @@ LISTS = {
     "installation": "installation",
     "health": "health",
     "integrity": "integrity",
+    "notification_channels": "notification-channels",
+    "notification_rules": "notification-rules",
+    "notification_deliveries": "notification-deliveries",
     "token": "token",
 }
 

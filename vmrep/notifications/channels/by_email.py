@@ -32,7 +32,7 @@ def clean(settings: Mapping[str, object]) -> Config:
     if security not in PORTS:
         raise ChannelRefused("Encryption is one of starttls, tls and none.", "security")
     port = settings.get("port") or PORTS[security]
-    if not isinstance(port, int) or not 1 <= port <= 65_535:
+    if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65_535:
         raise ChannelRefused("A port is a number from 1 to 65535.", "port")
     username = text(settings, "username", "User name", most=255)
     password = settings.get("password") or ""

@@ -3,6 +3,6 @@
 It asks `vmrep.access` what its users may see and do, as the pages and the API do.
 """
 
-from vmrep.web.admin import contexts, replication
+from vmrep.web.admin import contexts, notifications, replication
 
-__all__ = ["contexts", "replication"]
+__all__ = ["contexts", "notifications", "replication"]

@@ -339,3 +339,9 @@ def keep_parameters(context: template.Context, *names: str) -> dict[str, object]
     """Hidden inputs that carry parameters of this page through a form that filters."""
     query = context["request"].GET
     return {"pairs": [(name, value) for name in names for value in query.getlist(name)]}
+
+
+@register.filter
+def clock(minute: int) -> str:
+    """A minute of the day: 22:00."""
+    return f"{minute // 60:02}:{minute % 60:02}"

@@ -1,0 +1,284 @@
+"""What people fill in about notifications. What is secret is never filled in for them."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping
+from datetime import time
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+
+from contexts.errors import ContextError, SecretUnreadable
+from contexts.models import VCenter, VMContext
+from contexts.services.lookup import Among, find_context
+from replication.states import OccurrenceKind
+from vmrep.notifications import services
+from vmrep.notifications.models import Channel, Rule
+from vmrep.notifications.services import Habits
+from vmrep.notifications.states import ChannelKind
+from vmrep.web.forms import Styled
+
+_KEPT = "Leave it empty to keep what is stored."
+
+
+class _Time(forms.TimeField):
+    widget = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+
+
+class ChannelForm(Styled, forms.Form):
+    """What all kinds of channel have; each kind adds its settings."""
+
+    kind: ChannelKind
+    # Those whose stored value is not shown: empty means that it stays.
+    unshown: tuple[str, ...] = ()
+
+    name = forms.CharField(max_length=100)
+    enabled = forms.BooleanField(required=False, initial=True, label="In use")
+    quiet_from = _Time(required=False, label="Quiet from")
+    quiet_to = _Time(
+        required=False,
+        label="until",
+        help_text="In these hours messages are held, and sent at their end: in a digest, if they"
+        " are many. Rules may except what cannot wait.",
+    )
+    time_zone = forms.CharField(
+        max_length=64, initial="UTC", label="Time zone", help_text="Such as Europe/Berlin."
+    )
+    digest_after = forms.IntegerField(
+        min_value=1, max_value=1000, initial=5, label="Single messages, at most"
+    )
+    digest_seconds = forms.IntegerField(
+        min_value=1,
+        max_value=86_400,
+        initial=60,
+        label="in so many seconds",
+        help_text="More than that go out together, as one message.",
+    )
+
+    def __init__(self, data: Any = None, *, channel: Channel | None = None) -> None:
+        self.channel = channel
+        super().__init__(data, initial=_initial(channel, self.unshown) if channel else None)
+        self.fields["enabled"].widget.attrs["class"] = "form-check-input"
+        if channel is not None:
+            for field in self.unshown:
+                self.fields[field].required = False
+                self.fields[field].help_text = _KEPT
+
+    @property
+    def kind_label(self) -> str:
+        return self.kind.label
+
+    @property
+    def settings_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name not in ChannelForm.base_fields]
+
+    def save(self) -> Channel | None:
+        """The saved channel; None when it is refused, which the form then says."""
+        values = self.cleaned_data
+        habits = Habits(
+            enabled=values["enabled"],
+            quiet_from_minute=_minute(values["quiet_from"]),
+            quiet_to_minute=_minute(values["quiet_to"]),
+            time_zone=values["time_zone"],
+            digest_after=values["digest_after"],
+            digest_seconds=values["digest_seconds"],
+        )
+        try:
+            if self.channel is None:
+                return services.add_channel(values["name"], self.kind, self._settings(), habits)
+            return services.change_channel(
+                self.channel, name=values["name"], settings=self._settings(), habits=habits
+            )
+        except ContextError as problem:
+            field = getattr(problem, "field", "")
+            field = _FIELDS.get(field, field)
+            self.add_error(field if field in self.fields else None, str(problem))
+            return None
+
+    def _settings(self) -> dict[str, object]:
+        values = {each.name: self.cleaned_data[each.name] for each in self.settings_fields}
+        if self.channel is not None:
+            return {name: it for name, it in values.items() if it or name not in self.unshown}
+        return values
+
+
+_FIELDS = {"quiet_from_minute": "quiet_from", "quiet_to_minute": "quiet_to"}
+
+
+def _minute(value: time | None) -> int | None:
+    return None if value is None else value.hour * 60 + value.minute
+
+
+def _initial(channel: Channel, unshown: tuple[str, ...]) -> dict[str, object]:
+    try:
+        known: Mapping[str, object] = services.config_of(channel)
+    except SecretUnreadable:
+        known = {}
+    initial: dict[str, object] = {name: it for name, it in known.items() if name not in unshown}
+    recipients = known.get("recipients")
+    if isinstance(recipients, list):
+        initial["recipients"] = " ".join(recipients)
+    quiet = (channel.quiet_from_minute, channel.quiet_to_minute)
+    times = [None if each is None else time(each // 60, each % 60) for each in quiet]
+    return initial | {
+        **services.habits_of(channel)._asdict(),
+        "name": channel.name,
+        "quiet_from": times[0],
+        "quiet_to": times[1],
+    }
+
+
+_CERTIFICATE = forms.CharField(
+    required=False,
+    label="Own CA",
+    widget=forms.Textarea(attrs={"rows": 3}),
+    help_text="Certificates in PEM form that this server's certificate may be signed by, besides"
+    " those that this machine trusts.",
+)
+
+
+class EmailForm(ChannelForm):
+    kind = ChannelKind.EMAIL
+    unshown = ("password",)
+
+    recipients = forms.CharField(
+        max_length=5000, label="To", help_text="Addresses, with spaces or commas in between."
+    )
+    sender = forms.CharField(max_length=254, label="From")
+    host = forms.CharField(max_length=255, label="Mail server")
+    security = forms.ChoiceField(
+        choices=(
+            ("starttls", "STARTTLS"),
+            ("tls", "TLS from the first"),
+            ("none", "None (no login)"),
+        ),
+        label="Encryption",
+    )
+    port = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=65_535,
+        help_text="Empty: 587, 465 or 25, as the encryption says.",
+    )
+    username = forms.CharField(required=False, max_length=255, label="User name")
+    password = forms.CharField(
+        required=False,
+        max_length=1000,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    ca_certificate = _CERTIFICATE
+
+
+def _new_secret() -> str:
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+class WebhookForm(ChannelForm):
+    kind = ChannelKind.WEBHOOK
+    unshown = ("url", "secret")
+
+    url = forms.CharField(max_length=2000, label="Address", help_text="https://…")
+    secret = forms.CharField(
+        max_length=200,
+        initial=_new_secret,
+        help_text="Give it to the receiver, which verifies the signature with it. It is shown only"
+        " now.",
+    )
+    ca_certificate = _CERTIFICATE
+
+
+class AppriseForm(ChannelForm):
+    kind = ChannelKind.APPRISE
+    unshown = ("url",)
+
+    url = forms.CharField(
+        max_length=2000,
+        label="Address",
+        help_text="As apprise has it, such as slack://… or ntfys://…; its wiki lists them.",
+    )
+
+
+FORMS: dict[str, type[ChannelForm]] = {
+    form.kind: form for form in (EmailForm, WebhookForm, AppriseForm)
+}
+
+
+class RuleForm(Styled, forms.Form):
+    """Of which occurrences a channel tells."""
+
+    channel: forms.ModelChoiceField[Channel] = forms.ModelChoiceField(queryset=None)
+    kinds = forms.MultipleChoiceField(
+        choices=OccurrenceKind.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None ticked: of everything.",
+    )
+    vcenter: forms.ModelChoiceField[VCenter] = forms.ModelChoiceField(
+        queryset=None, required=False, label="Only of vCenter", empty_label="All"
+    )
+    vm = forms.CharField(
+        required=False,
+        max_length=1000,
+        label="Only of VM",
+        help_text="Its name, or its context ID.",
+    )
+    even_when_quiet = forms.BooleanField(required=False, label="Also in quiet hours")
+    enabled = forms.BooleanField(required=False, initial=True, label="In use")
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        channels: QuerySet[Channel],
+        vcenters: QuerySet[VCenter],
+        among: Among,
+        rule: Rule | None = None,
+    ) -> None:
+        self.rule, self._among = rule, among
+        super().__init__(data, initial=_initial_of_rule(rule) if rule else None)
+        for name, rows in (("channel", channels), ("vcenter", vcenters)):
+            field: Any = self.fields[name]
+            field.queryset = rows
+        for name in ("even_when_quiet", "enabled", "kinds"):
+            self.fields[name].widget.attrs["class"] = "form-check-input"
+
+    def clean_vm(self) -> VMContext | None:
+        asked = self.cleaned_data["vm"]
+        if not asked:
+            return None
+        found = self._among.contexts.filter(pk=asked).first()
+        try:
+            return found or find_context(self._among, vm_name=asked)
+        except ContextError as problem:
+            raise forms.ValidationError(str(problem)) from problem
+
+    def save(self) -> Rule | None:
+        values = self.cleaned_data
+        try:
+            return services.save_rule(
+                values["channel"],
+                values["kinds"],
+                rule=self.rule,
+                vcenter=values["vcenter"],
+                vm_context=values["vm"],
+                even_when_quiet=values["even_when_quiet"],
+                enabled=values["enabled"],
+            )
+        except ContextError as problem:
+            self.add_error("vm", str(problem))
+            return None
+
+
+def _initial_of_rule(rule: Rule) -> dict[str, object]:
+    return {
+        "channel": rule.channel_id,
+        "kinds": [each.kind for each in rule.kinds.all()],
+        "vcenter": rule.vcenter_id,
+        "vm": rule.vm_context_id or "",
+        "even_when_quiet": rule.even_when_quiet,
+        "enabled": rule.enabled,
+    }
