@@ -12,6 +12,7 @@ from datetime import timedelta
 from math import sin
 from pathlib import Path
 
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from contexts.models import DiscoveredVM, VCenter, VMContext
@@ -33,11 +34,15 @@ from replication.models import (
     SignOfLife,
     VCenterSign,
 )
-from replication.services import damages, job_log, repositories
-from replication.states import DamageFinder, LogLevel, StepName, StepStatus
+from replication.services import damages, job_log, occurrences, repositories
+from replication.states import DamageFinder, LogLevel, OccurrenceKind, StepName, StepStatus
 from tests import factories
 from tests.factories import MIB
 from vmrep.lab import Lab
+from vmrep.notifications import services as notifications
+from vmrep.notifications.fan_out import fan_out
+from vmrep.notifications.models import Delivery
+from vmrep.notifications.services import Habits
 
 LONG_NAME = "a-name-that-somebody-made-with-a-script-and-that-goes-on-and-on-" * 2 + "end"
 HOUR = 3600
@@ -90,6 +95,7 @@ class Scenes:
         factories.repository("nfs-archive")
         _checked(VMContext.objects.get(pk=self.names["failed"]))
         _heard_of(vcenter, "")
+        self.names |= _told_of()
 
     def _dead(self) -> None:
         """The workers that copy, beat, and a vCenter."""
@@ -100,6 +106,39 @@ class Scenes:
             "vcenter.tur.example.org:443 refused the connection. Check the address and the port.",
         )
         watch.look()
+
+
+def _told_of() -> Names:
+    """Two channels, of which one does not work, their rules and messages in every state."""
+    settings = {"url": "https://hooks.example.org/vmrep", "secret": f"whsec_{'a' * 40}"}
+    night = Habits(quiet_from_minute=22 * 60, quiet_to_minute=6 * 60, time_zone="Europe/Berlin")
+    hook = notifications.add_channel("Night shift", "webhook", settings, night)
+    chat = notifications.add_channel("Chat", "apprise", {"url": "ntfys://ntfy.example.org/vmrep"})
+    rule = notifications.save_rule(hook, ["over_target", "broken", "job_failed", "worker_dead"])
+    notifications.save_rule(chat, [], vcenter=VCenter.objects.get(name="Frankfurt"))
+    occurrences.tell(
+        OccurrenceKind.OVER_TARGET,
+        "scene",
+        what="dc-01 is over its RPO target of 1 h: its newest recovery point is of 05:12 UTC.",
+        context_id=VMContext.objects.get(vm_name="dc-01").pk,
+    )
+    fan_out()
+    first = Delivery.objects.filter(channel=hook).order_by("pk").first()
+    assert first is not None
+    digest = Delivery.objects.create(
+        channel=hook, purpose="digest", state="sent", sent_at=Now(), next_attempt_at=Now()
+    )
+    Delivery.objects.filter(channel=hook).exclude(pk=digest.pk).update(
+        state="in_digest", digest=digest
+    )
+    Delivery.objects.filter(pk=first.pk).update(
+        state="sent", sent_at=Now(), digest=None, answer="The server answered 200 OK."
+    )
+    why = "ntfy.example.org: the service answered 403 Forbidden, error=40301."
+    Delivery.objects.filter(channel=chat).update(attempts=3, answer=why)
+    type(chat).objects.filter(pk=chat.pk).update(last_problem=why)
+    type(hook).objects.filter(pk=hook.pk).update(last_ok_at=Now())
+    return {"channel": hook.pk, "rule": rule.pk}
 
 
 def _heard_of(vcenter: VCenter, problem: str) -> None:

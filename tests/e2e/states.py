@@ -108,6 +108,7 @@ EMPTY = (
     State("vcenters-empty", "/vcenters/", shows=".empty-state"),
     State("repositories-empty", "/repositories/", shows=".empty-state"),
     State("integrity-unknown", "/integrity/"),
+    State("notifications-empty", "/notifications/", shows=".empty-state"),
     State("error-403", "/broken/403/", shows=".plain-code", status=403),
     State("error-403-csrf", "/login/", without_its_token, ".plain-code", 403, anonymous=True),
     State("error-404", "/jobs/job-nobody/", shows=".plain-code", status=404),
@@ -212,6 +213,20 @@ ESTATE = (
     State("repository-remove", "/repositories/{repository}/remove/"),
     State("integrity-findings", "/integrity/", shows="table"),
     State("health-alive", "/health/", shows="table"),
+    State("notifications-list", "/notifications/", shows="table"),
+    State("notifications-menu", "/notifications/", menu("#channel-menu"), "#channel-menu[open]"),
+    State("channel-add-email", "/notifications/channels/add/email/", shows="#id_recipients"),
+    State("channel-add-webhook", "/notifications/channels/add/webhook/", shows="#id_secret"),
+    State(
+        "channel-refused",
+        "/notifications/channels/add/apprise/",
+        filled(name="chat", url="dbus://"),
+        "[aria-invalid=true]",
+    ),
+    State("channel-edit", "/notifications/channels/{channel}/", shows="#id_url"),
+    State("channel-remove", "/notifications/channels/{channel}/remove/"),
+    State("rule-add", "/notifications/rules/add/", shows="#id_channel"),
+    State("rule-edit", "/notifications/rules/{rule}/", shows="#id_channel"),
 )
 
 DEAD = (

@@ -22,6 +22,7 @@ from replication.models import ReplicationJob
 from replication.services import finish
 from replication.states import ReplicationType, type_of
 from tests import factories
+from vmrep import notifications
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
@@ -33,7 +34,7 @@ def no_broker(monkeypatch):
 
 def import_everything() -> None:
     """A class is known once its module is."""
-    for package in (contexts, replication):
+    for package in (contexts, replication, notifications):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if ".migrations" not in module.name:
                 importlib.import_module(module.name)
@@ -41,7 +42,7 @@ def import_everything() -> None:
 
 def classes(base: type[Exception]) -> Iterator[type[Exception]]:
     for kind in base.__subclasses__():
-        if kind.__module__.startswith(("contexts.", "replication.")):
+        if kind.__module__.startswith(("contexts.", "replication.", "vmrep.notifications.")):
             yield kind
             yield from classes(kind)
 

@@ -40,7 +40,7 @@ class ChannelForm(Styled, forms.Form):
     quiet_from = _Time(required=False, label="Quiet from")
     quiet_to = _Time(
         required=False,
-        label="until",
+        label="Quiet until",
         help_text="In these hours messages are held, and sent at their end: in a digest, if they"
         " are many. Rules may except what cannot wait.",
     )
@@ -54,7 +54,7 @@ class ChannelForm(Styled, forms.Form):
         min_value=1,
         max_value=86_400,
         initial=60,
-        label="in so many seconds",
+        label="Within so many seconds",
         help_text="More than that go out together, as one message.",
     )
 

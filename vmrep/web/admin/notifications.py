@@ -1,5 +1,5 @@
-"""What is told, by which channels, and what went out. Nothing is changed here: the pages and the API
-go through the services, which encrypt what is secret."""
+"""What is told, by which channels, and what went out. Nothing is changed here: pages and API go
+through the services, which encrypt what is secret."""
 
 from __future__ import annotations
 
