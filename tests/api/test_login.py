@@ -14,7 +14,13 @@ from vmrep.api.urls import urlpatterns
 pytestmark = pytest.mark.any_database
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
-ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x", "vcenter_id": 1}
+ARGUMENTS = {
+    "context_id": "ctx-x",
+    "job_id": "job-x",
+    "vcenter_id": 1,
+    "channel_id": 1,
+    "rule_id": 1,
+}
 NEEDS_NO_LOGIN = {"token"}  # it is one
 
 
