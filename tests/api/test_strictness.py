@@ -19,6 +19,8 @@ from tests import factories
 from tests.shared_rows import shared_rows
 from vmrep.api import bodies
 from vmrep.api.urls import urlpatterns
+from vmrep.notifications import services as notifications
+from vmrep.notifications.filters import DeliveryFilter
 
 pytestmark = pytest.mark.any_database
 
@@ -36,6 +38,9 @@ BODIES: dict[str, type[bodies.Body]] = {
     "vcenters": bodies.NewVCenter,
     "vcenter-discovery": bodies.Nothing,
     "integrity": bodies.Nothing,
+    "notification-channels": bodies.NewChannel,
+    "notification-channel-test": bodies.Nothing,
+    "notification-rules": bodies.NewRule,
 }
 PAGES = {"page", "page_size"}
 # Every address that answers a GET, with the parameters that it takes.
@@ -56,12 +61,18 @@ PARAMETERS: dict[str, set[str]] = {
     "installation": set(),
     "health": set(),
     "integrity": set(),
+    "notification-channels": PAGES,
+    "notification-channel": set(),
+    "notification-rules": PAGES,
+    "notification-rule": set(),
+    "notification-deliveries": {*DeliveryFilter.base_filters, *PAGES},
 }
 WRONG = {
     bodies.Flag: ["true", 1, 0, 1.5, None, [], {}],
     serializers.CharField: [5, 1.5, True, None, [], {}],
     serializers.IntegerField: ["5", 1.5, True, None, [], {}],
     serializers.ChoiceField: ["nonsense", 5, True, None, [], {}],
+    serializers.DictField: ["5", 5, True, None, [], ["5"]],
     serializers.ListField: ["5", 5, True, None, {}, ["5"], [1.5], [True], [None], [[]]],
 }
 
@@ -72,7 +83,13 @@ def ids(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Any
     with shared_rows(django_db_blocker):
         context = factories.context()
         job = factories.pending_job(factories.context("other"))
-        yield {"context_id": context.pk, "job_id": job.pk, "vcenter_id": context.vcenter_id}
+        settings = {"url": "https://hooks.example.org/", "secret": f"whsec_{'a' * 40}"}
+        channel = notifications.add_channel("hook", "webhook", settings)
+        rule = notifications.save_rule(channel, [])
+        yield {
+            **{"context_id": context.pk, "job_id": job.pk, "vcenter_id": context.vcenter_id},
+            **{"channel_id": channel.pk, "rule_id": rule.pk},
+        }
 
 
 @pytest.fixture
@@ -97,6 +114,8 @@ def wrong_types() -> Iterator[Any]:
         for field, declared in body().fields.items():
             kind = next(kind for kind in type(declared).__mro__ if kind in WRONG)
             for value in WRONG[kind]:
+                if value is None and declared.allow_null:
+                    continue
                 yield pytest.param(name, field, value, id=f"{name}-{field}-{value!r}")
 
 

@@ -9,8 +9,8 @@ from tests import factories
 from tests.web.conftest import HTMX, text
 from vmrep.web.urls import urlpatterns
 
-ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x"} | dict.fromkeys(
-    ("disk_id", "repository_id", "vcenter_id", "vm_id"), 1
+ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x", "kind": "email"} | dict.fromkeys(
+    ("channel_id", "disk_id", "repository_id", "rule_id", "vcenter_id", "vm_id"), 1
 )
 PASSWORD = "a long enough password"
 # Where everybody else is sent to; what browsers ask for by themselves; what machines ask.
