@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from replication.models import DiskImage, ReplicationJob
+from replication.selectors.subqueries import IMAGES
 from replication.states import ImageState, JobStatus
 
 FOR_REPOSITORY = "Waiting for the repository"
+
+
+def done_bytes(job: ReplicationJob) -> int:
+    """The bytes read so far: of an active job that was fetched with its images, the sum of theirs,
+    so that a page that shows both shows one reading."""
+    images: list[DiskImage] | None = getattr(job, IMAGES, None)
+    if not job.is_active or job.total_bytes is None or not images:
+        return job.bytes_transferred
+    read = sum(image.transferred_bytes for image in images if image.state == ImageState.WRITING)
+    return min(read, job.total_bytes)
 
 
 def percent(job: ReplicationJob) -> int | None:
     """0 to 100; None before there is a plan. 100 only once the recovery point is committed."""
     if job.status == JobStatus.COMPLETED:
         return 100
-    return percent_of(job.bytes_transferred, job.total_bytes)
+    return percent_of(done_bytes(job), job.total_bytes)
 
 
 def percent_of(done_bytes: int, total_bytes: int | None) -> int | None:
@@ -28,7 +39,7 @@ def eta_seconds(job: ReplicationJob) -> int | None:
     """Seconds until the transfer ends, at the present rate; None when unknown."""
     if not job.is_active or job.total_bytes is None or not job.transfer_speed_bps:
         return None
-    return -(-(job.total_bytes - job.bytes_transferred) // job.transfer_speed_bps)
+    return -(-(job.total_bytes - done_bytes(job)) // job.transfer_speed_bps)
 
 
 def duration_seconds(job: ReplicationJob) -> float | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from django.db.models import (
     BigIntegerField,
     Count,
@@ -46,15 +44,19 @@ def sum_of_images(
     return Coalesce(Subquery(summed, output_field=BigIntegerField()), Value(0))
 
 
+IMAGES = "images_with_disks"
+"""The attribute of a job that `images_with_disks` fetches its images into."""
+
+
 def images_with_disks() -> Prefetch[str]:
     return Prefetch(
         "images",
         DiskImage.objects.select_related("disk").order_by("disk__device_key", "id"),
-        to_attr="images_with_disks",
+        to_attr=IMAGES,
     )
 
 
 def images_of(job: ReplicationJob) -> list[DiskImage]:
     """What `images_with_disks` fetched."""
-    images: list[DiskImage] = cast(Any, job).images_with_disks
+    images: list[DiskImage] = getattr(job, IMAGES)
     return images

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -222,16 +223,16 @@ class _Transfer:
         """Report progress; also notices a cancel or a lost lease."""
         self._run.check()
         now = time.monotonic()
+        of_disks = [(active, active.copy.bytes_done) for active in self._active]
         done = sum(disk.plan.planned_bytes for disk in self._finished)
-        for active in self._active:
-            done += active.copy.bytes_done
-            DiskImage.objects.filter(pk=active.image.pk, state=ImageState.WRITING).update(
-                transferred_bytes=active.copy.bytes_done, transfer_seconds=active.seconds
-            )
-        self._record(now, min(done, self._total_bytes), done - self._resumed_bytes)
+        done += sum(read for _, read in of_disks)
+        self._record(now, of_disks, min(done, self._total_bytes), done - self._resumed_bytes)
 
-    def _record(self, now: float, done: int, read: int) -> None:
-        """Write the job's progress, and now and then a sample, under one check of the lease."""
+    def _record(
+        self, now: float, of_disks: Sequence[tuple[_Active, int]], done: int, read: int
+    ) -> None:
+        """Write the progress of the disks and the job, and now and then a sample, in one
+        transaction under one check of the lease."""
         self._require_progress(now, read)
         self._speed.append((now, read))
         while now - self._speed[0][0] > SPEED_OVER_SECONDS:
@@ -244,6 +245,10 @@ class _Transfer:
                 bytes_transferred=done,
                 transfer_speed_bps=None if speed is None else round(speed),
             )
+            for active, bytes_read in of_disks:
+                DiskImage.objects.filter(pk=active.image.pk, state=ImageState.WRITING).update(
+                    transferred_bytes=bytes_read, transfer_seconds=active.seconds
+                )
             if over or self._sampler.is_due(now):
                 self._sampler.sample(now, bytes_transferred=done, bytes_read=read)
 

@@ -9,7 +9,7 @@ from contexts import selectors as context_selectors
 from contexts.clock import about_now
 from contexts.models import VMContext
 from contexts.vsphere.specs import SPEC_FIELDS
-from replication.models import VMSnapshot
+from replication.models import ReplicationJob, VMSnapshot
 from replication.selectors import health
 from replication.selectors.contexts import disks_of
 from replication.selectors.damages import why_broken
@@ -38,7 +38,7 @@ GROUPS = {
 class Tab(NamedTuple):
     key: str
     label: str
-    load: Callable[[VMContext, Mapping[str, str]], dict[str, Any]]
+    load: Callable[[VMContext, ReplicationJob | None, Mapping[str, str]], dict[str, Any]]
 
     @property
     def template(self) -> str:
@@ -57,19 +57,19 @@ def _overview(context: VMContext) -> dict[str, Any]:
 
 
 TABS = (
-    Tab("overview", "Overview", lambda context, _: _overview(context)),
-    Tab("jobs", "Jobs", lambda context, _: history.load(context)),
-    Tab("disks", "Disks", lambda context, _: {"disks": disks_of(context)}),
+    Tab("overview", "Overview", lambda context, *_: _overview(context)),
+    Tab("jobs", "Jobs", lambda context, job, _: history.load(context, job)),
+    Tab("disks", "Disks", lambda context, *_: {"disks": disks_of(context)}),
     Tab(
         "network",
         "Network",
-        lambda context, _: {"adapters": context_selectors.networks_of(context)},
+        lambda context, *_: {"adapters": context_selectors.networks_of(context)},
     ),
-    Tab("cbt", "CBT", lambda context, _: changes.load(context)),
+    Tab("cbt", "CBT", lambda context, *_: changes.load(context)),
     Tab(
         "points",
         "Recovery points",
-        lambda context, query: points.load(context, query.get("points")),
+        lambda context, _, query: points.load(context, query.get("points")),
     ),
 )
 
@@ -93,7 +93,7 @@ def describe(context: ContextInList, terms: Terms, query: Mapping[str, str]) -> 
         "left_snapshots": _left_snapshots(context),
         "tabs": TABS,
         "tab": tab,
-        **tab.load(context, query),
+        **tab.load(context, job, query),
     }
 
 

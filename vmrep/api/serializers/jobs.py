@@ -25,10 +25,14 @@ _PROGRESS = ("progress_percent", "eta_seconds", "duration_seconds")
 class _WithProgress(serializers.ModelSerializer[Any]):
     """A job with its progress: percent of its plan's bytes, 100 only once it is committed."""
 
+    bytes_transferred = serializers.SerializerMethodField()
     progress_percent = serializers.SerializerMethodField()
     eta_seconds = serializers.SerializerMethodField()
     duration_seconds = serializers.SerializerMethodField()
     waiting_for = serializers.SerializerMethodField()
+
+    def get_bytes_transferred(self, job: Any) -> int:
+        return progress.done_bytes(job)
 
     def get_progress_percent(self, job: Any) -> int | None:
         return progress.percent(job)

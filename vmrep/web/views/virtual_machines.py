@@ -43,7 +43,21 @@ def index(request: HttpRequest) -> HttpResponse:
         "table": VMTable.for_request(filters.qs, request),
         **_selected(request, terms),
     }
+    _read_its_job_once(content)
     return live.respond(request, "virtual_machines/index.html", version, content)
+
+
+def _read_its_job_once(content: dict[str, Any]) -> None:
+    """Everywhere on the page, the selected VM's job is the one that its panel has read."""
+    job = content["panel"] and content["panel"]["job"]
+    if not job:
+        return
+    vms = list(content["table"].page.object_list.data)
+    if content["first_run"] and content["first_run"].vm:
+        vms.append(content["first_run"].vm)
+    for vm in vms:
+        if vm.current_job_id == job.pk:
+            vm.current_job = job
 
 
 def _selected(request: HttpRequest, terms: protection.Terms) -> dict[str, Any]:
