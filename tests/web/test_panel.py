@@ -318,5 +318,6 @@ def test_the_number_of_queries_does_not_grow_with_disks_points_and_samples(web, 
 
     small, large = with_history(1, 1), with_history(4, 8)
     for tab in TABS:
-        counted(small, tab.key)  # what a process remembers is there then
-        assert counted(small, tab.key) == counted(large, tab.key), tab.key
+        # What a process remembers for seconds may have to be asked for again, on a busy machine.
+        least = [min(counted(vm, tab.key) for _ in range(3)) for vm in (small, large)]
+        assert least[0] == least[1], tab.key
