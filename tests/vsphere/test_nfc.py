@@ -24,6 +24,7 @@ from contexts.vsphere.nfc.tickets import Ticket
 from contexts.vsphere.records import DiskRecord
 from contexts.vsphere.session import Session
 from vmrep.lab import Lab, LabControl
+from vmrep.lab.nfc.session import NfcSession
 
 MIB = 1 << 20
 MOMENTARILY = (0.0, 0.0, 0.0)
@@ -228,6 +229,27 @@ def test_after_any_fault_a_new_connection_continues_the_reading(
     found = read(disk, 0, 8 * MIB) + read(disk, 8 * MIB, 8 * MIB)
     disk.release()
     assert found == content(control, snapshot_disk, 0, 16 * MIB)
+
+
+def test_of_requests_made_together_only_those_without_an_answer_are_repeated(
+    control, session, vm, snapshot_disk, monkeypatch
+):
+    asked: list[int] = []
+    serve = NfcSession._input_output
+
+    def noted(self, disk, number, payload):
+        asked.append(int.from_bytes(payload[16:24], "little"))
+        serve(self, disk, number, payload)
+
+    monkeypatch.setattr(NfcSession, "_input_output", noted)
+    control.fail("NFC read", nth=3, fault="close")
+    disk = renewing(session, vm, snapshot_disk)
+    found = {place * MIB: bytearray(64 << 10) for place in range(5)}
+    disk.read_many([(offset, memoryview(into)) for offset, into in found.items()])
+    disk.release()
+    assert asked == [place * MIB for place in (0, 1, 2, 2, 3, 4)]
+    for offset, came in found.items():
+        assert came == content(control, snapshot_disk, offset, len(came))
 
 
 def test_a_host_that_stalls_is_given_up(control, ticket, snapshot_disk, monkeypatch):
