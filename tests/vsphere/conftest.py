@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from contexts.vsphere import snapshots
 from contexts.vsphere.endpoint import Endpoint, Trust
 from contexts.vsphere.inventory import VmRecord, read_vms
+from contexts.vsphere.nfc import tickets
+from contexts.vsphere.nfc.tickets import Ticket
+from contexts.vsphere.records import DiskRecord
 from contexts.vsphere.session import Session
 from contexts.vsphere.stub import Stub
 from contexts.vsphere.tls import presented_certificate
@@ -94,3 +98,16 @@ def vms(session: Session) -> dict[str, VmRecord]:
 def vm(vms: dict[str, VmRecord]) -> VmRecord:
     """The lab's running VM with one disk."""
     return vms["small1"]
+
+
+@pytest.fixture
+def snapshot_disk(session: Session, vm: VmRecord) -> Iterator[DiskRecord]:
+    """The running VM's disk as of a snapshot of its own."""
+    made = snapshots.create(session, vm.moref, "for NFC", "", False)
+    yield snapshots.disks(session, made.moref)[0]
+    snapshots.remove(session, made.moref)
+
+
+@pytest.fixture
+def ticket(session: Session, vm: VmRecord) -> Ticket:
+    return tickets.to_read(session, vm.moref)
