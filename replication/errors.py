@@ -97,15 +97,21 @@ class OthersAtWork(Exception):
     """Another product works on the VM: the job waits until that is over."""
 
 
-class HostFull(ReplicationError):
-    """All places for disk sessions on an ESXi host are taken: `host` (address:port). The job waits
-    for one in the queue."""
+class ResourceFull(ReplicationError):
+    """All places of a resource (`selectors.limits.Resource`) are taken: the job waits in the queue
+    for one."""
 
-    code = "host_full"
+    code = "resource_full"
 
-    def __init__(self, message: str, *, host: str) -> None:
+    def __init__(self, message: str, *, resource: Any) -> None:
         super().__init__(message)
-        self.host = host
+        self.resource = resource
+
+
+class LimitRefused(ReplicationError):
+    """A limit, or a window of bandwidth, that means nothing."""
+
+    code = "limit_refused"
 
 
 class LeaseLost(Exception):

@@ -135,6 +135,15 @@ class LeaseHolder(TextChoices):
     DELETION = "deletion", "Deletion"
 
 
+class LimitKind(TextChoices):
+    """Of what there may be only so much at once, all workers together."""
+
+    VCENTER_JOBS = "vcenter_jobs", "Jobs per vCenter"
+    REPOSITORY_JOBS = "repository_jobs", "Jobs per repository"
+    HOST_SESSIONS = "host_sessions", "Disk sessions per ESXi host"
+    DATASTORE_SNAPSHOTS = "datastore_snapshots", "Snapshots per datastore"
+
+
 class HoldKind(TextChoices):
     VERIFY = "verify", "Verification"
     TEST_FAILOVER = "test_failover", "Test failover"

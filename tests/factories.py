@@ -27,6 +27,7 @@ from contexts.vsphere.records import DiskRecord, NicRecord, VmRecord, no_specs
 from replication.models import (
     DiskImage,
     JobStep,
+    Place,
     RecoveryPoint,
     ReplicationJob,
     SignOfLife,
@@ -401,3 +402,15 @@ def _steps(job: ReplicationJob, *, until: StepName) -> None:
         )
         if running:
             break
+
+
+def places(job: ReplicationJob, kind: str, resource: str, count: int) -> None:
+    """Places of the resource, with the lowest numbers, are held for a minute by somebody else."""
+    Place.objects.bulk_create(
+        Place(
+            **{"kind": kind, "resource": resource, "number": number, "job": job},
+            **{"holder": "another", "token": uuid.uuid4(), "acquired_at": Now()},
+            expires_at=Now() + timedelta(seconds=60),
+        )
+        for number in range(1, count + 1)
+    )

@@ -18,9 +18,11 @@ from django.http import Http404
 from contexts.models import DiscoveredVM, VCenter, VMContext, VMDisk
 from contexts.services.lookup import Among
 from replication.models import (
+    BandwidthWindow,
     Incident,
     Installation,
     IntegrityRun,
+    Limit,
     ReplicationJob,
     Repository,
     RepositorySign,
@@ -29,6 +31,7 @@ from replication.models import (
 )
 from replication.selectors.health import Parts
 from replication.selectors.home import Visible
+from replication.selectors.usage import Limited
 from vmrep.notifications.models import Channel, Rule
 
 Row = TypeVar("Row", bound=Model)
@@ -59,6 +62,7 @@ class Verb(StrEnum):
     DELETE_REPLICA = "delete_replica"
     IDENTIFY = "identify"
     CHECK = "check"
+    LIMIT = "limit"
 
 
 class NotFound(Http404):
@@ -142,6 +146,18 @@ def parts(user: User) -> Parts:
         signs=rows(user, Verb.VIEW, SignOfLife.objects.all()),
         vcenters=rows(user, Verb.VIEW, VCenterSign.objects.all()),
         repositories=rows(user, Verb.VIEW, RepositorySign.objects.all()),
+    )
+
+
+def limited(user: User) -> Limited:
+    """What the user may see of limits, and of what they limit. Raises Forbidden."""
+    return Limited(
+        vcenters=rows(user, Verb.VIEW, VCenter.objects.all()),
+        repositories=rows(user, Verb.VIEW, Repository.objects.all()),
+        limits=rows(user, Verb.VIEW, Limit.objects.all()),
+        windows=rows(user, Verb.VIEW, BandwidthWindow.objects.all()),
+        jobs=rows(user, Verb.VIEW, ReplicationJob.objects.all()),
+        contexts=rows(user, Verb.VIEW, VMContext.objects.all()),
     )
 
 
@@ -229,6 +245,14 @@ def repository(user: User, repository_id: int, verb: Verb) -> Repository:
         rows(user, verb, Repository.objects.all()).filter(pk=repository_id),
         f"There is no repository {repository_id}.",
         "unknown_repository",
+    )
+
+
+def bandwidth_window(user: User, window_id: int, verb: Verb) -> BandwidthWindow:
+    return _the_one(
+        rows(user, verb, BandwidthWindow.objects.all()).filter(pk=window_id),
+        f"There is no limit of bandwidth {window_id}.",
+        "unknown_window",
     )
 
 

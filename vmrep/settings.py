@@ -11,8 +11,8 @@ VMREP_HTTPS       1 when users reach vmrep over HTTPS (behind a proxy that sets 
 VMREP_KEEP_JOBS_DAYS  ended jobs that are older, and that nothing needs, are deleted once a day
                       (default: 0, never)
 VMREP_INTEGRITY_MINUTES  how often the integrity check runs; 0: only on request (default: 60)
-VMREP_DISKS_PER_HOST  disks that all workers together read from one ESXi host at once over NFC
-                      (default: 8; a host has memory for few)
+VMREP_DISKS_PER_HOST  disk sessions of all workers together with one ESXi host, unless somebody sets
+                      a limit (docs/limits.md; default: 8, since a host has memory for few)
 VMREP_NBD_COMMANDS  file with the commands that serve disks over NBD (docs/transports.md)
                       (default: <data>/nbd-commands.toml)
 VMREP_BASE_URL    where people reach vmrep, such as https://vmrep.example.org: for the links in

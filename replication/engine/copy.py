@@ -23,6 +23,7 @@ from replication.engine.extents import (
 )
 from replication.engine.sources.base import Read, Source
 from replication.engine.target import Connection, Digests, WritableImage, Write
+from replication.engine.throttle import Throttle
 
 CONNECTIONS = 4
 """At once for one disk: threads with blocking calls, each with a connection to either side."""
@@ -68,7 +69,7 @@ class DiskCopy:
     below ``start_offset``. With ``compare`` the image is read first, and only what differs is
     written. A connection is given ``requests_together`` requests at once if they have no more than
     ``request_bytes`` together: small extents. ``digests``, when given, must have been opened at
-    ``start_offset`` (else ImageDamaged).
+    ``start_offset`` (else ImageDamaged). ``throttle`` says how fast it reads.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class DiskCopy:
         request_bytes: int = REQUEST_BYTES,
         digests: Digests | None = None,
         stop: threading.Event | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         require_normalised(plan)
         self._source, self._image = source, image
@@ -91,6 +93,7 @@ class DiskCopy:
         self._requests_together = requests_together
         self._request_bytes, self._digests = request_bytes, digests
         self._stop = stop or threading.Event()
+        self._throttle = throttle or Throttle()
         self._end = max(start_offset, plan[-1].end if plan else 0)
         self._bytes_before = bytes_below(plan, start_offset)
         self._bytes_to_read = total_bytes(plan) - self._bytes_before
@@ -179,7 +182,7 @@ class DiskCopy:
                 buffer = memoryview(bytearray(min(self._request_bytes, self._bytes_to_read)))
                 while pieces:
                     reads = _cut(buffer, pieces)
-                    reader.read_many(reads)
+                    self._throttle.read(reader, reads, self._is_over)
                     self._finish(pieces, reads, self._write(image, reads))
                     pieces = self._take()
         except BaseException as failure:
@@ -200,11 +203,14 @@ class DiskCopy:
         image.write_many(writes)
         return counts
 
+    def _is_over(self) -> bool:
+        return self._halted or self._stop.is_set()
+
     def _take(self) -> list[_Piece]:
         """The next requests; none when there are no more or the copy must end."""
         with self._changed:
             while True:
-                if self._next is None or self._halted or self._stop.is_set():
+                if self._next is None or self._is_over():
                     return []
                 if len(self._window) < WINDOW:
                     break

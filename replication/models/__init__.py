@@ -5,7 +5,8 @@ from replication.models.images import DiskImage
 from replication.models.installation import Installation
 from replication.models.integrity import IntegrityFinding, IntegrityRun
 from replication.models.jobs import JobStep, ReplicationJob
-from replication.models.leases import ContextLease, HostPlace
+from replication.models.leases import ContextLease
+from replication.models.limits import BandwidthWindow, Limit, Place
 from replication.models.occurrences import Occurrence, ProtectionSpell
 from replication.models.recovery import PointSnapshot, RecoveryPoint, RecoveryPointHold
 from replication.models.repositories import Repository, RepositorySign
@@ -13,10 +14,10 @@ from replication.models.snapshots import VMSnapshot
 from replication.models.telemetry import JobLogLine, JobSample
 
 __all__ = [
+    "BandwidthWindow",
     "CBTHistory",
     "ContextLease",
     "DiskImage",
-    "HostPlace",
     "ImageDamage",
     "Incident",
     "Installation",
@@ -25,7 +26,9 @@ __all__ = [
     "JobLogLine",
     "JobSample",
     "JobStep",
+    "Limit",
     "Occurrence",
+    "Place",
     "PointSnapshot",
     "ProtectionSpell",
     "RecoveryPoint",

@@ -9,6 +9,7 @@ from contexts.states import CHOSEN_TRANSPORTS, TransportKind
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     JobStatus,
+    LimitKind,
     ReplicationType,
     StepName,
     StepStatus,
@@ -71,11 +72,18 @@ class ReplicationJob(models.Model):
         help_text="The sum of its images' checkpoints, at the most that any attempt left.",
     )
     next_attempt_at = models.DateTimeField(null=True, blank=True)
-    waits_for_host = models.CharField(
+    waits_for_kind = models.CharField(
+        max_length=20,
+        choices=LimitKind.choices,
+        blank=True,
+        default="",
+        help_text="Which of its limits a waiting job met.",
+    )
+    waits_for = models.CharField(
         max_length=300,
         blank=True,
         default="",
-        help_text="The ESXi host (address:port) whose places for disk sessions are all taken.",
+        help_text="The resource whose places are all taken, as in places.",
     )
     transport = models.CharField(
         max_length=20,
@@ -203,8 +211,13 @@ class ReplicationJob(models.Model):
                 condition=Q(transport__in=["", *CHOSEN_TRANSPORTS]), name="job_transport_known"
             ),
             models.CheckConstraint(
-                condition=Q(waits_for_host="") | Q(status=JobStatus.PENDING),
+                condition=Q(waits_for_kind="") | Q(status=JobStatus.PENDING),
                 name="job_waits_only_while_pending",
+            ),
+            models.CheckConstraint(
+                condition=Q(waits_for_kind="", waits_for="")
+                | (Q(waits_for_kind__in=LimitKind.values) & ~Q(waits_for="")),
+                name="job_says_what_it_waits_for",
             ),
             models.CheckConstraint(
                 condition=Q(cancel_requested_at__isnull=True, cancel_requested_by="")

@@ -1,4 +1,4 @@
-"""Who may write to a context's replica, and how many disks are read from an ESXi host at once."""
+"""Who may write to a context's replica."""
 
 import uuid
 
@@ -57,36 +57,3 @@ class ContextLease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.holder_kind} on {self.vm_context_id}"
-
-
-class HostPlace(models.Model):
-    """One disk session with an ESXi host, of the few that it has memory for.
-
-    Places of a host are numbered from 1: that no two holders have one number keeps all workers
-    together below the limit. `token` is that of the lease under which it is held, and it is
-    renewed with that; from `expires_at` on, by the database's clock, anybody may take it.
-    """
-
-    host = models.CharField(max_length=300, help_text="address:port of the host's NFC server")
-    number = models.PositiveSmallIntegerField()
-    job = models.ForeignKey(
-        "replication.ReplicationJob", on_delete=models.CASCADE, related_name="host_places"
-    )
-    holder = models.CharField(max_length=255, help_text="host:pid of the worker")
-    token = models.UUIDField(db_index=True)
-    acquired_at = models.DateTimeField()
-    expires_at = models.DateTimeField()
-
-    class Meta:
-        db_table = "host_places"
-        constraints = [
-            ColumnTypes(name="place_column_types"),
-            models.UniqueConstraint(fields=["host", "number"], name="place_once_per_host"),
-            models.CheckConstraint(condition=Q(number__gte=1), name="place_number_possible"),
-            models.CheckConstraint(
-                condition=~Q(host="") & ~Q(holder=""), name="place_has_host_and_holder"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"place {self.number} on {self.host}"

@@ -50,11 +50,11 @@ def duration_seconds(job: ReplicationJob) -> float | None:
 
 
 def waiting_for(job: ReplicationJob) -> str | None:
-    """What a waiting job needs besides a free worker, in words: its repository, or a place on an
-    ESXi host. None when it needs nothing else, or has begun."""
+    """What a waiting job needs besides a free worker, in words: its repository, or a place where a
+    limit is met. None when it needs nothing else, or has begun."""
     if job.status != JobStatus.PENDING:
         return None
-    held_up = job.waits_for_host or job.current_operation.startswith(FOR_REPOSITORY)
+    held_up = bool(job.waits_for_kind) or job.current_operation.startswith(FOR_REPOSITORY)
     return job.current_operation if held_up else None
 
 

@@ -27,6 +27,7 @@ from replication.models import (
     ReplicationJob,
     VMSnapshot,
 )
+from replication.selectors.limits import Resource
 from replication.services import job_log, leases, occurrences, results
 from replication.services.leases import Lease
 from replication.services.results import SealedDisk
@@ -225,16 +226,21 @@ def wait_for_vsphere(
 
 @one_transaction
 def wait_for_place(
-    job_id: str, why: str, *, host: str, code: str = UNEXPECTED, lease: Lease | None = None
+    job_id: str,
+    why: str,
+    *,
+    resource: Resource,
+    code: str = UNEXPECTED,
+    lease: Lease | None = None,
 ) -> None:
-    """The same job waits until the ESXi host (address:port) has a free place for a disk session,
-    so that its worker can run other jobs. As with `wait_for_vsphere`, for WAIT_AT_MOST, and this
-    does not count as an attempt without progress.
+    """The same job waits until the resource has a free place, so that its worker can run other
+    jobs. As with `wait_for_vsphere`, for WAIT_AT_MOST, and this does not count as an attempt
+    without progress.
     """
     job = _still_waiting(job_id, why, code, lease)
     if job is None:
         return
-    _back_to_wait(job, why, LOOK_AGAIN_AT_LATEST, why[:255], waits_for_host=host)
+    _back_to_wait(job, why, LOOK_AGAIN_AT_LATEST, why[:255], waits_for=resource)
     job_log.write(job.pk, job.attempt, f"{why}.", LogLevel.WARNING)
 
 
@@ -261,7 +267,12 @@ def _waits_since(job: ReplicationJob) -> datetime:
 
 
 def _back_to_wait(
-    job: ReplicationJob, why: str, delay: timedelta, operation: str, *, waits_for_host: str = ""
+    job: ReplicationJob,
+    why: str,
+    delay: timedelta,
+    operation: str,
+    *,
+    waits_for: Resource | None = None,
 ) -> None:
     why = storable(why)
     _end_steps(job, StepStatus.INTERRUPTED, why)
@@ -274,7 +285,8 @@ def _back_to_wait(
         next_attempt_at=Now() + delay,
         error_message=why,
         current_operation=operation,
-        waits_for_host=waits_for_host,
+        waits_for_kind=waits_for.kind if waits_for else "",
+        waits_for=waits_for.key if waits_for else "",
         transfer_speed_bps=None,
     )
 
@@ -311,7 +323,7 @@ def _set(job: ReplicationJob, new: JobStatus, **columns: object) -> None:
     old = JobStatus(job.status)
     if new not in JOB_TRANSITIONS[old]:
         raise LeaseLost(f"{job.pk} is already {old.label.lower()}")
-    columns = {"waits_for_host": ""} | columns
+    columns = {"waits_for_kind": "", "waits_for": ""} | columns
     changed = ReplicationJob.objects.filter(pk=job.pk, status=old).update(
         status=new, updated_at=Now(), **columns
     )

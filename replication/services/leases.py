@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from contexts.database_errors import is_race
 from contexts.services import statuses
 from replication.errors import LeaseLost
-from replication.models import ContextLease
+from replication.models import ContextLease, Place
 from replication.states import LeaseHolder
 
 DURATION = timedelta(seconds=40)
@@ -62,9 +62,10 @@ def acquire(context_id: str, kind: LeaseHolder, *, job_id: str | None = None) ->
     }
     with transaction.atomic():
         statuses.hold(context_id)
-        if ContextLease.objects.filter(vm_context_id=context_id, expires_at__lte=Now()).update(
-            **values
-        ):
+        left = ContextLease.objects.filter(vm_context_id=context_id, expires_at__lte=Now())
+        # Its places go with it: they are proofs only as long as the lease lasts.
+        Place.objects.filter(token__in=left.values("token")).delete()
+        if left.update(**values):
             return lease
         try:
             with transaction.atomic():

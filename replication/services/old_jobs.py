@@ -21,10 +21,10 @@ from replication.models import (
     CBTHistory,
     ContextLease,
     DiskImage,
-    HostPlace,
     JobLogLine,
     JobSample,
     JobStep,
+    Place,
     RecoveryPoint,
     ReplicationJob,
     VMSnapshot,
@@ -114,7 +114,7 @@ def _delete(job_ids: list[str]) -> None:
     ContextEvent.objects.filter(job__in=job_ids).update(
         why=Concat(F("why"), Value(" ("), F("job_id"), Value(", since deleted)")), job=None
     )
-    of_jobs = (JobStep, JobSample, JobLogLine, CBTHistory, VMSnapshot, ContextLease, HostPlace)
+    of_jobs = (JobStep, JobSample, JobLogLine, CBTHistory, VMSnapshot, ContextLease, Place)
     for model in of_jobs:
         model.objects.filter(job__in=job_ids).delete()
     ReplicationJob.objects.filter(pk__in=job_ids).delete()

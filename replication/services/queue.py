@@ -16,20 +16,27 @@ from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import lock_free, one_transaction
 from replication import messages
 from replication.models import ReplicationJob, Repository
+from replication.selectors import limits
+from replication.selectors.limits import Resource
 from replication.selectors.progress import FOR_REPOSITORY
 from replication.services import finish, leases, places
 from replication.services.leases import Lease
-from replication.states import JobStatus, LeaseHolder
+from replication.states import JobStatus, LeaseHolder, LimitKind
 from replication.storage import looks
 
 LOOK_AT = 100  # the number of waiting jobs that one claim looks at
 
 
+# Where a job needs a place is seen anew by an attempt: its VM may have been moved meanwhile.
+MAY_HAVE_MOVED = (LimitKind.HOST_SESSIONS, LimitKind.DATASTORE_SNAPSHOTS)
+
+
 def runnable() -> Any:
     """Jobs that may begin now, oldest first."""
+    waits_in_vain = ~Q(waits_for_kind__in=["", *MAY_HAVE_MOVED])
     return (
         ReplicationJob.objects.filter(status=JobStatus.PENDING)
-        .filter(_is_due() | places.one_is_free())
+        .filter(_is_due() & ~waits_in_vain | places.one_is_free())
         .filter(~Exists(leases.live_lease()))
         .order_by("created_at", "id")
     )
@@ -44,7 +51,9 @@ def claim_next() -> tuple[ReplicationJob, Lease] | None:
     none."""
     # Repositories first: many jobs waiting for one must not hide the jobs of the others.
     unusable = _unusable_repositories()
-    for job in runnable().exclude(repository__in=unusable)[:LOOK_AT]:
+    _tell_which_are_full()
+    waiting = runnable().exclude(repository__in=unusable).select_related("vm_context")
+    for job in waiting[:LOOK_AT]:
         if claimed := _claim(job):
             return claimed
     return None
@@ -71,6 +80,40 @@ def _tell_why(repository: Repository, reason: str) -> None:
         )
 
 
+def _tell_which_are_full() -> None:
+    """Of the runnable jobs, let those wait whose vCenter or repository has no place for one more:
+    they are looked at again when it has, and hide no others."""
+    pairs = runnable().order_by().values_list("vm_context__vcenter", "repository").distinct()
+    for vcenter_id, repository_id in pairs:
+        for resource in _needs(vcenter_id, repository_id):
+            if limits.is_full(resource):
+                _let_wait(resource)
+
+
+def _needs(vcenter_id: int, repository_id: int) -> tuple[Resource, Resource]:
+    """What a job has a place of from its claim to its end."""
+    return limits.vcenter_jobs(vcenter_id), limits.repository_jobs(repository_id)
+
+
+def _let_wait(resource: Resource) -> None:
+    column = {
+        LimitKind.VCENTER_JOBS: "vm_context__vcenter",
+        LimitKind.REPOSITORY_JOBS: "repository",
+    }[resource.kind]
+    waiting = (
+        runnable()
+        .filter(**{column: resource.key})
+        .exclude(waits_for_kind=resource.kind, waits_for=resource.key)
+    )
+    with transaction.atomic():
+        ReplicationJob.objects.filter(pk__in=lock_free(waiting), status=JobStatus.PENDING).update(
+            waits_for_kind=resource.kind,
+            waits_for=resource.key,
+            current_operation=limits.sentence(resource)[:255],
+            updated_at=Now(),
+        )
+
+
 @one_transaction
 def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
     if not statuses.hold_free(job.vm_context_id):
@@ -78,22 +121,29 @@ def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
     lease = leases.acquire(job.vm_context_id, LeaseHolder.JOB, job_id=job.pk)
     if lease is None:
         return None
+    needs = _needs(job.vm_context.vcenter_id, job.repository_id)
+    if places.take_all(lease, job.pk, needs):
+        leases.release(lease)
+        return None
     waiting = ReplicationJob.objects.filter(pk=job.pk, status=JobStatus.PENDING)
-    if job.waits_for_host and not places.take(lease, job.pk, job.waits_for_host):
-        # Another worker was faster. Now and then it is tried without: the VM may have been moved.
-        waiting = waiting.filter(_is_due())
+    if job.waits_for_kind in MAY_HAVE_MOVED:
+        awaited = Resource(LimitKind(job.waits_for_kind), job.waits_for)
+        if not places.take(lease, job.pk, awaited):
+            # Another worker was faster. Now and then it is tried without.
+            waiting = waiting.filter(_is_due())
     claimed = waiting.update(
         status=JobStatus.RUNNING,
         started_at=Coalesce("started_at", Now()),
         next_attempt_at=None,
-        waits_for_host="",
+        waits_for_kind="",
+        waits_for="",
         worker_name=leases.this_worker(),
         error_message="",
         current_operation="Starting",
         updated_at=Now(),
     )
     if not claimed:
-        places.release(lease)
+        places.release_all(lease)
         leases.release(lease)
         return None
     return ReplicationJob.objects.select_related("vm_context__vcenter", "repository").get(

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Now
 
+from contexts.clock import about_now
 from contexts.models import VMContext, VMDisk
 from contexts.text import storable
 from contexts.vsphere import tasks
@@ -20,8 +21,10 @@ from contexts.vsphere.session import Session
 from replication.engine.extent_map import levels
 from replication.engine.extents import Extent
 from replication.engine.target import Target
+from replication.engine.throttle import Throttle
 from replication.errors import JobCancelled, LeaseLost
 from replication.models import DiskImage, JobStep, ReplicationJob, VMSnapshot
+from replication.selectors import bandwidth
 from replication.services import job_log
 from replication.services.leases import Lease
 from replication.states import JobStatus, LogLevel, StepName, StepStatus, SyncType
@@ -98,6 +101,7 @@ class JobRun:
 
     def __post_init__(self) -> None:
         self.seats = Seats(self.lease, self.job)
+        self.throttle = Throttle()
 
     @property
     def context(self) -> VMContext:
@@ -138,6 +142,17 @@ class JobRun:
         self._asked_at = now
         if self._mine().filter(cancel_requested_at__isnull=False).exists():
             raise JobCancelled
+
+    def keep_to_bandwidth(self) -> None:
+        """Read no faster than the limit that holds now, if there is one. Call it once a second."""
+        rate = bandwidth.share(self.job, about_now())
+        if (rate is None) != (self.throttle.rate is None):
+            self.log(
+                "The bandwidth is no longer limited."
+                if rate is None
+                else f"The bandwidth is limited: {rate / (1 << 20):,.1f} MiB/s for this job now."
+            )
+        self.throttle.set_rate(rate)
 
     def update(self, **columns: object) -> None:
         """Write columns of the job. Raises LeaseLost when this attempt no longer owns it."""

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 def reach(run: JobRun) -> None:
     """Whether this worker has the command; takes a place on the VM's host. Raises NoTransport,
-    HostFull."""
+    ResourceFull."""
     with _as_no_transport(run):
         command = nbd_commands.command(run.context.vcenter.nbd_command)
     with run.seats.one() as seat:
@@ -33,7 +33,7 @@ def reach(run: JobRun) -> None:
 
 
 def probe(run: JobRun, disk: DiskRecord) -> None:
-    """Have the disk served, and read its first sector. Raises NoTransport, HostFull."""
+    """Have the disk served, and read its first sector. Raises NoTransport, ResourceFull."""
     with _as_no_transport(run), run.seats.one() as seat:
         reader = open_disk(run, disk, seat).connect()
         try:
@@ -44,7 +44,7 @@ def probe(run: JobRun, disk: DiskRecord) -> None:
 
 def _admit(run: JobRun, command: NbdCommand, seat: Seat) -> int:
     """How many connections there may be now: each is a session of the host that the VM runs on, or
-    would be, and takes a place there. Raises HostFull, as NFC does."""
+    would be, and takes a place there. Raises ResourceFull, as NFC does."""
     if not command.reads_from_host:
         return command.connections
     host, name = _host(run)
@@ -78,7 +78,7 @@ def _as_no_transport(run: JobRun) -> Iterator[None]:
 
 
 def open_disk(run: JobRun, disk: DiskRecord, seat: Seat) -> NbdCommandSource:
-    """The disk as of the job's snapshot. Raises NbdCommandRefused, HostFull."""
+    """The disk as of the job's snapshot. Raises NbdCommandRefused, ResourceFull."""
     command = nbd_commands.command(run.context.vcenter.nbd_command)
     values = _values(run, disk)
     needs_password = any("{password_file}" in argument for argument in command.arguments)

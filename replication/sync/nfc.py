@@ -36,7 +36,7 @@ there may be none now."""
 
 def reach(session: Session, vm: VmRecord, admit: Admit) -> None:
     """Take a place on the VM's host, and check that it lets vmrep in: ticket, port, certificate,
-    daemon, NFC session. Opens no disk. Raises HostFull, VSphereError."""
+    daemon, NFC session. Opens no disk. Raises ResourceFull, VSphereError."""
     _with_ticket(session, vm, admit, lambda ticket: _knock(ticket, vm.name))
 
 
@@ -81,7 +81,7 @@ class NfcSource:
 
     def probe(self) -> None:
         """Open the disk and read its first sectors, with the retries that every read has: the VM
-        may be moved between ticket and connection. Raises HostFull, VSphereError."""
+        may be moved between ticket and connection. Raises ResourceFull, VSphereError."""
         self._disk.acquire()
         try:
             capacity_bytes = self._record.capacity_bytes or 0

@@ -26,7 +26,7 @@ from replication.sync.source import WAYS
 
 def before_snapshot(run: JobRun) -> None:
     """Narrow the candidates to those that can be reached. Raises NoTransport, or what the only
-    candidate raised, and HostFull."""
+    candidate raised, and ResourceFull."""
     own = VMSnapshot.objects.filter(vm_context=run.context).exclude(state=SnapshotState.REMOVED)
     found = transports_for(
         run.vm,

@@ -27,10 +27,10 @@ from replication.engine.errors import (
     TargetError,
 )
 from replication.errors import (
-    HostFull,
     JobCancelled,
     LeaseLost,
     OthersAtWork,
+    ResourceFull,
     TryAgain,
 )
 from replication.models import DiskImage, JobStep, ReplicationJob, Repository
@@ -74,7 +74,7 @@ def run(job: ReplicationJob, lease: Lease) -> None:
             lease, on_stall=_end_process, is_away=partial(_is_away, job.repository)
         ) as guard:
             _run_guarded(job, lease, guard)
-        places.release(lease)
+        places.release_all(lease)
         leases.release(lease)
         messages.hint_job()
         for context_id in left_overs.contexts_to_clean(job.vm_context_id):
@@ -167,9 +167,9 @@ def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
     why = str(problem)
     if job.source_vm_name not in why:
         why = f"{job.source_vm_name}: {why}"
-    if isinstance(problem, HostFull):
+    if isinstance(problem, ResourceFull):
         finish.wait_for_place(
-            job.pk, str(problem), host=problem.host, code=code_of(problem), lease=lease
+            job.pk, str(problem), resource=problem.resource, code=code_of(problem), lease=lease
         )
     elif isinstance(problem, TaskStillRunning | OthersAtWork):
         operation = finish.FOR_TASK if isinstance(problem, TaskStillRunning) else finish.FOR_OTHERS

@@ -8,6 +8,7 @@ there. A sample without a difference proves nothing.
 from __future__ import annotations
 
 import logging
+import threading
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
@@ -17,7 +18,8 @@ from contexts.text import printable
 from replication.engine.digests import DigestEntry, digest_of
 from replication.engine.errors import ImageDamaged
 from replication.engine.extents import Extent
-from replication.engine.sources.base import Source
+from replication.engine.sources.base import Read, Source
+from replication.engine.throttle import Throttle
 from replication.models import DiskImage
 from replication.storage.targets import visit
 from replication.sync.job_run import DiskPlan, JobRun
@@ -44,11 +46,15 @@ def what_tracking_missed(run: JobRun, plan: DiskPlan) -> str:
         ThreadPoolExecutor(1, thread_name_prefix="sample") as pool,
     ):
         source = open_source(run, plan, seat)
-        work = pool.submit(_first_difference, source, chosen)
+        stop = threading.Event()
+        run.keep_to_bandwidth()
+        work = pool.submit(_first_difference, source, chosen, run.throttle, stop)
         try:
             while not wait([work], timeout=LOOK_EVERY_SECONDS).done:
                 run.check()
+                run.keep_to_bandwidth()
         except BaseException:
+            stop.set()
             source.abort()  # however slowly the server answers
             raise
         found = work.result()
@@ -60,12 +66,14 @@ def what_tracking_missed(run: JobRun, plan: DiskPlan) -> str:
     )
 
 
-def _first_difference(source: Source, entries: list[DigestEntry]) -> int | None:
+def _first_difference(
+    source: Source, entries: list[DigestEntry], throttle: Throttle, stop: threading.Event
+) -> int | None:
     """The offset of the first entry whose bytes differ now. Raises SourceError."""
     with closing(source.connect()) as reader:
         for entry in entries:
             buffer = memoryview(bytearray(entry.length))
-            reader.read_into(entry.offset, buffer)
+            throttle.read(reader, [Read(entry.offset, buffer)], stop.is_set)
             if digest_of(buffer) != entry.digest:
                 return entry.offset
     return None

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-from replication.errors import HostFull
+from replication.errors import ResourceFull
 from replication.models import ReplicationJob
+from replication.selectors import limits
+from replication.selectors.limits import Resource
 from replication.services import places
 from replication.services.leases import Lease
 from replication.services.places import Place
+from replication.states import LimitKind
 
 ASK_EVERY_SECONDS = 5.0
 
@@ -29,9 +32,9 @@ class Seat:
     def require(self, host: str, name: str = "") -> None:
         """Take a place on this host (address:port), from any thread; `name` is for people.
 
-        Raises HostFull when all are taken, LeaseLost.
+        Raises ResourceFull when all are taken, LeaseLost.
         """
-        if self.place is None or self.place.host != host:
+        if self.place is None or self.place.resource.key != host:
             self._seats.move(self, host, name)
 
     def add(self, count: int) -> int:
@@ -39,7 +42,7 @@ class Seat:
         they are free and no other job waits for them. Returns how many; they go with the seat."""
         if self.place is None:
             return 0
-        while len(self.more) < count and (place := self._seats.take_extra(self.place.host)):
+        while len(self.more) < count and (place := self._seats.take_extra(self.place.resource)):
             self.more.append(place)
         return len(self.more)
 
@@ -53,11 +56,11 @@ class Seats:
     def __init__(self, lease: Lease, job: ReplicationJob) -> None:
         self._lease, self._job = lease, job
         # The queue may have taken the place that the job waited for.
-        held = places.held(lease)
+        held = places.held(lease, LimitKind.HOST_SESSIONS)
         self._idle = [Seat(self, place) for place in held]
         self._thread = threading.current_thread()
         self._moving = threading.Lock()
-        self._host = held[0].host if held else None
+        self._host = held[0].resource if held else None
         self._asked_at = float("-inf")
 
     def next(self) -> Seat | None:
@@ -75,7 +78,7 @@ class Seats:
         place = self.take_extra(self._host)
         return Seat(self, place) if place else None
 
-    def take_extra(self, host: str) -> Place | None:
+    def take_extra(self, host: Resource) -> Place | None:
         """A place that the job can do without."""
         return places.take(self._lease, self._job.pk, host, is_extra=True)
 
@@ -100,23 +103,21 @@ class Seats:
 
     def need_no_place(self) -> None:
         """The disks are not read from the hosts: give all places back."""
-        places.release(self._lease)
+        places.release(self._lease, *places.held(self._lease, LimitKind.HOST_SESSIONS))
         self._idle, self._host = [], None
 
     def move(self, seat: Seat, host: str, name: str) -> None:
         """Give the seat a place on this host instead of the one that it has."""
         try:
             with self._moving:
-                place = places.take(self._lease, self._job.pk, host)
+                resource = limits.host_sessions(host)
+                place = places.take(self._lease, self._job.pk, resource)
                 if place is None:
-                    raise HostFull(
-                        f"Waiting for a place on host {name or host}: {places.in_use(host)} of"
-                        f" {places.limit()} disk sessions in use",
-                        host=host,
-                    )
+                    words = limits.sentence(resource, name)
+                    raise ResourceFull(words, resource=resource)
                 if seat.place is not None:
                     places.release(self._lease, seat.place)
-                seat.place, self._host = place, host
+                seat.place, self._host = place, resource
         finally:
             if threading.current_thread() is not self._thread:
                 connection.close()

@@ -19,11 +19,12 @@ from contexts.vsphere.errors import (
     VSphereError,
 )
 from contexts.vsphere.records import DiskRecord
-from replication.errors import TryAgain
+from replication.errors import ResourceFull, TryAgain
 from replication.models import VMSnapshot
+from replication.selectors import limits
 from replication.selectors.protection import CLOCKS_MAY_DIFFER
 from replication.selectors.replica import last_image
-from replication.services import leases
+from replication.services import leases, places
 from replication.states import SnapshotState, StepName
 from replication.sync import removing
 from replication.sync.job_run import JobRun, StepNote
@@ -75,6 +76,7 @@ def _earlier(run: JobRun, note: StepNote) -> VMSnapshot | None:
     left = VMSnapshot.objects.filter(job=run.job).exclude(state=SnapshotState.REMOVED)
     for row in left.order_by("-id"):
         if _is_usable(row, run):
+            _admit(run, is_there=True)
             note.say("Reusing the snapshot of an earlier attempt.")
             return row
         removing.remove_snapshot(row, run)
@@ -105,7 +107,9 @@ def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
 
 
 def _begin(run: JobRun, suffix: str, *, quiesce: bool, note: StepNote | None = None) -> VMSnapshot:
-    """Record a snapshot, then take it. Quiescing needs the step's `note`."""
+    """Record a snapshot, then take it. Quiescing needs the step's `note`. Raises ResourceFull when
+    a datastore may have no more."""
+    _admit(run)
     with transaction.atomic():
         leases.require(run.lease)
         row = VMSnapshot.objects.create(
@@ -127,6 +131,16 @@ def _begin(run: JobRun, suffix: str, *, quiesce: bool, note: StepNote | None = N
         with contextlib.suppress(VSphereError):
             removing.remove_snapshot(row, run, answered=True)
         raise
+
+
+def _admit(run: JobRun, *, is_there: bool = False) -> None:
+    """Take a place on each datastore of the VM's disks, or on none; what the job has already
+    counts. `is_there`: so does the snapshot. Raises ResourceFull."""
+    names = {disk.datastore for disk in run.vm.disks if disk.datastore}
+    wanted = [limits.datastore_snapshots(run.context.vcenter_id, name) for name in names]
+    full = places.take_all(run.lease, run.job.pk, wanted, is_there=is_there)
+    if full is not None:
+        raise ResourceFull(limits.sentence(full), resource=full)
 
 
 def _create_quiesced(run: JobRun, row: VMSnapshot, note: StepNote) -> VMSnapshot:

@@ -19,7 +19,7 @@ from replication.sync.seats import Seat
 class Way(NamedTuple):
     """What a transport does, with the code of `contexts.vsphere.transports`.
 
-    - `reach`: what can be tried before the snapshot. Raises VSphereError, HostFull.
+    - `reach`: what can be tried before the snapshot. Raises VSphereError, ResourceFull.
     - `probe`: open a disk of the snapshot, and read a little. Raises likewise.
     - `open`: the disk as of the snapshot. Raises VSphereError where it cannot be located.
     - `threads`: for one disk, each with a request of its own, or with several small ones.

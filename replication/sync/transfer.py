@@ -146,6 +146,7 @@ class _Transfer:
             ThreadPoolExecutor(PARALLEL_DISKS, thread_name_prefix="flush") as flushes,
         ):
             try:
+                self._run.keep_to_bandwidth()
                 while self._waiting or self._active:
                     self._begin_more(disks)
                     self._wait()
@@ -189,6 +190,7 @@ class _Transfer:
                 requests_together=way.requests_together,
                 digests=digests,
                 stop=self._stop,
+                throttle=run.throttle,
             )
         except BaseException:
             if writer is not None:
@@ -220,8 +222,9 @@ class _Transfer:
         )
 
     def _report(self) -> None:
-        """Report progress; also notices a cancel or a lost lease."""
+        """Report progress; also notices a cancel, a lost lease, or another limit of bandwidth."""
         self._run.check()
+        self._run.keep_to_bandwidth()
         now = time.monotonic()
         of_disks = [(active, active.copy.bytes_done) for active in self._active]
         done = sum(disk.plan.planned_bytes for disk in self._finished)

@@ -12,7 +12,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from contexts.models import VCenter
-from replication.models import HostPlace, IntegrityRun, RecoveryPointHold, Repository
+from replication.models import (
+    BandwidthWindow,
+    IntegrityRun,
+    Limit,
+    Place,
+    RecoveryPointHold,
+    Repository,
+)
 from replication.services import occurrences
 from replication.states import OccurrenceKind
 from tests import factories
@@ -59,10 +66,21 @@ def grow(count: int = 1) -> None:
             owner=HOSTILE_NAME,
             expires_at=timezone.now() + timedelta(days=1),
         )
-        HostPlace.objects.create(
+        Place.objects.create(
             job=factories.running_job(context),
-            **{"host": HOSTILE_NAME, "number": HostPlace.objects.count() + 1, "holder": "vm:1"},
+            **{"kind": "host_sessions", "resource": HOSTILE_NAME, "holder": "vm:1"},
+            number=Place.objects.count() + 1,
             **{"token": uuid.uuid4(), "acquired_at": timezone.now(), "expires_at": timezone.now()},
+        )
+        Limit.objects.create(
+            kind="datastore_snapshots",
+            resource=f"{vcenter.pk}:{HOSTILE_NAME}",
+            vcenter=vcenter,
+            value=3,
+            set_by=HOSTILE_NAME,
+        )
+        BandwidthWindow.objects.create(
+            vcenter=vcenter, bytes_per_second=1 << 20, time_zone=HOSTILE_NAME, set_by=HOSTILE_NAME
         )
         run = IntegrityRun.objects.create(
             requested_by=HOSTILE_NAME, outcome="findings", completed_at=timezone.now()

@@ -60,6 +60,8 @@ PARAMETERS: dict[str, set[str]] = {
     "replication-throughput": PAGES,
     "installation": set(),
     "health": set(),
+    "limits": set(),
+    "bandwidth": set(),
     "integrity": set(),
     "notification-channels": PAGES,
     "notification-channel": set(),

@@ -178,6 +178,11 @@ class Estate:
         code, stderr = nursery(database_url()).run("tests.sync.worker_that_dies", *told)
         assert code == exit_code, stderr
 
+    def worker_of(self, context: VMContext, point: str) -> None:
+        """A job of the VM, whose worker kills itself (-9) at that point."""
+        start.start(context, trigger="manual", requested_by="ops")
+        self.worker_that_dies(point)
+
     def take_over(self) -> None:
         """As if 40 seconds had passed: the dead worker's lease has run out, the tick comes."""
         ContextLease.objects.update(expires_at=Now() - timedelta(seconds=1))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
-from datetime import timedelta
-
 import pytest
-from django.db.models.functions import Now
 
 from contexts.models import VCenter
 from contexts.states import TransportKind
-from replication.models import HostPlace, VMSnapshot
+from replication.models import Place, VMSnapshot
 from replication.services import start
 from replication.states import SnapshotState
 from replication.sync import runner
@@ -52,7 +48,7 @@ def test_a_closed_port_is_told_everywhere_and_the_files_are_read(
     assert CLOSED in job.transport_reason
     assert "from this machine to the ESXi hosts" in job.transport_reason
     assert job.transport_reason in job.steps.get(name="plan").message
-    assert not HostPlace.objects.exists()
+    assert not Place.objects.exists()
 
     client.force_login(factories.user())
     panel = client.get(f"/virtual-machines/?vm={context.pk}").content.decode()
@@ -91,14 +87,8 @@ def test_without_any_way_no_snapshot_is_kept_and_each_reason_is_told(estate, con
 def test_a_host_without_a_place_is_waited_for_and_not_passed_over(estate, context, settings):
     settings.DISKS_PER_HOST = 1
     job = start.start(context, trigger="manual", requested_by="ops")
-    HostPlace.objects.bulk_create(
-        HostPlace(
-            **{"host": f"127.0.0.1:{server.port}", "number": 1, "job": job, "holder": "another"},
-            **{"token": uuid.uuid4(), "acquired_at": Now()},
-            expires_at=Now() + timedelta(seconds=60),
-        )
-        for server in estate.lab.nfc._servers.values()
-    )
+    for server in estate.lab.nfc._servers.values():
+        factories.places(job, "host_sessions", f"127.0.0.1:{server.port}", 1)
     assert runner.run_next() == job.pk
     job.refresh_from_db()
     assert "Waiting for a place on host" in job.current_operation

@@ -12,7 +12,7 @@ from contexts.models import VCenter
 from contexts.services import vcenters
 from contexts.states import TransportKind
 from contexts.vsphere.nfc import authd, renewing
-from replication.models import HostPlace, VMSnapshot
+from replication.models import Place, VMSnapshot
 from replication.states import JobStatus, SnapshotState
 from replication.sync import cleanup, transfer
 from tests.sync.estate import MIB, PASSWORD, try_again
@@ -83,7 +83,7 @@ def test_a_hosts_certificate_that_is_renewed_after_a_ticket_costs_another_ticket
 ):
     before_connection(number, lambda: estate.control.renew_certificate(FIRST))
     assert estate.replicate(ready).attempt == 1
-    assert not HostPlace.objects.exists()
+    assert not Place.objects.exists()
 
 
 @pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.slow), 3])
@@ -105,7 +105,7 @@ def test_a_vm_that_is_moved_after_a_ticket_is_read_from_its_new_host(
 ):
     before_connection(number, lambda: estate.control.vmotion("small1", SECOND))
     assert estate.replicate(ready).attempt == 1
-    assert not HostPlace.objects.exists()
+    assert not Place.objects.exists()
 
 
 def test_a_vm_that_is_moved_between_two_tickets_is_read_on(estate, ready, in_mid_transfer):
@@ -118,7 +118,7 @@ def test_a_vm_that_is_moved_between_two_tickets_is_read_on(estate, ready, in_mid
 
     in_mid_transfer(move_and_restart)
     assert estate.replicate(ready).attempt == 1
-    assert not HostPlace.objects.exists()
+    assert not Place.objects.exists()
 
 
 def test_a_host_in_maintenance_still_serves_the_vms_that_it_has(estate, ready, in_mid_transfer):

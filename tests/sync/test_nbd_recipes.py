@@ -14,7 +14,7 @@ import pytest
 from contexts.models import VCenter
 from contexts.states import TransportKind
 from replication.engine.image import ImageReader
-from replication.models import HostPlace, RecoveryPoint
+from replication.models import Place, RecoveryPoint
 from tests.engine.support import files_of
 from tests.sync.estate import MIB
 from vmrep.lab.soap.certificate import CERTIFICATE_FILE, server_context
@@ -132,7 +132,7 @@ def replicates(estate, vm) -> None:
     estate.control.fill("small2", KEYS[0], 16 * MIB, 2 * MIB, seed=1)
     export()
     assert estate.replicate(context).replication_type == "incremental"
-    assert not HostPlace.objects.exists()
+    assert not Place.objects.exists()
 
 
 def test_every_recipe_is_tried_here():

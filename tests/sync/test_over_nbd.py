@@ -6,19 +6,17 @@ import json
 import re
 import shutil
 from dataclasses import replace
-from datetime import timedelta
-from uuid import uuid4
 
 import pytest
-from django.db.models.functions import Now
 
 from contexts.models import VCenter
 from contexts.states import TransportKind
 from contexts.vsphere import snapshots
-from replication.models import HostPlace, VMSnapshot
+from replication.models import Place, VMSnapshot
 from replication.services import places, start
 from replication.states import JobStatus, SnapshotState
 from replication.sync import runner
+from tests import factories
 from tests.engine.support import has_process, wait_until
 from tests.sync.estate import MIB
 
@@ -148,7 +146,8 @@ def most_places(monkeypatch):
 
     def watched(*given, **more):
         place = take(*given, **more)
-        most[0] = max(most[0], HostPlace.objects.count())
+        own = Place.objects.filter(kind="host_sessions").exclude(holder="another")
+        most[0] = max(most[0], own.count())
         return place
 
     monkeypatch.setattr(places, "take", watched)
@@ -156,14 +155,7 @@ def most_places(monkeypatch):
 
 
 def occupy(job, address: str, count: int) -> None:
-    HostPlace.objects.bulk_create(
-        HostPlace(
-            **{"host": address, "number": number, "job": job, "holder": "another"},
-            **{"token": uuid4(), "acquired_at": Now()},
-            expires_at=Now() + timedelta(seconds=60),
-        )
-        for number in range(1, count + 1)
-    )
+    factories.places(job, "host_sessions", address, count)
 
 
 def test_a_job_waits_for_a_place_on_the_host_as_over_nfc(estate, command, raw, tmp_path, settings):
@@ -183,12 +175,12 @@ def test_a_job_waits_for_a_place_on_the_host_as_over_nfc(estate, command, raw, t
     assert not job.snapshots.exists()
     assert runner.run_next() is None
 
-    HostPlace.objects.all().delete()
+    Place.objects.all().delete()
     assert runner.run_next() == job.pk
     job.refresh_from_db()
     assert job.status == JobStatus.COMPLETED, job.error_message
     estate.assert_equal_to_snapshot(job.recovery_point)
-    assert not HostPlace.objects.exists()
+    assert not Place.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -207,7 +199,7 @@ def test_each_connection_of_a_program_takes_a_place(
     command(*NBDKIT, "file", f"file={tmp_path}/disk {{device_key}}.raw", connections=3)
     job = estate.replicate(estate.take("small2"))
     assert (job.transport, most_places[0]) == ("nbd", most)
-    assert not HostPlace.objects.exists()
+    assert not Place.objects.exists()
 
 
 def test_a_program_that_does_not_read_from_the_host_takes_none(
@@ -239,7 +231,6 @@ def test_a_killed_workers_command_ends_with_what_it_started(estate, command, raw
     estate.worker_that_dies("within transfer")
     pids = [int(line) for line in told.read_text().split()]
     wait_until(lambda: not any(map(has_process, pids)), "the end of the commands")
-    HostPlace.objects.update(expires_at=Now() - timedelta(seconds=1))
     estate.take_over()
     assert runner.run_next() == job.pk
     job.refresh_from_db()

@@ -7,7 +7,7 @@ import pytest
 from contexts.models import VCenter
 from contexts.states import TransportKind
 from contexts.vsphere.nfc import tickets
-from replication.models import CBTHistory, HostPlace, ReplicationJob
+from replication.models import CBTHistory, Place, ReplicationJob
 from replication.services import places
 from replication.states import JobStatus
 from replication.sync import runner
@@ -66,9 +66,10 @@ def test_a_vm_that_moves_in_mid_copy_is_read_on_from_its_new_host(estate, contex
     seen: list[str] = []
     take = places.take
 
-    def watched(lease, job_id, host, **how):
-        seen.append(host)
-        return take(lease, job_id, host, **how)
+    def watched(lease, job_id, resource, **how):
+        if resource.kind == "host_sessions":
+            seen.append(resource.key)
+        return take(lease, job_id, resource, **how)
 
     monkeypatch.setattr(places, "take", watched)
     moved = tickets.Ticket.address.fget
@@ -80,7 +81,7 @@ def test_a_vm_that_moves_in_mid_copy_is_read_on_from_its_new_host(estate, contex
     estate.control.fail("NFC read", nth=3, fault="close")
     estate.replicate(context)
     assert len(set(seen)) == 2
-    assert not HostPlace.objects.exists()
+    assert not Place.objects.exists()
 
 
 @pytest.mark.scenario("host")

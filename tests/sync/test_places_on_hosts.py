@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.db.models.functions import Now
 
 from contexts.models import VCenter
 from contexts.states import TransportKind
-from replication.models import HostPlace, ReplicationJob
+from replication.models import Place, ReplicationJob
 from replication.services import start
 from replication.states import JobStatus
 from replication.sync import runner
+from tests import factories
 from tests.sync.estate import MIB
 
 
@@ -58,19 +57,14 @@ def test_jobs_of_many_disks_share_a_hosts_sessions(estate, settings, sessions):
         assert job.status == JobStatus.COMPLETED, job.error_message
         assert job.recovery_point.disk_count >= 3
         estate.assert_equal_to_snapshot(job.recovery_point)
-    assert not HostPlace.objects.exists()
+    assert not Place.objects.exists()
 
 
 def test_a_job_waits_before_its_snapshot_and_says_for_what(estate, settings):
     settings.DISKS_PER_HOST = 1
     job = start.start(estate.take("small1"), trigger="manual", requested_by="ops")
-    HostPlace.objects.bulk_create(
-        HostPlace(
-            **{"host": address, "number": 1, "job": job, "holder": "another", "token": job_token()},
-            **{"acquired_at": Now(), "expires_at": Now() + timedelta(seconds=60)},
-        )
-        for address in addresses(estate)
-    )
+    for address in addresses(estate):
+        factories.places(job, "host_sessions", address, 1)
     assert runner.run_next() == job.pk
     job.refresh_from_db()
     assert job.status == JobStatus.PENDING
@@ -79,7 +73,7 @@ def test_a_job_waits_before_its_snapshot_and_says_for_what(estate, settings):
     assert not job.snapshots.exists()
     assert runner.run_next() is None
 
-    HostPlace.objects.all().delete()
+    Place.objects.all().delete()
     assert runner.run_next() == job.pk
     job.refresh_from_db()
     assert job.status == JobStatus.COMPLETED, job.error_message
@@ -90,25 +84,20 @@ def test_a_worker_that_is_killed_with_a_place_does_not_keep_it(estate, settings)
     dead = start.start(estate.take("small1"), trigger="manual", requested_by="ops")
     estate.control.fill("small1", 2000, 4 * MIB, 24 * MIB, seed=1)
     estate.worker_that_dies("within transfer")
-    assert HostPlace.objects.get().job == dead
+    assert Place.objects.get(kind="host_sessions").job == dead
     other = start.start(estate.take("small2"), trigger="manual", requested_by="ops")
     assert runner.run_next() == other.pk
     other.refresh_from_db()
     assert "disk sessions in use" in other.current_operation
 
-    HostPlace.objects.update(expires_at=Now() - timedelta(seconds=1))  # 40 seconds later
     estate.take_over()
     assert {runner.run_next(), runner.run_next()} == {dead.pk, other.pk}
     for job in (dead, other):
         job.refresh_from_db()
         assert job.status == JobStatus.COMPLETED, job.error_message
         estate.assert_equal_to_snapshot(job.recovery_point)
-    assert not HostPlace.objects.exists()
+    assert not Place.objects.exists()
 
 
 def addresses(estate) -> list[str]:
     return [f"{server.address}:{server.port}" for server in estate.lab.nfc._servers.values()]
-
-
-def job_token() -> str:
-    return "00000000-0000-0000-0000-000000000001"

@@ -27,10 +27,10 @@ from contexts.models import (
 from contexts.services import discovery, management, refresh, statuses
 from contexts.states import DiscoveryStatus
 from replication.models import (
+    BandwidthWindow,
     CBTHistory,
     ContextLease,
     DiskImage,
-    HostPlace,
     ImageDamage,
     Incident,
     Installation,
@@ -39,7 +39,9 @@ from replication.models import (
     JobLogLine,
     JobSample,
     JobStep,
+    Limit,
     Occurrence,
+    Place,
     PointSnapshot,
     ProtectionSpell,
     RecoveryPoint,
@@ -283,7 +285,7 @@ NOT_SHOWN = {
     Occurrence: "pages of VMs and jobs show what it tells of",
     ProtectionSpell: "pages compute the state from the clock",
     ContextLease: "who works at a VM is told by its job",
-    HostPlace: "a job that waits for one tells so itself",
+    **dict.fromkeys((BandwidthWindow, Limit, Place), "its page has a version of its own"),
     PointSnapshot: "they are written with their recovery point",
     IntegrityFinding: "they are written with the end of their run",
 }

@@ -9,6 +9,7 @@ from vmrep.api.views import (
     installation,
     integrity,
     jobs,
+    limits,
     notifications,
     removal,
     root,
@@ -87,6 +88,8 @@ urlpatterns = [
     ),
     path("repositories/", vcenters.RepositoryList.as_view(), name="repositories"),
     path("installation/", installation.InstallationView.as_view(), name="installation"),
+    path("limits/", limits.Limits.as_view(), name="limits"),
+    path("limits/bandwidth/", limits.Bandwidth.as_view(), name="bandwidth"),
     path("health/", health.Health.as_view(), name="health"),
     path("integrity/", integrity.Integrity.as_view(), name="integrity"),
     path(

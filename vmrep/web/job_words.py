@@ -34,7 +34,7 @@ def is_held_up(job: ReplicationJob) -> bool:
 def seconds_until_attempt(job: ReplicationJob) -> int | None:
     """None unless the job waits for the time of its next attempt, and for nothing else: the next
     attempt of one that waits for a place begins when there is one."""
-    if job.status != JobStatus.PENDING or job.next_attempt_at is None or job.waits_for_host:
+    if job.status != JobStatus.PENDING or job.next_attempt_at is None or job.waits_for_kind:
         return None
     left = (job.next_attempt_at - about_now()).total_seconds()
     return -int(-left // 1) if left > 0 else None

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from threading import Lock
 from typing import Any, NamedTuple
@@ -50,6 +50,7 @@ from replication.models import (
 )
 from replication.selectors import protection
 from replication.selectors.health import Health
+from replication.selectors.usage import Reading, Use
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     JobStatus,
@@ -129,6 +130,13 @@ def of_health(health: Health) -> Version:
     return _version(
         _fingerprint([seen, health.vcenters, health.repositories, health.redis, health.troubles])
     )
+
+
+def of_limits(uses: Sequence[Use], reading: Sequence[Reading]) -> Version:
+    """The version of the page of limits, which is made of little."""
+    windows = [[window.pk for window in row.windows] for row in reading]
+    rates = [row._replace(windows=()) for row in reading]
+    return _version(_fingerprint([list(uses), rates, windows]))
 
 
 def _fingerprint(facts: list[Any]) -> str:

@@ -88,8 +88,14 @@ JOB = [
         ),
         (
             *("a_running", "job_waits_only_while_pending"),
-            *("waits_for_host = 'esx-01:902'", "worker_name = 'esx-01'"),
+            "waits_for_kind = 'host_sessions', waits_for = 'esx-01:902'",
+            "worker_name = 'esx-01'",
             "a job runs and waits for a host",
+        ),
+        (
+            *("a_failed", "job_says_what_it_waits_for"),
+            *("waits_for = 'esx-01:902'", "worker_name = 'esx-01'"),
+            "a job waits for something of no kind",
         ),
         (
             *("a_running", "job_cancel_says_who_asked"),

@@ -14,8 +14,31 @@ LINE = {
     **{"job_id": "{a_running}", "attempt": "1", "at": NOW, "level": "'info'", "message": "'x'"},
 }
 PLACE = {
-    **{"host": "'esx-01:902'", "number": "1", "job_id": "{a_running}", "holder": "'x'"},
+    **{
+        "kind": "'host_sessions'",
+        "resource": "'esx-01:902'",
+        "number": "1",
+        "job_id": "{a_running}",
+        "holder": "'x'",
+    },
     **{"token": "'00000000000000000000000000000001'", "acquired_at": NOW, "expires_at": NOW},
+}
+LIMIT = {
+    **{
+        "kind": "'vcenter_jobs'",
+        "resource": "'{vcenter}'",
+        "vcenter_id": "{vcenter}",
+        "value": "4",
+    },
+    **{"repository_id": "NULL", "set_by": "'x'", "updated_at": NOW},
+}
+OF_REPOSITORY = LIMIT | {
+    **{"kind": "'repository_jobs'", "resource": "'{r1}'", "vcenter_id": "NULL"},
+    "repository_id": "{r1}",
+}
+WINDOW = {
+    **{"vcenter_id": "{vcenter}", "days": "127", "from_minute": "0", "to_minute": "1440"},
+    **{"time_zone": "'UTC'", "bytes_per_second": "1048576", "set_by": "'x'", "updated_at": NOW},
 }
 DAMAGE = {
     **{"image_id": "{d_done_image1}", "code": "'image_file_missing'", "what": "'x'"},
@@ -75,19 +98,59 @@ RECORDS = [
         )
     ),
     *(
-        _attack("host_places", PLACE, rules, bad, name)
+        _attack("places", PLACE, rules, bad, name)
         for rules, bad, name in (
+            (("place_kind_known",), {"kind": "'seats'"}, "a place of an unknown kind"),
             (("place_number_possible",), {"number": "0"}, "a place below the first"),
-            (("place_has_host_and_holder",), {"holder": "''"}, "a place that nobody holds"),
+            (("place_has_resource_and_holder",), {"holder": "''"}, "a place that nobody holds"),
             (("place_column_types", A_TYPE), {"expires_at": "'never'"}, "a place's odd time"),
-            (("host_places.job_id",), {"job_id": "'none'"}, "a place of no job"),
+            (("places.job_id",), {"job_id": "'none'"}, "a place of no job"),
         )
     ),
     Attack(
-        "one place on a host twice",
-        ("place_once_per_host",),
-        (_add("host_places", PLACE), _add("host_places", PLACE)),
-        (_add("host_places", PLACE), _add("host_places", PLACE | {"number": "2"})),
+        "one place of a resource twice",
+        ("place_once_per_resource",),
+        (_add("places", PLACE), _add("places", PLACE)),
+        (_add("places", PLACE), _add("places", PLACE | {"number": "2"})),
+    ),
+    *(
+        _attack("limits", LIMIT, rules, bad, name)
+        for rules, bad, name in (
+            (("limit_is_of_its_kind",), {"resource": "'999999'"}, "another vCenter's limit"),
+            (("limit_is_of_its_kind",), {"vcenter_id": "NULL"}, "a limit of a vCenter's ID alone"),
+            (("limit_is_of_its_kind",), {"kind": "'vms'"}, "a limit of an unknown kind"),
+            (("limit_value_possible",), {"value": "0"}, "a limit that lets nothing begin"),
+            (("limit_says_who_set_it",), {"set_by": "''"}, "a limit that nobody set"),
+            (("limit_column_types", A_TYPE), {"updated_at": "'lately'"}, "a limit's odd time"),
+            (
+                *(("limits.vcenter_id",), {"vcenter_id": "999999", "resource": "'999999'"}),
+                "a limit of no vCenter",
+            ),
+        )
+    ),
+    _attack(
+        "limits",
+        OF_REPOSITORY,
+        ("limits.repository_id",),
+        {"repository_id": "999999", "resource": "'999999'"},
+        "a limit of no repository",
+    ),
+    Attack(
+        "two limits of one resource",
+        ("limit_once_per_resource",),
+        (_add("limits", LIMIT), _add("limits", LIMIT | {"value": "5"})),
+        (_add("limits", LIMIT), _add("limits", OF_REPOSITORY)),
+    ),
+    *(
+        _attack("bandwidth_windows", WINDOW, rules, bad, name)
+        for rules, bad, name in (
+            (("bandwidth_days_possible",), {"days": "0"}, "a window on no day"),
+            (("bandwidth_minutes_possible",), {"to_minute": "1441"}, "a window beyond its day"),
+            (("bandwidth_rate_possible",), {"bytes_per_second": "0"}, "a window without a byte"),
+            (("bandwidth_says_where_and_who",), {"time_zone": "''"}, "a window nowhere"),
+            (("bandwidth_column_types", A_TYPE), {"updated_at": "'lately'"}, "a window's odd time"),
+            (("bandwidth_windows.vcenter_id",), {"vcenter_id": "999999"}, "a window of no vCenter"),
+        )
     ),
     *(
         _attack("image_damages", DAMAGE, rules, bad, name)

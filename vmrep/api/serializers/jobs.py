@@ -73,7 +73,7 @@ class JobSerializer(_WithProgress):
             *_PROGRESS,
             *("error_message", "error_code", "attempt", "fruitful_attempts", "checkpointed_bytes"),
             *("transport", "transport_reason"),
-            *("next_attempt_at", "waits_for_host", "waiting_for", "worker_name"),
+            *("next_attempt_at", "waiting_for", "waits_for_kind", "waits_for", "worker_name"),
             *("cancel_requested_at", "cancel_requested_by"),
             *("created_at", "started_at", "completed_at", "updated_at"),
         ]

@@ -206,6 +206,29 @@ class LabControl:
         """Cut all NFC connections to a host. Returns how many there were."""
         return int(self.call("cut_nfc", host=host)["cut"])
 
+    def reset_meters(self) -> None:
+        """Forget what was counted."""
+        self.call("reset_meters")
+
+    def sessions_at_once(self) -> dict[str, dict[str, int]]:
+        """By host: how many NFC sessions are there `now`, and were at `most`."""
+        found: dict[str, dict[str, int]] = self.call("sessions_at_once")
+        return found
+
+    def snapshots_at_once(self) -> dict[str, dict[str, int]]:
+        """By datastore: how many snapshots are there `now`, and were at `most`."""
+        found: dict[str, dict[str, int]] = self.call("snapshots_at_once")
+        return found
+
+    def served(self) -> dict[str, list[int]]:
+        """By way (`folder`, `nfc`): the bytes of each second since the meters were reset."""
+        found: dict[str, list[int]] = self.call("served")
+        return found
+
+    def limit_snapshots(self, datastore: str, most: int = -1) -> None:
+        """Let a datastore have no room for more snapshots than that; -1: for any number."""
+        self.call("limit_snapshots", datastore=datastore, most=most)
+
     def keep_snapshots(self, on: bool = True) -> None:
         """Keep the content of snapshots when they are removed."""
         self.call("keep_snapshots", on=on)

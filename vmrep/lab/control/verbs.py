@@ -10,6 +10,7 @@ from typing import Any
 
 from vmrep.lab.control.access_verbs import AccessVerbs
 from vmrep.lab.control.injection import DROP, FAULT, FOLDER, TASK_FAULT, Rule
+from vmrep.lab.control.meter_verbs import MeterVerbs
 from vmrep.lab.control.nfc_verbs import NfcVerbs
 from vmrep.lab.control.odd_verbs import OddVerbs
 from vmrep.lab.disks import changes
@@ -23,7 +24,7 @@ from vmrep.lab.world.vm import VirtualMachine
 MOST_READ_BYTES = 64 << 20
 
 
-class Verbs(AccessVerbs, NfcVerbs, OddVerbs):
+class Verbs(AccessVerbs, MeterVerbs, NfcVerbs, OddVerbs):
     """The control surface's verbs, with their arguments as keywords.
 
     `vm` is a VM's name as vSphere shows it, its reference or its instance UUID. Every verb

@@ -10,6 +10,8 @@ import ssl
 import threading
 from pathlib import Path
 
+from pyVmomi import vim
+
 from vmrep.lab.errors import PortError
 from vmrep.lab.nfc.authd import Door, Refused, admit
 from vmrep.lab.nfc.session import NfcSession
@@ -68,6 +70,7 @@ class HostServer:
     def __init__(self, hosts: NfcHosts, world: World, moid: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._hosts, self._world, self._moid = hosts, world, moid
+        self._name = world.entity_named(moid, vim.HostSystem, "host").name
         self.address = hosts.address
         self._folder, self._tls = folder, server_context(folder)
         self.is_away = False
@@ -141,7 +144,7 @@ class HostServer:
         try:
             ticket, connection = admit(raw, self._door, self._hosts.tickets)
             with self._lock:
-                self.sessions += 1
+                self._count(1)
                 full = self.sessions > self._hosts.sessions_per_host
             try:
                 session = NfcSession(connection, self._world, ticket, full=full)
@@ -149,7 +152,7 @@ class HostServer:
             finally:
                 connection.close()
                 with self._lock:
-                    self.sessions -= 1
+                    self._count(-1)
                     self.left_open += not session.closed_cleanly
         except (OSError, Refused, ssl.SSLError) as ended:
             log.debug("a connection to %s ended: %s", self._moid, ended)
@@ -159,6 +162,11 @@ class HostServer:
             with self._lock:
                 self._connections.discard(handle)
             handle.close()
+
+    def _count(self, more: int) -> None:
+        """One session more, or less; also of those that are refused."""
+        self.sessions += more
+        self._world.meters.are_now("sessions", self._name, self.sessions)
 
 
 def _with_colons(digits: str) -> str:

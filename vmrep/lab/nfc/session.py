@@ -237,6 +237,7 @@ class NfcSession:
         fields = (0, 1, offset, total, place, size, size, 0)
         _PIECE.pack_into(self._buffer, _HEADER.size, *fields)
         self._connection.sendall(self._buffer[: _HEAD_BYTES + size])
+        self._world.meters.serve("nfc", size)
 
     def _write(self, disk: Disk, number: int, payload: bytes) -> None:
         _, _, offset, total, place, length, on_wire, _ = _PIECE.unpack(payload)

@@ -311,6 +311,7 @@ class Handler(BaseHTTPRequestHandler):
                     raise EOFError(f"{path} became shorter while it was read")
                 self.throttle.wait(done, self.service.world.estate.folder_bytes_per_second)
                 self.connection.sendall(view[:done])
+                self.service.world.meters.serve("folder", done)
                 first += done
 
 

@@ -23,6 +23,7 @@ from vmrep.lab.control.injection import Injection
 from vmrep.lab.errors import ControlError
 from vmrep.lab.soap import codec
 from vmrep.lab.soap.odd_answers import OddAnswers
+from vmrep.lab.world.meters import Meters
 from vmrep.lab.world.products import PRODUCTS, Product
 from vmrep.lab.world.records import Estate
 from vmrep.lab.world.state import Store
@@ -192,6 +193,8 @@ class World:
     descriptors: dict[str, bytes] = field(default_factory=dict)  # served instead of the own ones
     tracking_begins_late: bool = False  # the snapshot at which it begins has no change IDs
     host_clock_ahead: datetime.timedelta = datetime.timedelta(0)  # of the vCenter's
+    most_snapshots: dict[str, int] = field(default_factory=dict)  # by datastore; beyond: no room
+    meters: Meters = field(default_factory=Meters)
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()

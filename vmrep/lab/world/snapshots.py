@@ -111,6 +111,41 @@ def _check_possible(vm: VirtualMachine) -> None:
         raise vim.fault.TooManySnapshotLevels(msg=f"The VM has {MOST_LEVELS} snapshots in a row.")
 
 
+def _datastores(vm: VirtualMachine) -> set[str]:
+    """The names of those that have disks of the VM."""
+    moids = {disk.chain.datastore for disk in vm.disks.values()}
+    return {vm.world.entity_named(moid, vim.Datastore, "datastore").name for moid in moids}
+
+
+def _on_datastore(world: World, name: str) -> int:
+    """How many snapshots have disks there."""
+    with_snapshots = [vm for vm in _all(world, vim.VirtualMachine) if vm.record.snapshots]
+    return sum(len(vm.record.snapshots) for vm in with_snapshots if name in _datastores(vm))
+
+
+def count(world: World, names: set[str] | None = None) -> None:
+    """Let the meters know how many there are on these datastores, or on all."""
+    if names is None:
+        names = {str(each.name) for each in _all(world, vim.Datastore)}
+    for name in names:
+        world.meters.are_now("snapshots", name, _on_datastore(world, name))
+
+
+def _all(world: World, kind: Any) -> list[Any]:
+    return list(world.children_by_type(kind))
+
+
+def _require_room(vm: VirtualMachine) -> None:
+    """Refuse a snapshot as a full datastore does, where no more were allowed."""
+    for name in _datastores(vm) & set(vm.world.most_snapshots):
+        if _on_datastore(vm.world, name) >= vm.world.most_snapshots[name]:
+            raise vim.fault.NoDiskSpace(
+                file=vm.record.vmx_path,
+                datastore=name,
+                msg=f"Insufficient disk space on datastore '{name}'.",
+            )
+
+
 def create(vm: VirtualMachine, request: Request) -> Any:
     """Freeze all disks (except independent ones) at one moment. Returns the snapshot's reference.
 
@@ -120,6 +155,7 @@ def create(vm: VirtualMachine, request: Request) -> Any:
     running = record.power_state == POWERED_ON
     ref = vm.world.new_id("snapshot")
     with vm.frozen_disks(), vm.world.lock:
+        _require_room(vm)
         untracked = {k for k, disk in vm.disks.items() if disk.chain.epoch is None}
         vm.stun()
         config = record.frozen_config()
@@ -143,6 +179,7 @@ def create(vm: VirtualMachine, request: Request) -> Any:
         record.current_snapshot = ref
         Snapshot(vm.world, ref, vm)
         vm.save()
+        count(vm.world, _datastores(vm))
     log.info("%s: snapshot %s %r", vm.moid, ref, request.name)
     return vim.vm.Snapshot(ref)
 
@@ -178,6 +215,7 @@ def remove(vm: VirtualMachine, refs: list[str]) -> None:
     with vm.frozen_disks(), vm.world.lock:
         for ref in refs:
             _unlink_from_tree(vm, ref)
+        count(vm.world, _datastores(vm))
         is_left = record.consolidation_needed or record.leave_consolidation
         record.consolidation_needed = is_left and not record.hide_consolidation
         vm.save()

@@ -19,14 +19,16 @@ from contexts.models import VMContext
 from contexts.vsphere.errors import VSphereError
 from replication.errors import JobNotActive
 from replication.models import (
+    BandwidthWindow,
     CBTHistory,
     ContextLease,
     DiskImage,
-    HostPlace,
     IntegrityFinding,
     IntegrityRun,
     JobLogLine,
     JobStep,
+    Limit,
+    Place,
     RecoveryPoint,
     RecoveryPointHold,
     ReplicationJob,
@@ -209,13 +211,32 @@ class ContextLeaseAdmin(KeptByVmrep):
     search_fields = ("holder", "job__pk", *OF_VM)
 
 
-@admin.register(HostPlace)
-class HostPlaceAdmin(KeptByVmrep):
+@admin.register(Place)
+class PlaceAdmin(KeptByVmrep):
     hidden = ("token",)
-    list_display = ("host", "number", "job", "holder", "acquired_at", "expires_at")
-    list_filter = ("number",)
+    list_display = ("kind", "resource", "number", "job", "holder", "acquired_at", "expires_at")
+    list_filter = ("kind", "number")
     list_select_related = ("job",)
-    search_fields = ("host", "holder", "job__pk")
+    search_fields = ("resource", "holder", "job__pk")
+
+
+@admin.register(Limit)
+class LimitAdmin(KeptByVmrep):
+    list_display = ("kind", "resource", "vcenter", "repository", "value", "set_by", "updated_at")
+    list_filter = ("kind",)
+    list_select_related = ("vcenter", "repository")
+    search_fields = ("resource", "set_by")
+
+
+@admin.register(BandwidthWindow)
+class BandwidthWindowAdmin(KeptByVmrep):
+    list_display = (
+        *("vcenter", "bytes_per_second", "days", "from_minute", "to_minute", "time_zone"),
+        *("set_by", "updated_at"),
+    )
+    list_filter = ("vcenter",)
+    list_select_related = ("vcenter",)
+    search_fields = ("set_by",)
 
 
 @admin.register(RecoveryPointHold)

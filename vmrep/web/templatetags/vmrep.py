@@ -19,7 +19,8 @@ from contexts.models import VMContext
 from contexts.models.specs import VMSpecs
 from contexts.vsphere.specs import SpecField
 from contexts.vsphere.transports import TRANSPORTS
-from replication.models import JobStep, ReplicationJob
+from replication.hours import in_words as hours_in_words
+from replication.models import BandwidthWindow, JobStep, ReplicationJob
 from replication.selectors import progress
 from replication.selectors.jobs import newest_steps
 from replication.selectors.protection import Protection, over_by_seconds
@@ -54,6 +55,12 @@ register.filter("seconds_until_attempt", job_words.seconds_until_attempt)
 register.filter("without_name", job_words.without_name)
 
 register.filter("readings", selectors.readings)
+
+
+@register.filter
+def hours(window: BandwidthWindow) -> str:
+    return hours_in_words(window.days, window.from_minute, window.to_minute, window.time_zone)
+
 
 UNKNOWN = format_html('<span class="unknown">{}</span>', "unknown")
 
