@@ -103,10 +103,15 @@ def in_use(resource: Resource) -> int:
     """How many of the resource's places are held. Snapshots that nobody works with, but that are
     still there, take places of their datastores, too."""
     kind, key = resource
-    count = Place.objects.filter(kind=kind, resource=key, expires_at__gt=Now()).count()
-    if kind == LimitKind.DATASTORE_SNAPSHOTS:
-        count += left_snapshots(key).count()
-    return count
+    held = Place.objects.filter(kind=kind, resource=key, expires_at__gt=Now())
+    return held.count() + count_left_snapshots(resource)
+
+
+def count_left_snapshots(resource: Resource) -> int:
+    """How many of those there are: none, unless it is a datastore."""
+    if resource.kind != LimitKind.DATASTORE_SNAPSHOTS:
+        return 0
+    return left_snapshots(resource.key).count()
 
 
 def is_full(resource: Resource) -> bool:

@@ -56,29 +56,29 @@ def take(
 
     `is_extra`: the job can go on without; what jobs that have none wait for is left to them.
     `is_there`: what takes the place exists already, so that it is counted, whatever the limit.
-    Several in one transaction are taken in the order of `LimitKind`, then of the keys: others who
-    want the same wait for its end.
+    Others who want the same place wait for the end of the transaction, so that several are taken
+    by `take_all`, in one order for all.
     Raises LeaseLost when the lease is lost.
     """
     leases.require(lease)
     for _ in range(TRIES):
-        if not is_there and _free(resource, is_extra) <= 0:
+        # How many are held and which number is free must be seen at one moment.
+        numbers = set(_rows(resource).filter(expires_at__gt=Now()).values_list("number", flat=True))
+        if not is_there and _free(resource, len(numbers), is_extra) <= 0:
             return None
-        if place := _add(lease, job_id, resource):
+        number = next(each for each in range(1, len(numbers) + 2) if each not in numbers)
+        if place := _add(lease, job_id, resource, number):
             return place
     return None
 
 
-def _free(resource: Resource, is_extra: bool) -> int:
-    free = limits.limit(resource) - limits.in_use(resource)
+def _free(resource: Resource, held: int, is_extra: bool) -> int:
+    free = limits.limit(resource) - held - limits.count_left_snapshots(resource)
     return free - _waiting_for(resource).count() if is_extra else free
 
 
-def _add(lease: Lease, job_id: str, resource: Resource) -> Place | None:
-    """With the lowest number that nobody holds; None when another one was faster."""
-    rows = _rows(resource)
-    held = set(rows.filter(expires_at__gt=Now()).values_list("number", flat=True))
-    number = next(each for each in range(1, len(held) + 2) if each not in held)
+def _add(lease: Lease, job_id: str, resource: Resource, number: int) -> Place | None:
+    """The place with this number; None when another one was faster."""
     try:
         with transaction.atomic():
             # Of a holder who did not renew it, if nobody takes it over or renews it just now.
