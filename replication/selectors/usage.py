@@ -49,6 +49,10 @@ class Use(NamedTuple):
     in_use: int | None
     waiting: int | None
 
+    @property
+    def is_full(self) -> bool:
+        return self.in_use is not None and self.in_use >= self.limit
+
 
 class Reading(NamedTuple):
     """A vCenter, or (`vcenter_id` is None) all that have no windows of their own. The last three
