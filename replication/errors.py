@@ -63,6 +63,12 @@ class IntegrityCheckRunning(ReplicationError):
     code = "audit_running"
 
 
+class NothingToRetry(ReplicationError):
+    """The job has not failed, or another one came after it."""
+
+    code = "nothing_to_retry"
+
+
 class PreflightRefused(ReplicationError):
     """The VM cannot be replicated in its present state."""
 

@@ -50,6 +50,10 @@ def job_history(context: VMContext, limit: int = JOB_HISTORY_LENGTH) -> list[Rep
     return list(_with_steps(with_warnings(jobs))[:limit])
 
 
+def newest_job(context: VMContext) -> ReplicationJob | None:
+    return ReplicationJob.objects.filter(vm_context=context).order_by("-created_at", "-id").first()
+
+
 def current_job(context: VMContext) -> ReplicationJob | None:
     """The active job with its steps and images, for live progress disk by disk."""
     if context.current_job_id is None:

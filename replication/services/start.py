@@ -12,10 +12,14 @@ from contexts.models import VMContext
 from contexts.services import identity, lookup, management, statuses
 from contexts.services.transactions import one_transaction
 from replication import messages
-from replication.errors import AlreadyRunning, NoRepository
+from replication.errors import AlreadyRunning, NoRepository, NothingToRetry
 from replication.models import ReplicationJob, Repository
+from replication.selectors.jobs import newest_job
 from replication.services import repositories
-from replication.states import SyncRequest
+from replication.states import JobStatus, SyncRequest
+
+RETRIED = (JobStatus.FAILED, JobStatus.CANCELLED)
+"""Jobs that `retry` may do again: they have ended without a recovery point."""
 
 
 def new_job_id() -> str:
@@ -64,6 +68,26 @@ def start(
     )
     transaction.on_commit(messages.hint_job)
     return job
+
+
+@one_transaction
+def retry(job: ReplicationJob, *, trigger: str, requested_by: str) -> ReplicationJob:
+    """Do again what a failed or cancelled job did not: the same request, as a new job.
+
+    Raises NothingToRetry unless it is its VM's newest job and has failed or was cancelled, and what
+    `start` raises.
+    """
+    context = statuses.lock(job.vm_context_id)
+    newest = newest_job(context)
+    if newest is not None and newest.pk != job.pk:
+        raise NothingToRetry(
+            f"{job.pk} is not the newest job of {context.vm_name}: {newest.pk} came after it."
+        )
+    if job.status not in RETRIED:
+        raise NothingToRetry(f"{job.pk} is {job.get_status_display().lower()}: nothing to retry.")
+    return start(
+        context, trigger=trigger, requested_by=requested_by, requested_sync=job.requested_sync
+    )
 
 
 @one_transaction

@@ -55,7 +55,12 @@ def test_a_target_that_is_none_is_refused_and_told(web, context, seconds):
 def test_a_disk_is_left_out_with_htmx_and_the_panel_comes_back(web, context):
     view = f"/virtual-machines/?vm={context.pk}&tab=disks"
     assert "Replicate without this disk" in text(web.get(view))
-    answer = web.post(wish(context), {"wish": "leave_out", "next": view}, follow=True, headers=HTMX)
+    asked = {"wish": "leave_out", "next": view}
+    answer = web.post(wish(context), asked, follow=True, headers=HTMX)
+    assert notices(answer) == ["Confirm that web-01 is to be replicated without Hard disk 2."]
+    assert not context.disks.get(device_key=2001).accept_unprotected
+    asked["confirmed"] = "yes"
+    answer = web.post(wish(context), asked, follow=True, headers=HTMX)
     assert notices(answer) == ["From now on web-01 is replicated without Hard disk 2."]
     assert "Not protected, as agreed" in text(answer)
     assert "Protect again" in text(answer)
@@ -84,7 +89,7 @@ def test_a_disk_of_another_vm_is_not_found(web, context):
 def test_a_refusal_is_shown(web, context):
     disk = context.disks.get(device_key=2000)
     address = f"/virtual-machines/{context.pk}/disks/{disk.pk}/"
-    answer = web.post(address, {"wish": "leave_out"}, follow=True)
+    answer = web.post(address, {"wish": "leave_out", "confirmed": "yes"}, follow=True)
     assert "can be replicated" in notices(answer)[0]
 
 

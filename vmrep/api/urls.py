@@ -69,6 +69,11 @@ urlpatterns = [
         name="replication-cancel",
     ),
     path(
+        "replications/<identifier:job_id>/retry/",
+        jobs.JobRetry.as_view(),
+        name="replication-retry",
+    ),
+    path(
         "replications/<identifier:job_id>/steps/",
         jobs.JobSteps.as_view(),
         name="replication-steps",

@@ -10,7 +10,9 @@ from contexts.models import VMDisk
 from contexts.selectors import events_of_job
 from replication.models import CBTHistory, DiskImage, JobLogLine, ReplicationJob
 from replication.selectors import health, telemetry
+from replication.selectors.jobs import newest_job
 from replication.selectors.subqueries import images_of
+from replication.services.start import RETRIED
 from replication.states import JobStatus, LogLevel, StepName
 from vmrep.web.job_words import mean_rate
 from vmrep.web.tabs.changes import MapRow, map_row
@@ -49,6 +51,7 @@ def describe(job: ReplicationJob, level: str | None) -> dict[str, Any]:
     points = telemetry.throughput_of(job)
     return {
         "job": job,
+        "can_retry": job.status in RETRIED and newest_job(job.vm_context) == job,
         "nobody_works": health.what_is_missing(health.COPIES, about_now()) if job.is_active else "",
         "disks": _disks(job),
         "throughput": throughput(job, points),

@@ -114,6 +114,16 @@ class JobCancel(View):
         return see(request, _body(request, job.pk), answer, "replication", job.pk)
 
 
+class JobRetry(View):
+    """POST: start a new job that does what this failed or cancelled one did not."""
+
+    def post(self, request: Request, job_id: str) -> Response:
+        read(Nothing, request.data)
+        job = access.job(request.user, job_id, Verb.REPLICATE)
+        again = start.retry(job, trigger=Trigger.API, requested_by=username(request))
+        return started(request, again)
+
+
 def started(request: Request, job: ReplicationJob) -> Response:
     """202: the job waits for a worker; Location is the job's address."""
     return see(request, _body(request, job.pk), status.HTTP_202_ACCEPTED, "replication", job.pk)

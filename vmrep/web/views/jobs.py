@@ -13,6 +13,8 @@ from replication.filters import JobFilter
 from replication.selectors.health import COPIES
 from replication.selectors.jobs import jobs_for_list, jobs_in_detail
 from replication.services import cancel as cancelling
+from replication.services import start
+from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import job_page, live, outcome, versions
@@ -68,3 +70,19 @@ def cancel(request: HttpRequest, job_id: str) -> HttpResponse:
         else:
             messages.success(request, f"{subject} was cancelled.")
     return live.back(request, reverse("job", args=[job_id]))
+
+
+@require_POST
+def retry(request: HttpRequest, job_id: str) -> HttpResponse:
+    """The new job's page; the old one's if it cannot be."""
+    job = access.job(request.user, job_id, Verb.REPLICATE)
+    try:
+        job = start.retry(job, trigger=Trigger.MANUAL, requested_by=request.user.get_username())
+    except ContextError as problem:
+        messages.error(request, str(problem))
+    else:
+        subject = f"Replication of {job.source_vm_name}"
+        outcome.requested(
+            request, f"{subject} was started again.", waiting=f"{subject} is waiting", queue=COPIES
+        )
+    return redirect("job", job.pk)

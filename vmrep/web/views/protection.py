@@ -39,12 +39,15 @@ def rpo_target(request: HttpRequest, context_id: str) -> HttpResponse:
 
 @require_POST
 def disk(request: HttpRequest, context_id: str, disk_id: int) -> HttpResponse:
-    """`wish` is "leave_out" or "protect"."""
+    """`wish` is "leave_out", which has to be `confirmed`, or "protect"."""
     vm = access.context(request.user, context_id, Verb.CHANGE)
     disk = access.disk(request.user, vm, disk_id, Verb.CHANGE)
     name, actor = disk.label or disk.disk_id, request.user.get_username()
     try:
         if request.POST.get("wish") == "leave_out":
+            if request.POST.get("confirmed") != "yes":
+                messages.error(request, f"Confirm that {vm} is to be replicated without {name}.")
+                return _back(request, vm)
             protection.leave_out(disk, actor=actor)
             told = f"From now on {vm} is replicated without {name}."
         elif request.POST.get("wish") == "protect":
