@@ -7,9 +7,11 @@ own, since what one test's workers are told is nothing to another's.
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +67,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = config.getoption("slow")
     config.hook.pytest_deselected(items=tiers[not slow])
     items[:] = sorted(tiers[slow], key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Half the time in which pytest collects for the first time goes into rewriting assertions,
+    which it keeps. So one process of a parallel run collects, and then all others at once."""
+    if not is_parallel():
+        return (yield)
+    with Path(__file__).open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)
