@@ -8,7 +8,7 @@ is Prepared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
@@ -22,8 +22,8 @@ from django.db.models.sql.query import Query
 
 
 class CompiledOnce(BaseExpression, Combinable):
-    """An expression that keeps its SQL. It may read columns, but neither the clock nor what the
-    query adds under another name."""
+    """An expression that keeps its SQL, for as long as the QuerySet lives that it was added to. It
+    must not read what that adds under another name."""
 
     def __init__(self, expression: Case | Coalesce | Subquery) -> None:
         super().__init__()
@@ -57,6 +57,10 @@ class CompiledOnce(BaseExpression, Combinable):
         resolved = super().resolve_expression(query, allow_joins, reuse, summarize, for_save)
         resolved._resolved = True
         return resolved
+
+    def replace_expressions(self, replacements: Mapping[Any, Any]) -> Any:
+        """Nothing in it can be replaced: it reads columns only."""
+        return replacements.get(self, self)
 
     def as_sql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper

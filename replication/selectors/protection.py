@@ -34,6 +34,7 @@ from django.db.models import (
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce
 
+from contexts.compiled import CompiledOnce
 from contexts.models import VMContext
 from replication.models import Installation, RepositorySign
 from replication.states import Protection
@@ -126,7 +127,7 @@ def with_protection(contexts: QuerySet[VMContext], terms: Terms) -> QuerySet[VMC
             default=Value(False),
             output_field=BooleanField(),
         ),
-        protection=_state(terms),
+        protection=CompiledOnce(_state(terms)),
         risk=ExpressionWrapper(
             _Age(Value(terms.now, output_field=DateTimeField()), F("newest_recovery_point_at"))
             / _target(terms),
@@ -139,7 +140,7 @@ def counts(contexts: QuerySet[VMContext], terms: Terms, **more: Count) -> dict[s
     """How many of the contexts are in each state, and what else is to be counted; one query over
     an index."""
     by_state = {state: Count("pk", filter=Q(protection=state)) for state in Protection.values}
-    return contexts.annotate(protection=_state(terms)).aggregate(**by_state, **more)
+    return contexts.annotate(protection=CompiledOnce(_state(terms))).aggregate(**by_state, **more)
 
 
 def _state(terms: Terms) -> Case:
