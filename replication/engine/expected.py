@@ -1,10 +1,10 @@
 """What a merged image must read as, from the digest maps of the two that were merged.
 
 Beside the digests of what an image's own copy read (``.digests``), ``.merged`` tells of all that
-the image holds since another one was merged with it. While that is under way it is called
-``.merging``. The format is that of `digests`, with one addition: the digest `UNKNOWN` says that the
-image holds these bytes, but that nobody knows which. Without such entries the next merge would
-believe that the image below still shows there.
+the image holds since another one was merged with it. While that is under way it lies beside the
+other one, as ``.merging``. The format is that of `digests`, with one addition: the digest `UNKNOWN`
+says that the image holds these bytes, but that nobody knows which. Without such entries the next
+merge would believe that the image below still shows there.
 """
 
 from __future__ import annotations

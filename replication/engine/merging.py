@@ -64,7 +64,8 @@ class Merge:
         self._child, self._removed, self._below = chain[0], chain[1], list(chain[2:])
         self._path = path
         self._child_path, self._removed_path = path(chain[0].locator), path(chain[1].locator)
-        self._expected = beside(self._child_path, MERGING)
+        # Under a name that ends with this merge: whoever comes late takes none of the next one's.
+        self._expected = beside(self._removed_path, MERGING)
 
     def expect(self, digests: tuple[str, str]) -> None:
         """Note what the merged image must read as: what the child's digests say, and what those of
@@ -99,7 +100,7 @@ class Merge:
 
         ImageAltered when a file of the chain is another one afterwards than before.
         """
-        self._require(self._expected, self._child.locator)
+        self._require(self._expected, self._removed.locator)
         with ExitStack() as held:
             files = [held.enter_context(closing(file)) for file in self._look(self._whole_chain())]
             qemu.commit([file.path for file in files], on_start=on_start, on_wait=on_wait)
@@ -178,7 +179,7 @@ class Merge:
 
     def _require_merged(self) -> None:
         """As far as headers and names tell; `check` reads the rest."""
-        self._require(self._expected, self._child.locator)
+        self._require(self._expected, self._removed.locator)
         chain = self._whole_chain()
         self._require_unaltered(chain)
         if chain[1].size_bytes != self._child.size_bytes:

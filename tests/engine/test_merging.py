@@ -149,7 +149,7 @@ def test_a_bit_that_had_flipped_in_what_was_not_merged_is_found_where_it_is_draw
     data = own_data(chain.file(OLDEST))
     place = next(
         max(entry.offset, part.offset)
-        for entry in entries_of(chain, 3, ".merging")
+        for entry in entries_of(chain, OLDEST, ".merging")
         for part in data
         if entry not in theirs
         and entry.digest != UNKNOWN

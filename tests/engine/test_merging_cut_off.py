@@ -226,6 +226,20 @@ def test_whoever_comes_late_does_no_harm(chain: Chain) -> None:
     assert {path: sha256(path) for path in chain.file(0).parent.iterdir()} == before
 
 
+def test_whoever_takes_the_name_too_late_takes_nothing_from_the_next_merge(chain: Chain) -> None:
+    """A worker stood still before the last step; another one did it, and has begun to remove the
+    image below."""
+    late = chain.merging(MIDDLE)
+    chain.remove(MIDDLE)
+    chain.repository.expect(chain.merging(MIDDLE), chain.known(MIDDLE))
+    chain.merge(MIDDLE)
+    with contextlib.suppress(EngineError):
+        chain.repository.take_name(late)
+    chain.check(MIDDLE)
+    chain.remove(MIDDLE)
+    chain.require_equal()
+
+
 def test_no_map_is_left_by_whoever_is_overtaken_while_writing_it(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
