@@ -99,6 +99,26 @@ class TryAgain(Exception):
     """This attempt cannot continue, but the next one may succeed."""
 
 
+class RemovalUnfinished(Exception):
+    """The removal of a recovery point has to end first: the job waits until it has."""
+
+
+class RemovalWaits(Exception):
+    """A recovery point cannot be removed now; the removal is tried again later."""
+
+
+class PointNeeded(ReplicationError):
+    """A recovery point that must stay: the newest one, or one that is pinned or in use."""
+
+    code = "point_needed"
+
+
+class PointGone(ReplicationError):
+    """The recovery point has been removed, or is being removed."""
+
+    code = "point_gone"
+
+
 class OthersAtWork(Exception):
     """Another product works on the VM: the job waits until that is over."""
 

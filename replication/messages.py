@@ -14,6 +14,11 @@ def hint_clean_up(context_id: str) -> None:
     send("replication.tasks.clean_up", context_id)
 
 
+def hint_retention() -> None:
+    """Recovery points are to be removed."""
+    send("replication.tasks.remove_points")
+
+
 def hint_look_at_repositories() -> None:
     """It is time to see which repositories can be used."""
     send("replication.tasks.look_at_repositories")

@@ -150,11 +150,42 @@ class HoldKind(TextChoices):
     PIN = "pin", "Pinned"
 
 
+class RemovalWhy(TextChoices):
+    """Why a recovery point goes."""
+
+    POLICY = "policy", "Retention"
+    USER = "user", "Deleted by a user"
+    REPLICA = "replica", "Deleted with the VM's replica data"
+
+    @classmethod
+    def of_one_point(cls) -> list[str]:
+        return [str(cls.POLICY), str(cls.USER)]
+
+
+class RemovalState(TextChoices):
+    """Of the removal of a recovery point. `under_way`: the point is expiring."""
+
+    WANTED = "wanted", "Wanted"
+    UNDER_WAY = "under_way", "Under way"
+    DONE = "done", "Done"
+
+
+class MergeStage(TextChoices):
+    """How far an image's removal has come. `merged`: its file reads as its child does, and may have
+    the child's name already. `done`: nothing is left to merge."""
+
+    PLANNED = "planned", "Planned"
+    MERGING = "merging", "Merging"
+    MERGED = "merged", "Merged"
+    DONE = "done", "Done"
+
+
 class DamageFinder(TextChoices):
     """Who found that an image is damaged."""
 
     INTEGRITY = "integrity", "Integrity check"
     JOB = "job", "Replication"
+    RETENTION = "retention", "Removal of a recovery point"
 
 
 class Severity(TextChoices):

@@ -5,9 +5,11 @@ from typing import Any
 
 from celery import shared_task, signals
 
+from replication import messages
 from replication.engine import folders
 from replication.health import vcenters
 from replication.integrity import runs
+from replication.retention import run as retention
 from replication.scheduler import tick as scheduler
 from replication.services import left_overs, old_jobs, repository_signs
 from replication.sync import cleanup, runner
@@ -28,6 +30,12 @@ def clean_up(context_id: str) -> None:
     """A hint that waited in the queue may be out of date: another worker has just tried."""
     if left_overs.contexts_to_clean(context_id):
         cleanup.clean_context(context_id)
+
+
+@shared_task
+def remove_points() -> None:
+    if retention.run_next():
+        messages.hint_retention()  # there may be more
 
 
 @shared_task

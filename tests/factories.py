@@ -340,7 +340,7 @@ def sign_of_life(
 
 def everything_lives(seconds_ago: float = 1) -> None:
     """All processes that vmrep needs."""
-    for queue in ("copies", "control", "tick"):
+    for queue in ("copies", "storage", "control", "tick"):
         sign_of_life("worker", queue, seconds_ago=seconds_ago)
     for kind in ("beat", "tick", "web"):
         sign_of_life(kind, seconds_ago=seconds_ago)

@@ -260,6 +260,8 @@ CELERY_TASK_PUBLISH_RETRY = False  # the tick sends lost hints again; a page mus
 CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_TASK_ROUTES = {
     "replication.tasks.run_next_job": {"queue": "copies"},
+    # Its own queue: merging images may take hours.
+    "replication.tasks.remove_points": {"queue": "storage"},
     # Its own queue: whatever blocks the other workers, the tick takes over from dead workers.
     "replication.tasks.tick": {"queue": "tick"},
 }

@@ -10,6 +10,8 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
+from django.db.models import Exists, OuterRef, Q
+
 from contexts.database_errors import own_words
 from replication.engine.errors import (
     EngineError,
@@ -28,7 +30,7 @@ from replication.integrity.findings import (
     check,
     in_batches,
 )
-from replication.models import DiskImage, ImageDamage, RecoveryPoint, Repository
+from replication.models import DiskImage, ImageDamage, ImageMerge, Repository
 from replication.states import ImageState, LeaseHolder, RecoveryPointState, Severity
 from replication.storage import looks
 from replication.storage.errands import DoesNotAnswer
@@ -163,15 +165,14 @@ def _visited(image: DiskImage, storage: Target, scope: Scope) -> list[Finding] |
 
 
 def _judged_images(scope: Scope, repository: Repository) -> Any:
-    """Committed images that no retention or deletion is working on."""
+    """Committed images that no retention or deletion is working on. While a recovery point is being
+    removed, the rows of what is merged, and of the image that it is merged into, may be behind the
+    files; all others are judged."""
+    going = ImageMerge.objects.filter(Q(image=OuterRef("pk")) | Q(child=OuterRef("pk")))
     images = (
         scope.within(DiskImage.objects.filter(repository=repository, state=ImageState.COMMITTED))
         .filter(recovery_point__state=RecoveryPointState.AVAILABLE)
-        .exclude(
-            vm_context_id__in=RecoveryPoint.objects.filter(
-                state=RecoveryPointState.EXPIRING
-            ).values("vm_context_id")
-        )
+        .filter(~Exists(going))
     )
     at_rest = scope.at_rest(images, "vm_context_id", LeaseHolder.RETENTION, LeaseHolder.DELETION)
     rows = at_rest.select_related("vm_context", "parent", "repository")
@@ -222,8 +223,8 @@ def _wrong(image: DiskImage, storage: Target, scope: Scope) -> Iterator[tuple[Co
         storage.check_image(image.locator)
     for difference in differences:
         yield _CODES[difference.aspect], f"the file {difference.words}."
-    if scope.deep and image.digest:
-        yield from ((DIGEST_DIFFERS, what) for what in _wrong_digest(image, storage))
+    if scope.deep:
+        yield from ((DIGEST_DIFFERS, what) for what in _wrong_digests(image, storage))
 
 
 def _with_its_parent(image: DiskImage) -> list[Layer]:
@@ -234,14 +235,19 @@ def _with_its_parent(image: DiskImage) -> list[Layer]:
     ]
 
 
-def _wrong_digest(image: DiskImage, storage: Target) -> Iterator[str]:
-    try:
-        digest = storage.digest(image.locator)
-    except EngineError as problem:
-        yield str(problem)
-        return
-    if digest is not None and digest != image.digest:
-        yield f"the digests next to it give {digest}, but its row says {image.digest}."
+def _wrong_digests(image: DiskImage, storage: Target) -> Iterator[str]:
+    """Of its own copy, and of all that is known of it since another image was merged with it."""
+    for recorded, read in (
+        (image.digest, storage.digest),
+        (image.merged_digest, storage.merged_digest),
+    ):
+        try:
+            digest = read(image.locator) if recorded else None
+        except EngineError as problem:
+            yield str(problem)
+            continue
+        if digest is not None and digest != recorded:
+            yield f"the digests next to it give {digest}, but its row says {recorded}."
 
 
 @check(FILE_WITHOUT_ROW, TEMPORARY_FILE_WITHOUT_ROW, second_look=SecondLook.NONE)

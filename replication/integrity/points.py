@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import DateTimeField, Exists, F, OuterRef, Q, Value
@@ -14,6 +15,7 @@ from replication.integrity.findings import Code, Finding, Scope, check
 from replication.models import (
     DiskImage,
     ImageDamage,
+    PointRemoval,
     RecoveryPoint,
     RecoveryPointHold,
     VMSnapshot,
@@ -25,9 +27,11 @@ from replication.states import (
     ACTIVE_JOB_STATUSES,
     ImageState,
     RecoveryPointState,
+    RemovalState,
     Severity,
 )
 
+REMOVED_WITHIN = timedelta(hours=24)
 NOT_FOR_FAILOVER = "Do not fail over to this recovery point. "
 POINT_HALF_MADE = Code(
     "point_half_made",
@@ -50,6 +54,16 @@ EXPIRED_POINT_HAS_FILES = Code(
     "expired_point_has_files",
     "The images of an expired recovery point still take space. Check that the clean-up runs.",
     Severity.WARNING,
+)
+REMOVAL_STUCK = Code(
+    "removal_stuck",
+    "Its space is not freed, and points that are based on it may not be usable. The removal's "
+    "problem says what is in its way; check that a worker of the queue “storage” is running.",
+    Severity.WARNING,
+)
+POINT_EXPIRING_FOR_NOBODY = Code(
+    "point_expiring_for_nobody",
+    "Nothing removes it. Find out who wrote to the database.",
 )
 HOLD_OF_EXPIRED_POINT = Code(
     "hold_of_expired_point",
@@ -203,6 +217,29 @@ def expired_point_has_files(scope: Scope) -> Iterator[Finding]:
     expired = _points(scope, state=RecoveryPointState.EXPIRED).filter(Exists(kept))
     for point in scope.at_rest(expired).iterator():
         yield _of_point(EXPIRED_POINT_HAS_FILES, point, "is expired, but still has images.")
+
+
+@check(REMOVAL_STUCK)
+def removal_stuck(scope: Scope) -> Iterator[Finding]:
+    """Begun long ago, and not ended."""
+    since = scope.now if scope.quiet else scope.now - REMOVED_WITHIN
+    going = _points(scope, state=RecoveryPointState.EXPIRING)
+    stuck = going.filter(removal__state=RemovalState.UNDER_WAY, removal__started_at__lte=since)
+    for point in scope.at_rest(stuck.select_related("vm_context", "removal")).iterator():
+        why = point.removal.problem or "nobody goes on with it."
+        yield _of_point(REMOVAL_STUCK, point, f"is being removed, but that does not end: {why}")
+
+
+@check(POINT_EXPIRING_FOR_NOBODY)
+def point_expiring_for_nobody(scope: Scope) -> Iterator[Finding]:
+    under_way = PointRemoval.objects.filter(
+        recovery_point=OuterRef("pk"), state=RemovalState.UNDER_WAY
+    )
+    going = _points(scope, state=RecoveryPointState.EXPIRING).filter(~Exists(under_way))
+    for point in scope.at_rest(going).iterator():
+        yield _of_point(
+            POINT_EXPIRING_FOR_NOBODY, point, "is expiring, but no removal is under way."
+        )
 
 
 @check(HOLD_OF_EXPIRED_POINT)

@@ -9,6 +9,7 @@ from replication.models.leases import ContextLease
 from replication.models.limits import BandwidthWindow, Limit, Place
 from replication.models.occurrences import Occurrence, ProtectionSpell
 from replication.models.recovery import PointSnapshot, RecoveryPoint, RecoveryPointHold
+from replication.models.removals import ImageMerge, PointRemoval
 from replication.models.repositories import Repository, RepositorySign
 from replication.models.snapshots import VMSnapshot
 from replication.models.telemetry import JobLogLine, JobSample
@@ -19,6 +20,7 @@ __all__ = [
     "ContextLease",
     "DiskImage",
     "ImageDamage",
+    "ImageMerge",
     "Incident",
     "Installation",
     "IntegrityFinding",
@@ -29,6 +31,7 @@ __all__ = [
     "Limit",
     "Occurrence",
     "Place",
+    "PointRemoval",
     "PointSnapshot",
     "ProtectionSpell",
     "RecoveryPoint",

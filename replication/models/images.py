@@ -93,6 +93,13 @@ class DiskImage(models.Model):
         default="",
         help_text="One digest over the digests of all bytes read from the source.",
     )
+    merged_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="One digest over all that is known of the file, since another image was merged"
+        " with it.",
+    )
     writer_host = models.CharField(max_length=255, blank=True, default="")
     writer_pid = models.PositiveIntegerField(null=True, blank=True, verbose_name="writer PID")
     writer_start_time = models.BigIntegerField(null=True, blank=True)
@@ -203,6 +210,7 @@ class DiskImage(models.Model):
             models.UniqueConstraint(
                 fields=["id", "disk", "repository"], name="image_with_its_disk_and_repository"
             ),
+            models.UniqueConstraint(fields=["id", "parent"], name="image_with_its_parent"),
             CompositeForeignKey(
                 name="image_has_the_one_before_it",
                 fields=("recovery_point", "needs_position"),

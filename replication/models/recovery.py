@@ -5,7 +5,7 @@ from django.db.models import Case, F, Q, Value, When
 
 from contexts.constraints import ColumnTypes, CompositeForeignKey
 from contexts.fields import MomentField
-from replication.states import HoldKind, RecoveryPointState
+from replication.states import HoldKind, RecoveryPointState, RemovalWhy
 
 
 class RecoveryPoint(models.Model):
@@ -59,6 +59,13 @@ class RecoveryPoint(models.Model):
     damage = models.TextField(
         blank=True, default="", help_text="What is wrong with that image; empty if nothing is."
     )
+    comment = models.TextField(blank=True, default="")
+    expired_at = models.DateTimeField(
+        null=True, blank=True, help_text="Null also for points that expired before this was kept."
+    )
+    expired_why = models.CharField(
+        max_length=10, choices=RemovalWhy.choices, blank=True, default=""
+    )
     created_at = MomentField(auto_now_add=True)
 
     needed_images = models.GeneratedField(
@@ -111,6 +118,15 @@ class RecoveryPoint(models.Model):
                 condition=Q(damaged_at__isnull=True, damage="")
                 | (Q(damaged_at__isnull=False) & ~Q(damage="")),
                 name="point_damage_says_what",
+            ),
+            models.CheckConstraint(
+                condition=Q(expired_at__isnull=True, expired_why="")
+                | Q(
+                    expired_at__isnull=False,
+                    expired_why__in=RemovalWhy.values,
+                    state=RecoveryPointState.EXPIRED,
+                ),
+                name="point_expired_says_why",
             ),
             models.UniqueConstraint(fields=["id", "vm_context"], name="point_with_its_context"),
             CompositeForeignKey(
@@ -167,13 +183,15 @@ class PointSnapshot(models.Model):
 
 
 class RecoveryPointHold(models.Model):
-    """A recovery point is in use: no image of its chain may change."""
+    """A recovery point must stay. Of a reader's, no image of its chain may change; a pin keeps only
+    the point itself."""
 
     recovery_point = models.ForeignKey(
         RecoveryPoint, on_delete=models.PROTECT, related_name="holds"
     )
     kind = models.CharField(max_length=15, choices=HoldKind.choices)
     owner = models.CharField(max_length=255)
+    comment = models.TextField(blank=True, default="")
     expires_at = models.DateTimeField(null=True, blank=True)
     created_at = MomentField(auto_now_add=True)
 
@@ -184,6 +202,11 @@ class RecoveryPointHold(models.Model):
             ColumnTypes(name="hold_column_types"),
             models.CheckConstraint(condition=Q(kind__in=HoldKind.values), name="hold_kind_known"),
             models.CheckConstraint(condition=~Q(owner=""), name="hold_has_an_owner"),
+            models.UniqueConstraint(
+                fields=["recovery_point"],
+                condition=Q(kind=HoldKind.PIN),
+                name="hold_one_pin_per_point",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -76,7 +76,8 @@ def choose(points: Iterable[PointFacts], rules: Rules | None, zone: ZoneInfo) ->
 
     A pinned point takes no place of a rule, and neither does a damaged one; but a damaged one does
     not go before it would if it were whole. The newest point never goes, nor the newest that can be
-    used.
+    used, nor the one that was made last (the highest key), whatever a clock said: the next one is
+    based on it.
     """
     newest_first = sorted(points, key=lambda point: (point.consistent_at, point.key), reverse=True)
     if rules is None:
@@ -95,7 +96,7 @@ def _mark(point: PointFacts, newest_first: Sequence[PointFacts], marks: dict[int
     mark = marks[point.key]
     if mark is not Mark.GOES:
         return mark
-    if point is newest_first[0]:
+    if point is newest_first[0] or point.key == max(one.key for one in newest_first):
         return Mark.NEWEST
     usable = next((one for one in newest_first if not one.is_damaged), None)
     if point is usable:

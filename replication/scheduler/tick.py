@@ -13,6 +13,7 @@ from replication import messages
 from replication.health import signs, watch
 from replication.integrity import runs
 from replication.models import Repository
+from replication.retention import run as retention
 from replication.scheduler import spells
 from replication.services import left_overs, occurrences, places, queue
 
@@ -49,6 +50,12 @@ def _hint_clean_ups() -> None:
             messages.hint_clean_up(context_id)
 
 
+def _hint_retention() -> None:
+    """Not done here: a merge takes as long as its bytes do."""
+    if retention.due():
+        messages.hint_retention()
+
+
 def _hint_looks() -> None:
     """Not done here: storage may hang, and nothing else takes over from dead workers."""
     if Repository.objects.exists():
@@ -68,6 +75,7 @@ _PARTS: tuple[Callable[[], None], ...] = (
     spells.turn,
     _hint_jobs,
     _hint_clean_ups,
+    _hint_retention,
     _hint_looks,
     _hint_asking,
     discovery.pick_up_forgotten,

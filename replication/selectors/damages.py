@@ -48,7 +48,7 @@ def damage_of_chain(image: DiskImage) -> str:
     damages = ImageDamage.objects.filter(image__disk=image.disk_id, cleared_at__isnull=True)
     if not damages.exists():
         return ""
-    found = _of_images(image.vm_context_id).get(image.pk)
+    found = damaged_images(image.vm_context_id).get(image.pk)
     return found.what if found else ""
 
 
@@ -61,7 +61,7 @@ def wrong_points(context_id: str) -> dict[int, tuple[datetime | None, str]]:
     """By ID, the points of a context whose `damaged_at` and `damage` are not what follows from the
     damages of the images that they need, with what they should be. Three queries."""
     damaged: dict[int, _Found] = {}
-    of_images = _of_images(context_id)
+    of_images = damaged_images(context_id)
     images = DiskImage.objects.filter(pk__in=of_images, recovery_point__isnull=False)
     for image, point in images.values_list("pk", "recovery_point"):
         damaged[point] = min(of_images[image], damaged.get(point, of_images[image]))
@@ -77,7 +77,7 @@ def wrong_points(context_id: str) -> dict[int, tuple[datetime | None, str]]:
     return wrong
 
 
-def _of_images(context_id: str) -> dict[int, _Found]:
+def damaged_images(context_id: str) -> dict[int, _Found]:
     """By ID, the committed images of the context that have a damaged one in their chain, with the
     damage that was found first."""
     open_ones = ImageDamage.objects.filter(image__vm_context=context_id, cleared_at__isnull=True)

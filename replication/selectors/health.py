@@ -24,10 +24,11 @@ DEAD_AFTER = timedelta(seconds=30)
 LOW_SHARE = 10  # less than a tenth is free
 FULL_SOON = timedelta(days=7)
 
-COPIES, CONTROL, TICK = "copies", "control", "tick"
-EXPECTED = (COPIES, CONTROL, TICK)
+COPIES, STORAGE, CONTROL, TICK = "copies", "storage", "control", "tick"
+EXPECTED = (COPIES, STORAGE, CONTROL, TICK)
 _NEEDED_FOR = {
     COPIES: "Replications wait until one is started.",
+    STORAGE: "Recovery points that are to go stay until one is started.",
     CONTROL: "Discoveries, clean-ups and checks wait until one is started.",
     TICK: "Nothing takes over from dead workers until one is started.",
 }

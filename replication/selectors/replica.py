@@ -50,14 +50,16 @@ def replica_of(context: VMContext) -> Replica:
     )
 
 
-def last_image(disk: VMDisk) -> DiskImage | None:
-    """The newest committed image of the disk, which the next one can be based on.
+def last_image(disk: VMDisk, repository_id: int) -> DiskImage | None:
+    """The newest committed image of the disk in a repository, which the next one there can be based
+    on: a chain never leaves its repository.
 
     The newest is the one that was committed last, whatever workers' clocks said meanwhile.
     """
     return (
         DiskImage.objects.filter(
             disk=disk,
+            repository=repository_id,
             state=ImageState.COMMITTED,
             recovery_point__state=RecoveryPointState.AVAILABLE,
         )

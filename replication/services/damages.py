@@ -11,6 +11,7 @@ from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
+from replication.engine.errors import ImageAltered, ImageDamaged, ImageMissing
 from replication.models import DiskImage, ImageDamage, RecoveryPoint
 from replication.selectors.damages import wrong_points
 from replication.states import DamageFinder, ImageState
@@ -39,6 +40,22 @@ def mark(
         },
     )
     settle(context_id)
+
+
+def mark_file(
+    context_id: str,
+    repository_id: int,
+    problem: ImageMissing | ImageDamaged,
+    found_by: DamageFinder,
+) -> None:
+    """If it is about an image of a recovery point: then the point is damaged, and no later image
+    is based on it."""
+    images = DiskImage.objects.filter(repository=repository_id, vm_context=context_id)
+    for image in images.filter(locator=problem.locator, state=ImageState.COMMITTED):
+        code = "image_file_missing" if isinstance(problem, ImageMissing) else "image_file_damaged"
+        deep = not isinstance(problem, ImageMissing | ImageAltered)
+        what = f"{image.locator}: {problem}"
+        mark(image.pk, code, what, found_by, needs_deep_look=deep)
 
 
 @one_transaction

@@ -57,6 +57,7 @@ LOOK_AGAIN_AT_LATEST = timedelta(minutes=10)
 WAIT_AT_MOST = timedelta(hours=24)
 FOR_TASK = "Waiting for vSphere’s task to end"
 FOR_OTHERS = "Waiting for another product’s snapshot to go"
+FOR_REMOVAL = "Waiting for the removal of a recovery point"
 WORKER = "worker"
 
 
@@ -202,7 +203,7 @@ def try_again(
 
 
 @one_transaction
-def wait_for_vsphere(
+def wait_for_others(
     job_id: str,
     why: str,
     *,
@@ -210,8 +211,9 @@ def wait_for_vsphere(
     operation: str = FOR_TASK,
     lease: Lease | None = None,
 ) -> None:
-    """The same job waits for a vSphere task, or for another product (`operation`), so that its
-    worker can run other jobs. This does not count as an attempt without progress.
+    """The same job waits for what somebody else does (`operation`): a vSphere task, another
+    product, the removal of a recovery point. Its worker can run other jobs meanwhile. This does not
+    count as an attempt without progress.
 
     A job waits until its snapshot, or the job where there is none yet, is WAIT_AT_MOST old.
     """
@@ -234,7 +236,7 @@ def wait_for_place(
     lease: Lease | None = None,
 ) -> None:
     """The same job waits until the resource has a free place, so that its worker can run other
-    jobs. As with `wait_for_vsphere`, for WAIT_AT_MOST, and this does not count as an attempt
+    jobs. As with `wait_for_others`, for WAIT_AT_MOST, and this does not count as an attempt
     without progress.
     """
     job = _still_waiting(job_id, why, code, lease)

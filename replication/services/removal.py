@@ -19,10 +19,23 @@ from contexts.services import management, statuses
 from contexts.services.transactions import one_transaction
 from replication import messages
 from replication.errors import NameNotConfirmed, RecoveryPointHeld
-from replication.models import ContextLease, DiskImage, RecoveryPoint, Repository
+from replication.models import (
+    ContextLease,
+    DiskImage,
+    ImageMerge,
+    PointRemoval,
+    RecoveryPoint,
+    Repository,
+)
 from replication.selectors.replica import active_holds
 from replication.services import leases
-from replication.states import ImageState, LeaseHolder, RecoveryPointState
+from replication.states import (
+    ImageState,
+    LeaseHolder,
+    RecoveryPointState,
+    RemovalState,
+    RemovalWhy,
+)
 from replication.storage import looks
 
 
@@ -140,12 +153,25 @@ def _require_no_hold(context: VMContext) -> None:
         )
 
 
+def _end_removals(context: VMContext) -> None:
+    """Of single points, wanted or half done: with all the others their files go, too, whatever
+    names they have by now."""
+    left = PointRemoval.objects.filter(vm_context=context).exclude(state=RemovalState.DONE)
+    ImageMerge.objects.filter(removal__in=left).delete()
+    left.delete()
+
+
 def _expire_all(context: VMContext) -> Deleted:
     """Points first: no point may be available while one of its images is being deleted."""
+    _end_removals(context)
     points = (
         RecoveryPoint.objects.filter(vm_context=context)
         .exclude(state=RecoveryPointState.EXPIRED)
-        .update(state=RecoveryPointState.EXPIRED)
+        .update(
+            state=RecoveryPointState.EXPIRED,
+            expired_at=Now(),
+            expired_why=RemovalWhy.REPLICA,
+        )
     )
     images = DiskImage.objects.filter(vm_context=context).exclude(state=ImageState.DELETING)
     stored_bytes = images.aggregate(total=Sum("allocated_bytes"))["total"] or 0

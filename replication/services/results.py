@@ -41,7 +41,7 @@ def require_chains(images: Sequence[DiskImage]) -> None:
     """An image holds the changes since its parent: the changes of a newer parent would be lost,
     and a damaged one gives it a damaged disk."""
     for image in images:
-        last = last_image(image.disk)
+        last = last_image(image.disk, image.repository_id)
         if image.parent_id is not None and image.parent_id != (last and last.pk):
             raise TryAgain(
                 f"{image.locator} is based on {image.parent}, which is no longer the last image of"

@@ -15,8 +15,9 @@ from replication.engine.errors import ExtentError
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.errors import PreflightRefused
 from replication.models import DiskImage
+from replication.retention.standing import MOST_IMAGES
 from replication.selectors.damages import damage_of_chain
-from replication.selectors.replica import last_image
+from replication.selectors.replica import last_image, layers_of
 from replication.states import FIRST_SYNC, StepName, SyncRequest, SyncType, type_of
 from replication.sync import reading
 from replication.sync.devices import protected_disks
@@ -52,13 +53,16 @@ def make_plan(run: JobRun) -> None:
 
 def _plan_disk(run: JobRun, trust: Trust, disk: VMDisk, source: DiskRecord) -> DiskPlan:
     run.check()
-    parent = last_image(disk)
+    parent = last_image(disk, run.job.repository_id)
     if parent is None:
         return _initial(run, disk, source, FIRST_SYNC)
     if source.capacity_bytes < parent.capacity_bytes:
         return _initial(run, disk, source, "The disk is smaller than before.")
     if damage_of_chain(parent):
         note = "An image of its chain is damaged or missing, so a new chain begins."
+        return _initial(run, disk, source, note)
+    if len(layers_of(parent)) >= MOST_IMAGES:
+        note = f"Its chain has {MOST_IMAGES} images, so a new chain begins."
         return _initial(run, disk, source, note)
     requested = run.job.requested_sync
     if requested == SyncRequest.INITIAL:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db.models.functions import Now
 
+from contexts.clock import database_now
 from contexts.models import VMContext
 from contexts.services import identity, refresh
 from contexts.vsphere import cbt, inventory
 from contexts.vsphere.errors import ObjectGone, TaskFailed, VmUnreadable
 from contexts.vsphere.preflight import refusals
 from contexts.vsphere.records import VmRecord
-from replication.errors import PreflightRefused, TryAgain
+from replication import messages
+from replication.errors import PreflightRefused, RemovalUnfinished, TryAgain
 from replication.models import VMSnapshot
+from replication.retention import run as retention
+from replication.retention.standing import MOST_IMAGES
 from replication.services import left_overs
 from replication.states import SnapshotState, StepName, SyncRequest
 from replication.sync import reading, removing, verdict
 from replication.sync.job_run import JobRun, StepNote
 from replication.sync.snapshot import FOR_A_STUN, stun
+
+SHORTENED_WITHIN = timedelta(minutes=10)
+"""How long a job waits for recovery points to be removed from a chain that is full."""
 
 
 def prepare(run: JobRun) -> None:
@@ -24,6 +33,7 @@ def prepare(run: JobRun) -> None:
     with run.step(StepName.PREPARE) as note:
         identity.require_confirmed(run.context)
         run.session.connect()
+        _end_removals(run, note)
         for problem in removing.remove_left_overs(run.context, run, keep_job_id=run.job.pk):
             note.warn(problem)
         run.record = _read(run)
@@ -33,6 +43,27 @@ def prepare(run: JobRun) -> None:
         _consolidate(run, note)
         _refresh(run)
         reading.before_snapshot(run)
+
+
+def _end_removals(run: JobRun, note: StepNote) -> None:
+    """Finish the removal of a recovery point that somebody began. Raises RemovalUnfinished where
+    the files of a chain may not be what its rows say until then, and while a chain that is full is
+    going to be shortened."""
+    if problem := retention.resume(run.context, run):
+        if retention.must_end_first(run.context):
+            raise RemovalUnfinished(
+                f"{run.context.vm_name}: a recovery point could not be removed completely, and its"
+                f" disks' files may not be read before: {problem}"
+            )
+        note.warn(f"A recovery point could not be removed: {problem}")
+    waited = database_now() - (run.job.started_at or run.job.created_at)
+    if waited < SHORTENED_WITHIN and retention.will_be_shortened(run.context):
+        messages.hint_retention()
+        raise RemovalUnfinished(
+            f"{run.context.vm_name}: its chain has {MOST_IMAGES} images, and recovery points are"
+            f" to be removed from it first. After {SHORTENED_WITHIN.total_seconds() / 60:.0f}"
+            " minutes the disks are copied in full into a new chain."
+        )
 
 
 def _consolidate(run: JobRun, note: StepNote) -> None:

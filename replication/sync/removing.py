@@ -50,10 +50,16 @@ _MAY_COME = (
 )
 
 
-class Writer(Protocol):
-    """The holder of the context's lease: a job's attempt, or the clean-up run."""
+class Holder(Protocol):
+    """Who holds the context's lease."""
 
     guard: Guard
+
+    def check(self) -> None: ...
+
+
+class Writer(Holder, Protocol):
+    """A job's attempt, or the clean-up run."""
 
     @property
     def removal_seconds(self) -> float:
@@ -62,11 +68,10 @@ class Writer(Protocol):
     @property
     def session(self) -> Session: ...
 
-    def check(self) -> None: ...
 
-
-def discard_image(image: DiskImage, writer: Writer) -> None:
-    """Remove an image that is in no recovery point: the file under either name, then the row.
+def discard_image(image: DiskImage, writer: Holder) -> None:
+    """Remove an image that no recovery point needs: the file under either name, then the row. Of
+    one that was merged only its digests are left: its file has another image's name.
 
     The names belong to a single attempt: if this worker is paused before it removes a file, or the
     storage makes it wait, nobody else has made another file of that name meanwhile. Raises
@@ -86,7 +91,8 @@ def discard_image(image: DiskImage, writer: Writer) -> None:
         on_wait=writer.check,
     )
     DiskImage.objects.filter(pk=image.pk, state=ImageState.DELETING).delete()
-    job_log.write(image.job_id, image.attempt, f"Removed the unfinished file {image.locator}.")
+    what = "unfinished file" if image.recovery_point_id is None else "removed recovery point’s file"
+    job_log.write(image.job_id, image.attempt, f"Removed the {what} {image.locator}.")
 
 
 def _remove_files(image: DiskImage, guard: Guard) -> None:

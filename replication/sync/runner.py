@@ -18,7 +18,6 @@ from replication import messages
 from replication.engine.errors import (
     EngineError,
     ExtentError,
-    ImageAltered,
     ImageDamaged,
     ImageMissing,
     RepositoryFull,
@@ -30,13 +29,14 @@ from replication.errors import (
     JobCancelled,
     LeaseLost,
     OthersAtWork,
+    RemovalUnfinished,
     ResourceFull,
     TryAgain,
 )
-from replication.models import DiskImage, JobStep, ReplicationJob, Repository
+from replication.models import JobStep, ReplicationJob, Repository
 from replication.services import damages, finish, job_log, leases, left_overs, places, queue
 from replication.services.leases import Lease
-from replication.states import DamageFinder, ImageState, LogLevel, StepName, StepStatus
+from replication.states import DamageFinder, LogLevel, StepName, StepStatus
 from replication.storage import looks
 from replication.storage.targets import target
 from replication.sync import removing
@@ -51,6 +51,13 @@ from replication.sync.transfer import transfer
 from replication.sync.verdict import looking_again
 
 log = logging.getLogger(__name__)
+
+_WAITS: dict[type[Exception], str] = {
+    TaskStillRunning: finish.FOR_TASK,
+    OthersAtWork: finish.FOR_OTHERS,
+    RemovalUnfinished: finish.FOR_REMOVAL,
+}
+"""What a job waits for without having failed, and what it says meanwhile."""
 
 STALLED_EXIT_CODE = 75  # EX_TEMPFAIL: trying again may help
 
@@ -125,7 +132,10 @@ def _run_and_settle(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
     except JobCancelled:
         asked_by = ReplicationJob.objects.values_list("cancel_requested_by", flat=True)
         finish.cancelled(job.pk, actor=asked_by.get(pk=job.pk), lease=lease)
-    except (TryAgain, OthersAtWork, VSphereError, EngineError, ContextError) as problem:
+    except (
+        *(TryAgain, OthersAtWork, RemovalUnfinished),
+        *(VSphereError, EngineError, ContextError),
+    ) as problem:
         _settle(job, lease, problem)
 
 
@@ -163,7 +173,8 @@ def clean_up(attempt: JobRun) -> None:
 def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
     """Retry the job if that may help, else fail it with the reason."""
     if isinstance(problem, ImageMissing | ImageDamaged):
-        _note_damage(job, problem)
+        repository_id, context_id = job.repository_id, job.vm_context_id
+        damages.mark_file(context_id, repository_id, problem, DamageFinder.JOB)
     why = str(problem)
     if job.source_vm_name not in why:
         why = f"{job.source_vm_name}: {why}"
@@ -171,9 +182,8 @@ def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
         finish.wait_for_place(
             job.pk, str(problem), resource=problem.resource, code=code_of(problem), lease=lease
         )
-    elif isinstance(problem, TaskStillRunning | OthersAtWork):
-        operation = finish.FOR_TASK if isinstance(problem, TaskStillRunning) else finish.FOR_OTHERS
-        finish.wait_for_vsphere(
+    elif operation := _waits_for(problem):
+        finish.wait_for_others(
             job.pk, str(problem), code=code_of(problem), operation=operation, lease=lease
         )
     elif _is_transient(problem):
@@ -182,20 +192,9 @@ def _settle(job: ReplicationJob, lease: Lease, problem: Exception) -> None:
         finish.failed(job.pk, why, code=code_of(problem), lease=lease)
 
 
-def _note_damage(job: ReplicationJob, problem: ImageMissing | ImageDamaged) -> None:
-    """If it is about an image of a recovery point: then the point is damaged, and no later image
-    is based on it."""
-    images = DiskImage.objects.filter(repository=job.repository_id, vm_context=job.vm_context_id)
-    for image in images.filter(locator=problem.locator, state=ImageState.COMMITTED):
-        code = "image_file_missing" if isinstance(problem, ImageMissing) else "image_file_damaged"
-        deep = not isinstance(problem, ImageMissing | ImageAltered)
-        damages.mark(
-            image.pk,
-            code,
-            f"{image.locator}: {problem}",
-            DamageFinder.JOB,
-            needs_deep_look=deep,
-        )
+def _waits_for(problem: Exception) -> str:
+    found = (words for kind, words in _WAITS.items() if isinstance(problem, kind))
+    return next(found, "")
 
 
 def _is_transient(problem: Exception) -> bool:

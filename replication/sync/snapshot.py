@@ -60,7 +60,7 @@ def _was_only_the_stun(run: JobRun) -> bool:
         return False
     keys = [disk.device_key for disk in _untracked(run)]
     rows = run.context.disks.filter(removed_at=None, device_key__in=keys) if keys else []
-    images = [last_image(row) for row in rows]
+    images = [last_image(row, run.job.repository_id) for row in rows]
     return (run.cbt_just_enabled and bool(keys)) or any(
         image is None or image.change_id is not None for image in images
     )

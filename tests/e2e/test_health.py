@@ -17,7 +17,8 @@ from replication.health import broker
 from replication.models import Incident, RepositorySign, SignOfLife, VCenterSign
 from replication.selectors.health import Parts, health, live_slots, what_is_missing
 
-ALL = {("worker", "copies"), ("worker", "control"), ("worker", "tick"), ("beat", ""), ("tick", "")}
+QUEUES = ("copies", "storage", "control", "tick")
+ALL = {*(("worker", queue) for queue in QUEUES), ("beat", ""), ("tick", "")}
 
 
 def _wait(until: Callable[[], object], seconds: float) -> None:
@@ -50,7 +51,7 @@ def test_each_process_that_is_killed_is_missed_and_the_others_are_not(workers, m
             child.process.wait()
     # 31 seconds pass, in which the others give signs.
     SignOfLife.objects.update(seen_at=Now() - timedelta(seconds=31))
-    _wait(lambda: _alive() >= {("worker", "control"), ("worker", "tick")}, 15)
+    _wait(lambda: _alive() >= {("worker", queue) for queue in QUEUES[1:]}, 15)
     assert _troubles() == {("worker_dead", "copies"), ("beat_dead", "")}
     assert what_is_missing("copies", database_now())
     assert not what_is_missing("control", database_now())

@@ -22,7 +22,10 @@ from vmrep.local.supervisor import Supervisor
 
 TICK = "tick"
 BEAT = "beat"
-MAKE = {"copies": programs.copies, "control": programs.control, TICK: programs.ticking}
+MAKE = {
+    **{"copies": programs.copies, "storage": programs.storage},
+    **{"control": programs.control, TICK: programs.ticking},
+}
 SETTLED_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
 

@@ -13,4 +13,5 @@ def test_asking_a_worker_leaves_this_process_its_own_celery_app() -> None:
     app.set_current()
     programs.copies("redis+socket:///nowhere")
     programs.control("redis+socket:///nowhere")
+    programs.storage("redis+socket:///nowhere")
     assert current_app._get_current_object() is app

@@ -17,7 +17,7 @@ from contexts.error_codes import UNEXPECTED, WORKER_LOST, code_of
 from contexts.errors import ContextError
 from contexts.vsphere.errors import CbtFault, CertificateNotTrusted, NotVSphere, VSphereError
 from replication.engine.errors import EngineError, RepositoryFull
-from replication.errors import OthersAtWork, PreflightRefused, TryAgain
+from replication.errors import OthersAtWork, PreflightRefused, RemovalUnfinished, TryAgain
 from replication.models import ReplicationJob
 from replication.services import finish
 from replication.states import ReplicationType, type_of
@@ -56,7 +56,8 @@ def test_every_expected_failure_has_a_code_that_is_documented():
     import_everything()
     section = DOCS.read_text().partition("\n## Codes")[2].partition("\n## ")[0]
     documented = set(re.findall(r"`([a-z_]+)`", section))
-    known = {UNEXPECTED, WORKER_LOST, code_of_class(TryAgain), code_of_class(OthersAtWork)}
+    known = {UNEXPECTED, WORKER_LOST}
+    known |= {code_of_class(kind) for kind in (TryAgain, OthersAtWork, RemovalUnfinished)}
     for base in (VSphereError, EngineError, ContextError):
         known |= {code_of_class(kind) for kind in classes(base)}
     assert {code for code in known if len(code) > 60} == set()

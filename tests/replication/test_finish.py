@@ -184,7 +184,7 @@ KEPT = "a NUL \ufffd and half a pair ?"
 
 
 @pytest.mark.parametrize(
-    "end", [finish.failed, finish.try_again, finish.wait_for_vsphere], ids=lambda end: end.__name__
+    "end", [finish.failed, finish.try_again, finish.wait_for_others], ids=lambda end: end.__name__
 )
 def test_foreign_words_that_a_database_cannot_keep_end_a_job_all_the_same(end):
     job = factories.running_job(factories.context())
@@ -211,7 +211,7 @@ def test_a_job_that_fails_after_its_cancel_is_cancelled_and_its_log_has_the_reas
 def test_the_longer_vsphere_takes_the_later_the_job_looks_again(waited, minutes):
     job = factories.running_job(factories.context())
     VMSnapshot.objects.update(consistent_at=Now() - timedelta(minutes=waited))
-    finish.wait_for_vsphere(job.pk, "vSphere's task task-1 still runs.")
+    finish.wait_for_others(job.pk, "vSphere's task task-1 still runs.")
     job.refresh_from_db()
     delay = job.next_attempt_at - job.updated_at
     assert round(delay / timedelta(minutes=1)) == minutes

@@ -43,7 +43,7 @@ def last_seen(seconds_ago: float, **which: object) -> None:
 
 def test_what_never_gave_a_sign_is_missed(db):
     assert dead() == [
-        *(("worker_dead", queue) for queue in ("copies", "control", "tick")),
+        *(("worker_dead", queue) for queue in ("copies", "storage", "control", "tick")),
         ("beat_dead", ""),
     ]
     assert "“copies”" in what_is_missing("copies", database_now())
@@ -53,6 +53,7 @@ def test_what_never_gave_a_sign_is_missed(db):
     ("which", "told"),
     [
         ({"queues": "copies"}, ("worker_dead", "copies")),
+        ({"queues": "storage"}, ("worker_dead", "storage")),
         ({"queues": "control"}, ("worker_dead", "control")),
         ({"queues": "tick"}, ("worker_dead", "tick")),
         ({"kind": "beat"}, ("beat_dead", "")),
@@ -71,7 +72,7 @@ def test_whoever_gives_no_sign_for_half_a_minute_is_dead_and_nothing_else(db, wh
 def test_time_alone_kills_everything_but_web_servers_are_not_missed(db):
     factories.everything_lives()
     assert dead(database_now() + timedelta(seconds=32)) == [
-        *(("worker_dead", queue) for queue in ("copies", "control", "tick")),
+        *(("worker_dead", queue) for queue in ("copies", "storage", "control", "tick")),
         ("beat_dead", ""),  # and not the tick, which is late because of them
     ]
 

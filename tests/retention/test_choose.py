@@ -123,6 +123,8 @@ def test_without_any_rule_the_newest_stays_and_without_rules_all_do():
     assert choose(points, Rules(), UTC_ZONE) == {2: Mark.NEWEST, 1: Mark.GOES, 0: Mark.GOES}
     points[2] = points[2]._replace(is_damaged=True)
     assert choose(points, Rules(), UTC_ZONE) == {2: Mark.NEWEST, 1: Mark.USABLE, 0: Mark.GOES}
+    behind = [points[0], points[2]._replace(key=1), points[1]._replace(key=2, is_damaged=False)]
+    assert choose(behind, Rules(last=0), UTC_ZONE)[2] is Mark.NEWEST  # a clock stepped back
     assert set(choose(points, None, UTC_ZONE).values()) == {Mark.ALL}
     assert choose([], Rules(last=1), UTC_ZONE) == {}
 

@@ -133,7 +133,9 @@ class Estate:
             for path in self.repository_folder.rglob("*")
             if path.is_file()
         }
-        assert found == named | {f"{name}.digests" for name in named} | {"vmrep-repository.json"}
+        merged = DiskImage.objects.exclude(merged_digest="").values_list("locator", flat=True)
+        beside = {f"{name}.digests" for name in named} | {f"{name}.merged" for name in merged}
+        assert found == named | beside | {"vmrep-repository.json"}
 
     def users_snapshot(self, vm_name: str, name: str = "by hand") -> str:
         """Take a snapshot that stays: it is not vmrep's."""

@@ -195,7 +195,7 @@ def test_waiting_is_no_attempt_that_came_no_further_and_other_jobs_run_meanwhile
     job = estate.run_job(context)
     for _ in range(finish.MAX_ATTEMPTS + 2):
         ReplicationJob.objects.filter(pk=job.pk).update(next_attempt_at=None, status="running")
-        finish.wait_for_vsphere(job.pk, "vSphere's task task-1 still runs.")
+        finish.wait_for_others(job.pk, "vSphere's task task-1 still runs.")
     job.refresh_from_db()
     assert job.status == JobStatus.PENDING
     estate.control.clear_faults()

@@ -32,6 +32,7 @@ from replication.models import (
     ContextLease,
     DiskImage,
     ImageDamage,
+    ImageMerge,
     Incident,
     Installation,
     IntegrityFinding,
@@ -42,6 +43,7 @@ from replication.models import (
     Limit,
     Occurrence,
     Place,
+    PointRemoval,
     PointSnapshot,
     ProtectionSpell,
     RecoveryPoint,
@@ -278,6 +280,8 @@ _IN_THE_STATUS = "what is alive has versions of its own (tests/web/test_health.p
 _ON_ITS_PAGE = "its page has a version of its own (tests/web/test_notifications.py)"
 NOT_SHOWN = {
     **dict.fromkeys((Channel, Rule, RuleKind, Delivery), _ON_ITS_PAGE),
+    PointRemoval: "its VM changes with it",
+    ImageMerge: "the removal tells how it goes on",
     ImageDamage: "the recovery points that need the image tell",
     SignOfLife: _IN_THE_STATUS,
     VCenterSign: _IN_THE_STATUS,

@@ -52,6 +52,7 @@ def running(
                     programs.lab(folder, remembered, churn=churn),
                     programs.web(listener),
                     programs.copies(redis_url),
+                    programs.storage(redis_url),
                     programs.control(redis_url),
                     programs.ticking(redis_url),
                     programs.beat(),

@@ -97,6 +97,11 @@ def copies(redis_url: str) -> Program:
     return _worker("copies", redis_url, "--pool", "prefork", "--concurrency", "2")
 
 
+def storage(redis_url: str) -> Program:
+    """The worker that merges images when recovery points are removed, which may take hours."""
+    return _worker("storage", redis_url, "--pool", "prefork", "--concurrency", "1")
+
+
 def control(redis_url: str) -> Program:
     """The worker for vCenter work other than copying: discovery, clean-up, checks."""
     return _worker("control", redis_url, "--pool", "threads", "--concurrency", "4")

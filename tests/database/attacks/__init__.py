@@ -17,6 +17,7 @@ from tests.database.attacks.notifications import NOTIFICATIONS
 from tests.database.attacks.occurrences import OCCURRENCES
 from tests.database.attacks.points import POINT
 from tests.database.attacks.records import RECORDS
+from tests.database.attacks.removals import REMOVALS
 from tests.database.attacks.types import TYPES
 
 __all__ = ["ATTACKS", "ORPHANS", "Attack"]
@@ -38,5 +39,6 @@ ATTACKS: list[Attack] = [
     *HEALTH,
     *OCCURRENCES,
     *NOTIFICATIONS,
+    *REMOVALS,
     *TYPES,
 ]

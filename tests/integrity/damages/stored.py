@@ -9,6 +9,7 @@ from django.utils import timezone
 from contexts.models import VCenter
 from contexts.vsphere import inventory, snapshots
 from replication.models import (
+    PointRemoval,
     RecoveryPointHold,
     VMSnapshot,
 )
@@ -53,6 +54,25 @@ def _(copy: Copy) -> None:
     point = newest_job(copy.other).recovery_point
     RecoveryPointHold.objects.create(recovery_point=point, kind="pin", owner="auditor")
     change(point, state="expired")
+
+
+@damage("removal_stuck")
+def _(copy: Copy) -> None:
+    point = copy.images[0].recovery_point
+    change(point, state="expiring")
+    PointRemoval.objects.create(
+        recovery_point=point,
+        vm_context=copy.vm,
+        why="policy",
+        requested_by="auditor",
+        state="under_way",
+        started_at=timezone.now() - timedelta(days=2),
+    )
+
+
+@damage("point_expiring_for_nobody")
+def _(copy: Copy) -> None:
+    change(copy.images[0].recovery_point, state="expiring")
 
 
 @damage("repository_differs", "image_file_missing", "file_without_row", "chain_broken")

@@ -1,0 +1,201 @@
+"""The steps of a removal in the database. Each is one transaction under the context's lease, and
+compares before it sets: whoever comes late changes nothing (LeaseLost).
+
+The rows and the files agree after each step, or the rows say that they may not: between the
+renaming of a merged file and `switched`, its row still names the removed image as its parent.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db.models import F, Sum
+from django.db.models.functions import Coalesce, Now
+
+from contexts.models import VMContext
+from contexts.services import statuses
+from contexts.services.transactions import one_transaction
+from contexts.text import storable
+from replication.engine.processes import ProcessIdentity
+from replication.engine.target import SealedImage
+from replication.errors import LeaseLost, RemovalWaits
+from replication.models import DiskImage, ImageMerge, PointRemoval, RecoveryPoint
+from replication.retention.standing import Standing
+from replication.services import leases
+from replication.services.leases import Lease
+from replication.states import (
+    ImageState,
+    MergeStage,
+    RecoveryPointState,
+    RemovalState,
+    RemovalWhy,
+)
+
+BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=1))
+LOOK_AGAIN_AFTER = timedelta(minutes=10)
+"""When a removal that waits for something is considered again."""
+
+
+@one_transaction
+def begin(removal: PointRemoval, lease: Lease) -> None:
+    """The point is expiring from now on. Raises RemovalWaits when it may not go now."""
+    leases.require(lease)
+    standing = Standing(removal.vm_context_id)
+    if why := standing.why_it_waits(removal.recovery_point_id):
+        raise RemovalWaits(why)
+    points = RecoveryPoint.objects.filter(pk=removal.recovery_point_id)
+    _one(
+        points.filter(state=RecoveryPointState.AVAILABLE).update(state=RecoveryPointState.EXPIRING)
+    )
+    _one(
+        PointRemoval.objects.filter(pk=removal.pk, state=RemovalState.WANTED).update(
+            state=RemovalState.UNDER_WAY, started_at=Now(), problem="", updated_at=Now()
+        )
+    )
+    images = DiskImage.objects.filter(recovery_point=removal.recovery_point_id)
+    for key in images.order_by("position").values_list("pk", flat=True):
+        child = next((it.key for it in standing.chains.children(key)), None)
+        stage = MergeStage.DONE if child is None else MergeStage.PLANNED
+        ImageMerge.objects.create(removal=removal, image_id=key, child_id=child, stage=stage)
+    touch(removal.vm_context_id)
+
+
+@one_transaction
+def merging(merge: ImageMerge, lease: Lease) -> None:
+    """The image's file is about to be changed."""
+    leases.require(lease)
+    mine = ImageMerge.objects.filter(
+        pk=merge.pk, stage__in=[MergeStage.PLANNED, MergeStage.MERGING]
+    )
+    _one(mine.update(stage=MergeStage.MERGING, updated_at=Now()))
+    merge.stage = MergeStage.MERGING
+
+
+def writing(merge: ImageMerge, process: ProcessIdentity) -> None:
+    """Which process writes the file, so that whoever comes later can see that it is gone."""
+    ImageMerge.objects.filter(pk=merge.pk).update(
+        writer_host=leases.this_host(),
+        writer_pid=process.pid,
+        writer_start_time=process.start_time,
+        writer_boot_id=process.boot_id,
+        updated_at=Now(),
+    )
+
+
+@one_transaction
+def merged(merge: ImageMerge, digest: str, lease: Lease) -> None:
+    """The file was merged, and read again: it may take the child's name from now on."""
+    leases.require(lease)
+    mine = ImageMerge.objects.filter(pk=merge.pk, stage=MergeStage.MERGING)
+    _one(mine.update(stage=MergeStage.MERGED, digest=digest, updated_at=Now()))
+    merge.stage, merge.digest = MergeStage.MERGED, digest
+
+
+@one_transaction
+def may_take_name(merge: ImageMerge, lease: Lease) -> None:
+    """Asked just before: nobody else has gone on with it."""
+    leases.require(lease)
+    if not ImageMerge.objects.filter(pk=merge.pk, stage=MergeStage.MERGED).exists():
+        raise LeaseLost(f"{merge.image} was removed by another worker")
+
+
+@one_transaction
+def switched(merge: ImageMerge, sealed: SealedImage, lease: Lease) -> None:
+    """The child's name is the merged file's: the child is based on what the image was based on."""
+    leases.require(lease)
+    image, child = merge.image, merge.child
+    if child is None:
+        raise RuntimeError("only an image with a child is merged")
+    mine = ImageMerge.objects.filter(pk=merge.pk, stage=MergeStage.MERGED)
+    _one(mine.update(stage=MergeStage.DONE, child=None, updated_at=Now()))
+    _one(
+        DiskImage.objects.filter(pk=child.pk, parent=image.pk).update(
+            parent=image.parent_id,
+            allocated_bytes=sealed.allocated_bytes,
+            merged_digest=merge.digest,
+            updated_at=Now(),
+        )
+    )
+    DiskImage.objects.filter(pk=image.pk).update(allocated_bytes=0, updated_at=Now())
+    before = (image.allocated_bytes or 0) + (child.allocated_bytes or 0)
+    _freed(merge.removal_id, before - sealed.allocated_bytes)
+
+
+@one_transaction
+def finish(removal: PointRemoval, lease: Lease) -> None:
+    """The point is expired; nothing needs its files any more, which the clean-up removes."""
+    leases.require(lease)
+    if removal.merges.exclude(stage=MergeStage.DONE).exists():
+        raise LeaseLost(f"{removal} is not as this worker left it")
+    _one(
+        RecoveryPoint.objects.filter(
+            pk=removal.recovery_point_id, state=RecoveryPointState.EXPIRING
+        ).update(state=RecoveryPointState.EXPIRED, expired_at=Now(), expired_why=removal.why)
+    )
+    images = DiskImage.objects.filter(recovery_point=removal.recovery_point_id)
+    freed = images.aggregate(total=Sum("allocated_bytes"))["total"] or 0
+    removal.merges.all().delete()
+    # Of a point whose removal is stuck: what was to be merged into it goes without it.
+    ImageMerge.objects.filter(child__in=images).update(
+        stage=MergeStage.DONE, child=None, updated_at=Now()
+    )
+    images.update(state=ImageState.DELETING, updated_at=Now())
+    _freed(removal.pk, freed)
+    _one(
+        PointRemoval.objects.filter(pk=removal.pk, state=RemovalState.UNDER_WAY).update(
+            state=RemovalState.DONE,
+            ended_at=Now(),
+            problem="",
+            next_attempt_at=None,
+            updated_at=Now(),
+        )
+    )
+    if removal.why == RemovalWhy.USER:
+        tell(removal.vm_context, f"removed {named(removal.recovery_point)}", removal.requested_by)
+    touch(removal.vm_context_id)
+
+
+def failed(removal: PointRemoval, why: str) -> None:
+    """The attempt did not get further; another one comes later."""
+    delay = BACK_OFF[min(removal.attempts, len(BACK_OFF) - 1)]
+    _note(removal, why, delay, attempts=F("attempts") + 1)
+
+
+def waits(removal: PointRemoval, why: str) -> None:
+    """Nothing is wrong with it, but it has to wait."""
+    _note(removal, why, LOOK_AGAIN_AFTER)
+
+
+def _note(removal: PointRemoval, why: str, delay: timedelta, **columns: object) -> None:
+    mine = PointRemoval.objects.filter(pk=removal.pk).exclude(state=RemovalState.DONE)
+    is_news = mine.exclude(problem=storable(why)).exists()
+    mine.update(problem=storable(why), next_attempt_at=Now() + delay, updated_at=Now(), **columns)
+    if is_news:
+        touch(removal.vm_context_id)
+
+
+def _freed(removal_id: int, count: int) -> None:
+    """A merged file may have grown by more than what went."""
+    PointRemoval.objects.filter(pk=removal_id).update(
+        freed_bytes=Coalesce(F("freed_bytes"), 0) + max(0, count)
+    )
+
+
+def _one(changed: int) -> None:
+    if changed != 1:
+        raise LeaseLost("another worker has gone on with this removal")
+
+
+def touch(context_id: str) -> None:
+    """Pages that show the VM notice the change."""
+    VMContext.objects.filter(pk=context_id).update(updated_at=Now())
+
+
+def tell(context: VMContext, why: str, actor: str) -> None:
+    """Record an event of the (locked) context."""
+    status = context.current_status
+    statuses.record_event(context.pk, old=status, new=status, why=why, actor=actor, job_id=None)
+
+
+def named(point: RecoveryPoint) -> str:
+    return f"the recovery point of {point.consistent_at:%Y-%m-%d %H:%M:%S} UTC"

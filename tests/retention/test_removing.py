@@ -1,0 +1,54 @@
+"""A recovery point goes, wherever in its chain it is; all the others read as before."""
+
+from __future__ import annotations
+
+import pytest
+
+from replication.models import DiskImage, PointRemoval
+from replication.states import RecoveryPointState
+from tests.retention.chain import DISK2, Chain
+
+pytestmark = pytest.mark.any_database
+
+
+def test_any_point_but_the_newest_can_be_removed(chain: Chain):
+    """The middle where a disk is left out, the middle where the next one has grown, the end of a
+    chain, a root, and what is left of the chain."""
+    for number in (4, 2, 5, 1, 3, 6):
+        chain.remove(number)
+        chain.require_settled()
+    removal = PointRemoval.objects.get(recovery_point=chain.point(2).pk)
+    assert removal.freed_bytes > 0
+    assert (chain.point(2).expired_why, chain.point(2).needed_images) == ("user", None)
+    assert chain.point(2).expired_at is not None
+    (kept,) = DiskImage.objects.filter(disk__device_key=DISK2)
+    assert (kept.parent, kept.merged_digest != "") == (None, True)
+    assert chain.context.events.filter(why__startswith="removed the recovery point").count() == 6
+    chain.replicate()
+    chain.require_settled()
+
+
+def test_several_points_go_in_one_run_and_the_end_of_a_chain_goes_without_a_merge(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+):
+    merged: list[str] = []
+    monkeypatch.setattr("replication.retention.run.steps.merged", _noting(merged))
+    chain.remove(3, 4, 5)
+    assert merged == []
+    chain.require_settled()
+    chain.remove(1)
+    assert len(merged) == 2
+    assert chain.point(7).state == RecoveryPointState.AVAILABLE
+    chain.require_settled()
+
+
+def _noting(merged: list[str]):
+    from replication.retention import steps
+
+    real = steps.merged
+
+    def noting(merge, digest, lease):
+        merged.append(digest)
+        real(merge, digest, lease)
+
+    return noting
