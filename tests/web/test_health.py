@@ -82,7 +82,7 @@ def test_a_new_result_of_the_integrity_check_is_news_for_the_polled_part(web, al
 def test_many_problems_are_counted(web, db):
     page = text(web.get("/jobs/"))
     assert "And 2 more problems." in page
-    assert "Health: 4 problems" in page
+    assert "Health: 5 problems" in page
 
 
 def test_the_page_shows_each_process_what_it_needs_and_incidents(web, alive):
