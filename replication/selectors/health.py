@@ -54,6 +54,11 @@ class Trouble(NamedTuple):
     vcenter_id: int | None = None
     repository_id: int | None = None
 
+    @property
+    def is_away(self) -> bool:
+        """It is not vmrep's: it does not answer, and may well be alive."""
+        return self.kind in (TroubleKind.REDIS, TroubleKind.VCENTER, TroubleKind.REPOSITORY)
+
 
 class Process(NamedTuple):
     """A process with its last sign. `is_alive` is about now."""
@@ -80,7 +85,7 @@ class Answering(NamedTuple):
 
     @property
     def state(self) -> str:
-        return "dead" if self.problem else "alive"
+        return "away" if self.problem else "answering"
 
 
 class Health(NamedTuple):

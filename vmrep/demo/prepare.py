@@ -6,7 +6,9 @@ A separate process, so that the supervisor needs no Django.
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
+import shlex
 import sys
 
 import django
@@ -57,13 +59,29 @@ def _make_admin() -> None:
     from django.contrib.auth import get_user_model
 
     users = get_user_model()._default_manager
-    if users.filter(is_superuser=True).exists():
+    admin = users.filter(is_superuser=True).order_by("pk").first()
+    if admin is not None:
+        _say_how_to_log_in(admin.get_username())
         return
     password = secrets.token_urlsafe(12)
     users.create_superuser(username=ADMIN, email="", password=password)
     print(  # noqa: T201
         f"\n    user: {ADMIN}    password: {password}\n"
         "    Generated just now and shown only this once.\n",
+        flush=True,
+    )
+
+
+def _say_how_to_log_in(name: str) -> None:
+    """With the command that makes a new password, as somebody may type it in any folder."""
+    environment = {"VMREP_DATA_DIR": str(settings.DATA_DIR)}
+    if "DATABASE_URL" in os.environ:
+        environment["DATABASE_URL"] = "…"  # it may hold a password
+    words = [f"{key}={shlex.quote(value)}" for key, value in environment.items()]
+    words += [sys.executable, str(settings.BASE_DIR / "manage.py"), "changepassword", name]
+    print(  # noqa: T201
+        f"\n    Log in as {name} with the password that was shown at the first start.\n"
+        f"    Forgotten? In another terminal: {' '.join(words)}\n",
         flush=True,
     )
 

@@ -91,6 +91,8 @@ LIFE = {
     "alive": Look("circle-check", "good", "Alive"),
     "dead": Look("alert-triangle", "bad", "Dead"),
     "ended": Look("circle-minus", "muted", "Ended"),
+    "answering": Look("circle-check", "good", "Answers"),
+    "away": Look("alert-triangle", "bad", "Does not answer"),
 }
 
 DELIVERY = {
