@@ -63,6 +63,7 @@ PARAMETERS: dict[str, set[str]] = {
     "limits": set(),
     "bandwidth": set(),
     "integrity": set(),
+    "report": {"day", "time_zone"},
     "notification-channels": PAGES,
     "notification-channel": set(),
     "notification-rules": PAGES,

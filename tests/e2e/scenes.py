@@ -29,11 +29,13 @@ from replication.models import (
     IntegrityRun,
     JobSample,
     JobStep,
+    ProtectionSpell,
     ReplicationJob,
     Repository,
     SignOfLife,
     VCenterSign,
 )
+from replication.scheduler import spells
 from replication.services import damages, job_log, occurrences, repositories
 from replication.states import DamageFinder, LogLevel, OccurrenceKind, StepName, StepStatus
 from tests import factories
@@ -122,6 +124,8 @@ def _told_of() -> Names:
         what="dc-01 is over its RPO target of 1 h: its newest recovery point is of 05:12 UTC.",
         context_id=VMContext.objects.get(vm_name="dc-01").pk,
     )
+    spells.turn()
+    ProtectionSpell.objects.update(began_at=_minutes_ago(200))
     fan_out()
     first = Delivery.objects.filter(channel=hook).order_by("pk").first()
     assert first is not None

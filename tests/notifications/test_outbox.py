@@ -17,7 +17,7 @@ from django.utils import timezone
 from contexts import crypto
 from contexts.models import VMContext
 from replication.health import watch
-from replication.models import Incident, Occurrence, RecoveryPoint
+from replication.models import Incident, Occurrence, ProtectionSpell, RecoveryPoint
 from replication.scheduler import spells
 from replication.services import occurrences
 from replication.states import OccurrenceKind
@@ -368,3 +368,32 @@ def test_what_is_long_over_is_forgotten(webhook, web_server):
     Delivery.objects.update(created_at=Now() - timedelta(days=401))
     deliver.forget_old()
     assert not Delivery.objects.exists()
+
+
+@pytest.mark.any_database
+def test_the_report_of_yesterday_goes_out_once_when_its_time_has_come(
+    db, mail_server, certificates
+):
+    from tests.notifications.test_channels import mail_settings
+
+    now = timezone.now()
+    settings = mail_settings(mail_server, certificates)
+    late = now.hour * 60 + now.minute + 1
+    if late < 1440:  # not in the last minute of a day
+        services.add_channel("late", "email", settings, Habits(report_at_minute=late))
+    services.add_channel("early", "email", settings, Habits(report_at_minute=0))
+    ProtectionSpell.objects.create(
+        vm_context=factories.context("web\u202e"),
+        **{"state": "over_target", "target_seconds": 3600},
+        began_at=now - timedelta(days=3),
+    )
+    go()
+    go()
+    (got,) = mail_server.mails
+    yesterday = now.date() - timedelta(days=1)
+    assert got["Subject"] == f"[vmrep] Report of {yesterday}: 0 % within target, 1 breach"
+    told = got.get_body(("plain",)).get_content()
+    assert "web\\u202e was over target for 1 d, its newest recovery point up to" in told
+    assert f"https://vmrep.example.org/report/?day={yesterday}&time_zone=UTC" in told
+    assert "<table>" in got.get_body(("html",)).get_content()
+    assert Delivery.objects.get().report_day == yesterday

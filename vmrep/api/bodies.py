@@ -273,6 +273,7 @@ class NewChannel(Body):
     time_zone = Text(required=False, max_length=64)
     digest_after = Whole(required=False, min_value=1, max_value=1000)
     digest_seconds = Whole(required=False, min_value=1, max_value=86_400)
+    report_at_minute = Whole(required=False, allow_null=True, min_value=0, max_value=1439)
 
 
 class ChangedChannel(NewChannel):

@@ -12,6 +12,7 @@ from vmrep.api.views import (
     limits,
     notifications,
     removal,
+    reports,
     root,
     vcenters,
 )
@@ -97,6 +98,7 @@ urlpatterns = [
     path("limits/bandwidth/", limits.Bandwidth.as_view(), name="bandwidth"),
     path("health/", health.Health.as_view(), name="health"),
     path("integrity/", integrity.Integrity.as_view(), name="integrity"),
+    path("report/", reports.DailyReport.as_view(), name="report"),
     path(
         "notification-channels/",
         notifications.ChannelList.as_view(),

@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from contexts.database_errors import own_words
 from vmrep.notifications import deliver
-from vmrep.notifications.fan_out import fan_out
+from vmrep.notifications.fan_out import fan_out, plan_reports
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class Courier(threading.Thread):
         """The database may be away for a while; it goes on when it is back."""
         try:
             fan_out()
+            plan_reports()
             deliver.deliver_due(self.patience)
             if self._rounds % _FORGETS_EVERY == 0:
                 deliver.forget_old()

@@ -97,7 +97,8 @@ def _claim_next(channel_id: int) -> Delivery | None:
         return None
     chosen = due[0]
     # What another process has begun to send goes on as it is: the other side may have it already.
-    fresh = [each for each in due if each.state in DUE_STATES and each.purpose != Purpose.DIGEST]
+    single = [each for each in due if each.purpose == Purpose.OCCURRENCE]
+    fresh = [each for each in single if each.state in DUE_STATES]
     if chosen in fresh:
         sent = Delivery.objects.filter(
             channel=channel, sent_at__gt=now - timedelta(seconds=channel.digest_seconds)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from django.db.models import Prefetch
 from django.db.models.functions import Now
@@ -11,7 +13,7 @@ from django.db.models.functions import Now
 from contexts.clock import database_now
 from contexts.services.transactions import lock_free, one_transaction
 from replication.models import Occurrence
-from vmrep.notifications.models import Delivery, Rule, RuleKind
+from vmrep.notifications.models import Channel, Delivery, Rule, RuleKind
 from vmrep.notifications.states import Purpose, RuleScope
 
 BATCH = 500
@@ -88,3 +90,29 @@ def wants(rule: Rule, occurrence: Occurrence) -> bool:
         vm = occurrence.vm_context
         return rule.vcenter_id in (occurrence.vcenter_id, vm.vcenter_id if vm else None)
     return True
+
+
+def plan_reports() -> None:
+    """The report of yesterday, for each channel that sends it and whose time of the day has come.
+    It is planned once a day, however often this is called."""
+    now = database_now()
+    wanted = Channel.objects.filter(enabled=True, report_at_minute__isnull=False)
+    due = {channel.pk: _day_to_report(channel, now) for channel in wanted}
+    Delivery.objects.bulk_create(
+        (
+            Delivery(
+                channel_id=channel, purpose=Purpose.REPORT, report_day=day, next_attempt_at=now
+            )
+            for channel, day in due.items()
+            if day is not None
+        ),
+        ignore_conflicts=True,
+    )
+
+
+def _day_to_report(channel: Channel, now: datetime) -> date | None:
+    """By the channel's clock; None before its time."""
+    there = now.astimezone(ZoneInfo(channel.time_zone))
+    if there.hour * 60 + there.minute < (channel.report_at_minute or 0):
+        return None
+    return there.date() - timedelta(days=1)

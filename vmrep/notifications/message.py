@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from urllib.parse import quote
 
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.urls import reverse
 
 from contexts.clock import database_now
+from contexts.models import VMContext
 from contexts.text import printable, storable
-from replication.models import Occurrence
+from replication.models import Occurrence, Repository
+from replication.reports.daily import Among, report
 from replication.states import OccurrenceKind
+from vmrep.notifications import report_words
 from vmrep.notifications.channels.base import Message
 from vmrep.notifications.models import Delivery
 from vmrep.notifications.states import Purpose
@@ -28,6 +32,8 @@ def of_delivery(delivery: Delivery) -> Message:
         return of_test(delivery)
     if delivery.purpose == Purpose.DIGEST:
         return _of_digest(delivery)
+    if delivery.purpose == Purpose.REPORT and delivery.report_day is not None:
+        return _of_report(delivery, delivery.report_day)
     occurrences = Occurrence.objects.select_related("vm_context__vcenter", "vcenter", "repository")
     occurrence = occurrences.get(deliveries=delivery)
     about = _about(occurrence)
@@ -73,6 +79,29 @@ def _of_digest(delivery: Delivery) -> Message:
         first,
         {"count": total, "kinds": dict(counts), "first": [_data(each) for each in first]},
         intro=f"{total} messages: {', '.join(named)}.{more}",
+    )
+
+
+def _of_report(delivery: Delivery, day: date) -> Message:
+    """Of all VMs: who gets a channel's messages hears of them all."""
+    now = database_now()
+    among = Among(VMContext.objects.all(), Repository.objects.all())
+    found = report(day, delivery.channel.time_zone, among, now)
+    content = {
+        "report": found,
+        "numbers": report_words.numbers(found),
+        "breaches": report_words.breaches(found, SHOWN_IN_DIGEST),
+        "more": max(0, len(found.breaches) - SHOWN_IN_DIGEST),
+        "link": _page(f"{reverse('report')}?day={day}&time_zone={quote(found.time_zone)}"),
+    }
+    return Message(
+        id=delivery.message_id,
+        type="vmrep.report",
+        at=now,
+        subject=f"[vmrep] Report of {day}: {report_words.headline(found)}",
+        text=render_to_string("notifications/report.txt", content),
+        html=render_to_string("notifications/report.html", content),
+        data=report_words.data(found, SHOWN_IN_DIGEST),
     )
 
 
@@ -130,12 +159,14 @@ def _data(occurrence: Occurrence) -> dict[str, object]:
 
 def _link(occurrence: Occurrence) -> str:
     """To the page that shows more; empty if this installation's address is not known."""
-    if not settings.BASE_URL:
-        return ""
     if occurrence.job_id:
         page = reverse("job", args=[occurrence.job_id])
     elif occurrence.vm_context_id:
         page = f"{reverse('virtual-machines')}?vm={occurrence.vm_context_id}"
     else:
         page = reverse("health")
-    return str(settings.BASE_URL).rstrip("/") + page
+    return _page(page)
+
+
+def _page(path: str) -> str:
+    return str(settings.BASE_URL).rstrip("/") + path if settings.BASE_URL else ""

@@ -40,6 +40,12 @@ class Channel(models.Model):
         default=5, help_text="How many messages go out by themselves within `digest_seconds`."
     )
     digest_seconds = models.PositiveIntegerField(default=60)
+    report_at_minute = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="Of the day in its time zone, when the report of the day before is sent; null: it"
+        " is not.",
+    )
     last_ok_at = models.DateTimeField(null=True, blank=True)
     last_problem = models.TextField(
         blank=True, default="", help_text="Why the last message did not go out; empty if it did."
@@ -70,6 +76,11 @@ class Channel(models.Model):
             models.CheckConstraint(
                 condition=Q(digest_after__gte=1, digest_seconds__gte=1),
                 name="channel_digest_possible",
+            ),
+            models.CheckConstraint(
+                condition=Q(report_at_minute__isnull=True)
+                | Q(report_at_minute__lt=MINUTES_OF_A_DAY),
+                name="channel_report_time_possible",
             ),
         ]
 
@@ -154,6 +165,7 @@ class Delivery(models.Model):
         on_delete=models.CASCADE,
         related_name="deliveries",
     )
+    report_day = models.DateField(null=True, blank=True, help_text="Which day it reports.")
     digest = models.ForeignKey(
         "self",
         null=True,
@@ -186,8 +198,15 @@ class Delivery(models.Model):
                 condition=Q(state__in=DeliveryState.values), name="delivery_state_known"
             ),
             models.CheckConstraint(
-                condition=Q(purpose=Purpose.OCCURRENCE, occurrence__isnull=False)
-                | Q(purpose__in=(Purpose.DIGEST, Purpose.TEST), occurrence__isnull=True),
+                condition=Q(
+                    purpose=Purpose.OCCURRENCE, occurrence__isnull=False, report_day__isnull=True
+                )
+                | Q(purpose=Purpose.REPORT, occurrence__isnull=True, report_day__isnull=False)
+                | Q(
+                    purpose__in=(Purpose.DIGEST, Purpose.TEST),
+                    occurrence__isnull=True,
+                    report_day__isnull=True,
+                ),
                 name="delivery_purpose_fits",
             ),
             models.CheckConstraint(
@@ -201,6 +220,9 @@ class Delivery(models.Model):
             # However often the outbox is emptied, an occurrence goes out by a channel once.
             models.UniqueConstraint(
                 fields=["occurrence", "channel"], name="delivery_once_per_channel"
+            ),
+            models.UniqueConstraint(
+                fields=["report_day", "channel"], name="delivery_report_once_per_channel"
             ),
         ]
         indexes = [

@@ -36,6 +36,7 @@ class Habits(NamedTuple):
     time_zone: str = "UTC"
     digest_after: int = 5
     digest_seconds: int = 60
+    report_at_minute: int | None = None
 
 
 def habits_of(channel: Channel) -> Habits:
@@ -120,6 +121,8 @@ def _require_possible(habits: Habits) -> None:
         raise ChannelRefused("Quiet hours do not end when they begin.", "quiet_to_minute")
     if habits.time_zone not in available_timezones():
         raise ChannelRefused("There is no such time zone. Use one like Europe/Berlin.", "time_zone")
+    if habits.report_at_minute is not None and not 0 <= habits.report_at_minute < MINUTES_OF_A_DAY:
+        raise ChannelRefused("A day has the minutes 0 to 1439.", "report_at_minute")
     if not 1 <= habits.digest_after <= 1000:
         raise ChannelRefused("Give a number from 1 to 1000.", "digest_after")
     if not 1 <= habits.digest_seconds <= 86_400:

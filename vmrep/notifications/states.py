@@ -20,11 +20,12 @@ class RuleScope(TextChoices):
 
 
 class Purpose(TextChoices):
-    """What a delivery tells of: one occurrence; several, which were gathered; or nothing, to try
-    the channel."""
+    """What a delivery tells of: one occurrence; several, which were gathered; a day; or nothing, to
+    try the channel."""
 
     OCCURRENCE = "occurrence", "Occurrence"
     DIGEST = "digest", "Digest"
+    REPORT = "report", "Daily report"
     TEST = "test", "Test"
 
 

@@ -47,6 +47,9 @@ class ChannelForm(Styled, forms.Form):
     time_zone = forms.CharField(
         max_length=64, initial="UTC", label="Time zone", help_text="Such as Europe/Berlin."
     )
+    report_at = _Time(
+        required=False, label="Daily report at", help_text="Of the day before; empty: none."
+    )
     digest_after = forms.IntegerField(
         min_value=1, max_value=1000, initial=5, label="Single messages, at most"
     )
@@ -85,6 +88,7 @@ class ChannelForm(Styled, forms.Form):
             time_zone=values["time_zone"],
             digest_after=values["digest_after"],
             digest_seconds=values["digest_seconds"],
+            report_at_minute=_minute(values["report_at"]),
         )
         try:
             if self.channel is None:
@@ -105,7 +109,11 @@ class ChannelForm(Styled, forms.Form):
         return values
 
 
-_FIELDS = {"quiet_from_minute": "quiet_from", "quiet_to_minute": "quiet_to"}
+_FIELDS = {
+    "quiet_from_minute": "quiet_from",
+    "quiet_to_minute": "quiet_to",
+    "report_at_minute": "report_at",
+}
 
 
 def _minute(value: time | None) -> int | None:
@@ -121,13 +129,14 @@ def _initial(channel: Channel, unshown: tuple[str, ...]) -> dict[str, object]:
     recipients = known.get("recipients")
     if isinstance(recipients, list):
         initial["recipients"] = " ".join(recipients)
-    quiet = (channel.quiet_from_minute, channel.quiet_to_minute)
-    times = [None if each is None else time(each // 60, each % 60) for each in quiet]
+    times = {field: getattr(channel, column) for column, field in _FIELDS.items()}
     return initial | {
         **services.habits_of(channel)._asdict(),
         "name": channel.name,
-        "quiet_from": times[0],
-        "quiet_to": times[1],
+        **{
+            field: None if minute is None else time(minute // 60, minute % 60)
+            for field, minute in times.items()
+        },
     }
 
 

@@ -18,6 +18,7 @@ from vmrep.web.views import (
     notifications,
     protection,
     removal,
+    reports,
     repositories,
     settings,
     sync,
@@ -121,6 +122,8 @@ urlpatterns = [
         notifications.remove_rule,
         name="rule-remove",
     ),
+    path("report/", reports.index, name="report"),
+    path("report/csv/", reports.as_csv, name="report-csv"),
     path("integrity/", integrity.index, name="integrity"),
     path("integrity/check/", integrity.check, name="integrity-check"),
 ]

@@ -25,11 +25,18 @@ KIND = {"rule_id": "7", "kind": "'broken'"}
 OCCURRENCE = {"id": "7", "kind": "'broken'", "key": "'x'", "what": "'x'", "at": NOW}
 DELIVERY = {
     **{"channel_id": "7", "rule_id": "NULL", "purpose": "'test'", "occurrence_id": "NULL"},
-    **{"digest_id": "NULL", "state": "'waiting'", "is_urgent": "FALSE", "attempts": "0"},
+    **{
+        "report_day": "NULL",
+        "digest_id": "NULL",
+        "state": "'waiting'",
+        "is_urgent": "FALSE",
+        "attempts": "0",
+    },
     **{"next_attempt_at": NOW, "claimed_at": "NULL", "sent_at": "NULL", "answer": "''"},
     **{"message_id": "'00000000000000000000000000000007'", "created_at": NOW},
 }
 OTHER_ID = {"message_id": "'00000000000000000000000000000008'"}
+OF_DAY = {"purpose": "'report'", "report_day": "'2026-11-30'"}
 OF_IT = {"purpose": "'occurrence'", "occurrence_id": "7"}
 
 _CHANNEL = add("notification_channels", CHANNEL)
@@ -61,6 +68,11 @@ NOTIFICATIONS = [
             ("channel_column_types", {"digest_after": "'many'"}, "a channel with an odd number"),
             ("channel_digest_possible", {"digest_after": "0"}, "a digest of nothing"),
             ("channel_digest_possible", {"digest_seconds": "0"}, "a digest of no time"),
+            (
+                "channel_report_time_possible",
+                {"report_at_minute": "1440"},
+                "a report after midnight",
+            ),
             *(
                 (
                     "channel_quiet_hours_possible",
@@ -117,6 +129,7 @@ NOTIFICATIONS = [
         for rule, bad, name in (
             ("delivery_state_known", {"state": "'odd'"}, "a delivery in an unknown state"),
             ("delivery_purpose_fits", {"occurrence_id": "7"}, "a test that tells of something"),
+            ("delivery_purpose_fits", {"purpose": "'report'"}, "a report of no day"),
             (
                 "delivery_purpose_fits",
                 {"purpose": "'occurrence'"},
@@ -161,5 +174,20 @@ NOTIFICATIONS = [
         ("notification_channels.name",),
         (_CHANNEL, add("notification_channels", CHANNEL | {"id": "8"})),
         (_CHANNEL, add("notification_channels", CHANNEL | {"id": "8", "name": "'hook'"})),
+    ),
+    Attack(
+        "the report of a day twice by one channel",
+        ("delivery_report_once_per_channel",),
+        (
+            *(_CHANNEL, add("notification_deliveries", DELIVERY | OF_DAY)),
+            add("notification_deliveries", DELIVERY | OF_DAY | OTHER_ID),
+        ),
+        (
+            *(_CHANNEL, add("notification_deliveries", DELIVERY | OF_DAY)),
+            add(
+                "notification_deliveries",
+                DELIVERY | OF_DAY | OTHER_ID | {"report_day": "'2026-11-29'"},
+            ),
+        ),
     ),
 ]

@@ -16,7 +16,7 @@ class ChannelSerializer(serializers.ModelSerializer[Channel]):
         fields = [
             *("id", "name", "kind", "address_shown", "enabled"),
             *("quiet_from_minute", "quiet_to_minute", "time_zone"),
-            *("digest_after", "digest_seconds", "last_ok_at", "last_problem"),
+            *("digest_after", "digest_seconds", "report_at_minute", "last_ok_at", "last_problem"),
             *("rule_count", "open_count", "created_at", "updated_at"),
         ]
         read_only_fields = fields
@@ -51,7 +51,15 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
         model = Delivery
         fields = [
             *("id", "channel_id", "rule_id", "purpose", "kind", "what", "context_id", "job_id"),
-            *("digest_id", "member_count", "state", "attempts", "next_attempt_at", "sent_at"),
+            *(
+                "report_day",
+                "digest_id",
+                "member_count",
+                "state",
+                "attempts",
+                "next_attempt_at",
+                "sent_at",
+            ),
             *("answer", "message_id", "created_at"),
         ]
         read_only_fields = fields

@@ -24,6 +24,7 @@ LISTS = {
     "installation": "installation",
     "health": "health",
     "integrity": "integrity",
+    "report": "report",
     "notification_channels": "notification-channels",
     "notification_rules": "notification-rules",
     "notification_deliveries": "notification-deliveries",

@@ -1,0 +1,239 @@
+"""The report of one day: protection, breaches, volume, space.
+
+It is computed from spells, jobs, images and signs whenever somebody asks, and stored nowhere. A
+day begins and ends at midnight of a time zone. As many queries for any number of VMs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from contexts.error_codes import UNEXPECTED
+from contexts.models import VMContext
+from replication.models import (
+    DiskImage,
+    ProtectionSpell,
+    ReplicationJob,
+    Repository,
+    RepositorySign,
+)
+from replication.selectors import protection
+from replication.states import ImageState, JobStatus, Protection
+
+BAD = (Protection.OVER_TARGET, Protection.BROKEN, Protection.UNPROTECTED)
+
+
+class Among(NamedTuple):
+    """The rows that somebody may see."""
+
+    contexts: QuerySet[VMContext]
+    repositories: QuerySet[Repository]
+
+
+class Breach(NamedTuple):
+    """A time in which a VM was not protected as wanted; `seconds`: how much of it is in the day.
+    `worst_age_seconds`: how old its newest recovery point became; None if not for its target."""
+
+    context_id: str
+    vm_name: str | None
+    state: str
+    began_at: datetime
+    ended_at: datetime | None
+    seconds: float
+    worst_age_seconds: float | None
+
+
+class Space(NamedTuple):
+    """A repository as workers last saw it; None: never."""
+
+    name: str
+    free_bytes: int | None
+    total_bytes: int | None
+    full_in_seconds: float | None
+
+
+class Report(NamedTuple):
+    """`states`: how many VMs were in each state at the end (or are now, today). `within_target`:
+    the share of the VMs' time with a target in which they were protected; None without any.
+    `jobs`: by outcome; `failures`: the failed ones by error code. Bytes: read of disks, and put
+    into repositories. `space` is of now, whichever day it is."""
+
+    day: date
+    time_zone: str
+    begins_at: datetime
+    ends_at: datetime
+    is_over: bool
+    states: dict[str, int]
+    within_target: float | None
+    breaches: list[Breach]
+    jobs: dict[str, int]
+    failures: dict[str, int]
+    read_bytes: int
+    stored_bytes: int
+    space: list[Space]
+
+
+def report(day: date, time_zone: str, among: Among, now: datetime) -> Report:
+    """What that day was like, until `now` if it is not over. Five queries, or eight."""
+    begins_at, ends_at = bounds(day, time_zone)
+    until = min(ends_at, now)
+    spells = _spells(among.contexts, begins_at, until)
+    jobs = _jobs(among.contexts, begins_at, until)
+    return Report(
+        day=day,
+        time_zone=time_zone,
+        begins_at=begins_at,
+        ends_at=ends_at,
+        is_over=now >= ends_at,
+        states=_states(spells, until) if now >= ends_at else _states_now(among.contexts, now),
+        within_target=_within_target(spells, begins_at, until),
+        breaches=_breaches(spells, begins_at, until),
+        jobs=jobs.outcomes,
+        failures=jobs.failures,
+        read_bytes=jobs.read_bytes,
+        stored_bytes=_stored_bytes(among.contexts, begins_at, until),
+        space=_space(among.repositories),
+    )
+
+
+def bounds(day: date, time_zone: str) -> tuple[datetime, datetime]:
+    """When the day begins and ends. It may have 23 or 25 hours."""
+    zone = ZoneInfo(time_zone)
+    begins = datetime.combine(day, time(0), zone)
+    ends = datetime.combine(day + timedelta(days=1), time(0), zone)
+    return begins.astimezone(UTC), ends.astimezone(UTC)
+
+
+class _Spell(NamedTuple):
+    context_id: str
+    vm_name: str | None
+    state: str
+    target_seconds: int | None
+    began_at: datetime
+    ended_at: datetime | None
+
+    def seconds(self, begins_at: datetime, until: datetime) -> float:
+        """How much of it is in between."""
+        ended_at = until if self.ended_at is None else min(self.ended_at, until)
+        return max(0.0, (ended_at - max(self.began_at, begins_at)).total_seconds())
+
+
+def _spells(contexts: QuerySet[VMContext], begins_at: datetime, until: datetime) -> list[_Spell]:
+    rows = (
+        ProtectionSpell.objects.filter(
+            Q(ended_at__isnull=True) | Q(ended_at__gt=begins_at),
+            vm_context__in=contexts,
+            began_at__lt=until,
+        )
+        .order_by("vm_context__vm_name", "vm_context", "began_at")
+        .values_list(
+            *("vm_context", "vm_context__vm_name", "state", "target_seconds"),
+            *("began_at", "ended_at"),
+        )
+    )
+    return [_Spell(*row) for row in rows]
+
+
+def _states(spells: Iterable[_Spell], until: datetime) -> dict[str, int]:
+    last = Counter(
+        spell.state for spell in spells if spell.ended_at is None or spell.ended_at >= until
+    )
+    return {state: last[state] for state in Protection.values}
+
+
+def _states_now(contexts: QuerySet[VMContext], now: datetime) -> dict[str, int]:
+    """As the pages say."""
+    counted = protection.counts(contexts.filter(unmanaged_at__isnull=True), protection.terms(now))
+    return {state: counted[state] for state in Protection.values}
+
+
+def _within_target(spells: Iterable[_Spell], begins_at: datetime, until: datetime) -> float | None:
+    protected = total = 0.0
+    for spell in spells:
+        if spell.target_seconds is not None:
+            seconds = spell.seconds(begins_at, until)
+            total += seconds
+            protected += seconds if spell.state == Protection.PROTECTED else 0.0
+    return protected / total if total else None
+
+
+def _breaches(spells: Iterable[_Spell], begins_at: datetime, until: datetime) -> list[Breach]:
+    """The longest first."""
+    found = []
+    for spell in spells:
+        seconds = spell.seconds(begins_at, until)
+        if spell.state not in BAD or not seconds:
+            continue
+        worst = None
+        if spell.state == Protection.OVER_TARGET and spell.target_seconds is not None:
+            ended_at = until if spell.ended_at is None else min(spell.ended_at, until)
+            worst = spell.target_seconds + (ended_at - spell.began_at).total_seconds()
+        found.append(
+            Breach(
+                spell.context_id,
+                spell.vm_name,
+                spell.state,
+                spell.began_at,
+                spell.ended_at,
+                seconds,
+                worst,
+            )
+        )
+    return sorted(found, key=lambda breach: (-breach.seconds, breach.context_id))
+
+
+class _Jobs(NamedTuple):
+    outcomes: dict[str, int]
+    failures: dict[str, int]
+    read_bytes: int
+
+
+def _jobs(contexts: QuerySet[VMContext], begins_at: datetime, until: datetime) -> _Jobs:
+    """Those that ended in the day."""
+    ended = (
+        ReplicationJob.objects.filter(
+            vm_context__in=contexts, completed_at__gte=begins_at, completed_at__lt=until
+        )
+        .order_by()
+        .values_list("status", "error_code")
+        .annotate(count=Count("pk"), read=Sum("bytes_transferred"))
+    )
+    outcomes: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    read_bytes = 0
+    for status, code, count, read in ended:
+        outcomes[status] += count
+        read_bytes += read or 0
+        if status == JobStatus.FAILED:
+            failures[code or UNEXPECTED] += count
+    return _Jobs(dict(outcomes), dict(failures.most_common()), read_bytes)
+
+
+def _stored_bytes(contexts: QuerySet[VMContext], begins_at: datetime, until: datetime) -> int:
+    images = DiskImage.objects.filter(
+        vm_context__in=contexts,
+        state=ImageState.COMMITTED,
+        created_at__gte=begins_at,
+        created_at__lt=until,
+    )
+    return images.aggregate(sum=Sum("allocated_bytes"))["sum"] or 0
+
+
+def _space(repositories: QuerySet[Repository]) -> list[Space]:
+    """From the newest look that reached each."""
+    signs = (
+        RepositorySign.objects.filter(repository__in=repositories, reached_at__isnull=False)
+        .order_by("reached_at")
+        .values_list("repository", "free_bytes", "total_bytes", "full_in_seconds")
+    )
+    newest = {repository: seen for repository, *seen in signs}
+    return [
+        Space(name, *newest.get(pk, (None, None, None)))
+        for pk, name in repositories.order_by("name").values_list("pk", "name")
+    ]

@@ -1,0 +1,61 @@
+"""The report of a day: a page, and a file of its breaches."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from contexts.clock import about_now
+from replication.reports.daily import Among, Report, report
+from replication.states import Protection
+from vmrep import access
+from vmrep.notifications import report_words
+from vmrep.web import report_csv
+
+SHOWN_BREACHES = 100
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    found = _report(request)
+    content = {
+        "report": found,
+        "share": report_words.share(found),
+        "states": [(state, found.states[state]) for state in Protection],
+        "breaches": found.breaches[:SHOWN_BREACHES],
+        "more": max(0, len(found.breaches) - SHOWN_BREACHES),
+        "before": found.day - timedelta(days=1),
+        "after": found.day + timedelta(days=1) if found.is_over else None,
+    }
+    return render(request, "reports/day.html", content)
+
+
+@require_safe
+def as_csv(request: HttpRequest) -> StreamingHttpResponse:
+    found = _report(request)
+    answer = StreamingHttpResponse(report_csv.lines(found), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="vmrep-{found.day}.csv"'
+    return answer
+
+
+def _report(request: HttpRequest) -> Report:
+    """Of the day and time zone that are asked for; what makes no sense is today, in UTC."""
+    visible = access.visible(request.user)
+    asked = request.GET.get("time_zone", "UTC")
+    zone = asked if asked in available_timezones() else "UTC"
+    now = about_now()
+    today = now.astimezone(ZoneInfo(zone)).date()
+    day = min(_day(request.GET.get("day", ""), today), today)
+    return report(day, zone, Among(visible.contexts, visible.repositories), now)
+
+
+def _day(asked: str, today: date) -> date:
+    try:
+        day = date.fromisoformat(asked[:10])
+    except ValueError:
+        return today
+    return day if day.year > 2000 else today
