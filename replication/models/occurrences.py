@@ -25,6 +25,9 @@ class ProtectionSpell(models.Model):
     target_seconds = models.PositiveIntegerField(
         null=True, blank=True, help_text="The RPO target that held; null: none."
     )
+    newest_point_at = models.DateTimeField(
+        null=True, blank=True, help_text="Of the newest recovery point when it began."
+    )
     is_told = models.BooleanField(
         default=False, help_text="Whether an occurrence tells of this state."
     )

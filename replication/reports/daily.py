@@ -38,7 +38,7 @@ class Among(NamedTuple):
 
 class Breach(NamedTuple):
     """A time in which a VM was not protected as wanted; `seconds`: how much of it is in the day.
-    `worst_age_seconds`: how old its newest recovery point became; None if not for its target."""
+    `worst_age_seconds`: how old its newest recovery point became at most; None if not for that."""
 
     context_id: str
     vm_name: str | None
@@ -115,6 +115,7 @@ class _Spell(NamedTuple):
     vm_name: str | None
     state: str
     target_seconds: int | None
+    newest_point_at: datetime | None
     began_at: datetime
     ended_at: datetime | None
 
@@ -134,7 +135,7 @@ def _spells(contexts: QuerySet[VMContext], begins_at: datetime, until: datetime)
         .order_by("vm_context__vm_name", "vm_context", "began_at")
         .values_list(
             *("vm_context", "vm_context__vm_name", "state", "target_seconds"),
-            *("began_at", "ended_at"),
+            *("newest_point_at", "began_at", "ended_at"),
         )
     )
     return [_Spell(*row) for row in rows]
@@ -170,10 +171,6 @@ def _breaches(spells: Iterable[_Spell], begins_at: datetime, until: datetime) ->
         seconds = spell.seconds(begins_at, until)
         if spell.state not in BAD or not seconds:
             continue
-        worst = None
-        if spell.state == Protection.OVER_TARGET and spell.target_seconds is not None:
-            ended_at = until if spell.ended_at is None else min(spell.ended_at, until)
-            worst = spell.target_seconds + (ended_at - spell.began_at).total_seconds()
         found.append(
             Breach(
                 spell.context_id,
@@ -182,10 +179,19 @@ def _breaches(spells: Iterable[_Spell], begins_at: datetime, until: datetime) ->
                 spell.began_at,
                 spell.ended_at,
                 seconds,
-                worst,
+                _worst_age_seconds(spell, until),
             )
         )
     return sorted(found, key=lambda breach: (-breach.seconds, breach.context_id))
+
+
+def _worst_age_seconds(spell: _Spell, until: datetime) -> float | None:
+    """At most: a newer point may have come that was too old itself."""
+    if spell.state != Protection.OVER_TARGET or spell.newest_point_at is None:
+        return None
+    ended_at = until if spell.ended_at is None else min(spell.ended_at, until)
+    age = (ended_at - spell.newest_point_at).total_seconds()
+    return age if age > 0 else None  # it may be dated in the future
 
 
 class _Jobs(NamedTuple):

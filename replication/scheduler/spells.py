@@ -135,6 +135,7 @@ def _turn(turned: Sequence[Turned], terms: Terms) -> None:
                 vm_context_id=vm.pk,
                 state=vm.protection,
                 target_seconds=vm.target_seconds,
+                newest_point_at=vm.newest_point_at,
                 is_told=_is_told(vm),
                 began_at=began[vm.pk],
             )

@@ -386,6 +386,7 @@ def test_the_report_of_yesterday_goes_out_once_when_its_time_has_come(
         vm_context=factories.context("web\u202e"),
         **{"state": "over_target", "target_seconds": 3600},
         began_at=now - timedelta(days=3),
+        newest_point_at=now - timedelta(days=4),
     )
     go()
     go()

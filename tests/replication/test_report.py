@@ -35,7 +35,12 @@ def spell(
     vm: VMContext, state: str, began: datetime, ended: datetime | None, target: int | None = 3600
 ) -> None:
     ProtectionSpell.objects.create(
-        vm_context=vm, state=state, began_at=began, ended_at=ended, target_seconds=target
+        vm_context=vm,
+        state=state,
+        began_at=began,
+        ended_at=ended,
+        target_seconds=target,
+        newest_point_at=began - HOUR,
     )
 
 

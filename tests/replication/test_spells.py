@@ -72,6 +72,7 @@ def test_a_vm_that_gets_over_its_target_in_a_night_without_a_tick():
     point = RecoveryPoint.objects.get()
     assert second.state == "over_target"
     assert second.began_at == first.ended_at == point.consistent_at + HOUR
+    assert second.newest_point_at == point.consistent_at
     (occurrence,) = Occurrence.objects.all()
     assert occurrence.key == f"over_target:{second.pk}"
     assert occurrence.what.startswith("web is over its RPO target of 1 h: its newest")
