@@ -10,9 +10,10 @@ from django.db.models import QuerySet, TextChoices
 from django.db.models.functions import Now
 
 from contexts.filters import Choices, OfVCenter, Search, VMContextFilter, WithVCenters
-from replication.models import ReplicationJob
+from contexts.models import ContextEvent
+from replication.models import Occurrence, ReplicationJob
 from replication.selectors.protection import Protection
-from replication.states import JobStatus, ReplicationType, Trigger
+from replication.states import JobStatus, OccurrenceKind, ReplicationType, Trigger
 
 
 class ProtectedVMFilter(VMContextFilter):
@@ -66,3 +67,41 @@ class JobFilter(WithVCenters):
 
     def by_end(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
         return rows.filter(completed_at__gte=Now() - _LENGTH[Period(period)])
+
+
+class EventFilter(WithVCenters):
+    """Filters what happened to VMs. `vm` is a context ID."""
+
+    search = Search(
+        texts=("why", "actor", "vm_context__vm_name"),
+        identifiers=("job__id", "vm_context__context_id"),
+    )
+    vm = django_filters.CharFilter(field_name="vm_context_id", label="VM", max_length=120)
+    vcenter = OfVCenter(field_name="vm_context__vcenter")
+    period = django_filters.ChoiceFilter(choices=Period.choices, method="by_time", label="When")
+
+    class Meta:
+        model = ContextEvent
+        fields: list[str] = []
+
+    def by_time(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
+        return rows.filter(created_at__gte=Now() - _LENGTH[Period(period)])
+
+
+class OccurrenceFilter(WithVCenters):
+    """Filters what people may have been told of. `vm` is a context ID."""
+
+    search = Search(
+        texts=("what", "vm_context__vm_name"), identifiers=("job__id", "vm_context__context_id")
+    )
+    kind = Choices(choices=OccurrenceKind.choices, label="Kind")
+    vm = django_filters.CharFilter(field_name="vm_context_id", label="VM", max_length=120)
+    vcenter = OfVCenter(field_name="vm_context__vcenter")
+    period = django_filters.ChoiceFilter(choices=Period.choices, method="by_time", label="When")
+
+    class Meta:
+        model = Occurrence
+        fields: list[str] = []
+
+    def by_time(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
+        return rows.filter(at__gte=Now() - _LENGTH[Period(period)])

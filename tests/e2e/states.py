@@ -216,6 +216,8 @@ ESTATE = (
     State("repository-remove", "/repositories/{repository}/remove/"),
     State("integrity-findings", "/integrity/", shows="table"),
     State("health-alive", "/health/", shows="table"),
+    State("events-list", "/events/", shows="table"),
+    State("events-told", "/events/told/", shows="table"),
     State("report-day", "/report/", shows="table"),
     State("notifications-list", "/notifications/", shows="table"),
     State("notifications-menu", "/notifications/", menu("#channel-menu"), "#channel-menu[open]"),

@@ -277,7 +277,7 @@ KINDS = (
     ),
 )
 _IN_THE_STATUS = "what is alive has versions of its own (tests/web/test_health.py)"
-_ON_ITS_PAGE = "its page has a version of its own (tests/web/test_notifications.py)"
+_ON_ITS_PAGE = "its page has a version of its own (tests/web/test_notifications.py, test_events.py)"
 NOT_SHOWN = {
     **dict.fromkeys((Channel, Rule, RuleKind, Delivery), _ON_ITS_PAGE),
     PointRemoval: "its VM changes with it",
@@ -286,7 +286,7 @@ NOT_SHOWN = {
     SignOfLife: _IN_THE_STATUS,
     VCenterSign: _IN_THE_STATUS,
     Incident: _IN_THE_STATUS,
-    Occurrence: "pages of VMs and jobs show what it tells of",
+    Occurrence: _ON_ITS_PAGE,
     ProtectionSpell: "pages compute the state from the clock",
     ContextLease: "who works at a VM is told by its job",
     **dict.fromkeys((BandwidthWindow, Limit, Place), "its page has a version of its own"),

@@ -194,3 +194,23 @@ class JobTable(Table):
     took = Column("Took", kind="number", hide=2)
     vcenter = Column("vCenter", by="vm_context__vcenter__name", kind="col-text", hide=1)
     requested_by = Column("By", by="requested_by", kind="col-text", hide=1)
+
+
+class EventTable(Table):
+    row = "events/index.html#row"
+    count_up_to = 10_000
+
+    when = Column("When")
+    vm = Column("VM", kind="col-name")
+    why = Column("What happened", kind="col-wide")
+    change = Column("Change", hide=2)
+    actor = Column("By", kind="col-text", hide=3)
+
+
+class OccurrenceTable(Table):
+    row = "events/occurrences.html#row"
+    count_up_to = 10_000
+
+    when = Column("When")
+    kind = Column("Kind", kind="col-name")
+    what = Column("What happened", kind="col-wide")

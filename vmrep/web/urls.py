@@ -10,6 +10,7 @@ from vmrep.web.forms import LoginForm
 from vmrep.web.views import (
     bulk,
     discovery,
+    events,
     health,
     identity,
     integrity,
@@ -122,6 +123,8 @@ urlpatterns = [
         notifications.remove_rule,
         name="rule-remove",
     ),
+    path("events/", events.index, name="events"),
+    path("events/told/", events.occurrences, name="occurrences"),
     path("report/", reports.index, name="report"),
     path("report/csv/", reports.as_csv, name="report-csv"),
     path("integrity/", integrity.index, name="integrity"),

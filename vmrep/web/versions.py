@@ -42,6 +42,7 @@ from replication.models import (
     JobLogLine,
     JobSample,
     JobStep,
+    Occurrence,
     RecoveryPoint,
     RecoveryPointHold,
     ReplicationJob,
@@ -106,6 +107,11 @@ def facts_of_totals() -> str:
 def of_integrity() -> Version:
     """The version of the page with the integrity check's result."""
     return _version(_integrity.fingerprint())
+
+
+def of_events() -> Version:
+    """The version of the pages of what happened."""
+    return _version(_events.fingerprint())
 
 
 def of_notifications() -> Version:
@@ -265,6 +271,7 @@ _SEEN_VMS = (
 )
 
 _integrity = Facts(_newest_rows(IntegrityRun, "outcome", "finding_count", "started_at"))
+_events = Facts(_newest_rows(ContextEvent), _newest_rows(Occurrence))
 _notifications = Facts(
     _all_rows(Channel, "updated_at", "last_ok_at", "last_problem"),
     _all_rows(Rule, "channel", "scope", "vcenter", "vm_context", "even_when_quiet", "enabled"),

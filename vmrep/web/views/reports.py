@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -28,8 +29,9 @@ def index(request: HttpRequest) -> HttpResponse:
         "states": [(state, found.states[state]) for state in Protection],
         "breaches": found.breaches[:SHOWN_BREACHES],
         "more": max(0, len(found.breaches) - SHOWN_BREACHES),
-        "before": found.day - timedelta(days=1),
-        "after": found.day + timedelta(days=1) if found.is_over else None,
+        "this": _query(found, 0),
+        "before": _query(found, -1),
+        "after": _query(found, 1) if found.is_over else "",
     }
     return render(request, "reports/day.html", content)
 
@@ -40,6 +42,11 @@ def as_csv(request: HttpRequest) -> StreamingHttpResponse:
     answer = StreamingHttpResponse(report_csv.lines(found), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="vmrep-{found.day}.csv"'
     return answer
+
+
+def _query(of: Report, days: int) -> str:
+    """Which report is so many days from this one."""
+    return urlencode({"day": of.day + timedelta(days=days), "time_zone": of.time_zone})
 
 
 def _report(request: HttpRequest) -> Report:

@@ -1,0 +1,83 @@
+"""What happened, across all VMs."""
+
+from __future__ import annotations
+
+import pytest
+
+from contexts.models import ContextEvent
+from contexts.services import statuses
+from replication.models import Occurrence
+from replication.services import occurrences
+from replication.states import OccurrenceKind
+from tests import factories
+from tests.web.test_polling import Poller
+
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+EVENTS, TOLD = "/events/", "/events/told/"
+
+
+def page(web, address: str) -> str:
+    return web.get(address).content.decode()
+
+
+def test_an_empty_page_says_what_will_be_there(web):
+    assert "Nothing has happened yet" in page(web, EVENTS)
+    assert "Nothing to tell yet" in page(web, TOLD)
+
+
+def test_events_are_found_by_vm_words_user_job_and_vcenter(web):
+    one, other = factories.context("web-01"), factories.context("db-01")
+    job = factories.failed_job(other, "The vCenter did not answer.")
+    statuses.record_event(one.pk, why="RPO target set", actor="anna", job_id=None, new="1 h")
+    for query, found in (
+        (f"vm={one.pk}", "web-01"),
+        ("search=anna", "web-01"),
+        ("search=rpo+target", "web-01"),
+        (f"search={job.pk}", "db-01"),
+        (f"vcenter={other.vcenter_id}", "db-01"),
+        ("search=db-0&period=hour", "db-01"),
+    ):
+        for address in (EVENTS,):
+            shown = page(web, f"{address}?{query}")
+            missing = {"web-01", "db-01"} - {found}
+            assert f">{found}</a>" in shown, query
+            assert f">{missing.pop()}</a>" not in shown, query
+    assert f'href="/jobs/{job.pk}/"' in page(web, EVENTS)
+    told = page(web, f"{TOLD}?kind=job_failed&search=did+not+answer&vm={other.pk}")
+    assert "The replication of db-01 failed: The vCenter did not answer." in told
+    assert "No event" in page(web, f"{EVENTS}?search=nothing-like-this")
+
+
+def test_a_vm_s_panel_leads_to_all_its_events(web):
+    vm = factories.context("web-01")
+    assert f'href="/events/?vm={vm.pk}"' in page(web, f"/virtual-machines/?vm={vm.pk}")
+
+
+def test_both_lists_are_renewed(web):
+    vm = factories.context("web-01")
+    for address, change in (
+        (EVENTS, lambda: statuses.record_event(vm.pk, why="seen", actor="x", job_id=None)),
+        (TOLD, lambda: occurrences.tell(OccurrenceKind.BROKEN, "1", what="seen")),
+    ):
+        poller = Poller(web, address)
+        assert poller.poll() == 204
+        change()
+        assert poller.poll() == 200
+        assert "seen" in poller.part
+
+
+def test_as_many_queries_with_many_rows(web, queries):
+    def count(address: str) -> int:
+        return queries(lambda: web.get(address))
+
+    def add(number: int) -> None:
+        vm = factories.context(f"vm-{number}")
+        factories.failed_job(vm)
+        occurrences.tell(OccurrenceKind.BROKEN, str(number), what="x", vcenter_id=vm.vcenter_id)
+
+    add(0)
+    one = [count(EVENTS), count(TOLD)]
+    for number in range(1, 6):
+        add(number)
+    assert [count(EVENTS), count(TOLD)] == one
+    assert ContextEvent.objects.count() > Occurrence.objects.count() > 5
