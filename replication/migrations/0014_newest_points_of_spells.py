@@ -7,7 +7,7 @@ import contexts.constraints
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("replication", "0012_occurrences_and_spells"),
+        ("replication", "0013_places_and_limits"),
     ]
 
     operations = [
