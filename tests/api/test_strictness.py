@@ -13,7 +13,7 @@ from rest_framework import serializers
 from contexts.filters import DiscoveredVMFilter
 from contexts.models import ContextEvent, Discovery, VCenter, VMContext
 from contexts.models.specs import SPEC_NAMES
-from replication.filters import JobFilter, ProtectedVMFilter
+from replication.filters import EventFilter, JobFilter, OccurrenceFilter, ProtectedVMFilter
 from replication.models import ReplicationJob
 from tests import factories
 from tests.shared_rows import shared_rows
@@ -63,6 +63,8 @@ PARAMETERS: dict[str, set[str]] = {
     "limits": set(),
     "bandwidth": set(),
     "integrity": set(),
+    "events": {*EventFilter.base_filters, *PAGES},
+    "occurrences": {*OccurrenceFilter.base_filters, *PAGES},
     "report": {"day", "time_zone"},
     "notification-channels": PAGES,
     "notification-channel": set(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rest_framework.authtoken.models import Token
 
 from contexts.models import ContextEvent
 from contexts.services import statuses
@@ -81,3 +82,16 @@ def test_as_many_queries_with_many_rows(web, queries):
         add(number)
     assert [count(EVENTS), count(TOLD)] == one
     assert ContextEvent.objects.count() > Occurrence.objects.count() > 5
+
+
+def test_the_api_lists_the_same(web, client):
+    token = Token.objects.create(user=factories.user("program"))
+    client.defaults["HTTP_AUTHORIZATION"] = f"Token {token.key}"
+    vm = factories.context("web-01")
+    job = factories.failed_job(vm, "The vCenter did not answer.")
+    told = client.get("/api/v1/occurrences/?kind=job_failed").json()["results"]
+    assert [(each["vm_name"], each["job_id"]) for each in told] == [("web-01", job.pk)]
+    events = client.get(f"/api/v1/events/?vm={vm.pk}&search=did+not").json()["results"]
+    assert [(each["context_id"], each["why"]) for each in events] == [
+        (vm.pk, "The vCenter did not answer.")
+    ]

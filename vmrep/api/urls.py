@@ -5,6 +5,7 @@ from django.urls.converters import StringConverter
 
 from vmrep.api.views import (
     contexts,
+    events,
     health,
     installation,
     integrity,
@@ -98,6 +99,8 @@ urlpatterns = [
     path("limits/bandwidth/", limits.Bandwidth.as_view(), name="bandwidth"),
     path("health/", health.Health.as_view(), name="health"),
     path("integrity/", integrity.Integrity.as_view(), name="integrity"),
+    path("events/", events.EventList.as_view(), name="events"),
+    path("occurrences/", events.OccurrenceList.as_view(), name="occurrences"),
     path("report/", reports.DailyReport.as_view(), name="report"),
     path(
         "notification-channels/",

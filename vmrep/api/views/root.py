@@ -24,6 +24,8 @@ LISTS = {
     "installation": "installation",
     "health": "health",
     "integrity": "integrity",
+    "events": "events",
+    "occurrences": "occurrences",
     "report": "report",
     "notification_channels": "notification-channels",
     "notification_rules": "notification-rules",
