@@ -207,7 +207,7 @@ def test_a_misspelt_parameter_gets_the_right_one_suggested(api, address, name, p
     assert f"Did you mean {parameter!r}?" in answer.json()["errors"][misspelt][0]
 
 
-SEVERAL = {"status", "vcenter", "power_state", "protection", "last_job", "type", "trigger"}
+SEVERAL = {"kind", "status", "vcenter", "power_state", "protection", "last_job", "type", "trigger"}
 
 
 @pytest.mark.parametrize(

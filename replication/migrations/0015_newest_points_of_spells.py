@@ -7,7 +7,7 @@ import contexts.constraints
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("replication", "0013_places_and_limits"),
+        ("replication", "0014_removals_of_points"),
     ]
 
     operations = [
