@@ -26,7 +26,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from contexts.filters import DiscoveredVMFilter
 from contexts.models import DiscoveredVM, VMDisk
 from replication.filters import JobFilter, ProtectedVMFilter
-from replication.models import Repository
+from replication.models import BandwidthWindow, Repository
+from replication.services import bandwidth
 from tests import factories
 from tests.shared_rows import shared_rows
 from vmrep.api import bodies
@@ -199,7 +200,9 @@ def _keys() -> dict[str, Any]:
     factories.discovery(vm.vcenter)
     settings = {"url": "https://hooks.example.org/", "secret": f"whsec_{'a' * 40}"}
     channel = notifications.add_channel("hook", "webhook", settings)
+    bandwidth.set_windows(None, [bandwidth.Window(1 << 20)], actor="x")
     return {
+        "window_id": BandwidthWindow.objects.get().pk,
         "channel_id": channel.pk,
         "rule_id": notifications.save_rule(channel, []).pk,
         "kind": "email",

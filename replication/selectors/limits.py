@@ -3,6 +3,7 @@ the next look on: nothing keeps it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from django.conf import settings
@@ -114,9 +115,22 @@ def count_left_snapshots(resource: Resource) -> int:
     return left_snapshots(resource.key).count()
 
 
-def is_full(resource: Resource) -> bool:
-    """Whether it has no place for one more."""
-    return in_use(resource) >= limit(resource)
+def full(among: Collection[Resource]) -> list[Resource]:
+    """Those of them that have no place for one more. None of them is a datastore. Takes as many
+    queries with many."""
+    most = all_limits()
+    places = Place.objects.filter(
+        kind__in={kind for kind, _ in among},
+        resource__in={key for _, key in among},
+        expires_at__gt=Now(),
+    )
+    rows = places.order_by().values_list("kind", "resource").annotate(Count("pk"))
+    held = {Resource(LimitKind(kind), key): count for kind, key, count in rows}
+    return [
+        each
+        for each in sorted(among)
+        if held.get(each, 0) >= most.get(each, most[Resource(each.kind)])
+    ]
 
 
 def left_snapshots(key: str | OuterRef) -> QuerySet[VMSnapshot]:

@@ -84,10 +84,8 @@ def _tell_which_are_full() -> None:
     """Of the runnable jobs, let those wait whose vCenter or repository has no place for one more:
     they are looked at again when it has, and hide no others."""
     pairs = runnable().order_by().values_list("vm_context__vcenter", "repository").distinct()
-    for vcenter_id, repository_id in pairs:
-        for resource in _needs(vcenter_id, repository_id):
-            if limits.is_full(resource):
-                _let_wait(resource)
+    for resource in limits.full({each for pair in pairs for each in _needs(*pair)}):
+        _let_wait(resource)
 
 
 def _needs(vcenter_id: int, repository_id: int) -> tuple[Resource, Resource]:

@@ -36,7 +36,10 @@ from replication.models import (
     VCenterSign,
 )
 from replication.scheduler import spells
+from replication.selectors import limits
 from replication.services import damages, job_log, occurrences, repositories
+from replication.services.bandwidth import Window, set_windows
+from replication.services.limits import set_limit
 from replication.states import DamageFinder, LogLevel, OccurrenceKind, StepName, StepStatus
 from tests import factories
 from tests.factories import MIB
@@ -247,7 +250,7 @@ def _active(vcenter: VCenter, repository: Repository) -> Names:
     _mapped(sampled(job), every=9)
     _log(job, "disk-2000: incremental.", "disk-2001: incremental.", "Snapshot made, quiesced.")
     waiting = factories.context("pgtest3", at=vcenter, keep_in=repository, **_at("DB", 8))
-    factories.pending_job(waiting)
+    _met_a_limit(factories.pending_job(waiting), job)
     again = factories.context("mail-01", at=vcenter, keep_in=repository, **_at("Core", 4))
     retrying = factories.pending_job(again)
     ReplicationJob.objects.filter(pk=retrying.pk).update(
@@ -262,6 +265,23 @@ def _active(vcenter: VCenter, repository: Repository) -> Names:
         "retrying_vm": again.pk,
         "retrying": retrying.pk,
     }
+
+
+def _met_a_limit(job: ReplicationJob, other: ReplicationJob) -> None:
+    """It waits for a disk session on a host, all of which another one has."""
+    host = limits.host_sessions("esx-01.fra.example.org:902")
+    factories.places(other, *host, 8)
+    factories.places(other, *limits.vcenter_jobs(job.vm_context.vcenter_id), 3)
+    ReplicationJob.objects.filter(pk=job.pk).update(
+        waits_for_kind=host.kind,
+        waits_for=host.key,
+        current_operation=limits.sentence(host, "esx-01.fra.example.org"),
+    )
+    set_limit(limits.vcenter_jobs(job.vm_context.vcenter_id), 12, actor="ops")
+    working_hours = Window(20 * MIB, 0b11111, 8 * 60, 18 * 60, "Europe/Berlin")
+    set_windows(None, [Window(200 * MIB)], actor="ops")
+    at_night = Window(400 * MIB, 127, 18 * 60, 8 * 60, "Europe/Berlin")
+    set_windows(job.vm_context.vcenter_id, [working_hours, at_night], actor="ops")
 
 
 def _troubled(vcenter: VCenter, repository: Repository) -> Names:

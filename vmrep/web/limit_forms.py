@@ -65,7 +65,7 @@ class WindowForm(Styled, forms.Form):
     vcenter: forms.ModelChoiceField[VCenter] = forms.ModelChoiceField(
         queryset=None,
         required=False,
-        empty_label="All vCenters without windows of their own",
+        empty_label="All without windows of their own",
         label="vCenter",
     )
     mebibytes = forms.DecimalField(
@@ -85,8 +85,7 @@ class WindowForm(Styled, forms.Form):
     end = forms.TimeField(
         initial=time(0),
         widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
-        help_text="00:00 is the end of the day. If it is earlier than the begin, it is on the next"
-        " day.",
+        help_text="Midnight is the end of the day. A time before the begin is on the next day.",
     )
     time_zone = forms.CharField(
         max_length=64, initial="UTC", help_text="Such as Europe/Vienna, or UTC."
