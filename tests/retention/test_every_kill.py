@@ -44,12 +44,12 @@ def test_a_removal_that_is_killed_at_every_step_in_turn_goes_on_and_ends(chain: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [1, 2, 4, 5])
+@pytest.mark.parametrize("number", [2, 4, 5])
 def test_a_worker_may_be_killed_anywhere(
     made_chain: Made, transactional_db: None, tmp_path, number: int
 ):
-    """Before every change of a file, program and statement: oldest, a middle where a disk grows,
-    one where a disk is left out, and the end of a chain."""
+    """Before every change of a file, program and statement: a middle where a disk grows, one where
+    a disk is left out, and the end of a chain."""
     for change in itertools.count():
         with made_chain.copied(tmp_path / str(change)) as chain:
             chain.want(number)
@@ -58,8 +58,12 @@ def test_a_worker_may_be_killed_anywhere(
             chain.time_passes()
             while run.run_next():
                 pass
-            chain.require_settled()
-            chain.replicate()
-        if code == 0:
-            break
+            assert chain.point(number).state == RecoveryPointState.EXPIRED
+            chain.clean()
+            chain.estate.assert_nothing_left_over(chain.context)
+            chain.require_equal()
+            if code == 0:
+                chain.replicate()
+                chain.require_settled()
+                break
     print(f"{change} points to be killed at")
