@@ -208,6 +208,7 @@ def _keys() -> dict[str, Any]:
         "kind": "email",
         "context_id": vm.pk,
         "job_id": job.pk,
+        "point_id": job.recovery_point.pk,
         "vcenter_id": vm.vcenter_id,
         "vm_id": DiscoveredVM.objects.get().pk,
         "disk_id": VMDisk.objects.values_list("pk", flat=True)[0],

@@ -23,6 +23,7 @@ from replication.models import (
     Installation,
     IntegrityRun,
     Limit,
+    RecoveryPoint,
     ReplicationJob,
     Repository,
     RepositorySign,
@@ -63,6 +64,9 @@ class Verb(StrEnum):
     IDENTIFY = "identify"
     CHECK = "check"
     LIMIT = "limit"
+    PIN = "pin"
+    COMMENT = "comment"
+    DELETE_POINT = "delete_point"
 
 
 class NotFound(Http404):
@@ -245,6 +249,19 @@ def repository(user: User, repository_id: int, verb: Verb) -> Repository:
         rows(user, verb, Repository.objects.all()).filter(pk=repository_id),
         f"There is no repository {repository_id}.",
         "unknown_repository",
+    )
+
+
+def point(
+    user: User, point_id: int, verb: Verb, *, among: QuerySet[RecoveryPoint] | None = None
+) -> RecoveryPoint:
+    """A recovery point; with `among`, as those rows have it."""
+    if among is None:
+        among = RecoveryPoint.objects.all()
+    return _the_one(
+        rows(user, verb, among).filter(pk=point_id),
+        f"There is no recovery point {point_id}.",
+        "unknown_point",
     )
 
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from django.db.models import (
-    QuerySet,
-)
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from contexts.models import VMContext
-from replication.models import (
-    DiskImage,
-    RecoveryPoint,
-)
+from replication.models import DiskImage, RecoveryPoint, RecoveryPointHold
 from replication.selectors.subqueries import images_with_disks, sum_of_images
-from replication.states import RecoveryPointState
+from replication.states import HoldKind, RecoveryPointState
 
 RECOVERY_POINTS_LENGTH = 100
 
@@ -26,16 +21,22 @@ def recovery_points(
 
     Adds `stored_bytes` (what the point's own files take) and `capacity_bytes` (of its disks).
     """
+    kept = [RecoveryPointState.AVAILABLE, RecoveryPointState.EXPIRING]
+    return points_in_detail().filter(vm_context=context, state__in=kept)[:limit]
+
+
+def points_in_detail() -> QuerySet[RecoveryPoint]:
+    """All points, newest first, with what faces show of them: also expired ones."""
     images = DiskImage.objects.all()
+    pins = RecoveryPointHold.objects.filter(recovery_point=OuterRef("pk"), kind=HoldKind.PIN)
     return (
-        context.recovery_points.filter(
-            state__in=[RecoveryPointState.AVAILABLE, RecoveryPointState.EXPIRING]
-        )
-        .select_related("repository", "job")
+        RecoveryPoint.objects.select_related("repository", "job", "removal")
         .annotate(
+            pinned_by=Subquery(pins.values("owner")[:1]),
+            pin_comment=Subquery(pins.values("comment")[:1]),
             stored_bytes=sum_of_images("recovery_point", images),
             capacity_bytes=sum_of_images("recovery_point", images, "capacity_bytes"),
         )
         .prefetch_related(images_with_disks())
-        .order_by("-consistent_at", "-id")[:limit]
+        .order_by("-consistent_at", "-id")
     )

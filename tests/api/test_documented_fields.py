@@ -17,6 +17,7 @@ SECTIONS = {
     "A VM of a vCenter": [vcenters.DiscoveredVMSerializer],
     "A VM under management": [contexts.ContextRowSerializer, contexts.ContextSerializer],
     "A disk": [contexts.DiskSerializer],
+    "A recovery point": [jobs.RecoveryPointSerializer],
     "A job": [jobs.JobDetailSerializer],
     "An event": [events.EventSerializer],
     "An occurrence": [events.OccurrenceSerializer],

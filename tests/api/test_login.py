@@ -20,6 +20,7 @@ ARGUMENTS = {
     "vcenter_id": 1,
     "channel_id": 1,
     "rule_id": 1,
+    "point_id": 1,
 }
 NEEDS_NO_LOGIN = {"token"}  # it is one
 

@@ -35,6 +35,8 @@ BODIES: dict[str, type[bodies.Body]] = {
     "vm-context-delete-replica-data": bodies.ConfirmDeletion,
     "replications": bodies.Identity,
     "replication-cancel": bodies.Nothing,
+    "replication-retry": bodies.Nothing,
+    "recovery-point-pin": bodies.Pin,
     "vcenters": bodies.NewVCenter,
     "vcenter-discovery": bodies.Nothing,
     "integrity": bodies.Nothing,
@@ -55,6 +57,7 @@ PARAMETERS: dict[str, set[str]] = {
     "vcenter": set(),
     "vcenter-discovery": {*DiscoveredVMFilter.base_filters, "ordering", *PAGES},
     "repositories": PAGES,
+    "recovery-point": set(),
     "replication-steps": PAGES,
     "replication-log": PAGES,
     "replication-throughput": PAGES,
@@ -91,7 +94,9 @@ def ids(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Any
         settings = {"url": "https://hooks.example.org/", "secret": f"whsec_{'a' * 40}"}
         channel = notifications.add_channel("hook", "webhook", settings)
         rule = notifications.save_rule(channel, [])
+        point = factories.completed_job(factories.context("third")).recovery_point
         yield {
+            "point_id": point.pk,
             **{"context_id": context.pk, "job_id": job.pk, "vcenter_id": context.vcenter_id},
             **{"channel_id": channel.pk, "rule_id": rule.pk},
         }

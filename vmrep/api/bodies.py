@@ -15,6 +15,7 @@ from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
 from contexts.services.management import MOST_AT_ONCE
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
+from replication.retention.services import MOST_CHARACTERS
 from replication.states import OccurrenceKind, SyncRequest
 from vmrep.api.suggestions import LONGEST_SHOWN, REPEATED, unknown_names
 from vmrep.incoming import LARGEST_NUMBER
@@ -199,6 +200,18 @@ class ConfirmDeletion(Body):
     """The VM's exact name; the service checks it."""
 
     confirm_vm_name = Text(max_length=NAME_LENGTH, trim_whitespace=False, allow_blank=True)
+
+
+class Pin(Body):
+    """Keeping a recovery point, and why."""
+
+    comment = Text(required=False, default="", allow_blank=True, max_length=MOST_CHARACTERS)
+
+
+class Comment(Body):
+    """What people should know of a recovery point."""
+
+    comment = Text(allow_blank=True, max_length=MOST_CHARACTERS)
 
 
 class Release(Body):

@@ -12,6 +12,7 @@ from replication.models import (
     JobLogLine,
     JobSample,
     JobStep,
+    PointRemoval,
     RecoveryPoint,
     ReplicationJob,
 )
@@ -189,7 +190,20 @@ class ImageSerializer(serializers.ModelSerializer[DiskImage]):
         read_only_fields = fields
 
 
+class RemovalSerializer(serializers.ModelSerializer[PointRemoval]):
+    class Meta:
+        model = PointRemoval
+        fields = [
+            *("state", "why", "requested_by", "problem", "next_attempt_at", "freed_bytes"),
+            *("created_at", "started_at", "ended_at"),
+        ]
+        read_only_fields = fields
+
+
 class RecoveryPointSerializer(serializers.ModelSerializer[RecoveryPoint]):
+    pinned_by = serializers.CharField()
+    pin_comment = serializers.CharField()
+    removal = serializers.SerializerMethodField()
     stored_bytes = serializers.IntegerField()
     capacity_bytes = serializers.IntegerField()
     images = ImageSerializer(many=True, source="images_with_disks")
@@ -199,5 +213,10 @@ class RecoveryPointSerializer(serializers.ModelSerializer[RecoveryPoint]):
         fields = [
             *("id", "consistent_at", "state", "quiesced", "disk_count", "repository_id", "job_id"),
             *("damaged_at", "damage", "stored_bytes", "capacity_bytes", "created_at", "images"),
+            *("comment", "pinned_by", "pin_comment", "removal", "expired_at", "expired_why"),
+            "vm_context_id",
         ]
         read_only_fields = fields
+
+    def get_removal(self, point: RecoveryPoint) -> dict[str, Any] | None:
+        return RemovalSerializer(point.removal).data if hasattr(point, "removal") else None

@@ -1,0 +1,57 @@
+"""A recovery point: what it is, pinning it, commenting on it, deleting it."""
+
+from __future__ import annotations
+
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from replication.retention import services
+from replication.selectors.points import points_in_detail
+from vmrep import access
+from vmrep.access import Verb
+from vmrep.api.bodies import Comment, Nothing, Pin, read
+from vmrep.api.lists import require_known
+from vmrep.api.serializers.jobs import RecoveryPointSerializer
+from vmrep.api.views.base import View, username
+
+
+class PointDetail(View):
+    """GET: the point. PATCH: its comment. DELETE: a worker removes it."""
+
+    def get(self, request: Request, point_id: int) -> Response:
+        require_known(request, set())
+        return _shown(request, point_id)
+
+    def patch(self, request: Request, point_id: int) -> Response:
+        wanted = read(Comment, request.data)
+        point = access.point(request.user, point_id, Verb.COMMENT)
+        services.comment(point, wanted["comment"], actor=username(request))
+        return _shown(request, point_id)
+
+    def delete(self, request: Request, point_id: int) -> Response:
+        read(Nothing, request.data)
+        point = access.point(request.user, point_id, Verb.DELETE_POINT)
+        services.delete(point, actor=username(request))
+        return _shown(request, point_id, status.HTTP_202_ACCEPTED)
+
+
+class PointPin(View):
+    """POST: keep the point whatever the rules say. DELETE: no longer."""
+
+    def post(self, request: Request, point_id: int) -> Response:
+        wanted = read(Pin, request.data)
+        point = access.point(request.user, point_id, Verb.PIN)
+        services.pin(point, actor=username(request), **wanted)
+        return _shown(request, point_id)
+
+    def delete(self, request: Request, point_id: int) -> Response:
+        read(Nothing, request.data)
+        point = access.point(request.user, point_id, Verb.PIN)
+        services.unpin(point, actor=username(request))
+        return _shown(request, point_id)
+
+
+def _shown(request: Request, point_id: int, code: int = status.HTTP_200_OK) -> Response:
+    point = access.point(request.user, point_id, Verb.VIEW, among=points_in_detail())
+    return Response(RecoveryPointSerializer(point).data, status=code)
