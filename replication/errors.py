@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from contexts.errors import ContextError
@@ -142,3 +143,35 @@ class LimitRefused(ReplicationError):
 
 class LeaseLost(Exception):
     """Another worker may be writing now: stop at once, touch nothing, clean nothing up."""
+
+
+class PolicyRefused(ReplicationError):
+    """Values that no policy can have: `errors` by field."""
+
+    code = "policy_refused"
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__(" ".join(errors.values()))
+        self.errors = dict(errors)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {"errors": {field: [why] for field, why in self.errors.items()}}
+
+
+class PolicyInUse(ReplicationError):
+    """A policy that still applies somewhere cannot be removed."""
+
+    code = "policy_in_use"
+
+
+class ScopeTaken(ReplicationError):
+    """Another policy applies there already."""
+
+    code = "scope_taken"
+
+
+class ScopeRefused(ReplicationError):
+    """A place where no policy can apply, or from which this one cannot be taken."""
+
+    code = "scope_refused"

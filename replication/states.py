@@ -264,3 +264,43 @@ class OccurrenceKind(TextChoices):
     @property
     def is_good(self) -> bool:
         return self in (OccurrenceKind.RECOVERED, OccurrenceKind.TROUBLE_OVER)
+
+
+class RPOKind(TextChoices):
+    """When a policy wants replications."""
+
+    NONE = "none", "No target"
+    TARGET = "target", "Within a target"
+    CALENDAR = "calendar", "By a calendar"
+
+
+class RetentionKind(TextChoices):
+    """Which recovery points a policy keeps."""
+
+    ALL = "all", "All"
+    RULES = "rules", "By rules"
+
+
+class QuiesceWish(TextChoices):
+    """Whether a policy wants the guest quiesced while its snapshot is taken."""
+
+    WHEN_POSSIBLE = "when_possible", "When possible"
+    NEVER = "never", "Never"
+    REQUIRED = "required", "Required"
+
+
+class PolicyPriority(TextChoices):
+    LOW = "low", "Low"
+    NORMAL = "normal", "Normal"
+    HIGH = "high", "High"
+
+
+class ScopeKind(TextChoices):
+    """Where a policy applies, from everywhere to one VM."""
+
+    INSTALLATION = "installation", "All VMs"
+    VCENTER = "vcenter", "vCenter"
+    FOLDER = "folder", "Folder"
+    NAME = "name", "Name pattern"
+    VM = "vm", "VM"
+    OWN = "own", "The VM's own values"

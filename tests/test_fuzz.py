@@ -26,7 +26,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from contexts.filters import DiscoveredVMFilter
 from contexts.models import DiscoveredVM, VMDisk
 from replication.filters import JobFilter, ProtectedVMFilter
-from replication.models import BandwidthWindow, Repository
+from replication.models import BandwidthWindow, PolicyScope, Repository
+from replication.policies import services
 from replication.services import bandwidth
 from tests import factories
 from tests.shared_rows import shared_rows
@@ -109,7 +110,19 @@ FIELDS = [
     *("delete_replica_data", "rpo_target", "everything", "view", "context", "decision", "step"),
     *("name", "host", "port", "username", "password", "trust_mode", "transport", "path", "index"),
     *("confirm_fingerprint", "fingerprint_sha256", "_selected_action", "select_across", "post"),
-    *("rpo_target_seconds", "accept_unprotected", "user", "key", "email", "groups"),
+    *("rpo_kind", "target", "cron", "hours", "retention_kind", "keep_last", "previewed", "kind"),
+    *(
+        "folder",
+        "pattern",
+        "vcenter",
+        "policy",
+        "rpo_target_seconds",
+        "accept_unprotected",
+        "user",
+        "key",
+        "email",
+        "groups",
+    ),
 ]
 # It would log this test's user out.
 LEFT_OUT = ("logout/", "admin/logout/")
@@ -213,6 +226,8 @@ def _keys() -> dict[str, Any]:
         "vm_id": DiscoveredVM.objects.get().pk,
         "disk_id": VMDisk.objects.values_list("pk", flat=True)[0],
         "repository_id": Repository.objects.get().pk,
+        "policy_id": services.default_policy().pk,
+        "scope_id": PolicyScope.objects.get().pk,
         "object_id": "1",
         "id": "1",
         "app_label": "contexts",

@@ -20,9 +20,10 @@ from contexts.services.lookup import Among
 from replication.models import (
     BandwidthWindow,
     Incident,
-    Installation,
     IntegrityRun,
     Limit,
+    Policy,
+    PolicyScope,
     RecoveryPoint,
     ReplicationJob,
     Repository,
@@ -273,9 +274,32 @@ def bandwidth_window(user: User, window_id: int, verb: Verb) -> BandwidthWindow:
     )
 
 
-def installation(user: User, verb: Verb) -> Installation:
-    """What is set for the whole installation; nothing, while nobody has set anything."""
-    return rows(user, verb, Installation.objects.all()).first() or Installation()
+def policy(
+    user: User, policy_id: int, verb: Verb, *, among: QuerySet[Policy] | None = None
+) -> Policy:
+    """A policy with a name (a VM's own values are reached through the VM); with `among`, as those
+    rows have it."""
+    if among is None:
+        among = policies(user)
+    return _the_one(
+        rows(user, verb, among).filter(pk=policy_id),
+        f"There is no policy {policy_id}.",
+        "unknown_policy",
+    )
+
+
+def policies(user: User) -> QuerySet[Policy]:
+    """The policies that the user sees, for lists and choices. Raises Forbidden."""
+    return rows(user, Verb.VIEW, Policy.objects.filter(name__isnull=False).order_by("name"))
+
+
+def policy_scope(user: User, policy: Policy, scope_id: int, verb: Verb) -> PolicyScope:
+    """A place where this policy applies."""
+    return _the_one(
+        rows(user, verb, policy.scopes.select_related("policy")).filter(pk=scope_id),
+        f"Policy {policy} applies to no place {scope_id}.",
+        "unknown_scope",
+    )
 
 
 def channel(

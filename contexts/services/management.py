@@ -66,34 +66,19 @@ class Taken(NamedTuple):
     new_ids: frozenset[str]
 
 
-def take(
-    discovered_vms: Iterable[DiscoveredVM],
-    *,
-    repository: Any,
-    actor: str,
-    rpo_target_seconds: int | None = None,
-) -> list[VMContext]:
+def take(discovered_vms: Iterable[DiscoveredVM], *, repository: Any, actor: str) -> list[VMContext]:
     """Take VMs under management, as `take_and_report` does, and return their contexts."""
-    return take_and_report(
-        discovered_vms,
-        repository=repository,
-        actor=actor,
-        rpo_target_seconds=rpo_target_seconds,
-    ).contexts
+    return take_and_report(discovered_vms, repository=repository, actor=actor).contexts
 
 
 @one_transaction
 def take_and_report(
-    discovered_vms: Iterable[DiscoveredVM],
-    *,
-    repository: Any,
-    actor: str,
-    rpo_target_seconds: int | None = None,
+    discovered_vms: Iterable[DiscoveredVM], *, repository: Any, actor: str
 ) -> Taken:
     """Create a context for each VM, or revive its former one; all of them or none.
 
     A VM that is already managed keeps its context unchanged. A revived context keeps its
-    repository, where its recovery points are, and its RPO target unless a new one is given.
+    repository, where its recovery points are.
     Raises NotManageable, naming the VM, when it cannot be identified or is gone from its vCenter,
     and IdentityChanged when it is probably a known VM under a new instance UUID.
     """
@@ -101,7 +86,7 @@ def take_and_report(
     for vm in vms:
         identity.require_present(vm)
     identity.require_new(vms)
-    wanted = {"repository": repository, "rpo_target_seconds": rpo_target_seconds}
+    wanted = {"repository": repository}
     # Always in the same order, so that two transactions on the same VMs wait for each other instead
     # of deadlocking: existing contexts first, then new ones.
     statuses.hold(*_contexts_of(vms))
@@ -137,11 +122,9 @@ def _take_one(vm: DiscoveredVM, wanted: Mapping[str, Any]) -> tuple[VMContext, s
     context, created = _get_or_create(vm, wanted)
     if created:
         return context, _TAKEN
-    target = wanted["rpo_target_seconds"]
-    again = {} if target is None else {"rpo_target_seconds": target}
     # Compare and set: of several concurrent requests, one revives it.
     revived = VMContext.objects.filter(pk=context.pk, unmanaged_at__isnull=False).update(
-        unmanaged_at=None, updated_at=Now(), **again
+        unmanaged_at=None, updated_at=Now()
     )
     return context, _AGAIN if revived else ""
 

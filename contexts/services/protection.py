@@ -1,46 +1,16 @@
-"""What an operator wants for a VM under management: its RPO target, and which disks to leave out.
+"""Which disks of a VM under management an operator leaves out.
 
 Each change records an event with the user, the old and the new value.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django.db.models.functions import Now
 
-from contexts.errors import DiskRefused, NotManaged, TargetRefused
+from contexts.errors import DiskRefused, NotManaged
 from contexts.models import VMContext, VMDisk
-from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
-
-SHORTEST_TARGET_SECONDS = 60
-
-
-def require_possible_target(seconds: int | None, *, of: str) -> None:
-    """Raises TargetRefused, naming what the target is `of`."""
-    if seconds is not None and not SHORTEST_TARGET_SECONDS <= seconds <= MAX_RPO_TARGET_SECONDS:
-        raise TargetRefused(
-            f"{of}: {seconds} seconds is not a valid RPO target. Choose a target between a"
-            " minute and a year, or none."
-        )
-
-
-@one_transaction
-def set_rpo_target(context: VMContext, seconds: int | None, *, actor: str) -> VMContext:
-    """How old the newest recovery point may become; None: no target.
-
-    Raises TargetRefused for an invalid target, NotManaged.
-    """
-    require_possible_target(seconds, of=str(context))
-    context = _locked(context)
-    old = context.rpo_target_seconds
-    if old != seconds:
-        VMContext.objects.filter(pk=context.pk).update(rpo_target_seconds=seconds, updated_at=Now())
-        _tell(context, f"RPO target: {_told(seconds)} (before: {_told(old)})", actor)
-        context.rpo_target_seconds = seconds
-    return context
 
 
 @one_transaction
@@ -103,7 +73,3 @@ def _tell(context: VMContext, why: str, actor: str) -> None:
 
 def _named(disk: VMDisk) -> str:
     return disk.label or disk.disk_id
-
-
-def _told(seconds: int | None) -> str:
-    return "none" if seconds is None else str(timedelta(seconds=seconds))

@@ -8,6 +8,13 @@ from replication.models.jobs import JobStep, ReplicationJob
 from replication.models.leases import ContextLease
 from replication.models.limits import BandwidthWindow, Limit, Place
 from replication.models.occurrences import Occurrence, ProtectionSpell
+from replication.models.policies import (
+    EffectivePolicy,
+    Policy,
+    PolicyScope,
+    PolicyTaking,
+    PolicyWindow,
+)
 from replication.models.recovery import PointSnapshot, RecoveryPoint, RecoveryPointHold
 from replication.models.removals import ImageMerge, PointRemoval
 from replication.models.repositories import Repository, RepositorySign
@@ -19,6 +26,7 @@ __all__ = [
     "CBTHistory",
     "ContextLease",
     "DiskImage",
+    "EffectivePolicy",
     "ImageDamage",
     "ImageMerge",
     "Incident",
@@ -33,6 +41,10 @@ __all__ = [
     "Place",
     "PointRemoval",
     "PointSnapshot",
+    "Policy",
+    "PolicyScope",
+    "PolicyTaking",
+    "PolicyWindow",
     "ProtectionSpell",
     "RecoveryPoint",
     "RecoveryPointHold",

@@ -57,7 +57,7 @@ class Turned(NamedTuple):
     newest_point_damaged: bool
     newest_point_repository_id: int | None
     is_dated_ahead: bool
-    target_seconds: int | None
+    rpo_target_seconds: int | None
     completed_at: datetime | None
     spell_id: int | None
     spell_state: str | None
@@ -99,7 +99,7 @@ def _turned(terms: Terms) -> QuerySet[VMContext, tuple[Any, ...]]:
             spell_began_at=F("open__began_at"),
             spell_target=F("open__target_seconds"),
             was=Coalesce(F("open__target_seconds"), 0),
-            now=Coalesce(F("target_seconds"), 0),
+            now=Coalesce(F("rpo_target_seconds"), 0),
             completed_at=F("last_successful_job__completed_at"),
         )
         .annotate(
@@ -134,7 +134,7 @@ def _turn(turned: Sequence[Turned], terms: Terms) -> None:
             ProtectionSpell(
                 vm_context_id=vm.pk,
                 state=vm.protection,
-                target_seconds=vm.target_seconds,
+                target_seconds=vm.rpo_target_seconds,
                 newest_point_at=vm.newest_point_at,
                 is_told=_is_told(vm),
                 began_at=began[vm.pk],
@@ -188,7 +188,7 @@ def _beginnings(turned: Sequence[Turned], terms: Terms) -> dict[str, datetime]:
 
 
 def _since(vm: Turned, now: datetime) -> datetime:
-    newest, target, began_at = vm.newest_point_at, vm.target_seconds, vm.spell_began_at
+    newest, target, began_at = vm.newest_point_at, vm.rpo_target_seconds, vm.spell_began_at
     # Somebody changed the target: the new one was exceeded from the first.
     same_target = vm.spell_target == target
     if vm.protection == Protection.OVER_TARGET and same_target and not vm.is_dated_ahead:
@@ -229,7 +229,7 @@ def _what(kind: OccurrenceKind, vm: Turned) -> str:
                 f"The newest recovery point of {name} is dated in the future ({newest}): nobody can"
                 " say how old it is."
             )
-        target = duration(vm.target_seconds)
+        target = duration(vm.rpo_target_seconds)
         return (
             f"{name} is over its RPO target of {target}: its newest recovery point is of {newest}."
         )

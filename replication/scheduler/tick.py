@@ -13,6 +13,7 @@ from replication import messages
 from replication.health import signs, watch
 from replication.integrity import runs
 from replication.models import Repository
+from replication.policies import settle, taking_new
 from replication.retention import run as retention
 from replication.scheduler import spells
 from replication.services import left_overs, occurrences, places, queue
@@ -72,6 +73,8 @@ _PARTS: tuple[Callable[[], None], ...] = (
     signs.tick,
     queue.take_over_expired,
     places.forget_expired,
+    taking_new.tick,
+    settle.tick,
     spells.turn,
     _hint_jobs,
     _hint_clean_ups,

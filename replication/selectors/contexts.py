@@ -42,7 +42,6 @@ if TYPE_CHECKING:
         is_dated_ahead: bool
         untracked_disk_count: int
         protection: str
-        target_seconds: int | None
         risk: float | None
         newest_job_id: str | None
         newest_job_status: str | None

@@ -2,8 +2,9 @@
 
 It is never stored, so that it stays true when every worker is dead: a VM gets over its target by
 time alone. What it depends on is in the context's row, kept there by triggers
-(`replication.database.figures`), so that counts and filters read an index and no other table; and
-in `Terms`, which hold for all VMs.
+(`replication.database.figures`) and by what follows from the policies
+(`replication.policies.settle`), so that counts and filters read an index and no other table; and in
+`Terms`, which hold for all VMs.
 
 `with_protection` (SQL) and `state_of` are the same rule; a test compares them.
 """
@@ -32,11 +33,10 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import CombinedExpression
-from django.db.models.functions import Coalesce
 
 from contexts.compiled import CompiledOnce
 from contexts.models import VMContext
-from replication.models import Installation, RepositorySign
+from replication.models import RepositorySign
 from replication.states import Protection
 
 # A database that moved to another machine may be a little behind itself. A point that is dated
@@ -47,12 +47,10 @@ AWAY_AFTER = timedelta(seconds=20)
 
 
 class Terms(NamedTuple):
-    """What holds for all VMs at a moment: which repositories no worker reaches, and the target of
-    VMs without one of their own."""
+    """What holds for all VMs at a moment: which repositories no worker reaches."""
 
     now: datetime
     away: tuple[int, ...] = ()
-    default_target_seconds: int | None = None
 
 
 class Facts(NamedTuple):
@@ -66,12 +64,8 @@ class Facts(NamedTuple):
 
 
 def terms(now: datetime) -> Terms:
-    """Two queries, each of a few rows."""
-    return Terms(now, away_repositories(), default_target_seconds())
-
-
-def default_target_seconds() -> int | None:
-    return Installation.objects.values_list("default_rpo_target_seconds", flat=True).first()
+    """One query of a few rows."""
+    return Terms(now, away_repositories())
 
 
 def away_repositories() -> tuple[int, ...]:
@@ -93,7 +87,7 @@ def away_repositories() -> tuple[int, ...]:
 def state_of(facts: Facts, terms: Terms) -> Protection:
     """The first rule that applies. Broken is about the newest point, even when an older one is
     usable: what the next replication builds on, and a failover would take first."""
-    target = facts.rpo_target_seconds or terms.default_target_seconds
+    target = facts.rpo_target_seconds
     newest = facts.newest_recovery_point_at
     if newest is None:
         return Protection.UNPROTECTED
@@ -116,12 +110,10 @@ def facts_of(context: VMContext) -> Facts:
 
 def with_protection(contexts: QuerySet[VMContext], terms: Terms) -> QuerySet[VMContext]:
     """Add `protection`, `newest_point_at` (null: there is no recovery point), `is_dated_ahead`
-    (that point is dated in the future, so its age is unknown), `target_seconds` (its own target
-    or the default; null: none) and `risk` (its age as a share of the target; null: one of them is
-    unknown)."""
+    (that point is dated in the future, so its age is unknown), and `risk` (its age as a share of
+    the target; null: one of them is unknown)."""
     return contexts.annotate(
         newest_point_at=F("newest_recovery_point_at"),
-        target_seconds=_target(terms),
         is_dated_ahead=Case(
             When(_dated_ahead(terms), then=Value(True)),
             default=Value(False),
@@ -130,7 +122,7 @@ def with_protection(contexts: QuerySet[VMContext], terms: Terms) -> QuerySet[VMC
         protection=CompiledOnce(_state(terms)),
         risk=ExpressionWrapper(
             _Age(Value(terms.now, output_field=DateTimeField()), F("newest_recovery_point_at"))
-            / _target(terms),
+            / F("rpo_target_seconds"),
             output_field=FloatField(),
         ),
     )
@@ -153,7 +145,7 @@ def _state(terms: Terms) -> Case:
         ),
         When(undecided_disk_count__gt=0, then=Value(Protection.UNPROTECTED)),
         When(_dated_ahead(terms), then=Value(Protection.OVER_TARGET)),
-        *([] if terms.default_target_seconds else [_without_target()]),
+        When(rpo_target_seconds__isnull=True, then=Value(Protection.NO_TARGET)),
         When(
             newest_recovery_point_at__lt=_oldest_allowed(terms), then=Value(Protection.OVER_TARGET)
         ),
@@ -162,24 +154,13 @@ def _state(terms: Terms) -> Case:
     )
 
 
-def _without_target() -> When:
-    return When(rpo_target_seconds__isnull=True, then=Value(Protection.NO_TARGET))
-
-
 def _dated_ahead(terms: Terms) -> Q:
     return Q(newest_recovery_point_at__gt=terms.now + CLOCKS_MAY_DIFFER)
 
 
-def _target(terms: Terms) -> Coalesce | F:
-    own = F("rpo_target_seconds")
-    if terms.default_target_seconds is None:
-        return own
-    return Coalesce(own, Value(terms.default_target_seconds), output_field=IntegerField())
-
-
 def _oldest_allowed(terms: Terms) -> ExpressionWrapper[CombinedExpression]:
     # Each type is given explicitly: on SQLite Django needs it to calculate with durations.
-    seconds = ExpressionWrapper(_target(terms), output_field=IntegerField())
+    seconds = ExpressionWrapper(F("rpo_target_seconds"), output_field=IntegerField())
     target = ExpressionWrapper(
         seconds * Value(timedelta(seconds=1), output_field=DurationField()),
         output_field=DurationField(),

@@ -19,13 +19,14 @@ from contexts.vsphere.errors import (
     VSphereError,
 )
 from contexts.vsphere.records import DiskRecord
-from replication.errors import ResourceFull, TryAgain
+from replication.errors import PreflightRefused, ResourceFull, TryAgain
 from replication.models import VMSnapshot
+from replication.policies.effective import wish_to_quiesce
 from replication.selectors import limits
 from replication.selectors.protection import CLOCKS_MAY_DIFFER
 from replication.selectors.replica import last_image
 from replication.services import leases, places
-from replication.states import SnapshotState, StepName
+from replication.states import QuiesceWish, SnapshotState, StepName
 from replication.sync import removing
 from replication.sync.job_run import JobRun, StepNote
 
@@ -103,7 +104,16 @@ def stun(run: JobRun) -> None:
 
 
 def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
-    return _begin(run, ONCE_MORE if again else "", quiesce=bool(run.vm.tools_running), note=note)
+    """Quiesced as the policies say. Raises PreflightRefused when they require it and it cannot
+    be. A VM that is off is at rest anyway."""
+    wish, can = wish_to_quiesce(run.context), bool(run.vm.tools_running)
+    if wish == QuiesceWish.REQUIRED and not can and run.vm.text("power_state") != "poweredOff":
+        raise PreflightRefused(
+            f"{run.context}: its policy requires quiescing, and VMware Tools do not run in it."
+            " Start them, or let its policy quiesce when possible."
+        )
+    quiesce = can and wish != QuiesceWish.NEVER
+    return _begin(run, ONCE_MORE if again else "", quiesce=quiesce, note=note)
 
 
 def _begin(run: JobRun, suffix: str, *, quiesce: bool, note: StepNote | None = None) -> VMSnapshot:
@@ -144,7 +154,7 @@ def _admit(run: JobRun, *, is_there: bool = False) -> None:
 
 
 def _create_quiesced(run: JobRun, row: VMSnapshot, note: StepNote) -> VMSnapshot:
-    """Quiesced, or after some failures without quiescing."""
+    """Quiesced, or after some failures without quiescing, unless that is required."""
     for number in range(1, QUIESCE_ATTEMPTS + 1):
         try:
             return _create(run, row, quiesce=True)
@@ -152,6 +162,8 @@ def _create_quiesced(run: JobRun, row: VMSnapshot, note: StepNote) -> VMSnapshot
             # vSphere may have made it nevertheless.
             removing.take_away(row, run.vm.moref, run)
             if number == QUIESCE_ATTEMPTS:
+                if wish_to_quiesce(run.context) == QuiesceWish.REQUIRED:
+                    raise
                 note.warn(
                     f"The guest could not be quiesced in {QUIESCE_ATTEMPTS} attempts"
                     f" ({problem}); the recovery point is crash-consistent."

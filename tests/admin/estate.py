@@ -17,9 +17,11 @@ from replication.models import (
     IntegrityRun,
     Limit,
     Place,
+    Policy,
     RecoveryPointHold,
     Repository,
 )
+from replication.policies import services, settle
 from replication.services import occurrences
 from replication.states import OccurrenceKind
 from tests import factories
@@ -33,7 +35,7 @@ MODELS: list[type[Model]] = [
     for model in django_admin.site._registry
     if model._meta.app_label in ("contexts", "replication", "notifications")
 ]
-HAND_MADE: list[type[Model]] = [VCenter, Repository]
+HAND_MADE: list[type[Model]] = [VCenter, Repository, Policy]
 KEPT = [model for model in MODELS if model not in HAND_MADE]
 
 
@@ -57,6 +59,8 @@ def grow(count: int = 1) -> None:
             networks=[factories.nic_record(network_name=HOSTILE_NAME)],
             disks=[factories.disk_record(label=HOSTILE_NAME)],
         )
+        settle.settle([context.pk])
+        services.add(f"{HOSTILE_NAME} {context.pk}"[:100], {}, actor="x")
         factories.discovery(vcenter, error_message=HOSTILE_NAME)
         factories.failed_job(context, HOSTILE_NAME)
         point = factories.recovery_point(context)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contexts.models.specs import SPEC_NAMES
-from vmrep.api.serializers import contexts, events, jobs, notifications, vcenters
+from vmrep.api.serializers import contexts, events, jobs, notifications, policies, vcenters
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
@@ -18,6 +18,7 @@ SECTIONS = {
     "A VM under management": [contexts.ContextRowSerializer, contexts.ContextSerializer],
     "A disk": [contexts.DiskSerializer],
     "A recovery point": [jobs.RecoveryPointSerializer],
+    "A policy": [policies.PolicySerializer],
     "A job": [jobs.JobDetailSerializer],
     "An event": [events.EventSerializer],
     "An occurrence": [events.OccurrenceSerializer],

@@ -87,7 +87,7 @@ def test_the_rpo_is_told_by_the_clock(api):
     (row,) = api.get("vm-contexts/").json()["results"]
     assert 3600 <= row["rpo_seconds"] < 3700
     assert row["protection"] == "over_target"
-    assert row["over_by_seconds"] == row["rpo_seconds"] - row["target_seconds"]
+    assert row["over_by_seconds"] == row["rpo_seconds"] - row["rpo_target_seconds"]
     VMContext.objects.filter(pk=context.pk).update(rpo_target_seconds=7200)
     (row,) = api.get("vm-contexts/").json()["results"]
     assert row["protection"] == "protected"

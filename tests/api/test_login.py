@@ -21,6 +21,8 @@ ARGUMENTS = {
     "channel_id": 1,
     "rule_id": 1,
     "point_id": 1,
+    "policy_id": 1,
+    "scope_id": 1,
 }
 NEEDS_NO_LOGIN = {"token"}  # it is one
 

@@ -15,9 +15,10 @@ from contexts.models import ContextEvent, Discovery, VCenter, VMContext
 from contexts.models.specs import SPEC_NAMES
 from replication.filters import EventFilter, JobFilter, OccurrenceFilter, ProtectedVMFilter
 from replication.models import ReplicationJob
+from replication.policies import services
 from tests import factories
 from tests.shared_rows import shared_rows
-from vmrep.api import bodies
+from vmrep.api import bodies, policy_bodies
 from vmrep.api.urls import urlpatterns
 from vmrep.notifications import services as notifications
 from vmrep.notifications.filters import DeliveryFilter
@@ -43,6 +44,9 @@ BODIES: dict[str, type[bodies.Body]] = {
     "notification-channels": bodies.NewChannel,
     "notification-channel-test": bodies.Nothing,
     "notification-rules": bodies.NewRule,
+    "policies": policy_bodies.NewPolicy,
+    "policy-scopes": policy_bodies.NewScope,
+    "policy-preview": policy_bodies.PossibleChange,
 }
 PAGES = {"page", "page_size"}
 # Every address that answers a GET, with the parameters that it takes.
@@ -61,7 +65,8 @@ PARAMETERS: dict[str, set[str]] = {
     "replication-steps": PAGES,
     "replication-log": PAGES,
     "replication-throughput": PAGES,
-    "installation": set(),
+    "policies": PAGES,
+    "policy": set(),
     "health": set(),
     "limits": set(),
     "bandwidth": set(),
@@ -81,6 +86,7 @@ WRONG = {
     serializers.IntegerField: ["5", 1.5, True, None, [], {}],
     serializers.ChoiceField: ["nonsense", 5, True, None, [], {}],
     serializers.DictField: ["5", 5, True, None, [], ["5"]],
+    bodies.Body: ["5", 5, True, None, ["x"]],
     serializers.ListField: ["5", 5, True, None, {}, ["5"], [1.5], [True], [None], [[]]],
 }
 
@@ -99,6 +105,7 @@ def ids(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Any
             "point_id": point.pk,
             **{"context_id": context.pk, "job_id": job.pk, "vcenter_id": context.vcenter_id},
             **{"channel_id": channel.pk, "rule_id": rule.pk},
+            "policy_id": services.default_policy().pk,
         }
 
 
@@ -125,13 +132,13 @@ def wrong_types() -> Iterator[Any]:
             kind = next(kind for kind in type(declared).__mro__ if kind in WRONG)
             for value in WRONG[kind]:
                 if value is None and declared.allow_null:
-                    continue
+                    continue  # there it means something
                 yield pytest.param(name, field, value, id=f"{name}-{field}-{value!r}")
 
 
 def test_the_tables_know_every_address():
-    named = {pattern.name for pattern in urlpatterns} - {"nowhere"}
-    assert named == set(BODIES) | set(PARAMETERS)
+    named = {pattern.name for pattern in urlpatterns} - {"nowhere", "policy-scope"}
+    assert named == set(BODIES) | set(PARAMETERS)  # a policy's scope can only be removed
 
 
 @pytest.mark.parametrize("name", BODIES)

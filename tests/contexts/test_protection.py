@@ -1,13 +1,12 @@
-"""RPO targets and disks that are left out: what is refused, and the event of each change."""
+"""Disks that are left out: what is refused, and the event of each change."""
 
 from __future__ import annotations
 
 import pytest
 from django.utils import timezone
 
-from contexts.errors import DiskRefused, NotManaged, TargetRefused
+from contexts.errors import DiskRefused, NotManaged
 from contexts.models import VMContext, VMDisk
-from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
 from contexts.services import protection
 from tests import factories
 
@@ -30,38 +29,8 @@ def independent(context) -> VMDisk:
     return context.disks.get(device_key=2001)
 
 
-def test_a_target_is_set_changed_and_taken_away(context):
-    for seconds in (900, 3600, None):
-        assert (
-            protection.set_rpo_target(context, seconds, actor="ops").rpo_target_seconds == seconds
-        )
-        context.refresh_from_db()
-        assert context.rpo_target_seconds == seconds
-    assert events(context) == [
-        ("RPO target: none (before: 1:00:00)", "ops"),
-        ("RPO target: 1:00:00 (before: 0:15:00)", "ops"),
-        ("RPO target: 0:15:00 (before: none)", "ops"),
-    ]
-
-
-def test_the_same_target_again_is_no_event(context):
-    protection.set_rpo_target(context, 900, actor="ops")
-    protection.set_rpo_target(context, 900, actor="ops")
-    assert len(events(context)) == 1
-
-
-@pytest.mark.parametrize("seconds", [0, -1, 59, MAX_RPO_TARGET_SECONDS + 1, 99_999_999_999])
-def test_a_target_that_means_nothing_is_refused(context, seconds):
-    with pytest.raises(TargetRefused, match=r"web-01: .* seconds is not a valid RPO target"):
-        protection.set_rpo_target(context, seconds, actor="ops")
-    context.refresh_from_db()
-    assert context.rpo_target_seconds is None
-
-
 def test_a_vm_that_was_let_go_has_no_wishes(context, independent):
     VMContext.objects.update(unmanaged_at=timezone.now())
-    with pytest.raises(NotManaged):
-        protection.set_rpo_target(context, 900, actor="ops")
     with pytest.raises(NotManaged):
         protection.leave_out(independent, actor="ops")
 

@@ -108,6 +108,7 @@ TARGETS = {
     "job_with_its_context",
     "point_with_its_context",
     "point_with_its_terms",
+    "policy_with_its_vm",
 }
 
 

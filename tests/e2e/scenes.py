@@ -35,6 +35,9 @@ from replication.models import (
     SignOfLife,
     VCenterSign,
 )
+from replication.policies import services, settle
+from replication.policies.checking import Window
+from replication.policies.services import Where
 from replication.scheduler import spells
 from replication.selectors import limits
 from replication.services import damages, job_log, occurrences, repositories
@@ -96,7 +99,13 @@ class Scenes:
             | _discovered(vcenter)
         )
         without = [self.names["unprotected"], self.names["no_target"]]
-        VMContext.objects.exclude(pk__in=without).update(rpo_target_seconds=HOUR)
+        services.set_own_targets(
+            VMContext.objects.exclude(pk__in=without).values_list("pk", flat=True),
+            HOUR,
+            actor="ops",
+        )
+        settle.settle(VMContext.objects.values_list("pk", flat=True))
+        self.names |= _policies(vcenter)
         factories.repository("nfs-archive")
         _checked(VMContext.objects.get(pk=self.names["failed"]))
         _heard_of(vcenter, "")
@@ -146,6 +155,20 @@ def _told_of() -> Names:
     type(chat).objects.filter(pk=chat.pk).update(last_problem=why)
     type(hook).objects.filter(pk=hook.pk).update(last_ok_at=Now())
     return {"channel": hook.pk, "rule": rule.pk}
+
+
+def _policies(vcenter: VCenter) -> Names:
+    """One with rules in a folder and by name, and one by a calendar that applies nowhere."""
+    rules = {"retention_kind": "rules", "keep_last": 3, "keep_daily": 7, "keep_monthly": 12}
+    target = {"rpo_kind": "target", "rpo_target_seconds": 900, "quiesce": "required"}
+    policy = services.add("Databases", target | rules, actor="ops")
+    place = Where("folder", vcenter, "/Frankfurt/vm/Web", takes_new=True)
+    scope, _ = services.assign(policy, place, actor="ops")
+    services.assign(policy, Where("name", pattern="db-*"), actor="ops")
+    nights = {"rpo_kind": "calendar", "cron": "30 1 * * *", "time_zone": "Europe/Berlin"}
+    hours = [Window(31, 22 * 60, 6 * 60), Window(96, 0, 24 * 60)]
+    calendar = services.add("Nights", nights, hours, actor="ops")
+    return {"policy": policy.pk, "scope": scope.pk, "calendar": calendar.pk}
 
 
 def _heard_of(vcenter: VCenter, problem: str) -> None:

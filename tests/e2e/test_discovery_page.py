@@ -47,7 +47,7 @@ def test_why_it_would_be_refused_is_told_before_and_after_taking(estate, page):
     page.get_by_role("checkbox", name="Select all shown").check()
     expect(page.get_by_text("1 selected")).to_be_visible()
     page.get_by_role("checkbox", name="Select small1").check()
-    page.get_by_label("RPO target").select_option("RPO 1 h")
+    page.get_by_label("RPO target").select_option("RPO target: 1 h")
     page.get_by_role("button", name="Take under management").click()
     expect(page.locator(".notice-warning")).to_contain_text(
         "2 VMs are now under management. vmrep would refuse to replicate 1 of them as it is now:"

@@ -69,7 +69,7 @@ def test_the_worst_rpo_is_relative_to_the_target(db):
         VMContext.objects.filter(pk=context.pk).update(rpo_target_seconds=target)
     worst = numbers_at(now).worst
     assert worst.vm_name == "fast", "2 h of 1 h is worse than 20 h of 24 h"
-    assert (worst.target_seconds, worst.protection) == (3600, "over_target")
+    assert (worst.rpo_target_seconds, worst.protection) == (3600, "over_target")
 
 
 def test_jobs_count_while_they_run_and_for_a_day_after_their_end(db):

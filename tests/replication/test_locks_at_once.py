@@ -20,12 +20,14 @@ from django.utils import timezone
 from contexts import messages
 from contexts.errors import ContextBusy, ContextError
 from contexts.models import DiscoveredVM, VMContext
-from contexts.services import discovery, identity, management, protection, records, statuses
+from contexts.services import discovery, identity, management, records, statuses
 from contexts.vsphere.inventory import InventoryPage
 from contexts.vsphere.lineage import Lineage
 from replication import messages as replication_messages
 from replication.errors import LeaseLost, TryAgain
 from replication.models import ReplicationJob, VMSnapshot
+from replication.policies import services as policies
+from replication.policies.services import Where
 from replication.scheduler.tick import tick
 from replication.services import cancel, finish, leases, old_jobs, queue, removal, start
 from replication.services.results import SealedDisk
@@ -87,7 +89,17 @@ class Crowd:
         management.take(vms, repository=context.repository, actor="ops")
 
     def set_target(self) -> None:
-        protection.set_rpo_target(self._one(), random.randrange(60, 6000), actor="ops")
+        seconds = random.choice([None, random.randrange(60, 6000)])
+        policies.set_own(self._one(), policies.target(seconds), actor="ops")
+
+    def change_policies(self) -> None:
+        """Of all VMs, of those of a name, and of one."""
+        default = policies.default_policy()
+        policies.change(default, policies.target(random.randrange(60, 6000)), actor="ops")
+        policies.give(self._one(), random.choice([None, default]), actor="ops")
+        place = Where("name", pattern=random.choice(["vm*", "*1"]))
+        scope, _ = policies.assign(default, place, actor="ops")
+        policies.unassign(scope, actor="ops")
 
     def clean_up(self) -> None:
         cleanup.clean_context(random.choice(self.ids))
@@ -135,6 +147,7 @@ class Crowd:
         acts = [self.start, self.cancel, self.delete, self.remove_and_take, self.set_target]
         acts += [self.clean_up, self.tick, self.discover, self.delete_old_jobs, self.work]
         acts += [self.delete, self.clean_up, self.work, self.start]
+        acts += [self.change_policies, self.change_policies]
         go = threading.Barrier(len(acts))
 
         def repeat(act: Callable[[], None]) -> None:

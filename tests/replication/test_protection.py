@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from contexts.models import VMContext, VMDisk
-from replication.models import Installation, RecoveryPoint, RepositorySign
+from replication.models import RecoveryPoint, RepositorySign
 from replication.selectors import protection
 from replication.selectors.contexts import context_counts
 from replication.selectors.protection import Facts, Protection, Terms, state_of, with_protection
@@ -36,8 +36,6 @@ TERMS = Terms(NOW, (AWAY,))
         (FINE._replace(rpo_target_seconds=3599), TERMS, "over_target"),
         (FINE._replace(rpo_target_seconds=3600), TERMS, "protected"),
         (FINE._replace(rpo_target_seconds=None), TERMS, "no_target"),
-        (FINE._replace(rpo_target_seconds=None), Terms(NOW, (), 60), "over_target"),
-        (FINE, Terms(NOW, (), 60), "protected"),
         (FINE._replace(newest_recovery_point_at=NOW + HOUR), TERMS, "over_target"),
         (FINE._replace(rpo_target_seconds=60), TERMS._replace(now=NOW - HOUR), "protected"),
     ],
@@ -79,7 +77,7 @@ def test_sql_says_the_same_as_the_rule_at_every_border():
         )
         for key, facts in wanted.items()
     )
-    for terms in (TERMS, Terms(NOW), Terms(NOW, (AWAY, THERE), 60), Terms(NOW, (), 3600)):
+    for terms in (TERMS, Terms(NOW), Terms(NOW, (AWAY, THERE))):
         rows = list(with_protection(VMContext.objects.all(), terms))
         assert len(rows) == len(wanted)
         right = {key: str(state_of(facts, terms)) for key, facts in wanted.items()}
@@ -89,8 +87,7 @@ def test_sql_says_the_same_as_the_rule_at_every_border():
             state: list(right.values()).count(state) for state in Protection.values
         }
         for row in rows:
-            target = wanted[row.pk].rpo_target_seconds or terms.default_target_seconds
-            assert row.target_seconds == target
+            target = wanted[row.pk].rpo_target_seconds
             if row.newest_point_at is None or target is None:
                 assert row.risk is None
             else:
@@ -110,7 +107,7 @@ def test_what_happens_to_a_vm_changes_its_state_at_once(django_assert_num_querie
     assert state(vm) == "unprotected"
     point = factories.recovery_point(vm)
     assert state(vm) == "no_target"
-    Installation.objects.create(default_rpo_target_seconds=3600)
+    VMContext.objects.update(rpo_target_seconds=3600)
     assert state(vm) == "protected"
     VMContext.objects.update(rpo_target_seconds=60)
     RecoveryPoint.objects.update(consistent_at=timezone.now() - HOUR)
@@ -151,4 +148,4 @@ def test_the_terms_take_as_many_queries_however_much_there_is():
         RepositorySign.objects.create(
             repository=factories.repository(), host="x", looked_at=NOW, reached_at=NOW
         )
-    assert count() == one == 2
+    assert count() == one == 1

@@ -12,6 +12,7 @@ from contexts.vsphere.errors import ObjectGone, SnapshotNotListed
 from contexts.vsphere.session import Session
 from replication import tasks
 from replication.models import RecoveryPoint, VMSnapshot
+from replication.policies import services
 from replication.services import left_overs, start
 from replication.states import JobStatus, SnapshotState, StepStatus
 from replication.sync import cleanup, removing, runner, verdict
@@ -58,6 +59,24 @@ def test_a_guest_that_cannot_be_quiesced_is_copied_crash_consistent(estate, read
     step = job.steps.get(name="snapshot")
     assert step.status == StepStatus.WARNING
     assert "crash-consistent" in step.message
+
+
+def test_a_policy_says_whether_a_guest_is_quiesced_and_what_if_it_cannot_be(estate, ready):
+    services.set_own(ready, {"quiesce": "never"}, actor="ops")
+    assert not estate.replicate(ready).recovery_point.quiesced
+    services.set_own(ready, {"quiesce": "required"}, actor="ops")
+    assert estate.replicate(ready).recovery_point.quiesced
+    fault = "ApplicationQuiesceFault"
+    estate.control.fail("CreateSnapshot_Task", fault=fault, times=3, in_task=True, message="busy")
+    job = estate.run_job(ready)
+    assert job.status == JobStatus.PENDING, "it is tried again, and never without quiescing"
+    assert "busy" in job.error_message
+    assert try_again(job).recovery_point.quiesced
+    estate.control.configure("small1", tools=None)
+    job = estate.run_job(ready)
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "preflight_refused")
+    assert "VMware Tools do not run in it" in job.error_message
+    estate.assert_nothing_left_over(ready)
 
 
 def test_a_users_snapshot_refuses_the_job_and_says_what_to_do(estate, ready, monkeypatch):

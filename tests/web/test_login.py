@@ -10,7 +10,11 @@ from tests.web.conftest import HTMX, text
 from vmrep.web.urls import urlpatterns
 
 ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x", "kind": "email"} | dict.fromkeys(
-    ("channel_id", "disk_id", "repository_id", "rule_id", "vcenter_id", "vm_id", "window_id"), 1
+    (
+        *("channel_id", "disk_id", "policy_id", "repository_id", "rule_id"),
+        *("scope_id", "vcenter_id", "vm_id", "window_id"),
+    ),
+    1,
 )
 PASSWORD = "a long enough password"
 # Where everybody else is sent to; what browsers ask for by themselves; what machines ask.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contexts.models import VMContext
+from replication.policies import services
 from tests import factories
 from tests.web.conftest import HTMX, notices, text
 
@@ -26,8 +27,8 @@ def wish(context: VMContext) -> str:
 
 def test_a_target_is_chosen_in_the_panel(web, context):
     view = f"/virtual-machines/?vm={context.pk}"
-    assert 'value="3600"' in text(web.get(view))
-    answer = web.post(target(context), {"seconds": "3600", "next": view}, follow=True)
+    assert 'value="1 h"' in text(web.get(view))
+    answer = web.post(target(context), {"target": "1h", "next": view}, follow=True)
     assert answer.redirect_chain == [(view, 302)]
     assert notices(answer) == ["web-01 now has an RPO target of 1 h."]
     context.refresh_from_db()
@@ -36,16 +37,16 @@ def test_a_target_is_chosen_in_the_panel(web, context):
 
 
 def test_a_target_is_taken_away(web, context):
-    VMContext.objects.update(rpo_target_seconds=60)
-    answer = web.post(target(context), {"seconds": ""}, follow=True)
-    assert notices(answer) == ["web-01 now has no RPO target."]
+    services.set_own(context, services.target(60), actor="x")
+    answer = web.post(target(context), {"target": ""}, follow=True)
+    assert notices(answer) == ["web-01 now has the RPO target that the policies say."]
     context.refresh_from_db()
     assert context.rpo_target_seconds is None
 
 
-@pytest.mark.parametrize("seconds", ["x", "1.5", "-1", "0", "99999999999", "9" * 400])
-def test_a_target_that_is_none_is_refused_and_told(web, context, seconds):
-    answer = web.post(target(context), {"seconds": seconds}, follow=True)
+@pytest.mark.parametrize("words", ["x", "15", "-1 m", "30 s", "2000 d", "9" * 400, "9" * 55 + " d"])
+def test_a_target_that_is_none_is_refused_and_told(web, context, words):
+    answer = web.post(target(context), {"target": words}, follow=True)
     assert answer.status_code == 200
     assert "RPO target" in notices(answer)[0]
     context.refresh_from_db()

@@ -15,6 +15,9 @@ from rest_framework.authtoken.models import Token
 from contexts.models import VCenter
 from contexts.states import DiscoveryStatus
 from replication.models import IntegrityRun
+from replication.policies import services
+from replication.policies.checking import Window
+from replication.policies.services import Where
 from replication.states import IntegrityOutcome
 from tests import factories
 
@@ -24,26 +27,28 @@ MANY = 12
 
 # Pages: two are the session and the user, one the integrity check's result, three
 # who is alive. API: one is the token.
-# Lists of VMs: two are what holds for the protection of all of them.
+# Lists of VMs: one is what holds for the protection of all of them.
 RECORDED = {
-    "/virtual-machines/": 21,
-    "/virtual-machines/?sort=rpo&page=1": 21,
-    "/virtual-machines/?search=vm&protection=no_target": 21,
+    "/virtual-machines/": 20,
+    "/virtual-machines/?sort=rpo&page=1": 20,
+    "/virtual-machines/?search=vm&protection=protected": 20,
     "/virtual-machines/removed/": 7,
     "/jobs/": 10,
     "/jobs/?status=completed&search=vm": 10,
-    "/discovery/?vcenter={vcenter}": 17,
+    "/discovery/?vcenter={vcenter}": 16,
     "/vcenters/": 7,
     "/repositories/": 7,
     "/integrity/": 8,
     "/limits/": 15,
-    "/api/v1/vm-contexts/": 6,
-    "/api/v1/vm-contexts/?ordering=-capacity_bytes&protection=no_target": 6,
+    "/policies/": 9,
+    "/api/v1/vm-contexts/": 5,
+    "/api/v1/vm-contexts/?ordering=-capacity_bytes&protection=protected": 5,
     "/api/v1/replications/": 4,
     "/api/v1/limits/": 7,
     "/api/v1/limits/bandwidth/": 4,
     "/api/v1/repositories/": 4,
     "/api/v1/vcenters/": 4,
+    "/api/v1/policies/": 6,
     "/api/v1/vcenters/{vcenter}/discovery/": 6,
 }
 
@@ -53,6 +58,8 @@ def add_a_vm(number: int) -> None:
     context = factories.context(f"vm-{number}", at=VCenter.objects.order_by("pk").first())
     factories.completed_job(context)
     factories.running_job(context)
+    policy = services.add(f"policy {number}", services.target(3600), [Window(1, 0, 60)], actor="x")
+    services.assign(policy, Where("vm", vm_context=context), actor="x")
     factories.vcenter()
     factories.repository()
 

@@ -114,14 +114,14 @@ def test_one_that_would_be_refused_says_so(take, vcenter):
 
 def test_an_rpo_target_can_be_given(take, vcenter):
     vm = factories.discovered_vm(at=vcenter)
-    take(vm, repository=factories.repository().pk, rpo_target="900")
+    take(vm, repository=factories.repository().pk, rpo_target="15 m")
     assert VMContext.objects.get().rpo_target_seconds == 900
 
 
 def test_an_rpo_target_that_is_not_offered_is_refused(take, vcenter):
     vm = factories.discovered_vm(at=vcenter)
-    answer = take(vm, repository=factories.repository().pk, rpo_target="99999999999")
-    assert "Select a valid choice" in notices(answer)[0]
+    answer = take(vm, repository=factories.repository().pk, rpo_target="99999999999 d")
+    assert "is no duration" in notices(answer)[0]
     assert not VMContext.objects.exists()
 
 
@@ -174,7 +174,7 @@ def test_nothing_left_to_take_is_shown(take, vcenter):
 def test_taking_again_keeps_repository_and_target(take, vcenter):
     vm = factories.discovered_vm(at=vcenter)
     first, second = factories.repository(), factories.repository()
-    take(vm, repository=first.pk, rpo_target="900")
+    take(vm, repository=first.pk, rpo_target="15 m")
     management.release(VMContext.objects.get(), actor="ops")
     take(vm, repository=second.pk)
     context = VMContext.objects.get()

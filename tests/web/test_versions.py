@@ -31,6 +31,7 @@ from replication.models import (
     CBTHistory,
     ContextLease,
     DiskImage,
+    EffectivePolicy,
     ImageDamage,
     ImageMerge,
     Incident,
@@ -45,6 +46,10 @@ from replication.models import (
     Place,
     PointRemoval,
     PointSnapshot,
+    Policy,
+    PolicyScope,
+    PolicyTaking,
+    PolicyWindow,
     ProtectionSpell,
     RecoveryPoint,
     RecoveryPointHold,
@@ -55,7 +60,9 @@ from replication.models import (
     VCenterSign,
     VMSnapshot,
 )
-from replication.services import cancel, installation, job_log, removal
+from replication.policies import services
+from replication.policies.services import Where
+from replication.services import cancel, job_log, removal
 from replication.states import (
     HoldKind,
     IntegrityOutcome,
@@ -186,9 +193,21 @@ KINDS = (
         True,
     ),
     Kind(
-        "the default target changes",
+        "a policy changes",
+        Policy,
+        lambda: services.add("Gold", {}, actor="x"),
+        True,
+    ),
+    Kind(
+        "a policy that is in effect somewhere changes",
         Installation,
-        lambda: installation.set_default_target(3600, actor="x"),
+        lambda: services.change(services.default_policy(), {"priority": "high"}, actor="x"),
+        True,
+    ),
+    Kind(
+        "a policy is given to a VM",
+        PolicyScope,
+        lambda: services.assign(services.default_policy(), Where("vm", vm_context=vm()), actor="x"),
         True,
     ),
     Kind(
@@ -291,6 +310,9 @@ NOT_SHOWN = {
     ContextLease: "who works at a VM is told by its job",
     **dict.fromkeys((BandwidthWindow, Limit, Place), "its page has a version of its own"),
     PointSnapshot: "they are written with their recovery point",
+    PolicyWindow: "they are written with their policy",
+    EffectivePolicy: "it changes its VM",
+    PolicyTaking: "the VMs that are taken tell",
     IntegrityFinding: "they are written with the end of their run",
 }
 

@@ -15,6 +15,7 @@ from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
 from contexts.services.management import MOST_AT_ONCE
 from contexts.states import TransportKind, TrustMode
 from contexts.vsphere.endpoint import format_fingerprint
+from replication.models.policies import SHORTEST_TARGET_SECONDS
 from replication.retention.services import MOST_CHARACTERS
 from replication.states import OccurrenceKind, SyncRequest
 from vmrep.api.suggestions import LONGEST_SHOWN, REPEATED, unknown_names
@@ -172,7 +173,9 @@ class Take(Body):
     vcenter_host = Text(required=False, max_length=NAME_LENGTH)
     vmware_vm_id = Text(required=False, max_length=64)
     repository_id = Whole(required=False, min_value=1, max_value=LARGEST_NUMBER)
-    rpo_target_seconds = Whole(required=False, min_value=1, max_value=MAX_RPO_TARGET_SECONDS)
+    rpo_target_seconds = Whole(
+        required=False, min_value=SHORTEST_TARGET_SECONDS, max_value=MAX_RPO_TARGET_SECONDS
+    )
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         by_identity = any(name in values for name in ("vm_name", "vmware_vm_id"))
@@ -186,14 +189,6 @@ class Take(Body):
                 {"vcenter_host": "Use it only together with vm_name or vmware_vm_id."}
             )
         return values
-
-
-class ChangedInstallation(Body):
-    """What is set for the whole installation; null: no default."""
-
-    default_rpo_target_seconds = Whole(
-        allow_null=True, min_value=1, max_value=MAX_RPO_TARGET_SECONDS
-    )
 
 
 class ConfirmDeletion(Body):

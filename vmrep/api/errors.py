@@ -42,6 +42,8 @@ CONTEXT_STATUS: dict[type[ContextError], int] = {
     replication_errors.NameNotConfirmed: status.HTTP_400_BAD_REQUEST,
     replication_errors.RepositoryRefused: status.HTTP_400_BAD_REQUEST,
     ChannelRefused: status.HTTP_400_BAD_REQUEST,
+    replication_errors.PolicyRefused: status.HTTP_400_BAD_REQUEST,
+    replication_errors.ScopeRefused: status.HTTP_400_BAD_REQUEST,
 }
 
 # Other errors are problems of the vCenter: 502.

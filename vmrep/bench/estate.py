@@ -22,6 +22,7 @@ from contexts.services import management, records, refresh
 from contexts.states import ContextStatus, DiscoveryStatus
 from contexts.vsphere.records import VmRecord
 from replication.models import DiskImage, RecoveryPoint, Repository
+from replication.policies import services, settle
 from replication.states import JobStatus
 from vmrep.bench.bulk import in_bulk
 from vmrep.bench.histories import VM, Disk, Histories, Told
@@ -72,10 +73,21 @@ def generate(
             estate.add(numbers[start : start + VMS_AT_ONCE], made)
             on_progress(made)
     reset_sequences(VMDisk, RecoveryPoint, DiskImage, DiscoveredVM)
+    _make_their_own()
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")  # as autovacuum would have done in time
     return made
+
+
+def _make_their_own() -> None:
+    """The contexts' targets become their own values, and what is in effect for them is settled."""
+    managed = VMContext.objects.filter(unmanaged_at__isnull=True)
+    for seconds in filter(None, set(RPO_TARGETS)):
+        keys = managed.filter(rpo_target_seconds=seconds).values_list("pk", flat=True)
+        services.set_own_targets(keys, seconds, actor="bench")
+    while out_of_date := settle.stale(settle.AT_ONCE):
+        settle.settle(out_of_date)
 
 
 class _Estate:

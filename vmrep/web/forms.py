@@ -23,7 +23,8 @@ from contexts.vsphere.errors import (
     VSphereError,
 )
 from replication.models import Repository
-from vmrep.web.formats import duration
+from replication.policies import durations
+from replication.policies.choices import TARGET_WORDS
 
 
 class Styled:
@@ -46,12 +47,35 @@ class LoginForm(Styled, AuthenticationForm):
             self.fields["password"].widget.attrs["autofocus"] = True
 
 
-RPO_PRESETS = (300, 900, 3_600, 4 * 3_600, 12 * 3_600, 86_400)
-"""The RPO targets that pages offer, in seconds; the API takes any."""
+class DurationField(forms.CharField):
+    """A duration as people write it: 15 m, 1h30, 2 days. Its value is seconds, None when empty."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=durations.LONGEST_TEXT, **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        if not text:
+            return None
+        try:
+            return durations.parse(text)
+        except ValueError as problem:
+            raise ValidationError(str(problem)) from problem
+
+    def validate(self, value: Any) -> None:
+        """Empty is allowed, unless it is required; the length is checked before it is read."""
+        forms.Field.validate(self, value)
+
+    def run_validators(self, value: Any) -> None:
+        """Those of a text; the value is none any more."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return durations.words(value) if isinstance(value, int) else value
+
 
 RPO_TARGETS = (
-    ("", "No RPO target"),
-    *((str(seconds), f"RPO {duration(seconds)}") for seconds in RPO_PRESETS),
+    ("", "RPO target: as the policies say"),
+    *((words, f"RPO target: {words}") for words in TARGET_WORDS),
 )
 
 
@@ -76,9 +100,7 @@ class TakeForm(forms.Form):
             "invalid_choice": "That repository is no longer there. Choose another one.",
         },
     )
-    rpo_target = forms.TypedChoiceField(
-        choices=RPO_TARGETS, coerce=int, empty_value=None, required=False, label="RPO target"
-    )
+    rpo_target = DurationField(required=False, label="RPO target")
 
     def __init__(
         self, data: Any, *, vms: QuerySet[Any], repositories: QuerySet[Repository]
@@ -99,30 +121,9 @@ class TakeForm(forms.Form):
 
 
 class RPOTargetForm(forms.Form):
-    """How old the newest recovery point may become, in seconds; empty: no target."""
+    """How old the newest recovery point of a VM may become; empty: as the policies say."""
 
-    seconds = forms.IntegerField(
-        required=False,
-        error_messages={"invalid": "An RPO target is a whole number of seconds, or empty."},
-    )
-
-
-class DefaultTargetForm(Styled, forms.Form):
-    """The default RPO target. `now`: what it is; it is offered although it is none of the usual."""
-
-    target = forms.TypedChoiceField(
-        coerce=int,
-        empty_value=None,
-        required=False,
-        label="Default RPO target",
-        help_text="A VM with a target of its own keeps that.",
-    )
-
-    def __init__(self, data: Any, *, now: int | None) -> None:
-        super().__init__(data, initial={"target": now})
-        offered = sorted({*RPO_PRESETS, *([] if now is None else [now])})
-        field: Any = self.fields["target"]
-        field.choices = [("", "None"), *((seconds, duration(seconds)) for seconds in offered)]
+    target = DurationField(required=False, label="RPO target")
 
 
 class RepositoryForm(Styled, forms.Form):

@@ -124,7 +124,7 @@ def situation(
         is_damaged=broken is not None and not broken.is_away,
         is_away=broken is not None and broken.is_away,
         is_dated_ahead=vm.is_dated_ahead,
-        target_seconds=vm.target_seconds,
+        target_seconds=vm.rpo_target_seconds,
         capacity_bytes=vm.capacity_bytes,
         has_undecided_disk=bool(vm.undecided_disk_count),
     )

@@ -10,16 +10,17 @@ from contexts.clock import about_now
 from contexts.models import VMContext
 from contexts.vsphere.specs import SPEC_FIELDS
 from replication.models import ReplicationJob, VMSnapshot
+from replication.policies import effective
+from replication.policies.choices import TARGET_WORDS
 from replication.selectors import health
 from replication.selectors.contexts import disks_of
 from replication.selectors.damages import why_broken
 from replication.selectors.jobs import current_job
-from replication.selectors.protection import Protection, Terms
+from replication.selectors.protection import Protection
 from replication.selectors.replica import snapshots_left
 from replication.selectors.telemetry import throughput_of
-from vmrep.web.forms import RPO_PRESETS
 from vmrep.web.next_action import next_action, situation
-from vmrep.web.tabs import changes, history, points
+from vmrep.web.tabs import changes, history, points, policy
 from vmrep.web.throughput import throughput
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ TABS = (
         lambda context, *_: {"adapters": context_selectors.networks_of(context)},
     ),
     Tab("cbt", "CBT", lambda context, *_: changes.load(context)),
+    Tab("policy", "Policy", lambda context, *_: policy.load(context)),
     Tab(
         "points",
         "Recovery points",
@@ -74,7 +76,7 @@ TABS = (
 )
 
 
-def describe(context: ContextInList, terms: Terms, query: Mapping[str, str]) -> dict[str, Any]:
+def describe(context: ContextInList, query: Mapping[str, str]) -> dict[str, Any]:
     """Everything that the panel's template needs about a context of `contexts_in_detail`; `query`
     is the address's, with the tab."""
     tab = next((tab for tab in TABS if tab.key == query.get("tab")), TABS[0])
@@ -88,8 +90,8 @@ def describe(context: ContextInList, terms: Terms, query: Mapping[str, str]) -> 
         "broken": broken,
         "next": next_action(situation(context, job, broken, nobody_works)),
         "nobody_works": nobody_works,
-        "rpo_presets": RPO_PRESETS,
-        "default_target_seconds": terms.default_target_seconds,
+        "targets": TARGET_WORDS,
+        "target": effective.target_of(context),
         "left_snapshots": _left_snapshots(context),
         "tabs": TABS,
         "tab": tab,

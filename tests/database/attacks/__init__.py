@@ -16,6 +16,7 @@ from tests.database.attacks.links import ACTIVE, CURRENT, LAST_SUCCESSFUL, ORPHA
 from tests.database.attacks.notifications import NOTIFICATIONS
 from tests.database.attacks.occurrences import OCCURRENCES
 from tests.database.attacks.points import POINT
+from tests.database.attacks.policies import POLICIES
 from tests.database.attacks.records import RECORDS
 from tests.database.attacks.removals import REMOVALS
 from tests.database.attacks.types import TYPES
@@ -40,5 +41,6 @@ ATTACKS: list[Attack] = [
     *OCCURRENCES,
     *NOTIFICATIONS,
     *REMOVALS,
+    *POLICIES,
     *TYPES,
 ]

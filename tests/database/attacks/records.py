@@ -48,7 +48,7 @@ SIGN = {
     **{"repository_id": "{r1}", "host": "'vmrep-1'", "looked_at": NOW, "reached_at": "NULL"},
     **{"problem": "'Not mounted.'"},
 }
-INSTALLATION = {"id": "1", "default_rpo_target_seconds": "900", "updated_at": NOW}
+INSTALLATION = {"id": "1", "generation": "3", "updated_at": NOW}
 RUN = {
     **{"requested_by": "'x'", "deep": "false", "repair": "false", "outcome": "'ok'"},
     **{"finding_count": "0", "repaired_count": "0", "error_message": "''"},
@@ -195,10 +195,6 @@ RECORDS = [
         _attack("installation", INSTALLATION, rules, bad, name)
         for rules, bad, name in (
             (("installation_is_one",), {"id": "2"}, "a second installation"),
-            (
-                *(("installation_rpo_target_possible",), {"default_rpo_target_seconds": "0"}),
-                "a default target that no recovery point meets",
-            ),
             (
                 *(("installation_column_types", A_TYPE), {"updated_at": "'lately'"}),
                 "an installation changed at no time",

@@ -37,7 +37,6 @@ class _Protected(serializers.ModelSerializer[Any]):
     disk_count = serializers.IntegerField()
     capacity_bytes = serializers.IntegerField()
     protection = serializers.CharField()
-    target_seconds = serializers.IntegerField()
     over_by_seconds = serializers.SerializerMethodField()
     rpo_seconds = serializers.SerializerMethodField()
     newest_recovery_point_at = serializers.DateTimeField(source="newest_point_at")
@@ -53,7 +52,7 @@ class _Protected(serializers.ModelSerializer[Any]):
 
     def get_over_by_seconds(self, context: Any) -> int | None:
         now: datetime = self.context["now"]
-        return over_by_seconds(context.newest_point_at, context.target_seconds, now)
+        return over_by_seconds(context.newest_point_at, context.rpo_target_seconds, now)
 
     def get_identity_change(self, context: Any) -> dict[str, Any] | None:
         """The VM that this one has probably become, under a new instance UUID."""
@@ -68,7 +67,7 @@ class _Protected(serializers.ModelSerializer[Any]):
 
 _ADDED = (
     *("disk_count", "capacity_bytes"),
-    *("protection", "target_seconds", "over_by_seconds", "rpo_seconds"),
+    *("protection", "over_by_seconds", "rpo_seconds"),
     *("newest_recovery_point_at", "usable_recovery_point_at", "undecided_disk_count"),
     "last_job_failed",
     *("untracked_disk_count", "gone_since", "unreadable_since", "unreadable_reason"),

@@ -15,6 +15,8 @@ from contexts.models import DiscoveredVM, VMContext
 from contexts.services import identity, lookup, management
 from replication.filters import ProtectedVMFilter
 from replication.models import Repository
+from replication.policies import services, taking
+from replication.policies.values import REPOSITORY, UNSAID
 from replication.selectors import protection
 from replication.selectors.contexts import contexts_for_list, contexts_in_detail, disks_of
 from replication.selectors.jobs import cbt_history, current_job, job_history
@@ -25,6 +27,7 @@ from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import Identity, SameVM, Sync, Take, read
 from vmrep.api.lists import listing, require_known
+from vmrep.api.policy_bodies import ChangedContext, hours, said
 from vmrep.api.serializers.contexts import (
     ContextRowSerializer,
     ContextSerializer,
@@ -37,6 +40,7 @@ from vmrep.api.serializers.jobs import (
     JobWithStepsSerializer,
     RecoveryPointSerializer,
 )
+from vmrep.api.serializers.policies import effective_policy
 from vmrep.api.views.base import View, see, username
 from vmrep.api.views.jobs import started
 
@@ -96,7 +100,16 @@ class ContextLookup(View):
 
 
 class ContextDetail(View):
-    """GET: everything about one VM."""
+    """GET: everything about one VM. PATCH: what is wanted for it alone."""
+
+    def patch(self, request: Request, context_id: str) -> Response:
+        require_known(request, set())
+        wanted = read(ChangedContext, request.data)["policy"]
+        context = access.context(request.user, context_id, Verb.CHANGE)
+        given = dict(UNSAID) if wanted is None else said(wanted)
+        given.pop(REPOSITORY, None)
+        services.set_own(context, given, hours(wanted or {}), actor=username(request))
+        return _everything(request, context_id)
 
     def get(self, request: Request, context_id: str) -> Response:
         require_known(request, set())
@@ -154,6 +167,7 @@ def _everything(request: Request, context_id: str) -> Response:
     return Response(
         {
             "context": ContextSerializer(context, context={"now": terms.now}).data,
+            "policy": effective_policy(context),
             "current_job": JobDetailSerializer(job).data if job else None,
             "job_history": JobWithStepsSerializer(history, many=True).data,
             "disks": DiskSerializer(disks_of(context), many=True).data,
@@ -178,11 +192,11 @@ def _take(request: Request, values: dict[str, Any]) -> management.Taken:
         if isinstance(vm, VMContext):
             return management.Taken([vm], frozenset())
         vms = [vm]
-    return management.take_and_report(
+    return taking.take(
         vms,
         repository=repository,
         actor=username(request),
-        rpo_target_seconds=values.get("rpo_target_seconds"),
+        target_seconds=values.get("rpo_target_seconds"),
     )
 
 

@@ -21,7 +21,7 @@ LISTS = {
     "replications": "replications",
     "vcenters": "vcenters",
     "repositories": "repositories",
-    "installation": "installation",
+    "policies": "policies",
     "health": "health",
     "integrity": "integrity",
     "events": "events",

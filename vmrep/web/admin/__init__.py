@@ -3,6 +3,6 @@
 It asks `vmrep.access` what its users may see and do, as the pages and the API do.
 """
 
-from vmrep.web.admin import contexts, notifications, replication
+from vmrep.web.admin import contexts, notifications, policies, replication
 
-__all__ = ["contexts", "notifications", "replication"]
+__all__ = ["contexts", "notifications", "policies", "replication"]

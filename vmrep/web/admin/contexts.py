@@ -31,6 +31,7 @@ from contexts.models import (
 from contexts.models.specs import SPEC_NAMES
 from contexts.services import vcenters
 from contexts.vsphere.endpoint import format_fingerprint
+from replication.policies import services
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web.admin.base import (
@@ -219,14 +220,23 @@ class VMContextAdmin(KeptByVmrep):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         changed = {name: getattr(obj, name) for name in form.changed_data}
         rows = VMContext.objects.filter(pk=obj.pk)
+        if "rpo_target_seconds" in changed:
+            self._set_target(request, obj, changed.pop("rpo_target_seconds"))
         if "repository" in changed:
             rows = rows.filter(total_jobs_run=0)
-        if not rows.update(**changed, updated_at=Now()):
+        if changed and not rows.update(**changed, updated_at=Now()):
             self.message_user(
                 request,
                 "Nothing was changed, because a replication started at the same moment.",
                 messages.ERROR,
             )
+
+    def _set_target(self, request: HttpRequest, vm: VMContext, seconds: int | None) -> None:
+        """Empty: as the policies say."""
+        try:
+            services.set_own(vm, services.target(seconds), actor=request.user.get_username())
+        except ContextError as problem:
+            self.message_user(request, str(problem), messages.ERROR)
 
 
 @admin.register(VMDisk)

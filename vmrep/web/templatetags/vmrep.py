@@ -138,11 +138,11 @@ def protection(vm: ContextInList) -> SafeString:
     """A VM's state of protection, in the same words everywhere: with by how much it is over its
     target."""
     look = LOOKS["protection"][vm.protection]
-    over_by = over_by_seconds(vm.newest_point_at, vm.target_seconds, about_now())
+    over_by = over_by_seconds(vm.newest_point_at, vm.rpo_target_seconds, about_now())
     word = look.word
     if vm.protection == Protection.OVER_TARGET and over_by is not None:
         word = f"Over by {formats.duration(over_by)}"
-    target = "none" if not vm.target_seconds else formats.duration(vm.target_seconds)
+    target = "none" if not vm.rpo_target_seconds else formats.duration(vm.rpo_target_seconds)
     return format_html(
         '<span class="state tone-{}" title="{}; RPO target: {}">{}<span>{}</span></span>',
         look.tone,

@@ -21,9 +21,10 @@ from contexts.database_errors import is_race
 from contexts.errors import ContextError
 from contexts.filters import DiscoveredVMFilter
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
-from contexts.services import discovery, management
+from contexts.services import discovery
 from contexts.services.management import MOST_AT_ONCE
 from contexts.states import ContextStatus, DiscoveryStatus
+from replication.policies import taking
 from replication.selectors import protection
 from replication.selectors.health import CONTROL
 from replication.selectors.protection import Protection, facts_of, state_of
@@ -148,12 +149,12 @@ def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
         return live.back(request, here)
     vms, left = _meant(form, request, vcenter)
     try:
-        taken = management.take(
+        taken = taking.take(
             vms,
             repository=form.cleaned_data["repository"],
             actor=request.user.get_username(),
-            rpo_target_seconds=form.cleaned_data["rpo_target"],
-        )
+            target_seconds=form.cleaned_data["rpo_target"],
+        ).contexts
     except ContextError as problem:
         messages.error(request, str(problem))
         return live.back(request, here)

@@ -1,4 +1,5 @@
-"""What an operator sets in a VM's panel: the RPO target, and disks to leave out."""
+"""What an operator sets for one VM: the RPO target and other own values, a policy of its own, and
+disks to leave out."""
 
 from __future__ import annotations
 
@@ -6,17 +7,21 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from contexts.services import protection
+from replication.policies import durations, services
+from replication.policies.choices import TARGET_WORDS
+from replication.policies.values import REPOSITORY
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import live
-from vmrep.web.formats import duration
 from vmrep.web.forms import RPOTargetForm
+from vmrep.web.policy_forms import GivenPolicyForm, ValuesForm
 
 
 @require_POST
@@ -24,17 +29,57 @@ def rpo_target(request: HttpRequest, context_id: str) -> HttpResponse:
     vm = access.context(request.user, context_id, Verb.CHANGE)
     form = RPOTargetForm(request.POST)
     if not form.is_valid():
-        messages.error(request, str(form.errors["seconds"][0]))
+        messages.error(request, f"RPO target: {form.errors['target'][0]}")
         return _back(request, vm)
-    seconds = form.cleaned_data["seconds"]
+    seconds = form.cleaned_data["target"]
     try:
-        protection.set_rpo_target(vm, seconds, actor=request.user.get_username())
+        services.set_own(vm, services.target(seconds), actor=request.user.get_username())
     except ContextError as problem:
         messages.error(request, str(problem))
     else:
-        told = "no RPO target" if seconds is None else f"an RPO target of {duration(seconds)}"
+        told = "the RPO target that the policies say"
+        if seconds is not None:
+            told = f"an RPO target of {durations.words(seconds)}"
         messages.success(request, f"{vm} now has {told}.")
     return _back(request, vm)
+
+
+@require_POST
+def policy(request: HttpRequest, context_id: str) -> HttpResponse:
+    """Give the VM a policy instead of the one that it was given; `policy` empty: none."""
+    vm = access.context(request.user, context_id, Verb.CHANGE)
+    form = GivenPolicyForm(request.POST, among=access.policies(request.user))
+    if not form.is_valid():
+        messages.error(request, "That policy is no longer there. Choose another one.")
+        return _back(request, vm)
+    given = form.cleaned_data["policy"]
+    try:
+        services.give(vm, given, actor=request.user.get_username())
+    except ContextError as problem:
+        messages.error(request, str(problem))
+    else:
+        told = f"Policy {given} applies to {vm} now." if given else f"{vm} has no policy alone now."
+        messages.success(request, told)
+    return _back(request, vm)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def own_values(request: HttpRequest, context_id: str) -> HttpResponse:
+    vm = access.context(request.user, context_id, Verb.CHANGE)
+    form = ValuesForm(request.POST or None, old=services.own_values(vm))
+    back = f"{reverse('virtual-machines')}?{urlencode({'vm': vm.pk, 'tab': 'policy'})}"
+    if form.is_valid():
+        given = {name: value for name, value in form.given().items() if name != REPOSITORY}
+        try:
+            actor = request.user.get_username()
+            services.set_own(vm, given, form.windows(), actor=actor)
+        except ContextError as problem:
+            form.add_error(None, str(problem))
+        else:
+            messages.success(request, f"The own values of {vm} were saved.")
+            return redirect(back)
+    content = {"form": form, "vm": vm, "back": back, "targets": TARGET_WORDS}
+    return render(request, "virtual_machines/own_values.html", content)
 
 
 @require_POST

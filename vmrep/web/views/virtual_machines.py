@@ -70,7 +70,8 @@ def _selected(request: HttpRequest, terms: protection.Terms) -> dict[str, Any]:
         vm = access.context_among(contexts_in_detail(terms), request.user, context_id, Verb.VIEW)
     except access.NotFound:
         return {"panel": None, "missing_vm": context_id}
-    return {"panel": panel.describe(vm, terms, request.GET)}
+    shown = panel.describe(vm, request.GET)
+    return {"panel": {**shown, "policies": access.policies(request.user)}}
 
 
 @require_POST

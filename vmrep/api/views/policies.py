@@ -1,0 +1,162 @@
+"""Policies, and where they apply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from replication.models import Policy
+from replication.policies import services
+from replication.policies.checking import checked, merged
+from replication.policies.preview import Change, preview
+from replication.policies.selectors import policies_for_list
+from replication.policies.services import Outcome, Where
+from vmrep import access
+from vmrep.access import Verb
+from vmrep.api.bodies import Nothing, read
+from vmrep.api.lists import listing, require_known
+from vmrep.api.policy_bodies import (
+    ChangedPolicy,
+    NewPolicy,
+    NewScope,
+    PossibleChange,
+    hours,
+    said,
+)
+from vmrep.api.serializers.policies import (
+    PolicySerializer,
+    ScopeSerializer,
+    shown_preview,
+)
+from vmrep.api.views.base import View, see, username
+
+
+class PolicyList(View):
+    """GET: all policies, with where they apply. POST: add one, which applies nowhere yet."""
+
+    def get(self, request: Request) -> Response:
+        rows = policies_for_list(access.policies(request.user))
+        return listing(request, rows, serializer=PolicySerializer)
+
+    def post(self, request: Request) -> Response:
+        access.require(request.user, Verb.ADD, Policy)
+        wanted = read(NewPolicy, request.data)
+        _require_repository(request, wanted)
+        policy = services.add(
+            wanted["name"], said(wanted), hours(wanted) or (), actor=username(request)
+        )
+        body = _body(request, policy.pk)
+        return see(request, body, status.HTTP_201_CREATED, "policy", policy.pk)
+
+
+class PolicyDetail(View):
+    """GET: one. PATCH: change what is given. DELETE: remove one that applies nowhere."""
+
+    def get(self, request: Request, policy_id: int) -> Response:
+        require_known(request, set())
+        return Response(_body(request, policy_id))
+
+    def patch(self, request: Request, policy_id: int) -> Response:
+        require_known(request, set())
+        wanted = read(ChangedPolicy, request.data)
+        policy = access.policy(request.user, policy_id, Verb.CHANGE)
+        _require_repository(request, wanted)
+        outcome = services.change(
+            policy, said(wanted), hours(wanted), name=wanted.get("name"), actor=username(request)
+        )
+        return Response({**_body(request, policy_id), **_told(outcome)})
+
+    def delete(self, request: Request, policy_id: int) -> Response:
+        require_known(request, set())
+        read(Nothing, request.data)
+        policy = access.policy(request.user, policy_id, Verb.REMOVE)
+        services.remove(policy, actor=username(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class PolicyScopes(View):
+    """POST: let the policy apply somewhere."""
+
+    def post(self, request: Request, policy_id: int) -> Response:
+        wanted = read(NewScope, request.data)
+        policy = access.policy(request.user, policy_id, Verb.CHANGE)
+        scope, outcome = services.assign(policy, place(request, wanted), actor=username(request))
+        body = {**ScopeSerializer(scope).data, **_told(outcome)}
+        return Response(body, status=status.HTTP_201_CREATED)
+
+
+class PolicyScopeDetail(View):
+    """DELETE: let the policy no longer apply there."""
+
+    def delete(self, request: Request, policy_id: int, scope_id: int) -> Response:
+        require_known(request, set())
+        read(Nothing, request.data)
+        policy = access.policy(request.user, policy_id, Verb.CHANGE)
+        scope = access.policy_scope(request.user, policy, scope_id, Verb.REMOVE)
+        return Response(_told(services.unassign(scope, actor=username(request))))
+
+
+class PolicyPreview(View):
+    """POST: what one change of the policy would do. Nothing is written."""
+
+    def post(self, request: Request, policy_id: int) -> Response:
+        wanted = read(PossibleChange, request.data)
+        policy = access.policy(request.user, policy_id, Verb.CHANGE)
+        if "policy" in wanted:
+            _require_repository(request, wanted["policy"])
+            old = services.wanted_of(policy)
+            new = merged(old, said(wanted["policy"]), hours(wanted["policy"]))
+            change = Change(policy, wanted=checked(new))
+        elif "scope" in wanted:
+            change = Change(policy, add=place(request, wanted["scope"]))
+        else:
+            scope_id = wanted["remove_scope_id"]
+            scope = access.policy_scope(request.user, policy, scope_id, Verb.REMOVE)
+            change = Change(policy, remove=scope.pk)
+        return Response(shown_preview(preview(change)))
+
+
+def place(request: Request, wanted: dict[str, Any]) -> Where:
+    """The place that a body names. Raises ValidationError for what this user does not see."""
+    vcenter = context = None
+    try:
+        if "vcenter_id" in wanted:
+            vcenter = access.vcenter(request.user, wanted["vcenter_id"], Verb.VIEW)
+        if "context_id" in wanted:
+            context = access.context(request.user, wanted["context_id"], Verb.CHANGE)
+    except access.NotFound as problem:
+        field = "vcenter_id" if vcenter is None and "vcenter_id" in wanted else "context_id"
+        raise ValidationError({field: str(problem)}) from problem
+    return Where(
+        wanted["kind"],
+        vcenter,
+        wanted.get("folder", ""),
+        wanted.get("pattern", ""),
+        context,
+        wanted.get("takes_new", False),
+    )
+
+
+def _require_repository(request: Request, wanted: dict[str, Any]) -> None:
+    """Raises ValidationError for one that this user does not see."""
+    if wanted.get("repository_id") is None:
+        return
+    try:
+        access.repository(request.user, wanted["repository_id"], Verb.VIEW)
+    except access.NotFound as problem:
+        raise ValidationError({"repository_id": str(problem)}) from problem
+
+
+def _body(request: Request, policy_id: int) -> dict[str, Any]:
+    rows = policies_for_list(access.policies(request.user))
+    policy = access.policy(request.user, policy_id, Verb.VIEW, among=rows)
+    return dict(PolicySerializer(policy).data)
+
+
+def _told(outcome: Outcome) -> dict[str, int]:
+    """For how many VMs something changed, and how many are still to be looked at."""
+    return {"changed_vms": outcome.changed, "vms_to_come": outcome.left}
