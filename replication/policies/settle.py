@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.db.models import BigIntegerField, Case, F, Q, QuerySet, TextField, When
 from django.db.models import Value as Constant
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Cast, Coalesce, Now
 
 from contexts.models import ContextEvent, VMContext
 from contexts.services.transactions import lock_free, one_transaction
@@ -209,10 +209,12 @@ def _write_contexts(settled: Sequence[_Settled]) -> None:
     )
 
 
-def _by_key(keys: Mapping[Value, list[str]], otherwise: F | None) -> Case:
+def _by_key(keys: Mapping[Value, list[str]], otherwise: F | None) -> Cast:
     """For each key its value: one statement, however many values there are."""
     whens = [When(pk__in=some, then=Constant(value)) for value, some in keys.items()]
-    return Case(*whens, default=otherwise, output_field=BigIntegerField())
+    # Of nulls alone PostgreSQL would not know the type.
+    whole = BigIntegerField()
+    return Cast(Case(*whens, default=otherwise, output_field=whole), output_field=whole)
 
 
 def _record(settled: Sequence[_Settled], scopes: Mapping[int, ScopeRow], actor: str) -> None:
