@@ -32,12 +32,14 @@ def test_no_row_is_rewritten_or_deleted(api, method):
     context = factories.context()
     job = factories.running_job(context)
     for path in (
-        *("vm-contexts/", f"vm-contexts/{context.pk}/", "vcenters/"),
-        *("replications/", f"replications/{job.pk}/", "repositories/"),
+        *("vm-contexts/", "vcenters/", "replications/", f"replications/{job.pk}/"),
+        "repositories/",
     ):
         assert getattr(api, method)(path, KEPT).status_code == 405
     answer = getattr(api, method)(f"vcenters/{context.vcenter_id}/", KEPT)
     assert answer.status_code == (405 if method == "put" else 400)
+    answer = getattr(api, method)(f"vm-contexts/{context.pk}/", KEPT)  # PATCH takes `policy` alone
+    assert answer.status_code == (400 if method == "patch" else 405)
     context.refresh_from_db()
     assert context.current_job == job
 

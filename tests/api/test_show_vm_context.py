@@ -18,7 +18,7 @@ from tests.factories import MIB
 pytestmark = pytest.mark.any_database
 
 KEYS = [
-    *("context", "current_job", "job_history", "disks", "networks"),
+    *("context", "policy", "current_job", "job_history", "disks", "networks"),
     *("cbt_history", "recovery_points"),
 ]
 
@@ -199,8 +199,11 @@ def test_a_parameter_is_refused(api):
 
 def test_it_cannot_be_written(api):
     context = factories.context()
-    for method in (api.put, api.patch, api.delete):
-        assert method(f"vm-contexts/{context.pk}/", {"current_status": "failed"}).status_code == 405
+    for method, status in ((api.put, 405), (api.patch, 400), (api.delete, 405)):
+        answer = method(f"vm-contexts/{context.pk}/", {"current_status": "failed"})
+        assert answer.status_code == status
+    context.refresh_from_db()
+    assert context.current_status == "discovered"
 
 
 def test_the_number_of_queries_does_not_grow_with_the_history(api, queries):
