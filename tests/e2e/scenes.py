@@ -35,8 +35,7 @@ from replication.models import (
     SignOfLife,
     VCenterSign,
 )
-from replication.policies import services, settle
-from replication.policies.checking import Window
+from replication.policies import checking, services, settle
 from replication.policies.services import Where
 from replication.scheduler import spells
 from replication.selectors import limits
@@ -166,7 +165,7 @@ def _policies(vcenter: VCenter) -> Names:
     scope, _ = services.assign(policy, place, actor="ops")
     services.assign(policy, Where("name", pattern="db-*"), actor="ops")
     nights = {"rpo_kind": "calendar", "cron": "30 1 * * *", "time_zone": "Europe/Berlin"}
-    hours = [Window(31, 22 * 60, 6 * 60), Window(96, 0, 24 * 60)]
+    hours = [checking.Window(31, 22 * 60, 6 * 60), checking.Window(96, 0, 24 * 60)]
     calendar = services.add("Nights", nights, hours, actor="ops")
     return {"policy": policy.pk, "scope": scope.pk, "calendar": calendar.pk}
 
