@@ -254,11 +254,18 @@ def repository(user: User, repository_id: int, verb: Verb) -> Repository:
 
 
 def point(
-    user: User, point_id: int, verb: Verb, *, among: QuerySet[RecoveryPoint] | None = None
+    user: User,
+    point_id: int,
+    verb: Verb,
+    *,
+    among: QuerySet[RecoveryPoint] | None = None,
+    of: VMContext | None = None,
 ) -> RecoveryPoint:
-    """A recovery point; with `among`, as those rows have it."""
+    """A recovery point (of that VM); with `among`, as those rows have it."""
     if among is None:
         among = RecoveryPoint.objects.all()
+    if of is not None:
+        among = among.filter(vm_context=of)
     return _the_one(
         rows(user, verb, among).filter(pk=point_id),
         f"There is no recovery point {point_id}.",

@@ -17,6 +17,7 @@ from vmrep.web.views import (
     jobs,
     limits,
     notifications,
+    points,
     policies,
     protection,
     removal,
@@ -60,6 +61,7 @@ urlpatterns = [
         protection.disk,
         name="vm-disk",
     ),
+    path("virtual-machines/<str:context_id>/points/<int:point_id>/", points.point, name="point"),
     path("virtual-machines/<str:context_id>/remove/", removal.remove, name="vm-remove"),
     path(
         "virtual-machines/<str:context_id>/delete-replica-data/",

@@ -1,0 +1,63 @@
+"""One recovery point: what it is, and what a user does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from contexts.errors import ContextError
+from contexts.models import VMContext
+from replication.models import RecoveryPoint
+from replication.retention import services
+from replication.retention.standing import Standing
+from replication.selectors.points import points_in_detail
+from replication.states import RecoveryPointState
+from vmrep import access
+from vmrep.access import Verb
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def point(request: HttpRequest, context_id: str, point_id: int) -> HttpResponse:
+    """The page; each of its forms says in `act` what to do."""
+    vm = access.context(request.user, context_id, Verb.VIEW)
+    if request.method == "POST":
+        _act(request, vm, point_id)
+        return redirect("point", context_id, point_id)
+    shown = access.point(request.user, point_id, Verb.VIEW, among=points_in_detail(), of=vm)
+    is_available = shown.state == RecoveryPointState.AVAILABLE
+    content = {
+        **{"vm": vm, "point": shown, "is_available": is_available},
+        "why_it_stays": Standing(vm.pk).why_it_stays(shown.pk) if is_available else "",
+    }
+    return render(request, "virtual_machines/point.html", content)
+
+
+def _act(request: HttpRequest, vm: VMContext, point_id: int) -> None:
+    actor, text = request.user.get_username(), request.POST.get("comment", "")
+    acts: dict[str, tuple[Verb, Callable[[RecoveryPoint], object], str]] = {
+        "pin": (Verb.PIN, lambda it: services.pin(it, comment=text, actor=actor), "It is pinned."),
+        "unpin": (Verb.PIN, lambda it: services.unpin(it, actor=actor), "It is not pinned now."),
+        "comment": (
+            *(Verb.COMMENT, lambda it: services.comment(it, text, actor=actor)),
+            "The comment was saved.",
+        ),
+        "delete": (
+            *(Verb.DELETE_POINT, lambda it: services.delete(it, actor=actor)),
+            "It will be removed.",
+        ),
+    }
+    act = acts.get(request.POST.get("act", ""))
+    if act is None:
+        messages.error(request, "Nothing was done: the form did not say what to do.")
+        return
+    verb, do, told = act
+    try:
+        do(access.point(request.user, point_id, verb, of=vm))
+    except ContextError as problem:
+        messages.error(request, str(problem))
+    else:
+        messages.success(request, told)
