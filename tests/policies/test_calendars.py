@@ -10,6 +10,8 @@ import pytest
 from replication.policies import calendars
 from replication.policies.calendars import CalendarRefused
 
+pytestmark = pytest.mark.any_database
+
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -10,6 +10,8 @@ from replication.policies import durations
 from replication.policies.choices import TARGETS
 from vmrep.web import formats
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.mark.parametrize(
     ("text", "seconds"),

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from replication.policies import hours
 from replication.policies.checking import Window
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.mark.parametrize(
     ("text", "windows"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from replication.policies.resolve import in_order, matches, resolve
 from replication.policies.values import UNSAID, WITHOUT_ANY, ScopeRow, VMFacts
+
+pytestmark = pytest.mark.any_database
 
 VM = VMFacts("ctx-1", 7, "db-prod-01", "/Bonn/vm/Prod/DB/db-prod-01")
 TARGET = {"rpo_kind": "target", "rpo_target_seconds": 900}
@@ -110,9 +110,7 @@ def test_a_pattern_is_of_the_whole_name(pattern, name, match):
 
 
 def test_a_hostile_name_does_not_hold_up_the_tick():
-    began = time.process_time()
-    assert not matches("*a" * 60 + "b", "a" * 20_000)
-    assert time.process_time() - began < 5  # by backtracking it would not end at all
+    assert not matches("*a" * 60 + "b", "a" * 20_000), "by backtracking it would never end"
 
 
 def test_of_two_patterns_that_are_alike_the_older_one_wins():

@@ -122,6 +122,7 @@ def test_hours_are_replaced_as_a_whole(vm):
     assert policy.windows.count() == 1
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("given", "windows", "fields"),
     [
