@@ -121,7 +121,7 @@ def assign(policy: Policy, place: Where, *, actor: str) -> tuple[PolicyScope, Ou
     scope = PolicyScope.objects.create(policy=policy, created_by=actor, **place._asdict())
     if place.takes_new:
         PolicyTaking.objects.all().delete()  # what was seen already is looked at for it, too
-    log.info("%s gave policy %r to %s", actor, policy.name, place)
+    log.info("%s gave policy %r to scope %s (%s)", actor, policy.name, scope.pk, scope.kind)
     if place.vm_context is not None:
         return scope, _of_one(place.vm_context.pk, actor)
     return scope, _took_effect(actor)
