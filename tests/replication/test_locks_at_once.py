@@ -24,7 +24,7 @@ from contexts.services import discovery, identity, management, records, statuses
 from contexts.vsphere.inventory import InventoryPage
 from contexts.vsphere.lineage import Lineage
 from replication import messages as replication_messages
-from replication.errors import LeaseLost, TryAgain
+from replication.errors import JobCancelled, LeaseLost, TryAgain
 from replication.models import ReplicationJob, VMSnapshot
 from replication.policies import services as policies
 from replication.policies.services import Where
@@ -137,7 +137,10 @@ class Crowd:
             ending(job.pk, "The vCenter did not answer.", lease=lease)
         else:
             sealed = [SealedDisk(image.pk, 1 << 20, "0f" * 16) for image in made]
-            finish.completed(job.pk, lease, snapshot, Lineage("vm-1"), sealed)
+            try:
+                finish.completed(job.pk, lease, snapshot, Lineage("vm-1"), sealed)
+            except JobCancelled:
+                finish.cancelled(job.pk, actor="ops", lease=lease)
         VMSnapshot.objects.filter(job=job).update(
             state=SnapshotState.REMOVED, removed_at=Now(), problem=""
         )
