@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
-from replication.models import PointRemoval
+from replication.models import EffectivePolicy, PointRemoval
+from replication.models.policies import KEEP
 from replication.retention import steps
 from replication.retention.choose import Mark, Rules, choose
 from replication.retention.standing import Standing
-from replication.states import RemovalState, RemovalWhy
+from replication.states import RemovalState, RemovalWhy, RetentionKind
 
 BY_POLICY = "retention"
 
@@ -21,6 +22,15 @@ class Settled(NamedTuple):
 
     wanted: int
     taken_back: int
+
+
+def settle_by_policy(context_id: str) -> Settled:
+    """As `settle`, by what is in effect for the VM; without any policy all points stay."""
+    effective = EffectivePolicy.objects.filter(pk=context_id).first()
+    if effective is None or effective.retention_kind != RetentionKind.RULES:
+        return settle(context_id, None, ZoneInfo("UTC"))
+    rules = Rules(*(getattr(effective, column) or 0 for column in KEEP))
+    return settle(context_id, rules, ZoneInfo(effective.time_zone))
 
 
 @one_transaction

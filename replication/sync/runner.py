@@ -34,6 +34,7 @@ from replication.errors import (
     TryAgain,
 )
 from replication.models import JobStep, ReplicationJob, Repository
+from replication.retention import wanted
 from replication.services import damages, finish, job_log, leases, left_overs, places, queue
 from replication.services.leases import Lease
 from replication.states import DamageFinder, LogLevel, StepName, StepStatus
@@ -160,6 +161,9 @@ def clean_up(attempt: JobRun) -> None:
             name=StepName.CLEAN_UP,
             started_at=Now(),
         )
+    # There is one point more: by the rules, others may go now.
+    if wanted.settle_by_policy(attempt.context.pk).wanted:
+        messages.hint_retention()
     problems = removing.remove_left_overs(attempt.context, attempt)
     for problem in problems:
         attempt.log(problem, LogLevel.WARNING)
