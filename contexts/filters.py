@@ -12,17 +12,18 @@ from unicodedata import normalize
 
 import django_filters
 from django.core.exceptions import ValidationError
-from django.core.validators import EMPTY_VALUES
+from django.core.validators import EMPTY_VALUES, RegexValidator
 from django.db.models import Q, QuerySet, TextChoices
 from django_filters.fields import ModelMultipleChoiceField
 
 from contexts.folders import NO_FOLDER
 from contexts.models import DiscoveredVM, VCenter, VMContext
-from contexts.selectors import takable_as_it_is
+from contexts.selectors import takable_as_it_is, taken_in
 from contexts.states import ContextStatus
 
 SEARCH_LENGTH = 200
 FOLDER_LENGTH = 4000
+_TAKING = r"\A[0-9]{1,18}-[0-9]{1,18}\Z"
 
 
 class PowerState(TextChoices):
@@ -166,10 +167,18 @@ class VMContextFilter(WithVCenters):
     vcenter = OfVCenter()
     os = operating_system()
     power_state = power_state()
+    taken = django_filters.CharFilter(
+        method="by_taking", label="Taken together", validators=[RegexValidator(_TAKING)]
+    )
 
     class Meta:
         model = VMContext
         fields: list[str] = []
+
+    def by_taking(self, rows: QuerySet[Any], _name: str, taking: str) -> QuerySet[Any]:
+        """The VMs that one taking brought under management (its `Taken.taking`)."""
+        first, last = map(int, taking.split("-"))
+        return rows.filter(pk__in=taken_in(first, last))
 
 
 class DiscoveredVMFilter(Filters):

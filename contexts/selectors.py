@@ -32,7 +32,13 @@ from contexts.models import (
 )
 from contexts.models.contexts import INDEXED_TEXT_LENGTH
 from contexts.presence import vms_with_probable_context
-from contexts.states import CHOSEN_TRANSPORTS, DiscoveryStatus, TransportKind
+from contexts.states import (
+    CHOSEN_TRANSPORTS,
+    TAKEN,
+    TAKEN_AGAIN,
+    DiscoveryStatus,
+    TransportKind,
+)
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -53,6 +59,22 @@ def os_types(contexts: QuerySet[VMContext]) -> list[str]:
     names = contexts.filter(unmanaged_at__isnull=True, os_type__isnull=False).order_by()
     found = names.values_list(Left("os_type", INDEXED_TEXT_LENGTH), flat=True).distinct()
     return sorted(str(name) for name in found)
+
+
+def taken_in(first: int, last: int) -> QuerySet[ContextEvent, str]:
+    """The context IDs of one taking, which recorded the events from `first` to `last`.
+
+    Others may record events in between. But all events of a transaction have its time on
+    PostgreSQL, and on SQLite only one transaction writes at a time: so those between the times of
+    the first and the last event are this taking's.
+    """
+    events = ContextEvent.objects.order_by()
+    return events.filter(
+        pk__range=(first, last),
+        why__in=(TAKEN, TAKEN_AGAIN),
+        created_at__gte=Subquery(events.filter(pk=first).values("created_at")),
+        created_at__lte=Subquery(events.filter(pk=last).values("created_at")),
+    ).values_list("vm_context_id", flat=True)
 
 
 def networks_of(context: VMContext) -> QuerySet[VMNetworkAdapter]:

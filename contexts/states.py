@@ -60,3 +60,7 @@ CONTEXT_TRANSITIONS: dict[str, frozenset[str]] = {
     _S.READY: frozenset({_S.REPLICATING, _S.DISCOVERED}),
     _S.FAILED: frozenset({_S.REPLICATING}),
 }
+
+
+TAKEN, TAKEN_AGAIN = "taken under management", "taken under management again"
+"""The reasons of the events that a taking records, one for each VM."""

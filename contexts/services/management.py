@@ -17,6 +17,7 @@ from contexts.errors import ContextBusy, NotManaged
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import identity, records, refresh, statuses
 from contexts.services.transactions import one_transaction
+from contexts.states import TAKEN, TAKEN_AGAIN
 
 ID_ATTEMPTS = 5
 MOST_AT_ONCE = 1000
@@ -60,10 +61,12 @@ def _get_or_create(vm: DiscoveredVM, wanted: Mapping[str, Any]) -> tuple[VMConte
 
 
 class Taken(NamedTuple):
-    """The contexts in the order of their VMs, and the IDs of those not managed before."""
+    """The contexts in the order of their VMs, and the IDs of those not managed before. `taking`:
+    what the filter `taken` finds these by; empty when there are none."""
 
     contexts: list[VMContext]
     new_ids: frozenset[str]
+    taking: str = ""
 
 
 def take(discovered_vms: Iterable[DiscoveredVM], *, repository: Any, actor: str) -> list[VMContext]:
@@ -93,18 +96,21 @@ def take_and_report(
     taken = {vm.pk: _take_one(vm, wanted) for vm in sorted(vms, key=lambda vm: int(vm.pk))}
     fresh = [(vm, *taken[vm.pk]) for vm in vms if taken[vm.pk][1]]
     refresh.refresh([(context, records.from_discovered(vm)) for vm, context, _ in fresh])
-    for _, context, why in fresh:
+    events = [
         statuses.record_event(
             context.pk,
-            old="" if why == _TAKEN else context.current_status,
+            old="" if why == TAKEN else context.current_status,
             new=context.current_status,
             why=why,
             actor=actor,
             job_id=None,
         )
+        for _, context, why in fresh
+    ]
     current = VMContext.objects.in_bulk([context.pk for context, _ in taken.values()])
     contexts = [current[taken[vm.pk][0].pk] for vm in vms]
-    return Taken(contexts, frozenset(context.pk for _, context, _ in fresh))
+    taking = f"{events[0].pk}-{events[-1].pk}" if events else ""
+    return Taken(contexts, frozenset(context.pk for _, context, _ in fresh), taking)
 
 
 def _contexts_of(vms: Iterable[DiscoveredVM]) -> list[str]:
@@ -114,19 +120,16 @@ def _contexts_of(vms: Iterable[DiscoveredVM]) -> list[str]:
     return list(VMContext.objects.filter(Exists(theirs)).values_list("pk", flat=True))
 
 
-_TAKEN, _AGAIN = "taken under management", "taken under management again"
-
-
 def _take_one(vm: DiscoveredVM, wanted: Mapping[str, Any]) -> tuple[VMContext, str]:
     """The context and what happened to it: "" when it was already managed."""
     context, created = _get_or_create(vm, wanted)
     if created:
-        return context, _TAKEN
+        return context, TAKEN
     # Compare and set: of several concurrent requests, one revives it.
     revived = VMContext.objects.filter(pk=context.pk, unmanaged_at__isnull=False).update(
         unmanaged_at=None, updated_at=Now()
     )
-    return context, _AGAIN if revived else ""
+    return context, TAKEN_AGAIN if revived else ""
 
 
 @one_transaction

@@ -156,7 +156,7 @@ def _change(
 
 def record_event(
     context_id: str, *, old: str = "", new: str = "", why: str, actor: str, job_id: str | None
-) -> None:
-    ContextEvent.objects.create(
+) -> ContextEvent:
+    return ContextEvent.objects.create(
         vm_context_id=context_id, job_id=job_id, actor=actor, old=old, new=new, why=why
     )

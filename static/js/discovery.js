@@ -10,7 +10,7 @@ const update = () => {
     box.classList.toggle("stands-back", everything.checked);
   }
   if (!everything.checked) return;
-  form.querySelector("[data-needs-selection]").disabled = false;
+  for (const button of form.querySelectorAll("[data-needs-selection]")) button.disabled = false;
   form.querySelector("[data-selected-count]").textContent = "";
 };
 document.addEventListener("change", update);

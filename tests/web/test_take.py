@@ -7,6 +7,9 @@ from django.utils import timezone
 
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from contexts.services import management
+from replication.models import ReplicationJob
+from replication.services import start
+from replication.states import Trigger
 from tests import factories
 from tests.web.conftest import notices, text
 
@@ -35,12 +38,54 @@ def test_one_vm_leads_to_its_panel(take, vcenter):
     assert context.events.get().actor == "ops"
 
 
-def test_many_lead_to_the_list_of_what_was_taken(take, vcenter):
-    vms = [factories.discovered_vm(name, at=vcenter) for name in ("a", "b")]
-    answer = take(*vms, repository=factories.repository().pk)
-    assert VMContext.objects.count() == 2
-    assert answer.redirect_chain == [("/virtual-machines/?status=discovered", 302)]
-    assert notices(answer) == ["2 VMs are now under management."]
+def shown(answer) -> set[str]:
+    return {vm.vm_name for vm in answer.context["table"].page.object_list.data}
+
+
+def test_many_lead_to_the_list_of_what_was_taken_whatever_becomes_of_it(web, take, vcenter):
+    """Not to those with the status that they have now: they would leave the list one by one."""
+    factories.context("before")
+    first = factories.discovered_vm("again", at=vcenter)
+    repository = factories.repository()
+    management.release(management.take([first], repository=repository, actor="x")[0], actor="x")
+    vms = [first, *(factories.discovered_vm(name, at=vcenter) for name in ("a", "b"))]
+    answer = take(*vms, repository=repository.pk)
+    assert notices(answer) == ["3 VMs are now under management."]
+    factories.context("after")
+    ((address, _),) = answer.redirect_chain
+    assert "/virtual-machines/?taken=" in address
+    start.start(VMContext.objects.get(vm_name="a"), trigger=Trigger.MANUAL, requested_by="x")
+    answer = web.get(address)
+    assert shown(answer) == {"again", "a", "b"}
+    assert "Just taken" in text(answer)
+    assert shown(web.get("/virtual-machines/?taken=1-2-3")) == {
+        *("again", "a", "b", "before", "after")
+    }
+    assert shown(web.get("/virtual-machines/?taken=0-999999")) == set()
+
+
+def test_they_are_taken_and_replicated_in_one_go(take, vcenter, monkeypatch):
+    """What vmrep would refuse gets no job that must fail; who cannot be started is named."""
+    vms = [factories.discovered_vm(name, at=vcenter) for name in ("a", "b", "busy")]
+    vms.append(factories.discovered_vm("plan", at=vcenter, is_template=True))
+    real = start.start
+
+    def start_one(context, **how):
+        if context.vm_name == "busy":
+            real(context, **how)  # somebody was faster
+        return real(context, **how)
+
+    monkeypatch.setattr("replication.services.start.start", start_one)
+    answer = take(*vms, repository=factories.repository().pk, replicate="1")
+    jobs = ReplicationJob.objects.order_by("source_vm_name")
+    assert [job.source_vm_name for job in jobs] == ["a", "b", "busy"]
+    (notice,) = notices(answer)
+    assert notice == (
+        "4 VMs are now under management. 2 replications were started. 1 VM was refused: busy is"
+        f" already being replicated by {jobs[2].pk}. vmrep would refuse to replicate 1 of them as"
+        " it is now: plan (a template)."
+    )
+    assert shown(answer) == {"a", "b", "busy", "plan"}
 
 
 def test_without_a_vm_it_asks_for_one(take):

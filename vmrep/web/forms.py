@@ -81,7 +81,8 @@ RPO_TARGETS = (
 
 class TakeForm(forms.Form):
     """Which VMs to take, and into which repository. `everything`: instead of the ticked ones, all
-    that can be taken among those that match the page's filters (`view`, its query string)."""
+    that can be taken among those that match the page's filters (`view`, its query string).
+    `replicate`: start their first replication, too."""
 
     vm: forms.ModelMultipleChoiceField[DiscoveredVM] = forms.ModelMultipleChoiceField(
         queryset=None,
@@ -92,6 +93,7 @@ class TakeForm(forms.Form):
         },
     )
     everything = forms.BooleanField(required=False)
+    replicate = forms.BooleanField(required=False)
     view = forms.CharField(required=False, max_length=10_000)
     repository: forms.ModelChoiceField[Repository] = forms.ModelChoiceField(
         queryset=None,

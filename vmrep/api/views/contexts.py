@@ -81,7 +81,7 @@ class ContextList(View):
         )
 
     def post(self, request: Request) -> Response:
-        taken, new_ids = _take(request, read(Take, request.data))
+        taken, new_ids, _ = _take(request, read(Take, request.data))
         answer = status.HTTP_201_CREATED if new_ids else status.HTTP_200_OK
         terms = protection.terms(about_now())
         shown = access.rows(request.user, Verb.VIEW, contexts_for_list(terms))

@@ -71,6 +71,13 @@ def _ask(request: HttpRequest, among: QuerySet[VMContext], context_ids: list[str
 
 def _tell(request: HttpRequest, outcome: bulk.Outcome, done: tuple[str, str]) -> None:
     """One notice: for how many VMs it was done, and which were refused and why."""
+    told, is_clean = what_was_done(outcome, done)
+    level = messages.SUCCESS if is_clean else messages.WARNING
+    messages.add_message(request, level if outcome.done else messages.ERROR, told)
+
+
+def what_was_done(outcome: bulk.Outcome, done: tuple[str, str]) -> tuple[str, bool]:
+    """The text of the notice, and whether all went well: nothing refused, a worker at hand."""
     parts, missing = [], ""
     if outcome.done:
         missing = missing_now(COPIES)
@@ -79,9 +86,7 @@ def _tell(request: HttpRequest, outcome: bulk.Outcome, done: tuple[str, str]) ->
         parts.append(f"{plural(outcome.done, *done)}{f': {missing}' if missing else '.'}")
     if outcome.refused:
         parts.append(_refusals(outcome))
-    is_clean = not outcome.refused and not missing
-    level = messages.SUCCESS if is_clean else messages.WARNING
-    messages.add_message(request, level if outcome.done else messages.ERROR, " ".join(parts))
+    return " ".join(parts), not outcome.refused and not missing
 
 
 def _refusals(outcome: bulk.Outcome) -> str:

@@ -21,19 +21,22 @@ from contexts.database_errors import is_race
 from contexts.errors import ContextError
 from contexts.filters import DiscoveredVMFilter
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
-from contexts.services import discovery
+from contexts.services import discovery, management
 from contexts.services.management import MOST_AT_ONCE
-from contexts.states import ContextStatus, DiscoveryStatus
+from contexts.states import DiscoveryStatus
 from replication.policies import taking
 from replication.selectors import protection
 from replication.selectors.health import CONTROL
 from replication.selectors.protection import Protection, facts_of, state_of
+from replication.services import bulk
+from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import live, outcome, versions
 from vmrep.web.formats import plural
 from vmrep.web.forms import RPO_TARGETS, TakeForm
 from vmrep.web.tables import DiscoveredVMTable, Table
+from vmrep.web.views.bulk import STARTED, what_was_done
 
 _NAMED = 3
 _WAITING_LONG = timedelta(seconds=30)
@@ -154,7 +157,7 @@ def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
             repository=form.cleaned_data["repository"],
             actor=request.user.get_username(),
             target_seconds=form.cleaned_data["rpo_target"],
-        ).contexts
+        )
     except ContextError as problem:
         messages.error(request, str(problem))
         return live.back(request, here)
@@ -164,10 +167,12 @@ def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
         gone = "The vCenter or the repository was removed at the same moment: no VM was taken."
         messages.error(request, gone)
         return redirect("discovery")
-    _tell(request, vms, left)
-    if not taken:
+    started = _replicate(request, vms, taken) if form.cleaned_data["replicate"] else None
+    _tell(request, vms, left, started)
+    if not taken.contexts:
         return live.back(request, here)
-    view = {"vm": taken[0].pk} if len(taken) == 1 else {"status": ContextStatus.DISCOVERED.value}
+    is_one = len(taken.contexts) == 1
+    view = {"vm": taken.contexts[0].pk} if is_one else {"taken": taken.taking}
     return redirect(f"{reverse('virtual-machines')}?{urlencode(view)}")
 
 
@@ -182,12 +187,32 @@ def _meant(
     return list(found[:MOST_AT_ONCE]), max(found.count() - MOST_AT_ONCE, 0)
 
 
-def _tell(request: HttpRequest, vms: Sequence[DiscoveredVM], left: int) -> None:
-    """Tell how many were taken, and which of them vmrep would refuse to replicate as they are."""
+def _replicate(
+    request: HttpRequest, vms: Sequence[DiscoveredVM], taken: management.Taken
+) -> bulk.Outcome:
+    """Start those just taken that vmrep would not refuse: a job that must fail helps nobody."""
+    ready = [context.pk for vm, context in zip(vms, taken.contexts, strict=True) if not vm.refusals]
+    return bulk.start(
+        access.rows(request.user, Verb.REPLICATE, VMContext.objects.all()),
+        ready,
+        trigger=Trigger.MANUAL,
+        requested_by=request.user.get_username(),
+    )
+
+
+def _tell(
+    request: HttpRequest, vms: Sequence[DiscoveredVM], left: int, started: bulk.Outcome | None
+) -> None:
+    """Tell how many were taken, how many of them `started`, and which vmrep would refuse."""
     if not vms:
         messages.error(request, "There are no VMs left to take.")
         return
     told = [f"{plural(len(vms), 'VM is', 'VMs are')} now under management."]
+    is_clean = not left
+    if started and (started.done or started.refused):
+        words, all_began = what_was_done(started, STARTED)
+        told.append(words)
+        is_clean = is_clean and all_began
     if left:
         told.append(f"{left:,} more can be taken the same way.")
     refused = [vm for vm in vms if vm.refusals]
@@ -197,7 +222,7 @@ def _tell(request: HttpRequest, vms: Sequence[DiscoveredVM], left: int) -> None:
         which = "it" if len(vms) == 1 else f"{len(refused)} of them"
         they_are = "it is" if len(refused) == 1 else "they are"
         told.append(f"vmrep would refuse to replicate {which} as {they_are} now: {some}{more}.")
-    level = messages.WARNING if refused or left else messages.SUCCESS
+    level = messages.WARNING if refused or not is_clean else messages.SUCCESS
     messages.add_message(request, level, " ".join(told))
 
 
