@@ -31,7 +31,8 @@ def die(*args: object, **kwargs: object) -> None:
 
 
 def half_commit() -> None:
-    """A qemu-img that writes slowly, and is killed with its worker when it has begun."""
+    """A qemu-img that writes slowly, and is killed just before its worker when it has begun: the
+    shell that stands for it here ends with the worker, and would leave it behind."""
     folder = Path(tempfile.mkdtemp(prefix="vmrep-test-"))
     program = folder / "qemu-img"
     program.write_text(
@@ -39,7 +40,7 @@ def half_commit() -> None:
         f'[ "$1" = commit ] || exec {shutil.which("qemu-img")} "$@"\n'
         f"rm -r {folder}\n"
         f'{shutil.which("qemu-img")} commit -r 600k "$2" "$3" "$4" >&2 & sleep 0.35\n'
-        f"kill -9 {os.getpid()}; kill -9 $!; wait\n"
+        f"kill -9 $!; kill -9 {os.getpid()}; wait\n"
     )
     program.chmod(0o755)
     os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
