@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 from xml.sax.saxutils import escape, quoteattr
 
@@ -248,8 +248,11 @@ def _key(ref: Any) -> tuple[Any, str]:
 
 def _object_set(ref: Any) -> str:
     """One more ObjectSpec of a request."""
-    kind, moref = quoteattr(str(ref._wsdlName)), escape(str(ref._moId))
+    kind, moref = _quoted(ref._wsdlName), escape(str(ref._moId))
     return f"<objectSet><obj type={kind}>{moref}</obj><skip>false</skip></objectSet>"
+
+
+_quoted = lru_cache(maxsize=64)(quoteattr)
 
 
 def _all_pages(session: Session, objects: list[Any], paths: Paths, others: bytes = b"") -> Page:

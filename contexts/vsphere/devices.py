@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -29,6 +28,8 @@ from contexts.vsphere.xml_text import REPLACED
 _MOST_LINKS = 1000  # vSphere allows 32 snapshots in a row
 _CONTROLLER, _DISK = vim.vm.device.VirtualController, vim.vm.device.VirtualDisk
 _ETHERNET = vim.vm.device.VirtualEthernetCard
+# Looked up once: pyVmomi finds a class within a class slowly.
+_PORT, _NETWORK = _ETHERNET.DistributedVirtualPortBackingInfo, _ETHERNET.NetworkBackingInfo
 _RAW_MAPPING = _DISK.RawDiskMappingVer1BackingInfo
 _LARGEST_CAPACITY = 2**63 - 1
 
@@ -288,16 +289,18 @@ def with_guest(adapters: Iterable[NicRecord], guest_nics: Iterable[Any]) -> tupl
         )
         network = nic.network_name or (_shown(guest.network) if guest else None)
         if (addresses, network) != (nic.ip_addresses, nic.network_name):
-            nic = replace(nic, ip_addresses=addresses, network_name=network)
+            nic = nic.with_guest(addresses, network)
         found.append(nic)
     return tuple(found)
 
 
 def _network_name(backing: Any, places: Places) -> str | None:
-    port = getattr(backing, "port", None)
-    network = getattr(backing, "network", None)
-    moref = port.portgroupKey if port is not None else network._moId if network else None
-    # A distributed port group's key is its moref. Opaque (NSX) networks have neither.
+    moref = None
+    if _is(backing, _PORT):
+        # A distributed port group's key is its moref.
+        moref = backing.port.portgroupKey if backing.port is not None else None
+    elif _is(backing, _NETWORK):
+        moref = backing.network._moId if backing.network is not None else None
     name = places.shown(moref)
     return cut(name, MOST_NAME) if name else _shown(getattr(backing, "deviceName", None))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
 from contexts.vsphere.names import Places
 from contexts.vsphere.pages import Found
@@ -50,4 +49,4 @@ def devices_version(
         *(snapshot.moref for snapshot in snapshots),
         *(str(read.get(path)) for path in _MAY_TELL_OF_DEVICES),
     ]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    return hashlib.sha256(repr(told).encode()).hexdigest()

@@ -28,6 +28,7 @@ from contexts.vsphere.values import (
     local_name,
     plan_of,
     shown,
+    text_of,
     value_of,
 )
 from contexts.vsphere.xml_text import REPLACED, mended
@@ -267,14 +268,17 @@ def _as_usual(element: Element, kind: Any, stub: Any, plans: _Plans) -> dict[str
     for child in element.iterchildren(_PROPERTY):
         if len(child) != 2:
             return None
-        named, value = child[0], child[1]
+        named, value = child[:]
         path = named.text
         plan = plans[kind, path, value.get(XSI_TYPE)]
         if path is None or plan is None or named.tag != _NAME or value.tag != _VALUE:
             return None
         make, declared = plan
         try:
-            read[path] = make(value, declared, stub)
+            if make is text_of and not len(value):
+                read[path] = value.text or ""
+            else:
+                read[path] = make(value, declared, stub)
         except NotAsDescribed:
             return None
     # Besides there is the object's reference, and nothing else; no property came twice.

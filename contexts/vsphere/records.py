@@ -88,6 +88,19 @@ class NicRecord:
     connected: bool | None
     ip_addresses: tuple[str, ...]
 
+    def with_guest(self, ip_addresses: tuple[str, ...], network_name: str | None) -> NicRecord:
+        """With what the guest's tools say. (`dataclasses.replace` takes three times as long, for
+        every adapter of every VM.)"""
+        return NicRecord(
+            self.device_key,
+            self.label,
+            self.mac_address,
+            network_name,
+            self.adapter_type,
+            self.connected,
+            ip_addresses,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:

@@ -98,12 +98,15 @@ class Read(Data):
     """
 
     def __init__(self, element: Element, kind: Any, stub: Any) -> None:
-        super().__init__(element, kind, stub)
+        # Not by `super`, and below `[:]` instead of one child after the other: this happens a dozen
+        # times for every VM.
+        self._element, self._stub, self._children = element, stub, None
+        self.kind, self.unknown = kind, ""
         fields, unset = _read_at_once(kind)
         read = self.__dict__
         read.update(unset)
         odd: list[str] = []
-        for child in element:
+        for child in element[:]:
             try:
                 field = fields[child.tag]
             except KeyError:
@@ -115,9 +118,10 @@ class Read(Data):
                 continue
             name, make, declared, is_list = field
             try:
-                if child.get(XSI_TYPE) is not None:
+                # Most have no attribute at all, which is found out faster.
+                if child.keys() and child.get(XSI_TYPE) is not None:
                     value = value_of(child, declared, stub)
-                elif make is _text and not len(child):
+                elif make is text_of and not len(child):
                     value = child.text or ""
                 else:
                     value = make(child, declared, stub)
@@ -145,18 +149,19 @@ class Parts(Sequence[Any]):
 
     def __init__(self, element: Element, item: Any, stub: Any) -> None:
         self._element, self._stub = element, stub
-        self._plans = [plan_for(child, item) for child in elements(element)]
+        self._plans = [plan_for(child, item) for child in element[:]]
 
     def __iter__(self) -> Iterator[Any]:
-        children = zip(elements(self._element), self._plans, strict=True)
-        return (make(child, kind, self._stub) for child, (make, kind) in children)
+        return (make(child, kind, self._stub) for child, (make, kind) in self._planned())
+
+    def _planned(self) -> Iterator[tuple[Element, tuple[Maker, Any]]]:
+        return zip(self._element[:], self._plans, strict=True)
 
     def only(self, matters: Callable[[Any], bool]) -> list[Any]:
         """Those of kinds that matter, and of types that nobody knows; the others are not made."""
-        children = zip(elements(self._element), self._plans, strict=True)
         return [
             make(child, kind, self._stub)
-            for child, (make, kind) in children
+            for child, (make, kind) in self._planned()
             if matters(kind) or isinstance(make, partial)
         ]
 
@@ -252,7 +257,7 @@ def _maker(kind: Any) -> Maker:
         (Enum, _choice),
         (datetime, _moment),
     )
-    return next((maker for family, maker in families if issubclass(kind, family)), _text)
+    return next((maker for family, maker in families if issubclass(kind, family)), text_of)
 
 
 def _array(element: Element, kind: Any, stub: Any) -> Sequence[Any]:
@@ -279,21 +284,22 @@ def elements(element: Element) -> Iterator[Element]:
     return element.iterchildren("*")
 
 
-def _text(element: Element, kind: Any, stub: Any) -> str:
+def text_of(element: Element, kind: Any = str, stub: Any = None) -> str:
+    """Its text. Raises NotAsDescribed if there are elements in it."""
     if not len(element):
         return element.text or ""
     raise NotAsDescribed("it is built of elements, where a plain value belongs")
 
 
 def _boolean(element: Element, kind: Any, stub: Any) -> bool:
-    text = _text(element, kind, stub)
+    text = text_of(element)
     if text not in ("true", "false", "1", "0"):
         raise NotAsDescribed(f"{shown(text)} is neither true nor false")
     return text in ("true", "1")
 
 
 def _whole(element: Element, kind: Any, stub: Any) -> int:
-    text = _text(element, kind, stub)
+    text = text_of(element)
     if len(text) <= _FITS_ANY and text.isascii() and text.isdigit() and kind in _LONG_ENOUGH:
         return int(text)
     bits = _BITS.get(kind, 64)
@@ -306,7 +312,7 @@ def _whole(element: Element, kind: Any, stub: Any) -> int:
 
 
 def _number(element: Element, kind: Any, stub: Any) -> float:
-    text = _text(element, kind, stub)
+    text = text_of(element)
     try:
         return float(text)
     except ValueError:
@@ -314,14 +320,14 @@ def _number(element: Element, kind: Any, stub: Any) -> float:
 
 
 def _choice(element: Element, kind: Any, stub: Any) -> str:
-    text = _text(element, kind, stub)
+    text = text_of(element)
     if text not in vars(kind)["values"]:
         raise NotAsDescribed(f"{shown(text)} is not a {kind.__name__.rpartition('.')[2]}")
     return text
 
 
 def _moment(element: Element, kind: Any, stub: Any) -> datetime:
-    text = _text(element, kind, stub)
+    text = text_of(element)
     try:
         found = Iso8601.ParseISO8601(text)
     except (ValueError, OverflowError):
@@ -332,13 +338,20 @@ def _moment(element: Element, kind: Any, stub: Any) -> datetime:
 
 
 def _reference(element: Element, kind: Any, stub: Any) -> Any:
-    name, moref = element.get("type") or "", _text(element, kind, stub).strip()
-    actual = named(name) if name else None
-    if actual is None or not issubclass(actual, ManagedObject) or not moref:
+    name, moref = element.get("type") or "", text_of(element).strip()
+    actual = _managed(name)
+    if actual is None or not moref:
         raise NotAsDescribed(f"{shown(moref)} of the type {shown(name)} is not a reference")
     if kind is not object and not issubclass(actual, kind):
         raise NotAsDescribed(f"it is a reference to a {shown(name)}, which does not belong there")
     return actual(moref, stub)
+
+
+@lru_cache(maxsize=1024)
+def _managed(name: str) -> Any:
+    """The kind of managed object with this name; None when there is none."""
+    kind = named(name) if name else None
+    return kind if kind is not None and issubclass(kind, ManagedObject) else None
 
 
 _KEPT_OF_FAULTS = (str, int, bool, ManagedObject)

@@ -343,9 +343,9 @@ def _unsaid_of_places(
     disks: tuple[DiskRecord, ...], adapters: tuple[NicRecord, ...]
 ) -> Iterator[str]:
     """What only the datastores and networks themselves tell, and did not."""
-    if any(disk.datastore_type is None for disk in disks):
+    if None in [disk.datastore_type for disk in disks]:
         yield "datastore_types"
-    if any(nic.network_name is None for nic in adapters):
+    if None in [nic.network_name for nic in adapters]:
         yield "network_names"
 
 
