@@ -63,6 +63,10 @@ __all__ = [
     "record_of",
 ]
 
+# VMs with their devices, which are most of what there is: the tree of more of them has left the
+# processor's caches by the time it is read.
+_AT_ONCE = 100
+
 Known = Callable[[Sequence[str]], Mapping[str, KnownDevices]]
 """Of some VMs (morefs) the devices that are known from an earlier reading."""
 
@@ -107,8 +111,11 @@ def _records(
     reading: BulkReading, refs: Sequence[Any], places: Places, known: Known
 ) -> Iterator[VmRecord]:
     earlier = known([str(ref._moId) for ref in refs])
-    for one in reading.read([ref for ref in refs if ref._moId not in earlier]):
-        yield record_of(one, places)
+    fresh = [ref for ref in refs if ref._moId not in earlier]
+    for begin in range(0, len(fresh), _AT_ONCE):
+        # Not a loop with a variable: the last VM in it would keep the tree of all of them.
+        some = fresh[begin : begin + _AT_ONCE]
+        yield from (record_of(one, places) for one in reading.read(some))
     moved: list[Found] = []
     kept = [ref for ref in refs if ref._moId in earlier]
     for one in reading.read(kept, {vim.VirtualMachine: CHEAP_PATHS}):
