@@ -30,6 +30,7 @@ _CONTROLLER, _DISK = vim.vm.device.VirtualController, vim.vm.device.VirtualDisk
 _ETHERNET = vim.vm.device.VirtualEthernetCard
 # Looked up once: pyVmomi finds a class within a class slowly.
 _PORT, _NETWORK = _ETHERNET.DistributedVirtualPortBackingInfo, _ETHERNET.NetworkBackingInfo
+_OPAQUE = _ETHERNET.OpaqueNetworkBackingInfo
 _RAW_MAPPING = _DISK.RawDiskMappingVer1BackingInfo
 _LARGEST_CAPACITY = 2**63 - 1
 
@@ -301,6 +302,8 @@ def _network_name(backing: Any, places: Places) -> str | None:
         moref = backing.port.portgroupKey if backing.port is not None else None
     elif _is(backing, _NETWORK):
         moref = backing.network._moId if backing.network is not None else None
+    elif _is(backing, _OPAQUE):
+        moref = places.opaque_networks.get(backing.opaqueNetworkId or "")
     name = places.shown(moref)
     return cut(name, MOST_NAME) if name else _shown(getattr(backing, "deviceName", None))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from contexts.vsphere.answers import NOT_AS_DESCRIBED
 from contexts.vsphere.collector import BulkReading, Found
 from contexts.vsphere.errors import AnswerTooLarge
 from contexts.vsphere.session import Session
@@ -30,6 +31,7 @@ PLACE_PATHS: dict[Any, tuple[str, ...]] = {
     vim.VirtualApp: ("name", "parentFolder", "parentVApp"),
     vim.HostSystem: ("name",),
     vim.Network: ("name",),
+    vim.OpaqueNetwork: ("name", "summary"),
     vim.Datastore: ("name", "summary.type"),
 }
 
@@ -63,13 +65,16 @@ class Place:
 
 @dataclass(slots=True)
 class Places:
-    """The inventory's folders, datacenters, vApps, hosts, networks and datastores, by moref."""
+    """The inventory's folders, datacenters, vApps, hosts, networks and datastores, by moref.
+
+    `opaque_networks`: the morefs of networks that NSX manages, by the ID that adapters know."""
 
     root: str
     names: dict[str, str] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
     datacenters: set[str] = field(default_factory=set)
     datastore_types: dict[str, str] = field(default_factory=dict)
+    opaque_networks: dict[str, str] = field(default_factory=dict)
     # Of what holds VMs: hundreds are in one folder.
     _above: dict[str | None, Place] = field(default_factory=dict, init=False)
 
@@ -91,6 +96,8 @@ class Places:
             self.datacenters.add(found.moref)
         if read.get("summary.type"):
             self.datastore_types[found.moref] = str(read["summary.type"])
+        if opaque := _opaque_id(read.get("summary")):
+            self.opaque_networks[opaque] = found.moref
 
     def shown(self, moref: str | None) -> str | None:
         """An object's name as people see it, None when unknown."""
@@ -132,6 +139,14 @@ class Places:
             above.append(moref)
             moref = self.parents.get(moref)
         return above
+
+
+def _opaque_id(summary: Any) -> str:
+    """ "" when the summary says none, or not in a way that vmrep understands."""
+    try:
+        return cut(str(getattr(summary, "opaqueNetworkId", None) or ""), MOST_NAME)
+    except NOT_AS_DESCRIBED:
+        return ""
 
 
 def parent_of(properties: Any) -> str | None:

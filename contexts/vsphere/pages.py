@@ -40,6 +40,7 @@ MOST_ATTRIBUTES = 1_000_000
 _LEAST_OF_A_TAG, _LEAST_OF_AN_ATTRIBUTE = 3, 5  # bytes: `<a>`, ` a=""`
 
 _PROPERTY = f"{{{NAMESPACE}}}propSet"
+_OBJECT_REFERENCE = f"{{{NAMESPACE}}}obj"
 _NAME, _VALUE = f"{{{NAMESPACE}}}name", f"{{{NAMESPACE}}}val"
 _PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?[^>]{0,200}>\s*|<!--[^>]{0,200}-->\s*)*")
 _OBJECT = re.compile(rb"<(objects)(?:\s[^>]*)?>.*?</\1\s*>", re.DOTALL)
@@ -215,7 +216,9 @@ def _object(element: Element, stub: Any, plans: _Plans, *, is_mended: bool) -> F
 
 
 def _reference(element: Element, stub: Any) -> Any:
-    obj = next(element.iterchildren("{*}obj"), None)
+    obj = element[0] if len(element) else None
+    if obj is None or obj.tag != _OBJECT_REFERENCE:  # it nearly always comes first
+        obj = next(element.iterchildren("{*}obj"), None)
     if obj is None:
         return None
     try:

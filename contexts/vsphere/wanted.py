@@ -32,6 +32,7 @@ WANTED: tuple[tuple[Any, frozenset[str]], ...] = tuple(
         (_card, "key deviceInfo backing connectable macAddress"),
         (_card.NetworkBackingInfo, "deviceName network"),
         (_card.DistributedVirtualPortBackingInfo, "port"),
+        (_card.OpaqueNetworkBackingInfo, "opaqueNetworkId"),
         (vim.dvs.PortConnection, "portgroupKey"),
         (_device.VirtualDevice.ConnectInfo, "connected"),
         (vim.Description, "label"),

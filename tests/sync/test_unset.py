@@ -196,9 +196,9 @@ def test_a_network_or_datastore_that_is_not_told_once_keeps_its_name(
             [disk["datastore_type"] for disk in vm.disks],
         )
 
-    networks = ["VM Network", "dv-prod", None]  # an opaque one has no name of its own
+    networks = ["VM Network", "dv-prod", "nsx-dmz"]
     assert told() == (networks, networks, ["NFS"])
-    for place in ("dv-prod", "ds1"):
+    for place in ("dv-prod", "nsx-dmz", "ds1"):
         if how == "hidden":
             estate.control.hide_object(place)
         elif how == "failing":
@@ -215,4 +215,4 @@ def test_a_network_or_datastore_that_is_not_told_once_keeps_its_name(
     estate.control.clear_odd_properties()
     estate.control.set_adapter("web", 4001, network="VM Network")
     estate.discover()
-    assert told()[0] == ["VM Network", "VM Network", None]
+    assert told()[0] == ["VM Network", "VM Network", "nsx-dmz"]

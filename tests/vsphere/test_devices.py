@@ -178,6 +178,9 @@ def test_network_names_come_from_standard_distributed_and_opaque_networks() -> N
     ]
     assert names == ["VM/Net", "DMZ", "Prod", "segment-7"]
     assert networks_of([nic(backing=opaque)], places)[0].network_name is None
+    places.names["network-o9"] = "Segment 9"
+    places.opaque_networks["id"] = "network-o9"
+    assert networks_of([nic(backing=opaque)], places)[0].network_name == "Segment 9"
 
 
 def test_adapter_types_have_the_names_of_vmx_files() -> None:

@@ -61,6 +61,7 @@ class Builder:
         self.entities: dict[str, EntityRecord] = {}
         self.counters: dict[str, int] = {"vm": 100}
         self._by_place: dict[tuple[str | None, str], str] = {}
+        self._datacenters: dict[str, str] = {}  # by their paths
         self._built: dict[str, VmRecord] = {}
         self._datastore_folders: set[tuple[str, str]] = set()
         self._random = random.Random(scenario.name)  # noqa: S311 - MAC addresses
@@ -129,6 +130,7 @@ class Builder:
     def _datacenter(self, spec: DatacenterSpec) -> None:
         folders, _, name = spec.path.rpartition("/")
         at = self._add("datacenter", name, self._folder(folders, self.product.root_folder))
+        self._datacenters[spec.path] = at
         below = {k: self._add("folder", k, at) for k in ("vm", "host", "datastore", "network")}
         compute = self._add("compute", spec.host, below["host"])
         self._add("pool", "Resources", compute)
@@ -140,9 +142,7 @@ class Builder:
 
     def _place(self, datacenter: str, *names: str) -> str:
         """The reference of what is under a datacenter at a path of names."""
-        at = next(
-            e.ref for e in self.entities.values() if (e.kind, e.name) == ("datacenter", datacenter)
-        )
+        at = self._datacenters[datacenter]
         for name in names:
             at = self._by_place[at, name]
         return at
@@ -150,14 +150,12 @@ class Builder:
     # --- VMs
 
     def _vm(self, spec: VmSpec, number: int) -> VmRecord:
-        datacenters = {d.path.rpartition("/")[2]: d for d in self.scenario.datacenters}
-        home = spec.datacenter or next(iter(datacenters))
+        datacenter = self.scenario.datacenter(spec.datacenter)
+        home = datacenter.path
         named = f"{spec.name}-{number:04d}" if spec.count > 1 else spec.name
         name = encode_name(named)
-        datastore = self._place(
-            home, "datastore", spec.datastore or datacenters[home].datastores[0].name
-        )
-        host = datacenters[home].host
+        datastore = self._place(home, "datastore", spec.datastore or datacenter.datastores[0].name)
+        host = datacenter.host
         record = VmRecord(
             ref=self.product.reference("vm", name, self._number("vm")),
             parent=self._vm_parent(spec, home),
@@ -188,7 +186,7 @@ class Builder:
         if spec.vapp is None:
             return folder
         name = encode_name(spec.vapp)
-        host = next(d.host for d in self.scenario.datacenters if d.path.endswith(home))
+        host = next(d.host for d in self.scenario.datacenters if d.path == home)
         pool = self._place(home, "host", host, "Resources")
         return self._by_place.get((folder, name)) or self._add("vapp", name, folder, pool=pool)
 

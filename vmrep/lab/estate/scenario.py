@@ -199,6 +199,20 @@ class Scenario:
     datacenters: list[DatacenterSpec]
     vms: list[VmSpec]
 
+    def datacenter(self, called: str | None) -> DatacenterSpec:
+        """The one with this path or, where no other has it, this name; the first without either.
+        Raises ScenarioError."""
+        if called is None:
+            return self.datacenters[0]
+        for one in self.datacenters:
+            if one.path == called:
+                return one
+        named = [one for one in self.datacenters if one.path.rpartition("/")[2] == called]
+        if len(named) != 1:
+            which = "are several datacenters" if named else "is no datacenter"
+            raise ScenarioError(f"there {which} {called!r}")
+        return named[0]
+
 
 NESTED: dict[str, type] = {
     "tools": ToolsSpec,
@@ -299,9 +313,9 @@ def _check_type(declared: str, value: Any, where: str) -> None:
 
 def _check(scenario: Scenario, path: str) -> None:
     """Check what goes beyond single values."""
-    names = {d.path.rpartition("/")[2]: d for d in scenario.datacenters}
-    if len(names) != len(scenario.datacenters) or not names:
-        raise ScenarioError(f"{path}: datacenters need different names, and there must be one")
+    paths = {d.path for d in scenario.datacenters}
+    if len(paths) != len(scenario.datacenters) or not paths:
+        raise ScenarioError(f"{path}: datacenters need different paths, and there must be one")
     _one_of(scenario.estate.product, tuple(PRODUCTS), f"{path}: [estate] product")
     only = PRODUCTS[scenario.estate.product].datacenter
     if only is not None and [d.path for d in scenario.datacenters] != [only]:
@@ -316,8 +330,10 @@ def _check(scenario: Scenario, path: str) -> None:
             _one_of(network.type, known, f"{path}: network {network.name!r}, type")
     for vm in scenario.vms:
         where = f"{path}: VM {vm.name!r}"
-        if vm.datacenter is not None and vm.datacenter not in names:
-            raise ScenarioError(f"{where}: there is no datacenter {vm.datacenter!r}")
+        try:
+            datacenter = scenario.datacenter(vm.datacenter)
+        except ScenarioError as error:
+            raise ScenarioError(f"{where}: {error}") from error
         if only is not None and vm.folder:
             raise ScenarioError(f"{where}: a lone host has no folders")
         _one_of(vm.power, ("on", "off", "suspended"), f"{where}, power")
@@ -327,7 +343,6 @@ def _check(scenario: Scenario, path: str) -> None:
         _check_links(vm, scenario.vms, where)
         for odd in vm.odd:
             _one_of(odd.vanishes, ("", "page", "call"), f"{where}, odd, vanishes")
-        datacenter = names[vm.datacenter] if vm.datacenter else scenario.datacenters[0]
         for wanted in [vm.datastore, *(d.datastore for d in vm.disks)]:
             if wanted is not None:
                 _one_of(wanted, [d.name for d in datacenter.datastores], f"{where}, datastore")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from pyVmomi import vim
@@ -213,6 +214,11 @@ class DistributedPortgroup(Network):
         return self.moid
 
 
+def opaque_network_id(moref: str) -> str:
+    """NSX's own name for the network that vSphere has under this reference."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"lab-{moref}"))
+
+
 class OpaqueNetwork(Network):
     """A network that NSX manages; adapters name it by `opaqueNetworkId` alone."""
 
@@ -224,7 +230,7 @@ class OpaqueNetwork(Network):
             network=self.ref,
             name=self.name,
             accessible=True,
-            opaqueNetworkId=self.moid,
+            opaqueNetworkId=opaque_network_id(self.moid),
             opaqueNetworkType="nsx.LogicalSwitch",
         )
 

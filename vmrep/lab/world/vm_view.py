@@ -13,7 +13,7 @@ from vmrep.lab.disks.disk import Disk
 from vmrep.lab.soap import codec
 from vmrep.lab.world import controllers, device_parts
 from vmrep.lab.world.controllers import KINDS
-from vmrep.lab.world.inventory import Datastore
+from vmrep.lab.world.inventory import Datastore, opaque_network_id
 from vmrep.lab.world.records import (
     POWERED_ON,
     Config,
@@ -125,7 +125,7 @@ def _network_backing(ref: str, name: str) -> Any:
         return card.DistributedVirtualPortBackingInfo(port=port)
     if ref.startswith("opaquenetwork-"):
         return card.OpaqueNetworkBackingInfo(
-            opaqueNetworkId=ref, opaqueNetworkType="nsx.LogicalSwitch"
+            opaqueNetworkId=opaque_network_id(ref), opaqueNetworkType="nsx.LogicalSwitch"
         )
     return card.NetworkBackingInfo(deviceName=name, useAutoDetect=False, network=vim.Network(ref))
 
