@@ -271,7 +271,7 @@ def _as_usual(element: Element, kind: Any, stub: Any, plans: _Plans) -> dict[str
     for child in element.iterchildren(_PROPERTY):
         if len(child) != 2:
             return None
-        named, value = child[:]
+        named, value = child[:]  # type: ignore[index]
         path = named.text
         plan = plans[kind, path, value.get(XSI_TYPE)]
         if path is None or plan is None or named.tag != _NAME or value.tag != _VALUE:

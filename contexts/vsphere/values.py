@@ -99,14 +99,14 @@ class Read(Data):
 
     def __init__(self, element: Element, kind: Any, stub: Any) -> None:
         # Not by `super`, and below `[:]` instead of one child after the other: this happens a dozen
-        # times for every VM.
+        # times for every VM. (lxml's stubs do not know that elements have slices.)
         self._element, self._stub, self._children = element, stub, None
         self.kind, self.unknown = kind, ""
         fields, unset = _read_at_once(kind)
         read = self.__dict__
         read.update(unset)
         odd: list[str] = []
-        for child in element[:]:
+        for child in element[:]:  # type: ignore[index]
             try:
                 field = fields[child.tag]
             except KeyError:
@@ -149,13 +149,13 @@ class Parts(Sequence[Any]):
 
     def __init__(self, element: Element, item: Any, stub: Any) -> None:
         self._element, self._stub = element, stub
-        self._plans = [plan_for(child, item) for child in element[:]]
+        self._plans = [plan_for(child, item) for child in element[:]]  # type: ignore[index]
 
     def __iter__(self) -> Iterator[Any]:
         return (make(child, kind, self._stub) for child, (make, kind) in self._planned())
 
     def _planned(self) -> Iterator[tuple[Element, tuple[Maker, Any]]]:
-        return zip(self._element[:], self._plans, strict=True)
+        return zip(self._element[:], self._plans, strict=True)  # type: ignore[index]
 
     def only(self, matters: Callable[[Any], bool]) -> list[Any]:
         """Those of kinds that matter, and of types that nobody knows; the others are not made."""
