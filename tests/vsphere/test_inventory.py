@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -243,14 +244,21 @@ def test_two_vms_of_one_name_are_distinguished_by_their_path(
 
 
 def test_a_hostile_name_is_what_people_see_and_one_part_of_the_path(
-    odd: dict[str, list[VmRecord]],
+    session: Session, control: LabControl, vms: dict[str, VmRecord]
 ) -> None:
-    (vm,) = odd["<script>alert(1)</script>/../x"]
-    path = str(vm.specs["vm_path"])
-    assert path.endswith("/<script>alert(1)<%2fscript>%2f..%2fx")
-    assert vm.specs["annotation"] == (
-        "<img src=x onerror=alert(2)> '; DROP TABLE vms; -- $(reboot)"
+    moref = vms["small2"].moref
+    name, notes = "<script>alert(1)</script>/../x", "<img src=x onerror=alert(2)> '; DROP TABLE --"
+    control.rename(moref, name)
+    control.odd_property(
+        moref, "config.annotation", f'<val xsi:type="xsd:string">{escape(notes)}</val>'
     )
+    try:
+        vm = next(vm for vm in read_all(session) if vm.name == name)
+        assert str(vm.specs["vm_path"]).endswith("/<script>alert(1)<%2fscript>%2f..%2fx")
+        assert vm.specs["annotation"] == notes
+    finally:
+        control.clear_odd_properties()
+        control.rename(moref, "small2")
 
 
 def test_names_with_slash_and_percent_are_decoded_where_people_look(
