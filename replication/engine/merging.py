@@ -205,8 +205,10 @@ class Merge:
         return name_below([self._child, *self._below]), name_below([self._removed, *self._below])
 
     def _name_what_is_below(self) -> None:
-        name, _ = self._possible_backings()
-        if name is not None and self._backing_of_child() != name:
+        """Only what comes from another folder has to be told. A header that names something else
+        is not touched: others may have gone on, and have removed what this worker remembers."""
+        name, before = self._possible_backings()
+        if name is not None and name != before and self._backing_of_child() == before:
             qemu.name_backing(self._child_path, name)
         fsync_file(self._child_path)
 

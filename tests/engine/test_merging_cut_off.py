@@ -17,6 +17,7 @@ import pytest
 from replication.engine import merging, qemu
 from replication.engine.errors import (
     EngineError,
+    ImageAltered,
     ImageMissing,
     RepositoryFull,
     TargetError,
@@ -237,6 +238,28 @@ def test_whoever_takes_the_name_too_late_takes_nothing_from_the_next_merge(chain
         chain.repository.take_name(late)
     chain.check(MIDDLE)
     chain.remove(MIDDLE)
+    chain.require_equal()
+
+
+def test_whoever_wakes_late_after_the_renaming_names_no_image_that_has_gone(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile another one has finished that removal, and removed the image below, too: the
+    child's header names what it is based on now, and keeps that."""
+    late, rename = chain.merging(MIDDLE), merging.rename_durably
+
+    def stood_still(source: Path, destination: Path) -> None:
+        rename(source, destination)
+        monkeypatch.setattr(merging, "rename_durably", rename)
+        chain.remove(MIDDLE)
+        chain.remove(MIDDLE)
+        chain.require_equal()
+
+    chain.repository.expect(late, chain.known(MIDDLE))
+    chain.merge(MIDDLE)
+    monkeypatch.setattr(merging, "rename_durably", stood_still)
+    with pytest.raises(ImageAltered):
+        chain.repository.take_name(late)
     chain.require_equal()
 
 
