@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from contexts.text import printable
 from replication.reports.daily import Report
-
-
-class _Echo:
-    """Gives back what is written to it: a line at a time."""
-
-    def write(self, line: str) -> str:
-        return line
+from vmrep.web import csv_files
 
 
 def lines(report: Report) -> Iterator[str]:
     """The breaches of the day, the longest first. Times are UTC."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(
+    yield csv_files.line(
         ["vm", "context_id", "state", "began_at", "ended_at", "seconds", "worst_age_seconds"]
     )
     for each in report.breaches:
-        yield writer.writerow(
-            _harmless(
-                (
-                    *(each.vm_name or "", each.context_id, each.state),
-                    each.began_at.isoformat(timespec="seconds"),
-                    "" if each.ended_at is None else each.ended_at.isoformat(timespec="seconds"),
-                    round(each.seconds),
-                    "" if each.worst_age_seconds is None else round(each.worst_age_seconds),
-                )
+        age = each.worst_age_seconds
+        yield csv_files.line(
+            (
+                *(each.vm_name, each.context_id, each.state, each.began_at, each.ended_at),
+                round(each.seconds),
+                None if age is None else round(age),
             )
         )
-
-
-def _harmless(cells: Iterable[object]) -> list[str]:
-    """A name that a spreadsheet would calculate becomes text; what turns the direction of writing
-    is shown as an escape."""
-    found = [printable(str(cell)) for cell in cells]
-    return [f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell for cell in found]

@@ -84,13 +84,19 @@ class Table(tables.Table):
 
     @classmethod
     def for_request(cls, rows: QuerySet[Any], request: HttpRequest, **kwargs: object) -> Table:
-        table = cls(rows, **kwargs)
-        tables.RequestConfig(request, paginate=False).configure(table)
+        table = cls.unpaged(rows, request, **kwargs)
         table.paginator = KeyedPaginator(
             table.rows, cls.page_size(request), count_up_to=cls.count_up_to
         )
         # A page that does not exist is not an error: there may be fewer rows now.
         table.page = table.paginator.get_page(request.GET.get("page"))
+        return table
+
+    @classmethod
+    def unpaged(cls, rows: QuerySet[Any], request: HttpRequest, **kwargs: object) -> Table:
+        """All rows, sorted as the address says, with the columns that it chooses."""
+        table = cls(rows, **kwargs)
+        tables.RequestConfig(request, paginate=False).configure(table)
         return table
 
     @classmethod
@@ -120,8 +126,8 @@ class VMTable(Table):
     size = Column("Size", by="capacity_bytes", kind="number", hide=3, cell=f"{_CELLS}#cell-size")
 
     @classmethod
-    def for_request(cls, rows: QuerySet[Any], request: HttpRequest, **kwargs: object) -> Table:
-        table = super().for_request(rows, request, **kwargs)
+    def unpaged(cls, rows: QuerySet[Any], request: HttpRequest, **kwargs: object) -> Table:
+        table = super().unpaged(rows, request, **kwargs)
         chosen = cls.chosen(request)
         for name in cls.choosable():
             if name not in chosen:

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -32,7 +33,7 @@ from replication.services import bulk
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import live, outcome, versions
+from vmrep.web import csv_files, live, outcome, versions
 from vmrep.web.formats import plural
 from vmrep.web.forms import RPO_TARGETS, TakeForm
 from vmrep.web.tables import DiscoveredVMTable, Table
@@ -43,12 +44,15 @@ _WAITING_LONG = timedelta(seconds=30)
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     vcenters = list(access.vcenters(request.user))
     vcenter = _chosen(vcenters, request.GET.get("vcenter"))
     version = versions.of_discovery(vcenter)
     if live.is_current(request, version):
         return live.nothing_new()
+    if vcenter is not None and csv_files.is_wanted(request):
+        rows = _filtered(request.user, vcenter, request.GET).qs
+        return csv_files.of_table("discovery", DiscoveredVMTable, rows, request)
     content: dict[str, Any] = {"vcenters": vcenters, "vcenter": vcenter}
     if vcenter is not None:
         content |= _contents(request, vcenter)

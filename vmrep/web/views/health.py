@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
@@ -14,20 +15,22 @@ from contexts.clock import about_now
 from replication.selectors.health import health
 from vmrep import access
 from vmrep.readiness import OK, readiness
-from vmrep.web import live, versions
+from vmrep.web import csv_cells, csv_files, live, versions
 from vmrep.web.templatetags.health import shown
 
 SHOWN_INCIDENTS = 50
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     state = health(about_now(), access.parts(request.user))
     version = versions.of_health(state)
     if live.is_current(request, version):
         return live.nothing_new()
-    incidents = access.incidents(request.user)[:SHOWN_INCIDENTS]
-    content = {"health": state, "incidents": list(incidents)}
+    incidents = access.incidents(request.user)
+    if csv_files.is_wanted(request):
+        return csv_files.of_rows("incidents", csv_cells.INCIDENTS, incidents)
+    content = {"health": state, "incidents": list(incidents[:SHOWN_INCIDENTS])}
     return live.respond(request, "health/index.html", version, content)
 
 

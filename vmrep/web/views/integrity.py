@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
@@ -12,13 +13,13 @@ from replication.models import IntegrityRun
 from replication.selectors.health import CONTROL
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import live, outcome, versions
+from vmrep.web import csv_cells, csv_files, live, outcome, versions
 
 SHOWN_FINDINGS = 500
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     visible = access.integrity_runs(request.user)
     version = versions.of_integrity()
     if live.is_current(request, version):
@@ -27,6 +28,8 @@ def index(request: HttpRequest) -> HttpResponse:
     found = []
     if state.last:
         findings = access.rows(request.user, Verb.VIEW, findings_of(state.last))
+        if csv_files.is_wanted(request):
+            return csv_files.of_rows("findings", csv_cells.FINDINGS, findings)
         found = list(findings[: SHOWN_FINDINGS + 1])
     content = {
         "state": state,

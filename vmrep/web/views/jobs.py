@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -17,17 +18,19 @@ from replication.services import start
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import job_page, live, outcome, versions
+from vmrep.web import csv_files, job_page, live, outcome, versions
 from vmrep.web.tables import JobTable
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()
     rows = access.rows(request.user, Verb.VIEW, jobs_for_list())
     filters = JobFilter(request.GET, queryset=rows, vcenters=access.vcenters(request.user))
+    if csv_files.is_wanted(request):
+        return csv_files.of_table("jobs", JobTable, filters.qs, request)
     content = {"filters": filters, "table": JobTable.for_request(filters.qs, request)}
     return live.respond(request, "jobs/index.html", version, content)
 

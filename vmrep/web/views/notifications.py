@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -13,18 +14,20 @@ from vmrep.notifications import services
 from vmrep.notifications.models import Channel, Rule
 from vmrep.notifications.selectors import channels_for_list, deliveries_for_list, rules_for_list
 from vmrep.notifications.states import DeliveryState
-from vmrep.web import live, versions
+from vmrep.web import csv_cells, csv_files, live, versions
 from vmrep.web.notification_forms import FORMS, RuleForm
 
 SHOWN_DELIVERIES = 50
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     version = versions.of_notifications()
     if live.is_current(request, version):
         return live.nothing_new()
     deliveries = access.rows(request.user, Verb.VIEW, deliveries_for_list())
+    if csv_files.is_wanted(request):
+        return csv_files.of_rows("messages", csv_cells.DELIVERIES, deliveries)
     content = {
         "channels": list(access.rows(request.user, Verb.VIEW, channels_for_list())),
         "rules": list(access.rows(request.user, Verb.VIEW, rules_for_list())),

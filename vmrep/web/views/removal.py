@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
@@ -23,7 +24,7 @@ from replication.services import removal
 from replication.services.removal import Deleted
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import live, versions
+from vmrep.web import csv_files, live, versions
 from vmrep.web.formats import binary, plural
 from vmrep.web.forms import Styled
 from vmrep.web.tables import RemovedVMTable
@@ -48,14 +49,15 @@ class ConfirmNameForm(Styled, forms.Form):
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     """The VMs that were removed from management, each with a link to what is kept of it."""
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()
-    table = RemovedVMTable.for_request(
-        access.rows(request.user, Verb.VIEW, removed_contexts()), request
-    )
+    rows = access.rows(request.user, Verb.VIEW, removed_contexts())
+    if csv_files.is_wanted(request):
+        return csv_files.of_table("removed-vms", RemovedVMTable, rows, request)
+    table = RemovedVMTable.for_request(rows, request)
     return live.respond(request, "removal/list.html", version, {"table": table})
 
 

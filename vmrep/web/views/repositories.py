@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -15,12 +16,16 @@ from replication.services import repositories
 from replication.storage import looks
 from vmrep import access
 from vmrep.access import Verb
+from vmrep.web import csv_cells, csv_files
 from vmrep.web.forms import RepositoryForm
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
-    rows = list(access.rows(request.user, Verb.VIEW, repositories_for_list()))
+def index(request: HttpRequest) -> HttpResponseBase:
+    known = access.rows(request.user, Verb.VIEW, repositories_for_list())
+    rows = list(known)
+    if csv_files.is_wanted(request):
+        return csv_files.of_rows("repositories", csv_cells.repositories(rows), known)
     states = looks.look_at_all(rows)
     return render(
         request, "repositories/index.html", {"rows": list(zip(rows, states, strict=True))}

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -20,7 +21,7 @@ from contexts.services import connections, vcenters
 from contexts.vsphere.errors import VSphereError
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import live, versions
+from vmrep.web import csv_cells, csv_files, live, versions
 from vmrep.web.formats import plural
 from vmrep.web.forms import VCenterAddressForm, VCenterForm
 
@@ -28,11 +29,13 @@ _FORMER_SHOWN = 10
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     version = versions.of_discovery(None)
     if live.is_current(request, version):
         return live.nothing_new()
     rows = access.rows(request.user, Verb.VIEW, selectors.vcenters_for_list())
+    if csv_files.is_wanted(request):
+        return csv_files.of_rows("vcenters", csv_cells.VCENTERS, rows)
     return live.respond(request, "vcenters/index.html", version, {"vcenters": rows})
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
@@ -19,18 +20,20 @@ from replication.services import start
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import first_run, live, outcome, panel, totals, versions
+from vmrep.web import csv_files, first_run, live, outcome, panel, totals, versions
 from vmrep.web.tables import VMTable
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()
     terms = protection.terms(about_now())
     rows = access.rows(request.user, Verb.VIEW, contexts_for_list(terms))
     filters = ProtectedVMFilter(request.GET, queryset=rows, vcenters=access.vcenters(request.user))
+    if csv_files.is_wanted(request):
+        return csv_files.of_table("virtual-machines", VMTable, filters.qs, request)
     visible = access.visible(request.user)
     known = totals.current_totals(request.user, visible, terms)
     numbers = home.home_numbers(known.settled, visible)

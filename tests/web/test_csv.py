@@ -1,0 +1,126 @@
+"""Every list of the pages as a file for spreadsheets: found by looking at the pages themselves, so
+that a new list without a file is noticed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from contexts.models import VMContext
+from contexts.services import management
+from replication.integrity import runs
+from replication.integrity.findings import Scope
+from replication.models import Incident, Occurrence
+from replication.services import occurrences
+from replication.states import OccurrenceKind, TroubleKind
+from tests import factories
+from tests.web.conftest import text
+from tests.web.test_notifications import hook
+from vmrep.notifications.models import Delivery
+from vmrep.web import csv_cells, csv_files, tables, urls
+
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+
+FORMULA = "=cmd|'/c calc'!A1"
+TURNING = "a\u202eb"
+NO_LISTS = {"limits", "policies", "report", "login"}
+"""Pages whose tables are what somebody has set, or a report, which has a file of its own."""
+
+
+@pytest.fixture
+def estate(tmp_path) -> VMContext:
+    """Something in every list; the VM's name is one that a spreadsheet would calculate."""
+    keep_in = factories.repository(path=tmp_path)
+    at = factories.vcenter(FORMULA, host="127.0.0.1", port=1)
+    vm, gone, other = (
+        factories.context(name, at=at, keep_in=keep_in) for name in (FORMULA, "+gone", TURNING)
+    )
+    management.release(gone, actor="ops")
+    factories.failed_job(vm, why=f"{FORMULA} is away.")
+    factories.failed_job(other)
+    occurrences.tell(OccurrenceKind.JOB_FAILED, "x", what="-2+3 failed", context_id=vm.pk)
+    channel = hook("@sum")
+    Delivery.objects.create(
+        channel=channel,
+        purpose="occurrence",
+        occurrence=Occurrence.objects.get(what="-2+3 failed"),
+        next_attempt_at=timezone.now(),
+    )
+    Incident.objects.create(
+        kind=TroubleKind.TICK, what="=The tick is dead.", began_at=timezone.now()
+    )
+    VMContext.objects.filter(pk=vm.pk).update(total_jobs_run=0, failed_jobs=0)
+    runs.run_now(Scope(), actor="schedule")
+    return vm
+
+
+def pages_with_a_list(web) -> dict[str, str]:
+    """By name, the pages without arguments that show a table, but for NO_LISTS."""
+    found = {}
+    for name in [pattern.name for pattern in urls.urlpatterns]:
+        try:
+            address = reverse(name)
+        except NoReverseMatch:
+            continue
+        answer = web.get(address)
+        is_page = answer.headers.get("Content-Type", "").startswith("text/html")
+        if name not in NO_LISTS and is_page and re.search(r'<table class="table', text(answer)):
+            found[name] = text(answer)
+    return found
+
+
+def read(web, address: str) -> list[dict[str, str]]:
+    answer = web.get(address)
+    assert answer["Content-Type"] == "text/csv; charset=utf-8", address
+    assert re.search(r'"vmrep-[a-z-]+-\d{4}-\d\d-\d\d\.csv"', answer["Content-Disposition"])
+    assert answer.streaming
+    return list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+
+
+def test_every_list_is_a_file_too_and_nothing_in_it_is_calculated(web, estate):
+    pages = pages_with_a_list(web)
+    assert set(pages) >= {
+        *("virtual-machines", "removed-vms", "discovery", "jobs", "vcenters", "repositories"),
+        *("integrity", "health", "notifications", "events", "occurrences"),
+    }
+    for name, page in pages.items():
+        link = re.search(r'href="(\?[^"]*format=csv[^"]*)"[^>]* download', page)
+        assert link, f"{name} does not offer its list as a file"
+        rows = read(web, f"{reverse(name)}{link[1]}")
+        assert rows, name
+        for row in rows:
+            for cell in row.values():
+                assert not cell.startswith(("=", "+", "-", "@")), (name, row)
+                assert "\u202e" not in cell, (name, row)
+
+
+def test_a_file_has_the_filters_order_and_columns_of_its_page(web, estate, monkeypatch):
+    monkeypatch.setattr(csv_files, "BATCH", 2)
+    factories.contexts(f"vm-{number}" for number in range(5))
+    page = web.get("/virtual-machines/?sort=-name").context["table"].page
+    rows = read(web, "/virtual-machines/?format=csv&sort=-name&page=7")
+    assert [row["Context ID"] for row in rows] == [vm.pk for vm in page.object_list.data]
+    assert len(rows) == 7
+    (row,) = read(web, "/virtual-machines/?format=csv&search=calc&columns=size&columns=cpu_count")
+    cpus = str(tables.VMTable.base_columns["cpu_count"].verbose_name)
+    assert list(row) == ["Context ID", "VM", "Path", "Size (bytes)", cpus]
+    assert row["VM"] == f"'{FORMULA}"
+    (row,) = read(web, f"/jobs/?format=csv&vm={estate.pk}")
+    assert (row["Status"], row["Error"]) == ("Failed", f"'{FORMULA} is away.")
+
+
+def test_every_column_of_a_table_has_cells(estate):
+    """What the page writes from several fields has words of its own in the file."""
+    for table, cells in csv_cells.COLUMNS.items():
+        assert set(cells) <= set(table.base_columns), table
+        for name, column in table.base_columns.items():
+            assert name in cells or str(column.accessor) != "pk", (table, name)
+    subclasses = {
+        each for each in tables.Table.__subclasses__() if each.__module__ == tables.__name__
+    }
+    assert subclasses == set(csv_cells.COLUMNS)

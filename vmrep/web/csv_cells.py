@@ -1,0 +1,205 @@
+"""What the files of lists have in each column: figures and times as they are stored, so that a
+spreadsheet can calculate with them; states in the words of the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django_tables2.utils import Accessor
+
+from replication.models import Repository
+from replication.storage import looks
+from replication.storage.looks import StorageState
+from vmrep.web.looks import LOOKS
+from vmrep.web.tables import (
+    Column,
+    DiscoveredVMTable,
+    EventTable,
+    JobTable,
+    OccurrenceTable,
+    RemovedVMTable,
+    Table,
+    VMTable,
+)
+from vmrep.web.templatetags.vmrep import total_capacity
+
+Cell = Callable[[Any], object]
+Cells = dict[str, Cell]
+"""By heading, what a row has there."""
+
+
+def at(path: str) -> Cell:
+    """The value of a field, also of a related row: `vm_context__vcenter__name`."""
+    accessor = Accessor(path)
+    return lambda row: accessor.resolve(row, quiet=True)
+
+
+def _word(kind: str, field: str) -> Cell:
+    """The page's word for a state."""
+    return lambda row: LOOKS[kind][str(getattr(row, field))].word if getattr(row, field) else ""
+
+
+def _taking(vm: Any) -> str:
+    """What keeps a discovered VM from being protected."""
+    if vm.gone_at:
+        return "Disappeared"
+    if vm.managed_context_id and not vm.probable_context_id:
+        return "Managed"
+    if vm.identity_problem:
+        return f"Cannot be taken: {vm.identity_problem}"
+    if vm.probable_context_id:
+        return "Identity changed"
+    if vm.refusals:
+        why = "; ".join(each.get("summary") or each["reason"] for each in vm.refusals)
+        return f"Would be refused: {why}"
+    return "Can be taken"
+
+
+def _took(job: Any) -> int | None:
+    if job.started_at is None or job.completed_at is None:
+        return None
+    return round((job.completed_at - job.started_at).total_seconds())
+
+
+_KEY = {"ID": at("pk")}
+_OF_VM = {"VM": at("vm_context__vm_name"), "Context ID": at("vm_context_id")}
+
+COLUMNS: dict[type[Table], dict[str, Cells]] = {
+    VMTable: {
+        "select": {"Context ID": at("pk")},
+        "name": {"VM": at("vm_name"), "Path": at("vm_path")},
+        "status": {"Status": _word("context", "current_status")},
+        "rpo": {
+            "Protection": _word("protection", "protection"),
+            "Newest recovery point": at("newest_point_at"),
+            "RPO target (s)": at("target_seconds"),
+        },
+        "last_job": {
+            "Last job": at("newest_job_status"),
+            "Last job ended": at("newest_job_completed_at"),
+            "Last job copied (bytes)": at("newest_job_bytes"),
+            "Last job failed because": at("newest_job_error"),
+        },
+        "size": {"Size (bytes)": at("capacity_bytes")},
+    },
+    RemovedVMTable: {
+        "name": {"Context ID": at("pk"), "VM": at("vm_name")},
+        "stored": {"Kept on disk (bytes)": at("stored_bytes")},
+    },
+    DiscoveredVMTable: {
+        "select": {"Reference": at("moref"), "Instance UUID": at("vmware_vm_id")},
+        "name": {"VM": at("vm_name"), "Path": at("vm_path")},
+        "protection": {"Protection": _taking, "Context ID": at("managed_context_id")},
+        "memory": {"Memory (MiB)": at("memory_mb")},
+        "disks": {
+            "Disks": lambda vm: len(vm.disks),
+            "Size (bytes)": lambda vm: total_capacity(vm.disks),
+        },
+    },
+    JobTable: {
+        "vm": {"Job": at("pk"), "VM": at("source_vm_name"), "Context ID": at("vm_context_id")},
+        "status": {"Status": _word("job", "status"), "With warnings": at("has_warnings")},
+        "progress": {
+            "Copied (bytes)": at("bytes_transferred"),
+            "Of (bytes)": at("total_bytes"),
+            "Error": at("error_message"),
+        },
+        "took": {"Began": at("started_at"), "Ended": at("completed_at"), "Took (s)": _took},
+    },
+    EventTable: {
+        "when": _KEY | {"When": at("created_at")},
+        "vm": _OF_VM,
+        "why": {"What happened": at("why")},
+        "change": {"Before": at("old"), "After": at("new")},
+        "actor": {"By": at("actor"), "Job": at("job_id")},
+    },
+    OccurrenceTable: {
+        "when": _KEY | {"When": at("created_at")},
+        "kind": {"Kind": at("get_kind_display")},
+        "what": _OF_VM | {"What happened": at("what"), "Job": at("job_id")},
+    },
+}
+
+
+def of_columns(columns: Iterable[tuple[str, Column]], table: type[Table]) -> Cells:
+    """The cells of the table's shown columns; of one that needs no words of its own, its value."""
+    cells: Cells = {}
+    for name, column in columns:
+        plain = {str(column.verbose_name): at(str(column.accessor))}
+        cells |= COLUMNS[table].get(name, plain)
+    return cells
+
+
+# ------------------------------------------------------------------ lists without sorted columns
+
+VCENTERS: Cells = {
+    **_KEY,
+    "Name": at("name"),
+    "Product": at("product"),
+    "Address": lambda row: f"{row.host}:{row.port}",
+    "User name": at("username"),
+    "Certificate": at("get_trust_mode_display"),
+    "Transport": at("get_transport_display"),
+    "VMs": at("vm_count"),
+    "Managed": at("context_count"),
+    "Last discovery": at("discovery_completed_at"),
+    "State of the discovery": at("discovery_status"),
+    "Error of the discovery": at("discovery_error"),
+    "Login refused": at("login_refused_at"),
+}
+
+FINDINGS: Cells = {
+    **_KEY,
+    "Severity": at("get_severity_display"),
+    "Code": at("code"),
+    "VM": at("vm_name"),
+    "Context ID": at("context_id"),
+    "Job": at("job_id"),
+    "What": at("what"),
+    "Remedy": at("remedy"),
+    "Repaired": at("repaired"),
+}
+
+INCIDENTS: Cells = {
+    **_KEY,
+    "Kind": at("get_kind_display"),
+    "What": at("what"),
+    "Began": at("began_at"),
+    "Ended": at("ended_at"),
+}
+
+DELIVERIES: Cells = {
+    **_KEY,
+    "Purpose": at("get_purpose_display"),
+    "What": at("occurrence__what"),
+    "VM": at("occurrence__vm_context__vm_name"),
+    "State": _word("delivery", "state"),
+    "Channel": at("channel__name"),
+    "Attempts": at("attempts"),
+    "Created": at("created_at"),
+    "Sent": at("sent_at"),
+    "What the other side said": at("answer"),
+}
+
+
+def repositories(rows: list[Repository]) -> Cells:
+    """Of these, with what their folders look like now."""
+    seen: dict[int, StorageState] = dict(
+        zip([row.pk for row in rows], looks.look_at_all(rows), strict=True)
+    )
+
+    def of_folder(read: Callable[[StorageState], object]) -> Cell:
+        return lambda row: read(seen[row.pk])
+
+    return {
+        **_KEY,
+        "Name": at("name"),
+        "Folder": lambda row: row.config.get("path"),
+        "Problem": of_folder(lambda look: look.problem),
+        "Free (bytes)": of_folder(lambda look: look.room and look.room.free_bytes),
+        "Size (bytes)": of_folder(lambda look: look.room and look.room.total_bytes),
+        "Stored (bytes)": at("stored_bytes"),
+        "VMs": at("context_count"),
+        "Recovery points": at("point_count"),
+    }

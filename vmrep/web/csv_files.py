@@ -1,0 +1,90 @@
+"""Lists as files for spreadsheets: the rows that the page's filters find, in its order, all pages.
+
+A file may have more rows than fit into memory: it is written while it is sent, and rows are read a
+few at a time by their keys.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+
+from contexts.clock import about_now
+from contexts.text import printable
+from vmrep.paging import of_keys
+from vmrep.web.csv_cells import Cells, of_columns
+from vmrep.web.tables import Table
+
+BATCH = 500
+_CALCULATED = ("=", "+", "-", "@")
+
+
+def is_wanted(request: HttpRequest) -> bool:
+    """Whether the address asks for the list as a file."""
+    return request.GET.get("format") == "csv"
+
+
+def of_table(
+    name: str, table: type[Table], rows: QuerySet[Any], request: HttpRequest
+) -> StreamingHttpResponse:
+    """The table's rows as the address sorts them, with the columns that it chooses."""
+    ordered = table.unpaged(rows, request)
+    columns = [(column.name, column.column) for column in ordered.columns]
+    return of_rows(name, of_columns(columns, table), ordered.rows.data.data)
+
+
+def of_rows(name: str, cells: Cells, rows: QuerySet[Any]) -> StreamingHttpResponse:
+    return answer(name, lines(cells, _in_batches(rows)))
+
+
+def answer(name: str, written: Iterable[str]) -> StreamingHttpResponse:
+    """`written`: the file's lines. Its name says of which day it is."""
+    response = StreamingHttpResponse(written, content_type="text/csv; charset=utf-8")
+    file_name = f"vmrep-{name}-{about_now():%Y-%m-%d}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{file_name}"'
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def lines(cells: Cells, rows: Iterable[Model]) -> Iterator[str]:
+    """A heading, then a line for each row."""
+    yield line(list(cells))
+    for row in rows:
+        yield line([value(row) for value in cells.values()])
+
+
+def line(values: Iterable[object]) -> str:
+    """A name that a spreadsheet would calculate becomes text; what turns the direction of writing
+    is shown as an escape. Times are in UTC; what is unknown is empty."""
+    written = io.StringIO()
+    csv.writer(written).writerow([_harmless(value) for value in values])
+    return written.getvalue()
+
+
+def _harmless(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, list | tuple):
+        value = ", ".join(map(str, value))
+    text = printable(str(value))
+    # A spreadsheet skips spaces before it calculates.
+    return f"'{text}" if text.lstrip().startswith(_CALCULATED) else text
+
+
+def _in_batches(rows: QuerySet[Any]) -> Iterator[Model]:
+    keys = iter(rows.values_list("pk", flat=True).iterator(chunk_size=BATCH))
+    while batch := list(islice(keys, BATCH)):
+        yield from of_keys(rows, batch)
