@@ -175,3 +175,9 @@ class ScopeRefused(ReplicationError):
     """A place where no policy can apply, or from which this one cannot be taken."""
 
     code = "scope_refused"
+
+
+class PauseRefused(ReplicationError):
+    """A pause of nothing, or one that is over before it begins."""
+
+    code = "pause_refused"

@@ -304,3 +304,20 @@ class ScopeKind(TextChoices):
     NAME = "name", "Name pattern"
     VM = "vm", "VM"
     OWN = "own", "The VM's own values"
+
+
+class DueWhy(TextChoices):
+    """Why a VM is due when it is."""
+
+    FIRST = "first", "First replication"
+    TARGET = "target", "To keep its target"
+    CALENDAR = "calendar", "By its calendar"
+    RETRY = "retry", "After a failure"
+    COMPARE = "compare", "Comparison of all disks"
+
+
+class PauseKind(TextChoices):
+    ALL = "all", "All VMs"
+    VCENTER = "vcenter", "vCenter"
+    POLICY = "policy", "Policy"
+    VM = "vm", "VM"

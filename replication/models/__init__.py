@@ -18,6 +18,7 @@ from replication.models.policies import (
 from replication.models.recovery import PointSnapshot, RecoveryPoint, RecoveryPointHold
 from replication.models.removals import ImageMerge, PointRemoval
 from replication.models.repositories import Repository, RepositorySign
+from replication.models.schedules import Pause, VMSchedule
 from replication.models.snapshots import VMSnapshot
 from replication.models.telemetry import JobLogLine, JobSample
 
@@ -38,6 +39,7 @@ __all__ = [
     "JobStep",
     "Limit",
     "Occurrence",
+    "Pause",
     "Place",
     "PointRemoval",
     "PointSnapshot",
@@ -53,5 +55,6 @@ __all__ = [
     "RepositorySign",
     "SignOfLife",
     "VCenterSign",
+    "VMSchedule",
     "VMSnapshot",
 ]

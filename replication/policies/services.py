@@ -16,7 +16,14 @@ from contexts.services import statuses
 from contexts.services.management import MOST_AT_ONCE
 from contexts.services.transactions import one_transaction
 from replication.errors import PolicyInUse, PolicyRefused, ScopeRefused, ScopeTaken
-from replication.models import Installation, Policy, PolicyScope, PolicyTaking, PolicyWindow
+from replication.models import (
+    Installation,
+    Policy,
+    PolicyScope,
+    PolicyTaking,
+    PolicyWindow,
+    VMSchedule,
+)
 from replication.models.installation import ONLY_ID
 from replication.policies.checking import Wanted, Window, checked, merged
 from replication.policies.settle import settle, stale, stale_count
@@ -169,6 +176,8 @@ def set_own(
         )
     elif own is not None:
         own.delete()
+    # Its hours may have changed, which are not among what is in effect.
+    VMSchedule.objects.filter(pk=context.pk).delete()
     settle([context.pk], actor=actor)
 
 

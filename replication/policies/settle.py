@@ -18,7 +18,7 @@ from django.db.models.functions import Cast, Coalesce, Now
 
 from contexts.models import ContextEvent, VMContext
 from contexts.services.transactions import lock_free, one_transaction
-from replication.models import EffectivePolicy, Installation, PolicyScope
+from replication.models import EffectivePolicy, Installation, PolicyScope, VMSchedule
 from replication.policies import telling
 from replication.policies.resolve import Resolved, in_order, resolve
 from replication.policies.values import ALL_COLUMNS, COLUMNS, GROUPS, ScopeRow, Value, VMFacts
@@ -176,6 +176,8 @@ def _write_rows(now: int, settled: Sequence[_Settled]) -> None:
         unique_fields=["vm_context"],
         update_fields=columns,
     )
+    # When it is due follows from what is in effect: worked out anew.
+    VMSchedule.objects.filter(pk__in=[it.context.pk for it in settled]).delete()
 
 
 def _row(now: int, settled: _Settled) -> EffectivePolicy:

@@ -15,7 +15,7 @@ from replication.integrity import runs
 from replication.models import Repository
 from replication.policies import settle, taking_new
 from replication.retention import run as retention
-from replication.scheduler import spells
+from replication.scheduler import dates, spells, starting
 from replication.services import left_overs, occurrences, places, queue
 
 # A worker that ends a job wakes the next one itself, so the tick needs to wake only a few.
@@ -75,7 +75,10 @@ _PARTS: tuple[Callable[[], None], ...] = (
     places.forget_expired,
     taking_new.tick,
     settle.tick,
+    dates.tick,
     spells.turn,
+    starting.give_up,
+    starting.start_due,
     _hint_jobs,
     _hint_clean_ups,
     _hint_retention,

@@ -54,12 +54,13 @@ class RunFacts(NamedTuple):
 
 
 class Due(NamedTuple):
-    """`why`: first, target, calendar, retry or compare. `compare`: every disk is to be compared
-    whole."""
+    """`why`: one of DueWhy. `compare`: every disk is to be compared whole. `holds_until`: it may no
+    longer start from then on, and its next run is to be worked out anew; None: nothing ends."""
 
     at: datetime
     why: str
     compare: bool = False
+    holds_until: datetime | None = None
 
 
 def next_run(wanted: Schedule, facts: RunFacts, now: datetime) -> Due | None:
@@ -69,14 +70,14 @@ def next_run(wanted: Schedule, facts: RunFacts, now: datetime) -> Due | None:
     if due is None:
         if compare_at is None:
             return None
-        at = max(compare_at, _not_before(wanted, facts))
-        return Due(next_open(wanted, at), "compare", compare=True)
+        due = Due(max(compare_at, _not_before(wanted, facts)), "compare", compare=True)
+        return _within_hours(wanted, due, now)
     return due._replace(compare=compare_at is not None and compare_at <= max(due.at, now))
 
 
 def _by_kind(wanted: Schedule, facts: RunFacts, now: datetime) -> Due | None:
     if wanted.kind == RPOKind.TARGET:
-        return _by_target(wanted, facts)
+        return _within_hours(wanted, _by_target(wanted, facts), now)
     if wanted.kind == RPOKind.CALENDAR:
         return _by_calendar(wanted, facts, now)
     return None
@@ -94,7 +95,23 @@ def _by_target(wanted: Schedule, facts: RunFacts) -> Due:
     earliest = _not_before(wanted, facts)
     if earliest > due:
         due, why = earliest, "retry"
-    return Due(next_open(wanted, due), why)
+    return Due(due, why)
+
+
+def _within_hours(wanted: Schedule, due: Due, now: datetime) -> Due:
+    """Not before its hours begin. What was due in hours that are over waits for the next ones."""
+    at = _open_at(wanted, due.at, now)
+    return due._replace(at=at, holds_until=closes(wanted, max(at, now)))
+
+
+def _until(wanted: Schedule, due: Due, latest: datetime, now: datetime) -> Due:
+    ends = closes(wanted, max(due.at, now))
+    return due._replace(holds_until=latest if ends is None else min(latest, ends))
+
+
+def _open_at(wanted: Schedule, moment: datetime, now: datetime) -> datetime:
+    at = next_open(wanted, moment)
+    return at if at >= now or is_open(wanted, now) else next_open(wanted, now)
 
 
 def _by_calendar(wanted: Schedule, facts: RunFacts, now: datetime) -> Due:
@@ -103,17 +120,18 @@ def _by_calendar(wanted: Schedule, facts: RunFacts, now: datetime) -> Due:
     late = timedelta(minutes=wanted.latest_start_minutes or 0)
     earliest = _not_before(wanted, facts)
     if facts.failures_in_a_row and facts.started_at:
-        again = next_open(wanted, earliest)
-        if again <= facts.started_at + late:
-            return Due(again, "retry")
+        again = _open_at(wanted, earliest, now)
+        if max(again, now) <= facts.started_at + late:
+            return _until(wanted, Due(again, "retry"), facts.started_at + late, now)
     after = max(facts.started_at or facts.since, now - late - timedelta(seconds=1))
     for start in calendars.starts(wanted.cron, wanted.time_zone, after):
-        at = next_open(wanted, max(start, earliest))
+        at = _open_at(wanted, max(start, earliest), now)
         if at <= start + late:
-            return Due(at, "calendar")
+            return _until(wanted, Due(at, "calendar"), start + late, now)
         if start - after > calendars.LOOK_AHEAD:
             break  # its hours and its calendar never meet: then at least the calendar counts
-    return Due(next(calendars.starts(wanted.cron, wanted.time_zone, after)), "calendar")
+    start = next(calendars.starts(wanted.cron, wanted.time_zone, after))
+    return Due(start, "calendar", holds_until=start + late)
 
 
 def _not_before(wanted: Schedule, facts: RunFacts) -> datetime:
@@ -158,6 +176,14 @@ def next_open(wanted: Schedule, moment: datetime) -> datetime:
         if begin > moment:
             opens.append(begin)
     return min(opens)
+
+
+def closes(wanted: Schedule, moment: datetime) -> datetime | None:
+    """When the hours end in which this moment is; None: never."""
+    if not wanted.windows:
+        return None
+    hours = _hours(wanted.windows, wanted.time_zone, moment)
+    return max((end for begin, end in hours if begin <= moment < end), default=None)
 
 
 def _hours(

@@ -143,6 +143,12 @@ def live_slots(queue: str, now: datetime) -> int:
     return sum(sign.slots for sign in _live_workers(queue, _workers(), now))
 
 
+def away_vcenters() -> tuple[int, ...]:
+    """The vCenters that the workers of no machine have reached lately. One query."""
+    found = _vcenters(VCenterSign.objects.all())
+    return tuple(each.id for each in found if each.problem)
+
+
 def what_is_missing(queue: str, now: datetime) -> str:
     """Why work in this queue is not begun: Redis does not answer, or no worker lives that takes it.
     Empty if nothing is missing. One query."""

@@ -121,7 +121,7 @@ def with_protection(contexts: QuerySet[VMContext], terms: Terms) -> QuerySet[VMC
         ),
         protection=CompiledOnce(_state(terms)),
         risk=ExpressionWrapper(
-            _Age(Value(terms.now, output_field=DateTimeField()), F("newest_recovery_point_at"))
+            Age(Value(terms.now, output_field=DateTimeField()), F("newest_recovery_point_at"))
             / F("rpo_target_seconds"),
             output_field=FloatField(),
         ),
@@ -170,7 +170,7 @@ def _oldest_allowed(terms: Terms) -> ExpressionWrapper[CombinedExpression]:
     )
 
 
-class _Age(Func):
+class Age(Func):
     """The seconds from the second moment to the first."""
 
     output_field = FloatField()

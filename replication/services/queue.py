@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, Q
+from django.db.models import Case, Exists, Q, Value, When
 from django.db.models.functions import Coalesce, Now
 
 from contexts.error_codes import WORKER_LOST
@@ -18,10 +18,11 @@ from replication import messages
 from replication.models import ReplicationJob, Repository
 from replication.selectors import limits
 from replication.selectors.limits import Resource
+from replication.selectors.pauses import is_paused
 from replication.selectors.progress import FOR_REPOSITORY
 from replication.services import finish, leases, places
 from replication.services.leases import Lease
-from replication.states import JobStatus, LeaseHolder, LimitKind
+from replication.states import JobStatus, LeaseHolder, LimitKind, Trigger
 from replication.storage import looks
 
 LOOK_AT = 100  # the number of waiting jobs that one claim looks at
@@ -32,14 +33,20 @@ MAY_HAVE_MOVED = (LimitKind.HOST_SESSIONS, LimitKind.DATASTORE_SNAPSHOTS)
 
 
 def runnable() -> Any:
-    """Jobs that may begin now, oldest first."""
+    """Jobs that may begin now, oldest first: those that somebody asked for before those of the
+    schedule, of which those of a paused VM wait."""
     waits_in_vain = ~Q(waits_for_kind__in=["", *MAY_HAVE_MOVED])
     return (
         ReplicationJob.objects.filter(status=JobStatus.PENDING)
         .filter(_is_due() & ~waits_in_vain | places.one_is_free())
         .filter(~Exists(leases.live_lease()))
-        .order_by("created_at", "id")
+        .exclude(Q(is_paused("vm_context__"), trigger=Trigger.SCHEDULE))
+        .order_by(_is_of_schedule(), "created_at", "id")
     )
+
+
+def _is_of_schedule() -> Case:
+    return Case(When(trigger=Trigger.SCHEDULE, then=Value(1)), default=Value(0))
 
 
 def _is_due() -> Q:

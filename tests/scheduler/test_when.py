@@ -22,7 +22,7 @@ def test_without_a_target_it_is_never_due_by_itself():
 
 
 def test_a_vm_without_a_recovery_point_is_due_since_it_was_taken():
-    assert next_run(HOURLY, VM._replace(newest_point_at=None), NOW) == (VM.since, "first", False)
+    assert next_run(HOURLY, VM._replace(newest_point_at=None), NOW)[:3] == (VM.since, "first", False)
 
 
 def test_a_target_is_met_with_what_a_replication_takes_and_each_vm_a_little_apart():
@@ -44,7 +44,7 @@ def test_a_target_is_met_with_what_a_replication_takes_and_each_vm_a_little_apar
 )
 def test_after_failures_it_rests_longer_each_time_but_never_much_of_its_target(failures, rest):
     vm = VM._replace(newest_point_at=NOW - DAY, ended_at=NOW, failures_in_a_row=failures)
-    assert next_run(HOURLY, vm, NOW) == (NOW + rest * MINUTE, "retry", False)
+    assert next_run(HOURLY, vm, NOW)[:3] == (NOW + rest * MINUTE, "retry", False)
     assert next_run(Schedule("target", 60), vm, NOW).at == NOW + MINUTE
     assert next_run(Schedule("target", 30 * 86_400), vm._replace(newest_point_at=None), NOW).at <= (
         NOW + HOUR
@@ -61,7 +61,7 @@ def test_what_only_a_person_can_end_is_tried_once_an_hour_or_once_per_target():
 
 def test_a_calendar_starts_in_its_zone_and_a_missed_start_is_made_up_for_once():
     tonight = datetime(2026, 6, 11, 0, 30, tzinfo=UTC)
-    assert next_run(NIGHTLY, VM, NOW) == (tonight, "calendar", False)
+    assert next_run(NIGHTLY, VM, NOW) == (tonight, "calendar", False, tonight + HOUR)
     late = tonight + 59 * MINUTE
     assert next_run(NIGHTLY, VM, late).at == tonight, "it may still start"
     too_late = tonight + 61 * MINUTE
@@ -75,7 +75,7 @@ def test_a_calendar_starts_in_its_zone_and_a_missed_start_is_made_up_for_once():
 def test_a_calendar_is_tried_again_while_it_may_still_start():
     start = datetime(2026, 6, 11, 0, 30, tzinfo=UTC)
     vm = VM._replace(started_at=start, ended_at=start + 5 * MINUTE, failures_in_a_row=1)
-    assert next_run(NIGHTLY, vm, start + 6 * MINUTE) == (start + 6 * MINUTE, "retry", False)
+    assert next_run(NIGHTLY, vm, start + 6 * MINUTE)[:3] == (start + 6 * MINUTE, "retry", False)
     vm = vm._replace(ended_at=start + 70 * MINUTE)
     assert next_run(NIGHTLY, vm, start + 71 * MINUTE).why == "calendar"
 
@@ -126,6 +126,20 @@ def test_a_calendar_starts_within_its_hours_or_not_at_all():
     assert next_run(some, VM, NOW).at == datetime(2026, 6, 11, 10, 30, tzinfo=UTC)
 
 
+def test_what_was_due_in_hours_that_are_over_waits_for_the_next_ones():
+    nights = HOURLY._replace(windows=NIGHTS)
+    vm = VM._replace(newest_point_at=NOW - 8 * HOUR)  # due at about five, in the night
+    due = next_run(nights, vm, NOW)
+    assert due[:2] == (datetime(2026, 6, 10, 22, tzinfo=UTC), "target")
+    assert due.holds_until == datetime(2026, 6, 11, 6, tzinfo=UTC)
+    in_the_night = next_run(nights, vm, NOW - 7 * HOUR)
+    assert in_the_night.at < NOW - 7 * HOUR
+    assert in_the_night.holds_until == datetime(2026, 6, 10, 6, tzinfo=UTC)
+    early = NIGHTLY._replace(windows=(Window(127, 0, 3 * 60),), latest_start_minutes=240)
+    over = datetime(2026, 6, 11, 2, tzinfo=UTC)  # 04:00 in Berlin; missed at 02:30
+    assert next_run(early, VM, over).at == datetime(2026, 6, 12, 0, 30, tzinfo=UTC)
+
+
 def test_a_comparison_rides_along_or_comes_by_itself():
     weekly = HOURLY._replace(compare_every_days=7)
     assert not next_run(weekly, VM, NOW).compare, "the first copy reads everything"
@@ -133,6 +147,6 @@ def test_a_comparison_rides_along_or_comes_by_itself():
     vm = VM._replace(compared_at=NOW - 8 * DAY)
     assert next_run(weekly, vm, NOW).compare
     alone = next_run(Schedule("none", compare_every_days=7), vm, NOW)
-    assert alone == (NOW - DAY, "compare", True)
+    assert alone[:3] == (NOW - DAY, "compare", True)
     failed = vm._replace(ended_at=NOW, failures_in_a_row=1)
     assert next_run(Schedule("none", compare_every_days=7), failed, NOW).at == NOW + MINUTE

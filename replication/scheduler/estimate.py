@@ -1,0 +1,67 @@
+"""How long a VM's next replication will take, from its last ones; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+FEW = 3
+"""Of fewer incremental runs nothing can be said."""
+MARGIN = 1.3
+TWO_TICKS_SECONDS = 20.0
+
+
+class Run(NamedTuple):
+    """A completed replication. `waited_seconds`: until a worker began it; `read_bytes` of what had
+    changed in `interval_seconds`, since the recovery point before (None: everything was read)."""
+
+    seconds: float
+    waited_seconds: float
+    read_bytes: int
+    bytes_per_second: float | None
+    interval_seconds: float | None
+
+
+class Estimate(NamedTuple):
+    """All of a VM's incremental runs: what changes, what is read, both in bytes per second, and
+    how long the rest takes. `bytes_per_second` is None while nothing was read."""
+
+    changed_per_second: float
+    bytes_per_second: float | None
+    overhead_seconds: float
+    wait_seconds: float
+
+
+def estimate(history: Sequence[Run]) -> Estimate | None:
+    """None: too little is known, and nothing is guessed."""
+    runs = [run for run in history if run.interval_seconds]
+    if len(runs) < FEW:
+        return None
+    rates = sorted(run.bytes_per_second for run in runs if run.bytes_per_second)
+    speed = rates[len(rates) // 2] if rates else None
+    return Estimate(
+        changed_per_second=_high([run.read_bytes / (run.interval_seconds or 1) for run in runs]),
+        bytes_per_second=speed,
+        overhead_seconds=_high(
+            [max(0.0, run.seconds - (run.read_bytes / speed if speed else 0)) for run in runs]
+        ),
+        wait_seconds=_high([run.waited_seconds for run in runs]),
+    )
+
+
+def job_seconds(known: Estimate, interval_seconds: float) -> float:
+    """How long a run takes that comes so long after the one before."""
+    read = known.changed_per_second * interval_seconds
+    return known.overhead_seconds + (read / known.bytes_per_second if known.bytes_per_second else 0)
+
+
+def lead_seconds(known: Estimate | None, target_seconds: int | None) -> float:
+    """How long before the target a replication has to begin."""
+    if known is None or target_seconds is None:
+        return TWO_TICKS_SECONDS
+    return MARGIN * job_seconds(known, target_seconds) + known.wait_seconds + TWO_TICKS_SECONDS
+
+
+def _high(values: Sequence[float]) -> float:
+    """What nine of ten do not exceed."""
+    return sorted(values)[min(len(values) - 1, len(values) * 9 // 10)]

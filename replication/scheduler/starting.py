@@ -1,0 +1,91 @@
+"""Starting what is due, in the tick."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from functools import partial
+
+from contexts.clock import database_now
+from contexts.errors import IdentityChanged, NotManaged, VMGone
+from contexts.models import VMContext
+from contexts.services import statuses
+from contexts.services.one_by_one import one_by_one
+from contexts.services.transactions import one_transaction
+from replication.errors import AlreadyRunning, NoRepository
+from replication.models import ReplicationJob, VMSchedule
+from replication.scheduler import candidates
+from replication.scheduler.decide import AHEAD, Candidate, choose
+from replication.services import cancel, start
+from replication.states import DueWhy, JobStatus, SyncRequest, Trigger
+
+log = logging.getLogger(__name__)
+
+BY = "schedule"
+REFUSED_FOR = timedelta(hours=1)
+
+
+def start_due() -> None:
+    """A part of the tick. The number of statements that look does not depend on the number of VMs;
+    a transaction for each start, of which there are at most twice as many as workers' slots.
+
+    Raises an ExceptionGroup when some could not be started, and all the others were."""
+    now = database_now()
+    room = candidates.capacity(now)
+    if len(room.active) >= AHEAD * room.slots:
+        return
+    chosen = choose(candidates.due(now, room), room)
+    one_by_one((f"starting {each.context_id}", partial(_start, each, now)) for each in chosen)
+
+
+@one_transaction
+def _start(candidate: Candidate, now: datetime) -> None:
+    if not statuses.hold_free(candidate.context_id):
+        return
+    wanted = SyncRequest.CHECKSUM if candidate.compare else SyncRequest.AS_NEEDED
+    try:
+        start.start(
+            VMContext.objects.get(pk=candidate.context_id),
+            trigger=Trigger.SCHEDULE,
+            requested_by=BY,
+            requested_sync=wanted,
+        )
+    except AlreadyRunning:
+        return  # another was faster
+    except (NotManaged, IdentityChanged, VMGone, NoRepository) as problem:
+        log.info("%s is not started: %s", candidate.context_id, problem)
+        VMSchedule.objects.filter(pk=candidate.context_id).update(
+            due_at=now + REFUSED_FOR, due_why=DueWhy.RETRY, holds_until=None
+        )
+
+
+def give_up() -> None:
+    """A part of the tick: cancel what the schedule started and no worker has begun for as long as
+    its policy allows."""
+    waiting = ReplicationJob.objects.filter(
+        status=JobStatus.PENDING,
+        trigger=Trigger.SCHEDULE,
+        started_at__isnull=True,
+        vm_context__effective_policy__give_up_after_minutes__gt=0,
+    ).select_related("vm_context__effective_policy")
+    now = database_now()
+    one_by_one(
+        (f"giving up {job.pk}", partial(_cancel, job)) for job in waiting if _is_too_late(job, now)
+    )
+
+
+def _is_too_late(job: ReplicationJob, now: datetime) -> bool:
+    minutes = job.vm_context.effective_policy.give_up_after_minutes or 0
+    return job.created_at + timedelta(minutes=minutes) < now
+
+
+@one_transaction
+def _cancel(job: ReplicationJob) -> None:
+    if not statuses.hold_free(job.vm_context_id):
+        return
+    # Looked at again under the lock: a worker may have begun it meanwhile.
+    waits = ReplicationJob.objects.filter(
+        pk=job.pk, status=JobStatus.PENDING, started_at__isnull=True
+    )
+    if waits.exists():
+        cancel.cancel(job, actor=BY)
