@@ -22,6 +22,7 @@ from replication.models import (
     Incident,
     IntegrityRun,
     Limit,
+    Pause,
     Policy,
     PolicyScope,
     RecoveryPoint,
@@ -68,6 +69,7 @@ class Verb(StrEnum):
     PIN = "pin"
     COMMENT = "comment"
     DELETE_POINT = "delete_point"
+    PAUSE = "pause"
 
 
 class NotFound(Http404):
@@ -278,6 +280,19 @@ def bandwidth_window(user: User, window_id: int, verb: Verb) -> BandwidthWindow:
         rows(user, verb, BandwidthWindow.objects.all()).filter(pk=window_id),
         f"There is no limit of bandwidth {window_id}.",
         "unknown_window",
+    )
+
+
+def pauses(user: User) -> QuerySet[Pause]:
+    """The pauses that the user sees. Raises Forbidden."""
+    return rows(user, Verb.VIEW, Pause.objects.all())
+
+
+def pause(user: User, pause_id: int, verb: Verb) -> Pause:
+    return _the_one(
+        rows(user, verb, Pause.objects.all()).filter(pk=pause_id),
+        f"There is no pause {pause_id}.",
+        "unknown_pause",
     )
 
 

@@ -19,6 +19,7 @@ FIRST_RETRY, LAST_RETRY = timedelta(minutes=1), timedelta(hours=1)
 MOST_DOUBLINGS = 10
 RETRY_OF_TARGET = 0.25
 FOR_A_PERSON = timedelta(hours=1)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _A_WEEK_OF_DAYS = range(-1, 9)
 
 
@@ -137,7 +138,7 @@ def _by_calendar(wanted: Schedule, facts: RunFacts, now: datetime) -> Due:
 def _not_before(wanted: Schedule, facts: RunFacts) -> datetime:
     """How long a VM rests after failures: longer each time, but never much of its target."""
     if facts.ended_at is None or not (facts.failures_in_a_row or facts.needs_a_person):
-        return facts.since
+        return LONG_AGO
     target = timedelta(seconds=wanted.target_seconds or 0)
     if facts.needs_a_person:
         return facts.ended_at + max(FOR_A_PERSON, target)

@@ -113,7 +113,7 @@ def _managed_in_list() -> QuerySet[ContextInList]:
     contexts: Any = _with_newest_job().filter(unmanaged_at__isnull=True)
     listed: QuerySet[ContextInList] = (
         contexts.annotate(sort_name=Left("vm_name", INDEXED_TEXT_LENGTH))
-        .select_related("vcenter", "current_job")
+        .select_related("vcenter", "current_job", "schedule")
         .order_by("sort_name", "context_id")
     )
     return listed
@@ -122,7 +122,7 @@ def _managed_in_list() -> QuerySet[ContextInList]:
 @cache
 def _in_detail() -> QuerySet[ContextInList]:
     return _with_newest_job().select_related(
-        "vcenter", "repository", "last_successful_job", "current_job"
+        "vcenter", "repository", "last_successful_job", "current_job", "schedule"
     )
 
 

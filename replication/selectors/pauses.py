@@ -16,6 +16,13 @@ def open_pauses() -> QuerySet[Pause]:
     return Pause.objects.filter(lasts, ended_at__isnull=True)
 
 
+def shown(among: QuerySet[Pause]) -> QuerySet[Pause]:
+    """Those of them that hold now, with what they pause; the newest first."""
+    return among.filter(pk__in=open_pauses().order_by()).select_related(
+        "vcenter", "policy", "vm_context"
+    )
+
+
 def is_paused(context: str = "") -> Exists:
     """Of rows whose VM context is reached by this prefix: whether nothing starts by itself."""
     return Exists(

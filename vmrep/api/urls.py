@@ -12,6 +12,7 @@ from vmrep.api.views import (
     limits,
     notifications,
     points,
+    pauses,
     policies,
     removal,
     reports,
@@ -103,6 +104,8 @@ urlpatterns = [
     path("repositories/", vcenters.RepositoryList.as_view(), name="repositories"),
     path("limits/", limits.Limits.as_view(), name="limits"),
     path("limits/bandwidth/", limits.Bandwidth.as_view(), name="bandwidth"),
+    path("pauses/", pauses.PauseList.as_view(), name="pauses"),
+    path("pauses/<int:pause_id>/", pauses.PauseDetail.as_view(), name="pause"),
     path("policies/", policies.PolicyList.as_view(), name="policies"),
     path("policies/<int:policy_id>/", policies.PolicyDetail.as_view(), name="policy"),
     path(

@@ -11,6 +11,7 @@ from contexts.models import VCenter, VMContext, VMDisk, VMNetworkAdapter
 from contexts.models.specs import SPEC_NAMES
 from replication.models import Repository
 from replication.selectors.protection import age_seconds, over_by_seconds
+from replication.selectors.schedules import next_run
 from vmrep.api.serializers.jobs import JobProgressSerializer
 
 COUNTERS = ("total_jobs_run", "successful_jobs", "failed_jobs", "cancelled_jobs")
@@ -45,6 +46,16 @@ class _Protected(serializers.ModelSerializer[Any]):
     unreadable_since = serializers.DateTimeField()
     unreadable_reason = serializers.CharField()
     identity_change = serializers.SerializerMethodField()
+    next_run_at = serializers.SerializerMethodField()
+    next_run_why = serializers.SerializerMethodField()
+
+    def get_next_run_at(self, context: Any) -> str | None:
+        due = next_run(context)
+        return _time(due.due_at) if due else None
+
+    def get_next_run_why(self, context: Any) -> str:
+        due = next_run(context)
+        return due.due_why if due else ""
 
     def get_rpo_seconds(self, context: Any) -> int | None:
         now: datetime = self.context["now"]
@@ -69,6 +80,7 @@ _ADDED = (
     *("disk_count", "capacity_bytes"),
     *("protection", "over_by_seconds", "rpo_seconds"),
     *("newest_recovery_point_at", "usable_recovery_point_at", "undecided_disk_count"),
+    *("next_run_at", "next_run_why"),
     "last_job_failed",
     *("untracked_disk_count", "gone_since", "unreadable_since", "unreadable_reason"),
     "identity_change",
