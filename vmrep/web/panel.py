@@ -16,8 +16,10 @@ from replication.selectors import health
 from replication.selectors.contexts import disks_of
 from replication.selectors.damages import why_broken
 from replication.selectors.jobs import current_job
+from replication.selectors.pauses import pause_of
 from replication.selectors.protection import Protection
 from replication.selectors.replica import snapshots_left
+from replication.selectors.schedules import next_run
 from replication.selectors.telemetry import throughput_of
 from vmrep.web.next_action import next_action, situation
 from vmrep.web.tabs import changes, history, points, policy
@@ -92,6 +94,9 @@ def describe(context: ContextInList, query: Mapping[str, str]) -> dict[str, Any]
         "nobody_works": nobody_works,
         "targets": TARGET_WORDS,
         "target": effective.target_of(context),
+        "next_run": next_run(context),
+        "pause": pause_of(context) if context.is_managed else None,
+        "present": about_now(),
         "left_snapshots": _left_snapshots(context),
         "tabs": TABS,
         "tab": tab,

@@ -1,0 +1,53 @@
+"""What people fill in to pause something."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+
+from contexts.clock import database_now
+from contexts.models import VCenter, VMContext
+from replication.models import Policy
+from replication.services.pauses import LONGEST_REASON
+from replication.states import PauseKind
+from vmrep.web.forms import DurationField, Styled
+
+
+class PauseForm(Styled, forms.Form):
+    """What is paused, for how long, and why. `vm`: the one that may be."""
+
+    kind = forms.ChoiceField(label="What")
+    vcenter: forms.ModelChoiceField[VCenter] = forms.ModelChoiceField(
+        queryset=None, required=False, label="vCenter", empty_label="Only to pause a vCenter"
+    )
+    policy: forms.ModelChoiceField[Policy] = forms.ModelChoiceField(
+        queryset=None, required=False, empty_label="Only to pause the VMs of a policy"
+    )
+    length = DurationField(
+        label="For how long",
+        required=False,
+        help_text="Such as 4 h or 2 d; empty: until somebody ends it.",
+    )
+    reason = forms.CharField(required=False, max_length=LONGEST_REASON)
+
+    def __init__(
+        self, data: Any, *, vm: VMContext | None, vcenters: Any, policies: Any
+    ) -> None:
+        super().__init__(data, initial={"kind": PauseKind.VM if vm else PauseKind.ALL})
+        self.vm = vm
+        kinds: Any = self.fields["kind"]
+        kinds.choices = [
+            (value, f"VM {vm}" if value == PauseKind.VM else label)
+            for value, label in PauseKind.choices
+            if vm or value != PauseKind.VM
+        ]
+        for name, rows in (("vcenter", vcenters), ("policy", policies)):
+            field: Any = self.fields[name]
+            field.queryset = rows
+
+    @property
+    def until(self) -> datetime | None:
+        seconds = self.cleaned_data["length"]
+        return database_now() + timedelta(seconds=seconds) if seconds else None

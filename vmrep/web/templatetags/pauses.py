@@ -1,0 +1,14 @@
+"""Pauses in words."""
+
+from django import template
+
+from replication.models import Pause
+from replication.selectors import pauses
+
+register = template.Library()
+
+
+@register.filter
+def subject(pause: Pause) -> str:
+    """What is paused."""
+    return pauses.subject(pause)
