@@ -40,7 +40,9 @@ def estimate(history: Sequence[Run]) -> Estimate | None:
     rates = sorted(run.bytes_per_second for run in runs if run.bytes_per_second)
     speed = rates[len(rates) // 2] if rates else None
     return Estimate(
-        changed_per_second=_high([run.read_bytes / max(run.interval_seconds or 0, 1.0) for run in runs]),
+        changed_per_second=_high(
+            [run.read_bytes / max(run.interval_seconds or 0, 1.0) for run in runs]
+        ),
         bytes_per_second=speed,
         overhead_seconds=_high(
             [max(0.0, run.seconds - (run.read_bytes / speed if speed else 0)) for run in runs]

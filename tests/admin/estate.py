@@ -16,12 +16,14 @@ from replication.models import (
     BandwidthWindow,
     IntegrityRun,
     Limit,
+    Pause,
     Place,
     Policy,
     RecoveryPointHold,
     Repository,
 )
 from replication.policies import services, settle
+from replication.scheduler import dates
 from replication.services import occurrences
 from replication.states import OccurrenceKind
 from tests import factories
@@ -60,6 +62,10 @@ def grow(count: int = 1) -> None:
             disks=[factories.disk_record(label=HOSTILE_NAME)],
         )
         settle.settle([context.pk])
+        dates.work_out([context.pk], timezone.now())
+        Pause.objects.create(
+            kind="vm", vm_context=context, reason=HOSTILE_NAME, paused_by=HOSTILE_NAME
+        )
         services.add(f"{HOSTILE_NAME} {context.pk}"[:100], {}, actor="x")
         factories.discovery(vcenter, error_message=HOSTILE_NAME)
         factories.failed_job(context, HOSTILE_NAME)

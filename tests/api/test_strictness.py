@@ -18,7 +18,7 @@ from replication.models import ReplicationJob
 from replication.policies import services
 from tests import factories
 from tests.shared_rows import shared_rows
-from vmrep.api import bodies, policy_bodies
+from vmrep.api import bodies, pause_bodies, policy_bodies
 from vmrep.api.urls import urlpatterns
 from vmrep.notifications import services as notifications
 from vmrep.notifications.filters import DeliveryFilter
@@ -44,6 +44,7 @@ BODIES: dict[str, type[bodies.Body]] = {
     "notification-channels": bodies.NewChannel,
     "notification-channel-test": bodies.Nothing,
     "notification-rules": bodies.NewRule,
+    "pauses": pause_bodies.NewPause,
     "policies": policy_bodies.NewPolicy,
     "policy-scopes": policy_bodies.NewScope,
     "policy-preview": policy_bodies.PossibleChange,
@@ -65,6 +66,7 @@ PARAMETERS: dict[str, set[str]] = {
     "replication-steps": PAGES,
     "replication-log": PAGES,
     "replication-throughput": PAGES,
+    "pauses": PAGES,
     "policies": PAGES,
     "policy": set(),
     "health": set(),

@@ -163,6 +163,7 @@ ESTATE = (
     State("limit-window", "/limits/bandwidth/add/", shows="[name=mebibytes]"),
     in_panel("panel-policy", VM + "{web_01}&tab=policy", shows="#effect-when"),
     State("own-values", "/virtual-machines/{web_01}/own-values/", shows="#id_target"),
+    State("pauses", "/pauses/?vm={web_01}", shows="#pause"),
     State("policies-list", "/policies/", shows="table"),
     State("policy-add", "/policies/add/", shows="#id_rpo_kind"),
     State("policy-edit", "/policies/{policy}/", shows="#id_target"),

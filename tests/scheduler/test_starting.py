@@ -184,7 +184,8 @@ def test_whose_identity_is_in_doubt_is_put_off(web, monkeypatch):
     monkeypatch.setattr(starting.start, "start", _refuse)
     assert tick() == []
     row = VMSchedule.objects.get()
-    assert row.due_why == "retry" and row.due_at > database_now() + HOUR / 2
+    assert row.due_why == "retry"
+    assert row.due_at > database_now() + HOUR / 2
 
 
 def _refuse(*_, **__):

@@ -22,7 +22,11 @@ def test_without_a_target_it_is_never_due_by_itself():
 
 
 def test_a_vm_without_a_recovery_point_is_due_since_it_was_taken():
-    assert next_run(HOURLY, VM._replace(newest_point_at=None), NOW)[:3] == (VM.since, "first", False)
+    assert next_run(HOURLY, VM._replace(newest_point_at=None), NOW)[:3] == (
+        VM.since,
+        "first",
+        False,
+    )
 
 
 def test_a_target_is_met_with_what_a_replication_takes_and_each_vm_a_little_apart():

@@ -14,7 +14,7 @@ from rest_framework.authtoken.models import Token
 
 from contexts.models import VCenter
 from contexts.states import DiscoveryStatus
-from replication.models import IntegrityRun
+from replication.models import IntegrityRun, Pause
 from replication.policies import services
 from replication.policies.checking import Window
 from replication.policies.services import Where
@@ -41,6 +41,7 @@ RECORDED = {
     "/integrity/": 8,
     "/limits/": 15,
     "/policies/": 9,
+    "/pauses/": 7,
     "/api/v1/vm-contexts/": 5,
     "/api/v1/vm-contexts/?ordering=-capacity_bytes&protection=protected": 5,
     "/api/v1/replications/": 4,
@@ -49,6 +50,7 @@ RECORDED = {
     "/api/v1/repositories/": 4,
     "/api/v1/vcenters/": 4,
     "/api/v1/policies/": 6,
+    "/api/v1/pauses/": 4,
     "/api/v1/vcenters/{vcenter}/discovery/": 6,
 }
 
@@ -60,6 +62,7 @@ def add_a_vm(number: int) -> None:
     factories.running_job(context)
     policy = services.add(f"policy {number}", services.target(3600), [Window(1, 0, 60)], actor="x")
     services.assign(policy, Where("vm", vm_context=context), actor="x")
+    Pause.objects.create(kind="vm", vm_context=context, paused_by="x")
     factories.vcenter()
     factories.repository()
 

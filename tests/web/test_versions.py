@@ -43,6 +43,7 @@ from replication.models import (
     JobStep,
     Limit,
     Occurrence,
+    Pause,
     Place,
     PointRemoval,
     PointSnapshot,
@@ -58,6 +59,7 @@ from replication.models import (
     RepositorySign,
     SignOfLife,
     VCenterSign,
+    VMSchedule,
     VMSnapshot,
 )
 from replication.policies import services
@@ -312,6 +314,8 @@ NOT_SHOWN = {
     PointSnapshot: "they are written with their recovery point",
     PolicyWindow: "they are written with their policy",
     EffectivePolicy: "it changes its VM",
+    VMSchedule: "pages that show it are made anew each minute",
+    Pause: "its page does not change by itself; others are made anew each minute",
     PolicyTaking: "the VMs that are taken tell",
     IntegrityFinding: "they are written with the end of their run",
 }

@@ -32,9 +32,7 @@ class PauseForm(Styled, forms.Form):
     )
     reason = forms.CharField(required=False, max_length=LONGEST_REASON)
 
-    def __init__(
-        self, data: Any, *, vm: VMContext | None, vcenters: Any, policies: Any
-    ) -> None:
+    def __init__(self, data: Any, *, vm: VMContext | None, vcenters: Any, policies: Any) -> None:
         super().__init__(data, initial={"kind": PauseKind.VM if vm else PauseKind.ALL})
         self.vm = vm
         kinds: Any = self.fields["kind"]

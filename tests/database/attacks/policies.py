@@ -43,19 +43,37 @@ EFFECTIVE = {
     **{"quiesce": "'never'", "priority": "'low'", "policy_id": "NULL", "of_generation": "0"},
     **{"of_name": "''", "of_path": "''", "updated_at": NOW},
 }
+SCHEDULE = {
+    **{"vm_context_id": "{a}", "due_at": NOW, "due_why": "'first'", "compare": "false"},
+    **{"holds_until": "NULL", "expected_seconds": "NULL", "failures_in_a_row": "0"},
+    **{"of_generation": "0", "of_ended_jobs": "0", "of_a_point": "false", "updated_at": NOW},
+}
+PAUSE = {
+    **{"kind": "'vm'", "vcenter_id": "NULL", "policy_id": "NULL", "vm_context_id": "{a}"},
+    **{"until": "NULL", "reason": "''", "paused_by": "'ops'", "created_at": NOW},
+    **{"ended_at": "NULL", "ended_by": "''"},
+}
+NO_VM = {"vm_context_id": "NULL"}
+PAUSED = {
+    "all": NO_VM | {"kind": "'all'"},
+    "vcenter": NO_VM | {"kind": "'vcenter'", "vcenter_id": "{vcenter}"},
+    "policy": NO_VM | {"kind": "'policy'", "policy_id": "71"},
+    "vm": {},
+}
 
 
 def _add(table: str, row: dict[str, str]) -> str:
     return f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(row.values())})"
 
 
+WITHOUT_A_POLICY = ("policies", "effective_policies", "vm_schedules")
 _GOLD = _add("policies", POLICY)
 _TAKING = _add("policy_takings", TAKING)
 
 
 def _attacks(table: str, row: dict[str, str], *kinds: tuple) -> list[Attack]:
     """What is wrong with a row, and with what else it would be right."""
-    before = () if table in ("policies", "effective_policies") else (_GOLD,)
+    before = () if table in WITHOUT_A_POLICY else (_GOLD,)
     return [
         Attack(
             name,
@@ -72,6 +90,18 @@ def _twice(rules: Statements, row: dict[str, str], but: dict[str, str], name: st
     first = _add("policy_scopes", SCOPE | row)
     other = _add("policy_scopes", SCOPE | row | but)
     return Attack(name, rules, (_GOLD, first, first), (_GOLD, first, other))
+
+
+def _paused_twice(kind: str) -> Attack:
+    """Ended, the first one is none any more."""
+    row = PAUSE | PAUSED[kind]
+    ended = row | {"ended_at": NOW, "ended_by": "'ops'"}
+    return Attack(
+        f"two pauses at once: {kind}",
+        (f"pause_one_open_of_{kind}",),
+        (_GOLD, _add("pauses", row), _add("pauses", row)),
+        (_GOLD, _add("pauses", ended), _add("pauses", row)),
+    )
 
 
 def _of_values(table: str, row: dict[str, str], prefix: str, whose: str) -> list[Attack]:
@@ -103,6 +133,7 @@ _named, _names, _own = (
     ("scope_names_what_its_kind_needs",),
     ("scope_of_own_values_is_of_their_vm",),
 )
+_paused = ("pause_names_what_its_kind_needs",)
 POLICIES = [
     *_attacks(
         *("policies", POLICY),
@@ -182,4 +213,31 @@ POLICIES = [
         (_GOLD, _add("policy_scopes", SCOPE | VM | {"kind": "'own'"})),
         (_add("policies", OWN), _add("policy_scopes", SCOPE | VM | {"kind": "'own'"})),
     ),
+    *_attacks(
+        *("vm_schedules", SCHEDULE),
+        (("schedule_says_why",), {}, {"due_why": "''"}, "a VM that is due for no reason"),
+        (("schedule_says_why",), {}, {"due_why": "'luck'"}, "a VM that is due for an odd reason"),
+        (
+            *(("schedule_says_why",), {"due_at": "NULL", "due_why": "''"}),
+            *({"due_why": "'first'"}, "a VM that is never due, for a reason"),
+        ),
+        (("schedule_column_types", A_TYPE), {}, {"compare": "'x'"}, "a schedule of an odd type"),
+        (("vm_schedules.vm_context_id",), {}, {"vm_context_id": "'x'"}, "a schedule of no VM"),
+    ),
+    *_attacks(
+        *("pauses", PAUSE),
+        (_paused, {}, {"kind": "'site'"}, "a pause of an unknown kind"),
+        (_paused, {}, NO_VM, "a pause of no VM"),
+        (_paused, {}, {"vcenter_id": "{vcenter}"}, "a pause of a VM and a vCenter"),
+        (_paused, PAUSED["all"], {"policy_id": "71"}, "a pause of all VMs and a policy"),
+        (_paused, PAUSED["vcenter"], {"vcenter_id": "NULL"}, "a pause of no vCenter"),
+        (_paused, PAUSED["policy"], {"policy_id": "NULL"}, "a pause of no policy"),
+        (("pause_says_who_ended_it",), {}, {"ended_at": NOW}, "a pause that nobody ended"),
+        (("pause_says_who_ended_it",), {}, {"ended_by": "'ops'"}, "a pause that ended at no time"),
+        (("pause_says_who_paused",), {}, {"paused_by": "''"}, "a pause by nobody"),
+        (("pause_column_types", A_TYPE), {}, {"created_at": "'once'"}, "a pause since no time"),
+        (("pauses.vcenter_id",), PAUSED["vcenter"], {"vcenter_id": "999"}, "a pause elsewhere"),
+        (("pauses.policy_id",), PAUSED["policy"], {"policy_id": "999"}, "a pause of nothing"),
+    ),
+    *map(_paused_twice, PAUSED),
 ]

@@ -12,7 +12,14 @@ from django.shortcuts import redirect
 
 from contexts.errors import ContextError
 from replication.errors import PolicyRefused
-from replication.models import EffectivePolicy, Policy, PolicyScope, PolicyWindow
+from replication.models import (
+    EffectivePolicy,
+    Pause,
+    Policy,
+    PolicyScope,
+    PolicyWindow,
+    VMSchedule,
+)
 from replication.policies import services
 from replication.policies.values import COLUMNS, UNSAID, Value
 from replication.states import RPOKind
@@ -132,3 +139,22 @@ class EffectivePolicyAdmin(KeptByVmrep):
     list_filter = ("rpo_kind", "retention_kind", "quiesce", "policy")
     list_select_related = ("vm_context", "policy")
     search_fields = ("vm_context__vm_name", "vm_context__pk", "policy__name")
+
+
+@admin.register(VMSchedule)
+class VMScheduleAdmin(KeptByVmrep):
+    list_display = ("vm_context", "due_at", "due_why", "compare", "failures_in_a_row")
+    list_filter = ("due_why", "compare")
+    list_select_related = ("vm_context",)
+    search_fields = ("vm_context__vm_name", "vm_context__pk")
+
+
+@admin.register(Pause)
+class PauseAdmin(KeptByVmrep):
+    list_display = (
+        *("kind", "vcenter", "policy", "vm_context", "until", "reason"),
+        *("paused_by", "created_at", "ended_at", "ended_by"),
+    )
+    list_filter = ("kind",)
+    list_select_related = ("vcenter", "policy", "vm_context")
+    search_fields = ("reason", "paused_by", "vm_context__vm_name")
