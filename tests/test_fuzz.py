@@ -28,7 +28,8 @@ from contexts.models import DiscoveredVM, VMDisk
 from replication.filters import JobFilter, ProtectedVMFilter
 from replication.models import BandwidthWindow, PolicyScope, Repository
 from replication.policies import services
-from replication.services import bandwidth
+from replication.services import bandwidth, pauses
+from replication.services.pauses import Subject
 from tests import factories
 from tests.shared_rows import shared_rows
 from vmrep.api import bodies
@@ -110,7 +111,19 @@ FIELDS = [
     *("delete_replica_data", "rpo_target", "everything", "view", "context", "decision", "step"),
     *("name", "host", "port", "username", "password", "trust_mode", "transport", "path", "index"),
     *("confirm_fingerprint", "fingerprint_sha256", "_selected_action", "select_across", "post"),
-    *("rpo_kind", "target", "cron", "hours", "retention_kind", "keep_last", "previewed", "kind"),
+    *(
+        "length",
+        "reason",
+        "until",
+        "rpo_kind",
+        "target",
+        "cron",
+        "hours",
+        "retention_kind",
+        "keep_last",
+        "previewed",
+        "kind",
+    ),
     *(
         "folder",
         "pattern",
@@ -216,6 +229,7 @@ def _keys() -> dict[str, Any]:
     bandwidth.set_windows(None, [bandwidth.Window(1 << 20)], actor="x")
     return {
         "window_id": BandwidthWindow.objects.get().pk,
+        "pause_id": pauses.pause(Subject("all"), until=None, reason="", actor="x").pk,
         "channel_id": channel.pk,
         "rule_id": notifications.save_rule(channel, []).pk,
         "kind": "email",

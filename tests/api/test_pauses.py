@@ -21,13 +21,13 @@ def test_a_vm_says_when_it_is_replicated_next(api):
     services.set_own(context, services.target(3600), actor="ops")
     dates.work_out([context.pk], database_now())
     for answer in (
-        api.get(f"vm-contexts/{context.pk}/").json(),
+        api.get(f"vm-contexts/{context.pk}/").json()["context"],
         api.get("vm-contexts/").json()["results"][0],
     ):
         assert answer["next_run_at"] is not None
         assert answer["next_run_why"] == "first"
     factories.pending_job(context)
-    answer = api.get(f"vm-contexts/{context.pk}/").json()
+    answer = api.get(f"vm-contexts/{context.pk}/").json()["context"]
     assert (answer["next_run_at"], answer["next_run_why"]) == (None, "")
 
 

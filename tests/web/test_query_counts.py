@@ -41,7 +41,7 @@ RECORDED = {
     "/integrity/": 8,
     "/limits/": 15,
     "/policies/": 9,
-    "/pauses/": 7,
+    "/pauses/": 9,
     "/api/v1/vm-contexts/": 5,
     "/api/v1/vm-contexts/?ordering=-capacity_bytes&protection=protected": 5,
     "/api/v1/replications/": 4,
