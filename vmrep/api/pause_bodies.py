@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
