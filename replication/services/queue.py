@@ -34,13 +34,13 @@ MAY_HAVE_MOVED = (LimitKind.HOST_SESSIONS, LimitKind.DATASTORE_SNAPSHOTS)
 
 def runnable() -> Any:
     """Jobs that may begin now, oldest first: those that somebody asked for before those of the
-    schedule, of which those of a paused VM wait."""
+    schedule, which does not begin one of a paused VM."""
     waits_in_vain = ~Q(waits_for_kind__in=["", *MAY_HAVE_MOVED])
     return (
         ReplicationJob.objects.filter(status=JobStatus.PENDING)
         .filter(_is_due() & ~waits_in_vain | places.one_is_free())
         .filter(~Exists(leases.live_lease()))
-        .exclude(Q(is_paused("vm_context__"), trigger=Trigger.SCHEDULE))
+        .exclude(Q(is_paused("vm_context__"), trigger=Trigger.SCHEDULE, started_at__isnull=True))
         .order_by(_is_of_schedule(), "created_at", "id")
     )
 

@@ -148,6 +148,10 @@ def test_a_pause_ends_by_time_and_jobs_that_wait_wait_for_it(web):
     tick()
     pause = pauses.pause(Subject("vm", vm_context=web), until=None, reason="", actor="ops")
     assert queue.claim_next() is None
+    job = ReplicationJob.objects.filter(status=JobStatus.PENDING)
+    job.update(started_at=Now())
+    assert queue.runnable().exists(), "one that has begun goes on: its snapshot is there"
+    job.update(started_at=None)
     type(pause).objects.update(until=Now() - timedelta(seconds=1))
     assert queue.claim_next() is not None
 
