@@ -7,6 +7,7 @@ it, with all that was in it. One that has been through some of them only is refu
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -122,6 +123,13 @@ def test_no_row_is_lost_or_changed(upgraded: Upgraded) -> None:
         assert set(now.pop(table)) >= set(upgraded.contents[table])
     assert now == {table: expected(upgraded, table) for table in now}
     assert len(now) == len(upgraded.contents) - 2
+
+
+def test_what_has_vms_is_paused_until_somebody_looks_at_the_policies(upgraded: Upgraded) -> None:
+    with contextlib.closing(upgraded.database.connect()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT kind, paused_by, until, ended_at FROM pauses")
+        assert cursor.fetchall() == [("all", "vmrep", None, None)]
 
 
 def test_nothing_is_left_to_do(upgraded: Upgraded) -> None:
