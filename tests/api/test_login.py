@@ -22,6 +22,7 @@ ARGUMENTS = {
     "rule_id": 1,
     "point_id": 1,
     "policy_id": 1,
+    "pause_id": 1,
     "scope_id": 1,
 }
 NEEDS_NO_LOGIN = {"token"}  # it is one
