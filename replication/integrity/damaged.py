@@ -49,13 +49,15 @@ class Verdict:
             )
 
     def clear_the_rest(self) -> None:
-        """When the run is complete: what it looked at and did not find is gone. A code of which
-        more was found than is listed says nothing about the images that are not listed."""
+        """When the run is complete: what it looked at and did not find is gone. What only one of
+        its two looks found stays until a run finds nothing. A code of which more was found than is
+        listed says nothing about the images that are not listed."""
+        found = self._found | self._scope.unconfirmed
         looked_at = self._scope.looked_at
         open_damages = ImageDamage.objects.filter(image__in=looked_at, cleared_at__isnull=True)
         if not self._scope.deep:
             open_damages = open_damages.filter(needs_deep_look=False)
         for damage_id, image_id, code in open_damages.values_list("pk", "image_id", "code"):
-            was_found = {(image_id, code), (image_id, CHECK_BROKE_OFF.name)} & self._found
+            was_found = {(image_id, code), (image_id, CHECK_BROKE_OFF.name)} & found
             if not was_found and code not in self._only_counted:
                 damages.clear(damage_id)

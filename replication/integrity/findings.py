@@ -90,6 +90,8 @@ class Scope:
     on_progress: called again and again while files and vCenters are read, which can take long.
     given_up: by repository key, why a repository that stopped responding was not checked further.
     looked_at: keys of the images with a known damage that were looked at in their repository.
+    unconfirmed: keys of images, and what only the first look found of them: the second one found it
+    gone, or could not look (a removal had begun, the repository was away).
     """
 
     deep: bool = False
@@ -99,6 +101,7 @@ class Scope:
     on_progress: Callable[[], None] = lambda: None
     given_up: dict[int, str] = field(default_factory=dict)
     looked_at: set[int] = field(default_factory=set)
+    unconfirmed: set[tuple[int, str]] = field(default_factory=set)
 
     def only(self, context_id: str) -> Self:
         return replace(self, context_id=context_id)

@@ -81,7 +81,11 @@ def _confirmed(one: Check, scope: Scope, findings: list[Finding]) -> Iterator[Fi
         by_context[finding.context_id].append(finding)
     for context_id, first in by_context.items():
         there = look_again(one, scope, context_id)
-        yield from (there[finding.key] for finding in first if finding.key in there)
+        for finding in first:
+            if finding.key in there:
+                yield there[finding.key]
+            elif finding.image_id is not None:
+                scope.unconfirmed.add((finding.image_id, finding.code))
 
 
 def look_again(one: Check, scope: Scope, context_id: str) -> dict[str, Finding]:

@@ -9,14 +9,20 @@ import pytest
 from django.utils import timezone
 
 from contexts.models import VMContext
-from replication.integrity import runs
-from replication.integrity.findings import Scope
-from replication.models import DiskImage, ImageDamage, IntegrityRun, RecoveryPoint
+from replication.integrity import look, runs
+from replication.integrity.findings import Check, Finding, Scope
+from replication.models import (
+    ContextLease,
+    DiskImage,
+    ImageDamage,
+    IntegrityRun,
+    RecoveryPoint,
+)
 from replication.selectors import protection
 from replication.selectors.damages import damage_of_chain, why_broken
 from replication.selectors.protection import facts_of, state_of
-from replication.services import damages
-from replication.states import DamageFinder
+from replication.services import damages, leases
+from replication.states import DamageFinder, LeaseHolder
 from tests.integrity.conftest import Copy, checked
 from tests.sync.estate import difference, try_again
 
@@ -113,6 +119,32 @@ def test_a_repository_that_was_not_looked_at_clears_nothing(whole: Copy) -> None
     assert damaged_points()
     shutil.rmtree(whole.folder)
     folder.rename(whole.folder)
+    check()
+    assert damaged_points() == []
+
+
+def test_a_damage_that_the_second_look_cannot_confirm_stays(
+    whole: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the two looks a removal takes the VM's lease, so its files are not judged."""
+    root, overlay = whole.images
+    aside = whole.file(root).with_name("aside")
+    whole.file(root).rename(aside)
+    check()
+    look_again = look.look_again
+
+    def leased(one: Check, scope: Scope, context_id: str) -> dict[str, Finding]:
+        if not ContextLease.objects.exists():
+            assert leases.acquire(whole.vm.pk, LeaseHolder.RETENTION)
+        return look_again(one, scope, context_id)
+
+    monkeypatch.setattr(look, "look_again", leased)
+    run = check()
+    assert "image_file_missing" not in set(run.findings.values_list("code", flat=True))
+    assert damaged_points() == [root.recovery_point_id, overlay.recovery_point_id]
+    ContextLease.objects.all().delete()
+    monkeypatch.setattr(look, "look_again", look_again)
+    aside.rename(whole.file(root))
     check()
     assert damaged_points() == []
 
