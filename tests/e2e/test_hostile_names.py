@@ -110,7 +110,7 @@ def hostile_estate() -> tuple[VMContext, VMContext, ReplicationJob, list[str]]:
             "/repositories/",
             "/integrity/",
             "/health/",
-            "/settings/",
+            "/policies/",
             "/admin/contexts/vmcontext/",
             f"/admin/contexts/vmcontext/{everything.pk}/change/",
             "/admin/contexts/discoveredvm/",

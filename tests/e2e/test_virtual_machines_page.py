@@ -398,7 +398,7 @@ def test_an_empty_installation_leads_by_the_hand(page, transactional_db):
 def test_no_width_scrolls_sideways_and_nothing_is_cut_off(page, vms):
     for query in ("", "?columns=name&columns=vm_path&columns=vmx_path", "?search=nothing+like"):
         page.goto(f"{PAGE}{query}")
-        for width in (1440, 768, 390):
+        for width in (1440, 1280, 768, 390):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width, query
             for link in page.locator(".topbar-nav a").all():
