@@ -19,7 +19,7 @@ class DiskImage(models.Model):
 
     In its recovery point it is number `position` of `of_disks`, from 1 on. The images of a point
     stop being committed only when the point is expired: all in one transaction, or the highest
-    position first.
+    position first. What a committed image is based on is committed, too.
     """
 
     repository = models.ForeignKey(
@@ -122,6 +122,11 @@ class DiskImage(models.Model):
         output_field=models.IntegerField(null=True),
         db_persist=True,
     )
+    is_committed = models.GeneratedField(
+        expression=Case(When(state=ImageState.COMMITTED, then=Value(1)), default=Value(None)),
+        output_field=models.SmallIntegerField(null=True),
+        db_persist=True,
+    )
 
     class Meta:
         db_table = "disk_images"
@@ -211,6 +216,15 @@ class DiskImage(models.Model):
                 fields=["id", "disk", "repository"], name="image_with_its_disk_and_repository"
             ),
             models.UniqueConstraint(fields=["id", "parent"], name="image_with_its_parent"),
+            models.UniqueConstraint(
+                fields=["id", "is_committed"], name="image_with_its_being_committed"
+            ),
+            CompositeForeignKey(
+                name="image_parent_is_committed",
+                fields=("parent", "is_committed"),
+                to_table="disk_images",
+                to_columns=("id", "is_committed"),
+            ),
             CompositeForeignKey(
                 name="image_has_the_one_before_it",
                 fields=("recovery_point", "needs_position"),

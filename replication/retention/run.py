@@ -135,16 +135,20 @@ def _next(context_id: str) -> PointRemoval | None:
     left = PointRemoval.objects.filter(vm_context=context_id).exclude(state=RemovalState.DONE)
     by_point = {
         removal.recovery_point_id: removal
-        for removal in left.select_related("recovery_point", "vm_context").order_by("id")
+        # Of two that are under way the upper one ends first.
+        for removal in left.select_related("recovery_point", "vm_context").order_by(
+            "-recovery_point"
+        )
     }
     if not by_point:
         return None
     standing, going = Standing(context_id), set[int]()
     for point, removal in by_point.items():
         if removal.state == RemovalState.UNDER_WAY:
-            if not _is_stuck(removal, standing):
+            if why := _why_it_stands_still(removal, standing):
+                steps.waits(removal, why)
+            else:
                 return removal if _is_due(removal) else None
-            steps.waits(removal, standing.damaged_words)
         elif why := standing.why_it_waits(point):
             steps.waits(removal, why)
         elif _is_due(removal):
@@ -158,18 +162,25 @@ def _is_due(removal: PointRemoval) -> bool:
     return left.filter(Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=Now())).exists()
 
 
-def _is_stuck(removal: PointRemoval, standing: Standing) -> bool:
-    """Whether a merge that is not yet certain would be into, or of, a damaged image."""
-    certain = removal.merges.filter(stage=MergeStage.MERGED).exists()
-    return not certain and standing.is_stuck(removal.recovery_point_id)
+def _why_it_stands_still(removal: PointRemoval, standing: Standing) -> str:
+    """Why the removal that is under way cannot go on; empty if it can."""
+    if standing.is_below_one_that_goes(removal.recovery_point_id):
+        return standing.one_above_words
+    # What was merged and read again only has to take its name.
+    is_certain = removal.merges.filter(stage=MergeStage.MERGED).exists()
+    if not is_certain and standing.is_stuck(removal.recovery_point_id):
+        return standing.damaged_words
+    return ""
 
 
 def resume(context: VMContext, holder: Holder) -> str:
-    """Finish the removal that is under way, if there is one; returns why it could not be."""
+    """Finish the removals that are under way, the upper one first; returns why one could not be.
+    One that is stuck is left alone: the next job's chain begins anew."""
     under_way = PointRemoval.objects.filter(vm_context=context, state=RemovalState.UNDER_WAY)
-    for removal in under_way.select_related("recovery_point", "vm_context"):
-        if _is_stuck(removal, Standing(context.pk)):
-            continue  # the next job's chain begins anew
+    newest_first = under_way.select_related("recovery_point", "vm_context")
+    for removal in newest_first.order_by("-recovery_point"):
+        if _why_it_stands_still(removal, Standing(context.pk)):
+            continue
         if problem := _attempt(removal, holder):
             return problem
     return ""
@@ -229,7 +240,8 @@ def _remove(removal: PointRemoval, holder: Holder) -> None:
     # Before anything else is removed; should it fail, the clean-up goes on with it.
     going = DiskImage.objects.filter(recovery_point=removal.recovery_point_id)
     for image in going.select_related("repository").order_by("-id"):
-        removing.discard_image(image, holder)
+        if not DiskImage.objects.filter(parent=image).exists():
+            removing.discard_image(image, holder)
 
 
 def _look(removal: PointRemoval, holder: Holder) -> None:

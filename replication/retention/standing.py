@@ -84,11 +84,12 @@ class Standing:
             return "Several images are based on one of its images. Run the integrity check."
         based = [child for of_image in children for child in of_image]
         if any(child.point in self._expiring for child in based):
-            return "The recovery point that is based on it is being removed first."
+            return self.one_above_words
         if any(child.key in self._damaged for child in based):
             return self.damaged_words
         return ""
 
+    one_above_words = "The recovery point that is based on it is being removed first."
     damaged_words = (
         "An image of its chain is damaged, so nothing is merged there. It goes when all recovery"
         " points that are based on it have gone."
@@ -97,6 +98,15 @@ class Standing:
     def is_stuck(self, point_id: int) -> bool:
         """Whether nothing of what is based on the point can be merged into it."""
         return any(child.key in self._damaged for child in self._based_on(point_id))
+
+    def is_damaged(self, image_id: int) -> bool:
+        """Whether the committed image, or one below it, is."""
+        return image_id in self._damaged
+
+    def is_below_one_that_goes(self, point_id: int) -> bool:
+        """Whether a point that needs this one is being removed: its files are not all its own yet,
+        so its removal ends first."""
+        return bool(self._expiring & self.chains.above(point_id))
 
     def _based_on(self, point_id: int) -> Iterator[Image]:
         for image in self.chains.images(point_id):

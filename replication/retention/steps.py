@@ -135,10 +135,9 @@ def finish(removal: PointRemoval, lease: Lease) -> None:
     images = DiskImage.objects.filter(recovery_point=removal.recovery_point_id)
     freed = images.aggregate(total=Sum("allocated_bytes"))["total"] or 0
     removal.merges.all().delete()
-    # Of a point whose removal is stuck: what was to be merged into it goes without it.
-    ImageMerge.objects.filter(child__in=images).update(
-        stage=MergeStage.DONE, child=None, updated_at=Now()
-    )
+    for merge in ImageMerge.objects.filter(child__in=images).select_related("child"):
+        _merges_another(merge)
+    _require_needed_by_nobody(removal.recovery_point_id)
     images.update(state=ImageState.DELETING, updated_at=Now())
     _freed(removal.pk, freed)
     _one(
@@ -153,6 +152,30 @@ def finish(removal: PointRemoval, lease: Lease) -> None:
     if removal.why == RemovalWhy.USER:
         tell(removal.vm_context, f"removed {named(removal.recovery_point)}", removal.requested_by)
     touch(removal.vm_context_id)
+
+
+def _merges_another(merge: ImageMerge) -> None:
+    """Of a point whose removal is stuck, while the one that is based on it goes: with the image is
+    merged what is based on it now, and it just goes where nothing is."""
+    based = DiskImage.objects.filter(parent=merge.image_id, state=ImageState.COMMITTED)
+    child = based.exclude(merge_as_child=merge.pk).values_list("pk", flat=True).first()
+    if child is None:
+        stage = MergeStage.DONE
+    else:  # of a file that may be changed already, the row goes on saying so
+        begun = merge.stage != MergeStage.PLANNED
+        stage = MergeStage.MERGING if begun else MergeStage.PLANNED
+    ImageMerge.objects.filter(pk=merge.pk).update(
+        stage=stage, child=child, digest="", updated_at=Now()
+    )
+
+
+def _require_needed_by_nobody(point_id: int) -> None:
+    """Raises RemovalWaits while any other image is based on one of the point. What is being deleted
+    needs nothing."""
+    based = DiskImage.objects.filter(parent__recovery_point=point_id)
+    others = based.exclude(recovery_point=point_id).exclude(state=ImageState.DELETING)
+    if locators := list(others.values_list("locator", flat=True)[:3]):
+        raise RemovalWaits(f"{', '.join(locators)} is still based on it. Run the integrity check.")
 
 
 def failed(removal: PointRemoval, why: str) -> None:

@@ -102,6 +102,7 @@ TARGETS = {
     "context_with_its_current_job",
     "disk_with_its_context",
     "image_with_its_disk_and_repository",
+    "image_with_its_being_committed",
     "image_with_its_parent",
     "job_once_completed",
     "job_while_active",

@@ -23,6 +23,9 @@ _EXPIRE_OLD = update(POINTS, "state = 'expired'", "id = {a_old_point}")
 
 _NEW_JOB = copy(JOBS, "id = {a_old}", id=NEW)
 WHOLE = "point_has_an_image_of_each_disk"
+# Then the old point's images are nobody's parents.
+_ON_NOTHING = update(IMAGES, "parent_id = NULL", "recovery_point_id = {a_done_point}")
+
 POINT = [
     Attack(
         "a recovery point without images",
@@ -39,8 +42,8 @@ POINT = [
     Attack(
         "a recovery point loses its last image",
         (WHOLE,),
-        (update(IMAGES, "state = 'deleting'", "id = {a_old_image2}"),),
-        (update(IMAGES, "state = 'deleting'", "id = {a_old_image2}"), _EXPIRE_OLD),
+        (_ON_NOTHING, update(IMAGES, "state = 'deleting'", "id = {a_old_image2}")),
+        (_ON_NOTHING, update(IMAGES, "state = 'deleting'", "id = {a_old_image2}"), _EXPIRE_OLD),
     ),
     Attack(
         "a recovery point loses its first image",
@@ -92,6 +95,7 @@ POINT = [
         (
             update(JOBS, "status = 'failed', error_message = 'x'", "id = {a_old}"),
             update(POINTS, "state = 'writing'", "id = {a_old_point}"),
+            _ON_NOTHING,
             update(IMAGES, "state = 'deleting'", "recovery_point_id = {a_old_point}"),
         ),
     ),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.database.attacks.attack import NOW, POINTS, Attack, Statements, change
+from tests.database.attacks.attack import IMAGES, NOW, POINTS, Attack, Statements, change
 from tests.database.scratch import A_TYPE
-from tests.database.sql import copy
+from tests.database.sql import copy, update
 
 REMOVAL = {
     **{"id": "1", "recovery_point_id": "{a_old_point}", "vm_context_id": "{a}"},
@@ -16,6 +16,13 @@ MERGE = {
     **{"stage": "'planned'", "digest": "''", "writer_host": "''", "writer_boot_id": "''"},
     "updated_at": NOW,
 }
+EXPIRED = (
+    update(
+        *(POINTS, f"state = 'expired', expired_at = {NOW}, expired_why = 'user'"),
+        "id = {a_old_point}",
+    ),
+    update(IMAGES, "state = 'deleting'", "recovery_point_id = {a_old_point}"),
+)
 OTHER = MERGE | {"image_id": "{a_old_image2}", "child_id": "{a_done_image2}"}
 
 
@@ -135,6 +142,15 @@ REMOVALS = [
         f"expired_at = {NOW}, expired_why = 'user'",
         "expired_at = NULL, expired_why = ''",
         "an available recovery point that has expired",
+    ),
+    Attack(
+        "a recovery point that expires while others are based on it",
+        ("image_parent_is_committed",),
+        EXPIRED,
+        (
+            update(IMAGES, "parent_id = NULL", "recovery_point_id = {a_done_point}"),
+            *EXPIRED,
+        ),
     ),
     Attack(
         "two pins of a recovery point",
