@@ -41,7 +41,7 @@ from replication.engine.marker import MARKER, content_for, room_beside
 from replication.engine.merging import Merge
 from replication.engine.privacy import require_private
 from replication.engine.processes import ProcessIdentity
-from replication.engine.regular import real
+from replication.engine.regular import is_there, real
 from replication.engine.target import (
     Difference,
     Layer,
@@ -185,9 +185,11 @@ class DirectoryRepository:
         source = place / IMAGE
         if place.parent != destination.parent or place == destination:
             raise TargetError(f"{temporary} cannot become {final}: they must be in one folder.")
-        if source.exists() and destination.exists() and not source.samefile(destination):
-            raise TargetError(f"{final} already exists and is never replaced by {temporary}.")
-        present = source if source.exists() else self._existing(final)
+        with target_errors(f"looking for {final}"):
+            is_new = source.exists()
+            if is_new and destination.exists() and not source.samefile(destination):
+                raise TargetError(f"{final} already exists and is never replaced by {temporary}.")
+        present = source if is_new else self._existing(final)
         _check(present)
         with target_errors(f"sealing {final}"):
             fsync_file(present)
@@ -218,7 +220,9 @@ class DirectoryRepository:
 
     def exists(self, locator: str) -> bool:
         """Whether there is such an image."""
-        return self._file(locator).is_file()
+        path = self._file(locator)
+        with target_errors(f"looking for {path}"):
+            return path.is_file()
 
     def differences(self, chain: Sequence[Layer]) -> list[Difference]:
         """What the header of the chain's first image says that its row does not.
@@ -247,10 +251,8 @@ class DirectoryRepository:
     def sample_digests(self, locator: str, most: int) -> list[DigestEntry]:
         """Some entries of an image's digest map, drawn at random; none when it has no map."""
         path = self.digest_path(locator)
-        if not os.path.lexists(path):
-            return []
         with target_errors(f"reading the digest map {path}"):
-            return draw_digests(path, most)
+            return draw_digests(path, most) if is_there(path) else []
 
     def expect(self, chain: Sequence[Layer], digests: tuple[str, str]) -> None:
         """See `merging.Merge.expect`."""
@@ -291,7 +293,8 @@ class DirectoryRepository:
 
     def still_stored(self, names: Sequence[str]) -> list[str]:
         """Those of the names that still exist, as any kind of file."""
-        return [name for name in names if os.path.lexists(self.root / name)]
+        with target_errors(f"looking for files in {self.root}"):
+            return [name for name in names if is_there(self.root / name)]
 
     def digest_path(self, locator: str) -> Path:
         """Where the digest map of an image is kept; it moves with the image at ``seal``."""
@@ -317,7 +320,9 @@ class DirectoryRepository:
             raise TargetError(f"{locator!r} is not a name for an image in a repository.")
         path = self.root / PurePosixPath(*parts)
         folder = real(self.root).joinpath(*parts[:-1])
-        if path.is_symlink() or real(path.parent) != folder:
+        with target_errors(f"looking for {path}"):
+            is_led_away = path.is_symlink() or real(path.parent) != folder
+        if is_led_away:
             raise TargetError(f"{locator!r} leads through a symbolic link, which is refused.")
         return path
 
@@ -337,7 +342,9 @@ class DirectoryRepository:
 
     def _existing(self, locator: str) -> Path:
         path = self._file(locator)
-        if not os.path.lexists(path):
+        with target_errors(f"looking for {path}"):
+            is_missing = not is_there(path)
+        if is_missing:
             self.check()  # unmounted since `path` looked: then nothing is known to be missing
             raise ImageMissing(
                 f"The image {locator} is missing: the file {path} does not exist.",
@@ -352,10 +359,8 @@ class DirectoryRepository:
 
 def _digest(path: Path) -> str | None:
     """The digest over all entries of a digest map; None when there is no such file."""
-    if not os.path.lexists(path):
-        return None
     with target_errors(f"reading the digest map {path}"):
-        return digest_of_map(path)
+        return digest_of_map(path) if is_there(path) else None
 
 
 def _check(path: Path) -> None:

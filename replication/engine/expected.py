@@ -9,7 +9,6 @@ merge would believe that the image below still shows there.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import NamedTuple
 from replication.engine.digests import DigestEntry, digest_of_map, read_digests
 from replication.engine.errors import ImageDamaged
 from replication.engine.extents import Extent, requests
+from replication.engine.regular import is_there
 
 DIGESTS, MERGED, MERGING = ".digests", ".merged", ".merging"
 
@@ -38,13 +38,13 @@ def beside(image: Path, suffix: str) -> Path:
 def map_of(image: Path) -> Path:
     """The map that tells most about a finished image; it need not exist."""
     merged = beside(image, MERGED)
-    return merged if os.path.lexists(merged) else beside(image, DIGESTS)
+    return merged if is_there(merged) else beside(image, DIGESTS)
 
 
 def trusted_map(image: Path, digest: str) -> Path | None:
     """The map of an image, if its entries have that digest."""
     path = map_of(image)
-    if not digest or not os.path.lexists(path):
+    if not digest or not is_there(path):
         return None
     try:
         return path if digest_of_map(path) == digest else None
@@ -105,8 +105,8 @@ class Expectation:
         nothing = DigestEntry(0, size_bytes, UNKNOWN)
         self._compares_all = next(read_digests(path), None) == nothing
         # A child whose map cannot be trusted may have one that cannot be read.
-        is_there = os.path.lexists(child) and not self._compares_all
-        self._child = child if is_there else None
+        is_used = is_there(child) and not self._compares_all
+        self._child = child if is_used else None
         others = covered = 0
         for entry, is_merged in self._entries():
             is_known = entry.digest != UNKNOWN

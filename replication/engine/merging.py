@@ -42,6 +42,7 @@ from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader
 from replication.engine.layers import about, look_at, name_below
 from replication.engine.processes import ProcessIdentity
+from replication.engine.regular import is_there
 from replication.engine.target import Layer, Merged, ReadConnection, SealedImage
 from replication.engine.unfinished import SUFFIX
 
@@ -88,7 +89,7 @@ class Merge:
                     expected.add(*entry)
                 expected.flush()
             # Whoever comes too late, after another has ended this merge, leaves no such file.
-            if not os.path.lexists(self._removed_path):
+            if not is_there(self._removed_path):
                 new.unlink(missing_ok=True)
             self._require(self._removed_path, self._removed.locator)
             rename_durably(new, self._expected)
@@ -133,7 +134,7 @@ class Merge:
         child, removed = self._child_path, self._removed_path
         self._require(child, self._child.locator)
         with target_errors(f"replacing {child}"):
-            if not os.path.lexists(removed):
+            if not is_there(removed):
                 self._require_taken()
             else:
                 # A crash may have kept both names, in two folders: then the renaming goes on.
@@ -171,7 +172,9 @@ class Merge:
         return path
 
     def _require(self, path: Path, locator: str) -> None:
-        if not os.path.lexists(path):
+        with target_errors(f"looking for {path}"):
+            is_missing = not is_there(path)
+        if is_missing:
             self._path(locator)  # unmounted meanwhile: then nothing is known to be missing
             raise ImageMissing(
                 f"{locator} cannot be merged: the file {path} does not exist.", locator=locator
@@ -255,7 +258,8 @@ def _forget_cached(file: ImageFile) -> None:
 
 def _require_same(file: ImageFile) -> None:
     """Raise ImageAltered unless the file that was looked at still has its name."""
-    facts = file.path.stat()
+    with target_errors(f"looking whether {file.path} is still the same file"):
+        facts = file.path.stat()
     if (facts.st_dev, facts.st_ino) != file.identity:
         raise ImageAltered(
             f"{file.path} was replaced while images were merged. Somebody else writes to this "

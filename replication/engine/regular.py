@@ -33,6 +33,19 @@ def open_regular(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is anything of that name, be it a link that leads nowhere.
+
+    Raises OSError where the storage does not tell: `os.path.lexists` says then that there is
+    nothing, so that a share which fails for a moment would seem to have lost its files.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def _require_regular(facts: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(facts.st_mode):
         raise OSError(errno.EINVAL, "This is not an ordinary file", str(path))

@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from replication.engine.processes import ProcessIdentity, is_alive
 from tests.engine.chains import (
     KIB,
     MIDDLE,
+    OLDEST,
     Chain,
     make_chain,
 )
@@ -197,6 +199,27 @@ def test_whoever_may_not_go_on_ends_qemu_img(chain: Chain) -> None:
     chain.merge(MIDDLE)
     with pytest.raises(TimeoutError, match="lease"):
         chain.repository.check_merged(chain.merging(MIDDLE), on_wait=lost)
+    chain.remove(MIDDLE)
+    chain.require_equal()
+
+
+def test_a_file_whose_name_goes_while_it_is_merged_is_told(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the storage tells it: whoever asked for the merge can handle that."""
+    chain.repository.expect(chain.merging(MIDDLE), chain.known(MIDDLE))
+    commit, path = qemu.commit, chain.file(OLDEST)
+    aside = path.with_name("aside")
+
+    def committed(*arguments: Any, **more: Any) -> None:
+        commit(*arguments, **more)
+        path.rename(aside)
+
+    monkeypatch.setattr(qemu, "commit", committed)
+    with pytest.raises(TargetError, match="No such file"):
+        chain.merge(MIDDLE)
+    monkeypatch.setattr(qemu, "commit", commit)
+    aside.rename(path)
     chain.remove(MIDDLE)
     chain.require_equal()
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
 from replication.engine import qemu
@@ -85,6 +89,62 @@ def test_a_file_that_is_gone_is_not_taken_for_one_that_was_renamed(chain: Chain)
     with pytest.raises(ImageMissing) as found:
         chain.repository.take_name(layers)
     assert found.value.locator == layers[1].locator
+
+
+def refuse_looks(patched: pytest.MonkeyPatch, refused: int, *paths: Path) -> None:
+    """The storage answers that when it is asked whether one of these exists."""
+    lstat = os.lstat
+
+    def looked_at(path: Path, **more: int | None) -> os.stat_result:
+        if path in paths:
+            raise OSError(refused, os.strerror(refused), str(path))
+        return lstat(path, **more)
+
+    patched.setattr(os, "lstat", looked_at)
+
+
+@pytest.mark.parametrize("refused", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_file_that_cannot_be_looked_at_is_not_called_missing(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    """A share that fails for a moment costs no recovery point, and the merge goes on."""
+    layers, known = chain.merging(MIDDLE), chain.known(MIDDLE)
+    steps = (
+        lambda: chain.repository.expect(layers, known),
+        lambda: chain.merge(MIDDLE),
+        lambda: chain.check(MIDDLE),
+        lambda: chain.repository.take_name(layers),
+    )
+    child, removed = chain.file(MIDDLE - 1), chain.file(MIDDLE)
+    for step in steps:
+        for path in (child, removed):
+            with monkeypatch.context() as patched:
+                refuse_looks(patched, refused, path)
+                with pytest.raises(TargetError, match=os.strerror(refused)) as found:
+                    step()
+            assert not isinstance(found.value, ImageMissing | ImageDamaged)
+        step()
+    chain.forget(MIDDLE)
+    chain.require_equal()
+
+
+def test_digests_that_cannot_be_looked_at_are_not_forgotten(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain.remove(MIDDLE)
+    layers, known = chain.merging(MIDDLE), chain.known(MIDDLE)
+    with monkeypatch.context() as patched:
+        merged = chain.file(MIDDLE - 1).with_name(chain.file(MIDDLE - 1).name + ".merged")
+        refuse_looks(patched, errno.EIO, merged)
+        for look in (
+            lambda: chain.repository.expect(layers, known),
+            lambda: chain.repository.merged_digest(layers[0].locator),
+            lambda: chain.repository.still_stored([f"{layers[0].locator}.merged"]),
+        ):
+            with pytest.raises(TargetError, match="Input/output error"):
+                look()
+    chain.remove(MIDDLE)
+    chain.require_equal()
 
 
 # Names

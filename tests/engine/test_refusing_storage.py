@@ -13,11 +13,13 @@ import pytest
 from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import (
     REMEDIES,
+    ImageMissing,
     RepositoryFull,
     RepositoryUnavailable,
     TargetError,
     target_error,
 )
+from replication.engine.target import Layer
 from tests.engine.support import MIB, create, opened
 from tests.mounts import Ext4, RefusingShare, refusing_share, small_ext4  # noqa: F401
 
@@ -93,6 +95,36 @@ def test_each_refusal_of_a_share_has_its_remedy(
         assert os.strerror(refused) in str(problem.value)
         assert words in str(problem.value)
     create(repository, "ctx/disk/a.qcow2.tmp", MIB)
+
+
+@pytest.mark.parametrize("refused", [errno.ESTALE, errno.EIO, errno.EACCES])
+def test_an_image_that_a_share_does_not_show_is_not_called_missing(
+    tmp_path: Path,
+    refusing_share,  # noqa: F811
+    refused: int,
+) -> None:
+    """Where only one folder of the repository refuses, so that the marker can be read."""
+    repository = repository_at(tmp_path / "repository")
+    create(repository, "ctx/disk/a.qcow2.1.tmp", MIB)
+    repository.seal("ctx/disk/a.qcow2.1.tmp", "ctx/disk/a.qcow2")
+    chain = [Layer("ctx/disk/a.qcow2", MIB)]
+    with refusing_share(repository.root / "ctx" / "disk", refused, RefusingShare.LOOKS):
+        for look in (
+            lambda: repository.exists(chain[0].locator),
+            lambda: repository.differences(chain),
+            lambda: repository.check_image(chain[0].locator),
+            lambda: repository.digest(chain[0].locator),
+            lambda: repository.sample_digests(chain[0].locator, 1),
+            lambda: repository.open_readonly(chain),
+            lambda: repository.seal("ctx/disk/a.qcow2.1.tmp", chain[0].locator),
+            lambda: repository.still_stored([chain[0].locator]),
+            lambda: repository.discard(chain[0].locator),
+        ):
+            with pytest.raises(TargetError) as problem:
+                look()
+            assert not isinstance(problem.value, ImageMissing)
+            assert REMEDIES[refused] in str(problem.value)
+    assert repository.differences(chain) == []
 
 
 @pytest.mark.parametrize("refused", [errno.ESTALE, errno.EIO, errno.ENOTCONN])
