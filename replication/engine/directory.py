@@ -32,8 +32,8 @@ from replication.engine.errors import (
     TargetError,
     target_errors,
 )
+from replication.engine.expected import BESIDE, MERGED, beside
 from replication.engine.expected import DIGESTS as DIGESTS_SUFFIX
-from replication.engine.expected import MERGED, MERGING, beside
 from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.layers import differences, look_at, name_below
@@ -52,8 +52,7 @@ from replication.engine.target import (
 )
 from replication.engine.unfinished import DIGESTS, IMAGE, SUFFIX
 
-_BESIDE = (DIGESTS_SUFFIX, MERGED, MERGING, f"{MERGING}.new")
-"""What is kept beside an image, under its name and one of these."""
+_IS_BESIDE = re.compile(f"(.*?)({BESIDE.pattern})", re.DOTALL)
 _UNFINISHED = re.compile(rf"(.+)\.(\d{{1,9}}){re.escape(SUFFIX)}")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@=~-]{0,199}")
 
@@ -216,7 +215,9 @@ class DirectoryRepository:
                 unfinished.empty(path)
                 return
             unlink_durably(path)
-            unlink_durably(*(beside(path, suffix) for suffix in _BESIDE))
+            names = path.parent.glob(f"{path.name}.*")
+            others = [it for it in names if BESIDE.fullmatch(it.name.removeprefix(path.name))]
+            unlink_durably(beside(path, DIGESTS_SUFFIX), *others)
 
     def exists(self, locator: str) -> bool:
         """Whether there is such an image."""
@@ -314,7 +315,7 @@ class DirectoryRepository:
         parts = locator.split("/")
         if (
             not all(_PART.fullmatch(part) for part in parts)
-            or parts[-1].endswith(_BESIDE)
+            or _IS_BESIDE.fullmatch(parts[-1])
             or parts[0].startswith(MARKER)
         ):
             raise TargetError(f"{locator!r} is not a name for an image in a repository.")
@@ -382,8 +383,8 @@ def _stored(name: str) -> Stored:
     if file in (IMAGE, DIGESTS) and home.endswith(SUFFIX):
         name_of_image = home
     else:
-        suffix = next((suffix for suffix in _BESIDE if name.endswith(suffix)), "")
-        name_of_image = name.removesuffix(suffix)
+        belongs = _IS_BESIDE.fullmatch(name)
+        name_of_image = belongs[1] if belongs else name
     found = _UNFINISHED.fullmatch(name_of_image)
     if found:
         return Stored(name, found[1], int(found[2]))

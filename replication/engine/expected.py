@@ -10,9 +10,11 @@ merge would believe that the image below still shows there.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 from replication.engine.digests import DigestEntry, digest_of_map, read_digests
 from replication.engine.errors import ImageDamaged
@@ -20,6 +22,11 @@ from replication.engine.extents import Extent, requests
 from replication.engine.regular import is_there
 
 DIGESTS, MERGED, MERGING = ".digests", ".merged", ".merging"
+
+BESIDE = re.compile(r"\.digests|\.merged|\.merging(\.[0-9a-f]{32})?")
+"""What is kept beside an image, under its name and one of these; the last one is a map that is
+being written. Whoever writes one has a name of its own, so that nobody who comes late changes, or
+takes for finished, what another one writes."""
 
 UNKNOWN = bytes(16)
 
@@ -33,6 +40,11 @@ SAMPLE_ENTRIES = 16
 def beside(image: Path, suffix: str) -> Path:
     """The file that belongs to an image and is kept in its folder."""
     return image.with_name(image.name + suffix)
+
+
+def new_map(image: Path) -> Path:
+    """Where to write the map that is to become the image's `MERGING`."""
+    return beside(image, f"{MERGING}.{uuid4().hex}")
 
 
 def map_of(image: Path) -> Path:

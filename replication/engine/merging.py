@@ -34,6 +34,7 @@ from replication.engine.expected import (
     beside,
     entries,
     map_of,
+    new_map,
     together,
     trusted_map,
 )
@@ -75,7 +76,7 @@ class Merge:
         ``digests`` are those that the rows of the two have: a map that has another one is not used.
         """
         self._require_unaltered(self._whole_chain())
-        new = self._expected.with_name(self._expected.name + ".new")
+        new = new_map(self._removed_path)
         with target_errors(f"writing {self._expected}"):
             child, removed = (
                 entries(trusted_map(path, digest), layer.size_bytes)
@@ -84,15 +85,15 @@ class Merge:
                     (self._removed_path, digests[1], self._removed),
                 )
             )
-            with DigestMap(new) as expected:
-                for entry in together(child, removed):
-                    expected.add(*entry)
-                expected.flush()
-            # Whoever comes too late, after another has ended this merge, leaves no such file.
-            if not is_there(self._removed_path):
+            try:
+                with DigestMap(new) as expected:
+                    for entry in together(child, removed):
+                        expected.add(*entry)
+                    expected.flush()
+                self._require(self._removed_path, self._removed.locator)
+                rename_durably(new, self._expected)
+            finally:  # whoever comes too late, after another has ended this merge, leaves no file
                 new.unlink(missing_ok=True)
-            self._require(self._removed_path, self._removed.locator)
-            rename_durably(new, self._expected)
 
     def run(
         self, on_start: Callable[[ProcessIdentity], None], on_wait: Callable[[float], None]

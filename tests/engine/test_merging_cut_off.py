@@ -11,14 +11,16 @@ import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from replication.engine import merging, qemu
+from replication.engine.digests import DigestMap
 from replication.engine.errors import (
     EngineError,
     ImageAltered,
+    ImageDamaged,
     ImageMissing,
     RepositoryFull,
     TargetError,
@@ -29,7 +31,10 @@ from tests.engine.chains import (
     MIDDLE,
     OLDEST,
     Chain,
+    entries_of,
+    flip,
     make_chain,
+    own_data,
 )
 from tests.engine.support import MIB, same_by_qemu, sha256, wait_until
 from tests.mounts import Ext4
@@ -301,6 +306,54 @@ def test_no_map_is_left_by_whoever_is_overtaken_while_writing_it(
     with pytest.raises(ImageMissing):
         chain.repository.expect(layers, known)
     assert not list(chain.file(1).parent.glob("*.merging*"))
+    chain.require_equal()
+
+
+def test_no_map_is_left_by_whoever_is_overtaken_before_writing_it(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers, known, made = chain.merging(MIDDLE), chain.known(MIDDLE), merging.DigestMap
+
+    def paused(path: Path) -> DigestMap:
+        monkeypatch.setattr(merging, "DigestMap", made)
+        chain.remove(MIDDLE)
+        return made(path)
+
+    monkeypatch.setattr(merging, "DigestMap", paused)
+    with pytest.raises(TargetError):
+        chain.repository.expect(layers, known)
+    assert not list(chain.file(1).parent.glob("*.merging*"))
+    chain.require_equal()
+
+
+def test_what_one_has_noted_is_not_changed_by_another_that_notes_it_too(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is late begins to write its map just when the other one has written its own."""
+    layers, known = chain.merging(MIDDLE), chain.known(MIDDLE)
+    chain.repository.expect(layers, known)
+    whole = entries_of(chain, MIDDLE, ".merging")
+    rename, together = merging.rename_durably, merging.together
+
+    def dies(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    def overtaken(source: Path, destination: Path) -> None:
+        monkeypatch.setattr(merging, "rename_durably", rename)
+        monkeypatch.setattr(merging, "together", dies)
+        with pytest.raises(KeyboardInterrupt):
+            chain.repository.expect(layers, known)
+        monkeypatch.setattr(merging, "together", together)
+        rename(source, destination)
+
+    monkeypatch.setattr(merging, "rename_durably", overtaken)
+    chain.repository.expect(layers, known)
+    assert entries_of(chain, MIDDLE, ".merging") == whole
+    chain.merge(MIDDLE)
+    flip(chain.file(MIDDLE), own_data(chain.file(MIDDLE - 1))[0].offset)
+    with pytest.raises(ImageDamaged):
+        chain.check(MIDDLE)
+    chain.remove(MIDDLE)
     chain.require_equal()
 
 

@@ -191,7 +191,7 @@ def test_a_merged_file_that_comes_to_another_folder_names_what_it_is_based_on_fr
 
 def test_what_lies_beside_an_image_is_no_image_and_goes_with_it(chain: Chain) -> None:
     locator = chain.layers[0].locator
-    for suffix in (".merged", ".merging", ".merging.new"):
+    for suffix in (".merged", ".merging", f".merging.{'0f' * 16}"):
         with pytest.raises(TargetError, match="not a name"):
             chain.repository.exists(locator + suffix)
         (chain.repository.root / (locator + suffix)).touch()
