@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from django.db import InterfaceError, OperationalError, connection
-from django.db.models import Exists, Q
-from django.db.models.functions import Now
 
+from contexts.database_errors import own_words
 from contexts.models import VMContext
 from replication import messages
 from replication.engine.errors import (
@@ -29,8 +28,9 @@ from replication.engine.processes import is_alive
 from replication.engine.target import Layer, Target
 from replication.errors import LeaseLost, RemovalWaits
 from replication.models import DiskImage, ImageMerge, PointRemoval, Repository
-from replication.retention import steps
+from replication.retention import steps, turns
 from replication.retention.standing import MOST_IMAGES, Standing
+from replication.selectors.damages import damage_of_chain
 from replication.selectors.replica import layers_of
 from replication.services import damages, leases
 from replication.services.leases import Lease
@@ -49,7 +49,6 @@ from replication.sync.removing import Holder
 
 log = logging.getLogger(__name__)
 
-LOOK_AT = 100  # the number of VMs that one run looks at
 STALLED_EXIT_CODE = 75
 
 
@@ -63,34 +62,22 @@ class _Run:
         self.guard.check()
 
 
-def due() -> list[str]:
-    """The contexts with a removal that may go on now, the longest waiting first."""
-    wanted = (
-        PointRemoval.objects.exclude(state=RemovalState.DONE)
-        .filter(Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=Now()))
-        .filter(~Exists(leases.live_lease()))
-    )
-    # Of a point that is on its way out the rows may be behind the files: that comes first.
-    ordered = wanted.order_by("state", "id").values_list("vm_context", flat=True)
-    return list(dict.fromkeys(ordered))[:LOOK_AT]
-
-
 def run_next() -> str | None:
-    """Remove points of the next context that has any to remove; returns its ID, or None."""
-    for context_id in due():
+    """Remove points of the next context of which any can go; returns its ID, or None."""
+    for context_id in turns.due():
         lease = leases.acquire(context_id, LeaseHolder.RETENTION)
-        if lease is not None:
-            _run(context_id, lease)
+        if lease is not None and _run(context_id, lease):
             return context_id
     return None
 
 
-def _run(context_id: str, lease: Lease) -> None:
+def _run(context_id: str, lease: Lease) -> bool:
+    """Whether there was anything to do."""
     context = VMContext.objects.get(pk=context_id)
     used = list(Repository.objects.filter(images__vm_context=context).distinct())
     try:
         with Guard(lease, on_stall=_end_process, is_away=partial(_is_away, used)) as guard:
-            _remove_all(context, _Run(guard))
+            has_tried = _remove_all(context, _Run(guard))
         leases.release(lease)
     except LeaseLost as reason:
         log.error("removing recovery points of %s stopped at once: %s", context_id, reason)
@@ -99,6 +86,8 @@ def _run(context_id: str, lease: Lease) -> None:
         connection.close()
     else:
         messages.hint_job()
+        return has_tried
+    return True
 
 
 def _end_process() -> None:
@@ -109,19 +98,17 @@ def _is_away(repositories: list[Repository]) -> bool:
     return any(looks.look(repository).problem for repository in repositories)
 
 
-def _remove_all(context: VMContext, holder: Holder) -> None:
-    """One point after the other, as long as no job wants the VM."""
-    while (removal := _next(context.pk)) is not None:
-        if (problem := _attempt(removal, holder)) or _is_wanted(context):
-            log.log(
-                logging.WARNING if problem else logging.INFO,
-                *(
-                    "removing recovery points of %s ends for now: %s",
-                    context.pk,
-                    problem or "a job",
-                ),
-            )
-            return
+def _remove_all(context: VMContext, holder: Holder) -> bool:
+    """One point after the other, as long as no job wants the VM. Whether there was any."""
+    has_tried = False
+    while (removal := turns.next_removal(context.pk)) is not None:
+        has_tried = True
+        if (problem := _attempt_noting_all(removal, holder)) or _is_wanted(context):
+            level = logging.WARNING if problem else logging.INFO
+            why = problem or "a job"
+            log.log(level, "removing recovery points of %s ends for now: %s", context.pk, why)
+            break
+    return has_tried
 
 
 def _is_wanted(context: VMContext) -> bool:
@@ -130,56 +117,13 @@ def _is_wanted(context: VMContext) -> bool:
     return context.current_job_id is not None
 
 
-def _next(context_id: str) -> PointRemoval | None:
-    """What is to be done next. What has to wait says so."""
-    left = PointRemoval.objects.filter(vm_context=context_id).exclude(state=RemovalState.DONE)
-    by_point = {
-        removal.recovery_point_id: removal
-        # Of two that are under way the upper one ends first.
-        for removal in left.select_related("recovery_point", "vm_context").order_by(
-            "-recovery_point"
-        )
-    }
-    if not by_point:
-        return None
-    standing, going = Standing(context_id), set[int]()
-    for point, removal in by_point.items():
-        if removal.state == RemovalState.UNDER_WAY:
-            if why := _why_it_stands_still(removal, standing):
-                steps.waits(removal, why)
-            else:
-                return removal if _is_due(removal) else None
-        elif why := standing.why_it_waits(point):
-            steps.waits(removal, why)
-        elif _is_due(removal):
-            going.add(point)
-    ordered = standing.chains.in_order(going)
-    return by_point[ordered[0].point] if ordered else None
-
-
-def _is_due(removal: PointRemoval) -> bool:
-    left = PointRemoval.objects.filter(pk=removal.pk)
-    return left.filter(Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=Now())).exists()
-
-
-def _why_it_stands_still(removal: PointRemoval, standing: Standing) -> str:
-    """Why the removal that is under way cannot go on; empty if it can."""
-    if standing.is_below_one_that_goes(removal.recovery_point_id):
-        return standing.one_above_words
-    # What was merged and read again only has to take its name.
-    is_certain = removal.merges.filter(stage=MergeStage.MERGED).exists()
-    if not is_certain and standing.is_stuck(removal.recovery_point_id):
-        return standing.damaged_words
-    return ""
-
-
 def resume(context: VMContext, holder: Holder) -> str:
     """Finish the removals that are under way, the upper one first; returns why one could not be.
     One that is stuck is left alone: the next job's chain begins anew."""
     under_way = PointRemoval.objects.filter(vm_context=context, state=RemovalState.UNDER_WAY)
     newest_first = under_way.select_related("recovery_point", "vm_context")
     for removal in newest_first.order_by("-recovery_point"):
-        if _why_it_stands_still(removal, Standing(context.pk)):
+        if turns.why_it_waits(removal, Standing(context.pk)):
             continue
         if problem := _attempt(removal, holder):
             return problem
@@ -188,14 +132,15 @@ def resume(context: VMContext, holder: Holder) -> str:
 
 def must_end_first(context: VMContext) -> bool:
     """Whether the files of a removal that is under way may not be what the rows of other images
-    say."""
+    say. Nothing will be based on a damaged one, whose rows may say what they want."""
     merges = ImageMerge.objects.filter(removal__vm_context=context).select_related("image", "child")
     standing = Standing(context.pk)
-    for merge in merges.exclude(stage__in=[MergeStage.PLANNED, MergeStage.DONE]):
-        grows = merge.child is not None and merge.image.capacity_bytes < merge.child.capacity_bytes
-        if merge.stage == MergeStage.MERGED or (
-            grows and not standing.is_stuck(merge.image.recovery_point_id or 0)
-        ):
+    for merge in merges.filter(stage__in=[MergeStage.MERGING, MergeStage.MERGED]):
+        child = merge.child
+        if child is None or standing.is_damaged(child.pk):
+            continue
+        grows = merge.image.capacity_bytes < child.capacity_bytes
+        if merge.stage == MergeStage.MERGED or grows:
             return True
     return False
 
@@ -211,6 +156,20 @@ def will_be_shortened(context: VMContext) -> bool:
     return standing.longest_chain() >= MOST_IMAGES and any(
         standing.is_below_the_newest(point) and not standing.why_it_waits(point) for point in points
     )
+
+
+def _attempt_noting_all(removal: PointRemoval, holder: Holder) -> str:
+    """As `_attempt`. Whatever else goes wrong is noted, too: else nobody would know why it is tried
+    again and again."""
+    try:
+        return _attempt(removal, holder)
+    except (LeaseLost, OperationalError, InterfaceError):
+        raise
+    except Exception as problem:
+        log.exception("%s failed", removal)
+        why = f"Unexpected error: {own_words(problem)} The log of the worker says where."
+        steps.failed(removal, why)
+        return why
 
 
 def _attempt(removal: PointRemoval, holder: Holder) -> str:
@@ -234,7 +193,9 @@ def _remove(removal: PointRemoval, holder: Holder) -> None:
         _look(removal, holder)
         steps.begin(removal, lease)
     merges = ImageMerge.objects.filter(removal=removal).order_by("image__position")
-    for merge in merges.select_related("image__repository", "child"):
+    left = list(merges.select_related("image__repository", "child"))
+    # Whatever keeps the others: what is certain takes its name.
+    for merge in sorted(left, key=lambda merge: merge.stage != MergeStage.MERGED):
         _merge(merge, holder)
     steps.finish(removal, lease)
     # Before anything else is removed; should it fail, the clean-up goes on with it.
@@ -279,21 +240,20 @@ def _merge(merge: ImageMerge, holder: Holder) -> None:
         return  # the file just goes, or has gone
     storage, chain = target(merge.image.repository), layers_of(child)
     if merge.stage != MergeStage.MERGED:
+        if damage_of_chain(child):
+            raise RemovalWaits(Standing.damaged_words)
         _require_no_writer(merge)
         steps.merging(merge, lease)
         storage.expect(chain, (_known(child), _known(merge.image)))
         holder.check()
-        storage.merge(chain, on_start=partial(steps.writing, merge), on_wait=_checking(holder))
-        read_again = storage.check_merged(chain, on_wait=_checking(holder))
+        on_start, on_wait = partial(steps.writing, merge, lease), partial(_check, holder)
+        storage.merge(chain, on_start=on_start, on_wait=on_wait)
+        read_again = storage.check_merged(chain, on_wait=on_wait)
         steps.merged(merge, read_again.digest, lease)
     holder.check()
     steps.may_take_name(merge, lease)
     sealed = storage.take_name(chain)
     steps.switched(merge, sealed, lease)
-
-
-def _checking(holder: Holder) -> partial[None]:
-    return partial(_check, holder)
 
 
 def _check(holder: Holder, share_done: float) -> None:

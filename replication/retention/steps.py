@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce, Now
 
 from contexts.models import VMContext
@@ -21,7 +21,7 @@ from replication.engine.target import SealedImage
 from replication.errors import LeaseLost, RemovalWaits
 from replication.models import DiskImage, ImageMerge, PointRemoval, RecoveryPoint
 from replication.retention.standing import Standing
-from replication.services import leases
+from replication.services import damages, leases
 from replication.services.leases import Lease
 from replication.states import (
     ImageState,
@@ -71,14 +71,19 @@ def merging(merge: ImageMerge, lease: Lease) -> None:
     merge.stage = MergeStage.MERGING
 
 
-def writing(merge: ImageMerge, process: ProcessIdentity) -> None:
+@one_transaction
+def writing(merge: ImageMerge, lease: Lease, process: ProcessIdentity) -> None:
     """Which process writes the file, so that whoever comes later can see that it is gone."""
-    ImageMerge.objects.filter(pk=merge.pk).update(
-        writer_host=leases.this_host(),
-        writer_pid=process.pid,
-        writer_start_time=process.start_time,
-        writer_boot_id=process.boot_id,
-        updated_at=Now(),
+    leases.require(lease)
+    mine = ImageMerge.objects.filter(pk=merge.pk, stage=MergeStage.MERGING)
+    _one(
+        mine.update(
+            writer_host=leases.this_host(),
+            writer_pid=process.pid,
+            writer_start_time=process.start_time,
+            writer_boot_id=process.boot_id,
+            updated_at=Now(),
+        )
     )
 
 
@@ -117,6 +122,7 @@ def switched(merge: ImageMerge, sealed: SealedImage, lease: Lease) -> None:
         )
     )
     DiskImage.objects.filter(pk=image.pk).update(allocated_bytes=0, updated_at=Now())
+    damages.file_taken_over(image.pk, child.pk)
     before = (image.allocated_bytes or 0) + (child.allocated_bytes or 0)
     _freed(merge.removal_id, before - sealed.allocated_bytes)
 
@@ -149,6 +155,7 @@ def finish(removal: PointRemoval, lease: Lease) -> None:
             updated_at=Now(),
         )
     )
+    damages.settle(removal.vm_context_id)
     if removal.why == RemovalWhy.USER:
         tell(removal.vm_context, f"removed {named(removal.recovery_point)}", removal.requested_by)
     touch(removal.vm_context_id)
@@ -187,6 +194,19 @@ def failed(removal: PointRemoval, why: str) -> None:
 def waits(removal: PointRemoval, why: str) -> None:
     """Nothing is wrong with it, but it has to wait."""
     _note(removal, why, LOOK_AGAIN_AFTER)
+
+
+def others_wait(removal: PointRemoval) -> None:
+    """That one is under way, and is tried again later: the VM's others wait for it."""
+    others = PointRemoval.objects.filter(vm_context=removal.vm_context_id).exclude(pk=removal.pk)
+    waiting = others.exclude(state=RemovalState.DONE).filter(
+        Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=Now())
+    )
+    if waiting.update(next_attempt_at=Now() + LOOK_AGAIN_AFTER, updated_at=Now()):
+        others.filter(state=RemovalState.WANTED, problem="").update(
+            problem="Another recovery point of the VM is being removed, which comes first."
+        )
+        touch(removal.vm_context_id)
 
 
 def _note(removal: PointRemoval, why: str, delay: timedelta, **columns: object) -> None:

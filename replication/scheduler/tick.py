@@ -14,7 +14,7 @@ from replication.health import signs, watch
 from replication.integrity import runs
 from replication.models import Repository
 from replication.policies import settle, taking_new
-from replication.retention import run as retention
+from replication.retention import turns
 from replication.scheduler import dates, spells, starting
 from replication.services import left_overs, occurrences, places, queue
 
@@ -53,7 +53,7 @@ def _hint_clean_ups() -> None:
 
 def _hint_retention() -> None:
     """Not done here: a merge takes as long as its bytes do."""
-    if retention.due():
+    if turns.due():
         messages.hint_retention()
 
 

@@ -16,6 +16,12 @@ from replication.models import DiskImage, ImageDamage, RecoveryPoint
 from replication.selectors.damages import wrong_points
 from replication.states import DamageFinder, ImageState
 
+SEEN_IN_HEADERS = frozenset(
+    {"image_file_missing", "image_file_damaged", "image_size_differs", "backing_file_differs"}
+)
+"""Of the integrity check's codes: what a look at a file's header finds, and finds gone, unless the
+damage needs a deep look."""
+
 
 @one_transaction
 def mark(
@@ -66,6 +72,21 @@ def clear(damage_id: int) -> None:
     context_id = None if image_id is None else _hold_context(image_id)
     if context_id is not None and damages.update(cleared_at=Now()):
         settle(context_id)
+
+
+def file_taken_over(image_id: int, child_id: int) -> None:
+    """The child has the file of the image below now, in which both were merged (the context is
+    locked). Its header was looked at; what only a deep look finds gone is in that file still."""
+    unresolved = ImageDamage.objects.filter(cleared_at__isnull=True)
+    unresolved.filter(image=child_id, code__in=SEEN_IN_HEADERS, needs_deep_look=False).update(
+        cleared_at=Now()
+    )
+    for damage in unresolved.filter(image=image_id, needs_deep_look=True):
+        mark(
+            child_id, damage.code, damage.what, DamageFinder(damage.found_by), needs_deep_look=True
+        )
+    image = DiskImage.objects.get(pk=image_id)
+    settle(image.vm_context_id)
 
 
 def settle(context_id: str) -> int:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
 import pytest
 from django.db import OperationalError
 
 from replication.engine.directory import DirectoryRepository
-from replication.models import DiskImage, ImageDamage, RecoveryPoint
-from replication.retention import run, steps
-from replication.services import damages
-from replication.states import DamageFinder, RecoveryPointState
+from replication.engine.errors import TargetError
+from replication.engine.processes import ProcessIdentity
+from replication.errors import LeaseLost
+from replication.models import (
+    ContextLease,
+    DiskImage,
+    ImageDamage,
+    ImageMerge,
+    PointRemoval,
+    RecoveryPoint,
+)
+from replication.retention import run, steps, turns
+from replication.services import damages, leases
+from replication.states import (
+    DamageFinder,
+    JobStatus,
+    LeaseHolder,
+    MergeStage,
+    RecoveryPointState,
+)
 from tests.retention.chain import DISK1, DISK2, VM, Chain
 from tests.sync.estate import MIB
 
@@ -31,10 +48,20 @@ def die_after(owner: object, name: str, action: Callable[[], object]) -> None:
         action()
 
 
+def image(chain: Chain, number: int, device_key: int = DISK1) -> DiskImage:
+    images = DiskImage.objects.filter(recovery_point=chain.point(number))
+    return images.get(disk__device_key=device_key)
+
+
 def mark_damaged(chain: Chain, number: int, device_key: int = DISK1) -> None:
-    image = DiskImage.objects.get(recovery_point=chain.point(number), disk__device_key=device_key)
     damages.mark(
-        *(image.pk, "image_file_damaged", "rotten", DamageFinder.INTEGRITY), needs_deep_look=True
+        *(
+            image(chain, number, device_key).pk,
+            "image_file_damaged",
+            "rotten",
+            DamageFinder.INTEGRITY,
+        ),
+        needs_deep_look=True,
     )
 
 
@@ -44,7 +71,7 @@ def next_point(chain: Chain) -> RecoveryPoint:
         chain.estate.control.fill(VM, disk, 2 * MIB, MIB, seed="over the last")
     job = chain.estate.run_job(chain.context)
     assert job.status == "completed", job.error_message
-    assert {image.sync_type for image in job.images.all()} == {"initial", "incremental"}
+    assert {it.sync_type for it in job.images.all()} == {"initial", "incremental"}
     return job.recovery_point
 
 
@@ -66,7 +93,7 @@ def test_what_the_newest_point_needs_stays_when_a_stuck_removal_comes_loose(chai
     runs(chain)
     chain.require_equal_point(newest)
     chain.require_settled()
-    assert {image.parent for image in newest.images.all()} == {None}
+    assert {it.parent for it in newest.images.all()} == {None}
 
 
 def test_the_upper_one_of_two_removals_ends_first(chain: Chain):
@@ -85,3 +112,98 @@ def test_the_upper_one_of_two_removals_ends_first(chain: Chain):
     assert not ImageDamage.objects.filter(cleared_at=None).exists()
     chain.require_equal_point(newest)
     chain.require_settled()
+
+
+def test_what_waits_behind_a_removal_that_is_tried_again_later_is_not_due(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+):
+    """Else the same VM would be looked at again and again, and no other one ever."""
+
+    def full(*arguments: object, **more: object) -> None:
+        raise TargetError("no room")
+
+    monkeypatch.setattr(DirectoryRepository, "merge", full)
+    chain.want(2, 3)
+    assert run.run_next() == chain.context.pk
+    assert run.run_next() is None
+    assert turns.due() == []
+    assert sorted(chain.problems()) == [
+        "Another recovery point of the VM is being removed, which comes first.",
+        "no room",
+    ]
+    monkeypatch.undo()
+    runs(chain, 2)
+    chain.require_settled()
+
+
+def test_jobs_and_other_removals_go_on_where_a_merged_file_and_its_name_are_lost(chain: Chain):
+    """Nothing will ever end that removal but that what is based on the point goes."""
+    chain.want(3)
+    die_after(steps, "merged", run.run_next)
+    chain.file(4).unlink()
+    chain.file(3).unlink()
+    chain.time_passes()
+    run.run_next()
+    assert "does not exist" in PointRemoval.objects.get().problem
+    chain.time_passes()
+    job = chain.estate.run_job(chain.context)
+    assert (job.status, job.error_message) == (JobStatus.COMPLETED, "")
+    chain.want(4, 5)
+    runs(chain, 4)
+    chain.require_settled()
+
+
+def test_damages_of_an_image_go_with_it_or_stay_with_its_file(chain: Chain):
+    """Found while all was merged, and only the name was to be taken: what a header shows is gone
+    when the file was looked at; what is rotten is in the child's file now."""
+    chain.want(3)
+    die_after(steps, "merged", run.run_next)
+    for number in (3, 4):
+        damages.mark(
+            *(image(chain, number).pk, "image_file_missing", "It was.", DamageFinder.RETENTION)
+        )
+    runs(chain, 1)
+    assert chain.point(3).state == RecoveryPointState.EXPIRED, chain.problems()
+    assert not RecoveryPoint.objects.filter(state="available").exclude(damaged_at=None).exists()
+    chain.want(4)
+    die_after(steps, "merged", run.run_next)
+    mark_damaged(chain, 4)
+    runs(chain, 1)
+    assert chain.point(4).state == RecoveryPointState.EXPIRED, chain.problems()
+    assert "rotten" in chain.point(5).damage
+    (left,) = ImageDamage.objects.filter(cleared_at=None)
+    assert left.image == image(chain, 5)
+
+
+def test_whatever_goes_wrong_is_noted_and_not_tried_again_at_once(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+):
+    def odd(*arguments: object) -> None:
+        raise ValueError("nobody thought of that")
+
+    monkeypatch.setattr(steps, "begin", odd)
+    chain.want(2)
+    assert run.run_next() == chain.context.pk
+    removal = PointRemoval.objects.get()
+    assert "nobody thought of that" in removal.problem
+    assert removal.attempts == 1
+    assert run.run_next() is None
+    assert not ContextLease.objects.exists()
+
+
+def test_who_writes_is_noted_under_the_lease_alone(chain: Chain):
+    chain.want(2)
+    die_after(steps, "merging", run.run_next)
+    merge = ImageMerge.objects.exclude(stage=MergeStage.PLANNED).get()
+    me = ProcessIdentity(4711, 1, "boot")
+    late = leases.Lease(chain.context.pk, "retention", uuid.uuid4())
+    with pytest.raises(LeaseLost):
+        steps.writing(merge, late, me)
+    chain.time_passes()
+    lease = leases.acquire(chain.context.pk, LeaseHolder.RETENTION)
+    assert lease is not None
+    steps.writing(merge, lease, me)
+    assert ImageMerge.objects.get(pk=merge.pk).writer_pid == 4711
+    ImageMerge.objects.filter(pk=merge.pk).update(stage=MergeStage.MERGED, digest="x")
+    with pytest.raises(LeaseLost):
+        steps.writing(merge, lease, me)
