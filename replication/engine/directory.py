@@ -255,6 +255,12 @@ class DirectoryRepository:
         with target_errors(f"reading the digest map {path}"):
             return draw_digests(path, most) if is_there(path) else []
 
+    def check_child(
+        self, chain: Sequence[Layer], digest: str, *, on_wait: Callable[[float], None]
+    ) -> None:
+        """See `merging.Merge.check_child`."""
+        self._merge(chain).check_child(digest, on_wait)
+
     def expect(self, chain: Sequence[Layer], digests: tuple[str, str]) -> None:
         """See `merging.Merge.expect`."""
         self._merge(chain).expect(digests)

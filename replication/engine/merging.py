@@ -17,7 +17,7 @@ from pathlib import Path
 import xxhash
 
 from replication.engine import qemu
-from replication.engine.digests import DigestEntry, DigestMap
+from replication.engine.digests import DigestEntry, DigestMap, read_digests
 from replication.engine.durable import fsync_file, fsync_open_file, rename_durably
 from replication.engine.errors import (
     ImageAltered,
@@ -68,6 +68,22 @@ class Merge:
         self._child_path, self._removed_path = path(chain[0].locator), path(chain[1].locator)
         # Under a name that ends with this merge: whoever comes late takes none of the next one's.
         self._expected = beside(self._removed_path, MERGING)
+
+    def check_child(self, digest: str, on_wait: Callable[[float], None]) -> None:
+        """Read the child where it has digests: what has rotted in it must not come into the other
+        image, which may be the last one that can be used. ImageDamaged, with the child's locator.
+
+        ``digest`` is that of its row: a map that has another one is not used.
+        """
+        with target_errors(f"reading {self._child_path}"), ExitStack() as opened:
+            known = trusted_map(self._child_path, digest)
+            if known is None:
+                return
+            child = self._connected(self._whole_chain(), opened)
+            for entry in read_digests(known):
+                if entry.digest != UNKNOWN and _digest_in(child, entry) != entry.digest:
+                    raise self._damaged(self._child, entry)
+                on_wait((entry.offset + entry.length) / self._child.size_bytes)
 
     def expect(self, digests: tuple[str, str]) -> None:
         """Note what the merged image must read as: what the child's digests say, and what those of
@@ -240,7 +256,10 @@ class Merge:
         )
 
     def _connected(self, chain: Sequence[Layer], opened: ExitStack) -> ReadConnection:
-        image = opened.enter_context(ImageReader(self._look(chain)))
+        files = self._look(chain)
+        for file in files:
+            _forget_cached(file)
+        image = opened.enter_context(ImageReader(files))
         return opened.enter_context(closing(image.connect()))
 
 

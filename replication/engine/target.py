@@ -286,7 +286,18 @@ class Target(Protocol):
         ...
 
     # Removing an image whose child stays. The chain is the child, the image, and what that is based
-    # on. Each of the four steps can be repeated until the merged image takes part in another merge.
+    # on. Each of the five steps can be repeated until the merged image takes part in another merge.
+
+    def check_child(
+        self, chain: Sequence[Layer], digest: str, *, on_wait: Callable[[float], None]
+    ) -> None:
+        """Before anything is changed: check that the child reads as its digests say. What has none
+        is not read.
+
+        ``digest`` is the one over all entries that was recorded for it: entries that give another
+        one are not used. ImageDamaged names the child. ``on_wait`` as for `merge`.
+        """
+        ...
 
     def expect(self, chain: Sequence[Layer], digests: tuple[str, str]) -> None:
         """First: note what the merged image must read as, from the digests of the two.

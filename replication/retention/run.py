@@ -220,6 +220,7 @@ def _look(removal: PointRemoval, holder: Holder) -> None:
                     f"{image.repository.name} has {free:,} bytes left. Merging {child.locator} may"
                     f" take {needed:,} until it is done: make room."
                 )
+            storage.check_child(layers_of(child), _known(child), on_wait=lambda _: holder.check())
 
 
 def _require_as_recorded(storage: Target, chain: list[Layer]) -> None:

@@ -74,6 +74,11 @@ class Chain:
             self.check(number)
         return self.repository.take_name(chain)
 
+    def check_child(self, number: int) -> None:
+        chain = self.merging(number)
+        digest = self.known(number)[0]
+        self.repository.check_child(chain, digest, on_wait=lambda _: None)
+
     def merge(self, number: int) -> None:
         self.repository.merge(self.merging(number), on_start=lambda _: None, on_wait=lambda _: None)
 

@@ -177,6 +177,16 @@ class MemoryTarget:
         merged = self._image(locator).merged
         return None if merged is None else _over_all(merged)
 
+    def check_child(
+        self, chain: Sequence[Layer], digest: str, *, on_wait: Callable[[float], None]
+    ) -> None:
+        child = self._image(chain[0].locator)
+        known = child.digests if child.merged is None else child.merged
+        on_wait(0.0)
+        for offset, length, expected in known if _over_all(known) == digest else ():
+            if digest_of(child.content[offset : offset + length]) != expected:
+                raise ImageDamaged("It is damaged.", locator=chain[0].locator)
+
     def expect(self, chain: Sequence[Layer], digests: tuple[str, str]) -> None:
         child, removed = (self._image(layer.locator) for layer in chain[:2])
         known = [

@@ -131,6 +131,31 @@ def test_a_bit_that_flips_between_merging_and_checking_is_found(chain: Chain, wh
     chain.require_equal()
 
 
+def test_what_has_rotted_in_the_child_is_found_before_anything_is_merged(chain: Chain) -> None:
+    child = chain.layers[1]
+    flip(chain.file(1), place_in(chain, 1, "in what was copied"))
+    before = {path: sha256(path) for path in chain.file(0).parent.iterdir()}
+    with pytest.raises(ImageDamaged, match="not those that were copied") as found:
+        chain.check_child(MIDDLE)
+    assert found.value.locator == child.locator
+    assert {path: sha256(path) for path in chain.file(0).parent.iterdir()} == before
+    chain.digests[child.locator] = "0" * 32  # a map that is not the row's says nothing
+    chain.check_child(MIDDLE)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_child_reads_as_its_digests_say_before_and_after_it_is_merged(
+    chain: Chain, number: int
+) -> None:
+    chain.check_child(number)
+    chain.repository.expect(chain.merging(number), chain.known(number))
+    chain.merge(number)
+    chain.check_child(number)
+    chain.remove(number)
+    if number > 1:  # the merged one is the child now
+        chain.check_child(number - 1)
+
+
 def test_a_bit_that_had_flipped_in_the_child_is_the_child_s_damage(chain: Chain) -> None:
     flip(chain.file(1), place_in(chain, 1, "in what was copied"))
     with pytest.raises(ImageDamaged) as found:

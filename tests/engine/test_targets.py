@@ -115,6 +115,7 @@ def test_an_image_is_removed_by_merging_its_child_into_it(
     assert sealed.merged_digest(NEXT.locator) is None
     processes: list[ProcessIdentity] = []
     for _ in range(2):
+        sealed.check_child(chain, digest, on_wait=lambda _: None)
         sealed.expect(chain, known)
         sealed.merge(chain, on_start=processes.append, on_wait=lambda _: None)
         merged = sealed.check_merged(chain, on_wait=lambda _: None)

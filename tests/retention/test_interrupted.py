@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from contexts.errors import ContextBusy
 from contexts.models import VMContext
+from replication.engine.digests import read_digests
 from replication.engine.directory import DirectoryRepository
 from replication.errors import PointGone, PointNeeded
 from replication.models import (
@@ -103,6 +104,32 @@ def test_a_bit_that_flips_before_the_file_is_read_again_stops_the_removal(
     while run.run_next():
         chain.time_passes()
     chain.require_settled()
+
+
+def test_what_has_rotted_in_a_child_is_not_merged_into_a_point_that_can_be_used(chain: Chain):
+    """All that are based on the child have rotted with it; the point below becomes the newest of
+    its chain that can be used, and stays."""
+    rotten = chain.file(3)
+    copied = read_digests(rotten.with_name(f"{rotten.name}.digests"))
+    places = ((entry, part) for entry in copied for part in own_data(rotten))
+    flip(
+        rotten,
+        next(
+            max(entry.offset, part.offset)
+            for entry, part in places
+            if max(entry.offset, part.offset) < min(entry.offset + entry.length, part.end)
+        ),
+    )
+    chain.want(2)
+    run.run_next()
+    (damage,) = ImageDamage.objects.all()
+    assert damage.image.recovery_point_id == chain.point(3).pk
+    assert [chain.point(number).damaged_at is not None for number in range(1, 8)] == [
+        *(False, False, True, True, True, False, False)
+    ]
+    assert chain.point(2).state == RecoveryPointState.AVAILABLE
+    assert PointRemoval.objects.get().state == RemovalState.WANTED
+    chain.require_equal(3, 4, 5)
 
 
 def test_a_pin_and_a_removal_exclude_one_another(chain: Chain):
