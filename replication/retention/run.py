@@ -28,7 +28,7 @@ from replication.engine.processes import is_alive
 from replication.engine.target import Layer, Target
 from replication.errors import LeaseLost, RemovalWaits
 from replication.models import DiskImage, ImageMerge, PointRemoval, Repository
-from replication.retention import steps, turns
+from replication.retention import steps, stuck, turns
 from replication.retention.standing import MOST_IMAGES, Standing
 from replication.selectors.damages import damage_of_chain
 from replication.selectors.replica import layers_of
@@ -101,6 +101,8 @@ def _is_away(repositories: list[Repository]) -> bool:
 def _remove_all(context: VMContext, holder: Holder) -> bool:
     """One point after the other, as long as no job wants the VM. Whether there was any."""
     has_tried = False
+    for one in turns.stuck(context.pk):
+        stuck.look_again(one, holder)
     while (removal := turns.next_removal(context.pk)) is not None:
         has_tried = True
         if (problem := _attempt_noting_all(removal, holder)) or _is_wanted(context):
@@ -226,7 +228,7 @@ def _look(removal: PointRemoval, holder: Holder) -> None:
 def _require_as_recorded(storage: Target, chain: list[Layer]) -> None:
     """Raises ImageAltered, and what `Target.differences` raises."""
     for number, layer in enumerate(chain):
-        if found := storage.differences(chain[number:]):
+        if found := storage.differences(chain[number : number + 2]):
             words = ", and ".join(difference.words for difference in found)
             raise ImageAltered(
                 f"{layer.locator} is not what vmrep wrote: it {words}. Nothing was merged.",
@@ -247,18 +249,14 @@ def _merge(merge: ImageMerge, holder: Holder) -> None:
         steps.merging(merge, lease)
         storage.expect(chain, (_known(child), _known(merge.image)))
         holder.check()
-        on_start, on_wait = partial(steps.writing, merge, lease), partial(_check, holder)
-        storage.merge(chain, on_start=on_start, on_wait=on_wait)
-        read_again = storage.check_merged(chain, on_wait=on_wait)
+        on_start = partial(steps.writing, merge, lease)
+        storage.merge(chain, on_start=on_start, on_wait=lambda _: holder.check())
+        read_again = storage.check_merged(chain, on_wait=lambda _: holder.check())
         steps.merged(merge, read_again.digest, lease)
     holder.check()
     steps.may_take_name(merge, lease)
     sealed = storage.take_name(chain)
     steps.switched(merge, sealed, lease)
-
-
-def _check(holder: Holder, share_done: float) -> None:
-    holder.check()
 
 
 def _known(image: DiskImage) -> str:

@@ -61,6 +61,27 @@ def begin(removal: PointRemoval, lease: Lease) -> None:
 
 
 @one_transaction
+def take_back(removal: PointRemoval, lease: Lease) -> None:
+    """The removal is only wanted again, and its point as good as before. Does nothing where a file
+    may have been changed, or has nothing to be merged with."""
+    leases.require(lease)
+    if removal.merges.exclude(stage=MergeStage.PLANNED).exists():
+        return
+    removal.merges.all().delete()
+    points = RecoveryPoint.objects.filter(pk=removal.recovery_point_id)
+    _one(
+        points.filter(state=RecoveryPointState.EXPIRING).update(state=RecoveryPointState.AVAILABLE)
+    )
+    _one(
+        PointRemoval.objects.filter(pk=removal.pk, state=RemovalState.UNDER_WAY).update(
+            state=RemovalState.WANTED, started_at=None, updated_at=Now()
+        )
+    )
+    damages.settle(removal.vm_context_id)
+    touch(removal.vm_context_id)
+
+
+@one_transaction
 def merging(merge: ImageMerge, lease: Lease) -> None:
     """The image's file is about to be changed."""
     leases.require(lease)

@@ -28,6 +28,16 @@ def due() -> list[str]:
     return list(dict.fromkeys(ordered))[:LOOK_AT]
 
 
+def stuck(context_id: str) -> list[PointRemoval]:
+    """Those that are under way, are due, and cannot go on since an image is damaged."""
+    mine = PointRemoval.objects.filter(vm_context=context_id, state=RemovalState.UNDER_WAY)
+    under_way = list(mine.filter(_IS_DUE).order_by("-recovery_point"))
+    if not under_way:
+        return []
+    standing = Standing(context_id)
+    return [it for it in under_way if why_it_waits(it, standing) == standing.damaged_words]
+
+
 def next_removal(context_id: str) -> PointRemoval | None:
     """What is to be done next. Whatever is due and has to wait says so, and is not due then."""
     removals = PointRemoval.objects.filter(vm_context=context_id).exclude(state=RemovalState.DONE)

@@ -28,6 +28,7 @@ from replication.states import (
     LeaseHolder,
     MergeStage,
     RecoveryPointState,
+    RemovalState,
 )
 from tests.retention.chain import DISK1, DISK2, VM, Chain
 from tests.sync.estate import MIB
@@ -207,3 +208,41 @@ def test_who_writes_is_noted_under_the_lease_alone(chain: Chain):
     ImageMerge.objects.filter(pk=merge.pk).update(stage=MergeStage.MERGED, digest="x")
     with pytest.raises(LeaseLost):
         steps.writing(merge, lease, me)
+
+
+def test_a_file_that_was_away_for_a_while_is_looked_at_again(chain: Chain):
+    """Nobody else does, while something is to be merged into it. What was changed meanwhile is no
+    damage: a half merged file may have grown."""
+    chain.want(2)
+    die_after(DirectoryRepository, "merge", run.run_next)
+    away = [(chain.file(2, disk), chain.file(2, disk).with_name("away")) for disk in (DISK1, DISK2)]
+    for file, other in away:
+        file.rename(other)
+        chain.time_passes()
+        run.run_next()
+        assert ImageDamage.objects.filter(cleared_at=None).count() == 1
+        other.rename(file)
+        chain.time_passes()
+        die_after(DirectoryRepository, "merge", run.run_next)
+        assert not ImageDamage.objects.filter(cleared_at=None).exists()
+    runs(chain, 1)
+    chain.require_settled()
+
+
+def test_a_removal_that_is_stuck_before_a_file_was_changed_is_taken_back(chain: Chain):
+    """What is damaged is what the next point holds: this one may be the newest that can be used."""
+    chain.want(6)
+    die_after(steps, "begin", run.run_next)
+    mark_damaged(chain, 7)
+    runs(chain, 1)
+    removal = PointRemoval.objects.get()
+    assert (chain.point(6).state, removal.state) == (
+        *(RecoveryPointState.AVAILABLE, RemovalState.WANTED),
+    )
+    assert (removal.started_at, "newest" in removal.problem) == (None, True)
+    assert not ImageMerge.objects.exists()
+    assert chain.findings() == set()
+    chain.require_equal()
+    damages.clear(ImageDamage.objects.get().pk)
+    runs(chain, 1)
+    chain.require_settled()
