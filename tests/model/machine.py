@@ -27,6 +27,7 @@ from contexts.services import discovery, identity, management
 from contexts.states import ContextStatus
 from contexts.vsphere.lineage import Lineage
 from contexts.vsphere.records import InventoryPage, VmRecord
+from replication.errors import JobCancelled
 from replication.integrity.findings import Scope
 from replication.integrity.look import CHECKS
 from replication.models import ContextLease, DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
@@ -293,8 +294,15 @@ class ContextMachine(RuleBasedStateMachine):
         images = self.write_images(job, 3)
         snapshot = VMSnapshot.objects.get(job=job.job_id)
         sealed = [SealedDisk(image.pk, 3 << 20, "0f" * 16) for image in images]
-        finish.completed(job.job_id, lease, snapshot, Lineage("vm-1"), sealed)
-        record.complete(job)
+        try:
+            finish.completed(job.job_id, lease, snapshot, Lineage("vm-1"), sealed)
+        except JobCancelled:
+            assert job.cancel_asked
+            finish.cancelled(job.job_id, actor="bert", lease=lease)
+            record.cancel(job)
+        else:
+            assert not job.cancel_asked
+            record.complete(job)
 
     def write_images(self, job: Job, done: int) -> list[DiskImage]:
         row = ReplicationJob.objects.get(pk=job.job_id)
