@@ -87,7 +87,11 @@ IMAGE = [
                 "an image based on another VM's",
             ),
             (
-                *(CHILD_IMAGE, "image_parent_is_of_the_same_disk disk_images.parent_id"),
+                *(
+                    CHILD_IMAGE,
+                    "image_parent_is_of_the_same_disk disk_images.parent_id "
+                    "image_parent_is_committed",
+                ),
                 *("parent_id = 0", "parent_id = {a_old_image1}"),
                 "an image based on one that does not exist",
             ),
