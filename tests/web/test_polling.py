@@ -88,6 +88,7 @@ def test_progress_is_news(poller):
     job = factories.running_job(factories.context())
     page = poller(f"/jobs/{job.pk}/")
     ReplicationJob.objects.filter(pk=job.pk).update(bytes_transferred=16 * factories.MIB)
+    job.images.update(transferred_bytes=16 * factories.MIB)
     assert page.poll() == 200
     assert "50 %" in page.part
 
