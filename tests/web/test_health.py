@@ -201,12 +201,14 @@ def test_without_its_database_a_web_server_is_alive_but_not_ready(monkeypatch, t
 @pytest.mark.django_db(transaction=True)
 def test_a_web_server_gives_signs_from_its_first_request_on(monkeypatch):
     from replication.health import signs
+    from vmrep.notifications import courier
     from vmrep.wsgi import application
 
-    begun = []
-    monkeypatch.setattr(signs, "begin", lambda kind: begun.append(kind))
+    begun = []  # no thread stays behind in the tests' process
+    monkeypatch.setattr(signs, "begin", begun.append)
+    monkeypatch.setattr(courier, "begin", begun.append)
     for _ in range(2):
         environ = RequestFactory().get("/healthz").environ
         answer = application(environ, lambda *_: None)
         answer.close()
-    assert begun == ["web"]
+    assert begun == ["web", courier.PATIENCE]
