@@ -191,11 +191,16 @@ def _attempt(removal: PointRemoval, holder: Holder) -> str:
 
 def _remove(removal: PointRemoval, holder: Holder) -> None:
     lease = holder.guard.lease
-    if removal.state == RemovalState.WANTED:
+    begins = removal.state == RemovalState.WANTED
+    if begins:
         _look(removal, holder)
         steps.begin(removal, lease)
     merges = ImageMerge.objects.filter(removal=removal).order_by("image__position")
     left = list(merges.select_related("image__repository", "child"))
+    if not begins:  # time has passed since the look
+        for merge in left:
+            if merge.child is not None and merge.stage == MergeStage.PLANNED:
+                _read_child(target(merge.image.repository), merge.child, holder)
     # Whatever keeps the others: what is certain takes its name.
     for merge in sorted(left, key=lambda merge: merge.stage != MergeStage.MERGED):
         _merge(merge, holder)
@@ -222,7 +227,13 @@ def _look(removal: PointRemoval, holder: Holder) -> None:
                     f"{image.repository.name} has {free:,} bytes left. Merging {child.locator} may"
                     f" take {needed:,} until it is done: make room."
                 )
-            storage.check_child(layers_of(child), _known(child), on_wait=lambda _: holder.check())
+            _read_child(storage, child, holder)
+
+
+def _read_child(storage: Target, child: DiskImage, holder: Holder) -> None:
+    """What has rotted in it must not get into the image below, which may be the newest that can be
+    used. Raises ImageDamaged."""
+    storage.check_child(layers_of(child), _known(child), on_wait=lambda _: holder.check())
 
 
 def _require_as_recorded(storage: Target, chain: list[Layer]) -> None:

@@ -11,7 +11,6 @@ from django.db.models.functions import Now
 
 from contexts.errors import ContextBusy
 from contexts.models import VMContext
-from replication.engine.digests import read_digests
 from replication.engine.directory import DirectoryRepository
 from replication.errors import PointGone, PointNeeded
 from replication.models import (
@@ -27,6 +26,7 @@ from replication.states import JobStatus, LeaseHolder, MergeStage, RecoveryPoint
 from replication.sync import runner
 from tests.engine.chains import flip, own_data
 from tests.kept_rows import KeptRows
+from tests.retention.acts import die_after, rot, runs
 from tests.retention.chain import DISK1, VM, Chain
 from tests.sync.estate import MIB
 
@@ -109,19 +109,22 @@ def test_a_bit_that_flips_before_the_file_is_read_again_stops_the_removal(
 def test_what_has_rotted_in_a_child_is_not_merged_into_a_point_that_can_be_used(chain: Chain):
     """All that are based on the child have rotted with it; the point below becomes the newest of
     its chain that can be used, and stays."""
-    rotten = chain.file(3)
-    copied = read_digests(rotten.with_name(f"{rotten.name}.digests"))
-    places = ((entry, part) for entry in copied for part in own_data(rotten))
-    flip(
-        rotten,
-        next(
-            max(entry.offset, part.offset)
-            for entry, part in places
-            if max(entry.offset, part.offset) < min(entry.offset + entry.length, part.end)
-        ),
-    )
+    rot(chain, 3)
     chain.want(2)
     run.run_next()
+    _require_kept(chain)
+
+
+def test_what_rots_in_a_child_after_its_removal_began_is_not_merged_either(chain: Chain):
+    """The worker died before a file was changed; whoever goes on reads the child again."""
+    chain.want(2)
+    die_after(steps, "begin", run.run_next)
+    rot(chain, 3)
+    runs(chain, 2)  # the second one takes the removal back
+    _require_kept(chain)
+
+
+def _require_kept(chain: Chain) -> None:
     (damage,) = ImageDamage.objects.all()
     assert damage.image.recovery_point_id == chain.point(3).pk
     assert [chain.point(number).damaged_at is not None for number in range(1, 8)] == [

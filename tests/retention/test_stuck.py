@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 
 import pytest
-from django.db import OperationalError
 
 from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import TargetError
@@ -30,23 +28,11 @@ from replication.states import (
     RecoveryPointState,
     RemovalState,
 )
+from tests.retention.acts import die_after, runs
 from tests.retention.chain import DISK1, DISK2, VM, Chain
 from tests.sync.estate import MIB
 
 pytestmark = pytest.mark.any_database
-
-
-def die_after(owner: object, name: str, action: Callable[[], object]) -> None:
-    """The worker that does this is gone as soon as the step is done."""
-    step = getattr(owner, name)
-
-    def dying(*arguments: object, **more: object) -> None:
-        step(*arguments, **more)
-        raise OperationalError("the worker is gone")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, name, dying)
-        action()
 
 
 def image(chain: Chain, number: int, device_key: int = DISK1) -> DiskImage:
@@ -74,12 +60,6 @@ def next_point(chain: Chain) -> RecoveryPoint:
     assert job.status == "completed", job.error_message
     assert {it.sync_type for it in job.images.all()} == {"initial", "incremental"}
     return job.recovery_point
-
-
-def runs(chain: Chain, count: int = 6) -> None:
-    for _ in range(count):
-        chain.time_passes()
-        run.run_next()
 
 
 def test_what_the_newest_point_needs_stays_when_a_stuck_removal_comes_loose(chain: Chain):
