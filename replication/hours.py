@@ -48,9 +48,14 @@ def _run(run: Sequence[int]) -> str:
     return f"{names[0]} to {names[-1]}" if len(names) > 2 else ", ".join(names)
 
 
+def span_in_words(days: int, from_minute: int, to_minute: int) -> str:
+    """Mon to Fri 08:00 to 18:00"""
+    begin, end = minutes_in_words(from_minute), minutes_in_words(to_minute)
+    return f"{days_in_words(days)} {begin} to {end}"
+
+
 def in_words(days: int, from_minute: int, to_minute: int, time_zone: str) -> str:
     """Mon to Fri 08:00 to 18:00, Europe/Vienna"""
     if (days, from_minute, to_minute) == (ALL_DAYS, 0, MINUTES_OF_A_DAY):
         return "always"
-    begin, end = minutes_in_words(from_minute), minutes_in_words(to_minute)
-    return f"{days_in_words(days)} {begin} to {end}, {time_zone}"
+    return f"{span_in_words(days, from_minute, to_minute)}, {time_zone}"

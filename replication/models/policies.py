@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from contexts.constraints import ColumnTypes, CompositeForeignKey
 from contexts.fields import MomentField
 from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
+from replication.hours import MINUTES_OF_A_DAY
 from replication.states import (
     PolicyPriority,
     QuiesceWish,
@@ -21,7 +22,6 @@ from replication.states import (
 )
 
 SHORTEST_TARGET_SECONDS = 60
-MINUTES_OF_A_DAY = 24 * 60
 LATEST_START_MINUTES = 7 * MINUTES_OF_A_DAY
 KEEP = ("keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
 NUMBERS = (*KEEP, "most_running", "give_up_after_minutes", "compare_every_days")

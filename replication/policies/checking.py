@@ -8,11 +8,11 @@ from typing import NamedTuple
 from contexts.clock import about_now
 from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
 from replication.errors import PolicyRefused
+from replication.hours import MINUTES_OF_A_DAY
 from replication.models.policies import (
     KEEP,
     LARGEST_NUMBER,
     LATEST_START_MINUTES,
-    MINUTES_OF_A_DAY,
     NUMBERS,
     SHORTEST_TARGET_SECONDS,
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from contexts.models import VMContext
+from replication.hours import span_in_words
 from replication.models import EffectivePolicy, Policy, PolicyScope, PolicyWindow
 from replication.policies import telling
 from replication.policies.values import COLUMNS, GROUPS, TITLES, WITHOUT_ANY, Value
@@ -85,8 +86,7 @@ def hours_of(policy: Policy) -> tuple[str, ...]:
 
 
 def hours_in_words(window: PolicyWindow) -> str:
-    begin, end = telling.minutes(window.from_minute), telling.minutes(window.to_minute)
-    return f"{telling.days(window.days)} {begin} to {end}"
+    return span_in_words(window.days, window.from_minute, window.to_minute)
 
 
 def given_policy_id(context: VMContext) -> int | None:

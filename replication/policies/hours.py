@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import re
 
-from replication.models.policies import MINUTES_OF_A_DAY
+from replication.hours import MINUTES_OF_A_DAY, span_in_words
 from replication.policies.checking import Window
-from replication.policies.telling import days, minutes
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _EVERY_DAY = {"daily", "every day", "always", ""}
@@ -26,8 +25,7 @@ def parse(text: str) -> tuple[Window, ...]:
 def words(windows: tuple[Window, ...]) -> str:
     """What `parse` reads back."""
     return "\n".join(
-        f"{days(window.days)} {minutes(window.from_minute)} to {minutes(window.to_minute)}"
-        for window in windows
+        span_in_words(window.days, window.from_minute, window.to_minute) for window in windows
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from contexts.models import VMContext
 from replication.models import EffectivePolicy
@@ -13,7 +13,6 @@ from replication.policies.values import GROUPS, TITLES, ScopeRow, Value, Values
 from replication.states import PolicyPriority, QuiesceWish, RetentionKind, RPOKind, ScopeKind
 
 _MINUTE = 60
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def group(name: str, values: Values) -> str:
@@ -112,28 +111,6 @@ def change(
 def _told(name: str, was: str, found: Resolved, scopes: Mapping[int, ScopeRow]) -> str:
     scope = scopes.get(found.sources[name] or 0)
     return f"{TITLES[name]}: {group(name, found.values)}, {source(scope)} (before: {was})"
-
-
-def minutes(of_the_day: int) -> str:
-    """480: 08:00"""
-    return f"{of_the_day // 60:02d}:{of_the_day % 60:02d}"
-
-
-def days(mask: int) -> str:
-    """The days of a window: Mon to Fri, Sat."""
-    chosen = [number for number in range(7) if mask & (1 << number)]
-    runs: list[list[int]] = []
-    for number in chosen:
-        if runs and runs[-1][-1] == number - 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(_run(run) for run in runs)
-
-
-def _run(run: Sequence[int]) -> str:
-    names = [_DAYS[number] for number in run]
-    return f"{names[0]} to {names[-1]}" if len(names) > 2 else ", ".join(names)
 
 
 def place(kind: str, vcenter: str, folder: str, pattern: str, vm: str) -> str:

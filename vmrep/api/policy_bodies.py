@@ -8,14 +8,13 @@ from typing import Any
 from rest_framework import serializers
 
 from contexts.models.contexts import MAX_RPO_TARGET_SECONDS
+from replication.hours import MINUTES_OF_A_DAY, days_in_words
 from replication.models.policies import (
     LARGEST_NUMBER,
     LATEST_START_MINUTES,
-    MINUTES_OF_A_DAY,
     NUMBERS,
     SHORTEST_TARGET_SECONDS,
 )
-from replication.policies import telling
 from replication.policies.calendars import LONGEST_EXPRESSION
 from replication.policies.checking import MOST_WINDOWS, Window
 from replication.policies.services import NAME_LENGTH
@@ -25,7 +24,7 @@ from vmrep.api.bodies import NAME_LENGTH as LONGEST_NAME
 from vmrep.api.bodies import Body, Flag, Text, Whole
 from vmrep.incoming import LARGEST_NUMBER as LARGEST_KEY
 
-DAYS = tuple(telling.days(1 << number).lower() for number in range(7))
+DAYS = tuple(days_in_words(1 << number).lower() for number in range(7))
 ASSIGNABLE = [
     choice
     for choice in ScopeKind.choices

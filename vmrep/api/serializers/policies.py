@@ -8,8 +8,8 @@ from typing import Any
 from rest_framework import serializers
 
 from contexts.models import VMContext
+from replication.hours import days_in_words, minutes_in_words
 from replication.models import Policy, PolicyScope, PolicyWindow
-from replication.policies import telling
 from replication.policies.effective import in_effect, place_of
 from replication.policies.preview import Preview
 from replication.policies.values import ALL_COLUMNS, COLUMNS, Value
@@ -26,13 +26,13 @@ class WindowSerializer(serializers.ModelSerializer[PolicyWindow]):
 
     def get_days(self, window: PolicyWindow) -> list[str]:
         chosen = (1 << number for number in range(7) if window.days & (1 << number))
-        return [telling.days(day).lower() for day in chosen]
+        return [days_in_words(day).lower() for day in chosen]
 
     def get_begin(self, window: PolicyWindow) -> str:
-        return telling.minutes(window.from_minute)
+        return minutes_in_words(window.from_minute)
 
     def get_end(self, window: PolicyWindow) -> str:
-        return telling.minutes(window.to_minute)
+        return minutes_in_words(window.to_minute)
 
 
 class ScopeSerializer(serializers.ModelSerializer[PolicyScope]):
