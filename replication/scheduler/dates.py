@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import NamedTuple
+from datetime import datetime
 
 from django.db import connection
 from django.db.models import F, Max, Q, QuerySet, Window
@@ -22,24 +20,10 @@ from contexts.services.transactions import lock_free, one_transaction
 from replication.models import PolicyWindow, ReplicationJob, VMSchedule
 from replication.policies import checking
 from replication.policies.settle import AT_ONCE, AT_ONCE_ON_SQLITE
-from replication.scheduler.estimate import (
-    Estimate,
-    Run,
-    estimate,
-    job_seconds,
-    lead_seconds,
-)
-from replication.scheduler.when import Due, RunFacts, Schedule, next_run
+from replication.scheduler.outlook import LOOK_BACK, VM, EndedJob, outlook
+from replication.scheduler.when import Due, Schedule
 from replication.states import JobStatus, ReplicationType
 
-LOOK_BACK = 20
-FOR_A_PERSON = frozenset(
-    (
-        *("preflight_refused", "identity_changed", "vm_gone", "not_managed", "no_repository"),
-        *("login_refused", "privilege_missing", "certificate_not_trusted", "other_certificate"),
-    )
-)
-"""Codes of failures that do not pass by themselves."""
 ENDED_JOBS = F("successful_jobs") + F("failed_jobs") + F("cancelled_jobs")
 
 
@@ -101,19 +85,7 @@ def _read(contexts: QuerySet[VMContext]) -> QuerySet[VMContext]:
     )
 
 
-class _Job(NamedTuple):
-    vm_context: str
-    status: str
-    error_code: str | None
-    replication_type: str | None
-    bytes_transferred: int
-    transfer_speed_bps: int | None
-    created_at: datetime
-    started_at: datetime | None
-    completed_at: datetime
-
-
-def _jobs(keys: Sequence[str]) -> defaultdict[str, list[_Job]]:
+def _jobs(keys: Sequence[str]) -> defaultdict[str, list[EndedJob]]:
     """The last ended jobs of each VM, the newest first."""
     rows = (
         ReplicationJob.objects.filter(vm_context__in=keys, completed_at__isnull=False)
@@ -127,10 +99,9 @@ def _jobs(keys: Sequence[str]) -> defaultdict[str, list[_Job]]:
         .filter(back__lte=LOOK_BACK)
         .order_by("vm_context", "back")
     )
-    found: defaultdict[str, list[_Job]] = defaultdict(list)
-    for row in rows.values_list(*_Job._fields):
-        job = _Job(*row)
-        found[job.vm_context].append(job)
+    found: defaultdict[str, list[EndedJob]] = defaultdict(list)
+    for context_id, *row in rows.values_list("vm_context", *EndedJob._fields):
+        found[context_id].append(EndedJob(*row))
     return found
 
 
@@ -157,14 +128,12 @@ def _hours(contexts: Sequence[VMContext]) -> defaultdict[int | None, list[checki
 
 def _worked_out(
     context: VMContext,
-    jobs: Sequence[_Job],
+    jobs: Sequence[EndedJob],
     compared_at: datetime | None,
     hours: defaultdict[int | None, list[checking.Window]],
     now: datetime,
 ) -> VMSchedule:
     policy = context.effective_policy
-    known = estimate(_runs(jobs))
-    failures = _failures_in_a_row(jobs)
     wanted = Schedule(
         policy.rpo_kind,
         policy.rpo_target_seconds,
@@ -174,23 +143,13 @@ def _worked_out(
         tuple(hours[getattr(context, "when_policy", None)]),
         policy.compare_every_days or None,
     )
-    facts = RunFacts(
-        context.pk,
-        since=context.created_at,
-        newest_point_at=context.newest_recovery_point_at,
-        started_at=jobs[0].created_at if jobs else None,
-        ended_at=jobs[0].completed_at if jobs else None,
-        failures_in_a_row=failures,
-        needs_a_person=bool(failures) and jobs[0].error_code in FOR_A_PERSON,
-        lead_seconds=lead_seconds(known, policy.rpo_target_seconds),
-        compared_at=compared_at,
-    )
-    due = next_run(wanted, facts, now)
+    vm = VM(context.pk, context.created_at, context.newest_recovery_point_at, compared_at)
+    found = outlook(wanted, vm, jobs, now)
     return VMSchedule(
         vm_context=context,
-        **_columns(due),
-        expected_seconds=_expected(known, policy.rpo_target_seconds),
-        failures_in_a_row=failures,
+        **_columns(found.due),
+        expected_seconds=found.expected_seconds,
+        failures_in_a_row=found.failures_in_a_row,
         of_generation=policy.of_generation,
         of_ended_jobs=getattr(context, "ended_jobs", 0),
         of_a_point=context.newest_recovery_point_at is not None,
@@ -207,33 +166,3 @@ def _columns(due: Due | None) -> dict[str, datetime | str | bool | None]:
         "compare": due.compare,
         "holds_until": due.holds_until,
     }
-
-
-def _failures_in_a_row(jobs: Sequence[_Job]) -> int:
-    """Of the newest jobs. Who cancels one does not want the next one at once, either."""
-    for number, job in enumerate(jobs):
-        if job.status == JobStatus.COMPLETED:
-            return number
-    return len(jobs)
-
-
-def _expected(known: Estimate | None, target_seconds: int | None) -> float | None:
-    return job_seconds(known, target_seconds) if known and target_seconds else None
-
-
-def _runs(jobs: Sequence[_Job]) -> list[Run]:
-    """What the completed ones tell, each with the time since the one before it."""
-    done = [job for job in jobs if job.status == JobStatus.COMPLETED]
-    return [_run(job, job.created_at - before.created_at) for job, before in pairwise(done)]
-
-
-def _run(job: _Job, interval: timedelta) -> Run:
-    began = job.started_at or job.created_at
-    is_incremental = job.replication_type == ReplicationType.INCREMENTAL
-    return Run(
-        seconds=(job.completed_at - began).total_seconds(),
-        waited_seconds=(began - job.created_at).total_seconds(),
-        read_bytes=job.bytes_transferred,
-        bytes_per_second=job.transfer_speed_bps or None,
-        interval_seconds=interval.total_seconds() if is_incremental else None,
-    )

@@ -1,0 +1,97 @@
+"""What a VM's last jobs say about its next one: when it is due, and how long it will take; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+from replication.scheduler.estimate import Run, estimate, job_seconds, lead_seconds
+from replication.scheduler.when import Due, RunFacts, Schedule, next_run
+from replication.states import JobStatus, ReplicationType
+
+LOOK_BACK = 20
+"""So many of a VM's last ended jobs say something about the next one."""
+FOR_A_PERSON = frozenset(
+    (
+        *("preflight_refused", "identity_changed", "vm_gone", "not_managed", "no_repository"),
+        *("login_refused", "privilege_missing", "certificate_not_trusted", "other_certificate"),
+    )
+)
+"""Codes of failures that do not pass by themselves."""
+
+
+class EndedJob(NamedTuple):
+    status: str
+    error_code: str | None
+    replication_type: str | None
+    bytes_transferred: int
+    transfer_speed_bps: int | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime
+
+
+class VM(NamedTuple):
+    """What counts of a VM besides its jobs. See RunFacts."""
+
+    context_id: str
+    since: datetime
+    newest_point_at: datetime | None
+    compared_at: datetime | None = None
+
+
+class Outlook(NamedTuple):
+    """`due`: None if it is never replicated by itself. `expected_seconds`: how long the next job
+    takes; None while too little is known."""
+
+    due: Due | None
+    expected_seconds: float | None
+    failures_in_a_row: int
+
+
+def outlook(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) -> Outlook:
+    """`jobs`: the VM's last ones that have ended, the newest first; at most LOOK_BACK."""
+    known = estimate(_runs(jobs))
+    failures = _failures_in_a_row(jobs)
+    target = wanted.target_seconds
+    facts = RunFacts(
+        vm.context_id,
+        since=vm.since,
+        newest_point_at=vm.newest_point_at,
+        started_at=jobs[0].created_at if jobs else None,
+        ended_at=jobs[0].completed_at if jobs else None,
+        failures_in_a_row=failures,
+        needs_a_person=bool(failures) and jobs[0].error_code in FOR_A_PERSON,
+        lead_seconds=lead_seconds(known, target),
+        compared_at=vm.compared_at,
+    )
+    expected = job_seconds(known, target) if known and target else None
+    return Outlook(next_run(wanted, facts, now), expected, failures)
+
+
+def _failures_in_a_row(jobs: Sequence[EndedJob]) -> int:
+    """Of the newest jobs. Who cancels one does not want the next one at once, either."""
+    for number, job in enumerate(jobs):
+        if job.status == JobStatus.COMPLETED:
+            return number
+    return len(jobs)
+
+
+def _runs(jobs: Sequence[EndedJob]) -> list[Run]:
+    """What the completed ones tell, each with the time since the one before it."""
+    done = [job for job in jobs if job.status == JobStatus.COMPLETED]
+    return [_run(job, job.created_at - before.created_at) for job, before in pairwise(done)]
+
+
+def _run(job: EndedJob, interval: timedelta) -> Run:
+    began = job.started_at or job.created_at
+    is_incremental = job.replication_type == ReplicationType.INCREMENTAL
+    return Run(
+        seconds=(job.completed_at - began).total_seconds(),
+        waited_seconds=(began - job.created_at).total_seconds(),
+        read_bytes=job.bytes_transferred,
+        bytes_per_second=job.transfer_speed_bps or None,
+        interval_seconds=interval.total_seconds() if is_incremental else None,
+    )
