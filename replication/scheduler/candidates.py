@@ -2,66 +2,60 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from heapq import merge
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import (
-    BooleanField,
     Case,
+    CharField,
     DateTimeField,
     ExpressionWrapper,
     F,
     FloatField,
     Q,
     QuerySet,
+    Sum,
     Value,
     When,
+    Window,
 )
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, RowNumber
 
 from contexts.models import VMContext
-from replication.models import ReplicationJob
+from replication.models import ReplicationJob, VMSchedule
 from replication.scheduler.dates import is_fresh
-from replication.scheduler.decide import AHEAD, LONG_SECONDS, Candidate, Capacity, Use
+from replication.scheduler.decide import (
+    FAILING,
+    LONG_SECONDS,
+    MOST_AHEAD,
+    UNKNOWN_SECONDS,
+    WEIGHTS,
+    WITHOUT_TARGET_SECONDS,
+    Candidate,
+    Capacity,
+    Lane,
+    Stand,
+    Use,
+)
 from replication.selectors import health, limits, protection
 from replication.selectors.pauses import is_paused
-from replication.states import ACTIVE_JOB_STATUSES, LimitKind, PolicyPriority
+from replication.states import ACTIVE_JOB_STATUSES, JobStatus, LimitKind, Trigger
 
-_WEIGHTS = {PolicyPriority.LOW: 0.5, PolicyPriority.HIGH: 2.0}
-_ENOUGH = 50
-_IS_LONG = Q(newest_recovery_point_at__isnull=True) | Q(schedule__expected_seconds__gt=LONG_SECONDS)
-_COLUMNS = ("pk", "schedule__compare", "risk")
-_USE = ("vcenter_id", "repository_id", "limits_policy", "effective_policy__most_running")
+_TAKES_PART = ("vcenter_id", "repository_id", "limits_policy", "most_running", "lane", "seconds")
+_OF_HOSTS = (LimitKind.HOST_SESSIONS, LimitKind.DATASTORE_SNAPSHOTS)
 
 
 def capacity(now: datetime) -> Capacity:
-    """Three statements."""
+    """Six statements."""
     found = limits.all_limits()
-    jobs = ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).order_by()
-    active = jobs.annotate(
-        limits_policy=F("vm_context__effective_policy__limits_from__policy"),
-        is_long=_flag(
-            Q(vm_context__newest_recovery_point_at__isnull=True)
-            | Q(vm_context__schedule__expected_seconds__gt=LONG_SECONDS)
-        ),
-    )
     return Capacity(
         slots=health.live_slots(health.COPIES, now),
-        active=[
-            Use(vcenter, repository, policy, most or 0, is_long)
-            for vcenter, repository, policy, most, is_long in active.values_list(
-                "vm_context__vcenter",
-                "repository",
-                "limits_policy",
-                "vm_context__effective_policy__most_running",
-                "is_long",
-            )
-        ],
+        active=_active(now),
         vcenter_jobs=_own(found, LimitKind.VCENTER_JOBS),
         of_other_vcenters=found[limits.Resource(LimitKind.VCENTER_JOBS)],
         repository_jobs=_own(found, LimitKind.REPOSITORY_JOBS),
         of_other_repositories=found[limits.Resource(LimitKind.REPOSITORY_JOBS)],
+        usual_load=_usual_load(now),
     )
 
 
@@ -69,30 +63,72 @@ def _own(found: dict[limits.Resource, int], kind: LimitKind) -> dict[int, int]:
     return {int(each.key): value for each, value in found.items() if each.kind == kind and each.key}
 
 
+def _active(now: datetime) -> list[Use]:
+    """The jobs that run or wait. Three statements."""
+    jobs = ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).order_by()
+    rows = jobs.annotate(
+        stand=_stand(now),
+        limits_policy=F("vm_context__effective_policy__limits_from__policy"),
+        most_running=_most_running("vm_context__"),
+        lane=_lane("vm_context__"),
+        seconds=_seconds("vm_context__"),
+    ).values_list("vm_context__vcenter", "repository", *_TAKES_PART[2:], "stand")
+    return [_use(row[:-1], Stand(row[-1])) for row in rows]
+
+
+def _stand(now: datetime) -> Case:
+    is_held_up = (
+        Q(next_attempt_at__gt=now, waits_for_kind="")
+        | Q(repository__in=protection.away_repositories())
+        | Q(vm_context__vcenter__in=health.away_vcenters())
+        | Q(is_paused("vm_context__"), trigger=Trigger.SCHEDULE, started_at__isnull=True)
+    )
+    return Case(
+        When(status=JobStatus.RUNNING, then=Value(Stand.READY)),
+        When(waits_for_kind__in=_OF_HOSTS, then=Value(Stand.FOR_A_PLACE)),
+        When(is_held_up, then=Value(Stand.HELD_UP)),
+        default=Value(Stand.READY),
+        output_field=CharField(),
+    )
+
+
+def _usual_load(now: datetime) -> float:
+    """Of VMs that are due soon. One statement."""
+    soon = VMSchedule.objects.filter(
+        _is_short(),
+        due_at__lte=now + timedelta(seconds=LONG_SECONDS),
+        failures_in_a_row__lt=FAILING,
+        of_a_point=True,
+        vm_context__unmanaged_at__isnull=True,
+    )
+    seconds = Coalesce(Sum(Coalesce("expected_seconds", UNKNOWN_SECONDS)), 0.0)
+    return float(soon.aggregate(seconds=seconds)["seconds"]) / LONG_SECONDS
+
+
+def _is_short() -> Q:
+    return Q(expected_seconds__isnull=True) | Q(expected_seconds__lte=LONG_SECONDS)
+
+
 def due(now: datetime, room: Capacity) -> list[Candidate]:
     """The VMs that are due and may be started, most at risk first: those whose newest recovery
-    point is oldest relative to their target, by the weight of their priority. Four statements.
+    point is oldest relative to their target, by the weight of their priority. Three statements.
 
-    As many as there may be need of; of long jobs and short ones each, so that many of the one do
-    not hide the others."""
+    Of those that take part in the same, as many as there could be need of: so that those of a
+    vCenter that is full, or those that take long, hide no others, however many they are."""
     rows = _startable(now, protection.away_repositories(), health.away_vcenters())
-    limit = AHEAD * room.slots * 2 + _ENOUGH
-    found = [
-        [(row, is_long) for row in rows.filter(which)[:limit]]
-        for which, is_long in ((_IS_LONG, True), (~_IS_LONG, False))
-    ]
-    ordered = merge(*found, key=lambda each: -each[0][2])
-    return [_candidate(row, is_long) for row, is_long in ordered]
+    needed = rows.filter(place__lte=MOST_AHEAD * room.slots)
+    return [Candidate(pk, _use(use), compare) for pk, compare, *use in needed]
 
 
-def _candidate(row: tuple[Any, ...], is_long: bool) -> Candidate:
-    context_id, compare, _, vcenter, repository, policy, most = row
-    return Candidate(context_id, Use(vcenter, repository, policy, most or 0, is_long), compare)
+def _use(row: Any, stand: Stand = Stand.READY) -> Use:
+    vcenter, repository, policy, most, lane, seconds = row
+    return Use(vcenter, repository, policy, most, Lane(lane), seconds, stand)
 
 
 def _startable(
     now: datetime, away: tuple[int, ...], away_vcenters: tuple[int, ...]
 ) -> QuerySet[VMContext, tuple[Any, ...]]:
+    """`place`: the how manieth it is of those that take part in the same."""
     return (
         VMContext.objects.filter(
             is_fresh(now),
@@ -106,32 +142,59 @@ def _startable(
         )
         .exclude(repository__in=away)
         .exclude(vcenter__in=away_vcenters)
-        .annotate(limits_policy=F("effective_policy__limits_from__policy"), risk=_risk(now))
+        .annotate(
+            limits_policy=F("effective_policy__limits_from__policy"),
+            most_running=_most_running(),
+            lane=_lane(),
+            seconds=_seconds(),
+            risk=_risk(now),
+            place=Window(
+                RowNumber(),
+                partition_by=["vcenter_id", "repository_id", "limits_policy", "lane"],
+                order_by=[F("risk").desc(), F("pk").asc()],
+            ),
+        )
         .order_by("-risk", "pk")
-        .values_list(*_COLUMNS, *_USE)
+        .values_list("pk", "schedule__compare", *_TAKES_PART)
     )
 
 
-def _risk(now: datetime) -> Coalesce:
-    """The newest recovery point's age as a share of the target; of a VM without one, how long it
-    waits for it, which counts as over its target."""
+def _most_running(context: str = "") -> Coalesce:
+    return Coalesce(f"{context}effective_policy__most_running", 0)
+
+
+def _lane(context: str = "") -> Case:
+    """`decide.lane` in SQL."""
+    is_first = Q(**{f"{context}newest_recovery_point_at__isnull": True})
+    is_long = is_first | Q(**{f"{context}schedule__expected_seconds__gt": LONG_SECONDS})
+    return Case(
+        When(**{f"{context}schedule__failures_in_a_row__gte": FAILING}, then=Value(Lane.FAILING)),
+        When(is_long, then=Value(Lane.LONG)),
+        default=Value(Lane.USUAL),
+        output_field=CharField(),
+    )
+
+
+def _seconds(context: str = "") -> Coalesce:
+    return Coalesce(f"{context}schedule__expected_seconds", Value(UNKNOWN_SECONDS))
+
+
+def _risk(now: datetime) -> ExpressionWrapper[Any]:
+    """`decide.risk` in SQL."""
     moment = Value(now, output_field=DateTimeField())
     target = ExpressionWrapper(F("rpo_target_seconds"), output_field=FloatField())
     age = protection.Age(moment, F("newest_recovery_point_at")) / target
-    waits = protection.Age(moment, F("schedule__due_at")) / target + Value(1.0)
+    waits = protection.Age(moment, F("schedule__due_at"))
     weights = (
         When(effective_policy__priority=priority, then=Value(weight))
-        for priority, weight in _WEIGHTS.items()
+        for priority, weight in WEIGHTS.items()
     )
-    risk = ExpressionWrapper(
-        Case(When(newest_recovery_point_at__isnull=True, then=waits), default=age)
+    return ExpressionWrapper(
+        Case(
+            When(rpo_target_seconds__isnull=True, then=waits / Value(WITHOUT_TARGET_SECONDS)),
+            When(newest_recovery_point_at__isnull=True, then=waits / target + Value(1.0)),
+            default=age,
+        )
         * Case(*weights, default=Value(1.0)),
         output_field=FloatField(),
-    )
-    return Coalesce(risk, Value(0.0))
-
-
-def _flag(condition: Q) -> Case:
-    return Case(
-        When(condition, then=Value(True)), default=Value(False), output_field=BooleanField()
     )

@@ -2,25 +2,63 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 
+from replication.states import PolicyPriority
+
 AHEAD = 2
-"""So many jobs there may be for each one that can run: what is most at risk is decided late, and a
-worker that ends a job still finds the next one without waiting for a tick."""
+AHEAD_SECONDS = 20.0
+"""So many jobs there may be for each one that can run, or so long the workers may have to do: until
+the tick after the next. What is most at risk is decided late, and a worker that ends a job still
+finds the next one without waiting for a tick."""
+LEAST_SECONDS = 2.0
+UNKNOWN_SECONDS = 60.0
+MOST_AHEAD = int(max(AHEAD, AHEAD_SECONDS / LEAST_SECONDS))
+"""How many jobs there may be at most for each one that can run, however short they are."""
 LONG_SECONDS = 1800.0
-LONG_SHARE = 0.5
+FAILING = 2
+"""A VM whose last jobs failed so often in a row may well fail again."""
+FAILING_SHARE = 4
+SPARE = 2.0
+WEIGHTS: Mapping[str, float] = {PolicyPriority.LOW: 0.5, PolicyPriority.HIGH: 2.0}
+WITHOUT_TARGET_SECONDS = 86_400.0
+
+
+class Lane(StrEnum):
+    """LONG: first copies and others that take more than LONG_SECONDS. The two others than USUAL get
+    a part of the workers, so that they never keep all of them from those that are usual."""
+
+    USUAL = "usual"
+    LONG = "long"
+    FAILING = "failing"
+
+
+class Stand(StrEnum):
+    """READY: runs, or waits for a worker. FOR_A_PLACE: waits for a host or a datastore. HELD_UP:
+    waits for its next attempt, for the end of a pause, for a repository or a vCenter that nobody
+    reaches: no worker could begin it, so that it keeps nobody else from one."""
+
+    READY = "ready"
+    FOR_A_PLACE = "for_a_place"
+    HELD_UP = "held_up"
 
 
 class Use(NamedTuple):
-    """What a job takes part in. `most_running`: of its policy's jobs; 0: no limit."""
+    """What a job takes part in. `most_running`: of its policy's jobs; 0: no limit. `seconds`: how
+    long it is expected to take."""
 
     vcenter_id: int
     repository_id: int
     policy_id: int | None = None
     most_running: int = 0
-    is_long: bool = False
+    lane: Lane = Lane.USUAL
+    seconds: float = UNKNOWN_SECONDS
+    stand: Stand = Stand.READY
 
 
 class Candidate(NamedTuple):
@@ -32,7 +70,8 @@ class Candidate(NamedTuple):
 class Capacity(NamedTuple):
     """`slots`: how many jobs the living workers run at once. Limits are of jobs at once: of each
     vCenter and repository, and of those that have no limit of their own. `active`: the jobs that
-    run or wait."""
+    run or wait. `usual_load`: how many workers the usual ones that are due in the next LONG_SECONDS
+    will keep busy in that time, on average."""
 
     slots: int
     active: Sequence[Use]
@@ -40,48 +79,112 @@ class Capacity(NamedTuple):
     of_other_vcenters: int
     repository_jobs: Mapping[int, int]
     of_other_repositories: int
+    usual_load: float = 0.0
+
+
+def lane(is_first: bool, expected_seconds: float | None, failures_in_a_row: int) -> Lane:
+    """`is_first`: the VM has no recovery point."""
+    if failures_in_a_row >= FAILING:
+        return Lane.FAILING
+    is_long = is_first or (expected_seconds or 0.0) > LONG_SECONDS
+    return Lane.LONG if is_long else Lane.USUAL
+
+
+def risk(
+    newest_point_at: datetime | None,
+    due_at: datetime,
+    target_seconds: int | None,
+    priority: str,
+    now: datetime,
+) -> float:
+    """The newest recovery point's age as a share of the target; of a VM without one, how long it
+    waits for it, which counts as over its target. Without a target, how many days it waits."""
+    weight = WEIGHTS.get(priority, 1.0)
+    waits = (now - due_at).total_seconds()
+    if target_seconds is None:
+        return weight * waits / WITHOUT_TARGET_SECONDS
+    if newest_point_at is None:
+        return weight * (1.0 + waits / target_seconds)
+    return weight * (now - newest_point_at).total_seconds() / target_seconds
+
+
+def is_full(capacity: Capacity) -> bool:
+    """Whether nothing could be started, whatever is due."""
+    return _Room(capacity).is_full
 
 
 def choose(candidates: Iterable[Candidate], capacity: Capacity) -> list[Candidate]:
     """What to start of the candidates, which come in the order of their risk. Never more than there
-    is room for, of any kind; and while others are due, first copies and others that take long get
-    half of the workers at most."""
+    is room for, of any kind; and workers stay free for those that are usual."""
+    wanted = list(candidates)
     room = _Room(capacity)
-    chosen, long = [], []
-    for candidate in candidates:
-        if candidate.use.is_long and room.is_full_of_long:
-            long.append(candidate)
-        elif room.take(candidate.use):
+    has_others = capacity.usual_load > 0 or any(use.lane != Lane.FAILING for _, use, _ in wanted)
+    chosen = []
+    for candidate in wanted:
+        if room.is_full:
+            break
+        lane = candidate.use.lane
+        if lane == Lane.LONG and room.is_full_of_long:
+            continue
+        if lane == Lane.FAILING and has_others and room.is_full_of_failing:
+            continue
+        if room.take(candidate.use):
             chosen.append(candidate)
-    if not any(not candidate.use.is_long for candidate in chosen) and not room.has_short:
-        chosen += [candidate for candidate in long if room.take(candidate.use)]
     return chosen
+
+
+class _Line:
+    """The jobs that share a number of places."""
+
+    def __init__(self) -> None:
+        self.jobs = 0
+        self.seconds = 0.0
+
+    def has_room(self, places: int) -> bool:
+        return self.jobs < AHEAD * places or self.seconds < AHEAD_SECONDS * places
+
+    def add(self, seconds: float) -> None:
+        self.jobs += 1
+        self.seconds += max(LEAST_SECONDS, seconds)
 
 
 class _Room:
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
-        self._jobs: Counter[tuple[str, int | None]] = Counter()
+        self._workers = _Line()
+        self._vcenters: dict[int, _Line] = {}
+        self._repositories: dict[int, _Line] = {}
+        self._lanes: Counter[Lane] = Counter()
+        self._policies: Counter[int | None] = Counter()
         for use in capacity.active:
-            self._jobs.update(self._kinds(use))
+            self._add(use)
 
-    @staticmethod
-    def _kinds(use: Use) -> list[tuple[str, int | None]]:
-        return [
-            ("all", None),
-            ("long", int(use.is_long)),
-            ("vcenter", use.vcenter_id),
-            ("repository", use.repository_id),
-            ("policy", use.policy_id),
-        ]
+    def _add(self, use: Use) -> None:
+        self._policies[use.policy_id] += 1
+        if use.stand == Stand.READY:
+            self._workers.add(use.seconds)
+        if use.stand == Stand.READY or use.lane == Lane.FAILING:
+            self._lanes[use.lane] += 1
+        if use.stand != Stand.HELD_UP:
+            self._vcenters.setdefault(use.vcenter_id, _Line()).add(use.seconds)
+            self._repositories.setdefault(use.repository_id, _Line()).add(use.seconds)
+
+    @property
+    def is_full(self) -> bool:
+        return not self._workers.has_room(self._capacity.slots)
 
     @property
     def is_full_of_long(self) -> bool:
-        return self._jobs["long", 1] >= max(1, int(self._capacity.slots * LONG_SHARE))
+        """A long one keeps its worker for long: so many are left as the usual ones will need."""
+        slots, load = self._capacity.slots, self._capacity.usual_load
+        if not load:
+            return False
+        left = min(slots // 2, math.ceil(SPARE * load))
+        return self._lanes[Lane.LONG] >= max(1, slots - left)
 
     @property
-    def has_short(self) -> bool:
-        return self._jobs["long", 0] > 0
+    def is_full_of_failing(self) -> bool:
+        return self._lanes[Lane.FAILING] >= max(1, self._capacity.slots // FAILING_SHARE)
 
     def take(self, use: Use) -> bool:
         """Whether there was room for one more, which is taken."""
@@ -89,11 +192,11 @@ class _Room:
         vcenter = known.vcenter_jobs.get(use.vcenter_id, known.of_other_vcenters)
         repository = known.repository_jobs.get(use.repository_id, known.of_other_repositories)
         if (
-            self._jobs["all", None] >= AHEAD * known.slots
-            or self._jobs["vcenter", use.vcenter_id] >= AHEAD * vcenter
-            or self._jobs["repository", use.repository_id] >= AHEAD * repository
-            or 0 < use.most_running <= self._jobs["policy", use.policy_id]
+            self.is_full
+            or not self._vcenters.get(use.vcenter_id, _Line()).has_room(vcenter)
+            or not self._repositories.get(use.repository_id, _Line()).has_room(repository)
+            or 0 < use.most_running <= self._policies[use.policy_id]
         ):
             return False
-        self._jobs.update(self._kinds(use))
+        self._add(use)
         return True

@@ -15,7 +15,7 @@ from contexts.services.transactions import one_transaction
 from replication.errors import AlreadyRunning, NoRepository
 from replication.models import ReplicationJob, VMSchedule
 from replication.scheduler import candidates
-from replication.scheduler.decide import AHEAD, Candidate, choose
+from replication.scheduler.decide import Candidate, choose, is_full
 from replication.services import cancel, start
 from replication.states import DueWhy, JobStatus, SyncRequest, Trigger
 
@@ -27,12 +27,12 @@ REFUSED_FOR = timedelta(hours=1)
 
 def start_due() -> None:
     """A part of the tick. The number of statements that look does not depend on the number of VMs;
-    a transaction for each start, of which there are at most twice as many as workers' slots.
+    a transaction for each start, of which there are as many as the workers can do until the next.
 
     Raises an ExceptionGroup when some could not be started, and all the others were."""
     now = database_now()
     room = candidates.capacity(now)
-    if len(room.active) >= AHEAD * room.slots:
+    if is_full(room):
         return
     chosen = choose(candidates.due(now, room), room)
     one_by_one((f"starting {each.context_id}", partial(_start, each, now)) for each in chosen)

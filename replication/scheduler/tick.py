@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
+from contexts.clock import database_now
 from contexts.models import VCenter, VMContext
 from contexts.services import discovery
 from contexts.services.one_by_one import one_by_one
@@ -16,9 +17,11 @@ from replication.models import Repository
 from replication.policies import settle, taking_new
 from replication.retention import turns
 from replication.scheduler import dates, spells, starting
+from replication.selectors import health
 from replication.services import left_overs, occurrences, places, queue
 
-# A worker that ends a job wakes the next one itself, so the tick needs to wake only a few.
+# A worker that ends a job wakes the next one itself. After a quiet time all are to be woken: as
+# many hints as they run jobs, and a few for workers that have not said yet that they live.
 HINTS_PER_TICK = 10
 # A vCenter is cleaned up by one worker at a time, so more hints for it would expire unused.
 CLEAN_UPS_PER_TICK = 20
@@ -34,7 +37,8 @@ def tick() -> None:
 
 
 def _hint_jobs() -> None:
-    for _ in range(min(queue.runnable().count(), HINTS_PER_TICK)):
+    free = max(HINTS_PER_TICK, health.live_slots(health.COPIES, database_now()))
+    for _ in range(min(queue.runnable().count(), free)):
         messages.hint_job()
 
 

@@ -7,7 +7,22 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replication.scheduler.decide import AHEAD, Candidate, Capacity, Use, choose
+from replication.scheduler.decide import (
+    AHEAD,
+    AHEAD_SECONDS,
+    FAILING,
+    LEAST_SECONDS,
+    LONG_SECONDS,
+    MOST_AHEAD,
+    Candidate,
+    Capacity,
+    Lane,
+    Stand,
+    Use,
+    choose,
+    is_full,
+    lane,
+)
 
 ROOM = Capacity(10, (), {}, 8, {}, 8)
 
@@ -43,41 +58,103 @@ def test_no_more_jobs_of_a_policy_run_than_it_says():
     assert numbers(choose(some, one)) == [0, 5, 6, 7]
 
 
-def test_first_copies_leave_half_of_the_workers_to_the_others_unless_there_are_none():
-    roomy = ROOM._replace(of_other_vcenters=99, of_other_repositories=99)
-    long = [due(n, is_long=True) for n in range(30)]
+ROOMY = ROOM._replace(of_other_vcenters=99, of_other_repositories=99)
+
+
+def test_short_jobs_are_enough_until_the_tick_after_the_next():
+    """Two for each worker would be done long before the next tick looks."""
+    many = [due(n, seconds=4) for n in range(200)]
+    assert len(choose(many, ROOMY)) == 10 * AHEAD_SECONDS / 4
+    assert len(choose(many, ROOM)) == 8 * AHEAD_SECONDS / 4, "of a vCenter's limit, too"
+    tiny = [due(n, seconds=0.1) for n in range(200)]
+    assert len(choose(tiny, ROOMY)) == 10 * AHEAD_SECONDS / LEAST_SECONDS == 10 * MOST_AHEAD
+    assert is_full(ROOMY._replace(active=[each.use for each in tiny[:100]]))
+    assert len(choose([due(n, seconds=900) for n in range(200)], ROOMY)) == 20
+
+
+def test_jobs_that_no_worker_could_begin_keep_nobody_from_one():
+    """40 wait for a repository that is away: the others' VMs have workers."""
+    away = [Use(1, 1, stand=Stand.HELD_UP)] * 40
+    others = [due(n, repository=2) for n in range(3)]
+    assert numbers(choose(others, ROOM._replace(active=away))) == [0, 1, 2]
+    hosts = [Use(1, 1, stand=Stand.FOR_A_PLACE)] * 16
+    assert choose(others, ROOM._replace(active=hosts)) == [], "the vCenter has enough to do"
+    assert numbers(choose([due(0, 2, 2)], ROOM._replace(active=hosts))) == [0]
+
+
+def test_first_copies_leave_as_many_workers_as_the_others_need_soon():
+    long = [due(n, lane=Lane.LONG) for n in range(30)]
     short = [due(n) for n in range(30, 33)]
-    assert numbers(choose(long + short, roomy)) == [*range(5), 30, 31, 32]
-    assert numbers(choose(long, roomy)) == list(range(20))
-    works = roomy._replace(active=[Use(1, 1)])
-    assert numbers(choose(long, works)) == list(range(5))
-    one_worker = roomy._replace(slots=1)
-    assert numbers(choose(long + short, one_worker)) == [0, 30]
+    busy = ROOMY._replace(usual_load=99.0)
+    assert numbers(choose(long + short, busy)) == [*range(5), 30, 31, 32], "at most half"
+    assert numbers(choose(long, busy)) == list(range(5)), "also when none of them is due just now"
+    assert numbers(choose(long, ROOMY._replace(usual_load=0.2))) == list(range(9))
+    assert numbers(choose(long, ROOMY)) == list(range(20)), "there are no others"
+    works = busy._replace(active=[Use(1, 1, lane=Lane.LONG)])
+    assert numbers(choose(long, works)) == list(range(4))
+    assert numbers(choose(long + short, busy._replace(slots=1))) == [0, 30]
+
+
+def test_vms_that_fail_again_and_again_do_not_take_the_workers_from_the_others():
+    """Nothing is more at risk than they are, and so they would always be the first."""
+    failing = [due(n, lane=Lane.FAILING) for n in range(30)]
+    well = [due(n) for n in range(30, 33)]
+    assert numbers(choose(failing + well, ROOMY)) == [0, 1, 30, 31, 32]
+    tried_again = [Use(1, 1, lane=Lane.FAILING, stand=Stand.HELD_UP)] * 2
+    assert numbers(choose(failing + well, ROOMY._replace(active=tried_again))) == [30, 31, 32]
+    assert numbers(choose(failing, ROOMY._replace(usual_load=0.1))) == [0, 1]
+    assert numbers(choose(failing, ROOMY)) == list(range(20)), "there are no others"
+
+
+def test_lanes():
+    assert lane(False, None, 0) == lane(False, LONG_SECONDS, FAILING - 1) == Lane.USUAL
+    assert lane(True, None, 0) == lane(False, LONG_SECONDS + 1, 0) == Lane.LONG
+    assert lane(True, None, FAILING) == Lane.FAILING
 
 
 uses = st.builds(
-    Use, st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.just(2), st.booleans()
+    Use,
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.just(2),
+    st.sampled_from(Lane),
+    st.floats(0, 4000),
 )
 
 
 @settings(max_examples=40)
-@given(st.lists(uses, max_size=20), st.lists(uses, max_size=10), st.integers(0, 8))
-def test_no_limit_is_ever_exceeded_and_nobody_is_started_twice(wanted, active, slots):
-    room = Capacity(slots, active, {1: 1}, 3, {2: 2}, 3)
+@given(st.lists(uses, max_size=20), st.lists(uses, max_size=10), st.integers(0, 8), st.booleans())
+def test_no_limit_is_ever_exceeded_and_nobody_is_started_twice(wanted, active, slots, has_usual):
+    room = Capacity(slots, active, {1: 1}, 3, {2: 2}, 3, usual_load=float(has_usual))
     chosen = choose([Candidate(f"ctx-{n}", use) for n, use in enumerate(wanted)], room)
     assert len({each.context_id for each in chosen}) == len(chosen)
     if not chosen:
         return
-    assert len(active) + len(chosen) <= AHEAD * slots
+    assert len(active) + len(chosen) <= MOST_AHEAD * slots
     for each in chosen:
-        counts = Counter(active)
-        counts.update(one.use for one in chosen)
-        assert _count(counts, "vcenter_id", each) <= AHEAD * (1 if each.use.vcenter_id == 1 else 3)
-        most = AHEAD * (2 if each.use.repository_id == 2 else 3)
-        assert _count(counts, "repository_id", each) <= most
-        assert _count(counts, "policy_id", each) <= 2
+        every = [*active, *(one.use for one in chosen)]
+        limits = {"vcenter_id": {1: 1}, "repository_id": {2: 2}}
+        for name, most in limits.items():
+            mine = getattr(each.use, name)
+            line = [use.seconds for use in every if getattr(use, name) == mine]
+            places = most.get(mine, 3)
+            # The last one of them is what filled it.
+            assert len(line) <= AHEAD * places or sum(line) - max(line) < AHEAD_SECONDS * places
+            assert len(line) <= MOST_AHEAD * places
+        assert sum(use.policy_id == each.use.policy_id for use in every) <= 2
 
 
-def _count(counts: Counter[Use], name: str, like: Candidate) -> int:
-    mine = getattr(like.use, name)
-    return sum(count for use, count in counts.items() if getattr(use, name) == mine)
+@settings(max_examples=40)
+@given(st.lists(uses, max_size=60), st.integers(0, 2), st.booleans())
+def test_more_of_those_that_take_part_in_the_same_would_change_nothing(wanted, slots, has_usual):
+    """So that the database need not tell of all that are due."""
+    room = Capacity(slots, (), {1: 1}, 3, {2: 2}, 3, usual_load=float(has_usual))
+    some, seen = [], Counter()
+    every = [Candidate(f"ctx-{n}", use) for n, use in enumerate(wanted)]
+    for each in every:
+        takes_part = each.use._replace(seconds=0.0)
+        seen[takes_part] += 1
+        if seen[takes_part] <= MOST_AHEAD * slots:
+            some.append(each)
+    assert choose(some, room) == choose(every, room)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 
 import pytest
 from django.db import connection
@@ -24,11 +25,11 @@ from replication.models import (
 from replication.policies import services, settle
 from replication.policies.checking import Window
 from replication.policies.services import Where
-from replication.scheduler import candidates, dates, starting
+from replication.scheduler import candidates, dates, decide, starting
 from replication.scheduler.decide import AHEAD
 from replication.services import pauses, queue
 from replication.services.pauses import Subject
-from replication.states import JobStatus, PauseKind, ScopeKind, Trigger
+from replication.states import JobStatus, PauseKind, PolicyPriority, ScopeKind, Trigger
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -214,7 +215,88 @@ def test_those_most_at_risk_come_first_by_their_priority(slots, tmp_path):
     found = candidates.due(now, candidates.capacity(now))
     ordered = [VMContext.objects.get(pk=each.context_id).vm_name for each in found]
     assert ordered == ["high", "two_of_one", "three_of_two", "first", "low"]
-    assert [each.use.is_long for each in found] == [False, False, False, True, False]
+    assert [each.use.lane for each in found] == ["usual", "usual", "usual", "long", "usual"]
+
+
+def test_the_database_orders_what_is_due_as_the_simulation_does(slots, tmp_path):
+    """`decide.risk` and `decide.lane`, which the simulation runs, and their SQL."""
+    repository = factories.repository(path=tmp_path / "repository")
+    at = factories.vcenter()
+    random = Random(4)
+    for number in range(16):
+        vm = factories.context(f"vm-{number}", at=at, keep_in=repository)
+        if number % 4:
+            age = timedelta(seconds=random.uniform(90, 9000))
+            factories.completed_job(vm, consistent_at=timezone.now() - age)
+        # The last one is only compared now and then.
+        wanted = {"rpo_kind": "none"} if number == 15 else services.target(60 * 2 ** (number % 7))
+        wanting(vm, **wanted, priority=random.choice(PolicyPriority.values))
+    settle.tick()
+    dates.tick()
+    now = database_now()
+    for pk in VMContext.objects.values_list("pk", flat=True):
+        VMSchedule.objects.filter(pk=pk).update(
+            due_at=now - timedelta(seconds=random.uniform(0, 900)),
+            due_why="target",
+            failures_in_a_row=random.choice((0, 0, 1, 2, 5)),
+            expected_seconds=random.choice((None, 4.0, 1800.0, 1800.5)),
+        )
+    found = candidates.due(now, candidates.capacity(now))
+    vms = VMContext.objects.select_related("schedule", "effective_policy")
+    assert [each.context_id for each in found] == [
+        vm.pk for vm in sorted(vms, key=lambda vm: (-_risk(vm, now), vm.pk))
+    ]
+    lanes = {vm.pk: _lane(vm) for vm in vms}
+    assert {each.context_id: each.use.lane for each in found} == lanes
+    assert set(lanes.values()) == set(decide.Lane)
+
+
+def _risk(vm: VMContext, now) -> float:
+    return decide.risk(
+        vm.newest_recovery_point_at,
+        vm.schedule.due_at,
+        vm.rpo_target_seconds,
+        vm.effective_policy.priority,
+        now,
+    )
+
+
+def _lane(vm: VMContext) -> str:
+    row = vm.schedule
+    is_first = vm.newest_recovery_point_at is None
+    return decide.lane(is_first, row.expected_seconds, row.failures_in_a_row)
+
+
+def test_those_of_a_full_vcenter_hide_no_others(slots, monkeypatch):
+    """However many of them are more at risk."""
+    monkeypatch.setattr(candidates, "MOST_AHEAD", 1)
+    factories.contexts([f"full-{number}" for number in range(9)], at=factories.vcenter("full"))
+    factories.contexts(["other"], at=factories.vcenter("other"))
+    VMContext.objects.exclude(vm_name="other").update(created_at=F("created_at") - HOUR)
+    for vm in VMContext.objects.all():
+        wanting(vm)
+    settle.tick()
+    dates.tick()
+    now = database_now()
+    found = candidates.due(now, candidates.capacity(now))
+    names = [VMContext.objects.get(pk=each.context_id).vm_name for each in found]
+    assert names == ["full-0", "full-1", "full-2", "full-3", "other"]
+
+
+def test_jobs_that_wait_for_what_is_away_keep_nobody_from_a_worker(web):
+    """Two workers' jobs wait for their next attempts, and for a repository that is away."""
+    others = factories.contexts([f"vm-{number}" for number in range(8)], keep_in=web.repository)
+    for number, vm in enumerate(others):
+        job = factories.pending_job(vm)
+        if number % 2:
+            type(job).objects.filter(pk=job.pk).update(next_attempt_at=Now() + HOUR)
+    waiting = ReplicationJob.objects.filter(status=JobStatus.PENDING, next_attempt_at=None)
+    away = factories.repository("away")
+    RepositorySign.objects.create(repository=away, host="a", looked_at=Now(), problem="away")
+    waiting.update(repository=away)
+    stands = {use.stand for use in candidates.capacity(database_now()).active}
+    assert stands == {decide.Stand.HELD_UP}
+    assert tick() == ["web"]
 
 
 def test_a_scheduled_job_that_could_not_begin_in_time_is_given_up(web):
