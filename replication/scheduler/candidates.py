@@ -41,7 +41,7 @@ from replication.selectors import health, limits, protection
 from replication.selectors.pauses import is_paused
 from replication.states import ACTIVE_JOB_STATUSES, JobStatus, LimitKind, Trigger
 
-_TAKES_PART = ("vcenter_id", "repository_id", "limits_policy", "most_running", "lane", "seconds")
+USE = ("vcenter_id", "repository_id", "limits_policy", "most_running", "lane", "seconds")
 _OF_HOSTS = (LimitKind.HOST_SESSIONS, LimitKind.DATASTORE_SNAPSHOTS)
 
 
@@ -72,7 +72,7 @@ def _active(now: datetime) -> list[Use]:
         most_running=_most_running("vm_context__"),
         lane=_lane("vm_context__"),
         seconds=_seconds("vm_context__"),
-    ).values_list("vm_context__vcenter", "repository", *_TAKES_PART[2:], "stand")
+    ).values_list("vm_context__vcenter", "repository", *USE[2:], "stand")
     return [_use(row[:-1], Stand(row[-1])) for row in rows]
 
 
@@ -130,12 +130,9 @@ def _startable(
 ) -> QuerySet[VMContext, tuple[Any, ...]]:
     """`place`: the how manieth it is of those that take part in the same."""
     return (
-        VMContext.objects.filter(
-            is_fresh(now),
-            ~is_paused(),
+        idle(now)
+        .filter(
             schedule__due_at__lte=now,
-            unmanaged_at__isnull=True,
-            current_job__isnull=True,
             identity_asked_at__isnull=True,
             repository__isnull=False,
             vcenter__login_refused_at__isnull=True,
@@ -143,19 +140,31 @@ def _startable(
         .exclude(repository__in=away)
         .exclude(vcenter__in=away_vcenters)
         .annotate(
-            limits_policy=F("effective_policy__limits_from__policy"),
-            most_running=_most_running(),
-            lane=_lane(),
-            seconds=_seconds(),
-            risk=_risk(now),
             place=Window(
                 RowNumber(),
                 partition_by=["vcenter_id", "repository_id", "limits_policy", "lane"],
                 order_by=[F("risk").desc(), F("pk").asc()],
             ),
         )
+        .values_list("pk", "schedule__compare", *USE)
+    )
+
+
+def idle(now: datetime) -> QuerySet[VMContext]:
+    """The VMs whose schedules hold, that are not being replicated and not paused, most at risk
+    first. Adds what `USE` names, and `risk`."""
+    return (
+        VMContext.objects.filter(
+            is_fresh(now), ~is_paused(), unmanaged_at__isnull=True, current_job__isnull=True
+        )
+        .annotate(
+            limits_policy=F("effective_policy__limits_from__policy"),
+            most_running=_most_running(),
+            lane=_lane(),
+            seconds=_seconds(),
+            risk=_risk(now),
+        )
         .order_by("-risk", "pk")
-        .values_list("pk", "schedule__compare", *_TAKES_PART)
     )
 
 

@@ -20,7 +20,7 @@ from contexts.services.transactions import lock_free, one_transaction
 from replication.models import PolicyWindow, ReplicationJob, VMSchedule
 from replication.policies import checking
 from replication.policies.settle import AT_ONCE, AT_ONCE_ON_SQLITE
-from replication.scheduler.outlook import LOOK_BACK, VM, EndedJob, outlook
+from replication.scheduler.next_job import LOOK_BACK, VM, EndedJob, next_job
 from replication.scheduler.when import Due, Schedule
 from replication.states import JobStatus, ReplicationType
 
@@ -144,7 +144,7 @@ def _worked_out(
         policy.compare_every_days or None,
     )
     vm = VM(context.pk, context.created_at, context.newest_recovery_point_at, compared_at)
-    found = outlook(wanted, vm, jobs, now)
+    found = next_job(wanted, vm, jobs, now)
     return VMSchedule(
         vm_context=context,
         **_columns(found.due),

@@ -110,14 +110,14 @@ def risk(
 
 def is_full(capacity: Capacity) -> bool:
     """Whether nothing could be started, whatever is due."""
-    return _Room(capacity).is_full
+    return Room(capacity).is_full
 
 
 def choose(candidates: Iterable[Candidate], capacity: Capacity) -> list[Candidate]:
     """What to start of the candidates, which come in the order of their risk. Never more than there
     is room for, of any kind; and workers stay free for those that are usual."""
     wanted = list(candidates)
-    room = _Room(capacity)
+    room = Room(capacity)
     has_others = capacity.usual_load > 0 or any(use.lane != Lane.FAILING for _, use, _ in wanted)
     chosen = []
     for candidate in wanted:
@@ -148,7 +148,9 @@ class _Line:
         self.seconds += max(LEAST_SECONDS, seconds)
 
 
-class _Room:
+class Room:
+    """What there is room for, one job after the other."""
+
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
         self._workers = _Line()
@@ -188,15 +190,21 @@ class _Room:
 
     def take(self, use: Use) -> bool:
         """Whether there was room for one more, which is taken."""
-        known = self._capacity
-        vcenter = known.vcenter_jobs.get(use.vcenter_id, known.of_other_vcenters)
-        repository = known.repository_jobs.get(use.repository_id, known.of_other_repositories)
-        if (
-            self.is_full
-            or not self._vcenters.get(use.vcenter_id, _Line()).has_room(vcenter)
-            or not self._repositories.get(use.repository_id, _Line()).has_room(repository)
-            or 0 < use.most_running <= self._policies[use.policy_id]
-        ):
+        if self.what_is_full(use):
             return False
         self._add(use)
         return True
+
+    def what_is_full(self, use: Use) -> str:
+        """What has no room for one more: `policy`, `vcenter`, `repository`, or `all`, the workers
+        together. Empty: nothing."""
+        known = self._capacity
+        vcenter = known.vcenter_jobs.get(use.vcenter_id, known.of_other_vcenters)
+        repository = known.repository_jobs.get(use.repository_id, known.of_other_repositories)
+        if 0 < use.most_running <= self._policies[use.policy_id]:
+            return "policy"
+        if not self._vcenters.get(use.vcenter_id, _Line()).has_room(vcenter):
+            return "vcenter"
+        if not self._repositories.get(use.repository_id, _Line()).has_room(repository):
+            return "repository"
+        return "all" if self.is_full else ""

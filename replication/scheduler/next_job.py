@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from replication.scheduler.estimate import Run, estimate, job_seconds, lead_seconds
+from replication.scheduler.estimate import Estimate, Run, estimate, job_seconds, lead_seconds
 from replication.scheduler.when import Due, RunFacts, Schedule, next_run
 from replication.states import JobStatus, ReplicationType
 
@@ -42,16 +42,17 @@ class VM(NamedTuple):
     compared_at: datetime | None = None
 
 
-class Outlook(NamedTuple):
-    """`due`: None if it is never replicated by itself. `expected_seconds`: how long the next job
-    takes; None while too little is known."""
+class NextJob(NamedTuple):
+    """`due`: None if it is never replicated by itself. `known`: what was measured; None while that
+    is too little. `expected_seconds`: how long the job takes, by that."""
 
     due: Due | None
+    known: Estimate | None
     expected_seconds: float | None
     failures_in_a_row: int
 
 
-def outlook(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) -> Outlook:
+def next_job(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) -> NextJob:
     """`jobs`: the VM's last ones that have ended, the newest first; at most LOOK_BACK."""
     known = estimate(_runs(jobs))
     failures = _failures_in_a_row(jobs)
@@ -68,7 +69,7 @@ def outlook(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) -
         compared_at=vm.compared_at,
     )
     expected = job_seconds(known, target) if known and target else None
-    return Outlook(next_run(wanted, facts, now), expected, failures)
+    return NextJob(next_run(wanted, facts, now), known, expected, failures)
 
 
 def _failures_in_a_row(jobs: Sequence[EndedJob]) -> int:
