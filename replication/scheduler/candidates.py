@@ -115,9 +115,9 @@ def due(now: datetime, room: Capacity) -> list[Candidate]:
 
     Of those that take part in the same, as many as there could be need of: so that those of a
     vCenter that is full, or those that take long, hide no others, however many they are."""
-    rows = _startable(now, protection.away_repositories(), health.away_vcenters())
-    needed = rows.filter(place__lte=MOST_AHEAD * room.slots)
-    return [Candidate(pk, _use(use), compare) for pk, compare, *use in needed]
+    most = MOST_AHEAD * room.slots
+    rows = _startable(now, most, protection.away_repositories(), health.away_vcenters())
+    return [Candidate(pk, _use(use), compare) for pk, compare, *use in rows]
 
 
 def _use(row: Any, stand: Stand = Stand.READY) -> Use:
@@ -126,9 +126,9 @@ def _use(row: Any, stand: Stand = Stand.READY) -> Use:
 
 
 def _startable(
-    now: datetime, away: tuple[int, ...], away_vcenters: tuple[int, ...]
+    now: datetime, most: int, away: tuple[int, ...], away_vcenters: tuple[int, ...]
 ) -> QuerySet[VMContext, tuple[Any, ...]]:
-    """`place`: the how manieth it is of those that take part in the same."""
+    """At most so many of those that take part in the same."""
     return (
         idle(now)
         .filter(
@@ -146,6 +146,7 @@ def _startable(
                 order_by=[F("risk").desc(), F("pk").asc()],
             ),
         )
+        .filter(place__lte=most)
         .values_list("pk", "schedule__compare", *USE)
     )
 
