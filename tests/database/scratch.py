@@ -122,8 +122,9 @@ class Scratch:
         """The same database or a copy: what is done to it does not last."""
         raise NotImplementedError
 
-    def attack(self, statements: Sequence[str]) -> Names | None:
-        """Run the statements in one transaction and commit it.
+    def attack(self, statements: Sequence[str], *, lasting: bool = True) -> Names | None:
+        """Run the statements in one transaction and commit it; or, if what they do is not to last,
+        have everything checked that a commit checks, and roll it back.
 
         None if that is accepted; else the rules that refuse it: a constraint's name, or
         `table.column` of a rule that is a column's own.
@@ -159,7 +160,9 @@ class SQLite(Scratch):
         yield copy
         copy.path.unlink()
 
-    def attack(self, statements: Sequence[str], *, foreign_keys: bool = True) -> Names | None:
+    def attack(
+        self, statements: Sequence[str], *, lasting: bool = True, foreign_keys: bool = True
+    ) -> Names | None:
         with closing(self.connect(foreign_keys=foreign_keys)) as stranger:
             stranger.execute("BEGIN")
             refused: Names = set()
@@ -167,10 +170,10 @@ class SQLite(Scratch):
                 for statement in statements:
                     stranger.execute(statement)
                 refused = _broken_foreign_keys(stranger)
-                stranger.execute("COMMIT")
+                stranger.execute("COMMIT" if lasting else "ROLLBACK")
             except sqlite3.IntegrityError as problem:
                 return refused or _named_by_sqlite(str(problem), statement)
-            return None
+            return refused or None
 
 
 def _broken_foreign_keys(stranger: sqlite3.Connection) -> Names:
@@ -303,12 +306,16 @@ class PostgreSQL(Scratch):
         ).fetchone()
         return bool(found and found[0])
 
-    def attack(self, statements: Sequence[str]) -> Names | None:
+    def attack(self, statements: Sequence[str], *, lasting: bool = True) -> Names | None:
         with closing(self.connect()) as stranger:
             try:
                 for statement in statements:
                     stranger.execute(statement)
-                stranger.commit()
+                if lasting:
+                    stranger.commit()
+                else:
+                    stranger.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                    stranger.rollback()
             except psycopg.DataError:
                 return {A_TYPE}
             except psycopg.IntegrityError as problem:
