@@ -326,6 +326,58 @@ def test_no_map_is_left_by_whoever_is_overtaken_before_writing_it(
     chain.require_equal()
 
 
+@pytest.mark.parametrize("and_the_child", [False, True])
+def test_no_map_is_left_by_whoever_is_overtaken_just_before_naming_it(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, and_the_child: bool
+) -> None:
+    """The other one may have removed the child's point meanwhile, too. Whoever ends a merge removes
+    what others were about to name."""
+    layers, known, rename = chain.merging(MIDDLE), chain.known(MIDDLE), merging.rename_durably
+
+    def stood_still(source: Path, destination: Path) -> None:
+        monkeypatch.setattr(merging, "rename_durably", rename)
+        chain.remove(MIDDLE)
+        if and_the_child:
+            chain.remove(MIDDLE - 1)
+        rename(source, destination)
+
+    monkeypatch.setattr(merging, "rename_durably", stood_still)
+    with pytest.raises(TargetError):
+        chain.repository.expect(layers, known)
+    assert not list(chain.file(1).parent.glob("*.merging*"))
+    chain.require_equal()
+
+
+def test_a_map_that_another_one_is_about_to_use_stays(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is late names its map when the other one's merged file has its name already, and its
+    map has not."""
+    layers, known, rename = chain.merging(MIDDLE), chain.known(MIDDLE), merging.rename_durably
+    has_its_name, may_go_on = threading.Event(), threading.Event()
+
+    def of_the_other(source: Path, destination: Path) -> None:
+        rename(source, destination)
+        if destination == chain.file(MIDDLE - 1):
+            has_its_name.set()
+            may_go_on.wait(30)
+
+    def of_the_late_one(source: Path, destination: Path) -> None:
+        monkeypatch.setattr(merging, "rename_durably", of_the_other)
+        other.start()
+        assert has_its_name.wait(30)
+        rename(source, destination)
+
+    other = threading.Thread(target=chain.remove, args=(MIDDLE,))
+    monkeypatch.setattr(merging, "rename_durably", of_the_late_one)
+    chain.repository.expect(layers, known)  # it learns of the other one when it asks for its lease
+    may_go_on.set()
+    other.join()
+    assert chain.digests[chain.layers[MIDDLE - 1].locator]  # that of the map, which was named
+    assert not list(chain.file(1).parent.glob("*.merging*"))
+    chain.require_equal()
+
+
 def test_what_one_has_noted_is_not_changed_by_another_that_notes_it_too(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,7 +118,7 @@ def test_what_only_the_tests_need_is_installed_for_them_only(machine: Machine) -
     machine.stop_after_the_packages()
     result = machine.bootstrap("--test")
     wanted = "postgresql chromium-headless-shell fonts-dejavu-core shellcheck"
-    wanted += " nbdkit libnbd-bin gnutls-bin"
+    wanted += " gcc libc6-dev nbdkit libnbd-bin gnutls-bin"
     assert f"Debian packages: {wanted}\n" in result.stdout
 
 

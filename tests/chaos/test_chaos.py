@@ -1,0 +1,94 @@
+"""script/chaos: a short history, that it notices what is wrong, and that each kind happens."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from replication.models import DiskImage
+from replication.states import ImageState
+from tests.engine.chains import flip, own_data
+from tests.sync.conftest import no_broker
+from tests.sync.estate import database_url
+from vmrep.chaos.failing import FOREVER, is_possible
+from vmrep.chaos.history import History, Tally
+from vmrep.chaos.kinds import KINDS, Kind
+from vmrep.chaos.workers import Workers
+from vmrep.chaos.world import Broken, World
+
+__all__ = ["no_broker"]
+
+pytestmark = [
+    pytest.mark.any_database,
+    pytest.mark.skipif(not is_possible(), reason="needs a C compiler"),
+]
+
+
+@pytest.fixture
+def world(transactional_db: None, tmp_path: Path) -> Iterator[World]:
+    with Workers(tmp_path, database_url()) as workers:
+        world = World(tmp_path, workers, "datastore")
+        yield world
+        world.close()
+
+
+def named(*names: str) -> list[Kind]:
+    return [kind for kind in KINDS if kind.name in names]
+
+
+def test_after_a_fault_all_is_as_before_and_what_is_not_is_noticed(world: World):
+    tally = Tally()
+    kinds = named("killed after a change of names", "the answer to a COMMIT is lost")
+    del world.contexts[1:]
+    history = History(world, 3, tally, kinds=kinds)
+    history.begin(2)
+    history.step()
+    assert tally.steps == 1
+    assert world.compared >= 2
+    left = world.repository_folder / "nobody-knows-me.qcow2"
+    left.touch()
+    with pytest.raises(Broken, match=r"too much: .*nobody-knows-me"):
+        world.require_settled()
+    left.unlink()
+    newest = DiskImage.objects.filter(state=ImageState.COMMITTED).latest("pk")
+    root = DiskImage.objects.filter(disk=newest.disk, parent=None).earliest("pk")
+    file = world.repository_folder / root.locator
+    flip(file, own_data(file)[-1].offset)
+    with pytest.raises(Broken, match="is not what was in"):
+        world.require_equal()
+
+
+@pytest.mark.slow
+def test_a_longer_history(world: World):
+    tally = Tally()
+    history = History(world, 11, tally)
+    history.begin(3)
+    for _ in range(25):
+        history.step()
+    assert tally.happened.total() > 10
+
+
+@pytest.mark.slow
+def test_each_kind_of_fault_happens(world: World):
+    """To a replication or to a removal: else its row would be in vain."""
+    tally = Tally()
+    history = History(world, 1, tally)
+    history.begin(3)
+    history.rng = random.Random(1)
+    for kind in KINDS[1:]:
+        history.kinds = [kind]
+        for _ in range(12):
+            history.step()
+            if tally.happened[kind.name]:
+                break
+        assert tally.happened[kind.name], kind.name
+
+
+def test_the_table_can_be_read():
+    assert len({kind.name for kind in KINDS}) == len(KINDS)
+    for kind in KINDS[1:]:
+        assert bool(kind.file) + bool(kind.statement) + bool(kind.signal) + bool(kind.lab) == 1
+        assert kind.file is None or kind.file.lasts in (1, 3, FOREVER)

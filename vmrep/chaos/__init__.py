@@ -1,0 +1,1 @@
+"""Replications and removals with faults at random: `script/chaos` (docs/testing.md)."""
