@@ -20,6 +20,22 @@ def storable(text: str, most: int | None = None) -> str:
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def binary(size_bytes: float | None) -> str:
+    """1.3 GiB: three digits are enough to compare by eye."""
+    if size_bytes is None:
+        return "unknown"
+    size, unit = float(size_bytes), 0
+    # 1023.7 MiB would become 1024 MiB, which is 1 GiB.
+    while abs(size) >= 1023.5 and unit < len(_BINARY) - 1:
+        size, unit = size / 1024, unit + 1
+    if unit == 0 or abs(size) >= 99.95:
+        return f"{size:.0f} {_BINARY[unit]}"
+    return f"{size:.1f}".removesuffix(".0") + f" {_BINARY[unit]}"
+
+
 def duration(seconds: float | None) -> str:
     """The two largest units: 45 s, 3 m 20 s, 2 h 5 m, 3 d 4 h. One decimal below ten seconds."""
     if seconds is None:

@@ -142,6 +142,12 @@ class LimitKind(TextChoices):
     REPOSITORY_JOBS = "repository_jobs", "Jobs per repository"
     HOST_SESSIONS = "host_sessions", "Disk sessions per ESXi host"
     DATASTORE_SNAPSHOTS = "datastore_snapshots", "Snapshots per datastore"
+    POLICY_JOBS = "policy_jobs", "Jobs per policy"
+
+    @classmethod
+    def settable(cls) -> list[LimitKind]:
+        """Those that are set as limits: a policy says its own."""
+        return [kind for kind in cls if kind is not cls.POLICY_JOBS]
 
 
 class HoldKind(TextChoices):
@@ -248,6 +254,7 @@ class OccurrenceKind(TextChoices):
     """What people may have to be told of. Those of `TroubleKind` have the same names."""
 
     JOB_FAILED = "job_failed", "Replication failed"
+    OVER_TARGET_EXPECTED = "over_target_expected", "VM soon over its target"
     OVER_TARGET = "over_target", "VM over its target"
     BROKEN = "broken", "VM broken"
     UNPROTECTED = "unprotected", "VM unprotected"

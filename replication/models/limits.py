@@ -12,6 +12,7 @@ from replication.states import LimitKind
 HIGHEST = 10_000
 LEAST_BYTES_PER_SECOND = 64 << 10
 MOST_BYTES_PER_SECOND = 1 << 40
+SETTABLE = [kind.value for kind in LimitKind.settable()]
 
 
 class Place(models.Model):
@@ -25,8 +26,8 @@ class Place(models.Model):
     kind = models.CharField(max_length=20, choices=LimitKind.choices)
     resource = models.CharField(
         max_length=300,
-        help_text="The ID of a vCenter or repository, a host's address:port, or a vCenter's ID and"
-        " the name of its datastore.",
+        help_text="The ID of a vCenter, repository or policy, a host's address:port, or a vCenter's"
+        " ID and the name of its datastore.",
     )
     number = models.PositiveSmallIntegerField()
     job = models.ForeignKey(
@@ -59,7 +60,9 @@ class Limit(models.Model):
     """How many places a resource has (`resource` as in Place), or all that have no limit of their
     own (empty). Without a row, vmrep's default holds."""
 
-    kind = models.CharField(max_length=20, choices=LimitKind.choices)
+    kind = models.CharField(
+        max_length=20, choices=[(kind.value, kind.label) for kind in LimitKind.settable()]
+    )
     resource = models.CharField(max_length=300, blank=True, default="")
     vcenter = models.ForeignKey(
         "contexts.VCenter",
@@ -88,7 +91,7 @@ class Limit(models.Model):
             models.UniqueConstraint(fields=["kind", "resource"], name="limit_once_per_resource"),
             models.CheckConstraint(
                 condition=Q(kind=LimitKind.HOST_SESSIONS, vcenter=None, repository=None)
-                | Q(resource="", vcenter=None, repository=None, kind__in=LimitKind.values)
+                | Q(resource="", vcenter=None, repository=None, kind__in=SETTABLE)
                 | Q(kind=LimitKind.VCENTER_JOBS, repository=None, vcenter__isnull=False)
                 & Q(resource=Cast(F("vcenter"), TextField()))
                 | Q(kind=LimitKind.REPOSITORY_JOBS, vcenter=None, repository__isnull=False)

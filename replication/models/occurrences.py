@@ -31,6 +31,11 @@ class ProtectionSpell(models.Model):
     is_told = models.BooleanField(
         default=False, help_text="Whether an occurrence tells of this state."
     )
+    foretold_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When it was last told that the target would be exceeded; null: never.",
+    )
     began_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 

@@ -37,22 +37,112 @@ class VMSchedule(models.Model):
         null=True, blank=True, help_text="How long its next replication will take."
     )
     failures_in_a_row = models.PositiveIntegerField(default=0)
+    failing_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the first of several failures in a row ended; null: there are not several.",
+    )
+    held_up = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="Why it was passed over when it was due; empty: it was not.",
+    )
+    breaks_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When its newest recovery point gets older than its target.",
+    )
+    latest_start_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When its next replication has to begin, so that it ends before that.",
+    )
+    breach_expected_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When it is expected to get over its target; null: it is not.",
+    )
+    breach_why = models.CharField(max_length=200, blank=True, default="")
+    changed_per_second = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="Bytes that change, as measured; with it the three that follow. Null: too little"
+        " is known.",
+    )
+    bytes_per_second = models.FloatField(
+        null=True, blank=True, help_text="How fast its disks are read; null: nothing was read."
+    )
+    overhead_seconds = models.FloatField(
+        null=True, blank=True, help_text="How long a replication takes besides reading."
+    )
+    wait_seconds = models.FloatField(
+        null=True, blank=True, help_text="How long its jobs wait for a worker."
+    )
+    base_bytes = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="What full copies of its disks take in its repository."
+    )
+    stored_per_second = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="Bytes that its recovery points add to its repository; null: unknown.",
+    )
+    steady_bytes = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="What it takes at most once its retention has what it keeps; null: unknown, or"
+        " all is kept.",
+    )
     of_generation = models.PositiveBigIntegerField()
     of_ended_jobs = models.PositiveIntegerField(help_text="How many of its jobs had ended.")
-    of_a_point = models.BooleanField(help_text="Whether it had a recovery point.")
+    of_point_at = models.DateTimeField(
+        null=True, blank=True, help_text="Its newest recovery point."
+    )
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         db_table = "vm_schedules"
         verbose_name = "VM schedule"
         ordering = ["vm_context"]
-        indexes = [models.Index(fields=["due_at"], name="schedule_due")]
+        indexes = [
+            models.Index(fields=["due_at"], name="schedule_due"),
+            models.Index(
+                fields=["breach_expected_at"],
+                condition=Q(breach_expected_at__isnull=False),
+                name="schedule_breach_expected",
+            ),
+            models.Index(fields=["vm_context"], condition=~Q(held_up=""), name="schedule_held_up"),
+        ]
         constraints = [
             ColumnTypes(name="schedule_column_types"),
             models.CheckConstraint(
                 condition=Q(due_at__isnull=True, due_why="", holds_until__isnull=True)
                 | Q(due_at__isnull=False, due_why__in=DueWhy.values),
                 name="schedule_says_why",
+            ),
+            models.CheckConstraint(
+                condition=Q(breaks_at__isnull=True, latest_start_at__isnull=True)
+                | Q(breaks_at__isnull=False, latest_start_at__isnull=False),
+                name="schedule_knows_both_or_none",
+            ),
+            models.CheckConstraint(
+                condition=Q(breach_expected_at__isnull=True, breach_why="")
+                | Q(breach_expected_at__isnull=False) & ~Q(breach_why=""),
+                name="schedule_says_why_a_breach",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    changed_per_second__isnull=True,
+                    bytes_per_second__isnull=True,
+                    overhead_seconds__isnull=True,
+                    wait_seconds__isnull=True,
+                )
+                | Q(
+                    changed_per_second__isnull=False,
+                    overhead_seconds__isnull=False,
+                    wait_seconds__isnull=False,
+                ),
+                name="schedule_has_a_whole_estimate",
             ),
         ]
 

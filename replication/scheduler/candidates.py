@@ -66,14 +66,20 @@ def _own(found: dict[limits.Resource, int], kind: LimitKind) -> dict[int, int]:
 def _active(now: datetime) -> list[Use]:
     """The jobs that run or wait. Three statements."""
     jobs = ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).order_by()
-    rows = jobs.annotate(
-        stand=_stand(now),
-        limits_policy=F("vm_context__effective_policy__limits_from__policy"),
-        most_running=_most_running("vm_context__"),
-        lane=_lane("vm_context__"),
-        seconds=_seconds("vm_context__"),
-    ).values_list("vm_context__vcenter", "repository", *USE[2:], "stand")
+    rows = jobs.annotate(stand=_stand(now), **use_of_jobs()).values_list(
+        "vm_context__vcenter", "repository", *USE[2:], "stand"
+    )
     return [_use(row[:-1], Stand(row[-1])) for row in rows]
+
+
+def use_of_jobs() -> dict[str, Any]:
+    """Of jobs: what `USE` names besides vCenter and repository."""
+    return {
+        "limits_policy": F("vm_context__effective_policy__limits_from__policy"),
+        "most_running": _most_running("vm_context__"),
+        "lane": _lane("vm_context__"),
+        "seconds": _seconds("vm_context__"),
+    }
 
 
 def _stand(now: datetime) -> Case:
@@ -98,7 +104,7 @@ def _usual_load(now: datetime) -> float:
         _is_short(),
         due_at__lte=now + timedelta(seconds=LONG_SECONDS),
         failures_in_a_row__lt=FAILING,
-        of_a_point=True,
+        of_point_at__isnull=False,
         vm_context__unmanaged_at__isnull=True,
     )
     seconds = Coalesce(Sum(Coalesce("expected_seconds", UNKNOWN_SECONDS)), 0.0)

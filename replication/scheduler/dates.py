@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import F, Max, Q, QuerySet, Window
@@ -20,10 +20,13 @@ from contexts.services.transactions import lock_free, one_transaction
 from replication.models import PolicyWindow, ReplicationJob, VMSchedule
 from replication.policies import checking
 from replication.policies.settle import AT_ONCE, AT_ONCE_ON_SQLITE
+from replication.scheduler.estimate import Estimate, latest_start_seconds
 from replication.scheduler.next_job import LOOK_BACK, VM, EndedJob, next_job
 from replication.scheduler.when import Due, Schedule
 from replication.states import JobStatus, ReplicationType
 
+KEPT_BY_OTHERS = ("held_up", "breach_expected_at", "breach_why")
+"""Columns that other parts of the tick keep."""
 ENDED_JOBS = F("successful_jobs") + F("failed_jobs") + F("cancelled_jobs")
 
 
@@ -35,8 +38,8 @@ def tick() -> None:
 
 def is_fresh(now: datetime) -> Q:
     """Of contexts: what their schedules say is true now."""
-    has_point = Q(newest_recovery_point_at__isnull=False, schedule__of_a_point=True)
-    has_none = Q(newest_recovery_point_at__isnull=True, schedule__of_a_point=False)
+    has_point = Q(schedule__of_point_at=F("newest_recovery_point_at"))
+    has_none = Q(newest_recovery_point_at__isnull=True, schedule__of_point_at__isnull=True)
     return (
         Q(schedule__of_generation=F("effective_policy__of_generation"))
         & Q(schedule__of_ended_jobs=ENDED_JOBS)
@@ -65,7 +68,8 @@ def work_out(context_ids: Iterable[str], now: datetime) -> None:
     jobs, compared = _jobs(keys), _compared(contexts)
     hours = _hours(contexts)
     columns = [field.name for field in VMSchedule._meta.concrete_fields]
-    columns.remove("vm_context")
+    for of_others in ("vm_context", *KEPT_BY_OTHERS):
+        columns.remove(of_others)
     VMSchedule.objects.bulk_create(
         (
             _worked_out(context, jobs[context.pk], compared.get(context.pk), hours, now)
@@ -150,9 +154,12 @@ def _worked_out(
         **_columns(found.due),
         expected_seconds=found.expected_seconds,
         failures_in_a_row=found.failures_in_a_row,
+        failing_since=found.failing_since,
+        **_to_be_kept(context.newest_recovery_point_at, policy.rpo_target_seconds, found.known),
+        **_measured(found.known),
         of_generation=policy.of_generation,
         of_ended_jobs=getattr(context, "ended_jobs", 0),
-        of_a_point=context.newest_recovery_point_at is not None,
+        of_point_at=context.newest_recovery_point_at,
         updated_at=Now(),
     )
 
@@ -166,3 +173,32 @@ def _columns(due: Due | None) -> dict[str, datetime | str | bool | None]:
         "compare": due.compare,
         "holds_until": due.holds_until,
     }
+
+
+def _to_be_kept(
+    newest_point_at: datetime | None, target_seconds: int | None, known: Estimate | None
+) -> dict[str, datetime]:
+    """By when the next replication has to begin and to end, so that the target is kept."""
+    if newest_point_at is None or target_seconds is None:
+        return {}
+    seconds = latest_start_seconds(known, target_seconds)
+    return {
+        "breaks_at": newest_point_at + timedelta(seconds=target_seconds),
+        "latest_start_at": newest_point_at + timedelta(seconds=seconds),
+    }
+
+
+def _measured(known: Estimate | None) -> dict[str, float | None]:
+    return known._asdict() if known else {}
+
+
+def estimate_of(schedule: VMSchedule) -> Estimate | None:
+    """What was known when it was worked out."""
+    if schedule.changed_per_second is None:
+        return None
+    return Estimate(
+        schedule.changed_per_second,
+        schedule.bytes_per_second,
+        schedule.overhead_seconds or 0.0,
+        schedule.wait_seconds or 0.0,
+    )

@@ -57,6 +57,32 @@ def job_seconds(known: Estimate, interval_seconds: float) -> float:
     return known.overhead_seconds + (read / known.bytes_per_second if known.bytes_per_second else 0)
 
 
+def shortest_target_seconds(known: Estimate) -> float | None:
+    """The shortest target that replications of this VM keep when each begins as the one before it
+    ends. None: more changes than can be read meanwhile, so that no target can be kept.
+
+    A recovery point gets as old as one run and the next one take together; each of them reads what
+    has changed during the one before.
+    """
+    share = _share(known)
+    rest = known.overhead_seconds + known.wait_seconds
+    return 2 * rest / (1 - share) if share < 1 else None
+
+
+def latest_start_seconds(known: Estimate | None, target_seconds: int) -> float:
+    """How long after a recovery point the next replication has to begin, so that it ends before the
+    target is exceeded. Never negative."""
+    if known is None:
+        return max(0.0, target_seconds - TWO_TICKS_SECONDS)
+    rest = known.overhead_seconds + known.wait_seconds
+    return max(0.0, (target_seconds - rest) / (1 + _share(known)))
+
+
+def _share(known: Estimate) -> float:
+    """How long it takes to read what changes in a second."""
+    return known.changed_per_second / known.bytes_per_second if known.bytes_per_second else 0.0
+
+
 def lead_seconds(known: Estimate | None, target_seconds: int | None) -> float:
     """How long before the target a replication has to begin."""
     if known is None or target_seconds is None:

@@ -20,6 +20,8 @@ FOR_A_PERSON = frozenset(
     )
 )
 """Codes of failures that do not pass by themselves."""
+SEVERAL_FAILURES = 2
+"""One failure may be bad luck: a VM with so many in a row is expected to go on failing."""
 
 
 class EndedJob(NamedTuple):
@@ -44,12 +46,14 @@ class VM(NamedTuple):
 
 class NextJob(NamedTuple):
     """`due`: None if it is never replicated by itself. `known`: what was measured; None while that
-    is too little. `expected_seconds`: how long the job takes, by that."""
+    is too little. `expected_seconds`: how long the job takes, by that. `failing_since`: when the
+    first of several failures in a row ended; None: there are not several."""
 
     due: Due | None
     known: Estimate | None
     expected_seconds: float | None
     failures_in_a_row: int
+    failing_since: datetime | None = None
 
 
 def next_job(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) -> NextJob:
@@ -69,7 +73,8 @@ def next_job(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) 
         compared_at=vm.compared_at,
     )
     expected = job_seconds(known, target) if known and target else None
-    return NextJob(next_run(wanted, facts, now), known, expected, failures)
+    failing_since = jobs[failures - 1].completed_at if failures >= SEVERAL_FAILURES else None
+    return NextJob(next_run(wanted, facts, now), known, expected, failures, failing_since)
 
 
 def _failures_in_a_row(jobs: Sequence[EndedJob]) -> int:

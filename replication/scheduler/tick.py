@@ -16,13 +16,10 @@ from replication.integrity import runs
 from replication.models import Repository
 from replication.policies import settle, taking_new
 from replication.retention import turns
-from replication.scheduler import dates, spells, starting
+from replication.scheduler import dates, outlook, spells, starting
 from replication.selectors import health
 from replication.services import left_overs, occurrences, places, queue
 
-# A worker that ends a job wakes the next one itself. After a quiet time all are to be woken: as
-# many hints as they run jobs, and a few for workers that have not said yet that they live.
-HINTS_PER_TICK = 10
 # A vCenter is cleaned up by one worker at a time, so more hints for it would expire unused.
 CLEAN_UPS_PER_TICK = 20
 CLEAN_UPS_PER_VCENTER = 5
@@ -37,8 +34,13 @@ def tick() -> None:
 
 
 def _hint_jobs() -> None:
-    free = max(HINTS_PER_TICK, health.live_slots(health.COPIES, database_now()))
-    for _ in range(min(queue.runnable().count(), free)):
+    """As many as workers are free: one that ends a job wakes the next one itself, but after a quiet
+    time nobody does. One at least, for a worker that has not been seen yet."""
+    waiting = queue.runnable().count()
+    if not waiting:
+        return
+    free = health.live_slots(health.COPIES, database_now()) - queue.running_count()
+    for _ in range(min(waiting, max(free, 1))):
         messages.hint_job()
 
 
@@ -83,6 +85,7 @@ _PARTS: tuple[Callable[[], None], ...] = (
     spells.turn,
     starting.give_up,
     starting.start_due,
+    outlook.look_ahead,
     _hint_jobs,
     _hint_clean_ups,
     _hint_retention,

@@ -143,10 +143,20 @@ def live_slots(queue: str, now: datetime) -> int:
     return sum(sign.slots for sign in _live_workers(queue, _workers(), now))
 
 
+def last_seen(queue: str) -> datetime | None:
+    """When a worker of this queue was last alive; None: never. One query."""
+    return max((sign.seen_at for sign in _of_queue(queue, _workers())), default=None)
+
+
 def away_vcenters() -> tuple[int, ...]:
     """The vCenters that the workers of no machine have reached lately. One query."""
+    return tuple(vcenter for vcenter, _ in vcenters_away_since())
+
+
+def vcenters_away_since() -> list[tuple[int, datetime | None]]:
+    """Each of them with when it was last reached; None: never. One query."""
     found = _vcenters(VCenterSign.objects.all())
-    return tuple(each.id for each in found if each.problem)
+    return [(each.id, each.reached_at) for each in found if each.problem]
 
 
 def what_is_missing(queue: str, now: datetime) -> str:

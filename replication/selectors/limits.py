@@ -24,7 +24,8 @@ from django.db.models import (
 from django.db.models.functions import Cast, Coalesce, Concat, Left, Now
 
 from contexts.models import VCenter, VMContext, VMDisk
-from replication.models import Limit, Place, Repository, VMSnapshot
+from replication.models import Limit, Place, Policy, Repository, VMSnapshot
+from replication.models.limits import HIGHEST
 from replication.states import LimitKind, SnapshotState
 
 _DEFAULTS = {
@@ -32,6 +33,8 @@ _DEFAULTS = {
     LimitKind.REPOSITORY_JOBS: 8,
     # VMware's advice for snapshots on one datastore that are made or removed at once is about this.
     LimitKind.DATASTORE_SNAPSHOTS: 15,
+    # A policy says its own, or lets as many jobs run as there are.
+    LimitKind.POLICY_JOBS: HIGHEST,
 }
 NAME_LENGTH = 250  # of a datastore, within a key; vSphere allows 80 characters
 
@@ -50,6 +53,10 @@ def vcenter_jobs(vcenter_id: int) -> Resource:
 
 def repository_jobs(repository_id: int) -> Resource:
     return Resource(LimitKind.REPOSITORY_JOBS, str(repository_id))
+
+
+def policy_jobs(policy_id: int) -> Resource:
+    return Resource(LimitKind.POLICY_JOBS, str(policy_id))
 
 
 def host_sessions(address: str) -> Resource:
@@ -79,6 +86,8 @@ def default(kind: LimitKind) -> int:
 def limit(resource: Resource) -> int:
     """How many places the resource has now."""
     kind, key = resource
+    if kind == LimitKind.POLICY_JOBS:
+        return _limits_of_policies([resource]).get(resource, default(kind))
     rows = Limit.objects.filter(kind=kind, resource__in=["", key])
     values = dict(rows.values_list("resource", "value"))
     return values.get(key, values.get("", default(kind)))
@@ -91,13 +100,27 @@ def all_limits() -> dict[Resource, int]:
     return found | {Resource(LimitKind(kind), key): value for kind, key, value in rows}
 
 
+def _limits_of_policies(among: Collection[Resource]) -> dict[Resource, int]:
+    """Of those of them that are policies with a limit. One query, or none."""
+    keys = [key for kind, key in among if kind == LimitKind.POLICY_JOBS]
+    if not keys:
+        return {}
+    policies = Policy.objects.filter(pk__in=keys, most_running__gt=0)
+    return {policy_jobs(pk): most or 0 for pk, most in policies.values_list("pk", "most_running")}
+
+
 def limit_in_sql(kind: str, resource: str) -> Expression:
     """For a query over rows that have a kind and a resource in these columns: the limit."""
     rows = Limit.objects.filter(kind=OuterRef(kind)).order_by()
     own = rows.filter(resource=OuterRef(resource)).values("value")
     of_all = rows.filter(resource="").values("value")
     usual = Case(*(When(**{kind: each}, then=Value(default(each))) for each in LimitKind))
-    return Coalesce(Subquery(own), Subquery(of_all), usual, Value(0), output_field=IntegerField())
+    policies = Policy.objects.annotate(key=Cast("pk", TextField())).order_by()
+    of_policy = policies.filter(key=OuterRef(resource), most_running__gt=0).values("most_running")
+    said = Case(When(**{kind: LimitKind.POLICY_JOBS}, then=Subquery(of_policy)))
+    return Coalesce(
+        said, Subquery(own), Subquery(of_all), usual, Value(0), output_field=IntegerField()
+    )
 
 
 def in_use(resource: Resource) -> int:
@@ -118,7 +141,7 @@ def count_left_snapshots(resource: Resource) -> int:
 def full(among: Collection[Resource]) -> list[Resource]:
     """Those of them that have no place for one more. None of them is a datastore. Takes as many
     queries with many."""
-    most = all_limits()
+    most = all_limits() | _limits_of_policies(among)
     places = Place.objects.filter(
         kind__in={kind for kind, _ in among},
         resource__in={key for _, key in among},
@@ -186,6 +209,9 @@ def sentence(resource: Resource, name: str = "") -> str:
         vcenters = VCenter.objects.filter(pk=int(key))
         where = vcenters.values_list("name", flat=True).first() or key
         return f"Waiting for a job of vCenter {where} to end: {counts} are running"
+    if kind == LimitKind.POLICY_JOBS:
+        policy = Policy.objects.filter(pk=int(key)).first()
+        return f"Waiting for a job of policy {policy or key} to end: {counts} are running"
     repositories = Repository.objects.filter(pk=int(key))
     where = repositories.values_list("name", flat=True).first() or key
     return f"Waiting for a job into repository {where} to end: {counts} are running"

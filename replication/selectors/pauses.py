@@ -64,3 +64,12 @@ def subject(pause: Pause) -> str:
         case PauseKind.VM:
             return str(pause.vm_context)
     return "all VMs"
+
+
+def words(pause: Pause) -> str:
+    """Who paused what, until when: the rest of a sentence."""
+    until = f"{pause.until:%Y-%m-%d %H:%M} UTC" if pause.until else "somebody ends it"
+    what = "it is paused" if pause.kind == PauseKind.VM else f"{subject(pause)} is paused"
+    if pause.kind == PauseKind.ALL:
+        what = "all VMs are paused"
+    return f"{what} by {pause.paused_by} until {until}"

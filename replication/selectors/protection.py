@@ -71,17 +71,22 @@ def terms(now: datetime) -> Terms:
 def away_repositories() -> tuple[int, ...]:
     """The repositories that the workers of no machine have reached lately. When nobody looks any
     more, the last answer stands."""
+    return tuple(repository for repository, _ in repositories_away_since())
+
+
+def repositories_away_since() -> list[tuple[int, datetime | None]]:
+    """Each of them with when it was last reached; None: never. One query."""
     signs = (
         RepositorySign.objects.order_by("repository")
         .values("repository")
         .annotate(looked=Max("looked_at"), reached=Max("reached_at"))
         .values_list("repository", "looked", "reached")
     )
-    return tuple(
-        repository
+    return [
+        (repository, reached)
         for repository, looked, reached in signs
         if reached is None or looked - reached > AWAY_AFTER
-    )
+    ]
 
 
 def state_of(facts: Facts, terms: Terms) -> Protection:

@@ -80,7 +80,7 @@ def uses(seen: Limited) -> list[Use]:
     repositories = dict(seen.repositories.values_list("pk", "name"))
     in_use, waiting = _in_use(seen), _waiting(seen)
     always = [
-        *(Resource(kind) for kind in LimitKind),
+        *(Resource(kind) for kind in LimitKind.settable()),
         *map(limits.vcenter_jobs, vcenters),
         *map(limits.repository_jobs, repositories),
     ]
@@ -93,7 +93,7 @@ def uses(seen: Limited) -> list[Use]:
         usual = own.get(Resource(kind), limits.default(kind))
         counts = (in_use[resource], waiting[resource]) if key else (None, None)
         found.append(Use(kind, key, name, own.get(resource, usual), resource in own, *counts))
-    order = list(LimitKind)
+    order = LimitKind.settable()
     return sorted(found, key=lambda use: (order.index(use.kind), bool(use.resource), use.name))
 
 
@@ -110,6 +110,8 @@ def _name(
         vcenter_id, datastore = limits.datastore_of(resource)
         vcenter = vcenters.get(vcenter_id)
         return f"{datastore} ({vcenter})" if vcenter is not None else None
+    if kind == LimitKind.POLICY_JOBS:
+        return None  # it says its own limit
     return (vcenters if kind == LimitKind.VCENTER_JOBS else repositories).get(int(key))
 
 

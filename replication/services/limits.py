@@ -41,6 +41,8 @@ def set_limit(resource: Resource, value: int | None, *, actor: str) -> None:
 def _subject(resource: Resource) -> dict[str, object]:
     """The row that the resource belongs to. Raises LimitRefused when there is none."""
     kind, key = resource
+    if kind not in LimitKind.settable():
+        raise LimitRefused("How many of its jobs run at once is said in the policy.")
     if not key:
         return {"vcenter": None, "repository": None}
     if kind == LimitKind.HOST_SESSIONS:

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, Exists, Q, Value, When
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Case, Exists, F, Q, TextField, Value, When
+from django.db.models.functions import Cast, Coalesce, Now
 
 from contexts.error_codes import WORKER_LOST
 from contexts.services import statuses
@@ -36,17 +36,32 @@ def runnable() -> Any:
     """Jobs that may begin now, oldest first: those that somebody asked for before those of the
     schedule, which does not begin one of a paused VM."""
     waits_in_vain = ~Q(waits_for_kind__in=["", *MAY_HAVE_MOVED])
+    of_another_policy = Q(waits_for_kind=LimitKind.POLICY_JOBS) & ~Q(waits_for=_text(_POLICY))
     return (
         ReplicationJob.objects.filter(status=JobStatus.PENDING)
-        .filter(_is_due() & ~waits_in_vain | places.one_is_free())
+        .filter(_is_due() & ~waits_in_vain | places.one_is_free() | of_another_policy)
         .filter(~Exists(leases.live_lease()))
         .exclude(Q(is_paused("vm_context__"), trigger=Trigger.SCHEDULE, started_at__isnull=True))
-        .order_by(_is_of_schedule(), "created_at", "id")
+        .order_by(*in_order())
     )
 
 
-def _is_of_schedule() -> Case:
-    return Case(When(trigger=Trigger.SCHEDULE, then=Value(1)), default=Value(0))
+_POLICY = "vm_context__effective_policy__limits_from__policy"
+"""Of a job: the policy that says how many jobs of its VMs run at once."""
+
+
+def _text(column: str) -> Coalesce:
+    return Coalesce(Cast(column, TextField()), Value(""))
+
+
+def in_order() -> tuple[Case, str, str]:
+    """What somebody asked for before what the schedule started; the oldest first."""
+    of_schedule = Case(When(trigger=Trigger.SCHEDULE, then=Value(1)), default=Value(0))
+    return of_schedule, "created_at", "id"
+
+
+def running_count() -> int:
+    return ReplicationJob.objects.filter(status=JobStatus.RUNNING).count()
 
 
 def _is_due() -> Q:
@@ -60,7 +75,7 @@ def claim_next() -> tuple[ReplicationJob, Lease] | None:
     unusable = _unusable_repositories()
     _tell_which_are_full()
     waiting = runnable().exclude(repository__in=unusable).select_related("vm_context")
-    for job in waiting[:LOOK_AT]:
+    for job in waiting.annotate(**_LIMITED_BY)[:LOOK_AT]:
         if claimed := _claim(job):
             return claimed
     return None
@@ -88,22 +103,32 @@ def _tell_why(repository: Repository, reason: str) -> None:
 
 
 def _tell_which_are_full() -> None:
-    """Of the runnable jobs, let those wait whose vCenter or repository has no place for one more:
-    they are looked at again when it has, and hide no others."""
-    pairs = runnable().order_by().values_list("vm_context__vcenter", "repository").distinct()
-    for resource in limits.full({each for pair in pairs for each in _needs(*pair)}):
+    """Of the runnable jobs, let those wait whose vCenter, repository or policy has no place for one
+    more: they are looked at again when it has, and hide no others."""
+    wanted = runnable().order_by().annotate(**_LIMITED_BY)
+    rows = wanted.values_list("vm_context__vcenter", "repository", *_LIMITED_BY).distinct()
+    for resource in limits.full({each for row in rows for each in _needs(*row)}):
         _let_wait(resource)
 
 
-def _needs(vcenter_id: int, repository_id: int) -> tuple[Resource, Resource]:
-    """What a job has a place of from its claim to its end."""
-    return limits.vcenter_jobs(vcenter_id), limits.repository_jobs(repository_id)
+_LIMITED_BY = {"limits_policy": F(_POLICY), "most_of_policy": F(f"{_POLICY}__most_running")}
+
+
+def _needs(
+    vcenter_id: int, repository_id: int, policy_id: int | None, most_of_policy: int | None
+) -> list[Resource]:
+    """What a job has a place of from its claim to its end. A policy without a limit is none."""
+    needs = [limits.vcenter_jobs(vcenter_id), limits.repository_jobs(repository_id)]
+    if policy_id is not None and most_of_policy:
+        needs.append(limits.policy_jobs(policy_id))
+    return needs
 
 
 def _let_wait(resource: Resource) -> None:
     column = {
         LimitKind.VCENTER_JOBS: "vm_context__vcenter",
         LimitKind.REPOSITORY_JOBS: "repository",
+        LimitKind.POLICY_JOBS: _POLICY,
     }[resource.kind]
     waiting = (
         runnable()
@@ -126,7 +151,8 @@ def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
     lease = leases.acquire(job.vm_context_id, LeaseHolder.JOB, job_id=job.pk)
     if lease is None:
         return None
-    needs = _needs(job.vm_context.vcenter_id, job.repository_id)
+    limited_by = (getattr(job, name) for name in _LIMITED_BY)
+    needs = _needs(job.vm_context.vcenter_id, job.repository_id, *limited_by)
     if places.take_all(lease, job.pk, needs):
         leases.release(lease)
         return None

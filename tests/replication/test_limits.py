@@ -11,6 +11,9 @@ from django.db.models.functions import Now
 from contexts.models import VMDisk
 from replication.errors import LimitRefused
 from replication.models import Limit, ReplicationJob, VMSnapshot
+from replication.policies import services as policies
+from replication.policies import settle
+from replication.policies.services import Where
 from replication.selectors import limits
 from replication.selectors.limits import Resource
 from replication.selectors.progress import waiting_for
@@ -187,3 +190,35 @@ def test_a_vcenter_that_goes_takes_its_limits_with_it(db):
     vcenter.delete()
     assert list(Limit.objects.values_list("kind", "value")) == [("vcenter_jobs", 5)]
     assert limits.limit(limits.vcenter_jobs(vcenter.pk)) == 5
+
+
+def test_a_policy_that_lets_few_run_holds_up_its_own_whoever_started_them(repository):
+    """Also when they were started by hand, or by two ticks at once, before any of them ran."""
+    vcenter = factories.vcenter("Graz")
+    gold = policies.add("Gold", {"most_running": 1}, actor="ops")
+    policies.assign(gold, Where("name", pattern="gold-*"), actor="ops")
+    for name in ("gold-a", "gold-b", "gold-c", "free"):
+        pending(name, repository, vcenter)
+    settle.tick()
+    assert [claimed(), claimed(), claimed()] == ["gold-a", "free", None]
+    waiting = ReplicationJob.objects.filter(waits_for_kind="policy_jobs", waits_for=str(gold.pk))
+    words = "Waiting for a job of policy Gold to end: 1 of 1 are running"
+    assert [waiting_for(job) for job in waiting] == [words] * 2
+    ends("gold-a")
+    assert [claimed(), claimed()] == ["gold-b", None]
+    policies.change(gold, {"most_running": None}, actor="ops")
+    assert [claimed(), claimed()] == ["gold-c", None]
+
+
+def test_a_vm_that_gets_another_policy_waits_no_longer_for_the_first(repository):
+    gold = policies.add("Gold", {"most_running": 1}, actor="ops")
+    policies.assign(gold, Where("name", pattern="*"), actor="ops")
+    vcenter = factories.vcenter("Graz")
+    pending("a", repository, vcenter)
+    other = pending("b", repository, vcenter)
+    settle.tick()
+    assert [claimed(), claimed()] == ["a", None]
+    policies.set_own(other.vm_context, {"give_up_after_minutes": 60}, actor="ops")
+    assert claimed() == "b"
+    with pytest.raises(LimitRefused, match="said in the policy"):
+        set_limit(limits.policy_jobs(gold.pk), 3, actor="ops")

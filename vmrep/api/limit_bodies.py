@@ -56,7 +56,9 @@ class ChangedBandwidth(Body):
 class ChangedLimit(Body):
     """A limit; null: as all others, or (without a resource) the default."""
 
-    kind = serializers.ChoiceField(choices=LimitKind.choices)
+    kind = serializers.ChoiceField(
+        choices=[(kind.value, kind.label) for kind in LimitKind.settable()]
+    )
     resource = Text(required=False, default="", allow_blank=True, max_length=LONGEST_KEY)
     limit = Whole(allow_null=True, min_value=1, max_value=HIGHEST)
 

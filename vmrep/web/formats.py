@@ -5,23 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from contexts.clock import about_now
-from contexts.text import duration as duration  # as the replication's own messages say it
+from contexts.text import binary as binary  # as the replication's own messages say it
+from contexts.text import duration as duration
 
-_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-
-
-def binary(size_bytes: float | None) -> str:
-    """1.3 GiB: three digits are enough to compare by eye."""
-    if size_bytes is None:
-        return "unknown"
-    size, unit = float(size_bytes), 0
-    # 1023.7 MiB would become 1024 MiB, which is 1 GiB.
-    while abs(size) >= 1023.5 and unit < len(_BINARY) - 1:
-        size, unit = size / 1024, unit + 1
-    if unit == 0 or abs(size) >= 99.95:
-        return f"{size:.0f} {_BINARY[unit]}"
-    return f"{size:.1f}".removesuffix(".0") + f" {_BINARY[unit]}"
 
 
 def rate(bytes_per_second: float | None) -> str:

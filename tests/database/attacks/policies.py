@@ -46,7 +46,10 @@ EFFECTIVE = {
 SCHEDULE = {
     **{"vm_context_id": "{a}", "due_at": NOW, "due_why": "'first'", "compare": "false"},
     **{"holds_until": "NULL", "expected_seconds": "NULL", "failures_in_a_row": "0"},
-    **{"of_generation": "0", "of_ended_jobs": "0", "of_a_point": "false", "updated_at": NOW},
+    **{"of_generation": "0", "of_ended_jobs": "0", "of_point_at": "NULL", "updated_at": NOW},
+    **{"held_up": "''", "breach_expected_at": "NULL", "breach_why": "''"},
+    **dict.fromkeys(("breaks_at", "latest_start_at"), "NULL"),
+    **dict.fromkeys(("changed_per_second", "overhead_seconds", "wait_seconds"), "NULL"),
 }
 PAUSE = {
     **{"kind": "'vm'", "vcenter_id": "NULL", "policy_id": "NULL", "vm_context_id": "{a}"},
@@ -222,6 +225,15 @@ POLICIES = [
             *({"due_why": "'first'"}, "a VM that is never due, for a reason"),
         ),
         (("schedule_column_types", A_TYPE), {}, {"compare": "'x'"}, "a schedule of an odd type"),
+        (("schedule_knows_both_or_none",), {}, {"breaks_at": NOW}, "a target without a last start"),
+        (
+            *(("schedule_says_why_a_breach",), {}, {"breach_expected_at": NOW}),
+            "a breach that is expected for no reason",
+        ),
+        (
+            *(("schedule_has_a_whole_estimate",), {}, {"changed_per_second": "1"}),
+            "half of an estimate",
+        ),
         (("vm_schedules.vm_context_id",), {}, {"vm_context_id": "'x'"}, "a schedule of no VM"),
     ),
     *_attacks(
