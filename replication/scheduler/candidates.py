@@ -19,7 +19,7 @@ from django.db.models import (
     When,
     Window,
 )
-from django.db.models.functions import Coalesce, RowNumber
+from django.db.models.functions import Cast, Coalesce, Least, RowNumber
 
 from contexts.models import VMContext
 from replication.models import ReplicationJob, VMSchedule
@@ -99,7 +99,7 @@ def _stand(now: datetime) -> Case:
 
 
 def _usual_load(now: datetime) -> float:
-    """Of VMs that are due soon. One statement."""
+    """Of VMs that are due soon, each as often as its target says. One statement."""
     soon = VMSchedule.objects.filter(
         _is_short(),
         due_at__lte=now + timedelta(seconds=LONG_SECONDS),
@@ -107,8 +107,12 @@ def _usual_load(now: datetime) -> float:
         of_point_at__isnull=False,
         vm_context__unmanaged_at__isnull=True,
     )
-    seconds = Coalesce(Sum(Coalesce("expected_seconds", UNKNOWN_SECONDS)), 0.0)
-    return float(soon.aggregate(seconds=seconds)["seconds"]) / LONG_SECONDS
+    seconds = Coalesce("expected_seconds", UNKNOWN_SECONDS)
+    every = Coalesce(
+        Least(F("vm_context__rpo_target_seconds"), Value(int(LONG_SECONDS))), int(LONG_SECONDS)
+    )
+    share = ExpressionWrapper(seconds / Cast(every, FloatField()), output_field=FloatField())
+    return float(soon.aggregate(load=Coalesce(Sum(share), 0.0))["load"])
 
 
 def _is_short() -> Q:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -24,7 +24,10 @@ LONG_SECONDS = 1800.0
 FAILING = 2
 """A VM whose last jobs failed so often in a row may well fail again."""
 FAILING_SHARE = 4
-SPARE = 2.0
+LONG_SHARE, LEAST_LONG_SHARE = 2, 8
+"""The lanes that are not usual get these parts at most while there are others: of the places of a
+vCenter and of a repository, and of the workers. Of those, LONG gets what the usual ones leave, and
+LEAST_LONG_SHARE at least."""
 WEIGHTS: Mapping[str, float] = {PolicyPriority.LOW: 0.5, PolicyPriority.HIGH: 2.0}
 WITHOUT_TARGET_SECONDS = 86_400.0
 
@@ -71,7 +74,7 @@ class Capacity(NamedTuple):
     """`slots`: how many jobs the living workers run at once. Limits are of jobs at once: of each
     vCenter and repository, and of those that have no limit of their own. `active`: the jobs that
     run or wait. `usual_load`: how many workers the usual ones that are due in the next LONG_SECONDS
-    will keep busy in that time, on average."""
+    will keep busy in that time, if each takes as long as is expected (nine of ten take less)."""
 
     slots: int
     active: Sequence[Use]
@@ -124,9 +127,8 @@ def choose(candidates: Iterable[Candidate], capacity: Capacity) -> list[Candidat
         if room.is_full:
             break
         lane = candidate.use.lane
-        if lane == Lane.LONG and room.is_full_of_long:
-            continue
-        if lane == Lane.FAILING and has_others and room.is_full_of_failing:
+        is_kept_back = lane == Lane.LONG or (lane == Lane.FAILING and has_others)
+        if is_kept_back and room.is_full_of_its_lane(candidate.use):
             continue
         if room.take(candidate.use):
             chosen.append(candidate)
@@ -139,13 +141,18 @@ class _Line:
     def __init__(self) -> None:
         self.jobs = 0
         self.seconds = 0.0
+        self.lanes: Counter[Lane] = Counter()
 
     def has_room(self, places: int) -> bool:
         return self.jobs < AHEAD * places or self.seconds < AHEAD_SECONDS * places
 
-    def add(self, seconds: float) -> None:
-        self.jobs += 1
-        self.seconds += max(LEAST_SECONDS, seconds)
+    def add(self, use: Use) -> None:
+        if use.stand == Stand.READY or use.lane == Lane.FAILING:
+            self.lanes[use.lane] += 1
+        if use.stand != Stand.HELD_UP:
+            self.jobs += 1
+            # One that takes longer keeps one place all that time, and no others.
+            self.seconds += min(max(LEAST_SECONDS, use.seconds), AHEAD_SECONDS)
 
 
 class Room:
@@ -154,39 +161,49 @@ class Room:
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
         self._workers = _Line()
-        self._vcenters: dict[int, _Line] = {}
-        self._repositories: dict[int, _Line] = {}
-        self._lanes: Counter[Lane] = Counter()
+        self._vcenters: defaultdict[int, _Line] = defaultdict(_Line)
+        self._repositories: defaultdict[int, _Line] = defaultdict(_Line)
         self._policies: Counter[int | None] = Counter()
         for use in capacity.active:
             self._add(use)
 
     def _add(self, use: Use) -> None:
         self._policies[use.policy_id] += 1
-        if use.stand == Stand.READY:
-            self._workers.add(use.seconds)
-        if use.stand == Stand.READY or use.lane == Lane.FAILING:
-            self._lanes[use.lane] += 1
-        if use.stand != Stand.HELD_UP:
-            self._vcenters.setdefault(use.vcenter_id, _Line()).add(use.seconds)
-            self._repositories.setdefault(use.repository_id, _Line()).add(use.seconds)
+        self._vcenters[use.vcenter_id].add(use)
+        self._repositories[use.repository_id].add(use)
+        if use.stand != Stand.FOR_A_PLACE:
+            self._workers.add(use)
+
+    def _vcenter_places(self, use: Use) -> int:
+        known = self._capacity
+        return known.vcenter_jobs.get(use.vcenter_id, known.of_other_vcenters)
+
+    def _repository_places(self, use: Use) -> int:
+        known = self._capacity
+        return known.repository_jobs.get(use.repository_id, known.of_other_repositories)
 
     @property
     def is_full(self) -> bool:
         return not self._workers.has_room(self._capacity.slots)
 
-    @property
-    def is_full_of_long(self) -> bool:
-        """A long one keeps its worker for long: so many are left as the usual ones will need."""
-        slots, load = self._capacity.slots, self._capacity.usual_load
-        if not load:
+    def is_full_of_its_lane(self, use: Use) -> bool:
+        """Whether others of its lane already have as many of the workers, or of the places of its
+        vCenter or its repository, as are not left to those that are usual."""
+        slots = self._capacity.slots
+        if use.lane == Lane.LONG and not self._capacity.usual_load:
             return False
-        left = min(slots // 2, math.ceil(SPARE * load))
-        return self._lanes[Lane.LONG] >= max(1, slots - left)
-
-    @property
-    def is_full_of_failing(self) -> bool:
-        return self._lanes[Lane.FAILING] >= max(1, self._capacity.slots // FAILING_SHARE)
+        if use.lane == Lane.LONG:
+            # A long one keeps its worker for long: as many stay free as the usual ones will need.
+            left = slots - math.ceil(self._capacity.usual_load)
+            most, share = max(1, slots // LEAST_LONG_SHARE, left), LONG_SHARE
+        else:
+            most, share = max(1, slots // FAILING_SHARE), FAILING_SHARE
+        vcenter, repository = self._vcenter_places(use), self._repository_places(use)
+        return (
+            self._workers.lanes[use.lane] >= most
+            or self._vcenters[use.vcenter_id].lanes[use.lane] >= max(1, vcenter // share)
+            or self._repositories[use.repository_id].lanes[use.lane] >= max(1, repository // share)
+        )
 
     def take(self, use: Use) -> bool:
         """Whether there was room for one more, which is taken."""
@@ -198,13 +215,10 @@ class Room:
     def what_is_full(self, use: Use) -> str:
         """What has no room for one more: `policy`, `vcenter`, `repository`, or `all`, the workers
         together. Empty: nothing."""
-        known = self._capacity
-        vcenter = known.vcenter_jobs.get(use.vcenter_id, known.of_other_vcenters)
-        repository = known.repository_jobs.get(use.repository_id, known.of_other_repositories)
         if 0 < use.most_running <= self._policies[use.policy_id]:
             return "policy"
-        if not self._vcenters.get(use.vcenter_id, _Line()).has_room(vcenter):
+        if not self._vcenters[use.vcenter_id].has_room(self._vcenter_places(use)):
             return "vcenter"
-        if not self._repositories.get(use.repository_id, _Line()).has_room(repository):
+        if not self._repositories[use.repository_id].has_room(self._repository_places(use)):
             return "repository"
         return "all" if self.is_full else ""

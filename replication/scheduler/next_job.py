@@ -46,8 +46,9 @@ class VM(NamedTuple):
 
 class NextJob(NamedTuple):
     """`due`: None if it is never replicated by itself. `known`: what was measured; None while that
-    is too little. `expected_seconds`: how long the job takes, by that. `failing_since`: when the
-    first of several failures in a row ended; None: there are not several."""
+    is too little. `expected_seconds`: how long the job takes; None without any run.
+    `failing_since`: when the first of several failures in a row ended; None: there are not
+    several."""
 
     due: Due | None
     known: Estimate | None
@@ -58,7 +59,8 @@ class NextJob(NamedTuple):
 
 def next_job(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) -> NextJob:
     """`jobs`: the VM's last ones that have ended, the newest first; at most LOOK_BACK."""
-    known = estimate(_runs(jobs))
+    runs = _runs(jobs)
+    known = estimate(runs)
     failures = _failures_in_a_row(jobs)
     target = wanted.target_seconds
     facts = RunFacts(
@@ -72,9 +74,16 @@ def next_job(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) 
         lead_seconds=lead_seconds(known, target),
         compared_at=vm.compared_at,
     )
-    expected = job_seconds(known, target) if known and target else None
+    expected = _expected(known, runs, target)
     failing_since = jobs[failures - 1].completed_at if failures >= SEVERAL_FAILURES else None
     return NextJob(next_run(wanted, facts, now), known, expected, failures, failing_since)
+
+
+def _expected(known: Estimate | None, runs: Sequence[Run], target: int | None) -> float | None:
+    """Until enough is known, no run will take much longer than the longest of those before."""
+    if known and target:
+        return job_seconds(known, target)
+    return max((run.seconds for run in runs if run.interval_seconds), default=None)
 
 
 def _failures_in_a_row(jobs: Sequence[EndedJob]) -> int:

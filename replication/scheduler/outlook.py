@@ -169,10 +169,8 @@ class _Seen:
     def _passed_over(self, vm: _Idle) -> str:
         """Why it is not started; empty: there is room for it, so it will be."""
         full = self._room.what_is_full(vm.use)
-        if not full and vm.lane == Lane.LONG and self._room.is_full_of_long:
-            return TAKES_LONG
-        if not full and vm.lane == Lane.FAILING and self._room.is_full_of_failing:
-            return FAILS
+        if not full and vm.lane != Lane.USUAL and self._room.is_full_of_its_lane(vm.use):
+            return TAKES_LONG if vm.lane == Lane.LONG else FAILS
         return {
             "policy": f"policy {vm.limits_name} has as many jobs as it may",
             "vcenter": f"vCenter {vm.vcenter} has as many jobs as it may",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +71,8 @@ def test_short_jobs_are_enough_until_the_tick_after_the_next():
     assert len(choose(tiny, ROOMY)) == 10 * AHEAD_SECONDS / LEAST_SECONDS == 10 * MOST_AHEAD
     assert is_full(ROOMY._replace(active=[each.use for each in tiny[:100]]))
     assert len(choose([due(n, seconds=900) for n in range(200)], ROOMY)) == 20
+    long = [Use(1, 1, seconds=9000)] * 6
+    assert len(choose(many, ROOMY._replace(active=long))) == 4 * AHEAD_SECONDS / 4
 
 
 def test_jobs_that_no_worker_could_begin_keep_nobody_from_one():
@@ -86,13 +89,24 @@ def test_first_copies_leave_as_many_workers_as_the_others_need_soon():
     long = [due(n, lane=Lane.LONG) for n in range(30)]
     short = [due(n) for n in range(30, 33)]
     busy = ROOMY._replace(usual_load=99.0)
-    assert numbers(choose(long + short, busy)) == [*range(5), 30, 31, 32], "at most half"
-    assert numbers(choose(long, busy)) == list(range(5)), "also when none of them is due just now"
-    assert numbers(choose(long, ROOMY._replace(usual_load=0.2))) == list(range(9))
+    assert numbers(choose(long + short, busy)) == [0, 30, 31, 32], "one at least"
+    assert numbers(choose(long, busy)) == [0], "also when none of them is due just now"
+    assert numbers(choose(long, busy._replace(slots=24))) == [0, 1, 2], "an eighth at least"
+    assert numbers(choose(long, ROOMY._replace(usual_load=2.4))) == list(range(7))
     assert numbers(choose(long, ROOMY)) == list(range(20)), "there are no others"
-    works = busy._replace(active=[Use(1, 1, lane=Lane.LONG)])
-    assert numbers(choose(long, works)) == list(range(4))
+    works = ROOMY._replace(usual_load=2.4, active=[Use(1, 1, lane=Lane.LONG)])
+    assert numbers(choose(long, works)) == list(range(6))
     assert numbers(choose(long + short, busy._replace(slots=1))) == [0, 30]
+
+
+@pytest.mark.parametrize(("lane", "most"), [(Lane.LONG, 4), (Lane.FAILING, 2)])
+def test_they_leave_places_of_their_vcenter_and_their_repository_too(lane, most):
+    """All first copies may be of one vCenter, into one repository, which has older VMs."""
+    some = [due(n, lane=lane) for n in range(30)]
+    many_workers = ROOMY._replace(slots=40, usual_load=1.0)
+    assert len(choose(some, many_workers._replace(of_other_vcenters=8))) == most
+    assert len(choose(some, many_workers._replace(of_other_repositories=8))) == most
+    assert len(choose(some, many_workers._replace(of_other_repositories=1))) == 1
 
 
 def test_vms_that_fail_again_and_again_do_not_take_the_workers_from_the_others():
