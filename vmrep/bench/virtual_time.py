@@ -404,8 +404,3 @@ class World:
         """Of the time since each VM's first recovery point: all had one but the new ones."""
         over = sum(breach.end - breach.begin for breach in self.told.breaches)
         return 1.0 - over / (self.plan.vms * self.plan.end)
-
-    def longest_allowed(self) -> float:
-        """No VM that is due is passed over for longer than it takes to replicate all others once,
-        with what becomes due again meanwhile; when the workers are slowest."""
-        return 0.0
