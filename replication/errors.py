@@ -159,6 +159,18 @@ class PolicyRefused(ReplicationError):
         return {"errors": {field: [why] for field, why in self.errors.items()}}
 
 
+class BulkRefused(ReplicationError):
+    """A bulk action of no VM, or without what its kind needs."""
+
+    code = "bulk_refused"
+
+
+class BulkEnded(ReplicationError):
+    """The bulk action is over: nothing is left to cancel."""
+
+    code = "bulk_ended"
+
+
 class PolicyInUse(ReplicationError):
     """A policy that still applies somewhere cannot be removed."""
 

@@ -19,6 +19,11 @@ def hint_retention() -> None:
     send("replication.tasks.remove_points")
 
 
+def hint_bulk() -> None:
+    """Something is to be done with many VMs."""
+    send("replication.tasks.act_in_bulk")
+
+
 def hint_look_at_repositories() -> None:
     """It is time to see which repositories can be used."""
     send("replication.tasks.look_at_repositories")

@@ -267,6 +267,8 @@ class OccurrenceKind(TextChoices):
     REPOSITORY_AWAY = "repository_away", "Repository cannot be used"
     SPACE_SHORT = "space_short", "Space short"
     TROUBLE_OVER = "trouble_over", "Trouble over"
+    RETENTION_STUCK = "retention_stuck", "Removal stuck"
+    TAKEN_BY_POLICY = "taken_by_policy", "Taken by a policy"
 
     @property
     def is_good(self) -> bool:
@@ -328,3 +330,35 @@ class PauseKind(TextChoices):
     VCENTER = "vcenter", "vCenter"
     POLICY = "policy", "Policy"
     VM = "vm", "VM"
+
+
+class BulkKind(TextChoices):
+    """What is done with many VMs at once."""
+
+    REPLICATE = "replicate", "Replicate"
+    COPY_IN_FULL = "copy_in_full", "Copy in full"
+    CANCEL = "cancel", "Cancel replications"
+    POLICY = "policy", "Give a policy"
+    REPOSITORY = "repository", "Move to a repository"
+    PAUSE = "pause", "Pause"
+    RESUME = "resume", "End pauses"
+    REMOVE = "remove", "Remove from management"
+
+
+class BulkState(TextChoices):
+    WAITING = "waiting", "Waiting"
+    RUNNING = "running", "Running"
+    ENDED = "ended", "Ended"
+    CANCELLED = "cancelled", "Cancelled"
+
+    @classmethod
+    def active(cls) -> list[str]:
+        return [str(cls.WAITING), str(cls.RUNNING)]
+
+
+class BulkItemState(TextChoices):
+    """Of one VM of a bulk action. It stays `waiting` for ever if the action was cancelled first."""
+
+    WAITING = "waiting", "Waiting"
+    DONE = "done", "Done"
+    REFUSED = "refused", "Refused"

@@ -11,7 +11,7 @@ from replication.health import vcenters
 from replication.integrity import runs
 from replication.retention import run as retention
 from replication.scheduler import tick as scheduler
-from replication.services import left_overs, old_jobs, repository_signs
+from replication.services import bulk_acts, left_overs, old_jobs, repository_signs
 from replication.sync import cleanup, runner
 
 
@@ -36,6 +36,12 @@ def clean_up(context_id: str) -> None:
 def remove_points() -> None:
     if retention.run_next():
         messages.hint_retention()  # there may be more
+
+
+@shared_task
+def act_in_bulk() -> None:
+    if bulk_acts.run_next():
+        messages.hint_bulk()
 
 
 @shared_task

@@ -1,3 +1,4 @@
+from replication.models.bulk import BulkAction, BulkItem
 from replication.models.cbt import CBTHistory
 from replication.models.damages import ImageDamage
 from replication.models.health import Incident, SignOfLife, VCenterSign
@@ -24,6 +25,8 @@ from replication.models.telemetry import JobLogLine, JobSample
 
 __all__ = [
     "BandwidthWindow",
+    "BulkAction",
+    "BulkItem",
     "CBTHistory",
     "ContextLease",
     "DiskImage",

@@ -103,6 +103,14 @@ class Occurrence(models.Model):
         on_delete=models.SET_NULL,
         related_name="occurrences",
     )
+    policy = models.ForeignKey(
+        "replication.Policy",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="occurrences",
+        help_text="If it is about one; what is about a VM is about the policy of that VM, too.",
+    )
     fanned_out_at = models.DateTimeField(
         null=True,
         blank=True,

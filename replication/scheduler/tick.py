@@ -18,7 +18,7 @@ from replication.policies import settle, taking_new
 from replication.retention import turns
 from replication.scheduler import dates, outlook, spells, starting
 from replication.selectors import health
-from replication.services import left_overs, occurrences, places, queue
+from replication.services import bulk_acts, left_overs, occurrences, places, queue
 
 # A vCenter is cleaned up by one worker at a time, so more hints for it would expire unused.
 CLEAN_UPS_PER_TICK = 20
@@ -91,6 +91,7 @@ _PARTS: tuple[Callable[[], None], ...] = (
     _hint_retention,
     _hint_looks,
     _hint_asking,
+    bulk_acts.pick_up_forgotten,
     discovery.pick_up_forgotten,
     runs.pick_up_forgotten,
     watch.forget_old,

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from contexts.services.management import MOST_AT_ONCE
-from replication.errors import JobNotActive, TooMany
+from replication.errors import TooMany
 from replication.services import cancel as cancelling
 from replication.services import start as starting
 
@@ -44,13 +44,7 @@ def start(
 
 def cancel(among: QuerySet[VMContext], context_ids: Sequence[str], *, actor: str) -> Outcome:
     """Cancel the active job of each VM among these. Raises TooMany."""
-
-    def cancel_one(context: VMContext) -> None:
-        if context.current_job is None:
-            raise JobNotActive(f"{context} is not being replicated, so there is nothing to cancel.")
-        cancelling.cancel(context.current_job, actor=actor)
-
-    return _each(among, context_ids, cancel_one)
+    return _each(among, context_ids, lambda context: cancelling.cancel_job_of(context, actor=actor))
 
 
 def few(context_ids: Sequence[str]) -> list[str]:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from django.db.models.functions import Now
 
+from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from replication.errors import JobNotActive, UnknownJob
 from replication.models import ReplicationJob
 from replication.services import finish
 from replication.states import JobStatus
+
+
+def cancel_job_of(context: VMContext, *, actor: str) -> None:
+    """Cancel the VM's active job. Raises JobNotActive without one."""
+    if context.current_job is None:
+        raise JobNotActive(f"{context} is not being replicated, so there is nothing to cancel.")
+    cancel(context.current_job, actor=actor)
 
 
 @one_transaction

@@ -28,6 +28,7 @@ def tell(
     job_id: str | None = None,
     vcenter_id: int | None = None,
     repository_id: int | None = None,
+    policy_id: int | None = None,
 ) -> None:
     """Note one. `key` names the transition within its kind: one that is noted already stays as it
     is. See `tell_all`."""
@@ -41,6 +42,7 @@ def tell(
                 job_id=job_id,
                 vcenter_id=vcenter_id,
                 repository_id=repository_id,
+                policy_id=policy_id,
             )
         ]
     )

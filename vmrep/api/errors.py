@@ -41,6 +41,7 @@ CONTEXT_STATUS: dict[type[ContextError], int] = {
     replication_errors.UnknownJob: status.HTTP_404_NOT_FOUND,
     replication_errors.NameNotConfirmed: status.HTTP_400_BAD_REQUEST,
     replication_errors.RepositoryRefused: status.HTTP_400_BAD_REQUEST,
+    replication_errors.BulkRefused: status.HTTP_400_BAD_REQUEST,
     ChannelRefused: status.HTTP_400_BAD_REQUEST,
     replication_errors.PolicyRefused: status.HTTP_400_BAD_REQUEST,
     replication_errors.ScopeRefused: status.HTTP_400_BAD_REQUEST,

@@ -109,6 +109,14 @@ class Rule(models.Model):
         related_name="notification_rules",
         verbose_name="VM context",
     )
+    policy = models.ForeignKey(
+        "replication.Policy",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="notification_rules",
+        help_text="The nearest policy with a name that says anything for a VM is that VM's.",
+    )
     even_when_quiet = models.BooleanField(default=False)
     enabled = models.BooleanField(default=True)
     created_at = MomentField(auto_now_add=True)
@@ -119,9 +127,10 @@ class Rule(models.Model):
         constraints = [
             ColumnTypes(name="rule_column_types"),
             models.CheckConstraint(
-                condition=Q(scope=RuleScope.ALL, vcenter__isnull=True, vm_context__isnull=True)
-                | Q(scope=RuleScope.VCENTER, vcenter__isnull=False, vm_context__isnull=True)
-                | Q(scope=RuleScope.VM, vcenter__isnull=True, vm_context__isnull=False),
+                condition=Q(scope=RuleScope.ALL, vcenter=None, policy=None, vm_context=None)
+                | Q(scope=RuleScope.VCENTER, vcenter__isnull=False, policy=None, vm_context=None)
+                | Q(scope=RuleScope.POLICY, vcenter=None, policy__isnull=False, vm_context=None)
+                | Q(scope=RuleScope.VM, vcenter=None, policy=None, vm_context__isnull=False),
                 name="rule_scope_names_its_object",
             ),
         ]

@@ -16,6 +16,7 @@ class RuleScope(TextChoices):
 
     ALL = "all", "Everything"
     VCENTER = "vcenter", "One vCenter and its VMs"
+    POLICY = "policy", "The VMs of one policy"
     VM = "vm", "One VM"
 
 
