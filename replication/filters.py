@@ -9,11 +9,11 @@ import django_filters
 from django.db.models import QuerySet, TextChoices
 from django.db.models.functions import Now
 
-from contexts.filters import Choices, OfVCenter, Search, VMContextFilter, WithVCenters
+from contexts.filters import Choices, Filters, OfVCenter, Search, VMContextFilter, WithVCenters
 from contexts.models import ContextEvent
-from replication.models import Occurrence, ReplicationJob
+from replication.models import BulkItem, Occurrence, ReplicationJob
 from replication.selectors.protection import Protection
-from replication.states import JobStatus, OccurrenceKind, ReplicationType, Trigger
+from replication.states import BulkItemState, JobStatus, OccurrenceKind, ReplicationType, Trigger
 
 
 class ProtectedVMFilter(VMContextFilter):
@@ -67,6 +67,17 @@ class JobFilter(WithVCenters):
 
     def by_end(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
         return rows.filter(completed_at__gte=Now() - _LENGTH[Period(period)])
+
+
+class BulkItemFilter(Filters):
+    """Filters the VMs of a bulk action."""
+
+    search = Search(texts=("vm_context__vm_name", "why"), identifiers=("vm_context__context_id",))
+    state = django_filters.ChoiceFilter(choices=BulkItemState.choices, label="State")
+
+    class Meta:
+        model = BulkItem
+        fields: list[str] = []
 
 
 class EventFilter(WithVCenters):

@@ -24,11 +24,12 @@ from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from contexts.filters import DiscoveredVMFilter
-from contexts.models import DiscoveredVM, VMDisk
+from contexts.models import DiscoveredVM, VMContext, VMDisk
 from replication.filters import JobFilter, ProtectedVMFilter
 from replication.models import BandwidthWindow, PolicyScope, Repository
 from replication.policies import services
-from replication.services import bandwidth, pauses
+from replication.services import bandwidth, bulk_acts, pauses
+from replication.services.bulk_acts import Arguments
 from replication.services.pauses import Subject
 from tests import factories
 from tests.shared_rows import shared_rows
@@ -230,6 +231,9 @@ def _keys() -> dict[str, Any]:
     return {
         "window_id": BandwidthWindow.objects.get().pk,
         "pause_id": pauses.pause(Subject("all"), until=None, reason="", actor="x").pk,
+        "action_id": bulk_acts.ask(
+            "pause", VMContext.objects.all(), Arguments(), trigger="manual", actor="x"
+        ).pk,
         "channel_id": channel.pk,
         "rule_id": notifications.save_rule(channel, []).pk,
         "kind": "email",

@@ -19,6 +19,7 @@ from contexts.models import DiscoveredVM, VCenter, VMContext, VMDisk
 from contexts.services.lookup import Among
 from replication.models import (
     BandwidthWindow,
+    BulkAction,
     Incident,
     IntegrityRun,
     Limit,
@@ -35,6 +36,7 @@ from replication.models import (
 from replication.selectors.health import Parts
 from replication.selectors.home import Visible
 from replication.selectors.usage import Limited
+from replication.states import BulkKind
 from vmrep.notifications.models import Channel, Rule
 
 Row = TypeVar("Row", bound=Model)
@@ -70,6 +72,18 @@ class Verb(StrEnum):
     COMMENT = "comment"
     DELETE_POINT = "delete_point"
     PAUSE = "pause"
+
+
+VERBS_OF_BULK = {
+    BulkKind.REPLICATE: Verb.REPLICATE,
+    BulkKind.COPY_IN_FULL: Verb.REPLICATE,
+    BulkKind.CANCEL: Verb.CANCEL,
+    BulkKind.POLICY: Verb.CHANGE,
+    BulkKind.PAUSE: Verb.PAUSE,
+    BulkKind.RESUME: Verb.PAUSE,
+    BulkKind.REMOVE: Verb.RELEASE,
+}
+"""What a user must be allowed to do with the VMs of a bulk action."""
 
 
 class NotFound(Http404):
@@ -280,6 +294,19 @@ def bandwidth_window(user: User, window_id: int, verb: Verb) -> BandwidthWindow:
         rows(user, verb, BandwidthWindow.objects.all()).filter(pk=window_id),
         f"There is no limit of bandwidth {window_id}.",
         "unknown_window",
+    )
+
+
+def bulk_actions(user: User) -> QuerySet[BulkAction]:
+    """The bulk actions that the user sees. Raises Forbidden."""
+    return rows(user, Verb.VIEW, BulkAction.objects.all())
+
+
+def bulk_action(user: User, action_id: int, verb: Verb) -> BulkAction:
+    return _the_one(
+        rows(user, verb, BulkAction.objects.all()).filter(pk=action_id),
+        f"There is no bulk action {action_id}.",
+        "unknown_bulk_action",
     )
 
 

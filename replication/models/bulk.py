@@ -82,8 +82,7 @@ class BulkAction(models.Model):
                 name="bulk_action_times_only_pauses",
             ),
             models.CheckConstraint(
-                condition=Q(done__gte=0, refused__gte=0, total__gte=1)
-                & Q(total__gte=F("done") + F("refused")),
+                condition=Q(total__gte=1) & Q(total__gte=F("done") + F("refused")),
                 name="bulk_action_figures_possible",
             ),
             models.CheckConstraint(
@@ -111,9 +110,14 @@ class BulkAction(models.Model):
         return self.state in BulkState.active()
 
     @property
+    def come_to(self) -> int:
+        """VMs that it has come to."""
+        return self.done + self.refused
+
+    @property
     def left(self) -> int:
         """VMs at which nothing was done yet."""
-        return self.total - self.done - self.refused
+        return self.total - self.come_to
 
 
 class BulkItem(models.Model):

@@ -211,10 +211,12 @@ def _handle(item: BulkItem, action: BulkAction, problems: list[Exception]) -> bo
         return _do(item, action)
     except _Cancelled:
         return False
-    except (OperationalError, InterfaceError) as problem:
+    except OperationalError as problem:
         if not lock_timed_out(problem):
             raise  # without the database there is nothing to do
         log.warning("%s is left for later: %s", item, own_words(problem))
+    except InterfaceError:
+        raise
     except Exception as problem:
         log.exception("%s failed", item)
         problems.append(problem)

@@ -1,6 +1,7 @@
 // The VM table by keyboard, and what is ticked in it. Everything can be done without this, too.
 import "./page.js"; // an Escape that closes a menu does not close the panel
 import "./selection.js"; // counts what is ticked here
+import "./everything.js"; // or all that match
 import { covers } from "./widths.js";
 
 const KEYS_OFF = "vmrep-letter-keys-off";
@@ -143,7 +144,10 @@ const boxes = () => [...document.querySelectorAll("input[data-select-one]")];
 const ticked = () => boxes().filter((box) => box.checked);
 const remember = () =>
   write("sessionStorage", TICKED, JSON.stringify(ticked().map((box) => box.value)));
+const everything = () => document.querySelector("input[data-everything]:checked");
 const tick = (wanted) => {
+  const all = everything();
+  if (all) all.checked = false;
   for (const box of boxes()) box.checked = !box.disabled && wanted.includes(box.value);
   document.body.dispatchEvent(new Event("change", { bubbles: true }));
 };
@@ -194,5 +198,6 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-confirm]");
   if (!button) return;
   event.preventDefault();
-  ask(button);
+  if (everything()) htmx.trigger(button, "vmrep:confirmed"); // the server asks
+  else ask(button);
 });

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contexts.models.specs import SPEC_NAMES
-from vmrep.api.serializers import contexts, events, jobs, notifications, policies, vcenters
+from vmrep.api.serializers import bulk, contexts, events, jobs, notifications, policies, vcenters
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
@@ -19,6 +19,8 @@ SECTIONS = {
     "A disk": [contexts.DiskSerializer],
     "A recovery point": [jobs.RecoveryPointSerializer],
     "A policy": [policies.PolicySerializer],
+    "A bulk action": [bulk.BulkActionSerializer],
+    "A VM of a bulk action": [bulk.BulkItemSerializer],
     "A job": [jobs.JobDetailSerializer],
     "An event": [events.EventSerializer],
     "An occurrence": [events.OccurrenceSerializer],

@@ -13,12 +13,20 @@ from rest_framework import serializers
 from contexts.filters import DiscoveredVMFilter
 from contexts.models import ContextEvent, Discovery, VCenter, VMContext
 from contexts.models.specs import SPEC_NAMES
-from replication.filters import EventFilter, JobFilter, OccurrenceFilter, ProtectedVMFilter
+from replication.filters import (
+    BulkItemFilter,
+    EventFilter,
+    JobFilter,
+    OccurrenceFilter,
+    ProtectedVMFilter,
+)
 from replication.models import ReplicationJob
 from replication.policies import services
+from replication.services import bulk_acts
+from replication.services.bulk_acts import Arguments
 from tests import factories
 from tests.shared_rows import shared_rows
-from vmrep.api import bodies, pause_bodies, policy_bodies
+from vmrep.api import bodies, bulk_bodies, pause_bodies, policy_bodies
 from vmrep.api.urls import urlpatterns
 from vmrep.notifications import services as notifications
 from vmrep.notifications.filters import DeliveryFilter
@@ -45,6 +53,8 @@ BODIES: dict[str, type[bodies.Body]] = {
     "notification-channel-test": bodies.Nothing,
     "notification-rules": bodies.NewRule,
     "pauses": pause_bodies.NewPause,
+    "bulk-actions": bulk_bodies.NewBulkAction,
+    "bulk-action-cancel": bodies.Nothing,
     "policies": policy_bodies.NewPolicy,
     "policy-scopes": policy_bodies.NewScope,
     "policy-preview": policy_bodies.PossibleChange,
@@ -67,6 +77,9 @@ PARAMETERS: dict[str, set[str]] = {
     "replication-log": PAGES,
     "replication-throughput": PAGES,
     "pauses": PAGES,
+    "bulk-actions": PAGES,
+    "bulk-action": set(),
+    "bulk-action-vms": {*BulkItemFilter.base_filters, *PAGES},
     "policies": PAGES,
     "policy": set(),
     "health": set(),
@@ -107,6 +120,9 @@ def ids(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Any
             "point_id": point.pk,
             **{"context_id": context.pk, "job_id": job.pk, "vcenter_id": context.vcenter_id},
             **{"channel_id": channel.pk, "rule_id": rule.pk},
+            "action_id": bulk_acts.ask(
+                "pause", VMContext.objects.all(), Arguments(), trigger="api", actor="x"
+            ).pk,
             "policy_id": services.default_policy().pk,
         }
 

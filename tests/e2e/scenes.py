@@ -23,6 +23,7 @@ from contexts.vsphere.records import Traits
 from replication.engine.extent_map import BUCKETS, FULL
 from replication.health import watch
 from replication.models import (
+    BulkAction,
     CBTHistory,
     DiskImage,
     IntegrityFinding,
@@ -39,7 +40,7 @@ from replication.policies import checking, services, settle
 from replication.policies.services import Where
 from replication.scheduler import spells
 from replication.selectors import limits
-from replication.services import damages, job_log, occurrences, repositories
+from replication.services import bulk_acts, damages, job_log, occurrences, repositories
 from replication.services.bandwidth import Window, set_windows
 from replication.services.limits import set_limit
 from replication.states import DamageFinder, LogLevel, OccurrenceKind, StepName, StepStatus
@@ -109,6 +110,7 @@ class Scenes:
         _checked(VMContext.objects.get(pk=self.names["failed"]))
         _heard_of(vcenter, "")
         self.names |= _told_of()
+        self.names |= _in_bulk()
 
     def _dead(self) -> None:
         """The workers that copy, beat, and a vCenter."""
@@ -119,6 +121,22 @@ class Scenes:
             "vcenter.tur.example.org:443 refused the connection. Check the address and the port.",
         )
         watch.look()
+
+
+def _in_bulk() -> Names:
+    """One bulk action that has come to some VMs, of which two were refused, and a cancelled one."""
+    everything = VMContext.objects.filter(unmanaged_at__isnull=True)
+    reason = bulk_acts.Arguments(reason="Storage is being moved")
+
+    def ask(kind: str, arguments: bulk_acts.Arguments) -> BulkAction:
+        return bulk_acts.ask(kind, everything, arguments, trigger="manual", actor="ops")
+
+    going = ask("resume", bulk_acts.Arguments())
+    claimed = bulk_acts._claim()
+    for item in going.items.all()[:2]:
+        bulk_acts._handle(item, claimed, [])
+    stopped = bulk_acts.cancel(ask("pause", reason), actor="ops")
+    return {"bulk": going.pk, "bulk_cancelled": stopped.pk}
 
 
 def _told_of() -> Names:

@@ -74,6 +74,11 @@ def cancelling(page: Page, names: Names) -> None:
     page.locator("#bulk-bar").get_by_role("button", name="Cancel…").click()
 
 
+def more_acts(page: Page, names: Names) -> None:
+    ticked(page, names)
+    menu("#more-acts")(page, names)
+
+
 def without_its_token(page: Page, names: Names) -> None:
     page.context.clear_cookies()
     LOGIN_REFUSED(page, names)
@@ -164,6 +169,13 @@ ESTATE = (
     in_panel("panel-policy", VM + "{web_01}&tab=policy", shows="#effect-when"),
     State("own-values", "/virtual-machines/{web_01}/own-values/", shows="#id_target"),
     State("pauses", "/pauses/?vm={web_01}", shows="#pause"),
+    State("home-more-acts", "/virtual-machines/", more_acts, "#more-acts[open]"),
+    State("bulk-ask-policy", "/bulk/ask/?kind=policy&everything=1&view=", shows="#id_policy"),
+    State("bulk-ask-pause", "/bulk/ask/?kind=pause&everything=1&view=", shows="#id_length"),
+    State("bulk-ask-remove", "/bulk/ask/?kind=remove&everything=1&view=", shows=".btn-danger"),
+    State("bulk-list", "/bulk/", shows="table"),
+    State("bulk-running", "/bulk/{bulk}/", shows="progress"),
+    State("bulk-cancelled", "/bulk/{bulk_cancelled}/", shows="table"),
     State("policies-list", "/policies/", shows="table"),
     State("policy-add", "/policies/add/", shows="#id_rpo_kind"),
     State("policy-edit", "/policies/{policy}/", shows="#id_target"),

@@ -17,7 +17,7 @@ from replication.policies import services
 from replication.scheduler import tick
 from replication.services import bulk_acts
 from replication.services.bulk_acts import Arguments
-from replication.states import BulkItemState, BulkKind, BulkState, JobStatus
+from replication.states import BulkItemState, BulkKind, JobStatus
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -28,6 +28,8 @@ from contexts.services import discovery, management, refresh, statuses
 from contexts.states import DiscoveryStatus
 from replication.models import (
     BandwidthWindow,
+    BulkAction,
+    BulkItem,
     CBTHistory,
     ContextLease,
     DiskImage,
@@ -316,6 +318,7 @@ NOT_SHOWN = {
     EffectivePolicy: "it changes its VM",
     VMSchedule: "pages that show it are made anew each minute",
     Pause: "its page does not change by itself; others are made anew each minute",
+    **dict.fromkeys((BulkAction, BulkItem), "their pages have a version of their own"),
     PolicyTaking: "the VMs that are taken tell",
     IntegrityFinding: "they are written with the end of their run",
 }

@@ -4,6 +4,7 @@ from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
 from vmrep.api.views import (
+    bulk,
     contexts,
     events,
     health,
@@ -104,6 +105,18 @@ urlpatterns = [
     path("repositories/", vcenters.RepositoryList.as_view(), name="repositories"),
     path("limits/", limits.Limits.as_view(), name="limits"),
     path("limits/bandwidth/", limits.Bandwidth.as_view(), name="bandwidth"),
+    path("bulk-actions/", bulk.BulkActionList.as_view(), name="bulk-actions"),
+    path("bulk-actions/<int:action_id>/", bulk.BulkActionDetail.as_view(), name="bulk-action"),
+    path(
+        "bulk-actions/<int:action_id>/vms/",
+        bulk.BulkActionVMs.as_view(),
+        name="bulk-action-vms",
+    ),
+    path(
+        "bulk-actions/<int:action_id>/cancel/",
+        bulk.BulkActionCancel.as_view(),
+        name="bulk-action-cancel",
+    ),
     path("pauses/", pauses.PauseList.as_view(), name="pauses"),
     path("pauses/<int:pause_id>/", pauses.PauseDetail.as_view(), name="pause"),
     path("policies/", policies.PolicyList.as_view(), name="policies"),

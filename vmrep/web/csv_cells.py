@@ -11,8 +11,11 @@ from django_tables2.utils import Accessor
 from replication.models import Repository
 from replication.storage import looks
 from replication.storage.looks import StorageState
+from vmrep.web.bulk_forms import title
 from vmrep.web.looks import LOOKS
 from vmrep.web.tables import (
+    BulkActionTable,
+    BulkItemTable,
     Column,
     DiscoveredVMTable,
     EventTable,
@@ -106,6 +109,22 @@ COLUMNS: dict[type[Table], dict[str, Cells]] = {
             "Error": at("error_message"),
         },
         "took": {"Began": at("started_at"), "Ended": at("completed_at"), "Took (s)": _took},
+    },
+    BulkActionTable: {
+        "what": _KEY | {"What": title},
+        "state": {"State": _word("bulk", "state")},
+        "progress": {
+            "VMs": at("total"),
+            "Done": at("done"),
+            "Refused": at("refused"),
+        },
+        "asked_by": {"By": at("asked_by")},
+        "when": {"Asked for": at("created_at"), "Ended": at("ended_at")},
+    },
+    BulkItemTable: {
+        "vm": _OF_VM,
+        "state": {"State": _word("bulk_item", "state")},
+        "why": {"Why it was refused": at("why")},
     },
     EventTable: {
         "when": _KEY | {"When": at("created_at")},

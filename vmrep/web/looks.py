@@ -7,6 +7,8 @@ from typing import NamedTuple
 from contexts.states import ContextStatus, DiscoveryStatus
 from replication.selectors.protection import Protection
 from replication.states import (
+    BulkItemState,
+    BulkState,
     IntegrityOutcome,
     JobStatus,
     RecoveryPointState,
@@ -104,6 +106,19 @@ DELIVERY = {
     DeliveryState.GIVEN_UP: Look("circle-x", "bad", "Not delivered"),
 }
 
+BULK = {
+    BulkState.WAITING: _WAITING,
+    BulkState.RUNNING: _RUNNING,
+    BulkState.ENDED: Look("circle-check", "good", "Ended"),
+    BulkState.CANCELLED: _CANCELLED,
+}
+
+BULK_ITEM = {
+    BulkItemState.WAITING: Look("clock", "muted", "Not yet"),
+    BulkItemState.DONE: Look("circle-check", "good", "Done"),
+    BulkItemState.REFUSED: Look("circle-x", "bad", "Refused"),
+}
+
 SEVERITY = {
     Severity.ERROR: Look("circle-x", "bad", "Error"),
     Severity.WARNING: Look("alert-triangle", "warn", "Warning"),
@@ -117,6 +132,8 @@ LOOKS: dict[str, dict[str, Look]] = {
     "discovery": {str(state): look for state, look in DISCOVERY.items()},
     "integrity": {str(state): look for state, look in INTEGRITY.items()},
     "life": LIFE,
+    "bulk": {str(state): look for state, look in BULK.items()},
+    "bulk_item": {str(state): look for state, look in BULK_ITEM.items()},
     "delivery": {str(state): look for state, look in DELIVERY.items()},
     "severity": {str(state): look for state, look in SEVERITY.items()},
     "recovery_point": {str(state): look for state, look in RECOVERY_POINT.items()},

@@ -202,6 +202,24 @@ class JobTable(Table):
     requested_by = Column("By", by="requested_by", kind="col-text", hide=1)
 
 
+class BulkActionTable(Table):
+    row = "bulk/index.html#row"
+
+    what = Column("What", kind="col-name")
+    state = Column("State")
+    progress = Column("VMs", kind="col-wide")
+    asked_by = Column("By", kind="col-text", hide=2)
+    when = Column("Asked for", hide=3)
+
+
+class BulkItemTable(Table):
+    row = "bulk/detail.html#row"
+
+    vm = Column("VM", kind="col-name")
+    state = Column("State")
+    why = Column("Why it was refused", kind="col-wide")
+
+
 class EventTable(Table):
     row = "events/index.html#row"
     count_up_to = 10_000

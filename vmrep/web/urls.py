@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from vmrep.web.forms import LoginForm
 from vmrep.web.views import (
     bulk,
+    bulk_actions,
     discovery,
     events,
     health,
@@ -95,6 +96,10 @@ urlpatterns = [
         repositories.remove,
         name="repository-remove",
     ),
+    path("bulk/", bulk_actions.index, name="bulk-actions"),
+    path("bulk/ask/", bulk_actions.ask, name="bulk-ask"),
+    path("bulk/<int:action_id>/", bulk_actions.detail, name="bulk-action"),
+    path("bulk/<int:action_id>/cancel/", bulk_actions.cancel, name="bulk-action-cancel"),
     path("limits/", limits.index, name="limits"),
     path("limits/change/", limits.change, name="limit-change"),
     path("limits/bandwidth/add/", limits.add_window, name="bandwidth-add"),

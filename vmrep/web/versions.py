@@ -35,6 +35,7 @@ from contexts.models import (
     VMNetworkAdapter,
 )
 from replication.models import (
+    BulkAction,
     CBTHistory,
     DiskImage,
     Installation,
@@ -112,6 +113,11 @@ def of_integrity() -> Version:
 def of_events() -> Version:
     """The version of the pages of what happened."""
     return _version(_events.fingerprint())
+
+
+def of_bulk() -> Version:
+    """The version of the pages of bulk actions, which change with each VM that is done."""
+    return _version(_bulk.fingerprint())
 
 
 def of_notifications() -> Version:
@@ -272,6 +278,7 @@ _SEEN_VMS = (
 
 _integrity = Facts(_newest_rows(IntegrityRun, "outcome", "finding_count", "started_at"))
 _events = Facts(_newest_rows(ContextEvent), _newest_rows(Occurrence))
+_bulk = Facts(_newest_changes(BulkAction))
 _notifications = Facts(
     _all_rows(Channel, "updated_at", "last_ok_at", "last_problem"),
     _all_rows(Rule, "channel", "scope", "vcenter", "vm_context", "even_when_quiet", "enabled"),

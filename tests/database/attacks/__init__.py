@@ -7,6 +7,7 @@ refused for its sense and not for a slip in its text.
 
 from tests.database.attacks.around import AROUND
 from tests.database.attacks.attack import Attack
+from tests.database.attacks.bulk import BULK
 from tests.database.attacks.contexts import CONTEXT
 from tests.database.attacks.health import HEALTH
 from tests.database.attacks.images import IMAGE
@@ -20,6 +21,7 @@ from tests.database.attacks.policies import POLICIES
 from tests.database.attacks.records import RECORDS
 from tests.database.attacks.removals import REMOVALS
 from tests.database.attacks.types import TYPES
+from tests.database.attacks.views import VIEWS
 
 __all__ = ["ATTACKS", "ORPHANS", "Attack"]
 
@@ -42,5 +44,7 @@ ATTACKS: list[Attack] = [
     *NOTIFICATIONS,
     *REMOVALS,
     *POLICIES,
+    *BULK,
+    *VIEWS,
     *TYPES,
 ]

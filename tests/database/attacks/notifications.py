@@ -19,7 +19,13 @@ CHANNEL = {
 }
 RULE = {
     **{"id": "7", "channel_id": "7", "scope": "'all'", "vcenter_id": "NULL"},
-    **{"vm_context_id": "NULL", "even_when_quiet": "FALSE", "enabled": "TRUE", "created_at": NOW},
+    **{
+        "policy_id": "NULL",
+        "vm_context_id": "NULL",
+        "even_when_quiet": "FALSE",
+        "enabled": "TRUE",
+        "created_at": NOW,
+    },
 }
 KIND = {"rule_id": "7", "kind": "'broken'"}
 OCCURRENCE = {"id": "7", "kind": "'broken'", "key": "'x'", "what": "'x'", "at": NOW}
@@ -96,6 +102,16 @@ NOTIFICATIONS = [
                 "rule_scope_names_its_object",
                 {"vcenter_id": "{vcenter}"},
                 "a rule of all and of one",
+            ),
+            (
+                "rule_scope_names_its_object",
+                {"scope": "'policy'"},
+                "a rule of a policy that names none",
+            ),
+            (
+                "notification_rules.policy_id",
+                {"scope": "'policy'", "policy_id": "999"},
+                "a rule of a policy that is not there",
             ),
             ("rule_column_types", {"created_at": "'then'"}, "a rule's odd time"),
             ("notification_rules.channel_id", {"channel_id": "999"}, "a rule of no channel"),

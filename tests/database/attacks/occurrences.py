@@ -12,7 +12,9 @@ SPELL = {
 }
 OCCURRENCE = {
     **{"kind": "'broken'", "key": "'broken:1'", "what": "'x'", "at": NOW},
-    **dict.fromkeys(("vm_context_id", "job_id", "vcenter_id", "repository_id"), "NULL"),
+    **dict.fromkeys(
+        ("vm_context_id", "job_id", "vcenter_id", "repository_id", "policy_id"), "NULL"
+    ),
 }
 
 OCCURRENCES: list[Attack] = [
@@ -46,6 +48,7 @@ OCCURRENCES: list[Attack] = [
                     ("job_id", "'none'", "job"),
                     ("vcenter_id", "999", "vCenter"),
                     ("repository_id", "999", "repository"),
+                    ("policy_id", "999", "policy"),
                 )
             ),
         )

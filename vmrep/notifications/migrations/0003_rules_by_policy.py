@@ -5,43 +5,127 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('contexts', '0012_figures_of_protection'),
-        ('notifications', '0002_daily_reports'),
-        ('replication', '0022_bulk_actions'),
+        ("contexts", "0012_figures_of_protection"),
+        ("notifications", "0002_daily_reports"),
+        ("replication", "0022_bulk_actions"),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='rule',
-            name='rule_scope_names_its_object',
+            model_name="rule",
+            name="rule_scope_names_its_object",
         ),
         migrations.RemoveConstraint(
-            model_name='rulekind',
-            name='rule_kind_known',
+            model_name="rulekind",
+            name="rule_kind_known",
         ),
         migrations.AddField(
-            model_name='rule',
-            name='policy',
-            field=models.ForeignKey(blank=True, help_text="The nearest policy with a name that says anything for a VM is that VM's.", null=True, on_delete=django.db.models.deletion.CASCADE, related_name='notification_rules', to='replication.policy'),
+            model_name="rule",
+            name="policy",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="The nearest policy with a name that says anything for a VM is that VM's.",
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="notification_rules",
+                to="replication.policy",
+            ),
         ),
         migrations.AlterField(
-            model_name='rule',
-            name='scope',
-            field=models.CharField(choices=[('all', 'Everything'), ('vcenter', 'One vCenter and its VMs'), ('policy', 'The VMs of one policy'), ('vm', 'One VM')], default='all', max_length=10),
+            model_name="rule",
+            name="scope",
+            field=models.CharField(
+                choices=[
+                    ("all", "Everything"),
+                    ("vcenter", "One vCenter and its VMs"),
+                    ("policy", "The VMs of one policy"),
+                    ("vm", "One VM"),
+                ],
+                default="all",
+                max_length=10,
+            ),
         ),
         migrations.AlterField(
-            model_name='rulekind',
-            name='kind',
-            field=models.CharField(choices=[('job_failed', 'Replication failed'), ('over_target', 'VM over its target'), ('broken', 'VM broken'), ('unprotected', 'VM unprotected'), ('recovered', 'VM recovered'), ('worker_dead', 'No worker'), ('beat_dead', 'No beat'), ('tick_late', 'No tick'), ('redis_dead', 'Redis does not answer'), ('vcenter_away', 'vCenter does not answer'), ('repository_away', 'Repository cannot be used'), ('space_short', 'Space short'), ('trouble_over', 'Trouble over'), ('retention_stuck', 'Removal stuck'), ('taken_by_policy', 'Taken by a policy')], max_length=30),
+            model_name="rulekind",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("job_failed", "Replication failed"),
+                    ("over_target", "VM over its target"),
+                    ("broken", "VM broken"),
+                    ("unprotected", "VM unprotected"),
+                    ("recovered", "VM recovered"),
+                    ("worker_dead", "No worker"),
+                    ("beat_dead", "No beat"),
+                    ("tick_late", "No tick"),
+                    ("redis_dead", "Redis does not answer"),
+                    ("vcenter_away", "vCenter does not answer"),
+                    ("repository_away", "Repository cannot be used"),
+                    ("space_short", "Space short"),
+                    ("trouble_over", "Trouble over"),
+                    ("retention_stuck", "Removal stuck"),
+                    ("taken_by_policy", "Taken by a policy"),
+                ],
+                max_length=30,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rule',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('policy', None), ('scope', 'all'), ('vcenter', None), ('vm_context', None)), models.Q(('policy', None), ('scope', 'vcenter'), ('vcenter__isnull', False), ('vm_context', None)), models.Q(('policy__isnull', False), ('scope', 'policy'), ('vcenter', None), ('vm_context', None)), models.Q(('policy', None), ('scope', 'vm'), ('vcenter', None), ('vm_context__isnull', False)), _connector='OR'), name='rule_scope_names_its_object'),
+            model_name="rule",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("policy", None), ("scope", "all"), ("vcenter", None), ("vm_context", None)
+                    ),
+                    models.Q(
+                        ("policy", None),
+                        ("scope", "vcenter"),
+                        ("vcenter__isnull", False),
+                        ("vm_context", None),
+                    ),
+                    models.Q(
+                        ("policy__isnull", False),
+                        ("scope", "policy"),
+                        ("vcenter", None),
+                        ("vm_context", None),
+                    ),
+                    models.Q(
+                        ("policy", None),
+                        ("scope", "vm"),
+                        ("vcenter", None),
+                        ("vm_context__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="rule_scope_names_its_object",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rulekind',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['job_failed', 'over_target', 'broken', 'unprotected', 'recovered', 'worker_dead', 'beat_dead', 'tick_late', 'redis_dead', 'vcenter_away', 'repository_away', 'space_short', 'trouble_over', 'retention_stuck', 'taken_by_policy'])), name='rule_kind_known'),
+            model_name="rulekind",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "kind__in",
+                        [
+                            "job_failed",
+                            "over_target",
+                            "broken",
+                            "unprotected",
+                            "recovered",
+                            "worker_dead",
+                            "beat_dead",
+                            "tick_late",
+                            "redis_dead",
+                            "vcenter_away",
+                            "repository_away",
+                            "space_short",
+                            "trouble_over",
+                            "retention_stuck",
+                            "taken_by_policy",
+                        ],
+                    )
+                ),
+                name="rule_kind_known",
+            ),
         ),
     ]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_POST
+from django_htmx.http import HttpResponseClientRedirect
 
 from contexts.models import VMContext
 from replication.errors import TooMany
 from replication.selectors.health import COPIES
 from replication.services import bulk
-from replication.states import Trigger
+from replication.states import BulkKind, Trigger
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import live
@@ -32,6 +35,8 @@ LONGEST_REASON = 200
 def act(request: HttpRequest) -> HttpResponse:
     """`vm` (repeated) and `action`: start, or cancel with `confirmed`; unconfirmed it asks."""
     here = reverse("virtual-machines")
+    if request.POST.get("everything"):
+        return _ask_about_all(request)
     actor = request.user.get_username()
     action = request.POST.get("action")
     verb = Verb.CANCEL if action == "cancel" else Verb.REPLICATE
@@ -53,6 +58,16 @@ def act(request: HttpRequest) -> HttpResponse:
     except TooMany as problem:
         messages.error(request, str(problem))
     return live.back(request, here)
+
+
+def _ask_about_all(request: HttpRequest) -> HttpResponse:
+    """All that the page's filters find are for a worker. With htmx the browser goes to the page
+    that asks, instead of showing it as a part of this one."""
+    kind = BulkKind.CANCEL if request.POST.get("action") == "cancel" else BulkKind.REPLICATE
+    names = ("everything", "view")
+    wanted = {"kind": kind.value, **{name: request.POST.get(name, "") for name in names}}
+    address = f"{reverse('bulk-ask')}?{urlencode(wanted)}"
+    return HttpResponseClientRedirect(address) if live.htmx(request) else redirect(address)
 
 
 def _ask(request: HttpRequest, among: QuerySet[VMContext], context_ids: list[str]) -> HttpResponse:

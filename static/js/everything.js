@@ -12,6 +12,7 @@ const update = () => {
   if (!everything.checked) return;
   for (const button of form.querySelectorAll("[data-needs-selection]")) button.disabled = false;
   form.querySelector("[data-selected-count]").textContent = "";
+  for (const bar of form.querySelectorAll("[data-selection-bar]")) bar.classList.add("has-selection");
 };
 document.addEventListener("change", update);
 document.addEventListener("htmx:afterSettle", update);
