@@ -13,7 +13,6 @@ from replication.states import PauseKind
 from vmrep.api.bodies import NAME_LENGTH, Body, Text, Whole
 from vmrep.incoming import LARGEST_NUMBER
 
-
 LONGEST_TIME = 64
 
 
