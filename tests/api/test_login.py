@@ -23,6 +23,7 @@ ARGUMENTS = {
     "point_id": 1,
     "policy_id": 1,
     "pause_id": 1,
+    "action_id": 1,
     "scope_id": 1,
 }
 NEEDS_NO_LOGIN = {"token"}  # it is one
