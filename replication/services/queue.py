@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, Q, TextField, Value, When
+from django.db.models import Case, Exists, Q, TextField, Value, When
 from django.db.models.functions import Cast, Coalesce, Now
 
+from contexts.compiled import Prepared
 from contexts.error_codes import WORKER_LOST
 from contexts.services import statuses
 from contexts.services.one_by_one import one_by_one
@@ -46,10 +48,6 @@ def runnable() -> Any:
     )
 
 
-_POLICY = "vm_context__effective_policy__limits_from__policy"
-"""Of a job: the policy that says how many jobs of its VMs run at once."""
-
-
 def _text(column: str) -> Coalesce:
     return Coalesce(Cast(column, TextField()), Value(""))
 
@@ -72,18 +70,53 @@ def claim_next() -> tuple[ReplicationJob, Lease] | None:
     """Claim the next job that this worker can run, with its context's lease; None if there is
     none."""
     # Repositories first: many jobs waiting for one must not hide the jobs of the others.
-    unusable = _unusable_repositories()
-    _tell_which_are_full()
-    waiting = runnable().exclude(repository__in=unusable).select_related("vm_context")
-    for job in waiting.annotate(**_LIMITED_BY)[:LOOK_AT]:
-        if claimed := _claim(job):
+    needed = [Needs(*row) for row in _NEEDED.all()]
+    unusable = _unusable_repositories({needs.repository_id for needs in needed})
+    _tell_which_are_full(needed)
+    waiting = _FIRST.all() if not unusable else _first(runnable().exclude(repository__in=unusable))
+    for job_id, context_id, waits_for_kind, waits_for, *needs in waiting:
+        awaited = Resource(LimitKind(waits_for_kind), waits_for) if waits_for_kind else None
+        if claimed := _claim(job_id, context_id, awaited, Needs(*needs)):
             return claimed
     return None
 
 
-def _unusable_repositories() -> list[Repository]:
-    """The repositories of runnable jobs that this worker cannot use now; their jobs say so."""
-    wanted = list(Repository.objects.filter(pk__in=runnable().values("repository").order_by()))
+_POLICY = "vm_context__effective_policy__limits_from__policy"
+"""Of a job: the policy that says how many jobs of its VMs run at once."""
+
+
+class Needs(NamedTuple):
+    """What decides which places a job has from its claim to its end."""
+
+    vcenter_id: int
+    repository_id: int
+    policy_id: int | None
+    most_of_policy: int | None
+
+    def resources(self) -> list[Resource]:
+        """A policy without a limit is none."""
+        needed = [limits.vcenter_jobs(self.vcenter_id), limits.repository_jobs(self.repository_id)]
+        if self.policy_id is not None and self.most_of_policy:
+            needed.append(limits.policy_jobs(self.policy_id))
+        return needed
+
+
+_NEEDS = ("vm_context__vcenter", "repository", _POLICY, f"{_POLICY}__most_running")
+
+
+def _first(jobs: Any) -> Any:
+    return jobs.values_list("pk", "vm_context", "waits_for_kind", "waits_for", *_NEEDS)[:LOOK_AT]
+
+
+# Each claim asks these, and to put them together takes longer than to answer them.
+_FIRST = Prepared(lambda: _first(runnable()))
+_NEEDED = Prepared(lambda: runnable().order_by().values_list(*_NEEDS).distinct())
+
+
+def _unusable_repositories(keys: Collection[int]) -> list[Repository]:
+    """Those that this worker cannot use now, of the repositories of runnable jobs. Their jobs say
+    so."""
+    wanted = list(Repository.objects.filter(pk__in=keys))
     found = []
     for repository, state in zip(wanted, looks.try_writing_to_all(wanted), strict=True):
         if state.problem:
@@ -102,26 +135,11 @@ def _tell_why(repository: Repository, reason: str) -> None:
         )
 
 
-def _tell_which_are_full() -> None:
+def _tell_which_are_full(needed: Iterable[Needs]) -> None:
     """Of the runnable jobs, let those wait whose vCenter, repository or policy has no place for one
     more: they are looked at again when it has, and hide no others."""
-    wanted = runnable().order_by().annotate(**_LIMITED_BY)
-    rows = wanted.values_list("vm_context__vcenter", "repository", *_LIMITED_BY).distinct()
-    for resource in limits.full({each for row in rows for each in _needs(*row)}):
+    for resource in limits.full({each for needs in needed for each in needs.resources()}):
         _let_wait(resource)
-
-
-_LIMITED_BY = {"limits_policy": F(_POLICY), "most_of_policy": F(f"{_POLICY}__most_running")}
-
-
-def _needs(
-    vcenter_id: int, repository_id: int, policy_id: int | None, most_of_policy: int | None
-) -> list[Resource]:
-    """What a job has a place of from its claim to its end. A policy without a limit is none."""
-    needs = [limits.vcenter_jobs(vcenter_id), limits.repository_jobs(repository_id)]
-    if policy_id is not None and most_of_policy:
-        needs.append(limits.policy_jobs(policy_id))
-    return needs
 
 
 def _let_wait(resource: Resource) -> None:
@@ -145,23 +163,22 @@ def _let_wait(resource: Resource) -> None:
 
 
 @one_transaction
-def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
-    if not statuses.hold_free(job.vm_context_id):
+def _claim(
+    job_id: str, context_id: str, awaited: Resource | None, needs: Needs
+) -> tuple[ReplicationJob, Lease] | None:
+    if not statuses.hold_free(context_id):
         return None
-    lease = leases.acquire(job.vm_context_id, LeaseHolder.JOB, job_id=job.pk)
+    lease = leases.acquire(context_id, LeaseHolder.JOB, job_id=job_id)
     if lease is None:
         return None
-    limited_by = (getattr(job, name) for name in _LIMITED_BY)
-    needs = _needs(job.vm_context.vcenter_id, job.repository_id, *limited_by)
-    if places.take_all(lease, job.pk, needs):
+    if places.take_all(lease, job_id, needs.resources()):
         leases.release(lease)
         return None
-    waiting = ReplicationJob.objects.filter(pk=job.pk, status=JobStatus.PENDING)
-    if job.waits_for_kind in MAY_HAVE_MOVED:
-        awaited = Resource(LimitKind(job.waits_for_kind), job.waits_for)
-        if not places.take(lease, job.pk, awaited):
-            # Another worker was faster. Now and then it is tried without.
-            waiting = waiting.filter(_is_due())
+    waiting = ReplicationJob.objects.filter(pk=job_id, status=JobStatus.PENDING)
+    may_have_moved = awaited if awaited and awaited.kind in MAY_HAVE_MOVED else None
+    if may_have_moved and not places.take(lease, job_id, may_have_moved):
+        # Another worker was faster. Now and then it is tried without.
+        waiting = waiting.filter(_is_due())
     claimed = waiting.update(
         status=JobStatus.RUNNING,
         started_at=Coalesce("started_at", Now()),
@@ -177,9 +194,8 @@ def _claim(job: ReplicationJob) -> tuple[ReplicationJob, Lease] | None:
         places.release_all(lease)
         leases.release(lease)
         return None
-    return ReplicationJob.objects.select_related("vm_context__vcenter", "repository").get(
-        pk=job.pk
-    ), lease
+    jobs = ReplicationJob.objects.select_related("vm_context__vcenter", "repository")
+    return jobs.get(pk=job_id), lease
 
 
 def take_over_expired() -> None:

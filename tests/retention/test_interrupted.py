@@ -50,7 +50,7 @@ def _job_runs(chain: Chain) -> None:
     assert outcome == [(JobStatus.COMPLETED, "")]
 
 
-@pytest.mark.parametrize("at", ["check_merged", "take_name"])
+@pytest.mark.parametrize("at", ["check_merged", pytest.param("take_name", marks=pytest.mark.slow)])
 def test_a_job_ends_the_removal_of_a_worker_that_stands_still(
     chain: Chain, monkeypatch: pytest.MonkeyPatch, at: str
 ):
@@ -198,7 +198,10 @@ def test_an_answer_to_the_last_commit_that_is_lost_changes_nothing(
     chain.require_settled()
 
 
-@pytest.mark.parametrize("after", ["merging", "merged", "switched"])
+@pytest.mark.parametrize(
+    "after",
+    ["merged", *(pytest.param(at, marks=pytest.mark.slow) for at in ("merging", "switched"))],
+)
 def test_deleting_all_replica_data_ends_a_removal_that_is_under_way(
     chain: Chain, monkeypatch: pytest.MonkeyPatch, after: str
 ):

@@ -95,6 +95,7 @@ def test_the_upper_one_of_two_removals_ends_first(chain: Chain):
     chain.require_settled()
 
 
+@pytest.mark.slow
 def test_what_waits_behind_a_removal_that_is_tried_again_later_is_not_due(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ):
@@ -190,6 +191,7 @@ def test_who_writes_is_noted_under_the_lease_alone(chain: Chain):
         steps.writing(merge, lease, me)
 
 
+@pytest.mark.slow
 def test_a_file_that_was_away_for_a_while_is_looked_at_again(chain: Chain):
     """Nobody else does, while something is to be merged into it. What was changed meanwhile is no
     damage: a half merged file may have grown."""

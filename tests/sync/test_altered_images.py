@@ -69,6 +69,7 @@ def test_a_job_does_not_build_on_an_image_that_somebody_made_a_snapshot_in(estat
     estate.replicate(small1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [b"x\xffy", b"a\0b"])
 def test_a_backing_name_that_is_no_text_fails_the_job_with_the_reason(estate, name, small1):
     image = DiskImage.objects.get()
@@ -79,6 +80,7 @@ def test_a_backing_name_that_is_no_text_fails_the_job_with_the_reason(estate, na
     assert "is not what vmrep wrote" in job.error_message
 
 
+@pytest.mark.slow
 def test_a_backing_name_beyond_every_file_fails_the_job_with_the_reason(estate, small1):
     image = DiskImage.objects.get()
     patch(estate.repository_folder / image.locator, 8, struct.pack(">QI", 1 << 63, 3))

@@ -47,6 +47,7 @@ def test_a_disk_added_just_before_the_snapshot_is_in_the_recovery_point(
     assert job.recovery_point.disk_count == 2
 
 
+@pytest.mark.slow
 def test_a_disk_that_a_late_discovery_takes_for_removed_is_in_the_recovery_point(
     estate, before_the_snapshot
 ):
@@ -81,6 +82,7 @@ def test_a_disk_that_became_independent_before_the_snapshot_refuses_the_job(
     assert "independent" in job.error_message
 
 
+@pytest.mark.slow
 def test_an_independent_disk_that_was_accepted_before_is_left_out(
     estate, before_the_snapshot, small2
 ):
@@ -93,6 +95,7 @@ def test_an_independent_disk_that_was_accepted_before_is_left_out(
     assert _disk_ids(job) == ["disk-2000"]
 
 
+@pytest.mark.slow
 def test_a_disk_added_beside_a_kept_snapshot_costs_an_attempt_and_a_new_snapshot(estate):
     context = estate.take("small1")
     estate.control.fail("GET /folder", nth=4, fault="503", times=1000)

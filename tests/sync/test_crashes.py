@@ -41,6 +41,7 @@ def test_a_worker_killed_before_the_commit_is_taken_over(estate, point, small2):
     estate.assert_nothing_left_over(small2)
 
 
+@pytest.mark.slow
 def test_tracking_that_a_killed_attempt_turned_on_begins_with_the_next(estate):
     """Its snapshot is only the stun at which tracking begins: the one after it has change IDs."""
     estate.control.begin_tracking_late()
@@ -92,6 +93,7 @@ def test_a_worker_whose_storage_hangs_gives_the_job_up_with_its_daemons(estate, 
     estate.assert_nothing_left_over(small1)
 
 
+@pytest.mark.slow
 @pytest.mark.any_database
 def test_a_worker_whose_share_is_away_gives_the_job_up_soon(estate, hanging_share):
     """It need not wait for as long as the check of a huge image may take."""
@@ -112,6 +114,7 @@ def test_a_worker_whose_share_is_away_gives_the_job_up_soon(estate, hanging_shar
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.slow
 @pytest.mark.any_database
 def test_a_file_that_another_host_wrote_is_not_gone_on_with(estate, small1):
     """A container has the boot ID of its machine: whether its daemon is gone cannot be seen."""
@@ -160,6 +163,7 @@ def test_a_job_that_is_cancelled_after_its_worker_died_leaves_nothing(estate, sm
     estate.assert_equal_to_snapshot(first)
 
 
+@pytest.mark.slow
 def test_the_first_job_of_a_vm_dies_and_leaves_no_replica_but_a_second_attempt(estate):
     context = estate.take("small1")
     job = start.start(context, trigger="manual", requested_by="ops")

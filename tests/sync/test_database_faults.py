@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from django.db import IntegrityError, OperationalError
 
 from contexts.clock import database_now
@@ -33,6 +34,7 @@ def test_a_database_that_goes_away_during_the_transfer_leaves_no_daemon(estate, 
     assert estate.daemons() == []
 
 
+@pytest.mark.slow
 def test_a_database_that_goes_away_before_a_daemon_is_recorded_leaves_no_daemon(
     estate, monkeypatch
 ):

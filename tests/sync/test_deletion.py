@@ -83,6 +83,7 @@ def test_killed_anywhere_no_point_claims_what_is_gone_and_the_janitor_finishes(
     assert context.events.filter(old="ready_for_failover", new="discovered").count() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.any_database
 def test_the_next_replication_starts_over_and_is_equal(estate, context):
     deleted = _delete(context)
@@ -100,6 +101,7 @@ def test_the_next_replication_starts_over_and_is_equal(estate, context):
     assert (context.total_jobs_run, context.successful_jobs) == (3, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.any_database
 def test_an_unmounted_repository_is_not_judged(estate, context):
     estate.repository_folder.rename(estate.repository_folder.with_name("unmounted"))
@@ -153,6 +155,7 @@ def test_while_a_job_is_active_nothing_is_deleted(estate, context):
     _assert_every_claimed_file_is_there(estate)
 
 
+@pytest.mark.slow
 @pytest.mark.any_database
 def test_the_audit_finds_nothing_wrong_at_any_step(estate, context):
     cancel.cancel(start.start(context, trigger="manual", requested_by="ops"), actor="ops")

@@ -104,6 +104,7 @@ class Pauses(Attempts):
         return seen
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_sample", "small1")
 def test_a_worker_paused_before_it_makes_a_file_makes_none_too_late(estate, monkeypatch):
     pauses = Pauses(estate, monkeypatch)

@@ -20,7 +20,8 @@ from tests.sync.estate import MIB, try_again, work
 @pytest.mark.parametrize(
     "method",
     [
-        *("CreateSnapshot_Task", "QueryChangedDiskAreas"),
+        "QueryChangedDiskAreas",
+        pytest.param("CreateSnapshot_Task", marks=pytest.mark.slow),
         pytest.param("RetrievePropertiesEx", marks=pytest.mark.slow),
         pytest.param("WaitForUpdatesEx", marks=pytest.mark.slow),
     ],
@@ -62,6 +63,7 @@ def test_a_source_that_goes_away_returns_the_job_to_wait_with_its_image(estate, 
     estate.assert_nothing_left_over(ready)
 
 
+@pytest.mark.slow
 def test_a_disk_that_leaves_between_two_attempts_leaves_no_file(estate, monkeypatch):
     context = estate.take("small2")
 
@@ -81,6 +83,7 @@ def test_a_disk_that_leaves_between_two_attempts_leaves_no_file(estate, monkeypa
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.slow
 def test_an_expired_session_is_renewed(estate, ready, monkeypatch):
     make_plan = runner.make_plan
 
@@ -122,7 +125,7 @@ def test_a_missing_privilege_fails_the_job_and_is_named(estate, ready):
     ("method", "fault", "times"),
     [
         pytest.param("Login", "SystemError", 1, marks=pytest.mark.slow),
-        ("RetrievePropertiesEx", "InvalidState", 100),
+        pytest.param("RetrievePropertiesEx", "InvalidState", 100, marks=pytest.mark.slow),
         ("CreateSnapshot_Task", "InvalidHostState", 1),
         pytest.param("QueryChangedDiskAreas", "HostNotConnected", 2, marks=pytest.mark.slow),
     ],
@@ -209,6 +212,7 @@ def test_a_cancel_in_the_last_moment_before_the_commit_still_cancels(estate, mon
     estate.assert_nothing_left_over(small1)
 
 
+@pytest.mark.slow
 def test_a_hostile_name_is_only_a_name(estate):
     estate.take("small1")
     estate.control.rename("small1", "<script>alert(1)</script>/../x")

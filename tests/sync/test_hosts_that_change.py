@@ -86,7 +86,8 @@ def test_a_hosts_certificate_that_is_renewed_after_a_ticket_costs_another_ticket
     assert not Place.objects.exists()
 
 
-@pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [1, 3])
 def test_a_certificate_that_vsphere_does_not_know_is_lasting_and_has_a_remedy(
     estate, ready, before_connection, number
 ):
@@ -99,6 +100,7 @@ def test_a_certificate_that_vsphere_does_not_know_is_lasting_and_has_a_remedy(
     estate.replicate(ready)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", CONNECTIONS)
 def test_a_vm_that_is_moved_after_a_ticket_is_read_from_its_new_host(
     estate, ready, before_connection, number
@@ -121,14 +123,14 @@ def test_a_vm_that_is_moved_between_two_tickets_is_read_on(estate, ready, in_mid
     assert not Place.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_host_in_maintenance_still_serves_the_vms_that_it_has(estate, ready, in_mid_transfer):
     in_mid_transfer(lambda: estate.control.set_host(FIRST, "maintenance"))
     assert estate.replicate(ready).attempt == 1
 
 
-@pytest.mark.parametrize(
-    "state", ["disconnected", pytest.param("notResponding", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("state", ["disconnected", "notResponding"])
 def test_a_host_that_goes_in_mid_transfer_is_waited_for_and_the_copy_resumes(
     estate, ready, in_mid_transfer, monkeypatch, state
 ):

@@ -155,6 +155,7 @@ def test_a_new_vm_of_the_old_name_is_not_the_one_that_is_gone(estate, web):
     )
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_left_with_its_vm_is_removed_when_it_is_back(estate, web):
     estate.control.refuse_snapshot_removal("web")
     assert estate.run_job(web).status == "completed"
@@ -223,6 +224,7 @@ def test_confirmed_it_goes_on_with_its_history_under_the_new_uuid(estate, web):
     assert uuids == [old, vm.vmware_vm_id]
 
 
+@pytest.mark.slow
 def test_a_new_uuid_that_is_taken_back_is_confirmed_once_more(estate, web):
     old = web.vmware_vm_id
     identity.confirm(changed(estate, web), web, actor="ops")
@@ -234,6 +236,7 @@ def test_a_new_uuid_that_is_taken_back_is_confirmed_once_more(estate, web):
     estate.replicate(web)
 
 
+@pytest.mark.slow
 def test_rejected_it_is_taken_as_a_new_vm_and_the_old_one_is_gone(estate, web):
     vm = changed(estate, web)
     vm = identity.reject(vm, web, actor="ops")
@@ -247,6 +250,7 @@ def test_rejected_it_is_taken_as_a_new_vm_and_the_old_one_is_gone(estate, web):
     assert web.recovery_points.count() == 1
 
 
+@pytest.mark.slow
 def test_a_released_vm_under_a_new_uuid_is_confirmed_and_then_taken_again(estate, web):
     management.release(web, actor="ops")
     vm = changed(estate, web)

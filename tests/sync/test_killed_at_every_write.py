@@ -157,9 +157,8 @@ def test_a_clean_up_that_is_killed_before_any_write_is_settled_by_the_next_one(c
 
 
 @audits
-@pytest.mark.parametrize(
-    "how", ["fail", *(pytest.param(how, marks=pytest.mark.slow) for how in ("cancel", "again"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["fail", "cancel", "again"])
 def test_a_job_whose_worker_is_killed_while_it_ends_is_settled_by_the_tick(context, how, audits):
     job = factories.running_job(context)
     killed = 0

@@ -71,7 +71,10 @@ def test_what_cannot_be_consolidated_is_a_warning_and_the_next_jobs_first_work(
     ("verb", "arguments", "words"),
     [
         ("deny_privilege", ("System.Read",), "System.Read"),
-        ("refuse_property", ("small1", "runtime.consolidationNeeded"), "small1"),
+        pytest.param(
+            *("refuse_property", ("small1", "runtime.consolidationNeeded"), "small1"),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             *("refuse_property", ("small1", "config.instanceUuid"), "config.instanceUuid"),
             marks=pytest.mark.slow,

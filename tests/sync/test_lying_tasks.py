@@ -31,6 +31,7 @@ def test_a_snapshot_that_is_there_although_it_failed_is_removed(estate):
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.slow
 def test_of_snapshots_that_are_there_although_they_failed_to_be_quiesced_none_stays(estate, ready):
     """Each attempt to quiesce left one, all of the same name."""
     estate.control.lie_about_tasks(CREATE, "failed", times=3)
@@ -67,7 +68,7 @@ def test_tracking_that_is_said_to_be_on_and_is_not_makes_a_whole_copy(estate):
     assert "no change ID" in job.steps.get(name="snapshot").message
 
 
-@pytest.mark.parametrize("lie", ["silent", "untold"])
+@pytest.mark.parametrize("lie", ["silent", pytest.param("untold", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", [CREATE, REMOVE])
 def test_a_task_whose_end_is_not_told_as_usual_is_found_out(estate, ready, method, lie):
     estate.control.lie_about_tasks(method, lie)

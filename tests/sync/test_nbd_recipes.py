@@ -139,6 +139,7 @@ def test_every_recipe_is_tried_here():
     assert set(recipes()) == {"vddk", "files", "web", "pattern"}
 
 
+@pytest.mark.slow
 def test_files(estate, recipe, vm, images):
     recipe("files", **{"/srv/": f"{images}/"})
     replicates(estate, vm)
@@ -208,6 +209,7 @@ esac
 """
 
 
+@pytest.mark.slow
 def test_vmwares_library(estate, recipe, vm, images, tmp_path):
     """As far as it goes without the library: nbdkit takes each argument, also those with blanks,
     and gives a plugin what VMware's needs to know."""

@@ -64,6 +64,7 @@ def test_a_vm_is_replicated_into_memory_in_full_and_then_what_changed(estate, me
     assert [path.name for path in estate.repository_folder.rglob("*")] == ["vmrep-repository.json"]
 
 
+@pytest.mark.slow
 def test_a_copy_into_memory_resumes_from_its_checkpoint(estate, memory):
     context = estate.take("small1")
     estate.run_job(context)
@@ -82,6 +83,7 @@ def test_a_copy_into_memory_resumes_from_its_checkpoint(estate, memory):
     memory.assert_holds_what_rows_name()
 
 
+@pytest.mark.slow
 def test_what_a_cancelled_job_left_in_memory_is_removed(estate, memory):
     context = estate.take("small1")
     memory.fails_after_bytes = MIB
@@ -94,6 +96,7 @@ def test_what_a_cancelled_job_left_in_memory_is_removed(estate, memory):
     assert not DiskImage.objects.exists()
 
 
+@pytest.mark.slow
 def test_replica_data_in_memory_is_deleted(estate, memory):
     context = estate.take("small1")
     estate.run_job(context)

@@ -75,6 +75,7 @@ def _before(monkeypatch: pytest.MonkeyPatch, step: str, do: Callable[[], object]
     monkeypatch.setattr(runner, step, do_and_go_on)
 
 
+@pytest.mark.slow
 def test_a_passing_snapshot_that_comes_after_prepare_is_waited_for_too(
     estate, context, monkeypatch
 ):
@@ -98,10 +99,12 @@ def _move(estate: Estate) -> None:
 @pytest.mark.parametrize(
     ("transport", "step"),
     [
-        *(("datastore", "make_plan"), ("datastore", "transfer"), ("nfc", "verify")),
+        ("datastore", "transfer"),
+        pytest.param("datastore", "make_plan", marks=pytest.mark.slow),
         pytest.param("datastore", "verify", marks=pytest.mark.slow),
         pytest.param("nfc", "make_plan", marks=pytest.mark.slow),
         pytest.param("nfc", "transfer", marks=pytest.mark.slow),
+        pytest.param("nfc", "verify", marks=pytest.mark.slow),
     ],
 )
 def test_a_disk_that_moves_costs_an_attempt_at_most(estate, context, monkeypatch, transport, step):
@@ -162,6 +165,7 @@ def vm_is_busy(estate: Estate, context: VMContext) -> bool:
         return snapshots.running_snapshot_task(session, context.moref) is not None
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_fails_while_vsphere_works_on_the_vm_is_taken_later(
     estate, context, monkeypatch
 ):

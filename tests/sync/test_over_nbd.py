@@ -113,9 +113,15 @@ def test_a_name_from_the_vcenter_becomes_no_further_argument(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((*NBDKIT, "memory", "1M"), "serves 1048576 bytes, but the disk has 67108864"),
+        pytest.param(
+            *((*NBDKIT, "memory", "1M"), "serves 1048576 bytes, but the disk has 67108864"),
+            marks=pytest.mark.slow,
+        ),
         (("sh", "-c", "echo no licence >&2; exit 3", "{socket}"), "code 3 and said: no licence"),
-        (("nbdkit", "--unix", "{socket}", "memory", "64M"), "went into the background"),
+        pytest.param(
+            *(("nbdkit", "--unix", "{socket}", "memory", "64M"), "went into the background"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_command_that_fails_leaves_no_snapshot_and_says_why(estate, command, arguments, words):
@@ -158,6 +164,7 @@ def occupy(job, address: str, count: int) -> None:
     factories.places(job, "host_sessions", address, count)
 
 
+@pytest.mark.slow
 def test_a_job_waits_for_a_place_on_the_host_as_over_nfc(estate, command, raw, tmp_path, settings):
     """The program opens the same sessions there as NFC does."""
     settings.DISKS_PER_HOST = 2
@@ -202,6 +209,7 @@ def test_each_connection_of_a_program_takes_a_place(
     assert not Place.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_read_from_the_host_takes_none(
     estate, command, raw, tmp_path, settings, most_places
 ):

@@ -59,6 +59,7 @@ def test_a_linked_clone_is_read_through_its_parents_files(nfc):
     assert (job.replication_type, job.bytes_transferred) == ("incremental", MIB)
 
 
+@pytest.mark.slow
 def test_a_linked_clone_that_has_snapshots_is_read_whole_too(nfc):
     nfc.control.link_clone("small1", "linked", nfc.users_snapshot("small1"))
     nfc.control.configure("linked", power="on", tracking=True)

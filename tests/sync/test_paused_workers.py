@@ -6,6 +6,7 @@ that nobody would ever find.
 
 import threading
 
+import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
@@ -114,6 +115,7 @@ def test_a_snapshot_that_a_paused_worker_makes_too_late_is_removed(estate, monke
     estate.assert_nothing_left_over(small1)
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_never_comes_hinders_no_job_and_is_forgotten(estate, monkeypatch, small1):
     job = start.start(small1, trigger="manual", requested_by="ops")
 

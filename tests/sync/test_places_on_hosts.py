@@ -42,7 +42,8 @@ def workers(count: int) -> None:
             worker.result()
 
 
-@pytest.mark.parametrize("sessions", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("sessions", [1, 3])
 def test_jobs_of_many_disks_share_a_hosts_sessions(estate, settings, sessions):
     """The lab's hosts refuse any session above the limit; a dead-lock would meet the deadline."""
     settings.DISKS_PER_HOST = estate.lab.nfc.sessions_per_host = sessions

@@ -22,7 +22,7 @@ def begin(context):
     return start.start(context, trigger="manual", requested_by="ops")
 
 
-@pytest.mark.parametrize("new_vm_uuids", [False, True])
+@pytest.mark.parametrize("new_vm_uuids", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_each_vm_is_confirmed_before_it_is_replicated_again(estate, ready, new_vm_uuids):
     first, second = ready
     old = VCenter.objects.get().instance_uuid

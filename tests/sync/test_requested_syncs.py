@@ -89,7 +89,7 @@ POINTS = {
 }
 
 
-IN_THE_FAST_TIER = ("with the stun's snapshot there", "before it is turned on")
+IN_THE_FAST_TIER = ("with the stun's snapshot there",)
 
 
 @pytest.mark.parametrize(

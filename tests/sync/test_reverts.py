@@ -66,7 +66,8 @@ def test_a_revert_is_noticed_whatever_the_tree_and_the_numbers_look_like(nfc):
     assert _entry(nfc.replicate(context)).sync_type == "checksum"
 
 
-@pytest.mark.parametrize("ahead_seconds", [pytest.param(600, marks=pytest.mark.slow), -600])
+@pytest.mark.slow
+@pytest.mark.parametrize("ahead_seconds", [600, -600])
 def test_the_hosts_clock_which_dates_snapshots_decides_nothing(nfc, ahead_seconds):
     """Events bear the vCenter's time."""
     nfc.control.set_host_clock(ahead_seconds)
@@ -85,6 +86,7 @@ def test_the_hosts_clock_which_dates_snapshots_decides_nothing(nfc, ahead_second
     assert (entry.sync_type, "vCenter's events say" in entry.note) == ("checksum", True)
 
 
+@pytest.mark.slow
 def test_what_events_do_not_tell_is_compared(nfc, monkeypatch):
     before = nfc.users_snapshot("small1", "before")
     _write(nfc, "lost")
@@ -134,6 +136,7 @@ def test_a_revert_to_a_snapshot_that_was_made_since_needs_no_comparison(nfc):
     assert (job.replication_type, job.bytes_transferred) == ("incremental", 2 * MIB)
 
 
+@pytest.mark.slow
 def test_a_number_that_did_not_move_is_not_believed_without_snapshots_either(nfc, small1):
     """The datastore was rolled back to just before the last recovery point."""
     nfc.control.keep_storage("small1")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from replication.engine.digests import DigestEntry
 from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import Extent
@@ -83,6 +85,7 @@ def test_a_cancel_is_heard_while_the_storage_of_the_sample_hangs(estate, monkeyp
         worker.join(60)
 
 
+@pytest.mark.slow
 def test_what_a_sample_found_is_known_until_a_comparison_is_committed(estate, monkeypatch, small1):
     """The next sample may miss it."""
     estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=1)

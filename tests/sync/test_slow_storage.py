@@ -35,6 +35,7 @@ def _begin(context) -> tuple[ReplicationJob, threading.Thread]:
     return job, worker
 
 
+@pytest.mark.slow
 def test_a_daemon_that_misses_a_signal_costs_a_job_nothing(
     estate, ready, tmp_path: Path, monkeypatch
 ):

@@ -123,6 +123,7 @@ def test_a_snapshot_that_takes_long_is_found_again_and_not_asked_for_twice(
     estate.assert_equal_to_snapshot(job.recovery_point)
 
 
+@pytest.mark.slow
 def test_tracking_that_takes_long_to_enable_is_not_enabled_twice(
     estate: Estate, impatient_with_new: None, asked: list[str]
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_removal_that_takes_long_is_a_warning_and_not_asked_for_twice(
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.slow
 def test_a_job_waits_for_the_removal_of_what_an_earlier_one_left(
     estate: Estate, context: VMContext, impatient: None, asked: list[str]
 ) -> None:
@@ -165,6 +167,7 @@ def test_a_job_waits_for_the_removal_of_what_an_earlier_one_left(
     clean_up(estate, context)
 
 
+@pytest.mark.slow
 def test_nothing_is_believed_of_a_snapshot_while_another_one_is_removed(
     estate: Estate, context: VMContext, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

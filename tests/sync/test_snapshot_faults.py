@@ -44,7 +44,11 @@ def test_the_next_job_finishes_the_clean_up_of_the_last(estate, ready):
 
 
 @pytest.mark.parametrize(
-    ("fault", "in_task"), [("ApplicationQuiesceFault", True), ("GenericVmConfigFault", False)]
+    ("fault", "in_task"),
+    [
+        ("ApplicationQuiesceFault", True),
+        pytest.param("GenericVmConfigFault", False, marks=pytest.mark.slow),
+    ],
 )
 def test_a_guest_that_cannot_be_quiesced_is_copied_crash_consistent(estate, ready, fault, in_task):
     estate.control.fail(
@@ -126,6 +130,7 @@ def test_a_snapshot_that_cannot_be_removed_is_not_tried_at_every_tick(estate):
     assert left_overs.contexts_to_clean() == [context.pk]
 
 
+@pytest.mark.slow
 def test_a_snapshot_task_that_the_vcenter_forgot_costs_an_attempt(estate, ready, monkeypatch):
     """As after its restart: the task is unknown, but it was carried out."""
     wait_for_task = snapshots.wait_for_task
@@ -211,6 +216,7 @@ def test_one_that_a_killed_attempt_left_unlisted_is_not_followed_by_another(
     assert len(_snapshots_of(estate, "small1")) == 1
 
 
+@pytest.mark.slow
 def test_one_that_is_listed_a_little_later_is_used(estate, ready):
     estate.control.unlist_snapshots("small1")
     later = threading.Timer(3, estate.control.unlist_snapshots, ("small1",), {"on": False})

@@ -147,6 +147,7 @@ def test_the_map_marks_exactly_where_the_guest_wrote(estate, ready, monkeypatch)
     assert DiskImage.objects.get(job=job).extent_map is None
 
 
+@pytest.mark.slow
 def test_an_incremental_job_without_changes_keeps_no_map(estate, ready):
     estate.replicate(ready)
     job = estate.replicate(ready)
@@ -156,6 +157,7 @@ def test_an_incremental_job_without_changes_keeps_no_map(estate, ready):
     assert found.levels == bytes(BUCKETS)
 
 
+@pytest.mark.slow
 def test_several_syncs_show_where_changes_fall(estate, ready):
     estate.replicate(ready)
     estate.control.fill("small1", 2000, 0, MIB, seed=2)

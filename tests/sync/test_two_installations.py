@@ -53,6 +53,7 @@ def test_two_installations_protect_one_vm(estate, context, migrated_sqlite, tmp_
     estate.replicate(context)
 
 
+@pytest.mark.slow
 def test_an_installation_that_was_restored_works_beside_the_first(estate, context, tmp_path):
     """They have one identity, one repository and the same recovery points: each adds files of its
     own, and touches none of the other's."""

@@ -47,6 +47,7 @@ def of_a_host(estate, lone_host):
     return context
 
 
+@pytest.mark.slow
 def test_a_vcenter_where_a_lone_host_was_is_confirmed_before_anything_is_sent(estate, of_a_host):
     known, new = VCenter.objects.get().host_uuid, estate.lab.instance_uuid
     leads_to(estate.lab)
