@@ -42,6 +42,26 @@ class RepositoryInUse(ReplicationError):
     code = "repository_in_use"
 
 
+class RepositoryGone(ReplicationError):
+    """A repository that has been removed."""
+
+    code = "repository_gone"
+
+
+class ConfirmFolder(ReplicationError):
+    """What a folder is has to be looked at before it becomes a repository: `facts`."""
+
+    code = "confirm_folder"
+
+    def __init__(self, message: str, facts: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.facts = facts
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {"facts": dict(self.facts)}
+
+
 class UnknownJob(ReplicationError):
     code = "unknown_job"
 

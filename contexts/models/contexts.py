@@ -198,6 +198,13 @@ class VMContext(VMSpecs):
             models.CheckConstraint(
                 condition=~Q(context_id="") & ~Q(vmware_vm_id=""), name="context_has_identity"
             ),
+            CompositeForeignKey(
+                name="context_repository_is_there",
+                fields=("repository",),
+                to_table="repositories",
+                to_columns=("present_id",),
+                violation_error_message="This repository has been removed. Choose another one.",
+            ),
             specs_possible("context_specs_possible"),
             models.CheckConstraint(
                 condition=Q(rpo_target_seconds__isnull=True)

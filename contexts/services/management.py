@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError
 from django.db.models import Exists, OuterRef
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils.crypto import get_random_string
 
 from contexts.clock import about_now
@@ -81,7 +81,7 @@ def take_and_report(
     """Create a context for each VM, or revive its former one; all of them or none.
 
     A VM that is already managed keeps its context unchanged. A revived context keeps its
-    repository, where its recovery points are.
+    repository, where its recovery points are, if it is still there.
     Raises NotManageable, naming the VM, when it cannot be identified or is gone from its vCenter,
     and IdentityChanged when it is probably a known VM under a new instance UUID.
     """
@@ -127,7 +127,10 @@ def _take_one(vm: DiscoveredVM, wanted: Mapping[str, Any]) -> tuple[VMContext, s
         return context, TAKEN
     # Compare and set: of several concurrent requests, one revives it.
     revived = VMContext.objects.filter(pk=context.pk, unmanaged_at__isnull=False).update(
-        unmanaged_at=None, updated_at=Now()
+        unmanaged_at=None,
+        # The one that it had may have been removed meanwhile.
+        repository=Coalesce("repository", wanted["repository"].pk),
+        updated_at=Now(),
     )
     return context, TAKEN_AGAIN if revived else ""
 

@@ -18,7 +18,7 @@ from replication.models.policies import (
 )
 from replication.models.recovery import PointSnapshot, RecoveryPoint, RecoveryPointHold
 from replication.models.removals import ImageMerge, PointRemoval
-from replication.models.repositories import Repository, RepositorySign
+from replication.models.repositories import Repository, RepositorySign, RepositorySpace
 from replication.models.schedules import Pause, VMSchedule
 from replication.models.snapshots import VMSnapshot
 from replication.models.telemetry import JobLogLine, JobSample
@@ -56,6 +56,7 @@ __all__ = [
     "ReplicationJob",
     "Repository",
     "RepositorySign",
+    "RepositorySpace",
     "SignOfLife",
     "VCenterSign",
     "VMSchedule",

@@ -141,6 +141,13 @@ class DiskImage(models.Model):
         ]
         constraints = [
             ColumnTypes(name="image_column_types"),
+            CompositeForeignKey(
+                name="image_repository_is_there",
+                fields=("repository",),
+                to_table="repositories",
+                to_columns=("present_id",),
+                violation_error_message="This repository has been removed. Choose another one.",
+            ),
             models.UniqueConstraint(fields=["repository", "locator"], name="image_locator_once"),
             models.UniqueConstraint(
                 fields=["recovery_point", "disk"], name="image_disk_once_per_point"

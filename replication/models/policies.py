@@ -194,6 +194,13 @@ class Policy(PolicyValues):
                 | Q(name__isnull=True, vm_context__isnull=False),
                 name="policy_has_a_name_or_is_of_one_vm",
             ),
+            CompositeForeignKey(
+                name="policy_repository_is_there",
+                fields=("repository",),
+                to_table="repositories",
+                to_columns=("present_id",),
+                violation_error_message="This repository has been removed. Choose another one.",
+            ),
             models.UniqueConstraint(fields=["id", "vm_context"], name="policy_with_its_vm"),
             *_rules_of_values("policy"),
         ]

@@ -119,10 +119,15 @@ def _is_wanted(context: VMContext) -> bool:
     return context.current_job_id is not None
 
 
-def resume(context: VMContext, holder: Holder) -> str:
-    """Finish the removals that are under way, the upper one first; returns why one could not be.
-    One that is stuck is left alone: the next job's chain begins anew."""
-    under_way = PointRemoval.objects.filter(vm_context=context, state=RemovalState.UNDER_WAY)
+def resume(context: VMContext, repository_id: int, holder: Holder) -> str:
+    """Finish the removals that are under way in a repository, the upper one first; returns why one
+    could not be. One that is stuck is left alone: the next job's chain begins anew. What is in
+    another repository, from where the VM was moved, is nothing that the next job is based on."""
+    under_way = PointRemoval.objects.filter(
+        vm_context=context,
+        state=RemovalState.UNDER_WAY,
+        recovery_point__repository=repository_id,
+    )
     newest_first = under_way.select_related("recovery_point", "vm_context")
     for removal in newest_first.order_by("-recovery_point"):
         if turns.why_it_waits(removal, Standing(context.pk)):
@@ -132,10 +137,12 @@ def resume(context: VMContext, holder: Holder) -> str:
     return ""
 
 
-def must_end_first(context: VMContext) -> bool:
-    """Whether the files of a removal that is under way may not be what the rows of other images
-    say. Nothing will be based on a damaged one, whose rows may say what they want."""
-    merges = ImageMerge.objects.filter(removal__vm_context=context).select_related("image", "child")
+def must_end_first(context: VMContext, repository_id: int) -> bool:
+    """Whether the files of a removal that is under way in a repository may not be what the rows of
+    other images say. Nothing will be based on a damaged one, whose rows may say what they want."""
+    merges = ImageMerge.objects.filter(
+        removal__vm_context=context, image__repository=repository_id
+    ).select_related("image", "child")
     standing = Standing(context.pk)
     for merge in merges.filter(stage__in=[MergeStage.MERGING, MergeStage.MERGED]):
         child = merge.child
@@ -147,16 +154,17 @@ def must_end_first(context: VMContext) -> bool:
     return False
 
 
-def will_be_shortened(context: VMContext) -> bool:
-    """Whether the chain that the next replication would be based on is full, and a point of it can
-    be removed."""
+def will_be_shortened(context: VMContext, repository_id: int) -> bool:
+    """Whether the chain that the next replication into that repository would be based on is full,
+    and a point of it can be removed."""
     wanted = PointRemoval.objects.filter(vm_context=context, state=RemovalState.WANTED)
     points = list(wanted.values_list("recovery_point", flat=True))
     if not points:
         return False
     standing = Standing(context.pk)
-    return standing.longest_chain() >= MOST_IMAGES and any(
-        standing.is_below_the_newest(point) and not standing.why_it_waits(point) for point in points
+    return standing.longest_chain(repository_id) >= MOST_IMAGES and any(
+        standing.is_below_the_newest(point, repository_id) and not standing.why_it_waits(point)
+        for point in points
     )
 
 

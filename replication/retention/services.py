@@ -3,11 +3,13 @@ rules would remove."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import Sum
+from django.db.models.functions import Now
 
 from contexts.models import VMContext
 from contexts.services import statuses
@@ -15,7 +17,13 @@ from contexts.services.transactions import one_transaction
 from contexts.text import storable
 from replication import messages
 from replication.errors import PointGone, PointNeeded
-from replication.models import DiskImage, PointRemoval, RecoveryPoint, RecoveryPointHold
+from replication.models import (
+    DiskImage,
+    PointRemoval,
+    RecoveryPoint,
+    RecoveryPointHold,
+    Repository,
+)
 from replication.retention import steps
 from replication.retention.choose import Mark, Rules, choose
 from replication.retention.order import Step
@@ -35,7 +43,7 @@ class Preview(NamedTuple):
     waiting: dict[int, str]
     """Of those that go: why it cannot go at once."""
     longest_chain: int
-    """Of the newest point, once the others are gone."""
+    """That the next replication would be based on, once the others are gone."""
     stored_bytes: int
     """What the points that go have stored of their own: an upper bound of what becomes free."""
 
@@ -107,6 +115,39 @@ def delete(point: RecoveryPoint, *, actor: str) -> PointRemoval:
     return removal
 
 
+class Asked(NamedTuple):
+    """How many recovery points are to go, and of those that stay how many for which reason."""
+
+    going: int
+    staying: dict[str, int]
+
+
+@one_transaction
+def delete_all_in(context: VMContext, repository: Repository, *, actor: str) -> Asked:
+    """As `delete`, for all of the VM's points in a repository. Those stay that may not go."""
+    statuses.hold(context.pk)
+    points = RecoveryPoint.objects.filter(
+        vm_context=context, repository=repository, state=RecoveryPointState.AVAILABLE
+    )
+    standing = Standing(context.pk)
+    why = {key: standing.why_it_stays(key) for key in points.values_list("pk", flat=True)}
+    going = {key for key, reason in why.items() if not reason}
+    wanted = PointRemoval.objects.filter(recovery_point__in=going)
+    known = set(wanted.values_list("recovery_point", flat=True))
+    by_user = {"why": RemovalWhy.USER, "requested_by": actor}
+    wanted.exclude(why=RemovalWhy.USER).update(**by_user, updated_at=Now())
+    PointRemoval.objects.bulk_create(
+        PointRemoval(recovery_point_id=key, vm_context=context, **by_user)
+        for key in sorted(going - known)
+    )
+    if going:
+        _look_again(context.pk)
+    if new := len(going - known):
+        what = f"asked to delete {new} recovery point(s) in repository {repository.name}"
+        steps.tell(context, what, actor)
+    return Asked(len(going), dict(Counter(reason for reason in why.values() if reason)))
+
+
 def preview(context: VMContext, rules: Rules | None, zone: ZoneInfo) -> Preview:
     """What these rules would remove of the VM, in which order. Changes nothing."""
     standing = Standing(context.pk)
@@ -118,7 +159,7 @@ def preview(context: VMContext, rules: Rules | None, zone: ZoneInfo) -> Preview:
         marks=marks,
         steps=standing.chains.in_order(going),
         waiting=waiting,
-        longest_chain=standing.longest_chain(going),
+        longest_chain=standing.longest_chain(context.repository_id, going),
         stored_bytes=stored.aggregate(total=Sum("allocated_bytes"))["total"] or 0,
     )
 

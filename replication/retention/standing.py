@@ -120,16 +120,21 @@ class Standing:
                 return hold
         return None
 
-    def longest_chain(self, without: Collection[int] = ()) -> int:
-        """The length of the longest chain that the next replication would be based on; `without`
-        the points that go."""
-        return self.chains.longest(self._last, without)
+    def longest_chain(self, repository_id: int | None, without: Collection[int] = ()) -> int:
+        """The length of the longest chain that the next replication into that repository would be
+        based on; `without` the points that go."""
+        return self.chains.longest(self._last_in(repository_id), without)
 
-    def is_below_the_newest(self, point_id: int) -> bool:
-        """Whether the next replication would be based on an image of the point."""
-        return self._last in self.chains.above(point_id)
+    def is_below_the_newest(self, point_id: int, repository_id: int) -> bool:
+        """Whether the next replication into that repository would be based on an image of the
+        point."""
+        return self._last_in(repository_id) in self.chains.above(point_id)
 
     @property
     def _last(self) -> int:
         """The point that was made last, whatever clocks said; 0 if there is none."""
         return max((point.pk for point in self._points), default=0)
+
+    def _last_in(self, repository_id: int | None) -> int:
+        kept = (point.pk for point in self._points if point.repository_id == repository_id)
+        return max(kept, default=0)

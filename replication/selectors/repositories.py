@@ -12,12 +12,14 @@ from django.db.models import (
 from contexts.models import VMContext
 from replication.models import (
     DiskImage,
+    Policy,
     RecoveryPoint,
     ReplicationJob,
     Repository,
 )
+from replication.selectors.damages import KEPT_STATES
 from replication.selectors.subqueries import count_rows, sum_of_images
-from replication.states import ImageState, RecoveryPointState
+from replication.states import ACTIVE_JOB_STATUSES, ImageState, RecoveryPointState
 
 
 def repositories_for_list() -> QuerySet[Repository]:
@@ -35,20 +37,69 @@ def repositories_for_list() -> QuerySet[Repository]:
     ).order_by("name")
 
 
-class RepositoryDependents(NamedTuple):
-    """The numbers of rows that prevent a repository's removal."""
+class InTheWay(NamedTuple):
+    """What prevents a repository's removal. `vms`: managed ones that are kept in it; `points` are
+    there, or on their way out; `files`: of points that have gone or never were, which a clean-up
+    removes; `jobs`: under way; `policies`: names of those that send VMs there."""
 
-    contexts: int
+    vms: int
     points: int
-    images: int
+    files: int
     jobs: int
+    policies: tuple[str, ...]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Each with what to do about it."""
+        found = [
+            (self.vms, _VMS),
+            (self.points, _POINTS),
+            (self.files, _FILES),
+            (self.jobs, _JOBS),
+        ]
+        told = [f"{words[count > 1].format(count)} {words[2]}" for count, words in found if count]
+        return told + [
+            f"Policy {name} sends VMs there. Choose another repository in it."
+            for name in self.policies
+        ]
 
 
-def dependents_of_repository(repository: Repository) -> RepositoryDependents:
-    """VM records (managed or not), recovery points and images in any state, jobs."""
-    return RepositoryDependents(
-        *(
-            model.objects.filter(repository=repository).count()
-            for model in (VMContext, RecoveryPoint, DiskImage, ReplicationJob)
-        )
+_VMS = (
+    "{} VM is kept there.",
+    "{:,} VMs are kept there.",
+    "Move each to another repository, or remove it from management.",
+)
+_POINTS = (
+    "{} recovery point is there.",
+    "{:,} recovery points are there.",
+    "Delete them, or wait until retention has removed them; those of a VM that was removed from"
+    " management go with its replica data.",
+)
+_FILES = (
+    "{} file of a removed recovery point or an ended replication is still there.",
+    "{:,} files of removed recovery points or ended replications are still there.",
+    "A worker removes them within minutes.",
+)
+_JOBS = (
+    "{} replication into it has not ended.",
+    "{:,} replications into it have not ended.",
+    "Wait until they end, or cancel them.",
+)
+
+
+def in_the_way(repository: Repository) -> InTheWay:
+    """VMs first, then jobs: a VM that was moved away meanwhile had its job before."""
+    contexts = VMContext.objects.filter(repository=repository, unmanaged_at__isnull=True).count()
+    jobs = ReplicationJob.objects.filter(
+        repository=repository, status__in=ACTIVE_JOB_STATUSES
+    ).count()
+    points = RecoveryPoint.objects.filter(repository=repository, state__in=KEPT_STATES)
+    images = DiskImage.objects.filter(repository=repository)
+    policies = Policy.objects.filter(repository=repository).order_by("name")
+    return InTheWay(
+        vms=contexts,
+        points=points.count(),
+        files=images.exclude(recovery_point__state__in=KEPT_STATES).count(),
+        jobs=jobs,
+        policies=tuple(name or "" for name in policies.values_list("name", flat=True)),
     )

@@ -6,11 +6,15 @@ import uuid
 from pathlib import Path
 
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError, QuerySet
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 
+from contexts.models import VMContext
+from contexts.services import statuses
+from contexts.services.transactions import one_transaction
 from replication.errors import RepositoryInUse, RepositoryRefused
-from replication.models import Repository
-from replication.selectors.repositories import dependents_of_repository
+from replication.models import Limit, Repository, RepositorySign
+from replication.selectors.repositories import in_the_way
 from replication.states import RepositoryKind
 from replication.storage import folders
 
@@ -42,37 +46,67 @@ def add_directory(name: str, path: str) -> Repository:
     return repository
 
 
-def remove(repository: Repository) -> None:
-    """Remove a repository on which nothing depends. Its folder and files stay; only its marker is
-    removed, so that the folder can become a repository again.
+def remove(repository: Repository, *, actor: str) -> int:
+    """Remove a repository in which nothing is kept any more. Its folder stays; only its marker is
+    removed, so that the folder can become a repository again, under the same name if you like. Its
+    row stays for the history of jobs and recovery points that were there.
 
-    Raises RepositoryInUse while a VM, a job, a recovery point or an image belongs to it.
+    VMs that are not under management and were kept there have no repository afterwards; returns how
+    many. Raises RepositoryInUse while a VM, a recovery point, a file or a job needs it, with what
+    to do about each.
     """
     try:
-        with transaction.atomic():
-            _remove_row(repository)
-    except (ProtectedError, IntegrityError) as problem:
-        # Foreign keys are checked at commit: another transaction was faster.
+        count = _remove_row(repository, actor)
+    except IntegrityError as problem:
+        # The database checks at commit that nothing is kept there: another transaction was faster.
         raise RepositoryInUse(
             f"Something was added to {repository.name} at the same moment. Reload and try again."
         ) from problem
+    return count
 
 
-def _remove_row(repository: Repository) -> None:
-    locked = Repository.objects.select_for_update().filter(pk=repository.pk).first()
-    if locked is None:
-        raise RepositoryInUse(f"{repository.name} has already been removed.")
-    counts = dependents_of_repository(locked)
-    if any(counts):
-        raise RepositoryInUse(
-            f"{locked.name} cannot be removed: {counts.contexts} VM record(s), {counts.points}"
-            f" recovery point(s) and {counts.jobs} job(s) belong to it."
+@one_transaction
+def _remove_row(repository: Repository, actor: str) -> int:
+    former = VMContext.objects.filter(repository=repository, unmanaged_at__isnull=False)
+    keys = list(former.order_by("pk").values_list("pk", flat=True))
+    statuses.hold(*keys)
+    found = in_the_way(repository)
+    if any(found):
+        raise RepositoryInUse(f"{repository.name} cannot be removed. {' '.join(found.reasons)}")
+    for context in former.filter(pk__in=keys).only("current_status"):
+        statuses.record_event(
+            context.pk,
+            old=context.current_status,
+            new=context.current_status,
+            why=f"its repository {repository.name} was removed",
+            actor=actor,
+            job_id=None,
         )
-    locked.delete()
-    # The row's removal is committed before the marker is removed: otherwise a failed commit would
-    # leave a repository that looks unmounted.
+    former.filter(pk__in=keys).update(repository=None, updated_at=Now())
+    removed = Repository.objects.filter(pk=repository.pk).update(
+        removed_at=Now(), removed_by=actor, updated_at=Now()
+    )
+    if not removed:
+        raise RepositoryInUse(f"{repository.name} has already been removed.")
+    RepositorySign.objects.filter(repository=repository).delete()
+    Limit.objects.filter(repository=repository).delete()
+    # Only once this is committed: otherwise a failed commit would leave a repository that looks
+    # unmounted.
     root = Path(repository.config["path"])
     transaction.on_commit(lambda: folders.unmark(root, str(repository.uuid)))
+    return len(keys)
+
+
+@one_transaction
+def change(repository: Repository, **changes: str | int | None) -> None:
+    """Change its `name`, or its `reserve_bytes` (None: as vmrep decides). Raises ValidationError
+    for a name that is in use or empty, or an impossible reserve."""
+    repository = Repository.objects.select_for_update(no_key=True).get(pk=repository.pk)
+    for column in ("name", "reserve_bytes"):
+        if column in changes:
+            setattr(repository, column, changes[column])
+    repository.full_clean()
+    repository.save(update_fields=["name", "reserve_bytes", "updated_at"])
 
 
 def default(among: QuerySet[Repository]) -> Repository | None:

@@ -58,8 +58,9 @@ def mark(root: Path, uuid: str) -> None:
 
 
 def unmark(root: Path, uuid: str) -> None:
-    """Remove the marker with that UUID. A folder that is missing, or does not answer in time, may
-    keep it: that does no harm, and says whose it was."""
+    """Remove the marker with that UUID, and empty folders, so that the folder can be used again. A
+    folder that is missing, or does not answer in time, may keep it: that does no harm, and says
+    whose it was."""
     with contextlib.suppress(RepositoryRefused):
         _at(root, lambda: _unmark(root, uuid))
 
@@ -89,7 +90,18 @@ def _mark(root: Path, uuid: str) -> None:
 
 def _unmark(root: Path, uuid: str) -> None:
     with contextlib.suppress(EngineError):
-        DirectoryRepository(root, uuid).retire()
+        repository = DirectoryRepository(root, uuid)
+        repository.check()  # as long as it has the marker, nobody else's folders are there
+        _remove_empty_folders(root)
+        repository.retire()
+
+
+def _remove_empty_folders(root: Path) -> None:
+    """Images were in them. What is not empty stays."""
+    for folder, _, _ in os.walk(root, topdown=False):
+        if folder != str(root):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
 
 
 def _require_unused(root: Path) -> None:

@@ -49,15 +49,16 @@ def _end_removals(run: JobRun, note: StepNote) -> None:
     """Finish the removal of a recovery point that somebody began. Raises RemovalUnfinished where
     the files of a chain may not be what its rows say until then, and while a chain that is full is
     going to be shortened."""
-    if problem := retention.resume(run.context, run):
-        if retention.must_end_first(run.context):
+    here = run.job.repository_id
+    if problem := retention.resume(run.context, here, run):
+        if retention.must_end_first(run.context, here):
             raise RemovalUnfinished(
                 f"{run.context.vm_name}: a recovery point could not be removed completely, and its"
                 f" disks' files may not be read before: {problem}"
             )
         note.warn(f"A recovery point could not be removed: {problem}")
     waited = database_now() - (run.job.started_at or run.job.created_at)
-    if waited < SHORTENED_WITHIN and retention.will_be_shortened(run.context):
+    if waited < SHORTENED_WITHIN and retention.will_be_shortened(run.context, here):
         messages.hint_retention()
         raise RemovalUnfinished(
             f"{run.context.vm_name}: its chain has {MOST_IMAGES} images, and recovery points are"

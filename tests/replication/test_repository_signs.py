@@ -68,6 +68,6 @@ def test_a_repository_that_is_removed_takes_what_was_seen_of_it_along(tmp_path):
 
     repository = factories.repository(path=tmp_path / "repository")
     repository_signs.look()
-    repositories.remove(repository)
+    repositories.remove(repository, actor="ops")
     assert not RepositorySign.objects.exists()
     repository_signs.look()

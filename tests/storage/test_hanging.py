@@ -169,7 +169,7 @@ def test_vmrep_does_not_wait_for_each_of_many_hanging_folders(tmp_path, hanging_
 
 @pytest.mark.django_db(transaction=True)
 def test_an_unused_repository_can_be_removed(share, hanging):
-    repositories.remove(share)
+    repositories.remove(share, actor="ops")
     assert not Repository.objects.exists()
 
 

@@ -112,11 +112,11 @@ class Estate:
 
     def assert_equal_to_snapshot(self, point: RecoveryPoint) -> None:
         """Byte by byte, for every disk, against what the lab kept of the job's snapshot."""
-        images = list(point.images.select_related("disk"))
+        images = list(point.images.select_related("disk", "repository"))
         assert len(images) == point.disk_count > 0
         for image in images:
             raw = self.control.kept_content(image.snapshot_moref, image.disk.device_key)
-            file = self.repository_folder / image.locator
+            file = Path(image.repository.config["path"]) / image.locator
             assert difference(file, raw) is None, image.locator
 
     def assert_nothing_left_over(self, context: VMContext) -> None:

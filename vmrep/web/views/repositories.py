@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from replication.errors import RepositoryInUse, RepositoryRefused
 from replication.models import Repository
-from replication.selectors.repositories import dependents_of_repository, repositories_for_list
+from replication.selectors.repositories import in_the_way, repositories_for_list
 from replication.services import repositories
 from replication.storage import looks
 from vmrep import access
@@ -55,7 +55,7 @@ def remove(request: HttpRequest, repository_id: int) -> HttpResponse:
     repository = access.repository(request.user, repository_id, Verb.REMOVE)
     if request.method == "POST":
         try:
-            repositories.remove(repository)
+            repositories.remove(repository, actor=request.user.get_username())
         except RepositoryInUse as problem:
             messages.error(request, str(problem))
             return redirect("repository-remove", repository.pk)
@@ -64,6 +64,5 @@ def remove(request: HttpRequest, repository_id: int) -> HttpResponse:
             request, f"{repository.name} was removed. The folder {path} is still there."
         )
         return redirect("repositories")
-    counts = dependents_of_repository(repository)
-    content = {"repository": repository, "counts": counts, "is_used": any(counts)}
+    content = {"repository": repository, "reasons": in_the_way(repository).reasons}
     return render(request, "repositories/remove.html", content)
