@@ -57,8 +57,17 @@ def hanging_share() -> Callable[[Path], AbstractContextManager[None]]:
 class Ext4:
     """A small file system; `frozen` lets it be read, and lets every change wait."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, image: Path) -> None:
+        self.folder, self._image = folder, image
+
+    @contextlib.contextmanager
+    def unmounted(self) -> Iterator[None]:
+        """The folder is the empty one below, until the block ends."""
+        subprocess.run(["umount", self.folder], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["mount", "-o", "loop", self._image, self.folder], check=True)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
@@ -81,7 +90,7 @@ def small_ext4(tmp_path: Path) -> Iterator[Ext4]:
     )
     if mounted.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
-    yield Ext4(folder)
+    yield Ext4(folder, image)
     subprocess.run(["umount", folder], check=True)
 
 

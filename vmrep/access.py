@@ -72,6 +72,7 @@ class Verb(StrEnum):
     COMMENT = "comment"
     DELETE_POINT = "delete_point"
     PAUSE = "pause"
+    MOVE = "move"
 
 
 VERBS_OF_BULK = {
@@ -261,9 +262,14 @@ def discovered_vm(user: User, vcenter_id: int, vm_id: int, verb: Verb) -> Discov
     return found
 
 
-def repository(user: User, repository_id: int, verb: Verb) -> Repository:
+def repository(
+    user: User, repository_id: int, verb: Verb, *, among: QuerySet[Repository] | None = None
+) -> Repository:
+    """A repository; with `among`, as those rows have it."""
+    if among is None:
+        among = Repository.objects.all()
     return _the_one(
-        rows(user, verb, Repository.objects.all()).filter(pk=repository_id),
+        rows(user, verb, among).filter(pk=repository_id),
         f"There is no repository {repository_id}.",
         "unknown_repository",
     )

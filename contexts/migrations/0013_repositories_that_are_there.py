@@ -1,5 +1,6 @@
-import contexts.constraints
 from django.db import migrations
+
+import contexts.constraints
 
 
 class Migration(migrations.Migration):

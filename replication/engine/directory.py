@@ -141,10 +141,11 @@ class DirectoryRepository:
                 f"{below[0].locator} ({below[0].size_bytes}): a disk that shrank needs a new chain."
             )
         with target_errors(f"creating {place}"):
-            make_folders_durably(place.parent)
+            make_folders_durably(place.parent, below=self.root)
             unfinished.remove_abandoned(place.parent)
             unfinished.make(place)
         try:
+            self.check()  # what was made may be below the mount point of a share that has gone
             may_begin()
             qemu.create(place / IMAGE, image.size_bytes, name_below(chain))
             with target_errors(f"creating {place}"):

@@ -64,10 +64,11 @@ def unlink_durably(*paths: Path) -> None:
         fsync_folder(paths[0].parent)
 
 
-def make_folders_durably(path: Path, mode: int = 0o700) -> None:
-    """Create a folder and its missing parents, permanently."""
+def make_folders_durably(path: Path, mode: int = 0o700, *, below: Path | None = None) -> None:
+    """Create a folder and its missing parents, permanently. `below`: a folder that must be there
+    already, and is not made; FileNotFoundError without it."""
     missing = [path]
-    while not missing[-1].exists():
+    while missing[-1] != below and not missing[-1].exists():
         missing.append(missing[-1].parent)
     for folder in reversed(missing[:-1]):
         folder.mkdir(mode=mode, exist_ok=True)

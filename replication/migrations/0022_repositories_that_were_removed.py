@@ -1,6 +1,7 @@
-import contexts.constraints
 import django.db.models.deletion
 from django.db import migrations, models
+
+import contexts.constraints
 
 
 class Migration(migrations.Migration):

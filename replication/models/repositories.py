@@ -51,7 +51,7 @@ class Repository(models.Model):
     )
 
     objects = Present()
-    with_removed = models.Manager()
+    with_removed = models.Manager()  # noqa: DJ012  # it is no field
 
     class Meta:
         db_table = "repositories"
@@ -149,3 +149,7 @@ class RepositorySpace(models.Model):
 
     def __str__(self) -> str:
         return f"{self.repository_id} at {self.hour}"
+
+    @property
+    def used_bytes(self) -> int:
+        return self.total_bytes - self.free_bytes

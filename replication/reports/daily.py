@@ -22,6 +22,7 @@ from replication.models import (
     ReplicationJob,
     Repository,
     RepositorySign,
+    RepositorySpace,
 )
 from replication.selectors import protection
 from replication.states import ImageState, JobStatus, Protection
@@ -50,7 +51,7 @@ class Breach(NamedTuple):
 
 
 class Space(NamedTuple):
-    """A repository as workers last saw it; None: never."""
+    """A repository as workers saw it; None: they did not. Nobody forecasts a day that is over."""
 
     name: str
     free_bytes: int | None
@@ -62,7 +63,7 @@ class Report(NamedTuple):
     """`states`: how many VMs were in each state at the end (or are now, today). `within_target`:
     the share of the VMs' time with a target in which they were protected; None without any.
     `jobs`: by outcome; `failures`: the failed ones by error code. Bytes: read of disks, and put
-    into repositories. `space` is of now, whichever day it is."""
+    into repositories. `space`: as it was when the day ended, or is now."""
 
     day: date
     time_zone: str
@@ -98,7 +99,9 @@ def report(day: date, time_zone: str, among: Among, now: datetime) -> Report:
         failures=jobs.failures,
         read_bytes=jobs.read_bytes,
         stored_bytes=_stored_bytes(among.contexts, begins_at, until),
-        space=_space(among.repositories),
+        space=_space(among.repositories, until)
+        if now >= ends_at
+        else _space_now(among.repositories),
     )
 
 
@@ -231,7 +234,23 @@ def _stored_bytes(contexts: QuerySet[VMContext], begins_at: datetime, until: dat
     return images.aggregate(sum=Sum("allocated_bytes"))["sum"] or 0
 
 
-def _space(repositories: QuerySet[Repository]) -> list[Space]:
+def _space(repositories: QuerySet[Repository], until: datetime) -> list[Space]:
+    """As far as it was known by then, and not for longer than a day."""
+    kept = (
+        RepositorySpace.objects.filter(
+            repository__in=repositories, hour__lt=until, hour__gte=until - timedelta(days=1)
+        )
+        .order_by("hour")
+        .values_list("repository", "free_bytes", "total_bytes")
+    )
+    newest = {repository: (free, total, None) for repository, free, total in kept}
+    return [
+        Space(name, *newest.get(pk, (None, None, None)))
+        for pk, name in repositories.order_by("name").values_list("pk", "name")
+    ]
+
+
+def _space_now(repositories: QuerySet[Repository]) -> list[Space]:
     """From the newest look that reached each."""
     signs = (
         RepositorySign.objects.filter(repository__in=repositories, reached_at__isnull=False)

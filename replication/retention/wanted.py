@@ -26,11 +26,18 @@ class Settled(NamedTuple):
 
 def settle_by_policy(context_id: str) -> Settled:
     """As `settle`, by what is in effect for the VM; without any policy all points stay."""
+    return settle(context_id, *rules_in_effect(context_id))
+
+
+def rules_in_effect(context_id: str) -> tuple[Rules | None, ZoneInfo]:
+    """What is in effect for the VM, and in which time zone; None: all points stay."""
     effective = EffectivePolicy.objects.filter(pk=context_id).first()
-    if effective is None or effective.retention_kind != RetentionKind.RULES:
-        return settle(context_id, None, ZoneInfo("UTC"))
-    rules = Rules(*(getattr(effective, column) or 0 for column in KEEP))
-    return settle(context_id, rules, ZoneInfo(effective.time_zone))
+    if effective is None:
+        return None, ZoneInfo("UTC")
+    zone = ZoneInfo(effective.time_zone)
+    if effective.retention_kind != RetentionKind.RULES:
+        return None, zone
+    return Rules(*(getattr(effective, column) or 0 for column in KEEP)), zone
 
 
 @one_transaction

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import NamedTuple
 
-from django.db.models import (
-    OuterRef,
-    QuerySet,
-)
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
+from contexts.clock import about_now
 from contexts.models import VMContext
 from replication.models import (
     DiskImage,
@@ -16,8 +15,10 @@ from replication.models import (
     RecoveryPoint,
     ReplicationJob,
     Repository,
+    RepositorySpace,
 )
 from replication.selectors.damages import KEPT_STATES
+from replication.selectors.points import points_in_detail
 from replication.selectors.subqueries import count_rows, sum_of_images
 from replication.states import ACTIVE_JOB_STATUSES, ImageState, RecoveryPointState
 
@@ -35,6 +36,50 @@ def repositories_for_list() -> QuerySet[Repository]:
             "repository", DiskImage.objects.filter(state=ImageState.COMMITTED)
         ),
     ).order_by("name")
+
+
+def vms_in(repository: Repository) -> QuerySet[VMContext]:
+    """The VMs that are kept in a repository, or were and left something there, by name. Adds
+    `point_count`, `oldest_at`, `newest_at` and `stored_bytes`, all of this repository, and
+    `going_count`: how many of the points are to go."""
+    mine = Q(vm_context=OuterRef("pk"))
+    points = RecoveryPoint.objects.filter(mine, repository=repository, state__in=KEPT_STATES)
+    images = DiskImage.objects.filter(repository=repository)
+    going = points.filter(removal__isnull=False)
+    by_age = points.order_by("consistent_at", "pk").values("consistent_at")
+    return (
+        VMContext.objects.filter(
+            Q(repository=repository, unmanaged_at__isnull=True)
+            | Exists(points)
+            | Exists(images.filter(mine))
+        )
+        .select_related("repository")
+        .annotate(
+            point_count=count_rows(points, "vm_context"),
+            going_count=count_rows(going, "vm_context"),
+            oldest_at=Subquery(by_age[:1]),
+            newest_at=Subquery(by_age.reverse()[:1]),
+            stored_bytes=sum_of_images("vm_context", images),
+        )
+        .order_by("vm_name", "pk")
+    )
+
+
+def points_in(repository: Repository) -> QuerySet[RecoveryPoint]:
+    """The points that are in a repository, newest first, with what faces show of them."""
+    return points_in_detail().filter(repository=repository, state__in=KEPT_STATES)
+
+
+def space_of(repository: Repository) -> QuerySet[RepositorySpace]:
+    """How full it was in each hour that is kept, the oldest first."""
+    return RepositorySpace.objects.filter(repository=repository).order_by("hour")
+
+
+def space_by_day(repository: Repository, days: int) -> list[RepositorySpace]:
+    """How full it was at the end of each of the last days, and is now; the oldest first."""
+    since = about_now() - timedelta(days=days)
+    by_day = {each.hour.date(): each for each in space_of(repository).filter(hour__gte=since)}
+    return list(by_day.values())
 
 
 class InTheWay(NamedTuple):

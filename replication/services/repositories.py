@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from pathlib import Path
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -12,37 +14,83 @@ from django.db.models.functions import Now
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
-from replication.errors import RepositoryInUse, RepositoryRefused
+from replication.errors import ConfirmFolder, RepositoryInUse, RepositoryRefused
 from replication.models import Limit, Repository, RepositorySign
 from replication.selectors.repositories import in_the_way
 from replication.states import RepositoryKind
 from replication.storage import folders
 
 
-def add_directory(name: str, path: str) -> Repository:
+def add(
+    name: str, path: str, *, device: int | None = None, on_system_disk: bool = False
+) -> Repository:
+    """As `add_directory`, for a folder that a person has named: nothing is made before the person
+    has seen what is there, and on which file system.
+
+    `device`: the number of the file system that was shown. `on_system_disk`: it was said that the
+    machine's own file system is meant. Raises ConfirmFolder with what there is to see as long as
+    one is missing, and when something was mounted or unmounted since; and what `add_directory`
+    raises.
+    """
+    _possible(name, folders.real_folder(path))
+    folder = folders.look_at(path)
+    if device is None:
+        raise ConfirmFolder(_seen(folder), asdict(folder))
+    if device != folder.device:
+        raise ConfirmFolder(
+            "Something was mounted or unmounted there since you looked. " + _seen(folder),
+            asdict(folder),
+        )
+    if folder.is_of_system and not on_system_disk:
+        raise ConfirmFolder(_seen(folder), asdict(folder))
+    return add_directory(name, folder.path, device=device)
+
+
+def _seen(folder: folders.Folder) -> str:
+    made = "" if folder.exists else ", and would be made"
+    what = (
+        f"{folder.path} is on the file system {folder.mount_point} ({folder.file_system},"
+        f" {folder.free_bytes:,} of {folder.total_bytes:,} bytes free){made}."
+    )
+    if folder.is_of_system:
+        what += (
+            " That is the machine's own file system: if a disk or a share is meant, it is not"
+            " mounted, or the path has a typing error."
+        )
+    return what
+
+
+def add_directory(name: str, path: str, *, device: int | None = None) -> Repository:
     """Make a folder of this machine a repository: its marker file is written.
 
     The path is kept as the folder really is: without "..", doubled slashes or symbolic links, so
-    that one folder has one spelling. Raises RepositoryRefused when the folder cannot be used,
-    ValidationError for a name in use.
+    that one folder has one spelling. `device`: the number of the file system that it must be on.
+    Raises RepositoryRefused when the folder cannot be used, ValidationError for a name in use.
     """
     root = folders.real_folder(path)
-    repository = Repository(
-        name=name,
-        kind=RepositoryKind.DIRECTORY,
-        uuid=uuid.uuid4(),
-        config={"path": str(root)},
-    )
-    repository.full_clean()
-    _require_apart(root)
+    repository = _possible(name, root)
     # No transaction is open during the wait for storage: on SQLite it would lock everybody out.
-    folders.mark(root, str(repository.uuid))
+    folders.mark(root, str(repository.uuid), device)
     try:
         with transaction.atomic():
             repository.save(force_insert=True)
     except BaseException:
         folders.unmark(root, str(repository.uuid))
         raise
+    return repository
+
+
+def _possible(name: str, root: Path) -> Repository:
+    """Not saved. Raises ValidationError, RepositoryRefused."""
+    repository = Repository(
+        name=name,
+        kind=RepositoryKind.DIRECTORY,
+        uuid=uuid.uuid4(),
+        config={"path": str(root)},
+    )
+    _require_free_name(repository)
+    repository.full_clean()
+    _require_apart(root)
     return repository
 
 
@@ -105,8 +153,15 @@ def change(repository: Repository, **changes: str | int | None) -> None:
     for column in ("name", "reserve_bytes"):
         if column in changes:
             setattr(repository, column, changes[column])
+    _require_free_name(repository)
     repository.full_clean()
     repository.save(update_fields=["name", "reserve_bytes", "updated_at"])
+
+
+def _require_free_name(repository: Repository) -> None:
+    others = Repository.objects.exclude(pk=repository.pk)
+    if others.filter(name=repository.name).exists():
+        raise ValidationError({"name": "Another repository already has this name."})
 
 
 def default(among: QuerySet[Repository]) -> Repository | None:

@@ -7,17 +7,23 @@ mounted, and two machines may disagree. So the state of a VM is computed from th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
+from django.db.models import Sum
 from django.db.models.functions import Now
 
 from contexts.clock import database_now
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
-from replication.models import Repository, RepositorySign
+from replication.engine.target import Room
+from replication.models import DiskImage, Repository, RepositorySign, RepositorySpace
 from replication.selectors import space
 from replication.services import leases
+from replication.states import ImageState
 from replication.storage import looks
 from replication.storage.looks import StorageState
+
+SPACE_KEPT_FOR = timedelta(days=400)
 
 
 def look() -> None:
@@ -27,6 +33,33 @@ def look() -> None:
     repositories = list(space.with_growth(Repository.objects.all(), database_now()))
     states = looks.try_writing_to_all(repositories)
     _note([_sign(each, state) for each, state in zip(repositories, states, strict=True)])
+    _keep_space({it.pk: state.room for it, state in zip(repositories, states, strict=True)})
+
+
+def _keep_space(rooms: dict[int, Room | None]) -> None:
+    """The first look of an hour that reaches a repository is kept; what is too old is forgotten."""
+    hour = database_now().replace(minute=0, second=0, microsecond=0)
+    known = set(RepositorySpace.objects.filter(hour=hour).values_list("repository", flat=True))
+    new = {key: room for key, room in rooms.items() if room is not None and key not in known}
+    if not new:
+        return
+    images = DiskImage.objects.filter(repository__in=new, state=ImageState.COMMITTED)
+    sums = images.order_by().values("repository").annotate(sum=Sum("allocated_bytes"))
+    stored = dict(sums.values_list("repository", "sum"))
+    RepositorySpace.objects.bulk_create(
+        (
+            RepositorySpace(
+                repository_id=key,
+                hour=hour,
+                free_bytes=room.free_bytes,
+                total_bytes=room.total_bytes,
+                stored_bytes=stored.get(key) or 0,
+            )
+            for key, room in new.items()
+        ),
+        ignore_conflicts=True,  # another machine's worker looked at the same moment
+    )
+    RepositorySpace.objects.filter(hour__lt=hour - SPACE_KEPT_FOR).delete()
 
 
 def _sign(repository: Repository, state: StorageState) -> RepositorySign:

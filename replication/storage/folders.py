@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from django.conf import settings
 
 from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import (
@@ -48,13 +52,39 @@ def real_folder(path: str) -> Path:
     return root
 
 
-def mark(root: Path, uuid: str) -> None:
+@dataclass(frozen=True)
+class Folder:
+    """What a path leads to. `device`: the number of its file system, which another one has as soon
+    as something is mounted there, or no longer is. `is_of_system`: that is the file system that the
+    machine runs from; `is_of_vmrep`: that of vmrep's own files, and of its database if that is a
+    file among them."""
+
+    path: str
+    exists: bool
+    mount_point: str
+    file_system: str
+    device: int
+    total_bytes: int
+    free_bytes: int
+    is_of_system: bool
+    is_of_vmrep: bool
+
+
+def look_at(path: str) -> Folder:
+    """What a folder is, or would be if it were made. Raises RepositoryRefused for one that cannot
+    become a repository, as far as that is seen without writing."""
+    root = real_folder(path)
+    return _at(root, lambda: _look_at(root))
+
+
+def mark(root: Path, uuid: str, device: int | None = None) -> None:
     """Make an unused folder the repository with that UUID by writing its marker.
 
-    Raises RepositoryRefused with words for the operator; then the folder is not marked, or will
-    not stay marked when the storage finally answers.
+    `device`: the number of the file system that it must be on. Raises RepositoryRefused with words
+    for the operator; then the folder is not marked, or will not stay marked when the storage
+    finally answers.
     """
-    _at(root, lambda: _mark(root, uuid), on_late=lambda _: _unmark(root, uuid))
+    _at(root, lambda: _mark(root, uuid, device), on_late=lambda _: _unmark(root, uuid))
 
 
 def unmark(root: Path, uuid: str) -> None:
@@ -83,8 +113,54 @@ def _at(root: Path, work: Callable[[], T], on_late: Callable[[T], None] | None =
         raise RepositoryRefused(_in_words(root, problem)) from problem
 
 
-def _mark(root: Path, uuid: str) -> None:
+def _look_at(root: Path) -> Folder:
     _require_unused(root)
+    there = _there(root)
+    device, room = there.stat().st_dev, os.statvfs(there)
+    mount_point, file_system = _mount_of(there)
+    return Folder(
+        path=str(root),
+        exists=there == root,
+        mount_point=mount_point,
+        file_system=file_system,
+        device=device,
+        total_bytes=(room.f_blocks - room.f_bfree + room.f_bavail) * room.f_frsize,
+        free_bytes=room.f_bavail * room.f_frsize,
+        is_of_system=device == Path("/").stat().st_dev,
+        is_of_vmrep=device == settings.DATA_DIR.stat().st_dev,
+    )
+
+
+def _there(root: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(each for each in (root, *root.parents) if each.exists())
+
+
+_MOUNTS = Path("/proc/self/mountinfo")
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+
+
+def _mount_of(folder: Path) -> tuple[str, str]:
+    """Where the folder's file system is mounted, and of which type it is; "unknown" where nobody
+    says. The last mount that covers the folder counts."""
+    best, length = ("unknown", "unknown"), 0
+    with contextlib.suppress(OSError, ValueError):
+        for line in _MOUNTS.read_text(errors="replace").splitlines():
+            place, _, kind = line.partition(" - ")
+            point = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), place.split()[4])
+            is_above = folder == Path(point) or Path(point) in folder.parents
+            if is_above and len(point) >= length:
+                best, length = (point, kind.split()[0]), len(point)
+    return best
+
+
+def _mark(root: Path, uuid: str, device: int | None) -> None:
+    _require_unused(root)
+    if device is not None and _there(root).stat().st_dev != device:
+        raise RepositoryRefused(
+            f"{root} is on another file system than a moment ago: something was mounted or"
+            " unmounted meanwhile. Look at it again."
+        )
     DirectoryRepository.initialise(root, uuid)
 
 
@@ -101,7 +177,7 @@ def _remove_empty_folders(root: Path) -> None:
     for folder, _, _ in os.walk(root, topdown=False):
         if folder != str(root):
             with contextlib.suppress(OSError):
-                os.rmdir(folder)
+                Path(folder).rmdir()
 
 
 def _require_unused(root: Path) -> None:

@@ -19,7 +19,7 @@ from replication.retention.standing import MOST_IMAGES
 from replication.selectors.damages import damage_of_chain
 from replication.selectors.replica import last_image, layers_of
 from replication.states import FIRST_SYNC, StepName, SyncRequest, SyncType, type_of
-from replication.sync import reading
+from replication.sync import reading, room
 from replication.sync.devices import protected_disks
 from replication.sync.job_run import DiskPlan, JobRun
 from replication.sync.sample import what_tracking_missed
@@ -47,6 +47,7 @@ def make_plan(run: JobRun) -> None:
             bytes_transferred=0,
             replication_type=type_of([plan.sync_type for plan in run.plans]),
         )
+        room.tell(run, total, note)
         for plan in run.plans:
             note.say(f"{plan.disk.disk_id}: {plan.sync_type.value}. {plan.note}".strip())
 

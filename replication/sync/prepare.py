@@ -20,7 +20,7 @@ from replication.retention import run as retention
 from replication.retention.standing import MOST_IMAGES
 from replication.services import left_overs
 from replication.states import SnapshotState, StepName, SyncRequest
-from replication.sync import reading, removing, verdict
+from replication.sync import reading, removing, room, verdict
 from replication.sync.job_run import JobRun, StepNote
 from replication.sync.snapshot import FOR_A_STUN, stun
 
@@ -42,6 +42,7 @@ def prepare(run: JobRun) -> None:
             run.record = _read(run)
         _consolidate(run, note)
         _refresh(run)
+        room.require(run)
         reading.before_snapshot(run)
 
 

@@ -14,13 +14,24 @@ from tests import factories
 from tests.admin.estate import address
 
 
+def confirmed(path: Path, **body: str) -> dict[str, object]:
+    there = next(each for each in (path, *path.parents) if each.exists())
+    seen = {"device": there.stat().st_dev, "on_system_disk": "on"}
+    return {"name": "replicas", "path": str(path)} | seen | body
+
+
 def errors(answer) -> dict:
     assert answer.status_code == 200
     return answer.context["adminform"].form.errors
 
 
-def test_a_folder_becomes_a_repository(admin, tmp_path):
+def test_a_folder_becomes_a_repository_once_its_file_system_was_told(admin, tmp_path):
     body = {"name": "replicas", "path": str(tmp_path / "replicas")}
+    asked = admin.post(address(Repository, "add"), body)
+    assert list(errors(asked)) == ["device"]
+    assert f"enter {tmp_path.stat().st_dev}" in asked.content.decode()
+    assert not (tmp_path / "replicas").exists()
+    body = confirmed(tmp_path / "replicas")
     assert admin.post(address(Repository, "add"), body).status_code == 302
     repository = Repository.objects.get()
     marker = json.loads((tmp_path / "replicas" / "vmrep-repository.json").read_text())
@@ -59,11 +70,11 @@ def test_no_transaction_is_open_while_the_storage_is_waited_for(admin, tmp_path,
     seen = []
     mark = repositories.folders.mark
 
-    def watched(root: Path, uuid: str) -> None:
+    def watched(root: Path, *what: object) -> None:
         seen.append(connection.in_atomic_block)
-        mark(root, uuid)
+        mark(root, *what)
 
     monkeypatch.setattr(repositories.folders, "mark", watched)
-    body = {"name": "replicas", "path": str(tmp_path / "replicas")}
+    body = confirmed(tmp_path / "replicas")
     assert admin.post(address(Repository, "add"), body).status_code == 302
     assert seen == [False]

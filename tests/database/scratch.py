@@ -178,17 +178,8 @@ class SQLite(Scratch):
 
 def _broken_foreign_keys(stranger: sqlite3.Connection) -> Names:
     """SQLite says at commit that some foreign key is broken, but not which."""
-    return {
-        _foreign_key(
-            table,
-            [
-                row[3]
-                for row in stranger.execute(f"PRAGMA foreign_key_list({table})")
-                if row[0] == number
-            ],
-        )
-        for table, _, _, number in stranger.execute("PRAGMA foreign_key_check").fetchall()
-    }
+    broken = stranger.execute("PRAGMA foreign_key_check").fetchall()
+    return {_foreign_key(stranger, table, number) for table, _, _, number in broken}
 
 
 def _named_by_sqlite(message: str, statement: str) -> Names:
@@ -209,10 +200,16 @@ def _columns(model: Any, names: Sequence[str]) -> list[str]:
     return [model._meta.get_field(name).column for name in names]
 
 
-def _foreign_key(table: str, columns: Sequence[str]) -> str:
+def _foreign_key(stranger: sqlite3.Connection, table: str, number: int) -> str:
+    rows = stranger.execute(f"PRAGMA foreign_key_list({table})").fetchall()
+    columns, there = zip(*((row[3], row[4]) for row in rows if row[0] == number), strict=True)
     model = _model(table)
     for rule in model._meta.constraints:
-        if isinstance(rule, CompositeForeignKey) and _columns(model, rule.fields) == list(columns):
+        if (
+            isinstance(rule, CompositeForeignKey)
+            and _columns(model, rule.fields) == list(columns)
+            and rule.to_columns == there
+        ):
             return rule.name
     return f"{table}.{','.join(columns)}"
 

@@ -108,6 +108,7 @@ TARGETS = {
     "point_with_its_context",
     "point_with_its_terms",
     "policy_with_its_vm",
+    "repository_that_is_there",
 }
 
 

@@ -221,3 +221,28 @@ def test_a_repository_reached_through_a_link_works(
     linked = DirectoryRepository(tmp_path / "link", repository.uuid)
     linked.create([Layer("a/b.tmp", MIB)])
     assert repository.exists("a/b.tmp")
+
+
+def test_a_repository_that_goes_away_is_not_made_again_below_its_mount_point(
+    repository: DirectoryRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its share is unmounted just after somebody looked: the folder is gone, or an empty one."""
+    away = tmp_path / "away"
+    real_path = repository.path
+
+    def path_then_unmount(locator: str) -> Path:
+        found = real_path(locator)
+        repository.root.rename(away)
+        if is_mount_point_left:
+            repository.root.mkdir()
+        return found
+
+    for is_mount_point_left in (False, True):
+        monkeypatch.setattr(repository, "path", path_then_unmount)
+        with pytest.raises(TargetError):
+            repository.create([Layer("a/b.1.tmp", MIB)])
+        assert repository.root.exists() is is_mount_point_left
+        assert not list(repository.root.rglob("*.qcow2"))
+        monkeypatch.undo()
+        shutil.rmtree(repository.root, ignore_errors=True)
+        away.rename(repository.root)

@@ -16,6 +16,7 @@ from replication.models import (
     ReplicationJob,
     Repository,
     RepositorySign,
+    RepositorySpace,
 )
 from replication.reports.daily import Among, Report, bounds, report
 from tests import factories
@@ -89,16 +90,19 @@ def test_volume_failures_and_space():
         **{"repository": repository, "host": "a", "looked_at": NOON, "reached_at": NOON},
         **{"free_bytes": 10, "total_bytes": 100, "full_in_seconds": 86_400.0},
     )
+    for hour, free in ((NOON, 20), (LATER, 15)):
+        RepositorySpace.objects.create(
+            repository=repository, hour=hour, free_bytes=free, total_bytes=100, stored_bytes=80
+        )
     factories.repository("unseen")
     found = of_the_day()
     assert found.jobs == {"completed": 2, "failed": 3}
     assert found.failures == {"repository_full": 2, "unexpected": 1}
     assert found.read_bytes == 8 << 20
     assert found.stored_bytes == 14
-    assert [each._asdict() for each in found.space] == [
-        {"name": "nfs-01", "free_bytes": 10, "total_bytes": 100, "full_in_seconds": 86_400.0},
-        {"name": "unseen", "free_bytes": None, "total_bytes": None, "full_in_seconds": None},
-    ]
+    unseen = ("unseen", None, None, None)
+    assert found.space == [("nfs-01", 20, 100, None), unseen]  # when the day ended
+    assert of_the_day(now=NOON + HOUR).space == [("nfs-01", 10, 100, 86_400.0), unseen]
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])

@@ -7,14 +7,16 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from contexts.clock import database_now
 from contexts.models import VMContext
-from replication.models import RepositorySign
+from replication.models import RepositorySign, RepositorySpace
 from replication.scheduler import tick
 from replication.selectors import protection
 from replication.selectors.damages import why_broken
 from replication.selectors.protection import facts_of, state_of
 from replication.services import leases, repository_signs
 from tests import factories
+from tests.factories import MIB
 
 pytestmark = pytest.mark.django_db
 
@@ -71,3 +73,20 @@ def test_a_repository_that_is_removed_takes_what_was_seen_of_it_along(tmp_path):
     repositories.remove(repository, actor="ops")
     assert not RepositorySign.objects.exists()
     repository_signs.look()
+
+
+def test_space_is_kept_once_an_hour_and_for_400_days(tmp_path):
+    here = factories.repository(path=tmp_path / "here")
+    factories.completed_job(factories.context(keep_in=here), planned_bytes=MIB)
+    away = factories.repository("away")
+    old = database_now() - timedelta(days=401)
+    RepositorySpace.objects.create(
+        repository=here, hour=old, free_bytes=1, total_bytes=2, stored_bytes=1
+    )
+    repository_signs.look()
+    repository_signs.look()
+    kept = RepositorySpace.objects.get()
+    assert (kept.repository, kept.stored_bytes) == (here, MIB)
+    assert kept.hour.minute == 0
+    assert kept.free_bytes <= kept.total_bytes
+    assert not away.space.exists()

@@ -23,6 +23,7 @@ from vmrep.incoming import LARGEST_NUMBER
 from vmrep.notifications.states import ChannelKind
 
 NAME_LENGTH = 1000
+LARGEST_DEVICE = (1 << 64) - 1
 HALF = "It contains half a character (a lone surrogate), which is not valid text."
 
 
@@ -189,6 +190,29 @@ class Take(Body):
                 {"vcenter_host": "Use it only together with vm_name or vmware_vm_id."}
             )
         return values
+
+
+class NewRepository(Body):
+    """A folder to become a repository. `device` and `on_system_disk` confirm what the first answer
+    said of it."""
+
+    name = Text(max_length=100)
+    path = Text(max_length=4096, trim_whitespace=False)
+    device = Whole(required=False, min_value=0, max_value=LARGEST_DEVICE)
+    on_system_disk = Flag(required=False, default=False)
+
+
+class ChangedRepository(Body):
+    """Changes to a repository; fields that are not given stay unchanged."""
+
+    name = Text(required=False, max_length=100)
+    reserve_bytes = Whole(required=False, allow_null=True, min_value=0, max_value=LARGEST_NUMBER)
+
+
+class Move(Body):
+    """The repository that a VM's next replication goes into."""
+
+    repository_id = Whole(min_value=1, max_value=LARGEST_NUMBER)
 
 
 class ConfirmDeletion(Body):

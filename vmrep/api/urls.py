@@ -17,6 +17,7 @@ from vmrep.api.views import (
     policies,
     removal,
     reports,
+    repositories,
     root,
     vcenters,
 )
@@ -102,7 +103,37 @@ urlpatterns = [
         points.PointPin.as_view(),
         name="recovery-point-pin",
     ),
-    path("repositories/", vcenters.RepositoryList.as_view(), name="repositories"),
+    path(
+        "vm-contexts/<identifier:context_id>/move/",
+        repositories.Move.as_view(),
+        name="vm-context-move",
+    ),
+    path(
+        "vm-contexts/<identifier:context_id>/retention-preview/",
+        repositories.RetentionPreview.as_view(),
+        name="vm-context-retention-preview",
+    ),
+    path("repositories/", repositories.RepositoryList.as_view(), name="repositories"),
+    path(
+        "repositories/<int:repository_id>/",
+        repositories.RepositoryDetail.as_view(),
+        name="repository",
+    ),
+    path(
+        "repositories/<int:repository_id>/vms/",
+        repositories.RepositoryVMs.as_view(),
+        name="repository-vms",
+    ),
+    path(
+        "repositories/<int:repository_id>/recovery-points/",
+        repositories.RepositoryPoints.as_view(),
+        name="repository-points",
+    ),
+    path(
+        "repositories/<int:repository_id>/space/",
+        repositories.RepositorySpaceList.as_view(),
+        name="repository-space",
+    ),
     path("limits/", limits.Limits.as_view(), name="limits"),
     path("limits/bandwidth/", limits.Bandwidth.as_view(), name="bandwidth"),
     path("bulk-actions/", bulk.BulkActionList.as_view(), name="bulk-actions"),

@@ -9,6 +9,7 @@ from typing import Any
 from django_tables2.utils import Accessor
 
 from replication.models import Repository
+from replication.retention.verdicts import Verdict
 from replication.storage import looks
 from replication.storage.looks import StorageState
 from vmrep.web.bulk_forms import title
@@ -221,4 +222,46 @@ def repositories(rows: list[Repository]) -> Cells:
         "Stored (bytes)": at("stored_bytes"),
         "VMs": at("context_count"),
         "Recovery points": at("point_count"),
+    }
+
+
+VMS_OF_REPOSITORY: Cells = {
+    "Context ID": at("pk"),
+    "VM": at("vm_name"),
+    "Kept now in": at("repository__name"),
+    "Under management": lambda vm: vm.unmanaged_at is None,
+    "Recovery points here": at("point_count"),
+    "To be removed": at("going_count"),
+    "Oldest": at("oldest_at"),
+    "Newest": at("newest_at"),
+    "Stored here (bytes)": at("stored_bytes"),
+}
+
+SPACE: Cells = {
+    "Hour": at("hour"),
+    "Free (bytes)": at("free_bytes"),
+    "Size (bytes)": at("total_bytes"),
+    "Stored (bytes)": at("stored_bytes"),
+}
+
+
+def points(said: dict[int, Verdict]) -> Cells:
+    """Of a VM's recovery points, with retention's verdicts."""
+
+    def verdict(point: Any) -> str:
+        found = said.get(point.pk)
+        return found.words if found else ""
+
+    return {
+        **_KEY,
+        **_OF_VM,
+        "Consistent at": at("consistent_at"),
+        "State": _word("recovery_point", "state"),
+        "Retention": verdict,
+        "Pinned by": at("pinned_by"),
+        "Comment": at("comment"),
+        "Damage": at("damage"),
+        "Disks": at("disk_count"),
+        "Stored (bytes)": at("stored_bytes"),
+        "Job": at("job_id"),
     }

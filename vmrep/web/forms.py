@@ -25,6 +25,7 @@ from contexts.vsphere.errors import (
 from replication.models import Repository
 from replication.policies import durations
 from replication.policies.choices import TARGET_WORDS
+from replication.retention.choose import Rules
 
 
 class Styled:
@@ -136,6 +137,60 @@ class RepositoryForm(Styled, forms.Form):
         help_text="An absolute path on this machine, such as /srv/vmrep: an empty folder, or a new"
         " one, which is made. Symbolic links are followed now, and the real place is kept.",
     )
+    device = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    on_system_disk = forms.BooleanField(required=False)
+
+
+class RepositoryChangeForm(Styled, forms.Form):
+    name = forms.CharField(max_length=100)
+    reserve = forms.FloatField(
+        label="Reserve (GiB)",
+        required=False,
+        min_value=0,
+        max_value=1e9,
+        help_text="What is to stay free: a replication does not begin with less. Empty: 2 GiB, or"
+        " 1/50 of the file system if that is less.",
+    )
+
+    @property
+    def changes(self) -> dict[str, str | int | None]:
+        reserve = self.cleaned_data["reserve"]
+        return {
+            "name": self.cleaned_data["name"],
+            "reserve_bytes": None if reserve is None else int(reserve * (1 << 30)),
+        }
+
+
+class MoveForm(Styled, forms.Form):
+    """To which repository a VM is moved."""
+
+    repository: forms.ModelChoiceField[Repository] = forms.ModelChoiceField(
+        queryset=None,
+        error_messages={"invalid_choice": "That repository is no longer there. Choose another."},
+    )
+    replicate = forms.BooleanField(required=False, label="Replicate now")
+
+    def __init__(self, data: Any, *, among: QuerySet[Repository]) -> None:
+        super().__init__(data)
+        field: Any = self.fields["repository"]
+        field.queryset = among
+        self.fields["replicate"].widget.attrs["class"] = "form-check-input"
+
+
+class KeepForm(Styled, forms.Form):
+    """Rules of retention to be tried. All empty: every recovery point stays."""
+
+    keep_last = forms.IntegerField(label="Last", required=False, min_value=0, max_value=9999)
+    keep_hourly = forms.IntegerField(label="Hourly", required=False, min_value=0, max_value=9999)
+    keep_daily = forms.IntegerField(label="Daily", required=False, min_value=0, max_value=9999)
+    keep_weekly = forms.IntegerField(label="Weekly", required=False, min_value=0, max_value=9999)
+    keep_monthly = forms.IntegerField(label="Monthly", required=False, min_value=0, max_value=9999)
+    keep_yearly = forms.IntegerField(label="Yearly", required=False, min_value=0, max_value=9999)
+
+    @property
+    def rules(self) -> Rules | None:
+        given = [self.cleaned_data[name] for name in self.fields]
+        return Rules(*(count or 0 for count in given)) if any(given) else None
 
 
 class VCenterAddressForm(Styled, forms.Form):

@@ -64,6 +64,8 @@ urlpatterns = [
         name="vm-disk",
     ),
     path("virtual-machines/<str:context_id>/points/<int:point_id>/", points.point, name="point"),
+    path("virtual-machines/<str:context_id>/retention/", points.retention, name="vm-retention"),
+    path("virtual-machines/<str:context_id>/move/", repositories.move, name="vm-move"),
     path("virtual-machines/<str:context_id>/remove/", removal.remove, name="vm-remove"),
     path(
         "virtual-machines/<str:context_id>/delete-replica-data/",
@@ -91,6 +93,12 @@ urlpatterns = [
     path("vcenters/<int:vcenter_id>/remove/", vcenters.remove, name="vcenter-remove"),
     path("repositories/", repositories.index, name="repositories"),
     path("repositories/add/", repositories.add, name="repository-add"),
+    path("repositories/<int:repository_id>/", repositories.detail, name="repository"),
+    path(
+        "repositories/<int:repository_id>/vms/<str:context_id>/delete-points/",
+        repositories.delete_points,
+        name="repository-delete-points",
+    ),
     path(
         "repositories/<int:repository_id>/remove/",
         repositories.remove,

@@ -20,6 +20,7 @@ from tests.database.attacks.points import POINT
 from tests.database.attacks.policies import POLICIES
 from tests.database.attacks.records import RECORDS
 from tests.database.attacks.removals import REMOVALS
+from tests.database.attacks.repositories import REPOSITORIES
 from tests.database.attacks.types import TYPES
 from tests.database.attacks.views import VIEWS
 
@@ -40,6 +41,7 @@ ATTACKS: list[Attack] = [
     *INVENTORY,
     *RECORDS,
     *HEALTH,
+    *REPOSITORIES,
     *OCCURRENCES,
     *NOTIFICATIONS,
     *REMOVALS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.database.attacks.attack import (
     CONTEXTS,
+    Attack,
     change,
     insert,
 )
@@ -12,6 +13,7 @@ from tests.database.attacks.rows import (
     VM_C,
     VM_D,
 )
+from tests.database.sql import update
 
 CONTEXT = [
     change(
@@ -129,10 +131,10 @@ CONTEXT = [
         "vcenter_id = {vcenter}",
         "a context of a vCenter that does not exist",
     ),
-    change(
-        *(CONTEXTS, VM_C, f"{CONTEXTS}.repository_id"),
-        "repository_id = 999999",
-        "repository_id = {r2}",
+    Attack(
         "a context in a repository that does not exist",
+        (f"{CONTEXTS}.repository_id", "context_repository_is_there"),
+        (update(CONTEXTS, "repository_id = 999999", VM_C),),
+        (update(CONTEXTS, "repository_id = {r2}", VM_C),),
     ),
 ]

@@ -1,4 +1,4 @@
-"""vCenters, discoveries, discovered VMs and repositories as JSON, without passwords."""
+"""vCenters, discoveries and discovered VMs as JSON, without passwords."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from rest_framework import serializers
 from contexts import selectors
 from contexts.models import DiscoveredVM, Discovery, VCenter
 from contexts.models.specs import SPEC_NAMES
-from replication.models import Repository
 
 
 class VCenterSerializer(serializers.ModelSerializer[VCenter]):
@@ -73,19 +72,5 @@ class DiscoveredVMSerializer(serializers.ModelSerializer[DiscoveredVM]):
             *SPEC_NAMES,
             *("disks", "networks", "refusals", "notices", "seen_at", "gone_at"),
             *("unreadable_since", "unreadable_reason"),
-        ]
-        read_only_fields = fields
-
-
-class RepositorySerializer(serializers.ModelSerializer[Repository]):
-    context_count = serializers.IntegerField()
-    point_count = serializers.IntegerField()
-    stored_bytes = serializers.IntegerField()
-
-    class Meta:
-        model = Repository
-        fields = [
-            *("id", "name", "kind", "uuid", "config"),
-            *("context_count", "point_count", "stored_bytes", "created_at", "updated_at"),
         ]
         read_only_fields = fields

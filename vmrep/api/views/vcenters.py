@@ -1,4 +1,4 @@
-"""vCenters, what was discovered in them, and repositories."""
+"""vCenters, and what was discovered in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from contexts import selectors as context_selectors
 from contexts.filters import DiscoveredVMFilter
 from contexts.models import VCenter
 from contexts.services import discovery, vcenters
-from replication.selectors.repositories import repositories_for_list
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import ChangedVCenter, NewVCenter, Nothing, read
@@ -20,7 +19,6 @@ from vmrep.api.lists import listing, require_known
 from vmrep.api.serializers.vcenters import (
     DiscoveredVMSerializer,
     DiscoverySerializer,
-    RepositorySerializer,
     VCenterSerializer,
 )
 from vmrep.api.views.base import View, see, username
@@ -95,12 +93,6 @@ class VCenterDiscovery(View):
             "vcenter-discovery",
             vcenter.pk,
         )
-
-
-class RepositoryList(View):
-    def get(self, request: Request) -> Response:
-        rows = access.rows(request.user, Verb.VIEW, repositories_for_list())
-        return listing(request, rows, serializer=RepositorySerializer)
 
 
 def _body(request: Request, vcenter_id: int) -> Any:

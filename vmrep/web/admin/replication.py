@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from contexts.vsphere.errors import VSphereError
-from replication.errors import JobNotActive
+from replication.errors import ConfirmFolder, JobNotActive
 from replication.models import (
     BandwidthWindow,
     CBTHistory,
@@ -270,15 +270,32 @@ class RepositoryForm(ServiceForm):
         max_length=4096, strip=False, help_text="An absolute path on this machine."
     )
 
+    device = forms.IntegerField(
+        required=False,
+        label="File system",
+        help_text="The number of the file system that the folder is on; it is told when you save.",
+    )
+    on_system_disk = forms.BooleanField(
+        required=False, label="On the machine's own file system", help_text="That is meant."
+    )
+
     class Meta:
         model = Repository
         fields = ["name", "path"]
 
     def serve(self, values: dict[str, Any]) -> Model:
-        return repositories.add_directory(values["name"], values["path"])
+        confirmed = {name: values[name] for name in ("device", "on_system_disk")}
+        try:
+            return repositories.add(values["name"], values["path"], **confirmed)
+        except ConfirmFolder as problem:
+            told = f"{problem} If that is right, enter {problem.facts['device']} as File system."
+            raise ConfirmFolder(told, problem.facts) from problem
 
     def field_of(self, problem: VSphereError | ContextError) -> str | None:
-        return "path"
+        if not isinstance(problem, ConfirmFolder):
+            return "path"
+        asks_again = problem.facts["device"] == self.cleaned_data.get("device")
+        return "on_system_disk" if asks_again else "device"
 
 
 @admin.register(Repository)
@@ -301,7 +318,7 @@ class RepositoryAdmin(WithoutTransaction, KeptByVmrep):
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return RepositoryForm.Meta.fields if obj is None else super().get_fields(request, obj)
+        return [*RepositoryForm.base_fields] if obj is None else super().get_fields(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [] if obj is None else super().get_readonly_fields(request, obj)

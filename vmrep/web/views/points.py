@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from replication.models import RecoveryPoint
 from replication.retention import services
 from replication.retention.standing import Standing
-from replication.selectors.points import points_in_detail
+from replication.retention.verdicts import in_effect, verdicts
+from replication.retention.wanted import rules_in_effect
+from replication.selectors.points import points_in_detail, recovery_points
 from replication.states import RecoveryPointState
 from vmrep import access
 from vmrep.access import Verb
+from vmrep.web.forms import KeepForm
+from vmrep.web.tabs.points import PER_PAGE
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -32,6 +37,7 @@ def point(request: HttpRequest, context_id: str, point_id: int) -> HttpResponse:
     content = {
         **{"vm": vm, "point": shown, "is_available": is_available},
         "why_it_stays": Standing(vm.pk).why_it_stays(shown.pk) if is_available else "",
+        "verdict": in_effect(vm).by_point.get(shown.pk) if is_available else None,
     }
     return render(request, "virtual_machines/point.html", content)
 
@@ -61,3 +67,29 @@ def _act(request: HttpRequest, vm: VMContext, point_id: int) -> None:
         messages.error(request, str(problem))
     else:
         messages.success(request, told)
+
+
+@require_safe
+def retention(request: HttpRequest, context_id: str) -> HttpResponse:
+    """Which of the VM's points stay, and why, and which go in which order: by the rules in effect,
+    or by those that the address tries. Nothing is changed."""
+    vm = access.context(request.user, context_id, Verb.VIEW)
+    rules, zone = rules_in_effect(vm.pk)
+    tried = KeepForm(request.GET) if KeepForm.base_fields.keys() & request.GET.keys() else None
+    is_tried = tried is not None and tried.is_valid()
+    if tried is not None and is_tried:
+        rules = tried.rules
+    found = verdicts(vm, rules, zone)
+    points = Paginator(recovery_points(vm, limit=None), PER_PAGE).get_page(request.GET.get("page"))
+    kept = dict(zip(KeepForm.base_fields, rules or (), strict=False))
+    content = {
+        "vm": vm,
+        "form": tried or KeepForm(initial=kept),
+        "is_tried": is_tried,
+        "found": found,
+        "page": points,
+        "points": [(point, found.by_point.get(point.pk)) for point in points.object_list],
+        "staying": sum(not each.goes for each in found.by_point.values()),
+        "going": sum(each.goes for each in found.by_point.values()),
+    }
+    return render(request, "virtual_machines/retention.html", content)

@@ -1,0 +1,59 @@
+"""Repositories, and what is in them, as JSON."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from contexts.models import VMContext
+from replication.models import Repository, RepositorySign, RepositorySpace
+
+
+class RepositorySerializer(serializers.ModelSerializer[Repository]):
+    context_count = serializers.IntegerField()
+    point_count = serializers.IntegerField()
+    stored_bytes = serializers.IntegerField()
+
+    class Meta:
+        model = Repository
+        fields = [
+            *("id", "name", "kind", "uuid", "config", "reserve_bytes"),
+            *("context_count", "point_count", "stored_bytes", "created_at", "updated_at"),
+        ]
+        read_only_fields = fields
+
+
+class RepositorySignSerializer(serializers.ModelSerializer[RepositorySign]):
+    """What the workers of one machine last saw of it."""
+
+    class Meta:
+        model = RepositorySign
+        fields = [
+            *("host", "looked_at", "reached_at", "problem", "free_bytes", "total_bytes"),
+            "full_in_seconds",
+        ]
+        read_only_fields = fields
+
+
+class VMInRepositorySerializer(serializers.ModelSerializer[VMContext]):
+    """A VM that has something in a repository, or is kept there."""
+
+    point_count = serializers.IntegerField()
+    going_count = serializers.IntegerField()
+    oldest_at = serializers.DateTimeField()
+    newest_at = serializers.DateTimeField()
+    stored_bytes = serializers.IntegerField()
+
+    class Meta:
+        model = VMContext
+        fields = [
+            *("context_id", "vm_name", "repository_id", "unmanaged_at"),
+            *("point_count", "going_count", "oldest_at", "newest_at", "stored_bytes"),
+        ]
+        read_only_fields = fields
+
+
+class RepositorySpaceSerializer(serializers.ModelSerializer[RepositorySpace]):
+    class Meta:
+        model = RepositorySpace
+        fields = ["hour", "free_bytes", "total_bytes", "stored_bytes"]
+        read_only_fields = fields

@@ -1,0 +1,159 @@
+"""Repositories, what is in them, and moving VMs between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from replication.models import Repository
+from replication.retention.choose import Rules
+from replication.retention.verdicts import verdicts
+from replication.retention.wanted import rules_in_effect
+from replication.selectors.repositories import points_in, repositories_for_list, space_of, vms_in
+from replication.services import moving, repositories
+from vmrep import access
+from vmrep.access import NotFound, Verb
+from vmrep.api.bodies import ChangedRepository, NewRepository, Nothing, read
+from vmrep.api.bodies import Move as MoveBody
+from vmrep.api.lists import listing, require_known
+from vmrep.api.serializers.jobs import RecoveryPointSerializer
+from vmrep.api.serializers.repositories import (
+    RepositorySerializer,
+    RepositorySignSerializer,
+    RepositorySpaceSerializer,
+    VMInRepositorySerializer,
+)
+from vmrep.api.views.base import View, see, username
+
+RULES = tuple(f"keep_{name}" for name in Rules._fields)
+MOST_KEPT = 9999
+
+
+class RepositoryList(View):
+    """GET: all repositories. POST: what a folder is, and with that confirmed make it one."""
+
+    def get(self, request: Request) -> Response:
+        rows = access.rows(request.user, Verb.VIEW, repositories_for_list())
+        return listing(request, rows, serializer=RepositorySerializer)
+
+    def post(self, request: Request) -> Response:
+        access.require(request.user, Verb.ADD, Repository)
+        added = repositories.add(**read(NewRepository, request.data))
+        body = _body(request, added.pk)
+        return see(request, body, status.HTTP_201_CREATED, "repository", added.pk)
+
+
+class RepositoryDetail(View):
+    """GET: one repository. PATCH: its name, its reserve. DELETE: remove it, if nothing is kept
+    there any more; its folder stays."""
+
+    def get(self, request: Request, repository_id: int) -> Response:
+        require_known(request, set())
+        return Response(_body(request, repository_id))
+
+    def patch(self, request: Request, repository_id: int) -> Response:
+        require_known(request, set())
+        changes = read(ChangedRepository, request.data)
+        repository = access.repository(request.user, repository_id, Verb.CHANGE)
+        repositories.change(repository, **changes)
+        return Response(_body(request, repository_id))
+
+    def delete(self, request: Request, repository_id: int) -> Response:
+        require_known(request, set())
+        read(Nothing, request.data)
+        repository = access.repository(request.user, repository_id, Verb.REMOVE)
+        repositories.remove(repository, actor=username(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class RepositoryVMs(View):
+    """GET: the VMs that are kept there, or left something there."""
+
+    def get(self, request: Request, repository_id: int) -> Response:
+        repository = access.repository(request.user, repository_id, Verb.VIEW)
+        rows = access.rows(request.user, Verb.VIEW, vms_in(repository))
+        return listing(request, rows, serializer=VMInRepositorySerializer)
+
+
+class RepositoryPoints(View):
+    """GET: the recovery points that are there, newest first."""
+
+    def get(self, request: Request, repository_id: int) -> Response:
+        repository = access.repository(request.user, repository_id, Verb.VIEW)
+        rows = access.rows(request.user, Verb.VIEW, points_in(repository))
+        return listing(request, rows, serializer=RecoveryPointSerializer)
+
+
+class RepositorySpaceList(View):
+    """GET: how full it was, hour by hour, newest first."""
+
+    def get(self, request: Request, repository_id: int) -> Response:
+        repository = access.repository(request.user, repository_id, Verb.VIEW)
+        rows = space_of(repository).order_by("-hour")
+        return listing(request, rows, serializer=RepositorySpaceSerializer)
+
+
+class Move(View):
+    """POST: the VM's next replication goes into another repository."""
+
+    def post(self, request: Request, context_id: str) -> Response:
+        wanted = read(MoveBody, request.data)
+        context = access.context(request.user, context_id, Verb.MOVE)
+        try:
+            there = access.repository(request.user, wanted["repository_id"], Verb.VIEW)
+        except NotFound as problem:
+            raise ValidationError({"repository_id": str(problem)}) from problem
+        is_new = moving.move(context, there, actor=username(request))
+        return Response({"context_id": context.pk, "repository_id": there.pk, "moved": is_new})
+
+
+class RetentionPreview(View):
+    """GET: which of the VM's recovery points stay, and why, and which go in which order: by the
+    rules in effect, or by those that are given. Nothing is changed."""
+
+    def get(self, request: Request, context_id: str) -> Response:
+        require_known(request, set(RULES))
+        context = access.context(request.user, context_id, Verb.VIEW)
+        rules, zone = rules_in_effect(context.pk)
+        given = {name: _count(request, name) for name in RULES if name in request.query_params}
+        if given:
+            counts = Rules(*(given.get(name, 0) for name in RULES))
+            rules = counts if any(counts) else None
+        found = verdicts(context, rules, zone)
+        points = [
+            {
+                "recovery_point_id": key,
+                "mark": str(verdict.mark),
+                "goes": verdict.goes,
+                "goes_as": verdict.goes_as,
+                "waits": verdict.waits,
+            }
+            for key, verdict in found.by_point.items()
+        ]
+        return Response(
+            {
+                "rules": None if rules is None else dict(zip(RULES, rules, strict=True)),
+                "time_zone": zone.key,
+                "stored_bytes": found.preview.stored_bytes,
+                "longest_chain": found.preview.longest_chain,
+                "points": points,
+            }
+        )
+
+
+def _count(request: Request, name: str) -> int:
+    given = request.query_params[name]
+    if not (given.isascii() and given.isdigit() and int(given[:9]) <= MOST_KEPT):
+        raise ValidationError({name: f"It must be a whole number from 0 to {MOST_KEPT}."})
+    return int(given)
+
+
+def _body(request: Request, repository_id: int) -> dict[str, Any]:
+    """With what workers last saw of it."""
+    shown = access.repository(request.user, repository_id, Verb.VIEW, among=repositories_for_list())
+    signs = RepositorySignSerializer(shown.signs.order_by("host"), many=True)
+    return {**RepositorySerializer(shown).data, "signs": signs.data}
