@@ -106,6 +106,8 @@ class Scenes:
         )
         settle.settle(VMContext.objects.values_list("pk", flat=True))
         self.names |= _policies(vcenter)
+        points = RecoveryPoint.objects.filter(vm_context=self.names["web_01"])
+        self.names["point"] = points.latest("pk").pk
         factories.repository("nfs-archive")
         _checked(VMContext.objects.get(pk=self.names["failed"]))
         _heard_of(vcenter, "")

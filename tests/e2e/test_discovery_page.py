@@ -143,6 +143,7 @@ def test_nothing_is_wider_than_the_window(live_server, page):
         f"/vcenters/{vcenter.pk}/remove/",
         "/repositories/",
         "/repositories/add/",
+        f"/repositories/{repository.pk}/",
         f"/repositories/{repository.pk}/remove/",
         "/discovery/?view=tree",
         "/discovery/",
