@@ -6,7 +6,7 @@ import contexts.constraints
 class Migration(migrations.Migration):
     dependencies = [
         ("contexts", "0012_figures_of_protection"),
-        ("replication", "0022_repositories_that_were_removed"),
+        ("replication", "0024_repositories_that_were_removed"),
     ]
 
     operations = [

@@ -31,6 +31,7 @@ from replication.models import (
     JobSample,
     JobStep,
     ProtectionSpell,
+    RecoveryPoint,
     ReplicationJob,
     Repository,
     SignOfLife,
@@ -106,7 +107,7 @@ class Scenes:
         )
         settle.settle(VMContext.objects.values_list("pk", flat=True))
         self.names |= _policies(vcenter)
-        points = RecoveryPoint.objects.filter(vm_context=self.names["web_01"])
+        points = RecoveryPoint.objects.filter(vm_context_id=self.names["web_01"])
         self.names["point"] = points.latest("pk").pk
         factories.repository("nfs-archive")
         _checked(VMContext.objects.get(pk=self.names["failed"]))

@@ -7,7 +7,7 @@ import contexts.constraints
 class Migration(migrations.Migration):
     dependencies = [
         ("contexts", "0012_figures_of_protection"),
-        ("replication", "0021_committed_parents"),
+        ("replication", "0023_bulk_actions"),
     ]
 
     operations = [
