@@ -24,6 +24,7 @@ ARGUMENTS = {
     "policy_id": 1,
     "pause_id": 1,
     "action_id": 1,
+    "repository_id": 1,
     "scope_id": 1,
 }
 NEEDS_NO_LOGIN = {"token"}  # it is one
