@@ -53,6 +53,12 @@ def new_database(postgres_url: str, name: str) -> str:
     return f"{postgres_url.rpartition('/')[0]}/{name}"
 
 
+def drop_database(postgres_url: str, name: str) -> None:
+    """Remove a database of that server, whoever still uses it."""
+    with connect(postgres_url) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 def run(supervisor: Supervisor, module: str, url: str, *arguments: str) -> None:
     """Run a module of the bench on this database. Raises LocalError with the end of its log."""
     command = [sys.executable, "-m", f"vmrep.bench.{module}", *arguments]

@@ -52,13 +52,20 @@ def make_lab_password(folder: DataFolder) -> None:
     read_or_create(folder.lab_password, lambda: secrets.token_urlsafe(18))
 
 
-def lab(folder: DataFolder, ports: Remembered, *, churn: bool) -> Program:
-    """The simulated vCenter with the scenario `demo`."""
-    arguments = ["--folder", str(folder.lab), "--scenario", "demo"]
+def lab(
+    folder: DataFolder,
+    ports: Remembered,
+    *,
+    churn: bool,
+    scenario: str = "demo",
+    churn_seconds: float = 5.0,
+) -> Program:
+    """The simulated vCenter with a scenario; with `churn` its guests write every so often."""
+    arguments = ["--folder", str(folder.lab), "--scenario", scenario]
     arguments += ["--port", str(ports.lab_port), "--control-port", str(ports.lab_control_port)]
     arguments += ["--username", LAB_USER, "--password-file", str(folder.lab_password)]
     if churn:
-        arguments.append("--churn")
+        arguments += ["--churn", str(churn_seconds)]
     return Program(
         "lab",
         python("vmrep.lab", *arguments),
@@ -92,9 +99,10 @@ def _web_answers(port: int) -> bool:
         connection.close()
 
 
-def copies(redis_url: str) -> Program:
-    """The worker that copies: each job has a process to itself."""
-    return _worker("copies", redis_url, "--pool", "prefork", "--concurrency", "2")
+def copies(redis_url: str, name: str = "copies", at_once: int = 2) -> Program:
+    """A worker that copies: each job has a process to itself. `name`: among several."""
+    options = ("--pool", "prefork", "--concurrency", str(at_once))
+    return _worker("copies", redis_url, *options, name=name)
 
 
 def storage(redis_url: str) -> Program:
@@ -112,12 +120,12 @@ def ticking(redis_url: str) -> Program:
     return _worker("tick", redis_url, "--pool", "threads", "--concurrency", "1")
 
 
-def _worker(queue: str, redis_url: str, *arguments: str) -> Program:
-    node = f"{queue}@vmrep"
+def _worker(queue: str, redis_url: str, *arguments: str, name: str = "") -> Program:
+    node = f"{name or queue}@vmrep"
     # Not this thread's current app: that must stay vmrep's, which knows where hints go.
     asking = Celery(broker=redis_url, set_as_current=False)
     return Program(
-        queue,
+        name or queue,
         python(
             *("celery", "--app", "vmrep", "worker", "--queues", queue, "--hostname", node),
             *("--without-gossip", "--without-mingle", "--loglevel", "INFO", *arguments),
