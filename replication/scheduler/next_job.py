@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
+from replication.scheduler.decide import UNKNOWN_SECONDS
 from replication.scheduler.estimate import Estimate, Run, estimate, job_seconds, lead_seconds
 from replication.scheduler.when import Due, RunFacts, Schedule, next_run
 from replication.states import JobStatus, ReplicationType
@@ -59,8 +60,7 @@ class NextJob(NamedTuple):
 
 def next_job(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) -> NextJob:
     """`jobs`: the VM's last ones that have ended, the newest first; at most LOOK_BACK."""
-    runs = _runs(jobs)
-    known = estimate(runs)
+    known = estimate(_runs(jobs))
     failures = _failures_in_a_row(jobs)
     target = wanted.target_seconds
     facts = RunFacts(
@@ -74,16 +74,25 @@ def next_job(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) 
         lead_seconds=lead_seconds(known, target),
         compared_at=vm.compared_at,
     )
-    expected = _expected(known, runs, target)
+    expected = _expected(known, jobs, target)
     failing_since = jobs[failures - 1].completed_at if failures >= SEVERAL_FAILURES else None
     return NextJob(next_run(wanted, facts, now), known, expected, failures, failing_since)
 
 
-def _expected(known: Estimate | None, runs: Sequence[Run], target: int | None) -> float | None:
-    """Until enough is known, no run will take much longer than the longest of those before."""
+def _expected(known: Estimate | None, jobs: Sequence[EndedJob], target: int | None) -> float | None:
+    """Until enough is known, the next one will not take much longer than the longest of those
+    before; and the first after a full copy not longer than that copy."""
     if known and target:
         return job_seconds(known, target)
-    return max((run.seconds for run in runs if run.interval_seconds), default=None)
+    done = [job for job in jobs if job.status == JobStatus.COMPLETED]
+    later = [_seconds(job) for job in done if job.replication_type == ReplicationType.INCREMENTAL]
+    if later:
+        return max(later)
+    return min((UNKNOWN_SECONDS, *map(_seconds, done))) if done else None
+
+
+def _seconds(job: EndedJob) -> float:
+    return (job.completed_at - (job.started_at or job.created_at)).total_seconds()
 
 
 def _failures_in_a_row(jobs: Sequence[EndedJob]) -> int:
@@ -104,7 +113,7 @@ def _run(job: EndedJob, interval: timedelta) -> Run:
     began = job.started_at or job.created_at
     is_incremental = job.replication_type == ReplicationType.INCREMENTAL
     return Run(
-        seconds=(job.completed_at - began).total_seconds(),
+        seconds=_seconds(job),
         waited_seconds=(began - job.created_at).total_seconds(),
         read_bytes=job.bytes_transferred,
         bytes_per_second=job.transfer_speed_bps or None,

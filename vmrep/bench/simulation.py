@@ -68,6 +68,10 @@ def summary(plan: Plan, world: World) -> dict[str, object]:
         "time within target, share": round(world.share_within(), 5),
         "breaches": len(told.breaches),
         "breaches by cause": dict(causes),
+        "breaches while vmrep was down": sum(map(world.began_at_night, told.breaches)),
+        "foretold, of the others": round(world.share_foretold(), 4),
+        "foretold at least so early, s": world.told_ahead(),
+        "foretold, but kept": told.taken_back,
     }
 
 

@@ -16,7 +16,6 @@ from typing import NamedTuple
 from replication.scheduler.decide import Use
 from replication.scheduler.estimate import FEW
 from replication.scheduler.next_job import LOOK_BACK, EndedJob
-from replication.scheduler.when import Due
 from replication.states import JobStatus, ReplicationType
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
@@ -85,7 +84,8 @@ class Span(NamedTuple):
 
 @dataclass
 class VM:
-    """A VM and its jobs. `overhead_seconds`: of a job in which nothing is read."""
+    """A VM and its jobs. `overhead_seconds`: of a job in which nothing is read. `keeps_until`: how
+    long after a recovery point the next job has to begin, to keep the target."""
 
     number: int
     vcenter_id: int
@@ -98,7 +98,8 @@ class VM:
     taken_at: float = 0.0
     sick: Span | None = None
     jobs: deque[EndedJob] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
-    due: Due | None = None
+    failing_since: datetime | None = None
+    keeps_until: float = 0.0
     due_at: float = math.inf
     use: Use = field(default_factory=lambda: Use(0, 0))
     is_active: bool = False
@@ -149,6 +150,10 @@ class Troubles:
         spans = self.outages[vcenter_id]
         found = bisect_right(spans, Span(at, math.inf)) - 1
         return found >= 0 and spans[found].end > at
+
+    def away_since(self, vcenter_id: int, at: float) -> float:
+        """Of one that is away."""
+        return max(span.begin for span in self.outages[vcenter_id] if span.begin <= at)
 
     def is_night(self, at: float) -> bool:
         return self.night.begin <= at < self.night.end

@@ -11,6 +11,7 @@ import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from itertools import count
 from random import Random
@@ -30,6 +31,14 @@ from replication.scheduler.decide import (
     is_full,
     lane,
     risk,
+)
+from replication.scheduler.estimate import latest_start_seconds
+from replication.scheduler.foresight import (
+    Outlook,
+    Queue,
+    breach_expected_at,
+    ends_at,
+    outage_ends_at,
 )
 from replication.scheduler.next_job import EndedJob
 from replication.scheduler.when import Schedule
@@ -60,11 +69,13 @@ class Broken(AssertionError):
 
 @dataclass(eq=False)
 class Job:
-    """`worker`: that works at it; it is lost since `lost_at` if that worker died."""
+    """`worker`: that works at it, since `began_at`; it is lost since `lost_at` if that worker
+    died."""
 
     vm: VM
     created_at: float
     started_at: float | None = None
+    began_at: float | None = None
     attempt: int = 1
     next_attempt_at: float = 0.0
     worker: int | None = None
@@ -89,6 +100,7 @@ class Told:
     failed: int = 0
     taken_over: int = 0
     breaches: list[Breach] = field(default_factory=list)
+    taken_back: int = 0
     most_ready: int = 0
     most_active: int = 0
     most_due: int = 0
@@ -154,6 +166,7 @@ class World:
                 self._due[number] = vm
         self._start_due()
         self._claim()
+        self._look_ahead()
         alive = self.plan.workers - len(self._died)
         self.told.live_seconds += TICK_SECONDS * self.plan.places * alive
 
@@ -172,7 +185,10 @@ class World:
         if found.due is None:
             raise Broken(f"{vm.context_id} is never due")
         seconds = found.expected_seconds
-        vm.due, vm.due_at = found.due, (found.due.at - moment(0.0)).total_seconds()
+        vm.due_at = (found.due.at - moment(0.0)).total_seconds()
+        vm.failing_since = found.failing_since
+        # As replication.scheduler.dates keeps them.
+        vm.keeps_until = latest_start_seconds(found.known, vm.target_seconds)
         vm.use = Use(
             vm.vcenter_id,
             vm.repository_id,
@@ -225,6 +241,65 @@ class World:
             self._load_at = self.now
         return self._load
 
+    # -- looking ahead: replication.scheduler.outlook
+
+    def _look_ahead(self) -> None:
+        """Who is expected to get over the target: of those with a job, those that are due, and all
+        others of a vCenter that is away. Who is due later was looked at when that was worked out."""
+        queue = Queue(self._capacity())
+        waiting = [job for job in self._active if job.worker is None]
+        for job in self._active:
+            if job.worker is not None:
+                left = self._note_running(job)
+                queue.run(job.vm.use._replace(seconds=left))
+        for job in sorted(waiting, key=lambda job: job.created_at):
+            self._expect(job.vm, begins_at=self.now + queue.add(job.vm.use))
+        for vm in sorted(self._due.values(), key=lambda vm: -self._risk(vm)):
+            is_away = self._is_known_away(vm.vcenter_id)
+            self._expect(vm, begins_at=self.now + (0.0 if is_away else queue.add(vm.use)))
+        for vcenter_id in self.troubles.outages:
+            if self._is_known_away(vcenter_id):
+                for vm in self.vms:
+                    if vm.vcenter_id == vcenter_id and not vm.is_active:
+                        self._expect(vm, begins_at=max(self.now, vm.due_at))
+
+    def _note_running(self, job: Job) -> float:
+        """Returns how many seconds it is expected to last."""
+        now = moment(self.now)
+        began = moment(self.now if job.began_at is None else job.began_at)
+        ends = ends_at(began, job.vm.use.seconds, None, None, now)
+        self._expect(job.vm, ends_at=ends)
+        return (ends - now).total_seconds()
+
+    def _expect(
+        self, vm: VM, *, begins_at: float | None = None, ends_at: datetime | None = None
+    ) -> None:
+        if vm.point_at is None or vm.over_since is not None:
+            return
+        now = moment(self.now)
+        found = breach_expected_at(
+            Outlook(
+                breaks_at=moment(vm.point_at + vm.target_seconds),
+                latest_start_at=moment(vm.point_at + vm.keeps_until),
+                due_at=None if begins_at is None else moment(begins_at),
+                free_at=self._free_at(vm, now),
+                ends_at=ends_at,
+            ),
+            now,
+        )
+        if found is None and vm.told_at is not None and now < moment(vm.over_from):
+            vm.told_at = None
+            self.told.taken_back += 1
+        elif found is not None and vm.told_at is None:
+            vm.told_at = self.now
+
+    def _free_at(self, vm: VM, now: datetime) -> datetime | None:
+        """Until when something keeps it from starting, by what is known."""
+        since = [vm.failing_since] if vm.failing_since else []
+        if self._is_known_away(vm.vcenter_id):
+            since.append(moment(self.troubles.away_since(vm.vcenter_id, self.now)))
+        return max((outage_ends_at(each, now) for each in since), default=None)
+
     def _stand(self, job: Job) -> Stand:
         if job.worker is not None:
             return Stand.READY
@@ -276,6 +351,7 @@ class World:
 
     def _begin(self, job: Job, worker: int) -> None:
         job.worker, self._free[worker] = worker, self._free[worker] - 1
+        job.began_at = self.now
         job.started_at = self.now if job.started_at is None else job.started_at
         self._take_part(job.vm, 1)
         goes = attempt(job.vm, self.now, self.troubles, self._random)
@@ -355,6 +431,8 @@ class World:
             vm.over_since = begin  # the new one is too old already
         else:
             self._note_breach(vm)
+            if vm.told_at is not None and vm.over_from >= self.now:
+                self.told.taken_back += 1
             vm.over_since = vm.told_at = None
         vm.point_at = consistent_at
 
@@ -404,3 +482,27 @@ class World:
         """Of the time since each VM's first recovery point: all had one but the new ones."""
         over = sum(breach.end - breach.begin for breach in self.told.breaches)
         return 1.0 - over / (self.plan.vms * self.plan.end)
+
+    def began_at_night(self, breach: Breach) -> bool:
+        """While nobody was there to tell anything."""
+        return self.troubles.is_night(breach.begin)
+
+    def share_foretold(self) -> float:
+        """Of the breaches that began while somebody could tell."""
+        ahead = self._ahead()
+        return sum(seconds > 0 for seconds in ahead) / len(ahead) if ahead else 1.0
+
+    def told_ahead(self) -> dict[str, float]:
+        """How long before they began: nine of ten, half of them, and one of ten."""
+        ahead = sorted(self._ahead())
+        shares = {"9 of 10": 0.1, "half": 0.5, "1 of 10": 0.9}
+        return (
+            {name: round(ahead[int(len(ahead) * n)]) for name, n in shares.items()} if ahead else {}
+        )
+
+    def _ahead(self) -> list[float]:
+        return [
+            0.0 if breach.told_at is None else breach.begin - breach.told_at
+            for breach in self.told.breaches
+            if not self.began_at_night(breach)
+        ]
