@@ -24,6 +24,7 @@ LONG_SECONDS = 1800.0
 FAILING = 2
 """A VM whose last jobs failed so often in a row may well fail again."""
 FAILING_SHARE = 4
+SPARE = 1.25
 LONG_SHARE, LEAST_LONG_SHARE = 2, 8
 """The lanes that are not usual get these parts at most while there are others: of the places of a
 vCenter and of a repository, and of the workers. Of those, LONG gets what the usual ones leave, and
@@ -194,7 +195,7 @@ class Room:
             return False
         if use.lane == Lane.LONG:
             # A long one keeps its worker for long: as many stay free as the usual ones will need.
-            left = slots - math.ceil(self._capacity.usual_load)
+            left = slots - math.ceil(SPARE * self._capacity.usual_load)
             most, share = max(1, slots // LEAST_LONG_SHARE, left), LONG_SHARE
         else:
             most, share = max(1, slots // FAILING_SHARE), FAILING_SHARE

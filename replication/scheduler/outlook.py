@@ -81,6 +81,7 @@ class _Active(NamedTuple):
     policy_id: int | None
     is_of_schedule: bool
     started_at: datetime | None
+    next_attempt_at: datetime | None
     status: str
     total_bytes: int | None
     bytes_transferred: int
@@ -146,7 +147,8 @@ class _Seen:
         hindrance = self.hindrances.of_vm(vm) if job.is_of_schedule else None
         wait = self._wait(job.use)
         why = hindrance.why if hindrance else "its replication waits for too long"
-        self._note(job, why, due_at=self.now + wait, free_at=hindrance and hindrance.until)
+        begins_at = max(self.now + wait, job.next_attempt_at or self.now)
+        self._note(job, why, due_at=begins_at, free_at=hindrance and hindrance.until)
 
     def idle(self, vm: _Idle) -> None:
         hindrance = self.hindrances.of_vm(_subject(vm))
@@ -236,7 +238,8 @@ def _active() -> QuerySet[ReplicationJob, tuple[Any, ...]]:
         .values_list(
             *("vm_context", "vm_context__vcenter", "repository", *candidates.USE[2:]),
             "vm_context__effective_policy__policy",
-            *("of_schedule", "started_at", "status", "total_bytes", "bytes_transferred"),
+            *("of_schedule", "started_at", "next_attempt_at"),
+            *("status", "total_bytes", "bytes_transferred"),
             *("transfer_speed_bps", "vm_context__schedule__expected_seconds"),
             "vm_context__schedule__breaks_at",
             "vm_context__schedule__latest_start_at",

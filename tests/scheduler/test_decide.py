@@ -92,9 +92,9 @@ def test_first_copies_leave_as_many_workers_as_the_others_need_soon():
     assert numbers(choose(long + short, busy)) == [0, 30, 31, 32], "one at least"
     assert numbers(choose(long, busy)) == [0], "also when none of them is due just now"
     assert numbers(choose(long, busy._replace(slots=24))) == [0, 1, 2], "an eighth at least"
-    assert numbers(choose(long, ROOMY._replace(usual_load=2.4))) == list(range(7))
+    assert numbers(choose(long, ROOMY._replace(usual_load=2.0))) == list(range(7))
     assert numbers(choose(long, ROOMY)) == list(range(20)), "there are no others"
-    works = ROOMY._replace(usual_load=2.4, active=[Use(1, 1, lane=Lane.LONG)])
+    works = ROOMY._replace(usual_load=2.0, active=[Use(1, 1, lane=Lane.LONG)])
     assert numbers(choose(long, works)) == list(range(6))
     assert numbers(choose(long + short, busy._replace(slots=1))) == [0, 30]
 

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections import Counter
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 import django
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     report["cpu_seconds"] = round(time.process_time() - began, 1)
     for name, value in report.items():
         print(f"{name:36} {value}")  # noqa: T201
-    print(json.dumps({"plan": vars(plan), **report, "machine": machine()}))  # noqa: T201
+    print(json.dumps({"plan": asdict(plan), **report, "machine": machine()}))  # noqa: T201
     return 0
 
 

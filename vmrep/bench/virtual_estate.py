@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from random import Random
 from typing import NamedTuple
 
@@ -46,7 +47,8 @@ WORKER_AWAY_SECONDS = 120.0
 @dataclass(frozen=True)
 class Plan:
     """`places`: how many jobs a worker runs at once. `load`: which part of the workers' time the
-    jobs need, on average. `target_seconds`: the shortest target; `same_target`: of all VMs."""
+    jobs need, on average. `target_seconds`: the shortest target; `same_target`: of all VMs.
+    `look_ahead_every`: so many ticks; the real one looks each time."""
 
     vms: int = 10_000
     days: float = 7.0
@@ -57,22 +59,23 @@ class Plan:
     load: float = 0.6
     vcenters: int = 4
     repositories: int = 8
+    look_ahead_every: int = 1
     seed: int = 1
 
-    @property
+    @cached_property
     def slots(self) -> int:
         return self.workers * self.places
 
-    @property
+    @cached_property
     def vcenter_jobs(self) -> int:
         """The limit: some more than its share, so that no vCenter takes all workers."""
         return math.ceil(1.5 * self.slots / self.vcenters)
 
-    @property
+    @cached_property
     def repository_jobs(self) -> int:
         return math.ceil(2.0 * self.slots / self.repositories)
 
-    @property
+    @cached_property
     def end(self) -> float:
         return self.days * DAY
 
@@ -98,6 +101,8 @@ class VM:
     taken_at: float = 0.0
     sick: Span | None = None
     jobs: deque[EndedJob] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
+    newest: datetime | None = None
+    due_moment: datetime = BEGIN
     failing_since: datetime | None = None
     keeps_until: float = 0.0
     due_at: float = math.inf
@@ -107,7 +112,7 @@ class VM:
     over_since: float | None = None
     told_at: float | None = None
 
-    @property
+    @cached_property
     def context_id(self) -> str:
         return f"ctx-{self.number:05}"
 

@@ -131,6 +131,7 @@ class World:
         self._free = dict.fromkeys(range(plan.workers), plan.places)
         self._died: dict[int, float] = {}
         self._load_at, self._load = -math.inf, 0.0
+        self._ticks = 0
 
     def run(self) -> Told:
         self._after(self._random.uniform(0, TICK_SECONDS), self._tick)
@@ -138,7 +139,10 @@ class World:
             self._after(died_at, partial(self._die, worker))
         self._after(self.troubles.night.begin, self._die_all)
         for vm in self.vms:
-            self._after(max(0.0, vm.taken_at), partial(self._stale.append, vm))
+            if vm.taken_at <= 0.0:
+                self._work_out(vm)
+            else:
+                self._after(vm.taken_at, partial(self._stale.append, vm))
         while self._events and self._events[0][0] < self.plan.end:
             self.now, _, what = heapq.heappop(self._events)
             what()
@@ -166,7 +170,9 @@ class World:
                 self._due[number] = vm
         self._start_due()
         self._claim()
-        self._look_ahead()
+        self._ticks += 1
+        if self._ticks % self.plan.look_ahead_every == 0:
+            self._look_ahead()
         alive = self.plan.workers - len(self._died)
         self.told.live_seconds += TICK_SECONDS * self.plan.places * alive
 
@@ -179,12 +185,13 @@ class World:
 
     def _work_out(self, vm: VM) -> None:
         wanted = Schedule(RPOKind.TARGET, vm.target_seconds)
-        newest = None if vm.point_at is None else moment(vm.point_at)
+        vm.newest = newest = None if vm.point_at is None else moment(vm.point_at)
         known = next_job.VM(vm.context_id, moment(vm.taken_at), newest)
         found = next_job.next_job(wanted, known, vm.jobs, moment(self.now))
         if found.due is None:
             raise Broken(f"{vm.context_id} is never due")
         seconds = found.expected_seconds
+        vm.due_moment = found.due.at
         vm.due_at = (found.due.at - moment(0.0)).total_seconds()
         vm.failing_since = found.failing_since
         # As replication.scheduler.dates keeps them.
@@ -198,14 +205,16 @@ class World:
         heapq.heappush(self._dates, (vm.due_at, vm.number))
 
     def _start_due(self) -> None:
-        startable = [vm for vm in self._due.values() if not self._is_known_away(vm.vcenter_id)]
+        away = {number for number in self.troubles.outages if self._is_known_away(number)}
+        startable = [vm for vm in self._due.values() if vm.vcenter_id not in away]
         self.told.most_due = max(self.told.most_due, len(startable))
         for vm in startable:
             vm.waited_seconds += TICK_SECONDS
         room = self._capacity()
         if is_full(room):
             return
-        startable.sort(key=lambda vm: (-self._risk(vm), vm.number))
+        now = moment(self.now)
+        startable.sort(key=lambda vm: (-self._risk(vm, now), vm.number))
         for chosen in choose([Candidate(vm.context_id, vm.use) for vm in startable], room):
             self._start(self.vms[VM.number_of(chosen.context_id)])
         ready = sum(self._stand(job) == Stand.READY for job in self._active)
@@ -214,10 +223,9 @@ class World:
         if ready > MOST_AHEAD * self.plan.slots:
             raise Broken(f"{ready} jobs at once, for {self.plan.slots} that can run")
 
-    def _risk(self, vm: VM) -> float:
-        newest = None if vm.point_at is None else moment(vm.point_at)
-        due_at = moment(vm.due_at)
-        return risk(newest, due_at, vm.target_seconds, PolicyPriority.NORMAL, moment(self.now))
+    @staticmethod
+    def _risk(vm: VM, now: datetime) -> float:
+        return risk(vm.newest, vm.due_moment, vm.target_seconds, PolicyPriority.NORMAL, now)
 
     def _capacity(self) -> Capacity:
         dead = DEAD_AFTER.total_seconds()
@@ -245,7 +253,7 @@ class World:
 
     def _look_ahead(self) -> None:
         """Who is expected to get over the target: of those with a job, those that are due, and all
-        others of a vCenter that is away. Who is due later was looked at when that was worked out."""
+        others of a vCenter that is away."""
         queue = Queue(self._capacity())
         waiting = [job for job in self._active if job.worker is None]
         for job in self._active:
@@ -253,8 +261,10 @@ class World:
                 left = self._note_running(job)
                 queue.run(job.vm.use._replace(seconds=left))
         for job in sorted(waiting, key=lambda job: job.created_at):
-            self._expect(job.vm, begins_at=self.now + queue.add(job.vm.use))
-        for vm in sorted(self._due.values(), key=lambda vm: -self._risk(vm)):
+            begins_at = max(self.now + queue.add(job.vm.use), job.next_attempt_at)
+            self._expect(job.vm, begins_at=begins_at)
+        now = moment(self.now)
+        for vm in sorted(self._due.values(), key=lambda vm: -self._risk(vm, now)):
             is_away = self._is_known_away(vm.vcenter_id)
             self._expect(vm, begins_at=self.now + (0.0 if is_away else queue.add(vm.use)))
         for vcenter_id in self.troubles.outages:
@@ -492,13 +502,11 @@ class World:
         ahead = self._ahead()
         return sum(seconds > 0 for seconds in ahead) / len(ahead) if ahead else 1.0
 
-    def told_ahead(self) -> dict[str, float]:
-        """How long before they began: nine of ten, half of them, and one of ten."""
-        ahead = sorted(self._ahead())
+    def told_ahead(self) -> dict[str, int]:
+        """How many seconds before they began, at least: nine of ten, half of them, one of ten."""
+        ahead = sorted(self._ahead()) or [0.0]
         shares = {"9 of 10": 0.1, "half": 0.5, "1 of 10": 0.9}
-        return (
-            {name: round(ahead[int(len(ahead) * n)]) for name, n in shares.items()} if ahead else {}
-        )
+        return {name: round(ahead[int(len(ahead) * share)]) for name, share in shares.items()}
 
     def _ahead(self) -> list[float]:
         return [
