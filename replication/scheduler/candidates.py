@@ -28,6 +28,7 @@ from replication.scheduler.decide import (
     FAILING,
     LONG_SECONDS,
     MOST_AHEAD,
+    SMALL_BYTES,
     UNKNOWN_SECONDS,
     WEIGHTS,
     WITHOUT_TARGET_SECONDS,
@@ -185,8 +186,11 @@ def _most_running(context: str = "") -> Coalesce:
 
 def _lane(context: str = "") -> Case:
     """`decide.lane` in SQL."""
-    is_first = Q(**{f"{context}newest_recovery_point_at__isnull": True})
-    is_long = is_first | Q(**{f"{context}schedule__expected_seconds__gt": LONG_SECONDS})
+    is_first = {
+        f"{context}newest_recovery_point_at__isnull": True,
+        f"{context}capacity_bytes__gt": SMALL_BYTES,
+    }
+    is_long = Q(**is_first) | Q(**{f"{context}schedule__expected_seconds__gt": LONG_SECONDS})
     return Case(
         When(**{f"{context}schedule__failures_in_a_row__gte": FAILING}, then=Value(Lane.FAILING)),
         When(is_long, then=Value(Lane.LONG)),

@@ -21,6 +21,8 @@ UNKNOWN_SECONDS = 60.0
 MOST_AHEAD = int(max(AHEAD, AHEAD_SECONDS / LEAST_SECONDS))
 """How many jobs there may be at most for each one that can run, however short they are."""
 LONG_SECONDS = 1800.0
+SMALL_BYTES = 2 << 30
+"""So much is copied in full within a minute."""
 FAILING = 2
 """A VM whose last jobs failed so often in a row may well fail again."""
 FAILING_SHARE = 4
@@ -34,8 +36,9 @@ WITHOUT_TARGET_SECONDS = 86_400.0
 
 
 class Lane(StrEnum):
-    """LONG: first copies and others that take more than LONG_SECONDS. The two others than USUAL get
-    a part of the workers, so that they never keep all of them from those that are usual."""
+    """LONG: first copies, unless they are small, and what takes more than LONG_SECONDS. The two
+    others than USUAL get a part of the workers, so that they never keep all of them from those that
+    are usual."""
 
     USUAL = "usual"
     LONG = "long"
@@ -86,11 +89,11 @@ class Capacity(NamedTuple):
     usual_load: float = 0.0
 
 
-def lane(is_first: bool, expected_seconds: float | None, failures_in_a_row: int) -> Lane:
-    """`is_first`: the VM has no recovery point."""
+def lane(first_bytes: int | None, expected_seconds: float | None, failures_in_a_row: int) -> Lane:
+    """`first_bytes`: how large the disks are of a VM without a recovery point; None: it has one."""
     if failures_in_a_row >= FAILING:
         return Lane.FAILING
-    is_long = is_first or (expected_seconds or 0.0) > LONG_SECONDS
+    is_long = (first_bytes or 0) > SMALL_BYTES or (expected_seconds or 0.0) > LONG_SECONDS
     return Lane.LONG if is_long else Lane.USUAL
 
 

@@ -15,6 +15,7 @@ from replication.scheduler.decide import (
     LEAST_SECONDS,
     LONG_SECONDS,
     MOST_AHEAD,
+    SMALL_BYTES,
     Candidate,
     Capacity,
     Lane,
@@ -121,9 +122,10 @@ def test_vms_that_fail_again_and_again_do_not_take_the_workers_from_the_others()
 
 
 def test_lanes():
-    assert lane(False, None, 0) == lane(False, LONG_SECONDS, FAILING - 1) == Lane.USUAL
-    assert lane(True, None, 0) == lane(False, LONG_SECONDS + 1, 0) == Lane.LONG
-    assert lane(True, None, FAILING) == Lane.FAILING
+    assert lane(None, None, 0) == lane(None, LONG_SECONDS, FAILING - 1) == Lane.USUAL
+    assert lane(SMALL_BYTES + 1, None, 0) == lane(None, LONG_SECONDS + 1, 0) == Lane.LONG
+    assert lane(SMALL_BYTES, None, 0) == Lane.USUAL, "its copy is done within a minute"
+    assert lane(SMALL_BYTES + 1, None, FAILING) == Lane.FAILING
 
 
 uses = st.builds(

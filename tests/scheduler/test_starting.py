@@ -197,7 +197,8 @@ def _refuse(*_, **__):
     raise starting.VMGone("It is gone.")
 
 
-def test_those_most_at_risk_come_first_by_their_priority(slots, tmp_path):
+def test_those_most_at_risk_come_first_by_their_priority(slots, tmp_path, monkeypatch):
+    monkeypatch.setattr(candidates, "SMALL_BYTES", 1)
     repository = factories.repository(path=tmp_path / "repository")
     at = factories.vcenter()
     names = ("two_of_one", "three_of_two", "first", "low", "high")
@@ -218,8 +219,10 @@ def test_those_most_at_risk_come_first_by_their_priority(slots, tmp_path):
     assert [each.use.lane for each in found] == ["usual", "usual", "usual", "long", "usual"]
 
 
-def test_the_database_orders_what_is_due_as_the_simulation_does(slots, tmp_path):
+def test_the_database_orders_what_is_due_as_the_simulation_does(slots, tmp_path, monkeypatch):
     """`decide.risk` and `decide.lane`, which the simulation runs, and their SQL."""
+    for where in (candidates, decide):
+        monkeypatch.setattr(where, "SMALL_BYTES", 1)
     repository = factories.repository(path=tmp_path / "repository")
     at = factories.vcenter()
     random = Random(4)
@@ -263,8 +266,8 @@ def _risk(vm: VMContext, now) -> float:
 
 def _lane(vm: VMContext) -> str:
     row = vm.schedule
-    is_first = vm.newest_recovery_point_at is None
-    return decide.lane(is_first, row.expected_seconds, row.failures_in_a_row)
+    first_bytes = vm.capacity_bytes if vm.newest_recovery_point_at is None else None
+    return decide.lane(first_bytes, row.expected_seconds, row.failures_in_a_row)
 
 
 def test_those_of_a_full_vcenter_hide_no_others(slots, monkeypatch):

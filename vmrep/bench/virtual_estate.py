@@ -116,6 +116,13 @@ class VM:
     def context_id(self) -> str:
         return f"ctx-{self.number:05}"
 
+    @property
+    def first_bytes(self) -> int | None:
+        """What its first copy reads; None if it has been made."""
+        if self.point_at is not None:
+            return None
+        return int(FIRST_COPY_SECONDS * self.bytes_per_second)
+
     @staticmethod
     def number_of(context_id: str) -> int:
         return int(context_id.removeprefix("ctx-"))

@@ -199,7 +199,7 @@ class World:
         vm.use = Use(
             vm.vcenter_id,
             vm.repository_id,
-            lane=lane(newest is None, seconds, found.failures_in_a_row),
+            lane=lane(vm.first_bytes, seconds, found.failures_in_a_row),
             seconds=UNKNOWN_SECONDS if seconds is None else seconds,
         )
         heapq.heappush(self._dates, (vm.due_at, vm.number))
