@@ -240,6 +240,12 @@ class ReplicationJob(models.Model):
     def is_active(self) -> bool:
         return self.status in ACTIVE_JOB_STATUSES
 
+    @property
+    def obeys_pauses(self) -> bool:
+        """Whether it does not begin while its VM is paused."""
+        is_waiting = self.status == JobStatus.PENDING and self.started_at is None
+        return is_waiting and self.trigger == Trigger.SCHEDULE
+
 
 class JobStep(models.Model):
     """A named phase of one attempt of a job, with start, end and outcome."""

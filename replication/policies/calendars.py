@@ -34,6 +34,14 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
+def in_words(cron: str) -> str:
+    """“At 02:30 every day”; in the calendar's time zone. Empty for a calendar that is none."""
+    try:
+        return _read(cron, datetime.now(UTC)).explain()
+    except CalendarRefused:
+        return ""
+
+
 def starts(cron: str, time_zone: str, after: datetime) -> Iterator[datetime]:
     """The calendar's starts after this moment, in UTC, in their order. When the clocks go forward,
     a start in the hour that does not exist comes right after it; when they go back, a start at a

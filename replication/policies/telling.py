@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contexts.models import VMContext
 from replication.models import EffectivePolicy
 from replication.models.policies import KEEP
+from replication.policies import calendars
 from replication.policies.durations import words
 from replication.policies.resolve import Resolved
 from replication.policies.values import GROUPS, TITLES, ScopeRow, Value, Values
@@ -26,7 +27,9 @@ def _when(values: Values) -> str:
             return f"within {words(_whole(values['rpo_target_seconds']))}"
         case RPOKind.CALENDAR:
             late = words(_MINUTE * _whole(values["latest_start_minutes"]))
-            return f"at {values['cron']} ({values['time_zone']}), at most {late} late"
+            said = calendars.in_words(str(values["cron"])) or "by a calendar"
+            where = f"({values['cron']}, {values['time_zone']})"
+            return f"{said[:1].lower()}{said[1:]} {where}, at most {late} late"
         case _:
             return "no target"
 

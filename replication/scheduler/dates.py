@@ -190,15 +190,3 @@ def _to_be_kept(
 
 def _measured(known: Estimate | None) -> dict[str, float | None]:
     return known._asdict() if known else {}
-
-
-def estimate_of(schedule: VMSchedule) -> Estimate | None:
-    """What was known when it was worked out."""
-    if schedule.changed_per_second is None:
-        return None
-    return Estimate(
-        schedule.changed_per_second,
-        schedule.bytes_per_second,
-        schedule.overhead_seconds or 0.0,
-        schedule.wait_seconds or 0.0,
-    )

@@ -17,8 +17,8 @@ from contexts.services.transactions import lock_free, one_transaction
 from contexts.text import duration
 from replication.models import Occurrence, ProtectionSpell, VMSchedule
 from replication.scheduler import keeping
-from replication.scheduler.dates import estimate_of
 from replication.scheduler.hindrances import VM, Hindrances
+from replication.selectors.schedules import estimate_of
 from replication.services.occurrences import tell_all
 from replication.states import OccurrenceKind, Protection
 

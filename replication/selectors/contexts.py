@@ -27,6 +27,7 @@ from replication.models import (
     ReplicationJob,
 )
 from replication.selectors import protection
+from replication.selectors.pauses import is_paused
 from replication.selectors.protection import Terms, with_protection
 from replication.selectors.subqueries import count_rows, sum_of_images
 from replication.states import ImageState, RecoveryPointState
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         newest_job_bytes: int | None
         newest_job_started_at: datetime | None
         newest_job_completed_at: datetime | None
+        is_paused: bool
 
     ContextInList = WithAnnotations[VMContext, _InList]
 
@@ -66,12 +68,13 @@ _NEWEST_JOB = {
 
 
 def contexts_for_list(terms: Terms | None = None) -> QuerySet[ContextInList]:
-    """The managed contexts as the table shows them, with vCenter and current job.
+    """The managed contexts as the table shows them, with vCenter, current job and schedule.
 
     Adds what `protection.with_protection` adds (by `terms`, the present ones by default), the
     newest job, whatever its status, as `newest_job_…`, `untracked_disk_count` (disks that the last
-    successful job found without a change ID), what `contexts_with_presence` adds, and `sort_name`,
-    which the database can sort by without reading all rows.
+    successful job found without a change ID), `is_paused` (nothing starts by itself), what
+    `contexts_with_presence` adds, and `sort_name`, which the database can sort by without reading
+    all rows.
     """
     return _by(terms, _managed_in_list())
 
@@ -138,7 +141,9 @@ def _with_newest_job() -> QuerySet[ContextInList]:
     }
     rows: Any = contexts_with_presence()
     listed: QuerySet[ContextInList] = rows.annotate(
-        untracked_disk_count=CompiledOnce(count_rows(untracked, "job")), **of_newest
+        untracked_disk_count=CompiledOnce(count_rows(untracked, "job")),
+        is_paused=CompiledOnce(is_paused()),
+        **of_newest,
     )
     return listed
 

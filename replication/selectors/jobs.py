@@ -17,6 +17,7 @@ from replication.models import (
     JobStep,
     ReplicationJob,
 )
+from replication.selectors.pauses import is_paused
 from replication.selectors.subqueries import images_with_disks
 from replication.states import StepStatus
 
@@ -27,10 +28,11 @@ CBT_HISTORY_LENGTH = 20
 
 
 def jobs_for_list() -> QuerySet[ReplicationJob]:
-    """All jobs, newest first, with their context, its vCenter, the repository, and what
-    `with_warnings` adds."""
+    """All jobs, newest first, with their context, its vCenter, the repository, what `with_warnings`
+    adds, and `vm_is_paused`: whether nothing of their VMs starts by itself."""
     jobs = ReplicationJob.objects.select_related("vm_context__vcenter", "repository")
-    return with_warnings(jobs).order_by("-created_at", "-id")
+    paused = jobs.annotate(vm_is_paused=is_paused("vm_context__"))
+    return with_warnings(paused).order_by("-created_at", "-id")
 
 
 def with_warnings(jobs: QuerySet[ReplicationJob]) -> QuerySet[ReplicationJob]:

@@ -7,6 +7,7 @@ from replication.selectors.subqueries import IMAGES
 from replication.states import ImageState, JobStatus
 
 FOR_REPOSITORY = "Waiting for the repository"
+PAUSED = "Paused"
 
 
 def done_bytes(job: ReplicationJob) -> int:
@@ -50,10 +51,13 @@ def duration_seconds(job: ReplicationJob) -> float | None:
 
 
 def waiting_for(job: ReplicationJob) -> str | None:
-    """What a waiting job needs besides a free worker, in words: its repository, or a place where a
-    limit is met. None when it needs nothing else, or has begun."""
+    """What a waiting job needs besides a free worker, in words: the end of a pause (of jobs that
+    were read with `vm_is_paused`), its repository, or a place where a limit is met. None when it
+    needs nothing else, or has begun."""
     if job.status != JobStatus.PENDING:
         return None
+    if job.obeys_pauses and getattr(job, "vm_is_paused", False):
+        return PAUSED
     held_up = bool(job.waits_for_kind) or job.current_operation.startswith(FOR_REPOSITORY)
     return job.current_operation if held_up else None
 

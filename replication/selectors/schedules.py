@@ -1,11 +1,51 @@
-"""When a VM is replicated next."""
+"""When a VM is replicated next, and whether its target will be kept."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from django.core.exceptions import ObjectDoesNotExist
 
 from contexts.models import VMContext
 from replication.models import VMSchedule
+from replication.scheduler.estimate import Estimate
+from replication.scheduler.keeping import Verdict, verdict
+
+
+def breach_expected(context: VMContext, now: datetime) -> VMSchedule | None:
+    """Its schedule if it is expected to get over its target, with `breach_expected_at` and why;
+    None if it is not, or is over it by now."""
+    schedule = schedule_of(context)
+    if schedule is None or schedule.breach_expected_at is None or not context.is_managed:
+        return None
+    return schedule if schedule.breach_expected_at > now else None
+
+
+def whether_kept(context: VMContext) -> Verdict:
+    """Whether its target can be kept, by what has been measured."""
+    schedule = schedule_of(context)
+    known = estimate_of(schedule) if schedule else None
+    return verdict(known, context.rpo_target_seconds)
+
+
+def estimate_of(schedule: VMSchedule) -> Estimate | None:
+    """What was known when it was worked out."""
+    if schedule.changed_per_second is None:
+        return None
+    return Estimate(
+        schedule.changed_per_second,
+        schedule.bytes_per_second,
+        schedule.overhead_seconds or 0.0,
+        schedule.wait_seconds or 0.0,
+    )
+
+
+def schedule_of(context: VMContext) -> VMSchedule | None:
+    """None: the tick has not looked at it yet. No query if it was read with it."""
+    try:
+        return context.schedule
+    except ObjectDoesNotExist:
+        return None
 
 
 def next_run(context: VMContext) -> VMSchedule | None:
@@ -14,8 +54,5 @@ def next_run(context: VMContext) -> VMSchedule | None:
     it."""
     if context.current_job_id is not None or not context.is_managed:
         return None
-    try:
-        schedule = context.schedule
-    except ObjectDoesNotExist:  # the tick has not looked at it yet
-        return None
-    return schedule if schedule.due_at is not None else None
+    schedule = schedule_of(context)
+    return schedule if schedule is not None and schedule.due_at is not None else None

@@ -34,7 +34,7 @@ def test_the_panel_says_when_a_vm_is_next(web, vm):
     factories.pending_job(vm)
     assert "after this replication" in panel(web, vm)
     Pause.objects.create(kind="vcenter", vcenter=vm.vcenter, paused_by="ops")
-    assert "paused until somebody ends it" in panel(web, vm)
+    assert "is paused by ops until somebody ends it" in panel(web, vm)
 
 
 def test_a_vm_is_paused_from_its_panel_and_the_pause_ended(web, vm):

@@ -18,7 +18,10 @@ from tests.web.conftest import text
 from tests.web.test_list_virtual_machines import PAGE, names
 from vmrep.web.tables import VMTable
 
-USUAL = ["VM", "Status", "RPO", "Last job", "vCenter", "Operating system", "Power", "Size"]
+USUAL = [
+    *("VM", "Status", "RPO", "Last job", "Next run", "vCenter"),
+    *("Operating system", "Power", "Size"),
+]
 
 
 def headers(page: str) -> list[str]:

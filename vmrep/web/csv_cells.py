@@ -10,6 +10,7 @@ from django_tables2.utils import Accessor
 
 from replication.models import Repository
 from replication.retention.verdicts import Verdict
+from replication.selectors.schedules import next_run
 from replication.storage import looks
 from replication.storage.looks import StorageState
 from vmrep.web.bulk_forms import title
@@ -60,6 +61,11 @@ def _taking(vm: Any) -> str:
     return "Can be taken"
 
 
+def _next_run(vm: Any) -> Any:
+    due = next_run(vm)
+    return due.due_at if due else None
+
+
 def _took(job: Any) -> int | None:
     if job.started_at is None or job.completed_at is None:
         return None
@@ -84,6 +90,12 @@ COLUMNS: dict[type[Table], dict[str, Cells]] = {
             "Last job ended": at("newest_job_completed_at"),
             "Last job copied (bytes)": at("newest_job_bytes"),
             "Last job failed because": at("newest_job_error"),
+        },
+        "next_run": {
+            "Next run": _next_run,
+            "Paused": at("is_paused"),
+            "Passed over because": at("schedule__held_up"),
+            "Over target expected at": at("schedule__breach_expected_at"),
         },
         "size": {"Size (bytes)": at("capacity_bytes")},
     },

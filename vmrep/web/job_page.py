@@ -11,6 +11,7 @@ from contexts.selectors import events_of_job
 from replication.models import CBTHistory, DiskImage, JobLogLine, ReplicationJob
 from replication.selectors import health, telemetry
 from replication.selectors.jobs import newest_job
+from replication.selectors.pauses import pause_of
 from replication.selectors.subqueries import images_of
 from replication.services.start import RETRIED
 from replication.states import JobStatus, LogLevel, StepName
@@ -53,6 +54,7 @@ def describe(job: ReplicationJob, level: str | None) -> dict[str, Any]:
         "job": job,
         "can_retry": job.status in RETRIED and newest_job(job.vm_context) == job,
         "nobody_works": health.what_is_missing(health.COPIES, about_now()) if job.is_active else "",
+        "pause": pause_of(job.vm_context) if job.obeys_pauses else None,
         "disks": _disks(job),
         "throughput": throughput(job, points),
         "rate": mean_rate(job, _transfer_seconds(job)),

@@ -19,7 +19,7 @@ from replication.selectors.jobs import current_job
 from replication.selectors.pauses import pause_of
 from replication.selectors.protection import Protection
 from replication.selectors.replica import snapshots_left
-from replication.selectors.schedules import next_run
+from replication.selectors.schedules import breach_expected, next_run, whether_kept
 from replication.selectors.telemetry import throughput_of
 from vmrep.web.next_action import next_action, situation
 from vmrep.web.tabs import changes, history, points, policy
@@ -95,6 +95,8 @@ def describe(context: ContextInList, query: Mapping[str, str]) -> dict[str, Any]
         "targets": TARGET_WORDS,
         "target": effective.target_of(context),
         "next_run": next_run(context),
+        "foretold": breach_expected(context, about_now()),
+        "verdict": whether_kept(context) if context.is_managed else None,
         "pause": pause_of(context) if context.is_managed else None,
         "present": about_now(),
         "left_snapshots": _left_snapshots(context),

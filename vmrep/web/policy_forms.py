@@ -14,7 +14,7 @@ from contexts.models import VCenter
 from replication.errors import PolicyRefused
 from replication.models import Policy, Repository
 from replication.models.policies import KEEP, LARGEST_NUMBER
-from replication.policies import hours
+from replication.policies import calendars, hours
 from replication.policies.calendars import LONGEST_EXPRESSION
 from replication.policies.checking import Wanted, Window, checked, merged
 from replication.policies.services import NAME_LENGTH, Where
@@ -120,6 +120,9 @@ class ValuesForm(Styled, forms.Form):
     def __init__(self, data: Any = None, *, old: Wanted) -> None:
         self._old = old
         super().__init__(data, initial=_initial(old))
+        typed = str((data or self.initial).get("cron") or "")
+        if said := calendars.in_words(" ".join(typed.split())):
+            self.fields["cron"].help_text = f"{said}. {self.fields['cron'].help_text}"
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data

@@ -11,7 +11,12 @@ from contexts.models import VCenter, VMContext, VMDisk, VMNetworkAdapter
 from contexts.models.specs import SPEC_NAMES
 from replication.models import Repository
 from replication.selectors.protection import age_seconds, over_by_seconds
-from replication.selectors.schedules import next_run
+from replication.selectors.schedules import (
+    breach_expected,
+    next_run,
+    schedule_of,
+    whether_kept,
+)
 from vmrep.api.serializers.jobs import JobProgressSerializer
 
 COUNTERS = ("total_jobs_run", "successful_jobs", "failed_jobs", "cancelled_jobs")
@@ -48,6 +53,22 @@ class _Protected(serializers.ModelSerializer[Any]):
     identity_change = serializers.SerializerMethodField()
     next_run_at = serializers.SerializerMethodField()
     next_run_why = serializers.SerializerMethodField()
+    is_paused = serializers.BooleanField()
+    held_up = serializers.SerializerMethodField()
+    breach_expected_at = serializers.SerializerMethodField()
+    breach_why = serializers.SerializerMethodField()
+
+    def get_held_up(self, context: Any) -> str:
+        due = next_run(context)
+        return due.held_up if due else ""
+
+    def get_breach_expected_at(self, context: Any) -> str | None:
+        foretold = breach_expected(context, self.context["now"])
+        return _time(foretold.breach_expected_at) if foretold else None
+
+    def get_breach_why(self, context: Any) -> str:
+        foretold = breach_expected(context, self.context["now"])
+        return foretold.breach_why if foretold else ""
 
     def get_next_run_at(self, context: Any) -> str | None:
         due = next_run(context)
@@ -80,7 +101,8 @@ _ADDED = (
     *("disk_count", "capacity_bytes"),
     *("protection", "over_by_seconds", "rpo_seconds"),
     *("newest_recovery_point_at", "usable_recovery_point_at", "undecided_disk_count"),
-    *("next_run_at", "next_run_why"),
+    *("next_run_at", "next_run_why", "is_paused", "held_up"),
+    *("breach_expected_at", "breach_why"),
     "last_job_failed",
     *("untracked_disk_count", "gone_since", "unreadable_since", "unreadable_reason"),
     "identity_change",
@@ -126,6 +148,21 @@ class ContextSerializer(_Protected):
     """Every column of a context, and computed values."""
 
     repository = RepositoryNameSerializer()
+    rpo_estimate = serializers.SerializerMethodField()
+
+    def get_rpo_estimate(self, context: Any) -> dict[str, Any]:
+        """Whether its target can be kept, and what was measured for that."""
+        found, schedule = whether_kept(context), schedule_of(context)
+        return {
+            "can_be_kept": found.can_be_kept,
+            "shortest_target_seconds": found.shortest_seconds,
+            "words": found.words,
+            "changed_bytes_per_second": schedule and schedule.changed_per_second,
+            "read_bytes_per_second": schedule and schedule.bytes_per_second,
+            "other_seconds": schedule and schedule.overhead_seconds,
+            "waiting_seconds": schedule and schedule.wait_seconds,
+            "expected_seconds": schedule and schedule.expected_seconds,
+        }
 
     class Meta:
         model = VMContext
@@ -137,6 +174,7 @@ class ContextSerializer(_Protected):
             *COUNTERS,
             *_ADDED,
             *("newest_point_damaged", "newest_point_repository_id"),
+            "rpo_estimate",
             *("repository_id", "repository", "rpo_target_seconds", "unmanaged_at"),
             *("first_job_at", "last_job_at", "last_status_change", "created_at", "updated_at"),
         ]

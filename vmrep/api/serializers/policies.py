@@ -10,6 +10,7 @@ from rest_framework import serializers
 from contexts.models import VMContext
 from replication.hours import days_in_words, minutes_in_words
 from replication.models import Policy, PolicyScope, PolicyWindow
+from replication.policies import calendars
 from replication.policies.effective import in_effect, place_of
 from replication.policies.preview import Preview
 from replication.policies.values import ALL_COLUMNS, COLUMNS, Value
@@ -53,6 +54,7 @@ class ScopeSerializer(serializers.ModelSerializer[PolicyScope]):
 class PolicySerializer(serializers.ModelSerializer[Policy]):
     """One of `selectors.policies_for_list`."""
 
+    cron_in_words = serializers.SerializerMethodField()
     windows = WindowSerializer(many=True)
     scopes = ScopeSerializer(many=True)
     vm_count = serializers.IntegerField()
@@ -60,9 +62,12 @@ class PolicySerializer(serializers.ModelSerializer[Policy]):
     class Meta:
         model = Policy
         fields = [
-            *("id", "name", *ALL_COLUMNS, "windows", "scopes", "vm_count"),
+            *("id", "name", *ALL_COLUMNS, "cron_in_words", "windows", "scopes", "vm_count"),
             *("created_at", "updated_at"),
         ]
+
+    def get_cron_in_words(self, policy: Policy) -> str:
+        return calendars.in_words(policy.cron)
 
     def to_representation(self, policy: Policy) -> dict[str, Any]:
         row: dict[str, Any] = super().to_representation(policy)

@@ -58,6 +58,7 @@ ORDER_BY = {
     "newest_recovery_point_at": "newest_point_at",
     "risk": "risk",
     "last_job_at": "last_job_at",
+    "next_run_at": "schedule__due_at",
     "created_at": "created_at",
 }
 

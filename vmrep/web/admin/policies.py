@@ -20,7 +20,7 @@ from replication.models import (
     PolicyWindow,
     VMSchedule,
 )
-from replication.policies import services
+from replication.policies import calendars, services
 from replication.policies.values import COLUMNS, UNSAID, Value
 from replication.states import RPOKind
 from vmrep import access
@@ -83,11 +83,15 @@ class PolicyAdmin(SoundKeys):
     """Those with a name; a VM's own values are said on its page."""
 
     form = PolicyForm
-    list_display = ("name", "rpo_kind", "rpo_target_seconds", "cron", "retention_kind", "quiesce")
+    list_display = ("name", "rpo_kind", "rpo_target_seconds", "calendar", "retention_kind")
     list_filter = ("rpo_kind", "retention_kind", "quiesce", "priority")
     search_fields = ("name", "cron", "scopes__folder", "scopes__pattern")
     readonly_fields = ("created_at", "updated_at")
     inlines = (ScopeInline, WindowInline)
+
+    @admin.display(ordering="cron")
+    def calendar(self, policy: Policy) -> str:
+        return f"{policy.cron} ({calendars.in_words(policy.cron)})" if policy.cron else ""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).filter(name__isnull=False)
@@ -143,7 +147,10 @@ class EffectivePolicyAdmin(KeptByVmrep):
 
 @admin.register(VMSchedule)
 class VMScheduleAdmin(KeptByVmrep):
-    list_display = ("vm_context", "due_at", "due_why", "compare", "failures_in_a_row")
+    list_display = (
+        *("vm_context", "due_at", "due_why", "held_up", "breach_expected_at", "compare"),
+        "failures_in_a_row",
+    )
     list_filter = ("due_why", "compare")
     list_select_related = ("vm_context",)
     search_fields = ("vm_context__vm_name", "vm_context__pk")

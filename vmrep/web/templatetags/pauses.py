@@ -12,3 +12,9 @@ register = template.Library()
 def subject(pause: Pause) -> str:
     """What is paused."""
     return pauses.subject(pause)
+
+
+@register.filter
+def pause_words(pause: Pause) -> str:
+    """Who paused what, until when."""
+    return pauses.words(pause)

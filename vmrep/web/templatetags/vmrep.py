@@ -20,8 +20,8 @@ from contexts.models.specs import VMSpecs
 from contexts.vsphere.specs import SpecField
 from contexts.vsphere.transports import TRANSPORTS
 from replication.hours import in_words as hours_in_words
-from replication.models import BandwidthWindow, JobStep, ReplicationJob
-from replication.selectors import progress
+from replication.models import BandwidthWindow, JobStep, ReplicationJob, VMSchedule
+from replication.selectors import progress, schedules
 from replication.selectors.jobs import newest_steps
 from replication.selectors.protection import Protection, over_by_seconds
 from replication.states import FIRST_SYNC, JobStatus
@@ -166,6 +166,31 @@ def ago(moment: datetime | None, suffix: str = " ago") -> SafeString:
         suffix,
         "just now" if written == "now" else written + suffix,
     )
+
+
+@register.filter
+def due_in(moment: datetime) -> SafeString:
+    """In 12 m, with the absolute time for people who point at it; due, if it is past."""
+    left = (moment - about_now()).total_seconds()
+    written = f"in {' '.join(formats.duration(left).split()[:2])}"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        formats.absolute(moment),
+        written if left > 0 else "due",
+    )
+
+
+@register.filter
+def next_run(vm: ContextInList) -> VMSchedule | None:
+    """See `selectors.schedules.next_run`."""
+    return schedules.next_run(vm)
+
+
+@register.filter
+def is_foretold(vm: ContextInList) -> bool:
+    """Whether a VM that is within its target is expected to get over it."""
+    return schedules.breach_expected(vm, about_now()) is not None
 
 
 @register.filter
