@@ -36,6 +36,11 @@ def binary(size_bytes: float | None) -> str:
     return f"{size:.1f}".removesuffix(".0") + f" {_BINARY[unit]}"
 
 
+def percent(share: float) -> str:
+    """98.2 %: rounded down, so that 100 % means all of it."""
+    return f"{int(share * 1000) / 10:g} %"
+
+
 def duration(seconds: float | None) -> str:
     """The two largest units: 45 s, 3 m 20 s, 2 h 5 m, 3 d 4 h. One decimal below ten seconds."""
     if seconds is None:

@@ -7,7 +7,7 @@ day begins and ends at midnight of a time zone. As many queries for any number o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -24,7 +24,8 @@ from replication.models import (
     RepositorySign,
     RepositorySpace,
 )
-from replication.selectors import protection
+from replication.selectors import protection, rpo_history
+from replication.selectors.rpo_history import PolicyShare
 from replication.states import ImageState, JobStatus, Protection
 
 BAD = (Protection.OVER_TARGET, Protection.BROKEN, Protection.UNPROTECTED)
@@ -39,7 +40,8 @@ class Among(NamedTuple):
 
 class Breach(NamedTuple):
     """A time in which a VM was not protected as wanted; `seconds`: how much of it is in the day.
-    `worst_age_seconds`: how old its newest recovery point became at most; None if not for that."""
+    `worst_age_seconds`: how old its newest recovery point became at most; None if not for that.
+    `warned_seconds`: how long before it that was told; None: it was not."""
 
     context_id: str
     vm_name: str | None
@@ -48,6 +50,7 @@ class Breach(NamedTuple):
     ended_at: datetime | None
     seconds: float
     worst_age_seconds: float | None
+    warned_seconds: float | None = None
 
 
 class Space(NamedTuple):
@@ -62,6 +65,7 @@ class Space(NamedTuple):
 class Report(NamedTuple):
     """`states`: how many VMs were in each state at the end (or are now, today). `within_target`:
     the share of the VMs' time with a target in which they were protected; None without any.
+    `by_policy`: the same, by the policy that says now when they are replicated.
     `jobs`: by outcome; `failures`: the failed ones by error code. Bytes: read of disks, and put
     into repositories. `space`: as it was when the day ended, or is now."""
 
@@ -72,6 +76,7 @@ class Report(NamedTuple):
     is_over: bool
     states: dict[str, int]
     within_target: float | None
+    by_policy: list[PolicyShare]
     breaches: list[Breach]
     jobs: dict[str, int]
     failures: dict[str, int]
@@ -81,10 +86,12 @@ class Report(NamedTuple):
 
 
 def report(day: date, time_zone: str, among: Among, now: datetime) -> Report:
-    """What that day was like, until `now` if it is not over. Five queries, or eight."""
+    """What that day was like, until `now` if it is not over. Seven queries, or ten."""
     begins_at, ends_at = bounds(day, time_zone)
     until = min(ends_at, now)
     spells = _spells(among.contexts, begins_at, until)
+    of_all = ProtectionSpell.objects.filter(vm_context__in=among.contexts)
+    (within_target,) = rpo_history.shares(of_all, [(begins_at, until)])
     jobs = _jobs(among.contexts, begins_at, until)
     return Report(
         day=day,
@@ -93,7 +100,8 @@ def report(day: date, time_zone: str, among: Among, now: datetime) -> Report:
         ends_at=ends_at,
         is_over=now >= ends_at,
         states=_states(spells, until) if now >= ends_at else _states_now(among.contexts, now),
-        within_target=_within_target(spells, begins_at, until),
+        within_target=within_target,
+        by_policy=rpo_history.by_policy(of_all, (begins_at, until)),
         breaches=_breaches(spells, begins_at, until),
         jobs=jobs.outcomes,
         failures=jobs.failures,
@@ -121,6 +129,12 @@ class _Spell(NamedTuple):
     newest_point_at: datetime | None
     began_at: datetime
     ended_at: datetime | None
+    foretold_at: datetime | None
+
+    @property
+    def as_told(self) -> rpo_history.Spell:
+        times = (self.began_at, self.ended_at, self.foretold_at)
+        return rpo_history.Spell(self.state, self.target_seconds, *times)
 
     def seconds(self, begins_at: datetime, until: datetime) -> float:
         """How much of it is in between."""
@@ -138,7 +152,7 @@ def _spells(contexts: QuerySet[VMContext], begins_at: datetime, until: datetime)
         .order_by("vm_context__vm_name", "vm_context", "began_at")
         .values_list(
             *("vm_context", "vm_context__vm_name", "state", "target_seconds"),
-            *("newest_point_at", "began_at", "ended_at"),
+            *("newest_point_at", "began_at", "ended_at", "foretold_at"),
         )
     )
     return [_Spell(*row) for row in rows]
@@ -157,20 +171,10 @@ def _states_now(contexts: QuerySet[VMContext], now: datetime) -> dict[str, int]:
     return {state: counted[state] for state in Protection.values}
 
 
-def _within_target(spells: Iterable[_Spell], begins_at: datetime, until: datetime) -> float | None:
-    protected = total = 0.0
-    for spell in spells:
-        if spell.target_seconds is not None:
-            seconds = spell.seconds(begins_at, until)
-            total += seconds
-            protected += seconds if spell.state == Protection.PROTECTED else 0.0
-    return protected / total if total else None
-
-
-def _breaches(spells: Iterable[_Spell], begins_at: datetime, until: datetime) -> list[Breach]:
+def _breaches(spells: Sequence[_Spell], begins_at: datetime, until: datetime) -> list[Breach]:
     """The longest first."""
     found = []
-    for spell in spells:
+    for before, spell in zip([None, *spells], spells, strict=False):
         seconds = spell.seconds(begins_at, until)
         if spell.state not in BAD or not seconds:
             continue
@@ -183,9 +187,16 @@ def _breaches(spells: Iterable[_Spell], begins_at: datetime, until: datetime) ->
                 spell.ended_at,
                 seconds,
                 _worst_age_seconds(spell, until),
+                _warned_seconds(spell, before),
             )
         )
     return sorted(found, key=lambda breach: (-breach.seconds, breach.context_id))
+
+
+def _warned_seconds(spell: _Spell, before: _Spell | None) -> float | None:
+    if before is None or before.context_id != spell.context_id:
+        return None
+    return rpo_history.warned_seconds(spell.as_told, before.as_told)
 
 
 def _worst_age_seconds(spell: _Spell, until: datetime) -> float | None:

@@ -36,10 +36,11 @@ from replication.models import (
     Repository,
     SignOfLife,
     VCenterSign,
+    VMSchedule,
 )
 from replication.policies import checking, services, settle
 from replication.policies.services import Where
-from replication.scheduler import spells
+from replication.scheduler import dates, spells
 from replication.selectors import limits
 from replication.services import bulk_acts, damages, job_log, occurrences, repositories
 from replication.services.bandwidth import Window, set_windows
@@ -114,6 +115,7 @@ class Scenes:
         _heard_of(vcenter, "")
         self.names |= _told_of()
         self.names |= _in_bulk()
+        _outlooks()
 
     def _dead(self) -> None:
         """The workers that copy, beat, and a vCenter."""
@@ -175,6 +177,34 @@ def _told_of() -> Names:
     type(chat).objects.filter(pk=chat.pk).update(last_problem=why)
     type(hook).objects.filter(pk=hook.pk).update(last_ok_at=Now())
     return {"channel": hook.pk, "rule": rule.pk}
+
+
+def _outlooks() -> None:
+    """What is expected of a VM that is within its target, and how well it was kept so far."""
+    vm = VMContext.objects.get(vm_name="web-01")
+    settle.settle([vm.pk])
+    dates.work_out([vm.pk], timezone.now())
+    VMSchedule.objects.filter(pk=vm.pk).update(
+        changed_per_second=18 * 1024 * MIB / 3600,
+        bytes_per_second=40 * MIB,
+        overhead_seconds=209,
+        wait_seconds=0,
+        due_at=_minutes_ago(2),
+        held_up="vCenter Frankfurt has as many jobs as it may",
+        breach_expected_at=timezone.now() + timedelta(minutes=9),
+        breach_why="vCenter Frankfurt has as many jobs as it may",
+    )
+    ProtectionSpell.objects.filter(vm_context=vm).delete()
+    states = ("protected", "over_target", "protected", "broken", "protected", "no_target")
+    for number, state in enumerate(states):
+        ProtectionSpell.objects.create(
+            vm_context=vm,
+            state=state,
+            target_seconds=None if state == "no_target" else 900,
+            foretold_at=_minutes_ago(1300 * number + 9) if state == "protected" else None,
+            began_at=_minutes_ago(1300 * (number + 1)),
+            ended_at=_minutes_ago(1300 * number) if number else None,
+        )
 
 
 def _policies(vcenter: VCenter) -> Names:

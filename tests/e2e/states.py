@@ -166,6 +166,7 @@ ESTATE = (
     State("limits", "/limits/", shows="table"),
     State("limit-change", "/limits/change/?kind=vcenter_jobs", shows="[name=limit]"),
     State("limit-window", "/limits/bandwidth/add/", shows="[name=mebibytes]"),
+    in_panel("panel-rpo", VM + "{web_01}&tab=rpo", shows="svg.strip"),
     in_panel("panel-policy", VM + "{web_01}&tab=policy", shows="#effect-when"),
     State("own-values", "/virtual-machines/{web_01}/own-values/", shows="#id_target"),
     State("pauses", "/pauses/?vm={web_01}", shows="#pause"),

@@ -130,4 +130,4 @@ def test_as_many_queries_for_many_vms():
     one = count()
     for name in ("b", "c", "d"):
         add(name)
-    assert count() == one == 5
+    assert count() == one == 7

@@ -19,6 +19,7 @@ from vmrep.api.views import (
     reports,
     repositories,
     root,
+    rpo,
     vcenters,
 )
 
@@ -66,6 +67,11 @@ urlpatterns = [
         "vm-contexts/<identifier:context_id>/reject-identity/",
         contexts.RejectIdentity.as_view(),
         name="vm-context-reject-identity",
+    ),
+    path(
+        "vm-contexts/<identifier:context_id>/rpo-history/",
+        rpo.ContextHistory.as_view(),
+        name="vm-context-rpo-history",
     ),
     path("replications/", jobs.JobList.as_view(), name="replications"),
     path("replications/<identifier:job_id>/", jobs.JobDetail.as_view(), name="replication"),
@@ -156,6 +162,11 @@ urlpatterns = [
         "policies/<int:policy_id>/preview/",
         policies.PolicyPreview.as_view(),
         name="policy-preview",
+    ),
+    path(
+        "policies/<int:policy_id>/rpo-history/",
+        rpo.PolicyHistory.as_view(),
+        name="policy-rpo-history",
     ),
     path("policies/<int:policy_id>/scopes/", policies.PolicyScopes.as_view(), name="policy-scopes"),
     path(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contexts.text import duration, printable
+from contexts.text import duration, percent, printable
 from replication.reports.daily import Breach, Report
 from replication.states import JobStatus, Protection
 
@@ -21,6 +21,14 @@ def numbers(report: Report) -> list[tuple[str, str]]:
     jobs = {status: report.jobs.get(status, 0) for status in JobStatus.values}
     found = [
         ("Within target", share(report)),
+        *(
+            (
+                f"… {printable(each.policy) or 'own values'}",
+                f"{percent(each.share)} of {each.vms} VMs",
+            )
+            for each in report.by_policy
+            if each.share is not None
+        ),
         *((str(Protection(state).label), f"{count} VMs") for state, count in report.states.items()),
         (
             "Replications",
@@ -51,6 +59,7 @@ def data(report: Report, most: int) -> dict[str, object]:
         "day": report.day.isoformat(),
         "time_zone": report.time_zone,
         "within_target": report.within_target,
+        "within_target_by_policy": [each._asdict() for each in report.by_policy],
         "states": report.states,
         "jobs": report.jobs,
         "failures": report.failures,
@@ -73,16 +82,17 @@ def share(report: Report) -> str:
     """How much of the VMs' time with a target they were within it."""
     if report.within_target is None:
         return "no VM had a target"
-    # Rounded down: 100 % means all of it.
-    return f"{int(report.within_target * 1000) / 10:g} % within target"
+    return f"{percent(report.within_target)} within target"
 
 
 def _line(breach: Breach) -> str:
     state = Protection(breach.state).label.lower()
     worst = breach.worst_age_seconds
     age = "" if worst is None else f", its newest recovery point up to {duration(worst)} old"
+    warned = breach.warned_seconds
+    told = "" if warned is None else f", foretold {duration(warned)} before"
     name = printable(breach.vm_name or breach.context_id)
-    return f"{name} was {state} for {duration(breach.seconds)}{age}"
+    return f"{name} was {state} for {duration(breach.seconds)}{age}{told}"
 
 
 def _gib(size_bytes: int) -> str:

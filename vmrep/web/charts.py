@@ -15,6 +15,7 @@ Point = tuple[float, float | None]
 
 LINE_WIDTH, LINE_HEIGHT = 480, 64
 BARS_WIDTH, BARS_HEIGHT = 480, 72
+STRIP_HEIGHT = 24
 SHADES = 5
 
 

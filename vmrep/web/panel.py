@@ -22,7 +22,7 @@ from replication.selectors.replica import snapshots_left
 from replication.selectors.schedules import breach_expected, next_run, whether_kept
 from replication.selectors.telemetry import throughput_of
 from vmrep.web.next_action import next_action, situation
-from vmrep.web.tabs import changes, history, points, policy
+from vmrep.web.tabs import changes, history, points, policy, rpo
 from vmrep.web.throughput import throughput
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ TABS = (
         lambda context, *_: {"adapters": context_selectors.networks_of(context)},
     ),
     Tab("cbt", "CBT", lambda context, *_: changes.load(context)),
+    Tab("rpo", "RPO", lambda context, *_: rpo.load(context)),
     Tab("policy", "Policy", lambda context, *_: policy.load(context)),
     Tab(
         "points",

@@ -119,7 +119,7 @@ class VMTable(Table):
         "Last job", by="last_job_at", kind="col-wide", hide=4, cell=f"{_CELLS}#cell-last-job"
     )
     next_run = Column(
-        "Next run", by="schedule__due_at", kind="col-next", hide=3, cell=f"{_CELLS}#cell-next-run"
+        "Next run", by="schedule__due_at", kind="col-next", hide=2, cell=f"{_CELLS}#cell-next-run"
     )
     vcenter = Column(
         "vCenter", by="vcenter__name", kind="col-text", hide=2, cell=f"{_CELLS}#cell-vcenter"

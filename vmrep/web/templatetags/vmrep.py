@@ -26,7 +26,7 @@ from replication.selectors.jobs import newest_steps
 from replication.selectors.protection import Protection, over_by_seconds
 from replication.states import FIRST_SYNC, JobStatus
 from vmrep import __version__
-from vmrep.web import formats, job_words
+from vmrep.web import formats, job_words, rpo
 from vmrep.web.charts import Touched
 from vmrep.web.looks import LOOKS, WITH_WARNINGS
 from vmrep.web.steps import Mark, strip, warnings
@@ -166,6 +166,9 @@ def ago(moment: datetime | None, suffix: str = " ago") -> SafeString:
         suffix,
         "just now" if written == "now" else written + suffix,
     )
+
+
+register.filter("share", rpo.share_words)
 
 
 @register.filter

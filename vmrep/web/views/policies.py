@@ -21,6 +21,7 @@ from replication.policies.services import Outcome, wanted_of
 from replication.policies.values import UNSAID
 from vmrep import access
 from vmrep.access import Verb
+from vmrep.web import rpo
 from vmrep.web.formats import plural
 from vmrep.web.policy_forms import PlaceForm, PolicyForm
 
@@ -74,7 +75,13 @@ def edit(request: HttpRequest, policy_id: int) -> HttpResponse:
             "preview": preview(Change(policy, wanted=form.wanted)),
             "digest": form.digest,
         }
-    content = {"form": form, "policy": policy, "targets": TARGET_WORDS, **shown}
+    content = {
+        "form": form,
+        "policy": policy,
+        "targets": TARGET_WORDS,
+        "rpo": rpo.of_policy(policy, request.user),
+        **shown,
+    }
     return render(request, "policies/edit.html", content)
 
 
