@@ -34,9 +34,10 @@ def main(arguments: list[str]) -> int:
 
     parser = argparse.ArgumentParser(prog="vmrep.bench.simulation", description=__doc__)
     for field in fields(Plan):
-        if field.name != "same_target":
+        if field.name not in ("same_target", "calm"):
             option = f"--{field.name.replace('_', '-')}"
             parser.add_argument(option, type=type(field.default), default=field.default)
+    parser.add_argument("--calm", action="store_true", help="nothing goes wrong")
     parser.add_argument("--mixed-targets", action="store_true", help="of one to four times")
     wanted = vars(parser.parse_args(arguments))
     plan = Plan(**{"same_target": not wanted.pop("mixed_targets"), **wanted})

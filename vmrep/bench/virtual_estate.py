@@ -29,7 +29,7 @@ SLOW_HOURS = (1.0, 3.0)
 SLOWER = 1.6  # backups of something else run then
 FAILS = 0.005  # of the attempts
 FAILS_FOR_GOOD = 0.2  # of those: the job ends
-SICK_SHARE = 0.004  # of the VMs, each day
+SICK_SHARE = 0.01  # of the VMs, each day
 SICK_SECONDS = 6 * HOUR
 SICK_ATTEMPT_SECONDS = 60.0
 BURST_SHARE, BURST = 0.0005, 20.0
@@ -48,7 +48,7 @@ WORKER_AWAY_SECONDS = 120.0
 class Plan:
     """`places`: how many jobs a worker runs at once. `load`: which part of the workers' time the
     jobs need, on average. `target_seconds`: the shortest target; `same_target`: of all VMs.
-    `look_ahead_every`: so many ticks; the real one looks each time."""
+    `look_ahead_every`: so many ticks; the real one looks each time. `calm`: nothing goes wrong."""
 
     vms: int = 10_000
     days: float = 7.0
@@ -61,6 +61,7 @@ class Plan:
     repositories: int = 8
     look_ahead_every: int = 1
     seed: int = 1
+    calm: bool = False
 
     @cached_property
     def slots(self) -> int:
@@ -88,7 +89,8 @@ class Span(NamedTuple):
 @dataclass
 class VM:
     """A VM and its jobs. `overhead_seconds`: of a job in which nothing is read. `keeps_until`: how
-    long after a recovery point the next job has to begin, to keep the target."""
+    long after a recovery point the next job has to begin, to keep the target. `copied_seconds`: of
+    its first copy, which goes on where a worker that died had come to."""
 
     number: int
     vcenter_id: int
@@ -105,6 +107,7 @@ class VM:
     due_moment: datetime = BEGIN
     failing_since: datetime | None = None
     keeps_until: float = 0.0
+    copied_seconds: float = 0.0
     due_at: float = math.inf
     use: Use = field(default_factory=lambda: Use(0, 0))
     is_active: bool = False
@@ -143,6 +146,12 @@ class Troubles:
 
     def __init__(self, plan: Plan, random: Random) -> None:
         self.outages: dict[int, list[Span]] = {n: [] for n in range(1, plan.vcenters + 1)}
+        self.night, self.deaths = Span(0.0, 0.0), list[tuple[float, int]]()
+        self.calm = plan.calm
+        if not plan.calm:
+            self._begin(plan, random)
+
+    def _begin(self, plan: Plan, random: Random) -> None:
         for day in range(math.ceil(plan.days)):
             for _ in range(OUTAGES_A_DAY):
                 begin = day * DAY + random.uniform(4 * HOUR, 20 * HOUR)
@@ -183,10 +192,10 @@ def estate(plan: Plan, random: Random) -> list[VM]:
         speed = 40 * MIB * random.lognormvariate(0, 0.4)
         changes = _around(random, spread_of_changes) * TRANSFER_SHARE * seconds * speed
         sick = None
-        if random.random() < SICK_SHARE * plan.days:
+        if not plan.calm and random.random() < SICK_SHARE * plan.days:
             begin = random.uniform(0, plan.end)
             sick = Span(begin, begin + SICK_SECONDS)
-        is_new = random.random() < NEW_SHARE
+        is_new = not plan.calm and random.random() < NEW_SHARE
         vms.append(
             VM(
                 number,
@@ -251,20 +260,26 @@ def attempt(vm: VM, at: float, troubles: Troubles, random: Random) -> Attempt:
         return Attempt(SICK_ATTEMPT_SECONDS, 0, 0.0, "again")
     hour = at % DAY / HOUR
     busy = 1.5 if 8 <= hour < 18 else 0.75
-    burst = BURST if random.random() < BURST_SHARE else 1.0
+    burst = BURST if random.random() < BURST_SHARE and not troubles.calm else 1.0
     snapshot = 0.3 * vm.overhead_seconds * random.uniform(0.6, 1.4)
     if vm.point_at is None:
-        seconds = FIRST_COPY_SECONDS * random.uniform(0.5, 1.5)
+        seconds = max(1.0, FIRST_COPY_SECONDS * random.uniform(0.5, 1.5) - vm.copied_seconds)
         return Attempt(seconds, int(seconds * vm.bytes_per_second), snapshot, "done")
     interval = at + snapshot - vm.point_at
     read = vm.changed_per_second * interval * busy * burst * random.uniform(0.5, 1.5)
     slower = SLOWER if SLOW_HOURS[0] <= hour < SLOW_HOURS[1] else 1.0
     rest = 0.7 * vm.overhead_seconds * random.uniform(0.6, 1.4)
     seconds = max(0.5, snapshot + rest + read / vm.bytes_per_second * slower)
-    if random.random() >= FAILS:
+    if troubles.calm or random.random() >= FAILS:
         return Attempt(seconds, int(read), snapshot, "done")
     outcome = "failed" if random.random() < FAILS_FOR_GOOD else "again"
     return Attempt(seconds * random.random(), 0, 0.0, outcome)
+
+
+def longest_seconds(vm: VM) -> float:
+    """How long a job of the VM takes at worst, two targets after its last one; without a burst."""
+    read = vm.changed_per_second * 2 * vm.target_seconds * 1.5 * 1.5
+    return 1.4 * vm.overhead_seconds + read / vm.bytes_per_second * SLOWER
 
 
 def moment(at: float) -> datetime:

@@ -125,7 +125,7 @@ class World:
         self._stale: deque[VM] = deque()
         self._dates: list[tuple[float, int]] = []
         self._due: dict[int, VM] = {}
-        self._active: set[Job] = set()
+        self._active: dict[Job, None] = {}  # in their order
         self._waiting: dict[tuple[int, int], deque[Job]] = {}
         self._running: Counter[tuple[str, int]] = Counter()
         self._free = dict.fromkeys(range(plan.workers), plan.places)
@@ -137,7 +137,8 @@ class World:
         self._after(self._random.uniform(0, TICK_SECONDS), self._tick)
         for died_at, worker in self.troubles.deaths:
             self._after(died_at, partial(self._die, worker))
-        self._after(self.troubles.night.begin, self._die_all)
+        if not self.plan.calm:
+            self._after(self.troubles.night.begin, self._die_all)
         for vm in self.vms:
             if vm.taken_at <= 0.0:
                 self._work_out(vm)
@@ -329,7 +330,7 @@ class World:
         vm.waited_seconds, vm.is_active = 0.0, True
         del self._due[vm.number]
         job = Job(vm, self.now)
-        self._active.add(job)
+        self._active[job] = None
         told.jobs += 1
         self._wait(job)
 
@@ -432,7 +433,7 @@ class World:
         else:
             self.told.failed += 1
         vm.is_active = False
-        self._active.discard(job)
+        del self._active[job]
         self._stale.append(vm)
 
     def _new_point(self, vm: VM, consistent_at: float) -> None:
@@ -458,8 +459,8 @@ class World:
             return
         self._died[worker] = self.now
         for job in self._active:
-            if job.worker == worker and job.lost_at is None:
-                job.lost_at = self.now
+            if job.worker == worker:
+                self._lose(job)
         self._after(WORKER_AWAY_SECONDS, partial(self._come_back, worker))
 
     def _come_back(self, worker: int) -> None:
@@ -467,8 +468,14 @@ class World:
 
     def _die_all(self) -> None:
         for job in self._active:
-            if job.worker is not None and job.lost_at is None:
-                job.lost_at = self.now
+            if job.worker is not None:
+                self._lose(job)
+
+    def _lose(self, job: Job) -> None:
+        if job.lost_at is None:
+            job.lost_at = self.now
+            if job.vm.point_at is None:
+                job.vm.copied_seconds += self.now - (job.began_at or self.now)
 
     # -- what it comes to
 
