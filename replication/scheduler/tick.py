@@ -30,7 +30,7 @@ def tick() -> None:
     another transaction holds for too long are left to the next tick.
 
     Raises an ExceptionGroup of what failed when all parts have run."""
-    one_by_one((f"{part.__module__}.{part.__qualname__}", part) for part in _PARTS)
+    one_by_one((f"{part.__module__}.{part.__qualname__}", part) for part in PARTS)
 
 
 def _hint_jobs() -> None:
@@ -75,7 +75,7 @@ def _hint_asking() -> None:
         messages.hint_ask_vcenters()
 
 
-_PARTS: tuple[Callable[[], None], ...] = (
+PARTS: tuple[Callable[[], None], ...] = (
     signs.tick,
     queue.take_over_expired,
     places.forget_expired,

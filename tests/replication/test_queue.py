@@ -216,7 +216,7 @@ def test_a_part_that_fails_keeps_no_other_part_from_being_done(context, hints, m
 
     factories.pending_job(context)
     hints.clear()
-    monkeypatch.setattr(tick, "_PARTS", (break_down, *tick._PARTS))
+    monkeypatch.setattr(tick, "PARTS", (break_down, *tick.PARTS))
     with pytest.raises(ExceptionGroup) as raised:
         tick.tick()
     assert raised.value.subgroup(ValueError) is not None

@@ -43,13 +43,20 @@ def main(arguments: list[str]) -> int:
     plan = Plan(**{"same_target": not wanted.pop("mixed_targets"), **wanted})
     began = time.process_time()
     world = World(plan)
-    world.run()
+    world.run(lambda day: _say_the_day(day, world))
     report = summary(plan, world)
     report["cpu_seconds"] = round(time.process_time() - began, 1)
     for name, value in report.items():
         print(f"{name:36} {value}")  # noqa: T201
     print(json.dumps({"plan": asdict(plan), **report, "machine": machine()}))  # noqa: T201
     return 0
+
+
+def _say_the_day(day: int, world: World) -> None:
+    told = world.told
+    figures = f"{told.jobs:,} jobs, {len(told.breaches):,} breaches"
+    foretold = f"{world.share_foretold():.3f} of those that could be were foretold"
+    print(f"Day {day}: {figures}; {foretold}", flush=True)  # noqa: T201
 
 
 def summary(plan: Plan, world: World) -> dict[str, object]:

@@ -48,6 +48,7 @@ from replication.services.finish import BACK_OFF, MAX_ATTEMPTS
 from replication.services.leases import DURATION
 from replication.states import JobStatus, PolicyPriority, ReplicationType, RPOKind
 from vmrep.bench.virtual_estate import (
+    DAY,
     VM,
     WORKER_AWAY_SECONDS,
     Attempt,
@@ -133,7 +134,7 @@ class World:
         self._load_at, self._load = -math.inf, 0.0
         self._ticks = 0
 
-    def run(self) -> Told:
+    def run(self, at_midnight: Callable[[int], None] = lambda day: None) -> Told:
         self._after(self._random.uniform(0, TICK_SECONDS), self._tick)
         for died_at, worker in self.troubles.deaths:
             self._after(died_at, partial(self._die, worker))
@@ -144,9 +145,13 @@ class World:
                 self._work_out(vm)
             else:
                 self._after(vm.taken_at, partial(self._stale.append, vm))
+        day = 1
         while self._events and self._events[0][0] < self.plan.end:
             self.now, _, what = heapq.heappop(self._events)
             what()
+            if self.now >= day * DAY:
+                at_midnight(day)
+                day += 1
         self.now = self.plan.end
         for vm in self.vms:
             self._note_breach(vm)
