@@ -80,6 +80,7 @@ VERBS_OF_BULK = {
     BulkKind.COPY_IN_FULL: Verb.REPLICATE,
     BulkKind.CANCEL: Verb.CANCEL,
     BulkKind.POLICY: Verb.CHANGE,
+    BulkKind.REPOSITORY: Verb.MOVE,
     BulkKind.PAUSE: Verb.PAUSE,
     BulkKind.RESUME: Verb.PAUSE,
     BulkKind.REMOVE: Verb.RELEASE,

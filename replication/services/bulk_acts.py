@@ -29,13 +29,14 @@ from replication.errors import (
     BulkRefused,
     PauseRefused,
     PolicyRefused,
+    RepositoryGone,
     TooMany,
 )
 from replication.models import BulkAction, BulkItem, Pause, Policy, Repository
 from replication.policies import services as policies
 from replication.selectors import pauses as paused
 from replication.services import cancel as cancelling
-from replication.services import pauses, start
+from replication.services import moving, pauses, start
 from replication.services.pauses import Subject
 from replication.states import BulkItemState, BulkKind, BulkState, PauseKind, SyncRequest
 
@@ -291,6 +292,12 @@ def _give_policy(context: VMContext, action: BulkAction) -> None:
     policies.give(context, action.policy, actor=action.asked_by)
 
 
+def _move(context: VMContext, action: BulkAction) -> None:
+    if action.repository is None:
+        raise RepositoryGone(f"Repository {action.subject} was removed meanwhile.")
+    moving.move(context, action.repository, actor=action.asked_by)
+
+
 def _pause(context: VMContext, action: BulkAction) -> None:
     _require_managed(context)
     pauses.pause(
@@ -325,6 +332,7 @@ ACTS: dict[BulkKind, Callable[[VMContext, BulkAction], None]] = {
     BulkKind.COPY_IN_FULL: _copy_in_full,
     BulkKind.CANCEL: _cancel,
     BulkKind.POLICY: _give_policy,
+    BulkKind.REPOSITORY: _move,
     BulkKind.PAUSE: _pause,
     BulkKind.RESUME: _resume,
     BulkKind.REMOVE: _remove,

@@ -34,6 +34,7 @@ from replication.models import (
     RecoveryPoint,
     ReplicationJob,
     Repository,
+    RepositorySpace,
     SignOfLife,
     VCenterSign,
     VMSchedule,
@@ -110,6 +111,17 @@ class Scenes:
         self.names |= _policies(vcenter)
         points = RecoveryPoint.objects.filter(vm_context_id=self.names["web_01"])
         self.names["point"] = points.latest("pk").pk
+        hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+        RepositorySpace.objects.bulk_create(
+            RepositorySpace(
+                repository=repository,
+                hour=hour - timedelta(days=ago),
+                free_bytes=(60 + 3 * ago) << 30,
+                total_bytes=100 << 30,
+                stored_bytes=(36 - 3 * ago) << 30,
+            )
+            for ago in range(5)
+        )
         factories.repository("nfs-archive")
         _checked(VMContext.objects.get(pk=self.names["failed"]))
         _heard_of(vcenter, "")

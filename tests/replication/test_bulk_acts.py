@@ -76,6 +76,9 @@ def test_every_act_does_what_it_does_for_one_vm_and_names_whom_it_refuses(vms):
     Pause.objects.filter(vm_context=vms[2]).update(ended_at=Now(), ended_by="x")
     assert done(BulkKind.RESUME) == ["vm2 itself is not paused."]
     assert not Pause.objects.filter(ended_at__isnull=True).exists()
+    there = factories.repository("there")
+    assert done(BulkKind.REPOSITORY, repository=there) == []
+    assert set(VMContext.objects.values_list("repository", flat=True)) == {there.pk}
     running = factories.running_job(vms[3])
     assert done(BulkKind.COPY_IN_FULL) == [f"vm3 is already being replicated by {running.pk}."]
     jobs = ReplicationJob.objects.exclude(pk=running.pk)
@@ -86,7 +89,7 @@ def test_every_act_does_what_it_does_for_one_vm_and_names_whom_it_refuses(vms):
     assert VMContext.objects.filter(unmanaged_at__isnull=False).count() == 3
     assert [why[:3] for why in done(BulkKind.REPLICATE)] == ["vm0", "vm1", "vm2", "vm3"]
     assert done(BulkKind.POLICY)[0].startswith("vm0 is not under management")
-    assert set(bulk_acts.ACTS) | {BulkKind.REPOSITORY} == set(BulkKind)
+    assert set(bulk_acts.ACTS) == set(BulkKind)
 
 
 def test_the_vms_are_those_of_the_moment_when_it_was_asked_for(

@@ -16,7 +16,7 @@ from contexts.clock import about_now, database_now
 from contexts.models import VMContext
 from replication.errors import BulkRefused
 from replication.filters import ProtectedVMFilter
-from replication.models import BulkAction, Policy
+from replication.models import BulkAction, Policy, Repository
 from replication.selectors import protection
 from replication.selectors.contexts import contexts_for_list
 from replication.services.bulk_acts import Arguments, chosen
@@ -108,7 +108,11 @@ class Chosen:
         return self.total - len(self.names)
 
 
-_FIELDS = {BulkKind.POLICY: ("policy",), BulkKind.PAUSE: ("length", "reason")}
+_FIELDS = {
+    BulkKind.POLICY: ("policy",),
+    BulkKind.REPOSITORY: ("repository",),
+    BulkKind.PAUSE: ("length", "reason"),
+}
 
 
 class BulkForm(Styled, forms.Form):
@@ -119,6 +123,10 @@ class BulkForm(Styled, forms.Form):
         required=False,
         empty_label="None of their own: what other policies say",
         error_messages={"invalid_choice": "That policy is no longer there. Choose another one."},
+    )
+    repository: forms.ModelChoiceField[Repository] = forms.ModelChoiceField(
+        queryset=None,
+        error_messages={"invalid_choice": "That repository is no longer there. Choose another."},
     )
     length = DurationField(
         label="For how long",
@@ -131,6 +139,8 @@ class BulkForm(Styled, forms.Form):
         super().__init__(data)
         field: Any = self.fields["policy"]
         field.queryset = access.policies(user)
+        field = self.fields["repository"]
+        field.queryset = access.repositories(user)
         for name in set(self.fields).difference(_FIELDS.get(kind, ())):
             del self.fields[name]
 
@@ -139,6 +149,7 @@ class BulkForm(Styled, forms.Form):
         values = self.cleaned_data
         return Arguments(
             policy=values.get("policy"),
+            repository=values.get("repository"),
             until=self._until(values.get("length")),
             reason=values.get("reason", ""),
         )
