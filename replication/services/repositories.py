@@ -88,7 +88,7 @@ def _possible(name: str, root: Path) -> Repository:
         uuid=uuid.uuid4(),
         config={"path": str(root)},
     )
-    _require_free_name(repository)
+    require_free_name(repository.name, repository)
     repository.full_clean()
     _require_apart(root)
     return repository
@@ -153,14 +153,14 @@ def change(repository: Repository, **changes: str | int | None) -> None:
     for column in ("name", "reserve_bytes"):
         if column in changes:
             setattr(repository, column, changes[column])
-    _require_free_name(repository)
+    require_free_name(repository.name, repository)
     repository.full_clean()
     repository.save(update_fields=["name", "reserve_bytes", "updated_at"])
 
 
-def _require_free_name(repository: Repository) -> None:
-    others = Repository.objects.exclude(pk=repository.pk)
-    if others.filter(name=repository.name).exists():
+def require_free_name(name: str, repository: Repository) -> None:
+    """Raises ValidationError when another repository than that one has the name."""
+    if Repository.objects.exclude(pk=repository.pk).filter(name=name).exists():
         raise ValidationError({"name": "Another repository already has this name."})
 
 

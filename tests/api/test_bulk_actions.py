@@ -111,7 +111,7 @@ def test_what_cannot_be_done_is_refused(api, vms):
     for body, told in (
         ({"kind": "pause", "filter": {"search": "nothing"}}, "No VM matches"),
         ({"kind": "remove", "filter": {}, "reason": "x"}, "Only a pause"),
-        ({"kind": "repository", "filter": {}}, "with many VMs at once"),
+        ({"kind": "repository", "filter": {}}, "Say to which repository"),
     ):
         answer = api.post("bulk-actions/", body)
         assert (answer.status_code, answer.json()["code"]) == (400, "bulk_refused"), body

@@ -22,6 +22,7 @@ from replication.filters import (
 )
 from replication.models import ReplicationJob
 from replication.policies import services
+from replication.retention.choose import Rules
 from replication.services import bulk_acts
 from replication.services.bulk_acts import Arguments
 from tests import factories
@@ -46,6 +47,8 @@ BODIES: dict[str, type[bodies.Body]] = {
     "replication-cancel": bodies.Nothing,
     "replication-retry": bodies.Nothing,
     "recovery-point-pin": bodies.Pin,
+    "repositories": bodies.NewRepository,
+    "vm-context-move": bodies.Move,
     "vcenters": bodies.NewVCenter,
     "vcenter-discovery": bodies.Nothing,
     "integrity": bodies.Nothing,
@@ -72,6 +75,11 @@ PARAMETERS: dict[str, set[str]] = {
     "vcenter": set(),
     "vcenter-discovery": {*DiscoveredVMFilter.base_filters, "ordering", *PAGES},
     "repositories": PAGES,
+    "repository": set(),
+    "repository-vms": PAGES,
+    "repository-points": PAGES,
+    "repository-space": PAGES,
+    "vm-context-retention-preview": {f"keep_{name}" for name in Rules._fields},
     "recovery-point": set(),
     "replication-steps": PAGES,
     "replication-log": PAGES,
@@ -124,6 +132,7 @@ def ids(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Any
                 "pause", VMContext.objects.all(), Arguments(), trigger="api", actor="x"
             ).pk,
             "policy_id": services.default_policy().pk,
+            "repository_id": context.repository_id,
         }
 
 

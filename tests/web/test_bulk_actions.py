@@ -90,7 +90,6 @@ def test_who_is_asked_about_other_vms_than_there_are_now_is_asked_again(web, vms
 def test_what_cannot_be_asked_for_says_why(web, vms):
     for data, told in (
         ({"kind": "odd", "vm": [vms[0].pk]}, "choose what to do with the VMs"),
-        ({"kind": "repository", "vm": [vms[0].pk]}, "choose what to do with the VMs"),
         ({"kind": "pause"}, "No VM matches"),
         ({"kind": "pause", "everything": "1", "view": "search=nothing"}, "No VM matches"),
         ({"kind": "pause", "everything": "1", "view": "status=odd"}, "A filter of the page"),
@@ -157,3 +156,11 @@ def test_the_list_offers_all_that_match_when_they_are_on_several_pages(web, vms)
     page = text(web.get("/virtual-machines/?page_size=25"))
     assert "all 28 that match" in page
     assert 'name="view" value="page_size=25"' in page
+
+
+def test_moving_vms_asks_for_the_repository(web, vms):
+    there = factories.repository("there")
+    sent = asked(web, kind="repository", vm=[vms[0].pk, vms[1].pk])
+    assert "Move 2 VMs to another repository" in text(web.post(ASK, sent))  # without one
+    web.post(ASK, sent | {"repository": there.pk})
+    assert BulkAction.objects.get().repository == there

@@ -298,10 +298,19 @@ class RepositoryForm(ServiceForm):
         return "on_system_disk" if asks_again else "device"
 
 
+class NameForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker only
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if "name" in values:
+            repositories.require_free_name(values["name"], self.instance)
+        return values
+
+
 @admin.register(Repository)
 class RepositoryAdmin(WithoutTransaction, KeptByVmrep):
     """Added through the service; only its name can be changed, because its folder has files."""
 
+    form = NameForm
     editable = ("name",)
     list_display = ("name", "kind", "uuid", "config", "created_at")
     list_filter = ("kind",)
