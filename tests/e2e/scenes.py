@@ -7,6 +7,7 @@ folder, and a lab that answers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import timedelta
 from math import sin
@@ -56,16 +57,25 @@ from vmrep.notifications.models import Delivery
 from vmrep.notifications.services import Habits
 
 LONG_NAME = "a-name-that-somebody-made-with-a-script-and-that-goes-on-and-on-" * 2 + "end"
+# Names that want to be something else, or to have more room than there is.
+HOSTILE_NAMES = {
+    "hostile": factories.HOSTILE_NAME,
+    "long": LONG_NAME,
+    "turned": "invoice\u202egpj.exe 请求 🗄️",
+}
+ORDINARY_NAMES = {"hostile": "file-02", "long": "file-03", "turned": "print-01"}
 HOUR = 3600
 
 Names = dict[str, object]
 
 
 class Scenes:
-    """The scenes of one database. `folder` gets a repository, `lab` is a vCenter's endpoint."""
+    """The scenes of one database. `folder` gets a repository, `lab` is a vCenter's endpoint.
+    `hostile_names`: whether some VMs have names that want to be something else."""
 
-    def __init__(self, folder: Path, lab: Lab) -> None:
+    def __init__(self, folder: Path, lab: Lab, *, hostile_names: bool = True) -> None:
         self._folder = folder
+        self._odd_names = HOSTILE_NAMES if hostile_names else ORDINARY_NAMES
         self.names: Names = {"host": lab.host, "port": lab.port, "folder": folder}
 
     def play(self, scene: str) -> Names:
@@ -96,7 +106,7 @@ class Scenes:
             _ready(vcenter, repository)
             | _active(vcenter, repository)
             | _troubled(vcenter, repository)
-            | _hostile(vcenter, repository)
+            | _named(self._odd_names, vcenter, repository)
             | _absent(vcenter, repository)
             | _odd(vcenter, repository)
             | _discovered(vcenter)
@@ -395,22 +405,17 @@ def _troubled(vcenter: VCenter, repository: Repository) -> Names:
     }
 
 
-def _hostile(vcenter: VCenter, repository: Repository) -> Names:
-    """Names that want to be something else, or to have more room than there is."""
+def _named(names: Mapping[str, str], vcenter: VCenter, repository: Repository) -> Names:
+    """Replicated VMs with these names."""
     made = {}
-    for key, name in (
-        ("hostile", factories.HOSTILE_NAME),
-        ("long", LONG_NAME),
-        ("turned", "invoice\u202egpj.exe 请求 🗄️"),
-    ):
-        vm = factories.context(
-            name,
-            at=vcenter,
-            keep_in=repository,
-            vm_path=f"/Frankfurt/vm/<b>bold & co<%2fb>/{name.replace('/', '%2f')}",
-            os_type="<img src=x onerror=alert(1)>",
-        )
-        made[key] = vm.pk
+    for key, name in names.items():
+        where = _at("File", 2)
+        if names is HOSTILE_NAMES:
+            where |= {
+                "vm_path": f"/Frankfurt/vm/<b>bold & co<%2fb>/{name.replace('/', '%2f')}",
+                "os_type": "<img src=x onerror=alert(1)>",
+            }
+        made[key] = factories.context(name, at=vcenter, keep_in=repository, **where).pk
     return made
 
 

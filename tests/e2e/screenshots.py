@@ -23,7 +23,8 @@ BEST = {
     "integrity-findings-1440-light": "integrity",
     "panel-running-390-light": "phone",
 }
-"""What the README and others show, and its name in docs/screenshots/."""
+"""What the README and others show, and its name in docs/screenshots/. All names in them are
+ordinary ones; the other pictures also show hostile names, to see that they do no harm."""
 
 DOCS = Path("docs/screenshots")
 ALL = DOCS / "all"
@@ -61,17 +62,21 @@ def _draw(temporary: Path, folder: Path, only: str, *, best: bool) -> int:
     """How many pictures were drawn. Imports wait for the settings."""
     from tests.e2e.browser import chromium
     from tests.e2e.scenes import Scenes
+    from tests.e2e.states import SCENES
     from tests.e2e.visit import every_state, show
     from vmrep.lab import Lab
 
     folder.mkdir(parents=True, exist_ok=True)
     drawn = 0
+    states = [state for each in SCENES.values() for state in each]
+    wanted = [state for state in states if any(_wanted(state.name, only, best=best))]
     with (
         _server(temporary) as url,
         Lab(temporary / "lab", "small", password="for-pictures") as lab,
         chromium() as browser,
     ):
-        for state, page in every_state(browser, Scenes(temporary, lab), url, []):
+        scenes = Scenes(temporary, lab, hostile_names=not best)
+        for state, page in every_state(browser, scenes, url, [], wanted):
             for name, width, theme in _wanted(state.name, only, best=best):
                 show(page, width, theme)
                 page.wait_for_timeout(SETTLED_MILLISECONDS)  # charts are drawn anew
