@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise, takewhile
+from itertools import chain, islice, pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
@@ -51,17 +51,20 @@ def starts(cron: str, time_zone: str, after: datetime) -> Iterator[datetime]:
 
 
 def longest_gap(cron: str, time_zone: str, now: datetime) -> timedelta:
-    """The longest time between two starts that follow one another, in the two years to come. Raises
-    CalendarRefused for a calendar that is none, or that has no two starts."""
+    """The longest time between two starts that follow one another, of those in the two years to
+    come and the first one after. Raises CalendarRefused for a calendar that is none, or that does
+    not start for as long."""
     calendar = _read(cron, now.astimezone(zone(time_zone)))
     of_a_day = sorted(hour * 60 + minute for hour in calendar.hours for minute in calendar.minutes)
     if len(of_a_day) <= FEW_OF_A_DAY:
         gaps = _gaps(starts(cron, time_zone, now), now)
     else:
         gaps = _gaps_of_many(cron, of_a_day, time_zone, now)
-    longest = max(gaps, default=None)
-    if longest is None:
-        raise CalendarRefused(f"{cron!r} has no two starts in the next two years.")
+    # From now to the first start is a part of a gap, too: it may come once in four years.
+    until_first = (start - now for start in islice(starts(cron, time_zone, now), 1))
+    longest = max(chain(until_first, gaps), default=None)
+    if longest is None or longest > LOOK_AHEAD:
+        raise CalendarRefused(f"{cron!r} does not start for two years or more at a time.")
     return longest
 
 
@@ -70,7 +73,11 @@ def _gaps(found: Iterator[datetime], now: datetime) -> Iterator[timedelta]:
 
 
 def _soon(found: Iterator[datetime], now: datetime) -> Iterator[datetime]:
-    return takewhile(lambda start: start - now <= LOOK_AHEAD, found)
+    """With the first one after that: a day may come once in four years."""
+    for start in found:
+        yield start
+        if start - now > LOOK_AHEAD:
+            return
 
 
 def _gaps_of_many(

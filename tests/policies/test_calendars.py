@@ -72,6 +72,16 @@ def test_what_is_no_calendar_is_refused(cron):
         calendars.longest_gap(cron, "UTC", NOW)
 
 
+@pytest.mark.parametrize("cron", ["* * 29 2 *", "*/5 * 29 2 *", "0 0,12 29 2 *"])
+def test_many_starts_on_a_day_that_comes_once_in_four_years_are_years_apart(cron):
+    with pytest.raises(CalendarRefused, match="does not start for two years"):
+        calendars.longest_gap(cron, "UTC", NOW)
+
+
+def test_many_starts_on_one_day_of_the_year_are_a_year_apart():
+    assert 364 * DAY < calendars.longest_gap("*/10 * 24 12 *", "Europe/Berlin", NOW) <= 366 * DAY
+
+
 @pytest.mark.parametrize("zone", ["", "Nowhere/City", "../../etc/passwd", "utc\0", "x" * 500])
 def test_an_unknown_time_zone_is_refused(zone):
     with pytest.raises(CalendarRefused, match="no known time zone"):

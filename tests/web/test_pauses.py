@@ -70,6 +70,9 @@ def test_vcenters_policies_and_all_are_paused(web, vm):
         ({"kind": "policy"}, "Say which Policy is to be paused."),
         ({"kind": "vm"}, "Select a valid choice"),
         ({"kind": "all", "length": "soon"}, "soon"),
+        ({"kind": "all", "length": "0 m"}, "more than nothing"),
+        ({"kind": "all", "length": "99999999 d"}, "at most ten years"),
+        ({"kind": "all", "length": "999999999 w"}, "at most ten years"),
     ],
 )
 def test_what_means_nothing_is_refused(web, vm, values, words):

@@ -105,6 +105,43 @@ def test_what_would_change_is_shown_before_it_is_saved(web, vm, gold):
     assert target(vm) == 3600
 
 
+def test_a_change_that_somebody_else_made_meanwhile_is_not_overwritten_without_a_word(web, gold):
+    here = f"/policies/{gold.pk}/"
+
+    def seen(page) -> str:
+        return re.search(r'name="seen" value="([^"]+)"', text(page))[1]
+
+    opened = seen(web.get(here))
+    mine = EMPTY | {"name": "Gold", "rpo_kind": "target", "target": "1h", "seen": opened}
+    digest = shown_digest(web.post(here, mine))
+    services.change(gold, {"quiesce": "never"}, actor="somebody else")
+    answer = web.post(here, mine | {"previewed": digest})
+    assert "Somebody changed this policy after you opened it." in text(answer)
+    gold.refresh_from_db()
+    assert (gold.rpo_target_seconds, gold.quiesce) == (900, "never")
+    # Whoever goes on sees what it changes, and saves it.
+    mine["seen"] = seen(answer)
+    digest = shown_digest(web.post(here, mine))
+    assert "was saved" in notices(web.post(here, mine | {"previewed": digest}, follow=True))[0]
+    gold.refresh_from_db()
+    assert gold.rpo_target_seconds == 3600
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"compare_every": "12 h"},  # which is not “never”
+        {"compare_every": "36 h"},
+        {"give_up_after": "30 s"},
+        {"rpo_kind": "calendar", "cron": "0 1 * * *", "latest_start": "90 s"},
+    ],
+)
+def test_what_is_kept_in_whole_units_is_not_rounded_in_silence(web, db, given):
+    answer = web.post("/policies/add/", EMPTY | {"name": "Odd"} | given)
+    assert "It must be a multiple of" in text(answer)
+    assert not Policy.objects.filter(name="Odd").exists()
+
+
 @pytest.mark.parametrize(
     ("values", "field"),
     [

@@ -49,9 +49,11 @@ class LoginForm(Styled, AuthenticationForm):
 
 
 class DurationField(forms.CharField):
-    """A duration as people write it: 15 m, 1h30, 2 days. Its value is seconds, None when empty."""
+    """A duration as people write it: 15 m, 1h30, 2 days. Its value is seconds, None when empty.
+    `whole`: it must be a multiple of so many."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, whole: int = 1, **kwargs: Any) -> None:
+        self.whole = whole
         super().__init__(max_length=durations.LONGEST_TEXT, **kwargs)
 
     def to_python(self, value: Any) -> Any:
@@ -59,9 +61,13 @@ class DurationField(forms.CharField):
         if not text:
             return None
         try:
-            return durations.parse(text)
+            seconds = durations.parse(text)
         except ValueError as problem:
             raise ValidationError(str(problem)) from problem
+        if seconds % self.whole:
+            unit = durations.words(self.whole)
+            raise ValidationError(f"It must be a multiple of {unit}: {text} is none.")
+        return seconds
 
     def validate(self, value: Any) -> None:
         """Empty is allowed, unless it is required; the length is checked before it is read."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 
 from contexts.clock import database_now
 from contexts.models import VCenter, VMContext
@@ -13,6 +14,8 @@ from replication.models import Policy
 from replication.services.pauses import LONGEST_REASON
 from replication.states import PauseKind
 from vmrep.web.forms import DurationField, Styled
+
+LONGEST_SECONDS = 10 * 366 * 86_400
 
 
 class PauseForm(Styled, forms.Form):
@@ -44,6 +47,15 @@ class PauseForm(Styled, forms.Form):
         for name, rows in (("vcenter", vcenters), ("policy", policies)):
             field: Any = self.fields[name]
             field.queryset = rows
+
+    def clean_length(self) -> int | None:
+        seconds: int | None = self.cleaned_data["length"]
+        if seconds is not None and not 0 < seconds <= LONGEST_SECONDS:
+            raise ValidationError(
+                "A pause takes more than nothing and at most ten years. Leave it empty to pause"
+                " until somebody ends it."
+            )
+        return seconds
 
     @property
     def until(self) -> datetime | None:

@@ -29,6 +29,10 @@ from replication.states import (
 from vmrep.web.forms import DurationField, Styled
 
 OPEN = "Left to a policy that is less near"
+_CHANGED = (
+    "Somebody changed this policy after you opened it. Below is what you filled in: saving it"
+    " replaces that change. To see the change, open the policy again."
+)
 _MINUTE, _DAY = 60, 86_400
 # Where an error of the services is shown, if the form's field has another name.
 _SHOWN_AT = {
@@ -82,7 +86,10 @@ class ValuesForm(Styled, forms.Form):
         help_text="Minute, hour, day of the month, month, day of the week: 30 2 * * MON-FRI.",
     )
     latest_start = DurationField(
-        required=False, label="At most so late", help_text="An hour unless told otherwise."
+        required=False,
+        whole=_MINUTE,
+        label="At most so late",
+        help_text="An hour unless told otherwise.",
     )
     time_zone = forms.CharField(
         required=False,
@@ -107,11 +114,13 @@ class ValuesForm(Styled, forms.Form):
     most_running = _number("Jobs at once", "0: no limit. Empty: left to a policy less near.")
     give_up_after = DurationField(
         required=False,
+        whole=_MINUTE,
         label="Give up after",
         help_text="A scheduled job that could not start for so long. Empty: never.",
     )
     compare_every = DurationField(
         required=False,
+        whole=_DAY,
         label="Compare every disk whole every",
         help_text="In days; 0 d: never. Empty: left to a policy less near.",
     )
@@ -160,7 +169,9 @@ class ValuesForm(Styled, forms.Form):
 
 
 class PolicyForm(ValuesForm):
-    """A policy. `previewed` is what a preview was shown of: only that is saved."""
+    """A policy. `previewed` is what a preview was shown of: only that is saved. `seen` is which
+    state of the policy the form was filled in from: a change of somebody else since then is not
+    overwritten without a word."""
 
     name = forms.CharField(max_length=NAME_LENGTH)
     repository: forms.ModelChoiceField[Repository] = forms.ModelChoiceField(
@@ -170,6 +181,7 @@ class PolicyForm(ValuesForm):
         help_text="For VMs that this policy takes under management, and those that have none yet.",
     )
     previewed = forms.CharField(required=False, widget=forms.HiddenInput)
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
     field_order = ["name"]
 
     def __init__(
@@ -178,11 +190,20 @@ class PolicyForm(ValuesForm):
         super().__init__(data, old=old)
         field: Any = self.fields["repository"]
         field.queryset = among
+        self._state = policy.updated_at.isoformat() if policy else ""
         if policy is not None:
             self.initial = {
                 **self.initial,
-                **{"name": policy.name, "repository": policy.repository_id},
+                **{"name": policy.name, "repository": policy.repository_id, "seen": self._state},
             }
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        if values.get("seen") and values["seen"] != self._state:
+            self.add_error(None, _CHANGED)
+            typed: Any = self.data
+            self.data = {**typed.dict(), "seen": self._state, "previewed": ""}  # told now
+        return values
 
     def given(self) -> dict[str, Value]:
         repository = self.cleaned_data.get("repository")
