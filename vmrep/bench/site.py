@@ -60,8 +60,9 @@ def drop_database(postgres_url: str, name: str) -> None:
 
 
 def run(supervisor: Supervisor, module: str, url: str, *arguments: str) -> None:
-    """Run a module of the bench on this database. Raises LocalError with the end of its log."""
-    command = [sys.executable, "-m", f"vmrep.bench.{module}", *arguments]
+    """Run a module of the bench on this database, as a worker that reads vCenters is run. Raises
+    LocalError with the end of its log."""
+    command = [*programs.READS_VCENTERS, sys.executable, "-m", f"vmrep.bench.{module}", *arguments]
     code = supervisor.run(Program(module, ["env", f"DATABASE_URL={url}", *command]))
     if code:
         log = (supervisor.log_folder / f"{module}.log").read_text()
