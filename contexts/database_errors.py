@@ -10,8 +10,9 @@ import re
 import sqlite3
 from typing import NamedTuple
 
+import psycopg
 from django.apps import apps
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.db.models import ProtectedError, RestrictedError
 
 # Rolled back in favour of another transaction: nothing was written.
@@ -43,6 +44,18 @@ _CONTRADICTED = frozenset(
     }
 )
 
+# The server ends, or does not take anybody (yet); or the file cannot be opened or read.
+_AWAY = frozenset(
+    {
+        "57P01",  # admin shutdown
+        "57P02",  # crash shutdown
+        "57P03",  # cannot connect now
+        "53300",  # too many connections
+        "SQLITE_CANTOPEN",
+    }
+)
+_CONNECTION, _UNREADABLE = "08", "SQLITE_IOERR"  # what the codes of whole classes begin with
+
 
 def was_rolled_back(problem: DatabaseError) -> bool:
     """Whether the transaction can be repeated from its start, and will probably succeed."""
@@ -52,6 +65,14 @@ def was_rolled_back(problem: DatabaseError) -> bool:
 def lock_timed_out(problem: DatabaseError) -> bool:
     """Whether another transaction held a lock for longer than this one may wait."""
     return _code(problem) in _WAITED_IN_VAIN
+
+
+def is_away(problem: DatabaseError | InterfaceError) -> bool:
+    """Whether nothing can be asked at the moment, whatever the question."""
+    code = _code(problem)
+    if not code:  # psycopg itself says so, not the server
+        return isinstance(problem.__cause__, psycopg.OperationalError | psycopg.InterfaceError)
+    return code in _AWAY or code.startswith((_CONNECTION, _UNREADABLE))
 
 
 def is_race(problem: DatabaseError) -> bool:
@@ -125,7 +146,7 @@ def _table_of(rule: str) -> str:
     return ""
 
 
-def _code(problem: DatabaseError) -> str:
+def _code(problem: DatabaseError | InterfaceError) -> str:
     """PostgreSQL's SQLSTATE or SQLite's error name; empty when there is neither."""
     cause = problem.__cause__
     if isinstance(cause, sqlite3.Error):

@@ -8,16 +8,21 @@ from django.db.migrations.executor import MigrationExecutor
 from contexts import crypto
 from contexts.errors import SecretUnreadable
 from contexts.models import VCenter
+from vmrep import database_away
 
 OK = "ok"
+_AWAY = {"database": "unreachable", "migrations": "unknown", "secrets": "unknown"}
 
 
 def readiness() -> dict[str, str]:
     """By part, one word: `ok`, or what is wrong, without any detail."""
+    if not database_away.answers():
+        return _AWAY
     try:
         return {"database": OK, "migrations": _migrations(), "secrets": _secrets()}
-    except (DatabaseError, InterfaceError):
-        return {"database": "unreachable", "migrations": "unknown", "secrets": "unknown"}
+    except (DatabaseError, InterfaceError) as problem:
+        database_away.noted(problem)
+        return _AWAY
 
 
 def _migrations() -> str:

@@ -13,12 +13,14 @@ from django.core.signals import request_started  # noqa: E402
 
 from replication.health import signs  # noqa: E402
 from replication.states import LifeKind  # noqa: E402
+from vmrep import database_away  # noqa: E402
 from vmrep.incoming import WholeBodies  # noqa: E402
 from vmrep.notifications import courier  # noqa: E402
 from vmrep.startup import report_database  # noqa: E402
 
 application = WholeBodies(django_application)
 
+database_away.bound_waits()
 report_database()
 
 

@@ -16,6 +16,7 @@ from replication.models import Incident, SignOfLife
 from replication.selectors import health as selector
 from tests import factories
 from tests.web.conftest import HTMX, notices, text
+from vmrep import database_away
 
 WHAT_IS_MISSING = selector.what_is_missing
 
@@ -185,16 +186,45 @@ def test_ready_needs_database_migrations_and_keys(db, settings):
 
 @pytest.mark.django_db(transaction=True)
 def test_without_its_database_a_web_server_is_alive_but_not_ready(monkeypatch, tmp_path):
+    monkeypatch.setattr(database_away, "TRY_AGAIN_SECONDS", 0.0)
+    client = Client(raise_request_exception=False)
+    client.force_login(factories.user())  # whose session is in the database
     connection.close()
     nowhere = str(tmp_path / "nowhere")
     where = "NAME" if connection.vendor == "sqlite" else "HOST"
     with monkeypatch.context() as patched:
         patched.setitem(connection.settings_dict, where, f"{nowhere}/database")
-        answer = Client().get("/readyz")
+        answer = client.get("/readyz")
         assert (answer.status_code, answer.json()["database"]) == (503, "unreachable")
         assert "nowhere" not in answer.content.decode()
-        assert Client().get("/healthz").status_code == 200
+        assert client.get("/healthz").status_code == 200
+        page = client.get("/jobs/")
+        assert page.status_code == 503
+        assert "The database does not answer" in page.text
+        assert "nowhere" not in page.text
+        answer = client.get("/api/v1/health/")
+        assert (answer.status_code, answer.json()["code"]) == (503, "database_unreachable")
         connection.close()
+    assert client.get("/readyz").status_code == 200
+    assert client.get("/jobs/").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_the_database_is_away_not_every_request_waits_for_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(database_away, "TRY_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(database_away, "_tried_at", None)
+    connection.close()
+    where = "NAME" if connection.vendor == "sqlite" else "HOST"
+    with monkeypatch.context() as patched:
+        patched.setitem(connection.settings_dict, where, str(tmp_path / "nowhere" / "database"))
+        assert Client().get("/readyz").status_code == 503
+        connection.close()
+    # It is back, but nobody asks it yet; that would have been a wait of many seconds for each.
+    assert Client().get("/readyz").status_code == 503
+    assert Client().get("/login/").status_code == 503
+    monkeypatch.setattr(database_away, "TRY_AGAIN_SECONDS", 0.0)
+    assert Client().get("/login/").status_code == 200
+    monkeypatch.setattr(database_away, "TRY_AGAIN_SECONDS", 3600.0)
     assert Client().get("/readyz").status_code == 200
 
 

@@ -28,6 +28,12 @@ _TURNING = re.compile(rb"\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
 class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
     """Django's, also for a part of a page: then the whole page goes to the login, not the part."""
 
+    def process_view(self, request: HttpRequest, view_func: Any, *given: Any) -> Any:
+        # Django's reads the session first, and so the database, even where nobody asks for either.
+        if not getattr(view_func, "login_required", True):
+            return None
+        return super().process_view(request, view_func, *given)
+
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> Any:
         answer = super().handle_no_permission(request, view_func)
         if not htmx(request):

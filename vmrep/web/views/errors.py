@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 
+from vmrep import database_away
 from vmrep.incoming import API, Refusal, refuse
 
 
@@ -14,7 +17,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answers programs in JSON and people with a page."""
+    """Answers programs in JSON and people with a page. That the database is away is expected."""
+    if database_away.noted(sys.exc_info()[1]):
+        return database_away.answer(request)
     if not request.path.startswith(API):
         return defaults.server_error(request)
     message = "vmrep could not answer. The reason is in the web server's log."
