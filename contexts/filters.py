@@ -79,7 +79,7 @@ class Choices(django_filters.MultipleChoiceFilter):
         super().__init__(distinct=False, **kwargs)
 
 
-class VCenterField(ModelMultipleChoiceField):
+class KeyField(ModelMultipleChoiceField):
     def clean(self, value: Any) -> Any:
         """Treats a number that no database can hold as an invalid choice; the query would fail."""
         for pk in value or ():
@@ -95,7 +95,7 @@ class VCenterField(ModelMultipleChoiceField):
 class OfVCenter(django_filters.ModelMultipleChoiceFilter):
     """One or several vCenters, by ID: of those that `WithVCenters` was given."""
 
-    field_class = VCenterField
+    field_class = KeyField
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(distinct=False, queryset=VCenter.objects.none(), label="vCenter", **kwargs)

@@ -213,3 +213,19 @@ class PauseRefused(ReplicationError):
     """A pause of nothing, or one that is over before it begins."""
 
     code = "pause_refused"
+
+
+class GroupRefused(ReplicationError):
+    """A group that cannot be as it was asked for, or has nothing to replicate."""
+
+    code = "group_refused"
+
+
+class GroupRunning(ReplicationError):
+    """The group's VMs are being gathered already."""
+
+    code = "group_running"
+
+
+class LeftBehind(Exception):
+    """A VM was not ready when the others of its group were: its job goes on alone."""

@@ -9,18 +9,41 @@ import django_filters
 from django.db.models import QuerySet, TextChoices
 from django.db.models.functions import Now
 
-from contexts.filters import Choices, Filters, OfVCenter, Search, VMContextFilter, WithVCenters
+from contexts.filters import (
+    Choices,
+    Filters,
+    KeyField,
+    OfVCenter,
+    Search,
+    VMContextFilter,
+    WithVCenters,
+)
 from contexts.models import ContextEvent
-from replication.models import BulkItem, Occurrence, ReplicationJob
+from replication.models import BulkItem, Occurrence, ReplicationJob, VMGroup
 from replication.selectors.protection import Protection
 from replication.states import BulkItemState, JobStatus, OccurrenceKind, ReplicationType, Trigger
 
 
+class OfGroup(django_filters.ModelMultipleChoiceFilter):
+    """One or several groups, by ID."""
+
+    field_class = KeyField
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(distinct=False, queryset=VMGroup.objects.none(), label="Group", **kwargs)
+
+
 class ProtectedVMFilter(VMContextFilter):
-    """Filters the VM list, the rows of `selectors.contexts_for_list`."""
+    """Filters the VM list, the rows of `selectors.contexts_for_list`. `groups` are the choices of
+    its filter `group`: those that the user sees."""
 
     protection = Choices(choices=Protection.choices, label="Protection")
     last_job = Choices(field_name="newest_job_status", choices=JobStatus.choices, label="Last job")
+    group = OfGroup(field_name="group_member__group")
+
+    def __init__(self, *args: Any, groups: QuerySet[VMGroup] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.filters["group"].queryset = VMGroup.objects.all() if groups is None else groups
 
 
 class Period(TextChoices):

@@ -362,3 +362,32 @@ class BulkItemState(TextChoices):
     WAITING = "waiting", "Waiting"
     DONE = "done", "Done"
     REFUSED = "refused", "Refused"
+
+
+class GroupRunState(TextChoices):
+    """Of a group's run. `gathering`: a worker prepares its VMs and takes their snapshots.
+    `copying`: their jobs go on one by one."""
+
+    WAITING = "waiting", "Waiting"
+    GATHERING = "gathering", "Gathering"
+    COPYING = "copying", "Copying"
+    ENDED = "ended", "Ended"
+
+    @classmethod
+    def before_the_snapshots(cls) -> list[str]:
+        return [str(cls.WAITING), str(cls.GATHERING)]
+
+
+class GroupMemberState(TextChoices):
+    """Of a VM in a group's run. The last three are how it ended: with a recovery point of the
+    group, with one of another moment, or without one."""
+
+    WAITING = "waiting", "Waiting"
+    GOING = "going", "Going on"
+    TOGETHER = "together", "Together"
+    APART = "apart", "At another moment"
+    MISSING = "missing", "Missing"
+
+    @classmethod
+    def open(cls) -> list[str]:
+        return [str(cls.WAITING), str(cls.GOING)]

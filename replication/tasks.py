@@ -12,12 +12,13 @@ from replication.integrity import runs
 from replication.retention import run as retention
 from replication.scheduler import tick as scheduler
 from replication.services import bulk_acts, left_overs, old_jobs, repository_signs
-from replication.sync import cleanup, runner
+from replication.sync import cleanup, group, runner
 
 
 @shared_task
 def run_next_job() -> None:
-    runner.run_next()
+    if group.run_next() is None:
+        runner.run_next()
 
 
 @shared_task

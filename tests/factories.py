@@ -26,17 +26,28 @@ from contexts.vsphere.lineage import Lineage
 from contexts.vsphere.records import DiskRecord, NicRecord, VmRecord, no_specs
 from replication.models import (
     DiskImage,
+    GroupRun,
     JobStep,
     Place,
     RecoveryPoint,
     ReplicationJob,
     SignOfLife,
+    VMGroup,
     VMSnapshot,
 )
 from replication.models import Repository as RepositoryModel
-from replication.services import cancel, finish, leases, repositories, start
+from replication.services import (
+    cancel,
+    finish,
+    group_runs,
+    groups,
+    leases,
+    repositories,
+    start,
+)
 from replication.services.results import SealedDisk
 from replication.states import (
+    GroupRunState,
     ImageState,
     JobStatus,
     LeaseHolder,
@@ -275,8 +286,22 @@ def completed_job(
 ) -> ReplicationJob:
     """With recovery point, images and CBT history. The first one of a disk is `initial`."""
     job = pending_job(of)
+    complete(job, planned_bytes=planned_bytes, consistent_at=consistent_at)
+    return _ended(job, of)
+
+
+def complete(
+    job: ReplicationJob,
+    *,
+    planned_bytes: int = 32 * MIB,
+    consistent_at: datetime | None = None,
+    taken_at: datetime | None = None,
+) -> None:
+    """What a worker does with a waiting job, from its claim to its commit. `taken_at`: when vSphere
+    says that its snapshot was taken."""
     lease = _claim(job)
     snapshot = snapshot_of(job, consistent_at or timezone.now())
+    VMSnapshot.objects.filter(pk=snapshot.pk).update(taken_at=taken_at)
     images = images_of(job, snapshot, planned_bytes)
     DiskImage.objects.filter(job=job).update(transfer_seconds=2.0)
     _steps(job, until=StepName.COMMIT)
@@ -289,7 +314,29 @@ def completed_job(
     )
     VMSnapshot.objects.filter(pk=snapshot.pk).update(state=SnapshotState.REMOVED, removed_at=Now())
     leases.release(lease)
-    return _ended(job, of)
+
+
+def group(name: str, *vms: VMContext) -> VMGroup:
+    made = groups.add(name, actor="ops")
+    for vm in vms:
+        groups.add_member(made, vm, actor="ops")
+    return made
+
+
+def group_run(of: VMGroup, *seconds: float | None) -> GroupRun:
+    """A run that has ended: for each VM so many seconds after the first its snapshot was taken;
+    None: its replication failed."""
+    run = group_runs.begin(of, trigger=Trigger.MANUAL, requested_by="ops")
+    now = timezone.now()
+    for row, after in zip(run.members.select_related("job"), seconds, strict=True):
+        if after is None:
+            finish.failed(row.job.pk, "The vCenter did not answer.")
+        else:
+            complete(row.job, taken_at=now + timedelta(seconds=after))
+    GroupRun.objects.filter(pk=run.pk).update(state=GroupRunState.COPYING)
+    group_runs.settle()
+    run.refresh_from_db()
+    return run
 
 
 def failed_job(of: VMContext, why: str = "The vCenter did not answer.") -> ReplicationJob:

@@ -245,6 +245,8 @@ def _keys() -> dict[str, Any]:
         "disk_id": VMDisk.objects.values_list("pk", flat=True)[0],
         "repository_id": Repository.objects.get().pk,
         "policy_id": services.default_policy().pk,
+        "group_id": (group := factories.group("Shop", vm)).pk,
+        "member_id": group.members.get().pk,
         "scope_id": PolicyScope.objects.get().pk,
         "object_id": "1",
         "id": "1",

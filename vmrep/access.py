@@ -20,6 +20,7 @@ from contexts.services.lookup import Among
 from replication.models import (
     BandwidthWindow,
     BulkAction,
+    GroupRun,
     Incident,
     IntegrityRun,
     Limit,
@@ -32,6 +33,8 @@ from replication.models import (
     RepositorySign,
     SignOfLife,
     VCenterSign,
+    VMGroup,
+    VMGroupMember,
 )
 from replication.selectors.health import Parts
 from replication.selectors.home import Visible
@@ -328,6 +331,34 @@ def pause(user: User, pause_id: int, verb: Verb) -> Pause:
         f"There is no pause {pause_id}.",
         "unknown_pause",
     )
+
+
+def groups(user: User) -> QuerySet[VMGroup]:
+    """The groups that the user sees, for lists and choices. Raises Forbidden."""
+    return rows(user, Verb.VIEW, VMGroup.objects.order_by("name"))
+
+
+def group(user: User, group_id: int, verb: Verb) -> VMGroup:
+    return _the_one(
+        rows(user, verb, VMGroup.objects.all()).filter(pk=group_id),
+        f"There is no group {group_id}.",
+        "unknown_group",
+    )
+
+
+def group_member(user: User, group: VMGroup, member_id: int, verb: Verb) -> VMGroupMember:
+    """A VM of this group."""
+    members = group.members.select_related("group", "vm_context")
+    return _the_one(
+        rows(user, verb, members).filter(pk=member_id),
+        f"The group {group} has no member {member_id}.",
+        "unknown_member",
+    )
+
+
+def group_runs(user: User, group: VMGroup) -> QuerySet[GroupRun]:
+    """The runs of this group that the user sees. Raises Forbidden."""
+    return rows(user, Verb.VIEW, group.runs.order_by("-pk"))
 
 
 def policy(

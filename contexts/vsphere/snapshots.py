@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from pyVmomi import vim
 
@@ -45,11 +46,13 @@ OnWait = Callable[[], None] | None
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A snapshot that was made. `quiesced_achieved` is what vSphere recorded, not what was asked
-    for: it may ignore the request without an error. None when vSphere does not say.
+    for: it may ignore the request without an error. `taken_at`: by its host's clock. None when
+    vSphere does not say.
     """
 
     moref: str
     quiesced_achieved: bool | None
+    taken_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ def _listed(
     while True:
         for record in tree(session, vm_moref):
             if record.moref == moref if moref else record.name == name:
-                return Snapshot(record.moref, record.quiesced)
+                return Snapshot(record.moref, record.quiesced, record.created_at)
         if moref is None or not is_there(session, moref, vm_moref):
             raise ObjectGone(
                 f"{doing}: vSphere reports success, but the VM does not have the snapshot. It may"

@@ -1,6 +1,7 @@
 from replication.models.bulk import BulkAction, BulkItem
 from replication.models.cbt import CBTHistory
 from replication.models.damages import ImageDamage
+from replication.models.groups import GroupRun, GroupRunMember, VMGroup, VMGroupMember
 from replication.models.health import Incident, SignOfLife, VCenterSign
 from replication.models.images import DiskImage
 from replication.models.installation import Installation
@@ -31,6 +32,8 @@ __all__ = [
     "ContextLease",
     "DiskImage",
     "EffectivePolicy",
+    "GroupRun",
+    "GroupRunMember",
     "ImageDamage",
     "ImageMerge",
     "Incident",
@@ -59,6 +62,8 @@ __all__ = [
     "RepositorySpace",
     "SignOfLife",
     "VCenterSign",
+    "VMGroup",
+    "VMGroupMember",
     "VMSchedule",
     "VMSnapshot",
 ]

@@ -27,6 +27,9 @@ class VMSnapshot(models.Model):
     )
     moref = models.CharField(max_length=64, blank=True, default="", verbose_name="reference")
     consistent_at = models.DateTimeField(help_text="The moment just before the call.")
+    taken_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was taken, as vSphere says."
+    )
     quiesce_requested = models.BooleanField()
     quiesced = models.BooleanField(
         null=True,

@@ -12,6 +12,7 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     FloatField,
+    OuterRef,
     Q,
     QuerySet,
     Sum,
@@ -22,7 +23,7 @@ from django.db.models import (
 from django.db.models.functions import Cast, Coalesce, Least, RowNumber
 
 from contexts.models import VMContext
-from replication.models import ReplicationJob, VMSchedule
+from replication.models import GroupRun, ReplicationJob, VMSchedule
 from replication.scheduler.dates import is_fresh
 from replication.scheduler.decide import (
     FAILING,
@@ -40,10 +41,19 @@ from replication.scheduler.decide import (
 )
 from replication.selectors import health, limits, protection
 from replication.selectors.pauses import is_paused
-from replication.states import ACTIVE_JOB_STATUSES, JobStatus, LimitKind, Trigger
+from replication.states import (
+    ACTIVE_JOB_STATUSES,
+    DueWhy,
+    GroupRunState,
+    JobStatus,
+    LimitKind,
+    Trigger,
+)
 
 USE = ("vcenter_id", "repository_id", "limits_policy", "most_running", "lane", "seconds")
 _OF_HOSTS = (LimitKind.HOST_SESSIONS, LimitKind.DATASTORE_SNAPSHOTS)
+# Who tries again after a failure does so alone: it must not make its group run more often.
+_GROUP = Case(When(~Q(schedule__due_why=DueWhy.RETRY), then=F("group_member__group")), default=None)
 
 
 def capacity(now: datetime) -> Capacity:
@@ -128,7 +138,7 @@ def due(now: datetime, room: Capacity) -> list[Candidate]:
     vCenter that is full, or those that take long, hide no others, however many they are."""
     most = MOST_AHEAD * room.slots
     rows = _startable(now, most, protection.away_repositories(), health.away_vcenters())
-    return [Candidate(pk, _use(use), compare) for pk, compare, *use in rows]
+    return [Candidate(pk, _use(use), compare, group) for pk, compare, group, *use in rows]
 
 
 def _use(row: Any, stand: Stand = Stand.READY) -> Use:
@@ -143,6 +153,7 @@ def _startable(
     return (
         idle(now)
         .filter(
+            ~Exists(_gathered_now()),
             schedule__due_at__lte=now,
             identity_asked_at__isnull=True,
             repository__isnull=False,
@@ -151,6 +162,7 @@ def _startable(
         .exclude(repository__in=away)
         .exclude(vcenter__in=away_vcenters)
         .annotate(
+            group_id=_GROUP,
             place=Window(
                 RowNumber(),
                 partition_by=["vcenter_id", "repository_id", "limits_policy", "lane"],
@@ -158,7 +170,13 @@ def _startable(
             ),
         )
         .filter(place__lte=most)
-        .values_list("pk", "schedule__compare", *USE)
+        .values_list("pk", "schedule__compare", "group_id", *USE)
+    )
+
+
+def _gathered_now() -> QuerySet[GroupRun]:
+    return GroupRun.objects.filter(
+        group=OuterRef("group_member__group"), state__in=GroupRunState.before_the_snapshots()
     )
 
 

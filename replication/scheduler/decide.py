@@ -69,9 +69,12 @@ class Use(NamedTuple):
 
 
 class Candidate(NamedTuple):
+    """`group_id`: the whole group is started with it."""
+
     context_id: str
     use: Use
     compare: bool = False
+    group_id: int | None = None
 
 
 class Capacity(NamedTuple):

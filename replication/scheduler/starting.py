@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -14,14 +15,13 @@ from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import one_transaction
 from replication.errors import AlreadyRunning, NoRepository
 from replication.models import ReplicationJob, VMSchedule
-from replication.scheduler import candidates
+from replication.scheduler import candidates, groups
 from replication.scheduler.decide import Candidate, choose, is_full
 from replication.services import cancel, start
 from replication.states import DueWhy, JobStatus, SyncRequest, Trigger
 
 log = logging.getLogger(__name__)
 
-BY = "schedule"
 REFUSED_FOR = timedelta(hours=1)
 
 
@@ -35,7 +35,18 @@ def start_due() -> None:
     if is_full(room):
         return
     chosen = choose(candidates.due(now, room), room)
-    one_by_one((f"starting {each.context_id}", partial(_start, each, now)) for each in chosen)
+    one_by_one(_starts(chosen, now))
+
+
+def _starts(chosen: Iterable[Candidate], now: datetime) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A VM of a group is started with all of them, once."""
+    begun = set()
+    for each in chosen:
+        if each.group_id is None:
+            yield f"starting {each.context_id}", partial(_start, each, now)
+        elif each.group_id not in begun:
+            begun.add(each.group_id)
+            yield f"starting group {each.group_id}", partial(groups.start, each.group_id, now)
 
 
 @one_transaction
@@ -47,7 +58,7 @@ def _start(candidate: Candidate, now: datetime) -> None:
         start.start(
             VMContext.objects.get(pk=candidate.context_id),
             trigger=Trigger.SCHEDULE,
-            requested_by=BY,
+            requested_by=groups.BY,
             requested_sync=wanted,
         )
     except AlreadyRunning:
@@ -88,4 +99,4 @@ def _cancel(job: ReplicationJob) -> None:
         pk=job.pk, status=JobStatus.PENDING, started_at__isnull=True
     )
     if waits.exists():
-        cancel.cancel(job, actor=BY)
+        cancel.cancel(job, actor=groups.BY)

@@ -18,7 +18,7 @@ from replication.policies import settle, taking_new
 from replication.retention import turns
 from replication.scheduler import dates, outlook, spells, starting
 from replication.selectors import health
-from replication.services import bulk_acts, left_overs, occurrences, places, queue
+from replication.services import bulk_acts, group_runs, left_overs, occurrences, places, queue
 
 # A vCenter is cleaned up by one worker at a time, so more hints for it would expire unused.
 CLEAN_UPS_PER_TICK = 20
@@ -36,7 +36,7 @@ def tick() -> None:
 def _hint_jobs() -> None:
     """As many as workers are free: one that ends a job wakes the next one itself, but after a quiet
     time nobody does. One at least, for a worker that has not been seen yet."""
-    waiting = queue.runnable().count()
+    waiting = queue.runnable().count() + group_runs.waiting_runs()
     if not waiting:
         return
     free = health.live_slots(health.COPIES, database_now()) - queue.running_count()
@@ -78,6 +78,7 @@ def _hint_asking() -> None:
 PARTS: tuple[Callable[[], None], ...] = (
     signs.tick,
     queue.take_over_expired,
+    group_runs.settle,
     places.forget_expired,
     taking_new.tick,
     settle.tick,

@@ -246,6 +246,21 @@ def wait_for_place(
     job_log.write(job.pk, job.attempt, f"{why}.", LogLevel.WARNING)
 
 
+@one_transaction
+def go_alone(job_id: str, why: str = "", *, lease: Lease) -> None:
+    """The same job goes on from where it is, whichever worker is the next one that is free: its
+    group was gathered. `why`: it was left behind."""
+    _, job = _lock(job_id, lease)
+    if job.cancel_requested_at is not None:
+        cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
+        return
+    _count_progress(job)
+    job.fruitful_attempts += 1
+    _back_to_wait(job, why, timedelta(0), "Waiting for a worker")
+    told = why or "Its snapshot was taken with those of its group."
+    job_log.write(job.pk, job.attempt, told, LogLevel.WARNING if why else LogLevel.INFO)
+
+
 def _still_waiting(job_id: str, why: str, code: str, lease: Lease | None) -> ReplicationJob | None:
     """The locked job, whose attempt counts as one with progress. None if the job has ended
     instead: it was cancelled, or has waited for too long."""

@@ -21,6 +21,8 @@ from replication.models import (
     CBTHistory,
     ContextLease,
     DiskImage,
+    GroupRun,
+    GroupRunMember,
     JobLogLine,
     JobSample,
     JobStep,
@@ -29,7 +31,12 @@ from replication.models import (
     ReplicationJob,
     VMSnapshot,
 )
-from replication.states import ACTIVE_JOB_STATUSES, SnapshotState
+from replication.states import (
+    ACTIVE_JOB_STATUSES,
+    GroupMemberState,
+    GroupRunState,
+    SnapshotState,
+)
 
 BATCH = 200  # jobs per transaction: other writers never wait for long
 
@@ -44,6 +51,9 @@ _KEPT: dict[str, Exists] = {
     "its files are not removed yet": Exists(DiskImage.objects.filter(job=OuterRef("pk"))),
     "its snapshot is not removed yet": Exists(
         VMSnapshot.objects.filter(job=OuterRef("pk")).exclude(state=SnapshotState.REMOVED)
+    ),
+    "its group's run has not ended yet": Exists(
+        GroupRunMember.objects.filter(job=OuterRef("pk"), state__in=GroupMemberState.open())
     ),
     "its worker is still running": Exists(
         ContextLease.objects.filter(job=OuterRef("pk"), expires_at__gt=Now())
@@ -70,7 +80,18 @@ def delete_old_jobs(older_than: timedelta, *, dry_run: bool = False) -> Outcome:
         kept = [reason for reason in reasons.values() if reason]
         outcome.deleted += len(reasons) - len(kept)
         outcome.kept.update(kept)
+    if not dry_run:
+        _forget_runs(older_than)
     return outcome
+
+
+@one_transaction
+def _forget_runs(older_than: timedelta) -> None:
+    """Runs of groups of which no job is kept."""
+    ended = GroupRun.objects.filter(state=GroupRunState.ENDED, ended_at__lt=Now() - older_than)
+    kept = GroupRunMember.objects.filter(run=OuterRef("pk"), job__isnull=False)
+    keys = list(ended.filter(~Exists(kept)).order_by("pk").values_list("pk", flat=True)[:BATCH])
+    GroupRun.objects.filter(pk__in=keys).delete()
 
 
 @one_transaction
@@ -117,4 +138,5 @@ def _delete(job_ids: list[str]) -> None:
     of_jobs = (JobStep, JobSample, JobLogLine, CBTHistory, VMSnapshot, ContextLease, Place)
     for model in of_jobs:
         model.objects.filter(job__in=job_ids).delete()
+    GroupRunMember.objects.filter(job__in=job_ids).update(job=None)
     ReplicationJob.objects.filter(pk__in=job_ids).delete()

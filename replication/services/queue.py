@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Case, Exists, Q, TextField, Value, When
+from django.db.models import Case, Exists, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast, Coalesce, Now
 
 from contexts.compiled import Prepared
@@ -24,7 +24,7 @@ from replication.selectors.pauses import is_paused
 from replication.selectors.progress import FOR_REPOSITORY
 from replication.services import finish, leases, places
 from replication.services.leases import Lease
-from replication.states import JobStatus, LeaseHolder, LimitKind, Trigger
+from replication.states import GroupMemberState, JobStatus, LeaseHolder, LimitKind, Trigger
 from replication.storage import looks
 
 LOOK_AT = 100  # the number of waiting jobs that one claim looks at
@@ -43,6 +43,8 @@ def runnable() -> Any:
         ReplicationJob.objects.filter(status=JobStatus.PENDING)
         .filter(_is_due() & ~waits_in_vain | places.one_is_free() | of_another_policy)
         .filter(~Exists(leases.live_lease()))
+        # Its group is gathered first, by one worker.
+        .exclude(group_run_member__state=GroupMemberState.WAITING)
         .exclude(Q(is_paused("vm_context__"), trigger=Trigger.SCHEDULE, started_at__isnull=True))
         .order_by(*in_order())
     )
@@ -179,7 +181,17 @@ def _claim(
     if may_have_moved and not places.take(lease, job_id, may_have_moved):
         # Another worker was faster. Now and then it is tried without.
         waiting = waiting.filter(_is_due())
-    claimed = waiting.update(
+    if not begin(waiting):
+        places.release_all(lease)
+        leases.release(lease)
+        return None
+    jobs = ReplicationJob.objects.select_related("vm_context__vcenter", "repository")
+    return jobs.get(pk=job_id), lease
+
+
+def begin(waiting: QuerySet[ReplicationJob]) -> int:
+    """Let waiting jobs run, whose leases this worker has just got. Returns how many."""
+    return waiting.filter(status=JobStatus.PENDING).update(
         status=JobStatus.RUNNING,
         started_at=Coalesce("started_at", Now()),
         next_attempt_at=None,
@@ -190,12 +202,6 @@ def _claim(
         current_operation="Starting",
         updated_at=Now(),
     )
-    if not claimed:
-        places.release_all(lease)
-        leases.release(lease)
-        return None
-    jobs = ReplicationJob.objects.select_related("vm_context__vcenter", "repository")
-    return jobs.get(pk=job_id), lease
 
 
 def take_over_expired() -> None:

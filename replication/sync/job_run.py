@@ -22,7 +22,7 @@ from replication.engine.extent_map import levels
 from replication.engine.extents import Extent
 from replication.engine.target import Target
 from replication.engine.throttle import Throttle
-from replication.errors import JobCancelled, LeaseLost
+from replication.errors import JobCancelled, LeaseLost, LeftBehind
 from replication.models import DiskImage, JobStep, ReplicationJob, VMSnapshot
 from replication.selectors import bandwidth
 from replication.services import job_log
@@ -97,6 +97,8 @@ class JobRun:
     transport: str = ""
     is_unreadable: bool = False
     """None of them reads the snapshot."""
+    ready_by: float | None = None
+    """While its group waits for it: until when, by `time.monotonic`."""
     _asked_at: float = 0.0
 
     def __post_init__(self) -> None:
@@ -116,7 +118,9 @@ class JobRun:
     @property
     def removal_seconds(self) -> float:
         """How long to wait while vSphere removes a snapshot."""
-        return tasks.REMOVE_SNAPSHOT_SECONDS
+        if self.ready_by is None:
+            return tasks.REMOVE_SNAPSHOT_SECONDS
+        return max(0.0, min(tasks.REMOVE_SNAPSHOT_SECONDS, self.ready_by - time.monotonic()))
 
     @property
     def taken_snapshot(self) -> VMSnapshot:
@@ -133,10 +137,15 @@ class JobRun:
     def check(self) -> None:
         """Call before every side effect, and while waiting: may this attempt continue?
 
-        Raises LeaseLost or JobCancelled. Cheap enough to be called often.
+        Raises LeaseLost, JobCancelled or LeftBehind. Cheap enough to be called often.
         """
         self.guard.check()
         now = time.monotonic()
+        if self.ready_by is not None and now > self.ready_by:
+            raise LeftBehind(
+                f"{self.job.source_vm_name} was not ready when the snapshots of its group were"
+                " taken; it is replicated by itself."
+            )
         if now - self._asked_at < CANCEL_ASKED_EVERY_SECONDS:
             return
         self._asked_at = now

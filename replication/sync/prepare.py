@@ -14,7 +14,7 @@ from contexts.vsphere.errors import ObjectGone, TaskFailed, VmUnreadable
 from contexts.vsphere.preflight import refusals
 from contexts.vsphere.records import VmRecord
 from replication import messages
-from replication.errors import PreflightRefused, RemovalUnfinished, TryAgain
+from replication.errors import PreflightRefused, RemovalUnfinished, ResourceFull, TryAgain
 from replication.models import VMSnapshot
 from replication.retention import run as retention
 from replication.retention.standing import MOST_IMAGES
@@ -28,8 +28,10 @@ SHORTENED_WITHIN = timedelta(minutes=10)
 """How long a job waits for recovery points to be removed from a chain that is full."""
 
 
-def prepare(run: JobRun) -> None:
-    """Clean up after earlier jobs, refresh the context, refuse a VM that cannot be protected."""
+def prepare(run: JobRun, *, reads: bool = True) -> None:
+    """Clean up after earlier jobs, refresh the context, refuse a VM that cannot be protected.
+
+    `reads`: this attempt reads the disks, and needs a place on their host for that."""
     with run.step(StepName.PREPARE) as note:
         identity.require_confirmed(run.context)
         run.session.connect()
@@ -43,7 +45,13 @@ def prepare(run: JobRun) -> None:
         _consolidate(run, note)
         _refresh(run)
         room.require(run)
-        reading.before_snapshot(run)
+        try:
+            reading.before_snapshot(run)
+        except ResourceFull:
+            if reads:
+                raise
+        if not reads:
+            run.seats.need_no_place()
 
 
 def _end_removals(run: JobRun, note: StepNote) -> None:

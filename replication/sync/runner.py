@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from functools import partial
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -28,6 +29,7 @@ from replication.engine.errors import (
 from replication.errors import (
     JobCancelled,
     LeaseLost,
+    LeftBehind,
     OthersAtWork,
     RemovalUnfinished,
     ResourceFull,
@@ -73,15 +75,22 @@ def run_next() -> str | None:
     return str(job.pk)
 
 
-def run(job: ReplicationJob, lease: Lease) -> None:
-    """One attempt of a claimed job, from Prepare to Clean up."""
+def run(
+    job: ReplicationJob,
+    lease: Lease,
+    work: Callable[[JobRun], None] | None = None,
+    settled: Callable[[], None] = lambda: None,
+) -> None:
+    """One attempt of a claimed job, from Prepare to Clean up, or what `work` does of it. `settled`
+    is called when the job has ended or waits again, before its lease is released."""
     begins = f"{job.source_vm_name}: attempt {job.attempt} started on {job.worker_name}."
     job_log.write(job.pk, job.attempt, begins)
     try:
         with Guard(
             lease, on_stall=_end_process, is_away=partial(_is_away, job.repository)
         ) as guard:
-            _run_guarded(job, lease, guard)
+            _run_guarded(job, lease, guard, work or _whole)
+            settled()
         places.release_all(lease)
         leases.release(lease)
         messages.hint_job()
@@ -105,10 +114,12 @@ def _end_process() -> None:
     os._exit(STALLED_EXIT_CODE)
 
 
-def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
+def _run_guarded(
+    job: ReplicationJob, lease: Lease, guard: Guard, work: Callable[[JobRun], None]
+) -> None:
     """What settling the job raises ends it, too: it must not stay running without a worker."""
     try:
-        _run_and_settle(job, lease, guard)
+        _run_and_settle(job, lease, guard, work)
     except (LeaseLost, OperationalError, InterfaceError):
         raise
     except Exception as problem:
@@ -121,23 +132,31 @@ def _run_guarded(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
         )
 
 
-def _run_and_settle(job: ReplicationJob, lease: Lease, guard: Guard) -> None:
+def _run_and_settle(
+    job: ReplicationJob, lease: Lease, guard: Guard, work: Callable[[JobRun], None]
+) -> None:
     try:
         session = vcenters.session(job.vm_context.vcenter)
         attempt = JobRun(job, lease, guard, session, storage=target(job.repository))
         try:
-            _steps(attempt)
-            clean_up(attempt)
+            work(attempt)
         finally:
             session.close()
     except JobCancelled:
         asked_by = ReplicationJob.objects.values_list("cancel_requested_by", flat=True)
         finish.cancelled(job.pk, actor=asked_by.get(pk=job.pk), lease=lease)
+    except LeftBehind as problem:
+        finish.go_alone(job.pk, str(problem), lease=lease)
     except (
         *(TryAgain, OthersAtWork, RemovalUnfinished),
         *(VSphereError, EngineError, ContextError),
     ) as problem:
         _settle(job, lease, problem)
+
+
+def _whole(attempt: JobRun) -> None:
+    _steps(attempt)
+    clean_up(attempt)
 
 
 def _steps(attempt: JobRun) -> None:

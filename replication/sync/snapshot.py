@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -76,7 +77,7 @@ def _earlier(run: JobRun, note: StepNote) -> VMSnapshot | None:
     """This job's snapshot from an interrupted attempt, if it exists and is recent."""
     left = VMSnapshot.objects.filter(job=run.job).exclude(state=SnapshotState.REMOVED)
     for row in left.order_by("-id"):
-        if _is_usable(row, run):
+        if not row.name.endswith(FOR_A_STUN) and _is_usable(row, run):
             _admit(run, is_there=True)
             note.say("Reusing the snapshot of an earlier attempt.")
             return row
@@ -92,10 +93,43 @@ def _is_usable(row: VMSnapshot, run: JobRun) -> bool:
     found = named[0]
     if row.state == SnapshotState.INTENDED:
         # The call's answer was lost, but it was carried out.
-        _created(row, found.moref, bool(found.quiesced))
+        _created(row, found.moref, bool(found.quiesced), found.created_at)
     now = database_now()
     # One dated in the future was recorded by a wrong clock: its age is unknown.
     return now - KEPT_FOR < row.consistent_at <= now + CLOCKS_MAY_DIFFER
+
+
+def take_with_others(run: JobRun, all_ready: Callable[[], None]) -> None:
+    """Take the snapshot at the moment at which `all_ready` returns: everything that may take long
+    or may fail comes before. Raises what that raises, too."""
+    with run.step(StepName.SNAPSHOT) as note:
+        stunned = run.cbt_just_enabled or _lacks_change_ids(run)
+        if stunned:
+            # Tracking begins at a stun, and this snapshot may be the only one.
+            stun(run)
+        wanted = _wish(run)
+        _admit(run)
+        all_ready()
+        run.snapshot = _begin(run, ONCE_MORE if stunned else "", quiesce=wanted, note=note)
+        how = "quiesced" if run.taken_snapshot.quiesced else "crash-consistent"
+        note.say(f"{run.taken_snapshot.name} ({how}).")
+
+
+def remove_earlier(run: JobRun) -> bool:
+    """Remove what attempts of this job that were killed left on the VM; returns whether there was
+    anything. The VM has to be read again then."""
+    left = list(VMSnapshot.objects.filter(job=run.job).exclude(state=SnapshotState.REMOVED))
+    for row in left:  # the newest first
+        removing.remove_snapshot(row, run)
+    return bool(left)
+
+
+def _lacks_change_ids(run: JobRun) -> bool:
+    """Whether a disk has none that has had one, or was never copied."""
+    keys = [d.device_key for d in run.vm.disks if not d.change_id and d.disk_mode == "persistent"]
+    rows = run.context.disks.filter(removed_at=None, device_key__in=keys) if keys else []
+    images = [last_image(row, run.job.repository_id) for row in rows]
+    return any(image is None or image.change_id is not None for image in images)
 
 
 def stun(run: JobRun) -> None:
@@ -104,16 +138,20 @@ def stun(run: JobRun) -> None:
 
 
 def _new(run: JobRun, note: StepNote, *, again: bool = False) -> VMSnapshot:
-    """Quiesced as the policies say. Raises PreflightRefused when they require it and it cannot
-    be. A VM that is off is at rest anyway."""
+    """Quiesced as the policies say. Raises as `_wish` and `_begin` do."""
+    return _begin(run, ONCE_MORE if again else "", quiesce=_wish(run), note=note)
+
+
+def _wish(run: JobRun) -> bool:
+    """Whether to quiesce the guest. Raises PreflightRefused when the policies require it and it
+    cannot be. A VM that is off is at rest anyway."""
     wish, can = wish_to_quiesce(run.context), bool(run.vm.tools_running)
     if wish == QuiesceWish.REQUIRED and not can and run.vm.text("power_state") != "poweredOff":
         raise PreflightRefused(
             f"{run.context}: its policy requires quiescing, and VMware Tools do not run in it."
             " Start them, or let its policy quiesce when possible."
         )
-    quiesce = can and wish != QuiesceWish.NEVER
-    return _begin(run, ONCE_MORE if again else "", quiesce=quiesce, note=note)
+    return can and wish != QuiesceWish.NEVER
 
 
 def _begin(run: JobRun, suffix: str, *, quiesce: bool, note: StepNote | None = None) -> VMSnapshot:
@@ -187,18 +225,18 @@ def _create(run: JobRun, row: VMSnapshot, *, quiesce: bool) -> VMSnapshot:
         )
     except SnapshotNotListed as problem:
         # It is removed by its reference, so that none piles up where nobody sees it.
-        _created(row, problem.moref, quiesced=False)
+        _created(row, problem.moref, quiesced=False, taken_at=None)
         raise
     except ObjectGone as problem:
         # A vCenter that was restarted no longer knows the task; the snapshot may be there.
         # If it is the VM that is gone, the next attempt's Prepare says so.
         raise TryAgain(f"{run.vm.name}: {problem} vmrep will check again.") from problem
-    _created(row, made.moref, bool(made.quiesced_achieved))
+    _created(row, made.moref, bool(made.quiesced_achieved), made.taken_at)
     return row
 
 
-def _created(row: VMSnapshot, moref: str, quiesced: bool) -> None:
+def _created(row: VMSnapshot, moref: str, quiesced: bool, taken_at: datetime | None) -> None:
     row.state, row.moref, row.quiesced = SnapshotState.CREATED, moref, quiesced
     VMSnapshot.objects.filter(pk=row.pk).update(
-        state=row.state, moref=moref, quiesced=quiesced, updated_at=Now()
+        state=row.state, moref=moref, quiesced=quiesced, taken_at=taken_at, updated_at=Now()
     )

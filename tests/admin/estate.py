@@ -68,6 +68,7 @@ def grow(count: int = 1) -> None:
         )
         services.add(f"{HOSTILE_NAME} {context.pk}"[:100], {}, actor="x")
         factories.discovery(vcenter, error_message=HOSTILE_NAME)
+        factories.group_run(factories.group(f"{HOSTILE_NAME} {context.pk}"[:100], context), 0.0)
         factories.failed_job(context, HOSTILE_NAME)
         point = factories.recovery_point(context)
         RecoveryPointHold.objects.create(

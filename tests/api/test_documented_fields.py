@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from contexts.models.specs import SPEC_NAMES
-from vmrep.api.serializers import bulk, contexts, events, jobs, notifications, policies, vcenters
+from vmrep.api.serializers import (
+    bulk,
+    contexts,
+    events,
+    groups,
+    jobs,
+    notifications,
+    policies,
+    vcenters,
+)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
@@ -21,6 +30,8 @@ SECTIONS = {
     "A policy": [policies.PolicySerializer],
     "A bulk action": [bulk.BulkActionSerializer],
     "A VM of a bulk action": [bulk.BulkItemSerializer],
+    "A group": [groups.GroupSerializer],
+    "A run of a group": [groups.RunSerializer],
     "A job": [jobs.JobDetailSerializer],
     "An event": [events.EventSerializer],
     "An occurrence": [events.OccurrenceSerializer],

@@ -25,6 +25,7 @@ ARGUMENTS = {
     "pause_id": 1,
     "action_id": 1,
     "repository_id": 1,
+    "group_id": 1,
     "scope_id": 1,
 }
 NEEDS_NO_LOGIN = {"token"}  # it is one

@@ -27,7 +27,7 @@ from replication.services import bulk_acts
 from replication.services.bulk_acts import Arguments
 from tests import factories
 from tests.shared_rows import shared_rows
-from vmrep.api import bodies, bulk_bodies, pause_bodies, policy_bodies
+from vmrep.api import bodies, bulk_bodies, group_bodies, pause_bodies, policy_bodies
 from vmrep.api.urls import urlpatterns
 from vmrep.notifications import services as notifications
 from vmrep.notifications.filters import DeliveryFilter
@@ -58,6 +58,8 @@ BODIES: dict[str, type[bodies.Body]] = {
     "pauses": pause_bodies.NewPause,
     "bulk-actions": bulk_bodies.NewBulkAction,
     "bulk-action-cancel": bodies.Nothing,
+    "groups": group_bodies.NewGroup,
+    "group-replications": bodies.Nothing,
     "policies": policy_bodies.NewPolicy,
     "policy-scopes": policy_bodies.NewScope,
     "policy-preview": policy_bodies.PossibleChange,
@@ -88,6 +90,9 @@ PARAMETERS: dict[str, set[str]] = {
     "bulk-actions": PAGES,
     "bulk-action": set(),
     "bulk-action-vms": {*BulkItemFilter.base_filters, *PAGES},
+    "groups": PAGES,
+    "group": set(),
+    "group-replications": PAGES,
     "policies": PAGES,
     "policy": set(),
     "health": set(),
@@ -133,6 +138,7 @@ def ids(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Any
             ).pk,
             "policy_id": services.default_policy().pk,
             "repository_id": context.repository_id,
+            "group_id": factories.group("Shop").pk,
         }
 
 
@@ -246,7 +252,17 @@ def test_a_misspelt_parameter_gets_the_right_one_suggested(api, address, name, p
     assert f"Did you mean {parameter!r}?" in answer.json()["errors"][misspelt][0]
 
 
-SEVERAL = {"kind", "status", "vcenter", "power_state", "protection", "last_job", "type", "trigger"}
+SEVERAL = {
+    "group",
+    "kind",
+    "status",
+    "vcenter",
+    "power_state",
+    "protection",
+    "last_job",
+    "type",
+    "trigger",
+}
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ class Scenes:
             actor="ops",
         )
         settle.settle(VMContext.objects.values_list("pk", flat=True))
-        self.names |= _policies(vcenter)
+        self.names |= _policies(vcenter) | _groups(vcenter, repository)
         points = RecoveryPoint.objects.filter(vm_context_id=self.names["web_01"])
         self.names["point"] = points.latest("pk").pk
         hour = timezone.now().replace(minute=0, second=0, microsecond=0)
@@ -241,6 +241,16 @@ def _policies(vcenter: VCenter) -> Names:
     hours = [checking.Window(31, 22 * 60, 6 * 60), checking.Window(96, 0, 24 * 60)]
     calendar = services.add("Nights", nights, hours, actor="ops")
     return {"policy": policy.pk, "scope": scope.pk, "calendar": calendar.pk}
+
+
+def _groups(vcenter: VCenter, repository: Repository) -> Names:
+    """One whose VMs were together but for one, and one without any VM yet."""
+    names = ["shop-db-01", "shop-app-01", "shop-web-01"]
+    vms = factories.contexts(names, at=vcenter, keep_in=repository)
+    shop = factories.group("Shop", *vms)
+    factories.group_run(shop, 0.0, 0.4, 1.2)
+    factories.group_run(shop, 0.0, 0.6, None)
+    return {"group": shop.pk, "no_group_yet": factories.group("Mail").pk, "in_group": vms[0].pk}
 
 
 def _heard_of(vcenter: VCenter, problem: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from tests.lab.client import DS
@@ -28,3 +30,17 @@ def test_a_datastore_without_room_for_more_refuses_them_as_a_full_one(lab_contro
     lab_control.limit_snapshots(DS)
     lab_control.take_snapshot("small2", "second")
     assert lab_control.snapshots_at_once()[DS] == {"now": 2, "most": 2}
+
+
+def test_when_snapshots_were_taken_is_known_when_they_are_gone(lab_control: LabControl):
+    refs = [lab_control.take_snapshot(vm, "by hand") for vm in ("small1", "small2")]
+    lab_control.destroy("small1")
+    seen = lab_control.when_taken()
+    assert [(each["vm"], each["snapshot"], each["name"]) for each in seen] == [
+        ("small1", refs[0], "by hand"),
+        ("small2", refs[1], "by hand"),
+    ]
+    first, second = (datetime.fromisoformat(each["at"]) for each in seen)
+    assert first <= second
+    lab_control.reset_meters()
+    assert lab_control.when_taken() == []

@@ -12,7 +12,16 @@ from vmrep.web.urls import urlpatterns
 ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x", "kind": "email"} | dict.fromkeys(
     (
         *("channel_id", "disk_id", "point_id", "policy_id", "repository_id", "rule_id"),
-        *("pause_id", "action_id", "scope_id", "vcenter_id", "vm_id", "window_id"),
+        *(
+            "pause_id",
+            "action_id",
+            "scope_id",
+            "group_id",
+            "member_id",
+            "vcenter_id",
+            "vm_id",
+            "window_id",
+        ),
     ),
     1,
 )

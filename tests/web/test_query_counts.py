@@ -29,9 +29,9 @@ MANY = 12
 # who is alive. API: one is the token.
 # Lists of VMs: one is what holds for the protection of all of them.
 RECORDED = {
-    "/virtual-machines/": 20,
-    "/virtual-machines/?sort=rpo&page=1": 20,
-    "/virtual-machines/?search=vm&protection=protected": 20,
+    "/virtual-machines/": 21,
+    "/virtual-machines/?sort=rpo&page=1": 21,
+    "/virtual-machines/?search=vm&protection=protected": 21,
     "/virtual-machines/removed/": 7,
     "/jobs/": 10,
     "/jobs/?status=completed&search=vm": 10,
@@ -42,6 +42,7 @@ RECORDED = {
     "/limits/": 15,
     "/policies/": 9,
     "/pauses/": 9,
+    "/groups/": 13,
     "/api/v1/vm-contexts/": 5,
     "/api/v1/vm-contexts/?ordering=-capacity_bytes&protection=protected": 5,
     "/api/v1/replications/": 4,
@@ -51,6 +52,7 @@ RECORDED = {
     "/api/v1/vcenters/": 4,
     "/api/v1/policies/": 6,
     "/api/v1/pauses/": 4,
+    "/api/v1/groups/": 10,
     "/api/v1/vcenters/{vcenter}/discovery/": 6,
 }
 
@@ -59,6 +61,7 @@ def add_a_vm(number: int) -> None:
     """Of another vCenter and repository, with all that a row can show."""
     context = factories.context(f"vm-{number}", at=VCenter.objects.order_by("pk").first())
     factories.completed_job(context)
+    factories.group_run(factories.group(f"group {number}", context), 0.0)
     factories.running_job(context)
     policy = services.add(f"policy {number}", services.target(3600), [Window(1, 0, 60)], actor="x")
     services.assign(policy, Where("vm", vm_context=context), actor="x")

@@ -34,6 +34,8 @@ from replication.models import (
     ContextLease,
     DiskImage,
     EffectivePolicy,
+    GroupRun,
+    GroupRunMember,
     ImageDamage,
     ImageMerge,
     Incident,
@@ -62,6 +64,8 @@ from replication.models import (
     RepositorySpace,
     SignOfLife,
     VCenterSign,
+    VMGroup,
+    VMGroupMember,
     VMSchedule,
     VMSnapshot,
 )
@@ -321,6 +325,10 @@ NOT_SHOWN = {
     VMSchedule: "pages that show it are made anew each minute",
     Pause: "its page does not change by itself; others are made anew each minute",
     **dict.fromkeys((BulkAction, BulkItem), "their pages have a version of their own"),
+    **dict.fromkeys(
+        (VMGroup, VMGroupMember, GroupRun, GroupRunMember),
+        "their page has a version of its own (tests/web/test_groups.py)",
+    ),
     PolicyTaking: "the VMs that are taken tell",
     IntegrityFinding: "they are written with the end of their run",
 }

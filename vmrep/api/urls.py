@@ -7,6 +7,7 @@ from vmrep.api.views import (
     bulk,
     contexts,
     events,
+    groups,
     health,
     integrity,
     jobs,
@@ -156,6 +157,13 @@ urlpatterns = [
     ),
     path("pauses/", pauses.PauseList.as_view(), name="pauses"),
     path("pauses/<int:pause_id>/", pauses.PauseDetail.as_view(), name="pause"),
+    path("groups/", groups.GroupList.as_view(), name="groups"),
+    path("groups/<int:group_id>/", groups.GroupDetail.as_view(), name="group"),
+    path(
+        "groups/<int:group_id>/replications/",
+        groups.GroupReplications.as_view(),
+        name="group-replications",
+    ),
     path("policies/", policies.PolicyList.as_view(), name="policies"),
     path("policies/<int:policy_id>/", policies.PolicyDetail.as_view(), name="policy"),
     path(

@@ -9,6 +9,7 @@ from replication.selectors.protection import Protection
 from replication.states import (
     BulkItemState,
     BulkState,
+    GroupMemberState,
     IntegrityOutcome,
     JobStatus,
     RecoveryPointState,
@@ -119,6 +120,14 @@ BULK_ITEM = {
     BulkItemState.REFUSED: Look("circle-x", "bad", "Refused"),
 }
 
+GROUP_MEMBER = {
+    GroupMemberState.WAITING: _WAITING,
+    GroupMemberState.GOING: _RUNNING,
+    GroupMemberState.TOGETHER: Look("circle-check", "good", GroupMemberState.TOGETHER.label),
+    GroupMemberState.APART: Look("alert-triangle", "warn", GroupMemberState.APART.label),
+    GroupMemberState.MISSING: Look("circle-minus", "warn", GroupMemberState.MISSING.label),
+}
+
 SEVERITY = {
     Severity.ERROR: Look("circle-x", "bad", "Error"),
     Severity.WARNING: Look("alert-triangle", "warn", "Warning"),
@@ -135,6 +144,7 @@ LOOKS: dict[str, dict[str, Look]] = {
     "bulk": {str(state): look for state, look in BULK.items()},
     "bulk_item": {str(state): look for state, look in BULK_ITEM.items()},
     "delivery": {str(state): look for state, look in DELIVERY.items()},
+    "group_member": {str(state): look for state, look in GROUP_MEMBER.items()},
     "severity": {str(state): look for state, look in SEVERITY.items()},
     "recovery_point": {str(state): look for state, look in RECOVERY_POINT.items()},
 }

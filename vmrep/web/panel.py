@@ -15,6 +15,7 @@ from replication.policies.choices import TARGET_WORDS
 from replication.selectors import health
 from replication.selectors.contexts import disks_of
 from replication.selectors.damages import why_broken
+from replication.selectors.groups import group_of
 from replication.selectors.jobs import current_job
 from replication.selectors.pauses import pause_of
 from replication.selectors.protection import Protection
@@ -98,6 +99,7 @@ def describe(context: ContextInList, query: Mapping[str, str]) -> dict[str, Any]
         "next_run": next_run(context),
         "foretold": breach_expected(context, about_now()),
         "verdict": whether_kept(context) if context.is_managed else None,
+        "group": group_of(context),
         "pause": pause_of(context) if context.is_managed else None,
         "present": about_now(),
         "left_snapshots": _left_snapshots(context),

@@ -38,6 +38,7 @@ from replication.models import (
     BulkAction,
     CBTHistory,
     DiskImage,
+    GroupRun,
     Installation,
     IntegrityRun,
     JobLogLine,
@@ -48,6 +49,7 @@ from replication.models import (
     RecoveryPointHold,
     ReplicationJob,
     Repository,
+    VMGroup,
     VMSnapshot,
 )
 from replication.selectors import protection
@@ -118,6 +120,11 @@ def of_events() -> Version:
 def of_bulk() -> Version:
     """The version of the pages of bulk actions, which change with each VM that is done."""
     return _version(_bulk.fingerprint())
+
+
+def of_groups() -> Version:
+    """The version of a group's page, with its VMs and runs."""
+    return _version(_groups.fingerprint())
 
 
 def of_notifications() -> Version:
@@ -314,4 +321,9 @@ _replication = Facts(
     _newest_rows(CBTHistory),
     _newest_rows(JobSample),
     _newest_rows(JobLogLine),
+)
+_groups = Facts(
+    _replication.fingerprint,
+    _newest_rows(VMGroup, "updated_at"),
+    _newest_rows(GroupRun, "state", "updated_at"),
 )

@@ -9,6 +9,7 @@ from tests.database.attacks.around import AROUND
 from tests.database.attacks.attack import Attack
 from tests.database.attacks.bulk import BULK
 from tests.database.attacks.contexts import CONTEXT
+from tests.database.attacks.groups import GROUPS
 from tests.database.attacks.health import HEALTH
 from tests.database.attacks.images import IMAGE
 from tests.database.attacks.inventory import INVENTORY
@@ -48,5 +49,6 @@ ATTACKS: list[Attack] = [
     *POLICIES,
     *BULK,
     *VIEWS,
+    *GROUPS,
     *TYPES,
 ]

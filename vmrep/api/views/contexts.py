@@ -19,6 +19,7 @@ from replication.policies import services, taking
 from replication.policies.values import REPOSITORY, UNSAID
 from replication.selectors import protection
 from replication.selectors.contexts import contexts_for_list, contexts_in_detail, disks_of
+from replication.selectors.groups import group_of
 from replication.selectors.jobs import cbt_history, current_job, job_history
 from replication.selectors.points import recovery_points
 from replication.services import repositories, start
@@ -77,7 +78,10 @@ class ContextList(View):
             serializer=ContextRowSerializer,
             context={"now": terms.now},
             filterset=ProtectedVMFilter,
-            filter_choices={"vcenters": access.vcenters(request.user)},
+            filter_choices={
+                "vcenters": access.vcenters(request.user),
+                "groups": access.groups(request.user),
+            },
             order_by=ORDER_BY,
         )
 
@@ -169,6 +173,7 @@ def _everything(request: Request, context_id: str) -> Response:
         {
             "context": ContextSerializer(context, context={"now": terms.now}).data,
             "policy": effective_policy(context),
+            "group": _group(context),
             "current_job": JobDetailSerializer(job).data if job else None,
             "job_history": JobWithStepsSerializer(history, many=True).data,
             "disks": DiskSerializer(disks_of(context), many=True).data,
@@ -179,6 +184,11 @@ def _everything(request: Request, context_id: str) -> Response:
             "recovery_points": RecoveryPointSerializer(recovery_points(context), many=True).data,
         }
     )
+
+
+def _group(context: VMContext) -> dict[str, Any] | None:
+    group = group_of(context)
+    return {"id": group.pk, "name": group.name} if group else None
 
 
 def _take(request: Request, values: dict[str, Any]) -> management.Taken:

@@ -225,6 +225,12 @@ class LabControl:
         found: dict[str, list[int]] = self.call("served")
         return found
 
+    def when_taken(self) -> list[dict[str, str]]:
+        """The snapshots taken since the meters were reset, removed ones as well: `vm`, `snapshot`,
+        `name`, and `at` which moment (ISO 8601)."""
+        found: list[dict[str, str]] = self.call("when_taken")
+        return found
+
     def limit_snapshots(self, datastore: str, most: int = -1) -> None:
         """Let a datastore have no room for more snapshots than that; -1: for any number."""
         self.call("limit_snapshots", datastore=datastore, most=most)

@@ -33,6 +33,12 @@ class MeterVerbs(InventoryVerbs):
         reset."""
         return self._world.meters.served()
 
+    def when_taken(self) -> list[dict[str, str]]:
+        """The snapshots that were taken since the last reset, those that are removed as well: of
+        which `vm`, `snapshot` (its reference), `name`, and `at` which moment by its host's clock.
+        """
+        return self._world.meters.when_taken()
+
     def limit_snapshots(self, datastore: str, most: int = -1) -> None:
         """Let a datastore have no room for more snapshots than that (NoDiskSpace); -1: for any
         number."""

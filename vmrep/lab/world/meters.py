@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 
 KEPT_SECONDS = 3600
+KEPT_SNAPSHOTS = 10_000
 
 
 class Meters:
@@ -19,6 +20,7 @@ class Meters:
         self._most: Counter[tuple[str, str]] = Counter()
         self._since = time.monotonic()
         self._served: dict[str, Counter[int]] = {}
+        self._taken: deque[dict[str, str]] = deque(maxlen=KEPT_SNAPSHOTS)
 
     def reset(self) -> None:
         """What is there at this moment counts on; everything else is forgotten."""
@@ -26,6 +28,7 @@ class Meters:
             self._most = Counter(self._now)
             self._since = time.monotonic()
             self._served.clear()
+            self._taken.clear()
 
     def are_now(self, what: str, where: str, count: int) -> None:
         """There are so many of something (sessions, snapshots) at a place now."""
@@ -58,3 +61,14 @@ class Meters:
                 way: [seconds[each] for each in range(first, last + 1)]
                 for way, seconds in self._served.items()
             }
+
+    def taken(self, vm: str, snapshot: str, name: str, at: str) -> None:
+        """A snapshot was taken, at that moment (ISO 8601) by its host's clock."""
+        with self._lock:
+            self._taken.append({"vm": vm, "snapshot": snapshot, "name": name, "at": at})
+
+    def when_taken(self) -> list[dict[str, str]]:
+        """The snapshots since the reset, removed ones as well, in the order in which they were
+        taken."""
+        with self._lock:
+            return list(self._taken)

@@ -156,6 +156,7 @@ def create(vm: VirtualMachine, request: Request) -> Any:
     ref = vm.world.new_id("snapshot")
     with vm.frozen_disks(), vm.world.lock:
         _require_room(vm)
+        taken_at = (codec.utc_now() + vm.world.host_clock_ahead).isoformat()
         untracked = {k for k, disk in vm.disks.items() if disk.chain.epoch is None}
         vm.stun()
         config = record.frozen_config()
@@ -168,7 +169,7 @@ def create(vm: VirtualMachine, request: Request) -> Any:
             number=int(ref.rpartition("-")[2]),
             name=request.name,
             description=request.description,
-            created_at=(codec.utc_now() + vm.world.host_clock_ahead).isoformat(),
+            created_at=taken_at,
             quiesced=request.quiesce and running and record.tools is not None,
             power_state=record.power_state if request.memory else POWERED_OFF,
             parent=record.current_snapshot,
@@ -180,6 +181,7 @@ def create(vm: VirtualMachine, request: Request) -> Any:
         Snapshot(vm.world, ref, vm)
         vm.save()
         count(vm.world, _datastores(vm))
+        vm.world.meters.taken(vm.name, ref, request.name, taken_at)
     log.info("%s: snapshot %s %r", vm.moid, ref, request.name)
     return vim.vm.Snapshot(ref)
 

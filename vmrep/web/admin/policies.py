@@ -14,10 +14,14 @@ from contexts.errors import ContextError
 from replication.errors import PolicyRefused
 from replication.models import (
     EffectivePolicy,
+    GroupRun,
+    GroupRunMember,
     Pause,
     Policy,
     PolicyScope,
     PolicyWindow,
+    VMGroup,
+    VMGroupMember,
     VMSchedule,
 )
 from replication.policies import calendars, services
@@ -165,3 +169,34 @@ class PauseAdmin(KeptByVmrep):
     list_filter = ("kind",)
     list_select_related = ("vcenter", "policy", "vm_context")
     search_fields = ("reason", "paused_by", "vm_context__vm_name")
+
+
+@admin.register(VMGroup)
+class VMGroupAdmin(KeptByVmrep):
+    list_display = ("name", "created_by", "created_at")
+    list_filter = ("created_at",)
+    search_fields = ("name",)
+
+
+@admin.register(VMGroupMember)
+class VMGroupMemberAdmin(KeptByVmrep):
+    list_display = ("group", "position", "vm_context", "added_by", "created_at")
+    list_filter = ("group",)
+    list_select_related = ("group", "vm_context")
+    search_fields = ("group__name", "vm_context__vm_name", "vm_context__pk")
+
+
+@admin.register(GroupRun)
+class GroupRunAdmin(KeptByVmrep):
+    list_display = ("pk", "group", "state", "trigger", "requested_by", "spread_seconds", "problem")
+    list_filter = ("state", "trigger", "group")
+    list_select_related = ("group",)
+    search_fields = ("group__name", "requested_by", "problem")
+
+
+@admin.register(GroupRunMember)
+class GroupRunMemberAdmin(KeptByVmrep):
+    list_display = ("run", "position", "vm_context", "state", "taken_at", "job", "why")
+    list_filter = ("state",)
+    list_select_related = ("run", "vm_context", "job")
+    search_fields = ("vm_context__vm_name", "vm_context__pk", "job__pk", "why")

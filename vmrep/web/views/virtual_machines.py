@@ -31,7 +31,12 @@ def index(request: HttpRequest) -> HttpResponseBase:
         return live.nothing_new()
     terms = protection.terms(about_now())
     rows = access.rows(request.user, Verb.VIEW, contexts_for_list(terms))
-    filters = ProtectedVMFilter(request.GET, queryset=rows, vcenters=access.vcenters(request.user))
+    filters = ProtectedVMFilter(
+        request.GET,
+        queryset=rows,
+        vcenters=access.vcenters(request.user),
+        groups=access.groups(request.user),
+    )
     if csv_files.is_wanted(request):
         return csv_files.of_table("virtual-machines", VMTable, filters.qs, request)
     visible = access.visible(request.user)

@@ -1,0 +1,136 @@
+"""A group is due with its most urgent member, and is started as one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from contexts.clock import database_now
+from contexts.models import VMContext
+from replication.models import GroupRun, RecoveryPoint, ReplicationJob, VMGroup, VMSchedule
+from replication.policies import services, settle
+from replication.policies.checking import Window
+from replication.scheduler import dates, starting
+from replication.services import finish, groups, pauses, queue, start
+from replication.services.pauses import Subject
+from replication.states import DueWhy, PauseKind, SyncRequest
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def vms(tmp_path) -> dict[str, VMContext]:
+    """Only web is due: its recovery point is two hours old, the others' of now; targets of one."""
+    factories.sign_of_life("worker", "copies", slots=4)
+    where = factories.repository(path=tmp_path / "repository")
+    vcenter = factories.vcenter()
+    made = {}
+    for name in ("web", "app", "db"):
+        made[name] = factories.context(name, at=vcenter, keep_in=where)
+        age = 2 * HOUR if name == "web" else timedelta()
+        factories.completed_job(made[name], consistent_at=timezone.now() - age)
+        services.set_own(made[name], services.target(3600), actor="ops")
+    return made
+
+
+@pytest.fixture
+def shop(vms) -> VMGroup:
+    made = groups.add("Shop", actor="ops")
+    for vm in vms.values():
+        groups.add_member(made, vm, actor="ops")
+    return made
+
+
+def tick() -> list[str]:
+    """The names of the VMs for which it starts a job."""
+    before = set(ReplicationJob.objects.values_list("pk", flat=True))
+    settle.tick()
+    dates.tick()
+    starting.start_due()
+    started = ReplicationJob.objects.exclude(pk__in=before)
+    return sorted(started.values_list("source_vm_name", flat=True))
+
+
+def missing(run: GroupRun) -> dict[str, str]:
+    rows = run.members.filter(job=None).select_related("vm_context")
+    return {row.vm_context.vm_name: row.why for row in rows}
+
+
+def end_all() -> None:
+    for job in ReplicationJob.objects.filter(completed_at=None):
+        starting.cancel.cancel(job, actor="ops")
+
+
+@pytest.mark.any_database
+def test_all_are_started_when_one_is_due_and_only_once(shop):
+    assert tick() == ["app", "db", "web"]
+    run = GroupRun.objects.get()
+    assert (run.trigger, run.requested_by, missing(run)) == ("schedule", "schedule", {})
+    assert not queue.runnable().exists(), "none of them begins alone"
+    assert tick() == []
+
+
+def test_two_members_that_are_due_start_their_group_once(shop, vms):
+    settle.tick()
+    dates.tick()
+    VMSchedule.objects.update(due_at=Now() - HOUR)
+    starting.start_due()
+    assert GroupRun.objects.count() == 1
+    assert ReplicationJob.objects.filter(completed_at=None).count() == 3
+
+
+def test_who_is_paused_or_may_not_start_at_this_hour_is_not_in_the_run(shop, vms):
+    pauses.pause(Subject(PauseKind.VM, vm_context=vms["app"]), until=None, reason="", actor="ops")
+    now = database_now()
+    minute = (now.hour * 60 + now.minute + 600) % 1440
+    closed = (Window(127, minute, (minute + 60) % 1440),)
+    services.set_own(vms["db"], {}, closed, actor="ops")
+    assert tick() == ["web"]
+    assert missing(GroupRun.objects.get()) == {
+        "app": "It is paused.",
+        "db": "Its policy does not let it start at this hour.",
+    }
+
+
+def test_who_is_being_replicated_already_is_not_in_the_run(shop, vms):
+    job = start.start(vms["app"], trigger="manual", requested_by="ops")
+    assert tick() == ["db", "web"]
+    assert job.pk in missing(GroupRun.objects.get())["app"]
+
+
+def test_who_failed_tries_again_alone_and_is_left_out_until_then(shop, vms):
+    RecoveryPoint.objects.filter(vm_context=vms["app"]).update(consistent_at=Now() - 2 * HOUR)
+    job = start.start(vms["app"], trigger="manual", requested_by="ops")
+    finish.failed(job.pk, "The disk is on fire.")
+    assert tick() == ["db", "web"]
+    assert "failed" in missing(GroupRun.objects.get())["app"]
+    end_all()
+    GroupRun.objects.all().delete()
+    settle.tick()
+    dates.tick()
+    VMSchedule.objects.filter(vm_context=vms["app"]).update(due_at=Now() - HOUR)
+    assert VMSchedule.objects.get(vm_context=vms["app"]).due_why == DueWhy.RETRY
+    assert tick() == ["app"]
+    assert not GroupRun.objects.exists()
+
+
+def test_whose_disks_are_to_be_compared_is_compared_in_the_run(shop, vms):
+    settle.tick()
+    dates.tick()
+    VMSchedule.objects.filter(vm_context=vms["web"]).update(compare=True)
+    starting.start_due()
+    wanted = dict(
+        ReplicationJob.objects.filter(completed_at=None).values_list(
+            "source_vm_name", "requested_sync"
+        )
+    )
+    assert wanted == {
+        "web": SyncRequest.CHECKSUM,
+        "app": SyncRequest.AS_NEEDED,
+        "db": SyncRequest.AS_NEEDED,
+    }

@@ -1,0 +1,127 @@
+"""Groups of VMs that are replicated together, and their runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from contexts.clock import about_now
+from contexts.models import VMContext
+from contexts.services.transactions import one_transaction
+from replication.models import GroupRun, VMGroup
+from replication.selectors import groups as selector
+from replication.selectors import protection
+from replication.services import group_runs, groups
+from replication.states import Trigger
+from vmrep import access
+from vmrep.access import Verb
+from vmrep.api.bodies import Nothing, read
+from vmrep.api.group_bodies import ChangedGroup, NewGroup
+from vmrep.api.lists import listing, require_known
+from vmrep.api.serializers.groups import GroupSerializer, RunSerializer
+from vmrep.api.views.base import View, see, username
+
+
+def _shown(page: list[VMGroup], **how: Any) -> Any:
+    """As `listing` calls a serializer."""
+    found: Any = selector.shown(page, protection.terms(about_now()))
+    return GroupSerializer(found, **how)
+
+
+def _runs_shown(page: list[GroupRun], **how: Any) -> Any:
+    found: Any = selector.run_shown(page)
+    return RunSerializer(found, **how)
+
+
+class GroupList(View):
+    """GET: all groups, with their VMs and last runs. POST: make one."""
+
+    def get(self, request: Request) -> Response:
+        return listing(request, access.groups(request.user), serializer=_shown)
+
+    def post(self, request: Request) -> Response:
+        access.require(request.user, Verb.ADD, VMGroup)
+        wanted = read(NewGroup, request.data)
+        vms = _vms(request, wanted.get("members", []))
+        group = _made(wanted["name"], vms, username(request))
+        return see(request, _body(group), status.HTTP_201_CREATED, "group", group.pk)
+
+
+class GroupDetail(View):
+    """GET: one. PATCH: another name, other VMs, another order. DELETE: the group, not its VMs."""
+
+    def get(self, request: Request, group_id: int) -> Response:
+        require_known(request, ())
+        return Response(_body(access.group(request.user, group_id, Verb.VIEW)))
+
+    def patch(self, request: Request, group_id: int) -> Response:
+        require_known(request, ())
+        wanted = read(ChangedGroup, request.data)
+        group = access.group(request.user, group_id, Verb.CHANGE)
+        vms = _vms(request, wanted["members"]) if "members" in wanted else None
+        _changed(group, wanted.get("name"), vms, username(request))
+        return Response(_body(access.group(request.user, group_id, Verb.VIEW)))
+
+    def delete(self, request: Request, group_id: int) -> Response:
+        require_known(request, ())
+        read(Nothing, request.data)
+        groups.delete(access.group(request.user, group_id, Verb.REMOVE), actor=username(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class GroupReplications(View):
+    """GET: the group's runs, the newest first. POST: replicate its VMs together."""
+
+    def get(self, request: Request, group_id: int) -> Response:
+        group = access.group(request.user, group_id, Verb.VIEW)
+        return listing(request, access.group_runs(request.user, group), serializer=_runs_shown)
+
+    def post(self, request: Request, group_id: int) -> Response:
+        read(Nothing, request.data)
+        group = access.group(request.user, group_id, Verb.REPLICATE)
+        run = group_runs.begin(group, trigger=Trigger.API, requested_by=username(request))
+        (shown,) = selector.run_shown([run])
+        return see(request, RunSerializer(shown).data, status.HTTP_202_ACCEPTED, "group", group.pk)
+
+
+def _body(group: VMGroup) -> dict[str, Any]:
+    (shown,) = selector.shown([group], protection.terms(about_now()))
+    return dict(GroupSerializer(shown).data)
+
+
+def _vms(request: Request, context_ids: list[str]) -> list[VMContext]:
+    """Raises ValidationError for one that this user does not see, or that is named twice."""
+    if len(set(context_ids)) < len(context_ids):
+        raise ValidationError({"members": "Name each VM once."})
+    try:
+        return [access.context(request.user, each, Verb.CHANGE) for each in context_ids]
+    except access.NotFound as problem:
+        raise ValidationError({"members": str(problem)}) from problem
+
+
+@one_transaction
+def _made(name: str, vms: list[VMContext], actor: str) -> VMGroup:
+    group = groups.add(name, actor=actor)
+    for vm in vms:
+        groups.add_member(group, vm, actor=actor)
+    return group
+
+
+@one_transaction
+def _changed(group: VMGroup, name: str | None, vms: list[VMContext] | None, actor: str) -> None:
+    if name is not None:
+        groups.rename(group, name, actor=actor)
+    if vms is None:
+        return
+    wanted = [vm.pk for vm in vms]
+    there = {row.vm_context_id: row for row in group.members.select_related("group", "vm_context")}
+    for key in sorted(there.keys() - set(wanted)):
+        groups.remove_member(there[key], actor=actor)
+    for vm in sorted(vms, key=lambda each: str(each.pk)):
+        if vm.pk not in there:
+            groups.add_member(group, vm, actor=actor)
+    groups.set_order(group, wanted, actor=actor)
