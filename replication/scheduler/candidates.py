@@ -9,6 +9,7 @@ from django.db.models import (
     Case,
     CharField,
     DateTimeField,
+    Exists,
     ExpressionWrapper,
     F,
     FloatField,

@@ -128,7 +128,7 @@ def choose(candidates: Iterable[Candidate], capacity: Capacity) -> list[Candidat
     is room for, of any kind; and workers stay free for those that are usual."""
     wanted = list(candidates)
     room = Room(capacity)
-    has_others = capacity.usual_load > 0 or any(use.lane != Lane.FAILING for _, use, _ in wanted)
+    has_others = capacity.usual_load > 0 or any(it.use.lane != Lane.FAILING for it in wanted)
     chosen = []
     for candidate in wanted:
         if room.is_full:

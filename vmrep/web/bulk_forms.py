@@ -78,7 +78,10 @@ class Selection:
         if self.view is None:
             return rows.filter(pk__in=self.context_ids)
         filters = ProtectedVMFilter(
-            QueryDict(self.view), queryset=rows, vcenters=access.vcenters(user)
+            QueryDict(self.view),
+            queryset=rows,
+            vcenters=access.vcenters(user),
+            groups=access.groups(user),
         )
         if not filters.is_valid():
             raise BulkRefused("A filter of the page is not valid. Choose another one.")

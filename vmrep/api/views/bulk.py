@@ -86,7 +86,12 @@ def _meant(user: access.User, wanted: dict[str, Any]) -> QuerySet[VMContext]:
     verb = access.VERBS_OF_BULK.get(BulkKind(wanted["kind"]), Verb.CHANGE)
     rows = access.rows(user, verb, contexts_for_list(protection.terms(about_now())))
     if "filter" in wanted:
-        filters = ProtectedVMFilter(wanted["filter"], queryset=rows, vcenters=access.vcenters(user))
+        filters = ProtectedVMFilter(
+            wanted["filter"],
+            queryset=rows,
+            vcenters=access.vcenters(user),
+            groups=access.groups(user),
+        )
         if not filters.is_valid():
             raise ValidationError({"filter": filters.errors})
         found: QuerySet[VMContext] = filters.qs
