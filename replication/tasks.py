@@ -11,7 +11,8 @@ from replication.health import vcenters
 from replication.integrity import runs
 from replication.retention import run as retention
 from replication.scheduler import tick as scheduler
-from replication.services import bulk_acts, left_overs, old_jobs, repository_signs
+from replication.services import bulk_acts, left_overs, old_jobs, old_points, repository_signs
+from replication.states import Trigger
 from replication.sync import cleanup, group, runner
 
 
@@ -58,6 +59,14 @@ def ask_vcenters() -> None:
 @shared_task
 def delete_old_jobs(older_than_days: int) -> None:
     old_jobs.delete_old_jobs(timedelta(days=older_than_days))
+
+
+@shared_task
+def forget_history(older_than_days: int) -> None:
+    """Expired points first: each keeps its job."""
+    older_than = timedelta(days=older_than_days)
+    old_points.forget_old_points(older_than)
+    old_jobs.delete_old_jobs(older_than, trigger=Trigger.SCHEDULE)
 
 
 @shared_task

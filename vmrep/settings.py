@@ -10,6 +10,8 @@ VMREP_ALLOWED_HOSTS  host names this server answers to, comma separated
 VMREP_HTTPS       1 when users reach vmrep over HTTPS (behind a proxy that sets X-Forwarded-Proto)
 VMREP_KEEP_JOBS_DAYS  ended jobs that are older, and that nothing needs, are deleted once a day
                       (default: 0, never)
+VMREP_KEEP_HISTORY_DAYS  scheduled jobs that ended longer ago, and recovery points that expired
+                      longer ago, are forgotten once a day (default: 90; 0: never)
 VMREP_INTEGRITY_MINUTES  how often the integrity check runs; 0: only on request (default: 60)
 VMREP_DISKS_PER_HOST  disk sessions of all workers together with one ESXi host, unless somebody sets
                       a limit (docs/limits.md; default: 8, since a host has memory for few)
@@ -284,6 +286,13 @@ if KEEP_JOBS_DAYS > 0:
         "task": "replication.tasks.delete_old_jobs",
         "schedule": timedelta(days=1),
         "args": (KEEP_JOBS_DAYS,),
+    }
+KEEP_HISTORY_DAYS = env.int("VMREP_KEEP_HISTORY_DAYS", default=90)
+if KEEP_HISTORY_DAYS > 0:
+    CELERY_BEAT_SCHEDULE["forget-history"] = {
+        "task": "replication.tasks.forget_history",
+        "schedule": timedelta(days=1),
+        "args": (KEEP_HISTORY_DAYS,),
     }
 BASE_URL = env("VMREP_BASE_URL", default="")
 NOTIFY_PRIVATE = env.bool("VMREP_NOTIFY_PRIVATE", default=False)

@@ -32,6 +32,8 @@ from replication.states import (
 )
 
 REMOVED_WITHIN = timedelta(hours=24)
+# By the delays between its attempts, one that has failed so often has done so for a day.
+KEEPS_FAILING = 26
 NOT_FOR_FAILOVER = "Do not fail over to this recovery point. "
 POINT_HALF_MADE = Code(
     "point_half_made",
@@ -57,8 +59,9 @@ EXPIRED_POINT_HAS_FILES = Code(
 )
 REMOVAL_STUCK = Code(
     "removal_stuck",
-    "Its space is not freed, and points that are based on it may not be usable. The removal's "
-    "problem says what is in its way; check that a worker of the queue “storage” is running.",
+    "Its space is not freed, and if its removal has begun, points that are based on it may not be "
+    "usable. The removal's problem says what is in its way; check that a worker of the queue "
+    "“storage” is running.",
     Severity.WARNING,
 )
 POINT_EXPIRING_FOR_NOBODY = Code(
@@ -221,13 +224,19 @@ def expired_point_has_files(scope: Scope) -> Iterator[Finding]:
 
 @check(REMOVAL_STUCK)
 def removal_stuck(scope: Scope) -> Iterator[Finding]:
-    """Begun long ago, and not ended."""
+    """Begun long ago, and not ended; or never begun, since each attempt fails."""
     since = scope.now if scope.quiet else scope.now - REMOVED_WITHIN
     going = _points(scope, state=RecoveryPointState.EXPIRING)
     stuck = going.filter(removal__state=RemovalState.UNDER_WAY, removal__started_at__lte=since)
     for point in scope.at_rest(stuck.select_related("vm_context", "removal")).iterator():
         why = point.removal.problem or "nobody goes on with it."
         yield _of_point(REMOVAL_STUCK, point, f"is being removed, but that does not end: {why}")
+    failing = _points(scope, state=RecoveryPointState.AVAILABLE).filter(
+        removal__state=RemovalState.WANTED, removal__attempts__gte=KEEPS_FAILING
+    )
+    for point in scope.at_rest(failing.select_related("vm_context", "removal")).iterator():
+        words = f"is to be removed, but each of {point.removal.attempts} attempts failed:"
+        yield _of_point(REMOVAL_STUCK, point, f"{words} {point.removal.problem}")
 
 
 @check(POINT_EXPIRING_FOR_NOBODY)

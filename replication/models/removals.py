@@ -84,6 +84,17 @@ class PointRemoval(models.Model):
     def __str__(self) -> str:
         return f"removal of recovery point {self.recovery_point_id}"
 
+    @property
+    def done_percent(self) -> int | None:
+        """How much of the merging is done, of all its images; None unless it is under way."""
+        if self.state != RemovalState.UNDER_WAY:
+            return None
+        percents = [
+            100 if merge.stage == MergeStage.DONE else merge.done_percent
+            for merge in self.merges.all()
+        ]
+        return sum(percents) // len(percents) if percents else 0
+
 
 class ImageMerge(models.Model):
     """What becomes of one image of a point that is being removed: the child's content is merged
@@ -101,6 +112,9 @@ class ImageMerge(models.Model):
         blank=True,
         default="",
         help_text="Over all that is known of the merged file.",
+    )
+    done_percent = models.PositiveSmallIntegerField(
+        default=0, help_text="Half of it is writing, half reading again what was written."
     )
     writer_host = models.CharField(max_length=255, blank=True, default="")
     writer_pid = models.PositiveIntegerField(null=True, blank=True, verbose_name="writer PID")
@@ -125,6 +139,10 @@ class ImageMerge(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(stage=MergeStage.MERGED) | ~Q(digest=""), name="merge_was_checked"
+            ),
+            models.CheckConstraint(
+                condition=Q(done_percent__gte=0, done_percent__lte=100),
+                name="merge_percent_possible",
             ),
             CompositeForeignKey(
                 name="merge_child_is_based_on_the_image",

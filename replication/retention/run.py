@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -50,6 +51,7 @@ from replication.sync.removing import Holder
 log = logging.getLogger(__name__)
 
 STALLED_EXIT_CODE = 75
+PROGRESS_EVERY_SECONDS = 5.0
 
 
 class _Run:
@@ -268,14 +270,35 @@ def _merge(merge: ImageMerge, holder: Holder) -> None:
         steps.merging(merge, lease)
         storage.expect(chain, (_known(child), _known(merge.image)))
         holder.check()
-        on_start = partial(steps.writing, merge, lease)
-        storage.merge(chain, on_start=on_start, on_wait=lambda _: holder.check())
-        read_again = storage.check_merged(chain, on_wait=lambda _: holder.check())
+        on_start, progress = partial(steps.writing, merge, lease), _Progress(merge, holder)
+        storage.merge(chain, on_start=on_start, on_wait=progress.of_writing)
+        read_again = storage.check_merged(chain, on_wait=progress.of_reading)
         steps.merged(merge, read_again.digest, lease)
     holder.check()
     steps.may_take_name(merge, lease)
     sealed = storage.take_name(chain)
     steps.switched(merge, sealed, lease)
+
+
+class _Progress:
+    """Tells now and then how far a merge has come, and asks each time whether it may go on."""
+
+    def __init__(self, merge: ImageMerge, holder: Holder) -> None:
+        self._merge, self._holder = merge, holder
+        self._told, self._told_at = 0, time.monotonic()
+
+    def of_writing(self, share: float) -> None:
+        self._tell(share * 50)
+
+    def of_reading(self, share: float) -> None:
+        self._tell(50 + share * 50)
+
+    def _tell(self, percent: float) -> None:
+        self._holder.check()
+        now = time.monotonic()
+        if int(percent) > self._told and now - self._told_at >= PROGRESS_EVERY_SECONDS:
+            self._told, self._told_at = min(int(percent), 100), now
+            steps.progress(self._merge, self._holder.guard.lease, self._told)
 
 
 def _known(image: DiskImage) -> str:

@@ -88,7 +88,7 @@ def merging(merge: ImageMerge, lease: Lease) -> None:
     mine = ImageMerge.objects.filter(
         pk=merge.pk, stage__in=[MergeStage.PLANNED, MergeStage.MERGING]
     )
-    _one(mine.update(stage=MergeStage.MERGING, updated_at=Now()))
+    _one(mine.update(stage=MergeStage.MERGING, done_percent=0, updated_at=Now()))
     merge.stage = MergeStage.MERGING
 
 
@@ -109,11 +109,20 @@ def writing(merge: ImageMerge, lease: Lease, process: ProcessIdentity) -> None:
 
 
 @one_transaction
+def progress(merge: ImageMerge, lease: Lease, percent: int) -> None:
+    """How much of the image's merge is done, for people."""
+    leases.require(lease)
+    mine = ImageMerge.objects.filter(pk=merge.pk, stage=MergeStage.MERGING)
+    _one(mine.update(done_percent=percent, updated_at=Now()))
+    touch(merge.image.vm_context_id)
+
+
+@one_transaction
 def merged(merge: ImageMerge, digest: str, lease: Lease) -> None:
     """The file was merged, and read again: it may take the child's name from now on."""
     leases.require(lease)
     mine = ImageMerge.objects.filter(pk=merge.pk, stage=MergeStage.MERGING)
-    _one(mine.update(stage=MergeStage.MERGED, digest=digest, updated_at=Now()))
+    _one(mine.update(stage=MergeStage.MERGED, digest=digest, done_percent=100, updated_at=Now()))
     merge.stage, merge.digest = MergeStage.MERGED, digest
 
 

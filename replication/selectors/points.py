@@ -37,6 +37,6 @@ def points_in_detail() -> QuerySet[RecoveryPoint]:
             stored_bytes=sum_of_images("recovery_point", images),
             capacity_bytes=sum_of_images("recovery_point", images, "capacity_bytes"),
         )
-        .prefetch_related(images_with_disks())
+        .prefetch_related(images_with_disks(), "removal__merges")
         .order_by("-consistent_at", "-id")
     )

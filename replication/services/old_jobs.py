@@ -69,13 +69,14 @@ class Outcome:
     kept: Counter[str] = field(default_factory=Counter)
 
 
-def delete_old_jobs(older_than: timedelta, *, dry_run: bool = False) -> Outcome:
-    """Delete the jobs that ended longer ago than this, a batch in each transaction.
+def delete_old_jobs(older_than: timedelta, *, trigger: str = "", dry_run: bool = False) -> Outcome:
+    """Delete the jobs that ended longer ago than this, a batch in each transaction. `trigger`: only
+    those that it started.
 
     Safe while workers run, and when interrupted: the next run continues.
     """
     outcome = Outcome()
-    for job_ids in _batches(older_than):
+    for job_ids in _batches(older_than, trigger):
         reasons = _delete_unneeded(job_ids, dry_run=dry_run)
         kept = [reason for reason in reasons.values() if reason]
         outcome.deleted += len(reasons) - len(kept)
@@ -103,11 +104,13 @@ def _delete_unneeded(job_ids: list[str], *, dry_run: bool) -> dict[str, str]:
     return reasons
 
 
-def _batches(older_than: timedelta) -> Iterator[list[str]]:
+def _batches(older_than: timedelta, trigger: str) -> Iterator[list[str]]:
     """The IDs of ended jobs of that age, in order, one batch at a time."""
     ended = ReplicationJob.objects.filter(completed_at__lt=Now() - older_than).exclude(
         status__in=ACTIVE_JOB_STATUSES
     )
+    if trigger:
+        ended = ended.filter(trigger=trigger)
     last = ""
     while job_ids := list(
         ended.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 
 from replication.integrity.findings import CODES
+from replication.models import PointRemoval
 from tests.integrity.conftest import LAWLESS, Copy, checked, checked_but_for_rules, codes
 from tests.integrity.damages.doing import ALSO, BROKEN, DAMAGES
 
@@ -51,6 +52,24 @@ def test_a_broken_rule_is_found_and_the_vm_is_named(rule: str, lawless: Copy) ->
     for one in told:
         assert one.context_id
         assert one.remedy not in (CODES["row_breaks_rule"].remedy, CODES["orphan_row"].remedy)
+
+
+def test_a_removal_that_never_begins_since_each_attempt_fails_is_stuck(lawless: Copy) -> None:
+    point = lawless.images[0].recovery_point
+    removal = PointRemoval.objects.create(
+        recovery_point=point,
+        vm_context=lawless.vm,
+        why="policy",
+        requested_by="auditor",
+        problem="no room",
+        attempts=25,
+    )
+    connection.close()
+    assert "removal_stuck" not in codes(checked_but_for_rules())
+    PointRemoval.objects.filter(pk=removal.pk).update(attempts=26)
+    connection.close()
+    (found,) = [it for it in checked_but_for_rules() if it.code == "removal_stuck"]
+    assert "each of 26 attempts failed: no room" in found.what
 
 
 def test_every_damage_is_for_a_code() -> None:

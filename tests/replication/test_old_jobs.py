@@ -6,6 +6,7 @@ import sys
 import threading
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -19,14 +20,17 @@ from replication import tasks
 from replication.models import (
     CBTHistory,
     ContextLease,
+    DiskImage,
     JobLogLine,
     JobSample,
     JobStep,
+    PointRemoval,
+    RecoveryPoint,
     ReplicationJob,
     VMSnapshot,
 )
 from replication.services import cancel, finish, leases, old_jobs, removal, start
-from replication.states import JobStatus, LeaseHolder, SnapshotState
+from replication.states import JobStatus, LeaseHolder, SnapshotState, Trigger
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -208,10 +212,56 @@ def test_the_task_of_the_schedule_does_it(context):
 
 @pytest.mark.parametrize("days", ["", "0", "30"])
 def test_it_is_scheduled_only_where_somebody_wants_it(days, tmp_path):
-    script = "from vmrep.settings import *; print(CELERY_BEAT_SCHEDULE.get('delete-old-jobs'))"
-    environment = os.environ | {"VMREP_DATA_DIR": str(tmp_path)}
-    environment |= {"VMREP_KEEP_JOBS_DAYS": days} if days else {}
-    said = subprocess.run(
+    said = _settings("CELERY_BEAT_SCHEDULE.get('delete-old-jobs')", "JOBS", days, tmp_path)
+    if days == "30":
+        assert "'task': 'replication.tasks.delete_old_jobs'" in said
+        assert "'args': (30,)" in said
+    else:
+        assert said == "None\n"
+
+
+def test_what_the_schedule_made_is_forgotten_by_itself(context):
+    """Its jobs, and the points that have gone, whoever removed them; nothing that is left of a
+    point's files, or younger, or asked for by people."""
+    by_hand, scheduled, with_files, young, failed, newest = [
+        factories.completed_job(context) for _ in range(4)
+    ] + [factories.failed_job(context), factories.completed_job(context)]
+    jobs = ReplicationJob.objects.exclude(pk=by_hand.pk)
+    jobs.update(trigger=Trigger.SCHEDULE)
+    _age(by_hand, scheduled, with_files, young, failed, days=100)
+    points = RecoveryPoint.objects
+    for job, days in ((by_hand, 91), (scheduled, 91), (with_files, 91), (young, 89)):
+        gone = timezone.now() - timedelta(days=days)
+        point = points.filter(job=job)
+        DiskImage.objects.filter(recovery_point__in=point).update(parent=None)
+        point.update(state="expired", expired_at=gone, expired_why="policy")
+        PointRemoval.objects.create(
+            **{"recovery_point": point.get(), "vm_context": context, "why": "policy"},
+            **{"requested_by": "retention", "state": "done", "started_at": gone, "ended_at": gone},
+        )
+    DiskImage.objects.filter(job=newest).update(parent=None)
+    DiskImage.objects.exclude(job=newest).update(state="deleting")
+    DiskImage.objects.filter(job__in=[by_hand, scheduled, young]).delete()
+    VMSnapshot.objects.update(state=SnapshotState.REMOVED, removed_at=timezone.now())
+    tasks.forget_history(90)
+    assert set(points.values_list("job", flat=True)) == {with_files.pk, young.pk, newest.pk}
+    assert PointRemoval.objects.count() == 2
+    assert _ids() == {by_hand.pk, with_files.pk, young.pk, newest.pk}
+    tasks.forget_history(30)
+    assert _ids() == {by_hand.pk, with_files.pk, newest.pk}
+
+
+@pytest.mark.parametrize(("days", "said"), [("", "(90,)"), ("0", "None"), ("30", "(30,)")])
+def test_that_has_a_default(days, said, tmp_path):
+    told = _settings("CELERY_BEAT_SCHEDULE.get('forget-history')", "HISTORY", days, tmp_path)
+    assert said in told
+
+
+def _settings(expression: str, name: str, days: str, data: Path) -> str:
+    environment = os.environ | {"VMREP_DATA_DIR": str(data)}
+    environment |= {f"VMREP_KEEP_{name}_DAYS": days} if days else {}
+    script = f"from vmrep.settings import *; print({expression})"
+    return subprocess.run(
         [sys.executable, "-c", script],
         env=environment,
         cwd=settings.BASE_DIR,
@@ -219,11 +269,6 @@ def test_it_is_scheduled_only_where_somebody_wants_it(days, tmp_path):
         text=True,
         check=True,
     ).stdout
-    if days == "30":
-        assert "'task': 'replication.tasks.delete_old_jobs'" in said
-        assert "'args': (30,)" in said
-    else:
-        assert said == "None\n"
 
 
 @pytest.mark.django_db(transaction=True)

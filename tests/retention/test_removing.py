@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 
-from replication.models import DiskImage, PointRemoval
+from replication.models import DiskImage, ImageMerge, PointRemoval
+from replication.retention import run, steps
+from replication.services.leases import Lease
 from replication.states import RecoveryPointState
 from tests.retention.chain import DISK2, Chain
 
@@ -26,6 +29,40 @@ def test_any_point_but_the_newest_can_be_removed(chain: Chain):
     assert chain.context.events.filter(why__startswith="removed the recovery point").count() == 6
     chain.replicate()
     chain.require_settled()
+
+
+def test_how_far_it_has_come_is_told(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, admin_client: Client
+):
+    """Two disks: each is half of it, and of each half is writing and half reading again."""
+    told: list[int | None] = []
+    progress, merged = steps.progress, steps.merged
+
+    def tell() -> None:
+        told.append(PointRemoval.objects.get(recovery_point=chain.point(2).pk).done_percent)
+
+    def telling(merge: ImageMerge, lease: Lease, percent: int) -> None:
+        progress(merge, lease, percent)
+        tell()
+
+    def telling_the_end(merge: ImageMerge, digest: str, lease: Lease) -> None:
+        merged(merge, digest, lease)
+        tell()
+        url = f"/virtual-machines/?vm={chain.context.pk}&tab=points"
+        assert f"Being removed, {told[-1]} % done" in admin_client.get(url).content.decode()
+
+    monkeypatch.setattr(run, "PROGRESS_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(steps, "progress", telling)
+    monkeypatch.setattr(steps, "merged", telling_the_end)
+    before = chain.context.updated_at
+    chain.remove(2)
+    assert told == sorted(told)
+    assert {50, 100} < set(told)
+    assert any(percent not in (0, 50, 100) for percent in told)
+    chain.context.refresh_from_db()
+    assert chain.context.updated_at > before
+    tell()
+    assert told[-1] is None
 
 
 def test_several_points_go_in_one_run_and_the_end_of_a_chain_goes_without_a_merge(

@@ -108,6 +108,10 @@ REMOVALS = [
                 *("a merged file that nobody read", {"stage": "'merged'", "digest": "'x'"}),
             ),
             (
+                *(("merge_percent_possible",), {"done_percent": "101"}),
+                *("a merge that is more than done", {"done_percent": "100"}),
+            ),
+            (
                 ("merge_child_is_based_on_the_image",),
                 {"child_id": "{a_done_image2}"},
                 "an image merged into another disk's",

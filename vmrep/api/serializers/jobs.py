@@ -191,11 +191,13 @@ class ImageSerializer(serializers.ModelSerializer[DiskImage]):
 
 
 class RemovalSerializer(serializers.ModelSerializer[PointRemoval]):
+    done_percent = serializers.IntegerField(allow_null=True)
+
     class Meta:
         model = PointRemoval
         fields = [
             *("state", "why", "requested_by", "problem", "next_attempt_at", "freed_bytes"),
-            *("created_at", "started_at", "ended_at"),
+            *("done_percent", "created_at", "started_at", "ended_at"),
         ]
         read_only_fields = fields
 
