@@ -32,7 +32,7 @@ from replication.engine.errors import (
     TargetError,
     target_errors,
 )
-from replication.engine.expected import BESIDE, MERGED, beside
+from replication.engine.expected import BESIDE, MERGED, UNKNOWN, beside
 from replication.engine.expected import DIGESTS as DIGESTS_SUFFIX
 from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader, ImageWriter
@@ -250,11 +250,14 @@ class DirectoryRepository:
         path = self.path(locator)
         return _digest(beside(path, MERGED))
 
-    def sample_digests(self, locator: str, most: int) -> list[DigestEntry]:
+    def sample_digests(
+        self, locator: str, most: int, *, of_merged: bool = False
+    ) -> list[DigestEntry]:
         """Some entries of an image's digest map, drawn at random; none when it has no map."""
-        path = self.digest_path(locator)
+        path = beside(self.path(locator), MERGED) if of_merged else self.digest_path(locator)
         with target_errors(f"reading the digest map {path}"):
-            return draw_digests(path, most) if is_there(path) else []
+            drawn = draw_digests(path, most) if is_there(path) else []
+        return [entry for entry in drawn if entry.digest != UNKNOWN]
 
     def check_child(
         self, chain: Sequence[Layer], digest: str, *, on_wait: Callable[[float], None]

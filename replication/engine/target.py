@@ -272,11 +272,13 @@ class Target(Protocol):
         """The digest over all entries of an image's digests; None when there are none."""
         ...
 
-    def sample_digests(self, locator: str, most: int) -> list[DigestEntry]:
+    def sample_digests(
+        self, locator: str, most: int, *, of_merged: bool = False
+    ) -> list[DigestEntry]:
         """Some entries of an image's digests, drawn at random, in random order, each once.
 
-        None where there are no digests. However many there are, only these are read. Raises
-        ImageDamaged.
+        None where there are no digests. However many there are, only these are read. `of_merged`:
+        of all that is known of it since another was merged with it. Raises ImageDamaged.
         """
         ...
 

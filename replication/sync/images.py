@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -75,8 +77,15 @@ def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, Digests]:
             extent_count=len(plan.extents),
             extent_map=plan.extent_map,
         )
-    run.storage.create(layers_of(image, unfinished=True), may_begin=run.guard.check)
+    run.storage.create(layers_of(image, unfinished=True), may_begin=partial(_require_lease, run))
     return image, run.storage.open_digests(image.temporary_locator)
+
+
+def _require_lease(run: JobRun) -> None:
+    """Asked of the database: the clock of a virtual machine that was paused stood still, too."""
+    run.guard.check()
+    with transaction.atomic():
+        leases.require(run.lease)
 
 
 def record_writer(image: DiskImage, process: ProcessIdentity) -> None:

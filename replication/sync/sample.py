@@ -80,17 +80,19 @@ def _first_difference(
 
 
 def _drawn(run: JobRun, image: DiskImage | None) -> list[DigestEntry]:
-    """Entries of the newest image of the chain that has any: those after it hold nothing, so that
-    its digests are of the disk's newest state. Raises DoesNotAnswer."""
+    """Entries of the newest image of the chain that holds anything: so its digests are of the
+    disk's newest state. What an image holds whose job read nothing is of those that were merged
+    with it. Raises DoesNotAnswer."""
     for _ in range(MOST_IMAGES):
         if image is None:
             break
-        if image.planned_bytes:
+        if image.planned_bytes or image.merged_digest:
+            draw = partial(run.storage.sample_digests, of_merged=not image.planned_bytes)
             try:
                 return visit(
                     run.job.repository,
                     "sample",
-                    partial(run.storage.sample_digests, image.locator, DRAWN),
+                    partial(draw, image.locator, DRAWN),
                     seconds=STORAGE_SECONDS,
                     on_wait=run.check,
                 )

@@ -21,6 +21,7 @@ from replication.engine.errors import (
     SourceError,
     TargetError,
 )
+from replication.engine.expected import UNKNOWN
 from replication.engine.processes import ProcessIdentity, this_boot_id
 from replication.engine.sources.base import Reader
 from replication.engine.target import (
@@ -168,10 +169,13 @@ class MemoryTarget:
     def digest(self, locator: str) -> str | None:
         return _over_all(self._image(locator).digests)
 
-    def sample_digests(self, locator: str, most: int) -> list[DigestEntry]:
-        entries = self._image(locator).digests
+    def sample_digests(
+        self, locator: str, most: int, *, of_merged: bool = False
+    ) -> list[DigestEntry]:
+        image = self._image(locator)
+        entries = (image.merged or []) if of_merged else image.digests
         drawn = random.sample(entries, min(most, len(entries)))
-        return [DigestEntry(*entry) for entry in drawn]
+        return [entry for entry in map(DigestEntry._make, drawn) if entry.digest != UNKNOWN]
 
     def merged_digest(self, locator: str) -> str | None:
         merged = self._image(locator).merged

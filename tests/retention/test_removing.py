@@ -9,6 +9,7 @@ from replication.models import DiskImage, ImageMerge, PointRemoval
 from replication.retention import run, steps
 from replication.services.leases import Lease
 from replication.states import RecoveryPointState
+from replication.sync import sample
 from tests.retention.chain import DISK2, Chain
 
 pytestmark = pytest.mark.any_database
@@ -28,6 +29,19 @@ def test_any_point_but_the_newest_can_be_removed(chain: Chain):
     assert (kept.parent, kept.merged_digest != "") == (None, True)
     assert chain.context.events.filter(why__startswith="removed the recovery point").count() == 6
     chain.replicate()
+    chain.require_settled()
+
+
+def test_what_a_point_held_that_was_merged_into_an_unchanged_one_is_no_lost_change(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+):
+    """The newest job read nothing: what its file holds since is of the point that went."""
+    monkeypatch.setattr(sample, "DRAWN", 10_000)
+    monkeypatch.setattr(sample, "MOST_REQUESTS", 10_000)
+    chain.estate.replicate(chain.context)
+    chain.remove(7)
+    job = chain.estate.replicate(chain.context)
+    assert job.replication_type == "incremental", list(job.steps.values_list("message", flat=True))
     chain.require_settled()
 
 

@@ -85,15 +85,16 @@ class Pauses(Attempts):
         clock, self._later = guard._clock, 0.0
         monkeypatch.setattr(guard, "_clock", lambda: clock() + self._later)
 
-    def run(self, pause_at: int | None) -> list[str]:
-        """A second attempt that is paused at that point; the names of all points it came to."""
+    def run(self, pause_at: int | None, passed_seconds: float = 60.0) -> list[str]:
+        """A second attempt that is paused at that point; the names of all points it came to.
+        `passed_seconds`: by its own clock."""
         job = self.second()
         seen: list[str] = []
 
         def at(name: str) -> None:
             seen.append(name)
             if len(seen) - 1 == pause_at:
-                self._later += 60.0  # by its own clock, too, the paused worker has lost its lease
+                self._later += passed_seconds  # by its own clock, too, it has lost its lease
                 self.take_over()
 
         with points(self.estate.repository_folder, at, self.monkeypatch):
@@ -113,6 +114,15 @@ def test_a_worker_paused_before_it_makes_a_file_makes_none_too_late(estate, monk
     assert len(core) == 5, names
     for at in core:
         pauses.run(at)
+
+
+@pytest.mark.usefixtures("no_sample", "small1")
+def test_a_worker_whose_clock_stood_still_with_it_makes_no_file_too_late(estate, monkeypatch):
+    """As that of a virtual machine that was paused: it does not know that its time has passed."""
+    pauses = Pauses(estate, monkeypatch)
+    names = pauses.run(None)
+    (folder,) = [at for at, name in enumerate(names) if name.startswith("os.mkdir")]
+    pauses.run(folder, passed_seconds=0.0)
 
 
 @pytest.mark.slow

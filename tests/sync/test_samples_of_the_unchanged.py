@@ -64,7 +64,7 @@ def test_a_cancel_is_heard_while_the_storage_of_the_sample_hangs(estate, monkeyp
     estate.control.fill("small1", 2000, 40 * MIB, MIB, seed=1)
     reading, ends = threading.Event(), threading.Event()
 
-    def hang(*_: object) -> list[DigestEntry]:
+    def hang(*_: object, **more: object) -> list[DigestEntry]:
         reading.set()
         ends.wait(60)
         return []

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("replication", "0021_committed_parents"),
+        ("replication", "0025_groups"),
     ]
 
     operations = [
