@@ -405,9 +405,9 @@ def channel(
 def rule(user: User, rule_id: int, verb: Verb) -> Rule:
     """A rule of notifications."""
     return _the_one(
-        rows(user, verb, Rule.objects.select_related("channel", "vcenter", "vm_context")).filter(
-            pk=rule_id
-        ),
+        rows(
+            user, verb, Rule.objects.select_related("channel", "vcenter", "policy", "vm_context")
+        ).filter(pk=rule_id),
         f"There is no notification rule {rule_id}.",
         "unknown_rule",
     )

@@ -12,18 +12,21 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from contexts import selectors
 from contexts.errors import ContextError
 from contexts.models import DiscoveredVM, Discovery, VCenter
+from contexts.services.management import Taken
 from contexts.services.transactions import one_transaction
 from contexts.states import DiscoveryStatus
-from replication.models import PolicyScope, PolicyTaking, Repository
+from replication.models import Policy, PolicyScope, PolicyTaking, Repository
 from replication.policies import taking
 from replication.policies.resolve import applies, in_order, resolve
 from replication.policies.settle import scope_rows
 from replication.policies.values import ScopeRow, VMFacts
-from replication.services import repositories
+from replication.services import occurrences, repositories
+from replication.states import OccurrenceKind
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 100
+NAMED = 5
 
 
 def tick() -> None:
@@ -110,4 +113,25 @@ def _take_together(policy_name: str, vms: Sequence[tuple[DiscoveredVM, Repositor
     for repository, some in by_repository.items():
         taken = taking.take(some, repository=repository, actor=f"policy {policy_name}")
         count += len(taken.new_ids)
+        _tell(policy_name, taken)
     return count
+
+
+def _tell(policy_name: str, taken: Taken) -> None:
+    """What nobody asked for at that moment, somebody may want to hear of."""
+    new = [context for context in taken.contexts if context.pk in taken.new_ids]
+    if not new:
+        return
+    names = ", ".join(str(context) for context in new[:NAMED])
+    more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
+    vms = "1 VM" if len(new) == 1 else f"{len(new)} VMs"
+    policy = Policy.objects.filter(name=policy_name).first()
+    occurrences.tell(
+        OccurrenceKind.TAKEN_BY_POLICY,
+        taken.taking,
+        what=f"Policy {policy_name} took {vms} of vCenter {new[0].vcenter} under management:"
+        f" {names}{more}.",
+        context_id=new[0].pk if len(new) == 1 else None,
+        vcenter_id=new[0].vcenter_id,
+        policy_id=policy.pk if policy else None,
+    )

@@ -15,7 +15,7 @@ from replication.health import signs, watch
 from replication.integrity import runs
 from replication.models import Repository
 from replication.policies import settle, taking_new
-from replication.retention import turns
+from replication.retention import telling, turns
 from replication.scheduler import dates, outlook, spells, starting
 from replication.selectors import health
 from replication.services import bulk_acts, group_runs, left_overs, occurrences, places, queue
@@ -90,6 +90,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     _hint_jobs,
     _hint_clean_ups,
     _hint_retention,
+    telling.tell_of_stuck,
     _hint_looks,
     _hint_asking,
     bulk_acts.pick_up_forgotten,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from replication.policies import services as policies
 from replication.services import occurrences
 from replication.states import OccurrenceKind
 from tests import factories
@@ -91,6 +92,9 @@ def test_a_rule_is_added_changed_and_removed(api):
     address = f"{RULES}{body['id']}/"
     changed = send(api, "patch", address, {"context_id": None, "kinds": []}).json()
     assert (changed["scope"], changed["kinds"], changed["even_when_quiet"]) == ("all", [], True)
+    gold = policies.add("Gold", {}, actor="x")
+    changed = send(api, "patch", address, {"policy_id": gold.pk}).json()
+    assert (changed["scope"], changed["policy_id"]) == ("policy", gold.pk)
     assert send(api, "post", RULES, {"channel_id": 999}).json()["code"] == "unknown_channel"
     assert send(api, "post", RULES, {"channel_id": channel.pk, "kinds": ["x"]}).status_code == 400
     unknown = {"channel_id": channel.pk, "vcenter_id": 999}

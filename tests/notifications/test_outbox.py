@@ -17,15 +17,21 @@ from django.utils import timezone
 from contexts import crypto
 from contexts.models import VMContext
 from replication.health import watch
-from replication.models import Incident, Occurrence, ProtectionSpell, RecoveryPoint
+from replication.models import Incident, Occurrence, PointRemoval, ProtectionSpell, RecoveryPoint
+from replication.policies import services as policies
+from replication.policies import settle, taking_new
+from replication.retention import services as retention
+from replication.retention import telling
 from replication.scheduler import spells
 from replication.selectors.health import EXPECTED
 from replication.services import occurrences
 from replication.states import OccurrenceKind
 from tests import factories
 from tests.notifications.servers import drop, status
+from tests.notifications.test_channels import mail_settings
 from vmrep.notifications import deliver, services
 from vmrep.notifications.courier import PATIENCE, Courier
+from vmrep.notifications.errors import ChannelRefused
 from vmrep.notifications.fan_out import fan_out, plan_reports
 from vmrep.notifications.models import Channel, Delivery, Rule
 from vmrep.notifications.services import Habits
@@ -106,6 +112,76 @@ def test_a_rule_tells_of_its_kinds_and_its_vms(webhook, web_server):
     tell(context_id=here.pk)
     go()
     assert len(web_server.posted) == 3
+
+
+@pytest.mark.any_database
+def test_a_rule_of_a_policy_tells_of_the_vms_that_it_is_nearest_to(webhook, web_server):
+    gold = policies.add("Gold", policies.target(900), actor="ops")
+    here, there = factories.context("here"), factories.context("there")
+    policies.give(here, gold, actor="ops")
+    policies.set_own(here, {"priority": "high"}, actor="ops")
+    settle.settle([there.pk])
+    Rule.objects.all().delete()
+    services.save_rule(webhook, [], policy=gold)
+    tell(context_id=here.pk)
+    tell(context_id=there.pk)
+    tell(kind=OccurrenceKind.TAKEN_BY_POLICY, policy_id=gold.pk)
+    tell(kind=OccurrenceKind.TAKEN_BY_POLICY, policy_id=policies.default_policy().pk)
+    tell()
+    go()
+    told = [(each.json["data"]["vm_name"], each.json["data"]["kind"]) for each in web_server.posted]
+    assert told == [("here", "broken"), (None, "taken_by_policy")]
+    with pytest.raises(ChannelRefused, match="one vCenter, one policy or one VM"):
+        services.save_rule(webhook, [], policy=gold, vm_context=here)
+
+
+@pytest.mark.any_database
+def test_what_a_policy_took_is_told_by_mail(db, mail_server, certificates):
+    mail = mail_settings(mail_server, certificates)
+    services.save_rule(services.add_channel("mail", "email", mail), ["taken_by_policy"])
+    vcenter, keep_in = factories.vcenter("Bonn"), factories.repository()
+    gold = policies.add("Gold", {"repository_id": keep_in.pk}, actor="ops")
+    place = policies.Where("vcenter", vcenter, takes_new=True)
+    policies.assign(gold, place, actor="ops")
+    for number in range(7):
+        factories.discovered_vm(f"vm{number}", at=vcenter)
+    factories.discovery(vcenter)
+    taking_new.tick()
+    taking_new.tick()
+    go()
+    (sent,) = mail_server.mails
+    assert "Policy Gold took 7 VMs" in sent.get_body(("plain",)).get_content()
+    told = Occurrence.objects.get()
+    assert told.what == (
+        "Policy Gold took 7 VMs of vCenter Bonn under management: vm0, vm1, vm2, vm3, vm4 and 2"
+        " more."
+    )
+    assert (told.policy, told.vcenter, told.vm_context) == (gold, vcenter, None)
+
+
+@pytest.mark.any_database
+def test_a_removal_that_does_not_end_is_told_once_with_what_it_waits_for(webhook, web_server):
+    vm = factories.context("web")
+    points = [factories.recovery_point(vm) for _ in range(3)]
+    for point in points[:2]:
+        retention.delete(point, actor="ops")
+    hours = timedelta(hours=1)
+    PointRemoval.objects.update(created_at=Now() - 23 * hours, problem="An image is damaged.")
+    telling.tell_of_stuck()
+    assert not Occurrence.objects.exists()
+    PointRemoval.objects.update(created_at=Now() - 25 * hours)
+    for _ in range(2):
+        telling.tell_of_stuck()
+        go()
+    (posted,) = web_server.posted
+    assert posted.json["type"] == "vmrep.retention_stuck"
+    assert "The recovery point of web from" in posted.json["data"]["what"]
+    assert posted.json["data"]["what"].endswith("is still there. An image is damaged.")
+    PointRemoval.objects.filter(recovery_point=points[0]).update(
+        state="done", started_at=Now(), ended_at=Now()
+    )
+    telling.tell_of_stuck()
+    assert Occurrence.objects.count() == 1
 
 
 @pytest.mark.any_database

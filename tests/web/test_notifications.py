@@ -102,7 +102,7 @@ def test_a_rule_is_changed_and_removed_and_a_vm_that_is_not_there_is_refused(web
     assert "nobody" in page.content.decode()
     both = {"channel": channel.pk, "vm": factories.context("web").pk}
     both["vcenter"] = factories.vcenter().pk
-    assert "about a vCenter or about a VM" in web.post(address, both).content.decode()
+    assert "one vCenter, one policy or one VM" in web.post(address, both).content.decode()
     assert web.post(address, {"channel": channel.pk, "kinds": ["broken"]}).status_code == 302
     rule.refresh_from_db()
     assert not rule.even_when_quiet

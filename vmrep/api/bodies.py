@@ -320,14 +320,15 @@ class ChangedChannel(NewChannel):
 
 
 class NewRule(Body):
-    """Of which occurrences a channel tells: without `kinds` of every kind; without `vcenter_id` and
-    `context_id` of everything."""
+    """Of which occurrences a channel tells: without `kinds` of every kind; without `vcenter_id`,
+    `policy_id` and `context_id` of everything."""
 
     channel_id = Whole(min_value=1, max_value=LARGEST_NUMBER)
     kinds = serializers.ListField(
         child=serializers.ChoiceField(choices=OccurrenceKind.choices), required=False, max_length=50
     )
     vcenter_id = Whole(required=False, allow_null=True, min_value=1, max_value=LARGEST_NUMBER)
+    policy_id = Whole(required=False, allow_null=True, min_value=1, max_value=LARGEST_NUMBER)
     context_id = Text(required=False, allow_null=True, max_length=120)
     even_when_quiet = Flag(required=False)
     enabled = Flag(required=False)

@@ -33,7 +33,7 @@ def _fan_out_some() -> int:
     )
     if not keys:
         return 0
-    rows = Occurrence.objects.filter(pk__in=keys).select_related("vm_context")
+    rows = Occurrence.objects.filter(pk__in=keys).select_related("vm_context__effective_policy")
     occurrences = list(rows.order_by("pk"))
     rules = _rules()
     now = database_now()
@@ -86,8 +86,12 @@ def wants(rule: Rule, occurrence: Occurrence) -> bool:
         return False
     if rule.scope == RuleScope.VM:
         return occurrence.vm_context_id == rule.vm_context_id
+    vm = occurrence.vm_context
+    if rule.scope == RuleScope.POLICY:
+        # Settled by the tick: a VM that was just taken may have none yet.
+        nearest = getattr(vm, "effective_policy", None)
+        return rule.policy_id in (occurrence.policy_id, nearest.policy_id if nearest else None)
     if rule.scope == RuleScope.VCENTER:
-        vm = occurrence.vm_context
         return rule.vcenter_id in (occurrence.vcenter_id, vm.vcenter_id if vm else None)
     return True
 

@@ -22,7 +22,9 @@ def channels_for_list() -> QuerySet[Channel]:
 
 
 def rules_for_list() -> QuerySet[Rule]:
-    return Rule.objects.select_related("channel", "vcenter", "vm_context").prefetch_related("kinds")
+    return Rule.objects.select_related(
+        "channel", "vcenter", "policy", "vm_context"
+    ).prefetch_related("kinds")
 
 
 def deliveries_for_list() -> QuerySet[Delivery]:

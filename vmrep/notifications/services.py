@@ -16,6 +16,7 @@ from contexts.errors import SecretUnreadable
 from contexts.models import VCenter, VMContext
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
+from replication.models import Policy
 from replication.states import OccurrenceKind
 from vmrep.notifications import channels, message
 from vmrep.notifications.channels.base import Config
@@ -141,20 +142,25 @@ def save_rule(
     *,
     rule: Rule | None = None,
     vcenter: VCenter | None = None,
+    policy: Policy | None = None,
     vm_context: VMContext | None = None,
     even_when_quiet: bool = False,
     enabled: bool = True,
 ) -> Rule:
     """Of which occurrences the channel tells: of these kinds (none: of every kind), of everything,
-    of a vCenter and its VMs, or of one VM. Raises ChannelRefused."""
+    of a vCenter and its VMs, of the VMs of a policy, or of one VM. Raises ChannelRefused."""
     unknown = sorted(set(kinds) - set(OccurrenceKind.values))
     if unknown:
         raise ChannelRefused(f"There is no kind {unknown[0]}.", "kinds")
-    if vcenter is not None and vm_context is not None:
-        raise ChannelRefused("A rule is about a vCenter or about a VM.", "vm_context")
+    about = {RuleScope.VCENTER: vcenter, RuleScope.POLICY: policy, RuleScope.VM: vm_context}
+    scopes = [scope for scope, row in about.items() if row is not None]
+    if len(scopes) > 1:
+        raise ChannelRefused("A rule is about one vCenter, one policy or one VM.", "vm_context")
+    if policy is not None and policy.name is None:
+        raise ChannelRefused("A rule is about a policy with a name.", "policy")
     rule = rule or Rule()
-    rule.channel, rule.vcenter, rule.vm_context = channel, vcenter, vm_context
-    rule.scope = RuleScope.VM if vm_context else RuleScope.VCENTER if vcenter else RuleScope.ALL
+    rule.channel, rule.vcenter, rule.policy, rule.vm_context = channel, vcenter, policy, vm_context
+    rule.scope = scopes[0] if scopes else RuleScope.ALL
     rule.even_when_quiet, rule.enabled = even_when_quiet, enabled
     rule.save()
     rule.kinds.exclude(kind__in=kinds).delete()

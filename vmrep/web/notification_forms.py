@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from contexts.errors import ContextError, SecretUnreadable
 from contexts.models import VCenter, VMContext
 from contexts.services.lookup import Among, find_context
+from replication.models import Policy
 from replication.states import OccurrenceKind
 from vmrep.notifications import services
 from vmrep.notifications.models import Channel, Rule
@@ -229,6 +230,13 @@ class RuleForm(Styled, forms.Form):
     vcenter: forms.ModelChoiceField[VCenter] = forms.ModelChoiceField(
         queryset=None, required=False, label="Only of vCenter", empty_label="All"
     )
+    policy: forms.ModelChoiceField[Policy] = forms.ModelChoiceField(
+        queryset=None,
+        required=False,
+        label="Only of the VMs of policy",
+        empty_label="All",
+        help_text="Those for which it is the nearest policy.",
+    )
     vm = forms.CharField(
         required=False,
         max_length=1000,
@@ -244,12 +252,17 @@ class RuleForm(Styled, forms.Form):
         *,
         channels: QuerySet[Channel],
         vcenters: QuerySet[VCenter],
+        policies: QuerySet[Policy],
         among: Among,
         rule: Rule | None = None,
     ) -> None:
         self.rule, self._among = rule, among
         super().__init__(data, initial=_initial_of_rule(rule) if rule else None)
-        for name, rows in (("channel", channels), ("vcenter", vcenters)):
+        for name, rows in (
+            ("channel", channels),
+            ("vcenter", vcenters),
+            ("policy", policies),
+        ):
             field: Any = self.fields[name]
             field.queryset = rows
         for name in ("even_when_quiet", "enabled", "kinds"):
@@ -273,6 +286,7 @@ class RuleForm(Styled, forms.Form):
                 values["kinds"],
                 rule=self.rule,
                 vcenter=values["vcenter"],
+                policy=values["policy"],
                 vm_context=values["vm"],
                 even_when_quiet=values["even_when_quiet"],
                 enabled=values["enabled"],
@@ -287,6 +301,7 @@ def _initial_of_rule(rule: Rule) -> dict[str, object]:
         "channel": rule.channel_id,
         "kinds": [each.kind for each in rule.kinds.all()],
         "vcenter": rule.vcenter_id,
+        "policy": rule.policy_id,
         "vm": rule.vm_context_id or "",
         "even_when_quiet": rule.even_when_quiet,
         "enabled": rule.enabled,

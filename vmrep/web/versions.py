@@ -288,7 +288,9 @@ _events = Facts(_newest_rows(ContextEvent), _newest_rows(Occurrence))
 _bulk = Facts(_newest_changes(BulkAction))
 _notifications = Facts(
     _all_rows(Channel, "updated_at", "last_ok_at", "last_problem"),
-    _all_rows(Rule, "channel", "scope", "vcenter", "vm_context", "even_when_quiet", "enabled"),
+    _all_rows(
+        Rule, "channel", "scope", "vcenter", "policy", "vm_context", "even_when_quiet", "enabled"
+    ),
     _all_rows(RuleKind, "kind"),
     _newest_rows(Delivery, "state", "attempts", "next_attempt_at", "answer"),
 )

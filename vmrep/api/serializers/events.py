@@ -29,6 +29,6 @@ class OccurrenceSerializer(serializers.ModelSerializer[Occurrence]):
         model = Occurrence
         fields = [
             *("id", "kind", "what", "at", "context_id", "vm_name", "job_id"),
-            *("vcenter_id", "repository_id"),
+            *("vcenter_id", "repository_id", "policy_id"),
         ]
         read_only_fields = fields

@@ -29,7 +29,7 @@ class RuleSerializer(serializers.ModelSerializer[Rule]):
     class Meta:
         model = Rule
         fields = [
-            *("id", "channel_id", "scope", "vcenter_id", "context_id", "kinds"),
+            *("id", "channel_id", "scope", "vcenter_id", "policy_id", "context_id", "kinds"),
             *("even_when_quiet", "enabled", "created_at"),
         ]
         read_only_fields = fields

@@ -130,17 +130,20 @@ def _save_rule(request: Request, wanted: dict[str, Any], rule: Rule | None) -> R
             "channel_id": rule.channel_id,
             "kinds": [each.kind for each in rule.kinds.all()],
             "vcenter_id": rule.vcenter_id,
+            "policy_id": rule.policy_id,
             "context_id": rule.vm_context_id,
             "even_when_quiet": rule.even_when_quiet,
             "enabled": rule.enabled,
         }
     values = before | wanted
     vcenter_id, context_id = values.get("vcenter_id"), values.get("context_id")
+    policy_id = values.get("policy_id")
     return services.save_rule(
         access.channel(request.user, values["channel_id"], Verb.CHANGE),
         values.get("kinds", []),
         rule=rule,
         vcenter=access.vcenter(request.user, vcenter_id, Verb.VIEW) if vcenter_id else None,
+        policy=access.policy(request.user, policy_id, Verb.VIEW) if policy_id else None,
         vm_context=access.context(request.user, context_id, Verb.VIEW) if context_id else None,
         even_when_quiet=values.get("even_when_quiet", False),
         enabled=values.get("enabled", True),

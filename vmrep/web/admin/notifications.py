@@ -30,9 +30,12 @@ class ChannelAdmin(KeptByVmrep):
 
 @admin.register(Rule)
 class RuleAdmin(KeptByVmrep):
-    list_display = ("channel", "scope", "vcenter", "vm_context", "even_when_quiet", "enabled")
+    list_display = (
+        *("channel", "scope", "vcenter", "policy", "vm_context"),
+        *("even_when_quiet", "enabled"),
+    )
     list_filter = ("scope", "enabled")
-    list_select_related = ("channel", "vcenter", "vm_context")
+    list_select_related = ("channel", "vcenter", "policy", "vm_context")
     search_fields = ("channel__name", *OF_VM)
 
 

@@ -108,6 +108,7 @@ def _rule(request: HttpRequest, rule: Rule | None) -> HttpResponse:
         request.POST or None,
         channels=access.rows(request.user, Verb.VIEW, Channel.objects.order_by("name")),
         vcenters=access.vcenters(request.user),
+        policies=access.policies(request.user),
         among=access.findable(request.user, Verb.VIEW, Verb.VIEW),
         rule=rule,
     )
