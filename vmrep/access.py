@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404
 
 from contexts.models import DiscoveredVM, VCenter, VMContext, VMDisk
@@ -41,6 +41,7 @@ from replication.selectors.home import Visible
 from replication.selectors.usage import Limited
 from replication.states import BulkKind
 from vmrep.notifications.models import Channel, Rule
+from vmrep.web.models import SavedView
 
 Row = TypeVar("Row", bound=Model)
 
@@ -410,6 +411,33 @@ def rule(user: User, rule_id: int, verb: Verb) -> Rule:
         ).filter(pk=rule_id),
         f"There is no notification rule {rule_id}.",
         "unknown_rule",
+    )
+
+
+def saved_views(user: User) -> QuerySet[SavedView]:
+    """The user's own views of the lists, and those that others share. Raises Forbidden."""
+    seen: Any = Q(user=user) | Q(is_shared=True)
+    return rows(user, Verb.VIEW, SavedView.objects.filter(seen))
+
+
+def own_views(user: User) -> QuerySet[SavedView]:
+    """Those that the user has kept. Raises Forbidden."""
+    mine: Any = {"user": user}
+    return rows(user, Verb.VIEW, SavedView.objects.filter(**mine))
+
+
+def default_view(user: User, page: str) -> SavedView | None:
+    """The one with which the user wants the page to begin. Raises Forbidden."""
+    return own_views(user).filter(page=page, is_default=True).first()
+
+
+def saved_view(user: User, view_id: int, verb: Verb) -> SavedView:
+    """One of the user's own."""
+    require(user, verb, SavedView)
+    return _the_one(
+        own_views(user).filter(pk=view_id),
+        f"You have no saved view {view_id}.",
+        "unknown_view",
     )
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from math import sin
 from pathlib import Path
 
+from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -55,6 +56,7 @@ from vmrep.notifications import services as notifications
 from vmrep.notifications.fan_out import fan_out
 from vmrep.notifications.models import Delivery
 from vmrep.notifications.services import Habits
+from vmrep.web.models import SavedView
 
 LONG_NAME = "a-name-that-somebody-made-with-a-script-and-that-goes-on-and-on-" * 2 + "end"
 # Names that want to be something else, or to have more room than there is.
@@ -138,6 +140,7 @@ class Scenes:
         self.names |= _told_of()
         self.names |= _in_bulk()
         _outlooks()
+        _seen_often()
 
     def _dead(self) -> None:
         """The workers that copy, beat, and a vCenter."""
@@ -148,6 +151,18 @@ class Scenes:
             "vcenter.tur.example.org:443 refused the connection. Check the address and the port.",
         )
         watch.look()
+
+
+def _seen_often() -> None:
+    """Two views of the list of VMs, of which one is everybody's."""
+    user = User.objects.earliest("pk")
+    for name, query, is_shared in (
+        ("Over target", "protection=over_target&sort=-rpo", True),
+        ("Databases", "search=db", False),
+    ):
+        SavedView.objects.create(
+            user=user, page="virtual-machines", name=name, query=query, is_shared=is_shared
+        )
 
 
 def _in_bulk() -> Names:

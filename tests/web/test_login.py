@@ -22,6 +22,7 @@ ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x", "kind": "email"} | dict.f
             "vm_id",
             "window_id",
         ),
+        *("view_id", "name", "page"),
     ),
     1,
 )

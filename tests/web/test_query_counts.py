@@ -27,15 +27,16 @@ MANY = 12
 
 # Pages: two are the session and the user, one the integrity check's result, three
 # who is alive. API: one is the token.
+# Lists with views: one is those of the page; without any parameter one is the default.
 # Lists of VMs: one is what holds for the protection of all of them.
 RECORDED = {
-    "/virtual-machines/": 21,
-    "/virtual-machines/?sort=rpo&page=1": 21,
-    "/virtual-machines/?search=vm&protection=protected": 21,
+    "/virtual-machines/": 23,
+    "/virtual-machines/?sort=rpo&page=1": 22,
+    "/virtual-machines/?search=vm&protection=protected": 22,
     "/virtual-machines/removed/": 7,
-    "/jobs/": 10,
-    "/jobs/?status=completed&search=vm": 10,
-    "/discovery/?vcenter={vcenter}": 16,
+    "/jobs/": 12,
+    "/jobs/?status=completed&search=vm": 11,
+    "/discovery/?vcenter={vcenter}": 17,
     "/vcenters/": 7,
     "/repositories/": 7,
     "/integrity/": 8,

@@ -84,6 +84,7 @@ from tests import factories
 from tests.web.test_polling import Poller
 from vmrep.notifications.models import Channel, Delivery, Rule, RuleKind
 from vmrep.web import versions
+from vmrep.web.models import SavedView
 
 DONE, BUSY = "pgtest1", "pgtest2"  # a VM with a recovery point, and one in the middle of a job
 
@@ -329,6 +330,7 @@ NOT_SHOWN = {
         (VMGroup, VMGroupMember, GroupRun, GroupRunMember),
         "their page has a version of its own (tests/web/test_groups.py)",
     ),
+    SavedView: "menus show them when a page is made anew",
     PolicyTaking: "the VMs that are taken tell",
     IntegrityFinding: "they are written with the end of their run",
 }
@@ -365,7 +367,7 @@ def test_every_kind_of_change_is_news(estate, kind):
 def test_every_table_has_a_kind_of_change_or_a_reason_why_not():
     tables = {
         model
-        for label in ("contexts", "replication", "notifications")
+        for label in ("contexts", "replication", "notifications", "web")
         for model in apps.get_app_config(label).get_models()
     }
     assert tables - {kind.model for kind in KINDS} == set(NOT_SHOWN)

@@ -129,7 +129,11 @@ class BulkForm(Styled, forms.Form):
     )
     repository: forms.ModelChoiceField[Repository] = forms.ModelChoiceField(
         queryset=None,
-        error_messages={"invalid_choice": "That repository is no longer there. Choose another."},
+        empty_label="Choose a repository",
+        error_messages={
+            "required": "Choose the repository that will hold the replicas.",
+            "invalid_choice": "That repository is no longer there. Choose another one.",
+        },
     )
     length = DurationField(
         label="For how long",
@@ -140,10 +144,12 @@ class BulkForm(Styled, forms.Form):
 
     def __init__(self, data: Any, *, kind: BulkKind, user: access.User) -> None:
         super().__init__(data)
-        field: Any = self.fields["policy"]
-        field.queryset = access.policies(user)
-        field = self.fields["repository"]
-        field.queryset = access.repositories(user)
+        for name, rows in (
+            ("policy", access.policies(user)),
+            ("repository", access.repositories(user)),
+        ):
+            field: Any = self.fields[name]
+            field.queryset = rows
         for name in set(self.fields).difference(_FIELDS.get(kind, ())):
             del self.fields[name]
 

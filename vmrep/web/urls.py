@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from vmrep.web.forms import LoginForm
 from vmrep.web.views import (
+    api,
     bulk,
     bulk_actions,
     discovery,
@@ -26,6 +27,7 @@ from vmrep.web.views import (
     removal,
     reports,
     repositories,
+    saved_views,
     sync,
     vcenters,
     virtual_machines,
@@ -105,6 +107,12 @@ urlpatterns = [
         repositories.remove,
         name="repository-remove",
     ),
+    path("docs/<path:name>/", api.docs, name="docs"),
+    path("token/", api.token, name="api-token"),
+    path("views/", saved_views.index, name="saved-views"),
+    path("views/save/<str:page>/", saved_views.save, name="saved-view-save"),
+    path("views/<int:view_id>/", saved_views.change, name="saved-view"),
+    path("views/<int:view_id>/remove/", saved_views.remove, name="saved-view-remove"),
     path("bulk/", bulk_actions.index, name="bulk-actions"),
     path("bulk/ask/", bulk_actions.ask, name="bulk-ask"),
     path("bulk/<int:action_id>/", bulk_actions.detail, name="bulk-action"),

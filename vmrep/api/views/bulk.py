@@ -83,7 +83,7 @@ class BulkActionCancel(View):
 
 def _meant(user: access.User, wanted: dict[str, Any]) -> QuerySet[VMContext]:
     """Raises ValidationError when a VM is not there, or a filter is not valid."""
-    verb = access.VERBS_OF_BULK.get(BulkKind(wanted["kind"]), Verb.CHANGE)
+    verb = access.VERBS_OF_BULK[BulkKind(wanted["kind"])]
     rows = access.rows(user, verb, contexts_for_list(protection.terms(about_now())))
     if "filter" in wanted:
         filters = ProtectedVMFilter(

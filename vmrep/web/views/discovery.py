@@ -33,9 +33,10 @@ from replication.services import bulk
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import csv_files, live, outcome, versions
+from vmrep.web import csv_files, live, outcome, saved_views, versions
 from vmrep.web.formats import plural
 from vmrep.web.forms import RPO_TARGETS, TakeForm
+from vmrep.web.models import ViewPage
 from vmrep.web.tables import DiscoveredVMTable, Table
 from vmrep.web.views.bulk import STARTED, what_was_done
 
@@ -45,6 +46,8 @@ _WAITING_LONG = timedelta(seconds=30)
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponseBase:
+    if begins := saved_views.beginning(request, ViewPage.DISCOVERY):
+        return begins
     vcenters = list(access.vcenters(request.user))
     vcenter = _chosen(vcenters, request.GET.get("vcenter"))
     version = versions.of_discovery(vcenter)

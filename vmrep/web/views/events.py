@@ -10,12 +10,15 @@ from replication.filters import EventFilter, OccurrenceFilter
 from replication.selectors.events import events_for_list, occurrences_for_list
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import csv_files, live, versions
+from vmrep.web import csv_files, live, saved_views, versions
+from vmrep.web.models import ViewPage
 from vmrep.web.tables import EventTable, OccurrenceTable
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponseBase:
+    if begins := saved_views.beginning(request, ViewPage.EVENTS):
+        return begins
     version = versions.of_events()
     if live.is_current(request, version):
         return live.nothing_new()
@@ -29,6 +32,8 @@ def index(request: HttpRequest) -> HttpResponseBase:
 
 @require_safe
 def occurrences(request: HttpRequest) -> HttpResponseBase:
+    if begins := saved_views.beginning(request, ViewPage.OCCURRENCES):
+        return begins
     version = versions.of_events()
     if live.is_current(request, version):
         return live.nothing_new()

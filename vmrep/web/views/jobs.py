@@ -18,12 +18,15 @@ from replication.services import start
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import csv_files, job_page, live, outcome, versions
+from vmrep.web import csv_files, job_page, live, outcome, saved_views, versions
+from vmrep.web.models import ViewPage
 from vmrep.web.tables import JobTable
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponseBase:
+    if begins := saved_views.beginning(request, ViewPage.JOBS):
+        return begins
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()

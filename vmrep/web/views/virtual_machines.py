@@ -20,12 +20,15 @@ from replication.services import start
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import csv_files, first_run, live, outcome, panel, totals, versions
+from vmrep.web import csv_files, first_run, live, outcome, panel, saved_views, totals, versions
+from vmrep.web.models import ViewPage
 from vmrep.web.tables import VMTable
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponseBase:
+    if begins := saved_views.beginning(request, ViewPage.VIRTUAL_MACHINES):
+        return begins
     version = versions.of_replication()
     if live.is_current(request, version):
         return live.nothing_new()

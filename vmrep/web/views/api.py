@@ -1,0 +1,70 @@
+"""What people need who write programs: the documentation, and a token."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import markdown
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.http import require_http_methods, require_safe
+from rest_framework.authtoken.models import Token
+
+from contexts.models import VMContext
+from vmrep import access
+from vmrep.access import Verb
+
+_NAME = re.compile(r"(?:decisions/)?[a-z0-9-]+")
+_LINK = re.compile(r'href="(?:\.\./)?((?:decisions/)?[a-z0-9-]+)\.md')
+
+
+@require_safe
+def docs(request: HttpRequest, name: str) -> HttpResponse:
+    """A page of the documentation that comes with this version of vmrep."""
+    access.require(request.user, Verb.VIEW, VMContext)
+    page = _page(name) if _NAME.fullmatch(name) else None
+    if page is None:
+        raise Http404("There is no such page in the documentation.")
+    return render(request, "docs/page.html", {"page": page, "name": name})
+
+
+@cache
+def _page(name: str) -> SafeString | None:
+    """As HTML: vmrep's own texts, which nobody else writes."""
+    file = settings.BASE_DIR / "docs" / f"{name}.md"
+    if not file.is_file():
+        return None
+    written = str(markdown.markdown(file.read_text(), extensions=["tables", "fenced_code", "toc"]))
+    linked = _LINK.sub(lambda it: f'href="{reverse("docs", args=[it[1]])}', written)
+    tables = linked.replace("<table>", '<div class="table-scroll"><table class="table">')
+    return mark_safe(tables.replace("</table>", "</table></div>"))  # noqa: S308
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def token(request: HttpRequest) -> HttpResponse:
+    """The user's own token. It is shown once, when it is made; a new one ends the old one."""
+    access.require(request.user, Verb.CHANGE, Token)
+    user: Any = request.user
+    mine = Token.objects.filter(user=user)
+    shown: dict[str, Any] = {}
+    if request.method == "POST" and request.POST.get("action") == "remove":
+        mine.delete()
+        messages.success(request, "Your token was removed: no program can use it any more.")
+        return redirect("api-token")
+    if request.method == "POST":
+        if mine.exists() and not request.POST.get("confirmed"):
+            messages.error(request, "Nothing was done: confirm that the old token is to end.")
+            return redirect("api-token")
+        mine.delete()
+        made: Any = Token.objects.create(user=user)
+        shown = {"key": made.key}
+    response = render(request, "api/token.html", {"token": mine.first(), **shown})
+    patch_cache_control(response, no_store=True)
+    return response
