@@ -16,6 +16,7 @@ from contexts.errors import ContextError
 from contexts.filters import DiscoveredVMFilter, WithVCenters
 from replication.filters import EventFilter, JobFilter, OccurrenceFilter, ProtectedVMFilter
 from vmrep import access
+from vmrep.access import Verb
 from vmrep.web.live import htmx
 from vmrep.web.models import SavedView, ViewPage
 from vmrep.web.tables import (
@@ -86,7 +87,8 @@ def _require_possible(known: _Known, query: QueryDict, user: access.User) -> Non
     if issubclass(known.filters, WithVCenters):
         more["vcenters"] = access.vcenters(user)
     model: Any = known.filters.Meta.model
-    filters = known.filters(query, queryset=model._default_manager.none(), **more)
+    nothing = access.rows(user, Verb.VIEW, model._default_manager.none())
+    filters = known.filters(query, queryset=nothing, **more)
     if not filters.is_valid():
         field, (problem, *_) = next(iter(filters.errors.items()))
         raise ViewRefused(f"The filter {field} cannot be kept: {problem}")
