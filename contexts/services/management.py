@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Value
 from django.db.models.functions import Coalesce, Now
 from django.utils.crypto import get_random_string
 
@@ -129,7 +129,7 @@ def _take_one(vm: DiscoveredVM, wanted: Mapping[str, Any]) -> tuple[VMContext, s
     revived = VMContext.objects.filter(pk=context.pk, unmanaged_at__isnull=False).update(
         unmanaged_at=None,
         # The one that it had may have been removed meanwhile.
-        repository=Coalesce("repository", wanted["repository"].pk),
+        repository=Coalesce("repository", Value(getattr(wanted["repository"], "pk", None))),
         updated_at=Now(),
     )
     return context, TAKEN_AGAIN if revived else ""
