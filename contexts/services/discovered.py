@@ -103,8 +103,8 @@ def compare(
 ) -> Differences:
     """What has to be written. `repeated`: the instance UUIDs that several VMs have.
 
-    What a record does not say changes nothing. A VM that does not even say who it is, is the one
-    that has been at its moref: vSphere never uses one again.
+    What a record does not say changes nothing. A VM that does not even say who it is, or says so
+    for the first time, is the one that has been at its moref: vSphere never uses one again.
 
     Two queries, whatever the page holds.
     """
@@ -112,12 +112,19 @@ def compare(
     morefs = [record.moref for record in page]
     uuids = [record.instance_uuid for record in page if record.instance_uuid]
     by_uuid = {row.vmware_vm_id: row for row in rows.filter(vmware_vm_id__in=uuids)}
-    nameless = [record.moref for record in page if identity_problem(record, repeated)]
-    by_moref = {row.moref: row for row in rows.filter(moref__in=nameless, gone_at__isnull=True)}
+    unknown = [
+        record.moref
+        for record in page
+        if identity_problem(record, repeated) or record.instance_uuid not in by_uuid
+    ]
+    by_moref = {row.moref: row for row in rows.filter(moref__in=unknown, gone_at__isnull=True)}
     found = Differences(vcenter, morefs)
     for record in page:
         problem = identity_problem(record, repeated)
-        row = by_moref.get(record.moref) if problem else by_uuid.get(record.instance_uuid)
+        at_its_moref = by_moref.get(record.moref)
+        row = at_its_moref if problem else by_uuid.get(record.instance_uuid)
+        if row is None and at_its_moref is not None and at_its_moref.vmware_vm_id is None:
+            row = at_its_moref  # it says for the first time who it is
         if row is not None and row.vmware_vm_id is not None and problem:
             if _is_silent(record):
                 problem = ""

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from contexts.errors import NotManageable
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.models.specs import SPEC_NAMES
 from contexts.services import discovered, discovery, management, refresh
@@ -38,6 +39,29 @@ def test_what_vsphere_does_not_say_is_unknown(estate):
     vm = _vm("small2")
     assert vm.guest_hostname is None
     assert vm.ip_addresses in (None, [])
+
+
+def test_a_vm_with_neither_uuid_is_listed_with_the_reason_and_harms_no_other(estate):
+    neither = ["config.instanceUuid", "config.uuid"]
+    estate.control.hide("small1", neither)
+    for _ in range(2):
+        assert estate.discover().status == "completed"
+        odd, other = _vm("small1"), _vm("small2")
+        assert (odd.vmware_vm_id, odd.bios_uuid, odd.gone_at) == (None, None, None)
+        assert odd.identity_problem == "vSphere reports no instance UUID for this VM."
+        assert odd.refusals[0]["reason"] == odd.identity_problem
+        assert (other.identity_problem, other.refusals) == ("", [])
+    with pytest.raises(NotManageable, match="no instance UUID"):
+        management.take([odd], repository=None, actor="ops")
+    assert estate.take("small2").vmware_vm_id == other.vmware_vm_id
+    # Another VM that tells neither is not taken for it, whatever else they have in common.
+    estate.control.hide("small2", neither)
+    estate.discover()
+    assert _vm("small2").vmware_vm_id == other.vmware_vm_id, "it is known by its reference"
+    estate.control.hide("small1", [])
+    estate.discover()
+    assert _vm("small1").identity_problem == ""
+    assert DiscoveredVM.objects.count() == 2
 
 
 def test_taking_a_vm_makes_a_context_with_all_specs_disks_and_adapters(estate):
