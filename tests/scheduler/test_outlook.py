@@ -117,6 +117,18 @@ def test_what_is_over_its_target_is_not_expected_to_be(web):
     ]
 
 
+def test_a_job_that_begins_its_next_attempt_too_late_is_told_of(web):
+    """It rests for longer than the target is still kept."""
+    job = factories.pending_job(web)
+    tick()
+    assert row(web).breach_expected_at is None
+    for minutes, is_late in ((10, False), (25, True)):
+        ReplicationJob.objects.filter(pk=job.pk).update(next_attempt_at=Now() + minutes * MINUTE)
+        outlook.look_ahead()
+        assert (row(web).breach_expected_at is not None) == is_late
+    assert row(web).breach_why == "its replication waits for too long"
+
+
 def test_a_target_that_cannot_be_kept_is_told_with_its_figures(web):
     tick()
     VMSchedule.objects.update(

@@ -10,12 +10,12 @@ from django.db.models.functions import Now
 
 from contexts.clock import database_now
 from contexts.models import VMContext
-from replication.models import ReplicationJob, SignOfLife, VMSchedule
+from replication.models import ContextLease, Limit, ReplicationJob, SignOfLife, VMSchedule
 from replication.policies import services, settle
 from replication.scheduler import dates
 from replication.scheduler.tick import PARTS
 from replication.services import cancel
-from replication.states import JobStatus, LifeKind
+from replication.states import JobStatus, LifeKind, LimitKind
 
 A_WEEK = 7 * 86_400
 BY = "bench"
@@ -32,6 +32,10 @@ def prepare(workers: int, slots: int) -> None:
             started_at=Now(),
             seen_at=Now(),
         )
+    # What the estate says is running has no worker: the tick takes it over, and it ends.
+    ContextLease.objects.update(expires_at=Now())
+    for kind in (LimitKind.VCENTER_JOBS, LimitKind.REPOSITORY_JOBS):
+        Limit.objects.create(kind=kind, resource="", value=workers * slots)
     managed = VMContext.objects.filter(unmanaged_at__isnull=True)
     services.set_own_targets(managed.values_list("pk", flat=True), A_WEEK, actor=BY)
     while some := settle.stale(settle.AT_ONCE):
@@ -66,7 +70,9 @@ def tick() -> dict[str, float]:
     return spent
 
 
-def end_jobs() -> None:
-    """All that have not begun."""
-    for job in ReplicationJob.objects.filter(status=JobStatus.PENDING):
+def end_jobs() -> int:
+    """All that have not begun. Returns how many there were."""
+    waiting = ReplicationJob.objects.filter(status=JobStatus.PENDING)
+    for job in waiting:
         cancel.cancel(job, actor=BY)
+    return len(waiting)
