@@ -390,7 +390,7 @@ class World:
         job.worker = job.lost_at = None
 
     def _end(self, job: Job, number: int, began: float, goes: Attempt) -> None:
-        if job.attempt != number or job.lost_at is not None:
+        if job not in self._active or job.attempt != number or job.lost_at is not None:
             return  # its worker died meanwhile
         vm = job.vm
         self.told.busy_seconds += self.now - began
