@@ -9,6 +9,9 @@ FEW = 3
 """Of fewer incremental runs nothing can be said."""
 MARGIN = 1.3
 TWO_TICKS_SECONDS = 20.0
+LOST_SECONDS = 40.0
+"""After so long the lease of a worker that died is over, and another one does its job again: a VM
+keeps its target even then."""
 
 
 class Run(NamedTuple):
@@ -85,9 +88,10 @@ def _share(known: Estimate) -> float:
 
 def lead_seconds(known: Estimate | None, target_seconds: int | None) -> float:
     """How long before the target a replication has to begin."""
+    margin = TWO_TICKS_SECONDS + LOST_SECONDS
     if known is None or target_seconds is None:
-        return TWO_TICKS_SECONDS
-    return MARGIN * job_seconds(known, target_seconds) + known.wait_seconds + TWO_TICKS_SECONDS
+        return margin
+    return MARGIN * job_seconds(known, target_seconds) + known.wait_seconds + margin
 
 
 def _high(values: Sequence[float]) -> float:

@@ -20,7 +20,7 @@ USUAL = Run(
 def test_of_too_few_nothing_is_guessed():
     full = USUAL._replace(interval_seconds=None)
     assert estimate([full] * 20 + [USUAL] * (FEW - 1)) is None
-    assert lead_seconds(None, 900) == 20
+    assert lead_seconds(None, 900) == 20 + 40
 
 
 def test_it_takes_what_changes_meanwhile_at_the_pace_of_before():
@@ -28,7 +28,7 @@ def test_it_takes_what_changes_meanwhile_at_the_pace_of_before():
     assert known == (1 * MIB, 10 * MIB, 10, 5)
     assert job_seconds(known, 600) == 70
     assert job_seconds(known, 6000) == 610
-    assert lead_seconds(known, 600) == 1.3 * 70 + 5 + 20
+    assert lead_seconds(known, 600) == 1.3 * 70 + 5 + 20 + 40
 
 
 def test_one_odd_run_of_many_does_not_count():

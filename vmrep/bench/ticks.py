@@ -35,7 +35,7 @@ def prepare(workers: int, slots: int) -> None:
     # What the estate says is running has no worker: the tick takes it over, and it ends.
     ContextLease.objects.update(expires_at=Now())
     for kind in (LimitKind.VCENTER_JOBS, LimitKind.REPOSITORY_JOBS):
-        Limit.objects.create(kind=kind, resource="", value=workers * slots)
+        Limit.objects.create(kind=kind, resource="", value=workers * slots, set_by=BY)
     managed = VMContext.objects.filter(unmanaged_at__isnull=True)
     services.set_own_targets(managed.values_list("pk", flat=True), A_WEEK, actor=BY)
     while some := settle.stale(settle.AT_ONCE):
