@@ -63,6 +63,7 @@ def test_vms_are_added_by_name_and_shown_in_panel_and_table(web, vms):
     shown = web.get(panel).content.decode()
     assert f'<a href="/groups/{group.pk}/">Shop</a>' in shown
     assert "Put it into a group" not in shown
+    assert "with its group, when another of its VMs is due" in text(web.get(panel))
     table = text(web.get(f"/virtual-machines/?group={group.pk}"))
     assert "db" in table
     assert "web" not in table
