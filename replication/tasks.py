@@ -63,7 +63,7 @@ def delete_old_jobs(older_than_days: int) -> None:
 
 @shared_task
 def forget_history(older_than_days: int) -> None:
-    """Expired points first: each keeps its job."""
+    """Expired points with their jobs, and the jobs that made none."""
     older_than = timedelta(days=older_than_days)
     old_points.forget_old_points(older_than)
     old_jobs.delete_old_jobs(older_than, trigger=Trigger.SCHEDULE)

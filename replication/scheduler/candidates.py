@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import (
     Case,
@@ -59,26 +59,46 @@ _GROUP = Case(When(~Q(schedule__due_why=DueWhy.RETRY), then=F("group_member__gro
 
 def capacity(now: datetime) -> Capacity:
     """Six statements."""
-    found = limits.all_limits()
+    found, away = limits.all_limits(), Away.now()
     return Capacity(
         slots=health.live_slots(health.COPIES, now),
-        active=_active(now),
+        active=_active(now, away),
         vcenter_jobs=_own(found, LimitKind.VCENTER_JOBS),
         of_other_vcenters=found[limits.Resource(LimitKind.VCENTER_JOBS)],
         repository_jobs=_own(found, LimitKind.REPOSITORY_JOBS),
         of_other_repositories=found[limits.Resource(LimitKind.REPOSITORY_JOBS)],
-        usual_load=_usual_load(now),
+        usual_load=_usual_load(now, away),
     )
+
+
+class Away(NamedTuple):
+    """The repositories and vCenters that nothing can be done with now."""
+
+    repositories: tuple[int, ...]
+    vcenters: tuple[int, ...]
+
+    @classmethod
+    def now(cls) -> Away:
+        """Two statements."""
+        return cls(protection.away_repositories(), health.away_vcenters())
+
+    def concerns(self, context: str = "") -> Q:
+        """Of VMs, or of what belongs to one."""
+        away = {
+            f"{context}repository__in": self.repositories,
+            f"{context}vcenter__in": self.vcenters,
+        }
+        return Q(**away, _connector=Q.OR)
 
 
 def _own(found: dict[limits.Resource, int], kind: LimitKind) -> dict[int, int]:
     return {int(each.key): value for each, value in found.items() if each.kind == kind and each.key}
 
 
-def _active(now: datetime) -> list[Use]:
-    """The jobs that run or wait. Three statements."""
+def _active(now: datetime, away: Away) -> list[Use]:
+    """The jobs that run or wait. One statement."""
     jobs = ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).order_by()
-    rows = jobs.annotate(stand=_stand(now), **use_of_jobs()).values_list(
+    rows = jobs.annotate(stand=_stand(now, away), **use_of_jobs()).values_list(
         "vm_context__vcenter", "repository", *USE[2:], "stand"
     )
     return [_use(row[:-1], Stand(row[-1])) for row in rows]
@@ -94,11 +114,11 @@ def use_of_jobs() -> dict[str, Any]:
     }
 
 
-def _stand(now: datetime) -> Case:
+def _stand(now: datetime, away: Away) -> Case:
     is_held_up = (
         Q(next_attempt_at__gt=now, waits_for_kind="")
-        | Q(repository__in=protection.away_repositories())
-        | Q(vm_context__vcenter__in=health.away_vcenters())
+        | Q(repository__in=away.repositories)
+        | Q(vm_context__vcenter__in=away.vcenters)
         | Q(is_paused("vm_context__"), trigger=Trigger.SCHEDULE, started_at__isnull=True)
     )
     return Case(
@@ -110,10 +130,14 @@ def _stand(now: datetime) -> Case:
     )
 
 
-def _usual_load(now: datetime) -> float:
-    """Of VMs that are due soon, each as often as its target says. One statement."""
+def _usual_load(now: datetime, away: Away) -> float:
+    """Of VMs that are due soon and can start then, each as often as its target says. One
+    statement."""
     soon = VMSchedule.objects.filter(
         _is_short(),
+        ~is_paused("vm_context__"),
+        ~away.concerns("vm_context__"),
+        _may_start("vm_context__"),
         due_at__lte=now + timedelta(seconds=LONG_SECONDS),
         failures_in_a_row__lt=FAILING,
         of_point_at__isnull=False,
@@ -138,7 +162,7 @@ def due(now: datetime, room: Capacity) -> list[Candidate]:
     Of those that take part in the same, as many as there could be need of: so that those of a
     vCenter that is full, or those that take long, hide no others, however many they are."""
     most = MOST_AHEAD * room.slots
-    rows = _startable(now, most, protection.away_repositories(), health.away_vcenters())
+    rows = _startable(now, most, Away.now())
     return [Candidate(pk, _use(use), compare, group) for pk, compare, group, *use in rows]
 
 
@@ -147,21 +171,16 @@ def _use(row: Any, stand: Stand = Stand.READY) -> Use:
     return Use(vcenter, repository, policy, most, Lane(lane), seconds, stand)
 
 
-def _startable(
-    now: datetime, most: int, away: tuple[int, ...], away_vcenters: tuple[int, ...]
-) -> QuerySet[VMContext, tuple[Any, ...]]:
+def _startable(now: datetime, most: int, away: Away) -> QuerySet[VMContext, tuple[Any, ...]]:
     """At most so many of those that take part in the same."""
     return (
         idle(now)
         .filter(
             ~Exists(_gathered_now()),
+            ~away.concerns(),
+            _may_start(),
             schedule__due_at__lte=now,
-            identity_asked_at__isnull=True,
-            repository__isnull=False,
-            vcenter__login_refused_at__isnull=True,
         )
-        .exclude(repository__in=away)
-        .exclude(vcenter__in=away_vcenters)
         .annotate(
             group_id=_GROUP,
             place=Window(
@@ -172,6 +191,17 @@ def _startable(
         )
         .filter(place__lte=most)
         .values_list("pk", "schedule__compare", "group_id", *USE)
+    )
+
+
+def _may_start(context: str = "") -> Q:
+    """Nothing about the VM has to be decided by somebody first."""
+    return Q(
+        **{
+            f"{context}identity_asked_at__isnull": True,
+            f"{context}repository__isnull": False,
+            f"{context}vcenter__login_refused_at__isnull": True,
+        }
     )
 
 

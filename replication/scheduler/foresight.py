@@ -14,6 +14,7 @@ from replication.scheduler.decide import Capacity, Use
 OUTAGE_LASTS = 9
 """Nobody knows how long an outage lasts. It is expected to last so many times longer than it has:
 what has lasted a minute concerns only whoever has no more than ten minutes left."""
+AS_GOOD_AS_NEVER_SECONDS = 10 * 365 * 86_400.0
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -62,7 +63,8 @@ def ends_at(
     """When a running job is expected to end: by what is left to read at its pace, or else by how
     long such jobs took. One that takes longer than that may end at any time."""
     if left_bytes is not None and bytes_per_second:
-        return now + timedelta(seconds=left_bytes / bytes_per_second)
+        seconds = left_bytes / bytes_per_second
+        return now + timedelta(seconds=min(seconds, AS_GOOD_AS_NEVER_SECONDS))
     return max(now, started_at + timedelta(seconds=expected_seconds or 0.0))
 
 

@@ -41,7 +41,7 @@ class RunFacts(NamedTuple):
     `since`: when it was taken under management. `lead_seconds`: how long before its target a
     replication has to begin, as it will wait and take some time. `needs_a_person`: the last one was
     refused for a reason that does not pass by itself. `compared_at`: when its disks were last read
-    whole, by a comparison or a full copy."""
+    whole, by a comparison or a full copy; None: by no job that is still known."""
 
     context_id: str
     since: datetime
@@ -150,9 +150,11 @@ def _not_before(wanted: Schedule, facts: RunFacts) -> datetime:
 
 
 def _compare_at(wanted: Schedule, facts: RunFacts) -> datetime | None:
-    if not wanted.compare_every_days or facts.compared_at is None:
+    if not wanted.compare_every_days or facts.newest_point_at is None:
         return None  # the first copy reads everything
-    return facts.compared_at + timedelta(days=wanted.compare_every_days)
+    # Of one whose job is forgotten by now it is only known that it was not later.
+    compared_at = facts.compared_at or facts.since
+    return compared_at + timedelta(days=wanted.compare_every_days)
 
 
 def share_of(context_id: str) -> float:

@@ -41,8 +41,9 @@ from replication.states import (
 BATCH = 200  # jobs per transaction: other writers never wait for long
 
 # The reasons for keeping a job, and the jobs that each one covers; the first that applies is shown.
+_BY_A_POINT = "a recovery point refers to it"
 _KEPT: dict[str, Exists] = {
-    "a recovery point refers to it": Exists(RecoveryPoint.objects.filter(job=OuterRef("pk"))),
+    _BY_A_POINT: Exists(RecoveryPoint.objects.filter(job=OuterRef("pk"))),
     "its context refers to it": Exists(
         VMContext.objects.filter(
             Q(current_job=OuterRef("pk")) | Q(last_successful_job=OuterRef("pk"))
@@ -98,10 +99,17 @@ def _forget_runs(older_than: timedelta) -> None:
 @one_transaction
 def _delete_unneeded(job_ids: list[str], *, dry_run: bool) -> dict[str, str]:
     """Delete the jobs that `_judge` does not keep; returns its result."""
-    reasons = _judge(job_ids)
+    reasons = _judge(job_ids, _KEPT)
     if not dry_run:
-        _delete([job_id for job_id, reason in reasons.items() if not reason])
+        delete([job_id for job_id, reason in reasons.items() if not reason])
     return reasons
+
+
+def kept_by_points_alone(job_ids: list[str]) -> list[str]:
+    """Those of the jobs that nothing needs but their recovery points. Call it in a transaction: it
+    locks contexts and jobs."""
+    others = {reason: jobs for reason, jobs in _KEPT.items() if reason != _BY_A_POINT}
+    return [job_id for job_id, reason in _judge(job_ids, others).items() if not reason]
 
 
 def _batches(older_than: timedelta, trigger: str) -> Iterator[list[str]]:
@@ -119,22 +127,23 @@ def _batches(older_than: timedelta, trigger: str) -> Iterator[list[str]]:
         last = job_ids[-1]
 
 
-def _judge(job_ids: list[str]) -> dict[str, str]:
+def _judge(job_ids: list[str], reasons: dict[str, Exists]) -> dict[str, str]:
     """Why each of these jobs is kept; empty for one that nothing needs. Locks contexts and jobs."""
     contexts = VMContext.objects.filter(jobs__in=job_ids).distinct()
     statuses.hold(*contexts.values_list("pk", flat=True))
     jobs: QuerySet[ReplicationJob] = ReplicationJob.objects.filter(pk__in=job_ids).order_by("pk")
     list(jobs.select_for_update().only("pk"))
     reason = Case(
-        *(When(condition, then=Value(text)) for text, condition in _KEPT.items()),
+        *(When(condition, then=Value(text)) for text, condition in reasons.items()),
         default=Value(""),
         output_field=CharField(),
     )
     return dict(jobs.annotate(kept_because=reason).values_list("pk", "kept_because"))
 
 
-def _delete(job_ids: list[str]) -> None:
-    """Delete jobs with their log, samples, CBT history and removed snapshots' rows, not events."""
+def delete(job_ids: list[str]) -> None:
+    """Delete jobs that nothing needs, with their log, samples, CBT history and removed snapshots'
+    rows, not events."""
     ContextEvent.objects.filter(job__in=job_ids).update(
         why=Concat(F("why"), Value(" ("), F("job_id"), Value(", since deleted)")), job=None
     )

@@ -17,6 +17,8 @@ from django.utils import timezone
 
 from contexts.models import ContextEvent, VMContext
 from replication import tasks
+from replication.integrity.findings import Scope
+from replication.integrity.jobs import completed_without_point
 from replication.models import (
     CBTHistory,
     ContextLease,
@@ -221,8 +223,8 @@ def test_it_is_scheduled_only_where_somebody_wants_it(days, tmp_path):
 
 
 def test_what_the_schedule_made_is_forgotten_by_itself(context):
-    """Its jobs, and the points that have gone, whoever removed them; nothing that is left of a
-    point's files, or younger, or asked for by people."""
+    """Its jobs, and their points that have gone; nothing that is left of a point's files, or
+    younger, or asked for by people. What is kept is no finding."""
     by_hand, scheduled, with_files, young, failed, newest = [
         factories.completed_job(context) for _ in range(4)
     ] + [factories.failed_job(context), factories.completed_job(context)]
@@ -244,11 +246,12 @@ def test_what_the_schedule_made_is_forgotten_by_itself(context):
     DiskImage.objects.filter(job__in=[by_hand, scheduled, young]).delete()
     VMSnapshot.objects.update(state=SnapshotState.REMOVED, removed_at=timezone.now())
     tasks.forget_history(90)
-    assert set(points.values_list("job", flat=True)) == {with_files.pk, young.pk, newest.pk}
-    assert PointRemoval.objects.count() == 2
+    assert set(points.values_list("job", flat=True)) == _ids() - {scheduled.pk}
+    assert PointRemoval.objects.count() == 3
     assert _ids() == {by_hand.pk, with_files.pk, young.pk, newest.pk}
     tasks.forget_history(30)
     assert _ids() == {by_hand.pk, with_files.pk, newest.pk}
+    assert list(completed_without_point(Scope())) == []
 
 
 @pytest.mark.parametrize(("days", "said"), [("", "(90,)"), ("0", "None"), ("30", "(30,)")])

@@ -55,6 +55,7 @@ def test_an_outage_is_expected_to_last_as_it_has_lasted():
 def test_a_running_job_ends_by_its_pace_or_as_such_jobs_did():
     began = NOW - 10 * MINUTE
     assert ends_at(began, 60, 600, 10, NOW) == NOW + MINUTE
+    assert ends_at(began, 60, 1 << 62, 1, NOW) > NOW + timedelta(days=365), "and a date it is"
     assert ends_at(began, 900, None, None, NOW) == NOW + 5 * MINUTE
     assert ends_at(began, 60, 600, None, NOW) == NOW
     assert ends_at(began, None, None, None, NOW) == NOW

@@ -178,11 +178,17 @@ def test_what_somebody_asks_for_comes_before_the_schedule_and_in_spite_of_a_paus
         lambda vm: VCenterSign.objects.create(
             vcenter=vm.vcenter, host="a", looked_at=Now(), problem="away"
         ),
+        lambda vm: pauses.pause(Subject("all"), until=None, reason="", actor="ops"),
     ],
 )
-def test_what_could_only_fail_is_not_started(web, change):
+def test_what_could_only_fail_or_is_paused_is_not_started_and_takes_no_workers(web, change):
+    """First copies get those that all others do not need."""
+    settle.tick()
+    dates.tick()
+    assert candidates.capacity(database_now()).usual_load > 0
     change(web)
     assert tick() == []
+    assert candidates.capacity(database_now()).usual_load == 0
 
 
 def test_whose_identity_is_in_doubt_is_put_off(web, monkeypatch):

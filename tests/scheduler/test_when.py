@@ -146,7 +146,11 @@ def test_what_was_due_in_hours_that_are_over_waits_for_the_next_ones():
 
 def test_a_comparison_rides_along_or_comes_by_itself():
     weekly = HOURLY._replace(compare_every_days=7)
-    assert not next_run(weekly, VM, NOW).compare, "the first copy reads everything"
+    first = VM._replace(newest_point_at=None)
+    assert not next_run(weekly, first, NOW).compare, "the first copy reads everything"
+    assert next_run(weekly, VM, NOW).compare, "which job read everything is forgotten by now"
+    young = VM._replace(since=NOW - 6 * DAY)
+    assert not next_run(weekly, young, NOW).compare
     assert not next_run(weekly, VM._replace(compared_at=NOW - 6 * DAY), NOW).compare
     vm = VM._replace(compared_at=NOW - 8 * DAY)
     assert next_run(weekly, vm, NOW).compare
