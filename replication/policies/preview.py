@@ -12,7 +12,7 @@ from django.db.models import Avg, DurationField, ExpressionWrapper, F
 
 from contexts.clock import about_now
 from contexts.models import VCenter, VMContext
-from replication.models import Policy, ReplicationJob
+from replication.models import Policy, ReplicationJob, VMSchedule
 from replication.models.policies import KEEP
 from replication.policies import telling
 from replication.policies.checking import Wanted
@@ -21,6 +21,11 @@ from replication.policies.services import Where, possible_place, wanted_of
 from replication.policies.settle import facts_of, resolve_all, scope_rows
 from replication.policies.taking_new import to_be_taken
 from replication.policies.values import GROUPS, TITLES, ScopeRow, Values, VMFacts
+from replication.retention.forecast import Stored
+from replication.scheduler.estimate import Estimate
+from replication.scheduler.keeping import spoken, verdict
+from replication.scheduler.stored import in_the_end
+from replication.selectors.schedules import estimate_of, stored_of
 from replication.states import JobStatus, RetentionKind
 
 LATELY = timedelta(days=7)
@@ -42,7 +47,7 @@ class Load(NamedTuple):
     """Of the VMs that would change. `jobs_per_hour`: that their targets ask for at least.
     `busy_workers`: how many workers those jobs keep busy, by how long they took lately.
     `most_points`: how many recovery points stay at most, None: all. `point_bytes`: what those
-    store, by what jobs of these VMs stored lately; None with `most_points`."""
+    take in the end, as measured of these VMs; None with `most_points`."""
 
     jobs_per_hour: float = 0.0
     busy_workers: float = 0.0
@@ -58,17 +63,24 @@ class ChangedVM(NamedTuple):
     lines: tuple[tuple[str, str, str], ...]
 
 
+class TooSlow(NamedTuple):
+    """`why`: “5 min cannot be kept: 18 GiB/h at 40 MiB/s needs 8 min”."""
+
+    context_id: str
+    name: str
+    why: str
+
+
 class Preview(NamedTuple):
     """`unmeasured`: how many of the VMs that change had no replication lately, so that nothing is
-    known of their load. `too_slow`: those whose replications took longer lately than their target
-    would be."""
+    known of their load. `too_slow`: those that could not keep their targets, as measured."""
 
     vm_count: int
     shown: tuple[ChangedVM, ...]
     before: Load
     after: Load
     unmeasured: int
-    too_slow: tuple[str, ...]
+    too_slow: tuple[TooSlow, ...]
     to_be_taken: int
 
 
@@ -79,8 +91,12 @@ class _Differs(NamedTuple):
 
 
 class _Measured(NamedTuple):
+    """`known` and `stored` are None while too little is known for them."""
+
     seconds: float
-    stored_bytes: float
+    read_bytes: float
+    known: Estimate | None
+    stored: Stored | None
 
 
 def preview(change: Change) -> Preview:
@@ -162,12 +178,18 @@ def _measured() -> dict[str, _Measured]:
     rows = (
         lately.order_by()
         .values("vm_context_id")
-        .annotate(took=Avg(took), stored=Avg("bytes_transferred"))
-        .values_list("vm_context_id", "took", "stored")
+        .annotate(took=Avg(took), read=Avg("bytes_transferred"))
+        .values_list("vm_context_id", "took", "read")
     )
+    schedules = VMSchedule.objects.in_bulk()
     return {
-        key: _Measured(max(duration.total_seconds(), 0.0), float(stored or 0))
-        for key, duration, stored in rows
+        key: _Measured(
+            max(duration.total_seconds(), 0.0),
+            float(read or 0),
+            estimate_of(schedules[key]) if key in schedules else None,
+            stored_of(schedules[key]) if key in schedules else None,
+        )
+        for key, duration, read in rows
     }
 
 
@@ -182,8 +204,14 @@ def _load(vms: Sequence[tuple[VMFacts, Values]], measured: dict[str, _Measured])
         busy += per_hour * known.seconds / 3600 if known else 0.0
         most = _most_points(values)
         points = None if most is None or points is None else points + most
-        stored += most * known.stored_bytes if most and known else 0.0
+        stored += _in_the_end(known, values, most) if most and known else 0.0
     return Load(jobs, busy, points, None if points is None else int(stored))
+
+
+def _in_the_end(known: _Measured, values: Values, most: int) -> float:
+    """Of a VM whose history is too short, what its replications read lately."""
+    steady = in_the_end(known.stored, values)
+    return most * known.read_bytes if steady is None else float(steady)
 
 
 def _jobs_per_hour(values: Values) -> float:
@@ -201,12 +229,21 @@ def _most_points(values: Values) -> int | None:
     return sum(count for column in KEEP if isinstance(count := values[column], int))
 
 
-def _too_slow(found: Sequence[_Differs], measured: dict[str, _Measured]) -> Iterator[str]:
+def _too_slow(found: Sequence[_Differs], measured: dict[str, _Measured]) -> Iterator[TooSlow]:
     for it in found:
         target = it.after.values["rpo_target_seconds"]
         known = measured.get(it.vm.context_id)
-        if known and isinstance(target, int) and known.seconds > target:
-            yield it.vm.name or it.vm.context_id
+        if known is None or not isinstance(target, int):
+            continue
+        told = verdict(known.known, target)
+        why = told.words
+        if told.can_be_kept is None and known.seconds > target:
+            why = (
+                f"{spoken(target)} cannot be kept: replications took {spoken(known.seconds)} lately"
+            )
+        elif told.can_be_kept is not False:
+            continue
+        yield TooSlow(it.vm.context_id, it.vm.name or it.vm.context_id, why)
 
 
 def _shown(it: _Differs) -> ChangedVM:

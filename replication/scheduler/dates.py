@@ -20,8 +20,11 @@ from contexts.services.transactions import lock_free, one_transaction
 from replication.models import PolicyWindow, ReplicationJob, VMSchedule
 from replication.policies import checking
 from replication.policies.settle import AT_ONCE, AT_ONCE_ON_SQLITE
+from replication.policies.telling import values_of
+from replication.retention.forecast import Stored
 from replication.scheduler.estimate import Estimate, latest_start_seconds
 from replication.scheduler.next_job import LOOK_BACK, VM, EndedJob, next_job
+from replication.scheduler.stored import in_the_end, stored_by
 from replication.scheduler.when import Due, Schedule
 from replication.states import JobStatus, ReplicationType
 
@@ -65,14 +68,21 @@ def work_out(context_ids: Iterable[str], now: datetime) -> None:
     if not contexts:
         return
     keys = [context.pk for context in contexts]
-    jobs, compared = _jobs(keys), _compared(contexts)
+    jobs, compared, stored = _jobs(keys), _compared(contexts), stored_by(keys)
     hours = _hours(contexts)
     columns = [field.name for field in VMSchedule._meta.concrete_fields]
     for of_others in ("vm_context", *KEPT_BY_OTHERS):
         columns.remove(of_others)
     VMSchedule.objects.bulk_create(
         (
-            _worked_out(context, jobs[context.pk], compared.get(context.pk), hours, now)
+            _worked_out(
+                context,
+                jobs[context.pk],
+                compared.get(context.pk),
+                stored.get(context.pk),
+                hours,
+                now,
+            )
             for context in contexts
         ),
         update_conflicts=True,
@@ -134,6 +144,7 @@ def _worked_out(
     context: VMContext,
     jobs: Sequence[EndedJob],
     compared_at: datetime | None,
+    stored: Stored | None,
     hours: defaultdict[int | None, list[checking.Window]],
     now: datetime,
 ) -> VMSchedule:
@@ -157,6 +168,9 @@ def _worked_out(
         failing_since=found.failing_since,
         **_to_be_kept(context.newest_recovery_point_at, policy.rpo_target_seconds, found.known),
         **_measured(found.known),
+        base_bytes=stored and stored.base_bytes,
+        stored_per_second=stored and stored.per_second,
+        steady_bytes=in_the_end(stored, values_of(policy)),
         of_generation=policy.of_generation,
         of_ended_jobs=getattr(context, "ended_jobs", 0),
         of_point_at=context.newest_recovery_point_at,

@@ -8,6 +8,7 @@ from django.core.exceptions import ObjectDoesNotExist
 
 from contexts.models import VMContext
 from replication.models import VMSchedule
+from replication.retention.forecast import Stored
 from replication.scheduler.estimate import Estimate
 from replication.scheduler.keeping import Verdict, verdict
 
@@ -38,6 +39,13 @@ def estimate_of(schedule: VMSchedule) -> Estimate | None:
         schedule.overhead_seconds or 0.0,
         schedule.wait_seconds or 0.0,
     )
+
+
+def stored_of(schedule: VMSchedule) -> Stored | None:
+    """What was measured when it was worked out."""
+    if schedule.base_bytes is None or schedule.stored_per_second is None:
+        return None
+    return Stored(schedule.base_bytes, schedule.stored_per_second)
 
 
 def schedule_of(context: VMContext) -> VMSchedule | None:

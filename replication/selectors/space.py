@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
 
+from contexts.models import VMContext
 from replication.engine.target import Room
 from replication.models import DiskImage, Repository
+from replication.models import RepositorySpace as SpaceSample
 from replication.states import ImageState
 from replication.storage import looks
 
@@ -83,7 +86,38 @@ def with_growth(among: QuerySet[Repository], now: datetime) -> QuerySet[Reposito
     return among.annotate(
         growth_bytes=Subquery(lately.annotate(sum=Sum("allocated_bytes")).values("sum")),
         first_image_at=Subquery(images.order_by("created_at").values("created_at")[:1]),
+        steady_bytes=Subquery(_steady()),
+        sampled_bytes=Subquery(
+            SpaceSample.objects.filter(repository=OuterRef("pk"))
+            .order_by("-hour")
+            .values("stored_bytes")[:1]
+        ),
     ).order_by("name")
+
+
+def _steady() -> QuerySet[VMContext, Any]:
+    """What the VMs of a repository take there in the end; null while that is unknown of any, or any
+    keeps all its points."""
+    vms = VMContext.objects.filter(repository=OuterRef("pk"), unmanaged_at__isnull=True)
+    sums = (
+        vms.order_by()
+        .values("repository")
+        .annotate(
+            vms=Count("pk"),
+            known=Count("schedule__steady_bytes"),
+            sum=Sum("schedule__steady_bytes"),
+        )
+    )
+    return sums.filter(known=F("vms")).values("sum")
+
+
+def levels_off(repository: Repository, room: Room) -> bool:
+    """Of a repository from `with_growth`: whether all that retention keeps in the end fits."""
+    steady = getattr(repository, "steady_bytes", None)
+    stored = getattr(repository, "sampled_bytes", None)
+    if steady is None or stored is None:
+        return False
+    return bool(steady - stored <= room.free_bytes)
 
 
 def _space(repository: Repository, room: Room | None, now: datetime) -> RepositorySpace:
@@ -93,12 +127,34 @@ def _space(repository: Repository, room: Room | None, now: datetime) -> Reposito
 
 
 def full_in_seconds(repository: Repository, room: Room, now: datetime) -> float | None:
-    """Of a repository from `with_growth`: when it is full. None if nothing can be said."""
+    """Of a repository from `with_growth`: when it is full. None if nothing can be said, and if what
+    retention keeps fits: then it levels off."""
+    if levels_off(repository, room):
+        return None
     growth_bytes = getattr(repository, "growth_bytes", None) or 0
     first_image_at = getattr(repository, "first_image_at", None)
     if first_image_at is None or growth_bytes <= 0:
         return None
     return forecast(room.free_bytes, growth_bytes, now - first_image_at)
+
+
+class Forecast(NamedTuple):
+    """Of a repository. `steady_bytes`: what its VMs take in the end; None: unknown of some, or some
+    keep all their points. `levels_off`: that fits. `full_in_seconds`: by the pace of the window;
+    None: it levels off, or nothing can be said."""
+
+    steady_bytes: int | None
+    levels_off: bool
+    full_in_seconds: float | None
+
+
+def forecast_of(repository: Repository, room: Room | None, now: datetime) -> Forecast:
+    """One query."""
+    found = with_growth(Repository.objects.filter(pk=repository.pk), now).get()
+    steady = getattr(found, "steady_bytes", None)
+    if room is None:
+        return Forecast(steady, False, None)
+    return Forecast(steady, levels_off(found, room), full_in_seconds(found, room, now))
 
 
 def forecast(free_bytes: int, growth_bytes: int, history: timedelta) -> float | None:

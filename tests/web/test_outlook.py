@@ -97,3 +97,9 @@ def test_a_calendar_is_said_in_words(web):
         web.get(reverse("policies"))
     )
     assert f"{said}. Minute, hour," in text(web.get(reverse("policy", args=[policy.pk])))
+
+
+def test_the_page_of_a_repository_says_it(web, tmp_path):
+    repository = factories.repository(path=tmp_path / "repository")
+    page = web.get(f"/repositories/{repository.pk}/").content.decode()
+    assert "not known yet: it takes a day of replications" in page

@@ -113,6 +113,6 @@ def shown_preview(found: Preview) -> dict[str, Any]:
         "before": found.before._asdict(),
         "after": found.after._asdict(),
         "unmeasured_vms": found.unmeasured,
-        "too_slow_vms": list(found.too_slow),
+        "too_slow_vms": [vm._asdict() for vm in found.too_slow],
         "vms_to_be_taken": found.to_be_taken,
     }

@@ -13,12 +13,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
+from contexts.clock import about_now
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from replication.errors import ConfirmFolder, RepositoryInUse, RepositoryRefused
 from replication.models import RecoveryPoint, Repository
 from replication.retention import services as retention
 from replication.retention.verdicts import in_effect
+from replication.selectors import space
 from replication.selectors.repositories import (
     in_the_way,
     points_in,
@@ -104,6 +106,7 @@ def detail(request: HttpRequest, repository_id: int) -> HttpResponseBase:
         "repository": repository,
         "storage": storage,
         "reserve_bytes": _reserve(repository, storage),
+        "forecast": space.forecast_of(repository, storage.room, about_now()),
         "form": form,
         "days": space_by_day(repository, SPACE_DAYS)[::-1],
         "signs": repository.signs.order_by("host"),
