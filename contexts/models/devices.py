@@ -48,6 +48,13 @@ class VMDisk(models.Model):
         help_text="Why change tracking is not believed for it until the disk has been compared, or"
         " copied whole.",
     )
+    read_whole_at_point = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="The number of the newest recovery point for which it was read whole, in"
+        " whichever repository. The disk of an older one is compared whole before another is based"
+        " on it.",
+    )
     created_at = MomentField(auto_now_add=True)
     updated_at = MomentField(auto_now=True)
     removed_at = models.DateTimeField(null=True, blank=True)

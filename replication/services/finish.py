@@ -86,7 +86,7 @@ def completed(
     results.commit_images(job, point, disks)
     results.abandon_images(job)  # of disks that left the VM between two attempts
     results.record_cbt(images, success=True)
-    results.forget_doubts(images)
+    results.forget_doubts(images, point)
     total = sum(image.planned_bytes for image in images)
     _end_steps(job, StepStatus.COMPLETED)
     _set(

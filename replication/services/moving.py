@@ -17,10 +17,10 @@ def move(context: VMContext, repository: Repository, *, actor: str) -> bool:
     """Let the VM's next replication go into that repository, and all after it. Returns whether that
     is new.
 
-    It begins a new chain there, or goes on with the one that the VM left there earlier. No file is
-    moved: the recovery points stay where they are, and go by the VM's retention as before. A
-    replication that is under way, and its further attempts, still go into the former repository.
-    Raises NotManaged, RepositoryGone.
+    It begins a new chain there, or compares the disks with the one that the VM left there earlier
+    and goes on with it. No file is moved: the recovery points stay where they are, and go by the
+    VM's retention as before. A replication that is under way, and its further attempts, still go
+    into the former repository. Raises NotManaged, RepositoryGone.
     """
     context = statuses.lock(context.pk)
     if not context.is_managed:

@@ -104,11 +104,14 @@ def commit_images(job: ReplicationJob, point: RecoveryPoint, disks: Sequence[Sea
             raise LeaseLost(f"image {disk.image_id} of {job.pk} belongs to another worker")
 
 
-def forget_doubts(images: Sequence[DiskImage]) -> None:
-    """What spoke against change tracking is over for disks that were read whole."""
+def forget_doubts(images: Sequence[DiskImage], point: RecoveryPoint) -> None:
+    """What spoke against change tracking is over for disks that were read whole, in what is based
+    on this point. What is based on an older one, in another repository or because this one is gone,
+    still lacks what tracking lost until now."""
     whole = [image.disk_id for image in images if image.sync_type != SyncType.INCREMENTAL]
-    doubted = VMDisk.objects.filter(pk__in=whole).exclude(tracking_doubt="")
-    doubted.update(tracking_doubt="", updated_at=Now())
+    VMDisk.objects.filter(pk__in=whole).update(
+        tracking_doubt="", read_whole_at_point=point.pk, updated_at=Now()
+    )
 
 
 def abandon_images(job: ReplicationJob) -> list[DiskImage]:

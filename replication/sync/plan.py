@@ -69,9 +69,10 @@ def _plan_disk(run: JobRun, trust: Trust, disk: VMDisk, source: DiskRecord) -> D
     if requested == SyncRequest.INITIAL:
         return _initial(run, disk, source, f"{run.job.requested_by} asked for a full copy.")
     if requested == SyncRequest.CHECKSUM:
-        reason = f"{run.job.requested_by} asked for a comparison."
+        wanted = f"{run.job.requested_by} asked for a comparison."
     else:
-        reason = trust.doubt(source, parent) or disk.tracking_doubt
+        wanted = _read_whole_since(disk, parent)
+    reason = wanted or trust.doubt(source, parent) or disk.tracking_doubt
     if not reason:
         try:
             extents = _changed(run, source, str(parent.change_id))
@@ -82,11 +83,22 @@ def _plan_disk(run: JobRun, trust: Trust, disk: VMDisk, source: DiskRecord) -> D
             reason = what_tracking_missed(run, plan)
             if not reason:
                 return plan
-    if requested != SyncRequest.CHECKSUM:
+    if not wanted:
         _note_doubt(disk, reason)
     whole = [Extent(0, source.capacity_bytes)]
     note = f"{reason} The whole disk is compared."
     return _overlay(disk, source, parent, SyncType.CHECKSUM, whole, note)
+
+
+def _read_whole_since(disk: VMDisk, parent: DiskImage) -> str:
+    """Why the disk is compared although nothing speaks against tracking any more: what did, ended
+    with a recovery point that this one is not based on."""
+    if (parent.recovery_point_id or 0) >= (disk.read_whole_at_point or 0):
+        return ""
+    return (
+        "The disk was read whole for a later recovery point, in another repository or removed"
+        " since: change tracking is not believed about the time before that."
+    )
 
 
 def _note_doubt(disk: VMDisk, reason: str) -> None:

@@ -10,14 +10,14 @@ from django.db import IntegrityError, transaction
 
 from contexts.services import management
 from replication.engine.errors import TargetError
-from replication.errors import RepositoryInUse
-from replication.models import DiskImage, PointRemoval, RecoveryPoint, Repository
+from replication.errors import PreflightRefused, RepositoryInUse
+from replication.models import CBTHistory, DiskImage, PointRemoval, RecoveryPoint, Repository
 from replication.retention import run as retention_run
 from replication.retention import services as retention
 from replication.services import moving, repositories
 from replication.services.left_overs import contexts_to_clean
 from replication.states import RemovalState
-from replication.sync import cleanup
+from replication.sync import cleanup, plan, runner
 from tests.sync.estate import MIB
 
 
@@ -52,7 +52,40 @@ def test_a_moved_vm_begins_a_chain_there_and_goes_on_with_its_old_one_when_it_co
     old = DiskImage.objects.get(repository=here)
     moving.move(small1, here, actor="ops")
     back, newest = replicated(estate, small1, here, seed=3)
-    assert (back.replication_type, newest.parent) == ("incremental", old)
+    assert (back.replication_type, newest.parent) == ("checksum", old)
+    assert replicated(estate, small1, here, seed=4)[0].replication_type == "incremental"
+
+
+def test_what_spoke_against_tracking_still_does_where_nobody_compared(
+    estate, small1, there, monkeypatch
+):
+    """Tracking loses writes, which the next replication here notices, but does not end. The copy
+    there has them; the last one here has not, and tracking will never name them."""
+    estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=1)
+    estate.replicate(small1)
+    estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=2)
+    estate.control.lie_about_changes("small1", 2000, "nothing")
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "verify", refuse_it)
+        assert estate.run_job(small1).status == "failed"
+    assert "Change tracking is wrong" in small1.disks.get().tracking_doubt
+
+    moving.move(small1, there, actor="ops")
+    estate.control.lie_about_changes("small1", 2000)
+    assert replicated(estate, small1, there, seed=3)[0].replication_type == "initial"
+    assert small1.disks.get().tracking_doubt == ""
+
+    moving.move(small1, estate.repository, actor="ops")
+    estate.control.lie_about_changes("small1", 2000, "nothing")
+    monkeypatch.setattr(plan, "what_tracking_missed", lambda *_: "")  # as it may
+    job = estate.run_job(small1)
+    assert job.status == "completed", job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    assert "read whole for a later recovery point" in CBTHistory.objects.get(job=job).note
+
+
+def refuse_it(*_: object) -> None:
+    raise PreflightRefused("Not now.")
 
 
 @pytest.mark.slow

@@ -196,7 +196,7 @@ class DiskSerializer(serializers.ModelSerializer[VMDisk]):
             *("disk_id", "device_key", "disk_uuid", "label", "capacity_bytes"),
             *("vmdk_path", "datastore", "provisioning_type", "disk_mode", "sharing"),
             *("backing_type", "controller_type", "unprotected_reason", "accept_unprotected"),
-            "tracking_doubt",
+            *("tracking_doubt", "read_whole_at_point"),
             *("change_id", "last_sync_at", "last_sync_type", "last_sync_bytes", "stored_bytes"),
             *("created_at", "updated_at"),
         ]
