@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import markdown
@@ -21,7 +21,7 @@ from contexts.models import VMContext
 from vmrep import access
 from vmrep.access import Verb
 
-_NAME = re.compile(r"(?:decisions/)?[a-z0-9-]+")
+_NAME = re.compile(r"(?:decisions/)?[a-z0-9-]{1,100}")
 _LINK = re.compile(r'href="(?:\.\./)?((?:decisions/)?[a-z0-9-]+)\.md')
 
 
@@ -35,7 +35,7 @@ def docs(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "docs/page.html", {"page": page, "name": name})
 
 
-@cache
+@lru_cache(maxsize=64)
 def _page(name: str) -> SafeString | None:
     """As HTML: vmrep's own texts, which nobody else writes."""
     file = settings.BASE_DIR / "docs" / f"{name}.md"
