@@ -174,13 +174,8 @@ def _use(row: Any, stand: Stand = Stand.READY) -> Use:
 def _startable(now: datetime, most: int, away: Away) -> QuerySet[VMContext, tuple[Any, ...]]:
     """At most so many of those that take part in the same."""
     return (
-        idle(now)
-        .filter(
-            ~Exists(_gathered_now()),
-            ~away.concerns(),
-            _may_start(),
-            schedule__due_at__lte=now,
-        )
+        could_start(now)
+        .filter(~Exists(_gathered_now()), ~away.concerns())
         .annotate(
             group_id=_GROUP,
             place=Window(
@@ -192,6 +187,11 @@ def _startable(now: datetime, most: int, away: Away) -> QuerySet[VMContext, tupl
         .filter(place__lte=most)
         .values_list("pk", "schedule__compare", "group_id", *USE)
     )
+
+
+def could_start(now: datetime) -> QuerySet[VMContext]:
+    """Those of the idle VMs that are due, as far as they themselves are concerned."""
+    return idle(now).filter(_may_start(), schedule__due_at__lte=now)
 
 
 def _may_start(context: str = "") -> Q:

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 
 from django.db.models import F
 
 from contexts.models import VMContext
+from contexts.services.transactions import lock_free, one_transaction, wait_briefly
 from replication.errors import GroupRefused, GroupRunning
 from replication.hours import are_open
-from replication.models import PolicyWindow, VMGroup
+from replication.models import PolicyWindow, VMGroup, VMSchedule
+from replication.scheduler import candidates
 from replication.selectors.pauses import is_paused
 from replication.services import group_runs
 from replication.states import DueWhy, Trigger
@@ -21,24 +23,45 @@ from replication.states import DueWhy, Trigger
 log = logging.getLogger(__name__)
 
 BY = "schedule"
+REFUSED_FOR = timedelta(hours=1)
 
 
+@one_transaction
 def start(group_id: int, now: datetime) -> None:
-    """Start the group, unless it is being gathered already or nothing of it can be replicated."""
+    """Start the group, unless it is being gathered already or nothing of it can be replicated.
+
+    VMs that were due and could not be started are put off: due as they are, they would start all
+    the others again as soon as these are gathered."""
     group = VMGroup.objects.filter(pk=group_id).first()
     if group is None:
         return
     members = list(_members(group))
+    wait_briefly()
+    if len(lock_free(VMContext.objects.filter(group_member__group=group))) < len(members):
+        return  # the next tick may find it free
+    could_start = candidates.could_start(now).filter(group_member__group=group)
+    due = set(could_start.values_list("pk", flat=True))
     try:
         group_runs.begin(
             group,
             trigger=Trigger.SCHEDULE,
             requested_by=BY,
-            left_out=_left_out(members, now),
+            left_out=_left_out(members, due, now),
             compared=frozenset(vm.pk for vm in members if _is_to_be_compared(vm, now)),
         )
-    except (GroupRunning, GroupRefused) as problem:
+    except GroupRunning as problem:
         log.info("the group %s is not started: %s", group_id, problem)
+        return
+    except GroupRefused as problem:
+        log.info("the group %s is not started: %s", group_id, problem)
+    put_off(list(could_start.values_list("pk", flat=True)), now)
+
+
+def put_off(context_ids: Iterable[str], now: datetime) -> None:
+    """Let VMs that were refused try again later, each alone."""
+    VMSchedule.objects.filter(pk__in=context_ids).update(
+        due_at=now + REFUSED_FOR, due_why=DueWhy.RETRY, holds_until=None
+    )
 
 
 def _members(group: VMGroup) -> Sequence[VMContext]:
@@ -49,10 +72,10 @@ def _members(group: VMGroup) -> Sequence[VMContext]:
     )
 
 
-def _left_out(members: Sequence[VMContext], now: datetime) -> dict[str, str]:
+def _left_out(members: Sequence[VMContext], due: Collection[str], now: datetime) -> dict[str, str]:
     """Why, of those that are not to be started by themselves now. A member that is not due yet is
-    started with the others all the same."""
-    closed = _outside_of_their_hours(members, now)
+    started with the others all the same; of one that is, its schedule knows its hours."""
+    closed = _outside_of_their_hours(members, now) - set(due)
     found = {}
     for vm in members:
         schedule = getattr(vm, "schedule", None)
@@ -61,7 +84,7 @@ def _left_out(members: Sequence[VMContext], now: datetime) -> dict[str, str]:
         elif vm.pk in closed:
             found[vm.pk] = "Its policy does not let it start at this hour."
         elif schedule and schedule.due_why == DueWhy.RETRY and schedule.due_at > now:
-            found[vm.pk] = "Its last replication failed, and it is not tried again yet."
+            found[vm.pk] = "Its last replication failed or was refused; it is not tried again yet."
     return found
 
 

@@ -14,15 +14,13 @@ from contexts.services import statuses
 from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import one_transaction
 from replication.errors import AlreadyRunning, NoRepository
-from replication.models import ReplicationJob, VMSchedule
+from replication.models import ReplicationJob
 from replication.scheduler import candidates, groups
 from replication.scheduler.decide import Candidate, choose, is_full
 from replication.services import cancel, start
-from replication.states import DueWhy, JobStatus, SyncRequest, Trigger
+from replication.states import JobStatus, SyncRequest, Trigger
 
 log = logging.getLogger(__name__)
-
-REFUSED_FOR = timedelta(hours=1)
 
 
 def start_due() -> None:
@@ -65,9 +63,7 @@ def _start(candidate: Candidate, now: datetime) -> None:
         return  # another was faster
     except (NotManaged, IdentityChanged, VMGone, NoRepository) as problem:
         log.info("%s is not started: %s", candidate.context_id, problem)
-        VMSchedule.objects.filter(pk=candidate.context_id).update(
-            due_at=now + REFUSED_FOR, due_why=DueWhy.RETRY, holds_until=None
-        )
+        groups.put_off([candidate.context_id], now)
 
 
 def give_up() -> None:

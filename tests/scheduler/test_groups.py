@@ -9,15 +9,18 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from contexts.clock import database_now
-from contexts.models import VMContext
+from contexts.models import DiscoveredVM, VMContext
 from replication.models import GroupRun, RecoveryPoint, ReplicationJob, VMGroup, VMSchedule
 from replication.policies import services, settle
 from replication.policies.checking import Window
 from replication.scheduler import dates, starting
-from replication.services import finish, groups, pauses, queue, start
+from replication.scheduler import groups as scheduled
+from replication.services import finish, group_runs, groups, pauses, queue, start
 from replication.services.pauses import Subject
-from replication.states import DueWhy, PauseKind, SyncRequest
+from replication.states import DueWhy, PauseKind, RPOKind, SyncRequest
 from tests import factories
+from tests.at_once import locking, on_its_own, on_postgresql, stuck
+from tests.factories import LOOKS
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -31,7 +34,8 @@ def vms(tmp_path) -> dict[str, VMContext]:
     vcenter = factories.vcenter()
     made = {}
     for name in ("web", "app", "db"):
-        made[name] = factories.context(name, at=vcenter, keep_in=where)
+        looks = LOOKS if name == "web" else {}
+        made[name] = factories.context(name, at=vcenter, keep_in=where, **looks)
         age = 2 * HOUR if name == "web" else timedelta()
         factories.completed_job(made[name], consistent_at=timezone.now() - age)
         services.set_own(made[name], services.target(3600), actor="ops")
@@ -59,6 +63,12 @@ def tick() -> list[str]:
 def missing(run: GroupRun) -> dict[str, str]:
     rows = run.members.filter(job=None).select_related("vm_context")
     return {row.vm_context.vm_name: row.why for row in rows}
+
+
+def another_may_be(vm: VMContext) -> None:
+    """It is gone from its vCenter, where another one looks like it."""
+    DiscoveredVM.objects.filter(vmware_vm_id=vm.vmware_vm_id).update(gone_at=Now())
+    factories.discovered_vm(vm.vm_name, at=vm.vcenter, **LOOKS)
 
 
 def end_all() -> None:
@@ -95,6 +105,52 @@ def test_who_is_paused_or_may_not_start_at_this_hour_is_not_in_the_run(shop, vms
         "app": "It is paused.",
         "db": "Its policy does not let it start at this hour.",
     }
+
+
+def test_who_cannot_be_started_does_not_make_its_group_run_again_and_again(shop, vms):
+    """Web is due, and gone from its vCenter: another VM there may be it."""
+    another_may_be(vms["web"])
+    assert tick() == ["app", "db"]
+    assert "probably the same VM" in missing(GroupRun.objects.get())["web"]
+    schedule = VMSchedule.objects.get(vm_context=vms["web"])
+    assert (schedule.due_why, schedule.due_at > database_now()) == (DueWhy.RETRY, True)
+    end_all()
+    group_runs.settle()
+    assert tick() == []
+
+
+def test_a_group_of_which_none_can_be_started_is_put_off(vms):
+    groups.add_member(groups.add("One", actor="ops"), vms["web"], actor="ops")
+    another_may_be(vms["web"])
+    assert tick() == []
+    assert VMSchedule.objects.get(vm_context=vms["web"]).due_why == DueWhy.RETRY
+
+
+def test_who_is_due_is_started_although_its_hours_and_its_calendar_never_meet(shop, vms):
+    now = database_now()
+    begin = now - timedelta(minutes=5)
+    minute = (now.hour * 60 + now.minute + 600) % 1440
+    services.set_own(
+        vms["web"],
+        {
+            "rpo_kind": RPOKind.CALENDAR,
+            "cron": f"{begin.minute} {begin.hour} * * *",
+            "latest_start_minutes": 60,
+        },
+        (Window(127, minute, (minute + 60) % 1440),),
+        actor="ops",
+    )
+    ReplicationJob.objects.update(created_at=now - 2 * HOUR)
+    assert tick() == ["app", "db", "web"]
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_vm_that_another_transaction_holds_leaves_its_group_to_the_next_tick(shop, vms, caplog):
+    with stuck(locking(VMContext, vms["app"].pk)):
+        on_its_own(lambda: scheduled.start(shop.pk, database_now()))
+    assert f"skipping VMContext {vms['app'].pk}" in caplog.text
+    assert not GroupRun.objects.exists()
 
 
 def test_who_is_being_replicated_already_is_not_in_the_run(shop, vms):
