@@ -1,17 +1,19 @@
-"""Whether a VM's next replication can fit into its repository, as far as that is known beforehand.
+"""What is to stay free in a repository, and what a VM's next replication probably stores there.
 
-Nothing is refused that would fit: what counts is the least that a replication has to store, not
-what it may. The least is known from what earlier ones stored; of a VM that was never copied it is
-not, because neither a disk's size nor what is allocated of it says how much of it is zeroes, which
-take no room.
+The expectation is no bound: it is made of what earlier replications stored, and the VM may have
+changed. So it may hold up a replication, but not for ever: see `replication.sync.room`. Of a VM
+that was never copied nothing is expected, because neither a disk's size nor what is allocated of it
+says how much of it is zeroes, which take no room.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from contexts.clock import database_now
 from contexts.models import VMContext
 from replication.engine.target import Room
 from replication.models import DiskImage, Repository
@@ -34,39 +36,55 @@ def reserve_bytes(repository: Repository, room: Room) -> int:
 
 
 class _Image(NamedTuple):
+    """`at`: the moment of its recovery point; `since`: of the one that it is based on."""
+
     disk: int
     repository: int
     sync_type: str
-    stored_bytes: int
-    is_merged: bool
+    stored_bytes: int | None
+    merged_digest: str
+    at: datetime
+    since: datetime | None
 
 
-def least_bytes(
+def expected_bytes(
     context: VMContext, repository_id: int, disks: Collection[int], requested_sync: str
 ) -> int:
-    """What a replication of these disks into that repository stores at least: half of what the last
-    full copy of a disk took, where it has to be copied in full, since a guest may have emptied it;
-    else what the smallest of its last incremental copies took. 0 when nothing is known. One query.
+    """What a replication of these disks into that repository is expected to store, cautiously: half
+    of what the last full copy of a disk took, where it has to be copied in full, since a guest may
+    have emptied it; else what the smallest of its last incremental copies took, and of that only
+    the part that belongs to the time since the last one. 0 when nothing is known.
     """
     images = DiskImage.objects.filter(vm_context=context, state=ImageState.COMMITTED)
-    rows = images.order_by("-pk").values_list(
-        *("disk", "repository", "sync_type", "allocated_bytes", "merged_digest")
+    rows = images.order_by("-recovery_point_id", "-pk").values_list(
+        *("disk", "repository", "sync_type", "allocated_bytes", "merged_digest"),
+        *("recovery_point__consistent_at", "parent__recovery_point__consistent_at"),
     )
     by_disk: dict[int, list[_Image]] = defaultdict(list)
-    for disk, repository, sync_type, stored, merged in rows:
-        by_disk[disk].append(_Image(disk, repository, sync_type, stored or 0, bool(merged)))
-    wants_full = requested_sync == SyncRequest.INITIAL
-    return sum(_least_of(by_disk[disk], repository_id, wants_full) for disk in disks)
+    for row in rows:
+        by_disk[row[0]].append(_Image(*row))
+    now, wants_full = database_now(), requested_sync == SyncRequest.INITIAL
+    return sum(_expected_of(by_disk[disk], repository_id, wants_full, now) for disk in disks)
 
 
-def _least_of(images: list[_Image], repository_id: int, wants_full: bool) -> int:
+def _expected_of(images: list[_Image], repository_id: int, wants_full: bool, now: datetime) -> int:
     here = [image for image in images if image.repository == repository_id]
     if wants_full or not here:
         full = [image.stored_bytes for image in images if image.sync_type == SyncType.INITIAL]
-        return full[0] // 2 if full else 0
+        return (full[0] or 0) // 2 if full else 0
+    passed = now - here[0].at
     lately = [
-        image.stored_bytes
+        _part(image.stored_bytes or 0, passed, image.at - image.since)
         for image in here
-        if image.sync_type == SyncType.INCREMENTAL and not image.is_merged
+        if image.sync_type == SyncType.INCREMENTAL and not image.merged_digest and image.since
     ][:LOOKED_AT]
     return min(lately) if len(lately) >= FEWEST else 0
+
+
+def _part(stored_bytes: int, passed: timedelta, took: timedelta) -> int:
+    """Of what changed in `took`, what changes in `passed` at least: in less time no less than in
+    proportion, because what changes again and again is stored once; in more time no more for
+    certain."""
+    if took <= timedelta(0) or passed <= timedelta(0):
+        return 0  # the clocks of these moments say nothing
+    return int(stored_bytes * min(1.0, passed / took))

@@ -1,19 +1,24 @@
-"""A repository that is full fails a job before anything happens at the VM."""
+"""A full repository, or one that is probably too full, fails a job before the VM is touched."""
 
 from __future__ import annotations
 
+from contexts.error_codes import code_of
 from replication.engine.errors import RepositoryFull
-from replication.models import DiskImage
-from replication.selectors.room import least_bytes, reserve_bytes
-from replication.states import ImageState
+from replication.models import DiskImage, ReplicationJob
+from replication.selectors.room import expected_bytes, reserve_bytes
+from replication.states import ImageState, StepName, Trigger
 from replication.storage import looks
 from replication.sync.job_run import JobRun, StepNote
 
 
 def require(run: JobRun) -> None:
-    """Raises RepositoryFull when what the replication stores at least does not fit beside the
-    repository's reserve. Of an attempt that goes on with its images nothing is required: most of
-    its room may be taken by itself."""
+    """Raises RepositoryFull when less is free than the repository's reserve; and, for a scheduled
+    replication, when what it is expected to store does not fit beside it. The expectation may be
+    wrong, so it never refuses two in a row, nor what somebody asks for.
+
+    Of an attempt that goes on with its images nothing is required: most of its room may be taken by
+    itself.
+    """
     if DiskImage.objects.filter(job=run.job, state=ImageState.WRITING).exists():
         return
     repository = run.job.repository
@@ -21,18 +26,44 @@ def require(run: JobRun) -> None:
     if room is None:
         return  # whoever needs it says why
     run.check()
+    reserve = reserve_bytes(repository, room)
+    free = f"{room.free_bytes:,} bytes are free, and {reserve:,} are to stay free."
+    if room.free_bytes < max(reserve, 1):
+        raise RepositoryFull(
+            f"{run.vm.name}: the repository {repository.name} is full: {free} No snapshot was"
+            f" taken. {_REMEDY}"
+        )
+    if run.job.trigger != Trigger.SCHEDULE:
+        return
     rows = run.context.disks.filter(removed_at=None, unprotected_reason="")
     disks = list(rows.values_list("pk", flat=True))
-    needed = least_bytes(run.context, repository.pk, disks, run.job.requested_sync)
-    reserve = reserve_bytes(repository, room)
-    if room.free_bytes >= max(reserve + needed, 1):
-        return
-    expected = f" This replication needs {needed:,} bytes or more." if needed else ""
-    raise RepositoryFull(
-        f"{run.vm.name}: the repository {repository.name} is full: {room.free_bytes:,} bytes are"
-        f" free, and {reserve:,} are to stay free.{expected} No snapshot was taken. Delete recovery"
-        " points, give its file system more room, lower its reserve, or move the VM to another"
-        " repository."
+    expected = expected_bytes(run.context, repository.pk, disks, run.job.requested_sync)
+    if room.free_bytes < reserve + expected and not _was_refused_last(run.job):
+        raise RepositoryFull(
+            f"{run.vm.name}: the repository {repository.name} has probably too little room: {free}"
+            f" After what earlier replications took, vmrep expects about {expected:,} bytes. No"
+            f" snapshot was taken. {_REMEDY} The next replication is tried nevertheless, and one is"
+            " tried at once if somebody starts it."
+        )
+
+
+_REMEDY = (
+    "Delete recovery points, give its file system more room, lower its reserve, or move the VM to"
+    " another repository."
+)
+
+
+def _was_refused_last(job: ReplicationJob) -> bool:
+    """Whether the VM's last replication into this repository was refused here: then this one finds
+    out whether it fits."""
+    earlier = ReplicationJob.objects.filter(
+        vm_context=job.vm_context_id, repository=job.repository_id, created_at__lte=job.created_at
+    )
+    last = earlier.exclude(pk=job.pk).order_by("-created_at", "-pk").first()
+    return (
+        last is not None
+        and last.error_code == code_of(RepositoryFull(""))
+        and not last.steps.filter(name=StepName.SNAPSHOT).exists()
     )
 
 

@@ -18,7 +18,7 @@ from tests.factories import MIB
 pytestmark = pytest.mark.any_database
 
 KEYS = [
-    *("context", "policy", "current_job", "job_history", "disks", "networks"),
+    *("context", "policy", "group", "current_job", "job_history", "disks", "networks"),
     *("cbt_history", "recovery_points"),
 ]
 

@@ -4,16 +4,24 @@ the snapshots. What may fit is tried."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from replication.engine.target import Room
-from replication.models import DiskImage, Repository
-from replication.selectors.room import least_bytes, reserve_bytes
-from replication.services import moving, repositories
+from replication.models import DiskImage, RecoveryPoint, Repository
+from replication.selectors.room import expected_bytes, reserve_bytes
+from replication.services import moving, repositories, start
 from replication.states import StepName
 from replication.storage.looks import StorageState
+from replication.sync import runner
+from tests import factories
 from tests.sync.estate import MIB
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture
@@ -53,7 +61,16 @@ def test_without_room_no_snapshot_is_taken(estate, small1):
     assert snapshots(estate) > 0
 
 
-def test_what_earlier_copies_took_is_expected_of_the_next_one_but_never_more(
+def scheduled(estate, context, seed: int, mib: int = 2):
+    """As `changed`, by the schedule."""
+    estate.control.fill(context.vm_name, 2000, 4 * MIB, mib * MIB, seed=seed)
+    job = start.start(context, trigger="schedule", requested_by="schedule")
+    assert runner.run_next() == job.pk
+    job.refresh_from_db()
+    return job
+
+
+def test_what_earlier_copies_took_holds_a_scheduled_one_up_but_not_for_ever(
     estate, small1, tmp_path, free
 ):
     here = estate.repository
@@ -61,29 +78,50 @@ def test_what_earlier_copies_took_is_expected_of_the_next_one_but_never_more(
     disks = [small1.disks.get().pk]
     for seed in range(2):
         assert changed(estate, small1, seed, 8).status == "completed"
-    assert least_bytes(small1, here.pk, disks, "") == 0  # two say too little
+    assert expected_bytes(small1, here.pk, disks, "") == 0  # two say too little
     assert changed(estate, small1, 2, 3).status == "completed"
-    smallest = least_bytes(small1, here.pk, disks, "")
+    for hours, point in enumerate(RecoveryPoint.objects.order_by("-pk"), start=1):
+        RecoveryPoint.objects.filter(pk=point.pk).update(consistent_at=Now() - hours * HOUR)
+    smallest = expected_bytes(small1, here.pk, disks, "")
     assert 3 * MIB <= smallest < 4 * MIB
 
     estate.control.reset_meters()
     free(smallest + MIB - 1)
-    job = changed(estate, small1, 3)
+    job = scheduled(estate, small1, 3)
     assert job.error_code == "repository_full"
-    assert f"needs {smallest:,} bytes or more" in job.error_message
+    assert f"expects about {smallest:,} bytes" in job.error_message
+    assert "tried at once if somebody starts it" in job.error_message
     assert snapshots(estate) == 0
+    assert scheduled(estate, small1, 4).status == "completed"  # the expectation was wrong
 
+    # The guest has emptied much of its disk since the last full copy.
     root = DiskImage.objects.get(sync_type="initial")
     there = repositories.add_directory("there", str(tmp_path / "there"))
     repositories.change(there, reserve_bytes=0)
     moving.move(small1, there, actor="ops")
-    assert least_bytes(small1, there.pk, disks, "") == root.allocated_bytes // 2
+    assert expected_bytes(small1, there.pk, disks, "") == root.allocated_bytes // 2
     free(root.allocated_bytes // 4)
-    assert changed(estate, small1, 4).error_code == "repository_full"
+    estate.control.reset_meters()
+    assert scheduled(estate, small1, 5).error_code == "repository_full"
     assert snapshots(estate) == 0
-    # The guest may have emptied its disk, so this may fit.
-    free(root.allocated_bytes - MIB)
-    assert changed(estate, small1, 5).status == "completed"
+    assert changed(estate, small1, 6).status == "completed"
+
+
+def test_no_more_is_expected_of_an_hour_than_its_part_of_a_day(db):
+    """The target was a day, and is an hour now: that what changes in a day does not fit says little
+    about the next hour."""
+    vm = factories.context("vm")
+    now = timezone.now()
+    for days in reversed(range(5)):
+        when = now - HOUR - days * DAY
+        factories.completed_job(vm, planned_bytes=24 * MIB, consistent_at=when)
+    disks = list(vm.disks.values_list("pk", flat=True))
+    expected = expected_bytes(vm, vm.repository_id, disks, "") / len(disks)
+    assert expected == pytest.approx(24 * MIB / 24, rel=0.05)
+    RecoveryPoint.objects.update(consistent_at=F("consistent_at") - 9 * DAY)
+    assert expected_bytes(vm, vm.repository_id, disks, "") == 24 * MIB * len(disks)
+    RecoveryPoint.objects.update(consistent_at=F("consistent_at") + 99 * DAY)  # by whichever clock
+    assert expected_bytes(vm, vm.repository_id, disks, "") == 0
 
 
 def test_a_vm_that_was_never_copied_is_tried_as_zeroes_take_no_room(estate, free):
@@ -93,7 +131,7 @@ def test_a_vm_that_was_never_copied_is_tried_as_zeroes_take_no_room(estate, free
     free(2 * MIB)
     size = context.disks.get().capacity_bytes
     assert size > 8 * MIB
-    assert least_bytes(context, estate.repository.pk, [context.disks.get().pk], "") == 0
+    assert expected_bytes(context, estate.repository.pk, [context.disks.get().pk], "") == 0
     job = estate.run_job(context)
     assert job.status == "completed"
     assert "It fits only if much of that is zeroes." in job.steps.get(name=StepName.PLAN).message
