@@ -76,3 +76,11 @@ def wait_briefly() -> None:
     if connection.vendor == "postgresql":  # SQLite has one lock for all, which is soon free
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{BRIEFLY_SECONDS}s'")
+
+
+def one_at_a_time(what: str) -> None:
+    """Within a transaction: from here to its end nobody else does this (`what`: its name). For a
+    decision that depends on what others have just decided. It waits as for a row."""
+    if connection.vendor == "postgresql":  # SQLite lets one transaction write at a time
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"vmrep:{what}"])

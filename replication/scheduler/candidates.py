@@ -41,14 +41,14 @@ from replication.scheduler.decide import (
     Use,
 )
 from replication.selectors import health, limits, protection
-from replication.selectors.pauses import is_paused
+from replication.selectors.pauses import holds_job_up, is_paused
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     DueWhy,
+    GroupMemberState,
     GroupRunState,
     JobStatus,
     LimitKind,
-    Trigger,
 )
 
 USE = ("vcenter_id", "repository_id", "limits_policy", "most_running", "lane", "seconds")
@@ -99,9 +99,17 @@ def _active(now: datetime, away: Away) -> list[Use]:
     """The jobs that run or wait. One statement."""
     jobs = ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).order_by()
     rows = jobs.annotate(stand=_stand(now, away), **use_of_jobs()).values_list(
-        "vm_context__vcenter", "repository", *USE[2:], "stand"
+        "vm_context__vcenter", "repository", *USE[2:], "stand", "group_run_member__run"
     )
-    return [_use(row[:-1], Stand(row[-1])) for row in rows]
+    led: set[int] = set()
+    found = []
+    for *use, named, run in rows:
+        stand = Stand(named)
+        if stand == Stand.GATHERED and run not in led:
+            led.add(run)
+            stand = Stand.READY  # the one worker that gathers all of them
+        found.append(_use(use, stand))
+    return found
 
 
 def use_of_jobs() -> dict[str, Any]:
@@ -119,12 +127,15 @@ def _stand(now: datetime, away: Away) -> Case:
         Q(next_attempt_at__gt=now, waits_for_kind="")
         | Q(repository__in=away.repositories)
         | Q(vm_context__vcenter__in=away.vcenters)
-        | Q(is_paused("vm_context__"), trigger=Trigger.SCHEDULE, started_at__isnull=True)
+        | holds_job_up()
     )
+    is_running = Q(status=JobStatus.RUNNING)
+    is_gathered = Q(group_run_member__state=GroupMemberState.WAITING)
     return Case(
-        When(status=JobStatus.RUNNING, then=Value(Stand.READY)),
+        When(is_running & ~is_gathered, then=Value(Stand.READY)),
         When(waits_for_kind__in=_OF_HOSTS, then=Value(Stand.FOR_A_PLACE)),
-        When(is_held_up, then=Value(Stand.HELD_UP)),
+        When(~is_running & is_held_up, then=Value(Stand.HELD_UP)),
+        When(is_gathered, then=Value(Stand.GATHERED)),
         default=Value(Stand.READY),
         output_field=CharField(),
     )

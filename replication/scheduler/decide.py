@@ -48,11 +48,13 @@ class Lane(StrEnum):
 class Stand(StrEnum):
     """READY: runs, or waits for a worker. FOR_A_PLACE: waits for a host or a datastore. HELD_UP:
     waits for its next attempt, for the end of a pause, for a repository or a vCenter that nobody
-    reaches: no worker could begin it, so that it keeps nobody else from one."""
+    reaches: no worker could begin it, so that it keeps nobody else from one. GATHERED: is gathered
+    with its group, or will be; one worker does that with all of them."""
 
     READY = "ready"
     FOR_A_PLACE = "for_a_place"
     HELD_UP = "held_up"
+    GATHERED = "gathered"
 
 
 class Use(NamedTuple):
@@ -154,7 +156,7 @@ class _Line:
         return self.jobs < AHEAD * places or self.seconds < AHEAD_SECONDS * places
 
     def add(self, use: Use) -> None:
-        if use.stand == Stand.READY or use.lane == Lane.FAILING:
+        if use.stand in (Stand.READY, Stand.GATHERED) or use.lane == Lane.FAILING:
             self.lanes[use.lane] += 1
         if use.stand != Stand.HELD_UP:
             self.jobs += 1
@@ -178,7 +180,7 @@ class Room:
         self._policies[use.policy_id] += 1
         self._vcenters[use.vcenter_id].add(use)
         self._repositories[use.repository_id].add(use)
-        if use.stand != Stand.FOR_A_PLACE:
+        if use.stand not in (Stand.FOR_A_PLACE, Stand.GATHERED):
             self._workers.add(use)
 
     def _vcenter_places(self, use: Use) -> int:

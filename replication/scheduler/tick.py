@@ -39,7 +39,7 @@ def _hint_jobs() -> None:
     waiting = queue.runnable().count() + group_runs.waiting_runs()
     if not waiting:
         return
-    free = health.live_slots(health.COPIES, database_now()) - queue.running_count()
+    free = health.live_slots(health.COPIES, database_now()) - queue.busy_workers()
     for _ in range(min(waiting, max(free, 1))):
         messages.hint_job()
 

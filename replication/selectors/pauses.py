@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from contexts.models import VMContext
 from replication.models import EffectivePolicy, Pause
-from replication.states import PauseKind
+from replication.states import PauseKind, Trigger
 
 
 def open_pauses() -> QuerySet[Pause]:
@@ -35,6 +35,11 @@ def is_paused(context: str = "") -> Exists:
             | Q(vm_context=OuterRef(f"{context}pk"))
         )
     )
+
+
+def holds_job_up() -> Q:
+    """Of jobs: whether a pause keeps it from being begun. It concerns what the schedule started."""
+    return Q(is_paused("vm_context__"), trigger=Trigger.SCHEDULE, started_at__isnull=True)
 
 
 def pause_of(context: VMContext) -> Pause | None:

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from contexts.clock import database_now
 from contexts.errors import ContextError
 from contexts.services import statuses
 from contexts.services.one_by_one import one_by_one
-from contexts.services.transactions import one_transaction
+from contexts.services.transactions import one_at_a_time, one_transaction
 from contexts.text import storable
 from replication import messages
 from replication.errors import GroupRefused, GroupRunning, JobNotActive, UnknownJob
@@ -35,9 +35,10 @@ from replication.models import (
     Repository,
     VMGroup,
     VMGroupMember,
-    VMSnapshot,
 )
-from replication.services import cancel, leases, queue, start, together
+from replication.models.groups import MOST_MEMBERS
+from replication.selectors.pauses import holds_job_up
+from replication.services import cancel, group_results, leases, queue, start, together
 from replication.services.leases import Lease
 from replication.states import (
     ACTIVE_JOB_STATUSES,
@@ -45,7 +46,6 @@ from replication.states import (
     GroupRunState,
     JobStatus,
     LeaseHolder,
-    SnapshotState,
     SyncRequest,
 )
 from replication.storage import looks
@@ -53,11 +53,14 @@ from replication.storage import looks
 GATHER_SECONDS = 180.0
 """How long a run's VMs are waited for: by a worker, until it may begin with each of them, and then
 until each is ready for its snapshot."""
+LONGEST_SECONDS = 2 * GATHER_SECONDS
+"""A run that a live worker has gathered for so long goes on: one VM, of which vSphere takes very
+long to make the snapshot, keeps the others from their schedule no longer."""
+MOST_AT_ONCE = 2 * MOST_MEMBERS
+"""How many VMs all workers together gather at once: each takes two connections to the database."""
 MOST_GATHERINGS = 3
 LOOK_AT = 20
 FOR_GROUP = "Waiting for the other VMs of its group"
-FOR_A_STUN = "r"
-"""What ends the name of a snapshot that no recovery point is made from."""
 
 
 class Gathering(NamedTuple):
@@ -144,9 +147,18 @@ def claim_next() -> Gathering | None:
         return None
     away = _away(keys)  # not within a transaction: storage may take its time
     for key in keys:
+        if not _has_room(key):
+            return None  # smaller ones do not overtake it
         if claimed := _claim(key, away):
             return claimed
     return None
+
+
+def _has_room(run_id: int) -> bool:
+    """Whether its VMs can be gathered besides those that others gather now."""
+    waiting = GroupRunMember.objects.filter(state=GroupMemberState.WAITING)
+    now = waiting.filter(Q(run=run_id) | Q(run__state=GroupRunState.GATHERING))
+    return now.count() <= MOST_AT_ONCE
 
 
 def _away(keys: list[int]) -> dict[int, str]:
@@ -163,16 +175,20 @@ def _claim(run_id: int, away: Mapping[int, str]) -> Gathering | None:
     for context_id in sorted(waiting.values_list("vm_context", flat=True)):
         if not statuses.hold_free(context_id):
             return None
-    jobs = list(
-        ReplicationJob.objects.filter(
-            group_run_member__in=waiting, status__in=ACTIVE_JOB_STATUSES
-        ).order_by("vm_context")
-    )
+    active = ReplicationJob.objects.filter(
+        group_run_member__in=waiting, status__in=ACTIVE_JOB_STATUSES
+    ).order_by("vm_context")
+    paused = set(active.filter(holds_job_up()).values_list("pk", flat=True))
+    jobs = list(active.exclude(pk__in=paused))
+    if paused and not jobs:
+        return None  # they are together after the pause, too
     got, missing = _leases(jobs, away)
     run = _lock(run_id, GroupRunState.WAITING)
-    if run is None or (missing and not _is_overdue(run)):
+    one_at_a_time("gathering")
+    if run is None or (missing and not _is_overdue(run)) or not _has_room(run_id):
         _give_back(got)
         return None
+    missing |= dict.fromkeys(paused, "It was paused.")  # for how long, nobody knows
     for job_id, why in missing.items():
         waiting.filter(job=job_id).update(state=GroupMemberState.GOING, why=why)
     if not got:
@@ -229,7 +245,11 @@ def let_go(gathering: Gathering, job_id: str) -> None:
     itself, with its snapshot or left behind. Nothing happens when somebody else has settled the run
     meanwhile."""
     job = ReplicationJob.objects.get(pk=job_id)
-    why = "" if _snapshots().filter(job=job).exists() or not job.is_active else job.error_message
+    why = (
+        ""
+        if group_results.snapshots().filter(job=job).exists() or not job.is_active
+        else job.error_message
+    )
     GroupRunMember.objects.filter(
         job=job,
         state=GroupMemberState.WAITING,
@@ -281,9 +301,11 @@ def _settle(run_id: int) -> None:
     waiting = run.members.filter(state=GroupMemberState.WAITING)
     if run.state == GroupRunState.GATHERING:
         live = ContextLease.objects.filter(job__in=waiting.values("job"), expires_at__gt=Now())
-        if live.exists():
-            return
-        _without_a_leader(run)
+        if not live.exists():
+            _without_a_leader(run)
+        elif _takes_too_long(run):
+            _go_on(run)
+            transaction.on_commit(messages.hint_job)
     if run.state == GroupRunState.WAITING and not _active(waiting):
         _go_on(run)
     if run.state == GroupRunState.COPYING and not _active(run.members.all()):
@@ -294,6 +316,12 @@ def _active(members: QuerySet[GroupRunMember]) -> bool:
     return ReplicationJob.objects.filter(
         group_run_member__in=members, status__in=ACTIVE_JOB_STATUSES
     ).exists()
+
+
+def _takes_too_long(run: GroupRun) -> bool:
+    """Its worker goes on with those that it still gathers: their leases are its own, and it finds
+    that they are none of a gathering any more."""
+    return database_now() - run.updated_at > timedelta(seconds=LONGEST_SECONDS)
 
 
 def _without_a_leader(run: GroupRun) -> None:
@@ -319,37 +347,33 @@ def _without_a_leader(run: GroupRun) -> None:
 def _has_snapshots(run: GroupRun) -> bool:
     """Whether a snapshot of the run was taken, or asked for."""
     done = run.members.filter(job__status=JobStatus.COMPLETED)
-    return _snapshots().filter(job__group_run_member__run=run).exists() or done.exists()
-
-
-def _snapshots() -> QuerySet[VMSnapshot]:
-    """Those that jobs read, or will read, from."""
-    there = VMSnapshot.objects.exclude(state=SnapshotState.REMOVED)
-    return there.exclude(name__endswith=FOR_A_STUN)
+    return (
+        group_results.snapshots().filter(job__group_run_member__run=run).exists() or done.exists()
+    )
 
 
 def _go_on(run: GroupRun) -> None:
     """Its jobs go on one by one."""
     run.members.filter(state=GroupMemberState.WAITING).update(state=GroupMemberState.GOING)
-    times = _times(list(run.members.all()))
+    near = group_results.near(group_results.times(list(run.members.all())))
     _update(
         run,
         state=GroupRunState.COPYING,
         leader=None,
         gathered_at=Now(),
         problem=run.problem,
-        spread_seconds=together.spread_seconds(_of(times, together.together(times))),
+        spread_seconds=together.spread_seconds(near),
     )
 
 
 def _end(run: GroupRun) -> None:
     members = list(run.members.select_related("job"))
     done = [each for each in members if each.job and each.job.status == JobStatus.COMPLETED]
-    times = _times(done)
-    near = _of(times, together.together(times))
+    times = group_results.times(done)
+    near = group_results.near(times)
     for member in members:
         if member.state in GroupMemberState.open():
-            _judge(member, times, near)
+            group_results.judge(member, times, near)
     GroupRunMember.objects.bulk_update(members, ["state", "taken_at", "why"])
     _update(
         run,
@@ -357,45 +381,6 @@ def _end(run: GroupRun) -> None:
         ended_at=Now(),
         spread_seconds=together.spread_seconds(near),
     )
-
-
-def _judge(
-    member: GroupRunMember, times: Mapping[int, datetime], near: Mapping[int, datetime]
-) -> None:
-    """How it ended for this VM."""
-    job = member.job
-    member.taken_at = times.get(member.pk)
-    if job is None or job.status != JobStatus.COMPLETED:
-        member.state = GroupMemberState.MISSING
-        ended = job.error_message or job.get_status_display() if job else "Its job is gone."
-        member.why = f"{member.why} {ended}".strip()
-    elif member.pk in near:
-        member.state, member.why = GroupMemberState.TOGETHER, ""
-    else:
-        member.state = GroupMemberState.APART
-        if member.taken_at is None:
-            told = "vSphere does not say when its snapshot was taken."
-        else:
-            told = together.how_far(member.taken_at, near)
-        member.why = f"{member.why} {told}".strip()
-
-
-def _of(times: Mapping[int, datetime], keys: set[int]) -> dict[int, datetime]:
-    return {key: times[key] for key in keys}
-
-
-def _times(members: list[GroupRunMember]) -> dict[int, datetime]:
-    """When the snapshots that these VMs' jobs read were taken, as far as vSphere says. Of several
-    that a job took, the last one counts."""
-    by_job = {member.job_id: member.pk for member in members if member.job_id}
-    rows = (
-        VMSnapshot.objects.filter(job__in=by_job)
-        .exclude(name__endswith=FOR_A_STUN)
-        .order_by("id")
-        .values_list("job", "taken_at")
-    )
-    last = dict(rows)
-    return {by_job[job]: taken_at for job, taken_at in last.items() if taken_at is not None}
 
 
 def _lock(run_id: int, state: str | None = None) -> GroupRun | None:

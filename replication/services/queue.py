@@ -20,7 +20,7 @@ from replication import messages
 from replication.models import ReplicationJob, Repository
 from replication.selectors import limits
 from replication.selectors.limits import Resource
-from replication.selectors.pauses import is_paused
+from replication.selectors.pauses import holds_job_up
 from replication.selectors.progress import FOR_REPOSITORY
 from replication.services import finish, leases, places
 from replication.services.leases import Lease
@@ -45,7 +45,7 @@ def runnable() -> Any:
         .filter(~Exists(leases.live_lease()))
         # Its group is gathered first, by one worker.
         .exclude(group_run_member__state=GroupMemberState.WAITING)
-        .exclude(Q(is_paused("vm_context__"), trigger=Trigger.SCHEDULE, started_at__isnull=True))
+        .exclude(holds_job_up())
         .order_by(*in_order())
     )
 
@@ -60,8 +60,12 @@ def in_order() -> tuple[Case, str, str]:
     return of_schedule, "created_at", "id"
 
 
-def running_count() -> int:
-    return ReplicationJob.objects.filter(status=JobStatus.RUNNING).count()
+def busy_workers() -> int:
+    """How many are at work on a job, or on the jobs that they gather for a group."""
+    running = ReplicationJob.objects.filter(status=JobStatus.RUNNING)
+    gathered = running.filter(group_run_member__state=GroupMemberState.WAITING)
+    gatherings = gathered.values("group_run_member__run").distinct()
+    return running.count() - gathered.count() + gatherings.count()
 
 
 def _is_due() -> Q:

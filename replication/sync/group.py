@@ -115,7 +115,7 @@ def _as_far_as_the_snapshot(gate: Gate, job: ReplicationJob, lease: Lease, run: 
 def _all_ready(gate: Gate, run: JobRun) -> None:
     run.check()
     run.update(current_operation=group_runs.FOR_GROUP)
+    run.ready_by = None  # it is ready
     gate.arrive(run.job.pk)
     gate.wait(run.check)
-    run.ready_by = None
     run.update(current_operation=StepName.SNAPSHOT.label)

@@ -19,10 +19,11 @@ from replication.models import VMSnapshot
 from replication.retention import run as retention
 from replication.retention.standing import MOST_IMAGES
 from replication.services import left_overs
+from replication.services.group_results import FOR_A_STUN
 from replication.states import SnapshotState, StepName, SyncRequest
 from replication.sync import reading, removing, room, verdict
 from replication.sync.job_run import JobRun, StepNote
-from replication.sync.snapshot import FOR_A_STUN, stun
+from replication.sync.snapshot import stun
 
 SHORTENED_WITHIN = timedelta(minutes=10)
 """How long a job waits for recovery points to be removed from a chain that is full."""

@@ -27,12 +27,12 @@ from replication.selectors import limits
 from replication.selectors.protection import CLOCKS_MAY_DIFFER
 from replication.selectors.replica import last_image
 from replication.services import leases, places
+from replication.services.group_results import FOR_A_STUN
 from replication.states import QuiesceWish, SnapshotState, StepName
 from replication.sync import removing
 from replication.sync.job_run import JobRun, StepNote
 
 QUIESCE_ATTEMPTS = 3
-FOR_A_STUN = "r"  # ends the name of a snapshot that nothing is read from
 ONCE_MORE = "b"  # ends the name of the one that is taken because the first was only the stun
 KEPT_FOR = timedelta(hours=24)  # an attempt does not reuse an older snapshot
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db.models.functions import Now
 
 from replication.errors import GroupRefused
 from replication.models import GroupRun, GroupRunMember, ReplicationJob
 from replication.models.groups import MOST_MEMBERS
-from replication.services import group_runs, groups, old_jobs, queue, together
-from replication.states import GroupMemberState, GroupRunState, JobStatus
+from replication.services import group_runs, groups, old_jobs, pauses, queue, together
+from replication.services.pauses import Subject
+from replication.states import GroupMemberState, GroupRunState, JobStatus, PauseKind
 from tests import factories
+from tests.at_once import at_once, on_postgresql
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -88,6 +91,88 @@ def test_a_repository_that_is_away_holds_a_run_up_only_for_a_while(db, tmp_path,
     assert left.state == GroupMemberState.GOING
     assert "Its repository could not be used" in left.why
     assert [job.source_vm_name for job in queue.runnable()] == ["db"]
+
+
+@pytest.fixture
+def make(db, tmp_path):
+    """A group of so many VMs, whose run waits for a worker."""
+    at, where = factories.vcenter(), factories.repository(path=tmp_path / "here")
+
+    def begin(*names: str, trigger: str = "manual") -> GroupRun:
+        vms = factories.contexts(names, at=at, keep_in=where)
+        return group_runs.begin(
+            factories.group(names[0], *vms), trigger=trigger, requested_by="ops"
+        )
+
+    return begin
+
+
+def test_a_run_that_one_vm_keeps_gathering_goes_on_without_it(make):
+    """As when vSphere takes half an hour to make its snapshot; its worker lives."""
+    run = make("app", "db")
+    gathering = group_runs.claim_next()
+    (_, of_app), (slow, of_slow) = gathering.jobs
+    factories.finish.go_alone(gathering.jobs[0][0].pk, lease=of_app)
+    group_runs.let_go(gathering, gathering.jobs[0][0].pk)
+    group_runs.leases.release(of_app)
+    group_runs.settle()
+    run.refresh_from_db()
+    assert run.state == GroupRunState.GATHERING
+    GroupRun.objects.update(updated_at=Now() - timedelta(seconds=group_runs.LONGEST_SECONDS + 1))
+    group_runs.settle()
+    run.refresh_from_db()
+    assert (run.state, run.problem) == (GroupRunState.COPYING, "")
+    assert slow.pk not in {job.pk for job in queue.runnable()}, "its worker is still at it"
+    factories.finish.go_alone(slow.pk, lease=of_slow)
+    group_runs.let_go(gathering, slow.pk)
+    group_runs.leases.release(of_slow)
+    group_runs.gathered(gathering)
+    assert queue.runnable().count() == 2
+    run.refresh_from_db()
+    assert run.state == GroupRunState.COPYING
+
+
+def test_a_pause_keeps_scheduled_vms_from_being_gathered(make):
+    run = make("app", "db", trigger="schedule")
+    paused = run.members.get(vm_context__vm_name="app")
+    pauses.pause(
+        Subject(PauseKind.VM, vm_context=paused.vm_context), until=None, reason="", actor="ops"
+    )
+    everything = pauses.pause(Subject(PauseKind.ALL), until=None, reason="", actor="ops")
+    GroupRun.objects.update(waits_since=NOON - timedelta(days=1))
+    assert group_runs.claim_next() is None, "all of it waits, however long the pause is"
+    GroupRun.objects.update(waits_since=Now())
+    pauses.end(everything, actor="ops")
+    gathering = group_runs.claim_next()
+    assert [job.source_vm_name for job, _ in gathering.jobs] == ["db"], "it is not waited for"
+    paused.refresh_from_db()
+    assert (paused.state, paused.why) == (GroupMemberState.GOING, "It was paused.")
+    assert paused.job.started_at is None
+    by_hand = make("web")
+    pauses.pause(Subject(PauseKind.ALL), until=None, reason="", actor="ops")
+    assert group_runs.claim_next().run_id == by_hand.pk, "somebody asked for it"
+
+
+def test_workers_gather_so_many_vms_at_once_and_none_is_overtaken(make, monkeypatch):
+    monkeypatch.setattr(group_runs, "MOST_AT_ONCE", 3)
+    runs = [make("a", "b"), make("c", "d"), make("e")]
+    first = group_runs.claim_next()
+    assert first.run_id == runs[0].pk
+    assert queue.busy_workers() == 1, "one gathers both"
+    assert group_runs.claim_next() is None
+    group_runs.gathered(first)
+    assert group_runs.claim_next().run_id == runs[1].pk
+    assert group_runs.claim_next().run_id == runs[2].pk
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_workers_that_claim_at_the_same_moment_gather_no_more_together(make, monkeypatch):
+    monkeypatch.setattr(group_runs, "MOST_AT_ONCE", 3)
+    make("a", "b")
+    make("c", "d")
+    claimed = at_once(group_runs.claim_next, group_runs.claim_next)
+    assert len([each for each in claimed if each is not None]) == 1
 
 
 @pytest.mark.django_db

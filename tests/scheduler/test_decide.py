@@ -84,6 +84,8 @@ def test_jobs_that_no_worker_could_begin_keep_nobody_from_one():
     hosts = [Use(1, 1, stand=Stand.FOR_A_PLACE)] * 16
     assert choose(others, ROOM._replace(active=hosts)) == [], "the vCenter has enough to do"
     assert numbers(choose([due(0, 2, 2)], ROOM._replace(active=hosts))) == [0]
+    gathered = [Use(1, 1, stand=Stand.GATHERED)] * 40
+    assert numbers(choose([due(0, 2, 2)], ROOM._replace(active=gathered))) == [0]
 
 
 def test_first_copies_leave_as_many_workers_as_the_others_need_soon():

@@ -13,8 +13,9 @@ from contexts.models import DiscoveredVM, VMContext
 from replication.models import GroupRun, RecoveryPoint, ReplicationJob, VMGroup, VMSchedule
 from replication.policies import services, settle
 from replication.policies.checking import Window
-from replication.scheduler import dates, starting
+from replication.scheduler import candidates, dates, starting
 from replication.scheduler import groups as scheduled
+from replication.scheduler.decide import Stand
 from replication.services import finish, group_runs, groups, pauses, queue, start
 from replication.services.pauses import Subject
 from replication.states import DueWhy, PauseKind, RPOKind, SyncRequest
@@ -190,3 +191,11 @@ def test_whose_disks_are_to_be_compared_is_compared_in_the_run(shop, vms):
         "app": SyncRequest.AS_NEEDED,
         "db": SyncRequest.AS_NEEDED,
     }
+
+
+def test_a_group_that_is_gathered_takes_one_worker(shop):
+    """Of four: there is room for others until its VMs have their snapshots."""
+    tick()
+    group_runs.claim_next()
+    stands = sorted(use.stand for use in candidates.capacity(database_now()).active)
+    assert stands == [Stand.GATHERED, Stand.GATHERED, Stand.READY]

@@ -6,17 +6,28 @@ from __future__ import annotations
 import signal
 import threading
 from datetime import datetime
+from itertools import chain, repeat
+from types import SimpleNamespace
 
 import pytest
 
 from replication.models import GroupRun, ReplicationJob, VMGroup
 from replication.scheduler import tick
 from replication.selectors import limits
-from replication.services import group_runs, groups, together
-from replication.states import GroupMemberState, GroupRunState, JobStatus, LimitKind
-from replication.sync import cleanup, runner
+from replication.services import group_runs, groups, leases, queue, together
+from replication.states import (
+    GroupMemberState,
+    GroupRunState,
+    JobStatus,
+    LeaseHolder,
+    LimitKind,
+    StepName,
+)
+from replication.sync import cleanup, job_run, runner
 from replication.sync import group as gathering
+from replication.sync.guard import Guard
 from replication.sync.job_run import JobRun
+from tests import factories
 from tests.sync.estate import Estate, database_url
 from tests.sync.group_worker_that_dies import POINTS
 from tests.sync.nursery import nursery
@@ -152,6 +163,24 @@ def test_a_datastore_that_may_have_no_more_snapshots_leaves_one_behind(estate, s
     assert states[1:] == [GroupMemberState.TOGETHER] * 2, problems(run)
     assert estate.control.snapshots_at_once()["datastore1"]["most"] <= 2
     assert_equal_copies(estate, stack, *NAMES)
+
+
+def test_who_is_ready_is_not_left_behind_when_the_gate_opens_by_time(db, monkeypatch):
+    """The gate was looked at just before its time is over, and the VM's own time just after."""
+    context = factories.context()
+    job = factories.pending_job(context)
+    lease = leases.acquire(context.pk, LeaseHolder.JOB, job_id=job.pk)
+    queue.begin(ReplicationJob.objects.all())
+    clock = SimpleNamespace(monotonic=chain([0.0, 99.0, 99.9, 100.1], repeat(100.2)).__next__)
+    monkeypatch.setattr(gathering, "time", clock)
+    monkeypatch.setattr(job_run, "time", clock)
+    gate = gathering.Gate([job.pk, "another, which is never ready"], 100.0)
+    with Guard(lease) as guard:
+        run = JobRun(job, lease, guard, session=None, storage=None)
+        run.ready_by = gate.closes_at
+        gathering._all_ready(gate, run)
+    job.refresh_from_db()
+    assert job.current_operation == StepName.SNAPSHOT.label
 
 
 BEFORE_A_SNAPSHOT = [
