@@ -157,12 +157,21 @@ def is_vcenter_name_taken(name: str) -> bool:
     return VCenter.objects.filter(name=name).exists()
 
 
-def notices_of(context: VMContext) -> list[dict[str, str]]:
-    """What is to be known of a context's VM, as the last discovery saw it."""
+class AsSeen(NamedTuple):
+    """What is to be known of a context's VM, as it was last read: `DiscoveredVM.notices`, and
+    `untold_places`."""
+
+    notices: list[dict[str, str]]
+    untold_places: list[dict[str, str]]
+
+
+def as_seen(context: VMContext) -> AsSeen:
+    """Nothing, if the VM was never read."""
     seen = DiscoveredVM.objects.filter(
         vcenter=context.vcenter_id, vmware_vm_id=context.vmware_vm_id
     )
-    return list(seen.values_list("notices", flat=True).first() or ())
+    found = seen.values_list("notices", "untold_places").first()
+    return AsSeen(*found) if found else AsSeen([], [])
 
 
 def unmanaged_contexts(vcenter: VCenter) -> QuerySet[VMContext]:

@@ -49,6 +49,11 @@ class DiscoveredVM(VMSpecs):
         " it; what was known before is kept.",
     )
     unreadable_reason = models.TextField(blank=True, default="")
+    untold_places = models.JSONField(
+        default=list,
+        help_text="Where it is, as far as the last reading was not told: place, since. What was"
+        " known before is kept.",
+    )
     devices_version = models.CharField(
         max_length=64,
         blank=True,

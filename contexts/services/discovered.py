@@ -157,6 +157,7 @@ def _columns(record: VmRecord, row: DiscoveredVM | None, now: datetime) -> dict[
     return records.columns_of(record) | {
         "unreadable_since": since if record.unreadable else None,
         "unreadable_reason": storable(record.unreadable),
+        "untold_places": records.untold_places(record, row, now),
     }
 
 
@@ -171,10 +172,8 @@ def known_devices(vcenter: VCenter, morefs: Sequence[str], turn: int) -> dict[st
         vcenter=vcenter, moref__in=morefs, gone_at__isnull=True, unreadable_since__isnull=True
     ).exclude(devices_version="")
     return {
-        str(row.moref): KnownDevices(
-            row.devices_version, records.disks_of(row), records.networks_of(row)
-        )
-        for row in rows.only("moref", "devices_version", "disks", "networks")
+        str(row.moref): records.known_devices(row)
+        for row in rows.only("moref", "devices_version", "disks", "networks", "untold_places")
         if (crc32(str(row.moref).encode()) + turn) % READ_AGAIN_AFTER
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from contexts import presence
@@ -165,13 +164,18 @@ def reject(vm: DiscoveredVM, context: VMContext, *, actor: str) -> DiscoveredVM:
 
 @one_transaction
 def seen(context: VMContext, record: VmRecord) -> None:
-    """A job found the VM: if the last discovery did not see or could not read it, it is back."""
-    missed = DiscoveredVM.objects.filter(
-        Q(gone_at__isnull=False) | Q(unreadable_since__isnull=False),
-        vcenter=context.vcenter_id,
-        vmware_vm_id=context.vmware_vm_id,
+    """A job found the VM: if the last discovery did not see it, could not read it, or was told of
+    other places, pages and API now say what the job was told."""
+    rows = DiscoveredVM.objects.filter(
+        vcenter=context.vcenter_id, vmware_vm_id=context.vmware_vm_id
     )
-    if record.unreadable or missed.exists():
+    known = rows.only("gone_at", "unreadable_since", "untold_places").first()
+    differs = known is not None and (
+        known.gone_at is not None
+        or known.unreadable_since is not None
+        or [each["place"] for each in known.untold_places] != [*record.untold_places]
+    )
+    if record.unreadable or differs:
         discovered.write_rows(context.vcenter, [record], database_now())
 
 

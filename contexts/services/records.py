@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any, cast
 
 from contexts.models import DiscoveredVM
@@ -10,6 +11,7 @@ from contexts.services.refresh import spec_columns
 from contexts.vsphere.inventory import DiskRecord, NicRecord, VmRecord
 from contexts.vsphere.notices import Notice, notices
 from contexts.vsphere.preflight import Refusal, refusals
+from contexts.vsphere.records import KnownDevices
 from contexts.vsphere.specs import SpecValue
 
 
@@ -41,6 +43,17 @@ def _with_its_problem(record: VmRecord) -> VmRecord:
     if record.lacks and record.problem is None:
         return replace(record, problem=record.unreadable)
     return record
+
+
+def untold_places(
+    record: VmRecord, known: DiscoveredVM | None, now: datetime
+) -> list[dict[str, str]]:
+    """The column of that name: each place that vSphere did not tell, with since when (ISO 8601)."""
+    since = {each["place"]: each["since"] for each in known.untold_places} if known else {}
+    return [
+        {"place": place, "since": since.get(place, now.isoformat())}
+        for place in record.untold_places
+    ]
 
 
 def completed(record: VmRecord, known: DiscoveredVM) -> VmRecord:
@@ -108,6 +121,16 @@ def networks_of(vm: DiscoveredVM) -> tuple[NicRecord, ...]:
     return tuple(
         NicRecord(**{**nic, "ip_addresses": tuple(nic["ip_addresses"])}) for nic in vm.networks
     )
+
+
+_UNSAID_OF_DEVICES = {"datastores": "datastore_types", "networks": "network_names"}
+
+
+def known_devices(vm: DiscoveredVM) -> KnownDevices:
+    """The devices as the row has them, of a VM of which all devices were told."""
+    untold = {each["place"] for each in vm.untold_places}
+    unsaid = frozenset(part for place, part in _UNSAID_OF_DEVICES.items() if place in untold)
+    return KnownDevices(vm.devices_version, disks_of(vm), networks_of(vm), unsaid)
 
 
 _NAMES = {

@@ -54,11 +54,13 @@ def encode_name(name: str) -> str:
 class Place:
     """Where a VM is; None where an ancestor is not visible to the account.
 
-    `path` is "/datacenter/vm/folder/name" with encoded parts; `datacenter_path` is what the
-    datastore URL's dcPath wants: the datacenter with its folders, names as in vSphere.
+    `path` is "/datacenter/vm/folder/name" with encoded parts, and `folder` the same without the
+    name; `datacenter_path` is what the datastore URL's dcPath wants: the datacenter with its
+    folders, names as in vSphere.
     """
 
     path: str | None
+    folder: str | None
     datacenter: str | None
     datacenter_path: str | None
 
@@ -109,8 +111,8 @@ class Places:
         if parent not in self._above:
             self._above[parent] = self._place_above(parent)
         above = self._above[parent]
-        path = f"{above.path}/{encode_name(name)}" if above.path and name else None
-        return Place(path, above.datacenter, above.datacenter_path)
+        path = f"{above.folder}/{encode_name(name)}" if above.folder and name else None
+        return Place(path, above.folder, above.datacenter, above.datacenter_path)
 
     def _place_above(self, parent: str | None) -> Place:
         above = self._ancestors(parent)
@@ -118,7 +120,7 @@ class Places:
         complete = bool(above) and self.parents.get(above[-1]) == self.root
         parts = [encode_name(self.shown(moref) or "") for moref in reversed(above)]
         path = "/" + "/".join(parts) if complete else None
-        return Place(path, self.shown(datacenter), self._datacenter_path(datacenter))
+        return Place(path, path, self.shown(datacenter), self._datacenter_path(datacenter))
 
     def _datacenter_path(self, datacenter: str | None) -> str | None:
         above = self._ancestors(datacenter)

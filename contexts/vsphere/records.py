@@ -117,20 +117,33 @@ PARTS = frozenset(
     {
         *("instance_uuid", "disks", "networks", "snapshots"),
         *("addresses", "network_names", "datastore_types"),
+        "folder",
     }
 )
 """What a record holds besides specs. "addresses" and "network_names": those of its adapters, and
-"datastore_types" those of its disks; the names and types that are there count nevertheless."""
+"datastore_types" those of its disks; the names and types that are there count nevertheless.
+"folder": that of its path; the path needs the VM's name as well."""
 NEEDED = frozenset({"instance_uuid", "disks", "snapshots"})
+PLACES: Mapping[str, frozenset[str]] = {
+    "folder": frozenset({"folder"}),
+    "datacenter": frozenset({"datacenter"}),
+    "host": frozenset({"host_name"}),
+    "datastores": frozenset({"disks", "datastore_types"}),
+    "networks": frozenset({"networks", "network_names"}),
+}
+"""Where a VM is, and what of a record tells that. A vApp that holds it counts as a folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownDevices:
-    """The devices as an earlier reading found them, under that `devices_version`."""
+    """The devices as an earlier reading found them, under that `devices_version`. `unsaid`: what of
+    PARTS it was not told of them. The version has the names of what is around a VM, so this is
+    still so."""
 
     devices_version: str
     disks: tuple[DiskRecord, ...]
     networks: tuple[NicRecord, ...]
+    unsaid: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +194,11 @@ class VmRecord:
     def lacks(self) -> frozenset[str]:
         """What a replication needs of what is unsaid."""
         return self.unsaid & NEEDED
+
+    @property
+    def untold_places(self) -> tuple[str, ...]:
+        """Those of PLACES that vSphere did not tell, or not completely."""
+        return tuple(place for place, parts in PLACES.items() if parts & self.unsaid)
 
     @property
     def unreadable(self) -> str:

@@ -115,7 +115,7 @@ class _Reading:
         version = devices_version(self._found, self._places, snapshots)
         disks, adapters = self._devices(known)
         adapters = self._with_guest(adapters)
-        self._unsaid.update(_unsaid_of_places(disks, adapters))
+        self._unsaid.update(_unsaid_of_places(disks, adapters), known.unsaid if known else ())
         computed = self._where() | self._guest()
         traits = self._traits()
         if "snapshots" in self._unsaid:
@@ -275,6 +275,8 @@ class _Reading:
         read, places = self._read, self._places
         name = decode_name(str(read["name"])) if read.get("name") else None
         place = places.place(name, parent_of(read))
+        if place.folder is None:
+            self._unsaid.add("folder")
         host = read.get("runtime.host")
         where: dict[str, SpecValue] = {
             "vm_name": name,

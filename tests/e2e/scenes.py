@@ -461,10 +461,15 @@ def _absent(vcenter: VCenter, repository: Repository) -> Names:
 
 def _odd(vcenter: VCenter, repository: Repository) -> Names:
     """What a reading could not tell, what a VM is beside ordinary, and how its disks are read."""
+    since = {minutes: _minutes_ago(minutes).isoformat() for minutes in (20, 95)}
     unread = factories.context("backup-01", at=vcenter, keep_in=repository, **_at("Core"))
     DiscoveredVM.objects.filter(vmware_vm_id=unread.vmware_vm_id).update(
         unreadable_since=_minutes_ago(95),
         unreadable_reason="config was not told: the vCenter said vim.fault.InvalidState.",
+        untold_places=[
+            {"place": place, "since": since[minutes]}
+            for place, minutes in {"host": 20, "datastores": 95, "networks": 95}.items()
+        ],
     )
     vault = factories.context("vault-01", at=vcenter, keep_in=repository, **_at("Core"))
     traits = Traits(managed_by="com.example.vault", has_tpm=True)

@@ -151,7 +151,7 @@ ESTATE = (
     in_panel("panel-unprotected-disk", VM + "{unprotected}&tab=disks"),
     in_panel("panel-gone", VM + "{gone}"),
     in_panel("panel-identity-changed", VM + "{changed}"),
-    in_panel("panel-unreadable", VM + "{unreadable_vm}"),
+    in_panel("panel-unreadable", VM + "{unreadable_vm}", shows="#untold-places"),
     in_panel("panel-notices", VM + "{with_notices}"),
     in_panel("panel-unmanaged", VM + "{released}"),
     in_panel("panel-hostile", VM + "{hostile}"),

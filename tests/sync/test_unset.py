@@ -10,6 +10,7 @@ import pytest
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import discovered
 from contexts.vsphere import inventory
+from tests.contexts.faces import Faces
 from tests.sync.estate import Estate
 
 NOTES = '<val xsi:type="xsd:string">%s</val>'
@@ -216,3 +217,79 @@ def test_a_network_or_datastore_that_is_not_told_once_keeps_its_name(
     estate.control.set_adapter("web", 4001, network="VM Network")
     estate.discover()
     assert told()[0] == ["VM Network", "VM Network", "nsx-dmz"]
+
+
+HOST = "host-2"  # its cluster has the same name
+NOT_TOLD = ("folder", "datacenter", "host", "datastores", "networks")
+
+
+@pytest.mark.scenario("tests/scenarios/networks.toml")
+def test_places_that_are_not_told_are_named_until_they_are_told_again(estate: Estate) -> None:
+    """By discoveries and by jobs, whichever reads last; and every face says so."""
+    context = estate.take("web")
+    faces = Faces(context)
+
+    def untold() -> dict[str, str]:
+        places = DiscoveredVM.objects.get(vm_name="web").untold_places
+        assert faces.json(f"vm-contexts/{context.pk}/")["context"]["untold_places"] == places
+        (row,) = faces.json(f"vcenters/{context.vcenter_id}/discovery/")["results"]
+        assert row["untold_places"] == places
+        named = ", ".join(each["place"] for each in places).capitalize()
+        if len({each["since"] for each in places}) == 1:
+            assert faces.panel()["Not told by vSphere"].startswith(f"{named}, since 20")
+            page = faces.page("/discovery/", vcenter=str(context.vcenter_id))
+            assert f"{named}: not told by vSphere since 20" in page
+        return {each["place"]: each["since"] for each in places}
+
+    def where() -> list[object]:
+        context.refresh_from_db()
+        return [context.vm_path, context.spec_values()["host_name"]]
+
+    def hide(*places: str) -> None:
+        estate.control.clear_odd_properties()
+        for place in places:
+            path = "summary.type" if place == "ds1" else "name"
+            estate.control.refuse_property(place, path, "NoPermission")
+
+    assert untold() == {}
+    assert "Not told by vSphere" not in faces.panel()
+    before = where()
+
+    hide("dv-prod", "ds1", HOST, "Bonn")
+    estate.discover()
+    first = untold()
+    assert tuple(first) == NOT_TOLD
+    # The devices, which had not changed, are not read again: they are told of no better for that.
+    estate.discover()
+    assert untold() == first
+
+    hide("dv-prod", HOST)
+    estate.discover()
+    assert untold() == {place: first[place] for place in ("host", "networks")}
+    hide(HOST, "ds1")
+    assert estate.run_job(context).status == "completed"
+    after_job = untold()
+    assert (tuple(after_job), after_job["host"]) == (("host", "datastores"), first["host"])
+    assert after_job["datastores"] > first["datastores"]
+    estate.discover()
+    assert untold() == after_job
+    assert where() == before
+
+    hide()
+    estate.run_job(context)
+    assert untold() == {}
+
+
+def test_a_vm_without_a_name_or_devices_is_told_of_where_it_is_as_far_as_it_is(
+    estate: Estate, small1: VMContext
+) -> None:
+    """The path needs a name, too, but the folder was told; devices tell of what is around them."""
+    for hidden, places in (
+        (["name"], []),
+        (["config.hardware.device"], ["datastores", "networks"]),
+    ):
+        estate.control.hide("small1", hidden)
+        estate.discover()
+        vm = DiscoveredVM.objects.get(vmware_vm_id=small1.vmware_vm_id)
+        assert [each["place"] for each in vm.untold_places] == places
+        assert vm.unreadable_since is not None

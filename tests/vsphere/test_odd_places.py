@@ -44,8 +44,8 @@ def place(session: Session, vm: VmRecord, word: str) -> str:
 
 ODD: dict[str, tuple[str, str, set[str]]] = {
     "a host without a name": ("host", TEXT % "", {"host_name"}),
-    "a folder without a name": ("folder", TEXT % "", {"vm_path", "datacenter"}),
-    "a datacenter without a name": ("DC1", TEXT % "", {"vm_path", "datacenter"}),
+    "a folder without a name": ("folder", TEXT % "", {"vm_path", "folder", "datacenter"}),
+    "a datacenter without a name": ("DC1", TEXT % "", {"vm_path", "folder", "datacenter"}),
     "a network whose name is a number": ("VM Network", '<val xsi:type="xsd:int">7</val>', set()),
     "a datastore without a name": ("datastore1", TEXT % "", set()),
     "a datastore with a bell": ("datastore1", TEXT % "a\x07b", set()),

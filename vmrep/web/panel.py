@@ -53,10 +53,12 @@ def _overview(context: VMContext) -> dict[str, Any]:
     groups: dict[str, list[Any]] = {label: [] for label in GROUPS.values()}
     for spec in SPEC_FIELDS:
         groups[GROUPS[spec.group]].append((spec, getattr(context, spec.name)))
+    seen = context_selectors.as_seen(context)
     return {
         "groups": groups,
         "events": context_selectors.events_of(context, limit=5),
-        "notices": context_selectors.notices_of(context),
+        "notices": seen.notices,
+        "untold_places": seen.untold_places,
     }
 
 

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from contexts.models import VCenter, VMContext, VMDisk, VMNetworkAdapter
 from contexts.models.specs import SPEC_NAMES
+from contexts.selectors import as_seen
 from replication.models import Repository
 from replication.selectors.protection import age_seconds, over_by_seconds
 from replication.selectors.schedules import (
@@ -148,7 +149,12 @@ class ContextSerializer(_Protected):
     """Every column of a context, and computed values."""
 
     repository = RepositoryNameSerializer()
+    untold_places = serializers.SerializerMethodField()
     rpo_estimate = serializers.SerializerMethodField()
+
+    def get_untold_places(self, context: Any) -> list[dict[str, str]]:
+        """Where it is, as far as vSphere did not tell at the last reading, with since when."""
+        return as_seen(context).untold_places
 
     def get_rpo_estimate(self, context: Any) -> dict[str, Any]:
         """Whether its target can be kept, and what was measured for that."""
@@ -174,7 +180,7 @@ class ContextSerializer(_Protected):
             *COUNTERS,
             *_ADDED,
             *("newest_point_damaged", "newest_point_repository_id"),
-            "rpo_estimate",
+            *("rpo_estimate", "untold_places"),
             *("repository_id", "repository", "rpo_target_seconds", "unmanaged_at"),
             *("first_job_at", "last_job_at", "last_status_change", "created_at", "updated_at"),
         ]

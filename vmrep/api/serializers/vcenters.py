@@ -71,6 +71,6 @@ class DiscoveredVMSerializer(serializers.ModelSerializer[DiscoveredVM]):
             *("probable_context_id", "identity_rejected_at"),
             *SPEC_NAMES,
             *("disks", "networks", "refusals", "notices", "seen_at", "gone_at"),
-            *("unreadable_since", "unreadable_reason"),
+            *("unreadable_since", "unreadable_reason", "untold_places"),
         ]
         read_only_fields = fields

@@ -171,7 +171,7 @@ class DiscoveredVMAdmin(KeptByVmrep):
             },
         ),
         *spec_fieldsets(),
-        ("As read", {"fields": ["disks", "networks", "refusals", "notices"]}),
+        ("As read", {"fields": ["disks", "networks", "refusals", "notices", "untold_places"]}),
     ]
 
 

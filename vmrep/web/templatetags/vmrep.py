@@ -30,6 +30,7 @@ from vmrep.web import formats, job_words, rpo
 from vmrep.web.charts import Touched
 from vmrep.web.looks import LOOKS, WITH_WARNINGS
 from vmrep.web.steps import Mark, strip, warnings
+from vmrep.web.untold import untold
 
 if TYPE_CHECKING:
     from replication.selectors.contexts import ContextInList
@@ -169,6 +170,7 @@ def ago(moment: datetime | None, suffix: str = " ago") -> SafeString:
 
 
 register.filter("share", rpo.share_words)
+register.filter("untold", untold)
 
 
 @register.filter
