@@ -71,6 +71,7 @@ PARAMETERS: dict[str, set[str]] = {
     "vm-contexts": {*ProtectedVMFilter.base_filters, "ordering", *PAGES},
     "vm-context-lookup": {"vm_name", "vcenter_host", "vmware_vm_id"},
     "vm-context": set(),
+    "vm-context-rpo-history": set(),
     "replications": {*JobFilter.base_filters, "ordering", *PAGES},
     "replication": set(),
     "vcenters": PAGES,
@@ -95,6 +96,7 @@ PARAMETERS: dict[str, set[str]] = {
     "group-replications": PAGES,
     "policies": PAGES,
     "policy": set(),
+    "policy-rpo-history": set(),
     "health": set(),
     "limits": set(),
     "bandwidth": set(),
@@ -324,3 +326,9 @@ def test_true_and_false_are_what_they_say(api, address, value, found):
     answer = api.get(address("vcenter-discovery"), {"managed": value})
     assert answer.status_code == 200
     assert len(answer.json()["results"]) == found
+
+
+def test_the_root_lists_every_address_that_needs_nothing_else(api):
+    listed = {address.partition("/api/v1/")[2] for address in api.get("").json().values()}
+    plain = {str(each.pattern) for each in urlpatterns if each.name and not each.pattern.converters}
+    assert listed == plain - {""}

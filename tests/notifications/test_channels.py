@@ -31,6 +31,9 @@ MESSAGE = Message(
 )
 
 
+MAIL = {"host": "mx", "sender": "a@b.org", "recipients": ["a@b.org"]}
+
+
 def post(settings: dict[str, object], seconds: float = 5) -> str:
     return channels.send("webhook", channels.clean("webhook", settings), MESSAGE, seconds=seconds)
 
@@ -225,7 +228,24 @@ def test_a_company_s_own_addresses_are_allowed_and_mapped_ones_are_seen_through(
             {"url": "https://example.org/", "secret": SECRET, "ca_certificate": "no"},
             "ca_certificate",
         ),
+        (
+            "webhook",
+            {"url": "https://example.org/", "secret": SECRET, "ca_certificate": "café"},
+            "ca_certificate",
+        ),
+        ("webhook", {"url": "https://example.org/", "secret": []}, "secret"),
         ("email", {"host": "mx", "sender": "a@b.org", "recipients": []}, "recipients"),
+        ("email", MAIL | {"host": "<b>"}, "host"),
+        ("email", MAIL | {"host": "https://mx"}, "host"),
+        ("email", MAIL | {"host": "../.."}, "host"),
+        ("email", MAIL | {"port": []}, "port"),
+        ("email", MAIL | {"port": 0}, "port"),
+        ("email", MAIL | {"port": False}, "port"),
+        ("email", MAIL | {"security": {}}, "security"),
+        ("email", MAIL | {"username": []}, "username"),
+        ("email", MAIL | {"password": {}}, "password"),
+        ("email", MAIL | {"password": "a\x00b"}, "password"),
+        ("email", MAIL | {"ca_certificate": []}, "ca_certificate"),
         ("email", {"host": "mx", "sender": "a@b.org\nBcc: x", "recipients": ["a@b.org"]}, "sender"),
         ("email", {"host": "mx", "sender": "a@b.org", "recipients": ["a\r\n@b.org"]}, "recipients"),
         ("email", {"host": "", "sender": "a@b.org", "recipients": ["a@b.org"]}, "host"),

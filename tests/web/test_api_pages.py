@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.conf import settings
 from rest_framework.authtoken.models import Token
 
 from tests.web.conftest import notices, text
@@ -29,6 +30,16 @@ def test_the_documentation_is_a_page_whose_links_lead_to_others(web):
         assert web.get(f"/docs/{name}/").status_code == 200, name
     for name in ("nothing", "../README", "API", "x%00y"):
         assert web.get(f"/docs/{name}/").status_code == 404
+
+
+def test_every_link_of_every_page_of_the_documentation_leads_to_a_page(web):
+    there = settings.BASE_DIR / "docs"
+    names = [str(file.relative_to(there).with_suffix("")) for file in there.glob("**/*.md")]
+    assert "decisions/0015-protection-is-computed-from-the-clock" in names
+    for name in names:
+        page = web.get(f"/docs/{name}/").content.decode()
+        for linked in re.findall(r'href="([^"#]*)[^"]*\.md|href="/docs/([^"#]+)/', page):
+            assert linked[1] in names, f"{name}: {linked}"
 
 
 def test_a_token_is_shown_once_and_a_new_one_ends_the_old(web, user, client):

@@ -122,6 +122,10 @@ def tls(ca: str = "") -> ssl.SSLContext:
 
 def require_certificate(ca: str) -> None:
     """Raises ChannelRefused."""
+    if not ca.isascii():
+        raise ChannelRefused(
+            "A certificate in PEM form has no letters beyond ASCII.", "ca_certificate"
+        )
     try:
         tls(ca)
     except (ssl.SSLError, ValueError) as problem:

@@ -25,9 +25,17 @@ class Message(NamedTuple):
     data: dict[str, object]
 
 
+def given(settings: Mapping[str, object], name: str) -> object:
+    """A setting; None also for an empty text. (0, False or [] are no way to leave one out.)"""
+    value = settings.get(name)
+    return None if value == "" else value
+
+
 def text(settings: Mapping[str, object], name: str, label: str, *, most: int = 1000) -> str:
     """A setting that is a line of text; empty if it is not given. Raises ChannelRefused."""
-    value = settings.get(name) or ""
+    value = given(settings, name)
+    if value is None:
+        return ""
     if not isinstance(value, str):
         raise ChannelRefused(f"{label} is a text.", name)
     value = value.strip()
@@ -44,7 +52,9 @@ def required(settings: Mapping[str, object], name: str, label: str, *, most: int
 
 
 def pem(settings: Mapping[str, object]) -> str:
-    value = settings.get("ca_certificate") or ""
+    value = given(settings, "ca_certificate")
+    if value is None:
+        return ""
     if not isinstance(value, str) or len(value) > 100_000:
         raise ChannelRefused(
             "A certificate is a text of at most 100,000 characters.", "ca_certificate"

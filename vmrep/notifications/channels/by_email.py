@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 import socket
 import ssl
@@ -15,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from vmrep.notifications import reach
-from vmrep.notifications.channels.base import Config, Message, pem, required, text
+from vmrep.notifications.channels.base import Config, Message, given, pem, required, text
 from vmrep.notifications.errors import ChannelRefused, NotDelivered
 
 FIELDS = (
@@ -24,6 +25,7 @@ FIELDS = (
 )
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 MOST_RECIPIENTS = 50
+_HOST = re.compile(r"[\w:][\w.:%-]*")  # also names beyond ASCII, and IPv6
 _MOST_BYTES = 256 << 10  # of all answers of a server
 
 
@@ -31,19 +33,23 @@ def clean(settings: Mapping[str, object]) -> Config:
     security = text(settings, "security", "Encryption") or "starttls"
     if security not in PORTS:
         raise ChannelRefused("Encryption is one of starttls, tls and none.", "security")
-    port = settings.get("port") or PORTS[security]
+    port = given(settings, "port")
+    if port is None:
+        port = PORTS[security]
     if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65_535:
         raise ChannelRefused("A port is a number from 1 to 65535.", "port")
     username = text(settings, "username", "User name", most=255)
-    password = settings.get("password") or ""
-    if not isinstance(password, str) or len(password) > 1000:
-        raise ChannelRefused("A password has at most 1000 characters.", "password")
+    password = given(settings, "password")
+    if password is None:
+        password = ""
+    if not isinstance(password, str) or len(password) > 1000 or "\0" in password:
+        raise ChannelRefused("A password is a text of at most 1000 characters.", "password")
     if username and security == "none":
         raise ChannelRefused("Without encryption, vmrep sends no password.", "security")
     ca = pem(settings)
     reach.require_certificate(ca)
     return {
-        "host": required(settings, "host", "Server", most=255),
+        "host": _host(settings),
         "port": port,
         "security": security,
         "username": username,
@@ -54,15 +60,22 @@ def clean(settings: Mapping[str, object]) -> Config:
     }
 
 
+def _host(settings: Mapping[str, object]) -> str:
+    host = required(settings, "host", "Server", most=255)
+    if not _HOST.fullmatch(host):
+        raise ChannelRefused("A server is a host name or an IP address alone.", "host")
+    return host
+
+
 def _recipients(settings: Mapping[str, object]) -> list[str]:
-    given = settings.get("recipients") or []
-    if isinstance(given, str):
-        given = given.replace(",", " ").split()
-    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+    many = given(settings, "recipients") or []
+    if isinstance(many, str):
+        many = many.replace(",", " ").split()
+    if not isinstance(many, list) or not all(isinstance(each, str) for each in many):
         raise ChannelRefused("Recipients are a list of addresses.", "recipients")
-    if not 1 <= len(given) <= MOST_RECIPIENTS:
+    if not 1 <= len(many) <= MOST_RECIPIENTS:
         raise ChannelRefused(f"Give 1 to {MOST_RECIPIENTS} recipients.", "recipients")
-    return [_address(each, "recipients") for each in given]
+    return [_address(each, "recipients") for each in many]
 
 
 def _address(value: str, field: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from functools import lru_cache
 from typing import Any
@@ -22,7 +23,7 @@ from vmrep import access
 from vmrep.access import Verb
 
 _NAME = re.compile(r"(?:decisions/)?[a-z0-9-]{1,100}")
-_LINK = re.compile(r'href="(?:\.\./)?((?:decisions/)?[a-z0-9-]+)\.md')
+_LINK = re.compile(r'href="((?:\.\./)?(?:decisions/)?[a-z0-9-]+)\.md')
 
 
 @require_safe
@@ -42,9 +43,16 @@ def _page(name: str) -> SafeString | None:
     if not file.is_file():
         return None
     written = str(markdown.markdown(file.read_text(), extensions=["tables", "fenced_code", "toc"]))
-    linked = _LINK.sub(lambda it: f'href="{reverse("docs", args=[it[1]])}', written)
+    linked = _LINK.sub(lambda it: f'href="{_address(it[1], name)}', written)
     tables = linked.replace("<table>", '<div class="table-scroll"><table class="table">')
     return mark_safe(tables.replace("</table>", "</table></div>"))  # noqa: S308
+
+
+def _address(link: str, name: str) -> str:
+    """Of the page that a link on the page `name` means: it begins at that page's folder."""
+    return reverse(
+        "docs", args=[posixpath.normpath(f"{posixpath.dirname(name)}/{link}").strip("/")]
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
