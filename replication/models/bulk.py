@@ -134,6 +134,11 @@ class BulkItem(models.Model):
         max_length=10, choices=BulkItemState.choices, default=BulkItemState.WAITING
     )
     why = models.TextField(blank=True, default="", help_text="Why it was refused.")
+    times_held = models.PositiveIntegerField(
+        default=0,
+        help_text="How often another process held its VM when it was its turn: it comes after those"
+        " with less.",
+    )
 
     class Meta:
         db_table = "bulk_items"

@@ -114,6 +114,8 @@ def assign(policy: Policy, place: Where, *, actor: str) -> tuple[PolicyScope, Ou
     if place.vm_context is not None:
         statuses.hold(place.vm_context.pk)
     _lock_policies()
+    if not Policy.objects.filter(pk=policy.pk).exists():
+        raise ScopeRefused(f"Policy {policy.name} was removed meanwhile.")
     there = PolicyScope.objects.filter(
         kind=place.kind,
         vcenter=place.vcenter,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from contexts.database_errors import lock_timed_out, own_words
 from contexts.errors import ContextError, NotManaged
 from contexts.models import VMContext
 from contexts.services import management, statuses
-from contexts.services.transactions import one_transaction
+from contexts.services.transactions import one_transaction, wait_briefly
 from contexts.text import storable
 from replication import messages
 from replication.errors import (
@@ -154,13 +154,10 @@ def run_next() -> bool:
     if action is None:
         return False
     ends, problems = time.monotonic() + TURN_SECONDS, list[Exception]()
-    last = 0
+    held = set[int]()
     while time.monotonic() < ends:
-        item = _waiting(action).filter(pk__gt=last).order_by("pk").first()
-        if item is None:
-            break
-        last = item.pk
-        if not _handle(item, action, problems):
+        item = _next(action, held)
+        if item is None or not _handle(item, action, problems, held):
             break
     _let_go(action)
     if problems:
@@ -205,9 +202,19 @@ def _waiting(action: BulkAction) -> QuerySet[BulkItem]:
     return BulkItem.objects.filter(action=action, state=BulkItemState.WAITING)
 
 
-def _handle(item: BulkItem, action: BulkAction, problems: list[Exception]) -> bool:
-    """One VM. False: the action was cancelled. A VM whose row somebody holds waits for the next
-    turn. One on which vmrep itself fails is refused, so that the others, and the action, end."""
+def _next(action: BulkAction, held: Collection[int]) -> BulkItem | None:
+    """Those whose rows somebody held come after all others, each once in a turn: however many they
+    are, they take nobody's turn away."""
+    waiting = _waiting(action)
+    if (item := waiting.filter(times_held=0).order_by("pk").first()) is not None:
+        return item
+    again = waiting.filter(times_held__gt=0).exclude(pk__in=held)
+    return again.order_by("times_held", "pk").first()
+
+
+def _handle(item: BulkItem, action: BulkAction, problems: list[Exception], held: set[int]) -> bool:
+    """One VM. False: the action was cancelled. A VM whose row somebody holds is put off. One on
+    which vmrep itself fails is refused, so that the others, and the action, end."""
     try:
         return _do(item, action)
     except _Cancelled:
@@ -216,6 +223,8 @@ def _handle(item: BulkItem, action: BulkAction, problems: list[Exception]) -> bo
         if not lock_timed_out(problem):
             raise  # without the database there is nothing to do
         log.warning("%s is left for later: %s", item, own_words(problem))
+        held.add(item.pk)
+        _waiting(action).filter(pk=item.pk).update(times_held=F("times_held") + 1)
     except InterfaceError:
         raise
     except Exception as problem:
@@ -233,7 +242,8 @@ class _Cancelled(Exception):
 @one_transaction
 def _do(item: BulkItem, action: BulkAction) -> bool:
     """Raises _Cancelled: then nothing was done. Also True if another worker has done it. Whoever
-    changes an item holds its VM, so that it needs no lock of its own."""
+    decides an item holds its VM, so that it needs no lock of its own."""
+    wait_briefly()
     statuses.hold(item.vm_context_id)
     if not _waiting(action).filter(pk=item.pk).exists():
         return True
@@ -249,6 +259,7 @@ def _do(item: BulkItem, action: BulkAction) -> bool:
 
 @one_transaction
 def _fail(item: BulkItem, action: BulkAction, why: str) -> None:
+    wait_briefly()
     statuses.hold(item.vm_context_id)
     if _waiting(action).filter(pk=item.pk).exists():
         _note(item, action, storable(why))

@@ -12,13 +12,14 @@ from contexts.models import VMContext
 from contexts.services import management
 from replication import tasks
 from replication.errors import BulkEnded, BulkRefused, TooMany
-from replication.models import BulkAction, Pause, PolicyScope, ReplicationJob
+from replication.models import BulkAction, Pause, Policy, PolicyScope, ReplicationJob
 from replication.policies import services
 from replication.scheduler import tick
 from replication.services import bulk_acts
 from replication.services.bulk_acts import Arguments
 from replication.states import BulkItemState, BulkKind, JobStatus
 from tests import factories
+from tests.at_once import locking, on_its_own, on_postgresql, stuck
 
 pytestmark = pytest.mark.django_db
 
@@ -186,6 +187,56 @@ def test_a_policy_that_is_removed_meanwhile_is_not_taken_for_none(vms):
     bulk_acts.run_next()
     assert told(action) == ("ended", 0, 4)
     assert set(reasons(action)) == {"Policy Gold was removed meanwhile."}
+
+
+def test_a_policy_that_is_removed_during_a_turn_is_named_too(vms, monkeypatch):
+    gold = services.add("Gold", {}, actor="x")
+    give, given = bulk_acts.ACTS[BulkKind.POLICY], list[str]()
+
+    def then_removed(context: VMContext, action: BulkAction) -> None:
+        if given:
+            PolicyScope.objects.filter(policy=gold).delete()
+            Policy.objects.filter(pk=gold.pk).delete()
+        given.append(context.pk)
+        give(context, action)
+
+    monkeypatch.setitem(bulk_acts.ACTS, BulkKind.POLICY, then_removed)
+    action = ask(BulkKind.POLICY, policy=gold)
+    bulk_acts.run_next()
+    assert told(action) == ("ended", 1, 3)
+    assert set(reasons(action)) == {"Policy Gold was removed meanwhile."}
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_vm_whose_row_is_held_waits_behind_the_others(vms, hints):
+    action = ask(BulkKind.PAUSE)
+    first = action.items.order_by("pk")[0]
+    with stuck(locking(VMContext, first.vm_context_id)):
+        assert on_its_own(bulk_acts.run_next) is True
+        assert told(action) == ("running", 3, 0)
+        assert action.items.get(state=BulkItemState.WAITING) == first
+    assert on_its_own(bulk_acts.run_next) is False
+    assert told(action) == ("ended", 4, 0)
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_each_turn_begins_with_the_vm_that_was_waited_for_least(vms, hints, monkeypatch):
+    """However many rows are held, the others get their turn."""
+    action = ask(BulkKind.PAUSE)
+    first, second, third, _ = action.items.order_by("pk")
+    monkeypatch.setattr(bulk_acts, "TURN_SECONDS", 0.5)  # over after one wait
+    with (
+        stuck(locking(VMContext, first.vm_context_id)),
+        stuck(locking(VMContext, second.vm_context_id)),
+    ):
+        for _turn in range(3):
+            assert on_its_own(bulk_acts.run_next) is True
+        assert action.items.get(pk=third.pk).state == BulkItemState.DONE
+    monkeypatch.setattr(bulk_acts, "TURN_SECONDS", 60.0)
+    assert on_its_own(bulk_acts.run_next) is False
+    assert told(action) == ("ended", 4, 0)
 
 
 def test_what_cannot_be_meant_is_refused(vms, monkeypatch):
