@@ -296,10 +296,10 @@ class DirectoryRepository:
         for folder, below, files in os.walk(self.root):
             if not below and not files and folder.endswith(SUFFIX):
                 yield _stored(os.path.relpath(folder, self.root))
-            below[:] = sorted(name for name in below if _is_looked_at(name))
+            below[:] = sorted(name for name in below if is_looked_at(name))
             for file in sorted(files):
                 name = os.path.relpath(os.path.join(folder, file), self.root)  # noqa: PTH118
-                if _is_looked_at(file) and name not in (MARKER, f"{MARKER}.new"):
+                if is_looked_at(file) and name not in (MARKER, f"{MARKER}.new"):
                     yield _stored(name)
 
     def still_stored(self, names: Sequence[str]) -> list[str]:
@@ -383,7 +383,8 @@ def _check(path: Path) -> None:
     qemu.check(path)
 
 
-def _is_looked_at(name: str) -> bool:
+def is_looked_at(name: str) -> bool:
+    """Whether a file or folder of that name may be vmrep's: it gives none of the others."""
     return not name.startswith(".") and name != "lost+found"
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from django.conf import settings
 
-from replication.engine.directory import DirectoryRepository
+from replication.engine.directory import DirectoryRepository, is_looked_at
 from replication.engine.errors import (
     REMEDIES,
     EngineError,
@@ -173,11 +173,15 @@ def _unmark(root: Path, uuid: str) -> None:
 
 
 def _remove_empty_folders(root: Path) -> None:
-    """Images were in them. What is not empty stays."""
-    for folder, _, _ in os.walk(root, topdown=False):
-        if folder != str(root):
-            with contextlib.suppress(OSError):
-                Path(folder).rmdir()
+    """Images were in them. What is not empty stays, and what no image was ever in: a file system's
+    own folder, and hidden ones, such as a filer's snapshots of everything."""
+    found = list[str]()
+    for folder, below, _ in os.walk(root):
+        below[:] = [name for name in below if is_looked_at(name)]
+        found += [os.path.join(folder, name) for name in below]  # noqa: PTH118
+    for each in reversed(found):  # what is below another comes later
+        with contextlib.suppress(OSError):
+            Path(each).rmdir()
 
 
 def _require_unused(root: Path) -> None:
