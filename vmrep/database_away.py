@@ -27,7 +27,7 @@ from vmrep.incoming import API
 ANSWER_SECONDS = 30.0
 TRY_AGAIN_SECONDS = 5.0
 WITHOUT_DATABASE = frozenset({"healthz", "readyz"})
-_MESSAGE = "The database does not answer. Nothing was changed; try again in a minute."
+_READS_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _lock = threading.Lock()
 _tried_at: float | None = None
@@ -67,14 +67,23 @@ def noted(problem: BaseException | None) -> bool:
     return True
 
 
-def answer(request: HttpRequest) -> HttpResponse:
-    """Answers programs in JSON and people with a page."""
+def answer(request: HttpRequest, *, was_asked: bool) -> HttpResponse:
+    """Answers programs in JSON and people with a page. `was_asked`: the request came as far as the
+    database, so that it may be the answer to its COMMIT that did not come."""
+    if request.method in _READS_ONLY:
+        what_now = "Try again in a minute."
+    elif was_asked:
+        what_now = "Whether your change was made is not known: look, before you try again."
+    else:
+        what_now = "Nothing was changed: try again in a minute."
     response: HttpResponse
     if request.path_info.startswith(API):
-        body = {"code": "database_unreachable", "message": _MESSAGE}
+        message = f"The database does not answer. {what_now}"
+        body = {"code": "database_unreachable", "message": message}
         response = JsonResponse(body, status=503)
     else:
-        response = HttpResponse(render_to_string("503.html"), status=503)
+        page = render_to_string("503.html", {"what_now": what_now})
+        response = HttpResponse(page, status=503)
     response["Retry-After"] = f"{TRY_AGAIN_SECONDS:.0f}"
     response["Cache-Control"] = "no-store"
     return response
@@ -93,7 +102,7 @@ class DatabaseAwayMiddleware:
         match = request.resolver_match
         if match is not None and match.url_name in WITHOUT_DATABASE:
             return None
-        return None if answers() else answer(request)
+        return None if answers() else answer(request, was_asked=False)
 
 
 def answers() -> bool:

@@ -202,6 +202,13 @@ def test_without_its_database_a_web_server_is_alive_but_not_ready(monkeypatch, t
         assert page.status_code == 503
         assert "The database does not answer" in page.text
         assert "nowhere" not in page.text
+        assert "Try again in a minute" in page.text
+        # It may have been the answer to COMMIT that did not come.
+        for changes in ("/jobs/", "/api/v1/vm-contexts/"):
+            patched.setattr(database_away, "_tried_at", None)  # nobody knows yet
+            said = text(client.post(changes))
+            assert "Whether your change was made is not known" in said
+            assert "Nothing was changed" not in said
         answer = client.get("/api/v1/health/")
         assert (answer.status_code, answer.json()["code"]) == (503, "database_unreachable")
         connection.close()
@@ -222,6 +229,7 @@ def test_while_the_database_is_away_not_every_request_waits_for_it(monkeypatch, 
     # It is back, but nobody asks it yet; that would have been a wait of many seconds for each.
     assert Client().get("/readyz").status_code == 503
     assert Client().get("/login/").status_code == 503
+    assert "Nothing was changed" in Client().post("/login/").text
     monkeypatch.setattr(database_away, "TRY_AGAIN_SECONDS", 0.0)
     assert Client().get("/login/").status_code == 200
     monkeypatch.setattr(database_away, "TRY_AGAIN_SECONDS", 3600.0)

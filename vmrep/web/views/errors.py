@@ -19,7 +19,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answers programs in JSON and people with a page. That the database is away is expected."""
     if database_away.noted(sys.exc_info()[1]):
-        return database_away.answer(request)
+        return database_away.answer(request, was_asked=True)
     if not request.path.startswith(API):
         return defaults.server_error(request)
     message = "vmrep could not answer. The reason is in the web server's log."
