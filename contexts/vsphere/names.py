@@ -22,7 +22,7 @@ from contexts.vsphere.texts import MOST_NAME, cut
 _ESCAPES = {"%25": "%", "%2f": "/", "%5c": "\\"}
 
 _MOST_PLACES = 200_000
-_MOST_LEVELS = 100  # of folders in folders
+MOST_LEVELS = 100  # of folders in folders
 
 # What must be known about everything that is not a VM, to say where a VM is.
 PLACE_PATHS: dict[Any, tuple[str, ...]] = {
@@ -56,13 +56,15 @@ class Place:
 
     `path` is "/datacenter/vm/folder/name" with encoded parts, and `folder` the same without the
     name; `datacenter_path` is what the datastore URL's dcPath wants: the datacenter with its
-    folders, names as in vSphere.
+    folders, names as in vSphere. `is_endless`: what is above it lies in a ring, or in more levels
+    than vmrep follows.
     """
 
     path: str | None
     folder: str | None
     datacenter: str | None
     datacenter_path: str | None
+    is_endless: bool = False
 
 
 @dataclass(slots=True)
@@ -112,7 +114,7 @@ class Places:
             self._above[parent] = self._place_above(parent)
         above = self._above[parent]
         path = f"{above.folder}/{encode_name(name)}" if above.folder and name else None
-        return Place(path, above.folder, above.datacenter, above.datacenter_path)
+        return Place(path, above.folder, above.datacenter, above.datacenter_path, above.is_endless)
 
     def _place_above(self, parent: str | None) -> Place:
         above = self._ancestors(parent)
@@ -120,7 +122,11 @@ class Places:
         complete = bool(above) and self.parents.get(above[-1]) == self.root
         parts = [encode_name(self.shown(moref) or "") for moref in reversed(above)]
         path = "/" + "/".join(parts) if complete else None
-        return Place(path, path, self.shown(datacenter), self._datacenter_path(datacenter))
+        is_endless = not complete and (
+            len(above) == MOST_LEVELS or (bool(above) and self.parents.get(above[-1]) in above)
+        )
+        datacenter_path = self._datacenter_path(datacenter)
+        return Place(path, path, self.shown(datacenter), datacenter_path, is_endless)
 
     def _datacenter_path(self, datacenter: str | None) -> str | None:
         above = self._ancestors(datacenter)
@@ -136,7 +142,7 @@ class Places:
             and moref != self.root
             and moref in self.names
             and moref not in above
-            and len(above) < _MOST_LEVELS
+            and len(above) < MOST_LEVELS
         ):
             above.append(moref)
             moref = self.parents.get(moref)

@@ -25,7 +25,7 @@ from contexts.vsphere.devices import (
 )
 from contexts.vsphere.devices_version import devices_version
 from contexts.vsphere.faults import fault_name, fault_text
-from contexts.vsphere.names import Places, decode_name, parent_of
+from contexts.vsphere.names import MOST_LEVELS, Places, decode_name, parent_of
 from contexts.vsphere.notices import TRAIT_PATHS, traits_of
 from contexts.vsphere.pages import Found
 from contexts.vsphere.records import (
@@ -85,6 +85,10 @@ _INSTANCE_UUID_LENGTH = 64
 _UUID_TOO_LONG = (
     f"This VM's instance UUID has more than {_INSTANCE_UUID_LENGTH} characters, so it is not one."
     " Give the VM a new one."
+)
+_ENDLESS = (
+    f"The folders that hold it lie in a ring, or in more than {MOST_LEVELS} levels, so vmrep does"
+    " not know its inventory path."
 )
 _MOST_PARTS = 1_000  # devices, or snapshots: vSphere allows some hundred disks and adapters
 _MOST_ODDITIES = 10
@@ -277,6 +281,8 @@ class _Reading:
         place = places.place(name, parent_of(read))
         if place.folder is None:
             self._unsaid.add("folder")
+        if place.is_endless:
+            self._note(_ENDLESS)
         host = read.get("runtime.host")
         where: dict[str, SpecValue] = {
             "vm_name": name,

@@ -181,14 +181,17 @@ class Builder:
         return record
 
     def _vm_parent(self, spec: VmSpec, home: str) -> str:
-        """The VM's folder, or a vApp in it."""
+        """The VM's folder, or a vApp in it, which may be in another one."""
         folder = self._folder(spec.folder, self._place(home, "vm"))
         if spec.vapp is None:
             return folder
-        name = encode_name(spec.vapp)
         host = next(d.host for d in self.scenario.datacenters if d.path == home)
         pool = self._place(home, "host", host, "Resources")
-        return self._by_place.get((folder, name)) or self._add("vapp", name, folder, pool=pool)
+        at = folder
+        for part in filter(None, spec.vapp.split("/")):
+            name = encode_name(part.replace("%2f", "/"))
+            at = self._by_place.get((at, name)) or self._add("vapp", name, at, pool=pool)
+        return at
 
     def _datastore_folder(self, datastore: str, name: str) -> str:
         """A folder for this VM alone: as in vSphere, the second VM of a name gets a suffix."""

@@ -134,16 +134,23 @@ class ResourcePool(Entity):
 
 
 class VirtualApp(Entity):
-    """A vApp: a resource pool that VMs lie in, shown in a folder of VMs."""
+    """A vApp: a resource pool that VMs and other vApps lie in, shown in a folder of VMs."""
 
     type = vim.VirtualApp
     volatile = True
 
     def _parent(self) -> Any:
-        return vim.ResourcePool(self.values["pool"])
+        return self._parentVApp() or vim.ResourcePool(self.values["pool"])
 
     def _parentFolder(self) -> Any:
-        return super()._parent()
+        return None if self._parentVApp() else super()._parent()
+
+    def _parentVApp(self) -> Any:
+        above = super()._parent()
+        return above if isinstance(above, vim.VirtualApp) else None
+
+    def _resourcePool(self) -> list[Any]:
+        return self.world.children_of(self.moid, vim.VirtualApp)
 
     def _owner(self) -> Any:
         return self.world.objects[self.values["pool"]].get("owner")
