@@ -111,6 +111,6 @@ def _tell(vms: Mapping[str, VMContext], why: Mapping[str, str], now: datetime) -
 def _what(vm: VMContext, why: str) -> str:
     at = vm.schedule.breaks_at
     return (
-        f"{vm.vm_name or vm.pk} is expected to get over its RPO target of"
+        f"{vm.vm_name or vm.pk} is expected to go over its RPO target of"
         f" {duration(vm.rpo_target_seconds)} at {at:%Y-%m-%d %H:%M} UTC: {why}."
     )

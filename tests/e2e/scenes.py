@@ -28,6 +28,7 @@ from replication.models import (
     BulkAction,
     CBTHistory,
     DiskImage,
+    ImageMerge,
     IntegrityFinding,
     IntegrityRun,
     JobSample,
@@ -43,12 +44,22 @@ from replication.models import (
 )
 from replication.policies import checking, services, settle
 from replication.policies.services import Where
+from replication.retention import services as retention
 from replication.scheduler import dates, spells
 from replication.selectors import limits
 from replication.services import bulk_acts, damages, job_log, occurrences, repositories
 from replication.services.bandwidth import Window, set_windows
 from replication.services.limits import set_limit
-from replication.states import DamageFinder, LogLevel, OccurrenceKind, StepName, StepStatus
+from replication.states import (
+    DamageFinder,
+    LogLevel,
+    MergeStage,
+    OccurrenceKind,
+    RecoveryPointState,
+    RemovalState,
+    StepName,
+    StepStatus,
+)
 from tests import factories
 from tests.factories import MIB
 from vmrep.lab import Lab
@@ -121,8 +132,7 @@ class Scenes:
         )
         settle.settle(VMContext.objects.values_list("pk", flat=True))
         self.names |= _policies(vcenter) | _groups(vcenter, repository)
-        points = RecoveryPoint.objects.filter(vm_context_id=self.names["web_01"])
-        self.names["point"] = points.latest("pk").pk
+        self.names |= _points(VMContext.objects.get(pk=self.names["web_01"]))
         hour = timezone.now().replace(minute=0, second=0, microsecond=0)
         RepositorySpace.objects.bulk_create(
             RepositorySpace(
@@ -216,16 +226,46 @@ def _told_of() -> Names:
     return {"channel": hook.pk, "rule": rule.pk}
 
 
+def _points(vm: VMContext) -> Names:
+    """The newest; and of the older ones one that is pinned, one that somebody deletes, and one that
+    is being removed, all of them in a repository that has grown for days."""
+    going, wanted, pinned, newest = RecoveryPoint.objects.filter(vm_context=vm).order_by("pk")
+    DiskImage.objects.filter(recovery_point=going).update(created_at=_minutes_ago(5 * 24 * 60))
+    retention.pin(pinned, comment="Before the update", actor="ops")
+    retention.delete(wanted, actor="ops")
+    removal = retention.delete(going, actor="ops")
+    removal.state, removal.started_at = RemovalState.UNDER_WAY, timezone.now()
+    removal.save()
+    RecoveryPoint.objects.filter(pk=going.pk).update(state=RecoveryPointState.EXPIRING)
+    ImageMerge.objects.create(
+        removal=removal,
+        image=going.images.get(),
+        child=wanted.images.get(),
+        stage=MergeStage.MERGING,
+        done_percent=42,
+    )
+    return {
+        "point": newest.pk,
+        "pinned": pinned.pk,
+        "point_wanted": wanted.pk,
+        "point_going": going.pk,
+    }
+
+
 def _outlooks() -> None:
-    """What is expected of a VM that is within its target, and how well it was kept so far."""
+    """When all are due; what is expected of a VM that is within its target, and how well it was
+    kept so far; and a VM that changes faster than a short target allows."""
+    dates.work_out(list(VMContext.objects.values_list("pk", flat=True)), timezone.now())
     vm = VMContext.objects.get(vm_name="web-01")
-    settle.settle([vm.pk])
-    dates.work_out([vm.pk], timezone.now())
+    measured = {
+        "changed_per_second": 18 * 1024 * MIB / 3600,
+        "bytes_per_second": 40 * MIB,
+        "overhead_seconds": 209,
+        "wait_seconds": 0,
+    }
+    VMSchedule.objects.filter(vm_context__vm_name="wiki-01").update(**measured)
     VMSchedule.objects.filter(pk=vm.pk).update(
-        changed_per_second=18 * 1024 * MIB / 3600,
-        bytes_per_second=40 * MIB,
-        overhead_seconds=209,
-        wait_seconds=0,
+        **measured,
         due_at=_minutes_ago(2),
         held_up="vCenter Frankfurt has as many jobs as it may",
         breach_expected_at=timezone.now() + timedelta(minutes=9),
@@ -333,6 +373,8 @@ def _ready(vcenter: VCenter, repository: Repository) -> Names:
         factories.recovery_point(vm, _minutes_ago(7.5 * number))
     late = factories.context("dc-01", at=vcenter, keep_in=repository, **_at("Core", 4))
     factories.recovery_point(late, _minutes_ago(9 * 60))
+    # More than are on one page.
+    factories.contexts([f"build-{n:02}" for n in range(3, 9)], at=vcenter, keep_in=repository)
     wished = factories.context("wiki-01", at=vcenter, keep_in=repository, **_at("Web"))
     factories.recovery_point(wished, _minutes_ago(26 * 60))
     damaged = factories.context("store-01", at=vcenter, keep_in=repository, **_at("Core", 4))

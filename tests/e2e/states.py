@@ -79,6 +79,13 @@ def more_acts(page: Page, names: Names) -> None:
     menu("#more-acts")(page, names)
 
 
+def everything(page: Page, names: Names) -> None:
+    """All that match, on however many pages, and what else can be done with them."""
+    ticked(page, names)
+    page.get_by_role("checkbox", name="that match").check()
+    menu("#more-acts")(page, names)
+
+
 def without_its_token(page: Page, names: Names) -> None:
     page.context.clear_cookies()
     LOGIN_REFUSED(page, names)
@@ -166,18 +173,23 @@ ESTATE = (
     State("limits", "/limits/", shows="table"),
     State("limit-change", "/limits/change/?kind=vcenter_jobs", shows="[name=limit]"),
     State("limit-window", "/limits/bandwidth/add/", shows="[name=mebibytes]"),
+    in_panel("panel-menu", VM + "{web_01}", menu("#panel-more"), "#panel-more[open]"),
     in_panel("panel-rpo", VM + "{web_01}&tab=rpo", shows="svg.strip"),
     in_panel("panel-policy", VM + "{web_01}&tab=policy", shows="#effect-when"),
     State("own-values", "/virtual-machines/{web_01}/own-values/", shows="#id_target"),
     State("pauses", "/pauses/?vm={web_01}", shows="#pause"),
     State("home-more-acts", "/virtual-machines/", more_acts, "#more-acts[open]"),
+    State("home-everything", "/virtual-machines/?page_size=25", everything, "#more-acts[open]"),
     State("bulk-ask-policy", "/bulk/ask/?kind=policy&everything=1&view=", shows="#id_policy"),
     State("bulk-ask-pause", "/bulk/ask/?kind=pause&everything=1&view=", shows="#id_length"),
     State("bulk-ask-remove", "/bulk/ask/?kind=remove&everything=1&view=", shows=".btn-danger"),
     State("home-views-menu", "/virtual-machines/", menu("#views"), "#views[open]"),
+    State("jobs-views-menu", "/jobs/", menu("#views"), "#views[open]", part="#views"),
     State("views-list", "/views/", shows="[name=is_default]"),
     State("docs-api", "/docs/api/", shows="table"),
-    State("token-none", "/token/", shows="form"),
+    State("token-none", "/token/", shows="main form"),
+    State("token-made", "/token/", button("Make a token"), "#token"),
+    State("token-there", "/token/", shows="#confirmed"),
     State("bulk-list", "/bulk/", shows="table"),
     State("bulk-running", "/bulk/{bulk}/", shows="progress"),
     State("bulk-cancelled", "/bulk/{bulk_cancelled}/", shows="table"),
@@ -191,6 +203,7 @@ ESTATE = (
     State("policy-add", "/policies/add/", shows="#id_rpo_kind"),
     State("policy-edit", "/policies/{policy}/", shows="#id_target"),
     State("policy-preview", "/policies/{policy}/", filled(target="30 m"), "#preview"),
+    State("policy-too-slow", "/policies/{policy}/", filled(target="5 m"), "#too-slow"),
     State("policy-refused", "/policies/{policy}/", filled(target="30"), "[aria-invalid=true]"),
     State("policy-calendar", "/policies/{calendar}/", shows="#id_cron"),
     State("policy-apply", "/policies/{policy}/scopes/add/", shows="#id_folder"),
@@ -259,6 +272,9 @@ ESTATE = (
     State("vm-move", "/virtual-machines/{web_01}/move/", shows="#id_repository"),
     State("vm-retention", "/virtual-machines/{web_01}/retention/?keep_last=1", shows="table"),
     State("point-page", "/virtual-machines/{web_01}/points/{point}/", shows="#comment"),
+    State("point-pinned", "/virtual-machines/{web_01}/points/{pinned}/", shows="main form"),
+    State("point-wanted", "/virtual-machines/{web_01}/points/{point_wanted}/"),
+    State("point-going", "/virtual-machines/{web_01}/points/{point_going}/"),
     State("integrity-findings", "/integrity/", shows="table"),
     State("health-alive", "/health/", shows="table"),
     State("events-list", "/events/", shows="table"),

@@ -31,6 +31,15 @@ OF_LAYOUT = ["target-size", "scrollable-region-focusable"]
 MOVES = "document.getAnimations().filter(each => each.playState === 'running').length"
 WIDER_THAN_THE_WINDOW = "document.documentElement.scrollWidth - window.innerWidth"
 
+OPEN_MENUS_OUTSIDE = """
+[...document.querySelectorAll('details[open] > .menu-items')].filter(each => {
+    const {left, right, top} = each.getBoundingClientRect();
+    return left < 0 || right > window.innerWidth || top < 0;
+}).map(each => each.parentElement.id)"""
+OVER_THE_NEXT_CELL = """[...document.querySelectorAll('td, th')].filter(
+    each => each.clientWidth > 0 && each.scrollWidth > each.clientWidth + 1
+).map(each => each.innerText)"""
+
 
 def findings(page: Page, part: str, **options: object) -> list[str]:
     """What axe objects to in that part of the page, into which it was brought."""
@@ -75,6 +84,10 @@ def narrow(state: State, page: Page) -> list[str]:
         show(page, width, "light")
         excess = page.evaluate(WIDER_THAN_THE_WINDOW)
         found += [f"{width}: wider than the window by {excess}px"] if excess > 0 else []
+        outside = page.evaluate(OPEN_MENUS_OUTSIDE)
+        found += [f"{width}: the menu {each} is not all in the window" for each in outside]
+        cut = page.evaluate(OVER_THE_NEXT_CELL)
+        found += [f"{width}: reaches over the next cell: {each}" for each in cut]
     return found + [f"{width}: {each}" for each in findings(page, state.part, **only(OF_LAYOUT))]
 
 

@@ -391,7 +391,7 @@ def test_an_empty_installation_leads_by_the_hand(page, transactional_db):
     expect_step("See its recovery point")
     page.get_by_role("link", name="See the recovery point").click()
     expect(page.get_by_role("complementary").locator("[aria-current=page]")).to_have_text(
-        "Recovery points", timeout=PATIENCE
+        "Points", timeout=PATIENCE
     )
 
 

@@ -76,7 +76,7 @@ def test_a_breach_is_foretold_once_and_taken_back_when_it_will_not_come(web):
     assert foretold.breach_expected_at == foretold.breaks_at == web.newest_recovery_point_at + HOUR
     assert foretold.breach_why == "it is paused by ops until somebody ends it"
     (what,) = told()
-    assert what.startswith("web is expected to get over its RPO target of 1 h at 20")
+    assert what.startswith("web is expected to go over its RPO target of 1 h at 20")
     assert what.endswith(": it is paused by ops until somebody ends it.")
     assert Occurrence.objects.get().kind == "over_target_expected"
     spell = ProtectionSpell.objects.get(ended_at=None)

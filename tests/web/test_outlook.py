@@ -57,7 +57,7 @@ def test_a_breach_that_is_expected_is_said_with_its_reason(web, vm):
     VMSchedule.objects.update(breach_expected_at=at, breach_why="vCenter Graz does not answer")
     assert "Soon over" in table(web)
     page = panel(web, vm)
-    assert "Expected to get over its target <time" in page
+    assert "Expected to go over its target <time" in page
     assert "UTC: vCenter Graz does not answer." in page
     VMSchedule.objects.update(breach_expected_at=database_now() - MINUTE)
     assert "Soon over" not in panel(web, vm), "it is over it by now, which is said already"

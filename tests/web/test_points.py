@@ -28,7 +28,9 @@ def address(vm: VMContext, number: int) -> str:
 
 
 def test_a_point_is_pinned_and_then_cannot_be_deleted(web, vm):
-    assert "Delete this recovery point" in text(web.get(address(vm, 0)))
+    page = text(web.get(address(vm, 0)))
+    assert "Delete this recovery point" in page
+    assert "Being removed" not in page  # nobody asked for that
     web.post(address(vm, 0), {"act": "pin", "comment": "<b>before</b> the update"})
     page = text(web.get(address(vm, 0)))
     assert "ops has pinned it: &lt;b&gt;before&lt;/b&gt; the update" in page

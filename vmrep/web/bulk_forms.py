@@ -124,7 +124,7 @@ class BulkForm(Styled, forms.Form):
     policy: forms.ModelChoiceField[Policy] = forms.ModelChoiceField(
         queryset=None,
         required=False,
-        empty_label="None of their own: what other policies say",
+        empty_label="None of their own",
         error_messages={"invalid_choice": "That policy is no longer there. Choose another one."},
     )
     repository: forms.ModelChoiceField[Repository] = forms.ModelChoiceField(

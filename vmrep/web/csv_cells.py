@@ -137,7 +137,7 @@ COLUMNS: dict[type[Table], dict[str, Cells]] = {
     BulkItemTable: {
         "vm": _OF_VM,
         "state": {"State": _word("bulk_item", "state")},
-        "why": {"Why it was refused": at("why")},
+        "why": {"Reason": at("why")},
     },
     EventTable: {
         "when": _KEY | {"When": at("created_at")},

@@ -172,6 +172,7 @@ class MoveForm(Styled, forms.Form):
 
     repository: forms.ModelChoiceField[Repository] = forms.ModelChoiceField(
         queryset=None,
+        empty_label="Choose one",
         error_messages={"invalid_choice": "That repository is no longer there. Choose another."},
     )
     replicate = forms.BooleanField(required=False, label="Replicate now")

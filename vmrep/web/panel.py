@@ -76,7 +76,7 @@ TABS = (
     Tab("policy", "Policy", lambda context, *_: policy.load(context)),
     Tab(
         "points",
-        "Recovery points",
+        "Points",
         lambda context, _, query: points.load(context, query.get("points")),
     ),
 )

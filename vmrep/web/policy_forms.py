@@ -28,7 +28,7 @@ from replication.states import (
 )
 from vmrep.web.forms import DurationField, Styled
 
-OPEN = "Left to a policy that is less near"
+OPEN = "Left to a less specific policy"
 _CHANGED = (
     "Somebody changed this policy after you opened it. Below is what you filled in: saving it"
     " replaces that change. To see the change, open the policy again."
@@ -111,7 +111,7 @@ class ValuesForm(Styled, forms.Form):
     keep_monthly = _number("Monthly")
     keep_yearly = _number("Yearly")
     quiesce = _choice("Quiescing", QuiesceWish)
-    most_running = _number("Jobs at once", "0: no limit. Empty: left to a policy less near.")
+    most_running = _number("Jobs at once", "0: no limit. Empty: left to a less specific policy.")
     give_up_after = DurationField(
         required=False,
         whole=_MINUTE,
@@ -122,7 +122,7 @@ class ValuesForm(Styled, forms.Form):
         required=False,
         whole=_DAY,
         label="Compare every disk whole every",
-        help_text="In days; 0 d: never. Empty: left to a policy less near.",
+        help_text="In days; 0 d: never. Empty: left to a less specific policy.",
     )
     priority = _choice("Priority", PolicyPriority)
 

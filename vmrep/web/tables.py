@@ -220,7 +220,7 @@ class BulkItemTable(Table):
 
     vm = Column("VM", kind="col-name")
     state = Column("State")
-    why = Column("Why it was refused", kind="col-wide")
+    why = Column("Reason", kind="col-reason")
 
 
 class EventTable(Table):

@@ -44,8 +44,19 @@ def _page(name: str) -> SafeString | None:
         return None
     written = str(markdown.markdown(file.read_text(), extensions=["tables", "fenced_code", "toc"]))
     linked = _LINK.sub(lambda it: f'href="{_address(it[1], name)}', written)
-    tables = linked.replace("<table>", '<div class="table-scroll"><table class="table">')
-    return mark_safe(tables.replace("</table>", "</table></div>"))  # noqa: S308
+    return mark_safe(_framed(linked))  # noqa: S308
+
+
+def _framed(page: str) -> str:
+    """What may be wider than the window scrolls by itself, by keyboard, too."""
+    for before, after in (
+        ("<table>", '<div class="table-scroll" tabindex="0"><table class="table">'),
+        ("</table>", "</table></div>"),
+        ("<th></th>", "<td></td>"),  # a corner, not the name of a column
+        ("<pre>", '<pre tabindex="0">'),
+    ):
+        page = page.replace(before, after)
+    return page
 
 
 def _address(link: str, name: str) -> str:
