@@ -45,7 +45,10 @@ def test_a_point_is_pinned_and_then_cannot_be_deleted(web, vm):
 def test_a_point_is_commented_and_deleted_and_its_tab_says_so(web, vm):
     web.post(address(vm, 0), {"act": "comment", "comment": "with the old schema"})
     web.post(address(vm, 0), {"act": "delete"})
-    assert "It is to go: ops asked for it" in text(web.get(address(vm, 0)))
+    page = text(web.get(address(vm, 0)))
+    assert "It is to go: ops asked for it" in page
+    assert "All of them, and other rules" not in page  # no rule keeps what somebody deletes
+    assert "to be removed" in text(web.get(f"/virtual-machines/{vm.pk}/retention/"))
     tab = text(web.get(f"/virtual-machines/?vm={vm.pk}&tab=points"))
     for told in ("with the old schema", "To be removed (deleted by a user)", address(vm, 0)):
         assert told in tab

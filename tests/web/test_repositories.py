@@ -211,7 +211,7 @@ def test_one_that_something_depends_on_says_what_and_what_to_do_and_stays(web, t
 
 def test_the_first_look_shows_the_folder_and_makes_nothing(web, tmp_path):
     page = text(look_at(web, "new", tmp_path / "replcias"))
-    assert "is not there yet, and will be made" in page
+    assert "not there yet: it will be made" in page
     room = shutil.disk_usage(tmp_path)
     assert f"of {binary(room.used + room.free)}" in page
     assert not (tmp_path / "replcias").exists()
