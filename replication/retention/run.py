@@ -131,7 +131,7 @@ def resume(context: VMContext, repository_id: int, holder: Holder) -> str:
         recovery_point__repository=repository_id,
     )
     newest_first = under_way.select_related("recovery_point", "vm_context")
-    for removal in newest_first.order_by("-recovery_point"):
+    for removal in newest_first.order_by("-recovery_point_id"):
         if turns.why_it_waits(removal, Standing(context.pk)):
             continue
         if problem := _attempt(removal, holder):

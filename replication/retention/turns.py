@@ -31,7 +31,7 @@ def due() -> list[str]:
 def stuck(context_id: str) -> list[PointRemoval]:
     """Those that are under way, are due, and cannot go on since an image is damaged."""
     mine = PointRemoval.objects.filter(vm_context=context_id, state=RemovalState.UNDER_WAY)
-    under_way = list(mine.filter(_IS_DUE).order_by("-recovery_point"))
+    under_way = list(mine.filter(_IS_DUE).order_by("-recovery_point_id"))
     if not under_way:
         return []
     standing = Standing(context_id)
@@ -47,7 +47,7 @@ def next_removal(context_id: str) -> PointRemoval | None:
     standing, going = Standing(context_id), dict[int, PointRemoval]()
     last: PointRemoval | None = None
     # Of two that are under way the upper one ends first.
-    ordered = removals.select_related("recovery_point", "vm_context").order_by("-recovery_point")
+    ordered = removals.select_related("recovery_point", "vm_context").order_by("-recovery_point_id")
     for removal in ordered:
         is_due = removal.pk in due
         if why := why_it_waits(removal, standing):

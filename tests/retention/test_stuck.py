@@ -89,6 +89,9 @@ def test_the_upper_one_of_two_removals_ends_first(chain: Chain):
     die_after(DirectoryRepository, "merge", run.run_next)
     assert chain.point(7).state == RecoveryPointState.EXPIRING
     damages.clear(ImageDamage.objects.get().pk)
+    removal = turns.next_removal(chain.context.pk)
+    assert removal is not None
+    assert removal.recovery_point == chain.point(7)
     runs(chain, 2)
     assert not ImageDamage.objects.filter(cleared_at=None).exists()
     chain.require_equal_point(newest)
