@@ -339,7 +339,12 @@ def _without_a_leader(run: GroupRun) -> None:
                 problem=f"{stopped} Another one began again.",
             )
             return
-        run.problem = f"{stopped} Each VM was replicated by itself."
+        went_on = (
+            "Its jobs went on, from the snapshots that there were."
+            if _has_snapshots(run)
+            else "Each VM was replicated by itself."
+        )
+        run.problem = f"{stopped} {went_on}"
     _go_on(run)
     transaction.on_commit(messages.hint_job)
 

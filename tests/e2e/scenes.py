@@ -299,12 +299,15 @@ def _policies(vcenter: VCenter) -> Names:
 
 
 def _groups(vcenter: VCenter, repository: Repository) -> Names:
-    """One whose VMs were together but for one, and one without any VM yet."""
+    """One whose VMs were together but for one, and before that all, which has lost a point since;
+    and one without any VM yet."""
     names = ["shop-db-01", "shop-app-01", "shop-web-01"]
     vms = factories.contexts(names, at=vcenter, keep_in=repository)
     shop = factories.group("Shop", *vms)
-    factories.group_run(shop, 0.0, 0.4, 1.2)
+    earlier = factories.group_run(shop, 0.0, 0.4, 1.2)
     factories.group_run(shop, 0.0, 0.6, None)
+    lost = RecoveryPoint.objects.filter(job__group_run_member__run=earlier, vm_context=vms[0])
+    lost.update(state="expired", expired_why="user", expired_at=Now())
     return {"group": shop.pk, "no_group_yet": factories.group("Mail").pk, "in_group": vms[0].pk}
 
 

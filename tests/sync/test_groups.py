@@ -209,6 +209,7 @@ def test_a_worker_killed_while_it_gathers_leaves_nothing_and_no_job_stuck(estate
         assert run.gatherings == 2
         assert set(states.values()) == {GroupMemberState.TOGETHER}
         assert "began again" in run.problem
+    assert begun_again or "by itself" not in run.problem
     for row in run.members.all():
         assert (row.state == GroupMemberState.TOGETHER) == (row.why == "")
     estate.minutes_later()  # nothing that was asked for can still arrive
