@@ -186,7 +186,7 @@ def _in_bulk() -> Names:
     going = ask("resume", bulk_acts.Arguments())
     claimed = bulk_acts._claim()
     for item in going.items.all()[:2]:
-        bulk_acts._handle(item, claimed, [])
+        bulk_acts._handle(item, claimed, [], set())
     stopped = bulk_acts.cancel(ask("pause", reason), actor="ops")
     return {"bulk": going.pk, "bulk_cancelled": stopped.pk}
 

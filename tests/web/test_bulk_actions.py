@@ -121,7 +121,7 @@ def test_its_page_is_live_names_each_refused_vm_and_can_be_cancelled(web, vms):
     assert page.poll() == 204
     claimed = bulk_acts._claim()
     for item in action.items.order_by("vm_context__vm_name")[1:3]:
-        bulk_acts._handle(item, claimed, [])
+        bulk_acts._handle(item, claimed, [], set())
     assert page.poll() == 200
     assert "1 of 3 done" in page.part
     assert "1 refused" in page.part
