@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from celery import current_app
 from django.conf import settings
@@ -10,15 +11,25 @@ from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
 
+SILENT_SECONDS = 5  # less than the tick's interval, which sends what was left out
+
+_silent_until: dict[str, float] = {}  # by the broker's address
+
 
 def send(task_name: str, *args: object) -> None:
     """Send a hint. If the broker is unreachable nothing is lost: the tick sends it again later.
 
     A hint expires when the tick sends it again, so that hints do not pile up behind long work.
+    A broker that hangs costs the socket's timeout: once, not for each of the many jobs that one
+    request may start. For a moment afterwards nothing is sent.
     """
+    broker = str(current_app.conf.broker_url)
+    if time.monotonic() < _silent_until.get(broker, 0):
+        return
     try:
         current_app.send_task(task_name, args=args, expires=settings.TICK_INTERVAL.total_seconds())
     except OperationalError as problem:
+        _silent_until[broker] = time.monotonic() + SILENT_SECONDS
         log.warning(
             "the message broker is unreachable (%s); the next tick will send the message again",
             problem,

@@ -33,6 +33,15 @@ def test_without_a_broker_nobody_waits(no_broker, caplog):
     assert "is unreachable" in caplog.text
 
 
+def test_a_broker_that_does_not_answer_is_waited_for_once_whatever_is_started(caplog, monkeypatch):
+    """Each hint would cost the socket's timeout, and a request may start 1,000 jobs."""
+    monkeypatch.setattr(messages, "SILENT_SECONDS", 3600)
+    with _broker("redis://127.0.0.1:2/0"):
+        for _ in range(5):
+            messages.send("replication.tasks.run_next_job")
+    assert caplog.text.count("is unreachable") == 1
+
+
 def test_a_hint_expires_when_the_tick_repeats_it(redis_url):
     """Behind work that takes long they would pile up."""
     with _broker(redis_url), app.connection_for_read() as connection:
