@@ -34,7 +34,7 @@ WIDER_THAN_THE_WINDOW = "document.documentElement.scrollWidth - window.innerWidt
 OPEN_MENUS_OUTSIDE = """
 [...document.querySelectorAll('details[open] > .menu-items')].filter(each => {
     const {left, right, top} = each.getBoundingClientRect();
-    return left < 0 || right > window.innerWidth || top < 0;
+    return left < 0 || right > window.innerWidth || top + window.scrollY < 0;
 }).map(each => each.parentElement.id)"""
 OVER_THE_NEXT_CELL = """[...document.querySelectorAll('td, th')].filter(
     each => each.clientWidth > 0 && each.scrollWidth > each.clientWidth + 1
