@@ -173,7 +173,7 @@ class SQLite(Scratch):
                 stranger.execute("COMMIT" if lasting else "ROLLBACK")
             except sqlite3.IntegrityError as problem:
                 return refused or _named_by_sqlite(str(problem), statement)
-            return refused or None
+            return None if lasting else refused or None
 
 
 def _broken_foreign_keys(stranger: sqlite3.Connection) -> Names:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from contexts.clock import database_now
 from contexts.models import VMContext
 from replication.models import ProtectionSpell
 from replication.policies import services, settle
@@ -19,7 +18,7 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-NOW = database_now().replace(year=2026, month=6, day=20)
+NOW = datetime(2026, 6, 20, 12, tzinfo=UTC)
 
 
 def spell(vm: VMContext, state: str, began: float, ended: float | None, **more) -> None:

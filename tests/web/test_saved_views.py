@@ -33,15 +33,16 @@ def save(web: Client, page: str, query: str, name: str = "Mine", **more: str):
         ("jobs", "period=day&sort=odd&page_size=7&log=1", "period=day"),
         (
             "discovery",
-            "vcenter=1&view=tree&folder=/A/vm&x=1",
-            "folder=%2FA%2Fvm&vcenter=1&view=tree",
+            "vcenter={vcenter}&view=tree&folder=/A/vm&x=1",
+            "folder=%2FA%2Fvm&vcenter={vcenter}&view=tree",
         ),
         ("events", "search=%22a%26b%22&format=csv", "search=%22a%26b%22"),
         ("occurrences", "kind=broken&kind=recovered", "kind=broken&kind=recovered"),
     ],
 )
 def test_a_view_keeps_what_its_page_knows_and_nothing_else(web, page, query, kept):
-    factories.context()
+    vcenter = factories.context().vcenter_id
+    query, kept = (each.replace("{vcenter}", str(vcenter)) for each in (query, kept))
     answer = save(web, page, query)
     view = SavedView.objects.get()
     assert (view.page, view.name, view.query, view.is_shared) == (page, "Mine", kept, False)

@@ -14,7 +14,13 @@ ACTION = {
     **{"cancelled_by": "''", "claimed_until": "NULL", "created_at": NOW, "started_at": "NULL"},
     **{"ended_at": "NULL", "updated_at": NOW},
 }
-ITEM = {"action_id": "7", "vm_context_id": "{c}", "state": "'waiting'", "why": "''"}
+ITEM = {
+    "action_id": "7",
+    "vm_context_id": "{c}",
+    "state": "'waiting'",
+    "why": "''",
+    "times_held": "0",
+}
 _ACTION = add("bulk_actions", ACTION)
 _POLICY = add("policies", POLICY)
 OF_GOLD = {"kind": "'policy'", "subject": "'Gold'"}
@@ -26,7 +32,7 @@ _NEEDS, _COMPLETE = "bulk_action_names_what_its_kind_needs", "bulk_action_ended_
 
 def _like(good: dict[str, str], rule: str, bad: dict[str, str], name: str) -> Attack:
     row = ACTION | good
-    rules = (rule, A_TYPE) if rule.endswith("column_types") else (rule,)
+    rules = (rule, A_TYPE) if rule.endswith("column_types") else tuple(rule.split())
     return add_attack("bulk_actions", row, rules, bad, name)
 
 
@@ -42,7 +48,10 @@ BULK: list[Attack] = [
         _like(*each)
         for each in (
             ({}, "bulk_action_known", {"kind": "'odd'"}, "an unknown kind of bulk action"),
-            ({}, "bulk_action_known", {"state": "'odd'"}, "a bulk action in an unknown state"),
+            (
+                *({}, "bulk_action_known bulk_action_ended_is_complete", {"state": "'odd'"}),
+                "a bulk action in an unknown state",
+            ),
             ({}, "bulk_action_says_who", {"asked_by": "''"}, "a bulk action of nobody"),
             (
                 *({}, "bulk_action_says_who", {"trigger": "'schedule'"}),
@@ -91,7 +100,10 @@ BULK: list[Attack] = [
             ("bulk_item_refused_says_why", {"state": "'refused'"}, "a VM refused for no reason"),
             ("bulk_item_refused_says_why", {"why": "'x'"}, "a reason for what was not refused"),
             ("bulk_item_refused_says_why", {"state": "'odd'"}, "a VM in an unknown state"),
-            ("bulk_item_column_types", {"state": f"'{'x' * 11}'", "why": "''"}, "a long state"),
+            (
+                *("bulk_item_column_types", {"times_held": "'often'"}),
+                "a number of waits that is none",
+            ),
             ("bulk_items.action_id", {"action_id": "999"}, "a VM of no bulk action"),
             ("bulk_items.vm_context_id", {"vm_context_id": "'none'"}, "a bulk action on no VM"),
         )
