@@ -169,7 +169,7 @@ def test_the_integrity_check_finds_what_it_found_before(upgraded: Upgraded) -> N
         pytest.param(
             [name for name in GONE if name != "contexts.0001_initial"],
             id="all but the first",
-            marks=pytest.mark.any_database,
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -216,7 +216,10 @@ call_command("migrate", check_unapplied=True)
 @pytest.mark.parametrize(
     "last",
     [
-        ["0009_places_and_transports", "0006_what_a_vm_can_be_reverted_to"],
+        pytest.param(
+            ["0009_places_and_transports", "0006_what_a_vm_can_be_reverted_to"],
+            marks=pytest.mark.any_database,
+        ),
         *(
             pytest.param(last, marks=pytest.mark.slow)
             for last in (

@@ -44,6 +44,7 @@ from tests.integrity.damages.doing import DAMAGES, change, newest_job, oldest_jo
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.slow
 @pytest.mark.any_database
 def test_nothing_alarms_it_while_jobs_run(whole: Copy) -> None:
     """Again and again while a worker copies, commits and cleans up."""

@@ -30,8 +30,15 @@ from contexts.vsphere.records import InventoryPage, VmRecord
 from replication.errors import JobCancelled
 from replication.integrity.findings import Scope
 from replication.integrity.look import CHECKS
-from replication.models import ContextLease, DiskImage, RecoveryPoint, ReplicationJob, VMSnapshot
-from replication.services import cancel, finish, leases, old_jobs, queue, removal, start
+from replication.models import (
+    ContextLease,
+    DiskImage,
+    Place,
+    RecoveryPoint,
+    ReplicationJob,
+    VMSnapshot,
+)
+from replication.services import cancel, finish, leases, old_jobs, places, queue, removal, start
 from replication.services.leases import Lease
 from replication.services.results import SealedDisk
 from replication.states import ImageState, SnapshotState
@@ -272,7 +279,8 @@ class ContextMachine(RuleBasedStateMachine):
         if deed == "progress":
             self.write_images(job, 1)
         elif deed == "die":
-            ContextLease.objects.filter(token=lease.token).update(expires_at=LONG_AGO)
+            for held in (ContextLease, Place):
+                held.objects.filter(token=lease.token).update(expires_at=LONG_AGO)
             job.held = False
         elif deed == "complete":
             self.complete(record, job, lease)
@@ -288,6 +296,7 @@ class ContextMachine(RuleBasedStateMachine):
             record.cancel(job)
         if deed != "die" and job.status != "running":
             job.held = False
+            places.release_all(lease)
             leases.release(lease)
 
     def complete(self, record: Record, job: Job, lease: Lease) -> None:

@@ -28,6 +28,7 @@ def die(point: str) -> int:
     return code
 
 
+@pytest.mark.slow
 def test_a_removal_that_is_killed_at_every_step_in_turn_goes_on_and_ends(chain: Chain):
     """Point 2: both disks are merged, one of them into a smaller one."""
     chain.want(2)

@@ -116,6 +116,7 @@ def test_a_worker_paused_before_it_makes_a_file_makes_none_too_late(estate, monk
         pauses.run(at)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_sample", "small1")
 def test_a_worker_whose_clock_stood_still_with_it_makes_no_file_too_late(estate, monkeypatch):
     """As that of a virtual machine that was paused: it does not know that its time has passed."""

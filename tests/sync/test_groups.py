@@ -165,6 +165,7 @@ def test_a_datastore_that_may_have_no_more_snapshots_leaves_one_behind(estate, s
     assert_equal_copies(estate, stack, *NAMES)
 
 
+@pytest.mark.slow
 def test_who_is_ready_is_not_left_behind_when_the_gate_opens_by_time(db, monkeypatch):
     """The gate was looked at just before its time is over, and the VM's own time just after."""
     context = factories.context()
