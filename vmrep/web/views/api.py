@@ -10,6 +10,7 @@ from typing import Any
 import markdown
 from django.conf import settings
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -81,8 +82,9 @@ def token(request: HttpRequest) -> HttpResponse:
         if mine.exists() and not request.POST.get("confirmed"):
             messages.error(request, "Nothing was done: confirm that the old token is to end.")
             return redirect("api-token")
-        mine.delete()
-        made: Any = Token.objects.create(user=user)
+        with transaction.atomic():  # or the old one stays
+            mine.delete()
+            made: Any = Token.objects.create(user=user)
         shown = {"key": made.key}
     response = render(request, "api/token.html", {"token": mine.first(), **shown})
     patch_cache_control(response, no_store=True)
