@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "csp",
     "contexts",
     "replication",
+    "vmrep.accounts",
     "vmrep.notifications",
     "vmrep.web",
     "vmrep.api",

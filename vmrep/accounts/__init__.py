@@ -1,0 +1,1 @@
+"""People who use vmrep: their roles, and of which VMs."""
