@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-LINE = "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s"
+from vmrep.request_id import request_id
+
+LINE = "%(asctime)s %(levelname)s %(name)s %(process)d %(request_id)s %(message)s"
 
 
 class LineFormatter(logging.Formatter):
     """With an error, PostgreSQL tells the content of rows (DETAIL, CONTEXT), which may be secret.
-    Of an error that is logged with its traceback only the first sentence is kept."""
+    Of an error that is logged with its traceback only the first sentence is kept.
+
+    `request_id` is the request's that the line belongs to, or "-"."""
 
     def format(self, record: logging.LogRecord) -> str:
+        record.request_id = request_id.get() or "-"
         line = super().format(record)
         error = record.exc_info[1] if record.exc_info else None
         for each in _chain(error):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views import defaults
+from django.template.loader import render_to_string
 
 from vmrep import database_away
 from vmrep.incoming import API, Refusal, refuse
+from vmrep.request_id import request_id
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -21,6 +22,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if database_away.noted(sys.exc_info()[1]):
         return database_away.answer(request, was_asked=True)
     if not request.path.startswith(API):
-        return defaults.server_error(request)
-    message = "vmrep could not answer. The reason is in the web server's log."
+        page = render_to_string("500.html", {"request_id": request_id.get()})
+        return HttpResponse(page, status=500)
+    message = (
+        "vmrep could not answer. The reason is in the web server's log, in the lines of request"
+        f" {request_id.get()}."
+    )
     return JsonResponse({"code": "internal_error", "message": message}, status=500)
