@@ -1,30 +1,10 @@
-"""Django settings. Everything that differs between installations comes from the environment.
-
-DATABASE_URL      sqlite:////path or postgres://…   (default: SQLite in the data folder)
-VMREP_DATA_DIR    where vmrep keeps its own files    (default: var/ next to manage.py)
-VMREP_REDIS_URL   redis://… or redis+socket:///path  (default: redis://127.0.0.1:6379/0)
-VMREP_SECRET_KEY  Django's signing key               (default: made once, <data>/secret_key)
-VMREP_FIELD_KEYS  keys for secrets at rest, comma separated, newest first
-                                                     (default: made once, <data>/field_keys)
-VMREP_ALLOWED_HOSTS  host names this server answers to, comma separated
-VMREP_HTTPS       1 when users reach vmrep over HTTPS (behind a proxy that sets X-Forwarded-Proto)
-VMREP_KEEP_JOBS_DAYS  ended jobs that are older, and that nothing needs, are deleted once a day
-                      (default: 0, never)
-VMREP_KEEP_HISTORY_DAYS  scheduled jobs that ended longer ago, and recovery points that expired
-                      longer ago, are forgotten once a day (default: 90; 0: never)
-VMREP_INTEGRITY_MINUTES  how often the integrity check runs; 0: only on request (default: 60)
-VMREP_DISKS_PER_HOST  disk sessions of all workers together with one ESXi host, unless somebody sets
-                      a limit (docs/limits.md; default: 8, since a host has memory for few)
-VMREP_NBD_COMMANDS  file with the commands that serve disks over NBD (docs/transports.md)
-                      (default: <data>/nbd-commands.toml)
-VMREP_BASE_URL    where people reach vmrep, such as https://vmrep.example.org: for the links in
-                  notifications (default: none, and no links)
-VMREP_NOTIFY_PRIVATE  1 lets notifications go to this machine itself, such as a mail server on it
-VMREP_DEBUG       1 for Django's debug pages; never in production
-"""
+"""Django settings. What differs between installations comes from the environment
+(vmrep/environment.py has the table)."""
 
 from __future__ import annotations
 
+import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,16 +14,23 @@ from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.management.utils import get_random_secret_key
 
+from vmrep import environment
 from vmrep.logs import LINE
-from vmrep.private import make_private_files, make_private_folder
+from vmrep.private import NotPrivate, make_private_files, make_private_folder
 from vmrep.secret_files import read_or_create
 
 env = environ.Env()
-
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env("VMREP_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
-make_private_folder(DATA_DIR)
-make_private_files(DATA_DIR / "secret_key", DATA_DIR / "field_keys")
+try:
+    env.ENVIRON = environment.read(os.environ)
+    DATA_DIR = Path(env("VMREP_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+    make_private_folder(DATA_DIR)
+    make_private_files(DATA_DIR / "secret_key", DATA_DIR / "field_keys")
+except (environment.WrongEnvironment, NotPrivate) as problem:
+    # Whoever starts a process reads one line, and not where in the code it was noticed. To
+    # gunicorn, this exit code means that another try would be in vain.
+    sys.stderr.write(f"vmrep cannot start: {problem}\n")
+    raise SystemExit(3) from None
 
 SECRET_KEY = env("VMREP_SECRET_KEY", default="") or read_or_create(
     DATA_DIR / "secret_key", get_random_secret_key

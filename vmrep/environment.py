@@ -1,0 +1,206 @@
+"""What differs between installations: environment variables, in one table.
+
+Instead of any of them, `<NAME>_FILE` may name a file that holds the value, as container engines and
+systemd's credentials give secrets: what stands in a file is in no process's environment. The
+environment is checked as a whole before anything starts: a misspelt name would otherwise be a
+setting that silently has no effect, and `VMREP_HTTPS=ja` would be "off".
+
+`python -m vmrep.environment` prints the table of docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+_FILE = "_FILE"
+FILE_BYTES_MAX = 64 * 1024
+# Other programs of this project have variables of their own.
+_FOREIGN = ("VMREP_TEST_", "VMREP_CHAOS_")
+_YES = ("1", "true", "on", "yes")
+_NO = ("0", "false", "off", "no")
+
+
+class Kind(Enum):
+    TEXT = "text"
+    FLAG = "flag"
+    NUMBER = "number"
+
+
+class WrongEnvironment(Exception):
+    """A variable cannot be used; the message names it, says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable, its meaning and default for people (Markdown), and what its value must be."""
+
+    name: str
+    meaning: str
+    default: str
+    kind: Kind = Kind.TEXT
+
+
+VARIABLES = (
+    Variable(
+        "VMREP_DATA_DIR",
+        "where vmrep keeps its own files",
+        "`var/` in the project's folder",
+    ),
+    Variable(
+        "DATABASE_URL",
+        "`sqlite:////path` or `postgres://user:password@host:5432/name`",
+        "SQLite in the data folder",
+    ),
+    Variable(
+        "VMREP_REDIS_URL",
+        "`redis://:password@host:6379/0` or `redis+socket:///path`; whoever reaches Redis can stop"
+        " workers, so use a password or a socket that only vmrep's account can open (`manage.py"
+        " check --deploy` and each worker's log warn otherwise)",
+        "`redis://127.0.0.1:6379/0`",
+    ),
+    Variable(
+        "VMREP_ALLOWED_HOSTS",
+        "host names that this server answers to, comma separated",
+        "this machine only",
+    ),
+    Variable(
+        "VMREP_HTTPS",
+        "`1` behind a proxy that speaks HTTPS and sets X-Forwarded-Proto",
+        "off",
+        Kind.FLAG,
+    ),
+    Variable("VMREP_SECRET_KEY", "signs sessions", "made once, in the data folder"),
+    Variable(
+        "VMREP_FIELD_KEYS",
+        "encrypt the vCenters' passwords and the channels' settings; comma separated, newest first",
+        "made once, in the data folder",
+    ),
+    Variable(
+        "VMREP_BASE_URL",
+        "where people reach vmrep, such as `https://vmrep.example.org`: for the links in"
+        " notifications",
+        "none: no links",
+    ),
+    Variable(
+        "VMREP_NOTIFY_PRIVATE",
+        "`1` lets notifications go to this machine itself, such as a mail server on it"
+        " ([notifications.md](notifications.md))",
+        "off",
+        Kind.FLAG,
+    ),
+    Variable(
+        "VMREP_KEEP_JOBS_DAYS",
+        "once a day, older ended jobs that nothing needs are deleted (below)",
+        "0: never",
+        Kind.NUMBER,
+    ),
+    Variable(
+        "VMREP_KEEP_HISTORY_DAYS",
+        "once a day, scheduled jobs that ended longer ago are deleted, and the rows of recovery"
+        " points that expired longer ago (below)",
+        "`90`; 0: never",
+        Kind.NUMBER,
+    ),
+    Variable(
+        "VMREP_DISKS_PER_HOST",
+        "disk sessions with one ESXi host at once, of all workers together, unless a limit is set"
+        " ([limits.md](limits.md))",
+        "`8`, since a host has memory for few",
+        Kind.NUMBER,
+    ),
+    Variable(
+        "VMREP_NBD_COMMANDS",
+        "the file with commands that serve disks over NBD ([transports.md](transports.md))",
+        "`nbd-commands.toml` in the data folder",
+    ),
+    Variable(
+        "VMREP_INTEGRITY_MINUTES",
+        "how often the integrity check runs; `0`: only on request",
+        "`60`",
+        Kind.NUMBER,
+    ),
+    Variable("VMREP_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` …", "`INFO`"),
+    Variable("VMREP_DEBUG", "`1` for Django's debug pages; never in production", "off", Kind.FLAG),
+)
+
+
+def read(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with the content of the files that `<NAME>_FILE` name, without the newline at
+    their ends. A variable that is set to nothing counts as not set.
+
+    Raises WrongEnvironment for unknown names that begin with VMREP_, for a name that is set twice,
+    for files that cannot be read, and for values that are no flag or number where one is needed.
+    """
+    read = {name: value for name, value in environment.items() if not _is_ours(name) or value}
+    _refuse_unknown(read)
+    for variable in VARIABLES:
+        file = read.get(variable.name + _FILE)
+        if file is not None:
+            if variable.name in read:
+                raise WrongEnvironment(
+                    f"{variable.name} and {variable.name}{_FILE} are both set; unset one of them."
+                )
+            read[variable.name] = _content(variable.name + _FILE, Path(file))
+        if variable.name in read:
+            _check(variable, read[variable.name])
+    return read
+
+
+def table() -> Iterator[str]:
+    """The table's lines, in Markdown."""
+    yield "| variable | meaning | default |"
+    yield "|---|---|---|"
+    for variable in VARIABLES:
+        yield f"| `{variable.name}` | {variable.meaning} | {variable.default} |"
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(("VMREP_", "DATABASE_URL")) and not name.startswith(_FOREIGN)
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = [each for variable in VARIABLES for each in (variable.name, variable.name + _FILE)]
+    for name in environment:
+        if name.startswith("VMREP_") and _is_ours(name) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            raise WrongEnvironment(
+                f"The environment variable {name} is unknown to vmrep.{meant} docs/operations.md "
+                "has all of them."
+            )
+
+
+def _content(name: str, path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+        text = content.decode().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else "it is not text in UTF-8"
+        raise WrongEnvironment(
+            f"The file {path}, which {name} names, cannot be read: {why}."
+        ) from None
+    if not text or len(content) > FILE_BYTES_MAX:
+        state = "empty" if not text else f"longer than {FILE_BYTES_MAX} bytes"
+        raise WrongEnvironment(f"The file {path}, which {name} names, is {state}.")
+    return text
+
+
+def _check(variable: Variable, value: str) -> None:
+    """The value itself is not shown: it may be a secret under a wrong name."""
+    if variable.kind is Kind.FLAG and value.lower() not in (*_YES, *_NO):
+        raise WrongEnvironment(f"{variable.name} must be 1 or 0, and is neither.")
+    if variable.kind is Kind.NUMBER and not (
+        value.isascii() and value.isdigit() and len(value) < 10
+    ):
+        raise WrongEnvironment(f"{variable.name} must be a whole number, 0 or more, and is none.")
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write("\n".join(table()) + "\n")
