@@ -57,6 +57,8 @@ from replication.states import (
     SyncType,
     Trigger,
 )
+from vmrep.accounts import tokens
+from vmrep.accounts.models import TokenOrigin, TokenScope
 
 
 def findable() -> lookup.Among:
@@ -76,6 +78,12 @@ _numbers = itertools.count(1)
 def user(username: str = "ops", password: str | None = None, **fields: Any) -> User:
     """Without a password nobody logs in by one (and no time is spent on its hash)."""
     return User.objects.create_user(username, password=password, **fields)
+
+
+def token(owner: User, scope: str = TokenScope.DANGER, *, days: int | None = None) -> str:
+    """The key of a new API token."""
+    wanted = {"scope": TokenScope(scope), "days": days, "origin": TokenOrigin.PAGE}
+    return tokens.make(owner, name="of a test", **wanted).key
 
 
 def vcenter(name: str | None = None, **columns: Any) -> VCenter:

@@ -36,7 +36,7 @@ FACES = sorted(
 # They show nothing and change nothing of anybody's: the way in and the way out, and whether this
 # process serves.
 WITHOUT_OBJECTS = {
-    *("Root", "TokenView", "Nowhere", "LoginView", "LogoutView", "RedirectView"),
+    *("Root", "Nowhere", "LoginView", "LogoutView", "RedirectView"),
     *("Alive", "Ready"),
 }
 ONE_ROW = {"get", "first", "last", "in_bulk", "earliest", "latest", "get_or_create"}
@@ -105,10 +105,10 @@ def test_no_face_reads_a_single_object_by_itself(path):
 
 
 def _is_of_a_manager(node: ast.AST) -> bool:
-    """Whether a chain of calls begins with a model's `objects`. A token is its user's own."""
+    """Whether a chain of calls begins with a model's `objects`."""
     while isinstance(node, ast.Call | ast.Attribute | ast.Subscript):
         if isinstance(node, ast.Attribute) and node.attr in ("objects", "_default_manager"):
-            return not (isinstance(node.value, ast.Name) and node.value.id == "Token")
+            return True
         node = node.func if isinstance(node, ast.Call) else node.value
     return False
 
@@ -131,7 +131,7 @@ def test_no_face_reads_rows_by_itself(path):
     through = _within_access(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in ("objects", "_default_manager"):
-            assert id(node) in through or _is_of_a_token(node), _where(path, node)
+            assert id(node) in through, _where(path, node)
 
 
 @pytest.mark.parametrize("path", READING_FACES, ids=lambda path: str(path.relative_to(VMREP)))
@@ -158,10 +158,6 @@ def _within_access(tree: ast.AST) -> set[int]:
         and node.func.value.id == "access"
         for inner in ast.walk(node)
     }
-
-
-def _is_of_a_token(node: ast.Attribute) -> bool:
-    return isinstance(node.value, ast.Name) and node.value.id == "Token"
 
 
 def _selectors_of(path: Path) -> dict[str, FunctionType]:

@@ -11,7 +11,6 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 import pytest
-from rest_framework.authtoken.models import Token
 
 from replication.states import RecoveryPointState
 from tests import factories
@@ -80,8 +79,8 @@ def port(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def server(port: int, transactional_db: None) -> Server:
-    token = Token.objects.create(user=factories.user("ops", "a password of ops", is_staff=True))
-    return Server(port, token.key)
+    key = factories.token(factories.user("ops", "a password of ops", is_staff=True))
+    return Server(port, key)
 
 
 def test_a_body_without_a_length_is_read(server, tmp_path):

@@ -40,6 +40,7 @@ from replication.selectors.health import Parts
 from replication.selectors.home import Visible
 from replication.selectors.usage import Limited
 from replication.states import BulkKind
+from vmrep.accounts.models import Token
 from vmrep.notifications.models import Channel, Rule
 from vmrep.web.models import SavedView
 
@@ -438,6 +439,22 @@ def saved_view(user: User, view_id: int, verb: Verb) -> SavedView:
         own_views(user).filter(pk=view_id),
         f"You have no saved view {view_id}.",
         "unknown_view",
+    )
+
+
+def own_tokens(user: User) -> QuerySet[Token]:
+    """Nobody sees those of others. Raises Forbidden."""
+    mine: Any = {"user": user}
+    return rows(user, Verb.VIEW, Token.objects.filter(**mine))
+
+
+def own_token(user: User, token_id: int, verb: Verb) -> Token:
+    """One of the user's own."""
+    require(user, verb, Token)
+    return _the_one(
+        own_tokens(user).filter(pk=token_id),
+        f"You have no token {token_id}.",
+        "unknown_token",
     )
 
 

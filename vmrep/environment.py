@@ -14,9 +14,12 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import ip_network
 from pathlib import Path
 
 _FILE = "_FILE"
+UNIX_SOCKET = "unix"
+"""How a proxy that connects over a Unix socket is named: it has no address."""
 FILE_BYTES_MAX = 64 * 1024
 # Other programs of this project have variables of their own.
 _FOREIGN = ("VMREP_TEST_", "VMREP_CHAOS_")
@@ -28,6 +31,7 @@ class Kind(Enum):
     TEXT = "text"
     FLAG = "flag"
     NUMBER = "number"
+    NETWORKS = "networks"
 
 
 class WrongEnvironment(Exception):
@@ -73,7 +77,19 @@ VARIABLES = (
         "off",
         Kind.FLAG,
     ),
-    Variable("VMREP_SECRET_KEY", "signs sessions", "made once, in the data folder"),
+    Variable(
+        "VMREP_TRUSTED_PROXIES",
+        "addresses or networks of the proxies in front of vmrep, comma separated; `unix` for one that"
+        " connects over a socket. Only they are believed about the address of a client"
+        " ([accounts.md](accounts.md#addresses))",
+        "none",
+        Kind.NETWORKS,
+    ),
+    Variable(
+        "VMREP_SECRET_KEY",
+        "signs sessions, and recognises API tokens: another one ends them all",
+        "made once, in the data folder",
+    ),
     Variable(
         "VMREP_FIELD_KEYS",
         "encrypt the vCenters' passwords and the channels' settings; comma separated, newest first",
@@ -198,6 +214,21 @@ def _check(variable: Variable, value: str) -> None:
         value.isascii() and value.isdigit() and len(value) < 10
     ):
         raise WrongEnvironment(f"{variable.name} must be a whole number, 0 or more, and is none.")
+    if variable.kind is Kind.NETWORKS and not all(map(_is_network, value.split(","))):
+        raise WrongEnvironment(
+            f"{variable.name} must be addresses or networks such as 10.0.0.0/24, comma separated,"
+            f' or "{UNIX_SOCKET}".'
+        )
+
+
+def _is_network(text: str) -> bool:
+    if text.strip() == UNIX_SOCKET:
+        return True
+    try:
+        ip_network(text.strip(), strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from vmrep.api.serializers import (
     jobs,
     notifications,
     policies,
+    tokens,
     vcenters,
 )
 
@@ -38,6 +39,7 @@ SECTIONS = {
     "A notification channel": [notifications.ChannelSerializer],
     "A notification rule": [notifications.RuleSerializer],
     "A notification delivery": [notifications.DeliverySerializer],
+    "A token": [tokens.TokenSerializer],
 }
 
 

@@ -68,6 +68,7 @@ PAGES = {"page", "page_size"}
 # Every address that answers a GET, with the parameters that it takes.
 PARAMETERS: dict[str, set[str]] = {
     "root": set(),
+    "tokens": PAGES,
     "vm-contexts": {*ProtectedVMFilter.base_filters, "ordering", *PAGES},
     "vm-context-lookup": {"vm_name", "vcenter_host", "vmware_vm_id"},
     "vm-context": set(),

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import pytest
 from celery import Celery
 from django.db import connection
-from rest_framework.authtoken.models import Token
 
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import discovery, management
@@ -122,7 +121,7 @@ def running_server(
 
 @pytest.fixture
 def server(running_server: Server, transactional_db: None, broker: str) -> Server:
-    running_server.token = Token.objects.create(user=factories.user("program")).key
+    running_server.token = factories.token(factories.user("program"))
     return running_server
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from django.db.models.functions import Now
-from rest_framework.authtoken.models import Token
 
 from contexts.services import discovery
 from replication.models import ContextLease, ReplicationJob
@@ -45,7 +44,7 @@ def slow(tmp_path: Path) -> Iterator[HostileServer]:
 
 
 def test_pages_come_while_many_wait_for_a_server_that_drips(web: int, slow: HostileServer) -> None:
-    token = Token.objects.create(user=factories.user("ops")).key
+    token = factories.token(factories.user("ops"))
 
     def add(number: int) -> int:
         connection = http.client.HTTPConnection(LOCALHOST, web, timeout=120)

@@ -13,7 +13,6 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
 from contexts import clock
 from contexts.fields import MomentField
@@ -90,7 +89,7 @@ def test_pages_and_api_say_so_in_words(client):
     page = client.get(f"/virtual-machines/?vm={context.pk}").text
     assert "in the future" in page
     assert "a clock was wrong" in page
-    token = {"HTTP_AUTHORIZATION": f"Token {Token.objects.create(user=user).key}"}
+    token = {"HTTP_AUTHORIZATION": f"Token {factories.token(user)}"}
     answer = client.get(f"/api/v1/vm-contexts/{context.pk}/", **token).json()["context"]
     assert (answer["protection"], answer["rpo_seconds"]) == ("over_target", None)
     assert answer["newest_recovery_point_at"] is not None

@@ -1,4 +1,4 @@
-"""The API's documentation and one's own token, from the user's menu."""
+"""The API's documentation, from the user's menu."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import re
 
 import pytest
 from django.conf import settings
-from rest_framework.authtoken.models import Token
 
-from tests.web.conftest import notices, text
+from tests.web.conftest import text
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
-def test_the_menu_leads_to_both(web):
+def test_the_menu_leads_to_it_and_to_the_tokens(web):
     page = text(web.get("/jobs/"))
-    for address in ("/docs/api/", "/token/", "/views/"):
+    for address in ("/docs/api/", "/account/tokens/", "/views/"):
         assert f'href="{address}"' in page
         assert web.get(address).status_code == 200
 
@@ -40,25 +39,3 @@ def test_every_link_of_every_page_of_the_documentation_leads_to_a_page(web):
         page = web.get(f"/docs/{name}/").content.decode()
         for linked in re.findall(r'href="([^"#]*)[^"]*\.md|href="/docs/([^"#]+)/', page):
             assert linked[1] in names, f"{name}: {linked}"
-
-
-def test_a_token_is_shown_once_and_a_new_one_ends_the_old(web, user, client):
-    assert "You have no token" in text(web.get("/token/"))
-    made = web.post("/token/")
-    key = Token.objects.get(user=user).key
-    assert f'<code id="token">{key}</code>' in text(made)
-    assert "no-store" in made["Cache-Control"]
-    assert key not in text(web.get("/token/"))
-
-    def status(of: str) -> int:
-        return client.get("/api/v1/", headers={"Authorization": f"Token {of}"}).status_code
-
-    assert status(key) == 200
-    answer = web.post("/token/", follow=True)
-    assert notices(answer) == ["Nothing was done: confirm that the old token is to end."]
-    assert status(key) == 200
-    web.post("/token/", {"confirmed": "yes"})
-    new = Token.objects.get(user=user).key
-    assert (status(key), status(new)) == (401, 200)
-    web.post("/token/", {"action": "remove"})
-    assert status(new) == 401

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from rest_framework.authtoken.models import Token
 
 from contexts.models import ContextEvent
 from contexts.services import statuses
@@ -85,8 +84,8 @@ def test_as_many_queries_with_many_rows(web, queries):
 
 
 def test_the_api_lists_the_same(web, client):
-    token = Token.objects.create(user=factories.user("program"))
-    client.defaults["HTTP_AUTHORIZATION"] = f"Token {token.key}"
+    key = factories.token(factories.user("program"))
+    client.defaults["HTTP_AUTHORIZATION"] = f"Token {key}"
     vm = factories.context("web-01")
     job = factories.failed_job(vm, "The vCenter did not answer.")
     told = client.get("/api/v1/occurrences/?kind=job_failed").json()["results"]

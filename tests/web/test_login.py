@@ -21,6 +21,7 @@ ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x", "kind": "email"} | dict.f
             "vcenter_id",
             "vm_id",
             "window_id",
+            "token_id",
         ),
         *("view_id", "name", "page"),
     ),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
 from contexts.models import VCenter
 from contexts.states import DiscoveryStatus
@@ -80,7 +79,7 @@ def test_the_lists_take_as_many_queries_as_recorded_with_one_row_and_with_many(w
         started_at=timezone.now(),
         completed_at=timezone.now(),
     )
-    program = Client(headers={"Authorization": f"Token {Token.objects.create(user=user).key}"})
+    program = Client(headers={"Authorization": f"Token {factories.token(user)}"})
 
     def counted() -> dict[str, int]:
         counts = {}

@@ -18,6 +18,8 @@ from contexts.vsphere.endpoint import format_fingerprint
 from replication.models.policies import SHORTEST_TARGET_SECONDS
 from replication.retention.services import MOST_CHARACTERS
 from replication.states import OccurrenceKind, SyncRequest
+from vmrep.accounts.models import TokenScope
+from vmrep.accounts.tokens import LONGEST_DAYS, LONGEST_NAME
 from vmrep.api.suggestions import LONGEST_SHOWN, REPEATED, unknown_names
 from vmrep.incoming import LARGEST_NUMBER
 from vmrep.notifications.states import ChannelKind
@@ -344,10 +346,13 @@ class ChangedRule(NewRule):
 
 
 class Login(Body):
-    """The credentials for a token."""
+    """The credentials for a token, and what the token is to be."""
 
     username = Text(max_length=150)
     password = Text(max_length=4096, trim_whitespace=False)
+    name = Text(max_length=LONGEST_NAME, required=False)
+    scope = serializers.ChoiceField(choices=TokenScope.values, required=False)
+    expires_in_days = Whole(min_value=1, max_value=LONGEST_DAYS, required=False, allow_null=True)
 
 
 def read(body: type[Body], data: Any) -> dict[str, Any]:

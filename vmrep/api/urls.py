@@ -21,6 +21,7 @@ from vmrep.api.views import (
     repositories,
     root,
     rpo,
+    tokens,
     vcenters,
 )
 
@@ -36,7 +37,9 @@ register_converter(Identifier, "identifier")
 app_name = "api"
 urlpatterns = [
     path("", root.Root.as_view(), name="root"),
-    path("token/", root.TokenView.as_view(), name="token"),
+    path("token/", tokens.TokenView.as_view(), name="token"),
+    path("tokens/", tokens.TokenList.as_view(), name="tokens"),
+    path("tokens/<int:token_id>/", tokens.TokenDetail.as_view(), name="token-detail"),
     path("vm-contexts/", contexts.ContextList.as_view(), name="vm-contexts"),
     path("vm-contexts/lookup/", contexts.ContextLookup.as_view(), name="vm-context-lookup"),
     path(

@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from vmrep.web.forms import LoginForm
 from vmrep.web.views import (
+    account,
     api,
     bulk,
     bulk_actions,
@@ -108,7 +109,8 @@ urlpatterns = [
         name="repository-remove",
     ),
     path("docs/<path:name>/", api.docs, name="docs"),
-    path("token/", api.token, name="api-token"),
+    path("account/tokens/", account.tokens, name="tokens"),
+    path("account/tokens/<int:token_id>/revoke/", account.revoke_token, name="token-revoke"),
     path("views/", saved_views.index, name="saved-views"),
     path("views/save/<str:page>/", saved_views.save, name="saved-view-save"),
     path("views/<int:view_id>/", saved_views.change, name="saved-view"),

@@ -22,6 +22,7 @@ from tests.database.attacks.policies import POLICIES
 from tests.database.attacks.records import RECORDS
 from tests.database.attacks.removals import REMOVALS
 from tests.database.attacks.repositories import REPOSITORIES
+from tests.database.attacks.tokens import TOKENS
 from tests.database.attacks.types import TYPES
 from tests.database.attacks.views import VIEWS
 
@@ -50,5 +51,6 @@ ATTACKS: list[Attack] = [
     *BULK,
     *VIEWS,
     *GROUPS,
+    *TOKENS,
     *TYPES,
 ]

@@ -1,1 +1,5 @@
 """The rows of vmrep's own about its users; the users themselves are Django's."""
+
+from vmrep.accounts.models.tokens import Token, TokenOrigin, TokenScope
+
+__all__ = ["Token", "TokenOrigin", "TokenScope"]

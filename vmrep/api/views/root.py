@@ -1,17 +1,13 @@
-"""The API's root: the list of addresses, tokens, and the answer for unknown addresses."""
+"""The API's root: the list of addresses, and the answer for unknown addresses."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth import authenticate
-from rest_framework.authtoken.models import Token
-from rest_framework.exceptions import AuthenticationFailed, NotFound
-from rest_framework.permissions import AllowAny
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from vmrep.api.bodies import Login, read
 from vmrep.api.lists import require_known
 from vmrep.api.views.base import View, address
 
@@ -36,6 +32,7 @@ LISTS = {
     "notification_rules": "notification-rules",
     "notification_deliveries": "notification-deliveries",
     "token": "token",
+    "tokens": "tokens",
 }
 
 
@@ -45,23 +42,6 @@ class Root(View):
     def get(self, request: Request) -> Response:
         require_known(request, ())
         return Response({key: address(request, name) for key, name in LISTS.items()})
-
-
-class TokenView(View):
-    """POST: a user's token, for the user's name and password. Needs no login."""
-
-    authentication_classes: list[Any] = []
-    permission_classes = [AllowAny]
-
-    def get_authenticate_header(self, request: Request) -> str:
-        """Makes the answer to a wrong password a 401."""
-        return "Token"
-
-    def post(self, request: Request) -> Response:
-        user = authenticate(request=request, **read(Login, request.data))
-        if user is None:
-            raise AuthenticationFailed("Unknown user name or wrong password.")
-        return Response({"token": Token.objects.get_or_create(user=user)[0].key})
 
 
 class Nowhere(View):

@@ -1,23 +1,18 @@
-"""What people need who write programs: the documentation, and a token."""
+"""What people need who write programs: the documentation."""
 
 from __future__ import annotations
 
 import posixpath
 import re
 from functools import lru_cache
-from typing import Any
 
 import markdown
 from django.conf import settings
-from django.contrib import messages
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
-from django.utils.cache import patch_cache_control
 from django.utils.safestring import SafeString, mark_safe
-from django.views.decorators.http import require_http_methods, require_safe
-from rest_framework.authtoken.models import Token
+from django.views.decorators.http import require_safe
 
 from contexts.models import VMContext
 from vmrep import access
@@ -65,27 +60,3 @@ def _address(link: str, name: str) -> str:
     return reverse(
         "docs", args=[posixpath.normpath(f"{posixpath.dirname(name)}/{link}").strip("/")]
     )
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-def token(request: HttpRequest) -> HttpResponse:
-    """The user's own token. It is shown once, when it is made; a new one ends the old one."""
-    access.require(request.user, Verb.CHANGE, Token)
-    user: Any = request.user
-    mine = Token.objects.filter(user=user)
-    shown: dict[str, Any] = {}
-    if request.method == "POST" and request.POST.get("action") == "remove":
-        mine.delete()
-        messages.success(request, "Your token was removed: no program can use it any more.")
-        return redirect("api-token")
-    if request.method == "POST":
-        if mine.exists() and not request.POST.get("confirmed"):
-            messages.error(request, "Nothing was done: confirm that the old token is to end.")
-            return redirect("api-token")
-        with transaction.atomic():  # or the old one stays
-            mine.delete()
-            made: Any = Token.objects.create(user=user)
-        shown = {"key": made.key}
-    response = render(request, "api/token.html", {"token": mine.first(), **shown})
-    patch_cache_control(response, no_store=True)
-    return response

@@ -1,0 +1,42 @@
+"""How a program logs in to the API: `Authorization: Token <key>`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import authentication, exceptions, permissions
+from rest_framework.request import Request
+
+from vmrep.accounts import tokens
+from vmrep.accounts.models import Token, TokenScope
+from vmrep.client_address import client_address
+
+
+class TokenAuthentication(authentication.TokenAuthentication):
+    """DRF's reading of the header, with vmrep's own tokens. `request.auth` is the token."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        self._address = client_address(request._request)
+        return super().authenticate(request)
+
+    def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
+        token = tokens.find(key, address=self._address)
+        if token is None:
+            raise exceptions.AuthenticationFailed(
+                "This token is unknown, was revoked, or has expired."
+            )
+        return token.user, token
+
+
+class WithinScope(permissions.BasePermission):
+    """A token that may only read sends no request of a kind that changes anything. (What needs the
+    scope `danger` is asked where rights are: `vmrep.access`.)"""
+
+    message = "This token may only read."
+    code = "token_scope"
+
+    def has_permission(self, request: Request, view: object) -> bool:
+        token = request.auth
+        if not isinstance(token, Token) or token.scope != TokenScope.READ:
+            return True
+        return request.method in permissions.SAFE_METHODS
