@@ -79,8 +79,8 @@ VARIABLES = (
     ),
     Variable(
         "VMREP_TRUSTED_PROXIES",
-        "addresses or networks of the proxies in front of vmrep, comma separated; `unix` for one that"
-        " connects over a socket. Only they are believed about the address of a client"
+        "addresses or networks of the proxies in front of vmrep, comma separated; `unix` for one"
+        " that connects over a socket. Only they are believed about the address of a client"
         " ([accounts.md](accounts.md#addresses))",
         "none",
         Kind.NETWORKS,

@@ -20,7 +20,8 @@ from django.db.migrations.loader import MigrationLoader
 
 from replication.database import history
 from tests.database.schema import objects
-from tests.database.scratch import Scratch, models, scratch
+from tests.database.scratch import Scratch, SQLite, models, scratch
+from vmrep.accounts.tokens import digest
 
 LOADER = MigrationLoader(None)
 REPLACED = [
@@ -31,6 +32,7 @@ REPLACED = [
 ]
 GONE = [".".join(name) for name in REPLACED if name not in LOADER.disk_migrations]
 
+OLD_TOKENS = "authtoken_token"
 LAST = "contexts.0010_one_name_for_not_replicated_yet"
 
 
@@ -121,11 +123,26 @@ def test_no_row_is_lost_or_changed(upgraded: Upgraded) -> None:
     since_then |= {"vm_groups", "vm_group_members", "group_runs", "group_run_members"}
     tables = {model._meta.db_table for model in models()} - since_then
     assert all(upgraded.contents[table] for table in tables)
-    now = contents(upgraded.database, upgraded.columns)
-    for table in ("auth_permission", "django_content_type"):  # Django adds those of new tables
+    still = {name: it for name, it in upgraded.columns.items() if name != OLD_TOKENS}
+    now = contents(upgraded.database, still)
+    # Django adds those of new tables; the roles are groups.
+    added_to = ("auth_permission", "django_content_type", "auth_group", "auth_user_groups")
+    for table in added_to:
         assert set(now.pop(table)) >= set(upgraded.contents[table])
     assert now == {table: expected(upgraded, table) for table in now}
-    assert len(now) == len(upgraded.contents) - 2
+    assert len(now) == len(upgraded.contents) - len((*added_to, OLD_TOKENS))
+
+
+def test_the_tokens_hold_and_are_nowhere_in_clear(upgraded: Upgraded) -> None:
+    (row,) = upgraded.contents[OLD_TOKENS]
+    key = row[upgraded.columns[OLD_TOKENS].index("key")]
+    with contextlib.closing(upgraded.database.connect()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT digest, prefix, scope, origin FROM api_tokens")
+        assert cursor.fetchall() == [(digest(key), key[:6], "danger", "earlier")]
+    assert key.encode() not in upgraded.database.dump()
+    if isinstance(upgraded.database, SQLite):  # nor in a page of the file that is free now
+        assert key.encode() not in upgraded.database.path.read_bytes()
 
 
 def test_what_has_vms_is_paused_until_somebody_looks_at_the_policies(upgraded: Upgraded) -> None:
