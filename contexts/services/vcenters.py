@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
@@ -228,9 +228,11 @@ def update(
     password: str | None = None,
     confirm_instance_uuid: str | None = None,
     actor: str = "",
+    require: Callable[[], None] | None = None,
     **changes: Any,
 ) -> VCenter:
-    """Change a vCenter. A new host, port or trust mode needs the password again.
+    """Change a vCenter. A new host, port or trust mode needs the password again. `require` is
+    called within the transaction, just before anything is written: it raises to prevent that.
 
     `confirm_instance_uuid`: somebody (`actor`) says that the vCenter was rebuilt, and has this UUID
     now (of a lone ESXi host: this hardware UUID). Contexts and recovery points stay; of each VM
@@ -261,17 +263,28 @@ def update(
     forgotten = {"login_refused_at": None, "login_refused_why": ""}
     forgotten |= {"found_at": None, "found_instance_uuid": ""}
     is_another = bool(confirm_instance_uuid and before and vcenter.estate_uuid != before)
-    _store(vcenter, written | forgotten, former_uuid=before if is_another else "", actor=actor)
+    former = before if is_another else ""
+    _store(vcenter, written | forgotten, former_uuid=former, actor=actor, require=require)
     vcenter.refresh_from_db()
     return vcenter
 
 
 @one_transaction
-def _store(vcenter: VCenter, columns: dict[str, Any], *, former_uuid: str, actor: str) -> None:
+def _store(
+    vcenter: VCenter,
+    columns: dict[str, Any],
+    *,
+    former_uuid: str,
+    actor: str,
+    require: Callable[[], None] | None,
+) -> None:
     """`former_uuid`: the vCenter is another one now; its contexts are locked first, as everywhere.
     Raises ContextBusy, UnknownVCenter."""
     contexts = replacement.lock(vcenter) if former_uuid else []
     rows = VCenter.objects.filter(pk=vcenter.pk)
+    if require is not None:
+        list(rows.select_for_update(no_key=True).values("pk"))
+        require()
     if not rows.update(**columns, updated_at=Now()):
         raise UnknownVCenter(f"The vCenter {vcenter.name} has been removed. Add it again.")
     if former_uuid:

@@ -93,6 +93,13 @@ def limit(resource: Resource) -> int:
     return values.get(key, values.get("", default(kind)))
 
 
+def own(resource: Resource) -> int | None:
+    """What somebody has set for just this resource."""
+    kind, key = resource
+    rows = Limit.objects.filter(kind=kind, resource=key)
+    return rows.values_list("value", flat=True).first()
+
+
 def all_limits() -> dict[Resource, int]:
     """Every limit that somebody has set, and the defaults of all kinds."""
     found = {Resource(kind): default(kind) for kind in LimitKind}

@@ -116,7 +116,10 @@ def test_a_change_that_somebody_else_made_meanwhile_is_not_overwritten_without_a
     digest = shown_digest(web.post(here, mine))
     services.change(gold, {"quiesce": "never"}, actor="somebody else")
     answer = web.post(here, mine | {"previewed": digest})
-    assert "Somebody changed this policy after you opened it." in text(answer)
+    assert answer.status_code == 409
+    assert [(each.label, each.entered) for each in answer.context["form"].overtaken] == [
+        ("Quiescing", "")
+    ]
     gold.refresh_from_db()
     assert (gold.rpo_target_seconds, gold.quiesce) == (900, "never")
     # Whoever goes on sees what it changes, and saves it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -26,6 +27,7 @@ from replication.models import Repository
 from replication.policies import durations
 from replication.policies.choices import TARGET_WORDS
 from replication.retention.choose import Rules
+from vmrep.web.edits import UNSHOWN, EditForm, Stored
 
 
 class Styled:
@@ -147,7 +149,7 @@ class RepositoryForm(Styled, forms.Form):
     on_system_disk = forms.BooleanField(required=False)
 
 
-class RepositoryChangeForm(Styled, forms.Form):
+class RepositoryChangeForm(Styled, EditForm):
     name = forms.CharField(max_length=100)
     reserve = forms.FloatField(
         label="Reserve (GiB)",
@@ -236,7 +238,7 @@ class VCenterAddressForm(Styled, forms.Form):
         self.add_error(field if field in self.fields else None, str(problem))
 
 
-class VCenterForm(VCenterAddressForm):
+class VCenterForm(VCenterAddressForm, EditForm):
     """Adds a vCenter, or changes `vcenter`.
 
     A certificate that cannot be verified is shown (`fingerprint`, `certificate`), and a button
@@ -260,14 +262,23 @@ class VCenterForm(VCenterAddressForm):
     confirm_instance_uuid = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
     def __init__(
-        self, data: Any = None, *, vcenter: VCenter | None = None, initial: Any = None
+        self,
+        data: Any = None,
+        *,
+        vcenter: VCenter | None = None,
+        initial: Any = None,
+        reread: Callable[[], VCenter] | None = None,
     ) -> None:
         self.vcenter = vcenter
         self._pinned = vcenter.fingerprint_sha256 if vcenter else ""
         self.fingerprint = self.certificate_problem = self.other_estate = ""
         self.certificate: Any = None
         self.is_changed = self.is_verified = False
-        super().__init__(data, initial=initial or self._initial(vcenter))
+        super().__init__(
+            data,
+            initial=initial or self._initial(vcenter),
+            reread=(lambda: self._initial(reread())) if reread else None,
+        )
         if vcenter is None:
             del self.fields["trust_mode"], self.fields["confirm_instance_uuid"]
         else:
@@ -291,9 +302,12 @@ class VCenterForm(VCenterAddressForm):
         return form
 
     @staticmethod
-    def _initial(vcenter: VCenter | None) -> dict[str, Any]:
+    def _initial(vcenter: VCenter | None) -> Stored:
         names = ("name", "host", "port", "username", "trust_mode", "transport", "nbd_command")
-        return {name: getattr(vcenter, name) for name in names} if vcenter else {}
+        if vcenter is None:
+            return {}
+        unshown = {"password": vcenter.password_encrypted}
+        return {name: getattr(vcenter, name) for name in names} | {UNSHOWN: unshown}
 
     @property
     def confirmed(self) -> str:
@@ -321,6 +335,7 @@ class VCenterForm(VCenterAddressForm):
         """The service's arguments. A confirmed fingerprint is pinned; a pin stays while chosen."""
         values = dict(self.cleaned_data)
         confirmed = values.pop("confirm_fingerprint")
+        values.pop("seen", None)
         values["password"] = values["password"] or None
         if confirmed:
             return values | {"trust_mode": TrustMode.PIN, "fingerprint_sha256": confirmed}

@@ -9,13 +9,14 @@ from django.db.models import QuerySet
 
 from contexts.models import VMContext
 from replication.services.groups import LONGEST_NAME
+from vmrep.web.edits import EditForm
 from vmrep.web.forms import Styled
 
 LONGEST_VM = 250
 MOST_SUGGESTED = 200
 
 
-class GroupForm(Styled, forms.Form):
+class GroupForm(Styled, EditForm):
     name = forms.CharField(max_length=LONGEST_NAME, label="Name")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from replication.selectors.usage import Use
 from replication.services.bandwidth import Window
 from replication.services.limits import LONGEST_KEY
 from replication.states import LimitKind
+from vmrep.web.edits import EditForm, Stored
 from vmrep.web.formats import rate
 from vmrep.web.forms import Styled
 
@@ -22,7 +24,7 @@ MIB = 1 << 20
 DAYS = tuple((str(number), days_in_words(1 << number)) for number in range(7))
 
 
-class LimitForm(Styled, forms.Form):
+class LimitForm(Styled, EditForm):
     """The limit of `use`; without it, of a host or datastore (one of `choices`) to be named."""
 
     resource = forms.CharField(max_length=LONGEST_KEY)
@@ -41,9 +43,10 @@ class LimitForm(Styled, forms.Form):
         use: Use | None,
         usual: int,
         choices: list[tuple[str, str]],
+        reread: Callable[[], Stored] | None,
     ) -> None:
         own = use.limit if use is not None and use.is_own else None
-        super().__init__(data, initial={"limit": own})
+        super().__init__(data, initial={"limit": own}, reread=reread)
         self.fields["limit"].help_text = f"Empty: {usual}, {self._whose(use)}."
         if use is not None:
             del self.fields["resource"]

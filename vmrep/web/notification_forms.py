@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import time
 from typing import Any
 
@@ -20,6 +20,7 @@ from vmrep.notifications import services
 from vmrep.notifications.models import Channel, Rule
 from vmrep.notifications.services import Habits
 from vmrep.notifications.states import ChannelKind
+from vmrep.web.edits import UNSHOWN, EditForm
 from vmrep.web.forms import Styled
 
 _KEPT = "Leave it empty to keep what is stored."
@@ -29,7 +30,7 @@ class _Time(forms.TimeField):
     widget = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
 
 
-class ChannelForm(Styled, forms.Form):
+class ChannelForm(Styled, EditForm):
     """What all kinds of channel have; each kind adds its settings."""
 
     kind: ChannelKind
@@ -62,13 +63,24 @@ class ChannelForm(Styled, forms.Form):
         help_text="More than that go out together, as one message.",
     )
 
-    def __init__(self, data: Any = None, *, channel: Channel | None = None) -> None:
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        channel: Channel | None = None,
+        reread: Callable[[], Channel] | None = None,
+    ) -> None:
         self.channel = channel
-        super().__init__(data, initial=_initial(channel, self.unshown) if channel else None)
+        super().__init__(
+            data,
+            initial=_initial(channel, self.unshown) if channel else None,
+            reread=(lambda: _initial(reread(), self.unshown)) if reread else None,
+        )
         self.fields["enabled"].widget.attrs["class"] = "form-check-input"
         if channel is not None:
             for field in self.unshown:
                 self.fields[field].required = False
+                self.fields[field].initial = None  # a new one is only for a new channel
                 self.fields[field].help_text = _KEPT
 
     @property
@@ -94,8 +106,11 @@ class ChannelForm(Styled, forms.Form):
         try:
             if self.channel is None:
                 return services.add_channel(values["name"], self.kind, self._settings(), habits)
-            return services.change_channel(
-                self.channel, name=values["name"], settings=self._settings(), habits=habits
+            channel, settings = self.channel, self._settings()
+            return self.saved(
+                lambda: services.change_channel(
+                    channel, name=values["name"], settings=settings, habits=habits
+                )
             )
         except ContextError as problem:
             field = getattr(problem, "field", "")
@@ -127,6 +142,7 @@ def _initial(channel: Channel, unshown: tuple[str, ...]) -> dict[str, object]:
     except SecretUnreadable:
         known = {}
     initial: dict[str, object] = {name: it for name, it in known.items() if name not in unshown}
+    initial[UNSHOWN] = {name: str(known.get(name, "")) for name in unshown}
     recipients = known.get("recipients")
     if isinstance(recipients, list):
         initial["recipients"] = " ".join(recipients)
@@ -217,7 +233,7 @@ FORMS: dict[str, type[ChannelForm]] = {
 }
 
 
-class RuleForm(Styled, forms.Form):
+class RuleForm(Styled, EditForm):
     """Of which occurrences a channel tells."""
 
     channel: forms.ModelChoiceField[Channel] = forms.ModelChoiceField(queryset=None)
@@ -255,9 +271,14 @@ class RuleForm(Styled, forms.Form):
         policies: QuerySet[Policy],
         among: Among,
         rule: Rule | None = None,
+        reread: Callable[[], Rule] | None = None,
     ) -> None:
         self.rule, self._among = rule, among
-        super().__init__(data, initial=_initial_of_rule(rule) if rule else None)
+        super().__init__(
+            data,
+            initial=_initial_of_rule(rule) if rule else None,
+            reread=(lambda: _initial_of_rule(reread())) if reread else None,
+        )
         for name, rows in (
             ("channel", channels),
             ("vcenter", vcenters),
@@ -281,15 +302,17 @@ class RuleForm(Styled, forms.Form):
     def save(self) -> Rule | None:
         values = self.cleaned_data
         try:
-            return services.save_rule(
-                values["channel"],
-                values["kinds"],
-                rule=self.rule,
-                vcenter=values["vcenter"],
-                policy=values["policy"],
-                vm_context=values["vm"],
-                even_when_quiet=values["even_when_quiet"],
-                enabled=values["enabled"],
+            return self.saved(
+                lambda: services.save_rule(
+                    values["channel"],
+                    values["kinds"],
+                    rule=self.rule,
+                    vcenter=values["vcenter"],
+                    policy=values["policy"],
+                    vm_context=values["vm"],
+                    even_when_quiet=values["even_when_quiet"],
+                    enabled=values["enabled"],
+                )
             )
         except ContextError as problem:
             self.add_error("vm", str(problem))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -17,7 +17,7 @@ from replication.models.policies import KEEP, LARGEST_NUMBER
 from replication.policies import calendars, hours
 from replication.policies.calendars import LONGEST_EXPRESSION
 from replication.policies.checking import Wanted, Window, checked, merged
-from replication.policies.services import NAME_LENGTH, Where
+from replication.policies.services import NAME_LENGTH, Where, wanted_of
 from replication.policies.values import UNSAID, Value
 from replication.states import (
     PolicyPriority,
@@ -26,13 +26,10 @@ from replication.states import (
     RPOKind,
     ScopeKind,
 )
+from vmrep.web.edits import EditForm, Stored
 from vmrep.web.forms import DurationField, Styled
 
 OPEN = "Left to a less specific policy"
-_CHANGED = (
-    "Somebody changed this policy after you opened it. Below is what you filled in: saving it"
-    " replaces that change. To see the change, open the policy again."
-)
 _MINUTE, _DAY = 60, 86_400
 # Where an error of the services is shown, if the form's field has another name.
 _SHOWN_AT = {
@@ -69,7 +66,7 @@ class HoursField(forms.CharField):
         """Those of a text; the value is none any more."""
 
 
-class ValuesForm(Styled, forms.Form):
+class ValuesForm(Styled, EditForm):
     """What is wanted. A field that does not belong to the chosen kind is hidden, and left out."""
 
     rpo_kind = _choice("When", RPOKind)
@@ -126,9 +123,10 @@ class ValuesForm(Styled, forms.Form):
     )
     priority = _choice("Priority", PolicyPriority)
 
-    def __init__(self, data: Any = None, *, old: Wanted) -> None:
-        self._old = old
-        super().__init__(data, initial=_initial(old))
+    def __init__(
+        self, data: Any = None, *, initial: Stored, reread: Callable[[], Stored] | None
+    ) -> None:
+        super().__init__(data, initial=initial, reread=reread)
         typed = str((data or self.initial).get("cron") or "")
         if said := calendars.in_words(" ".join(typed.split())):
             self.fields["cron"].help_text = f"{said}. {self.fields['cron'].help_text}"
@@ -169,9 +167,7 @@ class ValuesForm(Styled, forms.Form):
 
 
 class PolicyForm(ValuesForm):
-    """A policy. `previewed` is what a preview was shown of: only that is saved. `seen` is which
-    state of the policy the form was filled in from: a change of somebody else since then is not
-    overwritten without a word."""
+    """A policy. `previewed` is what a preview was shown of: only that is saved."""
 
     name = forms.CharField(max_length=NAME_LENGTH)
     repository: forms.ModelChoiceField[Repository] = forms.ModelChoiceField(
@@ -181,29 +177,19 @@ class PolicyForm(ValuesForm):
         help_text="For VMs that this policy takes under management, and those that have none yet.",
     )
     previewed = forms.CharField(required=False, widget=forms.HiddenInput)
-    seen = forms.CharField(required=False, widget=forms.HiddenInput)
     field_order = ["name"]
 
     def __init__(
-        self, data: Any = None, *, policy: Policy | None, old: Wanted, among: QuerySet[Repository]
+        self,
+        data: Any = None,
+        *,
+        among: QuerySet[Repository],
+        initial: Stored,
+        reread: Callable[[], Stored] | None = None,
     ) -> None:
-        super().__init__(data, old=old)
+        super().__init__(data, initial=initial, reread=reread)
         field: Any = self.fields["repository"]
         field.queryset = among
-        self._state = policy.updated_at.isoformat() if policy else ""
-        if policy is not None:
-            self.initial = {
-                **self.initial,
-                **{"name": policy.name, "repository": policy.repository_id, "seen": self._state},
-            }
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean()
-        if values.get("seen") and values["seen"] != self._state:
-            self.add_error(None, _CHANGED)
-            typed: Any = self.data
-            self.data = {**typed.dict(), "seen": self._state, "previewed": ""}  # told now
-        return values
 
     def given(self) -> dict[str, Value]:
         repository = self.cleaned_data.get("repository")
@@ -283,7 +269,13 @@ def _in(seconds: int | None, unit: int) -> int | None:
     return None if seconds is None else seconds // unit
 
 
-def _initial(old: Wanted) -> Mapping[str, Any]:
+def initial_of(policy: Policy) -> Stored:
+    """What a policy's form is filled in with."""
+    named = {"name": policy.name, "repository": policy.repository_id}
+    return initial_values(wanted_of(policy)) | named
+
+
+def initial_values(old: Wanted) -> dict[str, Any]:
     values = old.values
     shown: dict[str, Any] = {name: values[name] for name in UNSAID}
     kind = values["rpo_kind"]

@@ -65,11 +65,18 @@ def _page(request: HttpRequest, group: VMGroup, **forms: Any) -> HttpResponse:
     (shown,) = selector.shown([group], terms, runs=selector.MOST_RUNS)
     content = {
         "shown": shown,
-        "rename": GroupForm(None, initial={"name": group.name}),
+        "rename": _name_form(request, group),
         "add": MemberForm(None, among=_free(request, group)),
         **forms,
     }
     return live.respond(request, "groups/group.html", versions.of_groups(), content)
+
+
+def _name_form(request: HttpRequest, group: VMGroup, data: Any = None) -> GroupForm:
+    def stored() -> dict[str, Any]:
+        return {"name": access.group(request.user, group.pk, Verb.VIEW).name}
+
+    return GroupForm(data, initial={"name": group.name}, reread=stored)
 
 
 def _free(request: HttpRequest, group: VMGroup) -> Any:
@@ -80,15 +87,18 @@ def _free(request: HttpRequest, group: VMGroup) -> Any:
 @require_POST
 def rename(request: HttpRequest, group_id: int) -> HttpResponse:
     group = access.group(request.user, group_id, Verb.CHANGE)
-    form = GroupForm(request.POST)
+    form = _name_form(request, group, request.POST)
     if form.is_valid():
+        name, actor = form.cleaned_data["name"], request.user.get_username()
         try:
-            groups.rename(group, form.cleaned_data["name"], actor=request.user.get_username())
+            form.saved(lambda: groups.rename(group, name, actor=actor))
         except ContextError as problem:
             form.add_error("name", str(problem))
-        else:
+        if form.is_valid():
             return redirect("group", group_id)
-    return _page(request, group, rename=form)
+    answer = _page(request, group, rename=form)
+    answer.status_code = form.status
+    return answer
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -52,18 +52,26 @@ def change(request: HttpRequest) -> HttpResponse:
     use = None if asks else _listed(uses, request.GET.get("resource", ""))
     usual = selector.default(kind) if use and not use.resource else uses[0].limit
     choices = usage.datastores(seen.contexts) if asks else []
-    form = LimitForm(request.POST or None, kind=kind, use=use, usual=usual, choices=choices)
+    form = LimitForm(
+        request.POST or None,
+        kind=kind,
+        use=use,
+        usual=usual,
+        choices=choices,
+        reread=(lambda: {"limit": selector.own(Resource(kind, use.resource))}) if use else None,
+    )
     if form.is_valid():
         key = form.cleaned_data["resource"] if use is None else use.resource
-        value = form.cleaned_data["limit"]
+        value, actor = form.cleaned_data["limit"], request.user.get_username()
         try:
-            limits.set_limit(Resource(kind, key), value, actor=request.user.get_username())
+            form.saved(lambda: limits.set_limit(Resource(kind, key), value, actor=actor))
         except LimitRefused as problem:
             form.add_error("limit" if use else "resource", str(problem))
-        else:
+        if form.is_valid():
             messages.success(request, f"{kind.label}: the limit is {value or usual} now.")
             return redirect("limits")
-    return render(request, "limits/change.html", {"form": form, "kind": kind, "use": use})
+    content = {"form": form, "kind": kind, "use": use}
+    return render(request, "limits/change.html", content, status=form.status)
 
 
 def _kind(request: HttpRequest) -> LimitKind:

@@ -54,13 +54,18 @@ def add_channel(request: HttpRequest, kind: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit_channel(request: HttpRequest, channel_id: int) -> HttpResponse:
     channel = access.channel(request.user, channel_id, Verb.CHANGE)
-    form = FORMS[channel.kind](request.POST or None, channel=channel)
+    form = FORMS[channel.kind](
+        request.POST or None,
+        channel=channel,
+        reread=lambda: access.channel(request.user, channel_id, Verb.CHANGE),
+    )
     if form.is_valid() and (saved := form.save()):
         messages.success(request, f"{saved.name} was saved.")
         return redirect("notifications")
     # The form may have changed its own copy: the page shows what is stored.
     stored = access.channel(request.user, channel_id, Verb.CHANGE)
-    return render(request, "notifications/channel.html", {"form": form, "channel": stored})
+    content = {"form": form, "channel": stored}
+    return render(request, "notifications/channel.html", content, status=form.status)
 
 
 @require_POST
@@ -111,8 +116,10 @@ def _rule(request: HttpRequest, rule: Rule | None) -> HttpResponse:
         policies=access.policies(request.user),
         among=access.findable(request.user, Verb.VIEW, Verb.VIEW),
         rule=rule,
+        reread=(lambda: access.rule(request.user, rule.pk, Verb.CHANGE)) if rule else None,
     )
     if form.is_valid() and form.save():
         messages.success(request, "The rule was saved.")
         return redirect("notifications")
-    return render(request, "notifications/rule.html", {"form": form, "rule": rule})
+    content = {"form": form, "rule": rule}
+    return render(request, "notifications/rule.html", content, status=form.status)

@@ -17,13 +17,13 @@ from replication.policies.choices import TARGET_WORDS
 from replication.policies.effective import place_of
 from replication.policies.preview import Change, preview
 from replication.policies.selectors import folders_of, policies_for_list
-from replication.policies.services import Outcome, wanted_of
+from replication.policies.services import Outcome
 from replication.policies.values import UNSAID
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import rpo
 from vmrep.web.formats import plural
-from vmrep.web.policy_forms import PlaceForm, PolicyForm
+from vmrep.web.policy_forms import PlaceForm, PolicyForm, initial_of, initial_values
 
 
 @require_safe
@@ -38,8 +38,7 @@ def add(request: HttpRequest) -> HttpResponse:
     access.require(request.user, Verb.ADD, Policy)
     form = PolicyForm(
         request.POST or None,
-        policy=None,
-        old=Wanted(UNSAID),
+        initial=initial_values(Wanted(UNSAID)),
         among=access.repositories(request.user),
     )
     if form.is_valid():
@@ -63,14 +62,14 @@ def edit(request: HttpRequest, policy_id: int) -> HttpResponse:
     policy = access.policy(request.user, policy_id, Verb.CHANGE, among=rows)
     form = PolicyForm(
         request.POST or None,
-        policy=policy,
-        old=wanted_of(policy),
         among=access.repositories(request.user),
+        initial=initial_of(policy),
+        reread=lambda: initial_of(access.policy(request.user, policy_id, Verb.CHANGE)),
     )
     shown: dict[str, Any] = {}
+    if form.is_valid() and form.was_previewed and _saved(request, policy, form):
+        return redirect("policy", policy.pk)
     if form.is_valid():
-        if form.was_previewed and _saved(request, policy, form):
-            return redirect("policy", policy.pk)
         shown = {
             "preview": preview(Change(policy, wanted=form.wanted)),
             "digest": form.digest,
@@ -82,20 +81,21 @@ def edit(request: HttpRequest, policy_id: int) -> HttpResponse:
         "rpo": rpo.of_policy(policy, request.user),
         **shown,
     }
-    return render(request, "policies/edit.html", content)
+    return render(request, "policies/edit.html", content, status=form.status)
 
 
 def _saved(request: HttpRequest, policy: Policy, form: PolicyForm) -> bool:
+    name, actor = form.cleaned_data["name"], request.user.get_username()
+
+    def save() -> Outcome:
+        return services.change(policy, form.given(), form.windows(), name=name, actor=actor)
+
     try:
-        outcome = services.change(
-            policy,
-            form.given(),
-            form.windows(),
-            name=form.cleaned_data["name"],
-            actor=request.user.get_username(),
-        )
+        outcome = form.saved(save)
     except ContextError as problem:
         form.add_error("name", str(problem))
+        return False
+    if outcome is None:
         return False
     messages.success(request, f"Policy {form.cleaned_data['name']} was saved. {_told(outcome)}")
     return True

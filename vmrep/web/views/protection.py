@@ -3,6 +3,7 @@ disks to leave out."""
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -20,8 +21,9 @@ from replication.policies.values import REPOSITORY
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import live
+from vmrep.web.edits import Stored
 from vmrep.web.forms import RPOTargetForm
-from vmrep.web.policy_forms import GivenPolicyForm, ValuesForm
+from vmrep.web.policy_forms import GivenPolicyForm, ValuesForm, initial_values
 
 
 @require_POST
@@ -66,20 +68,25 @@ def policy(request: HttpRequest, context_id: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def own_values(request: HttpRequest, context_id: str) -> HttpResponse:
     vm = access.context(request.user, context_id, Verb.CHANGE)
-    form = ValuesForm(request.POST or None, old=services.own_values(vm))
+    stored = partial(_stored, vm)
+    form = ValuesForm(request.POST or None, initial=stored(), reread=stored)
     back = f"{reverse('virtual-machines')}?{urlencode({'vm': vm.pk, 'tab': 'policy'})}"
     if form.is_valid():
         given = {name: value for name, value in form.given().items() if name != REPOSITORY}
+        actor = request.user.get_username()
         try:
-            actor = request.user.get_username()
-            services.set_own(vm, given, form.windows(), actor=actor)
+            form.saved(lambda: services.set_own(vm, given, form.windows(), actor=actor))
         except ContextError as problem:
             form.add_error(None, str(problem))
-        else:
+        if form.is_valid():
             messages.success(request, f"The own values of {vm} were saved.")
             return redirect(back)
     content = {"form": form, "vm": vm, "back": back, "targets": TARGET_WORDS}
-    return render(request, "virtual_machines/own_values.html", content)
+    return render(request, "virtual_machines/own_values.html", content, status=form.status)
+
+
+def _stored(vm: VMContext) -> Stored:
+    return initial_values(services.own_values(vm))
 
 
 @require_POST

@@ -91,7 +91,11 @@ def detail(request: HttpRequest, repository_id: int) -> HttpResponseBase:
     repository = access.repository(
         request.user, repository_id, Verb.VIEW, among=repositories_for_list()
     )
-    form = RepositoryChangeForm(request.POST or None, initial=_changeable(repository))
+    form = RepositoryChangeForm(
+        request.POST or None,
+        initial=_changeable(repository),
+        reread=lambda: _changeable(access.repository(request.user, repository_id, Verb.VIEW)),
+    )
     if request.method == "POST" and _changed(request, repository_id, form):
         return redirect("repository", repository_id)
     vms = access.rows(request.user, Verb.VIEW, vms_in(repository))
@@ -113,7 +117,7 @@ def detail(request: HttpRequest, repository_id: int) -> HttpResponseBase:
         "vms": KeyedPaginator(vms, VMS_PER_PAGE).get_page(request.GET.get("page")),
         **(_points_of(vm, points.filter(vm_context=vm), request) if vm else {}),
     }
-    return render(request, "repositories/detail.html", content)
+    return render(request, "repositories/detail.html", content, status=form.status)
 
 
 def _changeable(repository: Repository) -> dict[str, object]:
@@ -129,9 +133,10 @@ def _changed(request: HttpRequest, repository_id: int, form: RepositoryChangeFor
     if not form.is_valid():
         return False
     try:
-        repositories.change(repository, **form.changes)
+        form.saved(lambda: repositories.change(repository, **form.changes))
     except ValidationError as problem:
         form.add_error(None, problem.messages[0])
+    if not form.is_valid():
         return False
     messages.success(request, f"The repository {form.cleaned_data['name']} was saved.")
     return True

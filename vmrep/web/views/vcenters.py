@@ -22,6 +22,7 @@ from contexts.vsphere.errors import VSphereError
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import csv_cells, csv_files, live, versions
+from vmrep.web.edits import EditedMeanwhile
 from vmrep.web.formats import plural
 from vmrep.web.forms import VCenterAddressForm, VCenterForm
 
@@ -61,7 +62,7 @@ def add(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     vcenter = access.vcenter(request.user, vcenter_id, Verb.CHANGE)
-    form = VCenterForm(request.POST or None, vcenter=vcenter)
+    form = _form(request, vcenter, request.POST or None)
     if form.is_valid() and (saved := _save(form, request)):
         messages.success(request, f"{saved.name} was saved; its login works.")
         _warn_of_missing(request, saved)
@@ -78,7 +79,7 @@ def test(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     content = {"vcenter": vcenter, "report": connections.test(vcenter)}
     if live.htmx(request):
         return render(request, "vcenters/edit.html#test", content)
-    return render(request, "vcenters/edit.html", content | {"form": VCenterForm(vcenter=vcenter)})
+    return render(request, "vcenters/edit.html", content | {"form": _form(request, vcenter)})
 
 
 @require_POST
@@ -138,7 +139,11 @@ def _save(form: VCenterForm, request: HttpRequest) -> VCenter | None:
     try:
         if form.vcenter is None:
             return vcenters.add(**values)
-        return vcenters.update(form.vcenter, **values, actor=request.user.get_username())
+        actor = request.user.get_username()
+        require = form.require_unchanged
+        return vcenters.update(form.vcenter, **values, actor=actor, require=require)
+    except EditedMeanwhile:
+        form.look_again()
     except ValidationError as problem:
         form.add_problems(problem)
     except (VSphereError, ContextError) as problem:
@@ -146,10 +151,20 @@ def _save(form: VCenterForm, request: HttpRequest) -> VCenter | None:
     return None
 
 
+def _form(request: HttpRequest, vcenter: VCenter, data: Any = None) -> VCenterForm:
+    return VCenterForm(
+        data,
+        vcenter=vcenter,
+        reread=lambda: access.vcenter(request.user, vcenter.pk, Verb.CHANGE),
+    )
+
+
 def _answer(request: HttpRequest, form: Any, vcenter: VCenter | None) -> HttpResponse:
     """The page with its form; for htmx the form alone, so that a typed password stays."""
-    template = "vcenters/edit.html#form" if live.htmx(request) else "vcenters/edit.html"
-    return render(request, template, {"form": form, "vcenter": vcenter})
+    content = {"form": form, "vcenter": vcenter}
+    if live.htmx(request):  # which shows only what is answered with 200
+        return render(request, "vcenters/edit.html#form", content)
+    return render(request, "vcenters/edit.html", content, status=getattr(form, "status", 200))
 
 
 def _leave(request: HttpRequest, url: str) -> HttpResponse:
