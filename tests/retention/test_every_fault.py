@@ -13,7 +13,7 @@ from replication.retention import run
 from replication.states import RecoveryPointState, RemovalState
 from tests.retention.chain import Chain
 from tests.sync.estate import database_url
-from vmrep.chaos.failing import FOREVER, FileFault, Operation, Whose, is_possible
+from vmrep.chaos.failing import ALL, FOREVER, FileFault, Operation, Whose, is_possible
 from vmrep.chaos.worker import Order
 from vmrep.chaos.workers import Workers
 
@@ -23,10 +23,6 @@ pytestmark = [
     pytest.mark.skipif(not is_possible(), reason="needs a C compiler"),
 ]
 
-FAILING = (
-    *(Operation.OPEN, Operation.CREATE, Operation.READ, Operation.SYNC, Operation.RENAME),
-    *(Operation.UNLINK, Operation.TRUNCATE, Operation.MKDIR),
-)
 NUMBERS = (*range(1, 9), *range(12, 500, 11))
 """Of the operations of one kind that fail: each of the first ones, and then some."""
 
@@ -47,7 +43,7 @@ def require_goes_on(chain: Chain, workers: Workers, number: int) -> None:
     chain.require_settled()
 
 
-@pytest.mark.parametrize("operation", FAILING)
+@pytest.mark.parametrize("operation", ALL, ids=lambda each: each.name.lower())
 def test_whatever_fails_costs_nothing(chain: Chain, workers: Workers, operation: Operation):
     """The first one of an attempt, then the second one of the next attempt, and so on."""
     chain.want(2)
