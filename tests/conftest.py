@@ -46,13 +46,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-E2E = "tests/e2e/"
+# One process of a parallel run has all of such a room: its files share what takes seconds to make.
+TOGETHER = ("tests/e2e/", "tests/integrity/", "tests/retention/")
 
 # The rooms and files whose single files take longest: they begin first, so that a parallel run does
 # not end with one process at work and the others waiting for it.
 LONGEST = (
-    *("scripts", "e2e", "sync", "database", "model", "integrity", "test_fuzz.py", "contexts"),
-    *("api", "admin", "lab", "engine"),
+    *("scripts", "e2e", "integrity", "retention", "sync", "database", "model", "test_fuzz.py"),
+    *("contexts", "api", "admin", "lab", "engine"),
 )
 
 
@@ -87,14 +88,15 @@ def pytest_collection() -> Iterator[None]:
 def pytest_xdist_make_scheduler(
     config: pytest.Config, log: Any
 ) -> LoadFileScheduling | None:  # only known to xdist
-    """A process gets whole files (`--dist loadfile`), and one process gets all browser tests: they
-    wait much, and share what takes long to start (tests/e2e/conftest.py)."""
-    return OneProcessOfBrowsers(config, log) if config.getvalue("dist") == "loadfile" else None
+    """A process gets whole files (`--dist loadfile`), or all files of a room: browser tests wait
+    much, and share what takes long to start (tests/e2e/conftest.py); others share replications."""
+    return WholeFilesAndRooms(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
-class OneProcessOfBrowsers(LoadFileScheduling):
+class WholeFilesAndRooms(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        return E2E if nodeid.startswith(E2E) else super()._split_scope(nodeid)
+        rooms = (room for room in TOGETHER if nodeid.startswith(room))
+        return next(rooms, None) or super()._split_scope(nodeid)
 
 
 @pytest.fixture(scope="session")

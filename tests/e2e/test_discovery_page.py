@@ -15,7 +15,9 @@ pytestmark = pytest.mark.browser
 PATIENCE = 30_000  # milliseconds
 
 
-def test_a_failed_discovery_is_tried_again_and_a_slow_one_can_be_left(estate, workers, page):
+def test_a_failed_discovery_is_tried_again_and_a_slow_one_can_be_left(
+    estate, workers_without_beat, page
+):
     estate.control.fail("Login", fault="NoPermission")
     estate.control.delay("RetrievePropertiesEx", 8)
     page.goto("/discovery/")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 PATIENCE = 30_000  # milliseconds
 
 
-def test_a_check_is_asked_for_and_its_findings_are_read(workers, page) -> None:
+def test_a_check_is_asked_for_and_its_findings_are_read(workers_without_beat, page) -> None:
     context = factories.context("pgtest1", at=factories.vcenter(host="127.0.0.1", port=1))
     factories.failed_job(context)
     VMContext.objects.update(total_jobs_run=0, failed_jobs=0)

@@ -14,7 +14,7 @@ from tests.e2e.pages import PATIENCE, is_marked, is_of_htmx, mark, polls, slow_j
 pytestmark = pytest.mark.browser
 
 
-def test_a_job_is_watched_from_its_start_to_its_end(estate, page, workers):
+def test_a_job_is_watched_from_its_start_to_its_end(estate, page, workers_without_beat):
     context = estate.take("small1")
     with slow_job(estate, context) as job:
         page.goto(f"/jobs/{job.pk}/")

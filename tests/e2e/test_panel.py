@@ -43,7 +43,7 @@ def test_a_running_job_is_drawn_live_and_cancelled_over_polls(
     """Polls take nothing away: the chart, the focus, what is open and scrolled, the dialog."""
     context = estate.take("small1")
     estate.replicate(context)  # by this process: workers would take the job from it
-    request.getfixturevalue("workers")
+    request.getfixturevalue("workers_without_beat")
     panel = page.get_by_role("complementary")
     with slow_job(estate, context) as job:
         page.goto(address(context, "jobs"))

@@ -125,9 +125,10 @@ def test_small_extents_are_read_together_within_the_bounds_of_one_request(
         assert copy.run().bytes_read == total_bytes(plan)
         assert copy.checkpoint() == plan[-1].end
     assert [entry[:2] for entry in read_digests(path)] == list(requests(plan))
+    content = raw.read_bytes()
     with opened(repository, "a.tmp") as image, closing(image.connect()) as connection:
         for offset, length in plan:
-            assert connection.pread(length, offset) == raw.read_bytes()[offset : offset + length]
+            assert connection.pread(length, offset) == content[offset : offset + length]
     assert sorted(len(load) for load in loads) == [1, 1, 9, 16, 16]
     assert max(sum(load) for load in loads) == REQUEST_BYTES
 

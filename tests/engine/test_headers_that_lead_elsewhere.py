@@ -120,7 +120,10 @@ ALTERATIONS: dict[str, Callable[[Path, Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("altered", ["base.qcow2", "top.qcow2", "new.tmp/image"])
+@pytest.mark.parametrize(
+    "altered",
+    ["base.qcow2", pytest.param("top.qcow2", marks=pytest.mark.slow), "new.tmp/image"],
+)
 @pytest.mark.parametrize("how", ALTERATIONS)
 def test_nothing_is_opened_through_an_altered_image(
     chain: DirectoryRepository, victim: Path, altered: str, how: str

@@ -27,7 +27,13 @@ from tests.engine.support import names, sha256
 # Removing
 
 
-@pytest.mark.parametrize("order", [(4, 3, 2, 1), (1, 1, 1, 1), (2, 3, 1, 1)])
+@pytest.mark.parametrize(
+    "order",
+    [
+        (2, 3, 1, 1),
+        *(pytest.param(order, marks=pytest.mark.slow) for order in ((4, 3, 2, 1), (1, 1, 1, 1))),
+    ],
+)
 def test_any_image_but_the_newest_can_be_removed_until_one_is_left(
     chain: Chain, order: tuple[int, ...]
 ) -> None:
@@ -201,7 +207,13 @@ def test_a_structure_that_is_broken_after_merging_is_found(chain: Chain) -> None
     chain.require_equal(*range(MIDDLE, len(chain.layers)))
 
 
-@pytest.mark.parametrize("lost", ["child", "removed", "both", "cut", "broken"])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        *("child", "broken"),
+        *(pytest.param(lost, marks=pytest.mark.slow) for lost in ("removed", "both", "cut")),
+    ],
+)
 def test_digests_that_are_lost_are_no_damage_and_no_reason_to_believe(
     chain: Chain, lost: str
 ) -> None:

@@ -103,7 +103,13 @@ def refuse_looks(patched: pytest.MonkeyPatch, refused: int, *paths: Path) -> Non
     patched.setattr(os, "lstat", looked_at)
 
 
-@pytest.mark.parametrize("refused", [errno.EIO, errno.ESTALE, errno.EACCES])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        errno.ESTALE,
+        *(pytest.param(number, marks=pytest.mark.slow) for number in (errno.EIO, errno.EACCES)),
+    ],
+)
 def test_a_file_that_cannot_be_looked_at_is_not_called_missing(
     chain: Chain, monkeypatch: pytest.MonkeyPatch, refused: int
 ) -> None:
@@ -168,7 +174,10 @@ def moved(chain: Chain) -> Chain:
     return chain
 
 
-@pytest.mark.parametrize("cut_off", ["never", "at the name", "between two folders"])
+@pytest.mark.parametrize(
+    "cut_off",
+    [pytest.param("never", marks=pytest.mark.slow), "at the name", "between two folders"],
+)
 def test_a_merged_file_that_comes_to_another_folder_names_what_it_is_based_on_from_there(
     moved: Chain, cut_off: str
 ) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core import checks
@@ -16,7 +17,7 @@ from contexts.models import VCenter, VMContext
 from contexts.services import vcenters
 from contexts.vsphere import inventory, snapshots
 from contexts.vsphere.session import Session
-from replication.integrity.findings import CHECKS, Finding, Scope
+from replication.integrity.findings import CHECKS, Check, Finding, Scope
 from replication.integrity.look import find
 from replication.models import DiskImage, Repository
 from replication.services import cancel, repositories, start
@@ -187,11 +188,31 @@ def checked(**scope: object) -> list[Finding]:
 
 def checked_but_for_rules(**scope: object) -> list[Finding]:
     """Without the look at every rule of every model, which takes half of the time."""
-    checks_but_one = [check for check in CHECKS if check.name != "row_breaks_rule"]
-    assert len(checks_but_one) == len(CHECKS) - 1
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("replication.integrity.look.CHECKS", checks_but_one)
+    with looking_only(lambda check: check.name != "row_breaks_rule"):
         return checked(**scope)
+
+
+@contextmanager
+def looking_only(at: Callable[[Check], object]) -> Iterator[None]:
+    """Only these checks are carried out."""
+    chosen = [check for check in CHECKS if at(check)]
+    assert 0 < len(chosen) < len(CHECKS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("replication.integrity.look.CHECKS", chosen)
+        yield
+
+
+def finds(*wanted: str) -> Callable[[Check], bool]:
+    """Of checks: those that find these codes."""
+    return lambda check: not {code.name for code in check.codes}.isdisjoint(wanted)
+
+
+def by_its_checks_and_by_all(names: Iterable[str]) -> Any:
+    """Parameters `name` and `by_all`. The fast tier looks by the checks that are to find it. That
+    nothing else is found by any other check takes many times as long."""
+    quick = [pytest.param(name, False, id=name) for name in names]
+    slow = [pytest.param(name, True, id=f"{name}-all", marks=pytest.mark.slow) for name in names]
+    return pytest.mark.parametrize(("name", "by_all"), [*quick, *slow])
 
 
 def codes(findings: list[Finding]) -> set[str]:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 from django.db import connection
 
 from replication.integrity.findings import CODES
 from replication.models import PointRemoval
-from tests.integrity.conftest import LAWLESS, Copy, checked, checked_but_for_rules, codes
+from tests.integrity.conftest import (
+    LAWLESS,
+    Copy,
+    by_its_checks_and_by_all,
+    checked,
+    checked_but_for_rules,
+    codes,
+    finds,
+    looking_only,
+)
 from tests.integrity.damages.doing import ALSO, BROKEN, DAMAGES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # These break a rule, or need the check of all rules for something else.
-BY_ALL_CHECKS = {"row_breaks_rule", "check_broke_off"}
+BY_RULES_TOO = {"row_breaks_rule", "check_broke_off"}
+BY_RULES = ("row_breaks_rule", "orphan_row")
 
 
 def test_nothing_is_found_where_all_is_well(whole: Copy) -> None:
@@ -21,31 +33,36 @@ def test_nothing_is_found_where_all_is_well(whole: Copy) -> None:
     assert checked(deep=True, quiet=True) == []
 
 
-@pytest.mark.parametrize("code", sorted(CODES))
-def test_the_damage_is_found(code: str, lawless: Copy) -> None:
-    DAMAGES[code](lawless)
+@by_its_checks_and_by_all(sorted(CODES))
+def test_the_damage_is_found(name: str, by_all: bool, lawless: Copy) -> None:
+    DAMAGES[name](lawless)
     connection.close()  # the check has one of its own, on which SQLite minds its rules
-    look = checked if code in BY_ALL_CHECKS else checked_but_for_rules
-    findings = look(deep=code == "digest_differs")
-    beside = LAWLESS | ({"row_breaks_rule"} if code == "check_broke_off" else set())
-    assert codes(findings) - beside == ({code} | ALSO[code]) - beside
-    assert code in codes(findings)
-    assert "constraint_missing" in codes(findings)
+    deep = name == "digest_differs"
+    if by_all or name == "check_broke_off":
+        findings = (checked if name in BY_RULES_TOO else checked_but_for_rules)(deep=deep)
+        assert "constraint_missing" in codes(findings)
+    else:
+        with looking_only(finds(name, *ALSO[name])):
+            findings = checked(deep=deep)
+    beside = LAWLESS | ({"row_breaks_rule"} if name == "check_broke_off" else set())
+    assert codes(findings) - beside == ({name} | ALSO[name]) - beside
+    assert name in codes(findings)
     for finding in findings:
         assert finding.what
         assert finding.remedy
         assert finding.severity in ("error", "warning")
 
 
-@pytest.mark.parametrize("rule", sorted(BROKEN))
-def test_a_broken_rule_is_found_and_the_vm_is_named(rule: str, lawless: Copy) -> None:
+@by_its_checks_and_by_all(sorted(BROKEN))
+def test_a_broken_rule_is_found_and_the_vm_is_named(name: str, by_all: bool, lawless: Copy) -> None:
     """By the generic check, which says of these what to do, too."""
-    BROKEN[rule](lawless)
+    BROKEN[name](lawless)
     connection.close()
-    findings = checked()
-    beside = LAWLESS | {"row_breaks_rule", "orphan_row"}
-    assert codes(findings) - beside == ALSO[rule]
-    keys = (f"row_breaks_rule {rule} ", f"orphan_row {rule} ")
+    with nullcontext() if by_all else looking_only(finds(*BY_RULES, *ALSO[name])):
+        findings = checked()
+    beside = LAWLESS | set(BY_RULES)
+    assert codes(findings) - beside == ALSO[name]
+    keys = tuple(f"{code} {name} " for code in BY_RULES)
     told = [one for one in findings if one.key.startswith(keys)]
     assert {one.vm_name for one in told} <= {lawless.vm.vm_name, lawless.other.vm_name}
     assert told

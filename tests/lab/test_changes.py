@@ -22,7 +22,7 @@ def covered(areas: list[tuple[int, int]], offset: int) -> bool:
 
 
 @pytest.mark.parametrize(("name", "block"), [("small1", BLOCK), ("small2", 512)])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_changed_areas_hold_every_difference_and_little_else(
     client: Client, lab_control: LabControl, name: str, block: int, seed: int
 ) -> None:

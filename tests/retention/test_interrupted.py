@@ -71,6 +71,7 @@ def test_a_job_ends_the_removal_of_a_worker_that_stands_still(
     chain.require_settled()
 
 
+@pytest.mark.slow
 def test_a_bit_that_flips_before_the_file_is_read_again_stops_the_removal(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ):
@@ -115,6 +116,7 @@ def test_what_has_rotted_in_a_child_is_not_merged_into_a_point_that_can_be_used(
     _require_kept(chain)
 
 
+@pytest.mark.slow
 def test_what_rots_in_a_child_after_its_removal_began_is_not_merged_either(chain: Chain):
     """The worker died before a file was changed; whoever goes on reads the child again."""
     chain.want(2)

@@ -77,6 +77,7 @@ def test_what_the_newest_point_needs_stays_when_a_stuck_removal_comes_loose(chai
     assert {it.parent for it in newest.images.all()} == {None}
 
 
+@pytest.mark.slow
 def test_the_upper_one_of_two_removals_ends_first(chain: Chain):
     """Its image is half merged when the damage is gone: the lower one would take that in."""
     chain.want(6)
@@ -121,6 +122,7 @@ def test_what_waits_behind_a_removal_that_is_tried_again_later_is_not_due(
     chain.require_settled()
 
 
+@pytest.mark.slow
 def test_jobs_and_other_removals_go_on_where_a_merged_file_and_its_name_are_lost(chain: Chain):
     """Nothing will ever end that removal but that what is based on the point goes."""
     chain.want(3)

@@ -39,8 +39,8 @@ def before(monkeypatch):
 @pytest.mark.parametrize(
     "step",
     [
-        *("take_snapshot", "transfer"),
-        *(pytest.param(step, marks=pytest.mark.slow) for step in ("make_plan", "verify")),
+        "take_snapshot",
+        *(pytest.param(it, marks=pytest.mark.slow) for it in ("transfer", "make_plan", "verify")),
     ],
 )
 def test_a_vm_that_is_registered_again_is_found_by_the_next_attempt(estate, context, before, step):

@@ -31,7 +31,9 @@ def _backing_file(image, victim) -> None:
     )
 
 
-@pytest.mark.parametrize("alter", [_backing_file, external_data])
+@pytest.mark.parametrize(
+    "alter", [_backing_file, pytest.param(external_data, marks=pytest.mark.slow)]
+)
 def test_a_job_reads_nothing_through_it_and_says_which_image(estate, victim, alter, small1):
     image = DiskImage.objects.get()
     alter(estate.repository_folder / image.locator, victim)

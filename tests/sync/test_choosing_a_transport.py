@@ -38,6 +38,7 @@ def test_the_hosts_are_read_over_nfc_where_they_can(estate, context):
     assert (context.transport, context.transport_reason) == ("nfc", "")
 
 
+@pytest.mark.slow
 def test_a_closed_port_is_told_everywhere_and_the_files_are_read(
     estate, context, closed_port, client, settings
 ):

@@ -141,6 +141,7 @@ def test_a_fault_that_may_pass_costs_an_attempt(estate, ready, method, fault, ti
     estate.assert_nothing_left_over(ready)
 
 
+@pytest.mark.slow
 def test_a_locked_change_tracking_file_costs_a_whole_comparison(estate, ready):
     estate.control.fail("QueryChangedDiskAreas", fault="FileLocked", times=2)
     job = estate.replicate(ready)
@@ -239,6 +240,7 @@ def test_a_name_server_that_is_away_costs_an_attempt_and_no_progress(estate, rea
     assert DiskImage.objects.get(job=job).checkpoint_bytes > 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_sample")
 def test_a_transfer_in_which_no_byte_comes_is_tried_again(estate, ready, monkeypatch):
     monkeypatch.setattr(guard, "STALLED_AFTER_SECONDS", 2.0)

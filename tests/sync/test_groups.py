@@ -99,6 +99,7 @@ def assert_equal_copies(estate: Estate, group: VMGroup, *names: str) -> None:
     estate.assert_nothing_left_over(group.members.first().vm_context)
 
 
+@pytest.mark.slow
 def test_who_is_not_ready_in_time_is_left_behind_and_replicated_alone(estate, stack, monkeypatch):
     """The others do not wait for it: neither with their snapshots nor with their copies."""
     others_are_there = threading.Event()

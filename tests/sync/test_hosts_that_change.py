@@ -110,6 +110,7 @@ def test_a_vm_that_is_moved_after_a_ticket_is_read_from_its_new_host(
     assert not Place.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_vm_that_is_moved_between_two_tickets_is_read_on(estate, ready, in_mid_transfer):
     """As before maintenance: the session outlives the move, but not the host's restart."""
 

@@ -78,6 +78,7 @@ def test_a_renamed_and_moved_vm_keeps_its_context_and_history(estate, web, disco
     assert web.jobs.order_by("created_at").first().source_vm_name == "web"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("discovered", DISCOVERED_FIRST)
 def test_in_another_datacenter_it_goes_on_from_its_new_files(estate, web, discovered):
     estate.control.move("web", "", datacenter="Mainz")
@@ -99,6 +100,7 @@ def test_registered_anew_it_goes_on_under_its_new_reference(estate, web, discove
     assert web.moref == moref != old
 
 
+@pytest.mark.slow
 def test_a_clone_of_the_same_name_is_another_vm_without_the_history(estate, web):
     made = estate.control.clone("web", "web")
     estate.discover()
@@ -167,6 +169,7 @@ def test_a_snapshot_that_left_with_its_vm_is_removed_when_it_is_back(estate, web
     estate.replicate(web)  # and nothing is left over
 
 
+@pytest.mark.slow
 def test_a_leftover_snapshot_of_a_vm_registered_anew_is_removed_and_no_other(estate, web):
     estate.control.refuse_snapshot_removal("web")
     assert estate.run_job(web).status == "completed"

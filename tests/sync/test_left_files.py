@@ -67,6 +67,7 @@ def test_what_cannot_be_consolidated_is_a_warning_and_the_next_jobs_first_work(
     assert context.consolidation_needed is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "arguments", "words"),
     [

@@ -40,6 +40,7 @@ def test_of_snapshots_that_are_there_although_they_failed_to_be_quiesced_none_st
     assert left(estate) == []
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_is_said_to_be_removed_and_is_not(estate, ready):
     estate.control.lie_about_tasks(REMOVE, "done")
     job = estate.run_job(ready)
@@ -69,7 +70,7 @@ def test_tracking_that_is_said_to_be_on_and_is_not_makes_a_whole_copy(estate):
 
 
 @pytest.mark.parametrize("lie", ["silent", pytest.param("untold", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("method", [CREATE, REMOVE])
+@pytest.mark.parametrize("method", [CREATE, pytest.param(REMOVE, marks=pytest.mark.slow)])
 def test_a_task_whose_end_is_not_told_as_usual_is_found_out(estate, ready, method, lie):
     estate.control.lie_about_tasks(method, lie)
     estate.replicate(ready)

@@ -56,6 +56,7 @@ def test_a_moved_vm_begins_a_chain_there_and_goes_on_with_its_old_one_when_it_co
     assert replicated(estate, small1, here, seed=4)[0].replication_type == "incremental"
 
 
+@pytest.mark.slow
 def test_what_spoke_against_tracking_still_does_where_nobody_compared(
     estate, small1, there, monkeypatch
 ):

@@ -145,6 +145,7 @@ def test_files(estate, recipe, vm, images):
     replicates(estate, vm)
 
 
+@pytest.mark.slow
 def test_a_web_server(estate, recipe, vm, web):
     address, authority = web
     authorities = {"/etc/ssl/certs/ca-certificates.crt": str(authority)}

@@ -119,7 +119,7 @@ def test_a_disk_that_moves_costs_an_attempt_at_most(estate, context, monkeypatch
     estate.assert_equal_to_snapshot(job.recovery_point)
 
 
-@pytest.mark.parametrize("transport", ["datastore", "nfc"])
+@pytest.mark.parametrize("transport", [pytest.param("datastore", marks=pytest.mark.slow), "nfc"])
 def test_a_disk_that_moves_while_it_is_read_costs_an_attempt_at_most(
     estate, context, monkeypatch, transport
 ):

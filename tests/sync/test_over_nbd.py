@@ -194,7 +194,7 @@ def test_a_job_waits_for_a_place_on_the_host_as_over_nfc(estate, command, raw, t
     ("limit", "most"),
     [
         pytest.param(1, 1, marks=pytest.mark.slow),
-        (3, 3),
+        pytest.param(3, 3, marks=pytest.mark.slow),
         pytest.param(8, 6, marks=pytest.mark.slow),
     ],
 )

@@ -37,6 +37,7 @@ def test_it_needs_no_datastore_files(estate, context):
     estate.replicate(context)
 
 
+@pytest.mark.slow
 def test_a_host_that_fails_or_lies_in_mid_read_changes_no_byte_of_the_copy(estate, context):
     for fault in ("close", "error", "twice", "wrong_place", "short"):
         estate.control.fill("small1", 2000, 16 * MIB, 8 * MIB, seed=fault)

@@ -93,6 +93,7 @@ def test_a_paused_worker_cannot_give_up_a_file_that_another_goes_on_with(estate,
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_a_paused_worker_makes_too_late_is_removed(estate, monkeypatch, small1):
     job = start.start(small1, trigger="manual", requested_by="ops")
     create = snapshots.create

@@ -80,6 +80,7 @@ def test_a_job_waits_before_its_snapshot_and_says_for_what(estate, settings):
     assert job.status == JobStatus.COMPLETED, job.error_message
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_with_a_place_does_not_keep_it(estate, settings):
     settings.DISKS_PER_HOST = 1
     dead = start.start(estate.take("small1"), trigger="manual", requested_by="ops")

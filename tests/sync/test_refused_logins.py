@@ -21,6 +21,7 @@ def refused(estate) -> int:
     return estate.control.logins()["refused"]
 
 
+@pytest.mark.slow
 def test_no_number_of_jobs_locks_the_account(estate, ready):
     estate.control.limit_logins(lock_after=4)
     estate.control.set_password("another")

@@ -63,8 +63,8 @@ def test_all_disks_of_a_vm_are_in_its_recovery_point(estate):
 def test_earlier_recovery_points_stay_as_they_were(estate, small2):
     rng = random.Random(5)
     points = [small2.recovery_points.get()]
-    for _ in range(4):
-        for _ in range(20):
+    for _ in range(3):
+        for _ in range(10):
             key = rng.choice((2000, 2001))
             offset = rng.randrange(0, 18 * MIB, 512)
             estate.control.fill("small2", key, offset, rng.randrange(512, MIB, 512), rng.random())

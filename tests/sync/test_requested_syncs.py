@@ -89,16 +89,8 @@ POINTS = {
 }
 
 
-IN_THE_FAST_TIER = ("with the stun's snapshot there",)
-
-
-@pytest.mark.parametrize(
-    "point",
-    [
-        pytest.param(point, marks=[] if point in IN_THE_FAST_TIER else pytest.mark.slow)
-        for point in POINTS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
 def test_a_worker_that_dies_within_a_reset_is_taken_over(estate, ready, monkeypatch, point):
     """It stops at once and cleans nothing up, as one that was killed."""
     estate.control.lose_tracking("small1", 2000)

@@ -70,6 +70,7 @@ def scheduled(estate, context, seed: int, mib: int = 2):
     return job
 
 
+@pytest.mark.slow
 def test_what_earlier_copies_took_holds_a_scheduled_one_up_but_not_for_ever(
     estate, small1, tmp_path, free
 ):

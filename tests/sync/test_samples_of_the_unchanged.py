@@ -113,6 +113,7 @@ def test_what_a_sample_found_is_known_until_a_comparison_is_committed(estate, mo
     assert estate.replicate(small1).replication_type == "incremental"
 
 
+@pytest.mark.slow
 def test_what_a_sample_found_outlives_the_worker(estate, monkeypatch, small1):
     """Killed after the plan, before there is any file."""
     estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=1)

@@ -46,6 +46,7 @@ def test_a_daemon_that_misses_a_signal_costs_a_job_nothing(
     assert daemon.signals > 1
 
 
+@pytest.mark.slow
 def test_a_cancel_is_heard_while_a_daemon_does_not_stop(estate, ready, tmp_path: Path, monkeypatch):
     daemon = DeafDaemon(tmp_path / "deaf", misses=10**9)
     monkeypatch.setattr(image_module, "STOP_SECONDS", 60)
@@ -130,6 +131,7 @@ def test_a_cancel_is_heard_while_the_datastore_drips(estate, tmp_path: Path, mon
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_sample")
 def test_a_cancel_is_a_cancel_although_no_digest_can_be_written_any_more(
     estate, ready, monkeypatch

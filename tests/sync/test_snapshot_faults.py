@@ -65,6 +65,7 @@ def test_a_guest_that_cannot_be_quiesced_is_copied_crash_consistent(estate, read
     assert "crash-consistent" in step.message
 
 
+@pytest.mark.slow
 def test_a_policy_says_whether_a_guest_is_quiesced_and_what_if_it_cannot_be(estate, ready):
     services.set_own(ready, {"quiesce": "never"}, actor="ops")
     assert not estate.replicate(ready).recovery_point.quiesced
@@ -148,6 +149,7 @@ def test_a_snapshot_task_that_the_vcenter_forgot_costs_an_attempt(estate, ready,
     estate.assert_nothing_left_over(ready)
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_was_not_removed_is_not_taken_for_removed(estate, ready, monkeypatch):
     """After a restart the task that was to remove it is unknown; the snapshot is still there."""
 
@@ -168,6 +170,7 @@ def _snapshots_of(estate, vm_name):
     return vm["snapshots"]
 
 
+@pytest.mark.slow
 def test_snapshots_that_are_made_but_not_listed_do_not_pile_up(estate, ready, monkeypatch):
     monkeypatch.setattr(snapshots, "LISTED_SECONDS", 0.0)
     estate.control.unlist_snapshots("small1")

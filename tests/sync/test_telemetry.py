@@ -54,6 +54,7 @@ def assert_in_order(text: str, *parts: str) -> None:
         position = found + len(part)
 
 
+@pytest.mark.slow
 def test_a_short_job_has_one_sample_with_all_its_bytes(estate, ready):
     job = estate.replicate(ready)
     (sample,) = telemetry.samples_of(job)
@@ -85,6 +86,7 @@ def test_samples_of_a_busy_job_add_up_and_a_report_takes_a_handful_of_statements
     assert max(busy_reports) <= 2 + 1 + 2 + 1 + PARALLEL_DISKS + 1
 
 
+@pytest.mark.slow
 def test_a_resumed_attempt_counts_what_it_read_itself(estate, busy_reports, small1):
     estate.control.fill("small1", 2000, 4 * MIB, 48 * MIB, seed=1)
     job = start.start(small1, trigger="manual", requested_by="ops")
@@ -215,6 +217,7 @@ def test_an_unexpected_error_is_in_the_log(estate, ready, monkeypatch):
     assert_in_order(log_of(job), "error 1 Failed. Unexpected error", "in the plan")
 
 
+@pytest.mark.slow
 def test_the_log_of_a_retry_after_kill_9_says_where_it_went_on(estate, ready):
     estate.control.fill("small1", 2000, 28 * MIB, 24 * MIB, seed=2)
     job = start.start(ready, trigger="manual", requested_by="ops")
@@ -260,6 +263,7 @@ def test_what_clean_up_could_not_do_is_a_warning(estate, ready):
     assert f"warning 1 The snapshot vmrep:{job.pk}:1 could not be removed" in log_of(job)
 
 
+@pytest.mark.slow
 def test_a_guest_that_cannot_be_quiesced_is_a_warning(estate, ready):
     estate.control.fail(
         "CreateSnapshot_Task", fault="ApplicationQuiesceFault", times=3, in_task=True

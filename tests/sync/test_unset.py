@@ -29,7 +29,17 @@ def known(context: VMContext) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     "paths",
-    [["config"], ["config.hardware.device"], ["config.instanceUuid"], ["snapshot", "guest"]],
+    [
+        ["config"],
+        *(
+            pytest.param(paths, marks=pytest.mark.slow)
+            for paths in (
+                ["config.hardware.device"],
+                ["config.instanceUuid"],
+                ["snapshot", "guest"],
+            )
+        ),
+    ],
 )
 def test_a_vm_that_is_not_told_once_stays_as_it_is_and_its_chain_goes_on(
     estate: Estate, paths: list[str], small1: VMContext
@@ -223,6 +233,7 @@ HOST = "host-2"  # its cluster has the same name
 NOT_TOLD = ("folder", "datacenter", "host", "datastores", "networks")
 
 
+@pytest.mark.slow
 @pytest.mark.scenario("tests/scenarios/networks.toml")
 def test_places_that_are_not_told_are_named_until_they_are_told_again(estate: Estate) -> None:
     """By discoveries and by jobs, whichever reads last; and every face says so."""

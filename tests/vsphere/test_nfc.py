@@ -196,7 +196,7 @@ def test_an_aborted_disk_lets_no_reader_wait_and_connects_no_more(
 
     def never_comes(self, view, deadline=None):
         waiting.set()
-        receive_into(self, memoryview(bytearray(1 << 30)), deadline)
+        receive_into(self, memoryview(bytearray(16 * MIB)), deadline)
 
     def read_on() -> None:
         try:

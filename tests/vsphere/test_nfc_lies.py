@@ -38,7 +38,13 @@ def test_an_answer_that_lies_is_never_taken_for_data(control, ticket, snapshot_d
         assert words in str(disk.failure)
 
 
-@pytest.mark.parametrize("fault", ["close", "error", "twice", "short", *LIES])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("close", "error", "twice", "short", "wrong_place"),
+        *(pytest.param(lie, marks=pytest.mark.slow) for lie in LIES if lie != "wrong_place"),
+    ],
+)
 def test_after_any_fault_a_new_connection_continues_the_reading(
     control, session, vm, snapshot_disk, fault
 ):
