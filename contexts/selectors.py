@@ -87,20 +87,23 @@ def events_of(context: VMContext, limit: int = 50) -> QuerySet[ContextEvent]:
     return context.events.order_by("-id")[:limit]
 
 
-def vcenters_for_list() -> QuerySet[VCenter]:
+def vcenters_for_list(
+    contexts: QuerySet[VMContext], discovered: QuerySet[DiscoveredVM]
+) -> QuerySet[VCenter]:
     """All vCenters, with the number of their VMs, how many are managed, and the newest discovery.
+    Of VMs only these are counted.
 
     Adds `vm_count`, `context_count`, `discovery_id`, `discovery_status`,
     `discovery_completed_at`, `discovery_error`, `discovery_seen` and `discovery_total`; what
     `readings` counts, and of the last VM that could not be read by the best transport its name and
     why, `passed_over_vm` and `passed_over_reason`.
     """
-    contexts = VMContext.objects.filter(unmanaged_at__isnull=True)
+    contexts = contexts.filter(unmanaged_at__isnull=True)
     passed_over = contexts.filter(vcenter=OuterRef("pk")).exclude(transport_reason="")
     passed_over = passed_over.order_by("-updated_at", "pk")
     newest = Discovery.objects.filter(vcenter=OuterRef("pk")).order_by("-id")
     return VCenter.objects.annotate(
-        vm_count=_count_of(DiscoveredVM.objects.filter(gone_at__isnull=True)),
+        vm_count=_count_of(discovered.filter(gone_at__isnull=True)),
         context_count=_count_of(contexts),
         passed_over_vm=Subquery(passed_over.values("vm_name")[:1]),
         passed_over_reason=Subquery(passed_over.values("transport_reason")[:1]),

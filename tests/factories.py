@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -58,7 +58,8 @@ from replication.states import (
     Trigger,
 )
 from vmrep.accounts import tokens
-from vmrep.accounts.models import TokenOrigin, TokenScope
+from vmrep.accounts.models import Scope, TokenOrigin, TokenScope
+from vmrep.accounts.roles import Role
 
 
 def findable() -> lookup.Among:
@@ -75,9 +76,23 @@ HOSTILE_NAME = "<script>alert(1)</script>/../x"
 _numbers = itertools.count(1)
 
 
-def user(username: str = "ops", password: str | None = None, **fields: Any) -> User:
-    """Without a password nobody logs in by one (and no time is spent on its hash)."""
-    return User.objects.create_user(username, password=password, **fields)
+def user(
+    username: str = "ops", password: str | None = None, role: Role | str = "", **fields: Any
+) -> User:
+    """One with this role; without any, a superuser, who may do everything. Without a password
+    nobody logs in by one (and no time is spent on its hash)."""
+    fields.setdefault("is_superuser", not role)
+    made = User.objects.create_user(username, password=password, **fields)
+    if role:
+        made.groups.add(Group.objects.get(name=role))
+    return made
+
+
+def scope(user: User, vcenter: VCenter, folder: str = "") -> Scope:
+    """From now on the user sees only what is there (and in other scopes of the user)."""
+    return Scope.objects.create(
+        user=user, vcenter=vcenter, vcenter_name=vcenter.name, folder=folder, created_by="chief"
+    )
 
 
 def token(owner: User, scope: str = TokenScope.DANGER, *, days: int | None = None) -> str:

@@ -309,6 +309,7 @@ def test_every_page_of_the_admin_asks_it():
 def nobody_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "may", lambda *_: False)
     monkeypatch.setattr(access, "may_in_admin", lambda *_: False)
+    monkeypatch.setattr(access, "may_use_admin", lambda *_: False)
 
 
 def _filled(route: str) -> str:

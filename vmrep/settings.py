@@ -50,7 +50,7 @@ DEBUG = env.bool("VMREP_DEBUG", default=False)
 ALLOWED_HOSTS = env.list("VMREP_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "vmrep.web.admin_config.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -111,6 +111,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "vmrep.web.rights.may",
             ],
         },
     },

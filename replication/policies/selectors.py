@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
-from contexts.models import DiscoveredVM, VCenter
+from contexts.models import DiscoveredVM, VCenter, VMContext
 from replication.models import Policy, PolicyScope
 
 
-def policies_for_list(policies: QuerySet[Policy]) -> QuerySet[Policy]:
-    """Of these, with their scopes and windows (two more queries). Adds `vm_count`: the managed VMs
-    of which it is the nearest policy."""
-    scopes = PolicyScope.objects.select_related("vcenter", "vm_context").order_by("pk")
+def policies_for_list(
+    policies: QuerySet[Policy],
+    scopes: QuerySet[PolicyScope],
+    contexts: QuerySet[VMContext] | None = None,
+) -> QuerySet[Policy]:
+    """Of these, with their windows and with those of `scopes` that are theirs (two more queries).
+    Adds `vm_count`: the managed VMs (among `contexts`; None: all) of which it is the nearest
+    policy."""
+    scopes = scopes.select_related("vcenter", "vm_context").order_by("pk")
+    counted = Q(effective__vm_context__unmanaged_at__isnull=True)
+    if contexts is not None:
+        counted &= Q(effective__vm_context__in=contexts)
     return (
         policies.select_related("repository")
         .prefetch_related(Prefetch("scopes", scopes), "windows")
-        .annotate(
-            vm_count=Count("effective", filter=Q(effective__vm_context__unmanaged_at__isnull=True))
-        )
+        .annotate(vm_count=Count("effective", filter=counted))
     )
 
 

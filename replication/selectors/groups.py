@@ -90,17 +90,26 @@ class GroupShown(NamedTuple):
         return any(each.run.state in GroupRunState.before_the_snapshots() for each in self.runs)
 
 
-def shown(groups: Iterable[VMGroup], terms: Terms, *, runs: int = 1) -> list[GroupShown]:
-    """These groups, each with so many of its runs. The number of queries does not depend on
-    theirs."""
+def shown(
+    groups: Iterable[VMGroup],
+    terms: Terms,
+    *,
+    runs: int = 1,
+    among: QuerySet[VMContext] | None = None,
+) -> list[GroupShown]:
+    """These groups, each with those of its VMs that are `among` these (None: with all), and with so
+    many of its runs. The number of queries does not depend on theirs."""
     groups = list(groups)
-    members = _members(groups, terms)
-    found = _runs(groups, runs)
+    members = _members(groups, terms, among)
+    found = _runs(groups, runs, among)
     return [GroupShown(group, members[group.pk], found[group.pk]) for group in groups]
 
 
-def _members(groups: Sequence[VMGroup], terms: Terms) -> defaultdict[int, list[Member]]:
-    rows = list(VMGroupMember.objects.filter(group__in=groups).order_by("group", "position"))
+def _members(
+    groups: Sequence[VMGroup], terms: Terms, among: QuerySet[VMContext] | None
+) -> defaultdict[int, list[Member]]:
+    members = VMGroupMember.objects.filter(group__in=groups).order_by("group", "position")
+    rows = list(members if among is None else members.filter(vm_context__in=among))
     vms = contexts_in_detail(terms).filter(pk__in=[row.vm_context_id for row in rows])
     by_key = {vm.pk: vm for vm in vms}
     found: defaultdict[int, list[Member]] = defaultdict(list)
@@ -109,22 +118,25 @@ def _members(groups: Sequence[VMGroup], terms: Terms) -> defaultdict[int, list[M
     return found
 
 
-def _runs(groups: Sequence[VMGroup], most: int) -> defaultdict[int, list[RunShown]]:
+def _runs(
+    groups: Sequence[VMGroup], most: int, among: QuerySet[VMContext] | None
+) -> defaultdict[int, list[RunShown]]:
     newest = GroupRun.objects.filter(group=OuterRef("group")).order_by("-pk")
     rows = GroupRun.objects.filter(group__in=groups)
     if most == 1:
         rows = rows.filter(pk=Subquery(newest.values("pk")[:1]))
     runs = list(rows.order_by("-pk")[: most * max(1, len(groups))])
-    return _with_members(runs)
+    return _with_members(runs, among)
 
 
-def _with_members(runs: Sequence[GroupRun]) -> defaultdict[int, list[RunShown]]:
+def _with_members(
+    runs: Sequence[GroupRun], among: QuerySet[VMContext] | None
+) -> defaultdict[int, list[RunShown]]:
     members: defaultdict[int, list[GroupRunMember]] = defaultdict(list)
-    for row in (
-        GroupRunMember.objects.filter(run__in=runs)
-        .select_related("vm_context", "job")
-        .order_by("run", "position")
-    ):
+    rows = GroupRunMember.objects.filter(run__in=runs).select_related("vm_context", "job")
+    if among is not None:
+        rows = rows.filter(vm_context__in=among)
+    for row in rows.order_by("run", "position"):
         members[row.run_id].append(row)
     points = _points(members)
     found: defaultdict[int, list[RunShown]] = defaultdict(list)
@@ -152,9 +164,9 @@ def runs_of(group: VMGroup) -> QuerySet[GroupRun]:
     return group.runs.order_by("-pk")
 
 
-def run_shown(runs: Sequence[GroupRun]) -> list[RunShown]:
-    """These runs of one group, with their VMs, in this order."""
-    by_group = _with_members(runs)
+def run_shown(runs: Sequence[GroupRun], among: QuerySet[VMContext] | None = None) -> list[RunShown]:
+    """These runs of one group, with their VMs (those `among` these), in this order."""
+    by_group = _with_members(runs, among)
     return [each for rows in by_group.values() for each in rows]
 
 

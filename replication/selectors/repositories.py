@@ -23,18 +23,21 @@ from replication.selectors.subqueries import count_rows, sum_of_images
 from replication.states import ACTIVE_JOB_STATUSES, ImageState, RecoveryPointState
 
 
-def repositories_for_list() -> QuerySet[Repository]:
-    """All repositories with `context_count`, `point_count` and `stored_bytes`."""
+def repositories_for_list(among: QuerySet[VMContext] | None = None) -> QuerySet[Repository]:
+    """All repositories with `context_count`, `point_count` and `stored_bytes`, of these VMs (None:
+    of all)."""
+    contexts = VMContext.objects.filter(repository=OuterRef("pk"), unmanaged_at__isnull=True)
     points = RecoveryPoint.objects.filter(
         repository=OuterRef("pk"), state=RecoveryPointState.AVAILABLE
     )
-    contexts = VMContext.objects.filter(repository=OuterRef("pk"), unmanaged_at__isnull=True)
+    images = DiskImage.objects.filter(state=ImageState.COMMITTED)
+    if among is not None:
+        contexts = contexts.filter(pk__in=among)
+        points, images = points.filter(vm_context__in=among), images.filter(vm_context__in=among)
     return Repository.objects.annotate(
         context_count=count_rows(contexts),
         point_count=count_rows(points),
-        stored_bytes=sum_of_images(
-            "repository", DiskImage.objects.filter(state=ImageState.COMMITTED)
-        ),
+        stored_bytes=sum_of_images("repository", images),
     ).order_by("name")
 
 

@@ -20,7 +20,7 @@ def test_there_is_a_group_for_each_role(db):
 def test_whoever_was_there_before_roles_has_one_and_no_group_of_that_name_becomes_a_role(db):
     Group.objects.all().delete()
     chief = factories.user("chief", is_superuser=True)
-    ann = factories.user("ann")
+    ann = factories.user("ann", is_superuser=False)
     Group.objects.create(name="admin").user_set.add(ann)
     migration.make_roles(apps, None)
     assert set(chief.groups.all()) == set()

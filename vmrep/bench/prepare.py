@@ -51,7 +51,7 @@ def _sessions(count: int) -> list[str]:
     store = import_module(settings.SESSION_ENGINE).SessionStore
     keys = []
     for number in range(count):
-        user = User.objects.create_user(f"browser-{number}")
+        user = User.objects.create_user(f"browser-{number}", is_superuser=True)
         session = store()
         session[SESSION_KEY] = str(user.pk)
         session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]

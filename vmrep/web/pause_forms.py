@@ -19,7 +19,8 @@ LONGEST_SECONDS = 10 * 366 * 86_400
 
 
 class PauseForm(Styled, forms.Form):
-    """What is paused, for how long, and why. `vm`: the one that may be."""
+    """What is paused, for how long, and why. `vm`: the one that may be. `all_vms`: whether more
+    than single VMs and vCenters can be."""
 
     kind = forms.ChoiceField(label="What")
     vcenter: forms.ModelChoiceField[VCenter] = forms.ModelChoiceField(
@@ -35,7 +36,9 @@ class PauseForm(Styled, forms.Form):
     )
     reason = forms.CharField(required=False, max_length=LONGEST_REASON)
 
-    def __init__(self, data: Any, *, vm: VMContext | None, vcenters: Any, policies: Any) -> None:
+    def __init__(
+        self, data: Any, *, vm: VMContext | None, vcenters: Any, policies: Any, all_vms: bool
+    ) -> None:
         super().__init__(data, initial={"kind": PauseKind.VM if vm else PauseKind.ALL})
         self.vm = vm
         kinds: Any = self.fields["kind"]
@@ -43,6 +46,7 @@ class PauseForm(Styled, forms.Form):
             (value, f"VM {vm}" if value == PauseKind.VM else label)
             for value, label in PauseKind.choices
             if vm or value != PauseKind.VM
+            if all_vms or value not in (PauseKind.ALL, PauseKind.POLICY)
         ]
         for name, rows in (("vcenter", vcenters), ("policy", policies)):
             field: Any = self.fields[name]

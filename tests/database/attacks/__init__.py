@@ -5,6 +5,7 @@ is that job's key. It has a twin: as like to it as can be, but allowed, so that 
 refused for its sense and not for a slip in its text.
 """
 
+from tests.database.attacks.accounts import ACCOUNTS
 from tests.database.attacks.around import AROUND
 from tests.database.attacks.attack import Attack
 from tests.database.attacks.bulk import BULK
@@ -50,6 +51,7 @@ ATTACKS: list[Attack] = [
     *POLICIES,
     *BULK,
     *VIEWS,
+    *ACCOUNTS,
     *GROUPS,
     *TOKENS,
     *TYPES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import status
@@ -23,7 +24,7 @@ from replication.selectors.groups import group_of
 from replication.selectors.jobs import cbt_history, current_job, job_history
 from replication.selectors.points import recovery_points
 from replication.services import repositories, start
-from replication.states import Trigger
+from replication.states import RPOKind, Trigger
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import Identity, SameVM, Sync, Take, read
@@ -110,7 +111,7 @@ class ContextDetail(View):
     def patch(self, request: Request, context_id: str) -> Response:
         require_known(request, set())
         wanted = read(ChangedContext, request.data)["policy"]
-        context = access.context(request.user, context_id, Verb.CHANGE)
+        context = access.context(request.user, context_id, _verb_for(wanted))
         given = dict(UNSAID) if wanted is None else said(wanted)
         given.pop(REPOSITORY, None)
         services.set_own(context, given, hours(wanted or {}), actor=username(request))
@@ -119,6 +120,16 @@ class ContextDetail(View):
     def get(self, request: Request, context_id: str) -> Response:
         require_known(request, set())
         return _everything(request, context_id)
+
+
+def _verb_for(wanted: Mapping[str, Any] | None) -> Verb:
+    """Of own values that are given: a target alone is less than all that a policy can say."""
+    is_target = (
+        wanted is not None
+        and wanted.keys() <= {"rpo_kind", "rpo_target_seconds"}
+        and wanted.get("rpo_kind") in (None, RPOKind.TARGET)
+    )
+    return Verb.SET_TARGET if is_target else Verb.CHANGE
 
 
 class ContextReplications(View):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -25,15 +27,17 @@ from vmrep.api.lists import listing, require_known
 from vmrep.api.serializers.groups import GroupSerializer, RunSerializer
 from vmrep.api.views.base import View, see, username
 
+Among = QuerySet[VMContext] | None  # the VMs that the user sees; None: all
 
-def _shown(page: list[VMGroup], **how: Any) -> Any:
+
+def _shown(among: Among, page: list[VMGroup], **how: Any) -> Any:
     """As `listing` calls a serializer."""
-    found: Any = selector.shown(page, protection.terms(about_now()))
+    found: Any = selector.shown(page, protection.terms(about_now()), among=among)
     return GroupSerializer(found, **how)
 
 
-def _runs_shown(page: list[GroupRun], **how: Any) -> Any:
-    found: Any = selector.run_shown(page)
+def _runs_shown(among: Among, page: list[GroupRun], **how: Any) -> Any:
+    found: Any = selector.run_shown(page, among)
     return RunSerializer(found, **how)
 
 
@@ -41,14 +45,15 @@ class GroupList(View):
     """GET: all groups, with their VMs and last runs. POST: make one."""
 
     def get(self, request: Request) -> Response:
-        return listing(request, access.groups(request.user), serializer=_shown)
+        shown = partial(_shown, access.counted(request.user))
+        return listing(request, access.groups(request.user), serializer=shown)
 
     def post(self, request: Request) -> Response:
         access.require(request.user, Verb.ADD, VMGroup)
         wanted = read(NewGroup, request.data)
         vms = _vms(request, wanted.get("members", []))
         group = _made(wanted["name"], vms, username(request))
-        return see(request, _body(group), status.HTTP_201_CREATED, "group", group.pk)
+        return see(request, _body(request, group), status.HTTP_201_CREATED, "group", group.pk)
 
 
 class GroupDetail(View):
@@ -56,7 +61,7 @@ class GroupDetail(View):
 
     def get(self, request: Request, group_id: int) -> Response:
         require_known(request, ())
-        return Response(_body(access.group(request.user, group_id, Verb.VIEW)))
+        return Response(_body(request, access.group(request.user, group_id, Verb.VIEW)))
 
     def patch(self, request: Request, group_id: int) -> Response:
         require_known(request, ())
@@ -64,7 +69,7 @@ class GroupDetail(View):
         group = access.group(request.user, group_id, Verb.CHANGE)
         vms = _vms(request, wanted["members"]) if "members" in wanted else None
         _changed(group, wanted.get("name"), vms, username(request))
-        return Response(_body(access.group(request.user, group_id, Verb.VIEW)))
+        return Response(_body(request, access.group(request.user, group_id, Verb.VIEW)))
 
     def delete(self, request: Request, group_id: int) -> Response:
         require_known(request, ())
@@ -78,7 +83,8 @@ class GroupReplications(View):
 
     def get(self, request: Request, group_id: int) -> Response:
         group = access.group(request.user, group_id, Verb.VIEW)
-        return listing(request, access.group_runs(request.user, group), serializer=_runs_shown)
+        shown = partial(_runs_shown, access.counted(request.user))
+        return listing(request, access.group_runs(request.user, group), serializer=shown)
 
     def post(self, request: Request, group_id: int) -> Response:
         read(Nothing, request.data)
@@ -88,8 +94,9 @@ class GroupReplications(View):
         return see(request, RunSerializer(shown).data, status.HTTP_202_ACCEPTED, "group", group.pk)
 
 
-def _body(group: VMGroup) -> dict[str, Any]:
-    (shown,) = selector.shown([group], protection.terms(about_now()))
+def _body(request: Request, group: VMGroup) -> dict[str, Any]:
+    among = access.counted(request.user)
+    (shown,) = selector.shown([group], protection.terms(about_now()), among=among)
     return dict(GroupSerializer(shown).data)
 
 
@@ -98,7 +105,7 @@ def _vms(request: Request, context_ids: list[str]) -> list[VMContext]:
     if len(set(context_ids)) < len(context_ids):
         raise ValidationError({"members": "Name each VM once."})
     try:
-        return [access.context(request.user, each, Verb.CHANGE) for each in context_ids]
+        return [access.context(request.user, each, Verb.GROUP) for each in context_ids]
     except access.NotFound as problem:
         raise ValidationError({"members": str(problem)}) from problem
 

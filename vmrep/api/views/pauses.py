@@ -70,4 +70,5 @@ def _subject(request: Request, wanted: dict[str, Any]) -> Subject:
             return Subject(kind, vm_context=vm)
     except access.NotFound as problem:
         raise ValidationError({str(field): str(problem)}) from problem
+    access.require_pause_of_all(user)
     return Subject(kind)

@@ -47,7 +47,7 @@ class PointPin(View):
 
     def delete(self, request: Request, point_id: int) -> Response:
         read(Nothing, request.data)
-        point = access.point(request.user, point_id, Verb.PIN)
+        point = access.point(request.user, point_id, Verb.UNPIN)
         services.unpin(point, actor=username(request))
         return _shown(request, point_id)
 

@@ -13,7 +13,6 @@ from replication.models import Policy
 from replication.policies import services
 from replication.policies.checking import checked, merged
 from replication.policies.preview import Change, preview
-from replication.policies.selectors import policies_for_list
 from replication.policies.services import Outcome, Where
 from vmrep import access
 from vmrep.access import Verb
@@ -39,7 +38,7 @@ class PolicyList(View):
     """GET: all policies, with where they apply. POST: add one, which applies nowhere yet."""
 
     def get(self, request: Request) -> Response:
-        rows = policies_for_list(access.policies(request.user))
+        rows = access.policies_in_list(request.user)
         return listing(request, rows, serializer=PolicySerializer)
 
     def post(self, request: Request) -> Response:
@@ -152,7 +151,7 @@ def _require_repository(request: Request, wanted: dict[str, Any]) -> None:
 
 
 def _body(request: Request, policy_id: int) -> dict[str, Any]:
-    rows = policies_for_list(access.policies(request.user))
+    rows = access.policies_in_list(request.user)
     policy = access.policy(request.user, policy_id, Verb.VIEW, among=rows)
     return dict(PolicySerializer(policy).data)
 

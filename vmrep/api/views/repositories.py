@@ -13,7 +13,7 @@ from replication.models import Repository
 from replication.retention.choose import Rules
 from replication.retention.verdicts import verdicts
 from replication.retention.wanted import rules_in_effect
-from replication.selectors.repositories import points_in, repositories_for_list, space_of, vms_in
+from replication.selectors.repositories import points_in, space_of, vms_in
 from replication.services import moving, repositories
 from vmrep import access
 from vmrep.access import NotFound, Verb
@@ -37,7 +37,7 @@ class RepositoryList(View):
     """GET: all repositories. POST: what a folder is, and with that confirmed make it one."""
 
     def get(self, request: Request) -> Response:
-        rows = access.rows(request.user, Verb.VIEW, repositories_for_list())
+        rows = access.rows(request.user, Verb.VIEW, access.repositories_in_list(request.user))
         return listing(request, rows, serializer=RepositorySerializer)
 
     def post(self, request: Request) -> Response:
@@ -154,6 +154,11 @@ def _count(request: Request, name: str) -> int:
 
 def _body(request: Request, repository_id: int) -> dict[str, Any]:
     """With what workers last saw of it."""
-    shown = access.repository(request.user, repository_id, Verb.VIEW, among=repositories_for_list())
+    shown = access.repository(
+        request.user,
+        repository_id,
+        Verb.VIEW,
+        among=access.repositories_in_list(request.user),
+    )
     signs = RepositorySignSerializer(shown.signs.order_by("host"), many=True)
     return {**RepositorySerializer(shown).data, "signs": signs.data}

@@ -33,7 +33,7 @@ class VCenterList(View):
     """GET: all vCenters. POST: test the connection to a new vCenter, then add it."""
 
     def get(self, request: Request) -> Response:
-        rows = access.rows(request.user, Verb.VIEW, context_selectors.vcenters_for_list())
+        rows = access.vcenters_in_list(request.user)
         return listing(request, rows, serializer=VCenterSerializer)
 
     def post(self, request: Request) -> Response:
@@ -72,10 +72,14 @@ class VCenterDiscovery(View):
 
     def get(self, request: Request, vcenter_id: int) -> Response:
         vcenter = access.vcenter(request.user, vcenter_id, Verb.VIEW)
-        newest = context_selectors.newest_discovery(vcenter)
+        newest = access.newest_discovery(request.user, vcenter)
         return listing(
             request,
-            context_selectors.discovered_vms(vcenter, also_gone=True),
+            access.rows(
+                request.user,
+                Verb.VIEW,
+                context_selectors.discovered_vms(vcenter, also_gone=True),
+            ),
             serializer=DiscoveredVMSerializer,
             filterset=DiscoveredVMFilter,
             order_by=ORDER_BY,
@@ -96,7 +100,6 @@ class VCenterDiscovery(View):
 
 
 def _body(request: Request, vcenter_id: int) -> Any:
-    vcenter = access.vcenter(
-        request.user, vcenter_id, Verb.VIEW, among=context_selectors.vcenters_for_list()
-    )
+    among = access.vcenters_in_list(request.user)
+    vcenter = access.vcenter(request.user, vcenter_id, Verb.VIEW, among=among)
     return VCenterSerializer(vcenter).data

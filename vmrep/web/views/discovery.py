@@ -63,12 +63,13 @@ def index(request: HttpRequest) -> HttpResponseBase:
 
 
 def _contents(request: HttpRequest, vcenter: VCenter) -> dict[str, Any]:
-    run = selectors.newest_discovery(vcenter)
+    run = access.newest_discovery(request.user, vcenter)
     filters = _filtered(request.user, vcenter, request.GET)
     is_tree = request.GET.get("view") == "tree"
     table = DiscoveredVMTable.for_request(filters.qs, request)
     return {
         "discovery": run,
+        "changeable": access.keys(request.user, Verb.CHANGE, [vcenter]),
         "is_waiting_long": run is not None and _is_waiting_long(run),
         "counts": selectors.discovered_counts(_discovered(request.user, vcenter)),
         "filters": filters,

@@ -30,14 +30,21 @@ def index(request: HttpRequest) -> HttpResponse:
     """All groups, and a form for another one; with `vm` in the address, which of them to put that
     VM into."""
     wanted = request.GET.get("vm")
-    vm = access.context(request.user, wanted, Verb.CHANGE) if wanted else None
+    vm = access.context(request.user, wanted, Verb.GROUP) if wanted else None
     form = GroupForm(request.POST or None)
     if request.method == "POST":
         access.require(request.user, Verb.ADD, VMGroup)
         if form.is_valid() and (made := _added(request, form)):
             return redirect("group", made.pk)
-    rows = selector.shown(access.groups(request.user), protection.terms(about_now()))
-    content = {"groups": rows, "form": form, "vm": vm, "its_group": vm and selector.group_of(vm)}
+    groups_seen = list(access.groups(request.user))
+    among = access.counted(request.user)
+    content = {
+        "groups": selector.shown(groups_seen, protection.terms(about_now()), among=among),
+        "changeable": access.keys(request.user, Verb.CHANGE, groups_seen),
+        "form": form,
+        "vm": vm,
+        "its_group": vm and selector.group_of(vm),
+    }
     return render(request, "groups/index.html", content)
 
 
@@ -62,9 +69,11 @@ def detail(request: HttpRequest, group_id: int) -> HttpResponse:
 
 def _page(request: HttpRequest, group: VMGroup, **forms: Any) -> HttpResponse:
     terms = protection.terms(about_now())
-    (shown,) = selector.shown([group], terms, runs=selector.MOST_RUNS)
+    among = access.counted(request.user)
+    (shown,) = selector.shown([group], terms, runs=selector.MOST_RUNS, among=among)
     content = {
         "shown": shown,
+        "may_change": bool(access.keys(request.user, Verb.CHANGE, [group])),
         "rename": _name_form(request, group),
         "add": MemberForm(None, among=_free(request, group)),
         **forms,
@@ -80,7 +89,9 @@ def _name_form(request: HttpRequest, group: VMGroup, data: Any = None) -> GroupF
 
 
 def _free(request: HttpRequest, group: VMGroup) -> Any:
-    among = access.rows(request.user, Verb.CHANGE, VMContext.objects.all())
+    if not access.may(request.user, Verb.GROUP, VMContext):
+        return VMContext.objects.none()
+    among = access.rows(request.user, Verb.GROUP, VMContext.objects.all())
     return selector.free_vms(among, group)
 
 

@@ -25,6 +25,8 @@ def decide(request: HttpRequest, vcenter_id: int, vm_id: int) -> HttpResponse:
     if request.method == "POST":
         return _decided(request, vm)
     context = presence.probable_context(vm, also_rejected=True)
+    if context is not None:
+        context = access.context(request.user, context.pk, Verb.IDENTIFY)
     if context is None:
         raise Http404("This VM is not known under another instance UUID.")
     return render(request, "discovery/identity.html", {"vm": vm, "known": context})

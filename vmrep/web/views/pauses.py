@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from contexts.models import VMContext
 from replication.errors import PauseRefused
 from replication.models import Pause
 from replication.selectors import pauses as selector
@@ -23,18 +24,28 @@ def index(request: HttpRequest) -> HttpResponse:
     """The pauses that hold, and a form for another; with `vm` in the address, of that VM."""
     wanted = request.GET.get("vm")
     vm = access.context(request.user, wanted, Verb.PAUSE) if wanted else None
-    form = PauseForm(
-        request.POST or None,
-        vm=vm,
-        vcenters=access.vcenters(request.user),
-        policies=access.policies(request.user),
-    )
+    form = None
     if request.method == "POST":
         access.require(request.user, Verb.PAUSE, Pause)
+    if access.may(request.user, Verb.PAUSE, Pause):
+        form = _form(request, vm)
         if form.is_valid() and _paused(request, form):
             return redirect("pauses")
-    shown = {"form": form, "vm": vm, "pauses": selector.shown(access.pauses(request.user))}
-    return render(request, "pauses/index.html", shown)
+    shown = list(selector.shown(access.pauses(request.user)))
+    endable = access.keys(request.user, Verb.PAUSE, shown)
+    content = {"form": form, "vm": vm, "pauses": shown, "endable": endable}
+    return render(request, "pauses/index.html", content)
+
+
+def _form(request: HttpRequest, vm: VMContext | None) -> PauseForm:
+    """Offers what the user may pause."""
+    return PauseForm(
+        request.POST or None,
+        vm=vm,
+        vcenters=access.pausable_vcenters(request.user),
+        policies=access.pausable_policies(request.user),
+        all_vms=access.may_pause_all(request.user),
+    )
 
 
 def _paused(request: HttpRequest, form: PauseForm) -> bool:

@@ -46,7 +46,7 @@ def _act(request: HttpRequest, vm: VMContext, point_id: int) -> None:
     actor, text = request.user.get_username(), request.POST.get("comment", "")
     acts: dict[str, tuple[Verb, Callable[[RecoveryPoint], object], str]] = {
         "pin": (Verb.PIN, lambda it: services.pin(it, comment=text, actor=actor), "It is pinned."),
-        "unpin": (Verb.PIN, lambda it: services.unpin(it, actor=actor), "It is not pinned now."),
+        "unpin": (Verb.UNPIN, lambda it: services.unpin(it, actor=actor), "It is not pinned now."),
         "comment": (
             *(Verb.COMMENT, lambda it: services.comment(it, text, actor=actor)),
             "The comment was saved.",

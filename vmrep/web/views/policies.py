@@ -16,9 +16,9 @@ from replication.policies.checking import Wanted
 from replication.policies.choices import TARGET_WORDS
 from replication.policies.effective import place_of
 from replication.policies.preview import Change, preview
-from replication.policies.selectors import folders_of, policies_for_list
+from replication.policies.selectors import folders_of
 from replication.policies.services import Outcome
-from replication.policies.values import UNSAID
+from replication.policies.values import TITLES, UNSAID
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import rpo
@@ -28,7 +28,7 @@ from vmrep.web.policy_forms import PlaceForm, PolicyForm, initial_of, initial_va
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    rows = policies_for_list(access.policies(request.user))
+    rows = access.policies_in_list(request.user)
     return render(request, "policies/index.html", {"policies": rows})
 
 
@@ -57,9 +57,11 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, policy_id: int) -> HttpResponse:
-    """The first POST shows what would change; the second one, of the same values, saves them."""
-    rows = policies_for_list(access.policies(request.user))
-    policy = access.policy(request.user, policy_id, Verb.CHANGE, among=rows)
+    """What it says, for whoever may not change it, too. The first POST shows what would change; the
+    second one, of the same values, saves them."""
+    rows = access.policies_in_list(request.user)
+    verb = Verb.CHANGE if request.method == "POST" else Verb.VIEW
+    policy = access.policy(request.user, policy_id, verb, among=rows)
     form = PolicyForm(
         request.POST or None,
         among=access.repositories(request.user),
@@ -78,6 +80,7 @@ def edit(request: HttpRequest, policy_id: int) -> HttpResponse:
         "form": form,
         "policy": policy,
         "targets": TARGET_WORDS,
+        "titles": TITLES,
         "rpo": rpo.of_policy(policy, request.user),
         **shown,
     }
@@ -150,7 +153,7 @@ def remove_scope(request: HttpRequest, policy_id: int, scope_id: int) -> HttpRes
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove(request: HttpRequest, policy_id: int) -> HttpResponse:
-    rows = policies_for_list(access.policies(request.user))
+    rows = access.policies_in_list(request.user)
     policy = access.policy(request.user, policy_id, Verb.REMOVE, among=rows)
     if request.method == "POST":
         try:

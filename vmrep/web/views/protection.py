@@ -28,7 +28,7 @@ from vmrep.web.policy_forms import GivenPolicyForm, ValuesForm, initial_values
 
 @require_POST
 def rpo_target(request: HttpRequest, context_id: str) -> HttpResponse:
-    vm = access.context(request.user, context_id, Verb.CHANGE)
+    vm = access.context(request.user, context_id, Verb.SET_TARGET)
     form = RPOTargetForm(request.POST)
     if not form.is_valid():
         messages.error(request, f"RPO target: {form.errors['target'][0]}")

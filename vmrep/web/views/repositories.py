@@ -24,7 +24,6 @@ from replication.selectors import space
 from replication.selectors.repositories import (
     in_the_way,
     points_in,
-    repositories_for_list,
     space_by_day,
     space_of,
     vms_in,
@@ -47,7 +46,7 @@ VMS_PER_PAGE = POINTS_PER_PAGE = 50
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponseBase:
-    known = access.rows(request.user, Verb.VIEW, repositories_for_list())
+    known = access.rows(request.user, Verb.VIEW, access.repositories_in_list(request.user))
     rows = list(known)
     if csv_files.is_wanted(request):
         return csv_files.of_rows("repositories", csv_cells.repositories(rows), known)
@@ -89,7 +88,10 @@ def add(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, repository_id: int) -> HttpResponseBase:
     """What is in a repository: by VM, and with `vm` each recovery point of that one."""
     repository = access.repository(
-        request.user, repository_id, Verb.VIEW, among=repositories_for_list()
+        request.user,
+        repository_id,
+        Verb.VIEW,
+        among=access.repositories_in_list(request.user),
     )
     form = RepositoryChangeForm(
         request.POST or None,

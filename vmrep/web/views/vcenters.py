@@ -34,10 +34,13 @@ def index(request: HttpRequest) -> HttpResponseBase:
     version = versions.of_discovery(None)
     if live.is_current(request, version):
         return live.nothing_new()
-    rows = access.rows(request.user, Verb.VIEW, selectors.vcenters_for_list())
+    rows = access.vcenters_in_list(request.user)
     if csv_files.is_wanted(request):
         return csv_files.of_rows("vcenters", csv_cells.VCENTERS, rows)
-    return live.respond(request, "vcenters/index.html", version, {"vcenters": rows})
+    shown = list(rows)
+    changeable = access.keys(request.user, Verb.CHANGE, shown)
+    content = {"vcenters": shown, "changeable": changeable}
+    return live.respond(request, "vcenters/index.html", version, content)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -1,21 +1,20 @@
 """Who may do what with which object: the only way from a user and a key to a row.
 
-Pages, the API and the admin read every single object through it. Today every logged-in user may do
-everything on the pages and in the API, and the admin uses Django's own permissions; any change to
-that belongs here.
+Pages, the API and the admin read every single object through it. A user's role says what the user
+may do (`vmrep.access.rights`), the user's places say with which rows (`vmrep.access.scopes`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from enum import StrEnum
+from collections.abc import Hashable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404
 
-from contexts.models import DiscoveredVM, VCenter, VMContext, VMDisk
+from contexts import selectors
+from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext, VMDisk
 from contexts.services.lookup import Among
 from replication.models import (
     BandwidthWindow,
@@ -36,15 +35,23 @@ from replication.models import (
     VMGroup,
     VMGroupMember,
 )
+from replication.policies.selectors import policies_for_list
 from replication.selectors.health import Parts
 from replication.selectors.home import Visible
+from replication.selectors.repositories import repositories_for_list
 from replication.selectors.usage import Limited
 from replication.states import BulkKind
+from vmrep.access import scopes
+from vmrep.access.rights import OF_EVERY_USER, Verb, least_role
+from vmrep.access.scopes import may_with_a_scope
 from vmrep.accounts.models import Token
+from vmrep.accounts.roles import Role
+from vmrep.accounts.standing import Place, standing_of
 from vmrep.notifications.models import Channel, Rule
 from vmrep.web.models import SavedView
 
 Row = TypeVar("Row", bound=Model)
+NO_ROLE = "Your account has no role yet: an admin of vmrep has to give it one."
 
 
 class User(Protocol):
@@ -52,32 +59,6 @@ class User(Protocol):
 
     @property
     def is_active(self) -> bool: ...
-
-    def has_perm(self, perm: str) -> bool: ...
-
-
-class Verb(StrEnum):
-    """What a user wants to do with an object."""
-
-    VIEW = "view"
-    ADD = "add"
-    CHANGE = "change"
-    REMOVE = "remove"
-    TEST = "test"
-    DISCOVER = "discover"
-    TAKE = "take"
-    REPLICATE = "replicate"
-    CANCEL = "cancel"
-    RELEASE = "release"
-    DELETE_REPLICA = "delete_replica"
-    IDENTIFY = "identify"
-    CHECK = "check"
-    LIMIT = "limit"
-    PIN = "pin"
-    COMMENT = "comment"
-    DELETE_POINT = "delete_point"
-    PAUSE = "pause"
-    MOVE = "move"
 
 
 VERBS_OF_BULK = {
@@ -105,43 +86,73 @@ class Forbidden(PermissionDenied):
     """This user may not do this."""
 
 
-# What Django's admin calls the verbs; every other one is a change.
-_IN_ADMIN = {Verb.VIEW: "view", Verb.ADD: "add", Verb.REMOVE: "delete"}
-
-
 def may(user: User, verb: Verb, kind: type[Model]) -> bool:
-    """Whether a user of the pages and the API may do this with objects of this kind."""
-    return bool(user.is_active)
+    """Whether a user may do this with objects of this kind: with some of them, for a user who does
+    not see all VMs."""
+    if verb in OF_EVERY_USER.get(kind, ()):
+        return bool(user.is_active)
+    role, places = standing_of(user)
+    least = least_role(verb, kind)
+    if role is None or least is None or role.rank < least.rank:
+        return False
+    return places is None or may_with_a_scope(verb, kind)
+
+
+def may_use_admin(user: User) -> bool:
+    """Django's admin shows rows as they are stored: to admins who see all VMs."""
+    role, places = standing_of(user)
+    return role == Role.ADMIN and places is None
 
 
 def may_in_admin(user: User, verb: Verb, kind: type[Model]) -> bool:
-    """Whether a user of the admin may do this with objects of this kind. A user who may change
-    them may also see them."""
-    options = kind._meta
-
-    def has(right: str) -> bool:
-        return bool(user.has_perm(f"{options.app_label}.{right}_{options.model_name}"))
-
-    right = _IN_ADMIN.get(verb, "change")
-    return has(right) or (right == "view" and has("change"))
+    """Whether a user of the admin may do this with objects of this kind."""
+    return may_use_admin(user) and may(user, verb, kind)
 
 
 def require(user: User, verb: Verb, kind: type[Model]) -> None:
     """For actions without an object: adding one, or acting on all. Raises Forbidden."""
     if not may(user, verb, kind):
-        raise Forbidden(f"You may not {verb.replace('_', ' ')} {kind._meta.verbose_name_plural}.")
+        raise Forbidden(_refusal(user, verb, kind))
+
+
+def _refusal(user: User, verb: Verb, kind: type[Model]) -> str:
+    if user.is_active and standing_of(user).role is None:
+        return NO_ROLE
+    return f"You may not {verb.replace('_', ' ')} {kind._meta.verbose_name_plural}."
 
 
 def rows(user: User, verb: Verb, among: QuerySet[Row]) -> QuerySet[Row]:
     """The rows with which the user may do this. Raises Forbidden."""
     require(user, verb, among.model)
-    return among
+    places = standing_of(user).places
+    if places is None or verb in OF_EVERY_USER.get(among.model, ()):
+        return among
+    return scopes.veiled(places, among.filter(scopes.rule(places, verb, among.model)))
+
+
+def keys(user: User, verb: Verb, among: Sequence[Row]) -> frozenset[Any]:
+    """The keys of those rows, of which the user sees all, with which the user may do this."""
+    if not among or not may(user, verb, type(among[0])):
+        return frozenset()
+    mine = {row.pk for row in among}
+    if standing_of(user).places is not None:
+        kind: Any = type(among[0])
+        mine = set(rows(user, verb, kind.objects.filter(pk__in=mine)).values_list("pk", flat=True))
+    return frozenset(mine)
+
+
+def counted(user: User) -> QuerySet[VMContext] | None:
+    """The VMs that are counted for this user in what all VMs have in common; None: all of them.
+    Raises Forbidden."""
+    seen = rows(user, Verb.VIEW, VMContext.objects.order_by())
+    return None if standing_of(user).places is None else seen.only("pk")
 
 
 def scope(user: User) -> Hashable:
     """Identifies what the user sees. Users with the same scope see the same rows, so numbers that
     were counted for one of them are valid for the others."""
-    return "everything"
+    places = standing_of(user).places
+    return "everything" if places is None else places
 
 
 def visible(user: User) -> Visible:
@@ -153,6 +164,30 @@ def visible(user: User) -> Visible:
     )
 
 
+def vcenters_in_list(user: User) -> QuerySet[VCenter]:
+    """The vCenters that the user sees, with the numbers of those VMs that the user sees. Raises
+    Forbidden."""
+    among = selectors.vcenters_for_list(
+        rows(user, Verb.VIEW, VMContext.objects.all()),
+        rows(user, Verb.VIEW, DiscoveredVM.objects.all()),
+    )
+    return rows(user, Verb.VIEW, among)
+
+
+def newest_discovery(user: User, vcenter: VCenter) -> Discovery | None:
+    """Of a vCenter that the user sees. It tells how many VMs the user sees, and no more."""
+    found = selectors.newest_discovery(vcenter)
+    if found is not None and not _sees_all_of(user, vcenter):
+        seen = DiscoveredVM.objects.filter(vcenter=vcenter, gone_at__isnull=True)
+        found.vms_seen, found.vms_total = rows(user, Verb.VIEW, seen).count(), None
+    return found
+
+
+def _sees_all_of(user: User, vcenter: VCenter) -> bool:
+    places = standing_of(user).places
+    return places is None or Place(vcenter.pk, "") in places
+
+
 def vcenters(user: User) -> QuerySet[VCenter]:
     """The vCenters that the user sees, for choices. Raises Forbidden."""
     return rows(user, Verb.VIEW, VCenter.objects.order_by("name"))
@@ -161,6 +196,12 @@ def vcenters(user: User) -> QuerySet[VCenter]:
 def repositories(user: User) -> QuerySet[Repository]:
     """The repositories that the user sees, for choices. Raises Forbidden."""
     return rows(user, Verb.VIEW, Repository.objects.all())
+
+
+def repositories_in_list(user: User) -> QuerySet[Repository]:
+    """The repositories that the user sees, with the numbers of those VMs that the user sees. Raises
+    Forbidden."""
+    return rows(user, Verb.VIEW, repositories_for_list(counted(user)))
 
 
 def integrity_runs(user: User) -> QuerySet[IntegrityRun]:
@@ -206,7 +247,7 @@ def findable(user: User, with_context: Verb, with_discovered: Verb) -> Among:
 def rows_in_admin(user: User, among: QuerySet[Row]) -> QuerySet[Row]:
     """The rows that the user may see in the admin, which asks `may_in_admin` what the user may do
     with them."""
-    return among
+    return among if may_use_admin(user) else among.none()
 
 
 def context(user: User, context_id: str, verb: Verb) -> VMContext:
@@ -217,7 +258,7 @@ def context(user: User, context_id: str, verb: Verb) -> VMContext:
 def context_among(among: QuerySet[Row], user: User, context_id: str, verb: Verb) -> Row:
     """A VM context, as these rows of a selector have it."""
     return _the_one(
-        rows(user, verb, among).filter(pk=context_id),
+        *(user, verb, among, context_id),
         f"There is no VM context {context_id!r}.",
         "unknown_vm",
     )
@@ -226,7 +267,7 @@ def context_among(among: QuerySet[Row], user: User, context_id: str, verb: Verb)
 def disk(user: User, vm: VMContext, disk_id: int, verb: Verb) -> VMDisk:
     """A disk of this VM."""
     return _the_one(
-        rows(user, verb, vm.disks.select_related("vm_context")).filter(pk=disk_id),
+        *(user, verb, vm.disks.select_related("vm_context"), disk_id),
         f"{vm} has no disk {disk_id}.",
         "unknown_disk",
     )
@@ -239,7 +280,7 @@ def job(
     if among is None:
         among = ReplicationJob.objects.all()
     return _the_one(
-        rows(user, verb, among).filter(pk=job_id),
+        *(user, verb, among, job_id),
         f"There is no replication job {job_id!r}.",
         "unknown_job",
     )
@@ -252,7 +293,7 @@ def vcenter(
     if among is None:
         among = VCenter.objects.all()
     return _the_one(
-        rows(user, verb, among).filter(pk=vcenter_id),
+        *(user, verb, among, vcenter_id),
         f"There is no vCenter {vcenter_id}.",
         "unknown_vcenter",
     )
@@ -260,9 +301,9 @@ def vcenter(
 
 def discovered_vm(user: User, vcenter_id: int, vm_id: int, verb: Verb) -> DiscoveredVM:
     """A VM that a vCenter's discovery found."""
-    vm = DiscoveredVM.objects.filter(pk=vm_id)
+    vm = DiscoveredVM.objects.all()
     message = f"Discovery found no VM {vm_id} in vCenter {vcenter_id}."
-    found = _the_one(rows(user, verb, vm), message, "unknown_vm")
+    found = _the_one(user, verb, vm, vm_id, message, "unknown_vm")
     if found.vcenter_id != vcenter_id:
         raise NotFound(message, code="unknown_vm")
     return found
@@ -275,7 +316,7 @@ def repository(
     if among is None:
         among = Repository.objects.all()
     return _the_one(
-        rows(user, verb, among).filter(pk=repository_id),
+        *(user, verb, among, repository_id),
         f"There is no repository {repository_id}.",
         "unknown_repository",
     )
@@ -295,7 +336,7 @@ def point(
     if of is not None:
         among = among.filter(vm_context=of)
     return _the_one(
-        rows(user, verb, among).filter(pk=point_id),
+        *(user, verb, among, point_id),
         f"There is no recovery point {point_id}.",
         "unknown_point",
     )
@@ -303,7 +344,7 @@ def point(
 
 def bandwidth_window(user: User, window_id: int, verb: Verb) -> BandwidthWindow:
     return _the_one(
-        rows(user, verb, BandwidthWindow.objects.all()).filter(pk=window_id),
+        *(user, verb, BandwidthWindow.objects.all(), window_id),
         f"There is no limit of bandwidth {window_id}.",
         "unknown_window",
     )
@@ -316,7 +357,7 @@ def bulk_actions(user: User) -> QuerySet[BulkAction]:
 
 def bulk_action(user: User, action_id: int, verb: Verb) -> BulkAction:
     return _the_one(
-        rows(user, verb, BulkAction.objects.all()).filter(pk=action_id),
+        *(user, verb, BulkAction.objects.all(), action_id),
         f"There is no bulk action {action_id}.",
         "unknown_bulk_action",
     )
@@ -327,9 +368,31 @@ def pauses(user: User) -> QuerySet[Pause]:
     return rows(user, Verb.VIEW, Pause.objects.all())
 
 
+def may_pause_all(user: User) -> bool:
+    """Whether the user may pause what is not a single VM's or vCenter's."""
+    return may(user, Verb.PAUSE, Pause) and standing_of(user).places is None
+
+
+def require_pause_of_all(user: User) -> None:
+    """Raises Forbidden."""
+    if not may_pause_all(user):
+        raise Forbidden("You may not pause all VMs: you do not see all of them.")
+
+
+def pausable_vcenters(user: User) -> QuerySet[VCenter]:
+    """For choices. Raises Forbidden."""
+    return rows(user, Verb.PAUSE, VCenter.objects.order_by("name"))
+
+
+def pausable_policies(user: User) -> QuerySet[Policy]:
+    """For choices. Raises Forbidden."""
+    found = policies(user)
+    return found if may_pause_all(user) else found.none()
+
+
 def pause(user: User, pause_id: int, verb: Verb) -> Pause:
     return _the_one(
-        rows(user, verb, Pause.objects.all()).filter(pk=pause_id),
+        *(user, verb, Pause.objects.all(), pause_id),
         f"There is no pause {pause_id}.",
         "unknown_pause",
     )
@@ -342,7 +405,7 @@ def groups(user: User) -> QuerySet[VMGroup]:
 
 def group(user: User, group_id: int, verb: Verb) -> VMGroup:
     return _the_one(
-        rows(user, verb, VMGroup.objects.all()).filter(pk=group_id),
+        *(user, verb, VMGroup.objects.all(), group_id),
         f"There is no group {group_id}.",
         "unknown_group",
     )
@@ -352,7 +415,7 @@ def group_member(user: User, group: VMGroup, member_id: int, verb: Verb) -> VMGr
     """A VM of this group."""
     members = group.members.select_related("group", "vm_context")
     return _the_one(
-        rows(user, verb, members).filter(pk=member_id),
+        *(user, verb, members, member_id),
         f"The group {group} has no member {member_id}.",
         "unknown_member",
     )
@@ -371,10 +434,17 @@ def policy(
     if among is None:
         among = policies(user)
     return _the_one(
-        rows(user, verb, among).filter(pk=policy_id),
+        *(user, verb, among, policy_id),
         f"There is no policy {policy_id}.",
         "unknown_policy",
     )
+
+
+def policies_in_list(user: User) -> QuerySet[Policy]:
+    """The policies that the user sees, with their places and the numbers of VMs that the user sees.
+    Raises Forbidden."""
+    places = rows(user, Verb.VIEW, PolicyScope.objects.all())
+    return policies_for_list(policies(user), places, counted(user))
 
 
 def policies(user: User) -> QuerySet[Policy]:
@@ -385,7 +455,7 @@ def policies(user: User) -> QuerySet[Policy]:
 def policy_scope(user: User, policy: Policy, scope_id: int, verb: Verb) -> PolicyScope:
     """A place where this policy applies."""
     return _the_one(
-        rows(user, verb, policy.scopes.select_related("policy")).filter(pk=scope_id),
+        *(user, verb, policy.scopes.select_related("policy"), scope_id),
         f"Policy {policy} applies to no place {scope_id}.",
         "unknown_scope",
     )
@@ -398,7 +468,7 @@ def channel(
     if among is None:
         among = Channel.objects.all()
     return _the_one(
-        rows(user, verb, among).filter(pk=channel_id),
+        *(user, verb, among, channel_id),
         f"There is no notification channel {channel_id}.",
         "unknown_channel",
     )
@@ -406,18 +476,20 @@ def channel(
 
 def rule(user: User, rule_id: int, verb: Verb) -> Rule:
     """A rule of notifications."""
+    rules = Rule.objects.select_related("channel", "vcenter", "policy", "vm_context")
     return _the_one(
-        rows(
-            user, verb, Rule.objects.select_related("channel", "vcenter", "policy", "vm_context")
-        ).filter(pk=rule_id),
+        *(user, verb, rules, rule_id),
         f"There is no notification rule {rule_id}.",
         "unknown_rule",
     )
 
 
 def saved_views(user: User) -> QuerySet[SavedView]:
-    """The user's own views of the lists, and those that others share. Raises Forbidden."""
-    seen: Any = Q(user=user) | Q(is_shared=True)
+    """The user's own views of the lists, and those that others share; what they search for may
+    name VMs that a user with a scope does not see. Raises Forbidden."""
+    seen: Any = Q(user=user)
+    if standing_of(user).places is None:
+        seen |= Q(is_shared=True)
     return rows(user, Verb.VIEW, SavedView.objects.filter(seen))
 
 
@@ -434,9 +506,8 @@ def default_view(user: User, page: str) -> SavedView | None:
 
 def saved_view(user: User, view_id: int, verb: Verb) -> SavedView:
     """One of the user's own."""
-    require(user, verb, SavedView)
     return _the_one(
-        own_views(user).filter(pk=view_id),
+        *(user, verb, own_views(user), view_id),
         f"You have no saved view {view_id}.",
         "unknown_view",
     )
@@ -450,16 +521,20 @@ def own_tokens(user: User) -> QuerySet[Token]:
 
 def own_token(user: User, token_id: int, verb: Verb) -> Token:
     """One of the user's own."""
-    require(user, verb, Token)
     return _the_one(
-        own_tokens(user).filter(pk=token_id),
+        *(user, verb, own_tokens(user), token_id),
         f"You have no token {token_id}.",
         "unknown_token",
     )
 
 
-def _the_one(found: QuerySet[Row], message: str, code: str) -> Row:
-    row = found.first()
+def _the_one(
+    user: User, verb: Verb, among: QuerySet[Row], key: object, message: str, code: str
+) -> Row:
+    row = rows(user, verb, among).filter(pk=key).first()
+    if row is None and verb != Verb.VIEW and rows(user, Verb.VIEW, among).filter(pk=key).exists():
+        # The user sees it, with VMs outside of what the user sees.
+        raise Forbidden(f"{_refusal(user, verb, among.model)[:-1]} that have VMs you do not see.")
     if row is None:
         raise NotFound(message, code=code)
     return row
