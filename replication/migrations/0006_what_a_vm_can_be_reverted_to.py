@@ -35,10 +35,24 @@ class Migration(migrations.Migration):
                     "is_current",
                     models.BooleanField(help_text="Whether the VM was on it, just before vmrep's."),
                 ),
+                (
+                    "recovery_point",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="source_snapshots",
+                        to="replication.recoverypoint",
+                    ),
+                ),
             ],
             options={
                 "db_table": "recovery_point_snapshots",
                 "ordering": ["id"],
+                "constraints": [
+                    contexts.constraints.ColumnTypes(name="point_snapshot_column_types"),
+                    models.UniqueConstraint(
+                        fields=("recovery_point", "moref"), name="point_snapshot_once_per_point"
+                    ),
+                ],
             },
         ),
         migrations.AddField(
@@ -97,25 +111,6 @@ class Migration(migrations.Migration):
                     ("requested_sync__in", ["as_needed", "checksum", "initial", "reset_cbt"])
                 ),
                 name="job_request_known",
-            ),
-        ),
-        migrations.AddField(
-            model_name="pointsnapshot",
-            name="recovery_point",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="source_snapshots",
-                to="replication.recoverypoint",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="pointsnapshot",
-            constraint=contexts.constraints.ColumnTypes(name="point_snapshot_column_types"),
-        ),
-        migrations.AddConstraint(
-            model_name="pointsnapshot",
-            constraint=models.UniqueConstraint(
-                fields=("recovery_point", "moref"), name="point_snapshot_once_per_point"
             ),
         ),
         migrations.AddConstraint(

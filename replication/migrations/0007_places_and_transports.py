@@ -35,9 +35,31 @@ class Migration(migrations.Migration):
                 ("token", models.UUIDField(db_index=True)),
                 ("acquired_at", models.DateTimeField()),
                 ("expires_at", models.DateTimeField()),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="host_places",
+                        to="replication.replicationjob",
+                    ),
+                ),
             ],
             options={
                 "db_table": "host_places",
+                "constraints": [
+                    contexts.constraints.ColumnTypes(name="place_column_types"),
+                    models.UniqueConstraint(fields=("host", "number"), name="place_once_per_host"),
+                    models.CheckConstraint(
+                        condition=models.Q(("number__gte", 1)), name="place_number_possible"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("host", ""), _negated=True),
+                            models.Q(("holder", ""), _negated=True),
+                        ),
+                        name="place_has_host_and_holder",
+                    ),
+                ],
             },
         ),
         migrations.AddField(
@@ -83,40 +105,6 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("waits_for_host", ""), ("status", "pending"), _connector="OR"),
                 name="job_waits_only_while_pending",
-            ),
-        ),
-        migrations.AddField(
-            model_name="hostplace",
-            name="job",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="host_places",
-                to="replication.replicationjob",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="hostplace",
-            constraint=contexts.constraints.ColumnTypes(name="place_column_types"),
-        ),
-        migrations.AddConstraint(
-            model_name="hostplace",
-            constraint=models.UniqueConstraint(
-                fields=("host", "number"), name="place_once_per_host"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="hostplace",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("number__gte", 1)), name="place_number_possible"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="hostplace",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("host", ""), _negated=True), models.Q(("holder", ""), _negated=True)
-                ),
-                name="place_has_host_and_holder",
             ),
         ),
         migrations.AddConstraint(

@@ -54,10 +54,94 @@ class Migration(migrations.Migration):
                         null=True,
                     ),
                 ),
+                (
+                    "job",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="occurrences",
+                        to="replication.replicationjob",
+                    ),
+                ),
+                (
+                    "repository",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="occurrences",
+                        to="replication.repository",
+                    ),
+                ),
+                (
+                    "vcenter",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="occurrences",
+                        to="contexts.vcenter",
+                        verbose_name="vCenter",
+                    ),
+                ),
+                (
+                    "vm_context",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="occurrences",
+                        to="contexts.vmcontext",
+                        verbose_name="VM context",
+                    ),
+                ),
             ],
             options={
                 "db_table": "occurrences",
                 "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("fanned_out_at__isnull", True)),
+                        fields=["id"],
+                        name="occurrence_to_fan_out",
+                    ),
+                    models.Index(fields=["vm_context", "id"], name="occurrence_of_context"),
+                    models.Index(fields=["at"], name="occurrence_at"),
+                ],
+                "constraints": [
+                    contexts.constraints.ColumnTypes(name="occurrence_column_types"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "kind__in",
+                                [
+                                    "job_failed",
+                                    "over_target",
+                                    "broken",
+                                    "unprotected",
+                                    "recovered",
+                                    "worker_dead",
+                                    "beat_dead",
+                                    "tick_late",
+                                    "redis_dead",
+                                    "vcenter_away",
+                                    "repository_away",
+                                    "space_short",
+                                    "trouble_over",
+                                ],
+                            )
+                        ),
+                        name="occurrence_kind_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("key", ""), _negated=True),
+                            models.Q(("what", ""), _negated=True),
+                        ),
+                        name="occurrence_says_what",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -96,10 +180,40 @@ class Migration(migrations.Migration):
                 ),
                 ("began_at", models.DateTimeField()),
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "vm_context",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="spells",
+                        to="contexts.vmcontext",
+                        verbose_name="VM context",
+                    ),
+                ),
             ],
             options={
                 "db_table": "protection_spells",
                 "ordering": ["id"],
+                "indexes": [
+                    models.Index(fields=["vm_context", "began_at"], name="spell_of_context"),
+                    models.Index(fields=["ended_at"], name="spell_ended"),
+                ],
+                "constraints": [
+                    contexts.constraints.ColumnTypes(name="protection_spell_column_types"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "state__in",
+                                ["protected", "over_target", "no_target", "broken", "unprotected"],
+                            )
+                        ),
+                        name="spell_state_known",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_at__isnull", True)),
+                        fields=("vm_context",),
+                        name="spell_one_open_per_context",
+                    ),
+                ],
             },
         ),
         migrations.RemoveConstraint(
@@ -164,149 +278,6 @@ class Migration(migrations.Migration):
                     )
                 ),
                 name="incident_kind_known",
-            ),
-        ),
-        migrations.AddField(
-            model_name="occurrence",
-            name="job",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
-                related_name="occurrences",
-                to="replication.replicationjob",
-            ),
-        ),
-        migrations.AddField(
-            model_name="occurrence",
-            name="repository",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
-                related_name="occurrences",
-                to="replication.repository",
-            ),
-        ),
-        migrations.AddField(
-            model_name="occurrence",
-            name="vcenter",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
-                related_name="occurrences",
-                to="contexts.vcenter",
-                verbose_name="vCenter",
-            ),
-        ),
-        migrations.AddField(
-            model_name="occurrence",
-            name="vm_context",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="occurrences",
-                to="contexts.vmcontext",
-                verbose_name="VM context",
-            ),
-        ),
-        migrations.AddField(
-            model_name="protectionspell",
-            name="vm_context",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="spells",
-                to="contexts.vmcontext",
-                verbose_name="VM context",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="occurrence",
-            index=models.Index(
-                condition=models.Q(("fanned_out_at__isnull", True)),
-                fields=["id"],
-                name="occurrence_to_fan_out",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="occurrence",
-            index=models.Index(fields=["vm_context", "id"], name="occurrence_of_context"),
-        ),
-        migrations.AddIndex(
-            model_name="occurrence",
-            index=models.Index(fields=["at"], name="occurrence_at"),
-        ),
-        migrations.AddConstraint(
-            model_name="occurrence",
-            constraint=contexts.constraints.ColumnTypes(name="occurrence_column_types"),
-        ),
-        migrations.AddConstraint(
-            model_name="occurrence",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "kind__in",
-                        [
-                            "job_failed",
-                            "over_target",
-                            "broken",
-                            "unprotected",
-                            "recovered",
-                            "worker_dead",
-                            "beat_dead",
-                            "tick_late",
-                            "redis_dead",
-                            "vcenter_away",
-                            "repository_away",
-                            "space_short",
-                            "trouble_over",
-                        ],
-                    )
-                ),
-                name="occurrence_kind_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="occurrence",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("key", ""), _negated=True), models.Q(("what", ""), _negated=True)
-                ),
-                name="occurrence_says_what",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="protectionspell",
-            index=models.Index(fields=["vm_context", "began_at"], name="spell_of_context"),
-        ),
-        migrations.AddIndex(
-            model_name="protectionspell",
-            index=models.Index(fields=["ended_at"], name="spell_ended"),
-        ),
-        migrations.AddConstraint(
-            model_name="protectionspell",
-            constraint=contexts.constraints.ColumnTypes(name="protection_spell_column_types"),
-        ),
-        migrations.AddConstraint(
-            model_name="protectionspell",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "state__in",
-                        ["protected", "over_target", "no_target", "broken", "unprotected"],
-                    )
-                ),
-                name="spell_state_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="protectionspell",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("ended_at__isnull", True)),
-                fields=("vm_context",),
-                name="spell_one_open_per_context",
             ),
         ),
         migrations.AddConstraint(

@@ -102,10 +102,140 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField(blank=True, null=True)),
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "policy",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="replication.policy",
+                    ),
+                ),
+                (
+                    "repository",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="replication.repository",
+                    ),
+                ),
             ],
             options={
                 "db_table": "bulk_actions",
                 "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("ended_at__isnull", True)),
+                        fields=["id"],
+                        name="bulk_action_not_ended",
+                    ),
+                    models.Index(fields=["updated_at"], name="bulk_action_changed"),
+                ],
+                "constraints": [
+                    contexts.constraints.ColumnTypes(name="bulk_action_column_types"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "kind__in",
+                                [
+                                    "replicate",
+                                    "copy_in_full",
+                                    "cancel",
+                                    "policy",
+                                    "repository",
+                                    "pause",
+                                    "resume",
+                                    "remove",
+                                ],
+                            ),
+                            ("state__in", ["waiting", "running", "ended", "cancelled"]),
+                        ),
+                        name="bulk_action_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("trigger__in", ("manual", "api")),
+                            models.Q(("asked_by", ""), _negated=True),
+                        ),
+                        name="bulk_action_says_who",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("kind", "policy"),
+                                ("repository__isnull", True),
+                                models.Q(
+                                    models.Q(("subject", ""), _negated=True),
+                                    ("policy__isnull", True),
+                                    _connector="OR",
+                                ),
+                            ),
+                            models.Q(
+                                ("kind", "repository"),
+                                ("policy__isnull", True),
+                                models.Q(("subject", ""), _negated=True),
+                            ),
+                            models.Q(
+                                models.Q(("kind__in", ["policy", "repository"]), _negated=True),
+                                ("policy__isnull", True),
+                                ("repository__isnull", True),
+                                ("subject", ""),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="bulk_action_names_what_its_kind_needs",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("kind", "pause"),
+                            models.Q(("reason", ""), ("until__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="bulk_action_times_only_pauses",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("total__gte", 1),
+                            (
+                                "total__gte",
+                                django.db.models.expressions.CombinedExpression(
+                                    models.F("done"), "+", models.F("refused")
+                                ),
+                            ),
+                        ),
+                        name="bulk_action_figures_possible",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("cancelled_by", ""),
+                                ("ended_at__isnull", True),
+                                ("state__in", ["waiting", "running"]),
+                            ),
+                            models.Q(
+                                ("cancelled_by", ""),
+                                ("ended_at__isnull", False),
+                                ("state", "ended"),
+                                (
+                                    "total",
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("done"), "+", models.F("refused")
+                                    ),
+                                ),
+                            ),
+                            models.Q(
+                                ("ended_at__isnull", False),
+                                ("state", "cancelled"),
+                                models.Q(("cancelled_by", ""), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="bulk_action_ended_is_complete",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -126,10 +256,44 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("why", models.TextField(blank=True, default="", help_text="Why it was refused.")),
+                (
+                    "action",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="items",
+                        to="replication.bulkaction",
+                    ),
+                ),
+                (
+                    "vm_context",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="bulk_items",
+                        to="contexts.vmcontext",
+                        verbose_name="VM context",
+                    ),
+                ),
             ],
             options={
                 "db_table": "bulk_items",
                 "ordering": ["id"],
+                "indexes": [
+                    models.Index(fields=["action", "state", "id"], name="bulk_item_of_action"),
+                ],
+                "constraints": [
+                    contexts.constraints.ColumnTypes(name="bulk_item_column_types"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state__in", ["waiting", "done"]), ("why", "")),
+                            models.Q(("state", "refused"), models.Q(("why", ""), _negated=True)),
+                            _connector="OR",
+                        ),
+                        name="bulk_item_refused_says_why",
+                    ),
+                    models.UniqueConstraint(
+                        fields=("action", "vm_context"), name="bulk_item_once_per_vm"
+                    ),
+                ],
             },
         ),
         migrations.RemoveConstraint(
@@ -200,204 +364,6 @@ class Migration(migrations.Migration):
                     )
                 ),
                 name="occurrence_kind_known",
-            ),
-        ),
-        migrations.AddField(
-            model_name="bulkaction",
-            name="policy",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
-                related_name="+",
-                to="replication.policy",
-            ),
-        ),
-        migrations.AddField(
-            model_name="bulkaction",
-            name="repository",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
-                related_name="+",
-                to="replication.repository",
-            ),
-        ),
-        migrations.AddField(
-            model_name="bulkitem",
-            name="action",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="items",
-                to="replication.bulkaction",
-            ),
-        ),
-        migrations.AddField(
-            model_name="bulkitem",
-            name="vm_context",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="bulk_items",
-                to="contexts.vmcontext",
-                verbose_name="VM context",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="bulkaction",
-            index=models.Index(
-                condition=models.Q(("ended_at__isnull", True)),
-                fields=["id"],
-                name="bulk_action_not_ended",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="bulkaction",
-            index=models.Index(fields=["updated_at"], name="bulk_action_changed"),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkaction",
-            constraint=contexts.constraints.ColumnTypes(name="bulk_action_column_types"),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkaction",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "kind__in",
-                        [
-                            "replicate",
-                            "copy_in_full",
-                            "cancel",
-                            "policy",
-                            "repository",
-                            "pause",
-                            "resume",
-                            "remove",
-                        ],
-                    ),
-                    ("state__in", ["waiting", "running", "ended", "cancelled"]),
-                ),
-                name="bulk_action_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkaction",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("trigger__in", ("manual", "api")), models.Q(("asked_by", ""), _negated=True)
-                ),
-                name="bulk_action_says_who",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkaction",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("kind", "policy"),
-                        ("repository__isnull", True),
-                        models.Q(
-                            models.Q(("subject", ""), _negated=True),
-                            ("policy__isnull", True),
-                            _connector="OR",
-                        ),
-                    ),
-                    models.Q(
-                        ("kind", "repository"),
-                        ("policy__isnull", True),
-                        models.Q(("subject", ""), _negated=True),
-                    ),
-                    models.Q(
-                        models.Q(("kind__in", ["policy", "repository"]), _negated=True),
-                        ("policy__isnull", True),
-                        ("repository__isnull", True),
-                        ("subject", ""),
-                    ),
-                    _connector="OR",
-                ),
-                name="bulk_action_names_what_its_kind_needs",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkaction",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("kind", "pause"),
-                    models.Q(("reason", ""), ("until__isnull", True)),
-                    _connector="OR",
-                ),
-                name="bulk_action_times_only_pauses",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkaction",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("total__gte", 1),
-                    (
-                        "total__gte",
-                        django.db.models.expressions.CombinedExpression(
-                            models.F("done"), "+", models.F("refused")
-                        ),
-                    ),
-                ),
-                name="bulk_action_figures_possible",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkaction",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("cancelled_by", ""),
-                        ("ended_at__isnull", True),
-                        ("state__in", ["waiting", "running"]),
-                    ),
-                    models.Q(
-                        ("cancelled_by", ""),
-                        ("ended_at__isnull", False),
-                        ("state", "ended"),
-                        (
-                            "total",
-                            django.db.models.expressions.CombinedExpression(
-                                models.F("done"), "+", models.F("refused")
-                            ),
-                        ),
-                    ),
-                    models.Q(
-                        ("ended_at__isnull", False),
-                        ("state", "cancelled"),
-                        models.Q(("cancelled_by", ""), _negated=True),
-                    ),
-                    _connector="OR",
-                ),
-                name="bulk_action_ended_is_complete",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="bulkitem",
-            index=models.Index(fields=["action", "state", "id"], name="bulk_item_of_action"),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkitem",
-            constraint=contexts.constraints.ColumnTypes(name="bulk_item_column_types"),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkitem",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state__in", ["waiting", "done"]), ("why", "")),
-                    models.Q(("state", "refused"), models.Q(("why", ""), _negated=True)),
-                    _connector="OR",
-                ),
-                name="bulk_item_refused_says_why",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkitem",
-            constraint=models.UniqueConstraint(
-                fields=("action", "vm_context"), name="bulk_item_once_per_vm"
             ),
         ),
     ]

@@ -137,6 +137,69 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "group_runs",
                 "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "ended"), _negated=True),
+                        fields=["group"],
+                        name="group_run_open",
+                    ),
+                ],
+                "constraints": [
+                    contexts.constraints.ColumnTypes(name="group_run_column_types"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("state__in", ["waiting", "gathering"])),
+                        fields=("group",),
+                        name="group_run_one_gathers_at_once",
+                        violation_error_message="The group's VMs are already being gathered.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("state__in", ["waiting", "gathering", "copying", "ended"])
+                        ),
+                        name="group_run_state_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("trigger__in", ["manual", "api", "schedule", "system"])
+                        ),
+                        name="group_run_trigger_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("gatherings__gte", 1),
+                                ("leader__isnull", False),
+                                ("state", "gathering"),
+                                models.Q(("led_by", ""), _negated=True),
+                            ),
+                            models.Q(
+                                models.Q(("state", "gathering"), _negated=True),
+                                ("leader__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="group_run_has_a_leader_while_it_gathers",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("ended_at__isnull", False), ("state", "ended")),
+                            models.Q(
+                                models.Q(("state", "ended"), _negated=True),
+                                ("ended_at__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="group_run_ended_has_its_time",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("spread_seconds__gte", 0)),
+                        name="group_run_spread_possible",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("requested_by", ""), _negated=True),
+                        name="group_run_says_who_requested_it",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -173,6 +236,20 @@ class Migration(migrations.Migration):
                 "verbose_name": "group member",
                 "db_table": "vm_group_members",
                 "ordering": ["group", "position"],
+                "constraints": [
+                    contexts.constraints.ColumnTypes(name="group_member_column_types"),
+                    models.UniqueConstraint(
+                        fields=("group", "position"), name="group_member_once_per_position"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("position__gte", 1)),
+                        name="group_member_position_possible",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("added_by", ""), _negated=True),
+                        name="group_member_says_who_added",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -276,107 +353,5 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
-        ),
-        migrations.AddIndex(
-            model_name="grouprun",
-            index=models.Index(
-                condition=models.Q(("state", "ended"), _negated=True),
-                fields=["group"],
-                name="group_run_open",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="grouprun",
-            constraint=contexts.constraints.ColumnTypes(name="group_run_column_types"),
-        ),
-        migrations.AddConstraint(
-            model_name="grouprun",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state__in", ["waiting", "gathering"])),
-                fields=("group",),
-                name="group_run_one_gathers_at_once",
-                violation_error_message="The group's VMs are already being gathered.",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="grouprun",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("state__in", ["waiting", "gathering", "copying", "ended"])),
-                name="group_run_state_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="grouprun",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("trigger__in", ["manual", "api", "schedule", "system"])),
-                name="group_run_trigger_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="grouprun",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("gatherings__gte", 1),
-                        ("leader__isnull", False),
-                        ("state", "gathering"),
-                        models.Q(("led_by", ""), _negated=True),
-                    ),
-                    models.Q(
-                        models.Q(("state", "gathering"), _negated=True), ("leader__isnull", True)
-                    ),
-                    _connector="OR",
-                ),
-                name="group_run_has_a_leader_while_it_gathers",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="grouprun",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("ended_at__isnull", False), ("state", "ended")),
-                    models.Q(
-                        models.Q(("state", "ended"), _negated=True), ("ended_at__isnull", True)
-                    ),
-                    _connector="OR",
-                ),
-                name="group_run_ended_has_its_time",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="grouprun",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("spread_seconds__gte", 0)), name="group_run_spread_possible"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="grouprun",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("requested_by", ""), _negated=True),
-                name="group_run_says_who_requested_it",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="vmgroupmember",
-            constraint=contexts.constraints.ColumnTypes(name="group_member_column_types"),
-        ),
-        migrations.AddConstraint(
-            model_name="vmgroupmember",
-            constraint=models.UniqueConstraint(
-                fields=("group", "position"), name="group_member_once_per_position"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="vmgroupmember",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("position__gte", 1)), name="group_member_position_possible"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="vmgroupmember",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("added_by", ""), _negated=True),
-                name="group_member_says_who_added",
-            ),
         ),
     ]

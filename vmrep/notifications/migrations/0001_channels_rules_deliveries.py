@@ -175,6 +175,30 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "notification_rules",
                 "ordering": ["channel", "id"],
+                "constraints": [
+                    contexts.constraints.ColumnTypes(name="rule_column_types"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("scope", "all"),
+                                ("vcenter__isnull", True),
+                                ("vm_context__isnull", True),
+                            ),
+                            models.Q(
+                                ("scope", "vcenter"),
+                                ("vcenter__isnull", False),
+                                ("vm_context__isnull", True),
+                            ),
+                            models.Q(
+                                ("scope", "vm"),
+                                ("vcenter__isnull", True),
+                                ("vm_context__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="rule_scope_names_its_object",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -276,6 +300,56 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "deliveries",
                 "db_table": "notification_deliveries",
                 "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state__in", ("waiting", "held", "sending"))),
+                        fields=["channel", "next_attempt_at"],
+                        name="delivery_open",
+                    ),
+                    models.Index(fields=["channel", "sent_at"], name="delivery_sent"),
+                    models.Index(fields=["created_at"], name="delivery_made"),
+                ],
+                "constraints": [
+                    contexts.constraints.ColumnTypes(name="delivery_column_types"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "state__in",
+                                ["waiting", "held", "sending", "sent", "in_digest", "given_up"],
+                            )
+                        ),
+                        name="delivery_state_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("occurrence__isnull", False), ("purpose", "occurrence")),
+                            models.Q(
+                                ("occurrence__isnull", True), ("purpose__in", ("digest", "test"))
+                            ),
+                            _connector="OR",
+                        ),
+                        name="delivery_purpose_fits",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "sent"), _negated=True),
+                            ("sent_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="delivery_sent_has_its_time",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "sending"), _negated=True),
+                            ("claimed_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="delivery_sending_is_claimed",
+                    ),
+                    models.UniqueConstraint(
+                        fields=("occurrence", "channel"), name="delivery_once_per_channel"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -320,132 +394,33 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "notification_rule_kinds",
                 "ordering": ["id"],
+                "constraints": [
+                    contexts.constraints.ColumnTypes(name="rule_kind_column_types"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "kind__in",
+                                [
+                                    "job_failed",
+                                    "over_target",
+                                    "broken",
+                                    "unprotected",
+                                    "recovered",
+                                    "worker_dead",
+                                    "beat_dead",
+                                    "tick_late",
+                                    "redis_dead",
+                                    "vcenter_away",
+                                    "repository_away",
+                                    "space_short",
+                                    "trouble_over",
+                                ],
+                            )
+                        ),
+                        name="rule_kind_known",
+                    ),
+                    models.UniqueConstraint(fields=("rule", "kind"), name="rule_kind_once"),
+                ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="rule",
-            constraint=contexts.constraints.ColumnTypes(name="rule_column_types"),
-        ),
-        migrations.AddConstraint(
-            model_name="rule",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("scope", "all"), ("vcenter__isnull", True), ("vm_context__isnull", True)
-                    ),
-                    models.Q(
-                        ("scope", "vcenter"),
-                        ("vcenter__isnull", False),
-                        ("vm_context__isnull", True),
-                    ),
-                    models.Q(
-                        ("scope", "vm"), ("vcenter__isnull", True), ("vm_context__isnull", False)
-                    ),
-                    _connector="OR",
-                ),
-                name="rule_scope_names_its_object",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(
-                condition=models.Q(("state__in", ("waiting", "held", "sending"))),
-                fields=["channel", "next_attempt_at"],
-                name="delivery_open",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(fields=["channel", "sent_at"], name="delivery_sent"),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(fields=["created_at"], name="delivery_made"),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=contexts.constraints.ColumnTypes(name="delivery_column_types"),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("state__in", ["waiting", "held", "sending", "sent", "in_digest", "given_up"])
-                ),
-                name="delivery_state_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("occurrence__isnull", False), ("purpose", "occurrence")),
-                    models.Q(("occurrence__isnull", True), ("purpose__in", ("digest", "test"))),
-                    _connector="OR",
-                ),
-                name="delivery_purpose_fits",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state", "sent"), _negated=True),
-                    ("sent_at__isnull", False),
-                    _connector="OR",
-                ),
-                name="delivery_sent_has_its_time",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state", "sending"), _negated=True),
-                    ("claimed_at__isnull", False),
-                    _connector="OR",
-                ),
-                name="delivery_sending_is_claimed",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.UniqueConstraint(
-                fields=("occurrence", "channel"), name="delivery_once_per_channel"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="rulekind",
-            constraint=contexts.constraints.ColumnTypes(name="rule_kind_column_types"),
-        ),
-        migrations.AddConstraint(
-            model_name="rulekind",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "kind__in",
-                        [
-                            "job_failed",
-                            "over_target",
-                            "broken",
-                            "unprotected",
-                            "recovered",
-                            "worker_dead",
-                            "beat_dead",
-                            "tick_late",
-                            "redis_dead",
-                            "vcenter_away",
-                            "repository_away",
-                            "space_short",
-                            "trouble_over",
-                        ],
-                    )
-                ),
-                name="rule_kind_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="rulekind",
-            constraint=models.UniqueConstraint(fields=("rule", "kind"), name="rule_kind_once"),
         ),
     ]
