@@ -8,6 +8,7 @@ own, since what one test's workers are told is nothing to another's.
 from __future__ import annotations
 
 import fcntl
+import gc
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -73,15 +74,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Half the time in which pytest collects for the first time goes into rewriting assertions,
-    which it keeps. So one process of a parallel run collects, and then all others at once."""
-    if not is_parallel():
-        return (yield)
-    with Path(__file__).open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-        return (yield)
+    which it keeps. So one process of a parallel run collects, and then all others at once.
+
+    What is made then, stays: the garbage collector need not go through it, now nor later."""
+    gc.disable()
+    try:
+        if not is_parallel():
+            return (yield)
+        with Path(__file__).open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                fcntl.flock(lock, fcntl.LOCK_SH)
+            return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

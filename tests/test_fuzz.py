@@ -3,8 +3,8 @@ read as nothing, on both databases, by pages, API and admin alike. The addresses
 configuration, so that a new one is tried without anybody thinking of it.
 
 The fast tier tries addresses that stand for all of one kind: each parameter of a list with one
-value, and all of them at once with every value. Of that, any other address gets a third, the next
-one the next third. The slow tier tries the whole product. On PostgreSQL the fast tier tries one
+value, and all of them at once with every value. Of that, any other address gets a sixth, the next
+one the next sixth. The slow tier tries the whole product. On PostgreSQL the fast tier tries one
 address of each kind: what they have in common (parameters that become queries, keys that are
 compared with a column) is where PostgreSQL refuses what SQLite takes. Of lists with the same
 filters, each parameter alone is tried with the API's.
@@ -264,10 +264,10 @@ def filled(route: str, keys: dict[str, Any]) -> str:
 
 
 def some_of(all_of_them: Sequence[str], route: str, whole: bool) -> Sequence[str]:
-    """In the fast tier an address that stands for no others gets a third, the next one the next."""
+    """In the fast tier an address that stands for no others gets a sixth, the next one the next."""
     if whole or route in REPRESENTATIVES or route in ONE_OF_EACH_KIND:
         return all_of_them
-    return all_of_them[ROUTES.index(route) % 3 :: 3]
+    return all_of_them[ROUTES.index(route) % 6 :: 6]
 
 
 def sound(answer: Any, what: object) -> None:

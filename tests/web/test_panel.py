@@ -318,6 +318,9 @@ def test_the_number_of_queries_does_not_grow_with_disks_points_and_samples(web, 
 
     small, large = with_history(1, 1), with_history(4, 8)
     for tab in TABS:
-        # What a process remembers for seconds may have to be asked for again, on a busy machine.
-        least = [min(counted(vm, tab.key) for _ in range(3)) for vm in (small, large)]
+        least = [counted(vm, tab.key) for vm in (small, large)]
+        if least[0] != least[1]:
+            # What a process remembers for seconds may have been asked for again in between.
+            more = [[counted(vm, tab.key) for _ in range(2)] for vm in (small, large)]
+            least = [min(one, *others) for one, others in zip(least, more, strict=True)]
         assert least[0] == least[1], tab.key

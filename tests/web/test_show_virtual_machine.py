@@ -216,6 +216,7 @@ def test_a_vm_that_was_let_go_can_be_read_but_not_replicated(web):
     assert "Replicate now" not in shown
 
 
+@pytest.mark.slow
 def test_the_number_of_queries_does_not_grow_with_the_history(web, queries):
     disks = [factories.disk_record(2000 + number) for number in range(3)]
     context = factories.context(disks=disks)
