@@ -269,10 +269,17 @@ class OccurrenceKind(TextChoices):
     TROUBLE_OVER = "trouble_over", "Trouble over"
     RETENTION_STUCK = "retention_stuck", "Removal stuck"
     TAKEN_BY_POLICY = "taken_by_policy", "Taken by a policy"
+    GROUP_FAILED = "group_failed", "Group not replicated"
+    GROUP_APART = "group_apart", "Group not consistent"
+    GROUP_RECOVERED = "group_recovered", "Group consistent again"
 
     @property
     def is_good(self) -> bool:
-        return self in (OccurrenceKind.RECOVERED, OccurrenceKind.TROUBLE_OVER)
+        return self in (
+            OccurrenceKind.RECOVERED,
+            OccurrenceKind.TROUBLE_OVER,
+            OccurrenceKind.GROUP_RECOVERED,
+        )
 
 
 class RPOKind(TextChoices):

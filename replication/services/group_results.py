@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from replication.models import GroupRunMember, VMSnapshot
-from replication.services import together
-from replication.states import GroupMemberState, JobStatus, SnapshotState
+from replication.models import GroupRun, GroupRunMember, Occurrence, VMSnapshot
+from replication.services import occurrences, together
+from replication.states import GroupMemberState, JobStatus, OccurrenceKind, SnapshotState
 
 FOR_A_STUN = "r"
 """What ends the name of a snapshot that no recovery point is made from."""
@@ -38,6 +38,49 @@ def times(members: Sequence[GroupRunMember]) -> dict[int, datetime]:
 def near(times: Mapping[int, datetime]) -> dict[int, datetime]:
     """Those of them that are together."""
     return {key: times[key] for key in together.together(times)}
+
+
+def tell(run: GroupRun, members: Sequence[GroupRunMember]) -> None:
+    """Once per transition: that the group was not replicated, that its VMs are not all together, or
+    that they are again. What somebody cancelled is not told."""
+    if any(each.job and each.job.status == JobStatus.CANCELLED for each in members):
+        return
+    kind = _kind(members)
+    of_group = Q(key__contains=f":{run.group_id}:")
+    told = Occurrence.objects.filter(of_group, kind__in=_BAD | {OccurrenceKind.GROUP_RECOVERED})
+    before = told.order_by("-pk").values_list("kind", flat=True).first()
+    if kind == before or (kind not in _BAD and before not in _BAD):
+        return
+    vcenter_id = members[0].vm_context.vcenter_id
+    what = _what(run, kind, members)
+    occurrences.tell(kind, f"{run.group_id}:{run.pk}", what=what, vcenter_id=vcenter_id)
+
+
+_BAD = {OccurrenceKind.GROUP_FAILED, OccurrenceKind.GROUP_APART}
+_LONGEST_LIST = 10
+
+
+def _kind(members: Sequence[GroupRunMember]) -> OccurrenceKind:
+    states = {each.state for each in members}
+    if states == {GroupMemberState.MISSING}:
+        return OccurrenceKind.GROUP_FAILED
+    if states == {GroupMemberState.TOGETHER}:
+        return OccurrenceKind.GROUP_RECOVERED
+    return OccurrenceKind.GROUP_APART
+
+
+def _what(run: GroupRun, kind: OccurrenceKind, members: Sequence[GroupRunMember]) -> str:
+    name = f"The group “{run.group}”"
+    if kind == OccurrenceKind.GROUP_RECOVERED:
+        return f"{name}: the snapshots of all its VMs were taken together again."
+    others = [each for each in members if each.state != GroupMemberState.TOGETHER]
+    whys = [f"{each.vm_context}: {each.why}" for each in others[:_LONGEST_LIST]]
+    if len(others) > _LONGEST_LIST:
+        whys.append(f"And {len(others) - _LONGEST_LIST} more.")
+    if kind == OccurrenceKind.GROUP_FAILED:
+        return " ".join([f"{name}: none of its VMs was replicated.", *whys])
+    count = f"{len(others)} of its {len(members)} VMs"
+    return " ".join([f"{name}: {count} cannot be failed over with the others.", *whys])
 
 
 def judge(

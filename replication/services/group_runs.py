@@ -340,7 +340,7 @@ def _without_a_leader(run: GroupRun) -> None:
             )
             return
         went_on = (
-            "Its jobs went on, from the snapshots that there were."
+            "Its jobs continued: the VMs whose snapshots had been taken are together."
             if _has_snapshots(run)
             else "Each VM was replicated by itself."
         )
@@ -372,7 +372,7 @@ def _go_on(run: GroupRun) -> None:
 
 
 def _end(run: GroupRun) -> None:
-    members = list(run.members.select_related("job"))
+    members = list(run.members.select_related("job", "vm_context"))
     done = [each for each in members if each.job and each.job.status == JobStatus.COMPLETED]
     times = group_results.times(done)
     near = group_results.near(times)
@@ -386,6 +386,7 @@ def _end(run: GroupRun) -> None:
         ended_at=Now(),
         spread_seconds=together.spread_seconds(near),
     )
+    group_results.tell(run, members)
 
 
 def _lock(run_id: int, state: str | None = None) -> GroupRun | None:

@@ -16,7 +16,7 @@ from tests.shared_rows import shared_rows
 
 every_kept_model = pytest.mark.parametrize("model", KEPT, ids=name_of)
 
-# All that a person may decide, by model. (A context's repository, until the first job.)
+# All that a person may decide, by model.
 EDITABLE = {VMContext: {"rpo_target_seconds"}, VMDisk: {"accept_unprotected"}}
 
 
@@ -52,6 +52,7 @@ def test_a_row_cannot_be_deleted(admin, model):
 
 @every_kept_model
 def test_only_what_a_person_decides_can_be_changed(admin, model):
+    VMDisk.objects.update(unprotected_reason="is a raw device")  # only such a one is left out
     row = model.objects.order_by("pk").last()
     before = snapshot(row)
     wanted = {
@@ -100,35 +101,29 @@ def no_inlines() -> dict[str, int]:
     }
 
 
-def test_the_repository_can_be_chosen_until_the_first_job(admin):
+def test_a_repository_is_chosen_on_the_vms_page_alone(admin):
+    """A move means a new full copy, which only that page says."""
     context = factories.context()
-    chosen = factories.repository()
-    body = {"repository": chosen.pk, "rpo_target_seconds": "", **no_inlines()}
+    before = context.repository
+    body = {"repository": factories.repository().pk, "rpo_target_seconds": "", **no_inlines()}
     assert admin.post(address(VMContext, "change", context.pk), body).status_code == 302
     context.refresh_from_db()
-    assert context.repository == chosen
-    factories.cancelled_job(context)
-    other = {**body, "repository": factories.repository().pk}
-    assert admin.post(address(VMContext, "change", context.pk), other).status_code == 302
-    context.refresh_from_db()
-    assert context.repository == chosen
-
-
-def test_a_repository_is_not_chosen_while_a_job_starts(admin, said, monkeypatch):
-    context = factories.context()
-    chosen, before = factories.repository(), context.repository
-    full_clean = VMContext.full_clean
-
-    def and_a_job_starts(self, *args, **kwargs):
-        factories.pending_job(context)
-        return full_clean(self, *args, **kwargs)
-
-    monkeypatch.setattr(VMContext, "full_clean", and_a_job_starts)
-    body = {"repository": chosen.pk, "rpo_target_seconds": "", **no_inlines()}
-    answer = admin.post(address(VMContext, "change", context.pk), body)
-    context.refresh_from_db()
     assert context.repository == before
-    assert any(text.startswith("error: Nothing was changed") for text in said(answer))
+
+
+def test_a_disk_is_left_out_by_the_service(admin, said):
+    context = factories.context()
+    disk = context.disks.first()
+    here = address(VMDisk, "change", disk.pk)
+    answer = admin.post(here, {"accept_unprotected": "on"})
+    assert any("can be replicated, so it cannot be left out" in text for text in said(answer))
+    disk.refresh_from_db()
+    assert not disk.accept_unprotected
+    VMDisk.objects.filter(pk=disk.pk).update(unprotected_reason="is a raw device")
+    assert admin.post(here, {"accept_unprotected": "on"}).status_code == 302
+    disk.refresh_from_db()
+    assert disk.accept_unprotected
+    assert "to be replicated without" in context.events.latest("pk").why
 
 
 def test_a_repository_cannot_be_deleted_and_only_be_renamed(admin):

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -92,3 +98,26 @@ def test_the_table_can_be_read():
     for kind in KINDS[1:]:
         assert bool(kind.file) + bool(kind.statement) + bool(kind.signal) + bool(kind.lab) == 1
         assert kind.file is None or kind.file.lasts in (1, 3, FOREVER)
+
+
+@pytest.mark.slow
+def test_whoever_stops_it_leaves_nothing_running(tmp_path: Path):
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "vmrep.chaos", "--minutes", "5"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, text=True) as driver:
+        assert driver.stdout is not None
+        for line in driver.stdout:
+            if "History" in line:
+                break
+        time.sleep(1)  # in mid-work: whatever that is
+        driver.terminate()
+        assert driver.wait(timeout=120) == 128 + signal.SIGTERM
+    assert not [each for each in processes() if str(tmp_path) in each]
+    assert not list(tmp_path.iterdir())
+
+
+def processes() -> Iterator[str]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            yield (folder / "cmdline").read_text(errors="replace")

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, expect
 
+from replication.selectors.limits import Resource
+from replication.services import limits
+from replication.states import LimitKind
+
 PATIENCE = 20_000  # milliseconds
 
 Names = Mapping[str, object]
@@ -102,6 +106,13 @@ def login_refused(page: Page, names: Names) -> None:
     filled(username="ops", password="not the password")(page, names)
 
 
+def overtaken(page: Page, names: Names) -> None:
+    """Somebody else saves first."""
+    limits.set_limit(Resource(LimitKind.VCENTER_JOBS), 7, actor="somebody else")
+    filled(limit="9")(page, names)
+    expect(page.locator("#overtaken")).to_be_visible(timeout=PATIENCE)
+
+
 LOGIN_REFUSED = filled(username="ops", password="not the password")
 VM = "/virtual-machines/?vm="
 
@@ -172,6 +183,7 @@ ESTATE = (
     State("removed-vms", "/virtual-machines/removed/", shows="table"),
     State("limits", "/limits/", shows="table"),
     State("limit-change", "/limits/change/?kind=vcenter_jobs", shows="[name=limit]"),
+    State(*("limit-overtaken", "/limits/change/?kind=vcenter_jobs", overtaken, "#overtaken", 409)),
     State("limit-window", "/limits/bandwidth/add/", shows="[name=mebibytes]"),
     in_panel("panel-menu", VM + "{web_01}", menu("#panel-more"), "#panel-more[open]"),
     in_panel("panel-rpo", VM + "{web_01}&tab=rpo", shows="svg.strip"),
@@ -303,7 +315,7 @@ ESTATE = (
 )
 
 DEAD = (
-    State("health-dead", "/health/", shows="#banner p"),
+    State("health-dead", "/health/", shows="main :text('No worker of the queue')"),
     State("panel-nobody-works", VM + "{running_vm}", shows="#banner p"),
     State("job-nobody-works", "/jobs/{running}/", shows="#banner p"),
 )

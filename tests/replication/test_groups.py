@@ -8,7 +8,7 @@ import pytest
 from django.db.models.functions import Now
 
 from replication.errors import GroupRefused
-from replication.models import GroupRun, GroupRunMember, ReplicationJob
+from replication.models import GroupRun, GroupRunMember, Occurrence, ReplicationJob
 from replication.models.groups import MOST_MEMBERS
 from replication.services import group_runs, groups, old_jobs, pauses, queue, together
 from replication.services.pauses import Subject
@@ -189,3 +189,40 @@ def test_old_jobs_take_runs_with_them_but_not_open_ones(db):
     group_runs.settle()
     old_jobs.delete_old_jobs(timedelta(0))
     assert not GroupRunMember.objects.exists()
+
+
+@pytest.mark.any_database
+def test_that_a_group_is_not_consistent_is_told_once_until_it_is_again(db):
+    first, second = factories.contexts(["db-01", "web-01"], at=factories.vcenter())
+    group = factories.group("Shop", first, second)
+    for seconds in (
+        (0, 1),
+        (0, None),
+        (0, 90),
+        (None, None),
+        (None, None),
+        (0, 2),
+        (0, 1),
+        (0, 50),
+    ):
+        factories.group_run(group, *seconds)
+    told = [
+        (each.kind, each.vcenter_id)
+        for each in Occurrence.objects.filter(kind__startswith="group").order_by("pk")
+    ]
+    kinds = ("group_apart", "group_failed", "group_recovered", "group_apart")
+    assert told == [(kind, first.vcenter_id) for kind in kinds]
+    (words, *_) = Occurrence.objects.filter(kind="group_apart").values_list("what", flat=True)
+    assert "group “Shop”" in words
+    assert "web-01" in words
+
+
+@pytest.mark.any_database
+def test_a_run_that_somebody_cancelled_is_told_to_nobody(db):
+    group = factories.group("Shop", factories.context("db-01"))
+    run = group_runs.begin(group, trigger="manual", requested_by="ops")
+    group_runs.cancel_jobs(run, actor="ops")
+    group_runs.settle()
+    group_runs.settle()
+    assert GroupRun.objects.get().state == GroupRunState.ENDED
+    assert not Occurrence.objects.filter(kind__startswith="group").exists()

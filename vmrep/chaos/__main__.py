@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -33,6 +34,9 @@ def main(arguments: list[str]) -> int:
     from vmrep.chaos.driver import Driver
 
     kinds = [kind for kind in KINDS if wanted.only in kind.name]
+    # As after Ctrl-C: the lab and the workers are stopped, too.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     return Driver(folder, kinds, seed, go_on=wanted.go_on).run(wanted.minutes * 60)
 
 

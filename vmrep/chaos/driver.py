@@ -31,7 +31,18 @@ class Driver:
         self._tally, self._wrong, self._histories, self._compared = Tally(), list[str](), 0, 0
 
     def run(self, seconds: float) -> int:
-        """The exit code."""
+        """The exit code. Whoever stops it early keeps nothing of it."""
+        try:
+            self._play(seconds)
+        except (KeyboardInterrupt, SystemExit):
+            shutil.rmtree(self._folder)
+            raise
+        self._report()
+        if not self._wrong:
+            shutil.rmtree(self._folder)
+        return 1 if self._wrong else 0
+
+    def _play(self, seconds: float) -> None:
         tell_nobody()
         self._database.prepare()
         until = time.monotonic() + seconds
@@ -40,10 +51,6 @@ class Driver:
                 say("No C compiler (cc): no file operation can be made to fail.")
             while time.monotonic() < until and (not self._wrong or self._go_on):
                 self._history(workers, until)
-        self._report()
-        if not self._wrong:
-            shutil.rmtree(self._folder)
-        return 1 if self._wrong else 0
 
     def _history(self, workers: Workers, until: float) -> None:
         seed = self._seed + self._histories

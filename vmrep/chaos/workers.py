@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -90,6 +91,10 @@ class Workers:
             while "ended" not in (told := self._told(server)):
                 on_stop(pid)
                 os.kill(pid, signal.SIGCONT)
+        except (KeyboardInterrupt, SystemExit):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            raise
         finally:
             late.cancel()
         return Outcome(int(str(told["ended"])), str(told["said"]))

@@ -52,27 +52,35 @@ class World:
     def __init__(self, folder: Path, workers: Workers, transport: str) -> None:
         self.folder = folder
         self.workers = workers
+        self._transport = transport
         self.repository_folder = folder / "repository"
         self.lab = LabProcess(folder / "lab")
         self.control = self.lab.control
+        try:
+            self._begin()
+        except BaseException:
+            self.lab.stop()
+            raise
+        self.compared = 0
+
+    def _begin(self) -> None:
         self.control.keep_snapshots()
         fingerprint = vcenters.presented_certificate(self.lab.host, self.lab.port)
         self.vcenter = vcenters.add(
-            name=f"chaos {folder.name}",
+            name=f"chaos {self.folder.name}",
             host=self.lab.host,
             port=self.lab.port,
             username=self.lab.username,
             password=self.lab.password,
             trust_mode="pin",
             fingerprint_sha256=fingerprint.fingerprint_sha256,
-            transport=transport,
+            transport=self._transport,
         )
-        self.repository = repositories.add_directory(folder.name, str(self.repository_folder))
-        workers.page.watch(self.repository_folder)
+        self.repository = repositories.add_directory(self.folder.name, str(self.repository_folder))
+        self.workers.page.watch(self.repository_folder)
         discovery.run(discovery.request(self.vcenter, actor="chaos").pk)
         vms = DiscoveredVM.objects.filter(vcenter=self.vcenter).order_by("vm_name")
         self.contexts = management.take(vms, repository=self.repository, actor="chaos")
-        self.compared = 0
 
     def close(self) -> None:
         self.lab.stop()

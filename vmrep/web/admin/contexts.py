@@ -14,7 +14,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -29,7 +28,7 @@ from contexts.models import (
     VMNetworkAdapter,
 )
 from contexts.models.specs import SPEC_NAMES
-from contexts.services import vcenters
+from contexts.services import protection, vcenters
 from contexts.vsphere.endpoint import format_fingerprint
 from replication.policies import services
 from vmrep import access
@@ -192,7 +191,7 @@ class DiskInline(ReadOnlyInline):
 class VMContextAdmin(KeptByVmrep):
     """What a VM is and how it is doing; `vmrep.web.admin.replication` adds the actions.
 
-    The repository can be chosen until the first job: after that it holds the VM's files.
+    Its repository is chosen on the VM's page, which says what a move means.
     """
 
     editable = ("rpo_target_seconds",)
@@ -211,30 +210,13 @@ class VMContextAdmin(KeptByVmrep):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return [(None, {"fields": columns(VMContext, without=SPEC_NAMES)}), *spec_fieldsets()]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        names = super().get_readonly_fields(request, obj)
-        if obj is not None and obj.total_jobs_run == 0:
-            names.remove("repository")
-        return names
-
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        changed = {name: getattr(obj, name) for name in form.changed_data}
-        rows = VMContext.objects.filter(pk=obj.pk)
-        if "rpo_target_seconds" in changed:
-            self._set_target(request, obj, changed.pop("rpo_target_seconds"))
-        if "repository" in changed:
-            rows = rows.filter(total_jobs_run=0)
-        if changed and not rows.update(**changed, updated_at=Now()):
-            self.message_user(
-                request,
-                "Nothing was changed, because a replication started at the same moment.",
-                messages.ERROR,
-            )
-
-    def _set_target(self, request: HttpRequest, vm: VMContext, seconds: int | None) -> None:
-        """Empty: as the policies say."""
+        """An empty target: as the policies say."""
+        if "rpo_target_seconds" not in form.changed_data:
+            return
+        target = services.target(obj.rpo_target_seconds)
         try:
-            services.set_own(vm, services.target(seconds), actor=request.user.get_username())
+            services.set_own(obj, target, actor=request.user.get_username())
         except ContextError as problem:
             self.message_user(request, str(problem), messages.ERROR)
 
@@ -249,6 +231,15 @@ class VMDiskAdmin(KeptByVmrep):
     list_filter = ("accept_unprotected", ("removed_at", admin.EmptyFieldListFilter))
     list_select_related = ("vm_context",)
     search_fields = ("disk_uuid", "label", "vmdk_path", "vm_context__vm_name", "vm_context__pk")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if "accept_unprotected" not in form.changed_data:
+            return
+        act = protection.leave_out if obj.accept_unprotected else protection.protect_again
+        try:
+            act(obj, actor=request.user.get_username())
+        except ContextError as problem:
+            self.message_user(request, str(problem), messages.ERROR)
 
 
 @admin.register(VMNetworkAdapter)

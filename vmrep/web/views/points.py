@@ -12,13 +12,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
-from replication.models import RecoveryPoint
+from replication.models import PointRemoval, RecoveryPoint
 from replication.retention import services
 from replication.retention.standing import Standing
-from replication.retention.verdicts import in_effect, verdicts
+from replication.retention.verdicts import Verdicts, in_effect, verdicts
 from replication.retention.wanted import rules_in_effect
 from replication.selectors.points import points_in_detail, recovery_points
-from replication.states import RecoveryPointState
+from replication.states import RecoveryPointState, RemovalState
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web.forms import KeepForm
@@ -89,7 +89,18 @@ def retention(request: HttpRequest, context_id: str) -> HttpResponse:
         "found": found,
         "page": points,
         "points": [(point, found.by_point.get(point.pk)) for point in points.object_list],
-        "staying": sum(not each.goes for each in found.by_point.values()),
-        "going": sum(each.goes for each in found.by_point.values()),
+        **_counts(vm, found),
     }
     return render(request, "virtual_machines/retention.html", content)
+
+
+def _counts(vm: VMContext, found: Verdicts) -> dict[str, int]:
+    """How many points stay, go by the rules, and go because somebody asked for it."""
+    open_ones = PointRemoval.objects.filter(vm_context=vm).exclude(state=RemovalState.DONE)
+    asked = set(open_ones.values_list("recovery_point", flat=True))
+    going = {key for key, each in found.by_point.items() if each.goes}
+    return {
+        "going": len(going),
+        "asked": len(asked - going),
+        "staying": len(found.by_point.keys() - going - asked),
+    }
