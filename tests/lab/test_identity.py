@@ -29,8 +29,7 @@ def listed(control: LabControl, name: str) -> dict[str, Any]:
 def contents(control: LabControl, name: str) -> list[bytes]:
     vm = listed(control, name)
     return [
-        control.read(vm["moref"], each["device_key"], 0, each["capacity_bytes"])
-        for each in vm["disks"]
+        control.live_content(vm["moref"], each["device_key"]).read_bytes() for each in vm["disks"]
     ]
 
 
