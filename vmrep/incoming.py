@@ -128,7 +128,7 @@ class IncomingMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        _forget_current_url_if_none(request)
+        _forget_what_is_no_address(request)
         refusal = request.META.get(_REFUSAL) or _refusal(request)
         return self.get_response(request) if refusal is None else refuse(request, refusal)
 
@@ -154,12 +154,14 @@ def _refusal(request: HttpRequest) -> Refusal | None:
     return None
 
 
-def _forget_current_url_if_none(request: HttpRequest) -> None:
-    """The page that htmx says it is on; ignored when it is not an address."""
-    try:
-        urlsplit(unquote(request.META.get("HTTP_HX_CURRENT_URL", "")))
-    except ValueError:
-        del request.META["HTTP_HX_CURRENT_URL"]
+def _forget_what_is_no_address(request: HttpRequest) -> None:
+    """The pages that htmx and the browser say they are on; ignored when they are not addresses."""
+    for header in ("HTTP_HX_CURRENT_URL", "HTTP_REFERER"):
+        try:
+            urlsplit(unquote(request.META.get(header, "")))
+        except ValueError:
+            del request.META[header]
+            vars(request).pop("headers", None)  # Django keeps them once they were read
 
 
 def _is_no_form(request: HttpRequest) -> bool:

@@ -23,7 +23,17 @@ from replication.models import (
     ReplicationJob,
     VMSnapshot,
 )
-from replication.services import cancel, finish, leases, old_jobs, queue, removal, results, start
+from replication.services import (
+    cancel,
+    finish,
+    leases,
+    old_jobs,
+    places,
+    queue,
+    removal,
+    results,
+    start,
+)
 from replication.states import ImageState, SnapshotState, StepStatus
 from tests import factories
 
@@ -292,7 +302,9 @@ class Walk:
 
     def _claim(self) -> None:
         ReplicationJob.objects.update(next_attempt_at=None)
-        job, _ = queue.claim_next()
+        job, lease = queue.claim_next()
+        # As its worker does in the end; the attempts of one walk come within seconds.
+        places.release_all(lease)
         if not job.images.exists():
             snapshot = factories.snapshot_of(job, timezone.now())
             factories.images_of(job, snapshot, 1 << 20)

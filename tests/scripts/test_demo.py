@@ -177,7 +177,7 @@ def test_it_starts_stops_and_continues_with_the_same_data(data: Path, tmp_path: 
     again.wait_for("vmrep is running")
     assert "password:" not in again.said()
     assert "Log in as admin with the password" in again.said()
-    (reset,) = re.findall(r"VMREP_DATA_DIR=\S+ \S*manage.py changepassword admin", again.said())
+    (reset,) = re.findall(r"VMREP_DATA_DIR=\S+ \S+ \S*manage.py changepassword admin", again.said())
     assert str(data) in reset
     assert "Replicating" not in again.said()
     again.process.kill()
