@@ -249,6 +249,7 @@ def _keys() -> dict[str, Any]:
         "member_id": group.members.get().pk,
         "scope_id": PolicyScope.objects.get().pk,
         "view_id": "1",
+        "token_id": "1",
         "name": "api",
         "page": "jobs",
         "object_id": "1",
