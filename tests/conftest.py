@@ -164,7 +164,19 @@ def static_files_are_listed_once() -> Iterator[None]:
 def passwords_are_hashed_quickly() -> Iterator[None]:
     """As in production, but not for a quarter of a second each."""
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("vmrep.accounts.hashers.Argon2.time_cost", 1)
+        patched.setattr("vmrep.accounts.hashers.Argon2.memory_cost", 64)
         patched.setattr("django.contrib.auth.hashers.PBKDF2PasswordHasher.iterations", 1000)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logins_are_not_counted() -> Iterator[None]:
+    """Each test's login would write four rows for nothing. Tests of logins count them."""
+    from django.conf import settings
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(settings, "AXES_ENABLED", False, raising=False)
         yield
 
 

@@ -86,6 +86,13 @@ VARIABLES = (
         Kind.NETWORKS,
     ),
     Variable(
+        "VMREP_IDLE_MINUTES",
+        "a session ends that nobody has used for so long; pages that refresh themselves do not"
+        " count as use ([accounts.md](accounts.md#signing-in))",
+        "`480`",
+        Kind.NUMBER,
+    ),
+    Variable(
         "VMREP_SECRET_KEY",
         "signs sessions, and recognises API tokens: another one ends them all",
         "made once, in the data folder",

@@ -55,12 +55,12 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.humanize",
     "django.contrib.messages",
-    "django.contrib.sessions",
     "django.contrib.staticfiles",
     "rest_framework",
     "django_filters",
     "django_htmx",
     "django_tables2",
+    "axes",
     "csp",
     "contexts",
     "replication",
@@ -80,13 +80,16 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "vmrep.accounts.middleware.AuthenticationMiddleware",
+    "vmrep.accounts.middleware.SessionUseMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "vmrep.web.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "vmrep.web.middleware.ConflictMiddleware",
+    "vmrep.web.middleware.PasswordMiddleware",
     "vmrep.web.middleware.VisibleTextMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "vmrep.urls"
@@ -172,6 +175,7 @@ def _milliseconds(time: timedelta) -> int:
 DATABASES = {"default": database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# --- Who logs in ----------------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -182,6 +186,34 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 TRUSTED_PROXIES = [each.strip() for each in env.list("VMREP_TRUSTED_PROXIES", default=[])]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # refuses whom it locks before a password is looked at
+    "django.contrib.auth.backends.ModelBackend",
+]
+PASSWORD_HASHERS = [
+    "vmrep.accounts.hashers.Argon2",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # of before; changed at the next login
+]
+# Failed logins are counted in the database (vmrep/accounts/lockout.py).
+AXES_HANDLER = "vmrep.accounts.lockout.Handler"
+AXES_LOCKOUT_CALLABLE = "vmrep.accounts.lockout.answer"
+AXES_CLIENT_IP_CALLABLE = "vmrep.client_address.client_address"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or a stranger could make it last for ever
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+# It keeps what was sent, but for these; names and addresses are what its log is for.
+AXES_SENSITIVE_PARAMETERS = [
+    *("old_password", "new_password1", "new_password2", "password1", "password2", "code"),
+]
+SESSION_ENGINE = "vmrep.accounts.session_store"
+SESSION_COOKIE_AGE = 7 * 24 * 3600
+SESSION_IDLE_SECONDS = max(1, env.int("VMREP_IDLE_MINUTES", default=480)) * 60
+# For so long the password that was given counts for what is dangerous (vmrep/accounts/means.py).
+PASSWORD_HOLDS_SECONDS = 15 * 60
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/virtual-machines/"
 LOGOUT_REDIRECT_URL = "login"
@@ -289,6 +321,10 @@ if KEEP_HISTORY_DAYS > 0:
     }
 BASE_URL = env("VMREP_BASE_URL", default="")
 NOTIFY_PRIVATE = env.bool("VMREP_NOTIFY_PRIVATE", default=False)
+CELERY_BEAT_SCHEDULE["forget-sign-ins"] = {
+    "task": "vmrep.accounts.tasks.forget_sign_ins",
+    "schedule": timedelta(days=1),
+}
 INTEGRITY_INTERVAL = timedelta(minutes=env.int("VMREP_INTEGRITY_MINUTES", default=60))
 if INTEGRITY_INTERVAL:
     CELERY_BEAT_SCHEDULE["integrity"] = {
@@ -304,5 +340,7 @@ LOGGING = {
         "line": {"class": "vmrep.logs.LineFormatter", "format": LINE},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # It also tells of each login that did not fail.
+    "loggers": {"axes": {"level": "WARNING"}},
     "root": {"handlers": ["console"], "level": env("VMREP_LOG_LEVEL", default="INFO")},
 }

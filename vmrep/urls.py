@@ -2,8 +2,13 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+from vmrep.web.views import sign_in
 
 urlpatterns = [
+    path("admin/login/", sign_in.of_admin),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account-password")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("vmrep.api.urls")),
     path("", include("vmrep.web.urls")),

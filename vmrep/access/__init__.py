@@ -42,9 +42,10 @@ from replication.selectors.repositories import repositories_for_list
 from replication.selectors.usage import Limited
 from replication.states import BulkKind
 from vmrep.access import scopes
-from vmrep.access.rights import OF_EVERY_USER, Verb, least_role
+from vmrep.access.rights import DANGEROUS, OF_EVERY_USER, Verb, least_role
 from vmrep.access.scopes import may_with_a_scope
-from vmrep.accounts.models import Token
+from vmrep.accounts.means import OfSession, OfToken, means_of
+from vmrep.accounts.models import Session, Token, TokenScope
 from vmrep.accounts.roles import Role
 from vmrep.accounts.standing import Place, standing_of
 from vmrep.notifications.models import Channel, Rule
@@ -83,7 +84,21 @@ class NotFound(Http404):
 
 
 class Forbidden(PermissionDenied):
-    """This user may not do this."""
+    """This user may not do this; `code` is for programs."""
+
+    code = "permission_denied"
+
+
+class PasswordNeeded(Forbidden):
+    """The user may, and has to give the password again first."""
+
+    code = "password_needed"
+
+
+class TokenTooNarrow(Forbidden):
+    """The user may, but not by this token."""
+
+    code = "token_scope"
 
 
 def may(user: User, verb: Verb, kind: type[Model]) -> bool:
@@ -113,12 +128,25 @@ def require(user: User, verb: Verb, kind: type[Model]) -> None:
     """For actions without an object: adding one, or acting on all. Raises Forbidden."""
     if not may(user, verb, kind):
         raise Forbidden(_refusal(user, verb, kind))
+    if kind in DANGEROUS.get(verb, ()):
+        _require_means(user)
 
 
 def _refusal(user: User, verb: Verb, kind: type[Model]) -> str:
     if user.is_active and standing_of(user).role is None:
         return NO_ROLE
     return f"You may not {verb.replace('_', ' ')} {kind._meta.verbose_name_plural}."
+
+
+def _require_means(user: User) -> None:
+    """That by which the user acts must do for what is dangerous."""
+    means = means_of(user)
+    if isinstance(means, OfToken) and means.scope != TokenScope.DANGER:
+        raise TokenTooNarrow(
+            f"This needs a token of the scope “{TokenScope.DANGER}”; yours has “{means.scope}”."
+        )
+    if isinstance(means, OfSession) and not means.is_recent():
+        raise PasswordNeeded("Give your password again first: it was given too long ago.")
 
 
 def rows(user: User, verb: Verb, among: QuerySet[Row]) -> QuerySet[Row]:
@@ -525,6 +553,21 @@ def own_token(user: User, token_id: int, verb: Verb) -> Token:
         *(user, verb, own_tokens(user), token_id),
         f"You have no token {token_id}.",
         "unknown_token",
+    )
+
+
+def own_sessions(user: User) -> QuerySet[Session]:
+    """Nobody sees those of others. Raises Forbidden."""
+    mine: Any = {"user": user}
+    return rows(user, Verb.VIEW, Session.objects.filter(**mine))
+
+
+def own_session(user: User, session_key: str, verb: Verb) -> Session:
+    """One of the user's own."""
+    return _the_one(
+        *(user, verb, own_sessions(user), session_key),
+        "You have no such session.",
+        "unknown_session",
     )
 
 

@@ -54,7 +54,7 @@ from replication.models import (
     VMSchedule,
     VMSnapshot,
 )
-from vmrep.accounts.models import Scope, Token
+from vmrep.accounts.models import Scope, Session, Token
 from vmrep.accounts.roles import Role
 from vmrep.notifications.models import Channel, Delivery, Rule
 from vmrep.web.models import SavedView
@@ -147,9 +147,22 @@ RIGHTS: Mapping[type[Model], Mapping[Verb, Role]] = {
 """The least role that may do it. What is not in it, nobody may do."""
 
 OF_EVERY_USER: Mapping[type[Model], frozenset[Verb]] = {
-    Token: frozenset({Verb.VIEW, Verb.ADD, Verb.REMOVE})
+    Token: frozenset({Verb.VIEW, Verb.ADD, Verb.REMOVE}),
+    Session: frozenset({Verb.VIEW, Verb.CHANGE, Verb.REMOVE}),
 }
 """What users do with what is theirs alone, even without a role."""
+
+DANGEROUS: Mapping[Verb, frozenset[type[Model]]] = {
+    Verb.DELETE_REPLICA: frozenset({VMContext}),
+    Verb.DELETE_POINT: frozenset({RecoveryPoint, VMContext}),
+    Verb.REMOVE: frozenset({VCenter, Repository}),
+    # Whom vmrep trusts, and to whom it gives a password; who may do what.
+    Verb.CHANGE: frozenset({VCenter, User, Scope}),
+    # A session that was left open would become a login that does not end.
+    Verb.ADD: frozenset({Token, User}),
+}
+"""What deletes data, or changes what or who is trusted: a session needs the password anew, a token
+the scope for it."""
 
 OF_ALL_VMS = frozenset({Repository, Policy, PolicyScope, Limit, BandwidthWindow})
 """What concerns all VMs: whoever has a scope may see it, and change nothing."""

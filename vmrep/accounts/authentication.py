@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
 
-from vmrep.accounts import tokens
+from vmrep.accounts import means, tokens
 from vmrep.accounts.models import Token, TokenScope
 from vmrep.client_address import client_address
 
@@ -25,7 +25,9 @@ class TokenAuthentication(authentication.TokenAuthentication):
             raise exceptions.AuthenticationFailed(
                 "This token is unknown, was revoked, or has expired."
             )
-        return token.user, token
+        user: Any = token.user
+        user.means = means.of_token(token)
+        return user, token
 
 
 class WithinScope(permissions.BasePermission):

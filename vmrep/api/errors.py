@@ -27,7 +27,7 @@ from contexts.vsphere.errors import VSphereError
 from replication import errors as replication_errors
 from replication.engine import errors as engine_errors
 from replication.engine.errors import EngineError
-from vmrep.access import NotFound
+from vmrep.access import Forbidden, NotFound
 from vmrep.notifications.errors import ChannelRefused
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,9 @@ def _expected(problem: Exception) -> Response | None:
     if isinstance(problem, NotFound):
         body = {"code": problem.code, "message": str(problem)}
         return Response(body, status=status.HTTP_404_NOT_FOUND)
+    if isinstance(problem, Forbidden):
+        body = {"code": problem.code, "message": str(problem)}
+        return Response(body, status=status.HTTP_403_FORBIDDEN)
     if isinstance(problem, ContextError):
         http_status = _first_of(problem, CONTEXT_STATUS, status.HTTP_409_CONFLICT)
         body = {"code": problem.code, "message": str(problem), **problem.details}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
+from django.contrib.auth import password_validation
+from django.contrib.auth.forms import PasswordChangeForm as _PasswordChangeForm
 
+from vmrep.accounts import first_user
 from vmrep.accounts.models import TokenScope
 from vmrep.accounts.tokens import LONGEST_NAME
 from vmrep.web.forms import Styled
@@ -39,3 +43,71 @@ class TokenForm(Styled, forms.Form):
             "scope": TokenScope(self.cleaned_data["scope"]),
             "days": None if lifetime == NEVER else int(lifetime),
         }
+
+
+class PasswordChangeForm(Styled, _PasswordChangeForm):
+    """`revoke_tokens`: whether the user's API tokens end, too. `is_own` tells whether a password is
+    the user's."""
+
+    revoke_tokens = forms.BooleanField(
+        required=False, initial=True, label="Revoke my API tokens, too"
+    )
+
+    def __init__(self, *args: Any, is_own: Callable[[str], bool], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_own = is_own
+        self.fields["revoke_tokens"].widget.attrs["class"] = "form-check-input"
+
+    def clean_old_password(self) -> str:
+        given: str = self.cleaned_data["old_password"]
+        if not self._is_own(given):
+            raise forms.ValidationError("That is not your password.")
+        return given
+
+
+class ConfirmForm(Styled, forms.Form):
+    """The password of somebody who is logged in."""
+
+    password = forms.CharField(
+        max_length=4096,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
+
+
+class FirstUserForm(Styled, forms.Form):
+    """The first user. Whoever fills it in shows the set-up code."""
+
+    code = forms.CharField(
+        max_length=100,
+        label="Set-up code",
+        help_text="vmrep's server printed it when it started; “manage.py first_user --code” prints"
+        " it again.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
+    )
+    username = forms.CharField(max_length=150, label="User name", initial="admin")
+    password1 = forms.CharField(
+        max_length=4096,
+        strip=False,
+        label="Password",
+        help_text=password_validation.password_validators_help_text_html(),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    password2 = forms.CharField(
+        max_length=4096,
+        strip=False,
+        label="Password once more",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean_code(self) -> str:
+        code: str = self.cleaned_data["code"]
+        if not first_user.is_code(code):
+            raise forms.ValidationError("This is not the set-up code of this installation.")
+        return code
+
+    def clean(self) -> dict[str, Any] | None:
+        values = super().clean() or {}
+        if values.get("password1") != values.get("password2"):
+            self.add_error("password2", "The two passwords differ.")
+        return values

@@ -48,7 +48,11 @@ def back(request: HttpRequest, default: str) -> HttpResponse:
 
 
 def way_back(request: HttpRequest, default: str) -> str:
-    target = request.POST.get("next", "")
+    return way_back_of(request, request.POST.get("next", ""), default)
+
+
+def way_back_of(request: HttpRequest, target: str, default: str) -> str:
+    """`target`, if it is the address of a page of ours."""
     if not target.startswith("/"):  # anything else would be taken for the name of a view
         return default
     if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):

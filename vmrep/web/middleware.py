@@ -7,15 +7,19 @@ import logging
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth import middleware
 from django.contrib.auth.views import redirect_to_login
 from django.db import DatabaseError, DataError, IntegrityError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django_htmx.http import HttpResponseClientRedirect
 
 from contexts.database_errors import is_race, lock_timed_out, refused_value
+from vmrep.access import PasswordNeeded
 from vmrep.web.live import htmx
 
 log = logging.getLogger(__name__)
@@ -77,6 +81,31 @@ class ConflictMiddleware:
         log.error("the database refused a value of %s", request.path, exc_info=problem)
         why = f"{refused_value(problem)} Trying again does not help."
         return render(request, "409.html", {"status": 400, "why": why}, status=400)
+
+
+class PasswordMiddleware:
+    """What needs the password anew leads to the page that asks for it, and from there to where the
+    user was: a form is not sent again by itself."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
+        if not isinstance(problem, PasswordNeeded):
+            return None
+        if htmx(request):
+            page = htmx(request).current_url_abs_path or "/"
+        elif request.method in ("GET", "HEAD"):
+            page = request.get_full_path()
+        else:
+            sent_from = urlsplit(request.headers.get("Referer", ""))
+            here = sent_from.netloc == request.get_host()
+            page = f"{sent_from.path}?{sent_from.query}" if here else "/"
+        address = f"{reverse('account-confirm')}?{urlencode({'next': page})}"
+        return HttpResponseClientRedirect(address) if htmx(request) else redirect(address)
 
 
 class VisibleTextMiddleware:

@@ -1,12 +1,11 @@
 """The addresses of the pages."""
 
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView
 
-from vmrep.web.forms import LoginForm
 from vmrep.web.views import (
     account,
     api,
@@ -29,12 +28,12 @@ from vmrep.web.views import (
     reports,
     repositories,
     saved_views,
+    sign_in,
     sync,
     vcenters,
     virtual_machines,
 )
 
-login = LoginView.as_view(authentication_form=LoginForm, redirect_authenticated_user=True)
 # Browsers request it on their own, even before a login.
 favicon = login_not_required(RedirectView.as_view(url=static("img/vmrep.svg")))
 home = RedirectView.as_view(pattern_name="virtual-machines")
@@ -42,7 +41,8 @@ home = RedirectView.as_view(pattern_name="virtual-machines")
 urlpatterns = [
     path("", home, name="home"),
     path("favicon.ico", favicon, name="favicon"),
-    path("login/", login, name="login"),
+    path("login/", sign_in.Login.as_view(), name="login"),
+    path("setup/", sign_in.set_up, name="set-up"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("virtual-machines/", virtual_machines.index, name="virtual-machines"),
     path("virtual-machines/removed/", removal.index, name="removed-vms"),
@@ -109,6 +109,11 @@ urlpatterns = [
         name="repository-remove",
     ),
     path("docs/<path:name>/", api.docs, name="docs"),
+    path("account/", account.index, name="account"),
+    path("account/password/", account.password, name="account-password"),
+    path("account/confirm/", account.confirm, name="account-confirm"),
+    path("account/sessions/end-others/", account.end_other_sessions, name="sessions-end-others"),
+    path("account/sessions/<str:session_key>/end/", account.end_session, name="session-end"),
     path("account/tokens/", account.tokens, name="tokens"),
     path("account/tokens/<int:token_id>/revoke/", account.revoke_token, name="token-revoke"),
     path("views/", saved_views.index, name="saved-views"),

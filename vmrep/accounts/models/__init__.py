@@ -1,6 +1,7 @@
 """The rows of vmrep's own about its users; the users themselves are Django's."""
 
 from vmrep.accounts.models.scopes import Scope
+from vmrep.accounts.models.sessions import Session
 from vmrep.accounts.models.tokens import Token, TokenOrigin, TokenScope
 
-__all__ = ["Scope", "Token", "TokenOrigin", "TokenScope"]
+__all__ = ["Scope", "Session", "Token", "TokenOrigin", "TokenScope"]

@@ -111,9 +111,11 @@ class VCenterAdmin(WithoutTransaction, SoundKeys):
         """Nothing to do: the form's service has saved the object."""
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        access.require(request.user, Verb.REMOVE, VCenter)
         vcenters.remove(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        access.require(request.user, Verb.REMOVE, VCenter)
         for vcenter in queryset:
             vcenters.remove(vcenter)
 

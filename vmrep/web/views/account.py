@@ -5,18 +5,103 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth import authenticate, update_session_auth_hash
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_cache_control
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from vmrep import access
 from vmrep.access import Verb
+from vmrep.accounts import sessions
 from vmrep.accounts import tokens as services
-from vmrep.accounts.models import Token, TokenOrigin
+from vmrep.accounts.models import Session, Token, TokenOrigin
+from vmrep.accounts.session_store import digest
 from vmrep.accounts.tokens import Made, TokenRefused
 from vmrep.client_address import client_address
-from vmrep.web.account_forms import TokenForm
+from vmrep.web import live
+from vmrep.web.account_forms import ConfirmForm, PasswordChangeForm, TokenForm
+from vmrep.web.formats import plural
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """Who one is, and where one is signed in."""
+    mine = sessions.alive(access.own_sessions(request.user))
+    content = {"sessions": mine, "this": _this_session(request)}
+    return render(request, "account/index.html", content)
+
+
+def _this_session(request: HttpRequest) -> str:
+    return digest(request.session.session_key or "")
+
+
+@require_POST
+def end_session(request: HttpRequest, session_key: str) -> HttpResponse:
+    session = access.own_session(request.user, session_key, Verb.REMOVE)
+    sessions.end(access.own_sessions(request.user).filter(pk=session.pk))
+    messages.success(request, "That session was ended.")
+    return redirect("account")
+
+
+@require_POST
+def end_other_sessions(request: HttpRequest) -> HttpResponse:
+    """All of the user's but this one."""
+    access.require(request.user, Verb.REMOVE, Session)
+    others = access.own_sessions(request.user).exclude(pk=_this_session(request))
+    ended = plural(sessions.end(others), "other session")
+    messages.success(request, f"You are logged out everywhere else: {ended} ended.")
+    return redirect("account")
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def password(request: HttpRequest) -> HttpResponse:
+    """Another password: it ends the user's other sessions, and the tokens if that is wanted."""
+    access.require(request.user, Verb.CHANGE, Session)
+    user: Any = request.user
+    form = PasswordChangeForm(
+        user, request.POST or None, is_own=lambda given: _knows_password(request, given)
+    )
+    if not form.is_valid():
+        return render(request, "account/password.html", {"form": form})
+    with transaction.atomic():
+        form.save()
+        update_session_auth_hash(request, user)  # this session goes on, under another key
+        sessions.note_password(request)
+        sessions.end(access.own_sessions(user).exclude(pk=_this_session(request)))
+        if form.cleaned_data["revoke_tokens"]:
+            services.revoke(access.own_tokens(user))
+    messages.success(request, "Your password was changed. You are logged out everywhere else.")
+    return redirect("account")
+
+
+def _knows_password(request: HttpRequest, given: str) -> bool:
+    """Wrong ones are counted as those of a login: a session that was left open is no way to try
+    passwords."""
+    user = request.user
+    known: AbstractBaseUser | None = authenticate(
+        request, username=user.get_username(), password=given
+    )
+    return known is not None and known.pk == user.pk
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm(request: HttpRequest) -> HttpResponse:
+    """Asks for the password again, then goes on to `next`."""
+    access.require(request.user, Verb.VIEW, Session)
+    form = ConfirmForm(request.POST or None)
+    if form.is_valid():
+        if _knows_password(request, form.cleaned_data["password"]):
+            sessions.note_password(request)
+            return live.back(request, "/")
+        form.add_error("password", "That is not your password.")
+    content = {"form": form, "next": live.way_back_of(request, request.GET.get("next", ""), "/")}
+    return render(request, "account/confirm.html", content)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -1,0 +1,79 @@
+"""A user's sessions: what is noted when one begins and is used, and what ends them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
+from django.db import DatabaseError
+from django.db.models import QuerySet
+from django.db.models.signals import post_save
+from django.http import HttpRequest
+
+from contexts.clock import about_now
+from vmrep.accounts.models import Session
+from vmrep.accounts.session_store import SIGNED_IN, SessionStore, idle_since
+from vmrep.client_address import client_address
+
+log = logging.getLogger(__name__)
+
+PASSWORD_AT = "vmrep_password_at"  # noqa: S105
+"""In a session's data: when its user last gave the password, in seconds."""
+LONGEST_AGENT = 200
+SEEN_EVERY = timedelta(minutes=5)
+"""How exactly it is noted when a session was last used: not every request writes."""
+
+
+def connect() -> None:
+    """What happens to users from now on is noted in their sessions."""
+    user_logged_in.connect(_begin)
+    post_save.connect(_end_if_shut_out, sender=settings.AUTH_USER_MODEL)
+
+
+def _begin(sender: object, request: HttpRequest, **_: object) -> None:
+    request.session[SIGNED_IN] = {
+        "at": about_now().isoformat(),
+        "address": client_address(request) or "",
+        "agent": request.headers.get("User-Agent", "")[:LONGEST_AGENT],
+    }
+    note_password(request)
+
+
+def note_password(request: HttpRequest) -> None:
+    """The user of this session has just given the password."""
+    request.session[PASSWORD_AT] = time.time()
+
+
+def _end_if_shut_out(sender: object, instance: Any, **_: object) -> None:
+    if not instance.is_active:
+        end(Session.objects.filter(user=instance))
+
+
+def alive(among: QuerySet[Session]) -> QuerySet[Session]:
+    """Those of these that still hold, the last used first."""
+    held = among.filter(expire_date__gt=about_now(), last_seen_at__gt=idle_since())
+    return held.order_by("-last_seen_at")
+
+
+def end(among: QuerySet[Session]) -> int:
+    """Ends these sessions, at once; tells how many there were."""
+    count, _ = among.delete()
+    return count
+
+
+def note_use(request: HttpRequest) -> None:
+    """That somebody uses this session. A poll is nobody: a page that is left open goes idle."""
+    session = request.session
+    if not isinstance(session, SessionStore) or session.last_seen_at is None:
+        return
+    now = about_now()
+    if now - session.last_seen_at < SEEN_EVERY:
+        return
+    try:
+        Session.objects.filter(session_key=session.row_key).update(last_seen_at=now)
+    except DatabaseError as problem:  # it is noted with the next request, then
+        log.warning("the use of a session was not noted: %s", problem)
