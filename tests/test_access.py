@@ -36,7 +36,7 @@ FACES = sorted(
 # They show nothing and change nothing of anybody's: the way in and the way out, and whether this
 # process serves.
 WITHOUT_OBJECTS = {
-    *("Root", "Nowhere", "LoginView", "LogoutView", "RedirectView"),
+    *("Root", "Nowhere", "Login", "set_up", "of_admin", "LogoutView", "RedirectView"),
     *("Alive", "Ready"),
 }
 ONE_ROW = {"get", "first", "last", "in_bulk", "earliest", "latest", "get_or_create"}
@@ -56,8 +56,9 @@ def views() -> Iterator[tuple[str, Any]]:
     for route, view in addresses(get_resolver().url_patterns):
         if not route.startswith("admin/"):
             kind = getattr(view, "cls", None) or getattr(view, "view_class", None)
-            if kind is None or kind.__name__ not in WITHOUT_OBJECTS:
-                yield route, kind or inspect.unwrap(view)
+            kind = kind or inspect.unwrap(view)
+            if kind.__name__ not in WITHOUT_OBJECTS:
+                yield route, kind
 
 
 def answering(view: Any) -> list[tuple[str, FunctionType]]:

@@ -31,3 +31,13 @@ def test_redis_that_needs_no_password_is_told_with_a_remedy(settings, caplog, ur
         startup.report_redis()
     assert ("redis+socket:///path" in caplog.text) is (url in OPEN)
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("https", "proxies", "told"),
+    [(True, [], True), (True, ["10.0.0.1"], False), (False, [], False)],
+)
+def test_a_proxy_that_is_not_named_is_told(settings, https, proxies, told):
+    settings.HTTPS, settings.TRUSTED_PROXIES = https, proxies
+    found = [one.id for one in checks.run_checks(include_deployment_checks=True)]
+    assert ("vmrep.W020" in found) is told

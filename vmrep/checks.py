@@ -33,3 +33,20 @@ def _is_open(url: str) -> bool:
     if parts.scheme not in ("redis", "rediss", "sentinel") or parts.password:
         return False
     return "ssl_certfile" not in parse_qs(parts.query)  # a client certificate is a password, too
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_proxies(**options: Any) -> list[checks.CheckMessage]:
+    """Behind a proxy that is not named, all clients have one address."""
+    if not settings.HTTPS or settings.TRUSTED_PROXIES:
+        return []
+    return [
+        checks.Warning(
+            "VMREP_HTTPS says that a proxy is in front of vmrep, and VMREP_TRUSTED_PROXIES names"
+            " none: all clients seem to have its address, so failed logins of one of them count"
+            " against all.",
+            hint='Name the proxy\'s address in VMREP_TRUSTED_PROXIES, or "unix" for one that'
+            " connects over a socket.",
+            id="vmrep.W020",
+        )
+    ]

@@ -9,7 +9,12 @@ from tests import factories
 from tests.web.conftest import HTMX, text
 from vmrep.web.urls import urlpatterns
 
-ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x", "kind": "email"} | dict.fromkeys(
+ARGUMENTS = {
+    "context_id": "ctx-x",
+    "job_id": "job-x",
+    "kind": "email",
+    "session_key": "x",
+} | dict.fromkeys(
     (
         *("channel_id", "disk_id", "point_id", "policy_id", "repository_id", "rule_id"),
         *(
@@ -29,7 +34,7 @@ ARGUMENTS = {"context_id": "ctx-x", "job_id": "job-x", "kind": "email"} | dict.f
 )
 PASSWORD = "a long enough password"
 # Where everybody else is sent to; what browsers ask for by themselves; what machines ask.
-OPEN = {"login", "favicon", "healthz", "readyz"}
+OPEN = {"login", "set-up", "favicon", "healthz", "readyz"}
 
 
 def addresses() -> list[str]:

@@ -46,6 +46,7 @@ from replication.models import (
 )
 from replication.states import PauseKind, ScopeKind
 from vmrep.access.rights import NOT_WITH_A_SCOPE, OF_ALL_VMS, Verb
+from vmrep.accounts.models import Session, Token
 from vmrep.accounts.standing import Place
 from vmrep.web.models import SavedView
 
@@ -237,7 +238,7 @@ _RULES: Mapping[type[Model], Callable[[Within, Verb], Q]] = {
         _of_vm(),
     ),
     **dict.fromkeys(
-        (Policy, Repository, RepositorySign, SavedView, SignOfLife),
+        (Policy, Repository, RepositorySign, SavedView, Session, SignOfLife, Token),
         lambda within, _: _EVERYTHING,
     ),
 }

@@ -23,7 +23,7 @@ from tests.database.attacks.policies import POLICIES
 from tests.database.attacks.records import RECORDS
 from tests.database.attacks.removals import REMOVALS
 from tests.database.attacks.repositories import REPOSITORIES
-from tests.database.attacks.tokens import TOKENS
+from tests.database.attacks.tokens import SESSIONS, TOKENS
 from tests.database.attacks.types import TYPES
 from tests.database.attacks.views import VIEWS
 
@@ -54,5 +54,6 @@ ATTACKS: list[Attack] = [
     *ACCOUNTS,
     *GROUPS,
     *TOKENS,
+    *SESSIONS,
     *TYPES,
 ]

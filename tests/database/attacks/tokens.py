@@ -1,4 +1,4 @@
-"""API tokens: rows that the estate has none of."""
+"""API tokens and sessions: rows that the estate has none of."""
 
 from __future__ import annotations
 
@@ -34,5 +34,23 @@ TOKENS: list[Attack] = [
         ("api_tokens.digest",),
         (_USER, _TOKEN, add("api_tokens", TOKEN | {"name": "'other'"})),
         (_USER, _TOKEN, add("api_tokens", TOKEN | {"digest": f"'{'1' * 64}'"})),
+    ),
+]
+
+SESSION = {
+    **{"session_key": f"'{'0' * 64}'", "session_data": "''", "expire_date": NOW, "user_id": "7"},
+    **{"signed_in_at": NOW, "last_seen_at": NOW, "address": "''", "user_agent": "''"},
+}
+
+
+def _bad_session(rules: tuple[str, ...], bad: dict[str, str], name: str) -> Attack:
+    good = (_USER, add("sessions", SESSION))
+    return Attack(name, rules, (_USER, add("sessions", SESSION | bad)), good)
+
+
+SESSIONS: list[Attack] = [
+    _bad_session(("sessions.user_id",), {"user_id": "999"}, "a session of nobody who is there"),
+    _bad_session(
+        ("session_column_types", A_TYPE), {"last_seen_at": "'lately'"}, "a session of an odd use"
     ),
 ]
