@@ -28,9 +28,11 @@ def environment(broker: str, folder: Path) -> dict[str, str]:
     return os.environ | {
         "DATABASE_URL": database_url(),
         "VMREP_REDIS_URL": broker,
-        # A folder of its own for beat's schedule, but the keys that this process encrypts with.
+        # A folder of its own for beat's schedule, but the keys that this process encrypts with,
+        # and by which it recognises tokens and sessions.
         "VMREP_DATA_DIR": str(folder / "data"),
         "VMREP_FIELD_KEYS": ",".join(settings.FIELD_KEYS),
+        "VMREP_SECRET_KEY": settings.SECRET_KEY,
         "DJANGO_SETTINGS_MODULE": "vmrep.settings",
     }
 

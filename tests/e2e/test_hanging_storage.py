@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-from django.conf import settings
 from django.test import Client
 
 from contexts.models import DiscoveredVM
@@ -59,9 +58,8 @@ def test_pages_and_other_repositories_jobs_go_on_and_all_programs_end_when_told(
     )
     listener = listen(0)
     port = listener.getsockname()[1]
-    keys = {"VMREP_SECRET_KEY": settings.SECRET_KEY}
     with hanging_share(estate.repository_folder):
-        with Supervisor(environment(broker, tmp_path) | keys, tmp_path / "logs") as supervisor:
+        with Supervisor(environment(broker, tmp_path), tmp_path / "logs") as supervisor:
             supervisor.start(
                 [
                     programs.copies(broker),
