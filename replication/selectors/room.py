@@ -13,11 +13,13 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from django.db.models import F, Q, Sum
+
 from contexts.clock import database_now
 from contexts.models import VMContext
 from replication.engine.target import Room
 from replication.models import DiskImage, Repository
-from replication.states import ImageState, SyncRequest, SyncType
+from replication.states import ACTIVE_JOB_STATUSES, ImageState, SyncRequest, SyncType
 
 DEFAULT_RESERVE_BYTES = 2 << 30
 """What is to stay free unless somebody says otherwise, but no more than 1/50 of the whole: room to
@@ -33,6 +35,23 @@ def reserve_bytes(repository: Repository, room: Room) -> int:
     if repository.reserve_bytes is not None:
         return repository.reserve_bytes
     return min(DEFAULT_RESERVE_BYTES, room.total_bytes // _SHARE)
+
+
+def under_way_bytes(repository_id: int, *, besides: str | None = None) -> int:
+    """What the replications that are writing there (but for that job) may still store, by what they
+    planned and have not read yet: of full copies half, as in `expected_bytes`; nothing of disks
+    that are compared whole, of which little is stored. One query."""
+    images = DiskImage.objects.filter(
+        repository=repository_id,
+        state=ImageState.WRITING,
+        job__status__in=ACTIVE_JOB_STATUSES,
+    ).exclude(job=besides)
+    left = F("planned_bytes") - F("transferred_bytes")
+    sums = images.aggregate(
+        full=Sum(left, filter=Q(sync_type=SyncType.INITIAL)),
+        changed=Sum(left, filter=Q(sync_type=SyncType.INCREMENTAL)),
+    )
+    return (sums["full"] or 0) // 2 + (sums["changed"] or 0)
 
 
 class _Image(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contexts.error_codes import code_of
 from replication.engine.errors import RepositoryFull
 from replication.models import DiskImage, ReplicationJob
-from replication.selectors.room import expected_bytes, reserve_bytes
+from replication.selectors.room import expected_bytes, reserve_bytes, under_way_bytes
 from replication.states import ImageState, StepName, Trigger
 from replication.storage import looks
 from replication.sync.job_run import JobRun, StepNote
@@ -13,7 +13,8 @@ from replication.sync.job_run import JobRun, StepNote
 
 def require(run: JobRun) -> None:
     """Raises RepositoryFull when less is free than the repository's reserve; and, for a scheduled
-    replication, when what it is expected to store does not fit beside it. The expectation may be
+    replication, when what it is expected to store, and what others that are under way may still
+    store there, does not fit beside it. The expectation may be
     wrong, so it never refuses two in a row, nor what somebody asks for.
 
     Of an attempt that goes on with its images nothing is required: most of its room may be taken by
@@ -38,12 +39,14 @@ def require(run: JobRun) -> None:
     rows = run.context.disks.filter(removed_at=None, unprotected_reason="")
     disks = list(rows.values_list("pk", flat=True))
     expected = expected_bytes(run.context, repository.pk, disks, run.job.requested_sync)
-    if room.free_bytes < reserve + expected and not _was_refused_last(run.job):
+    others = under_way_bytes(repository.pk, besides=run.job.pk)
+    if room.free_bytes < reserve + expected + others and not _was_refused_last(run.job):
+        meanwhile = f" Others that are under way may store {others:,} more there." if others else ""
         raise RepositoryFull(
             f"{run.vm.name}: the repository {repository.name} has probably too little room: {free}"
-            f" After what earlier replications took, vmrep expects about {expected:,} bytes. No"
-            f" snapshot was taken. {_REMEDY} The next replication is tried nevertheless, and one is"
-            " tried at once if somebody starts it."
+            f" After what earlier replications took, vmrep expects about {expected:,} bytes."
+            f"{meanwhile} No snapshot was taken. {_REMEDY} The next replication is tried"
+            " nevertheless, and one is tried at once if somebody starts it."
         )
 
 

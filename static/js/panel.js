@@ -1,14 +1,4 @@
-// The panel and the job's page: tabs, menus, dialogs, copying, the log's end.
-
-// --- Tabs: the open one is in view, even where there is no room for all ------------------------
-let shownTab = "";
-const showTab = () => {
-  const tab = document.querySelector(".panel-tabs [aria-current]");
-  if (tab && tab.id !== shownTab) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
-  shownTab = tab?.id ?? "";
-};
-document.addEventListener("htmx:afterSettle", showTab);
-showTab();
+// The panel and the job's page: menus, dialogs, copying, the log's end.
 
 // A menu that does something closes; the answer would leave it open.
 document.addEventListener("htmx:beforeRequest", (event) => {

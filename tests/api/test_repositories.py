@@ -47,6 +47,12 @@ def test_one_is_changed_read_and_removed(api, tmp_path):
     changed = api.patch(address, {"name": "vault", "reserve_bytes": MIB})
     assert (changed.json()["name"], changed.json()["reserve_bytes"]) == ("vault", MIB)
     assert changed.json()["signs"][0]["problem"] == ""
+    forecast = changed.json()["forecast"]
+    assert forecast.pop("free_bytes") <= forecast.pop("total_bytes")
+    assert forecast == {
+        **{"reserved_bytes": MIB, "under_way_bytes": 0, "steady_bytes": None},
+        **{"levels_off": False, "full_in_seconds": None},
+    }
     assert api.patch(address, {"reserve_bytes": None}).json()["reserve_bytes"] is None
     assert api.patch(address, {"reserve_bytes": -1}).status_code == 400
     vm = factories.context(keep_in=here)
@@ -73,6 +79,7 @@ def test_what_is_in_one_is_listed_page_by_page(api, queries, tmp_path):
     vm = factories.context("web", keep_in=here)
     factories.completed_job(vm, planned_bytes=MIB)
     lists = [f"repositories/{here.pk}/{name}/" for name in ("vms", "recovery-points", "space")]
+    api.get(lists[0])  # the token's last use is noted once
     counts = [queries(lambda address=address: api.get(address)) for address in lists]
     moving.move(vm, factories.repository("there"), actor="ops")
     for number in range(3):

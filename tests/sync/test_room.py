@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from replication.engine.target import Room
 from replication.models import DiskImage, RecoveryPoint, Repository
-from replication.selectors.room import expected_bytes, reserve_bytes
+from replication.selectors.room import expected_bytes, reserve_bytes, under_way_bytes
 from replication.services import moving, repositories, start
 from replication.states import StepName
 from replication.storage.looks import StorageState
@@ -106,6 +106,27 @@ def test_what_earlier_copies_took_holds_a_scheduled_one_up_but_not_for_ever(
     assert scheduled(estate, small1, 5).error_code == "repository_full"
     assert snapshots(estate) == 0
     assert changed(estate, small1, 6).status == "completed"
+
+
+def test_what_others_under_way_will_store_is_counted(estate, small1, free):
+    """One of which nothing is expected does not begin while a large copy takes what is left."""
+    here = estate.repository
+    repositories.change(here, reserve_bytes=MIB)
+    other = factories.running_job(
+        factories.context("other", at=estate.vcenter, keep_in=here), planned_bytes=40 * MIB
+    )
+    DiskImage.objects.filter(job=other).update(transferred_bytes=8 * MIB)
+    assert under_way_bytes(here.pk) == 16 * MIB  # half of what is left of a full copy
+    assert under_way_bytes(here.pk, besides=other.pk) == 0
+    free(17 * MIB - 1)
+    estate.control.reset_meters()
+    job = scheduled(estate, small1, 1)
+    assert job.error_code == "repository_full"
+    assert f"Others that are under way may store {16 * MIB:,} more there." in job.error_message
+    assert snapshots(estate) == 0
+    assert changed(estate, small1, 2).status == "completed"  # somebody asks for it
+    free(17 * MIB)
+    assert scheduled(estate, small1, 3).status == "completed"
 
 
 def test_no_more_is_expected_of_an_hour_than_its_part_of_a_day(db):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from contexts.models import VMContext
@@ -20,6 +22,18 @@ class RepositorySerializer(serializers.ModelSerializer[Repository]):
             *("context_count", "point_count", "stored_bytes", "created_at", "updated_at"),
         ]
         read_only_fields = fields
+
+
+class ForecastSerializer(serializers.Serializer[Any]):
+    """How full a repository is, and will be, as its page says it."""
+
+    free_bytes = serializers.IntegerField(allow_null=True)
+    total_bytes = serializers.IntegerField(allow_null=True)
+    reserved_bytes = serializers.IntegerField(allow_null=True)
+    under_way_bytes = serializers.IntegerField()
+    steady_bytes = serializers.IntegerField(allow_null=True)
+    levels_off = serializers.BooleanField()
+    full_in_seconds = serializers.FloatField(allow_null=True)
 
 
 class RepositorySignSerializer(serializers.ModelSerializer[RepositorySign]):

@@ -9,12 +9,16 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from contexts.clock import about_now
 from replication.models import Repository
 from replication.retention.choose import Rules
 from replication.retention.verdicts import verdicts
 from replication.retention.wanted import rules_in_effect
+from replication.selectors import space
 from replication.selectors.repositories import points_in, space_of, vms_in
+from replication.selectors.room import reserve_bytes, under_way_bytes
 from replication.services import moving, repositories
+from replication.storage import looks
 from vmrep import access
 from vmrep.access import NotFound, Verb
 from vmrep.api.bodies import ChangedRepository, NewRepository, Nothing, read
@@ -22,6 +26,7 @@ from vmrep.api.bodies import Move as MoveBody
 from vmrep.api.lists import listing, require_known
 from vmrep.api.serializers.jobs import RecoveryPointSerializer
 from vmrep.api.serializers.repositories import (
+    ForecastSerializer,
     RepositorySerializer,
     RepositorySignSerializer,
     RepositorySpaceSerializer,
@@ -153,7 +158,7 @@ def _count(request: Request, name: str) -> int:
 
 
 def _body(request: Request, repository_id: int) -> dict[str, Any]:
-    """With what workers last saw of it."""
+    """With what workers last saw of it, and what is to be expected."""
     shown = access.repository(
         request.user,
         repository_id,
@@ -161,4 +166,18 @@ def _body(request: Request, repository_id: int) -> dict[str, Any]:
         among=access.repositories_in_list(request.user),
     )
     signs = RepositorySignSerializer(shown.signs.order_by("host"), many=True)
-    return {**RepositorySerializer(shown).data, "signs": signs.data}
+    forecast = ForecastSerializer(_forecast(shown))
+    return {**RepositorySerializer(shown).data, "forecast": forecast.data, "signs": signs.data}
+
+
+def _forecast(repository: Repository) -> dict[str, Any]:
+    room = looks.look(repository).room
+    return {
+        **space.forecast_of(repository, room, about_now())._asdict(),
+        "free_bytes": None if room is None else room.free_bytes,
+        "total_bytes": None if room is None else room.total_bytes,
+        "reserved_bytes": repository.reserve_bytes
+        if room is None
+        else reserve_bytes(repository, room),
+        "under_way_bytes": under_way_bytes(repository.pk),
+    }

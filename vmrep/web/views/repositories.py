@@ -28,7 +28,7 @@ from replication.selectors.repositories import (
     space_of,
     vms_in,
 )
-from replication.selectors.room import reserve_bytes
+from replication.selectors.room import reserve_bytes, under_way_bytes
 from replication.services import moving, repositories, start
 from replication.states import Trigger
 from replication.storage import looks
@@ -112,6 +112,7 @@ def detail(request: HttpRequest, repository_id: int) -> HttpResponseBase:
         "repository": repository,
         "storage": storage,
         "reserve_bytes": _reserve(repository, storage),
+        "under_way_bytes": under_way_bytes(repository.pk),
         "forecast": space.forecast_of(repository, storage.room, about_now()),
         "form": form,
         "days": space_by_day(repository, SPACE_DAYS)[::-1],
