@@ -8,17 +8,22 @@ twice a second at most, whoever asks.
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from contexts.models import VCenter
+from contexts.models import VCenter, VMContext
 from contexts.states import DiscoveryStatus
-from replication.models import IntegrityRun, Pause
+from replication.models import IntegrityRun, Occurrence, Pause
 from replication.policies import services
 from replication.policies.checking import Window
 from replication.policies.services import Where
-from replication.states import IntegrityOutcome
+from replication.services import bulk_acts, occurrences
+from replication.states import IntegrityOutcome, OccurrenceKind
 from tests import factories
+from vmrep.notifications import services as notifications
+from vmrep.notifications.models import Delivery
+from vmrep.web.models import SavedView
 
 pytestmark = pytest.mark.usefixtures("facts_are_remembered")
 
@@ -43,6 +48,21 @@ RECORDED = {
     "/policies/": 9,
     "/pauses/": 9,
     "/groups/": 13,
+    "/events/": 12,
+    "/events/told/": 12,
+    "/notifications/": 10,
+    "/bulk/": 9,
+    "/views/": 7,
+    "/health/": 10,
+    "/report/": 15,
+    "/api/v1/events/": 4,
+    "/api/v1/occurrences/": 4,
+    "/api/v1/bulk-actions/": 4,
+    "/api/v1/notification-channels/": 4,
+    "/api/v1/notification-rules/": 5,
+    "/api/v1/notification-deliveries/": 4,
+    "/api/v1/health/": 5,
+    "/api/v1/report/": 10,
     "/api/v1/vm-contexts/": 5,
     "/api/v1/vm-contexts/?ordering=-capacity_bytes&protection=protected": 5,
     "/api/v1/replications/": 4,
@@ -66,8 +86,26 @@ def add_a_vm(number: int) -> None:
     policy = services.add(f"policy {number}", services.target(3600), [Window(1, 0, 60)], actor="x")
     services.assign(policy, Where("vm", vm_context=context), actor="x")
     Pause.objects.create(kind="vm", vm_context=context, paused_by="x")
+    tell_of(context, number)
+    SavedView.objects.create(user=User.objects.get(), page="jobs", name=f"view {number}")
+    some = VMContext.objects.filter(pk=context.pk)
+    bulk_acts.ask("replicate", some, bulk_acts.Arguments(), trigger="manual", actor="x")
     factories.vcenter()
     factories.repository()
+
+
+def tell_of(context: VMContext, number: int) -> None:
+    """Something that a channel of its own tells."""
+    occurrences.tell(OccurrenceKind.BROKEN, f"{number}", what="It is.", context_id=context.pk)
+    settings = {"url": "https://example.org/x", "secret": f"whsec_{'QUJD' * 11}"}
+    channel = notifications.add_channel(f"hook {number}", "webhook", settings)
+    notifications.save_rule(channel, ["broken", "job_failed"], vm_context=context)
+    Delivery.objects.create(
+        channel=channel,
+        purpose="occurrence",
+        occurrence=Occurrence.objects.get(key=f"broken:{number}"),
+        next_attempt_at=timezone.now(),
+    )
 
 
 def test_the_lists_take_as_many_queries_as_recorded_with_one_row_and_with_many(web, user, queries):
