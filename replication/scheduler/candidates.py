@@ -53,8 +53,6 @@ from replication.states import (
 
 USE = ("vcenter_id", "repository_id", "limits_policy", "most_running", "lane", "seconds")
 _OF_HOSTS = (LimitKind.HOST_SESSIONS, LimitKind.DATASTORE_SNAPSHOTS)
-# Who tries again after a failure does so alone: it must not make its group run more often.
-_GROUP = Case(When(~Q(schedule__due_why=DueWhy.RETRY), then=F("group_member__group")), default=None)
 
 
 def capacity(now: datetime) -> Capacity:
@@ -188,7 +186,7 @@ def _startable(now: datetime, most: int, away: Away) -> QuerySet[VMContext, tupl
         could_start(now)
         .filter(~Exists(_gathered_now()), ~away.concerns())
         .annotate(
-            group_id=_GROUP,
+            group_id=Case(When(starts_its_group(), then=F("group_member__group")), default=None),
             place=Window(
                 RowNumber(),
                 partition_by=["vcenter_id", "repository_id", "limits_policy", "lane"],
@@ -203,6 +201,12 @@ def _startable(now: datetime, most: int, away: Away) -> QuerySet[VMContext, tupl
 def could_start(now: datetime) -> QuerySet[VMContext]:
     """Those of the idle VMs that are due, as far as they themselves are concerned."""
     return idle(now).filter(_may_start(), schedule__due_at__lte=now)
+
+
+def starts_its_group() -> Q:
+    """Not who tries again after a failure, which must not make its group run more often; and not
+    whose first copy takes long: it would take workers that are left to VMs that are usual."""
+    return ~Q(schedule__due_why=DueWhy.RETRY) & ~_is_copied_for_long()
 
 
 def _may_start(context: str = "") -> Q:
@@ -246,16 +250,24 @@ def _most_running(context: str = "") -> Coalesce:
 
 def _lane(context: str = "") -> Case:
     """`decide.lane` in SQL."""
-    is_first = {
-        f"{context}newest_recovery_point_at__isnull": True,
-        f"{context}capacity_bytes__gt": SMALL_BYTES,
-    }
-    is_long = Q(**is_first) | Q(**{f"{context}schedule__expected_seconds__gt": LONG_SECONDS})
+    is_long = _is_copied_for_long(context) | Q(
+        **{f"{context}schedule__expected_seconds__gt": LONG_SECONDS}
+    )
     return Case(
         When(**{f"{context}schedule__failures_in_a_row__gte": FAILING}, then=Value(Lane.FAILING)),
         When(is_long, then=Value(Lane.LONG)),
         default=Value(Lane.USUAL),
         output_field=CharField(),
+    )
+
+
+def _is_copied_for_long(context: str = "") -> Q:
+    """Its first copy takes long."""
+    return Q(
+        **{
+            f"{context}newest_recovery_point_at__isnull": True,
+            f"{context}capacity_bytes__gt": SMALL_BYTES,
+        }
     )
 
 

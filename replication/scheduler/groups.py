@@ -16,6 +16,7 @@ from replication.errors import GroupRefused, GroupRunning
 from replication.hours import are_open
 from replication.models import PolicyWindow, VMGroup, VMSchedule
 from replication.scheduler import candidates
+from replication.scheduler.decide import Lane, lane
 from replication.selectors.pauses import is_paused
 from replication.services import group_runs
 from replication.states import DueWhy, Trigger
@@ -54,7 +55,8 @@ def start(group_id: int, now: datetime) -> None:
         return
     except GroupRefused as problem:
         log.info("the group %s is not started: %s", group_id, problem)
-    put_off(list(could_start.values_list("pk", flat=True)), now)
+    again = could_start.filter(candidates.starts_its_group())
+    put_off(list(again.values_list("pk", flat=True)), now)
 
 
 def put_off(context_ids: Iterable[str], now: datetime) -> None:
@@ -85,7 +87,14 @@ def _left_out(members: Sequence[VMContext], due: Collection[str], now: datetime)
             found[vm.pk] = "Its policy does not let it start at this hour."
         elif schedule and schedule.due_why == DueWhy.RETRY and schedule.due_at > now:
             found[vm.pk] = "Its last replication failed or was refused; it is not tried again yet."
+        elif _is_copied_for_long(vm):
+            found[vm.pk] = "Its first copy takes long: it is made first, by itself."
     return found
+
+
+def _is_copied_for_long(vm: VMContext) -> bool:
+    """See `candidates.starts_its_group`."""
+    return vm.newest_recovery_point_at is None and lane(vm.capacity_bytes, None, 0) == Lane.LONG
 
 
 def _outside_of_their_hours(members: Sequence[VMContext], now: datetime) -> set[str]:

@@ -15,10 +15,10 @@ from replication.policies import services, settle
 from replication.policies.checking import Window
 from replication.scheduler import candidates, dates, starting
 from replication.scheduler import groups as scheduled
-from replication.scheduler.decide import Stand
+from replication.scheduler.decide import SMALL_BYTES, Stand
 from replication.services import finish, group_runs, groups, pauses, queue, start
 from replication.services.pauses import Subject
-from replication.states import DueWhy, PauseKind, RPOKind, SyncRequest
+from replication.states import DueWhy, GroupRunState, PauseKind, RPOKind, SyncRequest
 from tests import factories
 from tests.at_once import locking, on_its_own, on_postgresql, stuck
 from tests.factories import LOOKS
@@ -174,6 +174,25 @@ def test_who_failed_tries_again_alone_and_is_left_out_until_then(shop, vms):
     assert VMSchedule.objects.get(vm_context=vms["app"]).due_why == DueWhy.RETRY
     assert tick() == ["app"]
     assert not GroupRun.objects.exists()
+
+
+def test_a_long_first_copy_is_made_alone_when_workers_are_free_for_it(shop, vms):
+    """Started with its group it would keep a worker for hours from the VMs that it is left to."""
+    large = factories.disk_record(capacity_bytes=2 * SMALL_BYTES)
+    where = {"at": vms["web"].vcenter, "keep_in": vms["web"].repository}
+    files = factories.context("files", disks=[large], **where)
+    services.set_own(files, services.target(3600), actor="ops")
+    groups.add_member(shop, files, actor="ops")
+    settle.tick()
+    dates.tick()
+    scheduled.start(shop.pk, database_now())
+    assert missing(GroupRun.objects.get()) == {
+        "files": "Its first copy takes long: it is made first, by itself."
+    }
+    assert VMSchedule.objects.get(vm_context=files).due_why == DueWhy.FIRST, "it is not put off"
+    GroupRun.objects.update(state=GroupRunState.COPYING)
+    starting.start_due()
+    assert queue.runnable().get().vm_context == files
 
 
 def test_whose_disks_are_to_be_compared_is_compared_in_the_run(shop, vms):

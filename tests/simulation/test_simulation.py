@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from replication.models.groups import MOST_MEMBERS
 from replication.scheduler.decide import FAILING_SHARE, LEAST_LONG_SHARE, MOST_AHEAD, Lane
 from replication.services.finish import MAX_ATTEMPTS
 from vmrep.bench.virtual_estate import (
@@ -38,7 +39,7 @@ def test_much_went_wrong_and_much_was_replicated(world, told):
     assert told.failed > 10
     assert told.taken_over > 10
     assert sum(map(len, world.troubles.outages.values())) == 2
-    assert sum(map(world.began_at_night, told.breaches)) > 0.9 * PLAN.vms
+    assert sum(map(world.figures.began_at_night, told.breaches)) > 0.9 * PLAN.vms
 
 
 def test_the_limits_were_reached_and_the_queue_stayed_short(told):
@@ -68,8 +69,17 @@ def test_those_that_are_held_back_get_their_turn(world, told):
     assert told.longest_wait[Lane.FAILING] <= sick * attempts / (PLAN.slots // FAILING_SHARE)
 
 
+def test_vms_of_a_group_are_replicated_together(world, told):
+    """But for those that fail, rest after that, or are copied for the first time; also although
+    workers die meanwhile. However many VMs are gathered, no limit is exceeded."""
+    assert told.runs > len(world.groups) * DAY / PLAN.target_seconds / 2
+    assert world.figures.share_together() > 0.9
+    assert told.left_out > 0
+    assert told.most_gathered >= MOST_MEMBERS
+
+
 def test_breaches_are_foretold(world):
-    assert world.share_foretold() >= 0.9
+    assert world.figures.share_foretold() >= 0.9
 
 
 def test_no_vm_gets_over_its_target_while_nothing_is_wrong():

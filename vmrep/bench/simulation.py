@@ -55,13 +55,13 @@ def main(arguments: list[str]) -> int:
 def _say_the_day(day: int, world: World) -> None:
     told = world.told
     figures = f"{told.jobs:,} jobs, {len(told.breaches):,} breaches"
-    foretold = f"{world.share_foretold():.3f} of those that could be were foretold"
+    foretold = f"{world.figures.share_foretold():.3f} of those that could be were foretold"
     print(f"Day {day}: {figures}; {foretold}", flush=True)  # noqa: T201
 
 
 def summary(plan: Plan, world: World) -> dict[str, object]:
-    told = world.told
-    causes = Counter(world.cause_of(breach) for breach in told.breaches)
+    told, figures = world.told, world.figures
+    causes = Counter(figures.cause_of(breach) for breach in told.breaches)
     return {
         "jobs": told.jobs,
         "jobs failed": told.failed,
@@ -73,13 +73,19 @@ def summary(plan: Plan, world: World) -> dict[str, object]:
         "most running": {f"{kind}": most for (kind, _), most in told.most_running.items()},
         "limits": {"vcenter": plan.vcenter_jobs, "repository": plan.repository_jobs},
         "longest wait, s": {str(lane): wait for lane, wait in told.longest_wait.items()},
-        "time within target, share": round(world.share_within(), 5),
+        "time within target, share": round(figures.share_within(), 5),
         "breaches": len(told.breaches),
         "breaches by cause": dict(causes),
-        "breaches while vmrep was down": sum(map(world.began_at_night, told.breaches)),
-        "foretold, of the others": round(world.share_foretold(), 4),
-        "foretold at least so early, s": world.told_ahead(),
+        "breaches while vmrep was down": sum(map(figures.began_at_night, told.breaches)),
+        "foretold, of the others": round(world.figures.share_foretold(), 4),
+        "foretold at least so early, s": figures.told_ahead(),
         "foretold, but kept": told.taken_back,
+        "groups": len(world.groups),
+        "runs of groups": told.runs,
+        "VMs together in their runs, share": figures.share_together(),
+        "most VMs gathered at once": told.most_gathered,
+        "longest wait of a run, s": round(told.longest_wait_of_a_run),
+        "breaches of VMs in groups": sum(it.vm.group is not None for it in told.breaches),
     }
 
 

@@ -11,10 +11,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import cycle
 from random import Random
 from typing import NamedTuple
 
-from replication.scheduler.decide import Use
+from replication.models.groups import MOST_MEMBERS
+from replication.scheduler.decide import Lane, Use, lane
 from replication.scheduler.estimate import FEW
 from replication.scheduler.next_job import LOOK_BACK, EndedJob
 from replication.states import JobStatus, ReplicationType
@@ -33,6 +35,7 @@ SICK_SHARE = 0.01  # of the VMs, each day
 SICK_SECONDS = 6 * HOUR
 SICK_ATTEMPT_SECONDS = 60.0
 BURST_SHARE, BURST = 0.0005, 20.0
+GROUP_SIZES = (2, 3, 5, MOST_MEMBERS)
 NEW_SHARE, NEW_AFTER = (
     0.02,
     0.15,
@@ -48,7 +51,8 @@ WORKER_AWAY_SECONDS = 120.0
 class Plan:
     """`places`: how many jobs a worker runs at once. `load`: which part of the workers' time the
     jobs need, on average. `target_seconds`: the shortest target; `same_target`: of all VMs.
-    `look_ahead_every`: so many ticks; the real one looks each time. `calm`: nothing goes wrong."""
+    `grouped`: which share of the VMs is in groups. `look_ahead_every`: so many ticks; the real one
+    looks each time. `calm`: nothing goes wrong."""
 
     vms: int = 10_000
     days: float = 7.0
@@ -59,6 +63,7 @@ class Plan:
     load: float = 0.6
     vcenters: int = 4
     repositories: int = 8
+    grouped: float = 0.2
     look_ahead_every: int = 1
     seed: int = 1
     calm: bool = False
@@ -102,9 +107,12 @@ class VM:
     point_at: float | None
     taken_at: float = 0.0
     sick: Span | None = None
+    group: Group | None = None
     jobs: deque[EndedJob] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
     newest: datetime | None = None
     due_moment: datetime = BEGIN
+    due_why: str = ""
+    is_fresh: bool = False
     failing_since: datetime | None = None
     keeps_until: float = 0.0
     copied_seconds: float = 0.0
@@ -126,6 +134,11 @@ class VM:
             return None
         return int(FIRST_COPY_SECONDS * self.bytes_per_second)
 
+    @property
+    def is_copied_for_long(self) -> bool:
+        """It has no recovery point yet, and its first copy will take long."""
+        return lane(self.first_bytes, None, 0) == Lane.LONG
+
     @staticmethod
     def number_of(context_id: str) -> int:
         return int(context_id.removeprefix("ctx-"))
@@ -139,6 +152,14 @@ class VM:
 
     def is_sick(self, at: float) -> bool:
         return self.sick is not None and self.sick.begin <= at < self.sick.end
+
+
+@dataclass(eq=False)
+class Group:
+    """VMs of one vCenter whose snapshots are taken together."""
+
+    number: int
+    vms: list[VM] = field(default_factory=list, repr=False)
 
 
 class Troubles:
@@ -215,6 +236,21 @@ def estate(plan: Plan, random: Random) -> list[VM]:
     for vm in vms:
         vm.jobs.extend(_before(vm, number) for number in range(FEW + 1) if vm.point_at is not None)
     return vms
+
+
+def groups(plan: Plan, vms: list[VM]) -> list[Group]:
+    """Of all sizes in turn, each of one vCenter."""
+    sizes, found = cycle(GROUP_SIZES), list[Group]()
+    for vcenter_id in range(1, plan.vcenters + 1):
+        of_vcenter = [vm for vm in vms if vm.vcenter_id == vcenter_id]
+        of_vcenter = of_vcenter[: round(plan.grouped * len(of_vcenter))]
+        while of_vcenter:
+            group, size = Group(len(found)), next(sizes)
+            group.vms, of_vcenter = of_vcenter[:size], of_vcenter[size:]
+            for vm in group.vms:
+                vm.group = group
+            found.append(group)
+    return found
 
 
 def _before(vm: VM, number: int) -> EndedJob:
