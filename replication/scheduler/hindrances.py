@@ -36,6 +36,7 @@ class Hindrance(NamedTuple):
 
     why: str
     until: datetime
+    is_pause: bool = False
 
 
 class Hindrances:
@@ -77,15 +78,16 @@ class Hindrances:
             self._of["repository", key].append(Hindrance(why, until))
 
     def _pause(self, pause: Pause) -> None:
-        found = Hindrance(words(pause), pause.until or NEVER)
+        found = Hindrance(words(pause), pause.until or NEVER, is_pause=True)
         if pause.kind == PauseKind.ALL:
             self._of_all.append(found)
         else:
             key = pause.vcenter_id or pause.policy_id or pause.vm_context_id
             self._of[pause.kind, key].append(found)
 
-    def of_vm(self, vm: VM) -> Hindrance | None:
-        """The one that lasts longest."""
+    def of_vm(self, vm: VM, *, pauses: bool = True) -> Hindrance | None:
+        """The one that lasts longest. `pauses`: whether they concern it: not a job that has begun,
+        or that somebody asked for."""
         found = [
             *self._of_all,
             *self._of.get(("vcenter", vm.vcenter_id), ()),
@@ -100,7 +102,8 @@ class Hindrances:
         if vm.failing_since is not None:
             until = outage_ends_at(vm.failing_since, self._now)
             found.append(Hindrance("its last replications have failed", until))
-        return max(found, key=lambda each: each.until, default=None)
+        concerning = (each for each in found if pauses or not each.is_pause)
+        return max(concerning, key=lambda each: each.until, default=None)
 
     def too_long(self) -> Q:
         """Of contexts: those that can begin too late for their targets, as `of_vm` says; besides

@@ -144,7 +144,7 @@ class _Seen:
             self._note(job, "its replication takes too long", ends_at=ends)
             return
         vm = VM(job.pk, job.vcenter_id, job.repository_id, job.policy_id)
-        hindrance = self.hindrances.of_vm(vm) if job.is_of_schedule else None
+        hindrance = self.hindrances.of_vm(vm, pauses=job.is_of_schedule)
         wait = self._wait(job.use)
         why = hindrance.why if hindrance else "its replication waits for too long"
         begins_at = max(self.now + wait, job.next_attempt_at or self.now)

@@ -129,6 +129,16 @@ def test_a_job_that_begins_its_next_attempt_too_late_is_told_of(web):
     assert row(web).breach_why == "its replication waits for too long"
 
 
+def test_an_outage_holds_up_a_job_that_has_begun_or_was_asked_for_and_a_pause_does_not(web):
+    factories.pending_job(web)
+    pauses.pause(Subject("all"), until=None, reason="", actor="ops")
+    tick()
+    assert row(web).breach_why == ""
+    _long_outage(web)
+    tick()
+    assert row(web).breach_why == f"vCenter {web.vcenter.name} does not answer"
+
+
 def test_a_target_that_cannot_be_kept_is_told_with_its_figures(web):
     tick()
     VMSchedule.objects.update(
