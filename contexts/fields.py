@@ -1,4 +1,4 @@
-"""Columns that fill themselves."""
+"""Columns that fill themselves, and columns that hold secrets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from contexts.clock import about_now
 
 if TYPE_CHECKING:
     _Moment = models.DateTimeField[str | datetime | date | Combinable, datetime]
+    _Text = models.TextField[str | Combinable, str]
 else:
     _Moment = models.DateTimeField
+    _Text = models.TextField
 
 
 class MomentField(_Moment):
@@ -32,3 +34,20 @@ class MomentField(_Moment):
         """In migrations it is the column that it makes."""
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.DateTimeField", args, kwargs
+
+
+class SealedField(_Text):
+    """A secret, encrypted together with the values of the row's columns `bound_to`, which say what
+    it is for. `what` is its name for people. `contexts.crypto` writes and reads it."""
+
+    def __init__(
+        self, *args: Any, what: str = "secret", bound_to: Sequence[str] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.what = what
+        self.bound_to = tuple(bound_to)
+
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+        """In migrations it is the column that it makes."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.TextField", args, kwargs

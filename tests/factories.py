@@ -21,6 +21,7 @@ from contexts import crypto
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.services import lookup, management, records
 from contexts.services.refresh import disk_id
+from contexts.services.vcenters import SEALED
 from contexts.states import DiscoveryStatus
 from contexts.vsphere.lineage import Lineage
 from contexts.vsphere.records import DiskRecord, NicRecord, VmRecord, no_specs
@@ -104,18 +105,33 @@ def token(owner: User, scope: str = TokenScope.DANGER, *, days: int | None = Non
 def vcenter(name: str | None = None, **columns: Any) -> VCenter:
     """A vCenter that nobody has connected to."""
     number = next(_numbers)
-    return VCenter.objects.create(
+    made = VCenter(
         name=name or f"vcenter-{number}",
         **{
             "host": f"vc{number}.example.org",
             "username": "vmrep@vsphere.local",
-            "password_encrypted": crypto.encrypt("secret of the vCenter"),
             "instance_uuid": str(uuid.uuid4()),
             "product": "VMware vCenter Server 8.0.3",
             "api_version": "8.0.3.0",
             **columns,
         },
     )
+    if not made.password_encrypted:
+        crypto.seal(made, SEALED, "secret of the vCenter")
+    made.save(force_insert=True)
+    return made
+
+
+def repoint(*, password: str | None = None, **columns: Any) -> VCenter:
+    """The only vCenter, with other columns, as if its password had been entered again for them."""
+    row = VCenter.objects.get()
+    secret = password or crypto.unseal(row, SEALED)
+    for name, value in columns.items():
+        setattr(row, name, value)
+    if SEALED not in columns:
+        crypto.seal(row, SEALED, secret)
+    row.save(update_fields=[*columns, SEALED])
+    return row
 
 
 def repository(name: str | None = None, path: Path | None = None) -> RepositoryModel:

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from contexts.constraints import ColumnTypes
-from contexts.fields import MomentField
+from contexts.fields import MomentField, SealedField
 from contexts.states import DiscoveryStatus, TransportKind, TrustMode
 from contexts.vsphere.privileges import Privileges
 
@@ -13,7 +13,8 @@ from contexts.vsphere.privileges import Privileges
 class VCenter(models.Model):
     """A vSphere endpoint (vCenter Server or a lone ESXi host): address, login, trust, transport.
 
-    The password is stored encrypted (`contexts.crypto`); no page or API ever shows it.
+    The password is stored encrypted together with the address, the user and the trust
+    (`contexts.crypto`); no page or API ever shows it.
     `privileges` is the result of the connection test of this instance; it is not stored.
     """
 
@@ -25,7 +26,12 @@ class VCenter(models.Model):
         default=443, validators=[MinValueValidator(1), MaxValueValidator(65535)]
     )
     username = models.CharField(max_length=255, verbose_name="user name")
-    password_encrypted = models.TextField(editable=False, verbose_name="encrypted password")
+    password_encrypted = SealedField(
+        editable=False,
+        verbose_name="encrypted password",
+        what="password",
+        bound_to=("host", "port", "username", "trust_mode", "fingerprint_sha256"),
+    )
     trust_mode = models.CharField(
         max_length=10, choices=TrustMode.choices, default=TrustMode.VERIFY
     )

@@ -35,6 +35,10 @@ from contexts.vsphere.transports import TRANSPORTS
 
 log = logging.getLogger(__name__)
 
+SEALED = "password_encrypted"
+# What the password is for: to change any of it, it has to be entered again.
+_BOUND = crypto.bound_to(VCenter, SEALED)
+
 CONNECT_TIMEOUT_SECONDS = 15.0  # for a single call
 _MOST_BYTES = 4 << 20  # a connection test reads a few hundred names and privileges
 
@@ -45,7 +49,7 @@ def endpoint(vcenter: VCenter) -> Endpoint:
         host=vcenter.host,
         port=vcenter.port,
         username=vcenter.username,
-        password=crypto.decrypt(vcenter.password_encrypted),
+        password=crypto.unseal(vcenter, SEALED),
         trust=Trust(
             mode=cast(TrustModeName, vcenter.trust_mode),
             fingerprint_sha256=vcenter.fingerprint_sha256 or None,
@@ -210,12 +214,12 @@ def add(
         host=host,
         port=port,
         username=username,
-        password_encrypted=crypto.encrypt(password),
         trust_mode=trust_mode,
         fingerprint_sha256=format_fingerprint(fingerprint_sha256) if fingerprint_sha256 else "",
         transport=transport,
         nbd_command=nbd_command,
     )
+    crypto.seal(vcenter, SEALED, password)
     _check(vcenter)
     _connect(vcenter)
     vcenter.save(force_insert=True)
@@ -244,9 +248,8 @@ def update(
     if "host" in changes and changes["host"] != vcenter.host:
         port = changes.get("port", vcenter.port)
         changes["host"], changes["port"] = read_address(changes["host"], port)
-    asks_password = ("host", "port", "username", "trust_mode", "fingerprint_sha256")
     if password is None and any(
-        name in changes and changes[name] != getattr(vcenter, name) for name in asks_password
+        name in changes and changes[name] != getattr(vcenter, name) for name in _BOUND
     ):
         raise VCenterChanged(
             "To change the address, the user or the certificate trust, enter the password again."
@@ -254,8 +257,9 @@ def update(
     for name, value in changes.items():
         setattr(vcenter, name, value)
     if password is not None:
-        vcenter.password_encrypted = crypto.encrypt(password)
-        changes["password_encrypted"] = vcenter.password_encrypted
+        crypto.seal(vcenter, SEALED, password)
+        # All of it, whatever somebody else changed meanwhile: in parts it would be unreadable.
+        changes |= {name: getattr(vcenter, name) for name in (SEALED, *_BOUND)}
     _check(vcenter)
     before = vcenter.estate_uuid
     _connect(vcenter, confirm_instance_uuid, by_hand=password is not None)

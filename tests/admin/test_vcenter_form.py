@@ -33,7 +33,7 @@ def errors(answer) -> dict:
 
 def test_it_is_added_once_the_connection_works(added):
     assert added.instance_uuid
-    assert crypto.decrypt(added.password_encrypted) == PASSWORD
+    assert crypto.unseal(added, "password_encrypted") == PASSWORD
 
 
 def test_the_password_is_asked_for_and_never_shown(admin, added):
@@ -78,7 +78,7 @@ def test_the_name_is_changed_without_the_password(admin, lab, added):
     assert admin.post(address(VCenter, "change", added.pk), body).status_code == 302
     added.refresh_from_db()
     assert added.name == "renamed"
-    assert crypto.decrypt(added.password_encrypted) == PASSWORD
+    assert crypto.unseal(added, "password_encrypted") == PASSWORD
 
 
 def test_another_address_needs_the_password_again(admin, lab, added):
@@ -93,7 +93,7 @@ def test_a_wrong_new_password_is_not_kept(admin, lab, added):
     body = filled(lab, password="wrong")
     assert list(errors(admin.post(address(VCenter, "change", added.pk), body))) == ["password"]
     added.refresh_from_db()
-    assert crypto.decrypt(added.password_encrypted) == PASSWORD
+    assert crypto.unseal(added, "password_encrypted") == PASSWORD
 
 
 @pytest.mark.django_db(transaction=True)

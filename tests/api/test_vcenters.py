@@ -25,7 +25,7 @@ def test_it_is_added_once_the_connection_works(api, lab):
     assert answer.json() == api.get(f"vcenters/{vcenter.pk}/").json()
     assert vcenter.instance_uuid
     assert "vCenter" in vcenter.product
-    assert crypto.decrypt(vcenter.password_encrypted) == PASSWORD
+    assert crypto.unseal(vcenter, "password_encrypted") == PASSWORD
 
 
 def test_the_password_never_comes_out(api, lab):
@@ -197,7 +197,7 @@ def test_a_name_changes_without_the_password(api, added):
     answer = api.patch(f"vcenters/{added}/", {"name": "renamed"})
     assert answer.status_code == 200
     assert answer.json()["name"] == "renamed"
-    assert crypto.decrypt(VCenter.objects.get().password_encrypted) == PASSWORD
+    assert crypto.unseal(VCenter.objects.get(), "password_encrypted") == PASSWORD
 
 
 @pytest.mark.parametrize(

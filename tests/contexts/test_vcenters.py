@@ -71,7 +71,7 @@ def test_another_address_or_user_needs_the_password_again(estate):
 def test_a_name_can_change_without_the_password(estate):
     vcenters.update(estate.vcenter, name="renamed")
     assert VCenter.objects.get().name == "renamed"
-    assert crypto.decrypt(VCenter.objects.get().password_encrypted) == PASSWORD
+    assert crypto.unseal(VCenter.objects.get(), "password_encrypted") == PASSWORD
 
 
 def test_an_address_that_answers_as_another_estate_is_refused(estate):

@@ -31,6 +31,7 @@ from replication.scheduler import tick
 from replication.services import left_overs, repositories, start
 from replication.states import ImageState, SnapshotState
 from replication.sync import runner
+from tests import factories
 from tests.engine.support import difference
 from tests.sync.nursery import nursery
 from vmrep.lab import Lab
@@ -72,9 +73,8 @@ class Estate:
 
     def _follow(self) -> None:
         """The rows are a copy of another estate's, as its lab and its repository are."""
-        VCenter.objects.update(port=self.lab.port)
         Repository.objects.update(config={"path": str(self.repository_folder)})
-        self.vcenter = VCenter.objects.get()
+        self.vcenter = factories.repoint(port=self.lab.port)
         self.repository = Repository.objects.get()
 
     def discover(self) -> Discovery:

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from contexts import crypto
 from contexts.models import ContextEvent, VCenter
 from contexts.states import ContextStatus
 from replication.errors import TryAgain
@@ -14,6 +13,7 @@ from replication.models import DiskImage, RecoveryPoint, ReplicationJob, VMSnaps
 from replication.services import cancel, finish, start
 from replication.states import JobStatus
 from replication.sync import cleanup, guard, runner, transfer
+from tests import factories
 from tests.sync.estate import MIB, try_again, work
 
 
@@ -150,7 +150,7 @@ def test_a_locked_change_tracking_file_costs_a_whole_comparison(estate, ready):
 
 
 def test_a_wrong_password_fails_the_job(estate, ready):
-    VCenter.objects.update(password_encrypted=crypto.encrypt("another"))
+    factories.repoint(password="another")
     job = estate.run_job(ready)
     assert job.status == JobStatus.FAILED
     assert "password" in job.error_message

@@ -12,6 +12,7 @@ from contexts.vsphere.tls import presented_certificate
 from replication.models import VMSnapshot
 from replication.states import JobStatus, SnapshotState
 from replication.sync import cleanup
+from tests import factories
 from tests.sync.estate import PASSWORD
 from vmrep.lab import Lab
 from vmrep.lab.control.client import LabControl
@@ -26,8 +27,7 @@ def lone_host(tmp_path):
 def leads_to(lab: Lab) -> VCenter:
     """From now on the address is that lab's: a name in DNS that has changed."""
     certificate = presented_certificate(lab.host, lab.port)
-    VCenter.objects.update(port=lab.port, fingerprint_sha256=certificate.fingerprint_sha256)
-    return VCenter.objects.get()
+    return factories.repoint(port=lab.port, fingerprint_sha256=certificate.fingerprint_sha256)
 
 
 def logins_at(lab: Lab) -> int:

@@ -25,7 +25,7 @@ def test_a_confirmed_certificate_is_pinned(web, filled_in, fingerprint):
     vcenter = VCenter.objects.get()
     assert answer["Location"] == f"/discovery/?vcenter={vcenter.pk}"
     assert (vcenter.trust_mode, vcenter.fingerprint_sha256) == ("pin", fingerprint)
-    assert crypto.decrypt(vcenter.password_encrypted) == PASSWORD
+    assert crypto.unseal(vcenter, "password_encrypted") == PASSWORD
     assert vcenter.instance_uuid
 
 

@@ -52,7 +52,7 @@ def test_a_name_can_change_without_the_password(web, vcenter, filled_in):
     vcenter.refresh_from_db()
     assert vcenter.name == "renamed"
     assert vcenter.trust_mode == "pin"
-    assert crypto.decrypt(vcenter.password_encrypted) == PASSWORD
+    assert crypto.unseal(vcenter, "password_encrypted") == PASSWORD
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_refused_change_shows_the_vcenter_as_it_is(web, vcenter, filled_in):
 
 
 def test_a_changed_certificate_is_shown_and_can_be_pinned(web, vcenter, filled_in, fingerprint):
-    VCenter.objects.update(fingerprint_sha256=":".join(["00"] * 32))
+    factories.repoint(fingerprint_sha256=":".join(["00"] * 32))
     changed = {**filled_in, "trust_mode": "pin"}
     page = text(web.post(f"/vcenters/{vcenter.pk}/", changed))
     assert "a certificate that is not the pinned one" in page
@@ -155,7 +155,7 @@ def test_a_test_misses_no_right_that_is_not_needed(web, vcenter, lab_control, tr
     ],
 )
 def test_a_test_says_at_which_step_it_failed(web, vcenter, columns, failing, words):
-    VCenter.objects.update(**columns)
+    factories.repoint(**columns)
     steps = steps_of(web, vcenter)
     assert [name for name, (outcome, _) in steps.items() if outcome == "failed"] == [failing]
     assert words in steps[failing][1]
@@ -268,7 +268,7 @@ def test_a_rebuilt_vcenter_is_confirmed_at_its_page(web, vcenter, lab, lab_contr
 def test_a_rebuilt_vcenter_with_a_new_certificate_is_confirmed_in_the_form(
     web, vcenter, filled_in, lab, lab_control, fingerprint
 ):
-    VCenter.objects.update(fingerprint_sha256=":".join(["00"] * 32))
+    factories.repoint(fingerprint_sha256=":".join(["00"] * 32))
     new = lab_control.rebuild_vcenter()
     at = f"/vcenters/{vcenter.pk}/"
     changed = {**filled_in, "trust_mode": "pin"}

@@ -18,7 +18,7 @@ from django.utils import timezone
 from contexts import crypto
 from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext, VMDisk, VMNetworkAdapter
 from contexts.models.specs import SPEC_NAMES
-from contexts.services import management, records, refresh
+from contexts.services import management, records, refresh, vcenters
 from contexts.states import ContextStatus, DiscoveryStatus
 from contexts.vsphere.records import VmRecord
 from replication.models import DiskImage, RecoveryPoint, Repository
@@ -136,14 +136,15 @@ class _Estate:
         self._histories.write()
 
     def _add_vcenter(self, number: int) -> VCenter:
-        vcenter = VCenter.objects.create(
+        vcenter = VCenter(
             name=f"vcenter-{number + 1}",
             host=f"vc{number}.estate.invalid",
             username="vmrep@vsphere.local",
-            password_encrypted=crypto.encrypt("not the password of anything"),
             product="VMware vCenter Server 8.0.3",
             api_version="8.0.3.0",
         )
+        crypto.seal(vcenter, vcenters.SEALED, "not the password of anything")
+        vcenter.save(force_insert=True)
         Discovery.objects.create(
             vcenter=vcenter,
             status=DiscoveryStatus.COMPLETED,

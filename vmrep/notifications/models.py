@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from contexts.constraints import ColumnTypes
-from contexts.fields import MomentField
+from contexts.fields import MomentField, SealedField
 from replication.states import OccurrenceKind
 from vmrep.notifications.states import (
     OPEN_STATES,
@@ -26,7 +26,9 @@ class Channel(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=10, choices=ChannelKind.choices)
-    config_encrypted = models.TextField(editable=False)
+    config_encrypted = SealedField(
+        editable=False, what="settings", bound_to=("kind", "address_shown")
+    )
     address_shown = models.CharField(
         max_length=255, editable=False, help_text="Where it leads, without anything secret."
     )

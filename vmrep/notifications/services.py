@@ -24,6 +24,7 @@ from vmrep.notifications.errors import ChannelRefused, NotDelivered
 from vmrep.notifications.models import MINUTES_OF_A_DAY, Channel, Delivery, Rule, RuleKind
 from vmrep.notifications.states import DeliveryState, Purpose, RuleScope
 
+CONFIG = "config_encrypted"
 # Whoever tries a channel waits for it.
 TEST_SECONDS = 15.0
 
@@ -46,7 +47,7 @@ def habits_of(channel: Channel) -> Habits:
 
 def config_of(channel: Channel) -> Config:
     """Raises SecretUnreadable."""
-    config: Config = json.loads(crypto.decrypt(channel.config_encrypted))
+    config: Config = json.loads(crypto.unseal(channel, CONFIG))
     return config
 
 
@@ -93,10 +94,10 @@ def _save(channel: Channel, name: str, config: Config | None, habits: Habits | N
     if not channel.name or len(channel.name) > 100 or not channel.name.isprintable():
         raise ChannelRefused("A name has 1 to 100 printable characters.", "name")
     if config is not None:
-        channel.config_encrypted = crypto.encrypt(json.dumps(config))
         channel.address_shown = channels.shown(channel.kind, config)
+        crypto.seal(channel, CONFIG, json.dumps(config))
         channel.last_problem = ""
-        changed += ["config_encrypted", "address_shown", "last_problem"]
+        changed += [CONFIG, "address_shown", "last_problem"]
     if habits is not None:
         _require_possible(habits)
         for field, value in habits._asdict().items():

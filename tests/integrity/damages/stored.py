@@ -6,13 +6,13 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from contexts.models import VCenter
 from contexts.vsphere import inventory, snapshots
 from replication.models import (
     PointRemoval,
     RecoveryPointHold,
     VMSnapshot,
 )
+from tests import factories
 from tests.integrity.conftest import Copy, second_repository
 from tests.integrity.damages.doing import (
     LAST_POINT_GONE,
@@ -134,7 +134,7 @@ def _(copy: Copy) -> None:
 
 @damage("vcenter_not_checked")
 def _(copy: Copy) -> None:
-    VCenter.objects.update(port=1)
+    factories.repoint(port=1)
 
 
 @damage("snapshot_without_row")

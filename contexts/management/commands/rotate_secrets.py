@@ -1,0 +1,29 @@
+"""`manage.py rotate_secrets`: encrypts every stored secret with the newest key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from contexts import sealed_rows
+from contexts.text import printable
+
+
+class Command(BaseCommand):
+    help = (
+        "Encrypt every stored secret (passwords of vCenters, settings of channels) with the newest "
+        "key, the first of VMREP_FIELD_KEYS or of the data folder's field_keys. Afterwards the "
+        "older keys are not needed. Exit code 1: some secrets cannot be read."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        rotated, problems = sealed_rows.rotate()
+        self.stdout.write(f"Encrypted with the newest key: {rotated}.")
+        for problem in problems:
+            self.stderr.write(printable(problem))
+        if problems:
+            raise CommandError(
+                f"{len(problems)} could not be read and stayed as they are. Keep the older keys"
+                " until that is settled."
+            )
