@@ -38,6 +38,7 @@ NOT_EDITS = {
     "pauses": "adds",
     "tokens": "adds",
     "saved-views": "one's own views",
+    "account-password": "one's own password, of which nothing stored is shown",
 }
 
 
