@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Histories of replications and of removals of recovery points, with a fault at "
         "each. After each fault all recovery points must read as their snapshots did, nothing may "
         "be left behind, and the next replication must succeed. The last line is the result as "
-        "JSON; the exit code is 1 when something was not as it must be: its folder stays.",
+        "JSON; the exit code is 1 when something was not as it must be, or when no fault happened: "
+        "its folder stays.",
     )
     parser.add_argument("--minutes", type=float, default=3, help="how long (default: 3)")
     parser.add_argument("--seed", type=int, help="what is drawn (default: another one each time)")

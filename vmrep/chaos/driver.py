@@ -37,6 +37,11 @@ class Driver:
         except (KeyboardInterrupt, SystemExit):
             shutil.rmtree(self._folder)
             raise
+        if not self._wrong and not any(self._tally.happened.values()):
+            self._wrong.append(
+                f"no fault happened within {seconds:.0f} seconds: nothing was tested"
+            )
+            say(f"WRONG  {self._wrong[-1]}")
         self._report()
         if not self._wrong:
             shutil.rmtree(self._folder)
