@@ -36,7 +36,17 @@ FACES = sorted(
 # They show nothing and change nothing of anybody's: the way in and the way out, and whether this
 # process serves.
 WITHOUT_OBJECTS = {
-    *("Root", "Nowhere", "Login", "set_up", "of_admin", "LogoutView", "RedirectView"),
+    *(
+        "Root",
+        "Nowhere",
+        "Login",
+        "ToProvider",
+        "FromProvider",
+        "set_up",
+        "of_admin",
+        "LogoutView",
+        "RedirectView",
+    ),
     *("Alive", "Ready"),
 }
 ONE_ROW = {"get", "first", "last", "in_bulk", "earliest", "latest", "get_or_create"}

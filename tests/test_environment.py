@@ -54,6 +54,7 @@ def test_variables_of_tests_are_none_of_its_business() -> None:
         ({"VMREP_HTTPS": "ja"}, "VMREP_HTTPS must be 1 or 0"),
         ({"VMREP_DISKS_PER_HOST": "-1"}, "VMREP_DISKS_PER_HOST must be a whole number"),
         ({"VMREP_TRUSTED_PROXIES": "unix,proxy.example.org"}, "VMREP_TRUSTED_PROXIES must be addr"),
+        ({"VMREP_OIDC_ROLES": "ops=operator,all=chief"}, "VMREP_OIDC_ROLES must be groups"),
         ({"VMREP_DISKS_PER_HOST": "٣"}, "VMREP_DISKS_PER_HOST must be a whole number"),
         ({"VMREP_KEEP_JOBS_DAYS": "1" * 5000}, "VMREP_KEEP_JOBS_DAYS must be a whole number"),
         ({"VMREP_SECRET_KEY_FILE": "/nowhere/key"}, "/nowhere/key, .*: No such file"),

@@ -32,6 +32,7 @@ class Kind(Enum):
     FLAG = "flag"
     NUMBER = "number"
     NETWORKS = "networks"
+    ROLES = "roles"
 
 
 class WrongEnvironment(Exception):
@@ -91,6 +92,22 @@ VARIABLES = (
         " count as use ([accounts.md](accounts.md#signing-in))",
         "`480`",
         Kind.NUMBER,
+    ),
+    Variable(
+        "VMREP_OIDC_ISSUER",
+        "a provider of identities (OpenID Connect) by which people log in"
+        " ([accounts.md](accounts.md#a-provider-of-identities))",
+        "none",
+    ),
+    Variable("VMREP_OIDC_CLIENT_ID", "vmrep's name there", "none"),
+    Variable("VMREP_OIDC_CLIENT_SECRET", "vmrep's secret there", "none"),
+    Variable("VMREP_OIDC_NAME", "what the login page calls it", "“your organisation”"),
+    Variable("VMREP_OIDC_GROUPS_CLAIM", "the claim that has a user's groups", "`groups`"),
+    Variable(
+        "VMREP_OIDC_ROLES",
+        "the role that each group gives: `vmrep-admins=admin,vmrep-ops=operator`",
+        "none: roles are given on vmrep's own page",
+        Kind.ROLES,
     ),
     Variable(
         "VMREP_SECRET_KEY",
@@ -226,6 +243,16 @@ def _check(variable: Variable, value: str) -> None:
             f"{variable.name} must be addresses or networks such as 10.0.0.0/24, comma separated,"
             f' or "{UNIX_SOCKET}".'
         )
+    if variable.kind is Kind.ROLES and not all(map(_gives_role, value.split(","))):
+        raise WrongEnvironment(
+            f"{variable.name} must be groups with their roles, such as vmrep-ops=operator, comma"
+            " separated; the roles are viewer, operator and admin."
+        )
+
+
+def _gives_role(text: str) -> bool:
+    group, _, role = text.rpartition("=")
+    return bool(group.strip()) and role in ("viewer", "operator", "admin")
 
 
 def _is_network(text: str) -> bool:

@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_tables2",
     "axes",
+    "mozilla_django_oidc",
     "csp",
     "contexts",
     "replication",
@@ -190,6 +191,21 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # refuses whom it locks before a password is looked at
     "django.contrib.auth.backends.ModelBackend",
 ]
+# A provider of identities, if there is one (vmrep/accounts/oidc.py).
+OIDC_ISSUER = env("VMREP_OIDC_ISSUER", default="")
+OIDC_NAME = env("VMREP_OIDC_NAME", default="your organisation")
+OIDC_RP_CLIENT_ID = env("VMREP_OIDC_CLIENT_ID", default="")
+OIDC_RP_CLIENT_SECRET = env("VMREP_OIDC_CLIENT_SECRET", default="")
+OIDC_RP_SCOPES = "openid email profile"
+OIDC_RP_SIGN_ALGO = "RS256"
+OIDC_USE_PKCE = True
+OIDC_TIMEOUT = 10
+OIDC_GROUPS_CLAIM = env("VMREP_OIDC_GROUPS_CLAIM", default="groups")
+OIDC_ROLES = dict(each.rsplit("=", 1) for each in env.list("VMREP_OIDC_ROLES", default=[]))
+# Whoever is shut out there is out here after a day.
+OIDC_SESSION_SECONDS = 12 * 3600
+if OIDC_ISSUER:
+    AUTHENTICATION_BACKENDS.insert(1, "vmrep.accounts.oidc.Backend")
 PASSWORD_HASHERS = [
     "vmrep.accounts.hashers.Argon2",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # of before; changed at the next login

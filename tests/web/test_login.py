@@ -34,7 +34,7 @@ ARGUMENTS = {
 )
 PASSWORD = "a long enough password"
 # Where everybody else is sent to; what browsers ask for by themselves; what machines ask.
-OPEN = {"login", "set-up", "favicon", "healthz", "readyz"}
+OPEN = {"login", "set-up", "oidc", "oidc_authentication_callback", "favicon", "healthz", "readyz"}
 
 
 def addresses() -> list[str]:

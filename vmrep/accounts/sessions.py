@@ -34,13 +34,14 @@ def connect() -> None:
     post_save.connect(_end_if_shut_out, sender=settings.AUTH_USER_MODEL)
 
 
-def _begin(sender: object, request: HttpRequest, **_: object) -> None:
+def _begin(sender: object, request: HttpRequest, user: Any, **_: object) -> None:
     request.session[SIGNED_IN] = {
         "at": about_now().isoformat(),
         "address": client_address(request) or "",
         "agent": request.headers.get("User-Agent", "")[:LONGEST_AGENT],
     }
-    note_password(request)
+    # A provider of identities may know the user from hours ago, and then asks for nothing.
+    request.session[PASSWORD_AT] = getattr(user, "provider_asked_at", time.time())
 
 
 def note_password(request: HttpRequest) -> None:

@@ -23,7 +23,7 @@ from tests.database.attacks.policies import POLICIES
 from tests.database.attacks.records import RECORDS
 from tests.database.attacks.removals import REMOVALS
 from tests.database.attacks.repositories import REPOSITORIES
-from tests.database.attacks.tokens import SESSIONS, TOKENS
+from tests.database.attacks.tokens import IDENTITIES, SESSIONS, TOKENS
 from tests.database.attacks.types import TYPES
 from tests.database.attacks.views import VIEWS
 
@@ -55,5 +55,6 @@ ATTACKS: list[Attack] = [
     *GROUPS,
     *TOKENS,
     *SESSIONS,
+    *IDENTITIES,
     *TYPES,
 ]

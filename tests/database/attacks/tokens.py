@@ -54,3 +54,28 @@ SESSIONS: list[Attack] = [
         ("session_column_types", A_TYPE), {"last_seen_at": "'lately'"}, "a session of an odd use"
     ),
 ]
+
+IDENTITY = {
+    **{"user_id": "7", "issuer": "'https://id.example.org'", "subject": "'ann'"},
+    "created_at": NOW,
+}
+_IDENTITY = add("identities", IDENTITY)
+
+
+def _bad_identity(rules: tuple[str, ...], bad: dict[str, str], name: str) -> Attack:
+    return Attack(name, rules, (_USER, add("identities", IDENTITY | bad)), (_USER, _IDENTITY))
+
+
+IDENTITIES: list[Attack] = [
+    _bad_identity(("identities.user_id",), {"user_id": "999"}, "an identity of nobody"),
+    _bad_identity(("identity_is_somebodys",), {"subject": "''"}, "an identity of no subject"),
+    _bad_identity(
+        ("identity_column_types", A_TYPE), {"created_at": "'lately'"}, "an identity's odd time"
+    ),
+    Attack(
+        "two users of one identity",
+        ("identity_is_one_users",),
+        (_USER, _IDENTITY, _IDENTITY),
+        (_USER, _IDENTITY, add("identities", IDENTITY | {"subject": "'bob'"})),
+    ),
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import authenticate, update_session_auth_hash
 from django.contrib.auth.models import AbstractBaseUser
@@ -100,7 +101,12 @@ def confirm(request: HttpRequest) -> HttpResponse:
             sessions.note_password(request)
             return live.back(request, "/")
         form.add_error("password", "That is not your password.")
-    content = {"form": form, "next": live.way_back_of(request, request.GET.get("next", ""), "/")}
+    user: Any = request.user
+    content = {
+        "form": form,
+        "next": live.way_back_of(request, request.GET.get("next", ""), "/"),
+        "by_provider": settings.OIDC_ISSUER and not user.has_usable_password(),
+    }
     return render(request, "account/confirm.html", content)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
@@ -27,7 +28,11 @@ class Login(LoginView):
     redirect_authenticated_user = True
 
     def get_context_data(self, **more: Any) -> dict[str, Any]:
-        return super().get_context_data(nobody_yet=first_user.is_missing(), **more)
+        return super().get_context_data(
+            nobody_yet=first_user.is_missing(),
+            provider=settings.OIDC_NAME if settings.OIDC_ISSUER else "",
+            **more,
+        )
 
 
 @login_not_required

@@ -1,0 +1,171 @@
+"""Logging in by a provider of identities: a real small one, and tokens that are not its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jwt
+import pytest
+import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.contrib.auth.models import User
+from django.core.exceptions import SuspiciousOperation
+from django.test import Client
+from oidc_provider_mock import run_server_in_thread
+
+from tests import factories
+from tests.web.conftest import notices
+from vmrep.accounts import oidc, provider
+from vmrep.accounts.models import Identity
+
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[str]:
+    with run_server_in_thread() as server:
+        yield f"http://localhost:{server.server_port}"
+
+
+@pytest.fixture(autouse=True)
+def in_use(issuer: str, settings: Any) -> Iterator[None]:
+    settings.OIDC_ISSUER, settings.OIDC_RP_CLIENT_ID = issuer, "vmrep"
+    settings.OIDC_RP_CLIENT_SECRET = "a secret"
+    settings.OIDC_ROLES = {"vm-admins": "admin", "vm-ops": "operator", "vm-team": "viewer"}
+    settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, oidc.BACKEND]
+    provider.forget()
+    yield
+    provider.forget()
+
+
+def knows(issuer: str, subject: str, **claims: Any) -> None:
+    requests.put(f"{issuer}/users/{subject}", json=claims, timeout=10).raise_for_status()
+
+
+def come_back(web: Client, subject: str, address: str = "/oidc/?next=/jobs/") -> Any:
+    """To the provider, who lets this subject in, and back."""
+    there = web.get(address)["Location"]
+    back = requests.post(there, data={"sub": subject}, allow_redirects=False, timeout=10)
+    return web.get(back.headers["Location"].removeprefix("http://testserver"))
+
+
+def roles(user: User) -> set[str]:
+    return set(user.groups.values_list("name", flat=True))
+
+
+def test_the_groups_of_the_provider_give_the_role_at_each_login(issuer):
+    assert "Log in by your organisation" in Client().get("/login/").content.decode()
+    knows(issuer, "ann", preferred_username="ann", groups=["vm-team", "vm-ops", "else"])
+    web = Client()
+    assert come_back(web, "ann")["Location"] == "/jobs/"
+    user = User.objects.get(username="ann")
+    assert (roles(user), user.has_usable_password()) == ({"operator"}, False)
+    assert web.get("/jobs/").status_code == 200
+    assert web.session.get_expiry_age() <= 12 * 3600
+    knows(issuer, "ann", preferred_username="another name", groups=["vm-team"])
+    come_back(Client(), "ann")
+    assert roles(User.objects.get(pk=user.pk)) == {"viewer"}
+    knows(issuer, "ann", groups=[])
+    come_back(Client(), "ann")
+    assert roles(user) == set()
+    assert User.objects.count() == Identity.objects.count() == 1
+
+
+def test_what_is_dangerous_asks_the_provider_again(issuer):
+    knows(issuer, "chief", preferred_username="chief", groups=["vm-admins"])
+    web = Client()
+    come_back(web, "chief")
+    vcenter = factories.vcenter()
+    asked = web.get(f"/vcenters/{vcenter.pk}/remove/", follow=True)
+    assert "Log in again" in asked.content.decode()
+    there = web.get("/oidc/?again=1")["Location"]
+    assert "prompt=login" in there
+    assert "max_age=0" in there
+    assert "code_challenge=" in there
+
+
+def test_a_name_that_a_user_of_vmreps_own_has_is_not_taken_over(issuer):
+    chief = factories.user("chief")
+    knows(issuer, "stranger", preferred_username="Chief", groups=["vm-admins"])
+    web = Client()
+    answer = come_back(web, "stranger")
+    assert answer["Location"] == "/login/"
+    assert "could not be logged in" in notices(web.get("/login/"))[0]
+    assert (User.objects.get(), Identity.objects.count()) == (chief, 0)
+
+
+def test_who_is_shut_out_stays_out(issuer):
+    knows(issuer, "bob", preferred_username="bob")
+    come_back(Client(), "bob")
+    User.objects.update(is_active=False)
+    assert come_back(Client(), "bob")["Location"] == "/login/"
+
+
+def test_an_answer_counts_once_and_only_where_it_was_asked_for(issuer):
+    knows(issuer, "ann", preferred_username="ann")
+    web = Client()
+    there = web.get("/oidc/")["Location"]
+    back = requests.post(there, data={"sub": "ann"}, allow_redirects=False, timeout=10)
+    address = back.headers["Location"].removeprefix("http://testserver")
+    victim = Client()
+    assert victim.get(address)["Location"] == "/login/"
+    victim.get("/oidc/")
+    assert victim.get(address).status_code == 400
+    assert web.get(address).status_code == 302
+    assert web.get(address).status_code == 400
+
+
+@pytest.mark.parametrize("next_page", ["https://evil.example.org/", "//evil.example.org"])
+def test_it_leads_to_no_other_site(issuer, next_page):
+    knows(issuer, "ann", preferred_username="ann")
+    assert come_back(Client(), "ann", f"/oidc/?next={next_page}")["Location"] == "/"
+
+
+def test_a_provider_that_is_away_is_told_and_passwords_still_do(settings):
+    settings.OIDC_ISSUER = "http://127.0.0.1:9"
+    factories.user("ops", "a long enough password")
+    web = Client()
+    assert web.get("/oidc/")["Location"] == "/login/"
+    assert "does not answer" in notices(web.get("/login/"))[0]
+    form = {"username": "ops", "password": "a long enough password"}
+    assert web.post("/login/", form).status_code == 302
+
+
+def test_without_one_there_is_no_such_address(settings):
+    settings.OIDC_ISSUER = ""
+    for address in ("/oidc/", "/oidc/callback/?code=x&state=y"):
+        assert Client().get(address).status_code == 404
+    assert "Log in by" not in Client().get("/login/").content.decode()
+
+
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"aud": "another"}, {"iss": "https://evil.example.org"}, {"exp": 1}, {"azp": "another"}),
+        *({"aud": None}, {"sub": None}, {"exp": None}, {"iat": 2**40}),
+    ],
+)
+def test_a_token_that_is_not_for_vmrep_or_not_now_is_refused(issuer, wrong):
+    now = int(time.time())
+    claims = {"aud": "vmrep", "iss": issuer, "sub": "ann", "iat": now, "exp": now + 60}
+    backend, public = oidc.Backend(), KEY.public_key()
+    good = jwt.encode(claims, KEY, algorithm="RS256")
+    assert backend._verify_jws(good, public)["sub"] == "ann"
+    claims = {name: value for name, value in (claims | wrong).items() if value is not None}
+    with pytest.raises(SuspiciousOperation):
+        backend._verify_jws(jwt.encode(claims, KEY, algorithm="RS256"), public)
+
+
+def test_a_token_that_another_key_or_none_has_signed_is_refused(issuer):
+    now = int(time.time())
+    claims = {"aud": "vmrep", "iss": issuer, "sub": "ann", "iat": now, "exp": now + 60}
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    for key, algorithm in ((other, "RS256"), (None, "none"), ("a secret", "HS256")):
+        token = jwt.encode(claims, key, algorithm=algorithm)
+        with pytest.raises(SuspiciousOperation):
+            oidc.Backend()._verify_jws(token, KEY.public_key())
