@@ -19,6 +19,7 @@ from tests import factories
 from tests.web.conftest import notices
 from vmrep.accounts import oidc, provider
 from vmrep.accounts.models import Identity
+from vmrep.accounts.sessions import PASSWORD_AT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
@@ -78,8 +79,15 @@ def test_what_is_dangerous_asks_the_provider_again(issuer):
     web = Client()
     come_back(web, "chief")
     vcenter = factories.vcenter()
-    asked = web.get(f"/vcenters/{vcenter.pk}/remove/", follow=True)
+    page = f"/vcenters/{vcenter.pk}/remove/"
+    assert web.get(page).status_code == 200  # the provider asked just now, and says so
+    session = web.session
+    session[PASSWORD_AT] = None  # as of one that does not say
+    session.save()
+    asked = web.get(page, follow=True)
     assert "Log in again" in asked.content.decode()
+    assert come_back(web, "chief", f"/oidc/?again=1&next={page}")["Location"] == page
+    assert web.get(page).status_code == 200
     there = web.get("/oidc/?again=1")["Location"]
     assert "prompt=login" in there
     assert "max_age=0" in there
@@ -138,6 +146,14 @@ def test_without_one_there_is_no_such_address(settings):
     for address in ("/oidc/", "/oidc/callback/?code=x&state=y"):
         assert Client().get(address).status_code == 404
     assert "Log in by" not in Client().get("/login/").content.decode()
+
+
+def test_when_the_provider_asked_is_believed_within_reason():
+    now = time.time()
+    assert oidc._auth_time({}) is oidc._auth_time({"auth_time": "x"}) is None
+    assert oidc._auth_time({"auth_time": now + 3600}) is None
+    assert oidc._auth_time({"auth_time": now - 7}) == now - 7
+    assert oidc._auth_time({"auth_time": now + 30}) <= time.time()
 
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -179,5 +179,7 @@ def _give_role(user: Any, role: Role | None) -> None:
 
 def _auth_time(claims: dict[str, Any]) -> float | None:
     """When the provider last asked for the password; None if it does not say."""
-    at = claims.get("auth_time")
-    return float(at) if isinstance(at, int | float) and at <= time.time() + 60 else None
+    at, now = claims.get("auth_time"), time.time()
+    if not isinstance(at, int | float) or at > now + CLOCKS_DIFFER_SECONDS:
+        return None
+    return min(float(at), now)
