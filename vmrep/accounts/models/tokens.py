@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
 from contexts.constraints import ColumnTypes
 from contexts.fields import MomentField
@@ -64,10 +64,6 @@ class Token(models.Model):
                 condition=Q(origin__in=TokenOrigin.values), name="token_origin_known"
             ),
             models.CheckConstraint(condition=~Q(digest=""), name="token_has_a_digest"),
-            models.CheckConstraint(
-                condition=Q(expires_at__isnull=True) | Q(expires_at__gt=F("created_at")),
-                name="token_expires_after_it_was_made",
-            ),
         ]
 
     def __str__(self) -> str:
