@@ -36,8 +36,8 @@ TAKES_LONG = "it takes long, and workers are kept free for other VMs"
 FAILS = "it fails again and again, and other VMs come first"
 
 
-class _Idle(NamedTuple):
-    """A VM that is due and not started, or that something of its own keeps from being."""
+class _Row(NamedTuple):
+    """What is read of every VM: what its job takes part in, and until when its target is kept."""
 
     pk: str
     vcenter_id: int
@@ -47,12 +47,6 @@ class _Idle(NamedTuple):
     lane: str
     seconds: float
     policy_id: int | None
-    is_asked: bool
-    vcenter: str
-    repository: str | None
-    limits_name: str | None
-    due_at: datetime | None
-    failing_since: datetime | None
     breaks_at: datetime | None
     latest_start_at: datetime | None
 
@@ -68,17 +62,22 @@ class _Idle(NamedTuple):
         )
 
 
+class _Idle(NamedTuple):
+    """A VM that is due and not started, or that something of its own keeps from being."""
+
+    vm: _Row
+    is_asked: bool
+    vcenter: str
+    repository: str | None
+    limits_name: str | None
+    due_at: datetime | None
+    failing_since: datetime | None
+
+
 class _Active(NamedTuple):
     """A job that runs or waits, with what its VM's outlook depends on."""
 
-    pk: str
-    vcenter_id: int
-    repository_id: int
-    limits_policy: int | None
-    most_running: int
-    lane: str
-    seconds: float
-    policy_id: int | None
+    vm: _Row
     is_of_schedule: bool
     started_at: datetime | None
     next_attempt_at: datetime | None
@@ -87,19 +86,6 @@ class _Active(NamedTuple):
     bytes_transferred: int
     transfer_speed_bps: int | None
     expected_seconds: float | None
-    breaks_at: datetime | None
-    latest_start_at: datetime | None
-
-    @property
-    def use(self) -> Use:
-        return Use(
-            self.vcenter_id,
-            self.repository_id,
-            self.limits_policy,
-            self.most_running,
-            Lane(self.lane),
-            self.seconds,
-        )
 
 
 def look_ahead() -> None:
@@ -108,13 +94,13 @@ def look_ahead() -> None:
     now = database_now()
     room = candidates.capacity(now)
     hindrances = Hindrances(now)
-    idle = [_Idle(*row) for row in _idle(now)]
+    idle = [_Idle(*_split(row)) for row in _idle(now)]
     seen = _Seen(now, room, hindrances)
-    for job in map(_Active._make, _active()):
-        seen.active(job)
-    for vm in idle:
-        seen.idle(vm)
-    _keep_reasons({vm.pk: reason for vm, reason in seen.reasons if reason})
+    for row in _active():
+        seen.active(_Active(*_split(row)))
+    for each in idle:
+        seen.idle(each)
+    _keep_reasons(seen.reasons)
     _foretell(seen)
 
 
@@ -126,7 +112,7 @@ class _Seen:
         self.now, self.hindrances = now, hindrances
         self.queue = Queue(capacity)
         self.late: dict[str, str] = {}
-        self.reasons: list[tuple[_Idle, str]] = []
+        self.reasons: dict[str, str] = {}
         self._room = Room(capacity)
         self._works = capacity.slots > 0
         self._uses: set[Use] = set()
@@ -140,27 +126,28 @@ class _Seen:
                 job.transfer_speed_bps,
                 self.now,
             )
-            self.queue.run(job.use._replace(seconds=(ends - self.now).total_seconds()))
-            self._note(job, "its replication takes too long", ends_at=ends)
+            self.queue.run(job.vm.use._replace(seconds=(ends - self.now).total_seconds()))
+            self._note(job.vm, "its replication takes too long", ends_at=ends)
             return
-        vm = VM(job.pk, job.vcenter_id, job.repository_id, job.policy_id)
-        hindrance = self.hindrances.of_vm(vm, pauses=job.is_of_schedule)
-        wait = self._wait(job.use)
+        hindrance = self.hindrances.of_vm(_subject(job.vm), pauses=job.is_of_schedule)
+        wait = self._wait(job.vm.use)
         why = hindrance.why if hindrance else "its replication waits for too long"
         begins_at = max(self.now + wait, job.next_attempt_at or self.now)
-        self._note(job, why, due_at=begins_at, free_at=hindrance and hindrance.until)
+        self._note(job.vm, why, due_at=begins_at, free_at=hindrance and hindrance.until)
 
-    def idle(self, vm: _Idle) -> None:
-        hindrance = self.hindrances.of_vm(_subject(vm))
-        if vm.due_at is None or vm.due_at > self.now:
-            why, due_at = hindrance.why if hindrance else "", vm.due_at
+    def idle(self, idle: _Idle) -> None:
+        subject = _subject(idle.vm, idle.is_asked, idle.failing_since)
+        hindrance = self.hindrances.of_vm(subject)
+        if idle.due_at is None or idle.due_at > self.now:
+            why, due_at = hindrance.why if hindrance else "", idle.due_at
         else:
-            why = hindrance.why if hindrance else self._passed_over(vm)
-            self.reasons.append((vm, why))
+            why = hindrance.why if hindrance else self._passed_over(idle)
+            if why:
+                self.reasons[idle.vm.pk] = why
             # What cannot start anyway keeps nobody waiting.
-            wait = timedelta(0) if hindrance else self._wait(vm.use)
+            wait = timedelta(0) if hindrance else self._wait(idle.vm.use)
             due_at = self.now + wait
-        self._note(vm, why or BUSY, due_at=due_at, free_at=hindrance and hindrance.until)
+        self._note(idle.vm, why or BUSY, due_at=due_at, free_at=hindrance and hindrance.until)
 
     def _wait(self, use: Use) -> timedelta:
         if not self._works:
@@ -168,21 +155,22 @@ class _Seen:
         self._uses.add(Use(use.vcenter_id, use.repository_id))
         return timedelta(seconds=self.queue.add(use))
 
-    def _passed_over(self, vm: _Idle) -> str:
+    def _passed_over(self, idle: _Idle) -> str:
         """Why it is not started; empty: there is room for it, so it will be."""
-        full = self._room.what_is_full(vm.use)
-        if not full and vm.lane != Lane.USUAL and self._room.is_full_of_its_lane(vm.use):
-            return TAKES_LONG if vm.lane == Lane.LONG else FAILS
+        use = idle.vm.use
+        full = self._room.what_is_full(use)
+        if not full and use.lane != Lane.USUAL and self._room.is_full_of_its_lane(use):
+            return TAKES_LONG if use.lane == Lane.LONG else FAILS
         return {
-            "policy": f"policy {vm.limits_name} has as many jobs as it may",
-            "vcenter": f"vCenter {vm.vcenter} has as many jobs as it may",
-            "repository": f"repository {vm.repository} has as many jobs as it may",
+            "policy": f"policy {idle.limits_name} has as many jobs as it may",
+            "vcenter": f"vCenter {idle.vcenter} has as many jobs as it may",
+            "repository": f"repository {idle.repository} has as many jobs as it may",
             "all": BUSY,
         }.get(full, "")
 
     def _note(
         self,
-        vm: _Idle | _Active,
+        vm: _Row,
         why: str,
         *,
         due_at: datetime | None = None,
@@ -204,8 +192,14 @@ class _Seen:
                     yield use, self.now + timedelta(seconds=seconds)
 
 
-def _subject(vm: _Idle) -> VM:
-    return VM(vm.pk, vm.vcenter_id, vm.repository_id, vm.policy_id, vm.is_asked, vm.failing_since)
+def _subject(vm: _Row, is_asked: bool = False, failing_since: datetime | None = None) -> VM:
+    return VM(vm.pk, vm.vcenter_id, vm.repository_id, vm.policy_id, is_asked, failing_since)
+
+
+def _split(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What every row begins with as one, then the rest."""
+    of_vm = len(_Row._fields)
+    return (_Row(*row[:of_vm]), *row[of_vm:])
 
 
 def _idle(now: datetime) -> QuerySet[VMContext, tuple[Any, ...]]:
@@ -220,10 +214,11 @@ def _idle(now: datetime) -> QuerySet[VMContext, tuple[Any, ...]]:
         .filter(own, schedule__due_at__isnull=False)
         .annotate(is_asked=_flag(Q(identity_asked_at__isnull=False)))
         .values_list(
-            *("pk", *candidates.USE, "effective_policy__policy", "is_asked"),
-            *("vcenter__name", "repository__name", "effective_policy__limits_from__policy__name"),
-            *("schedule__due_at", "schedule__failing_since"),
+            *("pk", *candidates.USE, "effective_policy__policy"),
             *("schedule__breaks_at", "schedule__latest_start_at"),
+            *("is_asked", "vcenter__name", "repository__name"),
+            "effective_policy__limits_from__policy__name",
+            *("schedule__due_at", "schedule__failing_since"),
         )
     )
 
@@ -238,11 +233,10 @@ def _active() -> QuerySet[ReplicationJob, tuple[Any, ...]]:
         .values_list(
             *("vm_context", "vm_context__vcenter", "repository", *candidates.USE[2:]),
             "vm_context__effective_policy__policy",
+            *("vm_context__schedule__breaks_at", "vm_context__schedule__latest_start_at"),
             *("of_schedule", "started_at", "next_attempt_at"),
             *("status", "total_bytes", "bytes_transferred"),
             *("transfer_speed_bps", "vm_context__schedule__expected_seconds"),
-            "vm_context__schedule__breaks_at",
-            "vm_context__schedule__latest_start_at",
         )
     )
 

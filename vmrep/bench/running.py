@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import django
@@ -28,9 +29,12 @@ from vmrep.bench.processes import cpu_seconds, machine
 from vmrep.demo.programs import prepare
 from vmrep.local import programs
 from vmrep.local.errors import LocalError, StopRequested
-from vmrep.local.folder import DataFolder
+from vmrep.local.folder import DataFolder, Remembered
 from vmrep.local.ports import LOCALHOST
 from vmrep.local.supervisor import Child, Supervisor
+
+if TYPE_CHECKING:
+    from vmrep.bench.running_acts import Acts
 
 SCENARIO = """
 [estate]
@@ -100,60 +104,74 @@ def _run(wanted: argparse.Namespace, url: str) -> int:
         "VMREP_REDIS_URL": redis_url,
         "PYTHONUNBUFFERED": "1",
     }
-    scenario = folder.path / "many.toml"
-    half = wanted.vms // 2
-    scenario.write_text(
-        SCENARIO.format()
-        + VMS.format(name="a", count=half, datastore="datastore1")
-        + VMS.format(name="b", count=wanted.vms - half, datastore="datastore2")
-    )
     with Supervisor(os.environ, folder.logs) as supervisor:
         if supervisor.run(prepare(first=True, flush=False, with_admin=False)):
             raise LocalError("the database could not be prepared")
         django.setup()
-        # Only now: it needs Django's models.
-        from vmrep.bench.running_acts import Acts
-
-        programs.make_lab_password(folder)
-        ports = folder.remembered(url)
-        supervisor.start([programs.redis(folder)])
-        lab = programs.lab(folder, ports, churn=True, scenario=str(scenario), churn_seconds=45.0)
-        supervisor.start(
-            [
-                *(lab, programs.storage(redis_url), programs.control(redis_url)),
-                *(programs.ticking(redis_url), programs.beat()),
-            ]
-        )
-        killer = _Killer(wanted, supervisor, redis_url)
-        acts = Acts(
-            ports.lab_port,
-            folder.lab_password.read_text().strip(),
-            f"http://{LOCALHOST}:{ports.lab_control_port}",
-            folder.repository,
-        )
-        _say(f"Taking {wanted.vms} VMs with a target of {wanted.target_minutes} minutes")
-        acts.take(wanted.target_minutes * 60)
-        begun = time.monotonic()
-        for left in _until(supervisor, begun + wanted.minutes * 60):
-            killer.look()
-            if int(left) % 60 < POLL_SECONDS:
-                _say(f"{left / 60:.0f} minutes to go: {acts.state()}")
-        cpu = cpu_seconds(os.getpid())
-        killer.come_back()
-        _say("Pausing all, and waiting for what is under way")
-        acts.pause()
-        for _ in _until(supervisor, time.monotonic() + 600):
-            if acts.is_at_rest():
-                break
-        _say("Looking at everything")
-        result = acts.result(wanted.target_minutes * 60) | {
-            "kills": killer.kills,
-            "cpu_seconds": round(cpu),
-        }
-    problems = result["problems"]
+        acts = _start(supervisor, folder, redis_url, folder.remembered(url), _scenario(wanted))
+        result = _replicate(wanted, supervisor, acts, redis_url)
     given = {key: value for key, value in vars(wanted).items() if key not in ("postgres", "folder")}
     print(json.dumps({**given, **result, "machine": machine()}))  # noqa: T201
-    return 1 if problems else 0
+    return 1 if result["problems"] else 0
+
+
+def _scenario(wanted: argparse.Namespace) -> str:
+    half = wanted.vms // 2
+    return (
+        SCENARIO.format()
+        + VMS.format(name="a", count=half, datastore="datastore1")
+        + VMS.format(name="b", count=wanted.vms - half, datastore="datastore2")
+    )
+
+
+def _start(
+    supervisor: Supervisor, folder: DataFolder, redis_url: str, ports: Remembered, scenario: str
+) -> Acts:
+    """All processes but the workers that copy."""
+    # Only now: it needs Django's models.
+    from vmrep.bench.running_acts import Acts
+
+    many = folder.path / "many.toml"
+    many.write_text(scenario)
+    programs.make_lab_password(folder)
+    supervisor.start([programs.redis(folder)])
+    lab = programs.lab(folder, ports, churn=True, scenario=str(many), churn_seconds=45.0)
+    supervisor.start(
+        [
+            *(lab, programs.storage(redis_url), programs.control(redis_url)),
+            *(programs.ticking(redis_url), programs.beat()),
+        ]
+    )
+    return Acts(
+        ports.lab_port,
+        folder.lab_password.read_text().strip(),
+        f"http://{LOCALHOST}:{ports.lab_control_port}",
+        folder.repository,
+    )
+
+
+def _replicate(
+    wanted: argparse.Namespace, supervisor: Supervisor, acts: Acts, redis_url: str
+) -> dict[str, Any]:
+    """For the wanted time, while workers are killed. Returns what came of it."""
+    killer = _Killer(wanted, supervisor, redis_url)
+    _say(f"Taking {wanted.vms} VMs with a target of {wanted.target_minutes} minutes")
+    acts.take(wanted.target_minutes * 60)
+    begun = time.monotonic()
+    for left in _until(supervisor, begun + wanted.minutes * 60):
+        killer.look()
+        if int(left) % 60 < POLL_SECONDS:
+            _say(f"{left / 60:.0f} minutes to go: {acts.state()}")
+    cpu = cpu_seconds(os.getpid())
+    killer.come_back()
+    _say("Pausing all, and waiting for what is under way")
+    acts.pause()
+    for _ in _until(supervisor, time.monotonic() + 600):
+        if acts.is_at_rest():
+            break
+    _say("Looking at everything")
+    result = acts.result(wanted.target_minutes * 60)
+    return result | {"kills": killer.kills, "cpu_seconds": round(cpu)}
 
 
 def _until(supervisor: Supervisor, end: float) -> Iterator[float]:

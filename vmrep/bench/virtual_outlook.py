@@ -1,5 +1,5 @@
-"""Looking ahead in a simulation, as `replication.scheduler.outlook` does it: who is expected to get
-over the target before there is a newer recovery point."""
+"""Looking ahead in a simulation, as `replication.scheduler.outlook` does it: who is expected to
+exceed the target before there is a newer recovery point."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class LookAhead:
             yield vm
 
     def _late(self, vm: VM, begins_at: float, free_at: datetime | None) -> Iterator[VM]:
-        """The VM, if it is expected to get over its target."""
+        """The VM, if it is expected to exceed its target."""
         if vm.point_at is None or vm.over_since is not None:
             return
         outlook = Outlook(
