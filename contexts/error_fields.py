@@ -8,6 +8,7 @@ from contexts.vsphere.errors import VSphereError
 
 _FIELDS: dict[type[Exception], str] = {
     errors.AddressUnknown: "host",
+    errors.AddressNotAllowed: "host",
     errors.ConnectionRefused: "port",
     errors.ConnectionLost: "host",
     errors.NotVSphere: "host",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,10 +22,15 @@ from pytest_django import DjangoDbBlocker
 from whitenoise.middleware import WhiteNoiseMiddleware
 from xdist.scheduler import LoadFileScheduling
 
+from contexts.vsphere import reach
 from tests.kept_rows import KeptRows
 from tests.migrated import is_parallel, migrated_postgresql, migrated_sqlite  # noqa: F401
 from tests.mounts import hanging_share, small_ext4  # noqa: F401
 from tests.redis_server import running_redis
+
+# The servers of the tests are on this machine: for this process, and for those that it starts.
+os.environ[reach.VARIABLE] = "127.0.0.0/8,::1"
+reach.allow(os.environ[reach.VARIABLE].split(","))
 
 # How fast inputs are made tells of the machine, not of the code.
 settings.register_profile(

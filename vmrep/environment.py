@@ -33,6 +33,8 @@ class Kind(Enum):
     NUMBER = "number"
     NETWORKS = "networks"
     ROLES = "roles"
+    PROXIES = "proxies"
+    """Networks, or `UNIX_SOCKET`."""
 
 
 class WrongEnvironment(Exception):
@@ -84,7 +86,7 @@ VARIABLES = (
         " that connects over a socket. Only they are believed about the address of a client"
         " ([accounts.md](accounts.md#addresses))",
         "none",
-        Kind.NETWORKS,
+        Kind.PROXIES,
     ),
     Variable(
         "VMREP_IDLE_MINUTES",
@@ -124,6 +126,14 @@ VARIABLES = (
         "where people reach vmrep, such as `https://vmrep.example.org`: for the links in"
         " notifications",
         "none: no links",
+    ),
+    Variable(
+        "VMREP_ALLOW_ADDRESSES",
+        "addresses or networks, comma separated, to which a vCenter's or ESXi host's name may lead"
+        " although they are this machine's own (`127.0.0.1`), link-local, multicast or a cloud's"
+        " metadata service ([operations.md](operations.md#where-connections-lead))",
+        "none",
+        Kind.NETWORKS,
     ),
     Variable(
         "VMREP_NOTIFY_PRIVATE",
@@ -238,10 +248,13 @@ def _check(variable: Variable, value: str) -> None:
         value.isascii() and value.isdigit() and len(value) < 10
     ):
         raise WrongEnvironment(f"{variable.name} must be a whole number, 0 or more, and is none.")
-    if variable.kind is Kind.NETWORKS and not all(map(_is_network, value.split(","))):
+    also = (UNIX_SOCKET,) if variable.kind is Kind.PROXIES else ()
+    if variable.kind in (Kind.NETWORKS, Kind.PROXIES) and not all(
+        each.strip() in also or _is_network(each) for each in value.split(",")
+    ):
         raise WrongEnvironment(
-            f"{variable.name} must be addresses or networks such as 10.0.0.0/24, comma separated,"
-            f' or "{UNIX_SOCKET}".'
+            f"{variable.name} must be addresses or networks such as 10.0.0.0/24, comma separated"
+            + (f', or "{UNIX_SOCKET}".' if also else ".")
         )
     if variable.kind is Kind.ROLES and not all(map(_gives_role, value.split(","))):
         raise WrongEnvironment(
@@ -256,8 +269,6 @@ def _gives_role(text: str) -> bool:
 
 
 def _is_network(text: str) -> bool:
-    if text.strip() == UNIX_SOCKET:
-        return True
     try:
         ip_network(text.strip(), strict=False)
     except ValueError:

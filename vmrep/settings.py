@@ -336,6 +336,7 @@ if KEEP_HISTORY_DAYS > 0:
         "args": (KEEP_HISTORY_DAYS,),
     }
 BASE_URL = env("VMREP_BASE_URL", default="")
+ALLOW_ADDRESSES = env.list("VMREP_ALLOW_ADDRESSES", default=[])
 NOTIFY_PRIVATE = env.bool("VMREP_NOTIFY_PRIVATE", default=False)
 CELERY_BEAT_SCHEDULE["forget-sign-ins"] = {
     "task": "vmrep.accounts.tasks.forget_sign_ins",

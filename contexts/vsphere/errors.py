@@ -28,6 +28,10 @@ class NameServiceAway(AddressUnknown):
     transient = True
 
 
+class AddressNotAllowed(VSphereError):
+    """The name leads to this machine, its own link or a metadata service: nothing was sent."""
+
+
 class ConnectionRefused(VSphereError):
     """Nothing listens there, or the network says no."""
 

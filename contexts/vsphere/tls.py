@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
-from contexts.vsphere.budget import Budget, OutOfTime
+from contexts.vsphere import reach
+from contexts.vsphere.budget import Budget
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
 from contexts.vsphere.errors import (
     AddressUnknown,
@@ -56,7 +56,8 @@ def presented_certificate(
 
     `timeout` (seconds) is for all of it; a `budget` may leave less.
 
-    Raises AddressUnknown, ConnectionRefused, ConnectionLost, NotVSphere (no TLS there).
+    Raises AddressUnknown, AddressNotAllowed, ConnectionRefused, ConnectionLost, NotVSphere (no TLS
+    there).
     """
     endpoint = Endpoint(host, port, "", "", Trust("insecure"))
     connection = VSphereConnection(endpoint, timeout)
@@ -141,8 +142,8 @@ class VSphereConnection(http.client.HTTPSConnection):
 
     It is not open yet: it opens with the first request, and again after it was closed.
     It judges the certificate each time. Connecting raises CertificateNotTrusted or
-    CertificateChanged before a byte of a request is written, and plain OSError for what the network
-    does.
+    CertificateChanged before a byte of a request is written, AddressNotAllowed before there is a
+    connection, and plain OSError for what the network does.
 
     `timeout` (seconds) holds for each socket operation. A request with all that belongs to it, from
     connecting to the last byte of the answer, has a budget: the one that `allow` gave for the next
@@ -204,7 +205,9 @@ class VSphereConnection(http.client.HTTPSConnection):
         """TCP, TLS, and the certificate's judgement; closed again when that fails."""
         budget = self._budget = self._budget or self._next or Budget(self.timeout, MOST_BYTES)
         try:
-            plain = _connected(self.host, self.port, self.timeout, budget)
+            plain = reach.connect(
+                self.host, self.port, lambda: min(self.timeout, budget.remaining())
+            )
             plain.settimeout(min(self.timeout, budget.remaining()))
             # One deadline holds for the whole handshake: OpenSSL's loop is under one timeout.
             self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
@@ -272,25 +275,6 @@ class VSphereConnection(http.client.HTTPSConnection):
             fingerprint_sha256=fingerprint,
             reason=error.verify_message,
         )
-
-
-def _connected(host: str, port: int, timeout: float, budget: Budget) -> socket.socket:
-    """A TCP connection to the first of the host's addresses that answers."""
-    failure: OSError | None = None
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
-        plain = socket.socket(family, kind, protocol)
-        try:
-            plain.settimeout(min(timeout, budget.remaining()))
-            plain.connect(address)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return plain
-        except OutOfTime:
-            plain.close()
-            raise
-        except OSError as error:
-            plain.close()
-            failure = error
-    raise failure or OSError(f"{host} has no address")
 
 
 def _settings_for(trust: Trust) -> ssl.SSLContext:

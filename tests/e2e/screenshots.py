@@ -53,6 +53,7 @@ def _use(temporary: Path) -> None:
         "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
         "DATABASE_URL": f"sqlite:///{temporary}/database.sqlite3",
         "VMREP_DATA_DIR": f"{temporary}/data",
+        "VMREP_ALLOW_ADDRESSES": "127.0.0.0/8",
         "VMREP_LOG_LEVEL": "CRITICAL",
     }
     django.setup()

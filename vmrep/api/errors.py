@@ -50,6 +50,7 @@ CONTEXT_STATUS: dict[type[ContextError], int] = {
 # Other errors are problems of the vCenter: 502.
 VSPHERE_STATUS: dict[type[VSphereError], int] = {
     vsphere_errors.AddressUnknown: status.HTTP_400_BAD_REQUEST,
+    vsphere_errors.AddressNotAllowed: status.HTTP_400_BAD_REQUEST,
     vsphere_errors.CertificateNotTrusted: status.HTTP_400_BAD_REQUEST,
     vsphere_errors.CertificateChanged: status.HTTP_400_BAD_REQUEST,
     vsphere_errors.LoginRefused: status.HTTP_400_BAD_REQUEST,

@@ -102,6 +102,7 @@ def _run(wanted: argparse.Namespace, url: str) -> int:
         "DJANGO_SETTINGS_MODULE": "vmrep.settings",
         "VMREP_DATA_DIR": str(folder.path),
         "VMREP_REDIS_URL": redis_url,
+        "VMREP_ALLOW_ADDRESSES": "127.0.0.0/8",  # the lab's
         "PYTHONUNBUFFERED": "1",
     }
     with Supervisor(os.environ, folder.logs) as supervisor:

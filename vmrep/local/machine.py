@@ -67,6 +67,8 @@ def _environment(folder: DataFolder) -> dict[str, str]:
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "vmrep.settings",
         "VMREP_DATA_DIR": str(folder.path),
+        # The lab is on this machine.
+        "VMREP_ALLOW_ADDRESSES": "127.0.0.0/8",
         "VMREP_REDIS_URL": f"redis+socket://{quote(str(folder.redis_socket()))}",
         "PYTHONUNBUFFERED": "1",
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 import threading
@@ -11,14 +10,12 @@ from typing import Any
 
 from django.conf import settings
 
+from contexts.vsphere.reach import leads_inside
 from vmrep.notifications.errors import ChannelRefused, NotDelivered
 
 CONNECT_SECONDS = 10.0
 SECONDS = 30.0
 _current = threading.local()
-
-# A cloud's metadata service over IPv6, in a range that is otherwise a company's own.
-_METADATA = ipaddress.ip_address("fd00:ec2::254")
 
 
 class Deadline:
@@ -93,22 +90,10 @@ def connect(address: tuple[str, int], *ignored: Any, **also_ignored: Any) -> soc
 
 
 def _require_allowed(host: str, address: str) -> None:
-    found: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(
-        address.partition("%")[0]
-    )
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    leads_inside = (
-        found.is_loopback
-        or found.is_link_local
-        or found.is_multicast
-        or found.is_unspecified
-        or found == _METADATA
-    )
-    if leads_inside and not settings.NOTIFY_PRIVATE:
+    if leads_inside(address) and not settings.NOTIFY_PRIVATE:
         raise NotDelivered(
-            f"{host} leads to {found}, an address of this machine or its own link. An administrator"
-            " can allow that with VMREP_NOTIFY_PRIVATE=1."
+            f"{host} leads to {address}, an address of this machine or its own link. An"
+            " administrator can allow that with VMREP_NOTIFY_PRIVATE=1."
         )
 
 

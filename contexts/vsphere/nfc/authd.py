@@ -14,6 +14,8 @@ import socket
 import ssl
 import time
 
+from contexts.vsphere import reach
+from contexts.vsphere.errors import AddressNotAllowed
 from contexts.vsphere.nfc.errors import NfcBroken, NfcError, NfcRefused, OtherCertificate
 from contexts.vsphere.nfc.tickets import Ticket
 
@@ -54,7 +56,9 @@ def connect(ticket: Ticket, doing: str) -> socket.socket:
 
 def _dial(ticket: Ticket, where: str) -> socket.socket:
     try:
-        raw = socket.create_connection((ticket.host, ticket.port), timeout=CONNECT_SECONDS)
+        return reach.connect(ticket.host, ticket.port, lambda: CONNECT_SECONDS)
+    except AddressNotAllowed as problem:
+        raise NfcRefused(f"{where}: {problem}") from problem
     except socket.gaierror as problem:
         raise NfcRefused(
             f"{where}: the host's name cannot be resolved here ({problem.strerror}). Workers need"
@@ -66,10 +70,6 @@ def _dial(ticket: Ticket, where: str) -> socket.socket:
             f"{where} cannot be reached ({problem}). Open TCP {ticket.port} from this machine to"
             " the ESXi hosts."
         ) from problem
-    # Requests are small: each would wait until the host has acknowledged the one before, for 40 ms
-    # when it has nothing to answer yet.
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return raw
 
 
 def _tls(raw: socket.socket, where: str) -> ssl.SSLSocket:
