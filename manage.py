@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line for vmrep."""
+"""Django's command line for vmrep. What a command does is done by whoever called it."""
 
 import os
 import sys
@@ -9,7 +9,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from vmrep.command_line import by_caller
+
+    with by_caller():
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

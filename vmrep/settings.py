@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "replication",
     "vmrep.accounts",
     "vmrep.notifications",
+    "vmrep.trail",
     "vmrep.web",
     "vmrep.api",
 ]
@@ -83,6 +84,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "vmrep.accounts.middleware.AuthenticationMiddleware",
     "vmrep.accounts.middleware.SessionUseMiddleware",
+    "vmrep.trail.source.TrailMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "vmrep.web.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -11,7 +11,7 @@ from functools import partial
 from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.db.models.functions import Now
 
-from contexts import messages
+from contexts import messages, trail
 from contexts.clock import database_now
 from contexts.database_errors import is_race, lock_timed_out, own_words, refused_value
 from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
@@ -22,6 +22,7 @@ from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import lock_free, one_transaction, only_free, wait_briefly
 from contexts.states import DiscoveryStatus
 from contexts.text import printable, storable
+from contexts.trail import Verb
 from contexts.vsphere import inventory
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.errors import ConnectionLost, VSphereError
@@ -48,6 +49,7 @@ def request(vcenter: VCenter, *, actor: str) -> Discovery:
     try:
         with transaction.atomic():
             discovery = Discovery.objects.create(vcenter=vcenter, requested_by=actor)
+            trail.tell(Verb.DISCOVER, trail.vcenter(vcenter), actor=actor)
             transaction.on_commit(lambda: messages.hint_discovery(discovery.pk))
     except IntegrityError as problem:
         if not is_race(problem):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.db.models.functions import Now
 
-from contexts import presence
+from contexts import presence, trail
 from contexts.clock import database_now
 from contexts.errors import (
     ContextBusy,
@@ -19,6 +19,7 @@ from contexts.errors import (
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import discovered, records, refresh, statuses
 from contexts.services.transactions import one_transaction, only_free
+from contexts.trail import Verb
 from contexts.vsphere.errors import AnotherVM, ObjectGone
 from contexts.vsphere.records import VmRecord
 
@@ -113,6 +114,7 @@ def confirm(vm: DiscoveredVM, context: VMContext, *, actor: str) -> VMContext:
         actor=actor,
         job_id=None,
     )
+    _tell(context, vm, old, "confirmed", actor)
     context.refresh_from_db()
     return context
 
@@ -158,8 +160,19 @@ def reject(vm: DiscoveredVM, context: VMContext, *, actor: str) -> DiscoveredVM:
         actor=actor,
         job_id=None,
     )
+    _tell(context, vm, context.vmware_vm_id, "rejected", actor)
     vm.refresh_from_db()
     return vm
+
+
+def _tell(context: VMContext, vm: DiscoveredVM, old: str, decision: str, actor: str) -> None:
+    trail.tell(
+        Verb.IDENTIFY,
+        trail.vm(context),
+        actor=actor,
+        old={"instance_uuid": old},
+        new={"instance_uuid": vm.vmware_vm_id, "decision": decision},
+    )
 
 
 @one_transaction

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Value
 from django.db.models.functions import Coalesce, Now
 from django.utils.crypto import get_random_string
 
+from contexts import trail
 from contexts.clock import about_now
 from contexts.database_errors import is_race
 from contexts.errors import ContextBusy, NotManaged
@@ -18,6 +19,7 @@ from contexts.models import DiscoveredVM, VMContext
 from contexts.services import identity, records, refresh, statuses
 from contexts.services.transactions import one_transaction
 from contexts.states import TAKEN, TAKEN_AGAIN
+from contexts.trail import Verb
 
 ID_ATTEMPTS = 5
 MOST_AT_ONCE = 1000
@@ -110,6 +112,9 @@ def take_and_report(
     current = VMContext.objects.in_bulk([context.pk for context, _ in taken.values()])
     contexts = [current[taken[vm.pk][0].pk] for vm in vms]
     taking = f"{events[0].pk}-{events[-1].pk}" if events else ""
+    for taken_now in fresh:
+        context = current[taken_now[1].pk]
+        trail.tell(Verb.TAKE, trail.vm(context), actor=actor, new={"repository": repository})
     return Taken(contexts, frozenset(context.pk for _, context, _ in fresh), taking)
 
 
@@ -159,5 +164,6 @@ def release(context: VMContext, *, actor: str) -> VMContext:
         actor=actor,
         job_id=None,
     )
+    trail.tell(Verb.RELEASE, trail.vm(context), actor=actor)
     context.refresh_from_db()
     return context

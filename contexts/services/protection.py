@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.errors import DiskRefused, NotManaged
 from contexts.models import VMContext, VMDisk
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
+from contexts.trail import Verb
 
 
 @one_transaction
@@ -25,7 +27,7 @@ def leave_out(disk: VMDisk, *, actor: str) -> None:
             f"{context}: {_named(disk)} can be replicated, so it cannot be left out. If the VM's"
             " disks have changed, run discovery again."
         )
-    if _set_accepted(context, disk, accepted=True):
+    if _set_accepted(context, disk, accepted=True, actor=actor):
         why = f"to be replicated without {_named(disk)}, which {disk.unprotected_reason}"
         _tell(context, why, actor)
 
@@ -37,7 +39,7 @@ def protect_again(disk: VMDisk, *, actor: str) -> None:
     Raises DiskRefused when the disk no longer belongs to the VM, NotManaged.
     """
     context, disk = _locked_disk(disk)
-    if _set_accepted(context, disk, accepted=False):
+    if _set_accepted(context, disk, accepted=False, actor=actor):
         _tell(context, f"not to be replicated without {_named(disk)}", actor)
 
 
@@ -56,13 +58,20 @@ def _locked_disk(disk: VMDisk) -> tuple[VMContext, VMDisk]:
     return context, disk
 
 
-def _set_accepted(context: VMContext, disk: VMDisk, *, accepted: bool) -> bool:
+def _set_accepted(context: VMContext, disk: VMDisk, *, accepted: bool, actor: str) -> bool:
     """Whether the value changed. Also updates the context's `updated_at`, which pages poll."""
     changed = VMDisk.objects.filter(pk=disk.pk, accept_unprotected=not accepted).update(
         accept_unprotected=accepted, updated_at=Now()
     )
     if changed:
         VMContext.objects.filter(pk=context.pk).update(updated_at=Now())
+        trail.tell(
+            Verb.CHANGE,
+            trail.vm(context),
+            actor=actor,
+            old={"disk": _named(disk), "left_out": not accepted},
+            new={"disk": _named(disk), "left_out": accepted},
+        )
     return bool(changed)
 
 

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model, QuerySet
 
+from contexts import trail
 from contexts.database_errors import own_words, was_rolled_back
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ def one_transaction(service: Callable[P, R]) -> Callable[P, R]:
     back in favour of another (deadlock, serialization failure): nothing was written then.
 
     Within a caller's transaction it is part of that transaction, which only the caller can repeat.
+    What it tells the audit trail is written at its end (`contexts.trail`).
     """
 
     @functools.wraps(service)
@@ -37,7 +39,7 @@ def one_transaction(service: Callable[P, R]) -> Callable[P, R]:
         attempts_left = 0 if transaction.get_connection().in_atomic_block else ATTEMPTS - 1
         while True:
             try:
-                with transaction.atomic():
+                with transaction.atomic(), trail.gathered():
                     return service(*args, **kwargs)
             except OperationalError as problem:
                 if not attempts_left or not was_rolled_back(problem):

@@ -12,14 +12,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.db.models.functions import Now
 
-from contexts import crypto, selectors
-from contexts.errors import UnknownVCenter, VCenterChanged, VCenterInUse
+from contexts import crypto, selectors, trail
+from contexts.errors import ContextError, UnknownVCenter, VCenterChanged, VCenterInUse
 from contexts.models import VCenter, VMContext
 from contexts.services import estates, logins, nbd_commands, replacement
 from contexts.services.nbd_commands import NbdCommandRefused
 from contexts.services.transactions import one_transaction
 from contexts.services.waiting import SECONDS, wait_for
 from contexts.states import TransportKind, TrustMode
+from contexts.trail import Outcome, Verb
 from contexts.vsphere import addresses
 from contexts.vsphere.budget import Budget
 from contexts.vsphere.endpoint import Endpoint, Trust, format_fingerprint
@@ -40,6 +41,10 @@ SEALED = "password_encrypted"
 _BOUND = crypto.bound_to(VCenter, SEALED)
 
 CONNECT_TIMEOUT_SECONDS = 15.0  # for a single call
+_TOLD = (
+    *("name", "host", "port", "username", "password_encrypted", "trust_mode"),
+    *("fingerprint_sha256", "transport", "nbd_command", "instance_uuid", "host_uuid"),
+)
 _MOST_BYTES = 4 << 20  # a connection test reads a few hundred names and privileges
 
 
@@ -143,6 +148,23 @@ def test_stored(vcenter: VCenter) -> Seen:
     """Test the connection once with the stored login, whatever was refused before, and remember the
     outcome. Raises as `test_connection` does."""
     try:
+        seen = _test_stored(vcenter)
+    except (VSphereError, ContextError) as problem:
+        _tell_of_test(vcenter, str(problem))
+        raise
+    _tell_of_test(vcenter, "")
+    return seen
+
+
+@one_transaction
+def _tell_of_test(vcenter: VCenter, problem: str) -> None:
+    outcome = Outcome.FAILED if problem else Outcome.DONE
+    new = {"why": problem} if problem else {}
+    trail.tell(Verb.TEST, trail.vcenter(vcenter), new=new, outcome=outcome)
+
+
+def _test_stored(vcenter: VCenter) -> Seen:
+    try:
         seen = test_connection(endpoint(vcenter), _transports(vcenter))
         estates.require_host(vcenter, seen.about, seen.host_uuid)
     except LoginRefused as problem:
@@ -222,8 +244,14 @@ def add(
     crypto.seal(vcenter, SEALED, password)
     _check(vcenter)
     _connect(vcenter)
-    vcenter.save(force_insert=True)
+    _store_new(vcenter)
     return vcenter
+
+
+@one_transaction
+def _store_new(vcenter: VCenter) -> None:
+    vcenter.save(force_insert=True)
+    trail.tell(Verb.ADD, trail.vcenter(vcenter), new=trail.values_of(vcenter, *_TOLD))
 
 
 def update(
@@ -254,6 +282,7 @@ def update(
         raise VCenterChanged(
             "To change the address, the user or the certificate trust, enter the password again."
         )
+    former = trail.values_of(vcenter, *_TOLD)
     for name, value in changes.items():
         setattr(vcenter, name, value)
     if password is not None:
@@ -267,8 +296,8 @@ def update(
     forgotten = {"login_refused_at": None, "login_refused_why": ""}
     forgotten |= {"found_at": None, "found_instance_uuid": ""}
     is_another = bool(confirm_instance_uuid and before and vcenter.estate_uuid != before)
-    former = before if is_another else ""
-    _store(vcenter, written | forgotten, former_uuid=former, actor=actor, require=require)
+    former_uuid = before if is_another else ""
+    _store(vcenter, written | forgotten, former, former_uuid, actor=actor, require=require)
     vcenter.refresh_from_db()
     return vcenter
 
@@ -277,13 +306,14 @@ def update(
 def _store(
     vcenter: VCenter,
     columns: dict[str, Any],
-    *,
+    former: dict[str, Any],
     former_uuid: str,
+    *,
     actor: str,
     require: Callable[[], None] | None,
 ) -> None:
-    """`former_uuid`: the vCenter is another one now; its contexts are locked first, as everywhere.
-    Raises ContextBusy, UnknownVCenter."""
+    """`former`: what was there before. `former_uuid`: the vCenter is another one now; its contexts
+    are locked first, as everywhere. Raises ContextBusy, UnknownVCenter."""
     contexts = replacement.lock(vcenter) if former_uuid else []
     rows = VCenter.objects.filter(pk=vcenter.pk)
     if require is not None:
@@ -293,6 +323,8 @@ def _store(
         raise UnknownVCenter(f"The vCenter {vcenter.name} has been removed. Add it again.")
     if former_uuid:
         replacement.record(vcenter, contexts, former_uuid, actor=actor)
+    old, new = trail.changes(former, trail.values_of(vcenter, *_TOLD))
+    trail.tell(Verb.CHANGE, trail.vcenter(vcenter), actor=actor, old=old, new=new)
 
 
 def remove(vcenter: VCenter) -> None:
@@ -302,12 +334,15 @@ def remove(vcenter: VCenter) -> None:
     reads it; UnknownVCenter when it has already been removed.
     """
     try:
-        with transaction.atomic():
+        with transaction.atomic(), trail.gathered():
             # A transaction that takes one of its VMs meanwhile commits later and is refused.
             locked = VCenter.objects.select_for_update().filter(pk=vcenter.pk).first()
             if locked is None:
                 raise UnknownVCenter(f"The vCenter {vcenter.name} has already been removed.")
             _require_unused(locked)
+            trail.tell(
+                Verb.REMOVE, trail.vcenter(locked), old=trail.values_of(locked, "name", "host")
+            )
             locked.delete()
     except (ProtectedError, IntegrityError) as problem:
         # Foreign keys are checked at commit: another transaction was faster.

@@ -9,8 +9,11 @@ from dataclasses import replace
 
 from django.db import DatabaseError, transaction
 
+from contexts import trail
+from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.text import storable
+from contexts.trail import Kind, Verb
 from replication.integrity.findings import CHECKS, Check, Finding, Scope, SecondLook
 
 GONE = "It was gone at the last look: repaired with another finding, or no longer wrong."
@@ -29,10 +32,23 @@ def mend(finding: Finding, scope: Scope) -> Finding:
             statuses.hold(finding.context_id)
             if not _is_there(one, finding, scope):
                 return replace(finding, repaired=GONE)
-            return replace(finding, repaired=one.mend(finding))
+            mended = replace(finding, repaired=one.mend(finding))
+            _tell(mended)
+            return mended
     except DatabaseError as problem:
         refused = storable(f"{finding.remedy} The repair was refused: {problem}")
         return replace(finding, remedy=refused)
+
+
+def _tell(finding: Finding) -> None:
+    context = VMContext.objects.filter(pk=finding.context_id).first()
+    about = (
+        trail.subject(Kind.INSTALLATION, finding.key, finding.subject)
+        if context is None
+        else trail.vm(context)
+    )
+    told = {"finding": finding.code, "repair": finding.repaired}
+    trail.tell(Verb.REPAIR, about, new=told, job_id=finding.job_id)
 
 
 def _is_there(one: Check, finding: Finding, scope: Scope) -> bool:

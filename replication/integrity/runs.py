@@ -12,11 +12,13 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.clock import database_now
 from contexts.database_errors import is_race, own_words
 from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import lock_free, one_transaction
 from contexts.text import storable
+from contexts.trail import Kind, Verb
 from replication import messages
 from replication.errors import IntegrityCheckRunning
 from replication.integrity.damaged import Verdict
@@ -44,12 +46,19 @@ def request(*, actor: str) -> IntegrityRun:
     try:
         with transaction.atomic():
             run = IntegrityRun.objects.create(requested_by=actor)
+            _tell(run)
             transaction.on_commit(messages.hint_integrity)
     except IntegrityError as problem:
         if not is_race(problem):
             raise
         return IntegrityRun.objects.latest("id")
     return run
+
+
+def _tell(run: IntegrityRun) -> None:
+    about = trail.subject(Kind.INTEGRITY, run.pk, f"Integrity check {run.pk}")
+    told = {"deep": run.deep, "repair": run.repair}
+    trail.tell(Verb.CHECK, about, actor=run.requested_by, new=told)
 
 
 def run_requested() -> None:
@@ -67,6 +76,7 @@ def run_now(scope: Scope, *, actor: str, repair: bool = False) -> IntegrityRun:
     try:
         with transaction.atomic():
             run.save(force_insert=True)
+            _tell(run)
     except IntegrityError as problem:
         if not is_race(problem):
             raise

@@ -10,11 +10,13 @@ from typing import NamedTuple
 from django.db.models import F
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.errors import NotManaged
 from contexts.models import VCenter, VMContext
 from contexts.services import statuses
 from contexts.services.management import MOST_AT_ONCE
 from contexts.services.transactions import one_transaction
+from contexts.trail import Kind, Verb
 from replication.errors import PolicyInUse, PolicyRefused, ScopeRefused, ScopeTaken
 from replication.models import (
     Installation,
@@ -25,6 +27,7 @@ from replication.models import (
     VMSchedule,
 )
 from replication.models.installation import ONLY_ID
+from replication.policies import telling
 from replication.policies.checking import Wanted, Window, checked, merged
 from replication.policies.settle import settle, stale, stale_count
 from replication.policies.values import ALL_COLUMNS, GROUPS, UNSAID, Value, says
@@ -71,6 +74,7 @@ def add(
     policy = Policy(name=_free_name(name, None))
     _write(policy, wanted)
     log.info("%s added policy %r", actor, policy.name)
+    trail.tell(Verb.ADD, _about(policy), actor=actor, new=_said(policy.name, wanted))
     return policy
 
 
@@ -86,11 +90,14 @@ def change(
     """What is not given stays as it is. Raises PolicyRefused."""
     _lock_policies()
     policy.refresh_from_db()
+    former = _said(policy.name, wanted_of(policy))
     wanted = checked(merged(wanted_of(policy), given, windows))
     if name is not None and name != policy.name:
         policy.name = _free_name(name, policy)
     _write(policy, wanted)
     log.info("%s changed policy %r", actor, policy.name)
+    old, new = trail.changes(former, _said(policy.name, wanted))
+    trail.tell(Verb.CHANGE, _about(policy), actor=actor, old=old, new=new)
     return _took_effect(actor) if policy.scopes.exists() else Outcome()
 
 
@@ -104,6 +111,8 @@ def remove(policy: Policy, *, actor: str) -> None:
             " there first, or give another policy to them."
         )
     log.info("%s removed policy %r", actor, policy.name)
+    former = _said(policy.name, wanted_of(policy))
+    trail.tell(Verb.REMOVE, _about(policy), actor=actor, old=former)
     policy.delete()
 
 
@@ -131,6 +140,8 @@ def assign(policy: Policy, place: Where, *, actor: str) -> tuple[PolicyScope, Ou
     if place.takes_new:
         PolicyTaking.objects.all().delete()  # what was seen already is looked at for it, too
     log.info("%s gave policy %r to scope %s (%s)", actor, policy.name, scope.pk, scope.kind)
+    new = {"place": _place(scope), "takes_new": scope.takes_new}
+    trail.tell(Verb.CHANGE, _about_scope(scope), actor=actor, new=_at(scope, new))
     if place.vm_context is not None:
         return scope, _of_one(place.vm_context.pk, actor)
     return scope, _took_effect(actor)
@@ -148,6 +159,8 @@ def unassign(scope: PolicyScope, *, actor: str) -> Outcome:
         statuses.hold(scope.vm_context_id)
     _lock_policies()
     log.info("%s took policy %r from %s", actor, scope.policy.name, scope.kind)
+    old = {"place": _place(scope), "takes_new": scope.takes_new}
+    trail.tell(Verb.CHANGE, _about_scope(scope), actor=actor, old=_at(scope, old))
     context_id = scope.vm_context_id
     scope.delete()
     return _took_effect(actor) if context_id is None else _of_one(context_id, actor)
@@ -169,7 +182,8 @@ def set_own(
     if "repository_id" in given:
         raise PolicyRefused({"repository_id": f"{context} has a repository; it is not a wish."})
     own = Policy.objects.filter(vm_context=context).first()
-    wanted = checked(merged(own_values(context), given, windows))
+    former = wanted_of(own) if own else Wanted(UNSAID)
+    wanted = checked(merged(former, given, windows))
     if any(says(group, wanted.values) for group in GROUPS):
         _write(own or Policy(vm_context=context), wanted)
         own = Policy.objects.get(vm_context=context)
@@ -178,6 +192,10 @@ def set_own(
         )
     elif own is not None:
         own.delete()
+    old, new = trail.changes(_said("", former), _said("", wanted))
+    if new:
+        told = {"own_policy": _in_words(old)}, {"own_policy": _in_words(new)}
+        trail.tell(Verb.CHANGE, trail.vm(context), actor=actor, old=told[0], new=told[1])
     # Its hours may have changed, which are not among what is in effect.
     VMSchedule.objects.filter(pk=context.pk).delete()
     settle([context.pk], actor=actor)
@@ -201,6 +219,36 @@ def give(context: VMContext, policy: Policy | None, *, actor: str) -> None:
         unassign(given, actor=actor)
     if policy is not None:
         assign(policy, Where(ScopeKind.VM, vm_context=context), actor=actor)
+
+
+def _about(policy: Policy) -> trail.Subject:
+    return trail.subject(Kind.POLICY, policy.pk, policy.name or "")
+
+
+def _said(name: str | None, wanted: Wanted) -> dict[str, object]:
+    """What a policy says, with its hours."""
+    return {
+        "name": name,
+        **wanted.values,
+        "windows": [f"{w.days} {w.from_minute} {w.to_minute}" for w in wanted.windows],
+    }
+
+
+def _in_words(values: Mapping[str, object]) -> list[str]:
+    return [f"{name}: {value}" for name, value in values.items()]
+
+
+def _about_scope(scope: PolicyScope) -> trail.Subject:
+    """A VM's policy is the VM's event."""
+    return trail.vm(scope.vm_context) if scope.vm_context else _about(scope.policy)
+
+
+def _at(scope: PolicyScope, told: dict[str, object]) -> dict[str, object]:
+    return {"policy": scope.policy.name} if scope.vm_context else told
+
+
+def _place(scope: PolicyScope) -> str:
+    return telling.place(scope.kind, str(scope.vcenter), scope.folder, scope.pattern, "")
 
 
 def target(seconds: int | None) -> dict[str, Value]:
@@ -227,6 +275,8 @@ def set_own_targets(context_ids: Iterable[str], seconds: int, *, actor: str) -> 
         )
         for own in Policy.objects.filter(vm_context__in=fresh)
     )
+    for context in VMContext.objects.filter(pk__in=keys).order_by("pk"):
+        trail.tell(Verb.CHANGE, trail.vm(context), actor=actor, new={"rpo_target_seconds": seconds})
 
 
 def default_policy() -> Policy:

@@ -11,10 +11,12 @@ from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
+from contexts.trail import Kind, Verb
 from replication import messages
 from replication.errors import PointGone, PointNeeded
 from replication.models import (
@@ -62,6 +64,7 @@ def pin(point: RecoveryPoint, *, comment: str, actor: str) -> RecoveryPointHold:
     what = "pinned" if is_new else "changed the pin of"
     said = f": {hold.comment}" if hold.comment else ""
     steps.tell(point.vm_context, f"{what} {steps.named(point)}{said}", actor)
+    _tell(Verb.PIN, point, actor, new={"comment": hold.comment})
     steps.touch(point.vm_context_id)
     return hold
 
@@ -73,6 +76,7 @@ def unpin(point: RecoveryPoint, *, actor: str) -> None:
     count, _ = RecoveryPointHold.objects.filter(recovery_point=point, kind=HoldKind.PIN).delete()
     if count:
         steps.tell(point.vm_context, f"unpinned {steps.named(point)}", actor)
+        _tell(Verb.UNPIN, point, actor)
         _look_again(point.vm_context_id)
 
 
@@ -84,6 +88,7 @@ def comment(point: RecoveryPoint, text: str, *, actor: str) -> None:
     if new != point.comment:
         RecoveryPoint.objects.filter(pk=point.pk).update(comment=new)
         steps.tell(point.vm_context, f"commented on {steps.named(point)}: {new or 'none'}", actor)
+        _tell(Verb.COMMENT, point, actor, old={"comment": point.comment}, new={"comment": new})
         steps.touch(point.vm_context_id)
 
 
@@ -112,6 +117,7 @@ def delete(point: RecoveryPoint, *, actor: str) -> PointRemoval:
         _look_again(point.vm_context_id)
     if is_new:
         steps.tell(point.vm_context, f"asked to delete {steps.named(point)}", actor)
+        _tell(Verb.DELETE, point, actor)
     return removal
 
 
@@ -145,7 +151,21 @@ def delete_all_in(context: VMContext, repository: Repository, *, actor: str) -> 
     if new := len(going - known):
         what = f"asked to delete {new} recovery point(s) in repository {repository.name}"
         steps.tell(context, what, actor)
+        about = trail.subject(Kind.POINT, context.pk, context, vm=context)
+        told = {"points": new, "repository": repository.name}
+        trail.tell(Verb.DELETE, about, actor=actor, old=told)
     return Asked(len(going), dict(Counter(reason for reason in why.values() if reason)))
+
+
+def _tell(
+    verb: Verb,
+    point: RecoveryPoint,
+    actor: str,
+    *,
+    old: dict[str, object] | None = None,
+    new: dict[str, object] | None = None,
+) -> None:
+    trail.tell(verb, steps.about(point), actor=actor, old=old, new=new)
 
 
 def preview(context: VMContext, rules: Rules | None, zone: ZoneInfo) -> Preview:

@@ -12,10 +12,12 @@ from datetime import timedelta
 from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce, Now
 
+from contexts import trail
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
+from contexts.trail import Kind, Verb
 from replication.engine.processes import ProcessIdentity
 from replication.engine.target import SealedImage
 from replication.errors import LeaseLost, RemovalWaits
@@ -188,6 +190,13 @@ def finish(removal: PointRemoval, lease: Lease) -> None:
     damages.settle(removal.vm_context_id)
     if removal.why == RemovalWhy.USER:
         tell(removal.vm_context, f"removed {named(removal.recovery_point)}", removal.requested_by)
+    trail.tell(
+        Verb.REMOVE,
+        about(removal.recovery_point),
+        actor=removal.requested_by,
+        old={"consistent_at": removal.recovery_point.consistent_at, "why": removal.why},
+        job_id=removal.recovery_point.job_id,
+    )
     touch(removal.vm_context_id)
 
 
@@ -268,6 +277,10 @@ def tell(context: VMContext, why: str, actor: str) -> None:
     """Record an event of the (locked) context."""
     status = context.current_status
     statuses.record_event(context.pk, old=status, new=status, why=why, actor=actor, job_id=None)
+
+
+def about(point: RecoveryPoint) -> trail.Subject:
+    return trail.subject(Kind.POINT, point.pk, named(point), vm=point.vm_context)
 
 
 def named(point: RecoveryPoint) -> str:

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from zoneinfo import available_timezones
 
+from contexts import trail
 from contexts.models import VCenter
 from contexts.services.transactions import one_transaction
+from contexts.trail import Kind, Verb
 from replication.errors import LimitRefused
 from replication.hours import ALL_DAYS, MINUTES_OF_A_DAY
 from replication.models import BandwidthWindow
@@ -35,8 +37,11 @@ def set_windows(vcenter_id: int | None, windows: Sequence[Window], *, actor: str
     """Let the vCenter (None: each without windows of its own) have exactly these. Jobs that run
     obey within two seconds. Raises LimitRefused."""
     _require(vcenter_id, windows, had=0)
-    BandwidthWindow.objects.filter(vcenter=vcenter_id).delete()
+    former = BandwidthWindow.objects.filter(vcenter=vcenter_id)
+    old = _words([_given(window) for window in former.order_by("pk")])
+    former.delete()
     _add(vcenter_id, windows, actor)
+    _tell(Verb.CHANGE, vcenter_id, actor, old=old, new=_words(windows))
 
 
 @one_transaction
@@ -45,12 +50,39 @@ def add_window(vcenter_id: int | None, window: Window, *, actor: str) -> None:
     had = BandwidthWindow.objects.filter(vcenter=vcenter_id).count()
     _require(vcenter_id, [window], had=had)
     _add(vcenter_id, [window], actor)
+    _tell(Verb.ADD, vcenter_id, actor, new=_words([window]))
 
 
 @one_transaction
 def remove_window(window: BandwidthWindow, *, actor: str) -> None:
     window.delete()
     log.info("%s removed a limit of bandwidth: %s", actor, window)
+    _tell(Verb.REMOVE, window.vcenter_id, actor, old=_words([_given(window)]))
+
+
+def _given(window: BandwidthWindow) -> Window:
+    return Window(*(getattr(window, name) for name in Window._fields))
+
+
+def _words(windows: Sequence[Window]) -> list[str]:
+    """As numbers: days as a mask, minutes of the day."""
+    return [
+        f"{rate} bytes/s, days {days}, minutes {begin} to {end}, {zone}"
+        for rate, days, begin, end, zone in windows
+    ]
+
+
+def _tell(
+    verb: Verb,
+    vcenter_id: int | None,
+    actor: str,
+    *,
+    old: Sequence[str] = (),
+    new: Sequence[str] = (),
+) -> None:
+    name = f"vCenter {vcenter_id}" if vcenter_id else "all others"
+    about = trail.subject(Kind.BANDWIDTH, vcenter_id or "", name, vcenter_id=vcenter_id)
+    trail.tell(verb, about, actor=actor, old={"windows": list(old)}, new={"windows": list(new)})
 
 
 def _add(vcenter_id: int | None, windows: Sequence[Window], actor: str) -> None:

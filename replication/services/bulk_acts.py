@@ -17,12 +17,14 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.database_errors import lock_timed_out, own_words
 from contexts.errors import ContextError, NotManaged
 from contexts.models import VMContext
 from contexts.services import management, statuses
 from contexts.services.transactions import one_transaction, wait_briefly
 from contexts.text import storable
+from contexts.trail import Kind, Somebody, Verb, Via
 from replication import messages
 from replication.errors import (
     BulkEnded,
@@ -38,7 +40,14 @@ from replication.selectors import pauses as paused
 from replication.services import cancel as cancelling
 from replication.services import moving, pauses, start
 from replication.services.pauses import Subject
-from replication.states import BulkItemState, BulkKind, BulkState, PauseKind, SyncRequest
+from replication.states import (
+    BulkItemState,
+    BulkKind,
+    BulkState,
+    PauseKind,
+    SyncRequest,
+    Trigger,
+)
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +100,9 @@ def ask(
         (BulkItem(action=action, vm_context_id=key) for key in keys), batch_size=1000
     )
     log.info("%s asked for %s (%s) of %s VMs", actor, action, kind, len(keys))
+    told = {"kind": kind, "subject": action.subject, "vms": len(keys)}
+    told |= {"until": action.until, "reason": action.reason}
+    trail.tell(Verb.ADD, _about(action), actor=actor, new=told)
     transaction.on_commit(messages.hint_bulk)
     return action
 
@@ -134,7 +146,18 @@ def cancel(action: BulkAction, *, actor: str) -> BulkAction:
             " left to cancel."
         )
     log.info("%s cancelled %s", actor, action)
+    trail.tell(Verb.CANCEL, _about(action), actor=actor)
     return action
+
+
+def _about(action: BulkAction) -> trail.Subject:
+    return trail.subject(Kind.BULK, action.pk, f"{action.get_kind_display()} ({action.total} VMs)")
+
+
+def _asker(action: BulkAction) -> Somebody:
+    """What is done with its VMs is done by whoever asked for it, in the way it was asked."""
+    via = Via.API if action.trigger == Trigger.API else Via.PAGE
+    return Somebody(via=via, actor=action.asked_by, note={"bulk_action": action.pk})
 
 
 # --- Doing -------------------------------------------------------------------------------------
@@ -249,7 +272,7 @@ def _do(item: BulkItem, action: BulkAction) -> bool:
         return True
     why = ""
     try:
-        with transaction.atomic():
+        with transaction.atomic(), trail.acting(_asker(action)):
             ACTS[BulkKind(action.kind)](VMContext.objects.get(pk=item.vm_context_id), action)
     except ContextError as problem:
         why = storable(str(problem)) or problem.code

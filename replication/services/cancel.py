@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
+from contexts.trail import Kind, Verb
 from replication.errors import JobNotActive, UnknownJob
 from replication.models import ReplicationJob
 from replication.services import finish
@@ -26,7 +28,7 @@ def cancel(job: ReplicationJob, *, actor: str) -> ReplicationJob:
 
     Raises JobNotActive when it has already ended, UnknownJob when it has been deleted.
     """
-    statuses.hold(job.vm_context_id)
+    context = statuses.lock(job.vm_context_id)
     locked = ReplicationJob.objects.select_for_update(no_key=True).filter(pk=job.pk).first()
     if locked is None:
         raise UnknownJob(f"{job.pk} ended long ago and has been deleted.")
@@ -40,6 +42,8 @@ def cancel(job: ReplicationJob, *, actor: str) -> ReplicationJob:
         ReplicationJob.objects.filter(pk=job.pk).update(
             cancel_requested_at=Now(), cancel_requested_by=actor, updated_at=Now()
         )
+        about = trail.subject(Kind.JOB, job.pk, job.pk, vm=context)
+        trail.tell(Verb.CANCEL, about, actor=actor, old={"status": job.status}, job_id=job.pk)
     if job.status == JobStatus.PENDING:
         finish.cancelled(job.pk, actor=actor)
     job.refresh_from_db()

@@ -19,12 +19,14 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.clock import database_now
 from contexts.errors import ContextError
 from contexts.services import statuses
 from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import one_at_a_time, one_transaction
 from contexts.text import storable
+from contexts.trail import Kind, Verb
 from replication import messages
 from replication.errors import GroupRefused, GroupRunning, JobNotActive, UnknownJob
 from replication.models import (
@@ -105,6 +107,12 @@ def begin(
     jobs = ReplicationJob.objects.filter(pk__in=[row.job_id for row in rows if row.job_id])
     jobs.update(current_operation=FOR_GROUP)
     run.refresh_from_db()
+    trail.tell(
+        Verb.REPLICATE,
+        trail.subject(Kind.GROUP, locked.pk, locked.name),
+        actor=requested_by,
+        new={"trigger": trigger, "jobs": len([row for row in rows if row.job_id])},
+    )
     return run
 
 
@@ -279,6 +287,9 @@ def cancel_jobs(run: GroupRun, *, actor: str) -> int:
         except (JobNotActive, UnknownJob):
             continue
         cancelled += 1
+    if cancelled:
+        about = trail.subject(Kind.GROUP, run.group_id, run.group.name)
+        trail.tell(Verb.CANCEL, about, actor=actor, new={"jobs": cancelled})
     return cancelled
 
 

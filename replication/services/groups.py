@@ -8,11 +8,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.database_errors import is_race
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
+from contexts.trail import Kind, Verb
 from replication.errors import GroupRefused
 from replication.models import GroupRun, VMGroup, VMGroupMember
 from replication.models.groups import MOST_MEMBERS
@@ -33,6 +35,7 @@ def add(name: str, *, actor: str) -> VMGroup:
     except IntegrityError as problem:
         raise _taken(name, problem) from problem
     log.info("%s made the group %s", actor, group.pk)
+    trail.tell(Verb.ADD, _about(group), actor=actor, new={"name": group.name})
     return group
 
 
@@ -48,6 +51,8 @@ def rename(group: VMGroup, name: str, *, actor: str) -> None:
     except IntegrityError as problem:
         raise _taken(name, problem) from problem
     log.info("%s renamed the group %s", actor, group.pk)
+    old, new = {"name": group.name}, {"name": _sound(name)}
+    trail.tell(Verb.CHANGE, _about(group), actor=actor, old=old, new=new)
 
 
 @one_transaction
@@ -68,6 +73,7 @@ def delete(group: VMGroup, *, actor: str) -> None:
     for key in keys:
         _record(key, f"the group “{group}” was deleted", actor)
     VMGroup.objects.filter(pk=group.pk).delete()
+    trail.tell(Verb.REMOVE, _about(group), actor=actor, old={"order": keys})
 
 
 @one_transaction
@@ -97,18 +103,20 @@ def add_member(group: VMGroup, context: VMContext, *, actor: str) -> VMGroupMemb
         group=group, vm_context=context, position=last + 1, added_by=actor
     )
     _changed(group, context.pk, f"added to the group “{group}”", actor)
+    _tell(context, group, actor, joins=True)
     return member
 
 
 @one_transaction
 def remove_member(member: VMGroupMember, *, actor: str) -> None:
     """Take a VM out of its group; a run that is under way goes on with it."""
-    statuses.hold(member.vm_context_id)
+    context = statuses.lock(member.vm_context_id)
     group = _lock(member.group)
     gone, _ = VMGroupMember.objects.filter(pk=member.pk).delete()
     if gone:
         _number(group, list(group.members.values_list("pk", flat=True)))
         _changed(group, member.vm_context_id, f"removed from the group “{group}”", actor)
+        _tell(context, group, actor, joins=False)
 
 
 @one_transaction
@@ -119,9 +127,13 @@ def move(member: VMGroupMember, position: int, *, actor: str) -> None:
     keys = list(group.members.values_list("pk", flat=True))
     if member.pk not in keys:
         return  # it has left the group
+    before = keys.index(member.pk) + 1
     keys.remove(member.pk)
     keys.insert(min(max(position, 1) - 1, len(keys)), member.pk)
     _number(group, keys)
+    vm = member.vm_context_id
+    old, new = {"vm": vm, "position": before}, {"vm": vm, "position": keys.index(member.pk) + 1}
+    trail.tell(Verb.CHANGE, _about(group), actor=actor, old=old, new=new)
     log.info("%s moved %s to %s in the group %s", actor, member.vm_context_id, position, group.pk)
 
 
@@ -129,11 +141,29 @@ def move(member: VMGroupMember, position: int, *, actor: str) -> None:
 def set_order(group: VMGroup, context_ids: list[str], *, actor: str) -> None:
     """Put all members in this order. Raises GroupRefused unless each is named exactly once."""
     _lock(group)
-    members = dict(group.members.values_list("vm_context", "pk"))
+    members = dict(group.members.order_by("position").values_list("vm_context", "pk"))
     if sorted(context_ids) != sorted(members):
         raise GroupRefused(f"Name each of the {len(members)} VMs of {group} once, and no other.")
     _number(group, [members[each] for each in context_ids])
+    trail.tell(
+        Verb.CHANGE,
+        _about(group),
+        actor=actor,
+        old={"order": [*members]},
+        new={"order": context_ids},
+    )
     log.info("%s ordered the group %s", actor, group.pk)
+
+
+def _about(group: VMGroup) -> trail.Subject:
+    return trail.subject(Kind.GROUP, group.pk, group.name)
+
+
+def _tell(context: VMContext, group: VMGroup, actor: str, *, joins: bool) -> None:
+    """Of a VM, whose events these are, too."""
+    told = {"group": group.name}
+    old, new = ({"group": None}, told) if joins else (told, {"group": None})
+    trail.tell(Verb.CHANGE, trail.vm(context), actor=actor, old=old, new=new)
 
 
 def _number(group: VMGroup, keys: list[int]) -> None:

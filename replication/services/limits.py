@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import re
 
+from contexts import trail
 from contexts.models import VCenter
 from contexts.services.transactions import one_transaction
+from contexts.trail import Kind, Verb
 from replication.errors import LimitRefused
 from replication.models import Limit, Repository
 from replication.models.limits import HIGHEST
@@ -29,6 +31,7 @@ def set_limit(resource: Resource, value: int | None, *, actor: str) -> None:
         )
     subject = _subject(resource)
     rows = Limit.objects.filter(kind=kind, resource=key)
+    former = rows.values_list("value", flat=True).first()
     if value is None:
         rows.delete()
     else:
@@ -36,6 +39,8 @@ def set_limit(resource: Resource, value: int | None, *, actor: str) -> None:
             kind=kind, resource=key, defaults={**subject, "value": value, "set_by": actor}
         )
     log.info("%s set the limit %s at %r to %s", actor, kind, key or "all others", value)
+    about = trail.subject(Kind.LIMIT, f"{kind} {key}".strip(), f"{kind} at {key or 'all others'}")
+    trail.tell(Verb.CHANGE, about, actor=actor, old={"value": former}, new={"value": value})
 
 
 def _subject(resource: Resource) -> dict[str, object]:

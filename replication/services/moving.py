@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.errors import NotManaged
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
+from contexts.trail import Verb
 from replication.errors import RepositoryGone
 from replication.models import Repository
 
@@ -41,4 +43,6 @@ def move(context: VMContext, repository: Repository, *, actor: str) -> bool:
         actor=actor,
         job_id=None,
     )
+    old, new = {"repository": former}, {"repository": there}
+    trail.tell(Verb.MOVE, trail.vm(context), actor=actor, old=old, new=new)
     return True

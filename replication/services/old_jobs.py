@@ -14,9 +14,11 @@ from datetime import timedelta
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Concat, Now
 
+from contexts import trail
 from contexts.models import ContextEvent, VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
+from contexts.trail import Kind, Verb
 from replication.models import (
     CBTHistory,
     ContextLease,
@@ -38,6 +40,7 @@ from replication.states import (
     SnapshotState,
 )
 
+BY_AGE = "age"
 BATCH = 200  # jobs per transaction: other writers never wait for long
 
 # The reasons for keeping a job, and the jobs that each one covers; the first that applies is shown.
@@ -94,6 +97,14 @@ def _forget_runs(older_than: timedelta) -> None:
     kept = GroupRunMember.objects.filter(run=OuterRef("pk"), job__isnull=False)
     keys = list(ended.filter(~Exists(kept)).order_by("pk").values_list("pk", flat=True)[:BATCH])
     GroupRun.objects.filter(pk__in=keys).delete()
+    if keys:
+        tell(runs=len(keys))
+
+
+def tell(**counts: int) -> None:
+    """In the transaction in which they are forgotten."""
+    about = trail.subject(Kind.INSTALLATION, "", "vmrep")
+    trail.tell(Verb.FORGET, about, actor=BY_AGE, old=counts)
 
 
 @one_transaction
@@ -101,7 +112,10 @@ def _delete_unneeded(job_ids: list[str], *, dry_run: bool) -> dict[str, str]:
     """Delete the jobs that `_judge` does not keep; returns its result."""
     reasons = _judge(job_ids, _KEPT)
     if not dry_run:
-        delete([job_id for job_id, reason in reasons.items() if not reason])
+        gone = [job_id for job_id, reason in reasons.items() if not reason]
+        delete(gone)
+        if gone:
+            tell(jobs=len(gone))
     return reasons
 
 

@@ -69,4 +69,6 @@ def _forget(batch: list[int], older_than: timedelta) -> int:
     RecoveryPointHold.objects.filter(recovery_point__in=points).delete()
     RecoveryPoint.objects.filter(pk__in=points).delete()
     old_jobs.delete(jobs)
+    if points:
+        old_jobs.tell(points=len(points), jobs=len(jobs))
     return len(points)

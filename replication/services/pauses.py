@@ -10,9 +10,11 @@ from typing import NamedTuple
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.clock import database_now
 from contexts.models import VCenter, VMContext
 from contexts.services.transactions import one_transaction
+from contexts.trail import Kind, Verb
 from replication.errors import PauseRefused
 from replication.models import Pause, Policy
 from replication.states import PauseKind
@@ -39,15 +41,34 @@ def pause(subject: Subject, *, until: datetime | None, reason: str, actor: str) 
     # Also those whose time is over: one at most is open of each subject.
     Pause.objects.filter(same, ended_at__isnull=True).update(ended_at=Now(), ended_by=actor)
     log.info("%s paused %s until %s", actor, subject, until)
-    return Pause.objects.create(
+    made = Pause.objects.create(
         **subject._asdict(), until=until, reason=reason.strip()[:LONGEST_REASON], paused_by=actor
     )
+    told = {"until": made.until, "reason": made.reason}
+    trail.tell(Verb.PAUSE, _about(made), actor=actor, new=told)
+    return made
 
 
+def _about(pause: Pause) -> trail.Subject:
+    """What is paused."""
+    if pause.vm_context is not None:
+        return trail.subject(Kind.PAUSE, pause.pk, pause.vm_context, vm=pause.vm_context)
+    named = {
+        PauseKind.VCENTER: f"vCenter {pause.vcenter}",
+        PauseKind.POLICY: f"policy {pause.policy}",
+    }
+    name = named.get(PauseKind(pause.kind), "all VMs")
+    return trail.subject(Kind.PAUSE, pause.pk, name, vcenter_id=pause.vcenter_id)
+
+
+@one_transaction
 def end(pause: Pause, *, actor: str) -> None:
     """Nothing happens if it has ended already."""
     log.info("%s ended %s", actor, pause)
-    Pause.objects.filter(pk=pause.pk, ended_at__isnull=True).update(ended_at=Now(), ended_by=actor)
+    mine = Pause.objects.filter(pk=pause.pk, ended_at__isnull=True)
+    if mine.update(ended_at=Now(), ended_by=actor):
+        told = {"until": pause.until, "reason": pause.reason}
+        trail.tell(Verb.RESUME, _about(pause), actor=actor, old=told)
 
 
 def _require_possible(subject: Subject, until: datetime | None) -> None:

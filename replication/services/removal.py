@@ -13,10 +13,12 @@ from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.errors import ContextBusy
 from contexts.models import VMContext
 from contexts.services import management, statuses
 from contexts.services.transactions import one_transaction
+from contexts.trail import Verb
 from replication import messages
 from replication.errors import NameNotConfirmed, RecoveryPointHeld
 from replication.models import (
@@ -131,6 +133,9 @@ def _delete(context_id: str, actor: str) -> Deleted:
         ),
     )
     leases.release(lease)
+    told = {"recovery_points": deleted.recovery_points, "images": deleted.images}
+    told["stored_bytes"] = deleted.stored_bytes
+    trail.tell(Verb.DELETE_REPLICA, trail.vm(context), actor=actor, old=told)
     transaction.on_commit(lambda: messages.hint_clean_up(context.pk))
     return deleted
 

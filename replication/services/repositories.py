@@ -11,9 +11,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from contexts import trail
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
+from contexts.trail import Kind, Verb
 from replication.errors import ConfirmFolder, RepositoryInUse, RepositoryRefused
 from replication.models import Limit, Repository, RepositorySign
 from replication.selectors.repositories import in_the_way
@@ -72,8 +74,10 @@ def add_directory(name: str, path: str, *, device: int | None = None) -> Reposit
     # No transaction is open during the wait for storage: on SQLite it would lock everybody out.
     folders.mark(root, str(repository.uuid), device)
     try:
-        with transaction.atomic():
+        with transaction.atomic(), trail.gathered():
             repository.save(force_insert=True)
+            told = {"name": repository.name, "path": str(root)}
+            trail.tell(Verb.ADD, _about(repository), new=told)
     except BaseException:
         folders.unmark(root, str(repository.uuid))
         raise
@@ -136,6 +140,8 @@ def _remove_row(repository: Repository, actor: str) -> int:
     )
     if not removed:
         raise RepositoryInUse(f"{repository.name} has already been removed.")
+    told = {"name": repository.name, "path": repository.config["path"], "vms": len(keys)}
+    trail.tell(Verb.REMOVE, _about(repository), actor=actor, old=told)
     RepositorySign.objects.filter(repository=repository).delete()
     Limit.objects.filter(repository=repository).delete()
     # Only once this is committed: otherwise a failed commit would leave a repository that looks
@@ -150,12 +156,21 @@ def change(repository: Repository, **changes: str | int | None) -> None:
     """Change its `name`, or its `reserve_bytes` (None: as vmrep decides). Raises ValidationError
     for a name that is in use or empty, or an impossible reserve."""
     repository = Repository.objects.select_for_update(no_key=True).get(pk=repository.pk)
+    about = _about(repository)
+    former = trail.values_of(repository, "name", "reserve_bytes")
     for column in ("name", "reserve_bytes"):
         if column in changes:
             setattr(repository, column, changes[column])
     require_free_name(repository.name, repository)
     repository.full_clean()
     repository.save(update_fields=["name", "reserve_bytes", "updated_at"])
+    old, new = trail.changes(former, trail.values_of(repository, "name", "reserve_bytes"))
+    if new:
+        trail.tell(Verb.CHANGE, about, old=old, new=new)
+
+
+def _about(repository: Repository) -> trail.Subject:
+    return trail.subject(Kind.REPOSITORY, repository.pk, repository.name)
 
 
 def require_free_name(name: str, repository: Repository) -> None:

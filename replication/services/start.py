@@ -6,11 +6,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.crypto import get_random_string
 
+from contexts import trail
 from contexts.clock import about_now
 from contexts.errors import NotManaged
 from contexts.models import VMContext
 from contexts.services import identity, lookup, management, statuses
 from contexts.services.transactions import one_transaction
+from contexts.trail import Verb
 from replication import messages
 from replication.errors import AlreadyRunning, NoRepository, NothingToRetry
 from replication.models import ReplicationJob, Repository
@@ -65,6 +67,13 @@ def start(
     )
     statuses.job_started(
         context, job_id=job.pk, actor=requested_by, why=f"replication started ({trigger})"
+    )
+    trail.tell(
+        Verb.REPLICATE,
+        trail.vm(context),
+        actor=requested_by,
+        new={"trigger": trigger, "sync": requested_sync},
+        job_id=job.pk,
     )
     transaction.on_commit(messages.hint_job)
     return job

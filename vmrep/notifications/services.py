@@ -10,12 +10,13 @@ from zoneinfo import available_timezones
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from contexts import crypto
+from contexts import crypto, trail
 from contexts.clock import database_now
 from contexts.errors import SecretUnreadable
 from contexts.models import VCenter, VMContext
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
+from contexts.trail import Kind, Outcome, Verb
 from replication.models import Policy
 from replication.states import OccurrenceKind
 from vmrep.notifications import channels, message
@@ -90,6 +91,7 @@ def change_channel(
 
 def _save(channel: Channel, name: str, config: Config | None, habits: Habits | None) -> Channel:
     changed = ["name", "updated_at"]
+    former = trail.values_of(channel, *_TOLD) if channel.pk else {}
     channel.name = name.strip()
     if not channel.name or len(channel.name) > 100 or not channel.name.isprintable():
         raise ChannelRefused("A name has 1 to 100 printable characters.", "name")
@@ -104,13 +106,31 @@ def _save(channel: Channel, name: str, config: Config | None, habits: Habits | N
             setattr(channel, field, value)
         changed += habits._fields
     try:
-        with transaction.atomic():
+        with transaction.atomic(), trail.gathered():
             channel.save(update_fields=changed if channel.pk else None)
+            _tell_of_channel(channel, former, has_new_settings=config is not None)
     except IntegrityError as problem:
         if Channel.objects.filter(name=channel.name).exclude(pk=channel.pk).exists():
             raise ChannelRefused("Another channel has this name.", "name") from problem
         raise
     return channel
+
+
+_TOLD = ("name", "kind", *Habits._fields)
+
+
+def _tell_of_channel(
+    channel: Channel, former: dict[str, object], *, has_new_settings: bool
+) -> None:
+    """Of its settings, some of which are secret, only that they changed."""
+    old, new = trail.changes(former, trail.values_of(channel, *_TOLD))
+    if has_new_settings:
+        new |= {"settings": trail.CHANGED, "address": channel.address_shown}
+    trail.tell(Verb.CHANGE if former else Verb.ADD, _about(channel), old=old, new=new)
+
+
+def _about(channel: Channel) -> trail.Subject:
+    return trail.subject(Kind.CHANNEL, channel.pk, channel.name)
 
 
 def _require_possible(habits: Habits) -> None:
@@ -131,8 +151,10 @@ def _require_possible(habits: Habits) -> None:
         raise ChannelRefused("Give 1 to 86,400 seconds.", "digest_seconds")
 
 
+@one_transaction
 def remove_channel(channel: Channel) -> None:
     """With its rules, and the record of what went out by it."""
+    trail.tell(Verb.REMOVE, _about(channel), old=trail.values_of(channel, *_TOLD))
     channel.delete()
 
 
@@ -159,6 +181,7 @@ def save_rule(
         raise ChannelRefused("A rule is about one vCenter, one policy or one VM.", "vm_context")
     if policy is not None and policy.name is None:
         raise ChannelRefused("A rule is about a policy with a name.", "policy")
+    former = _said(rule) if rule else {}
     rule = rule or Rule()
     rule.channel, rule.vcenter, rule.policy, rule.vm_context = channel, vcenter, policy, vm_context
     rule.scope = scopes[0] if scopes else RuleScope.ALL
@@ -167,11 +190,31 @@ def save_rule(
     rule.kinds.exclude(kind__in=kinds).delete()
     known = set(rule.kinds.values_list("kind", flat=True))
     RuleKind.objects.bulk_create(RuleKind(rule=rule, kind=kind) for kind in set(kinds) - known)
+    old, new = trail.changes(former, _said(rule))
+    trail.tell(Verb.CHANGE if former else Verb.ADD, _about_rule(rule), old=old, new=new)
     return rule
 
 
+@one_transaction
 def remove_rule(rule: Rule) -> None:
+    trail.tell(Verb.REMOVE, _about_rule(rule), old=_said(rule))
     rule.delete()
+
+
+def _about_rule(rule: Rule) -> trail.Subject:
+    name = f"Rule of {rule.channel.name}"
+    return trail.subject(Kind.RULE, rule.pk, name, vm=rule.vm_context, vcenter_id=rule.vcenter_id)
+
+
+def _said(rule: Rule) -> dict[str, object]:
+    about = rule.vcenter or rule.policy or rule.vm_context
+    return {
+        "channel": rule.channel.name,
+        "kinds": sorted(rule.kinds.values_list("kind", flat=True)),
+        "about": str(about) if about else "everything",
+        "even_when_quiet": rule.even_when_quiet,
+        "enabled": rule.enabled,
+    }
 
 
 def test(channel: Channel) -> Delivery:
@@ -189,5 +232,15 @@ def test(channel: Channel) -> Delivery:
     else:
         delivery.state, delivery.answer, delivery.sent_at = DeliveryState.SENT, answer, now
         Channel.objects.filter(pk=channel.pk).update(last_ok_at=Now(), last_problem="")
-    delivery.save()
+    _keep_test(channel, delivery)
     return delivery
+
+
+@one_transaction
+def _keep_test(channel: Channel, delivery: Delivery) -> None:
+    delivery.save()
+    if delivery.state == DeliveryState.SENT:
+        trail.tell(Verb.TEST, _about(channel))
+        return
+    why = {"why": delivery.answer}
+    trail.tell(Verb.TEST, _about(channel), new=why, outcome=Outcome.FAILED)

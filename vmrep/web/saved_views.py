@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import django_filters
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from contexts import trail
 from contexts.errors import ContextError
 from contexts.filters import DiscoveredVMFilter, WithVCenters
+from contexts.services.transactions import one_transaction
+from contexts.trail import Kind
 from replication.filters import EventFilter, JobFilter, OccurrenceFilter, ProtectedVMFilter
 from vmrep import access
 from vmrep.access import Verb
@@ -94,20 +96,22 @@ def _require_possible(known: _Known, query: QueryDict, user: access.User) -> Non
         raise ViewRefused(f"The filter {field} cannot be kept: {problem}")
 
 
+@one_transaction
 def save(user: Any, page: ViewPage, name: str, query: str, *, is_shared: bool) -> SavedView:
     """A view of this user under a name; one that has the name already becomes this one. Raises
     ViewRefused."""
     name, query = _named(name), kept(page, query, user)
     if user.saved_views.filter(page=page).exclude(name=name).count() >= MOST:
         raise ViewRefused(f"You have {MOST} views of this page. Remove some first.")
-    view, _ = user.saved_views.update_or_create(
+    view, is_new = user.saved_views.update_or_create(
         page=page, name=name, defaults={"query": query, "is_shared": is_shared}
     )
+    _tell(trail.Verb.ADD if is_new else trail.Verb.CHANGE, view)
     saved: SavedView = view
     return saved
 
 
-@transaction.atomic
+@one_transaction
 def change(user: Any, view: SavedView, *, name: str, is_shared: bool, is_default: bool) -> None:
     """Raises ViewRefused. A page begins with one view at most."""
     name = _named(name)
@@ -118,6 +122,22 @@ def change(user: Any, view: SavedView, *, name: str, is_shared: bool, is_default
         of_page.exclude(pk=view.pk).update(is_default=False)
     view.name, view.is_shared, view.is_default = name, is_shared, is_default
     view.save()
+    _tell(trail.Verb.CHANGE, view)
+
+
+@one_transaction
+def remove(view: SavedView) -> None:
+    _tell(trail.Verb.REMOVE, view)
+    view.delete()
+
+
+def _tell(verb: trail.Verb, view: SavedView) -> None:
+    told = trail.values_of(view, "name", "page", "is_shared", "is_default")
+    about = trail.subject(Kind.VIEW, view.pk, view.name)
+    if verb == trail.Verb.REMOVE:
+        trail.tell(verb, about, old=told)
+    else:
+        trail.tell(verb, about, new=told)
 
 
 def _named(name: str) -> str:

@@ -3,7 +3,7 @@ right, and forms whose objects services write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -15,8 +15,10 @@ from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 
+from contexts import trail
 from contexts.error_fields import field_of
 from contexts.errors import ContextError
+from contexts.services.transactions import one_transaction
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.specs import SPEC_FIELDS, SpecField
 from vmrep import access
@@ -132,7 +134,23 @@ class KeptByVmrep(SoundKeys):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         changed = {name: getattr(obj, name) for name in form.changed_data}
-        self.model._default_manager.filter(pk=obj.pk).update(**changed, updated_at=Now())
+        rows = self.model._default_manager.filter(pk=obj.pk)
+        self.write(rows, obj, form.initial, changed)
+
+    @one_transaction
+    def write(
+        self, rows: QuerySet[Any], obj: Any, former: Mapping[str, Any], changed: Mapping[str, Any]
+    ) -> bool:
+        """Write these columns of the row, and tell the audit trail; False: it is none of `rows`."""
+        if not rows.update(**changed, updated_at=Now()):
+            return False
+        old = {name: former.get(name) for name in changed}
+        trail.tell(trail.Verb.CHANGE, self.subject(obj), old=old, new=changed)
+        return True
+
+    def subject(self, obj: Any) -> trail.Subject:
+        """What the audit trail calls a row that can be changed here."""
+        raise NotImplementedError(self.model.__name__)
 
 
 class ReadOnlyInline(Rights, TabularInline):

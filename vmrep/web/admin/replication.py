@@ -334,4 +334,4 @@ class RepositoryAdmin(WithoutTransaction, KeptByVmrep):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:  # the form's service has added a new one
-            super().save_model(request, obj, form, change)
+            repositories.change(obj, name=obj.name)

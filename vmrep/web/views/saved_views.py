@@ -64,6 +64,6 @@ def change(request: HttpRequest, view_id: int) -> HttpResponse:
 @require_POST
 def remove(request: HttpRequest, view_id: int) -> HttpResponse:
     view = access.saved_view(request.user, view_id, Verb.REMOVE)
-    view.delete()
+    saved_views.remove(view)
     messages.success(request, f"The view {view} was removed.")
     return redirect("saved-views")

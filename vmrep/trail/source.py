@@ -1,0 +1,90 @@
+"""Who is acting: of each request its user, its address and its ID."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+
+from contexts import trail
+from contexts.text import printable
+from contexts.trail import Kind, Outcome, Verb, Via
+from vmrep.request_id import request_id
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+NOBODY = "(nobody)"
+
+
+class ByRequest:
+    """A Source that is asked only when something is done: whoever comes with a token is known only
+    once the API has looked at it. `user`: known already."""
+
+    note: Mapping[str, object] = {}
+
+    def __init__(self, request: HttpRequest, user: Any = None) -> None:
+        self._request, self._user = request, user
+
+    @property
+    def via(self) -> str:
+        first = self._request.path_info.split("/")[1]
+        return {"api": Via.API, "admin": Via.ADMIN}.get(first, Via.PAGE)
+
+    @property
+    def user(self) -> Any:
+        user = self._user or getattr(self._request, "user", None)
+        return user if user is not None and user.is_authenticated else None
+
+    @property
+    def actor(self) -> str:
+        return str(self.user.get_username()) if self.user else NOBODY
+
+    @property
+    def user_id(self) -> int | None:
+        return int(self.user.pk) if self.user else None
+
+    @property
+    def address(self) -> str:
+        return address(self._request)
+
+    @property
+    def request_id(self) -> str:
+        return request_id.get()
+
+
+def address(request: HttpRequest) -> str:
+    """Whence the request came, as the web server saw it; empty over a socket of this machine."""
+    try:
+        return str(ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")))
+    except ValueError:
+        return ""
+
+
+class TrailMiddleware:
+    """What is done during a request is done by its user. A change that a user asked for and was not
+    allowed is told, too."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        by = ByRequest(request)
+        with trail.acting(by):
+            response = self.get_response(request)
+            if response.status_code == 403 and request.method not in _SAFE and by.user:
+                _tell_of_refusal(request, response.status_code)
+        return response
+
+
+def _tell_of_refusal(request: HttpRequest, status: int) -> None:
+    found = request.resolver_match
+    asked = {
+        "method": str(request.method)[:10],
+        "status": status,
+        "view": (found.view_name if found else "") or "",
+    }
+    about = trail.subject(Kind.ADDRESS, printable(request.path)[:255], printable(request.path))
+    with transaction.atomic():
+        trail.tell(Verb.REQUEST, about, new=asked, outcome=Outcome.REFUSED)
