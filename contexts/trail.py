@@ -168,6 +168,8 @@ class Act(NamedTuple):
     new: Mapping[str, object]
 
 
+NOBODY = "(nobody)"
+"""Who is not logged in."""
 SCHEDULE = "schedule"
 """The actor that services name when a schedule starts something."""
 
@@ -324,8 +326,9 @@ def tell(
     if not connection.in_atomic_block:
         raise RuntimeError("an act is told within its transaction")
     who = source()
-    name = storable(who.actor or actor or Via.SYSTEM, NAME_LENGTH)
     via = who.via
+    name = who.actor or actor or (Via.SYSTEM if via == Via.SYSTEM else NOBODY)
+    name = storable(name, NAME_LENGTH)
     if via == Via.SYSTEM and name == SCHEDULE:
         via = Via.SCHEDULE
     act = Act(

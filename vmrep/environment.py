@@ -112,6 +112,18 @@ VARIABLES = (
         Kind.ROLES,
     ),
     Variable(
+        "VMREP_AUDIT_LOG",
+        "a file to which each event of the audit trail is appended as JSON, one a line"
+        " ([audit-trail.md](audit-trail.md))",
+        "none",
+    ),
+    Variable(
+        "VMREP_AUDIT_SYSLOG",
+        "where each event of the audit trail is sent as syslog (RFC 5424): a socket of this machine"
+        " such as `/dev/log`, or `host:port` over UDP",
+        "none",
+    ),
+    Variable(
         "VMREP_SECRET_KEY",
         "signs sessions, and recognises API tokens: another one ends them all",
         "made once, in the data folder",

@@ -15,6 +15,7 @@ from csp.constants import NONE, SELF
 from django.core.management.utils import get_random_secret_key
 
 from vmrep import environment
+from vmrep.audit_log import audit_handlers
 from vmrep.logs import LINE
 from vmrep.private import NotPrivate, make_private_files, make_private_folder
 from vmrep.secret_files import read_or_create
@@ -352,7 +353,7 @@ if INTEGRITY_INTERVAL:
         "options": {"expires": INTEGRITY_INTERVAL.total_seconds()},
     }
 
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
@@ -362,4 +363,13 @@ LOGGING = {
     # It also tells of each login that did not fail.
     "loggers": {"axes": {"level": "WARNING"}},
     "root": {"handlers": ["console"], "level": env("VMREP_LOG_LEVEL", default="INFO")},
+    "loggers": {},
+}
+# The audit trail, for collectors: each event as it is committed.
+_audit = audit_handlers(env("VMREP_AUDIT_LOG", default=""), env("VMREP_AUDIT_SYSLOG", default=""))
+LOGGING["handlers"] |= _audit
+LOGGING["loggers"]["vmrep.audit"] = {
+    "handlers": [*_audit],
+    "level": "INFO" if _audit else "CRITICAL",
+    "propagate": False,
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.core import checks
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from contexts.models import VMContext
@@ -21,6 +21,7 @@ from tests.database.attacks import ORPHANS, Attack
 from tests.database.scratch import Scratch, SQLite
 from tests.database.sql import copy
 from vmrep import startup
+from vmrep.trail import triggers as trail
 
 pytestmark = pytest.mark.skipif(
     connection.vendor != "sqlite", reason="PostgreSQL's foreign keys cannot be switched off"
@@ -178,6 +179,7 @@ def test_what_migrates_nothing_leaves_no_moment_without_triggers(
     call_command("migrate", verbosity=0)
     assert removed == []
     assert triggers.missing(connection) == []
+    assert trail.missing(connection) == []
 
 
 @pytest.mark.django_db
@@ -225,8 +227,14 @@ class TestTheCheck:
 
 @pytest.mark.django_db(transaction=True)
 def test_flush_empties_the_tables_and_keeps_the_triggers() -> None:
+    """The audit trail is no table that a command empties: whoever wants that drops its triggers."""
     factories.running_job(factories.context())
+    with pytest.raises(CommandError, match="couldn't be flushed"):
+        call_command("flush", interactive=False, verbosity=0)
+    assert ReplicationJob.objects.exists()
+    trail.remove(connection)
     call_command("flush", interactive=False, verbosity=0)
     assert not ReplicationJob.objects.exists()
     assert not VMContext.objects.exists()
     assert triggers.missing(connection) == []
+    assert trail.missing(connection) == []

@@ -45,12 +45,6 @@ OF_THE_REQUEST = (
 SECRETS = ("secret of the vCenter", "whsec_", "only-for-tests")
 
 
-@pytest.fixture(autouse=True)
-def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contexts.messages.send", lambda *message: None)
-    monkeypatch.setattr("replication.messages.send", lambda *message: None)
-
-
 class World:
     """What some acts need besides rows."""
 
@@ -69,7 +63,7 @@ class World:
         DiskImage.objects.filter(parent__in=gone).update(parent=None)
 
     def expired_point_of_the_schedule(self) -> None:
-        vm = factories.context()
+        vm = factories.context(keep_in=factories.repository(path=self.folder / "kept"))
         factories.complete(factories.pending_job(vm, trigger=Trigger.SCHEDULE))
         removal.delete_replica_data(vm, confirm_vm_name=str(vm.vm_name), actor="ops")
         DiskImage.objects.all().delete()
@@ -83,7 +77,7 @@ class World:
     def repairable_finding(self) -> Any:
         vm = factories.context()
         factories.failed_job(vm)
-        VMContext.objects.filter(pk=vm.pk).update(failed_jobs=3, total_jobs_run=3)
+        VMContext.objects.filter(pk=vm.pk).update(failed_jobs=0, total_jobs_run=0)
         check = next(one for one in look.CHECKS if one.name == "counters_differ")
         return next(iter(check.find(Scope())))
 

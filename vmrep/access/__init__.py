@@ -49,6 +49,7 @@ from vmrep.accounts.models import Session, Token, TokenScope
 from vmrep.accounts.roles import Role
 from vmrep.accounts.standing import Place, standing_of
 from vmrep.notifications.models import Channel, Rule
+from vmrep.trail.models import Event
 from vmrep.web.models import SavedView
 
 Row = TypeVar("Row", bound=Model)
@@ -261,6 +262,11 @@ def limited(user: User) -> Limited:
 def incidents(user: User) -> QuerySet[Incident]:
     """Raises Forbidden."""
     return rows(user, Verb.VIEW, Incident.objects.all())
+
+
+def audit_events(user: User) -> QuerySet[Event]:
+    """The events of the audit trail that the user sees, the newest first. Raises Forbidden."""
+    return rows(user, Verb.VIEW, Event.objects.order_by("-number"))
 
 
 def findable(user: User, with_context: Verb, with_discovered: Verb) -> Among:

@@ -17,8 +17,10 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.crypto import salted_hmac
 
+from contexts import trail
 from contexts.clock import about_now
 from contexts.errors import ContextError
+from contexts.trail import Kind, Verb
 from vmrep.accounts.models import Token, TokenOrigin, TokenScope
 
 KEY_BEGINS = "vmrep_"
@@ -70,7 +72,7 @@ def make(
         raise TokenRefused(f"A token expires in 1 to {LONGEST_DAYS} days, or never.")
     key = KEY_BEGINS + secrets.token_urlsafe(32)
     users = get_user_model()._default_manager
-    with transaction.atomic():
+    with transaction.atomic(), trail.gathered():
         # One at a time for each user, so that two at once do not both get the last place.
         owner: Any = users.select_for_update().get(pk=user.pk)
         owner.tokens.exclude(usable()).delete()
@@ -85,6 +87,9 @@ def make(
             created_from=address or "",
             expires_at=None if days is None else about_now() + timedelta(days=days),
         )
+        told = {"name": name, "scopes": scope, "expires_at": token.expires_at}
+        told |= {"prefix": token.prefix, "user": owner.get_username()}
+        trail.tell(Verb.ADD, _about(token), actor=owner.get_username(), new=told)
     return Made(token, key)
 
 
@@ -117,5 +122,15 @@ def _note_use(token: Token, address: str) -> None:
 
 def revoke(among: QuerySet[Token]) -> int:
     """Ends these tokens, at once and for ever; tells how many there were."""
-    count, _ = among.delete()
-    return count
+    with transaction.atomic(), trail.gathered():
+        ended = list(among.select_related("user"))
+        among.delete()
+        for token in ended:
+            told = {"name": token.name, "prefix": token.prefix}
+            told["user"] = token.user.get_username()
+            trail.tell(Verb.REVOKE, _about(token), actor=told["user"], old=told)
+    return len(ended)
+
+
+def _about(token: Token) -> trail.Subject:
+    return trail.subject(Kind.TOKEN, token.pk, token.name)

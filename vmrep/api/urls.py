@@ -4,6 +4,7 @@ from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
 from vmrep.api.views import (
+    audit,
     bulk,
     contexts,
     events,
@@ -188,6 +189,7 @@ urlpatterns = [
     path("health/", health.Health.as_view(), name="health"),
     path("integrity/", integrity.Integrity.as_view(), name="integrity"),
     path("events/", events.EventList.as_view(), name="events"),
+    path("audit-events/", audit.AuditEventList.as_view(), name="audit-events"),
     path("occurrences/", events.OccurrenceList.as_view(), name="occurrences"),
     path("report/", reports.DailyReport.as_view(), name="report"),
     path(

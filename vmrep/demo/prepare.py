@@ -14,8 +14,10 @@ import sys
 import django
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from vmrep.local.errors import LocalError
+from vmrep.trail import triggers
 
 ADMIN = "admin"
 
@@ -32,6 +34,7 @@ def main(arguments: list[str]) -> int:
         # With its checks: they refuse a database that this version cannot use.
         call_command("migrate", interactive=False, verbosity=0, skip_checks=False)
         if wanted.flush:
+            triggers.remove(connection)  # a demo begins anew, its audit trail as well
             call_command("flush", interactive=False, verbosity=0)
         if wanted.first:
             _refuse_an_installation()

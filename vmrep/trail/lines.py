@@ -17,7 +17,7 @@ log = logging.getLogger("vmrep.audit")
 
 _APP = "vmrep"
 _LOCAL0 = 16 * 8
-_NOTICE, _WARNING = 5, 4
+_INFO, _WARNING = 6, 4
 _ENTERPRISE = 32473  # for examples and documentation: vmrep has no number of its own
 _ESCAPED = re.compile(r'(["\\\]])')
 _IN_BRACKETS = ("number", "actor", "via", "address", "verb", "outcome", "kind", "object_id")
@@ -41,7 +41,7 @@ def json_line(event: Event) -> str:
 def syslog_line(event: Event) -> str:
     """A message of RFC 5424 without its end: facility local0, the message ID is the act, all else
     is structured data and the JSON of the event."""
-    severity = _NOTICE if event.outcome == Outcome.DONE else _WARNING
+    severity = _INFO if event.outcome == Outcome.DONE else _WARNING
     said = " ".join(f'{name}="{_value(getattr(event, name))}"' for name in _IN_BRACKETS)
     return (
         f"<{_LOCAL0 + severity}>1 {event.at.isoformat()} {socket.gethostname() or '-'} {_APP} -"
@@ -58,27 +58,11 @@ def _value(value: object) -> str:
 FORMATS: Mapping[str, Callable[[Event], str]] = {"json": json_line, "syslog": syslog_line}
 
 
-class EventFormatter(logging.Formatter):
-    """Of a record with an event, its line. `style`: one of FORMATS. A handler of syslog writes the
-    priority itself."""
-
-    def __init__(self, line: str = "json", *, with_priority: bool = True) -> None:
-        super().__init__()
-        self._line = FORMATS[line]
-        self._with_priority = with_priority
-
-    def format(self, record: logging.LogRecord) -> str:
-        event = getattr(record, "audit_event", None)
-        if not isinstance(event, Event):
-            return super().format(record)
-        line = self._line(event)
-        return line if self._with_priority else line.partition(">")[2]
-
-
 def emit(events: Iterable[Event]) -> None:
     """After their commit. What a collector misses here (a process that dies, a network) it finds by
     the numbers, and `manage.py export_audit` has it."""
     if not log.isEnabledFor(logging.INFO):
         return
     for event in events:
-        log.info("audit event %s", event.number, extra={"audit_event": event})
+        level = logging.INFO if event.outcome == Outcome.DONE else logging.WARNING
+        log.log(level, "audit event %s", event.number, extra={"audit_event": event})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
 from contexts.constraints import ColumnTypes
 from contexts.trail import Kind, Outcome, Verb, Via
@@ -91,6 +91,12 @@ class Event(models.Model):
         return f"{self.number}: {self.actor} {self.verb_label.lower()} {self.object_name}"
 
     @property
+    def changes(self) -> list[tuple[str, object, object]]:
+        """By name: what was there before, and what is there now."""
+        old, new = self.old_values, self.new_values
+        return [(name, old.get(name), new.get(name)) for name in {**old, **new}]
+
+    @property
     def verb_label(self) -> str:
         return _label(Verb, self.verb)
 
@@ -134,10 +140,6 @@ class Head(models.Model):
         constraints = [
             ColumnTypes(name="audit_head_column_types"),
             models.CheckConstraint(condition=Q(id=ONLY_ID), name="audit_head_only_one"),
-            models.CheckConstraint(
-                condition=Q(pruned_through__gte=0, pruned_through__lte=F("number")),
-                name="audit_head_possible",
-            ),
         ]
 
     def __str__(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,10 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from contexts import trail
 from contexts.text import printable
 from contexts.trail import Kind, Outcome, Verb, Via
+from vmrep.client_address import client_address
 from vmrep.request_id import request_id
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-NOBODY = "(nobody)"
 
 
 class ByRequest:
@@ -39,7 +38,7 @@ class ByRequest:
 
     @property
     def actor(self) -> str:
-        return str(self.user.get_username()) if self.user else NOBODY
+        return str(self.user.get_username()) if self.user else ""
 
     @property
     def user_id(self) -> int | None:
@@ -47,19 +46,11 @@ class ByRequest:
 
     @property
     def address(self) -> str:
-        return address(self._request)
+        return client_address(self._request) or ""
 
     @property
     def request_id(self) -> str:
         return request_id.get()
-
-
-def address(request: HttpRequest) -> str:
-    """Whence the request came, as the web server saw it; empty over a socket of this machine."""
-    try:
-        return str(ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")))
-    except ValueError:
-        return ""
 
 
 class TrailMiddleware:

@@ -16,6 +16,7 @@ from replication.storage.looks import StorageState
 from vmrep.web.bulk_forms import title
 from vmrep.web.looks import LOOKS
 from vmrep.web.tables import (
+    AuditTable,
     BulkActionTable,
     BulkItemTable,
     Column,
@@ -145,6 +146,26 @@ COLUMNS: dict[type[Table], dict[str, Cells]] = {
         "why": {"What happened": at("why")},
         "change": {"Before": at("old"), "After": at("new")},
         "actor": {"By": at("actor"), "Job": at("job_id")},
+    },
+    AuditTable: {
+        "when": {"Number": at("number"), "Time": at("at")},
+        "who": {
+            "By": at("actor"),
+            "User ID": at("user_id"),
+            "Via": at("get_via_display"),
+            "Address": at("address"),
+            "Request ID": at("request_id"),
+        },
+        "what": {
+            "Act": at("verb_label"),
+            "Kind": at("kind_label"),
+            "Object": at("object_name"),
+            "Object ID": at("object_id"),
+            "Context ID": at("vm_context_id"),
+            "Job": at("job_id"),
+        },
+        "values": {"Before": at("old"), "After": at("new")},
+        "outcome": {"Outcome": at("get_outcome_display"), "Digest": at("digest")},
     },
     OccurrenceTable: {
         "when": _KEY | {"When": at("created_at")},

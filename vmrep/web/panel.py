@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.db.models import QuerySet
+
 from contexts import selectors as context_selectors
 from contexts.clock import about_now
 from contexts.models import VMContext
@@ -22,6 +24,7 @@ from replication.selectors.protection import Protection
 from replication.selectors.replica import snapshots_left
 from replication.selectors.schedules import breach_expected, next_run, whether_kept
 from replication.selectors.telemetry import throughput_of
+from vmrep.trail.models import Event
 from vmrep.web.next_action import next_action, situation
 from vmrep.web.tabs import changes, history, points, policy, rpo
 from vmrep.web.throughput import throughput
@@ -79,13 +82,22 @@ TABS = (
         "Points",
         lambda context, _, query: points.load(context, query.get("points")),
     ),
+    AUDIT := Tab("audit", "Audit", lambda *_: {}),
 )
+EVENTS_SHOWN = 20
 
 
-def describe(context: ContextInList, query: Mapping[str, str]) -> dict[str, Any]:
+def describe(
+    context: ContextInList, query: Mapping[str, str], trail: QuerySet[Event] | None = None
+) -> dict[str, Any]:
     """Everything that the panel's template needs about a context of `contexts_in_detail`; `query`
-    is the address's, with the tab."""
-    tab = next((tab for tab in TABS if tab.key == query.get("tab")), TABS[0])
+    is the address's, with the tab. `trail`: what the user sees of the audit trail; None: nothing,
+    and no tab."""
+    tabs = [tab for tab in TABS if trail is not None or tab != AUDIT]
+    tab = next((tab for tab in tabs if tab.key == query.get("tab")), tabs[0])
+    told = []
+    if trail is not None and tab == AUDIT:
+        told = list(trail.filter(vm_context_id=context.pk)[:EVENTS_SHOWN])
     job = current_job(context)
     broken = why_broken(context) if context.protection == Protection.BROKEN else None
     nobody_works = health.what_is_missing(health.COPIES, about_now()) if job else ""
@@ -105,8 +117,9 @@ def describe(context: ContextInList, query: Mapping[str, str]) -> dict[str, Any]
         "pause": pause_of(context) if context.is_managed else None,
         "present": about_now(),
         "left_snapshots": _left_snapshots(context),
-        "tabs": TABS,
+        "tabs": tabs,
         "tab": tab,
+        "trail": told,
         **tab.load(context, job, query),
     }
 

@@ -234,6 +234,17 @@ class EventTable(Table):
     actor = Column("By", kind="col-text", hide=3)
 
 
+class AuditTable(Table):
+    row = "audit/index.html#row"
+    count_up_to = 10_000
+
+    when = Column("When")
+    who = Column("By", kind="col-text")
+    what = Column("What", kind="col-name")
+    values = Column("Before and after", kind="col-wide", hide=2)
+    outcome = Column("Outcome", hide=3)
+
+
 class OccurrenceTable(Table):
     row = "events/occurrences.html#row"
     count_up_to = 10_000

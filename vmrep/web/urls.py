@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from vmrep.web.views import (
     account,
     api,
+    audit,
     bulk,
     bulk_actions,
     discovery,
@@ -194,6 +195,7 @@ urlpatterns = [
     ),
     path("events/", events.index, name="events"),
     path("events/told/", events.occurrences, name="occurrences"),
+    path("audit/", audit.index, name="audit"),
     path("report/", reports.index, name="report"),
     path("report/csv/", reports.as_csv, name="report-csv"),
     path("integrity/", integrity.index, name="integrity"),

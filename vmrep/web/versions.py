@@ -63,6 +63,7 @@ from replication.states import (
     StepStatus,
 )
 from vmrep.notifications.models import Channel, Delivery, Rule, RuleKind
+from vmrep.trail.models import Head
 
 # An event must be visible within 3 seconds: the pace, and how long a process may keep its facts.
 POLL_SECONDS = 2
@@ -115,6 +116,11 @@ def of_integrity() -> Version:
 def of_events() -> Version:
     """The version of the pages of what happened."""
     return _version(_events.fingerprint())
+
+
+def of_audit() -> Version:
+    """The version of the audit trail's page: its head moves with each event."""
+    return _version(_audit.fingerprint())
 
 
 def of_bulk() -> Version:
@@ -285,6 +291,7 @@ _SEEN_VMS = (
 
 _integrity = Facts(_newest_rows(IntegrityRun, "outcome", "finding_count", "started_at"))
 _events = Facts(_newest_rows(ContextEvent), _newest_rows(Occurrence))
+_audit = Facts(_all_rows(Head, "number"))
 _bulk = Facts(_newest_changes(BulkAction))
 _notifications = Facts(
     _all_rows(Channel, "updated_at", "last_ok_at", "last_problem"),

@@ -24,6 +24,7 @@ from tests.database.attacks.records import RECORDS
 from tests.database.attacks.removals import REMOVALS
 from tests.database.attacks.repositories import REPOSITORIES
 from tests.database.attacks.tokens import IDENTITIES, SESSIONS, TOKENS
+from tests.database.attacks.trail import TRAIL
 from tests.database.attacks.types import TYPES
 from tests.database.attacks.views import VIEWS
 
@@ -56,5 +57,6 @@ ATTACKS: list[Attack] = [
     *TOKENS,
     *SESSIONS,
     *IDENTITIES,
+    *TRAIL,
     *TYPES,
 ]

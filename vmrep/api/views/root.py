@@ -27,6 +27,7 @@ LISTS = {
     "integrity": "integrity",
     "events": "events",
     "occurrences": "occurrences",
+    "audit_events": "audit-events",
     "report": "report",
     "notification_channels": "notification-channels",
     "notification_rules": "notification-rules",

@@ -380,6 +380,16 @@ def keep_parameters(context: template.Context, *names: str) -> dict[str, object]
 
 
 @register.filter
+def as_told(value: object) -> str:
+    """A value of the audit trail."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value) if value != "" else "empty"
+
+
+@register.filter
 def clock(minute: int) -> str:
     """A minute of the day: 22:00."""
     return f"{minute // 60:02}:{minute % 60:02}"

@@ -20,6 +20,7 @@ from replication.services import start
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
+from vmrep.trail.models import Event
 from vmrep.web import csv_files, first_run, live, outcome, panel, saved_views, totals, versions
 from vmrep.web.models import ViewPage
 from vmrep.web.tables import VMTable
@@ -81,7 +82,9 @@ def _selected(request: HttpRequest, terms: protection.Terms) -> dict[str, Any]:
         vm = access.context_among(contexts_in_detail(terms), request.user, context_id, Verb.VIEW)
     except access.NotFound:
         return {"panel": None, "missing_vm": context_id}
-    shown = panel.describe(vm, request.GET)
+    sees = access.may(request.user, Verb.VIEW, Event)
+    trail = access.audit_events(request.user) if sees else None
+    shown = panel.describe(vm, request.GET, trail)
     return {"panel": {**shown, "policies": access.policies(request.user)}}
 
 

@@ -1,0 +1,57 @@
+"""Where the events of the audit trail go besides the database, for `settings`.
+
+A line that is lost on its way (a collector that is away, a process that dies) is missed by its
+number, and `manage.py export_audit --after` has it.
+"""
+
+from __future__ import annotations
+
+import logging.handlers
+from typing import Any
+
+SYSLOG_PORT = 514
+
+
+def audit_handlers(file: str, syslog: str) -> dict[str, Any]:
+    """The handlers of the logger `vmrep.audit`, as `logging.config` wants them. `file`: to append
+    JSON to; `syslog`: a socket's path, or a host with or without a port. Empty: none."""
+    handlers: dict[str, Any] = {}
+    if file:
+        handlers["audit_file"] = {"()": AuditFile, "filename": file}
+    if syslog:
+        handlers["audit_syslog"] = {"()": AuditSyslog, "address": _address(syslog)}
+    return handlers
+
+
+def _address(text: str) -> str | tuple[str, int]:
+    if text.startswith("/"):
+        return text
+    host, _, port = text.rpartition(":")
+    return (host.strip("[]"), int(port)) if port.isdigit() and host else (text, SYSLOG_PORT)
+
+
+class AuditFile(logging.handlers.WatchedFileHandler):
+    """Appends, one event a line; goes on with a new file when the old one was moved away."""
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename, encoding="utf-8", delay=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        from vmrep.trail import lines  # models are not there yet when settings are read
+
+        return lines.json_line(record.__dict__["audit_event"])
+
+
+class AuditSyslog(logging.handlers.SysLogHandler):
+    """Datagrams: whoever writes an event never waits for whoever collects it."""
+
+    append_nul = False
+
+    def __init__(self, address: str | tuple[str, int]) -> None:
+        super().__init__(address, facility=self.LOG_LOCAL0)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Without the priority, which the handler itself writes."""
+        from vmrep.trail import lines
+
+        return lines.syslog_line(record.__dict__["audit_event"]).partition(">")[2]
