@@ -63,7 +63,8 @@ def _administer(statement: str) -> None:
 
 
 def drop_rules() -> None:
-    """No trigger, CHECK, unique or foreign key of vmrep's tables holds any longer."""
+    """No trigger, CHECK, unique or foreign key of vmrep's tables holds any longer, except the audit
+    trail's, to which damages by services write."""
     if connection.vendor == "sqlite":
         _drop_rules_of_sqlite()
     else:
@@ -74,7 +75,8 @@ def _drop_rules_of_sqlite() -> None:
     """By making each table anew without them, as Django changes a table there."""
     execute("PRAGMA foreign_keys = OFF")
     for (name,) in rows("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-        execute(f'DROP TRIGGER "{name}"')
+        if not name.startswith("audit_"):
+            execute(f'DROP TRIGGER "{name}"')
     state = ProjectState.from_apps(apps)
     for (label, _), model in state.models.items():
         if label in APPS:

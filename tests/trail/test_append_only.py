@@ -118,6 +118,10 @@ class TestByForce:
         )
         assert any("Event 4 does not follow event 3" in each for each in faults())
 
+    def test_a_row_beyond_the_head_is_found(self) -> None:
+        by_force(INSERT.format(number="number + 1", previous="digest", digest=FORGED))
+        assert faults() == ["The head knows nothing of event 6."]
+
     def test_a_chain_that_was_made_anew_has_no_seal(self) -> None:
         """Whoever has the database but no key can make all digests, and no seal."""
         from vmrep.trail import chain

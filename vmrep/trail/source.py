@@ -28,7 +28,7 @@ class ByRequest:
 
     @property
     def via(self) -> str:
-        first = self._request.path_info.split("/")[1]
+        first = self._request.path_info.lstrip("/").partition("/")[0]
         return {"api": Via.API, "admin": Via.ADMIN}.get(first, Via.PAGE)
 
     @property

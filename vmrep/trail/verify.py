@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Subquery
 
 from contexts.trail import Verb
 from vmrep.trail import chain
@@ -139,6 +139,11 @@ class _Reader:
 
     def verdict(self) -> Verified:
         head = self._head
+        # One statement sees the head and the events of one moment.
+        newest = Head.objects.filter(pk=head.pk).values("number")[:1]
+        beyond = Event.objects.filter(number__gt=Subquery(newest)).order_by("number").first()
+        if beyond is not None:
+            self._blame(beyond.number, f"The head knows nothing of event {beyond.number}.")
         if self.number < head.number:
             gone = _events(self.number + 1, head.number)
             self._blame(head.number, f"{gone} missing: the head knows of them.")

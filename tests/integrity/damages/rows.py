@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import connection
 from django.utils import timezone
 
 from contexts.models import ContextEvent
@@ -20,6 +21,8 @@ from tests.integrity.damages.doing import (
     newest_job,
     remove,
 )
+from vmrep.trail import triggers
+from vmrep.trail.models import Event
 
 
 @damage("counters_differ")
@@ -160,3 +163,10 @@ def _(copy: Copy) -> None:
 @damage("cbt_history_differs")
 def _(copy: Copy) -> None:
     change(newest_job(copy.vm).cbt_history.get(), change_id="52 00/7")
+
+
+@damage("audit_trail_altered")
+def _(copy: Copy) -> None:
+    triggers.remove(connection)
+    change(Event.objects.latest("number"), actor="nobody")
+    triggers.install(connection)
