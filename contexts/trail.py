@@ -236,7 +236,7 @@ SHOWN: dict[str, frozenset[str]] = {
         Kind.VCENTER: "name host port username trust_mode fingerprint_sha256 transport"
         " nbd_command instance_uuid host_uuid why",
         Kind.VM: "repository instance_uuid decision disk left_out policy rpo_target_seconds"
-        " sync trigger group why accept_unprotected finding repair own_policy"
+        " sync trigger group why finding repair own_policy"
         " recovery_points images stored_bytes",
         Kind.JOB: "status",
         Kind.POINT: "consistent_at comment why repository points",

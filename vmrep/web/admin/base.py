@@ -3,7 +3,7 @@ right, and forms whose objects services write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -12,13 +12,10 @@ from django.contrib.admin import helpers
 from django.core.exceptions import SuspiciousOperation, ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db.models import Model, QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 
-from contexts import trail
 from contexts.error_fields import field_of
 from contexts.errors import ContextError
-from contexts.services.transactions import one_transaction
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.specs import SPEC_FIELDS, SpecField
 from vmrep import access
@@ -109,7 +106,7 @@ class SoundKeys(Rights, ModelAdmin):
 class KeptByVmrep(SoundKeys):
     """Rows that nobody adds or deletes by hand; only `editable` fields can be changed.
 
-    A change writes only those columns, because the rest of the row may change at the same time.
+    A change writes only those columns, by a service: the rest may change at the same time.
     """
 
     editable: tuple[str, ...] = ()
@@ -133,24 +130,8 @@ class KeptByVmrep(SoundKeys):
         return [*names, *SHOWN_LISTS.values()]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        changed = {name: getattr(obj, name) for name in form.changed_data}
-        rows = self.model._default_manager.filter(pk=obj.pk)
-        self.write(rows, obj, form.initial, changed)
-
-    @one_transaction
-    def write(
-        self, rows: QuerySet[Any], obj: Any, former: Mapping[str, Any], changed: Mapping[str, Any]
-    ) -> bool:
-        """Write these columns of the row, and tell the audit trail; False: it is none of `rows`."""
-        if not rows.update(**changed, updated_at=Now()):
-            return False
-        old = {name: former.get(name) for name in changed}
-        trail.tell(trail.Verb.CHANGE, self.subject(obj), old=old, new=changed)
-        return True
-
-    def subject(self, obj: Any) -> trail.Subject:
-        """What the audit trail calls a row that can be changed here."""
-        raise NotImplementedError(self.model.__name__)
+        """Whoever lets a column be changed writes it by a service, which tells the audit trail."""
+        raise NotImplementedError(f"no service changes {self.model.__name__} in the admin")
 
 
 class ReadOnlyInline(Rights, TabularInline):
