@@ -258,6 +258,7 @@ def target(seconds: int | None) -> dict[str, Value]:
     return {"rpo_kind": RPOKind.TARGET, "rpo_target_seconds": seconds}
 
 
+@one_transaction
 def set_own_targets(context_ids: Iterable[str], seconds: int, *, actor: str) -> None:
     """The same target as their own for many (locked) VMs. The caller settles them. A constant
     number of statements. Raises PolicyRefused."""

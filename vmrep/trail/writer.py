@@ -12,14 +12,18 @@ from contexts.trail import Act
 from vmrep.trail import chain, lines
 from vmrep.trail.models import Event, Head
 
+MOST_AT_ONCE = 1000
+"""Events of one statement."""
+
 
 class NoHead(RuntimeError):
     """The trail's head is missing: nothing can be done that has to be told."""
 
 
 def write(acts: Sequence[Act]) -> None:
-    """Two statements, however many acts. The head stays locked until the caller's transaction ends:
-    so the numbers are in the order of the commits, and no two events follow the same one."""
+    """Two statements for up to MOST_AT_ONCE acts. The head stays locked until the caller's
+    transaction ends: so the numbers are in the order of the commits, and no two events follow the
+    same one."""
     head = Head.objects.select_for_update(no_key=True).annotate(now=Now()).first()
     if head is None:
         raise NoHead("The audit trail has no head. Run manage.py migrate, which makes it.")
@@ -30,7 +34,7 @@ def write(acts: Sequence[Act]) -> None:
         event = _event(act, number, previous, head.now)
         previous = event.digest
         events.append(event)
-    Event.objects.bulk_create(events)
+    Event.objects.bulk_create(events, batch_size=MOST_AT_ONCE)
     transaction.on_commit(lambda: lines.emit(events))
 
 
