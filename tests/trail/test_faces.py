@@ -19,6 +19,7 @@ from replication.services import groups
 from tests import factories
 from tests.factories import HOSTILE_NAME
 from tests.trail.chain import write
+from vmrep.accounts.roles import Role
 from vmrep.trail.models import Event
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -168,8 +169,10 @@ class TestFilters:
 
     def test_a_page_of_nothing_new_is_not_sent_again(self, web: Client) -> None:
         token = web.get("/audit/").context["version"].token
-        poll = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "live"}
-        assert web.get(f"/audit/?version={token}", **poll).status_code in (200, 204)
+        shown = {"HTTP_HX_REQUEST": "true", "HTTP_X_VMREP_VERSION": token}
+        assert web.get("/audit/", **shown).status_code == 204
+        write(1)
+        assert web.get("/audit/", **shown).status_code == 200
 
 
 def test_a_vms_own_events_are_in_its_panel(web: Client, vm: VMContext) -> None:
@@ -178,6 +181,26 @@ def test_a_vms_own_events_are_in_its_panel(web: Client, vm: VMContext) -> None:
     shown = answer.context["panel"]["trail"]
     assert [(each.verb, each.actor) for each in shown] == [(Verb.TAKE, "ops")]
     assert "by ops" in answer.content.decode()
+
+
+def test_a_trail_is_for_admins_and_a_scope_shows_its_own_vms(vm: VMContext) -> None:
+    other = factories.context("other")
+    groups.add("Shop", actor="bob")
+    chief = factories.user("chief", role=Role.ADMIN)
+    factories.scope(chief, vm.vcenter)
+    client = Client()
+    client.force_login(chief)
+    shown = client.get(API).json()["results"]
+    assert {each["vm_context_id"] for each in shown} == {vm.pk}
+    assert client.get(f"/virtual-machines/?vm={vm.pk}&tab=audit").context["panel"]["trail"]
+    assert other.pk not in client.get("/audit/").content.decode()
+    for role in (Role.VIEWER, Role.OPERATOR):
+        client.force_login(factories.user(f"a {role}", role=role))
+        assert client.get("/audit/").status_code == 403
+        assert client.get(API).status_code == 403
+        page = client.get(f"/virtual-machines/?vm={vm.pk}&tab=audit")
+        assert page.context["panel"]["trail"] == []
+        assert "/audit/" not in page.content.decode()
 
 
 def test_statements_do_not_grow_with_the_trail(web: Client, vm: VMContext) -> None:

@@ -57,6 +57,7 @@ from replication.models import (
 from vmrep.accounts.models import Scope, Session, Token
 from vmrep.accounts.roles import Role
 from vmrep.notifications.models import Channel, Delivery, Rule
+from vmrep.trail.models import Event
 from vmrep.web.models import SavedView
 
 
@@ -127,6 +128,7 @@ RIGHTS: Mapping[type[Model], Mapping[Verb, Role]] = {
     SavedView: _by(viewer="view add change remove"),  # one's own
     User: _by(admin="view add change"),
     Scope: _by(admin="view change"),
+    Event: _by(admin="view"),
     **dict.fromkeys(
         (
             *(BulkItem, ContextEvent, Delivery, GroupRun, GroupRunMember, Incident),

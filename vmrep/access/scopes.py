@@ -48,6 +48,7 @@ from replication.states import PauseKind, ScopeKind
 from vmrep.access.rights import NOT_WITH_A_SCOPE, OF_ALL_VMS, Verb
 from vmrep.accounts.models import Session, Token
 from vmrep.accounts.standing import Place
+from vmrep.trail.models import Event
 from vmrep.web.models import SavedView
 
 NOTHING = Q(pk__in=[])
@@ -210,6 +211,12 @@ def _limits(within: Within, _: Verb) -> Q:
     return usual | Q(repository__isnull=False) | Q(vcenter__in=within.whole_vcenter_ids)
 
 
+def _audit_events(within: Within, _: Verb) -> Q:
+    """Of such VMs, and of vCenters all of whose VMs are seen."""
+    of_vcenters = Q(vm_context_id="", vcenter_id__in=within.whole_vcenter_ids)
+    return Q(vm_context_id__in=within.contexts.values("pk")) | of_vcenters
+
+
 def _of_vcenter_or_none(within: Within, _: Verb) -> Q:
     return Q(vcenter=None) | Q(vcenter__in=within.vcenter_ids)
 
@@ -226,6 +233,7 @@ _RULES: Mapping[type[Model], Callable[[Within, Verb], Q]] = {
     ),
     BulkAction: _bulk_actions,
     Occurrence: _occurrences,
+    Event: _audit_events,
     Incident: _of_vcenter_or_none,
     BandwidthWindow: _of_vcenter_or_none,
     Limit: _limits,
