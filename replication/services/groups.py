@@ -52,7 +52,8 @@ def rename(group: VMGroup, name: str, *, actor: str) -> None:
         raise _taken(name, problem) from problem
     log.info("%s renamed the group %s", actor, group.pk)
     old, new = {"name": group.name}, {"name": _sound(name)}
-    trail.tell(Verb.CHANGE, _about(group), actor=actor, old=old, new=new)
+    about = trail.subject(Kind.GROUP, group.pk, new["name"])
+    trail.tell(Verb.CHANGE, about, actor=actor, old=old, new=new)
 
 
 @one_transaction

@@ -156,7 +156,6 @@ def change(repository: Repository, **changes: str | int | None) -> None:
     """Change its `name`, or its `reserve_bytes` (None: as vmrep decides). Raises ValidationError
     for a name that is in use or empty, or an impossible reserve."""
     repository = Repository.objects.select_for_update(no_key=True).get(pk=repository.pk)
-    about = _about(repository)
     former = trail.values_of(repository, "name", "reserve_bytes")
     for column in ("name", "reserve_bytes"):
         if column in changes:
@@ -166,7 +165,7 @@ def change(repository: Repository, **changes: str | int | None) -> None:
     repository.save(update_fields=["name", "reserve_bytes", "updated_at"])
     old, new = trail.changes(former, trail.values_of(repository, "name", "reserve_bytes"))
     if new:
-        trail.tell(Verb.CHANGE, about, old=old, new=new)
+        trail.tell(Verb.CHANGE, _about(repository), old=old, new=new)
 
 
 def _about(repository: Repository) -> trail.Subject:
