@@ -255,7 +255,7 @@ SHOWN: dict[str, frozenset[str]] = {
         " digest_after digest_seconds report_at_minute why",
         Kind.RULE: "channel kinds about even_when_quiet enabled",
         Kind.VIEW: "name page is_shared is_default",
-        Kind.USER: "name role roles active scopes vcenters folders email why",
+        Kind.USER: "name username email is_active is_superuser is_staff roles why",
         Kind.TOKEN: "name scopes expires_at user prefix why",
         Kind.SESSION: "user why",
         Kind.ROLE: "name permissions",

@@ -363,7 +363,6 @@ LOGGING: dict[str, Any] = {
     # It also tells of each login that did not fail.
     "loggers": {"axes": {"level": "WARNING"}},
     "root": {"handlers": ["console"], "level": env("VMREP_LOG_LEVEL", default="INFO")},
-    "loggers": {},
 }
 # The audit trail, for collectors: each event as it is committed.
 _audit = audit_handlers(env("VMREP_AUDIT_LOG", default=""), env("VMREP_AUDIT_SYSLOG", default=""))

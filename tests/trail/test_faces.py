@@ -85,7 +85,8 @@ class TestLogins:
         client = Client()
         client.post("/login/", {"username": "alice", "password": "sesame-for-alice"})
         client.post("/logout/")
-        assert [(each.verb, each.actor, each.user_id) for each in Event.objects.all()] == [
+        told = Event.objects.filter(verb__in=[Verb.LOG_IN, Verb.LOG_OUT])
+        assert [(each.verb, each.actor, each.user_id) for each in told] == [
             (Verb.LOG_OUT, "alice", user.pk),
             (Verb.LOG_IN, "alice", user.pk),
         ]
@@ -215,3 +216,30 @@ def test_statements_do_not_grow_with_the_trail(web: Client, vm: VMContext) -> No
     write(30)
     factories.contexts(["a", "b", "c"])
     assert [count(address) for address in addresses] == few
+
+
+def test_what_becomes_of_users_is_told_without_a_password(vm: VMContext) -> None:
+    with trail.acting(Somebody(via=Via.ADMIN, actor="chief")):
+        made = factories.user("dora", password="sesame-for-dora", role=Role.OPERATOR)
+        made.set_password("another-sesame")
+        made.is_active = False
+        made.save()
+        made.save(update_fields=["last_login"])
+        factories.scope(made, vm.vcenter, "/Lab/vm")
+        made.delete()
+    told = [
+        (each.verb, each.kind, each.old_values, each.new_values)
+        for each in Event.objects.filter(actor="chief").order_by("number")
+    ]
+    assert [each[:2] for each in told] == [
+        ("add", "user"),
+        ("change", "user"),
+        ("change", "user"),
+        ("add", "scope"),
+        ("remove", "scope"),
+        ("remove", "user"),
+    ]
+    assert told[1][3] == {"roles": ["operator"]}
+    assert told[2][2:] == ({"is_active": True}, {"is_active": False, "password": "changed"})
+    assert told[3][3]["folder"] == "/Lab/vm"
+    assert "sesame" not in str(told)
