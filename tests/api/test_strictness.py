@@ -31,6 +31,7 @@ from vmrep.api import bodies, bulk_bodies, group_bodies, pause_bodies, policy_bo
 from vmrep.api.urls import urlpatterns
 from vmrep.notifications import services as notifications
 from vmrep.notifications.filters import DeliveryFilter
+from vmrep.trail.filters import AuditFilter
 
 pytestmark = pytest.mark.any_database
 
@@ -104,6 +105,7 @@ PARAMETERS: dict[str, set[str]] = {
     "integrity": set(),
     "events": {*EventFilter.base_filters, *PAGES},
     "occurrences": {*OccurrenceFilter.base_filters, *PAGES},
+    "audit-events": {*AuditFilter.base_filters, "ordering", *PAGES},
     "report": {"day", "time_zone"},
     "notification-channels": PAGES,
     "notification-channel": set(),
