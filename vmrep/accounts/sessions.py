@@ -9,11 +9,12 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.db.models.signals import post_save
 from django.http import HttpRequest
 
+from contexts import trail
 from contexts.clock import about_now
 from vmrep.accounts.models import Session
 from vmrep.accounts.session_store import SIGNED_IN, SessionStore, idle_since
@@ -62,7 +63,12 @@ def alive(among: QuerySet[Session]) -> QuerySet[Session]:
 
 def end(among: QuerySet[Session]) -> int:
     """Ends these sessions, at once; tells how many there were."""
-    count, _ = among.delete()
+    with transaction.atomic(), trail.gathered():
+        users = dict(among.order_by().values_list("user_id", "user__username"))
+        count, _ = among.delete()
+        for user_id, name in users.items():
+            about = trail.subject(trail.Kind.SESSION, user_id, f"Sessions of {name}")
+            trail.tell(trail.Verb.REVOKE, about, actor=name, old={"user": name})
     return count
 
 
