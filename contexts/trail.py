@@ -260,7 +260,7 @@ SHOWN: dict[str, frozenset[str]] = {
         Kind.SESSION: "user why",
         Kind.ROLE: "name permissions",
         Kind.SCOPE: "user vcenter folder",
-        Kind.INSTALLATION: "jobs points runs finding repair why",
+        Kind.INSTALLATION: "jobs points runs secrets left finding repair why",
         Kind.TRAIL: "through digest rows why",
         Kind.ADDRESS: "method status view",
     }.items()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
-from contexts import sealed_rows
+from contexts import sealed_rows, trail
 from contexts.text import printable
 
 
@@ -19,6 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         rotated, problems = sealed_rows.rotate()
+        _tell(rotated, len(problems))
         self.stdout.write(f"Encrypted with the newest key: {rotated}.")
         for problem in problems:
             self.stderr.write(printable(problem))
@@ -27,3 +29,14 @@ class Command(BaseCommand):
                 f"{len(problems)} could not be read and stayed as they are. Keep the older keys"
                 " until that is settled."
             )
+
+
+def _tell(rotated: int, left: int) -> None:
+    """Also when there was nothing to encrypt: the newest key seals this event, and so vouches for
+    what the older ones sealed."""
+    outcome = trail.Outcome.FAILED if left else trail.Outcome.DONE
+    about = trail.subject(trail.Kind.INSTALLATION, "", "vmrep")
+    with transaction.atomic():
+        trail.tell(
+            trail.Verb.ROTATE, about, new={"secrets": rotated, "left": left}, outcome=outcome
+        )
