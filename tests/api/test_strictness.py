@@ -261,8 +261,11 @@ def test_a_misspelt_parameter_gets_the_right_one_suggested(api, address, name, p
 SEVERAL = {
     "group",
     "kind",
+    "outcome",
     "status",
     "vcenter",
+    "verb",
+    "via",
     "power_state",
     "protection",
     "last_job",

@@ -140,8 +140,8 @@ class TestFilters:
         taken, added, renamed = numbers(web, "ordering=number")[-3:]
         for query, found in {
             "actor=carol": [renamed],
-            "verb=add": [added],
-            "verb=add&verb=change": [renamed, added],
+            "kind=group&verb=add": [added],
+            "kind=group&verb=add&verb=change": [renamed, added],
             f"kind=group&object={group.pk}": [renamed, added],
             "via=api": [renamed],
             "outcome=refused": [],

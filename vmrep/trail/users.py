@@ -75,9 +75,17 @@ def _tell(verb: Verb, user: Any, old: dict[str, Any], new: dict[str, Any]) -> No
 
 
 def _tell_of_scope(verb: Verb, scope: Any) -> None:
-    told = {"user": str(scope.user or scope.group), "folder": scope.folder}
+    told = {"user": _whose(scope), "folder": scope.folder}
     told["vcenter"] = scope.vcenter_name
-    about = trail.subject(Kind.SCOPE, scope.pk, scope.vcenter_name, vcenter_id=scope.vcenter_id)
+    about = trail.subject(Kind.SCOPE, scope.pk, scope.vcenter_name)
     old, new = (told, {}) if verb == Verb.REMOVE else ({}, told)
     with transaction.atomic():
         trail.tell(verb, about, old=old, new=new)
+
+
+def _whose(scope: Any) -> str:
+    """A scope goes with its user, who is gone by then."""
+    if scope.user_id is None:
+        return str(scope.group)
+    user = get_user_model()._default_manager.filter(pk=scope.user_id).first()
+    return str(user) if user else f"user {scope.user_id}"
