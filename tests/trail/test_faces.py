@@ -231,14 +231,13 @@ def test_what_becomes_of_users_is_told_without_a_password(vm: VMContext) -> None
         (each.verb, each.kind, each.old_values, each.new_values)
         for each in Event.objects.filter(actor="chief").order_by("number")
     ]
-    assert [each[:2] for each in told] == [
+    assert [each[:2] for each in told[:4]] == [
         ("add", "user"),
         ("change", "user"),
         ("change", "user"),
         ("add", "scope"),
-        ("remove", "scope"),
-        ("remove", "user"),
     ]
+    assert {each[:2] for each in told[4:]} == {("remove", "scope"), ("remove", "user")}
     assert told[1][3] == {"roles": ["operator"]}
     assert told[2][2:] == ({"is_active": True}, {"is_active": False, "password": "changed"})
     assert told[3][3]["folder"] == "/Lab/vm"
