@@ -29,7 +29,7 @@ from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import totals
 
-VMREP = Path(access.__file__).parent
+VMREP = Path(access.__file__).parents[1]
 FACES = sorted(
     path for face in ("web", "api") for path in (VMREP / face).rglob("*.py") if path.is_file()
 )

@@ -150,6 +150,13 @@ def _require_means(user: User) -> None:
         raise PasswordNeeded("Give your password again first: it was given too long ago.")
 
 
+def require_any_bulk(user: User) -> None:
+    """Raises Forbidden for a user who may do nothing with many VMs; what exactly, the request's
+    body says."""
+    if not any(may(user, verb, VMContext) for verb in VERBS_OF_BULK.values()):
+        raise Forbidden(_refusal(user, Verb.CHANGE, VMContext))
+
+
 def rows(user: User, verb: Verb, among: QuerySet[Row]) -> QuerySet[Row]:
     """The rows with which the user may do this. Raises Forbidden."""
     require(user, verb, among.model)
@@ -435,6 +442,13 @@ def pause(user: User, pause_id: int, verb: Verb) -> Pause:
 def groups(user: User) -> QuerySet[VMGroup]:
     """The groups that the user sees, for lists and choices. Raises Forbidden."""
     return rows(user, Verb.VIEW, VMGroup.objects.order_by("name"))
+
+
+def groupable(user: User) -> QuerySet[VMContext]:
+    """The VMs that the user may put into groups, for choices."""
+    if not may(user, Verb.GROUP, VMContext):
+        return VMContext.objects.none()
+    return rows(user, Verb.GROUP, VMContext.objects.all())
 
 
 def group(user: User, group_id: int, verb: Verb) -> VMGroup:

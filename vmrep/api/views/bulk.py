@@ -36,6 +36,7 @@ class BulkActionList(View):
         return listing(request, rows, serializer=BulkActionSerializer)
 
     def post(self, request: Request) -> Response:
+        access.require_any_bulk(request.user)
         wanted = read(NewBulkAction, request.data)
         arguments = _arguments(request.user, wanted)
         action = bulk_acts.ask(
@@ -75,8 +76,8 @@ class BulkActionCancel(View):
     """POST: leave the VMs as they are that it has not come to yet."""
 
     def post(self, request: Request, action_id: int) -> Response:
-        read(Nothing, request.data)
         action = access.bulk_action(request.user, action_id, Verb.CANCEL)
+        read(Nothing, request.data)
         action = bulk_acts.cancel(action, actor=username(request))
         return Response(BulkActionSerializer(action).data)
 

@@ -87,6 +87,7 @@ class ContextList(View):
         )
 
     def post(self, request: Request) -> Response:
+        access.require(request.user, Verb.TAKE, DiscoveredVM)
         taken, new_ids, _ = _take(request, read(Take, request.data))
         answer = status.HTTP_201_CREATED if new_ids else status.HTTP_200_OK
         terms = protection.terms(about_now())
@@ -110,8 +111,9 @@ class ContextDetail(View):
 
     def patch(self, request: Request, context_id: str) -> Response:
         require_known(request, set())
+        context = access.context(request.user, context_id, Verb.SET_TARGET)
         wanted = read(ChangedContext, request.data)["policy"]
-        context = access.context(request.user, context_id, _verb_for(wanted))
+        access.require(request.user, _verb_for(wanted), VMContext)
         given = dict(UNSAID) if wanted is None else said(wanted)
         given.pop(REPOSITORY, None)
         services.set_own(context, given, hours(wanted or {}), actor=username(request))
@@ -136,8 +138,8 @@ class ContextReplications(View):
     """POST: start a replication of this VM."""
 
     def post(self, request: Request, context_id: str) -> Response:
-        wanted = read(Sync, request.data)
         context = access.context(request.user, context_id, Verb.REPLICATE)
+        wanted = read(Sync, request.data)
         job = start.start(context, trigger=Trigger.API, requested_by=username(request), **wanted)
         return started(request, job)
 
@@ -148,8 +150,8 @@ class ContextIdentity(View):
     decide: Any = None
 
     def post(self, request: Request, context_id: str) -> Response:
-        wanted = read(SameVM, request.data)
         context = access.context(request.user, context_id, Verb.IDENTIFY)
+        wanted = read(SameVM, request.data)
         seen = access.rows(request.user, Verb.IDENTIFY, DiscoveredVM.objects.all())
         vm = lookup.find_discovered(seen, context.vcenter, **wanted)
         self.decide(vm, context, actor=username(request))
@@ -204,7 +206,6 @@ def _group(context: VMContext) -> dict[str, Any] | None:
 
 def _take(request: Request, values: dict[str, Any]) -> management.Taken:
     """The contexts of the VMs that a body names; VMs that are already managed keep theirs."""
-    access.require(request.user, Verb.TAKE, DiscoveredVM)
     repository = _repository(request, values.get("repository_id"))
     if "discovered_vm_ids" in values:
         vms = _discovered(request, values["discovered_vm_ids"])

@@ -65,8 +65,8 @@ class GroupDetail(View):
 
     def patch(self, request: Request, group_id: int) -> Response:
         require_known(request, ())
-        wanted = read(ChangedGroup, request.data)
         group = access.group(request.user, group_id, Verb.CHANGE)
+        wanted = read(ChangedGroup, request.data)
         vms = _vms(request, wanted["members"]) if "members" in wanted else None
         _changed(group, wanted.get("name"), vms, username(request))
         return Response(_body(request, access.group(request.user, group_id, Verb.VIEW)))
@@ -87,8 +87,8 @@ class GroupReplications(View):
         return listing(request, access.group_runs(request.user, group), serializer=shown)
 
     def post(self, request: Request, group_id: int) -> Response:
-        read(Nothing, request.data)
         group = access.group(request.user, group_id, Verb.REPLICATE)
+        read(Nothing, request.data)
         run = group_runs.begin(group, trigger=Trigger.API, requested_by=username(request))
         (shown,) = selector.run_shown([run])
         return see(request, RunSerializer(shown).data, status.HTTP_202_ACCEPTED, "group", group.pk)

@@ -118,8 +118,8 @@ class JobRetry(View):
     """POST: start a new job that does what this failed or cancelled one did not."""
 
     def post(self, request: Request, job_id: str) -> Response:
-        read(Nothing, request.data)
         job = access.job(request.user, job_id, Verb.REPLICATE)
+        read(Nothing, request.data)
         again = start.retry(job, trigger=Trigger.API, requested_by=username(request))
         return started(request, again)
 

@@ -57,8 +57,8 @@ class ChannelDetail(View):
 
     def patch(self, request: Request, channel_id: int) -> Response:
         require_known(request, ())
-        wanted = read(ChangedChannel, request.data)
         channel = access.channel(request.user, channel_id, Verb.CHANGE)
+        wanted = read(ChangedChannel, request.data)
         name, settings = wanted.pop("name", None), wanted.pop("settings", None)
         habits = services.habits_of(channel)._replace(**wanted) if wanted else None
         services.change_channel(channel, name=name, settings=settings, habits=habits)
@@ -75,8 +75,8 @@ class ChannelTest(View):
     """POST: send something by it, and tell what the other side said."""
 
     def post(self, request: Request, channel_id: int) -> Response:
-        read(Nothing, request.data)
         channel = access.channel(request.user, channel_id, Verb.TEST)
+        read(Nothing, request.data)
         return Response(DeliverySerializer(services.test(channel)).data)
 
 
@@ -103,8 +103,8 @@ class RuleDetail(View):
 
     def patch(self, request: Request, rule_id: int) -> Response:
         require_known(request, ())
-        wanted = read(ChangedRule, request.data)
         rule = access.rule(request.user, rule_id, Verb.CHANGE)
+        wanted = read(ChangedRule, request.data)
         return Response(RuleSerializer(_save_rule(request, wanted, rule)).data)
 
     def delete(self, request: Request, rule_id: int) -> Response:

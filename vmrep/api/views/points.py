@@ -24,14 +24,14 @@ class PointDetail(View):
         return _shown(request, point_id)
 
     def patch(self, request: Request, point_id: int) -> Response:
-        wanted = read(Comment, request.data)
         point = access.point(request.user, point_id, Verb.COMMENT)
+        wanted = read(Comment, request.data)
         services.comment(point, wanted["comment"], actor=username(request))
         return _shown(request, point_id)
 
     def delete(self, request: Request, point_id: int) -> Response:
-        read(Nothing, request.data)
         point = access.point(request.user, point_id, Verb.DELETE_POINT)
+        read(Nothing, request.data)
         services.delete(point, actor=username(request))
         return _shown(request, point_id, status.HTTP_202_ACCEPTED)
 
@@ -40,14 +40,14 @@ class PointPin(View):
     """POST: keep the point whatever the rules say. DELETE: no longer."""
 
     def post(self, request: Request, point_id: int) -> Response:
-        wanted = read(Pin, request.data)
         point = access.point(request.user, point_id, Verb.PIN)
+        wanted = read(Pin, request.data)
         services.pin(point, actor=username(request), **wanted)
         return _shown(request, point_id)
 
     def delete(self, request: Request, point_id: int) -> Response:
-        read(Nothing, request.data)
         point = access.point(request.user, point_id, Verb.UNPIN)
+        read(Nothing, request.data)
         services.unpin(point, actor=username(request))
         return _shown(request, point_id)
 

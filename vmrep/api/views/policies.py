@@ -61,8 +61,8 @@ class PolicyDetail(View):
 
     def patch(self, request: Request, policy_id: int) -> Response:
         require_known(request, set())
-        wanted = read(ChangedPolicy, request.data)
         policy = access.policy(request.user, policy_id, Verb.CHANGE)
+        wanted = read(ChangedPolicy, request.data)
         _require_repository(request, wanted)
         outcome = services.change(
             policy, said(wanted), hours(wanted), name=wanted.get("name"), actor=username(request)
@@ -71,8 +71,8 @@ class PolicyDetail(View):
 
     def delete(self, request: Request, policy_id: int) -> Response:
         require_known(request, set())
-        read(Nothing, request.data)
         policy = access.policy(request.user, policy_id, Verb.REMOVE)
+        read(Nothing, request.data)
         services.remove(policy, actor=username(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -81,8 +81,8 @@ class PolicyScopes(View):
     """POST: let the policy apply somewhere."""
 
     def post(self, request: Request, policy_id: int) -> Response:
-        wanted = read(NewScope, request.data)
         policy = access.policy(request.user, policy_id, Verb.CHANGE)
+        wanted = read(NewScope, request.data)
         scope, outcome = services.assign(policy, place(request, wanted), actor=username(request))
         body = {**ScopeSerializer(scope).data, **_told(outcome)}
         return Response(body, status=status.HTTP_201_CREATED)
@@ -93,8 +93,8 @@ class PolicyScopeDetail(View):
 
     def delete(self, request: Request, policy_id: int, scope_id: int) -> Response:
         require_known(request, set())
-        read(Nothing, request.data)
         policy = access.policy(request.user, policy_id, Verb.CHANGE)
+        read(Nothing, request.data)
         scope = access.policy_scope(request.user, policy, scope_id, Verb.REMOVE)
         return Response(_told(services.unassign(scope, actor=username(request))))
 
@@ -103,8 +103,8 @@ class PolicyPreview(View):
     """POST: what one change of the policy would do. Nothing is written."""
 
     def post(self, request: Request, policy_id: int) -> Response:
-        wanted = read(PossibleChange, request.data)
         policy = access.policy(request.user, policy_id, Verb.CHANGE)
+        wanted = read(PossibleChange, request.data)
         if "policy" in wanted:
             _require_repository(request, wanted["policy"])
             old = services.wanted_of(policy)

@@ -20,8 +20,8 @@ class ContextRelease(View):
     `delete_replica_data` and `confirm_vm_name` the recovery points go, too."""
 
     def post(self, request: Request, context_id: str) -> Response:
-        body = read(Release, request.data)
         context = access.context(request.user, context_id, Verb.RELEASE)
+        body = read(Release, request.data)
         if body["delete_replica_data"]:
             access.require(request.user, Verb.DELETE_REPLICA, VMContext)
         deleted = removal.remove_from_management(context, actor=username(request), **body)
@@ -32,8 +32,8 @@ class ReplicaDeletion(View):
     """POST: delete all recovery points of the VM, managed or not; `confirm_vm_name` is its name."""
 
     def post(self, request: Request, context_id: str) -> Response:
-        body = read(ConfirmDeletion, request.data)
         context = access.context(request.user, context_id, Verb.DELETE_REPLICA)
+        body = read(ConfirmDeletion, request.data)
         deleted = removal.delete_replica_data(context, actor=username(request), **body)
         return _answer(context, deleted)
 

@@ -62,15 +62,15 @@ class RepositoryDetail(View):
 
     def patch(self, request: Request, repository_id: int) -> Response:
         require_known(request, set())
-        changes = read(ChangedRepository, request.data)
         repository = access.repository(request.user, repository_id, Verb.CHANGE)
+        changes = read(ChangedRepository, request.data)
         repositories.change(repository, **changes)
         return Response(_body(request, repository_id))
 
     def delete(self, request: Request, repository_id: int) -> Response:
         require_known(request, set())
-        read(Nothing, request.data)
         repository = access.repository(request.user, repository_id, Verb.REMOVE)
+        read(Nothing, request.data)
         repositories.remove(repository, actor=username(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -106,8 +106,8 @@ class Move(View):
     """POST: the VM's next replication goes into another repository."""
 
     def post(self, request: Request, context_id: str) -> Response:
-        wanted = read(MoveBody, request.data)
         context = access.context(request.user, context_id, Verb.MOVE)
+        wanted = read(MoveBody, request.data)
         try:
             there = access.repository(request.user, wanted["repository_id"], Verb.VIEW)
         except NotFound as problem:

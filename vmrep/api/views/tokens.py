@@ -68,7 +68,7 @@ class TokenDetail(View):
 
     def delete(self, request: Request, token_id: int) -> Response:
         require_known(request, ())
-        read(Nothing, request.data)
         token = access.own_token(request.user, token_id, Verb.REMOVE)
+        read(Nothing, request.data)
         tokens.revoke(access.own_tokens(request.user).filter(pk=token.pk))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -54,8 +54,8 @@ class VCenterDetail(View):
 
     def patch(self, request: Request, vcenter_id: int) -> Response:
         require_known(request, set())
-        changes = read(ChangedVCenter, request.data)
         vcenter = access.vcenter(request.user, vcenter_id, Verb.CHANGE)
+        changes = read(ChangedVCenter, request.data)
         vcenters.update(vcenter, **changes, actor=username(request))
         return Response(_body(request, vcenter_id))
 
@@ -87,8 +87,8 @@ class VCenterDiscovery(View):
         )
 
     def post(self, request: Request, vcenter_id: int) -> Response:
-        read(Nothing, request.data)
         vcenter = access.vcenter(request.user, vcenter_id, Verb.DISCOVER)
+        read(Nothing, request.data)
         run = discovery.request(vcenter, actor=username(request))
         return see(
             request,

@@ -14,7 +14,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from contexts.clock import about_now
 from contexts.errors import ContextError
-from contexts.models import VMContext
 from replication.filters import BulkItemFilter
 from replication.models import BulkAction
 from replication.selectors import bulk, health
@@ -32,7 +31,7 @@ from vmrep.web.tables import BulkActionTable, BulkItemTable
 def ask(request: HttpRequest) -> HttpResponse:
     """`kind`, and which VMs (see `Selection`): asks. With `confirmed` (which says what VMs they
     were) it is done, unless they are others now: then it asks again."""
-    access.require(request.user, Verb.VIEW, VMContext)
+    access.require_any_bulk(request.user)
     given = request.POST if request.method == "POST" else request.GET
     here = reverse("virtual-machines")
     if given.get("kind") not in access.VERBS_OF_BULK:

@@ -11,7 +11,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from contexts.clock import about_now
 from contexts.errors import ContextError
-from contexts.models import VMContext
 from replication.models import VMGroup
 from replication.selectors import groups as selector
 from replication.selectors import protection
@@ -89,10 +88,7 @@ def _name_form(request: HttpRequest, group: VMGroup, data: Any = None) -> GroupF
 
 
 def _free(request: HttpRequest, group: VMGroup) -> Any:
-    if not access.may(request.user, Verb.GROUP, VMContext):
-        return VMContext.objects.none()
-    among = access.rows(request.user, Verb.GROUP, VMContext.objects.all())
-    return selector.free_vms(among, group)
+    return selector.free_vms(access.groupable(request.user), group)
 
 
 @require_POST

@@ -30,6 +30,7 @@ def point(request: HttpRequest, context_id: str, point_id: int) -> HttpResponse:
     """The page; each of its forms says in `act` what to do."""
     vm = access.context(request.user, context_id, Verb.VIEW)
     if request.method == "POST":
+        access.point(request.user, point_id, Verb.VIEW, of=vm)
         _act(request, vm, point_id)
         return redirect("point", context_id, point_id)
     shown = access.point(request.user, point_id, Verb.VIEW, among=points_in_detail(), of=vm)

@@ -1,0 +1,175 @@
+"""What is asked of the user of each address: by its name, for each method that it answers, the verb
+and the kind of object (`vmrep.access.rights` says who may); `anybody` who is logged in, with or
+without a role; `public`: everybody.
+
+An address that stands in no line fails the build. Write down here what it asks for.
+"""
+
+from __future__ import annotations
+
+PAGES = """
+home                    GET anybody
+favicon                 GET public
+login                   GET public, POST public
+logout                  POST public
+healthz                 GET public
+readyz                  GET public
+virtual-machines        GET view VMContext
+removed-vms             GET view VMContext
+vm-bulk                 POST replicate VMContext
+vm-replicate            POST replicate VMContext
+vm-sync                 GET replicate VMContext, POST replicate VMContext
+vm-rpo-target           POST set_target VMContext
+vm-policy               POST change VMContext
+vm-own-values           GET change VMContext, POST change VMContext
+vm-disk                 POST change VMContext
+point                   GET view RecoveryPoint, POST view VMContext
+vm-retention            GET view VMContext
+vm-move                 GET move VMContext, POST move VMContext
+vm-remove               GET release VMContext, POST release VMContext
+vm-delete-replica-data  GET delete_replica VMContext, POST delete_replica VMContext
+discovery               GET view VCenter
+discovery-start         POST discover VCenter
+discovery-take          POST take DiscoveredVM
+discovery-identity      GET identify DiscoveredVM, POST identify DiscoveredVM
+jobs                    GET view ReplicationJob
+job                     GET view ReplicationJob
+job-cancel              POST cancel ReplicationJob
+job-retry               POST replicate ReplicationJob
+job-cancel-confirm      GET cancel ReplicationJob
+vcenters                GET view VCenter
+vcenter-add             GET add VCenter, POST add VCenter
+vcenter-edit            GET change VCenter, POST change VCenter
+vcenter-test            POST test VCenter
+vcenter-replace         POST change VCenter
+vcenter-remove          GET remove VCenter, POST remove VCenter
+repositories            GET view Repository
+repository-add          GET add Repository, POST add Repository
+repository              GET view Repository, POST change Repository
+repository-delete-points  GET delete_point VMContext, POST delete_point VMContext
+repository-remove       GET remove Repository, POST remove Repository
+docs                    GET view VMContext
+tokens                  GET view Token, POST add Token
+token-revoke            POST remove Token
+saved-views             GET view SavedView
+saved-view-save         POST add SavedView
+saved-view              POST change SavedView
+saved-view-remove       POST remove SavedView
+bulk-actions            GET view BulkAction
+bulk-ask                GET replicate VMContext, POST replicate VMContext
+bulk-action             GET view BulkAction
+bulk-action-cancel      POST cancel BulkAction
+limits                  GET view Limit
+limit-change            GET limit Limit, POST limit Limit
+bandwidth-add           GET limit BandwidthWindow, POST limit BandwidthWindow
+bandwidth-remove        POST limit BandwidthWindow
+pauses                  GET view Pause, POST pause Pause
+pause-end               POST pause Pause
+groups                  GET view VMGroup, POST add VMGroup
+group                   GET view VMGroup
+group-rename            POST change VMGroup
+group-remove            GET remove VMGroup, POST remove VMGroup
+group-replicate         POST replicate VMGroup
+group-cancel            POST cancel VMGroup
+group-member-add        POST change VMGroup
+group-member-move       POST change VMGroupMember
+group-member-remove     POST change VMGroupMember
+policies                GET view Policy
+policy-add              GET add Policy, POST add Policy
+policy                  GET view Policy, POST change Policy
+policy-remove           GET remove Policy, POST remove Policy
+policy-scope-add        GET change Policy, POST change Policy
+policy-scope-remove     GET remove PolicyScope, POST remove PolicyScope
+health                  GET view SignOfLife
+status                  GET view SignOfLife
+notifications           GET view Channel
+channel-add             GET add Channel, POST add Channel
+channel-edit            GET change Channel, POST change Channel
+channel-test            POST test Channel
+channel-remove          GET remove Channel, POST remove Channel
+rule-add                GET add Rule, POST add Rule
+rule-edit               GET change Rule, POST change Rule
+rule-remove             POST remove Rule
+events                  GET view ContextEvent
+occurrences             GET view Occurrence
+report                  GET view VMContext
+report-csv              GET view VMContext
+integrity               GET view IntegrityRun
+integrity-check         POST check IntegrityRun
+"""
+
+API = """
+root                    GET anybody
+nowhere                 GET anybody
+token                   POST public
+tokens                  GET view Token
+token-detail            DELETE remove Token
+vm-contexts             GET view VMContext, POST take DiscoveredVM
+vm-context-lookup       GET view VMContext
+vm-context              GET view VMContext, PATCH set_target VMContext
+vm-context-replications  POST replicate VMContext
+vm-context-release      POST release VMContext
+vm-context-delete-replica-data  POST delete_replica VMContext
+vm-context-confirm-identity  POST identify VMContext
+vm-context-reject-identity  POST identify VMContext
+vm-context-rpo-history  GET view VMContext
+vm-context-move         POST move VMContext
+vm-context-retention-preview  GET view VMContext
+replications            GET view ReplicationJob, POST replicate VMContext
+replication             GET view ReplicationJob
+replication-cancel      POST cancel ReplicationJob
+replication-retry       POST replicate ReplicationJob
+replication-steps       GET view ReplicationJob
+replication-log         GET view ReplicationJob
+replication-throughput  GET view ReplicationJob
+vcenters                GET view VCenter, POST add VCenter
+vcenter                 GET view VCenter, PATCH change VCenter, DELETE remove VCenter
+vcenter-discovery       GET view VCenter, POST discover VCenter
+recovery-point          GET view RecoveryPoint, PATCH comment RecoveryPoint
+recovery-point          DELETE delete_point RecoveryPoint
+recovery-point-pin      POST pin RecoveryPoint, DELETE unpin RecoveryPoint
+repositories            GET view Repository, POST add Repository
+repository              GET view Repository, PATCH change Repository, DELETE remove Repository
+repository-vms          GET view Repository
+repository-points       GET view Repository
+repository-space        GET view Repository
+limits                  GET view Limit, PUT limit Limit
+bandwidth               GET view BandwidthWindow, PUT limit BandwidthWindow
+bulk-actions            GET view BulkAction, POST replicate VMContext
+bulk-action             GET view BulkAction
+bulk-action-vms         GET view BulkAction
+bulk-action-cancel      POST cancel BulkAction
+pauses                  GET view Pause, POST pause Pause
+pause                   DELETE pause Pause
+groups                  GET view VMGroup, POST add VMGroup
+group                   GET view VMGroup, PATCH change VMGroup, DELETE remove VMGroup
+group-replications      GET view VMGroup, POST replicate VMGroup
+policies                GET view Policy, POST add Policy
+policy                  GET view Policy, PATCH change Policy, DELETE remove Policy
+policy-preview          POST change Policy
+policy-rpo-history      GET view Policy
+policy-scopes           POST change Policy
+policy-scope            DELETE remove PolicyScope
+health                  GET view SignOfLife
+integrity               GET view IntegrityRun, POST check IntegrityRun
+events                  GET view ContextEvent
+occurrences             GET view Occurrence
+report                  GET view VMContext
+notification-channels   GET view Channel, POST add Channel
+notification-channel    GET view Channel, PATCH change Channel, DELETE remove Channel
+notification-channel-test  POST test Channel
+notification-rules      GET view Rule, POST add Rule
+notification-rule       GET view Rule, PATCH change Rule, DELETE remove Rule
+notification-deliveries  GET view Delivery
+"""
+
+
+def rules() -> dict[str, dict[str, str]]:
+    """By address: by method, "public", "anybody" or "verb kind"."""
+    found: dict[str, dict[str, str]] = {}
+    for prefix, table in (("", PAGES), ("api:", API)):
+        for line in table.strip().splitlines():
+            name, asked = line.split(maxsplit=1)
+            each = [one.split(maxsplit=1) for one in asked.split(", ")]
+            found.setdefault(f"{prefix}{name}", {}).update(each)
+    return found
