@@ -49,6 +49,12 @@ repository              GET view Repository, POST change Repository
 repository-delete-points  GET delete_point VMContext, POST delete_point VMContext
 repository-remove       GET remove Repository, POST remove Repository
 docs                    GET view VMContext
+set-up                  GET public, POST public
+account                 GET view Session
+account-password        GET change Session, POST change Session
+account-confirm         GET view Session, POST view Session
+sessions-end-others     POST remove Session
+session-end             POST remove Session
 tokens                  GET view Token, POST add Token
 token-revoke            POST remove Token
 saved-views             GET view SavedView
@@ -90,6 +96,9 @@ channel-remove          GET remove Channel, POST remove Channel
 rule-add                GET add Rule, POST add Rule
 rule-edit               GET change Rule, POST change Rule
 rule-remove             POST remove Rule
+users                   GET view User
+user-add                GET add User, POST add User
+user                    GET change User, POST change User
 events                  GET view ContextEvent
 occurrences             GET view Occurrence
 report                  GET view VMContext

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from django.contrib.auth.models import User as Account
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404
@@ -44,8 +45,9 @@ from replication.states import BulkKind
 from vmrep.access import scopes
 from vmrep.access.rights import DANGEROUS, OF_EVERY_USER, Verb, least_role
 from vmrep.access.scopes import may_with_a_scope
+from vmrep.accounts import users
 from vmrep.accounts.means import OfSession, OfToken, means_of
-from vmrep.accounts.models import Session, Token, TokenScope
+from vmrep.accounts.models import Scope, Session, Token, TokenScope
 from vmrep.accounts.roles import Role
 from vmrep.accounts.standing import Place, standing_of
 from vmrep.notifications.models import Channel, Rule
@@ -170,10 +172,11 @@ def keys(user: User, verb: Verb, among: Sequence[Row]) -> frozenset[Any]:
     """The keys of those rows, of which the user sees all, with which the user may do this."""
     if not among or not may(user, verb, type(among[0])):
         return frozenset()
-    mine = {row.pk for row in among}
-    if standing_of(user).places is not None:
+    mine, places = {row.pk for row in among}, standing_of(user).places
+    if places is not None:
         kind: Any = type(among[0])
-        mine = set(rows(user, verb, kind.objects.filter(pk__in=mine)).values_list("pk", flat=True))
+        own = scopes.rule(places, verb, kind)
+        mine = set(kind.objects.filter(own, pk__in=mine).values_list("pk", flat=True))
     return frozenset(mine)
 
 
@@ -588,6 +591,24 @@ def own_session(user: User, session_key: str, verb: Verb) -> Session:
         *(user, verb, own_sessions(user), session_key),
         "You have no such session.",
         "unknown_session",
+    )
+
+
+def user(user: User, user_id: int, verb: Verb) -> Account:
+    """A user of vmrep, with roles and places."""
+    return _the_one(
+        *(user, verb, users.in_list(), user_id),
+        f"There is no user {user_id}.",
+        "unknown_user",
+    )
+
+
+def place_of(user: User, owner: Account, scope_id: int) -> Scope:
+    """A place that this user sees."""
+    return _the_one(
+        *(user, Verb.CHANGE, owner.scopes.all(), scope_id),
+        f"The user sees no place {scope_id}.",
+        "unknown_place",
     )
 
 

@@ -32,6 +32,7 @@ from vmrep.web.views import (
     saved_views,
     sign_in,
     sync,
+    users,
     vcenters,
     virtual_machines,
 )
@@ -196,6 +197,9 @@ urlpatterns = [
     path("events/", events.index, name="events"),
     path("events/told/", events.occurrences, name="occurrences"),
     path("audit/", audit.index, name="audit"),
+    path("users/", users.index, name="users"),
+    path("users/add/", users.add, name="user-add"),
+    path("users/<int:user_id>/", users.edit, name="user"),
     path("report/", reports.index, name="report"),
     path("report/csv/", reports.as_csv, name="report-csv"),
     path("integrity/", integrity.index, name="integrity"),
