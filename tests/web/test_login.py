@@ -27,6 +27,7 @@ ARGUMENTS = {
             "vm_id",
             "window_id",
             "token_id",
+            "user_id",
         ),
         *("view_id", "name", "page"),
     ),
