@@ -50,6 +50,8 @@ repository-delete-points  GET delete_point VMContext, POST delete_point VMContex
 repository-remove       GET remove Repository, POST remove Repository
 docs                    GET view VMContext
 set-up                  GET public, POST public
+oidc                    GET public
+oidc_authentication_callback  GET public
 account                 GET view Session
 account-password        GET change Session, POST change Session
 account-confirm         GET view Session, POST view Session
