@@ -101,6 +101,7 @@ rule-remove             POST remove Rule
 users                   GET view User
 user-add                GET add User, POST add User
 user                    GET change User, POST change User
+audit                   GET view Event
 events                  GET view ContextEvent
 occurrences             GET view Occurrence
 report                  GET view VMContext
@@ -163,6 +164,7 @@ policy-scopes           POST change Policy
 policy-scope            DELETE remove PolicyScope
 health                  GET view SignOfLife
 integrity               GET view IntegrityRun, POST check IntegrityRun
+audit-events            GET view Event
 events                  GET view ContextEvent
 occurrences             GET view Occurrence
 report                  GET view VMContext
