@@ -18,14 +18,20 @@ class ContextError(Exception):
 
 
 class SecretUnreadable(ContextError):
+    """A stored password cannot be decrypted: enter it again."""
+
     code = "secret_unreadable"
 
 
 class UnknownVM(ContextError):
+    """No VM has this name or this ID, as far as you may see."""
+
     code = "unknown_vm"
 
 
 class UnknownVCenter(ContextError):
+    """No vCenter has this host or this ID, as far as you may see."""
+
     code = "unknown_vcenter"
 
 
@@ -82,6 +88,8 @@ class IdentityRefused(ContextError):
 
 
 class NotManaged(ContextError):
+    """The VM is not under management."""
+
     code = "not_managed"
 
 

@@ -19,7 +19,7 @@ from django_filters.fields import ModelMultipleChoiceField
 from contexts.folders import NO_FOLDER
 from contexts.models import DiscoveredVM, VCenter, VMContext
 from contexts.selectors import takable_as_it_is, taken_in
-from contexts.states import ContextStatus
+from contexts.states import ContextStatus, TrustMode
 
 SEARCH_LENGTH = 200
 FOLDER_LENGTH = 4000
@@ -134,6 +134,20 @@ class Search(django_filters.CharFilter):
 
     def filter(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
         return containing(rows, self.texts, self.identifiers, value) if value else rows
+
+
+class VCenterFilter(Filters):
+    """Filters vCenters."""
+
+    search = Search(texts=("name", "host", "username"), identifiers=("instance_uuid",))
+    trust_mode = Choices(choices=TrustMode.choices, label="Trust")
+    login_refused = django_filters.BooleanFilter(
+        field_name="login_refused_at", lookup_expr="isnull", exclude=True, label="Login refused"
+    )
+
+    class Meta:
+        model = VCenter
+        fields: list[str] = []
 
 
 def vm_search(identifier: str) -> Search:

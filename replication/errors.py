@@ -27,6 +27,8 @@ class AlreadyRunning(ReplicationError):
 
 
 class NoRepository(ReplicationError):
+    """There is no repository, or there are several and none was named."""
+
     code = "no_repository"
 
 
@@ -63,6 +65,8 @@ class ConfirmFolder(ReplicationError):
 
 
 class UnknownJob(ReplicationError):
+    """No job has this ID, as far as you may see."""
+
     code = "unknown_job"
 
 

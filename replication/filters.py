@@ -18,10 +18,45 @@ from contexts.filters import (
     VMContextFilter,
     WithVCenters,
 )
-from contexts.models import ContextEvent
-from replication.models import BulkItem, Occurrence, ReplicationJob, VMGroup
+from contexts.models import ContextEvent, VMContext
+from replication.models import (
+    BulkAction,
+    BulkItem,
+    GroupRun,
+    JobLogLine,
+    JobSample,
+    JobStep,
+    Occurrence,
+    Pause,
+    Policy,
+    RecoveryPoint,
+    ReplicationJob,
+    Repository,
+    RepositorySpace,
+    VMGroup,
+    VMGroupMember,
+)
 from replication.selectors.protection import Protection
-from replication.states import BulkItemState, JobStatus, OccurrenceKind, ReplicationType, Trigger
+from replication.states import (
+    BulkItemState,
+    BulkKind,
+    BulkState,
+    GroupRunState,
+    JobStatus,
+    LogLevel,
+    OccurrenceKind,
+    PauseKind,
+    PolicyPriority,
+    RecoveryPointState,
+    ReplicationType,
+    RepositoryKind,
+    RPOKind,
+    StepName,
+    StepStatus,
+    Trigger,
+)
+
+LARGEST_ATTEMPT = 1_000_000
 
 
 class OfGroup(django_filters.ModelMultipleChoiceFilter):
@@ -44,6 +79,13 @@ class ProtectedVMFilter(VMContextFilter):
     def __init__(self, *args: Any, groups: QuerySet[VMGroup] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.filters["group"].queryset = VMGroup.objects.all() if groups is None else groups
+
+
+class Number(django_filters.NumberFilter):
+    """A whole number that a column can hold."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(min_value=0, max_value=LARGEST_ATTEMPT, decimal_places=0, **kwargs)
 
 
 class Period(TextChoices):
@@ -90,6 +132,164 @@ class JobFilter(WithVCenters):
 
     def by_end(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
         return rows.filter(completed_at__gte=Now() - _LENGTH[Period(period)])
+
+
+class StepFilter(Filters):
+    """Filters the steps of a job."""
+
+    name = Choices(choices=StepName.choices, label="Step")
+    status = Choices(choices=StepStatus.choices, label="Status")
+    attempt = Number(label="Attempt")
+
+    class Meta:
+        model = JobStep
+        fields: list[str] = []
+
+
+class LogLineFilter(Filters):
+    """Filters the lines of a job's log."""
+
+    search = Search(texts=("message",), identifiers=())
+    level = Choices(choices=LogLevel.choices, label="Level")
+    attempt = Number(label="Attempt")
+
+    class Meta:
+        model = JobLogLine
+        fields: list[str] = []
+
+
+class SampleFilter(Filters):
+    """Filters the samples of a job's throughput."""
+
+    attempt = Number(label="Attempt")
+
+    class Meta:
+        model = JobSample
+        fields: list[str] = []
+
+
+class RepositoryFilter(Filters):
+    """Filters repositories."""
+
+    search = Search(texts=("name",), identifiers=("uuid",))
+    kind = Choices(choices=RepositoryKind.choices, label="Kind")
+
+    class Meta:
+        model = Repository
+        fields: list[str] = []
+
+
+class VMInRepositoryFilter(Filters):
+    """Filters the VMs that have something in a repository."""
+
+    search = Search(texts=("vm_name",), identifiers=("context_id", "vmware_vm_id"))
+    managed = django_filters.BooleanFilter(
+        field_name="unmanaged_at", lookup_expr="isnull", label="Managed"
+    )
+
+    class Meta:
+        model = VMContext
+        fields: list[str] = []
+
+
+class RecoveryPointFilter(Filters):
+    """Filters recovery points. `vm` is a context ID."""
+
+    state = Choices(choices=RecoveryPointState.choices, label="State")
+    vm = django_filters.CharFilter(field_name="vm_context_id", label="VM", max_length=120)
+    damaged = django_filters.BooleanFilter(
+        field_name="damaged_at", lookup_expr="isnull", exclude=True, label="Damaged"
+    )
+    quiesced = django_filters.BooleanFilter(label="Quiesced")
+    period = django_filters.ChoiceFilter(choices=Period.choices, method="by_time", label="Taken")
+
+    class Meta:
+        model = RecoveryPoint
+        fields: list[str] = []
+
+    def by_time(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
+        return rows.filter(consistent_at__gte=Now() - _LENGTH[Period(period)])
+
+
+class RepositorySpaceFilter(Filters):
+    """Filters the hours of a repository's space."""
+
+    period = django_filters.ChoiceFilter(choices=Period.choices, method="by_time", label="When")
+
+    class Meta:
+        model = RepositorySpace
+        fields: list[str] = []
+
+    def by_time(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
+        return rows.filter(hour__gte=Now() - _LENGTH[Period(period)])
+
+
+class PauseFilter(WithVCenters):
+    """Filters pauses. `vm` is a context ID."""
+
+    search = Search(texts=("reason", "paused_by"), identifiers=())
+    kind = Choices(choices=PauseKind.choices, label="Kind")
+    vm = django_filters.CharFilter(field_name="vm_context_id", label="VM", max_length=120)
+    vcenter = OfVCenter()
+
+    class Meta:
+        model = Pause
+        fields: list[str] = []
+
+
+class BulkActionFilter(Filters):
+    """Filters bulk actions."""
+
+    search = Search(texts=("subject", "reason", "asked_by"), identifiers=())
+    kind = Choices(choices=BulkKind.choices, label="Kind")
+    state = Choices(choices=BulkState.choices, label="State")
+
+    class Meta:
+        model = BulkAction
+        fields: list[str] = []
+
+
+class GroupFilter(Filters):
+    """Filters groups. `vm` is a context ID."""
+
+    search = Search(texts=("name",), identifiers=())
+    vm = django_filters.CharFilter(method="by_vm", label="VM", max_length=120)
+
+    class Meta:
+        model = VMGroup
+        fields: list[str] = []
+
+    def by_vm(self, rows: QuerySet[Any], _name: str, context_id: str) -> QuerySet[Any]:
+        return rows.filter(
+            pk__in=VMGroupMember.objects.filter(vm_context=context_id).values("group")
+        )
+
+
+class GroupRunFilter(Filters):
+    """Filters the runs of a group."""
+
+    state = Choices(choices=GroupRunState.choices, label="State")
+    trigger = Choices(choices=Trigger.choices, label="Trigger")
+    period = django_filters.ChoiceFilter(choices=Period.choices, method="by_time", label="When")
+
+    class Meta:
+        model = GroupRun
+        fields: list[str] = []
+
+    def by_time(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
+        return rows.filter(created_at__gte=Now() - _LENGTH[Period(period)])
+
+
+class PolicyFilter(Filters):
+    """Filters policies."""
+
+    search = Search(texts=("name",), identifiers=())
+    rpo_kind = Choices(choices=RPOKind.choices, label="Target")
+    priority = Choices(choices=PolicyPriority.choices, label="Priority")
+
+    class Meta:
+        model = Policy
+        fields: list[str] = []
 
 
 class BulkItemFilter(Filters):

@@ -16,12 +16,13 @@ import psycopg
 from django.db import InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from psycopg.errors import _WaitTimeout  # what a `timeout` raises; it has no public name
 
 from contexts.database_errors import is_away
 from vmrep.incoming import API
+from vmrep.problems import problem_response
 
 # More than any lock may be waited for; no statement of a page takes nearly as long.
 ANSWER_SECONDS = 30.0
@@ -79,8 +80,7 @@ def answer(request: HttpRequest, *, was_asked: bool) -> HttpResponse:
     response: HttpResponse
     if request.path_info.startswith(API):
         message = f"The database does not answer. {what_now}"
-        body = {"code": "database_unreachable", "message": message}
-        response = JsonResponse(body, status=503)
+        response = problem_response(503, "database_unreachable", message)
     else:
         page = render_to_string("503.html", {"what_now": what_now})
         response = HttpResponse(page, status=503)

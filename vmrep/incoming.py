@@ -12,8 +12,10 @@ from io import BytesIO
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+
+from vmrep.problems import problem_response
 
 API = "/api/"
 # No valid body comes near this size; Django's own limit for forms is the same.
@@ -193,6 +195,5 @@ def _has_large_number(request: HttpRequest) -> bool:
 def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     """Answers programs in JSON and people with a page."""
     if request.path_info.startswith(API):
-        body = {"code": refusal.code, "message": refusal.message}
-        return JsonResponse(body, status=refusal.status)
+        return problem_response(*refusal)
     return render(request, "refused.html", {"refusal": refusal}, status=refusal.status)

@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "django_filters",
+    "drf_spectacular",
     "django_htmx",
     "django_tables2",
     "axes",
@@ -284,6 +285,26 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "vmrep.api.errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "vmrep.api.schema.inspector.Inspector",
+}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "vmrep",
+    "DESCRIPTION": "Up-to-date copies of VMware vSphere VMs on KVM-side storage.",
+    "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    # A change takes another body than an answer has, and says so in its own class.
+    "COMPONENT_SPLIT_PATCH": False,
+    "SERVE_PUBLIC": True,
+    "PATH_CONVERTER_OVERRIDES": {
+        "identifier": {"type": "string", "pattern": "^[A-Za-z0-9._-]+$"},
+        "int": {"type": "integer", "minimum": 0},
+    },
+    "POSTPROCESSING_HOOKS": ["vmrep.api.schema.hooks.finish"],
+    "WEBHOOKS": [
+        f"vmrep.api.schema.webhooks.{name}" for name in ("occurrence", "digest", "report", "test")
+    ],
 }
 
 # --- Celery --------------------------------------------------------------------------------------

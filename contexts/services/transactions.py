@@ -80,6 +80,10 @@ def wait_briefly() -> None:
             cursor.execute(f"SET LOCAL lock_timeout = '{BRIEFLY_SECONDS}s'")
 
 
+EDIT = "edit"
+"""For `one_at_a_time`: comparing what is stored with what somebody saw of it, and changing it."""
+
+
 def one_at_a_time(what: str) -> None:
     """Within a transaction: from here to its end nobody else does this (`what`: its name). For a
     decision that depends on what others have just decided. It waits as for a row."""

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
 from tests import factories
+from tests.api import conformance
 from tests.labs import lab, lab_cache  # noqa: F401
 from tests.queries import queries  # noqa: F401
 
@@ -16,13 +17,16 @@ API = "/api/v1/"
 
 
 class Client(APIClient):
-    """Addresses are those under /api/v1/; bodies are JSON."""
+    """Addresses are those under /api/v1/; bodies are JSON. Answers must be as the schema says."""
 
     default_format = "json"
 
     def generic(self, method: str, path: str, *args: Any, **kwargs: Any) -> Any:
         full = path if path.startswith(("/", "http")) else API + path
-        return super().generic(method, full, *args, **kwargs)
+        answer: Any = super().generic(method, full, *args, **kwargs)
+        path, _, query = full.partition("?")
+        conformance.check(method, path, query or kwargs.get("QUERY_STRING", ""), answer)
+        return answer
 
 
 @pytest.fixture
@@ -34,6 +38,7 @@ def user(db: None) -> User:
 def api(user: User) -> Client:
     client = Client()
     client.credentials(HTTP_AUTHORIZATION=f"Token {factories.token(user)}")
+    client.get("")  # the first use of a token is noted, which a count of queries would see
     return client
 
 

@@ -35,7 +35,7 @@ A_TYPE = "the column's type"  # what PostgreSQL refuses before it looks at any c
 
 def models() -> list[Any]:
     """The models of vmrep's own tables."""
-    apps_of_ours = ("contexts", "replication", "accounts", "notifications", "trail", "web")
+    apps_of_ours = ("contexts", "replication", "accounts", "notifications", "trail", "web", "api")
     return [it for it in apps.get_models() if it._meta.app_label in apps_of_ours]
 
 

@@ -1,5 +1,5 @@
-"""One shape for every error: `{"code", "message"}`, with `errors` by field, and further values that
-a program needs (the running job's ID, the candidates of an ambiguous name, …).
+"""One shape for every error (`vmrep.problems`): `code` and `message`, with `errors` by field, and
+further values that a program needs (the running job's ID, the candidates of an ambiguous name, …).
 
 Which expected failure is which HTTP status is data, here. An unexpected one stays a 500.
 """
@@ -29,6 +29,8 @@ from replication.engine import errors as engine_errors
 from replication.engine.errors import EngineError
 from vmrep.access import Forbidden, NotFound
 from vmrep.notifications.errors import ChannelRefused
+from vmrep.problems import MEDIA_TYPE
+from vmrep.problems import problem as details
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +76,13 @@ def exception_handler(problem: Exception, context: dict[str, Any]) -> Response |
     answer = _expected(problem)
     if answer is not None:
         views.set_rollback()
-        return answer
-    answer = views.exception_handler(problem, context)  # DRF's own, and 403 and 404 of Django
-    if answer is not None:
+    else:
+        answer = views.exception_handler(problem, context)  # DRF's own, and 403 and 404 of Django
+        if answer is None:
+            return None
         answer.data = _body_of(answer.data, problem, answer.status_code)
+    answer.data = details(answer.status_code, **answer.data)
+    answer.content_type = MEDIA_TYPE
     return answer
 
 

@@ -31,7 +31,7 @@ class Minute(Text):
         return hour * 60 + minute
 
 
-class Hours(Body):
+class BandwidthHours(Body):
     """So many bytes per second, on these days, from `begin` to before `end`."""
 
     bytes_per_second = Whole(min_value=LEAST_BYTES_PER_SECOND, max_value=MOST_BYTES_PER_SECOND)
@@ -50,7 +50,7 @@ class ChangedBandwidth(Body):
     """The windows of a vCenter; null: of all others."""
 
     vcenter_id = Whole(allow_null=True, min_value=1, max_value=LARGEST_NUMBER)
-    windows = serializers.ListField(child=Hours(), max_length=MOST_WINDOWS)
+    windows = serializers.ListField(child=BandwidthHours(), max_length=MOST_WINDOWS)
 
 
 class ChangedLimit(Body):

@@ -1,22 +1,29 @@
-"""Lists: filtered, ordered, in pages. Unknown parameters are refused."""
+"""Lists: filtered, ordered, in pages, with the fields that are asked for. Unknown parameters are
+refused."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import django_filters
 from django.db.models import F, QuerySet
+from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 
+from vmrep.api.cursors import BadCursor, page_after
 from vmrep.api.suggestions import REPEATED, unknown_names
-from vmrep.paging import KeyedPaginator
+from vmrep.paging import KeyedPaginator, of_keys
 
 PAGE_SIZE = 50
 LARGEST_PAGE_SIZE = 500
+PAGING = ("page", "page_size", "cursor", "fields", "ordering")
 TRUE_OR_FALSE = ("true", "false", "True", "False")  # what Django's filter understands
 
 
@@ -45,6 +52,36 @@ class Pages(PageNumberPagination):
         return int(asked)
 
 
+class Cursors(Pages):
+    """`cursor`: each page begins after the last row of the one before it (vmrep.api.cursors)."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        if "page" in request.query_params:
+            raise ValidationError({"page": "Give either page or cursor."})
+        self.here = request.build_absolute_uri()
+        query = request.query_params.copy()
+        for name in ("page_size", "fields"):
+            query.pop(name, None)
+        cursor = str(query.pop("cursor")[0])
+        asked = f"{request.path}?{query.urlencode()}"
+        try:
+            keys, self.next = page_after(queryset, cursor, self.get_page_size(request), asked)
+        except BadCursor:
+            raise ValidationError(
+                {"cursor": "This list gave no such cursor for this query. Begin with an empty one."}
+            ) from None
+        return of_keys(queryset, keys)
+
+    def get_next_link(self) -> str | None:
+        return replace_query_param(self.here, "cursor", self.next) if self.next else None
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Nobody counts: that costs as much as reading all."""
+        return Response(
+            {"count": None, "next": self.get_next_link(), "previous": None, "results": data}
+        )
+
+
 def require_known(
     request: Request, known: Collection[str], *, repeatable: Collection[str] = ()
 ) -> None:
@@ -61,42 +98,91 @@ def require_known(
         raise ValidationError(errors)
 
 
-def listing(
-    request: Request,
-    rows: QuerySet[Any],
-    *,
-    serializer: Any,
-    filterset: type[django_filters.FilterSet] | None = None,
-    filter_choices: Mapping[str, QuerySet[Any]] | None = None,
-    order_by: Mapping[str, str] | None = None,
-    more: Mapping[str, Any] | None = None,
-    context: Mapping[str, Any] | None = None,
-) -> Response:
-    """A page of the rows that the query asks for.
+def by_name(*columns: str) -> dict[str, str]:
+    """An `order_by` of columns that are called the same."""
+    return {name: name for name in columns}
 
-    `filter_choices` are the rows that the filter set's filters may name. `order_by` maps the valid
-    values of `ordering` to columns. `more` is added to the answer before the page; `context` is the
-    serializer's.
-    """
-    known = {"page", "page_size"}
-    if filterset is not None:
-        known |= set(filterset.base_filters)
-    if order_by is not None:
-        known.add("ordering")
-    require_known(request, known, repeatable=_repeatable(filterset))
-    if filterset is not None:
-        _require_booleans(request, filterset)
-        filtered = filterset(request.query_params, queryset=rows, **(filter_choices or {}))
+
+@dataclass(frozen=True)
+class Listing:
+    """One kind of list: what its rows are, and what may be asked of it. Answers requests, and is
+    what the schema says of them."""
+
+    serializer: type[serializers.BaseSerializer[Any]]
+    """Of one row."""
+    filterset: type[django_filters.FilterSet] | None = None
+    order_by: Mapping[str, str] = field(default_factory=dict)
+    """The values of `ordering`, and the columns that they stand for."""
+    more: type[serializers.BaseSerializer[Any]] | None = None
+    """What the answer has beside the page."""
+
+    @property
+    def parameters(self) -> set[str]:
+        filters = self.filterset.base_filters if self.filterset is not None else ()
+        return {*PAGING, *filters}
+
+    @cached_property
+    def fields(self) -> list[str]:
+        """What `fields` may name."""
+        return list(self.serializer().fields)  # type: ignore[attr-defined]
+
+    def answer(
+        self,
+        request: Request,
+        rows: QuerySet[Any],
+        *,
+        filter_choices: Mapping[str, QuerySet[Any]] | None = None,
+        more: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+        shown: Callable[..., Any] | None = None,
+    ) -> Response:
+        """A page of the rows that the query asks for.
+
+        `filter_choices` are the rows that the filter set's filters may name. `more` is added to the
+        answer before the page; `context` is the serializer's. `shown` is called as the serializer
+        is, instead of it, where rows need more than their columns.
+        """
+        require_known(request, self.parameters, repeatable=_repeatable(self.filterset))
+        wanted = self._fields(request)
+        rows = self._ordered(request, self._filtered(request, rows, filter_choices or {}))
+        pages = Cursors() if "cursor" in request.query_params else Pages()
+        page = pages.paginate_queryset(rows, request)
+        made: Any = (shown or self.serializer)(page, many=True, context=context or {})
+        for name in set(self.fields).difference(wanted):
+            made.child.fields.pop(name)
+        answer = pages.get_paginated_response(made.data)
+        answer.data = {**(more or {}), **answer.data}
+        return answer
+
+    def _filtered(
+        self, request: Request, rows: QuerySet[Any], choices: Mapping[str, QuerySet[Any]]
+    ) -> QuerySet[Any]:
+        if self.filterset is None:
+            return rows
+        _require_booleans(request, self.filterset)
+        filtered = self.filterset(request.query_params, queryset=rows, **choices)
         if not filtered.is_valid():
             raise ValidationError(filtered.errors)
-        rows = filtered.qs
-    if "ordering" in request.query_params:
-        rows = _ordered(rows, request.query_params["ordering"], order_by or {})
-    pages = Pages()
-    page = pages.paginate_queryset(rows, request)
-    answer = pages.get_paginated_response(serializer(page, many=True, context=context or {}).data)
-    answer.data = {**(more or {}), **answer.data}
-    return answer
+        found: QuerySet[Any] = filtered.qs
+        return found
+
+    def _ordered(self, request: Request, rows: QuerySet[Any]) -> QuerySet[Any]:
+        if "ordering" not in request.query_params:
+            return rows
+        return _ordered(rows, request.query_params["ordering"], self.order_by)
+
+    def _fields(self, request: Request) -> list[str]:
+        """The fields that are asked for: all, unless `fields` names some."""
+        if "fields" not in request.query_params:
+            return self.fields
+        names = [name.strip() for name in request.query_params["fields"].split(",")]
+        names = [name for name in names if name]
+        if not names:
+            raise ValidationError({"fields": f"Name some of {', '.join(self.fields)}."})
+        errors = unknown_names(names, self.fields, "field")
+        if errors:
+            raise ValidationError({"fields": [why for each in errors.values() for why in each]})
+        return names
 
 
 def _repeatable(filterset: type[django_filters.FilterSet] | None) -> list[str]:

@@ -4,8 +4,28 @@ from __future__ import annotations
 
 import django_filters
 
-from vmrep.notifications.models import Channel, Delivery
-from vmrep.notifications.states import DeliveryState, Purpose
+from contexts.filters import Choices, Filters, Search
+from vmrep.notifications.models import Channel, Delivery, Rule
+from vmrep.notifications.states import ChannelKind, DeliveryState, Purpose
+
+
+class ChannelFilter(Filters):
+    search = Search(texts=("name", "address_shown"), identifiers=())
+    kind = Choices(choices=ChannelKind.choices)
+    enabled = django_filters.BooleanFilter()
+
+    class Meta:
+        model = Channel
+        fields: list[str] = []
+
+
+class RuleFilter(Filters):
+    channel = django_filters.ModelChoiceFilter(queryset=Channel.objects.all())
+    enabled = django_filters.BooleanFilter()
+
+    class Meta:
+        model = Rule
+        fields: list[str] = []
 
 
 class DeliveryFilter(django_filters.FilterSet):

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils.crypto import salted_hmac
 
 from contexts.errors import ContextError
-from contexts.services.transactions import one_at_a_time
+from contexts.services.transactions import EDIT, one_at_a_time
 
 T = TypeVar("T")
 Stored = Mapping[str, Any]
@@ -79,11 +79,11 @@ class EditForm(forms.Form):
             self._compare()
 
     def saved(self, save: Callable[[], T]) -> T | None:
-        """What `save` returns; it runs in a transaction in which no other form of the same kind
-        writes. None when somebody was faster, which the form then says."""
+        """What `save` returns; it runs in a transaction in which nobody else edits
+        anything. None when somebody was faster, which the form then says."""
         try:
             with transaction.atomic():
-                one_at_a_time(f"edit {type(self).__name__}")
+                one_at_a_time(EDIT)
                 self.require_unchanged()
                 return save()
         except EditedMeanwhile:

@@ -15,6 +15,7 @@ from tests.database.attacks.health import HEALTH
 from tests.database.attacks.images import IMAGE
 from tests.database.attacks.inventory import INVENTORY
 from tests.database.attacks.jobs import CBT, JOB, STEP
+from tests.database.attacks.keyed_requests import KEYED_REQUESTS
 from tests.database.attacks.links import ACTIVE, CURRENT, LAST_SUCCESSFUL, ORPHANS
 from tests.database.attacks.notifications import NOTIFICATIONS
 from tests.database.attacks.occurrences import OCCURRENCES
@@ -58,5 +59,6 @@ ATTACKS: list[Attack] = [
     *SESSIONS,
     *IDENTITIES,
     *TRAIL,
+    *KEYED_REQUESTS,
     *TYPES,
 ]

@@ -42,15 +42,15 @@ class _Protected(serializers.ModelSerializer[Any]):
 
     vcenter = VCenterNameSerializer()
     disk_count = serializers.IntegerField()
-    capacity_bytes = serializers.IntegerField()
+    capacity_bytes = serializers.IntegerField(allow_null=True)
     protection = serializers.CharField()
     over_by_seconds = serializers.SerializerMethodField()
     rpo_seconds = serializers.SerializerMethodField()
-    newest_recovery_point_at = serializers.DateTimeField(source="newest_point_at")
-    untracked_disk_count = serializers.IntegerField()
-    gone_since = serializers.DateTimeField()
-    unreadable_since = serializers.DateTimeField()
-    unreadable_reason = serializers.CharField()
+    newest_recovery_point_at = serializers.DateTimeField(source="newest_point_at", allow_null=True)
+    untracked_disk_count = serializers.IntegerField(allow_null=True)
+    gone_since = serializers.DateTimeField(allow_null=True)
+    unreadable_since = serializers.DateTimeField(allow_null=True)
+    unreadable_reason = serializers.CharField(allow_null=True)
     identity_change = serializers.SerializerMethodField()
     next_run_at = serializers.SerializerMethodField()
     next_run_why = serializers.SerializerMethodField()
@@ -113,7 +113,7 @@ _ADDED = (
 class ContextRowSerializer(_Protected):
     """What the table shows."""
 
-    current_job = JobProgressSerializer()
+    current_job = JobProgressSerializer(allow_null=True)
     last_job = serializers.SerializerMethodField()
 
     class Meta:
@@ -148,7 +148,7 @@ class ContextRowSerializer(_Protected):
 class ContextSerializer(_Protected):
     """Every column of a context, and computed values."""
 
-    repository = RepositoryNameSerializer()
+    repository = RepositoryNameSerializer(allow_null=True)
     untold_places = serializers.SerializerMethodField()
     rpo_estimate = serializers.SerializerMethodField()
 
@@ -190,11 +190,11 @@ class ContextSerializer(_Protected):
 class DiskSerializer(serializers.ModelSerializer[VMDisk]):
     """A disk's present state, and its last committed image."""
 
-    change_id = serializers.CharField()
-    last_sync_at = serializers.DateTimeField()
-    last_sync_type = serializers.CharField()
-    last_sync_bytes = serializers.IntegerField()
-    stored_bytes = serializers.IntegerField()
+    change_id = serializers.CharField(allow_null=True)
+    last_sync_at = serializers.DateTimeField(allow_null=True)
+    last_sync_type = serializers.CharField(allow_null=True)
+    last_sync_bytes = serializers.IntegerField(allow_null=True)
+    stored_bytes = serializers.IntegerField(allow_null=True)
 
     class Meta:
         model = VMDisk

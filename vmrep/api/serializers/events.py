@@ -22,8 +22,10 @@ class EventSerializer(serializers.ModelSerializer[ContextEvent]):
 
 
 class OccurrenceSerializer(serializers.ModelSerializer[Occurrence]):
-    context_id = serializers.CharField(source="vm_context_id", read_only=True)
-    vm_name = serializers.CharField(source="vm_context.vm_name", read_only=True, default=None)
+    context_id = serializers.CharField(source="vm_context_id", read_only=True, allow_null=True)
+    vm_name = serializers.CharField(
+        source="vm_context.vm_name", read_only=True, allow_null=True, default=None
+    )
 
     class Meta:
         model = Occurrence

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from replication.models import IntegrityFinding, IntegrityRun
 
 
-class RunSerializer(serializers.ModelSerializer[IntegrityRun]):
+class IntegrityRunSerializer(serializers.ModelSerializer[IntegrityRun]):
     class Meta:
         model = IntegrityRun
         fields = [

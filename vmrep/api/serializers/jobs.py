@@ -164,6 +164,13 @@ class SampleSerializer(serializers.ModelSerializer[JobSample]):
         return seconds_since(self.context["started_at"], sample.at)
 
 
+class ThroughputOfSerializer(serializers.Serializer[Any]):
+    """Which job the samples are of."""
+
+    job_id = serializers.CharField()
+    started_at = serializers.DateTimeField(allow_null=True)
+
+
 class CBTHistorySerializer(serializers.ModelSerializer[CBTHistory]):
     disk_id = serializers.CharField(source="disk.disk_id")
     disk_uuid = serializers.CharField(source="disk.disk_uuid")
@@ -203,8 +210,8 @@ class RemovalSerializer(serializers.ModelSerializer[PointRemoval]):
 
 
 class RecoveryPointSerializer(serializers.ModelSerializer[RecoveryPoint]):
-    pinned_by = serializers.CharField()
-    pin_comment = serializers.CharField()
+    pinned_by = serializers.CharField(allow_null=True)
+    pin_comment = serializers.CharField(allow_null=True)
     removal = serializers.SerializerMethodField()
     stored_bytes = serializers.IntegerField()
     capacity_bytes = serializers.IntegerField()

@@ -24,7 +24,7 @@ class ChannelSerializer(serializers.ModelSerializer[Channel]):
 
 class RuleSerializer(serializers.ModelSerializer[Rule]):
     kinds = serializers.SerializerMethodField()
-    context_id = serializers.CharField(source="vm_context_id", read_only=True)
+    context_id = serializers.CharField(source="vm_context_id", read_only=True, allow_null=True)
 
     class Meta:
         model = Rule
@@ -39,12 +39,18 @@ class RuleSerializer(serializers.ModelSerializer[Rule]):
 
 
 class DeliverySerializer(serializers.ModelSerializer[Delivery]):
-    kind = serializers.CharField(source="occurrence.kind", read_only=True, default=None)
-    what = serializers.CharField(source="occurrence.what", read_only=True, default=None)
-    context_id = serializers.CharField(
-        source="occurrence.vm_context_id", read_only=True, default=None
+    kind = serializers.CharField(
+        source="occurrence.kind", read_only=True, allow_null=True, default=None
     )
-    job_id = serializers.CharField(source="occurrence.job_id", read_only=True, default=None)
+    what = serializers.CharField(
+        source="occurrence.what", read_only=True, allow_null=True, default=None
+    )
+    context_id = serializers.CharField(
+        source="occurrence.vm_context_id", read_only=True, allow_null=True, default=None
+    )
+    job_id = serializers.CharField(
+        source="occurrence.job_id", read_only=True, allow_null=True, default=None
+    )
     member_count = serializers.IntegerField(read_only=True, default=0)
 
     class Meta:

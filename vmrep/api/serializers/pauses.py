@@ -9,7 +9,7 @@ from replication.selectors.pauses import subject
 
 
 class PauseSerializer(serializers.ModelSerializer[Pause]):
-    context_id = serializers.CharField(source="vm_context_id")
+    context_id = serializers.CharField(source="vm_context_id", allow_null=True)
     subject = serializers.SerializerMethodField()
 
     class Meta:

@@ -37,7 +37,7 @@ class WindowSerializer(serializers.ModelSerializer[PolicyWindow]):
 
 
 class ScopeSerializer(serializers.ModelSerializer[PolicyScope]):
-    context_id = serializers.CharField(source="vm_context_id")
+    context_id = serializers.CharField(source="vm_context_id", allow_null=True)
     place = serializers.SerializerMethodField()
 
     class Meta:
@@ -66,7 +66,13 @@ class PolicySerializer(serializers.ModelSerializer[Policy]):
             *("created_at", "updated_at"),
         ]
 
-    def get_cron_in_words(self, policy: Policy) -> str:
+    def get_fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super().get_fields()
+        for name in fields.keys() & COLUMNS:
+            fields[name].allow_null = True  # as `to_representation` answers
+        return fields
+
+    def get_cron_in_words(self, policy: Policy) -> str | None:
         return calendars.in_words(policy.cron)
 
     def to_representation(self, policy: Policy) -> dict[str, Any]:

@@ -53,8 +53,8 @@ class VMInRepositorySerializer(serializers.ModelSerializer[VMContext]):
 
     point_count = serializers.IntegerField()
     going_count = serializers.IntegerField()
-    oldest_at = serializers.DateTimeField()
-    newest_at = serializers.DateTimeField()
+    oldest_at = serializers.DateTimeField(allow_null=True)
+    newest_at = serializers.DateTimeField(allow_null=True)
     stored_bytes = serializers.IntegerField()
 
     class Meta:

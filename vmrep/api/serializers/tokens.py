@@ -10,7 +10,7 @@ from vmrep.accounts.models import Token
 class TokenSerializer(serializers.ModelSerializer[Token]):
     class Meta:
         model = Token
-        fields = (
+        fields = [
             "id",
             "name",
             "scope",
@@ -21,4 +21,5 @@ class TokenSerializer(serializers.ModelSerializer[Token]):
             "expires_at",
             "last_used_at",
             "last_used_from",
-        )
+        ]
+        read_only_fields = fields

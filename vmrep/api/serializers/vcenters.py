@@ -16,8 +16,8 @@ class VCenterSerializer(serializers.ModelSerializer[VCenter]):
     context_count = serializers.IntegerField()
     last_discovery = serializers.SerializerMethodField()
     read_over = serializers.SerializerMethodField()
-    passed_over_vm = serializers.CharField()
-    passed_over_reason = serializers.CharField()
+    passed_over_vm = serializers.CharField(allow_null=True)
+    passed_over_reason = serializers.CharField(allow_null=True)
 
     class Meta:
         model = VCenter
@@ -57,12 +57,18 @@ class DiscoverySerializer(serializers.ModelSerializer[Discovery]):
         read_only_fields = fields
 
 
+class DiscoveryOfSerializer(serializers.Serializer[Any]):
+    """The newest discovery of the vCenter, or null."""
+
+    discovery = DiscoverySerializer(allow_null=True)
+
+
 class DiscoveredVMSerializer(serializers.ModelSerializer[DiscoveredVM]):
     """A VM of a vCenter, with what would prevent its replication (`refusals`), and what to know
     before taking it (`notices`)."""
 
-    managed_context_id = serializers.CharField()
-    probable_context_id = serializers.CharField()
+    managed_context_id = serializers.CharField(allow_null=True)
+    probable_context_id = serializers.CharField(allow_null=True)
 
     class Meta:
         model = DiscoveredVM

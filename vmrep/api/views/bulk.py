@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from contexts.clock import about_now
 from contexts.models import VMContext
-from replication.filters import BulkItemFilter, ProtectedVMFilter
+from replication.filters import BulkActionFilter, BulkItemFilter, ProtectedVMFilter
 from replication.models import BulkAction
 from replication.selectors import bulk, protection
 from replication.selectors.contexts import contexts_for_list
@@ -23,18 +23,34 @@ from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import Nothing, read
 from vmrep.api.bulk_bodies import NewBulkAction
-from vmrep.api.lists import listing, require_known
+from vmrep.api.lists import Listing, by_name, require_known
+from vmrep.api.once import idempotent
+from vmrep.api.schema.operations import described, described_list
 from vmrep.api.serializers.bulk import BulkActionSerializer, BulkItemSerializer
 from vmrep.api.views.base import View, see, username
+
+ACTIONS = Listing(
+    BulkActionSerializer,
+    BulkActionFilter,
+    by_name("id", "kind", "state", "total", "created_at", "ended_at", "asked_by"),
+)
+VMS = Listing(
+    BulkItemSerializer,
+    BulkItemFilter,
+    {"id": "pk", "vm_name": "vm_context__vm_name", "state": "state"},
+)
 
 
 class BulkActionList(View):
     """GET: bulk actions, newest first. POST: ask for one."""
 
+    @described_list(ACTIONS)
     def get(self, request: Request) -> Response:
         rows = access.bulk_actions(request.user)
-        return listing(request, rows, serializer=BulkActionSerializer)
+        return ACTIONS.answer(request, rows)
 
+    @described(BulkActionSerializer, status=202, body=NewBulkAction)
+    @idempotent
     def post(self, request: Request) -> Response:
         access.require_any_bulk(request.user)
         wanted = read(NewBulkAction, request.data)
@@ -53,6 +69,7 @@ class BulkActionList(View):
 class BulkActionDetail(View):
     """GET: how far one has come."""
 
+    @described(BulkActionSerializer)
     def get(self, request: Request, action_id: int) -> Response:
         require_known(request, ())
         action: BulkAction = access.bulk_action(request.user, action_id, Verb.VIEW)
@@ -62,19 +79,16 @@ class BulkActionDetail(View):
 class BulkActionVMs(View):
     """GET: its VMs, with what became of each."""
 
+    @described_list(VMS)
     def get(self, request: Request, action_id: int) -> Response:
         action = access.bulk_action(request.user, action_id, Verb.VIEW)
-        return listing(
-            request,
-            bulk.items_for_list(action),
-            serializer=BulkItemSerializer,
-            filterset=BulkItemFilter,
-        )
+        return VMS.answer(request, bulk.items_for_list(action))
 
 
 class BulkActionCancel(View):
     """POST: leave the VMs as they are that it has not come to yet."""
 
+    @described(BulkActionSerializer, body=Nothing)
     def post(self, request: Request, action_id: int) -> Response:
         action = access.bulk_action(request.user, action_id, Verb.CANCEL)
         read(Nothing, request.data)

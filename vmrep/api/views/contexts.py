@@ -28,8 +28,12 @@ from replication.states import RPOKind, Trigger
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import Identity, SameVM, Sync, Take, read
-from vmrep.api.lists import listing, require_known
+from vmrep.api.etags import if_unchanged
+from vmrep.api.lists import Listing, require_known
+from vmrep.api.once import idempotent
 from vmrep.api.policy_bodies import ChangedContext, hours, said
+from vmrep.api.schema.operations import described, described_list, parameter
+from vmrep.api.serializers.answers import EverythingAnswer, TakenAnswer
 from vmrep.api.serializers.contexts import (
     ContextRowSerializer,
     ContextSerializer,
@@ -65,27 +69,35 @@ ORDER_BY = {
 }
 
 
+BY_IDENTITY = [
+    parameter("vm_name", str, "The VM's name; the answer is then this one VM, in full."),
+    parameter("vcenter_host", str, "Its vCenter, where several have a VM of that name."),
+    parameter("vmware_vm_id", str, "Its instance UUID, instead of both."),
+]
+CONTEXTS = Listing(ContextRowSerializer, ProtectedVMFilter, ORDER_BY)
+
+
 class ContextList(View):
     """GET: the VMs under management; with `vm_name`, `vcenter_host` or `vmware_vm_id`: one of
     them, in full. POST: take discovered VMs under management."""
 
+    @described_list(CONTEXTS, or_else=EverythingAnswer, parameters=BY_IDENTITY)
     def get(self, request: Request) -> Response:
         if any(name in request.query_params for name in IDENTITY):
             return _looked_up(request)
         terms = protection.terms(about_now())
-        return listing(
+        return CONTEXTS.answer(
             request,
             access.rows(request.user, Verb.VIEW, contexts_for_list(terms)),
-            serializer=ContextRowSerializer,
             context={"now": terms.now},
-            filterset=ProtectedVMFilter,
             filter_choices={
                 "vcenters": access.vcenters(request.user),
                 "groups": access.groups(request.user),
             },
-            order_by=ORDER_BY,
         )
 
+    @described(TakenAnswer, status=(200, 201), body=Take)
+    @idempotent
     def post(self, request: Request) -> Response:
         access.require(request.user, Verb.TAKE, DiscoveredVM)
         taken, new_ids, _ = _take(request, read(Take, request.data))
@@ -102,6 +114,7 @@ class ContextList(View):
 class ContextLookup(View):
     """GET: the one VM that has this name at this vCenter, or this instance UUID, in full."""
 
+    @described(EverythingAnswer, parameters=BY_IDENTITY)
     def get(self, request: Request) -> Response:
         return _looked_up(request)
 
@@ -109,6 +122,10 @@ class ContextLookup(View):
 class ContextDetail(View):
     """GET: everything about one VM. PATCH: what is wanted for it alone."""
 
+    editable = ("policy",)
+
+    @described(EverythingAnswer, body=ChangedContext)
+    @if_unchanged
     def patch(self, request: Request, context_id: str) -> Response:
         require_known(request, set())
         context = access.context(request.user, context_id, Verb.SET_TARGET)
@@ -119,6 +136,7 @@ class ContextDetail(View):
         services.set_own(context, given, hours(wanted or {}), actor=username(request))
         return _everything(request, context_id)
 
+    @described(EverythingAnswer)
     def get(self, request: Request, context_id: str) -> Response:
         require_known(request, set())
         return _everything(request, context_id)
@@ -137,6 +155,8 @@ def _verb_for(wanted: Mapping[str, Any] | None) -> Verb:
 class ContextReplications(View):
     """POST: start a replication of this VM."""
 
+    @described(JobDetailSerializer, status=202, body=Sync)
+    @idempotent
     def post(self, request: Request, context_id: str) -> Response:
         context = access.context(request.user, context_id, Verb.REPLICATE)
         wanted = read(Sync, request.data)
@@ -149,6 +169,7 @@ class ContextIdentity(View):
 
     decide: Any = None
 
+    @described(EverythingAnswer, body=SameVM)
     def post(self, request: Request, context_id: str) -> Response:
         context = access.context(request.user, context_id, Verb.IDENTIFY)
         wanted = read(SameVM, request.data)

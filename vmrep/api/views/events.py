@@ -9,20 +9,31 @@ from replication.filters import EventFilter, OccurrenceFilter
 from replication.selectors.events import events_for_list, occurrences_for_list
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.api.lists import listing
+from vmrep.api.lists import Listing, by_name
+from vmrep.api.schema.operations import described_list
 from vmrep.api.serializers.events import EventSerializer, OccurrenceSerializer
 from vmrep.api.views.base import View
+
+EVENTS = Listing(
+    EventSerializer,
+    EventFilter,
+    {**by_name("id", "created_at", "actor"), "vm_name": "vm_context__vm_name"},
+)
+OCCURRENCES = Listing(
+    OccurrenceSerializer,
+    OccurrenceFilter,
+    {**by_name("id", "at", "kind"), "vm_name": "vm_context__vm_name"},
+)
 
 
 class EventList(View):
     """GET: what happened to VMs, the newest first."""
 
+    @described_list(EVENTS)
     def get(self, request: Request) -> Response:
-        return listing(
+        return EVENTS.answer(
             request,
             access.rows(request.user, Verb.VIEW, events_for_list()),
-            serializer=EventSerializer,
-            filterset=EventFilter,
             filter_choices={"vcenters": access.vcenters(request.user)},
         )
 
@@ -30,11 +41,10 @@ class EventList(View):
 class OccurrenceList(View):
     """GET: what people may have been told of, the newest first."""
 
+    @described_list(OCCURRENCES)
     def get(self, request: Request) -> Response:
-        return listing(
+        return OCCURRENCES.answer(
             request,
             access.rows(request.user, Verb.VIEW, occurrences_for_list()),
-            serializer=OccurrenceSerializer,
-            filterset=OccurrenceFilter,
             filter_choices={"vcenters": access.vcenters(request.user)},
         )

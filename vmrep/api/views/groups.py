@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from rest_framework.response import Response
 from contexts.clock import about_now
 from contexts.models import VMContext
 from contexts.services.transactions import one_transaction
+from replication.filters import GroupFilter, GroupRunFilter
 from replication.models import GroupRun, VMGroup
 from replication.selectors import groups as selector
 from replication.selectors import protection
@@ -22,8 +24,11 @@ from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import Nothing, read
+from vmrep.api.etags import if_unchanged
 from vmrep.api.group_bodies import ChangedGroup, NewGroup
-from vmrep.api.lists import listing, require_known
+from vmrep.api.lists import Listing, by_name, require_known
+from vmrep.api.once import idempotent
+from vmrep.api.schema.operations import described, described_list
 from vmrep.api.serializers.groups import GroupSerializer, RunSerializer
 from vmrep.api.views.base import View, see, username
 
@@ -41,13 +46,24 @@ def _runs_shown(among: Among, page: list[GroupRun], **how: Any) -> Any:
     return RunSerializer(found, **how)
 
 
+GROUPS = Listing(GroupSerializer, GroupFilter, by_name("id", "name", "created_at"))
+RUNS = Listing(
+    RunSerializer,
+    GroupRunFilter,
+    by_name("id", "state", "created_at", "ended_at", "spread_seconds"),
+)
+
+
 class GroupList(View):
     """GET: all groups, with their VMs and last runs. POST: make one."""
 
+    @described_list(GROUPS)
     def get(self, request: Request) -> Response:
         shown = partial(_shown, access.counted(request.user))
-        return listing(request, access.groups(request.user), serializer=shown)
+        return GROUPS.answer(request, access.groups(request.user), shown=shown)
 
+    @described(GroupSerializer, status=201, body=NewGroup)
+    @idempotent
     def post(self, request: Request) -> Response:
         access.require(request.user, Verb.ADD, VMGroup)
         wanted = read(NewGroup, request.data)
@@ -59,10 +75,17 @@ class GroupList(View):
 class GroupDetail(View):
     """GET: one. PATCH: another name, other VMs, another order. DELETE: the group, not its VMs."""
 
+    @staticmethod
+    def editable(group: Mapping[str, Any]) -> Any:
+        return group["name"], [each["context_id"] for each in group["members"]]
+
+    @described(GroupSerializer)
     def get(self, request: Request, group_id: int) -> Response:
         require_known(request, ())
         return Response(_body(request, access.group(request.user, group_id, Verb.VIEW)))
 
+    @described(GroupSerializer, body=ChangedGroup)
+    @if_unchanged
     def patch(self, request: Request, group_id: int) -> Response:
         require_known(request, ())
         group = access.group(request.user, group_id, Verb.CHANGE)
@@ -71,6 +94,8 @@ class GroupDetail(View):
         _changed(group, wanted.get("name"), vms, username(request))
         return Response(_body(request, access.group(request.user, group_id, Verb.VIEW)))
 
+    @described(status=204)
+    @if_unchanged
     def delete(self, request: Request, group_id: int) -> Response:
         require_known(request, ())
         read(Nothing, request.data)
@@ -81,11 +106,14 @@ class GroupDetail(View):
 class GroupReplications(View):
     """GET: the group's runs, the newest first. POST: replicate its VMs together."""
 
+    @described_list(RUNS)
     def get(self, request: Request, group_id: int) -> Response:
         group = access.group(request.user, group_id, Verb.VIEW)
         shown = partial(_runs_shown, access.counted(request.user))
-        return listing(request, access.group_runs(request.user, group), serializer=shown)
+        return RUNS.answer(request, access.group_runs(request.user, group), shown=shown)
 
+    @described(RunSerializer, status=202, body=Nothing)
+    @idempotent
     def post(self, request: Request, group_id: int) -> Response:
         group = access.group(request.user, group_id, Verb.REPLICATE)
         read(Nothing, request.data)

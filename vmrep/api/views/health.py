@@ -9,6 +9,8 @@ from contexts.clock import about_now
 from replication.selectors.health import Answering, health
 from vmrep import access
 from vmrep.api.lists import require_known
+from vmrep.api.schema.operations import described
+from vmrep.api.serializers.answers import HealthAnswer
 from vmrep.api.serializers.health import IncidentSerializer, ProcessSerializer
 from vmrep.api.views.base import View
 
@@ -18,6 +20,7 @@ SHOWN_INCIDENTS = 50
 class Health(View):
     """GET: what lives, what is dead, and the newest incidents."""
 
+    @described(HealthAnswer)
     def get(self, request: Request) -> Response:
         incidents = access.incidents(request.user)[:SHOWN_INCIDENTS]
         require_known(request, ())

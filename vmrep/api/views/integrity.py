@@ -13,13 +13,17 @@ from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import Nothing, read
 from vmrep.api.lists import require_known
-from vmrep.api.serializers.integrity import FindingSerializer, RunSerializer
+from vmrep.api.once import idempotent
+from vmrep.api.schema.operations import described
+from vmrep.api.serializers.answers import IntegrityAnswer
+from vmrep.api.serializers.integrity import FindingSerializer, IntegrityRunSerializer
 from vmrep.api.views.base import View, see, username
 
 
 class Integrity(View):
     """GET: the last run with its findings, and the active run. POST: check now (202)."""
 
+    @described(IntegrityAnswer)
     def get(self, request: Request) -> Response:
         visible = access.integrity_runs(request.user)
         require_known(request, set())
@@ -39,6 +43,8 @@ class Integrity(View):
             }
         )
 
+    @described(IntegrityRunSerializer, status=202, body=Nothing)
+    @idempotent
     def post(self, request: Request) -> Response:
         access.require(request.user, Verb.CHECK, IntegrityRun)
         read(Nothing, request.data)
@@ -47,4 +53,4 @@ class Integrity(View):
 
 
 def _run(run: IntegrityRun | None) -> dict[str, object] | None:
-    return dict(RunSerializer(run).data) if run else None
+    return dict(IntegrityRunSerializer(run).data) if run else None

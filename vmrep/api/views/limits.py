@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework.request import Request
@@ -18,20 +19,25 @@ from replication.states import LimitKind
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import read
+from vmrep.api.etags import if_unchanged
 from vmrep.api.limit_bodies import DAYS, ChangedBandwidth, ChangedLimit, window
 from vmrep.api.lists import require_known
+from vmrep.api.schema.operations import described
+from vmrep.api.serializers.answers import BandwidthAnswer, LimitsAnswer
 from vmrep.api.views.base import View, username
 
 
 class Limits(View):
     """GET: all limits, with how much is in use. PUT: set one."""
 
+    @described(LimitsAnswer)
     def get(self, request: Request) -> Response:
         require_known(request, ())
         return Response(
             {"limits": [use._asdict() for use in usage.uses(access.limited(request.user))]}
         )
 
+    @described(LimitsAnswer, body=ChangedLimit)
     def put(self, request: Request) -> Response:
         require_known(request, ())
         access.require(request.user, Verb.LIMIT, Limit)
@@ -44,11 +50,18 @@ class Limits(View):
 class Bandwidth(View):
     """GET: how fast disks are read, and may be. PUT: the windows of a vCenter, or of all others."""
 
+    @staticmethod
+    def editable(answer: Mapping[str, Any]) -> Any:
+        return [[each["vcenter_id"], each["windows"]] for each in answer["bandwidth"]]
+
+    @described(BandwidthAnswer)
     def get(self, request: Request) -> Response:
         require_known(request, ())
         rows = usage.reading(access.limited(request.user), about_now())
         return Response({"bandwidth": [_reading(row) for row in rows]})
 
+    @described(BandwidthAnswer, body=ChangedBandwidth)
+    @if_unchanged
     def put(self, request: Request) -> Response:
         require_known(request, ())
         access.require(request.user, Verb.LIMIT, BandwidthWindow)

@@ -12,7 +12,9 @@ from rest_framework.response import Response
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import ChangedChannel, ChangedRule, NewChannel, NewRule, Nothing, read
-from vmrep.api.lists import listing, require_known
+from vmrep.api.etags import if_unchanged
+from vmrep.api.lists import Listing, by_name, require_known
+from vmrep.api.schema.operations import described, described_list
 from vmrep.api.serializers.notifications import (
     ChannelSerializer,
     DeliverySerializer,
@@ -20,7 +22,7 @@ from vmrep.api.serializers.notifications import (
 )
 from vmrep.api.views.base import View, see
 from vmrep.notifications import services
-from vmrep.notifications.filters import DeliveryFilter
+from vmrep.notifications.filters import ChannelFilter, DeliveryFilter, RuleFilter
 from vmrep.notifications.models import Channel, Rule
 from vmrep.notifications.selectors import (
     channels_for_list,
@@ -29,14 +31,32 @@ from vmrep.notifications.selectors import (
 )
 from vmrep.notifications.services import Habits
 
+CHANNEL_EDITED = (
+    *("name", "address_shown", "enabled", "quiet_from_minute", "quiet_to_minute", "time_zone"),
+    *("digest_after", "digest_seconds", "report_at_minute"),
+)
+RULE_EDITED = (
+    *("channel_id", "kinds", "vcenter_id", "policy_id", "context_id"),
+    *("even_when_quiet", "enabled"),
+)
+CHANNELS = Listing(
+    ChannelSerializer, ChannelFilter, by_name("id", "name", "kind", "enabled", "last_ok_at")
+)
+RULES = Listing(RuleSerializer, RuleFilter, by_name("id", "channel_id", "scope", "created_at"))
+DELIVERIES = Listing(
+    DeliverySerializer, DeliveryFilter, by_name("id", "state", "purpose", "created_at", "sent_at")
+)
+
 
 class ChannelList(View):
     """GET: all channels. POST: add one."""
 
+    @described_list(CHANNELS)
     def get(self, request: Request) -> Response:
         rows = access.rows(request.user, Verb.VIEW, channels_for_list())
-        return listing(request, rows, serializer=ChannelSerializer)
+        return CHANNELS.answer(request, rows)
 
+    @described(ChannelSerializer, status=201, body=NewChannel)
     def post(self, request: Request) -> Response:
         access.require(request.user, Verb.ADD, Channel)
         wanted = read(NewChannel, request.data)
@@ -51,10 +71,15 @@ class ChannelDetail(View):
     """GET: one channel. PATCH: change it. DELETE: remove it, with its rules and the record of what
     went out by it."""
 
+    editable = CHANNEL_EDITED
+
+    @described(ChannelSerializer)
     def get(self, request: Request, channel_id: int) -> Response:
         require_known(request, ())
         return Response(_channel(request, channel_id))
 
+    @described(ChannelSerializer, body=ChangedChannel)
+    @if_unchanged
     def patch(self, request: Request, channel_id: int) -> Response:
         require_known(request, ())
         channel = access.channel(request.user, channel_id, Verb.CHANGE)
@@ -64,6 +89,8 @@ class ChannelDetail(View):
         services.change_channel(channel, name=name, settings=settings, habits=habits)
         return Response(_channel(request, channel_id))
 
+    @described(status=204)
+    @if_unchanged
     def delete(self, request: Request, channel_id: int) -> Response:
         require_known(request, ())
         read(Nothing, request.data)
@@ -74,6 +101,7 @@ class ChannelDetail(View):
 class ChannelTest(View):
     """POST: send something by it, and tell what the other side said."""
 
+    @described(DeliverySerializer, body=Nothing)
     def post(self, request: Request, channel_id: int) -> Response:
         channel = access.channel(request.user, channel_id, Verb.TEST)
         read(Nothing, request.data)
@@ -83,10 +111,12 @@ class ChannelTest(View):
 class RuleList(View):
     """GET: all rules. POST: add one."""
 
+    @described_list(RULES)
     def get(self, request: Request) -> Response:
         rows = access.rows(request.user, Verb.VIEW, rules_for_list())
-        return listing(request, rows, serializer=RuleSerializer)
+        return RULES.answer(request, rows)
 
+    @described(RuleSerializer, status=201, body=NewRule)
     def post(self, request: Request) -> Response:
         access.require(request.user, Verb.ADD, Rule)
         rule = _save_rule(request, read(NewRule, request.data), None)
@@ -97,16 +127,23 @@ class RuleList(View):
 class RuleDetail(View):
     """GET: one rule. PATCH: change it. DELETE: remove it."""
 
+    editable = RULE_EDITED
+
+    @described(RuleSerializer)
     def get(self, request: Request, rule_id: int) -> Response:
         require_known(request, ())
         return Response(RuleSerializer(access.rule(request.user, rule_id, Verb.VIEW)).data)
 
+    @described(RuleSerializer, body=ChangedRule)
+    @if_unchanged
     def patch(self, request: Request, rule_id: int) -> Response:
         require_known(request, ())
         rule = access.rule(request.user, rule_id, Verb.CHANGE)
         wanted = read(ChangedRule, request.data)
         return Response(RuleSerializer(_save_rule(request, wanted, rule)).data)
 
+    @described(status=204)
+    @if_unchanged
     def delete(self, request: Request, rule_id: int) -> Response:
         require_known(request, ())
         read(Nothing, request.data)
@@ -117,9 +154,10 @@ class RuleDetail(View):
 class DeliveryList(View):
     """GET: what went out, or waits to, the newest first."""
 
+    @described_list(DELIVERIES)
     def get(self, request: Request) -> Response:
         rows = access.rows(request.user, Verb.VIEW, deliveries_for_list())
-        return listing(request, rows, serializer=DeliverySerializer, filterset=DeliveryFilter)
+        return DELIVERIES.answer(request, rows)
 
 
 def _save_rule(request: Request, wanted: dict[str, Any], rule: Rule | None) -> Rule:

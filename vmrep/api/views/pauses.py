@@ -9,6 +9,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from replication.filters import PauseFilter
 from replication.models import Pause
 from replication.selectors import pauses as selector
 from replication.services import pauses
@@ -16,19 +17,30 @@ from replication.services.pauses import Subject
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import Nothing, read
-from vmrep.api.lists import listing, require_known
+from vmrep.api.lists import Listing, by_name, require_known
+from vmrep.api.once import idempotent
 from vmrep.api.pause_bodies import NewPause
+from vmrep.api.schema.operations import described, described_list
 from vmrep.api.serializers.pauses import PauseSerializer
 from vmrep.api.views.base import View, username
+
+PAUSES = Listing(
+    PauseSerializer, PauseFilter, by_name("id", "kind", "until", "created_at", "paused_by")
+)
 
 
 class PauseList(View):
     """GET: the pauses that hold now. POST: pause something."""
 
+    @described_list(PAUSES)
     def get(self, request: Request) -> Response:
         rows = selector.shown(access.pauses(request.user))
-        return listing(request, rows, serializer=PauseSerializer)
+        return PAUSES.answer(
+            request, rows, filter_choices={"vcenters": access.vcenters(request.user)}
+        )
 
+    @described(PauseSerializer, status=201, body=NewPause)
+    @idempotent
     def post(self, request: Request) -> Response:
         require_known(request, ())
         access.require(request.user, Verb.PAUSE, Pause)
@@ -45,6 +57,7 @@ class PauseList(View):
 class PauseDetail(View):
     """DELETE: end it."""
 
+    @described(status=204)
     def delete(self, request: Request, pause_id: int) -> Response:
         require_known(request, ())
         read(Nothing, request.data)

@@ -9,15 +9,19 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from replication.filters import PolicyFilter
 from replication.models import Policy
 from replication.policies import services
 from replication.policies.checking import checked, merged
 from replication.policies.preview import Change, preview
 from replication.policies.services import Outcome, Where
+from replication.policies.values import ALL_COLUMNS
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import Nothing, read
-from vmrep.api.lists import listing, require_known
+from vmrep.api.etags import if_unchanged
+from vmrep.api.lists import Listing, by_name, require_known
+from vmrep.api.once import idempotent
 from vmrep.api.policy_bodies import (
     ChangedPolicy,
     NewPolicy,
@@ -26,6 +30,13 @@ from vmrep.api.policy_bodies import (
     hours,
     said,
 )
+from vmrep.api.schema.operations import described, described_list
+from vmrep.api.serializers.answers import (
+    ChangedPolicyAnswer,
+    NewScopeAnswer,
+    OutcomeAnswer,
+    PolicyPreviewAnswer,
+)
 from vmrep.api.serializers.policies import (
     PolicySerializer,
     ScopeSerializer,
@@ -33,14 +44,20 @@ from vmrep.api.serializers.policies import (
 )
 from vmrep.api.views.base import View, see, username
 
+POLICIES = Listing(
+    PolicySerializer, PolicyFilter, by_name("id", "name", "priority", "vm_count", "created_at")
+)
+
 
 class PolicyList(View):
     """GET: all policies, with where they apply. POST: add one, which applies nowhere yet."""
 
+    @described_list(POLICIES)
     def get(self, request: Request) -> Response:
-        rows = access.policies_in_list(request.user)
-        return listing(request, rows, serializer=PolicySerializer)
+        return POLICIES.answer(request, access.policies_in_list(request.user))
 
+    @described(PolicySerializer, status=201, body=NewPolicy)
+    @idempotent
     def post(self, request: Request) -> Response:
         access.require(request.user, Verb.ADD, Policy)
         wanted = read(NewPolicy, request.data)
@@ -55,10 +72,15 @@ class PolicyList(View):
 class PolicyDetail(View):
     """GET: one. PATCH: change what is given. DELETE: remove one that applies nowhere."""
 
+    editable = ("name", *ALL_COLUMNS, "windows", "scopes")
+
+    @described(PolicySerializer)
     def get(self, request: Request, policy_id: int) -> Response:
         require_known(request, set())
         return Response(_body(request, policy_id))
 
+    @described(ChangedPolicyAnswer, body=ChangedPolicy)
+    @if_unchanged
     def patch(self, request: Request, policy_id: int) -> Response:
         require_known(request, set())
         policy = access.policy(request.user, policy_id, Verb.CHANGE)
@@ -69,6 +91,8 @@ class PolicyDetail(View):
         )
         return Response({**_body(request, policy_id), **_told(outcome)})
 
+    @described(status=204)
+    @if_unchanged
     def delete(self, request: Request, policy_id: int) -> Response:
         require_known(request, set())
         policy = access.policy(request.user, policy_id, Verb.REMOVE)
@@ -80,6 +104,7 @@ class PolicyDetail(View):
 class PolicyScopes(View):
     """POST: let the policy apply somewhere."""
 
+    @described(NewScopeAnswer, status=201, body=NewScope)
     def post(self, request: Request, policy_id: int) -> Response:
         policy = access.policy(request.user, policy_id, Verb.CHANGE)
         wanted = read(NewScope, request.data)
@@ -91,6 +116,7 @@ class PolicyScopes(View):
 class PolicyScopeDetail(View):
     """DELETE: let the policy no longer apply there."""
 
+    @described(OutcomeAnswer)
     def delete(self, request: Request, policy_id: int, scope_id: int) -> Response:
         require_known(request, set())
         policy = access.policy(request.user, policy_id, Verb.CHANGE)
@@ -102,6 +128,7 @@ class PolicyScopeDetail(View):
 class PolicyPreview(View):
     """POST: what one change of the policy would do. Nothing is written."""
 
+    @described(PolicyPreviewAnswer, body=PossibleChange)
     def post(self, request: Request, policy_id: int) -> Response:
         policy = access.policy(request.user, policy_id, Verb.CHANGE)
         wanted = read(PossibleChange, request.data)

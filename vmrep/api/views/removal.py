@@ -12,6 +12,8 @@ from replication.services.removal import Deleted
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import ConfirmDeletion, Release, read
+from vmrep.api.schema.operations import described
+from vmrep.api.serializers.answers import RemovedAnswer
 from vmrep.api.views.base import View, username
 
 
@@ -19,6 +21,7 @@ class ContextRelease(View):
     """POST: remove the VM from management. Record, history and recovery points stay; with
     `delete_replica_data` and `confirm_vm_name` the recovery points go, too."""
 
+    @described(RemovedAnswer, body=Release)
     def post(self, request: Request, context_id: str) -> Response:
         context = access.context(request.user, context_id, Verb.RELEASE)
         body = read(Release, request.data)
@@ -31,6 +34,7 @@ class ContextRelease(View):
 class ReplicaDeletion(View):
     """POST: delete all recovery points of the VM, managed or not; `confirm_vm_name` is its name."""
 
+    @described(RemovedAnswer, body=ConfirmDeletion)
     def post(self, request: Request, context_id: str) -> Response:
         context = access.context(request.user, context_id, Verb.DELETE_REPLICA)
         body = read(ConfirmDeletion, request.data)

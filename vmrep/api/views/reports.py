@@ -13,6 +13,8 @@ from contexts.clock import about_now
 from replication.reports.daily import Among, report
 from vmrep import access
 from vmrep.api.lists import require_known
+from vmrep.api.schema.operations import described, parameter
+from vmrep.api.serializers.answers import ReportAnswer
 from vmrep.api.views.base import View
 from vmrep.notifications import report_words
 
@@ -22,6 +24,13 @@ MOST_BREACHES = 1000
 class DailyReport(View):
     """GET: protection, breaches, volume and space of one day."""
 
+    @described(
+        ReportAnswer,
+        parameters=[
+            parameter("day", date, "Today, unless it says otherwise."),
+            parameter("time_zone", str, "UTC, unless it says otherwise."),
+        ],
+    )
     def get(self, request: Request) -> Response:
         visible = access.visible(request.user)
         require_known(request, {"day", "time_zone"})

@@ -10,6 +10,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from contexts.clock import about_now
+from replication.filters import (
+    RecoveryPointFilter,
+    RepositoryFilter,
+    RepositorySpaceFilter,
+    VMInRepositoryFilter,
+)
 from replication.models import Repository
 from replication.retention.choose import Rules
 from replication.retention.verdicts import verdicts
@@ -23,7 +29,14 @@ from vmrep import access
 from vmrep.access import NotFound, Verb
 from vmrep.api.bodies import ChangedRepository, NewRepository, Nothing, read
 from vmrep.api.bodies import Move as MoveBody
-from vmrep.api.lists import listing, require_known
+from vmrep.api.etags import if_unchanged
+from vmrep.api.lists import Listing, by_name, require_known
+from vmrep.api.schema.operations import described, described_list, parameter
+from vmrep.api.serializers.answers import (
+    MovedAnswer,
+    RepositoryDetailAnswer,
+    RetentionPreviewAnswer,
+)
 from vmrep.api.serializers.jobs import RecoveryPointSerializer
 from vmrep.api.serializers.repositories import (
     ForecastSerializer,
@@ -36,15 +49,40 @@ from vmrep.api.views.base import View, see, username
 
 RULES = tuple(f"keep_{name}" for name in Rules._fields)
 MOST_KEPT = 9999
+KEEP = [parameter(name, {"type": "integer", "minimum": 0, "maximum": MOST_KEPT}) for name in RULES]
+
+
+REPOSITORIES = Listing(
+    RepositorySerializer,
+    RepositoryFilter,
+    by_name("id", "name", "context_count", "point_count", "stored_bytes", "created_at"),
+)
+VMS = Listing(
+    VMInRepositorySerializer,
+    VMInRepositoryFilter,
+    by_name("context_id", "vm_name", "point_count", "oldest_at", "newest_at", "stored_bytes"),
+)
+POINTS = Listing(
+    RecoveryPointSerializer,
+    RecoveryPointFilter,
+    by_name("id", "consistent_at", "state", "disk_count", "expired_at"),
+)
+SPACE = Listing(
+    RepositorySpaceSerializer,
+    RepositorySpaceFilter,
+    by_name("hour", "free_bytes", "total_bytes", "stored_bytes"),
+)
 
 
 class RepositoryList(View):
     """GET: all repositories. POST: what a folder is, and with that confirmed make it one."""
 
+    @described_list(REPOSITORIES)
     def get(self, request: Request) -> Response:
         rows = access.rows(request.user, Verb.VIEW, access.repositories_in_list(request.user))
-        return listing(request, rows, serializer=RepositorySerializer)
+        return REPOSITORIES.answer(request, rows)
 
+    @described(RepositoryDetailAnswer, status=201, body=NewRepository)
     def post(self, request: Request) -> Response:
         access.require(request.user, Verb.ADD, Repository)
         added = repositories.add(**read(NewRepository, request.data))
@@ -56,10 +94,15 @@ class RepositoryDetail(View):
     """GET: one repository. PATCH: its name, its reserve. DELETE: remove it, if nothing is kept
     there any more; its folder stays."""
 
+    editable = ("name", "reserve_bytes")
+
+    @described(RepositoryDetailAnswer)
     def get(self, request: Request, repository_id: int) -> Response:
         require_known(request, set())
         return Response(_body(request, repository_id))
 
+    @described(RepositoryDetailAnswer, body=ChangedRepository)
+    @if_unchanged
     def patch(self, request: Request, repository_id: int) -> Response:
         require_known(request, set())
         repository = access.repository(request.user, repository_id, Verb.CHANGE)
@@ -67,6 +110,8 @@ class RepositoryDetail(View):
         repositories.change(repository, **changes)
         return Response(_body(request, repository_id))
 
+    @described(status=204)
+    @if_unchanged
     def delete(self, request: Request, repository_id: int) -> Response:
         require_known(request, set())
         repository = access.repository(request.user, repository_id, Verb.REMOVE)
@@ -78,33 +123,37 @@ class RepositoryDetail(View):
 class RepositoryVMs(View):
     """GET: the VMs that are kept there, or left something there."""
 
+    @described_list(VMS)
     def get(self, request: Request, repository_id: int) -> Response:
         repository = access.repository(request.user, repository_id, Verb.VIEW)
         rows = access.rows(request.user, Verb.VIEW, vms_in(repository))
-        return listing(request, rows, serializer=VMInRepositorySerializer)
+        return VMS.answer(request, rows)
 
 
 class RepositoryPoints(View):
     """GET: the recovery points that are there, newest first."""
 
+    @described_list(POINTS)
     def get(self, request: Request, repository_id: int) -> Response:
         repository = access.repository(request.user, repository_id, Verb.VIEW)
         rows = access.rows(request.user, Verb.VIEW, points_in(repository))
-        return listing(request, rows, serializer=RecoveryPointSerializer)
+        return POINTS.answer(request, rows)
 
 
 class RepositorySpaceList(View):
     """GET: how full it was, hour by hour, newest first."""
 
+    @described_list(SPACE)
     def get(self, request: Request, repository_id: int) -> Response:
         repository = access.repository(request.user, repository_id, Verb.VIEW)
         rows = space_of(repository).order_by("-hour")
-        return listing(request, rows, serializer=RepositorySpaceSerializer)
+        return SPACE.answer(request, rows)
 
 
 class Move(View):
     """POST: the VM's next replication goes into another repository."""
 
+    @described(MovedAnswer, body=MoveBody)
     def post(self, request: Request, context_id: str) -> Response:
         context = access.context(request.user, context_id, Verb.MOVE)
         wanted = read(MoveBody, request.data)
@@ -120,6 +169,7 @@ class RetentionPreview(View):
     """GET: which of the VM's recovery points stay, and why, and which go in which order: by the
     rules in effect, or by those that are given. Nothing is changed."""
 
+    @described(RetentionPreviewAnswer, parameters=KEEP)
     def get(self, request: Request, context_id: str) -> Response:
         require_known(request, set(RULES))
         context = access.context(request.user, context_id, Verb.VIEW)

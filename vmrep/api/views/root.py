@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from vmrep.api.lists import require_known
+from vmrep.api.schema.operations import described
 from vmrep.api.views.base import View, address
 
 LISTS = {
@@ -37,14 +40,21 @@ LISTS = {
 }
 
 
+RootAnswer: Any = type(
+    "RootAnswer", (serializers.Serializer,), {name: serializers.URLField() for name in LISTS}
+)
+
+
 class Root(View):
     """GET: the API's addresses."""
 
+    @described(RootAnswer)
     def get(self, request: Request) -> Response:
         require_known(request, ())
         return Response({key: address(request, name) for key, name in LISTS.items()})
 
 
+@extend_schema(exclude=True)
 class Nowhere(View):
     """The answer for an unknown address."""
 

@@ -13,12 +13,15 @@ from replication.selectors.rpo_history import History, Kept
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.lists import require_known
+from vmrep.api.schema.operations import described
+from vmrep.api.serializers.answers import ContextHistoryAnswer, PolicyHistoryAnswer
 from vmrep.api.views.base import View
 
 
 class ContextHistory(View):
     """GET: shares of time within the target, and the VM's spells of the last 30 days."""
 
+    @described(ContextHistoryAnswer)
     def get(self, request: Request, context_id: str) -> Response:
         require_known(request, set())
         context = access.context(request.user, context_id, Verb.VIEW)
@@ -31,6 +34,7 @@ class ContextHistory(View):
 class PolicyHistory(View):
     """GET: shares of time within the target of the VMs for which the policy says when."""
 
+    @described(PolicyHistoryAnswer)
     def get(self, request: Request, policy_id: int) -> Response:
         require_known(request, set())
         policy = access.policy(request.user, policy_id, Verb.VIEW)

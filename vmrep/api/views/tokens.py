@@ -16,7 +16,9 @@ from vmrep.access import Verb
 from vmrep.accounts import tokens
 from vmrep.accounts.models import Token, TokenOrigin, TokenScope
 from vmrep.api.bodies import Login, Nothing, read
-from vmrep.api.lists import listing, require_known
+from vmrep.api.lists import Listing, by_name, require_known
+from vmrep.api.schema.operations import described, described_list
+from vmrep.api.serializers.answers import TokenAnswer
 from vmrep.api.serializers.tokens import TokenSerializer
 from vmrep.api.views.base import View
 from vmrep.client_address import client_address
@@ -36,6 +38,7 @@ class TokenView(View):
         """Makes the answer to a wrong password a 401."""
         return "Token"
 
+    @described(TokenAnswer, body=Login)
     def post(self, request: Request) -> Response:
         wanted = read(Login, request.data)
         name, password = wanted["username"], wanted["password"]
@@ -55,17 +58,24 @@ class TokenView(View):
         return Response(body, headers={"Cache-Control": "no-store"})
 
 
+TOKENS = Listing(
+    TokenSerializer, order_by=by_name("id", "name", "scope", "expires_at", "created_at")
+)
+
+
 class TokenList(View):
     """GET: the user's own tokens that have not expired."""
 
+    @described_list(TOKENS)
     def get(self, request: Request) -> Response:
         rows = access.own_tokens(request.user).filter(tokens.usable())
-        return listing(request, rows, serializer=TokenSerializer)
+        return TOKENS.answer(request, rows)
 
 
 class TokenDetail(View):
     """DELETE: revoke it."""
 
+    @described(status=204)
     def delete(self, request: Request, token_id: int) -> Response:
         require_known(request, ())
         token = access.own_token(request.user, token_id, Verb.REMOVE)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from vmrep import database_away
 from vmrep.incoming import API, Refusal, refuse
+from vmrep.problems import problem_response
 from vmrep.request_id import request_id
 
 
@@ -28,4 +29,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
         "vmrep could not answer. The reason is in the web server's log, in the lines of request"
         f" {request_id.get()}."
     )
-    return JsonResponse({"code": "internal_error", "message": message}, status=500)
+    return problem_response(500, "internal_error", message)

@@ -1,0 +1,71 @@
+"""Every answer that a test of the API gets is held against the schema: status, type and content."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from typing import Any
+
+from django.urls import Resolver404, resolve
+from drf_spectacular.generators import SchemaGenerator
+from jsonschema_rs import Draft202012Validator
+
+from vmrep.api.schema.inspector import PREFIX, _names
+
+Json = dict[str, Any]
+
+
+@cache
+def schema() -> Json:
+    found: Json = SchemaGenerator().get_schema(request=None, public=True)
+    return found
+
+
+def check(method: str, path: str, query: str, answer: Any) -> None:
+    """Raises AssertionError for an answer that the schema does not describe."""
+    operation = _operation(method, path)
+    if operation is None:
+        return
+    described = operation["responses"].get(str(answer.status_code))
+    assert described, f"{method} {path}: {answer.status_code} is not described\n{answer.content}"
+    if "$ref" in described:
+        described = schema()["components"]["responses"][described["$ref"].rpartition("/")[2]]
+    assert answer["X-Request-ID"]
+    if answer.status_code in (204, 304):
+        assert not answer.content
+        return
+    kind = answer["Content-Type"].partition(";")[0]
+    assert kind in described["content"], (method, path, answer.status_code, kind)
+    pointer = described["content"][kind]["schema"]["$ref"]
+    found = [
+        f"{'/'.join(map(str, problem.instance_path))}: {problem.message[:200]}"
+        for problem in _validator(pointer, "fields=" in query).iter_errors(answer.json())
+    ]
+    assert not found, "\n".join([f"{method} {path} is not as described:", *found])
+
+
+def _operation(method: str, path: str) -> Json | None:
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return None
+    paths = {name: path for path, name in _names().items()}
+    template = paths.get(str(match.url_name))
+    if match.app_name != "api" or template is None or not path.startswith(PREFIX):
+        return None
+    found: Json | None = schema()["paths"].get(template, {}).get(method.lower())
+    return found
+
+
+@cache
+def _validator(pointer: str, is_sparse: bool) -> Draft202012Validator:
+    """Stricter than the schema, which leaves room for what is to come: nothing may be there that it
+    does not name, nor, unless `fields` was given, be missing in a row."""
+    components = copy.deepcopy(schema()["components"])
+    for name, each in components["schemas"].items():
+        if each.get("type") != "object" or name == "Problem" or "properties" not in each:
+            continue
+        each["additionalProperties"] = False
+        if not (is_sparse and name.endswith("InList")):
+            each["required"] = list(each["properties"])
+    return Draft202012Validator({"$ref": pointer, "components": components}, validate_formats=True)

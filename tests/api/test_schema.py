@@ -1,0 +1,45 @@
+"""The schema is made without a doubt, is what is checked in, and is valid OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.renderers import OpenApiYamlRenderer
+from drf_spectacular.validation import validate_schema
+
+from tests.api.conformance import schema
+from vmrep.api.urls import urlpatterns
+
+pytestmark = pytest.mark.any_database
+
+CHECKED_IN = Path(__file__).resolve().parents[2] / "docs" / "openapi.yaml"
+
+
+def test_it_is_made_without_warnings() -> None:
+    GENERATOR_STATS.reset()
+    schema.cache_clear()
+    validate_schema(schema())
+    assert not GENERATOR_STATS, GENERATOR_STATS.emit_summary()
+    assert schema()["openapi"] == "3.1.0"
+
+
+def test_what_is_checked_in_is_what_the_code_says() -> None:
+    """After a change: .venv/bin/python manage.py spectacular --file docs/openapi.yaml"""
+    assert CHECKED_IN.read_bytes() == OpenApiYamlRenderer().render(schema(), renderer_context={})
+
+
+def test_every_address_is_in_it() -> None:
+    assert len(schema()["paths"]) == len([each for each in urlpatterns if each.name != "nowhere"])
+
+
+def test_every_operation_has_a_name_of_its_own_and_says_what_it_does() -> None:
+    operations = [each for item in schema()["paths"].values() for each in item.values()]
+    names = [each["operationId"] for each in operations]
+    assert len(set(names)) == len(names)
+    assert [each["operationId"] for each in operations if not each["description"]] == []
+
+
+def test_what_is_sent_to_webhooks_is_in_it() -> None:
+    assert set(schema()["webhooks"]) == {"occurrence", "digest", "report", "test"}

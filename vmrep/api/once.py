@@ -1,0 +1,90 @@
+"""`Idempotency-Key`: a program that got no answer sends its request again, and it is done once."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any, TypeVar, cast
+
+from django.db import transaction
+from rest_framework import status
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from contexts.clock import database_now
+from vmrep.api.models import LONGEST_KEY, KeyedRequest
+
+HEADER = "Idempotency-Key"
+KEPT = timedelta(hours=24)
+_VISIBLE = re.compile(r"[!-~]+")
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class KeyReused(APIException):
+    """The `Idempotency-Key` belongs to another request."""
+
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
+    default_code = "idempotency_key_reused"
+    default_detail = (
+        "You have sent another request with this Idempotency-Key within the last 24 hours. Nothing"
+        " was done. Use a new key for each new request."
+    )
+
+
+def idempotent(method: Method) -> Method:
+    """For a POST whose whole effect is one transaction: with the same key it is done once within
+    24 hours, and its first answer repeated. What was refused can be sent again with its key."""
+
+    @functools.wraps(method)
+    def once(view: Any, request: Request, *given: Any, **named: Any) -> Response:
+        key = request.headers.get(HEADER)
+        if key is None:
+            return method(view, request, *given, **named)
+        if len(key) > LONGEST_KEY or not _VISIBLE.fullmatch(key):
+            raise ValidationError(
+                {HEADER: f"It has 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID."}
+            )
+        with transaction.atomic():
+            row, is_new = _begin(request, key)
+            if not is_new:
+                return _again(row, request)
+            response = method(view, request, *given, **named)
+            row.status = response.status_code
+            row.body = JSONRenderer().render(response.data).decode()
+            row.location = response.headers.get("Location", "")
+            row.save(update_fields=["status", "body", "location"])
+            return response
+
+    once.is_idempotent = True  # type: ignore[attr-defined]
+    return cast(Method, once)
+
+
+def _begin(request: Request, key: str) -> tuple[KeyedRequest, bool]:
+    """Waits, by the unique key, for the end of a same request that another thread answers."""
+    user: Any = request.user  # who has logged in
+    mine = KeyedRequest.objects.filter(user=user)
+    mine.filter(created_at__lt=database_now() - KEPT).delete()
+    return KeyedRequest.objects.get_or_create(
+        user=user, key=key, defaults={"request_digest": _digest(request)}
+    )
+
+
+def _again(row: KeyedRequest, request: Request) -> Response:
+    if row.request_digest != _digest(request):
+        raise KeyReused
+    headers = {"Idempotency-Replayed": "true"}
+    if row.location:
+        headers["Location"] = row.location
+    return Response(json.loads(row.body), status=row.status, headers=headers)
+
+
+def _digest(request: Request) -> str:
+    """Of what is asked for; the same body may be written in several ways."""
+    asked = [request.method, request.path, request.data]
+    return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
