@@ -36,6 +36,21 @@ def _is_open(url: str) -> bool:
 
 
 @checks.register(checks.Tags.security, deploy=True)
+def check_hosts(**options: Any) -> list[checks.CheckMessage]:
+    """Any host name would be taken for vmrep's: links could be made to lead elsewhere."""
+    if not any(host.startswith("*") for host in settings.ALLOWED_HOSTS):
+        return []
+    return [
+        checks.Warning(
+            "VMREP_ALLOWED_HOSTS allows every host name: whoever sends one decides where links"
+            " lead.",
+            hint="Name the hosts under which people and programs reach vmrep.",
+            id="vmrep.W022",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
 def check_proxies(**options: Any) -> list[checks.CheckMessage]:
     """Behind a proxy that is not named, all clients have one address."""
     if not settings.HTTPS or settings.TRUSTED_PROXIES:

@@ -10,6 +10,7 @@ setting that silently has no effect, and `VMREP_HTTPS=ja` would be "off".
 
 from __future__ import annotations
 
+import base64
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ UNIX_SOCKET = "unix"
 FILE_BYTES_MAX = 64 * 1024
 # Other programs of this project have variables of their own.
 _FOREIGN = ("VMREP_TEST_", "VMREP_CHAOS_")
+# Django's own measure of a signing key, of which it only warns.
+SHORTEST_KEY, FEWEST_DIFFERENT = 50, 5
 _YES = ("1", "true", "on", "yes")
 _NO = ("0", "false", "off", "no")
 
@@ -33,6 +36,8 @@ class Kind(Enum):
     NUMBER = "number"
     NETWORKS = "networks"
     ROLES = "roles"
+    SIGNING_KEY = "signing key"
+    FIELD_KEYS = "field keys"
     PROXIES = "proxies"
     """Networks, or `UNIX_SOCKET`."""
 
@@ -127,11 +132,13 @@ VARIABLES = (
         "VMREP_SECRET_KEY",
         "signs sessions, and recognises API tokens: another one ends them all",
         "made once, in the data folder",
+        Kind.SIGNING_KEY,
     ),
     Variable(
         "VMREP_FIELD_KEYS",
         "encrypt the vCenters' passwords and the channels' settings; comma separated, newest first",
         "made once, in the data folder",
+        Kind.FIELD_KEYS,
     ),
     Variable(
         "VMREP_BASE_URL",
@@ -268,6 +275,17 @@ def _check(variable: Variable, value: str) -> None:
             f"{variable.name} must be addresses or networks such as 10.0.0.0/24, comma separated"
             + (f', or "{UNIX_SOCKET}".' if also else ".")
         )
+    if variable.kind is Kind.SIGNING_KEY and _is_weak(value):
+        raise WrongEnvironment(
+            f"{variable.name} must have {SHORTEST_KEY} characters or more, {FEWEST_DIFFERENT} of"
+            " them different. Unset it, and vmrep makes one."
+        )
+    if variable.kind is Kind.FIELD_KEYS and not all(map(_is_field_key, _keys(value))):
+        raise WrongEnvironment(
+            f"{variable.name} must be keys of 32 random bytes in URL-safe Base64, comma separated."
+            " Make one with: python -c 'from cryptography.fernet import Fernet;"
+            " print(Fernet.generate_key().decode())'"
+        )
     if variable.kind is Kind.ROLES and not all(map(_gives_role, value.split(","))):
         raise WrongEnvironment(
             f"{variable.name} must be groups with their roles, such as vmrep-ops=operator, comma"
@@ -278,6 +296,21 @@ def _check(variable: Variable, value: str) -> None:
 def _gives_role(text: str) -> bool:
     group, _, role = text.rpartition("=")
     return bool(group.strip()) and role in ("viewer", "operator", "admin")
+
+
+def _is_weak(key: str) -> bool:
+    return len(key) < SHORTEST_KEY or len(set(key)) < FEWEST_DIFFERENT
+
+
+def _keys(value: str) -> list[str]:
+    return [key for key in value.replace("\n", ",").split(",") if key]
+
+
+def _is_field_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, altchars=b"-_", validate=True)) == 32
+    except ValueError:
+        return False
 
 
 def _is_network(text: str) -> bool:

@@ -47,6 +47,7 @@ FIELD_KEYS = [
     if key
 ]
 
+DEFAULT_EXCEPTION_REPORTER_FILTER = "vmrep.exception_reports.WithoutSecrets"
 DEBUG = env.bool("VMREP_DEBUG", default=False)
 ALLOWED_HOSTS = env.list("VMREP_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 
@@ -76,6 +77,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "vmrep.request_id.RequestIDMiddleware",
+    "vmrep.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "vmrep.incoming.IncomingMiddleware",
@@ -254,6 +256,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+# What is left to the proxy and to whoever owns the domain: leading http:// to https://, and
+# promises about other names of it.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from contexts.services import vcenters
 from tests.web.conftest import text
 
 TEMPLATES = sorted((settings.BASE_DIR / "templates").rglob("*.html"))
 SCRIPTS = sorted((settings.BASE_DIR / "static/js").glob("*.js"))
+# (A debug page shows the lines of code around the error: the word itself must not be there.)
+CANARY = "a-canary"
 STYLES = sorted((settings.BASE_DIR / "static").rglob("*.css"))
 
 
@@ -71,7 +74,42 @@ def test_every_icon_that_is_shown_is_in_the_sprite(web):
     assert drawn <= shown, "icons that nothing shows"
 
 
-def test_an_answer_tells_browsers_to_keep_no_copy(web):
+def test_an_answer_tells_browsers_to_keep_no_copy(web, client):
     answer = web.get("/virtual-machines/")
     assert "no-store" in answer["Cache-Control"]
     assert "HX-Request" in answer["Vary"]
+    for at in ("/vcenters/add/", "/api/v1/vcenters/", "/admin/", "/nowhere/", "/account/"):
+        assert "no-store" in web.get(at)["Cache-Control"], at
+    assert "no-store" in client.get("/virtual-machines/")["Cache-Control"]
+    (sheet, *_) = re.findall(r'href="(/static/[^"]+\.css)"', text(answer))
+    assert "no-store" not in client.get(sheet)["Cache-Control"]
+
+
+def test_no_answer_may_use_the_browser_s_features(web, client):
+    for answer in (web.get("/virtual-machines/"), client.get("/nowhere/"), client.get("/healthz")):
+        assert "camera=()" in answer["Permissions-Policy"]
+
+
+def test_only_the_names_of_this_server_are_answered(web):
+    answer = web.get("/virtual-machines/", headers={"Host": "evil.example"})
+    assert answer.status_code == 400
+    assert "evil.example" not in text(answer)
+
+
+def test_a_debug_page_shows_no_secret(web, settings, monkeypatch):
+    """Neither what was sent nor what any function had in hand, under whatever name."""
+
+    def broken(*given: object, **more: object) -> None:
+        innocent = more.get("password") or given
+        raise RuntimeError(f"broken by {type(innocent).__name__}")
+
+    settings.DEBUG = True
+    settings.CELERY_BROKER_URL = f"redis://:{CANARY}@127.0.0.1/0"
+    monkeypatch.setattr(vcenters, "add", broken)
+    web.raise_request_exception = False
+    sent = {"name": "a", "host": "vc.example", "port": "443", "username": f"{CANARY}-user"}
+    sent |= {"password": f"{CANARY}-word", "trust_mode": "verify", "transport": "auto"}
+    answer = web.post("/vcenters/add/", sent)
+    page = answer.content.decode()
+    assert (answer.status_code, "RuntimeError" in page) == (500, True)
+    assert CANARY not in page
