@@ -250,6 +250,7 @@ def _keys() -> dict[str, Any]:
         "scope_id": PolicyScope.objects.get().pk,
         "view_id": "1",
         "token_id": "1",
+        "session_key": "x" * 32,
         "user_id": "1",
         "name": "api",
         "page": "jobs",

@@ -9,15 +9,15 @@ from django.http import JsonResponse
 from vmrep.request_id import request_id
 
 MEDIA_TYPE = "application/problem+json"
-PAGE = "/api/docs/errors/"
-"""The page that explains each code, at an anchor of that name."""
+ANCHOR = "/docs/api/#code-"
+"""Where the documentation has a code."""
 
 
 def problem(status: int, code: str, message: str, **more: Any) -> dict[str, Any]:
     """The body of a refusal. `code` is stable and for programs, `message` for people; `more` is
     what a program needs besides (`errors` by field, the running job's ID, …)."""
     return {
-        "type": f"{PAGE}#{code}",
+        "type": f"{ANCHOR}{code}",
         "title": title(code),
         "status": status,
         "detail": message,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from contexts.models import VMContext
-from replication.models import DiskImage, RecoveryPoint, RecoveryPointHold
+from replication.models import DiskImage, PointRemoval, RecoveryPoint, RecoveryPointHold
 from replication.selectors.subqueries import images_with_disks, sum_of_images
-from replication.states import HoldKind, RecoveryPointState
+from replication.states import HoldKind, RecoveryPointState, RemovalState
 
 RECOVERY_POINTS_LENGTH = 100
 
@@ -40,3 +40,9 @@ def points_in_detail() -> QuerySet[RecoveryPoint]:
         .prefetch_related(images_with_disks(), "removal__merges")
         .order_by("-consistent_at", "-id")
     )
+
+
+def points_asked_to_go(vm: VMContext) -> set[int]:
+    """The keys of its recovery points whose removal is wanted or under way."""
+    wanted = PointRemoval.objects.filter(vm_context=vm).exclude(state=RemovalState.DONE)
+    return set(wanted.values_list("recovery_point_id", flat=True))

@@ -80,15 +80,6 @@ def test_a_target_with_a_nul_is_refused_like_every_field_with_one(admin):
     assert context.rpo_target_seconds is None
 
 
-@pytest.mark.parametrize("repository", ["999999", "-1", "x", "9" * 30])
-def test_a_repository_that_does_not_exist_is_an_error_of_the_form(admin, repository):
-    context = factories.context()
-    body = {"repository": repository, "rpo_target_seconds": "", **no_inlines()}
-    answer = admin.post(address(VMContext, "change", context.pk), body)
-    assert answer.status_code == 200
-    assert "repository" in answer.context["adminform"].form.errors
-
-
 @pytest.mark.parametrize("name", ["", "taken"])
 def test_a_repository_keeps_a_name_of_its_own(admin, name):
     factories.repository("taken")

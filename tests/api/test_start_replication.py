@@ -72,7 +72,7 @@ def test_a_broker_that_is_down_does_not_matter(
     context = factories.context()
     with django_capture_on_commit_callbacks(execute=True) as hints:
         assert api.post(*way(context)).status_code == 202
-    assert len(hints) == 1
+    assert [hint.__name__ for hint in hints if hasattr(hint, "__name__")].count("hint_job") == 1
 
 
 def test_a_vm_that_was_released_is_refused(api):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.db.utils import ConnectionHandler
 
-from vmrep.settings import database
+from vmrep.settings import database, env
 
 FULL = 2
 
@@ -17,7 +17,7 @@ def test_a_commit_on_sqlite_is_on_the_disk_before_it_is_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A snapshot is removed because of it."""
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/vmrep.sqlite3")
+    monkeypatch.setitem(env.ENVIRON, "DATABASE_URL", f"sqlite:///{tmp_path}/vmrep.sqlite3")
     connection = ConnectionHandler({"default": database()})["default"]
     try:
         with connection.temporary_connection() as cursor:

@@ -152,12 +152,13 @@ def test_a_heart_gives_signs_of_its_process_and_says_when_it_ends():
 def test_redis_that_is_stopped_is_told_at_once_and_by_name(db, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(broker, "_last", None)
+    monkeypatch.setattr(broker, "KEPT_SECONDS", 600)  # however slow this machine is
     factories.everything_lives()
     with running_redis() as url:
         monkeypatch.setattr(current_app.conf, "broker_url", url)
         assert broker.problem() == ""
         assert what_is_missing("copies", database_now()) == ""
-    assert broker.problem() == "", "within a few seconds it is not asked again"
+    assert broker.problem() == "", "for a while it is not asked again"
     assert broker.problem(fresh=True)
     assert dead() == [("redis_dead", "")]
     assert what_is_missing("copies", database_now()).startswith("Redis does not answer (")

@@ -187,7 +187,7 @@ def test_many_jobs_go_in_batches_with_few_queries(
     monkeypatch.setattr(old_jobs, "BATCH", 4)
     jobs = [factories.failed_job(context) for _ in range(10)]
     _age(*jobs)
-    with django_assert_max_num_queries(4 * 25):
+    with django_assert_max_num_queries(4 * 27):
         assert _run() == ["Deleted 10 jobs, kept 0."]
     assert not ReplicationJob.objects.exists()
     context.refresh_from_db()

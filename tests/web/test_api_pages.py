@@ -31,6 +31,16 @@ def test_the_documentation_is_a_page_whose_links_lead_to_others(web):
         assert web.get(f"/docs/{name}/").status_code == 404
 
 
+def test_the_type_of_an_error_leads_to_its_code(web):
+    error = web.get("/api/v1/replications/job-x/").json()
+    address, _, anchor = error["type"].partition("#")
+    assert error["code"] in anchor
+    page = web.get(address).content.decode()
+    ids = re.findall(r'id="([^"]*)"', page)
+    assert ids.count(anchor) == 1
+    assert len(ids) == len(set(ids))
+
+
 def test_every_link_of_every_page_of_the_documentation_leads_to_a_page(web):
     there = settings.BASE_DIR / "docs"
     names = [str(file.relative_to(there).with_suffix("")) for file in there.glob("**/*.md")]

@@ -38,6 +38,7 @@ NOT_EDITS = {
     "pauses": "adds",
     "tokens": "adds",
     "saved-views": "one's own views",
+    "user": "a choice each: who sets the same role twice has set it",
     "account-password": "one's own password, of which nothing stored is shown",
 }
 

@@ -50,6 +50,7 @@ from vmrep.accounts.means import OfSession, OfToken, means_of
 from vmrep.accounts.models import Scope, Session, Token, TokenScope
 from vmrep.accounts.roles import Role
 from vmrep.accounts.standing import Place, standing_of
+from vmrep.api.models import KeyedRequest
 from vmrep.notifications.models import Channel, Rule
 from vmrep.trail.models import Event
 from vmrep.web.models import SavedView
@@ -562,6 +563,12 @@ def saved_view(user: User, view_id: int, verb: Verb) -> SavedView:
         f"You have no saved view {view_id}.",
         "unknown_view",
     )
+
+
+def keyed_requests(user: User) -> QuerySet[KeyedRequest]:
+    """What this user's programs sent with a key; nobody sees those of others."""
+    mine: Any = {"user": user}
+    return KeyedRequest.objects.filter(**mine)
 
 
 def own_tokens(user: User) -> QuerySet[Token]:

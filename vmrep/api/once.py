@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from contexts.clock import database_now
+from vmrep import access
 from vmrep.api.models import LONGEST_KEY, KeyedRequest
 
 HEADER = "Idempotency-Key"
@@ -68,11 +69,9 @@ def idempotent(method: Method) -> Method:
 def _begin(request: Request, key: str) -> tuple[KeyedRequest, bool]:
     """Waits, by the unique key, for the end of a same request that another thread answers."""
     user: Any = request.user  # who has logged in
-    mine = KeyedRequest.objects.filter(user=user)
+    mine = access.keyed_requests(user)
     mine.filter(created_at__lt=database_now() - KEPT).delete()
-    return KeyedRequest.objects.get_or_create(
-        user=user, key=key, defaults={"request_digest": _digest(request)}
-    )
+    return mine.get_or_create(user=user, key=key, defaults={"request_digest": _digest(request)})
 
 
 def _again(row: KeyedRequest, request: Request) -> Response:

@@ -19,6 +19,7 @@ from vmrep import access
 from vmrep.access import Verb
 
 _NAME = re.compile(r"(?:decisions/)?[a-z0-9-]{1,100}")
+_CODE = re.compile(r"<code>([a-z0-9_]+)</code>")
 _LINK = re.compile(r'href="((?:\.\./)?(?:decisions/)?[a-z0-9-]+)\.md')
 
 
@@ -40,7 +41,21 @@ def _page(name: str) -> SafeString | None:
         return None
     written = str(markdown.markdown(file.read_text(), extensions=["tables", "fenced_code", "toc"]))
     linked = _LINK.sub(lambda it: f'href="{_address(it[1], name)}', written)
-    return mark_safe(_framed(linked))  # noqa: S308
+    return mark_safe(_framed(_with_codes(linked) if name == "api" else linked))  # noqa: S308
+
+
+def _with_codes(page: str) -> str:
+    """The codes of errors are anchors: an error's `type` leads to its code (vmrep/problems.py)."""
+    before, heading, codes = page.partition('<h2 id="what-is-refused">')
+    seen = set()
+
+    def anchored(found: re.Match[str]) -> str:
+        if found[1] in seen:
+            return found[0]
+        seen.add(found[1])
+        return f'<code id="code-{found[1]}">{found[1]}</code>'
+
+    return before + heading + _CODE.sub(anchored, codes)
 
 
 def _framed(page: str) -> str:

@@ -12,13 +12,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
-from replication.models import PointRemoval, RecoveryPoint
+from replication.models import RecoveryPoint
 from replication.retention import services
 from replication.retention.standing import Standing
 from replication.retention.verdicts import Verdicts, in_effect, verdicts
 from replication.retention.wanted import rules_in_effect
-from replication.selectors.points import points_in_detail, recovery_points
-from replication.states import RecoveryPointState, RemovalState
+from replication.selectors.points import points_asked_to_go, points_in_detail, recovery_points
+from replication.states import RecoveryPointState
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web.forms import KeepForm
@@ -97,8 +97,7 @@ def retention(request: HttpRequest, context_id: str) -> HttpResponse:
 
 def _counts(vm: VMContext, found: Verdicts) -> dict[str, int]:
     """How many points stay, go by the rules, and go because somebody asked for it."""
-    open_ones = PointRemoval.objects.filter(vm_context=vm).exclude(state=RemovalState.DONE)
-    asked = set(open_ones.values_list("recovery_point", flat=True))
+    asked = points_asked_to_go(vm)
     going = {key for key, each in found.by_point.items() if each.goes}
     return {
         "going": len(going),
