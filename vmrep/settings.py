@@ -33,13 +33,14 @@ except (environment.WrongEnvironment, NotPrivate) as problem:
     sys.stderr.write(f"vmrep cannot start: {problem}\n")
     raise SystemExit(3) from None
 
-SECRET_KEY = env("VMREP_SECRET_KEY", default="") or read_or_create(
+# Not by env(): to it, a value that begins with "$" names another variable.
+SECRET_KEY = env.ENVIRON.get("VMREP_SECRET_KEY", "") or read_or_create(
     DATA_DIR / "secret_key", get_random_secret_key
 )
 FIELD_KEYS = [
     key
     for key in (
-        env("VMREP_FIELD_KEYS", default="")
+        env.ENVIRON.get("VMREP_FIELD_KEYS", "")
         or read_or_create(DATA_DIR / "field_keys", lambda: Fernet.generate_key().decode())
     )
     .replace("\n", ",")
