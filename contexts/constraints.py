@@ -15,6 +15,7 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, models
 from django.db.backends.ddl_references import Statement
+from django.db.migrations.operations import AddField
 
 
 class CompositeForeignKey(models.BaseConstraint):
@@ -170,3 +171,19 @@ def _type_check(field: models.Field[Any, Any], column: str) -> str:
         if value.max_length:
             check += f" AND length({column}) <= {value.max_length}"
     return f"({column} IS NULL OR ({check}))" if field.null else f"({check})"
+
+
+class AddTypedField(AddField):
+    """Adds a field to a table that has `ColumnTypes`, so that it can be taken away again.
+
+    Backwards, Django drops the column on SQLite, which refuses that: the constraint names it.
+    """
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        if schema_editor.connection.vendor != "sqlite":
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+            return
+        model = from_state.apps.get_model(app_label, self.model_name)
+        schema_editor._remake_table(model, delete_field=model._meta.get_field(self.name))

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             model_name="imagedamage",
             name="image_damage_finder_known",
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="diskimage",
             name="merged_digest",
             field=models.CharField(
@@ -27,12 +27,12 @@ class Migration(migrations.Migration):
                 max_length=64,
             ),
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="recoverypoint",
             name="comment",
             field=models.TextField(blank=True, default=""),
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="recoverypoint",
             name="expired_at",
             field=models.DateTimeField(
@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 null=True,
             ),
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="recoverypoint",
             name="expired_why",
             field=models.CharField(
@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                 max_length=10,
             ),
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="recoverypointhold",
             name="comment",
             field=models.TextField(blank=True, default=""),

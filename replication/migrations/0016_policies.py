@@ -950,7 +950,7 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="installation",
             name="generation",
             field=models.PositiveBigIntegerField(

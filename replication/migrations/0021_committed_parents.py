@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="diskimage",
             name="is_committed",
             field=models.GeneratedField(

@@ -16,17 +16,17 @@ class Migration(migrations.Migration):
             name="name",
             field=models.CharField(max_length=100),
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="repository",
             name="removed_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="repository",
             name="removed_by",
             field=models.CharField(blank=True, default="", max_length=150),
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="repository",
             name="reserve_bytes",
             field=models.BigIntegerField(
@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 null=True,
             ),
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="repository",
             name="present_id",
             field=models.GeneratedField(

@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+import contexts.constraints
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -9,7 +11,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="imagemerge",
             name="done_percent",
             field=models.PositiveSmallIntegerField(

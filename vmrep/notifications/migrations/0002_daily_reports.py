@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+import contexts.constraints
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -14,7 +16,7 @@ class Migration(migrations.Migration):
             model_name="delivery",
             name="delivery_purpose_fits",
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="channel",
             name="report_at_minute",
             field=models.PositiveSmallIntegerField(
@@ -23,7 +25,7 @@ class Migration(migrations.Migration):
                 null=True,
             ),
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="delivery",
             name="report_day",
             field=models.DateField(blank=True, help_text="Which day it reports.", null=True),
