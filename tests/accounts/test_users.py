@@ -4,6 +4,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from contexts.trail import Kind
+from contexts.trail import Verb as Change
 from tests import factories
 from vmrep import access
 from vmrep.access import Verb
@@ -12,6 +14,7 @@ from vmrep.accounts.models import Scope
 from vmrep.accounts.roles import Role
 from vmrep.accounts.standing import Place, standing_of
 from vmrep.accounts.users import UserRefused
+from vmrep.trail.models import Event
 
 pytestmark = pytest.mark.any_database
 PASSWORD = "correct-horse-9-battery"
@@ -34,6 +37,26 @@ def test_a_role_is_what_the_group_says_and_a_superuser_is_an_admin(db):
     assert standing_of(factories.user("root", is_superuser=True)) == (Role.ADMIN, None)
     users.set_active(ann, False, actor="chief")
     assert standing_of(again(ann)).role is None
+
+
+def test_who_is_disabled_or_demoted_is_told_of_and_is_out_at_once(db):
+    factories.user("chief")
+    ann = users.add("ann", PASSWORD, Role.VIEWER, actor="chief")
+    root = factories.user("root", is_superuser=True, is_staff=True)
+    web = Client()
+    web.force_login(ann)
+    users.set_active(ann, False, actor="chief")
+    told = Event.objects.filter(kind=Kind.USER).first()
+    assert told is not None
+    assert (told.object_name, told.verb) == ("ann", Change.CHANGE)
+    assert (told.old_values, told.new_values) == ({"is_active": True}, {"is_active": False})
+    users.set_active(ann, True, actor="chief")
+    assert web.get("/account/").status_code == 302  # the session of before does not come back
+    users.set_role(root, Role.VIEWER, actor="chief")
+    told = Event.objects.filter(kind=Kind.USER, object_name="root").first()
+    assert told is not None
+    assert told.old_values == {"is_superuser": True, "is_staff": True}
+    assert told.new_values == {"is_superuser": False, "is_staff": False}
 
 
 @pytest.mark.parametrize("act", ["role", "disable", "place"])

@@ -67,7 +67,8 @@ def set_role(user: User, role: Role | None, *, actor: str) -> None:
     if role != Role.ADMIN:
         _require_another_admin(user)
     _give(user, role)
-    User.objects.filter(pk=user.pk).update(is_superuser=False, is_staff=False)
+    user.is_superuser = user.is_staff = False
+    _save(user, "is_superuser", "is_staff")
     log.info("%s made the user %s %s", actor, user.pk, role or "nobody")
 
 
@@ -77,19 +78,21 @@ def set_password(user: User, password: str, *, actor: str) -> None:
     user = _locked(user)
     validate_password(password, user)
     user.set_password(password)
-    user.save(update_fields=["password"])
+    _save(user, "password")
     log.info("%s set a new password of the user %s", actor, user.pk)
 
 
 @one_transaction
 def set_active(user: User, is_active: bool, *, actor: str) -> None:
-    """Whether the user may log in, and use tokens. Raises UserRefused."""
+    """Whether the user may log in, and use tokens; of one who may not, the sessions end. Raises
+    UserRefused."""
     user = _locked(user)
     if not is_active:
         if user.get_username() == actor:
             raise UserRefused("You cannot disable yourself. Let another admin do it.")
         _require_another_admin(user)
-    User.objects.filter(pk=user.pk).update(is_active=is_active)
+    user.is_active = is_active
+    _save(user, "is_active")
     log.info("%s %s the user %s", actor, "enabled" if is_active else "disabled", user.pk)
 
 
@@ -137,6 +140,12 @@ def _give(user: User, role: Role | None) -> None:
     user.groups.remove(*Group.objects.filter(name__in=list(Role)))
     if role is not None:
         user.groups.add(Group.objects.get(name=role))
+
+
+def _save(user: User, *columns: str) -> None:
+    """Not by an UPDATE of rows: the audit trail and the user's sessions wait for Django's signals,
+    which it sends for a user alone."""
+    user.save(update_fields=columns)
 
 
 def _locked(user: User) -> User:
