@@ -31,10 +31,18 @@ def _address(text: str) -> str | tuple[str, int]:
 
 
 class AuditFile(logging.handlers.WatchedFileHandler):
-    """Appends, one event a line; goes on with a new file when the old one was moved away."""
+    """Appends, one event a line; goes on with a new file when the old one was moved away. One that
+    cannot be opened is told of where errors of logging go, and hinders nobody: what was done is
+    committed by then."""
 
     def __init__(self, filename: str) -> None:
         super().__init__(filename, encoding="utf-8", delay=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
 
     def format(self, record: logging.LogRecord) -> str:
         from vmrep.trail import lines  # models are not there yet when settings are read

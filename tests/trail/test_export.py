@@ -95,6 +95,26 @@ def test_handlers_get_each_event_after_its_commit(
                 handler.close()
 
 
+def test_a_file_that_cannot_be_written_hinders_nobody(
+    tmp_path: Path, django_capture_on_commit_callbacks, capsys
+) -> None:
+    """Nor does it keep from the rest that is due after the commit."""
+    handler, done = AuditFile(str(tmp_path / "not there" / "audit.jsonl")), []
+    lines.log.addHandler(handler)
+    level = lines.log.level
+    lines.log.setLevel(logging.INFO)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            event = _hostile()
+            transaction.on_commit(lambda: done.append(event))
+    finally:
+        lines.log.setLevel(level)
+        lines.log.removeHandler(handler)
+        handler.close()
+    assert done == [event]
+    assert "audit.jsonl" in capsys.readouterr().err
+
+
 class TestPruning:
     @pytest.fixture(autouse=True)
     def six(self, db: None) -> None:
