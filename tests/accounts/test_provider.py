@@ -104,6 +104,32 @@ def test_a_name_that_a_user_of_vmreps_own_has_is_not_taken_over(issuer):
     assert (User.objects.get(), Identity.objects.count()) == (chief, 0)
 
 
+@pytest.mark.parametrize("name", ["ａdmin", "Ａｄｍｉｎ", "Ⓐdmin"])
+def test_a_name_that_looks_like_another_users_is_that_one(issuer, name):
+    """Django stores names in one form: they are compared in that form, too."""
+    factories.user("admin")
+    knows(issuer, "twin", preferred_username=name)
+    assert come_back(Client(), "twin")["Location"] == "/login/"
+    assert (User.objects.count(), Identity.objects.count()) == (1, 0)
+
+
+def test_a_long_name_is_cut_in_the_form_in_which_it_is_stored(issuer):
+    knows(issuer, "long", preferred_username="ﬃ" * 149)
+    come_back(Client(), "long")
+    assert User.objects.get().username == "ffi" * 50
+
+
+def test_a_strangers_link_logs_nobody_out(issuer):
+    knows(issuer, "ann", preferred_username="ann", groups=["vm-team"])
+    web = Client()
+    come_back(web, "ann")
+    web.get("/oidc/callback/?error=access_denied&state=made-up")
+    assert web.get("/account/").status_code == 200
+    state = requests.compat.urlsplit(web.get("/oidc/")["Location"]).query.partition("state=")[2]
+    web.get(f"/oidc/callback/?error=access_denied&state={state.partition('&')[0]}")
+    assert web.get("/account/").status_code == 302
+
+
 def test_who_is_shut_out_stays_out(issuer):
     knows(issuer, "bob", preferred_username="bob")
     come_back(Client(), "bob")

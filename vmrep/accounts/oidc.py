@@ -151,11 +151,13 @@ def _user(claims: dict[str, Any]) -> Any:
 
 
 def _name(claims: dict[str, Any]) -> str:
+    """In the form in which Django stores it: a name that only looks like another one's is that
+    one's."""
     wanted = (claims.get(name) for name in ("preferred_username", "email", "sub"))
     name = next(each for each in wanted if isinstance(each, str) and each.strip())
-    return "".join(letter if letter.isalnum() or letter in "@.+-_" else "_" for letter in name)[
-        :LONGEST_NAME
-    ]
+    plain = get_user_model().normalize_username(name)
+    kept = (letter if letter.isalnum() or letter in "@.+-_" else "_" for letter in plain)
+    return "".join(kept)[:LONGEST_NAME]
 
 
 def role_of(claims: dict[str, Any]) -> Role | None:

@@ -54,7 +54,12 @@ class ToProvider(OIDCAuthenticationRequestView):
 @method_decorator(login_not_required, name="dispatch")
 class FromProvider(OIDCAuthenticationCallbackView):
     def get(self, request: HttpRequest) -> HttpResponse:
+        """The library logs out whoever comes with an error: here only who asked for that login, and
+        not who follows a stranger's link."""
         _require_one()
+        was_asked = request.GET.get("state") in request.session.get("oidc_states", {})
+        if "error" in request.GET and not was_asked:
+            return self.login_failure()
         answer: HttpResponse = super().get(request)
         return answer
 
