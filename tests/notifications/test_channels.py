@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
+import requests
 from django.utils import timezone
 from standardwebhooks import Webhook
 
@@ -185,6 +186,21 @@ def test_an_apprise_service_is_told_and_its_refusal_kept_without_its_secrets(
         channels.send("apprise", config, MESSAGE)
     assert "403" in str(refused.value)
     assert "secret-topic" not in str(refused.value)
+    sent = len(web_server.posted)
+    web_server.answer = status(307, Location=web_server.url)
+    with pytest.raises(NotDelivered):
+        channels.send("apprise", config, MESSAGE)
+    assert len(web_server.posted) == sent + 1  # it does not follow
+
+
+def test_what_else_connects_is_not_bound_by_the_rule_for_channels(
+    settings, web_server, certificates
+):
+    """A provider of identities may be on this machine, whether a channel was used before or not."""
+    channels.clean("apprise", {"url": "ntfys://ntfy.example.org/topic"})
+    settings.NOTIFY_PRIVATE = False
+    address = web_server.url.replace(HOST, "localhost")
+    assert requests.post(address, verify=str(certificates.good), timeout=10).status_code == 200
 
 
 @pytest.mark.parametrize(

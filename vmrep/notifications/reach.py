@@ -66,6 +66,11 @@ def _shut(connection: socket.socket) -> None:
         return
 
 
+def is_sending() -> bool:
+    """Whether this thread is within a Deadline."""
+    return getattr(_current, "deadline", None) is not None
+
+
 def connect(address: tuple[str, int], *ignored: Any, **also_ignored: Any) -> socket.socket:
     """As `socket.create_connection`. The address that is checked is the one that is connected to,
     so that a name cannot lead elsewhere in between. Raises OSError or NotDelivered."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 import apprise
 import urllib3.util.connection
@@ -14,8 +16,18 @@ from vmrep.notifications import reach
 from vmrep.notifications.channels.base import Config, Message, required
 from vmrep.notifications.errors import ChannelRefused, NotDelivered
 
-# Its connections go where they may, and only there. (Nothing else here uses urllib3.)
-urllib3.util.connection.create_connection = reach.connect
+# Its connections go where they may, and only there; those of others who use urllib3, such as those
+# to a provider of identities, go where they went before.
+_connect_anywhere = urllib3.util.connection.create_connection
+
+
+def _connect(address: tuple[str, int], *given: Any, **named: Any) -> socket.socket:
+    if reach.is_sending():
+        return reach.connect(address)
+    return _connect_anywhere(address, *given, **named)
+
+
+urllib3.util.connection.create_connection = _connect
 # What it logs may have parts of an address, which is a secret.
 logging.getLogger("apprise").propagate = False
 
@@ -61,6 +73,7 @@ def _service(url: str) -> apprise.NotifyBase:
         plugin_paths=[],
         storage_mode=apprise.PersistentStoreMode.MEMORY,
         allow_templates=False,
+        http_redirects=False,  # the next address would get what the service's own is to get
         app_id="vmrep",
         app_desc="vmrep",
     )
@@ -69,6 +82,8 @@ def _service(url: str) -> apprise.NotifyBase:
         raise ChannelRefused("apprise does not understand this address. See its wiki.", "url")
     if not service.verify_certificate:
         raise ChannelRefused("Leave certificates verified: remove “verify” from it.", "url")
+    if service.redirects:
+        raise ChannelRefused("vmrep follows no redirects: remove “redirect” from it.", "url")
     return service
 
 
