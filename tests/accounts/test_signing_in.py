@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from contexts.clock import about_now
+from contexts.trail import Verb
 from tests import factories
 from tests.api.conftest import Client as Program
 from vmrep.accounts import lockout
 from vmrep.accounts.models import Session, Token
+from vmrep.trail.models import Event
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 PASSWORD, WRONG = "a long enough password", "some other password"
@@ -147,6 +150,31 @@ def test_the_tokens_of_the_api_are_no_way_around(ops):
     assert Program().post("token/", right, REMOTE_ADDR=HOME).status_code == 429
     assert Program().post("token/", right, REMOTE_ADDR=ELSEWHERE).status_code == 200
     assert Token.objects.count() == 1
+
+
+def test_who_is_locked_out_cannot_fill_the_audit_trail(ops):
+    """Its rows stay for ever, and each holds up whoever does something: what is refused unseen says
+    nothing that the failures before did not."""
+    told = Event.objects.filter(verb=Verb.LOG_IN)
+    fail("ops", 5)
+    assert told.count() == 5
+    fail("ops", 3)
+    Program().post("token/", {"username": "ops", "password": WRONG}, REMOTE_ADDR=HOME)
+    assert told.count() == 5
+    fail("ops", 1, ELSEWHERE)
+    assert told.count() == 6
+
+
+def test_logins_by_a_provider_are_not_counted_as_guesses(ops):
+    """Whoever comes from it has no name yet: counted by address, one whom the provider refuses
+    would lock out all behind the same address."""
+    for _ in range(lockout.OF_NAME_AND_ADDRESS):
+        request = RequestFactory().get("/oidc/callback/", REMOTE_ADDR=HOME)
+        assert authenticate(request, nonce="of nobody", code_verifier="none") is None
+    assert AccessAttempt.objects.count() == 0
+    assert not request.axes_locked_out
+    fail("ops", lockout.OF_NAME_AND_ADDRESS)
+    assert not is_let_in("ops", HOME)
 
 
 def test_the_admin_has_no_way_in_of_its_own(ops):

@@ -32,6 +32,7 @@ HOLDS: timedelta = settings.AXES_COOLOFF_TIME
 """For how long, from the last of them on."""
 KNOWN_FOR = timedelta(days=30)
 """How long an address is known as one where a name has signed in."""
+_UNSEEN = "vmrep_refused_unseen"
 TOO_MANY = Refusal(
     429,
     "too_many_failures",
@@ -40,9 +41,27 @@ TOO_MANY = Refusal(
 )
 
 
+def was_refused_unseen(request: HttpRequest) -> bool:
+    """Whether a login was refused whatever its password is, because of the failures before it."""
+    return getattr(request, _UNSEEN, False)
+
+
 class Handler(AxesDatabaseHandler):
     def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
         name = get_client_username(request, credentials)
+        locked = name is not None and self._is_locked(request, name)
+        setattr(request, _UNSEEN, locked)
+        return locked
+
+    def user_login_failed(
+        self, sender: Any, credentials: dict[str, Any], request: Any = None, **more: Any
+    ) -> None:
+        """Not of a login without a name, such as one that a provider of identities refuses: nothing
+        is guessed there, and its address may be that of many."""
+        if request is not None and get_client_username(request, credentials) is not None:
+            super().user_login_failed(sender, credentials, request, **more)
+
+    def _is_locked(self, request: HttpRequest, name: str) -> bool:
         address = request.axes_ip_address  # type: ignore[attr-defined]
         here = Q(username=name, ip_address=address)
         counts = (

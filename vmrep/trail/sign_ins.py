@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from contexts import trail
 from contexts.text import printable
 from contexts.trail import Kind, Outcome, Somebody, Verb
+from vmrep.accounts.lockout import was_refused_unseen
 from vmrep.trail.source import ByRequest
 
 LONGEST_NAME = 100
@@ -47,7 +48,10 @@ def _failed(
     **signal: object,
 ) -> None:
     """The name as it was typed, cut and made visible: it may be anything, a password too long for
-    its field among them, and is no proof of who tried."""
+    its field among them, and is no proof of who tried. Of those who are locked out, what locked
+    them is told and no more: the trail keeps every row, and strangers must not fill it."""
+    if request is not None and was_refused_unseen(request):
+        return
     typed = str(credentials.get("username") or "")
     name = printable(typed)[:LONGEST_NAME] or NO_NAME
     by: trail.Source = Somebody(actor=name)
