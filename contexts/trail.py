@@ -321,10 +321,10 @@ def tell(
     """Tell the trail of an act, in its transaction: both are there, or neither.
 
     `actor`: who it is if nobody said who is acting, such as "schedule". What `SHOWN` does not name
-    is told without its value. Raises RuntimeError outside a transaction.
+    is told without its value. Raises RuntimeError outside a transaction, or outside `gathered`.
     """
-    if not connection.in_atomic_block:
-        raise RuntimeError("an act is told within its transaction")
+    if not connection.in_atomic_block or not _depth.get():
+        raise RuntimeError("an act is told within its transaction, which gathers what is told")
     who = source()
     via = who.via
     name = who.actor or actor or (Via.SYSTEM if via == Via.SYSTEM else NOBODY)
@@ -344,11 +344,8 @@ def tell(
         old=_shown(about.kind, old or {}),
         new=_shown(about.kind, {**(new or {}), **who.note}),
     )
-    told = _Told(act)
     # As with a callback: what is rolled back to a savepoint takes what was told with it.
-    transaction.on_commit(told)
-    if not _depth.get():
-        _write()
+    transaction.on_commit(_Told(act))
 
 
 class _Told:
@@ -365,7 +362,7 @@ class _Told:
 def gathered() -> Iterator[None]:
     """Acts that are told within are written together at the end, as the last thing the transaction
     does: every writer of the trail waits for the one before it until that commits, so whoever has
-    written must want nothing that another holds."""
+    written must want nothing that another holds. It belongs around all of the transaction."""
     depth = _depth.get()
     token = _depth.set(depth + 1)
     try:

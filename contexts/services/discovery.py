@@ -47,7 +47,7 @@ def request(vcenter: VCenter, *, actor: str) -> Discovery:
     Raises UnknownVCenter when the vCenter was removed at the same moment.
     """
     try:
-        with transaction.atomic():
+        with transaction.atomic(), trail.gathered():
             discovery = Discovery.objects.create(vcenter=vcenter, requested_by=actor)
             trail.tell(Verb.DISCOVER, trail.vcenter(vcenter), actor=actor)
             transaction.on_commit(lambda: messages.hint_discovery(discovery.pk))

@@ -28,7 +28,7 @@ def mend(finding: Finding, scope: Scope) -> Finding:
     if one is None or one.mend is None or not finding.repairable:
         return finding
     try:
-        with transaction.atomic():
+        with transaction.atomic(), trail.gathered():
             statuses.hold(finding.context_id)
             if not _is_there(one, finding, scope):
                 return replace(finding, repaired=GONE)

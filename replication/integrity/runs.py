@@ -44,7 +44,7 @@ def request(*, actor: str) -> IntegrityRun:
     if run := active.order_by("-id").first():
         return run
     try:
-        with transaction.atomic():
+        with transaction.atomic(), trail.gathered():
             run = IntegrityRun.objects.create(requested_by=actor)
             _tell(run)
             transaction.on_commit(messages.hint_integrity)
@@ -74,7 +74,7 @@ def run_now(scope: Scope, *, actor: str, repair: bool = False) -> IntegrityRun:
     run = IntegrityRun(requested_by=actor, deep=scope.deep, repair=repair)
     run.outcome, run.started_at = IntegrityOutcome.RUNNING, database_now()
     try:
-        with transaction.atomic():
+        with transaction.atomic(), trail.gathered():
             run.save(force_insert=True)
             _tell(run)
     except IntegrityError as problem:

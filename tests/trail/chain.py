@@ -14,7 +14,7 @@ from vmrep.trail.verify import verify
 def write(count: int = 1) -> None:
     """So many acts, each in a transaction of its own."""
     for number in range(count):
-        with transaction.atomic():
+        with transaction.atomic(), trail.gathered():
             about = trail.subject(Kind.GROUP, number, f"group {number}")
             trail.tell(Verb.ADD, about, actor="ops", new={"name": f"group {number}"})
 

@@ -125,7 +125,7 @@ def test_every_public_act_is_in_the_list() -> None:
 
 
 def test_a_value_that_nobody_named_is_told_as_changed() -> None:
-    with transaction.atomic():
+    with transaction.atomic(), trail.gathered():
         about = trail.subject(Kind.VCENTER, 1, "x")
         new = {"password": "sesame", "private_key": "sesame", "name": "x" * 9999, "port": 443}
         trail.tell(Verb.CHANGE, about, old={"password": "open"}, new=new)
@@ -154,8 +154,11 @@ def test_what_is_done_with_many_vms_is_done_by_whoever_asked() -> None:
     assert told.job_id == VMContext.objects.get(pk=vms[0].pk).current_job_id
 
 
-def test_an_act_outside_a_transaction_is_a_mistake(transactional_db: None) -> None:
-    with pytest.raises(RuntimeError, match="within its transaction"):
+@pytest.mark.parametrize("around", [trail.gathered, transaction.atomic])
+def test_an_act_outside_a_transaction_that_gathers_is_a_mistake(
+    transactional_db: None, around: Any
+) -> None:
+    with pytest.raises(RuntimeError, match="within its transaction"), around():
         trail.tell(Verb.ADD, trail.subject(Kind.GROUP, 1, "x"))
     assert not Event.objects.exists()
 

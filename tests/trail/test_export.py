@@ -33,7 +33,7 @@ HOSTILE = 'eve"]\\\n\u202e'
 
 
 def _hostile() -> Event:
-    with transaction.atomic():
+    with transaction.atomic(), trail.gathered():
         about = trail.subject(Kind.GROUP, 1, HOSTILE)
         trail.tell(Verb.ADD, about, actor=HOSTILE, outcome=Outcome.FAILED, new={"name": HOSTILE})
     return Event.objects.latest("number")

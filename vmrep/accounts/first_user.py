@@ -17,6 +17,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.db import DatabaseError, connections, transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from contexts import trail
 from contexts.errors import ContextError
 from vmrep.accounts.roles import Role
 
@@ -55,7 +56,7 @@ def make(name: str, password: str) -> AbstractBaseUser:
     validate_password(password, user)
     user.set_password(password)
     user.full_clean()
-    with transaction.atomic():
+    with transaction.atomic(), trail.gathered():
         # Of several at once, the one who gets this row first; the others then see a user.
         Group.objects.select_for_update().get(name=Role.ADMIN)
         if not is_missing():

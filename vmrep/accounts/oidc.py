@@ -20,6 +20,7 @@ from django.http import HttpRequest
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from requests import RequestException
 
+from contexts import trail
 from contexts.errors import ContextError
 from vmrep.accounts import provider
 from vmrep.accounts.models import Identity
@@ -122,7 +123,7 @@ class Backend(OIDCAuthenticationBackend):
         claims = self.get_userinfo(access_token, id_token, payload)
         if not self.verify_claims(claims):
             raise SuspiciousOperation("The provider's claims name no user.")
-        with transaction.atomic():
+        with transaction.atomic(), trail.gathered():
             user = _user(claims)
             _give_role(user, role_of(claims))
         user.provider_asked_at = _auth_time(claims)

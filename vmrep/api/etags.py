@@ -23,6 +23,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from contexts import trail
 from contexts.services.transactions import EDIT, one_at_a_time
 
 Editable = Collection[str] | Callable[[Mapping[str, Any]], Any]
@@ -64,7 +65,7 @@ def if_unchanged(method: Method) -> Method:
     def guarded(view: Any, request: Request, *given: Any, **named: Any) -> Response:
         if "If-Match" not in request.headers:
             return method(view, request, *given, **named)
-        with transaction.atomic():
+        with transaction.atomic(), trail.gathered():
             one_at_a_time(EDIT)
             require_match(view, request, *given, **named)
             return method(view, request, *given, **named)

@@ -17,6 +17,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from contexts import trail
 from contexts.clock import database_now
 from vmrep import access
 from vmrep.api.models import LONGEST_KEY, KeyedRequest
@@ -51,7 +52,7 @@ def idempotent(method: Method) -> Method:
             raise ValidationError(
                 {HEADER: f"It has 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID."}
             )
-        with transaction.atomic():
+        with transaction.atomic(), trail.gathered():
             row, is_new = _begin(request, key)
             if not is_new:
                 return _again(row, request)

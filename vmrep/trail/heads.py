@@ -20,7 +20,7 @@ def make_after_migrations(using: str, **signal: Any) -> None:
         return
     if Head.objects.exists():
         return
-    with transaction.atomic():
+    with transaction.atomic(), trail.gathered():
         newest = Event.objects.order_by("-number").first()
         if newest is None:
             Head.objects.create(id=ONLY_ID)

@@ -37,7 +37,7 @@ def _logged_out(sender: object, request: HttpRequest, user: Any = None, **signal
 
 def _tell(verb: Verb, request: HttpRequest, user: Any) -> None:
     by = ByRequest(request, user)
-    with trail.acting(by), transaction.atomic():
+    with trail.acting(by), transaction.atomic(), trail.gathered():
         trail.tell(verb, trail.subject(Kind.USER, user.pk, user.get_username()))
 
 
@@ -58,5 +58,5 @@ def _failed(
     if request is not None:
         known = ByRequest(request)
         by = Somebody(known.via, name, None, known.address, known.request_id)
-    with trail.acting(by), transaction.atomic():
+    with trail.acting(by), transaction.atomic(), trail.gathered():
         trail.tell(Verb.LOG_IN, trail.subject(Kind.USER, name, name), outcome=Outcome.REFUSED)

@@ -77,5 +77,5 @@ def _tell_of_refusal(request: HttpRequest, status: int) -> None:
         "view": (found.view_name if found else "") or "",
     }
     about = trail.subject(Kind.ADDRESS, printable(request.path)[:255], printable(request.path))
-    with transaction.atomic():
+    with transaction.atomic(), trail.gathered():
         trail.tell(Verb.REQUEST, about, new=asked, outcome=Outcome.REFUSED)

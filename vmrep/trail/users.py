@@ -70,7 +70,7 @@ def _scope_removed(sender: Any, instance: Any, **signal: object) -> None:
 
 
 def _tell(verb: Verb, user: Any, old: dict[str, Any], new: dict[str, Any]) -> None:
-    with transaction.atomic():
+    with transaction.atomic(), trail.gathered():
         trail.tell(verb, trail.subject(Kind.USER, user.pk, user.get_username()), old=old, new=new)
 
 
@@ -79,7 +79,7 @@ def _tell_of_scope(verb: Verb, scope: Any) -> None:
     told["vcenter"] = scope.vcenter_name
     about = trail.subject(Kind.SCOPE, scope.pk, scope.vcenter_name)
     old, new = (told, {}) if verb == Verb.REMOVE else ({}, told)
-    with transaction.atomic():
+    with transaction.atomic(), trail.gathered():
         trail.tell(verb, about, old=old, new=new)
 
 

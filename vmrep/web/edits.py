@@ -15,6 +15,7 @@ from django import forms
 from django.db import transaction
 from django.utils.crypto import salted_hmac
 
+from contexts import trail
 from contexts.errors import ContextError
 from contexts.services.transactions import EDIT, one_at_a_time
 
@@ -82,7 +83,7 @@ class EditForm(forms.Form):
         """What `save` returns; it runs in a transaction in which nobody else edits
         anything. None when somebody was faster, which the form then says."""
         try:
-            with transaction.atomic():
+            with transaction.atomic(), trail.gathered():
                 one_at_a_time(EDIT)
                 self.require_unchanged()
                 return save()

@@ -36,7 +36,7 @@ def _tell(rotated: int, left: int) -> None:
     what the older ones sealed."""
     outcome = trail.Outcome.FAILED if left else trail.Outcome.DONE
     about = trail.subject(trail.Kind.INSTALLATION, "", "vmrep")
-    with transaction.atomic():
+    with transaction.atomic(), trail.gathered():
         trail.tell(
             trail.Verb.ROTATE, about, new={"secrets": rotated, "left": left}, outcome=outcome
         )

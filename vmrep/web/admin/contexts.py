@@ -17,6 +17,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from contexts import trail
 from contexts.errors import ContextError
 from contexts.models import (
     ContextEvent,
@@ -132,7 +133,7 @@ class VCenterAdmin(WithoutTransaction, SoundKeys):
     ) -> HttpResponse | None:
         """Either all selected rows are deleted, or none."""
         try:
-            with transaction.atomic():
+            with transaction.atomic(), trail.gathered():
                 return super().response_action(request, queryset, *args, **kwargs)
         except ContextError as problem:
             return self._refused(request, problem)

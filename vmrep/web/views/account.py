@@ -15,6 +15,7 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from contexts import trail
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.accounts import sessions
@@ -69,7 +70,7 @@ def password(request: HttpRequest) -> HttpResponse:
     )
     if not form.is_valid():
         return render(request, "account/password.html", {"form": form})
-    with transaction.atomic():
+    with transaction.atomic(), trail.gathered():
         form.save()
         update_session_auth_hash(request, user)  # this session goes on, under another key
         sessions.note_password(request)
