@@ -152,7 +152,7 @@ bulk-action             GET view BulkAction
 bulk-action-vms         GET view BulkAction
 bulk-action-cancel      POST cancel BulkAction
 pauses                  GET view Pause, POST pause Pause
-pause                   DELETE pause Pause
+pause                   GET view Pause, DELETE pause Pause
 groups                  GET view VMGroup, POST add VMGroup
 group                   GET view VMGroup, PATCH change VMGroup, DELETE remove VMGroup
 group-replications      GET view VMGroup, POST replicate VMGroup
@@ -161,7 +161,7 @@ policy                  GET view Policy, PATCH change Policy, DELETE remove Poli
 policy-preview          POST change Policy
 policy-rpo-history      GET view Policy
 policy-scopes           POST change Policy
-policy-scope            DELETE remove PolicyScope
+policy-scope            GET view PolicyScope, DELETE remove PolicyScope
 health                  GET view SignOfLife
 integrity               GET view IntegrityRun, POST check IntegrityRun
 audit-events            GET view Event

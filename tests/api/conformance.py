@@ -10,7 +10,9 @@ from django.urls import Resolver404, resolve
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema_rs import Draft202012Validator
 
+from tests import error_codes
 from vmrep.api.schema.inspector import PREFIX, _names
+from vmrep.problems import MEDIA_TYPE
 
 Json = dict[str, Any]
 
@@ -36,6 +38,8 @@ def check(method: str, path: str, query: str, answer: Any) -> None:
         return
     kind = answer["Content-Type"].partition(";")[0]
     assert kind in described["content"], (method, path, answer.status_code, kind)
+    if kind == MEDIA_TYPE:
+        assert answer.json()["code"] in error_codes.documented(), answer.json()
     pointer = described["content"][kind]["schema"]["$ref"]
     found = [
         f"{'/'.join(map(str, problem.instance_path))}: {problem.message[:200]}"

@@ -9,6 +9,7 @@ import pytest
 from contexts.models import VCenter
 from replication.policies import services
 from tests import factories
+from tests.api.conformance import schema
 
 ANOTHER = '"0123456789abcdef01234567.0123456789abcdef01234567"'
 
@@ -52,6 +53,42 @@ def test_a_change_of_what_somebody_else_changed_is_refused(api: Any, objects: An
         late = api.patch(path, change, HTTP_IF_MATCH=read["ETag"])
         assert late.status_code == 412, path
         assert api.patch(path, change, HTTP_IF_MATCH="*").status_code == 200
+
+
+def test_what_somebody_else_changed_is_not_removed(api: Any, db: Any) -> None:
+    vm = factories.context("web")
+    policy = services.add("Gold", {}, (), actor="ops")
+    pause = api.post("pauses/", {"kind": "vm", "context_id": vm.pk})
+    scope = api.post(f"policies/{policy.pk}/scopes/", {"kind": "vm", "context_id": vm.pk})
+    for made in (pause, scope):
+        path = made["Location"]
+        assert api.delete(path, HTTP_IF_MATCH=ANOTHER).json()["code"] == "changed_meanwhile"
+        assert api.delete(path, HTTP_IF_MATCH=api.get(path)["ETag"]).status_code in (200, 204)
+        assert api.delete(path, HTTP_IF_MATCH="*").status_code == 404
+        assert api.get(path).status_code == 404
+
+
+def test_limits_that_somebody_else_set_are_not_overwritten(api: Any, db: Any) -> None:
+    wanted = {"kind": "vcenter_jobs", "resource": "", "limit": 3}
+    read = api.get("limits/")
+    factories.repository("here")  # what is listed besides does not matter
+    done = api.put("limits/", wanted, HTTP_IF_MATCH=read["ETag"])
+    assert done.status_code == 200, done.content
+    late = api.put("limits/", {**wanted, "limit": 4}, HTTP_IF_MATCH=read["ETag"])
+    assert (late.status_code, late.json()["code"]) == (412, "changed_meanwhile")
+    assert [each["limit"] for each in api.get("limits/").json()["limits"] if each["is_own"]] == [3]
+
+
+def test_every_change_of_what_can_be_read_obeys_it() -> None:
+    """A token and a pin have no address where they are read, and nobody changes them."""
+    without = {
+        operation["operationId"]
+        for item in schema()["paths"].values()
+        for method, operation in item.items()
+        if method in ("put", "patch", "delete")
+        and not any("IfMatch" in each.get("$ref", "") for each in operation["parameters"])
+    }
+    assert without == {"delete_token_detail", "delete_recovery_point_pin"}
 
 
 def test_what_changes_by_itself_prevents_no_change(api: Any, db: Any) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -21,10 +19,8 @@ from replication.errors import OthersAtWork, PreflightRefused, RemovalUnfinished
 from replication.models import ReplicationJob
 from replication.services import finish
 from replication.states import ReplicationType, type_of
-from tests import factories
-from vmrep import notifications
-
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
+from tests import error_codes, factories
+from vmrep import api, notifications
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +30,7 @@ def no_broker(monkeypatch):
 
 def import_everything() -> None:
     """A class is known once its module is."""
-    for package in (contexts, replication, notifications):
+    for package in (contexts, replication, notifications, api):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if ".migrations" not in module.name:
                 importlib.import_module(module.name)
@@ -54,9 +50,8 @@ def code_of_class(kind: type[Exception]) -> str:
 def test_every_expected_failure_has_a_code_that_is_documented():
     """A class that is renamed changes what programs compare with: the list must say so."""
     import_everything()
-    section = DOCS.read_text().partition("\n## Codes")[2].partition("\n## ")[0]
-    documented = set(re.findall(r"`([a-z_]+)`", section))
-    known = {UNEXPECTED, WORKER_LOST}
+    documented = error_codes.documented()
+    known = {UNEXPECTED, WORKER_LOST, *error_codes.of_requests()}
     known |= {code_of_class(kind) for kind in (TryAgain, OthersAtWork, RemovalUnfinished)}
     for base in (VSphereError, EngineError, ContextError):
         known |= {code_of_class(kind) for kind in classes(base)}

@@ -435,9 +435,14 @@ def pausable_policies(user: User) -> QuerySet[Policy]:
     return found if may_pause_all(user) else found.none()
 
 
-def pause(user: User, pause_id: int, verb: Verb) -> Pause:
+def pause(
+    user: User, pause_id: int, verb: Verb, *, among: QuerySet[Pause] | None = None
+) -> Pause:
+    """A pause; with `among`, as those rows have it."""
+    if among is None:
+        among = Pause.objects.all()
     return _the_one(
-        *(user, verb, Pause.objects.all(), pause_id),
+        *(user, verb, among, pause_id),
         f"There is no pause {pause_id}.",
         "unknown_pause",
     )

@@ -30,6 +30,12 @@ from vmrep.api.views.base import View, username
 class Limits(View):
     """GET: all limits, with how much is in use. PUT: set one."""
 
+    @staticmethod
+    def editable(answer: Mapping[str, Any]) -> Any:
+        """The limits that somebody has set."""
+        own = (each for each in answer["limits"] if each["is_own"])
+        return [[each["kind"], each["resource"], each["limit"]] for each in own]
+
     @described(LimitsAnswer)
     def get(self, request: Request) -> Response:
         require_known(request, ())
@@ -38,6 +44,7 @@ class Limits(View):
         )
 
     @described(LimitsAnswer, body=ChangedLimit)
+    @if_unchanged
     def put(self, request: Request) -> Response:
         require_known(request, ())
         access.require(request.user, Verb.LIMIT, Limit)

@@ -17,16 +17,19 @@ from replication.services.pauses import Subject
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.api.bodies import Nothing, read
+from vmrep.api.etags import if_unchanged
 from vmrep.api.lists import Listing, by_name, require_known
 from vmrep.api.once import idempotent
 from vmrep.api.pause_bodies import NewPause
 from vmrep.api.schema.operations import described, described_list
 from vmrep.api.serializers.pauses import PauseSerializer
-from vmrep.api.views.base import View, username
+from vmrep.api.views.base import View, see, username
 
 PAUSES = Listing(
     PauseSerializer, PauseFilter, by_name("id", "kind", "until", "created_at", "paused_by")
 )
+
+PAUSED = ("kind", "vcenter_id", "policy_id", "context_id", "until", "reason")
 
 
 class PauseList(View):
@@ -51,13 +54,24 @@ class PauseList(View):
             reason=wanted.get("reason", ""),
             actor=username(request),
         )
-        return Response(PauseSerializer(pause).data, status=status.HTTP_201_CREATED)
+        body = PauseSerializer(pause).data
+        return see(request, body, status.HTTP_201_CREATED, "pause", pause.pk)
 
 
 class PauseDetail(View):
-    """DELETE: end it."""
+    """GET: one that holds now. DELETE: end it."""
+
+    editable = PAUSED
+
+    @described(PauseSerializer)
+    def get(self, request: Request, pause_id: int) -> Response:
+        require_known(request, ())
+        among = selector.shown(Pause.objects.all())
+        pause = access.pause(request.user, pause_id, Verb.VIEW, among=among)
+        return Response(PauseSerializer(pause).data)
 
     @described(status=204)
+    @if_unchanged
     def delete(self, request: Request, pause_id: int) -> Response:
         require_known(request, ())
         read(Nothing, request.data)

@@ -48,6 +48,8 @@ POLICIES = Listing(
     PolicySerializer, PolicyFilter, by_name("id", "name", "priority", "vm_count", "created_at")
 )
 
+SCOPE_EDITED = ("kind", "vcenter_id", "folder", "pattern", "context_id", "takes_new")
+
 
 class PolicyList(View):
     """GET: all policies, with where they apply. POST: add one, which applies nowhere yet."""
@@ -110,13 +112,24 @@ class PolicyScopes(View):
         wanted = read(NewScope, request.data)
         scope, outcome = services.assign(policy, place(request, wanted), actor=username(request))
         body = {**ScopeSerializer(scope).data, **_told(outcome)}
-        return Response(body, status=status.HTTP_201_CREATED)
+        created = status.HTTP_201_CREATED
+        return see(request, body, created, "policy-scope", policy.pk, scope.pk)
 
 
 class PolicyScopeDetail(View):
-    """DELETE: let the policy no longer apply there."""
+    """GET: one place where the policy applies. DELETE: let it no longer apply there."""
+
+    editable = SCOPE_EDITED
+
+    @described(ScopeSerializer)
+    def get(self, request: Request, policy_id: int, scope_id: int) -> Response:
+        require_known(request, set())
+        policy = access.policy(request.user, policy_id, Verb.VIEW)
+        scope = access.policy_scope(request.user, policy, scope_id, Verb.VIEW)
+        return Response(ScopeSerializer(scope).data)
 
     @described(OutcomeAnswer)
+    @if_unchanged
     def delete(self, request: Request, policy_id: int, scope_id: int) -> Response:
         require_known(request, set())
         policy = access.policy(request.user, policy_id, Verb.CHANGE)
