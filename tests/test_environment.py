@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from vmrep import environment
+from vmrep.client import login
 from vmrep.environment import VARIABLES, WrongEnvironment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,8 +43,11 @@ def test_what_is_set_to_nothing_is_not_set() -> None:
     }
 
 
-def test_variables_of_tests_are_none_of_its_business() -> None:
+def test_variables_of_tests_and_of_the_client_are_none_of_its_business() -> None:
     assert environment.read({"VMREP_TEST_PROCESSES": "3", "VMREP_CHAOS_PAGE": "/x"})
+    assert environment.read(dict.fromkeys(login.VARIABLES, "x")) == dict.fromkeys(
+        login.VARIABLES, "x"
+    )
 
 
 @pytest.mark.parametrize(

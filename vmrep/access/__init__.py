@@ -435,9 +435,7 @@ def pausable_policies(user: User) -> QuerySet[Policy]:
     return found if may_pause_all(user) else found.none()
 
 
-def pause(
-    user: User, pause_id: int, verb: Verb, *, among: QuerySet[Pause] | None = None
-) -> Pause:
+def pause(user: User, pause_id: int, verb: Verb, *, among: QuerySet[Pause] | None = None) -> Pause:
     """A pause; with `among`, as those rows have it."""
     if among is None:
         among = Pause.objects.all()

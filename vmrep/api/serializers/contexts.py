@@ -19,6 +19,7 @@ from replication.selectors.schedules import (
     whether_kept,
 )
 from vmrep.api.serializers.jobs import JobProgressSerializer
+from vmrep.api.serializers.parts import IdentityChange, NewestJob, RPOEstimate
 
 COUNTERS = ("total_jobs_run", "successful_jobs", "failed_jobs", "cancelled_jobs")
 
@@ -87,7 +88,7 @@ class _Protected(serializers.ModelSerializer[Any]):
         now: datetime = self.context["now"]
         return over_by_seconds(context.newest_point_at, context.rpo_target_seconds, now)
 
-    def get_identity_change(self, context: Any) -> dict[str, Any] | None:
+    def get_identity_change(self, context: Any) -> IdentityChange | None:
         """The VM that this one has probably become, under a new instance UUID."""
         if context.changed_vm_id is None:
             return None
@@ -130,7 +131,7 @@ class ContextRowSerializer(_Protected):
         ]
         read_only_fields = fields
 
-    def get_last_job(self, context: Any) -> dict[str, Any] | None:
+    def get_last_job(self, context: Any) -> NewestJob | None:
         """The newest job, whatever its status."""
         if context.newest_job_id is None:
             return None
@@ -156,18 +157,18 @@ class ContextSerializer(_Protected):
         """Where it is, as far as vSphere did not tell at the last reading, with since when."""
         return as_seen(context).untold_places
 
-    def get_rpo_estimate(self, context: Any) -> dict[str, Any]:
+    def get_rpo_estimate(self, context: Any) -> RPOEstimate:
         """Whether its target can be kept, and what was measured for that."""
         found, schedule = whether_kept(context), schedule_of(context)
         return {
             "can_be_kept": found.can_be_kept,
             "shortest_target_seconds": found.shortest_seconds,
             "words": found.words,
-            "changed_bytes_per_second": schedule and schedule.changed_per_second,
-            "read_bytes_per_second": schedule and schedule.bytes_per_second,
-            "other_seconds": schedule and schedule.overhead_seconds,
-            "waiting_seconds": schedule and schedule.wait_seconds,
-            "expected_seconds": schedule and schedule.expected_seconds,
+            "changed_bytes_per_second": schedule.changed_per_second if schedule else None,
+            "read_bytes_per_second": schedule.bytes_per_second if schedule else None,
+            "other_seconds": schedule.overhead_seconds if schedule else None,
+            "waiting_seconds": schedule.wait_seconds if schedule else None,
+            "expected_seconds": schedule.expected_seconds if schedule else None,
         }
 
     class Meta:

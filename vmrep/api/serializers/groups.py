@@ -4,38 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from replication.selectors.groups import GroupShown, RunShown
-
-
-class GroupSerializer(serializers.Serializer[GroupShown]):
-    id = serializers.IntegerField(source="group.pk")
-    name = serializers.CharField(source="group.name")
-    protection = serializers.CharField(source="worst", allow_null=True)
-    members = serializers.SerializerMethodField()
-    last_run = serializers.SerializerMethodField()
-    created_by = serializers.CharField(source="group.created_by")
-    created_at = serializers.DateTimeField(source="group.created_at")
-
-    class Meta:
-        fields = [
-            *("id", "name", "protection", "members", "last_run", "created_by", "created_at"),
-        ]
-
-    def get_members(self, shown: GroupShown) -> list[dict[str, Any]]:
-        return [
-            {
-                "position": each.member.position,
-                "context_id": each.vm.pk,
-                "vm_name": each.vm.vm_name,
-                "protection": each.vm.protection,
-            }
-            for each in shown.members
-        ]
-
-    def get_last_run(self, shown: GroupShown) -> dict[str, Any] | None:
-        return dict(RunSerializer(shown.last_run).data) if shown.last_run else None
+from vmrep.api.serializers.parts import GroupMember, RunMember
 
 
 class RunSerializer(serializers.Serializer[RunShown]):
@@ -58,7 +31,7 @@ class RunSerializer(serializers.Serializer[RunShown]):
             *("point_count", "problem", "members", "created_at", "gathered_at", "ended_at"),
         ]
 
-    def get_members(self, shown: RunShown) -> list[dict[str, Any]]:
+    def get_members(self, shown: RunShown) -> list[RunMember]:
         time = serializers.DateTimeField().to_representation
         return [
             {
@@ -71,3 +44,33 @@ class RunSerializer(serializers.Serializer[RunShown]):
             }
             for each in shown.members
         ]
+
+
+class GroupSerializer(serializers.Serializer[GroupShown]):
+    id = serializers.IntegerField(source="group.pk")
+    name = serializers.CharField(source="group.name")
+    protection = serializers.CharField(source="worst", allow_null=True)
+    members = serializers.SerializerMethodField()
+    last_run = serializers.SerializerMethodField()
+    created_by = serializers.CharField(source="group.created_by")
+    created_at = serializers.DateTimeField(source="group.created_at")
+
+    class Meta:
+        fields = [
+            *("id", "name", "protection", "members", "last_run", "created_by", "created_at"),
+        ]
+
+    def get_members(self, shown: GroupShown) -> list[GroupMember]:
+        return [
+            {
+                "position": each.member.position,
+                "context_id": each.vm.pk,
+                "vm_name": each.vm.vm_name,
+                "protection": each.vm.protection,
+            }
+            for each in shown.members
+        ]
+
+    @extend_schema_field(RunSerializer(allow_null=True))
+    def get_last_run(self, shown: GroupShown) -> dict[str, Any] | None:
+        return dict(RunSerializer(shown.last_run).data) if shown.last_run else None

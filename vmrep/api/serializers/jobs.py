@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from replication.models import (
@@ -99,6 +100,7 @@ class JobWithStepsSerializer(JobSerializer):
         fields = [*JobSerializer.Meta.fields, "steps", "attempts_left_out"]
         read_only_fields = fields
 
+    @extend_schema_field(StepSerializer(many=True))
     def get_steps(self, job: Any) -> Any:
         return StepSerializer(newest_steps(job).steps, many=True).data
 
@@ -227,5 +229,6 @@ class RecoveryPointSerializer(serializers.ModelSerializer[RecoveryPoint]):
         ]
         read_only_fields = fields
 
+    @extend_schema_field(RemovalSerializer(allow_null=True))
     def get_removal(self, point: RecoveryPoint) -> dict[str, Any] | None:
         return RemovalSerializer(point.removal).data if hasattr(point, "removal") else None

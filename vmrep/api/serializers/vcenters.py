@@ -9,6 +9,7 @@ from rest_framework import serializers
 from contexts import selectors
 from contexts.models import DiscoveredVM, Discovery, VCenter
 from contexts.models.specs import SPEC_NAMES
+from vmrep.api.serializers.parts import NewestDiscovery
 
 
 class VCenterSerializer(serializers.ModelSerializer[VCenter]):
@@ -35,7 +36,7 @@ class VCenterSerializer(serializers.ModelSerializer[VCenter]):
         """The number of VMs that each transport last read."""
         return dict(selectors.readings(vcenter))
 
-    def get_last_discovery(self, vcenter: Any) -> dict[str, Any] | None:
+    def get_last_discovery(self, vcenter: Any) -> NewestDiscovery | None:
         if vcenter.discovery_id is None:
             return None
         ended = vcenter.discovery_completed_at

@@ -1,0 +1,20 @@
+"""Makes the generated part of the typed client anew, after the schema has changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import drf_spectacular.generators
+from django.core.management.base import BaseCommand
+
+from vmrep.api.schema.client_code import FOLDER, made
+
+
+class Command(BaseCommand):
+    help = "Make vmrep/client/generated anew from the API's schema. For developers."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        untyped: Any = drf_spectacular.generators
+        schema = untyped.SchemaGenerator().get_schema(request=None, public=True)
+        for name, code in made(schema)._asdict().items():
+            (FOLDER / f"{name}.py").write_text(code)

@@ -1,0 +1,1 @@
+"""Made from the schema of the API (docs/openapi.yaml)."""
