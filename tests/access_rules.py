@@ -7,6 +7,8 @@ An address that stands in no line fails the build. Write down here what it asks 
 
 from __future__ import annotations
 
+from vmrep.api.schema.rights import ASKED
+
 PAGES = """
 home                    GET anybody
 favicon                 GET public
@@ -49,6 +51,9 @@ repository              GET view Repository, POST change Repository
 repository-delete-points  GET delete_point VMContext, POST delete_point VMContext
 repository-remove       GET remove Repository, POST remove Repository
 docs                    GET view VMContext
+openapi                 GET view VMContext
+api-reference           GET view VMContext
+api-reference-of        GET view VMContext
 set-up                  GET public, POST public
 oidc                    GET public
 oidc_authentication_callback  GET public
@@ -110,77 +115,11 @@ integrity               GET view IntegrityRun
 integrity-check         POST check IntegrityRun
 """
 
-API = """
-root                    GET anybody
-nowhere                 GET anybody
-token                   POST public
-tokens                  GET view Token
-token-detail            DELETE remove Token
-vm-contexts             GET view VMContext, POST take DiscoveredVM
-vm-context-lookup       GET view VMContext
-vm-context              GET view VMContext, PATCH set_target VMContext
-vm-context-replications  POST replicate VMContext
-vm-context-release      POST release VMContext
-vm-context-delete-replica-data  POST delete_replica VMContext
-vm-context-confirm-identity  POST identify VMContext
-vm-context-reject-identity  POST identify VMContext
-vm-context-rpo-history  GET view VMContext
-vm-context-move         POST move VMContext
-vm-context-retention-preview  GET view VMContext
-replications            GET view ReplicationJob, POST replicate VMContext
-replication             GET view ReplicationJob
-replication-cancel      POST cancel ReplicationJob
-replication-retry       POST replicate ReplicationJob
-replication-steps       GET view ReplicationJob
-replication-log         GET view ReplicationJob
-replication-throughput  GET view ReplicationJob
-vcenters                GET view VCenter, POST add VCenter
-vcenter                 GET view VCenter, PATCH change VCenter, DELETE remove VCenter
-vcenter-discovery       GET view VCenter, POST discover VCenter
-recovery-point          GET view RecoveryPoint, PATCH comment RecoveryPoint
-recovery-point          DELETE delete_point RecoveryPoint
-recovery-point-pin      POST pin RecoveryPoint, DELETE unpin RecoveryPoint
-repositories            GET view Repository, POST add Repository
-repository              GET view Repository, PATCH change Repository, DELETE remove Repository
-repository-vms          GET view Repository
-repository-points       GET view Repository
-repository-space        GET view Repository
-limits                  GET view Limit, PUT limit Limit
-bandwidth               GET view BandwidthWindow, PUT limit BandwidthWindow
-bulk-actions            GET view BulkAction, POST replicate VMContext
-bulk-action             GET view BulkAction
-bulk-action-vms         GET view BulkAction
-bulk-action-cancel      POST cancel BulkAction
-pauses                  GET view Pause, POST pause Pause
-pause                   GET view Pause, DELETE pause Pause
-groups                  GET view VMGroup, POST add VMGroup
-group                   GET view VMGroup, PATCH change VMGroup, DELETE remove VMGroup
-group-replications      GET view VMGroup, POST replicate VMGroup
-policies                GET view Policy, POST add Policy
-policy                  GET view Policy, PATCH change Policy, DELETE remove Policy
-policy-preview          POST change Policy
-policy-rpo-history      GET view Policy
-policy-scopes           POST change Policy
-policy-scope            GET view PolicyScope, DELETE remove PolicyScope
-health                  GET view SignOfLife
-integrity               GET view IntegrityRun, POST check IntegrityRun
-audit-events            GET view Event
-events                  GET view ContextEvent
-occurrences             GET view Occurrence
-report                  GET view VMContext
-notification-channels   GET view Channel, POST add Channel
-notification-channel    GET view Channel, PATCH change Channel, DELETE remove Channel
-notification-channel-test  POST test Channel
-notification-rules      GET view Rule, POST add Rule
-notification-rule       GET view Rule, PATCH change Rule, DELETE remove Rule
-notification-deliveries  GET view Delivery
-"""
-
 
 def rules() -> dict[str, dict[str, str]]:
     """By address: by method, "public", "anybody" or "verb kind"."""
     found: dict[str, dict[str, str]] = {}
-    for prefix, table in (("", PAGES), ("api:", API)):
+    for prefix, table in (("", PAGES), ("api:", ASKED)):
         for line in table.strip().splitlines():
             name, asked = line.split(maxsplit=1)
             each = [one.split(maxsplit=1) for one in asked.split(", ")]

@@ -23,8 +23,11 @@ UNIX_SOCKET = "unix"
 """How a proxy that connects over a Unix socket is named: it has no address."""
 FILE_BYTES_MAX = 64 * 1024
 # Other programs of this project have variables of their own.
-_FOREIGN = ("VMREP_TEST_", "VMREP_CHAOS_", "VMREP_URL", "VMREP_TOKEN", "VMREP_CA_FILE")
-_FOREIGN += ("VMREP_FINGERPRINT", "VMREP_ALLOW_HTTP")  # of the client (vmrep/client/login.py)
+_FOREIGN = (
+    *("VMREP_TEST_", "VMREP_CHAOS_"),
+    # Of the client (vmrep/client/login.py).
+    *("VMREP_URL", "VMREP_TOKEN", "VMREP_CA_FILE", "VMREP_FINGERPRINT", "VMREP_ALLOW_HTTP"),
+)
 # Django's own measure of a signing key, of which it only warns.
 SHORTEST_KEY, FEWEST_DIFFERENT = 50, 5
 _YES = ("1", "true", "on", "yes")

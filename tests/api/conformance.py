@@ -11,7 +11,7 @@ from drf_spectacular.generators import SchemaGenerator
 from jsonschema_rs import Draft202012Validator
 
 from tests import error_codes
-from vmrep.api.schema.inspector import PREFIX, _names
+from vmrep.api.schema.inspector import PREFIX, names_of_addresses
 from vmrep.problems import MEDIA_TYPE
 
 Json = dict[str, Any]
@@ -53,7 +53,7 @@ def _operation(method: str, path: str) -> Json | None:
         match = resolve(path)
     except Resolver404:
         return None
-    paths = {name: path for path, name in _names().items()}
+    paths = {name: path for path, name in names_of_addresses().items()}
     template = paths.get(str(match.url_name))
     if match.app_name != "api" or template is None or not path.startswith(PREFIX):
         return None

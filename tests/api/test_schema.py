@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from drf_spectacular.drainage import GENERATOR_STATS
@@ -39,6 +41,29 @@ def test_every_operation_has_a_name_of_its_own_and_says_what_it_does() -> None:
     names = [each["operationId"] for each in operations]
     assert len(set(names)) == len(names)
     assert [each["operationId"] for each in operations if not each["description"]] == []
+
+
+def test_everything_that_is_referred_to_is_there() -> None:
+    def references(told: Any) -> Iterator[str]:
+        for each in told.values() if isinstance(told, dict) else told:
+            if isinstance(each, dict | list):
+                yield from references(each)
+        if isinstance(told, dict) and "$ref" in told:
+            yield told["$ref"]
+
+    for reference in set(references(schema())):
+        found: Any = schema()
+        for part in reference.removeprefix("#/").split("/"):
+            assert part in found, reference
+            found = found[part]
+
+
+def test_every_operation_says_who_may() -> None:
+    for item in schema()["paths"].values():
+        for operation in item.values():
+            assert operation["x-role"] in ("public", "anybody", "viewer", "operator", "admin")
+            scopes = [each.get("token") for each in operation.get("security", [])]
+            assert scopes == [] or scopes[0] in (["read"], ["write"], ["danger"]), operation
 
 
 def test_what_is_sent_to_webhooks_is_in_it() -> None:

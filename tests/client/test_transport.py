@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.servers import hangs_up, is_endless, says, serving
+from tests.client.servers import Answer, hangs_up, is_endless, says, serving
 from tests.notifications.servers import Certificates
 from vmrep.client import Client, NotReached, Refused, WaitedTooLong, transport
 from vmrep.client.errors import ClientError
@@ -93,10 +93,13 @@ def test_no_redirect_is_followed_and_no_netrc_is_read(
 
 
 @pytest.mark.parametrize("answer", [says(200, b"<html>"), says(404, b'"x"'), says(200, b"null")])
-def test_what_is_not_vmrep_is_said(answer: object) -> None:
-    with serving(answer) as server, Client(server.url) as client:  # type: ignore[arg-type]
-        with pytest.raises(NotReached, match="not vmrep's API"):
-            client.get_health()
+def test_what_is_not_vmrep_is_said(answer: Answer) -> None:
+    with (
+        serving(answer) as server,
+        Client(server.url) as client,
+        pytest.raises(NotReached, match="not vmrep's API"),
+    ):
+        client.get_health()
 
 
 def test_an_endless_answer_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,9 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from vmrep.api.schema.inspector import names_of_addresses
+from vmrep.api.schema.rights import asked
+
 Json = dict[str, Any]
 
 REQUEST_ID = {"$ref": "#/components/headers/RequestID"}
@@ -34,6 +37,8 @@ REFUSALS = {
 def finish(result: Json, generator: Any, request: Any, public: bool) -> Json:
     """A hook of drf-spectacular."""
     components = result["components"]
+    # Its webhooks are read after it has put the components together.
+    components["schemas"] |= generator.registry.build({})["schemas"]
     components["schemas"]["Problem"] = PROBLEM
     components["responses"] = {"Problem": _problem("The request was refused, or failed.")}
     components["responses"]["Unchanged"] = {
@@ -56,6 +61,10 @@ def finish(result: Json, generator: Any, request: Any, public: bool) -> Json:
 
 
 def _finish_operation(path: str, method: str, operation: Json) -> None:
+    role, scope = asked(names_of_addresses()[path], method)
+    operation["x-role"] = role
+    if scope is not None:
+        operation["security"] = [{"token": [scope]}, {"session": []}]
     for status, answer in operation["responses"].items():
         answer["description"] = answer.get("description") or _ANSWERED.get(status, "Done.")
         headers = {"X-Request-ID": REQUEST_ID}
@@ -242,7 +251,8 @@ SECURITY: Json = {
         "type": "apiKey",
         "in": "header",
         "name": "Authorization",
-        "description": "`Token ` and a token: `Authorization: Token …`.",
+        "description": "`Token ` and a token: `Authorization: Token …`. What stands beside it is"
+        " the least scope that the token needs; `x-role` is the least role of its user.",
     },
     "session": {"type": "apiKey", "in": "cookie", "name": "sessionid"},
 }

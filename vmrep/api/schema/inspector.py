@@ -36,7 +36,9 @@ class Inspector(AutoSchema):
     """An operation is called by its method and its address's name: `get_vm_context`."""
 
     def get_operation_id(self) -> str:
-        name = _names().get(self.path, "webhook")  # webhooks have no address of ours, nor an ID
+        name = names_of_addresses().get(
+            self.path, "webhook"
+        )  # webhooks have no address of ours, nor an ID
         return f"{self.method.lower()}_{name.replace('-', '_')}"
 
     def get_tags(self) -> list[str]:
@@ -82,7 +84,7 @@ class Inspector(AutoSchema):
 
 
 @cache
-def _names() -> dict[str, str]:
+def names_of_addresses() -> dict[str, str]:
     """The names of the API's addresses."""
     from vmrep.api.urls import urlpatterns
 

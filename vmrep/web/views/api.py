@@ -1,4 +1,4 @@
-"""What people need who write programs: the documentation."""
+"""What people need who write programs: the documentation, and the API's schema."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from django.views.decorators.http import require_safe
 from contexts.models import VMContext
 from vmrep import access
 from vmrep.access import Verb
+from vmrep.web import reference
 
+LONGEST_SEARCH = 200
 _NAME = re.compile(r"(?:decisions/)?[a-z0-9-]{1,100}")
 _CODE = re.compile(r"<code>([a-z0-9_]+)</code>")
 _LINK = re.compile(r'href="((?:\.\./)?(?:decisions/)?[a-z0-9-]+)\.md')
@@ -31,6 +33,38 @@ def docs(request: HttpRequest, name: str) -> HttpResponse:
     if page is None:
         raise Http404("There is no such page in the documentation.")
     return render(request, "docs/page.html", {"page": page, "name": name})
+
+
+@require_safe
+def api_reference(request: HttpRequest) -> HttpResponse:
+    """All operations of the API; those that have the words of `q`."""
+    access.require(request.user, Verb.VIEW, VMContext)
+    search = request.GET.get("q", "")[:LONGEST_SEARCH]
+    return render(
+        request,
+        "docs/reference.html",
+        {"groups": reference.matching(search), "search": search},
+    )
+
+
+@require_safe
+def api_reference_of(request: HttpRequest, name: str) -> HttpResponse:
+    """One operation by its ID, or one object by its name."""
+    access.require(request.user, Verb.VIEW, VMContext)
+    detail, shape = reference.detail(name), reference.shape(name)
+    if detail is None and shape is None:
+        raise Http404("The API has no such operation or object.")
+    told = {"detail": detail, "shape": shape, "name": name}
+    return render(request, "docs/reference_of.html", told)
+
+
+@require_safe
+def openapi(request: HttpRequest) -> HttpResponse:
+    """The schema itself, for programs that make clients."""
+    access.require(request.user, Verb.VIEW, VMContext)
+    answer = HttpResponse(reference.file().read_bytes(), content_type="application/yaml")
+    answer["Content-Disposition"] = 'attachment; filename="openapi.yaml"'
+    return answer
 
 
 @lru_cache(maxsize=64)
