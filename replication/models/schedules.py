@@ -36,6 +36,11 @@ class VMSchedule(models.Model):
     expected_seconds = models.FloatField(
         null=True, blank=True, help_text="How long its next replication will take."
     )
+    usual_seconds = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="How long its replications take on average; null: too little is known.",
+    )
     failures_in_a_row = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(
         null=True,
@@ -57,6 +62,11 @@ class VMSchedule(models.Model):
         null=True,
         blank=True,
         help_text="When its next replication has to begin, so that it ends before that.",
+    )
+    usual_start_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="The same if it takes as long as usual; the time before is for nine of ten.",
     )
     breach_expected_at = models.DateTimeField(
         null=True,

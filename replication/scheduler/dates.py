@@ -22,8 +22,8 @@ from replication.policies import checking
 from replication.policies.settle import AT_ONCE, AT_ONCE_ON_SQLITE
 from replication.policies.telling import values_of
 from replication.retention.forecast import Stored
-from replication.scheduler.estimate import Estimate, latest_start_seconds
-from replication.scheduler.next_job import LOOK_BACK, VM, EndedJob, next_job
+from replication.scheduler.estimate import Estimate, latest_start_seconds, usual_start_seconds
+from replication.scheduler.next_job import LOOK_BACK, VM, EndedJob, NextJob, next_job
 from replication.scheduler.stored import in_the_end, stored_by
 from replication.scheduler.when import Due, Schedule
 from replication.states import JobStatus, ReplicationType
@@ -166,7 +166,8 @@ def _worked_out(
         expected_seconds=found.expected_seconds,
         failures_in_a_row=found.failures_in_a_row,
         failing_since=found.failing_since,
-        **_to_be_kept(context.newest_recovery_point_at, policy.rpo_target_seconds, found.known),
+        usual_seconds=found.usual and found.usual.seconds,
+        **_to_be_kept(context.newest_recovery_point_at, policy.rpo_target_seconds, found),
         **_measured(found.known),
         base_bytes=stored and stored.base_bytes,
         stored_per_second=stored and stored.per_second,
@@ -190,16 +191,17 @@ def _columns(due: Due | None) -> dict[str, datetime | str | bool | None]:
 
 
 def _to_be_kept(
-    newest_point_at: datetime | None, target_seconds: int | None, known: Estimate | None
+    newest_point_at: datetime | None, target_seconds: int | None, found: NextJob
 ) -> dict[str, datetime]:
     """By when the next replication has to begin and to end, so that the target is kept."""
     if newest_point_at is None or target_seconds is None:
         return {}
-    seconds = latest_start_seconds(known, target_seconds)
-    return {
-        "breaks_at": newest_point_at + timedelta(seconds=target_seconds),
-        "latest_start_at": newest_point_at + timedelta(seconds=seconds),
+    after = {
+        "breaks_at": target_seconds,
+        "latest_start_at": latest_start_seconds(found.known, target_seconds),
+        "usual_start_at": usual_start_seconds(found.usual, found.known, target_seconds),
     }
+    return {name: newest_point_at + timedelta(seconds=each) for name, each in after.items()}
 
 
 def _measured(known: Estimate | None) -> dict[str, float | None]:

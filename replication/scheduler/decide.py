@@ -120,6 +120,18 @@ def risk(
     return weight * (now - newest_point_at).total_seconds() / target_seconds
 
 
+def most_of_lane(capacity: Capacity, lane: Lane) -> int:
+    """How many of the workers those of a lane may keep while there are others."""
+    slots = capacity.slots
+    if lane == Lane.FAILING:
+        return max(1, slots // FAILING_SHARE)
+    if lane == Lane.LONG:
+        # A long one keeps its worker for long: as many stay free as the usual ones will need.
+        left = slots - math.ceil(SPARE * capacity.usual_load)
+        return max(1, slots // LEAST_LONG_SHARE, left)
+    return slots
+
+
 def is_full(capacity: Capacity) -> bool:
     """Whether nothing could be started, whatever is due."""
     return Room(capacity).is_full
@@ -198,15 +210,10 @@ class Room:
     def is_full_of_its_lane(self, use: Use) -> bool:
         """Whether others of its lane already have as many of the workers, or of the places of its
         vCenter or its repository, as are not left to those that are usual."""
-        slots = self._capacity.slots
         if use.lane == Lane.LONG and not self._capacity.usual_load:
             return False
-        if use.lane == Lane.LONG:
-            # A long one keeps its worker for long: as many stay free as the usual ones will need.
-            left = slots - math.ceil(SPARE * self._capacity.usual_load)
-            most, share = max(1, slots // LEAST_LONG_SHARE, left), LONG_SHARE
-        else:
-            most, share = max(1, slots // FAILING_SHARE), FAILING_SHARE
+        most = most_of_lane(self._capacity, use.lane)
+        share = LONG_SHARE if use.lane == Lane.LONG else FAILING_SHARE
         vcenter, repository = self._vcenter_places(use), self._repository_places(use)
         return (
             self._workers.lanes[use.lane] >= most

@@ -60,6 +60,28 @@ def job_seconds(known: Estimate, interval_seconds: float) -> float:
     return known.overhead_seconds + (read / known.bytes_per_second if known.bytes_per_second else 0)
 
 
+class Usual(NamedTuple):
+    """How long runs take on average: what nine of ten do not exceed would be far too much for a
+    queue, where they are added up. `late_seconds`: of one that begins as the target is exceeded,
+    and so reads more than others."""
+
+    seconds: float
+    late_seconds: float
+
+
+def usual(history: Sequence[Run], target_seconds: float | None) -> Usual | None:
+    """None: too little is known."""
+    runs = [run for run in history if run.interval_seconds]
+    if len(runs) < FEW:
+        return None
+    reading = sum(run.read_bytes / run.bytes_per_second for run in runs if run.bytes_per_second)
+    seconds = sum(run.seconds for run in runs)
+    rest = max(0.0, seconds - reading) / len(runs)
+    share = reading / sum(run.interval_seconds or 0.0 for run in runs)
+    mean = seconds / len(runs)
+    return Usual(mean, mean if target_seconds is None else rest + share * target_seconds)
+
+
 def shortest_target_seconds(known: Estimate) -> float | None:
     """The shortest target that replications of this VM keep when each begins as the one before it
     ends. None: more changes than can be read meanwhile, so that no target can be kept.
@@ -84,6 +106,13 @@ def latest_start_seconds(known: Estimate | None, target_seconds: int) -> float:
 def _share(known: Estimate) -> float:
     """How long it takes to read what changes in a second."""
     return known.changed_per_second / known.bytes_per_second if known.bytes_per_second else 0.0
+
+
+def usual_start_seconds(usual: Usual | None, known: Estimate | None, target_seconds: int) -> float:
+    """As `latest_start_seconds`, if the next replication takes as long as usual."""
+    if usual is None:
+        return latest_start_seconds(known, target_seconds)
+    return max(0.0, target_seconds - usual.late_seconds)
 
 
 def lead_seconds(known: Estimate | None, target_seconds: int | None) -> float:

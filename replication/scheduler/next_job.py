@@ -8,7 +8,15 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from replication.scheduler.decide import UNKNOWN_SECONDS
-from replication.scheduler.estimate import Estimate, Run, estimate, job_seconds, lead_seconds
+from replication.scheduler.estimate import (
+    Estimate,
+    Run,
+    Usual,
+    estimate,
+    job_seconds,
+    lead_seconds,
+    usual,
+)
 from replication.scheduler.when import Due, RunFacts, Schedule, next_run
 from replication.states import JobStatus, ReplicationType
 
@@ -48,6 +56,7 @@ class VM(NamedTuple):
 class NextJob(NamedTuple):
     """`due`: None if it is never replicated by itself. `known`: what was measured; None while that
     is too little. `expected_seconds`: how long the job takes; None without any run.
+    `usual`: how long such jobs take on average; None while that is unknown.
     `failing_since`: when the first of several failures in a row ended; None: there are not
     several."""
 
@@ -56,11 +65,13 @@ class NextJob(NamedTuple):
     expected_seconds: float | None
     failures_in_a_row: int
     failing_since: datetime | None = None
+    usual: Usual | None = None
 
 
 def next_job(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) -> NextJob:
     """`jobs`: the VM's last ones that have ended, the newest first; at most LOOK_BACK."""
-    known = estimate(_runs(jobs))
+    runs = _runs(jobs)
+    known = estimate(runs)
     failures = _failures_in_a_row(jobs)
     target = wanted.target_seconds
     facts = RunFacts(
@@ -76,7 +87,11 @@ def next_job(wanted: Schedule, vm: VM, jobs: Sequence[EndedJob], now: datetime) 
     )
     expected = _expected(known, jobs, target)
     failing_since = jobs[failures - 1].completed_at if failures >= SEVERAL_FAILURES else None
-    return NextJob(next_run(wanted, facts, now), known, expected, failures, failing_since)
+    return NextJob(
+        next_run(wanted, facts, now),
+        *(known, expected, failures, failing_since),
+        usual(runs, target),
+    )
 
 
 def _expected(known: Estimate | None, jobs: Sequence[EndedJob], target: int | None) -> float | None:

@@ -3,8 +3,7 @@ their targets before their next recovery points."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db.models import (
@@ -23,10 +22,16 @@ from contexts.services.transactions import lock_free, one_transaction
 from replication.models import ReplicationJob, VMSchedule
 from replication.scheduler import candidates, foretelling
 from replication.scheduler.decide import Capacity, Lane, Room, Use
-from replication.scheduler.foresight import Outlook, Queue, breach_expected_at, ends_at
-from replication.scheduler.hindrances import VM, Hindrances
+from replication.scheduler.foresight import (
+    Outlook,
+    Queue,
+    breach_expected_at,
+    ends_at,
+    queue_ends_at,
+)
+from replication.scheduler.hindrances import VM, Hindrance, Hindrances
 from replication.services.queue import in_order
-from replication.states import ACTIVE_JOB_STATUSES, JobStatus, Trigger
+from replication.states import ACTIVE_JOB_STATUSES, GroupMemberState, JobStatus, Trigger
 
 MOST_AT_ONCE = 5000
 """Of one tick: whose outlook changes, and whose reasons do."""
@@ -34,6 +39,9 @@ A_WHILE = 60.0
 BUSY = "all workers are busy, and other VMs are more at risk"
 TAKES_LONG = "it takes long, and workers are kept free for other VMs"
 FAILS = "it fails again and again, and other VMs come first"
+
+
+OUTLOOK = ("breaks_at", "latest_start_at", "usual_start_at", "usual_seconds")
 
 
 class _Row(NamedTuple):
@@ -49,6 +57,8 @@ class _Row(NamedTuple):
     policy_id: int | None
     breaks_at: datetime | None
     latest_start_at: datetime | None
+    usual_start_at: datetime | None
+    usual_seconds: float | None
 
     @property
     def use(self) -> Use:
@@ -60,6 +70,12 @@ class _Row(NamedTuple):
             Lane(self.lane),
             self.seconds,
         )
+
+    @property
+    def usually(self) -> Use:
+        """As a queue adds it up."""
+        usual = self.usual_seconds
+        return self.use if usual is None else self.use._replace(seconds=usual)
 
 
 class _Idle(NamedTuple):
@@ -79,13 +95,14 @@ class _Active(NamedTuple):
 
     vm: _Row
     is_of_schedule: bool
+    is_gathered: bool
     started_at: datetime | None
+    acquired_at: datetime | None  # by the worker that is at it
     next_attempt_at: datetime | None
     status: str
     total_bytes: int | None
     bytes_transferred: int
     transfer_speed_bps: int | None
-    expected_seconds: float | None
 
 
 def look_ahead() -> None:
@@ -100,60 +117,78 @@ def look_ahead() -> None:
         seen.active(_Active(*_split(row)))
     for each in idle:
         seen.idle(each)
+    seen.reckon()
     _keep_reasons(seen.reasons)
     _foretell(seen)
 
 
 class _Seen:
-    """What the rows that were read tell. `late`: the VMs among them that are expected to get over
-    their targets, with why; `reasons`: why those that are due were passed over."""
+    """What the rows that were read tell. `late`: the VMs among them that are expected to go over
+    their targets, with why; `reasons`: why those that are due were passed over; `queues`: where
+    others wait, in how many seconds one more would begin."""
 
     def __init__(self, now: datetime, capacity: Capacity, hindrances: Hindrances) -> None:
         self.now, self.hindrances = now, hindrances
-        self.queue = Queue(capacity)
         self.late: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
+        self.queues: dict[Use, float] = {}
+        self._queue = Queue(capacity)
+        self._waiting: list[tuple[_Row, str, datetime, int]] = []
         self._room = Room(capacity)
         self._works = capacity.slots > 0
         self._uses: set[Use] = set()
 
     def active(self, job: _Active) -> None:
-        if job.status == JobStatus.RUNNING:
-            ends = ends_at(
-                job.started_at or self.now,
-                job.expected_seconds,
-                None if job.total_bytes is None else job.total_bytes - job.bytes_transferred,
-                job.transfer_speed_bps,
-                self.now,
-            )
-            self.queue.run(job.vm.use._replace(seconds=(ends - self.now).total_seconds()))
-            self._note(job.vm, "its replication takes too long", ends_at=ends)
+        if job.status == JobStatus.RUNNING and not job.is_gathered:
+            self._running(job)
             return
+        # What is gathered waits for a worker once the snapshots are taken.
         hindrance = self.hindrances.of_vm(_subject(job.vm), pauses=job.is_of_schedule)
-        wait = self._wait(job.vm.use)
         why = hindrance.why if hindrance else "its replication waits for too long"
-        begins_at = max(self.now + wait, job.next_attempt_at or self.now)
-        self._note(job.vm, why, due_at=begins_at, free_at=hindrance and hindrance.until)
+        begins_at = max(self.now, job.next_attempt_at or self.now)
+        self._wait(job.vm, why, begins_at, hindrance)
+
+    def _running(self, job: _Active) -> None:
+        ends = ends_at(
+            job.acquired_at or job.started_at or self.now,
+            job.vm.usually.seconds,
+            None if job.total_bytes is None else job.total_bytes - job.bytes_transferred,
+            job.transfer_speed_bps,
+            self.now,
+        )
+        self._queue.run(job.vm.use._replace(seconds=(ends - self.now).total_seconds()))
+        self._note(job.vm, "its replication takes too long", ends_at=ends)
 
     def idle(self, idle: _Idle) -> None:
         subject = _subject(idle.vm, idle.is_asked, idle.failing_since)
         hindrance = self.hindrances.of_vm(subject)
         if idle.due_at is None or idle.due_at > self.now:
-            why, due_at = hindrance.why if hindrance else "", idle.due_at
-        else:
-            why = hindrance.why if hindrance else self._passed_over(idle)
-            if why:
-                self.reasons[idle.vm.pk] = why
-            # What cannot start anyway keeps nobody waiting.
-            wait = timedelta(0) if hindrance else self._wait(idle.vm.use)
-            due_at = self.now + wait
-        self._note(idle.vm, why or BUSY, due_at=due_at, free_at=hindrance and hindrance.until)
+            why, free_at = hindrance.why if hindrance else "", hindrance and hindrance.until
+            self._note(idle.vm, why or BUSY, due_at=idle.due_at, free_at=free_at)
+            return
+        why = hindrance.why if hindrance else self._passed_over(idle)
+        if why:
+            self.reasons[idle.vm.pk] = why
+        self._wait(idle.vm, why or BUSY, self.now, hindrance)
 
-    def _wait(self, use: Use) -> timedelta:
-        if not self._works:
-            return timedelta(0)
-        self._uses.add(Use(use.vcenter_id, use.repository_id))
-        return timedelta(seconds=self.queue.add(use))
+    def _wait(self, vm: _Row, why: str, begins_at: datetime, hindrance: Hindrance | None) -> None:
+        """In its turn, but for one that cannot start anyway: it keeps nobody waiting."""
+        if hindrance is None and self._works:
+            self._uses.add(Use(vm.vcenter_id, vm.repository_id or 0))
+            number = self._queue.add(vm.usually, (begins_at - self.now).total_seconds())
+            self._waiting.append((vm, why, begins_at, number))
+        else:
+            free_at = hindrance and hindrance.until
+            self._note(vm, why, due_at=begins_at, free_at=free_at)
+
+    def reckon(self) -> None:
+        """When those will begin that wait, once all have been seen."""
+        # One more at the end of each queue: when would it begin?
+        last = {use: self._queue.add(use._replace(seconds=0.0)) for use in sorted(self._uses)}
+        begins = self._queue.begins()
+        for vm, why, due_at, number in self._waiting:
+            self._note(vm, why, due_at=due_at, queue_seconds=begins[number])
+        self.queues = {use: begins[number] for use, number in last.items()}
 
     def _passed_over(self, idle: _Idle) -> str:
         """Why it is not started; empty: there is room for it, so it will be."""
@@ -176,20 +211,16 @@ class _Seen:
         due_at: datetime | None = None,
         free_at: datetime | None = None,
         ends_at: datetime | None = None,
+        queue_seconds: float = 0.0,
     ) -> None:
         if vm.breaks_at is None or vm.latest_start_at is None:
             return
-        outlook = Outlook(vm.breaks_at, vm.latest_start_at, due_at, free_at, ends_at)
-        if breach_expected_at(outlook, self.now) is not None:
+        usual_start_at = vm.usual_start_at or vm.latest_start_at
+        outlook = Outlook(
+            *(vm.breaks_at, vm.latest_start_at, usual_start_at, due_at, free_at, ends_at)
+        )
+        if breach_expected_at(outlook, self.now, queue_seconds) is not None:
             self.late[vm.pk] = why
-
-    def queues(self) -> Iterator[tuple[Use, datetime]]:
-        """Where VMs that are due later will have to wait for a while, and until when."""
-        if self._works:
-            for use in sorted(self._uses):
-                seconds = self.queue.begins(use)
-                if seconds > A_WHILE:
-                    yield use, self.now + timedelta(seconds=seconds)
 
 
 def _subject(vm: _Row, is_asked: bool = False, failing_since: datetime | None = None) -> VM:
@@ -215,7 +246,7 @@ def _idle(now: datetime) -> QuerySet[VMContext, tuple[Any, ...]]:
         .annotate(is_asked=_flag(Q(identity_asked_at__isnull=False)))
         .values_list(
             *("pk", *candidates.USE, "effective_policy__policy"),
-            *("schedule__breaks_at", "schedule__latest_start_at"),
+            *(f"schedule__{name}" for name in OUTLOOK),
             *("is_asked", "vcenter__name", "repository__name"),
             "effective_policy__limits_from__policy__name",
             *("schedule__due_at", "schedule__failing_since"),
@@ -228,15 +259,19 @@ def _active() -> QuerySet[ReplicationJob, tuple[Any, ...]]:
     jobs = ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES)
     is_of_schedule = Q(trigger=Trigger.SCHEDULE, started_at__isnull=True)
     return (
-        jobs.annotate(of_schedule=_flag(is_of_schedule), **candidates.use_of_jobs())
+        jobs.annotate(
+            of_schedule=_flag(is_of_schedule),
+            is_gathered=_flag(Q(group_run_member__state=GroupMemberState.WAITING)),
+            **candidates.use_of_jobs(),
+        )
         .order_by("-status", *in_order())  # running, pending
         .values_list(
             *("vm_context", "vm_context__vcenter", "repository", *candidates.USE[2:]),
             "vm_context__effective_policy__policy",
-            *("vm_context__schedule__breaks_at", "vm_context__schedule__latest_start_at"),
-            *("of_schedule", "started_at", "next_attempt_at"),
-            *("status", "total_bytes", "bytes_transferred"),
-            *("transfer_speed_bps", "vm_context__schedule__expected_seconds"),
+            *(f"vm_context__schedule__{name}" for name in OUTLOOK),
+            *("of_schedule", "is_gathered", "started_at", "leases__acquired_at"),
+            *("next_attempt_at", "status", "total_bytes", "bytes_transferred"),
+            "transfer_speed_bps",
         )
     )
 
@@ -292,12 +327,14 @@ def _expected(seen: _Seen) -> Q:
     name; the others are due later."""
     begins_late = Q(schedule__due_at__gt=F("schedule__latest_start_at"))
     begins_late |= seen.hindrances.too_long()
-    for use, until in seen.queues():
+    for use, seconds in seen.queues.items():
+        if seconds <= A_WHILE:
+            continue
         # Policies are left out: few VMs are due at once of one that lets few run.
         begins_late |= Q(
             vcenter=use.vcenter_id,
             repository=use.repository_id,
-            schedule__latest_start_at__lt=until,
+            schedule__usual_start_at__lt=queue_ends_at(seen.now, seconds),
         )
     others = Q(current_job__isnull=True) & begins_late
     return Q(schedule__breaks_at__gt=seen.now) & (Q(pk__in=sorted(seen.late)) | others)

@@ -237,6 +237,7 @@ def test_it_is_the_same_in_sql_and_for_each_vm_alone(web):
         alone = Outlook(
             vm.schedule.breaks_at,
             vm.schedule.latest_start_at,
+            vm.schedule.usual_start_at,
             vm.schedule.due_at,
             held and held.until,
         )

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from replication.models.groups import MOST_MEMBERS
 from replication.scheduler.decide import Lane, Use, lane
-from replication.scheduler.estimate import FEW
+from replication.scheduler.estimate import FEW, Usual
 from replication.scheduler.next_job import LOOK_BACK, EndedJob
 from replication.states import JobStatus, ReplicationType
 
@@ -115,6 +115,7 @@ class VM:
     is_fresh: bool = False
     failing_since: datetime | None = None
     keeps_until: float = 0.0
+    usual: Usual | None = None
     copied_seconds: float = 0.0
     due_at: float = math.inf
     use: Use = field(default_factory=lambda: Use(0, 0))

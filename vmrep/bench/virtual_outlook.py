@@ -58,62 +58,66 @@ class LookAhead:
             if world.is_known_away(number)
         }
         queue = Queue(world.capacity())
-        places = set()
-        waiting = []
+        waiting: list[tuple[VM, float, datetime | None]] = []
         for job in world.active:
-            if job.is_running:
+            if job.is_running and job.run is None:
                 yield from self._running(job, queue)
-            else:
-                waiting.append(job)
-        for job in sorted(waiting, key=lambda job: job.created_at):
-            places.add((job.vm.vcenter_id, job.vm.repository_id))
-            begins_at = max(world.now + queue.add(job.vm.use), job.next_attempt_at)
-            yield from self._late(job.vm, begins_at, self._away.get(job.vm.vcenter_id))
+        for job in sorted(world.active, key=lambda job: job.created_at):
+            if not job.is_running or job.run is not None:
+                waiting.append((job.vm, job.next_attempt_at, self._away.get(job.vm.vcenter_id)))
         for vm in sorted(world.due.values(), key=lambda vm: -world.risk(vm, self._now)):
-            free_at, begins_at = self._free_at(vm), world.now
+            waiting.append((vm, world.now, self._free_at(vm)))
+        numbers: dict[int, int] = {}
+        places: set[tuple[int, int]] = set()
+        for vm, not_before, free_at in waiting:
             if free_at is None:
+                numbers[vm.number] = queue.add(_usual(vm), max(0.0, not_before - world.now))
                 places.add((vm.vcenter_id, vm.repository_id))
-                begins_at += queue.add(vm.use)
-            yield from self._late(vm, begins_at, free_at)
+        last = {place: queue.add(Use(*place, seconds=0.0)) for place in places}
+        begins = queue.begins()
+        for vm, not_before, free_at in waiting:
+            seconds = begins[numbers[vm.number]] if free_at is None else 0.0
+            yield from self._late(vm, not_before, free_at, seconds)
         for vm in world.resting.values():
             yield from self._late(vm, max(world.now, vm.due_at), self._free_at(vm))
-        yield from self._due_later(queue, places)
+        yield from self._due_later({place: begins[number] for place, number in last.items()})
 
-    def _due_later(self, queue: Queue, places: set[tuple[int, int]]) -> Iterator[VM]:
+    def _due_later(self, queues: dict[tuple[int, int], float]) -> Iterator[VM]:
         """Of a vCenter that is away, and where they will have to wait for a while."""
-        for (vcenter_id, repository_id), vms in self._places.items():
-            seconds = 0.0
-            if (vcenter_id, repository_id) in places:
-                seconds = queue.begins(Use(vcenter_id, repository_id))
+        for place, vms in self._places.items():
+            vcenter_id, seconds = place[0], queues.get(place, 0.0)
             if vcenter_id not in self._away and seconds <= A_WHILE:
                 continue
-            free_from = self._world.now + (seconds if seconds > A_WHILE else 0.0)
             for vm in vms:
                 if not vm.is_active and vm.number not in self._world.due:
-                    begins_at = max(free_from, vm.due_at)
-                    yield from self._late(vm, begins_at, self._away.get(vcenter_id))
+                    free_at = self._away.get(vcenter_id)
+                    yield from self._late(vm, vm.due_at, free_at, seconds)
 
     def _running(self, job: Job, queue: Queue) -> Iterator[VM]:
         began = self._now if job.began_at is None else moment(job.began_at)
-        ends = ends_at(began, job.vm.use.seconds, None, None, self._now)
-        queue.run(job.vm.use._replace(seconds=(ends - self._now).total_seconds()))
+        usual = _usual(job.vm)
+        ends = ends_at(began, usual.seconds, None, None, self._now)
+        queue.run(usual._replace(seconds=(ends - self._now).total_seconds()))
         vm = job.vm
         if vm.point_at is None or vm.over_since is not None:
             return
         if ends > moment(vm.over_from) > self._now:
             yield vm
 
-    def _late(self, vm: VM, begins_at: float, free_at: datetime | None) -> Iterator[VM]:
+    def _late(
+        self, vm: VM, due_at: float, free_at: datetime | None, queue_seconds: float = 0.0
+    ) -> Iterator[VM]:
         """The VM, if it is expected to exceed its target."""
         if vm.point_at is None or vm.over_since is not None:
             return
         outlook = Outlook(
             breaks_at=moment(vm.point_at + vm.target_seconds),
             latest_start_at=moment(vm.point_at + vm.keeps_until),
-            due_at=moment(begins_at),
+            usual_start_at=moment(vm.point_at + vm.target_seconds - _late_seconds(vm)),
+            due_at=moment(due_at),
             free_at=free_at,
         )
-        if breach_expected_at(outlook, self._now) is not None:
+        if breach_expected_at(outlook, self._now, queue_seconds) is not None:
             yield vm
 
     def _free_at(self, vm: VM) -> datetime | None:
@@ -122,3 +126,11 @@ class LookAhead:
         if vm.failing_since is not None:
             found.append(outage_ends_at(vm.failing_since, self._now))
         return max(found, default=None)
+
+
+def _usual(vm: VM) -> Use:
+    return vm.use if vm.usual is None else vm.use._replace(seconds=vm.usual.seconds)
+
+
+def _late_seconds(vm: VM) -> float:
+    return vm.use.seconds if vm.usual is None else vm.usual.late_seconds

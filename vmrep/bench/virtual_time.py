@@ -156,6 +156,7 @@ class World:
         vm.due_at = (found.due.at - moment(0.0)).total_seconds()
         vm.failing_since = found.failing_since
         # As replication.scheduler.dates keeps them.
+        vm.usual = found.usual
         vm.keeps_until = latest_start_seconds(found.known, vm.target_seconds)
         vm.use = Use(
             vm.vcenter_id,
