@@ -16,6 +16,7 @@ from vmrep.api.serializers import (
     jobs,
     notifications,
     policies,
+    saved_views,
     tokens,
     vcenters,
 )
@@ -39,6 +40,7 @@ SECTIONS = {
     "A notification channel": [notifications.ChannelSerializer],
     "A notification rule": [notifications.RuleSerializer],
     "A notification delivery": [notifications.DeliverySerializer],
+    "A saved view": [saved_views.SavedViewSerializer],
     "A token": [tokens.TokenSerializer],
 }
 

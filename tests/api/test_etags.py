@@ -10,6 +10,8 @@ from contexts.models import VCenter
 from replication.policies import services
 from tests import factories
 from tests.api.conformance import schema
+from vmrep.web import saved_views
+from vmrep.web.models import ViewPage
 
 ANOTHER = '"0123456789abcdef01234567.0123456789abcdef01234567"'
 
@@ -26,14 +28,16 @@ def test_what_is_known_already_is_not_sent_again(api: Any, db: Any) -> None:
 
 
 @pytest.fixture
-def objects(db: Any) -> dict[str, Any]:
+def objects(user: Any) -> dict[str, Any]:
     """Of each kind that can be changed its address, with a change."""
     repository = factories.repository("here")
     vm = factories.context("web", keep_in=repository)
     point = factories.recovery_point(vm)
     group = factories.group("Shop")
     policy = services.add("Gold", {}, (), actor="ops")
+    view = saved_views.save(user, ViewPage.JOBS, "Failed", "status=failed", is_shared=False)
     return {
+        f"saved-views/{view.pk}/": {"name": "Broken"},
         f"repositories/{repository.pk}/": {"name": "there"},
         f"recovery-points/{point.pk}/": {"comment": "before the update"},
         f"groups/{group.pk}/": {"name": "Store"},

@@ -39,7 +39,7 @@ from replication.services import bulk_acts
 from replication.services.bulk_acts import Arguments
 from tests import factories
 from tests.shared_rows import shared_rows
-from vmrep.api import bodies, bulk_bodies, group_bodies, pause_bodies, policy_bodies
+from vmrep.api import bodies, bulk_bodies, group_bodies, pause_bodies, policy_bodies, view_bodies
 from vmrep.api.urls import urlpatterns
 from vmrep.notifications import services as notifications
 from vmrep.notifications.filters import ChannelFilter, DeliveryFilter, RuleFilter
@@ -72,6 +72,7 @@ BODIES: dict[str, type[bodies.Body]] = {
     "bulk-actions": bulk_bodies.NewBulkAction,
     "bulk-action-cancel": bodies.Nothing,
     "groups": group_bodies.NewGroup,
+    "saved-views": view_bodies.NewView,
     "group-replications": bodies.Nothing,
     "policies": policy_bodies.NewPolicy,
     "policy-scopes": policy_bodies.NewScope,
@@ -82,6 +83,8 @@ PAGES = {"page", "page_size", "cursor", "fields", "ordering"}
 PARAMETERS: dict[str, set[str]] = {
     "root": set(),
     "tokens": PAGES,
+    "saved-views": {"of_page", *PAGES},
+    "saved-view": set(),
     "vm-contexts": {*ProtectedVMFilter.base_filters, *PAGES},
     "vm-context-lookup": {"vm_name", "vcenter_host", "vmware_vm_id"},
     "vm-context": set(),

@@ -31,6 +31,7 @@ from vmrep.access import Forbidden, NotFound
 from vmrep.notifications.errors import ChannelRefused
 from vmrep.problems import MEDIA_TYPE
 from vmrep.problems import problem as details
+from vmrep.web.saved_views import ViewRefused, ViewTaken
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ CONTEXT_STATUS: dict[type[ContextError], int] = {
     ChannelRefused: status.HTTP_400_BAD_REQUEST,
     replication_errors.PolicyRefused: status.HTTP_400_BAD_REQUEST,
     replication_errors.ScopeRefused: status.HTTP_400_BAD_REQUEST,
+    ViewTaken: status.HTTP_409_CONFLICT,
+    ViewRefused: status.HTTP_400_BAD_REQUEST,
 }
 
 # Other errors are problems of the vCenter: 502.

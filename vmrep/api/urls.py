@@ -22,6 +22,7 @@ from vmrep.api.views import (
     repositories,
     root,
     rpo,
+    saved_views,
     tokens,
     vcenters,
 )
@@ -41,6 +42,8 @@ urlpatterns = [
     path("token/", tokens.TokenView.as_view(), name="token"),
     path("tokens/", tokens.TokenList.as_view(), name="tokens"),
     path("tokens/<int:token_id>/", tokens.TokenDetail.as_view(), name="token-detail"),
+    path("saved-views/", saved_views.SavedViewList.as_view(), name="saved-views"),
+    path("saved-views/<int:view_id>/", saved_views.SavedViewDetail.as_view(), name="saved-view"),
     path("vm-contexts/", contexts.ContextList.as_view(), name="vm-contexts"),
     path("vm-contexts/lookup/", contexts.ContextLookup.as_view(), name="vm-context-lookup"),
     path(

@@ -43,6 +43,12 @@ class ViewRefused(ContextError):
     code = "view_refused"
 
 
+class ViewTaken(ViewRefused):
+    """The user has another view of that name."""
+
+    code = "view_taken"
+
+
 class _Known(NamedTuple):
     """What a page reads from its address; `also`: besides filters, order, columns and page size."""
 
@@ -112,17 +118,51 @@ def save(user: Any, page: ViewPage, name: str, query: str, *, is_shared: bool) -
 
 
 @one_transaction
-def change(user: Any, view: SavedView, *, name: str, is_shared: bool, is_default: bool) -> None:
-    """Raises ViewRefused. A page begins with one view at most."""
-    name = _named(name)
-    of_page = user.saved_views.filter(page=view.page)
-    if of_page.filter(name=name).exclude(pk=view.pk).exists():
-        raise ViewRefused(f"You have another view {name} of this page.")
+def add(
+    user: Any, page: ViewPage, name: str, query: str, *, is_shared: bool, is_default: bool
+) -> SavedView:
+    """As `save`, but a view that has the name already stays what it is. Raises ViewRefused,
+    ViewTaken."""
+    _require_free(user, page, _named(name))
+    view = save(user, page, name, query, is_shared=is_shared)
     if is_default:
-        of_page.exclude(pk=view.pk).update(is_default=False)
-    view.name, view.is_shared, view.is_default = name, is_shared, is_default
+        _begin_with(user, view)
+    return view
+
+
+@one_transaction
+def change(
+    user: Any,
+    view: SavedView,
+    *,
+    name: str,
+    is_shared: bool,
+    is_default: bool,
+    query: str | None = None,
+) -> None:
+    """Raises ViewRefused, ViewTaken. A page begins with one view at most. `query`: None: as it
+    is."""
+    name = _named(name)
+    _require_free(user, ViewPage(view.page), name, view)
+    if query is not None:
+        view.query = kept(ViewPage(view.page), query, user)
+    view.name, view.is_shared, view.is_default = name, is_shared, False
     view.save()
+    if is_default:
+        _begin_with(user, view)
     _tell(trail.Verb.CHANGE, view)
+
+
+def _begin_with(user: Any, view: SavedView) -> None:
+    user.saved_views.filter(page=view.page, is_default=True).update(is_default=False)
+    view.is_default = True
+    view.save(update_fields=["is_default", "updated_at"])
+
+
+def _require_free(user: Any, page: ViewPage, name: str, view: SavedView | None = None) -> None:
+    others = user.saved_views.filter(page=page, name=name)
+    if others.exclude(pk=view and view.pk).exists():
+        raise ViewTaken(f"You have another view {name} of this page.")
 
 
 @one_transaction

@@ -20,6 +20,8 @@ nowhere                 GET anybody
 token                   POST public
 tokens                  GET view Token
 token-detail            DELETE remove Token
+saved-views             GET view SavedView, POST add SavedView
+saved-view              GET view SavedView, PATCH change SavedView, DELETE remove SavedView
 vm-contexts             GET view VMContext, POST take DiscoveredVM
 vm-context-lookup       GET view VMContext
 vm-context              GET view VMContext, PATCH set_target VMContext

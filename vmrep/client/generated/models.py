@@ -325,6 +325,15 @@ class ChangedVMAnswer(TypedDict):
     changes: list[LineAnswer]
 
 
+class ChangedView(TypedDict):
+    """Fields that are not given stay unchanged."""
+
+    name: NotRequired[str]
+    query: NotRequired[str]
+    is_shared: NotRequired[bool]
+    is_default: NotRequired[bool]
+
+
 class Channel(TypedDict):
     id: int
     name: str
@@ -1361,6 +1370,17 @@ class NewVCenter(TypedDict):
     nbd_command: NotRequired[str]
 
 
+class NewView(TypedDict):
+    """`query` is what the page's address says after `?`; what the page does not know is left
+    away."""
+
+    page: Literal["virtual-machines", "discovery", "jobs", "events", "occurrences"]
+    name: str
+    query: NotRequired[str]
+    is_shared: NotRequired[bool]
+    is_default: NotRequired[bool]
+
+
 class Occurrence(TypedDict):
     id: int
     kind: Literal[
@@ -1838,6 +1858,7 @@ class RootAnswer(TypedDict):
     notification_deliveries: str
     token: str
     tokens: str
+    saved_views: str
 
 
 class Rule(TypedDict):
@@ -1933,6 +1954,26 @@ class SamplePage(TypedDict):
     results: list[Sample]
     job_id: str
     started_at: str | None
+
+
+class SavedView(TypedDict):
+    id: int
+    page: Literal["virtual-machines", "discovery", "jobs", "events", "occurrences", ""]
+    name: str
+    query: str
+    is_shared: bool
+    is_default: bool
+    created_at: str
+    updated_at: str
+
+
+class SavedViewPage(TypedDict):
+    """A page of a list."""
+
+    count: int | None
+    next: str | None
+    previous: str | None
+    results: list[SavedView]
 
 
 class Scope(TypedDict):

@@ -1740,6 +1740,94 @@ class Operations:
             ),
         )
 
+    def get_saved_views(
+        self,
+        *,
+        cursor: str | None = None,
+        fields: Sequence[str] | None = None,
+        of_page: str | None = None,
+        ordering: Sequence[str] | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+    ) -> models.SavedViewPage:
+        """One's own views of the lists."""
+        return cast(
+            "models.SavedViewPage",
+            self.transport.ask(
+                "GET",
+                "/api/v1/saved-views/",
+                query={
+                    "cursor": cursor,
+                    "fields": fields,
+                    "of_page": of_page,
+                    "ordering": ordering,
+                    "page": page,
+                    "page_size": page_size,
+                },
+            ),
+        )
+
+    def all_saved_views(
+        self,
+        *,
+        fields: Sequence[str] | None = None,
+        of_page: str | None = None,
+        ordering: Sequence[str] | None = None,
+    ) -> Iterator[models.SavedView]:
+        """One's own views of the lists. Reads the list whole, page by page."""
+        return cast(
+            "Iterator[models.SavedView]",
+            self.transport.rows(
+                "/api/v1/saved-views/", {"fields": fields, "of_page": of_page, "ordering": ordering}
+            ),
+        )
+
+    def post_saved_views(
+        self, body: models.NewView, *, idempotency_key: str | None = None
+    ) -> models.SavedView:
+        """Keep one."""
+        return cast(
+            "models.SavedView",
+            self.transport.ask(
+                "POST",
+                "/api/v1/saved-views/",
+                body=body,
+                idempotency_key=idempotency_key,
+                is_keyed=True,
+            ),
+        )
+
+    def get_saved_view(self, view_id: int) -> models.SavedView:
+        """One of one's own."""
+        return cast(
+            "models.SavedView",
+            self.transport.ask(
+                "GET", self.transport.address("/api/v1/saved-views/{view_id}/", view_id=view_id)
+            ),
+        )
+
+    def patch_saved_view(
+        self, view_id: int, body: models.ChangedView | None = None, *, if_match: str | None = None
+    ) -> models.SavedView:
+        """Another name, query, whether others see it, whether the page begins with it."""
+        return cast(
+            "models.SavedView",
+            self.transport.ask(
+                "PATCH",
+                self.transport.address("/api/v1/saved-views/{view_id}/", view_id=view_id),
+                body=body,
+                if_match=if_match,
+            ),
+        )
+
+    def delete_saved_view(self, view_id: int, *, if_match: str | None = None) -> None:
+        """The view."""
+        self.transport.ask(
+            "DELETE",
+            self.transport.address("/api/v1/saved-views/{view_id}/", view_id=view_id),
+            if_match=if_match,
+        )
+
     def post_token(self, body: models.Login) -> models.TokenAnswer:
         """A new token, for the user's name and password. Needs no login."""
         return cast("models.TokenAnswer", self.transport.ask("POST", "/api/v1/token/", body=body))
