@@ -16,6 +16,7 @@ from contexts.services import management
 from replication.integrity import runs
 from replication.integrity.findings import Scope
 from replication.models import Incident, Occurrence
+from replication.policies import services as policies
 from replication.services import occurrences
 from replication.states import OccurrenceKind, TroubleKind
 from tests import factories
@@ -28,7 +29,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 FORMULA = "=cmd|'/c calc'!A1"
 TURNING = "a\u202eb"
-NO_LISTS = {"limits", "policies", "report", "login", "account", "users"}
+NO_LISTS = {"limits", "report", "login", "account", "users"}
 """Pages whose tables are what somebody has set, who may do what, one's own sessions, or a report,
 which has a file of its own."""
 
@@ -57,6 +58,8 @@ def estate(tmp_path) -> VMContext:
     )
     VMContext.objects.filter(pk=vm.pk).update(total_jobs_run=0, failed_jobs=0)
     runs.run_now(Scope(), actor="schedule")
+    factories.group("-shop", vm)
+    policies.add("@gold", policies.target(900), actor="ops")
     return vm
 
 
@@ -88,6 +91,7 @@ def test_every_list_is_a_file_too_and_nothing_in_it_is_calculated(web, estate):
     assert set(pages) >= {
         *("virtual-machines", "removed-vms", "discovery", "jobs", "vcenters", "repositories"),
         *("integrity", "health", "notifications", "events", "occurrences"),
+        *("policies", "groups"),
     }
     for name, page in pages.items():
         link = re.search(r'href="(\?[^"]*format=csv[^"]*)"[^>]* download', page)

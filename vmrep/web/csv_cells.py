@@ -9,6 +9,9 @@ from typing import Any
 from django_tables2.utils import Accessor
 
 from replication.models import Repository
+from replication.policies import telling
+from replication.policies.effective import place_of
+from replication.policies.values import GROUPS, says
 from replication.retention.verdicts import Verdict
 from replication.selectors.schedules import next_run
 from replication.storage import looks
@@ -28,6 +31,7 @@ from vmrep.web.tables import (
     Table,
     VMTable,
 )
+from vmrep.web.templatetags.groups import run_words
 from vmrep.web.templatetags.vmrep import total_capacity
 
 Cell = Callable[[Any], object]
@@ -202,6 +206,24 @@ VCENTERS: Cells = {
     "Login refused": at("login_refused_at"),
 }
 
+POLICIES: Cells = {
+    **_KEY,
+    "Name": at("name"),
+    "Applies to": lambda policy: "; ".join(place_of(scope) for scope in policy.scopes.all()),
+    "Replicated": lambda policy: _said(policy, "when"),
+    "Kept": lambda policy: _said(policy, "retention"),
+    "VMs": at("vm_count"),
+}
+
+GROUPS_OF_VMS: Cells = {
+    "ID": at("group__pk"),
+    "Name": at("group__name"),
+    "Worst VM": lambda shown: LOOKS["protection"][shown.worst].word if shown.worst else "",
+    "Last run": at("last_run__run__created_at"),
+    "Outcome of the last run": lambda shown: run_words(shown.last_run) if shown.last_run else "",
+    "VMs": lambda shown: "; ".join(each.vm.vm_name or each.vm.pk for each in shown.members),
+}
+
 FINDINGS: Cells = {
     **_KEY,
     "Severity": at("get_severity_display"),
@@ -234,6 +256,12 @@ DELIVERIES: Cells = {
     "Sent": at("sent_at"),
     "What the other side said": at("answer"),
 }
+
+
+def _said(policy: Any, group: str) -> str:
+    """What a policy says of a group of values; empty: it leaves them open."""
+    values = {column: getattr(policy, column) for column in GROUPS[group]}
+    return telling.group(group, values) if says(group, values) else ""
 
 
 def repositories(rows: list[Repository]) -> Cells:

@@ -53,7 +53,7 @@ def answer(name: str, written: Iterable[str]) -> StreamingHttpResponse:
     return response
 
 
-def lines(cells: Cells, rows: Iterable[Model]) -> Iterator[str]:
+def lines(cells: Cells, rows: Iterable[Any]) -> Iterator[str]:
     """A heading, then a line for each row."""
     yield line(list(cells))
     for row in rows:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -19,13 +20,13 @@ from replication.services import group_runs, groups
 from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import live, outcome, versions
+from vmrep.web import csv_cells, csv_files, live, outcome, versions
 from vmrep.web.formats import plural
 from vmrep.web.group_forms import GroupForm, MemberForm
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     """All groups, and a form for another one; with `vm` in the address, which of them to put that
     VM into."""
     wanted = request.GET.get("vm")
@@ -37,8 +38,11 @@ def index(request: HttpRequest) -> HttpResponse:
             return redirect("group", made.pk)
     groups_seen = list(access.groups(request.user))
     among = access.counted(request.user)
+    shown = selector.shown(groups_seen, protection.terms(about_now()), among=among)
+    if csv_files.is_wanted(request):
+        return csv_files.answer("groups", csv_files.lines(csv_cells.GROUPS_OF_VMS, shown))
     content = {
-        "groups": selector.shown(groups_seen, protection.terms(about_now()), among=among),
+        "groups": shown,
         "changeable": access.keys(request.user, Verb.CHANGE, groups_seen),
         "form": form,
         "vm": vm,

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -21,14 +22,16 @@ from replication.policies.services import Outcome
 from replication.policies.values import TITLES, UNSAID
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import rpo
+from vmrep.web import csv_cells, csv_files, rpo
 from vmrep.web.formats import plural
 from vmrep.web.policy_forms import PlaceForm, PolicyForm, initial_of, initial_values
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     rows = access.policies_in_list(request.user)
+    if csv_files.is_wanted(request):
+        return csv_files.of_rows("policies", csv_cells.POLICIES, rows)
     return render(request, "policies/index.html", {"policies": rows})
 
 
