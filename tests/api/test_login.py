@@ -28,6 +28,7 @@ ARGUMENTS = {
     "group_id": 1,
     "scope_id": 1,
     "token_id": 1,
+    "view_id": 1,
 }
 NEEDS_NO_LOGIN = {"token"}  # it is one
 
