@@ -15,8 +15,12 @@ import pytest
 from django.core.cache import cache
 from django.http import Http404
 
+from contexts.models import VCenter, VMContext
 from tests import asking as people_who_ask
+from tests import factories, sequences
 from tests.asking import ADDRESSES, OURS, ROLES, RULES, Address, Asking, World, any_key, expected_of
+from tests.foreign import bodies, forms
+from tests.foreign.outcomes import nowhere, wrong_with
 from tests.shared_rows import shared_rows
 
 pytestmark = pytest.mark.any_database
@@ -27,6 +31,7 @@ def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
     with shared_rows(django_db_blocker), pytest.MonkeyPatch.context() as patch:
         patch.setattr("replication.messages.send", lambda *message: None)
         patch.setattr("contexts.messages.send", lambda *message: None)
+        sequences.spread()
         yield people_who_ask.world()
 
 
@@ -223,3 +228,54 @@ _LISTS = {
     *("vcenters", "repositories", "bulk-actions", "removed-vms", "health"),
     *("api:vm-contexts", "api:replications", "api:events", "api:occurrences"),
 }
+
+
+# --- What a request names in its body ---
+
+
+def test_every_field_of_the_api_that_names_an_object_is_tried():
+    found = {
+        f"{method} {path} {name}"
+        for method, path, name in bodies.fields()
+        if bodies.NAMES.search(name) and name.rpartition(".")[2] not in bodies.NOT_TRIED
+    }
+    assert found == set(bodies.BODIES)
+
+
+def test_no_body_of_the_api_reaches_what_is_outside(asking):
+    wrong = []
+    marks = [bodies.by_name(asking.world, mark) for mark in ("outside", "absent", "inside")]
+    for name, (body, of, who) in bodies.BODIES.items():
+        method, route, _ = name.split(" ")
+        path = "/api/v1/" + route.format(**asking.keys_of(who))
+        sent = [(keys[of], bodies.filled(body, keys[of])) for keys in marks]
+        if problem := wrong_with(asking, who, method, path, sent):
+            wrong.append(f"{name}: {problem}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["operator of a folder", "admin of a vCenter"])
+def test_no_form_of_a_page_reaches_what_is_outside(asking, who):
+    wrong = []
+    inside, elsewhere = (
+        keys | {"lone_context_id": _alone(keys, name).pk}
+        for keys, name in ((asking.world.inside, "within-2"), (asking.world.outside[-1], "zq9x7-2"))
+    )
+    found = forms.found_on_pages(asking, who, inside)
+    assert len(found) > 12
+    for attack in found:
+        key = attack.key
+        sent = [
+            (each, attack.body(each, inside[key]))
+            for each in (elsewhere[key], nowhere(key), inside[key])
+        ]
+        if problem := wrong_with(asking, who, attack.form.method, attack.path, sent):
+            wrong.append(f"{attack.is_about}: {problem}")
+    assert not wrong, "\n".join(wrong)
+
+
+def _alone(keys: dict[str, Any], name: str) -> VMContext:
+    """A VM beside that one, which is in no group."""
+    at = VCenter.objects.get(pk=keys["vcenter_id"])
+    return factories.context(name, at=at, vm_path=f"{people_who_ask.FOLDER}/{name}")
