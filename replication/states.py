@@ -398,3 +398,12 @@ class GroupMemberState(TextChoices):
     @classmethod
     def open(cls) -> list[str]:
         return [str(cls.WAITING), str(cls.GOING)]
+
+
+class TallyKind(TextChoices):
+    """What is counted and timed for monitoring."""
+
+    JOB = "job", "Ended job"
+    CALL = "vcenter_call", "Call to a vCenter"
+    OPEN = "nfc_open", "Disk opened over NFC"
+    READ = "nfc_read", "Read over NFC"

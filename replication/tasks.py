@@ -11,7 +11,14 @@ from replication.health import vcenters
 from replication.integrity import runs
 from replication.retention import run as retention
 from replication.scheduler import tick as scheduler
-from replication.services import bulk_acts, left_overs, old_jobs, old_points, repository_signs
+from replication.services import (
+    bulk_acts,
+    left_overs,
+    old_jobs,
+    old_points,
+    repository_signs,
+    tallies,
+)
 from replication.states import Trigger
 from replication.sync import cleanup, group, runner
 
@@ -67,6 +74,11 @@ def forget_history(older_than_days: int) -> None:
     older_than = timedelta(days=older_than_days)
     old_points.forget_old_points(older_than)
     old_jobs.delete_old_jobs(older_than, trigger=Trigger.SCHEDULE)
+
+
+@shared_task
+def merge_tallies() -> None:
+    tallies.merge()
 
 
 @shared_task

@@ -93,6 +93,7 @@ policy                  GET view Policy, POST change Policy
 policy-remove           GET remove Policy, POST remove Policy
 policy-scope-add        GET change Policy, POST change Policy
 policy-scope-remove     GET remove PolicyScope, POST remove PolicyScope
+metrics                 GET view VMContext
 health                  GET view SignOfLife
 status                  GET view SignOfLife
 notifications           GET view Channel

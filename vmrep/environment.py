@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -30,6 +31,7 @@ _FOREIGN = (
 )
 # Django's own measure of a signing key, of which it only warns.
 SHORTEST_KEY, FEWEST_DIFFERENT = 50, 5
+_BEARER = re.compile(r"[A-Za-z0-9._~+/=-]{32,200}")
 _YES = ("1", "true", "on", "yes")
 _NO = ("0", "false", "off", "no")
 
@@ -42,6 +44,7 @@ class Kind(Enum):
     ROLES = "roles"
     SIGNING_KEY = "signing key"
     FIELD_KEYS = "field keys"
+    BEARER = "bearer token"
     PROXIES = "proxies"
     """Networks, or `UNIX_SOCKET`."""
 
@@ -196,6 +199,13 @@ VARIABLES = (
         "`60`",
         Kind.NUMBER,
     ),
+    Variable(
+        "VMREP_METRICS_TOKEN",
+        "with it, and nothing else, Prometheus reads `/metrics` of all VMs"
+        " ([monitoring.md](monitoring.md)); 32 characters or more, best in a file",
+        "none: users' tokens read it",
+        Kind.BEARER,
+    ),
     Variable("VMREP_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` …", "`INFO`"),
     Variable("VMREP_DEBUG", "`1` for Django's debug pages; never in production", "off", Kind.FLAG),
 )
@@ -283,6 +293,11 @@ def _check(variable: Variable, value: str) -> None:
         raise WrongEnvironment(
             f"{variable.name} must have {SHORTEST_KEY} characters or more, {FEWEST_DIFFERENT} of"
             " them different. Unset it, and vmrep makes one."
+        )
+    if variable.kind is Kind.BEARER and not _BEARER.fullmatch(value):
+        raise WrongEnvironment(
+            f"{variable.name} must be 32 to 200 letters, digits and -._~+/=. Make one with:"
+            " openssl rand -hex 32"
         )
     if variable.kind is Kind.FIELD_KEYS and not all(map(_is_field_key, _keys(value))):
         raise WrongEnvironment(

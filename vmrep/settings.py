@@ -313,6 +313,9 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
+# --- Monitoring --------------------------------------------------------------------------------
+METRICS_TOKEN = env.ENVIRON.get("VMREP_METRICS_TOKEN", "")
+
 # --- Celery --------------------------------------------------------------------------------------
 # The database is the queue of record: a message is only a hint to look there (docs/sync.md).
 CELERY_BROKER_URL = env("VMREP_REDIS_URL", default="redis://127.0.0.1:6379/0")
@@ -371,6 +374,11 @@ NOTIFY_PRIVATE = env.bool("VMREP_NOTIFY_PRIVATE", default=False)
 CELERY_BEAT_SCHEDULE["forget-sign-ins"] = {
     "task": "vmrep.accounts.tasks.forget_sign_ins",
     "schedule": timedelta(days=1),
+}
+CELERY_BEAT_SCHEDULE["merge-tallies"] = {
+    "task": "replication.tasks.merge_tallies",
+    "schedule": timedelta(minutes=10),
+    "options": {"expires": 600},
 }
 INTEGRITY_INTERVAL = timedelta(minutes=env.int("VMREP_INTEGRITY_MINUTES", default=60))
 if INTEGRITY_INTERVAL:

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from vmrep.metrics.views import metrics
 from vmrep.web.views import sign_in
 
 urlpatterns = [
@@ -11,6 +12,7 @@ urlpatterns = [
     path("admin/password_change/", RedirectView.as_view(pattern_name="account-password")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("vmrep.api.urls")),
+    path("metrics", metrics, name="metrics"),
     path("", include("vmrep.web.urls")),
 ]
 

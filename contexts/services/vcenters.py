@@ -125,8 +125,18 @@ class _KnownServer(Session):
     """A session with the server that was added, and with no other: also of lone hosts, which can be
     told apart only after the login."""
 
-    def __init__(self, vcenter: VCenter, reading: Budget | None) -> None:
-        super().__init__(endpoint(vcenter), reading=reading, logins=logins.Logins(vcenter))
+    def __init__(
+        self,
+        vcenter: VCenter,
+        reading: Budget | None,
+        on_answer: Callable[[float], None] | None,
+    ) -> None:
+        super().__init__(
+            endpoint(vcenter),
+            reading=reading,
+            logins=logins.Logins(vcenter),
+            on_answer=on_answer,
+        )
         self._vcenter = vcenter
 
     def connect(self) -> None:
@@ -138,10 +148,16 @@ class _KnownServer(Session):
             raise
 
 
-def session(vcenter: VCenter, *, reading: Budget | None = None) -> Session:
+def session(
+    vcenter: VCenter,
+    *,
+    reading: Budget | None = None,
+    on_answer: Callable[[float], None] | None = None,
+) -> Session:
     """A session as workers have it: a refused login is remembered, and not tried again. Whatever
-    connects it gets OtherEstate where another server answers than the known one."""
-    return _KnownServer(vcenter, reading)
+    connects it gets OtherEstate where another server answers than the known one. `on_answer` hears
+    how many seconds each answer took."""
+    return _KnownServer(vcenter, reading, on_answer)
 
 
 def test_stored(vcenter: VCenter) -> Seen:

@@ -77,7 +77,8 @@ class Session:
     Only what cannot hurt is retried: after an expired login any call, once (the server refused
     it), after a lost connection only calls that read. `timeout` (seconds) holds for every call,
     from connecting to the end of its answer, and `reading` for all calls together;
-    `keep_alive_seconds` must be well below vCenter's idle limit of 30 minutes.
+    `keep_alive_seconds` must be well below vCenter's idle limit of 30 minutes. `on_answer` hears
+    how many seconds each answer took.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Session:
         keep_alive_seconds: float = 300.0,
         reading: Budget | None = None,
         logins: Logins | None = None,
+        on_answer: Callable[[float], None] | None = None,
     ) -> None:
         self._decides = logins
+        self._on_answer = on_answer
         self.endpoint = endpoint
         self.timeout = timeout
         self._reading = reading
@@ -127,7 +130,9 @@ class Session:
         """
         place = f"{self.endpoint.host}:{self.endpoint.port}"
         version = negotiate_version(self.endpoint, self.timeout, self._reading)
-        self._stub = Stub(self.endpoint, version, self.timeout, self._reading)
+        self._stub = Stub(
+            self.endpoint, version, self.timeout, self._reading, on_answer=self._on_answer
+        )
         self._content = _content(self._stub, self.endpoint)
         self._about = about_of(self._content.about)
         self._check_estate(self._about)

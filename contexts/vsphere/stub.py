@@ -10,7 +10,7 @@ import io
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from http.cookies import CookieError, SimpleCookie
@@ -37,6 +37,7 @@ _MOST_RESTING = 5
 _VERSIONS_LIMIT_BYTES = 1 << 20
 _PIECE_BYTES = 256 << 10
 _COOKIE = "vmware_soap_session"
+_WAITS = ("WaitForUpdatesEx",)  # answered when something has changed
 
 
 class Stub(SoapStubAdapterBase):
@@ -44,15 +45,23 @@ class Stub(SoapStubAdapterBase):
 
     A call has `timeout` seconds and MOST_BYTES for all of it, from connecting to the last byte of
     its answer, and no more than what the readings that it belongs to have left. A fault is raised
-    as pyVmomi's exception; what cannot be understood as NotVSphere.
+    as pyVmomi's exception; what cannot be understood as NotVSphere. `on_answer` hears how many
+    seconds each answer took, except where the server was asked to wait.
     """
 
     def __init__(
-        self, endpoint: Endpoint, version: str, timeout: float, reading: Budget | None = None
+        self,
+        endpoint: Endpoint,
+        version: str,
+        timeout: float,
+        reading: Budget | None = None,
+        *,
+        on_answer: Callable[[float], None] | None = None,
     ) -> None:
         super().__init__(version=version)
         self.requestContext = None  # pyVmomi asks for it
         self.reading = reading
+        self._on_answer = on_answer
         self._endpoint = endpoint
         self._timeout = timeout
         self._local = threading.local()
@@ -61,7 +70,7 @@ class Stub(SoapStubAdapterBase):
 
     def InvokeMethod(self, mo: Any, info: Any, args: Any) -> Any:
         """pyVmomi calls this for each method and property."""
-        status, body = self._exchange(self._request(mo, info, args))
+        status, body = self._timed(info, self._request(mo, info, args))
         return self._understood(status, body, info)
 
     def ask(
@@ -78,7 +87,7 @@ class Stub(SoapStubAdapterBase):
         if more is not None:
             end, added = more
             request = request.replace(end, added + end, 1)
-        status, body = self._exchange(request)
+        status, body = self._timed(info, request)
         if status != 200:
             self._understood(status, body, info)
         return body
@@ -123,6 +132,13 @@ class Stub(SoapStubAdapterBase):
                     f"The answer to {info.wsdlName} is not XML ({broken}). Check that the address"
                     " is that of a vCenter Server or ESXi host."
                 ) from broken
+
+    def _timed(self, info: Any, request: bytes) -> tuple[int, bytes]:
+        began = time.monotonic()
+        answer = self._exchange(request)
+        if self._on_answer is not None and info.wsdlName not in _WAITS:
+            self._on_answer(time.monotonic() - began)
+        return answer
 
     def _exchange(self, request: bytes) -> tuple[int, bytes]:
         """Send a request and read its answer: HTTP status, and the whole body."""

@@ -22,6 +22,7 @@ from replication.models.removals import ImageMerge, PointRemoval
 from replication.models.repositories import Repository, RepositorySign, RepositorySpace
 from replication.models.schedules import Pause, VMSchedule
 from replication.models.snapshots import VMSnapshot
+from replication.models.tallies import Tally
 from replication.models.telemetry import JobLogLine, JobSample
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "RepositorySign",
     "RepositorySpace",
     "SignOfLife",
+    "Tally",
     "VCenterSign",
     "VMGroup",
     "VMGroupMember",

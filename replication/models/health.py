@@ -59,6 +59,9 @@ class VCenterSign(models.Model):
     problem = models.TextField(
         blank=True, default="", help_text="Why it did not answer; empty if it did."
     )
+    answer_seconds = models.FloatField(
+        null=True, blank=True, help_text="How long its last answer took; null: there was none."
+    )
 
     class Meta:
         db_table = "vcenter_signs"
@@ -67,6 +70,11 @@ class VCenterSign(models.Model):
         constraints = [
             ColumnTypes(name="vcenter_sign_column_types"),
             models.CheckConstraint(condition=~Q(host=""), name="vcenter_sign_names_its_host"),
+            models.CheckConstraint(
+                condition=Q(answer_seconds__isnull=True)
+                | Q(answer_seconds__gte=0, answer_seconds__lte=1e9),
+                name="vcenter_sign_answer_possible",
+            ),
             models.UniqueConstraint(fields=["vcenter", "host"], name="vcenter_sign_once_per_host"),
         ]
 

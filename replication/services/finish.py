@@ -28,10 +28,11 @@ from replication.models import (
     VMSnapshot,
 )
 from replication.selectors.limits import Resource
-from replication.services import job_log, leases, occurrences, results
+from replication.services import job_log, leases, occurrences, results, tallies
 from replication.services.leases import Lease
 from replication.services.results import SealedDisk
 from replication.states import (
+    ACTIVE_JOB_STATUSES,
     JOB_TRANSITIONS,
     ImageState,
     JobStatus,
@@ -330,6 +331,7 @@ def _lock(job_id: str, lease: Lease | None) -> tuple[VMContext, ReplicationJob]:
     context_id = ReplicationJob.objects.values_list("vm_context_id", flat=True).get(pk=job_id)
     context = statuses.lock(context_id)
     job = ReplicationJob.objects.select_for_update(no_key=True).get(pk=job_id)
+    job.vm_context = context  # read and locked already
     if lease is not None:
         leases.require(lease)
     return context, job
@@ -346,6 +348,8 @@ def _set(job: ReplicationJob, new: JobStatus, **columns: object) -> None:
     )
     if changed != 1:
         raise LeaseLost(f"{job.pk} was changed by another process")
+    if new not in ACTIVE_JOB_STATUSES:
+        tallies.count_job(job, new, **columns)
 
 
 def _has_recovery_point(context: VMContext) -> bool:

@@ -27,6 +27,7 @@ from replication.models import DiskImage, JobStep, ReplicationJob, VMSnapshot
 from replication.selectors import bandwidth
 from replication.services import job_log
 from replication.services.leases import Lease
+from replication.services.tallies import Answers
 from replication.states import JobStatus, LogLevel, StepName, StepStatus, SyncType
 from replication.sync.guard import Guard
 from replication.sync.seats import Seats
@@ -85,6 +86,7 @@ class JobRun:
     guard: Guard
     session: Session
     storage: Target
+    answers: Answers = field(default_factory=Answers)
     record: VmRecord | None = None
     snapshot: VMSnapshot | None = None
     lineage: Lineage | None = None

@@ -16,6 +16,8 @@ from contexts.vsphere.records import DiskRecord, VmRecord
 from contexts.vsphere.session import Session
 from replication.engine.errors import SourceError
 from replication.engine.sources.base import Read, Reader
+from replication.services.tallies import Answers
+from replication.states import TallyKind
 
 T = TypeVar("T")
 
@@ -70,14 +72,22 @@ class NfcSource:
     """The disk as of a snapshot of the VM. A host has memory for few sessions, so there is one,
     however many readers there are."""
 
-    def __init__(self, session: Session, vm: VmRecord, disk: DiskRecord, admit: Admit) -> None:
+    def __init__(
+        self,
+        session: Session,
+        vm: VmRecord,
+        disk: DiskRecord,
+        admit: Admit,
+        answers: Answers | None = None,
+    ) -> None:
         self._session, self._vm, self._record, self._admit = session, vm, disk, admit
+        self._answers = answers or Answers()
         self._what = f"{vm.name}, {disk.label or disk.device_key}"
         self._disk = RenewingDisk(self._open)
 
     def connect(self) -> NfcReader:
         """A reader for the calling thread; the connection is made by the first read."""
-        return NfcReader(self._disk)
+        return NfcReader(self._disk, self._answers)
 
     def probe(self) -> None:
         """Open the disk and read its first sectors, with the retries that every read has: the VM
@@ -98,19 +108,20 @@ class NfcSource:
         if path is None or capacity_bytes is None:
             raise NfcRefused(f"{self._what}: vSphere names no file or no size for this disk.")
         uuid = self._record.disk_uuid
-        return _with_ticket(
-            self._session,
-            self._vm,
-            self._admit,
-            lambda ticket: NfcDisk(ticket, path, capacity_bytes, self._what, disk_uuid=uuid),
-        )
+        with self._answers.timed(TallyKind.OPEN):
+            return _with_ticket(
+                self._session,
+                self._vm,
+                self._admit,
+                lambda ticket: NfcDisk(ticket, path, capacity_bytes, self._what, disk_uuid=uuid),
+            )
 
 
 class NfcReader(Reader):
     """One thread's way to the disk."""
 
-    def __init__(self, disk: RenewingDisk) -> None:
-        self._disk = disk
+    def __init__(self, disk: RenewingDisk, answers: Answers) -> None:
+        self._disk, self._answers = disk, answers
         self._disk.acquire()
         self._closed = False
 
@@ -121,7 +132,8 @@ class NfcReader(Reader):
     def read_many(self, reads: Sequence[Read]) -> None:
         """Fill all views, with one request for each, all in flight at once. Raises SourceError."""
         try:
-            self._disk.read_many(reads)
+            with self._answers.timed(TallyKind.READ, sum(len(read.view) for read in reads)):
+                self._disk.read_many(reads)
         except VSphereError as problem:
             raise SourceError(str(problem), transient=problem.transient) from problem
 

@@ -39,7 +39,8 @@ from replication.models import JobStep, ReplicationJob, Repository
 from replication.retention import wanted
 from replication.services import damages, finish, job_log, leases, left_overs, places, queue
 from replication.services.leases import Lease
-from replication.states import DamageFinder, LogLevel, StepName, StepStatus
+from replication.services.tallies import Answers
+from replication.states import DamageFinder, LogLevel, StepName, StepStatus, TallyKind
 from replication.storage import looks
 from replication.storage.targets import target
 from replication.sync import removing
@@ -136,12 +137,14 @@ def _run_and_settle(
     job: ReplicationJob, lease: Lease, guard: Guard, work: Callable[[JobRun], None]
 ) -> None:
     try:
-        session = vcenters.session(job.vm_context.vcenter)
-        attempt = JobRun(job, lease, guard, session, storage=target(job.repository))
+        vcenter, answers = job.vm_context.vcenter, Answers()
+        session = vcenters.session(vcenter, on_answer=partial(answers.note, TallyKind.CALL))
+        attempt = JobRun(job, lease, guard, session, target(job.repository), answers)
         try:
             work(attempt)
         finally:
             session.close()
+            answers.store(vcenter.pk)
     except JobCancelled:
         asked_by = ReplicationJob.objects.values_list("cancel_requested_by", flat=True)
         finish.cancelled(job.pk, actor=asked_by.get(pk=job.pk), lease=lease)

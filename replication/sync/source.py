@@ -69,11 +69,11 @@ def _reach_host(run: JobRun) -> None:
 
 def _probe_disk(run: JobRun, disk: DiskRecord) -> None:
     with run.seats.one() as seat:
-        nfc.NfcSource(run.session, run.vm, disk, seat.require).probe()
+        nfc.NfcSource(run.session, run.vm, disk, seat.require, run.answers).probe()
 
 
 def _open_disk(run: JobRun, disk: DiskRecord, seat: Seat) -> Source:
-    return nfc.NfcSource(run.session, run.vm, disk, seat.require)
+    return nfc.NfcSource(run.session, run.vm, disk, seat.require, run.answers)
 
 
 def _open_served(run: JobRun, disk: DiskRecord, seat: Seat) -> Source:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.db.models import Sum
 
 from contexts.models import VCenter
 from contexts.states import TransportKind
 from contexts.vsphere.nfc import tickets
-from replication.models import CBTHistory, Place, ReplicationJob
+from replication.models import CBTHistory, Place, ReplicationJob, Tally
 from replication.services import places
-from replication.states import JobStatus
+from replication.states import JobStatus, TallyKind
 from replication.sync import runner
 from tests.sync.estate import MIB
 
@@ -30,6 +31,22 @@ def test_a_running_vm_is_replicated_in_full_and_then_by_its_changes(estate, cont
     entry = CBTHistory.objects.get(job=job)
     assert (job.replication_type, entry.sync_type) == ("incremental", "incremental")
     assert 11 * MIB <= job.bytes_transferred <= 12 * MIB
+    assert_its_answers_were_timed()
+
+
+def assert_its_answers_were_timed():
+    """In both jobs: the vCenter's, the opening of the disk, and each byte that was read."""
+    found = {
+        kind: Tally.objects.filter(kind=kind).aggregate(
+            count=Sum("count"), took=Sum("microseconds"), read=Sum("bytes")
+        )
+        for kind in TallyKind
+    }
+    assert found[TallyKind.JOB]["count"] == 2
+    planned = sum(ReplicationJob.objects.values_list("bytes_transferred", flat=True))
+    assert found[TallyKind.JOB]["read"] == planned <= found[TallyKind.READ]["read"]
+    assert found[TallyKind.OPEN]["count"] >= 2
+    assert all(each["count"] and each["took"] for each in found.values())
 
 
 def test_it_needs_no_datastore_files(estate, context):

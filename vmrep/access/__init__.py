@@ -20,6 +20,7 @@ from contexts.services.lookup import Among
 from replication.models import (
     BandwidthWindow,
     BulkAction,
+    BulkItem,
     GroupRun,
     Incident,
     IntegrityRun,
@@ -32,6 +33,7 @@ from replication.models import (
     Repository,
     RepositorySign,
     SignOfLife,
+    Tally,
     VCenterSign,
     VMGroup,
     VMGroupMember,
@@ -39,6 +41,7 @@ from replication.models import (
 from replication.policies.selectors import policies_for_list
 from replication.selectors.health import Parts
 from replication.selectors.home import Visible
+from replication.selectors.monitoring import Seen
 from replication.selectors.repositories import repositories_for_list
 from replication.selectors.usage import Limited
 from replication.states import BulkKind
@@ -267,6 +270,22 @@ def limited(user: User) -> Limited:
         windows=rows(user, Verb.VIEW, BandwidthWindow.objects.all()),
         jobs=rows(user, Verb.VIEW, ReplicationJob.objects.all()),
         contexts=rows(user, Verb.VIEW, VMContext.objects.all()),
+    )
+
+
+def monitored(user: User) -> Seen:
+    """What monitoring may read for the user. Raises Forbidden."""
+    runs = IntegrityRun.objects.all()
+    return Seen(
+        contexts=rows(user, Verb.VIEW, VMContext.objects.all()),
+        jobs=rows(user, Verb.VIEW, ReplicationJob.objects.all()),
+        vcenters=rows(user, Verb.VIEW, VCenter.objects.all()),
+        repositories=rows(user, Verb.VIEW, Repository.objects.all()),
+        parts=parts(user),
+        tallies=rows(user, Verb.VIEW, Tally.objects.all()),
+        incidents=incidents(user),
+        bulk_items=rows(user, Verb.VIEW, BulkItem.objects.all()),
+        runs=rows(user, Verb.VIEW, runs) if may(user, Verb.VIEW, IntegrityRun) else None,
     )
 
 

@@ -48,6 +48,7 @@ from replication.models import (
     Repository,
     RepositorySign,
     SignOfLife,
+    Tally,
     VCenterSign,
     VMGroup,
     VMGroupMember,
@@ -132,7 +133,7 @@ RIGHTS: Mapping[type[Model], Mapping[Verb, Role]] = {
     **dict.fromkeys(
         (
             *(BulkItem, ContextEvent, Delivery, GroupRun, GroupRunMember, Incident),
-            *(IntegrityFinding, Occurrence, RepositorySign, SignOfLife, VCenterSign),
+            *(IntegrityFinding, Occurrence, RepositorySign, SignOfLife, Tally, VCenterSign),
         ),
         _SEEN,
     ),

@@ -10,6 +10,7 @@ LIFE = {
     **{"started_at": NOW, "seen_at": NOW},
 }
 HEARD = {"vcenter_id": "{vcenter}", "host": "'vm'", "looked_at": NOW, "problem": "''"}
+HEARD["answer_seconds"] = "NULL"
 INCIDENT = {
     **{"kind": "'worker_dead'", "subject": "'copies'", "what": "'x'", "vcenter_id": "NULL"},
     "repository_id": "NULL",
@@ -31,6 +32,12 @@ def twice(table: str, row: dict[str, str], rule: str, but: dict[str, str], name:
     return Attack(name, (rule,), (first, first), (first, add(table, row | but)))
 
 
+TALLY = {
+    **{"kind": "'job'", "vcenter_id": "{vcenter}", "outcome": "'failed'", "replication_type": "''"},
+    **{"error_code": "''", "at_most_seconds": "10", "count": "1", "microseconds": "1"},
+    "bytes": "0",
+}
+
 HEALTH = [
     *(
         add_attack("signs_of_life", LIFE, rules, bad, name)
@@ -51,6 +58,11 @@ HEALTH = [
             (
                 *(("vcenter_sign_column_types", A_TYPE), {"looked_at": "'lately'"}),
                 "a look at a vCenter with an invalid time",
+            ),
+            (
+                ("vcenter_sign_answer_possible",),
+                {"answer_seconds": "-1"},
+                "an answer of a vCenter before it was asked",
             ),
             (("vcenter_signs.vcenter_id",), {"vcenter_id": "999"}, "a look at no vCenter"),
         )
@@ -75,5 +87,17 @@ HEALTH = [
     twice(
         *("incidents", INCIDENT, "incident_open_once", {"ended_at": NOW}),
         "the same incident twice at once",
+    ),
+    *(
+        add_attack("tallies", TALLY, rules, bad, name)
+        for rules, bad, name in (
+            (("tally_kind_known",), {"kind": "'odd'", "outcome": "''"}, "a tally of an odd kind"),
+            (("tally_outcome_is_of_jobs",), {"outcome": "'running'"}, "a tally of running jobs"),
+            (("tally_outcome_is_of_jobs",), {"kind": "'nfc_read'"}, "a read that failed as a job"),
+            (("tally_figures_possible",), {"count": "0"}, "a tally of nothing"),
+            (("tally_figures_possible",), {"microseconds": "-1"}, "a tally of negative times"),
+            (("tally_column_types", A_TYPE), {"microseconds": "'many'"}, "a tally of “many”"),
+            (("tallies.vcenter_id",), {"vcenter_id": "999"}, "a tally of no vCenter"),
+        )
     ),
 ]

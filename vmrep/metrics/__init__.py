@@ -1,0 +1,1 @@
+"""What Prometheus asks for: figures of the database at this moment, from selectors only."""
