@@ -2,12 +2,16 @@
 
 import logging
 import os
+import sys
 from datetime import timedelta
 from typing import Any
 
 from celery import Celery, signals
+from celery.apps import worker
+from django.conf import settings
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from vmrep.logs import LINE, LineFormatter
+from vmrep.logs import JSON, as_line, formatter
 from vmrep.startup import report_database, report_redis
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
@@ -24,7 +28,30 @@ app.set_default()
 def _lines_as_everywhere(logger: logging.Logger, **signal: Any) -> None:
     """Celery's own formatter would write what the database says of rows."""
     for handler in logger.handlers:
-        handler.setFormatter(LineFormatter(LINE))
+        handler.setFormatter(formatter(settings.LOG_FORMAT))
+
+
+@signals.celeryd_init.connect
+def _say_all_in_lines(instance: Any, **signal: Any) -> None:
+    """What a worker says without a logger when it begins and ends."""
+    if settings.LOG_FORMAT == JSON:
+        instance.quiet = True
+        vars(worker)["safe_say"] = _say
+
+
+def _say(message: str, stream: Any = sys.__stderr__) -> None:
+    """From within a signal's handler: no lock is taken."""
+    os.write(stream.fileno(), f"{as_line(message.strip(), 'celery.worker')}\n".encode())
+
+
+@signals.task_prerun.connect
+def _lines_of_task(task: Any, task_id: str, **signal: Any) -> None:
+    bind_contextvars(task=task.name.rpartition(".")[2])
+
+
+@signals.task_postrun.connect
+def _task_is_over(**signal: Any) -> None:
+    clear_contextvars()
 
 
 @signals.worker_ready.connect

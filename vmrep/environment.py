@@ -45,6 +45,7 @@ class Kind(Enum):
     SIGNING_KEY = "signing key"
     FIELD_KEYS = "field keys"
     BEARER = "bearer token"
+    LOG_FORMAT = "log format"
     PROXIES = "proxies"
     """Networks, or `UNIX_SOCKET`."""
 
@@ -207,6 +208,12 @@ VARIABLES = (
         Kind.BEARER,
     ),
     Variable("VMREP_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` …", "`INFO`"),
+    Variable(
+        "VMREP_LOG_FORMAT",
+        "`json`: each line of every process's log is an object ([operations.md](#logs))",
+        "`text`",
+        Kind.LOG_FORMAT,
+    ),
     Variable("VMREP_DEBUG", "`1` for Django's debug pages; never in production", "off", Kind.FLAG),
 )
 
@@ -294,6 +301,8 @@ def _check(variable: Variable, value: str) -> None:
             f"{variable.name} must have {SHORTEST_KEY} characters or more, {FEWEST_DIFFERENT} of"
             " them different. Unset it, and vmrep makes one."
         )
+    if variable.kind is Kind.LOG_FORMAT and value not in ("text", "json"):
+        raise WrongEnvironment(f"{variable.name} must be text or json, and is neither.")
     if variable.kind is Kind.BEARER and not _BEARER.fullmatch(value):
         raise WrongEnvironment(
             f"{variable.name} must be 32 to 200 letters, digits and -._~+/=. Make one with:"

@@ -16,7 +16,7 @@ from django.core.management.utils import get_random_secret_key
 
 from vmrep import environment
 from vmrep.audit_log import audit_handlers
-from vmrep.logs import LINE
+from vmrep.logs import JSON, TEXT, take_over
 from vmrep.private import NotPrivate, make_private_files, make_private_folder
 from vmrep.secret_files import read_or_create
 
@@ -388,11 +388,14 @@ if INTEGRITY_INTERVAL:
         "options": {"expires": INTEGRITY_INTERVAL.total_seconds()},
     }
 
+LOG_FORMAT = env("VMREP_LOG_FORMAT", default=TEXT)
+if LOG_FORMAT == JSON:
+    take_over()
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"class": "vmrep.logs.LineFormatter", "format": LINE},
+        "line": {"()": "vmrep.logs.formatter", "style": LOG_FORMAT},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     # It also tells of each login that did not fail.

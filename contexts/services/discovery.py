@@ -11,7 +11,7 @@ from functools import partial
 from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.db.models.functions import Now
 
-from contexts import messages, trail
+from contexts import log_lines, messages, trail
 from contexts.clock import database_now
 from contexts.database_errors import is_race, lock_timed_out, own_words, refused_value
 from contexts.errors import ContextError, UnknownVCenter, VCenterBusy
@@ -68,7 +68,7 @@ def run(discovery_id: int) -> None:
     if wanted is None:
         return
     try:
-        with slots.conversation(wanted.vcenter):
+        with log_lines.of_vcenter(wanted.vcenter), slots.conversation(wanted.vcenter):
             _run(discovery_id)
     except VCenterBusy as busy:
         log.info("discovery %s waits: %s", discovery_id, printable(str(busy)))

@@ -6,6 +6,7 @@ import http.client
 import logging
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -139,7 +140,10 @@ class Session:
         self._closing.clear()
         self._login(self._logins)
         self._keeper = threading.Thread(
-            target=self._keep_alive, name=f"vsphere keep-alive {place}", daemon=True
+            target=copy_context().run,
+            args=(self._keep_alive,),
+            name=f"vsphere keep-alive {place}",
+            daemon=True,
         )
         self._keeper.start()
 

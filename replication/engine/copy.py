@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -121,7 +122,9 @@ class DiskCopy:
         """
         with ThreadPoolExecutor(self._connections, thread_name_prefix="copy") as pool:
             try:
-                wait([pool.submit(self._work) for _ in range(self._connections)])
+                wait(
+                    [pool.submit(copy_context().run, self._work) for _ in range(self._connections)]
+                )
             finally:
                 self._halt(None)  # even if this thread is interrupted: the pool waits for all
         with self._changed:

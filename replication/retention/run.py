@@ -14,6 +14,7 @@ from functools import partial
 
 from django.db import InterfaceError, OperationalError, connection
 
+from contexts import log_lines
 from contexts.database_errors import own_words
 from contexts.models import VMContext
 from replication import messages
@@ -75,16 +76,21 @@ def run_next() -> str | None:
 
 def _run(context_id: str, lease: Lease) -> bool:
     """Whether there was anything to do."""
-    context = VMContext.objects.get(pk=context_id)
+    context = VMContext.objects.select_related("vcenter").get(pk=context_id)
+    with log_lines.of_vm(context):
+        return _run_under(lease, context)
+
+
+def _run_under(lease: Lease, context: VMContext) -> bool:
     used = list(Repository.objects.filter(images__vm_context=context).distinct())
     try:
         with Guard(lease, on_stall=_end_process, is_away=partial(_is_away, used)) as guard:
             has_tried = _remove_all(context, _Run(guard))
         leases.release(lease)
     except LeaseLost as reason:
-        log.error("removing recovery points of %s stopped at once: %s", context_id, reason)
+        log.error("removing recovery points of %s stopped at once: %s", context.pk, reason)
     except (OperationalError, InterfaceError):
-        log.exception("removing recovery points of %s stopped: the database is away", context_id)
+        log.exception("removing recovery points of %s stopped: the database is away", context.pk)
         connection.close()
     else:
         messages.hint_job()

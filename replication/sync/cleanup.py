@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from django.db.models import Value
 from django.db.models.functions import Concat, Now
 
+from contexts import log_lines
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from contexts.services import slots, vcenters
@@ -18,6 +19,7 @@ from contexts.vsphere.session import Session
 from replication.errors import LeaseLost
 from replication.models import JobStep
 from replication.services import leases, left_overs
+from replication.services.leases import Lease
 from replication.states import (
     ImageState,
     LeaseHolder,
@@ -74,6 +76,11 @@ def clean_context(context_id: str) -> None:
     lease = leases.acquire(context_id, LeaseHolder.CLEAN_UP)
     if lease is None:
         return
+    with log_lines.of_vm(context):
+        _clean_under(lease, context)
+
+
+def _clean_under(lease: Lease, context: VMContext) -> None:
     try:
         with Guard(lease) as guard:
             # A job that became active meanwhile may need what it left, and cleans up itself.
@@ -81,7 +88,7 @@ def clean_context(context_id: str) -> None:
             if context.current_job_id is None:
                 _clean(context, guard)
     except LeaseLost:
-        log.warning("clean-up of %s stopped: the lease was lost", context_id)
+        log.warning("clean-up of %s stopped: the lease was lost", context.pk)
         return
     leases.release(lease)
 

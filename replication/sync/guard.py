@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from types import TracebackType
 from typing import Self
 
@@ -58,7 +59,9 @@ class Guard:
         self._trusted_until = 0.0  # until the database has answered
         self._lost = threading.Event()
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._keep,), name="lease", daemon=True
+        )
 
     def __enter__(self) -> Self:
         """Raises LeaseLost when the lease has already been lost, or django.db's errors."""

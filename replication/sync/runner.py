@@ -10,6 +10,7 @@ from functools import partial
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
+from contexts import log_lines
 from contexts.database_errors import own_words
 from contexts.error_codes import code_of
 from contexts.errors import ContextError
@@ -84,13 +85,23 @@ def run(
 ) -> None:
     """One attempt of a claimed job, from Prepare to Clean up, or what `work` does of it. `settled`
     is called when the job has ended or waits again, before its lease is released."""
+    with log_lines.of_vm(job.vm_context, job=job.pk, attempt=job.attempt):
+        _run(job, lease, work or _whole, settled)
+
+
+def _run(
+    job: ReplicationJob,
+    lease: Lease,
+    work: Callable[[JobRun], None],
+    settled: Callable[[], None],
+) -> None:
     begins = f"{job.source_vm_name}: attempt {job.attempt} started on {job.worker_name}."
     job_log.write(job.pk, job.attempt, begins)
     try:
         with Guard(
             lease, on_stall=_end_process, is_away=partial(_is_away, job.repository)
         ) as guard:
-            _run_guarded(job, lease, guard, work or _whole)
+            _run_guarded(job, lease, guard, work)
             settled()
         places.release_all(lease)
         leases.release(lease)

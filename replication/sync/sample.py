@@ -12,6 +12,7 @@ import threading
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
+from contextvars import copy_context
 from functools import partial
 
 from contexts.text import printable
@@ -48,7 +49,9 @@ def what_tracking_missed(run: JobRun, plan: DiskPlan) -> str:
         source = open_source(run, plan, seat)
         stop = threading.Event()
         run.keep_to_bandwidth()
-        work = pool.submit(_first_difference, source, chosen, run.throttle, stop)
+        work = pool.submit(
+            copy_context().run, _first_difference, source, chosen, run.throttle, stop
+        )
         try:
             while not wait([work], timeout=LOOK_EVERY_SECONDS).done:
                 run.check()

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 
 from django.db import Error as DatabaseProblem
@@ -167,7 +168,7 @@ class _Transfer:
                 return
             active = self._open(self._waiting.popleft(), seat)
             self._active.append(active)
-            active.work = disks.submit(active.finish)
+            active.work = disks.submit(copy_context().run, active.finish)
 
     def _open(self, plan: DiskPlan, seat: Seat) -> _Active:
         """Source, image (a new one, or an earlier attempt's) and the copy between them."""
@@ -278,7 +279,7 @@ class _Transfer:
         self._checkpointed_at = now
         for active in self._active:
             if active.flush is None:
-                active.flush = flushes.submit(active.checkpoint)
+                active.flush = flushes.submit(copy_context().run, active.checkpoint)
 
     def _save_checkpoint(self, active: _Active) -> None:
         """Record that everything below the offset is permanent."""
@@ -315,7 +316,7 @@ class _Transfer:
     def _keep(self, flushes: ThreadPoolExecutor) -> None:
         """A last checkpoint of every disk whose copy has stopped."""
         stopped = [it for it in self._active if it.work and it.work.done()]
-        last = {flushes.submit(active.checkpoint): active for active in stopped}
+        last = {flushes.submit(copy_context().run, active.checkpoint): active for active in stopped}
         wait(last, timeout=STOP_SECONDS)
         for flush, active in last.items():
             try:

@@ -194,8 +194,10 @@ def test_what_is_told_of_a_refused_row_is_not_its_content(monkeypatch, caplog):
     where = (type(problem), problem, problem.__traceback__)
     record = logging.LogRecord("celery", logging.ERROR, "", 0, "it was %r", (problem,), where)
     config = logging.config.DictConfigurator(settings.LOGGING)
-    line = config.configure_formatter(settings.LOGGING["formatters"]["line"]).format(record)
-    assert line.count("the-secret") == 0
-    assert line.count("vcenter_port_possible") == 3
-    assert "Traceback" in line
-    assert "in write" in line
+    for style in ("text", "json"):
+        wanted = settings.LOGGING["formatters"]["line"] | {"style": style}
+        line = config.configure_formatter(wanted).format(record)
+        assert line.count("the-secret") == 0
+        assert line.count("vcenter_port_possible") == 3
+        assert "Traceback" in line
+        assert "in write" in line

@@ -34,6 +34,7 @@ def environment(broker: str, folder: Path) -> dict[str, str]:
         "VMREP_FIELD_KEYS": ",".join(settings.FIELD_KEYS),
         "VMREP_SECRET_KEY": settings.SECRET_KEY,
         "DJANGO_SETTINGS_MODULE": "vmrep.settings",
+        "VMREP_LOG_FORMAT": "json",
     }
 
 

@@ -55,6 +55,7 @@ class Installation:
             "VMREP_REDIS_URL": self._redis_url,
             "VMREP_DATA_DIR": str(folder / "data"),
             "VMREP_INTEGRITY_MINUTES": "0",
+            "VMREP_LOG_FORMAT": "json",
             "DJANGO_SETTINGS_MODULE": "vmrep.settings",
             "PYTHONPATH": str(PROJECT),
         }

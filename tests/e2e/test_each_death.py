@@ -138,3 +138,22 @@ def _says_that_the_database_is_away(installation: Installation) -> None:
     api = installation.get("/api/v1/health/")
     harmless(api, 503)
     assert json.loads(api.text)["code"] == "database_unreachable"
+
+
+def test_every_line_of_every_process_is_an_object(installation: Installation) -> None:
+    """The last test: from their first line to their last, also of those that were told to end."""
+    for name in ("web", "beat", "tick", "control", "storage", "copies"):
+        child = installation.children.pop(name)
+        child.stop(in_a_hurry=lambda: False)
+        lines = child.log.read_text().splitlines()
+        assert lines, name
+        for line in lines:
+            found = json.loads(line)
+            assert found["message"] or found["error"], line
+            assert all(found[name] for name in ("logger", "at", "level")), line
+        if name == "web":
+            asked = [
+                found for found in map(json.loads, lines) if found["logger"] == "gunicorn.access"
+            ]
+            assert asked
+            assert all(found["request_id"] and found["status"] for found in asked)

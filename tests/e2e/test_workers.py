@@ -1,5 +1,6 @@
 """Real workers: messages, kill -9 and memory."""
 
+import json
 import os
 import signal
 import time
@@ -52,6 +53,22 @@ def test_a_started_job_is_run_by_a_worker_at_once(estate, workers_without_beat):
     _wait(lambda: _hinted_and_ended(job), 60)  # there is no tick: a message did it
     assert job.status == JobStatus.COMPLETED, job.error_message
     estate.assert_equal_to_snapshot(job.recovery_point)
+    require_lines_of(job, workers_without_beat.log_folder / "copies.log")
+
+
+def require_lines_of(job: ReplicationJob, log: Path) -> None:
+    """Each line of the worker is an object, whatever wrote it; those of the job say so."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    about = [line for line in lines if job.pk in line["message"] and "job" in line]
+    assert len(about) > 5
+    vm = job.vm_context
+    for line in about:
+        assert (line["job"], line["vm"]) == (job.pk, vm.vm_name), line
+        assert (line["context"], line["vcenter"]) == (vm.pk, vm.vcenter.name), line
+        assert (line["task"], line["attempt"]) == ("run_next_job", 1), line
+    of_services = [line for line in lines if line["logger"] == "replication.services.job_log"]
+    assert [line for line in of_services if "job" not in line] == []
+    assert {line["logger"] for line in lines} > {"celery.app.trace", "celery.worker.strategy"}
 
 
 def test_a_killed_workers_job_is_taken_up_again_within_a_minute(estate, workers):

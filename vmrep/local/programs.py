@@ -83,6 +83,7 @@ def web(listener: socket.socket) -> Program:
             *("gunicorn", "vmrep.wsgi", "--bind", f"fd://{listener.fileno()}"),
             *("--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
             *("--no-control-socket", "--access-logfile", "-"),
+            *("--logger-class", "vmrep.gunicorn_logs.Logger"),
         ),
         ready=lambda: _web_answers(port),
         pass_fds=[listener.fileno()],
@@ -134,7 +135,17 @@ def _worker(queue: str, redis_url: str, *arguments: str, name: str = "") -> Prog
     return Program(
         name or queue,
         python(
-            *("celery", "--app", "vmrep", "worker", "--queues", queue, "--hostname", node),
+            *(
+                "celery",
+                "--app",
+                "vmrep",
+                "--quiet",
+                "worker",
+                "--queues",
+                queue,
+                "--hostname",
+                node,
+            ),
             *("--without-gossip", "--without-mingle", "--loglevel", "INFO", *arguments),
         ),
         ready=lambda: bool(asking.control.ping(destination=[node], timeout=0.5)),
@@ -146,7 +157,7 @@ def _worker(queue: str, redis_url: str, *arguments: str, name: str = "") -> Prog
 
 
 def beat() -> Program:
-    return Program("beat", python("celery", "--app", "vmrep", "beat", "--pidfile="))
+    return Program("beat", python("celery", "--app", "vmrep", "--quiet", "beat", "--pidfile="))
 
 
 def python(module: str, *arguments: str) -> list[str]:

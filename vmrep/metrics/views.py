@@ -37,6 +37,10 @@ class OwnToken(authentication.BaseAuthentication):
             return None
         return reader_of_all("metrics"), None
 
+    def authenticate_header(self, request: Request) -> str:
+        """Makes the answer to whoever has none a 401."""
+        return "Bearer"
+
 
 class BearerToken(TokenAuthentication):
     """A user's own, by the word that Prometheus sends unless it is told another."""
