@@ -59,6 +59,7 @@ class Verb(TextChoices):
     ROTATE = "rotate", "Rotated keys"
     PRUNE = "prune", "Pruned the audit trail"
     RESTORE = "restore", "Restored"
+    EXPORT = "export", "Made a debug bundle of"
     REQUEST = "request", "Asked for"
     """Of a request that was refused before any service knew of it."""
 

@@ -38,6 +38,7 @@ jobs                    GET view ReplicationJob
 job                     GET view ReplicationJob
 job-cancel              POST cancel ReplicationJob
 job-retry               POST replicate ReplicationJob
+job-debug-bundle        POST diagnose ReplicationJob
 job-cancel-confirm      GET cancel ReplicationJob
 vcenters                GET view VCenter
 vcenter-add             GET add VCenter, POST add VCenter

@@ -76,7 +76,7 @@ class Migration(migrations.Migration):
                 "ordering": ["id"],
             },
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="vcentersign",
             name="answer_seconds",
             field=models.FloatField(

@@ -25,7 +25,14 @@ from contexts.models import DiscoveredVM, VMContext
 from contexts.services import discovery, identity, management, protection, vcenters
 from replication.integrity import mend, runs
 from replication.integrity.findings import Scope
-from replication.models import BandwidthWindow, PointRemoval, Repository
+from replication.models import (
+    BandwidthWindow,
+    PointRemoval,
+    Repository,
+    RepositorySign,
+    SignOfLife,
+    VCenterSign,
+)
 from replication.policies import services as policies
 from replication.policies import taking
 from replication.policies.services import Where
@@ -33,6 +40,7 @@ from replication.retention import services as retention
 from replication.retention import steps, wanted
 from replication.retention.choose import Rules
 from replication.scheduler import starting
+from replication.selectors.health import Parts
 from replication.services import (
     bandwidth,
     bulk,
@@ -53,6 +61,7 @@ from replication.services import (
 from replication.services.bandwidth import Window
 from replication.states import LeaseHolder, PauseKind, Trigger
 from tests import factories
+from vmrep import bundle
 from vmrep.notifications import services as notifications
 from vmrep.web import saved_views
 from vmrep.web.models import ViewPage
@@ -206,6 +215,12 @@ def _(world: Any) -> None:
     _start(vm)
     vm.refresh_from_db()
     cancel.cancel_job_of(vm, actor=BY)
+
+
+@act("bundle.make", "export", "job")
+def _(world: Any) -> object:
+    everything = Parts(SignOfLife.objects, VCenterSign.objects, RepositorySign.objects)
+    return bundle.make(_start(), everything, actor=BY)
 
 
 @act("bulk.start", "replicate", "vm")
@@ -604,7 +619,7 @@ PACKAGES = (
 )
 SINGLE_MODULES = (
     *("replication.integrity.runs", "replication.integrity.mend"),
-    *("vmrep.notifications.services", "vmrep.web.saved_views"),
+    *("vmrep.notifications.services", "vmrep.web.saved_views", "vmrep.bundle"),
 )
 # In a module of acts, every public function is one, unless it is here.
 BESIDES = {

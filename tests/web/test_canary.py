@@ -3,22 +3,29 @@ exceptions, this process's arguments and environment."""
 
 from __future__ import annotations
 
+import io
 import logging
 import traceback
+import zipfile
 from pathlib import Path
 
 import pytest
 from django.apps import apps
 
-from contexts.models import VCenter
+from contexts.models import VCenter, VMContext
 from contexts.services import connections, vcenters
 from contexts.vsphere.errors import LoginRefused
+from tests import factories
 from tests.labs import PASSWORD
 from vmrep.notifications import services
 
 WRONG = "canary-that-is-wrong"
 HOOK = {"url": "https://hooks.example.org/canary-path", "secret": "whsec_" + "Y2FuYXJ5" * 4}
 CANARIES = (PASSWORD, WRONG, "canary-path", HOOK["secret"])
+
+
+def a_vm_of(vcenter: VCenter) -> VMContext:
+    return factories.context(at=vcenter)
 
 
 @pytest.mark.any_database
@@ -37,6 +44,8 @@ def test_a_password_is_nowhere_to_be_seen(web, filled_in, fingerprint, caplog):
     seen += [web.get(f"/admin/contexts/vcenter/{vcenter.pk}/change/")]
     seen += [web.get(f"/api/v1/{each}/") for each in ("vcenters", "channels")]
     seen += [web.post(at, page | {"port": "x"}), web.post(f"{at}test/")]
+    seen.append(web.post(f"/jobs/{factories.completed_job(a_vm_of(vcenter)).pk}/debug-bundle/"))
+    bundled = zipfile.ZipFile(io.BytesIO(seen[-1].content))
     stored = [
         str(row)
         for table in apps.get_models()
@@ -46,7 +55,14 @@ def test_a_password_is_nowhere_to_be_seen(web, filled_in, fingerprint, caplog):
     assert any("hooks.example.org" in row for row in stored)
     process = [Path(f"/proc/self/{name}").read_text() for name in ("cmdline", "environ")]
     raised = "".join(traceback.format_exception(refused.value)) + repr(vars(refused.value))
-    places = [*(each.content.decode() for each in seen), *stored, *process, caplog.text, raised]
+    places = [bundled.read(name).decode() for name in bundled.namelist()]
+    places += [
+        *(each.content.decode("latin-1") for each in seen),
+        *stored,
+        *process,
+        caplog.text,
+        raised,
+    ]
     assert [
         (canary, place[:200]) for canary in CANARIES for place in places if canary in place
     ] == []

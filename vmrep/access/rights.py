@@ -87,6 +87,7 @@ class Verb(StrEnum):
     MOVE = "move"
     SET_TARGET = "set_target"
     GROUP = "group"
+    DIAGNOSE = "diagnose"
 
 
 _ALL = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
@@ -110,7 +111,8 @@ RIGHTS: Mapping[type[Model], Mapping[Verb, Role]] = {
     ),
     DiscoveredVM: _by(viewer="view", operator="take identify"),
     VMDisk: _by(viewer="view", admin="change"),
-    ReplicationJob: _by(viewer="view", operator="replicate cancel"),
+    # A bundle tells of hosts, accounts and folders, too.
+    ReplicationJob: _by(viewer="view", operator="replicate cancel diagnose"),
     # Without its pin, retention may delete a point.
     RecoveryPoint: _by(viewer="view", operator="pin comment", admin="unpin delete_point"),
     VCenter: _by(viewer="view", operator="discover test pause", admin="add change remove"),

@@ -94,6 +94,11 @@ urlpatterns = [
         name="replication-retry",
     ),
     path(
+        "replications/<identifier:job_id>/debug-bundle/",
+        jobs.JobDebugBundle.as_view(),
+        name="replication-debug-bundle",
+    ),
+    path(
         "replications/<identifier:job_id>/steps/",
         jobs.JobSteps.as_view(),
         name="replication-steps",

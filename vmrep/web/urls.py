@@ -93,6 +93,7 @@ urlpatterns = [
     path("jobs/<str:job_id>/", jobs.detail, name="job"),
     path("jobs/<str:job_id>/cancel/", jobs.cancel, name="job-cancel"),
     path("jobs/<str:job_id>/retry/", jobs.retry, name="job-retry"),
+    path("jobs/<str:job_id>/debug-bundle/", jobs.debug_bundle, name="job-debug-bundle"),
     path("jobs/<str:job_id>/cancel/confirm/", jobs.confirm_cancel, name="job-cancel-confirm"),
     path("vcenters/", vcenters.index, name="vcenters"),
     path("vcenters/add/", vcenters.add, name="vcenter-add"),

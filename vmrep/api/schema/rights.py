@@ -37,6 +37,7 @@ replications            GET view ReplicationJob, POST replicate VMContext
 replication             GET view ReplicationJob
 replication-cancel      POST cancel ReplicationJob
 replication-retry       POST replicate ReplicationJob
+replication-debug-bundle  POST diagnose ReplicationJob
 replication-steps       GET view ReplicationJob
 replication-log         GET view ReplicationJob
 replication-throughput  GET view ReplicationJob

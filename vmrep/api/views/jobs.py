@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +17,7 @@ from replication.selectors import telemetry
 from replication.selectors.jobs import jobs_for_list, jobs_in_detail, steps_of
 from replication.services import cancel, start
 from replication.states import Trigger
-from vmrep import access
+from vmrep import access, bundle
 from vmrep.access import Verb
 from vmrep.api.bodies import Nothing, StartByIdentity, read
 from vmrep.api.lists import Listing, by_name, require_known
@@ -136,6 +139,19 @@ class JobRetry(View):
         read(Nothing, request.data)
         again = start.retry(job, trigger=Trigger.API, requested_by=username(request))
         return started(request, again)
+
+
+class JobDebugBundle(View):
+    """POST: all that is known about a job, without secrets: a ZIP archive of JSON."""
+
+    @extend_schema(request=Nothing, responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    def post(self, request: Request, job_id: str) -> HttpResponse:
+        read(Nothing, request.data)
+        job = access.job(request.user, job_id, Verb.DIAGNOSE, among=jobs_for_list())
+        made = bundle.make(job, access.parts(request.user), actor=username(request))
+        answer = HttpResponse(made.content, content_type="application/zip")
+        answer["Content-Disposition"] = f'attachment; filename="{made.name}"'
+        return answer
 
 
 def started(request: Request, job: ReplicationJob) -> Response:

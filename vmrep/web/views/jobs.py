@@ -16,7 +16,7 @@ from replication.selectors.jobs import jobs_for_list, jobs_in_detail
 from replication.services import cancel as cancelling
 from replication.services import start
 from replication.states import Trigger
-from vmrep import access
+from vmrep import access, bundle
 from vmrep.access import Verb
 from vmrep.web import csv_files, job_page, live, outcome, saved_views, versions
 from vmrep.web.models import ViewPage
@@ -55,6 +55,16 @@ def confirm_cancel(request: HttpRequest, job_id: str) -> HttpResponse:
     if not job.is_active:
         return redirect("job", job_id)
     return render(request, "jobs/cancel.html", {"job": job})
+
+
+@require_POST
+def debug_bundle(request: HttpRequest, job_id: str) -> HttpResponse:
+    """The file itself. A POST: it is told in the audit trail."""
+    job = access.job(request.user, job_id, Verb.DIAGNOSE, among=jobs_for_list())
+    made = bundle.make(job, access.parts(request.user), actor=request.user.get_username())
+    answer = HttpResponse(made.content, content_type="application/zip")
+    answer["Content-Disposition"] = f'attachment; filename="{made.name}"'
+    return answer
 
 
 @require_POST
