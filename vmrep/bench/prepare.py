@@ -29,7 +29,7 @@ def main() -> None:
     call_command("migrate", verbosity=0)
     made = estate.generate(wanted.contexts, wanted.jobs)
     report = {"contexts": made.contexts, "jobs": made.jobs, "context_id": _a_usual_context()}
-    wanted.report.write_text(json.dumps(report | {"sessions": _sessions(wanted.sessions)}))
+    wanted.report.write_text(json.dumps(report | {"sessions": sessions(wanted.sessions)}))
 
 
 def _a_usual_context() -> str:
@@ -42,7 +42,11 @@ def _a_usual_context() -> str:
     return context_id
 
 
-def _sessions(count: int) -> list[str]:
+# Of those in the settings, the one that knows users; the others only judge logins.
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+def sessions(count: int) -> list[str]:
     """Logged-in sessions, each of another user."""
     from django.conf import settings
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
@@ -54,7 +58,7 @@ def _sessions(count: int) -> list[str]:
         user = User.objects.create_user(f"browser-{number}", is_superuser=True)
         session = store()
         session[SESSION_KEY] = str(user.pk)
-        session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+        session[BACKEND_SESSION_KEY] = BACKEND
         session[HASH_SESSION_KEY] = user.get_session_auth_hash()
         session.save()
         keys.append(session.session_key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,10 +64,15 @@ def run(supervisor: Supervisor, module: str, url: str, *arguments: str) -> None:
     """Run a module of the bench on this database, as a worker that reads vCenters is run. Raises
     LocalError with the end of its log."""
     command = [*programs.READS_VCENTERS, sys.executable, "-m", f"vmrep.bench.{module}", *arguments]
-    code = supervisor.run(Program(module, ["env", f"DATABASE_URL={url}", *command]))
+    run_command(supervisor, module, url, command)
+
+
+def run_command(supervisor: Supervisor, name: str, url: str, command: Sequence[str]) -> None:
+    """Run it on this database, to its end. Raises LocalError with the end of its log."""
+    code = supervisor.run(Program(name, ["env", f"DATABASE_URL={url}", *command]))
     if code:
-        log = (supervisor.log_folder / f"{module}.log").read_text()
-        raise LocalError(f"vmrep.bench.{module} failed (exit code {code}):\n{log[-3000:]}")
+        log = (supervisor.log_folder / f"{name}.log").read_text()
+        raise LocalError(f"{' '.join(command)} failed (exit code {code}):\n{log[-3000:]}")
 
 
 def start(

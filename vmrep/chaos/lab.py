@@ -17,18 +17,18 @@ SCENARIO = Path(__file__).with_name("scenario.toml")
 class LabProcess:
     """A lab in a folder, always at the same ports."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, scenario: Path = SCENARIO) -> None:
+        self._folder, self._scenario = folder, scenario
         self._password_file = folder.with_name("lab-password")
         if not self._password_file.exists():
             self._password_file.write_text(self.password)
         self.port, self._control_port = 0, 0
         self._start()
 
-    password = "only for chaos"  # noqa: S105  of a simulated vCenter at 127.0.0.1
+    password = "only for tests"  # noqa: S105  of a simulated vCenter at 127.0.0.1
 
     def _start(self) -> None:
-        arguments = ["--folder", str(self._folder), "--scenario", str(SCENARIO)]
+        arguments = ["--folder", str(self._folder), "--scenario", str(self._scenario)]
         arguments += ["--port", str(self.port), "--control-port", str(self._control_port)]
         arguments += ["--password-file", str(self._password_file)]
         log = self._folder.with_name("lab.log").open("ab")

@@ -34,16 +34,13 @@ from replication.states import (
     RemovalState,
     SnapshotState,
 )
+from vmrep.chaos.comparing import Broken, require_equal
 from vmrep.chaos.lab import LabProcess
 from vmrep.chaos.worker import Order
 from vmrep.chaos.workers import Workers
 
 MOST_ROUNDS = 25
 """How many times everything that is due is done until nothing may be left to do."""
-
-
-class Broken(Exception):
-    """Something is not as it must always be."""
 
 
 class World:
@@ -154,19 +151,8 @@ class World:
             recovery_point__state=RecoveryPointState.AVAILABLE, repository=self.repository
         )
         for image in available.select_related("disk", "recovery_point").order_by("pk"):
-            self._require_equal(image)
-
-    def _require_equal(self, image: DiskImage) -> None:
-        raw = self.control.kept_content(image.snapshot_moref or "", image.disk.device_key)
-        file = self.repository_folder / image.locator
-        command = ["qemu-img", "compare", "-U", "-f", "qcow2", "-F", "raw", str(file), str(raw)]
-        told = subprocess.run(command, check=False, capture_output=True, text=True)
-        self.compared += 1
-        if told.returncode:
-            raise Broken(
-                f"{image.locator} of recovery point {image.recovery_point_id} is not what was in"
-                f" {image.snapshot_moref}: {told.stdout}{told.stderr}"
-            )
+            require_equal(self.control, self.repository_folder, image)
+            self.compared += 1
 
     def require_settled(self) -> None:
         """Nothing is left of any fault: no file, no snapshot, no row; and nothing looks damaged."""
