@@ -40,6 +40,8 @@ def check(method: str, path: str, query: str, answer: Any) -> None:
     assert kind in described["content"], (method, path, answer.status_code, kind)
     if kind == MEDIA_TYPE:
         assert answer.json()["code"] in error_codes.documented(), answer.json()
+    if kind == "application/zip":
+        return
     pointer = described["content"][kind]["schema"]["$ref"]
     found = [
         f"{'/'.join(map(str, problem.instance_path))}: {problem.message[:200]}"

@@ -59,6 +59,7 @@ BODIES: dict[str, type[bodies.Body]] = {
     "replications": bodies.Identity,
     "replication-cancel": bodies.Nothing,
     "replication-retry": bodies.Nothing,
+    "replication-debug-bundle": bodies.Nothing,
     "recovery-point-pin": bodies.Pin,
     "repositories": bodies.NewRepository,
     "vm-context-move": bodies.Move,

@@ -32,6 +32,7 @@ PATIENCE_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.5
 PAGE_SIZE = 500
 _BUSY = (429, 503)
+_FILE = "application/zip"
 
 
 class _Answer(NamedTuple):
@@ -107,7 +108,7 @@ class Transport:
         if_match: str | None = None,
         is_keyed: bool = False,
     ) -> object:
-        """What the server answers, read from JSON; None without a body. `is_keyed`: the operation
+        """What the server answers, read from JSON; None without a body; a file as bytes. `is_keyed`: the operation
         takes an Idempotency-Key, so it gets one. Raises Refused or NotReached."""
         headers = {}
         if is_keyed:
@@ -187,6 +188,8 @@ class Transport:
         self.etag = answer.headers.get("ETag")
         if 200 <= answer.status < 300 and not answer.content:
             return None
+        if answer.status == 200 and answer.headers.get("Content-Type") == _FILE:
+            return answer.content
         try:
             found: Any = json.loads(answer.content)
         except ValueError:

@@ -244,7 +244,10 @@ class _Operation:
         for status, answer in self.operation["responses"].items():
             if status.startswith("2"):
                 content = answer.get("content")
-                kinds += [self._shape(content["application/json"]["schema"])] if content else []
+                if content:
+                    shape = content.get("application/json")
+                    # A file comes as it is.
+                    kinds.append(self._shape(shape["schema"]) if shape else "bytes")
         return " | ".join(dict.fromkeys(kinds)) or "None"
 
     def _shape(self, kind: Json) -> str:

@@ -1279,6 +1279,18 @@ class Operations:
             ),
         )
 
+    def post_replication_debug_bundle(self, job_id: str) -> bytes:
+        """All that is known about a job, without secrets: a ZIP archive of JSON."""
+        return cast(
+            "bytes",
+            self.transport.ask(
+                "POST",
+                self.transport.address(
+                    "/api/v1/replications/{job_id}/debug-bundle/", job_id=job_id
+                ),
+            ),
+        )
+
     def get_replication_log(
         self,
         job_id: str,
