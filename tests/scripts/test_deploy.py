@@ -31,7 +31,7 @@ def compose() -> str:
 @pytest.mark.parametrize("text", [units, compose])
 def test_each_queue_has_a_worker_and_there_is_one_beat(text) -> None:
     assert set(re.findall(r"--queues (\w+)", text())) == QUEUES
-    assert len(re.findall(r"vmrep beat", text())) == 1
+    assert len(re.findall(r"vmrep --quiet beat", text())) == 1
 
 
 def test_the_settings_are_known() -> None:

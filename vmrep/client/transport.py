@@ -108,8 +108,9 @@ class Transport:
         if_match: str | None = None,
         is_keyed: bool = False,
     ) -> object:
-        """What the server answers, read from JSON; None without a body; a file as bytes. `is_keyed`: the operation
-        takes an Idempotency-Key, so it gets one. Raises Refused or NotReached."""
+        """What the server answers, read from JSON; None without a body; a file as bytes.
+        `is_keyed`: the operation takes an Idempotency-Key, so it gets one. Raises Refused or
+        NotReached."""
         headers = {}
         if is_keyed:
             headers["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
