@@ -74,7 +74,7 @@ OF_ALL = (
         ("vcenter", "outcome", "type", "code"),
         "replication jobs that ended. `outcome`: `completed`, `failed`, `cancelled`; `type`:"
         " `initial`, `incremental`, `checksum`; `code`: why it failed"
-        " ([api.md](api.md#error-codes))",
+        " ([api.md](api.md#codes))",
     ),
     Described(
         "vmrep_job_read_bytes",
