@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from django.contrib import admin as django_admin
@@ -64,11 +65,13 @@ def pages(model) -> list[str]:
 
 
 @every_model
-def test_its_pages_show_hostile_texts_harmlessly(admin, model):
+def test_its_pages_show_hostile_texts_harmlessly_and_no_secret(admin, model):
     for page in pages(model):
         answer = admin.get(page)
         assert answer.status_code == 200, page
         html = answer.content.decode()
+        assert "password_encrypted" not in html
+        assert "gAAAA" not in html  # what an encrypted text begins with
         assert HOSTILE_NAME not in html, page
         assert WhatCspForbids(html).found == [], page
         assert "script-src 'self'" in answer["Content-Security-Policy"]
@@ -89,10 +92,12 @@ def test_it_can_be_searched_and_filtered(admin, model):
     assert page.search_fields
     assert page.list_filter
     html = admin.get(address(model, "changelist")).content.decode()
-    queries = set(re.findall(r'<a href="(\?[^"]+)"', html))
-    assert queries
-    for query in queries:
-        answer = admin.get(address(model, "changelist") + query.replace("&amp;", "&"))
+    queries = {query.replace("&amp;", "&") for query in re.findall(r'<a href="(\?[^"]+)"', html)}
+    # Of each filter, one choice: the others are other values in the same query.
+    one_of_each = {tuple(sorted(parse_qs(query.lstrip("?")))): query for query in sorted(queries)}
+    assert one_of_each
+    for query in one_of_each.values():
+        answer = admin.get(address(model, "changelist") + query)
         assert answer.status_code == 200, query
 
 
@@ -105,8 +110,8 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(admin, queries):
         }
 
     one = counted()
-    grow(29)
-    assert min(model.objects.count() for model in MODELS) >= 30
+    grow(4)
+    assert min(model.objects.count() for model in MODELS) >= 5
     assert counted() == one
 
 
@@ -114,14 +119,6 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(admin, queries):
 def test_nobody_without_the_right_gets_in(client, db, model):
     for page in pages(model):
         assert client.get(page).status_code == 302
-
-
-def test_secrets_are_on_no_page(admin):
-    for model in MODELS:
-        for page in pages(model):
-            html = admin.get(page).content.decode()
-            assert "password_encrypted" not in html
-            assert "gAAAA" not in html  # what an encrypted text begins with
 
 
 def test_a_leases_token_is_not_shown(admin):

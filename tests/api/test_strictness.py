@@ -184,10 +184,9 @@ def wrong_types() -> Iterator[Any]:
     for name, body in BODIES.items():
         for field, declared in body().fields.items():
             kind = next(kind for kind in type(declared).__mro__ if kind in WRONG)
-            for value in WRONG[kind]:
-                if value is None and declared.allow_null:
-                    continue  # there it means something
-                yield pytest.param(name, field, value, id=f"{name}-{field}-{value!r}")
+            # Where None is allowed it means something.
+            values = [it for it in WRONG[kind] if it is not None or not declared.allow_null]
+            yield pytest.param(name, field, values, id=f"{name}-{field}")
 
 
 def test_the_tables_know_every_address():
@@ -205,14 +204,13 @@ def test_an_unknown_field_is_refused_by_name(api, address, name):
     assert counts() == before
 
 
-@pytest.mark.parametrize(
-    ("name", "field"), [(name, field) for name, body in BODIES.items() for field in body().fields]
-)
-def test_a_misspelt_field_gets_the_right_one_suggested(api, address, name, field):
-    misspelt = field.replace("_", "", 1) if "_" in field else field + "x"
-    answer = api.post(address(name), {misspelt: "x"})
-    assert answer.status_code == 400
-    assert f"Did you mean {field!r}?" in answer.json()["errors"][misspelt][0]
+@pytest.mark.parametrize("name", [name for name, body in BODIES.items() if body().fields])
+def test_a_misspelt_field_gets_the_right_one_suggested(api, address, name):
+    for field in BODIES[name]().fields:
+        misspelt = field.replace("_", "", 1) if "_" in field else field + "x"
+        answer = api.post(address(name), {misspelt: "x"})
+        assert answer.status_code == 400
+        assert f"Did you mean {field!r}?" in answer.json()["errors"][misspelt][0]
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -223,13 +221,14 @@ def test_a_vm_s_specs_are_read_from_its_vcenter_and_never_sent(api, address, nam
     assert specs <= set(answer.json()["errors"])
 
 
-@pytest.mark.parametrize(("name", "field", "value"), list(wrong_types()))
-def test_a_value_of_the_wrong_type_is_refused_by_name(api, address, name, field, value):
+@pytest.mark.parametrize(("name", "field", "values"), list(wrong_types()))
+def test_a_value_of_the_wrong_type_is_refused_by_name(api, address, name, field, values):
     before = counts()
-    answer = api.post(address(name), {field: value})
-    assert answer.status_code == 400
-    named = {each.partition(".")[0] for each in answer.json()["errors"]}
-    assert field in named
+    for value in values:
+        answer = api.post(address(name), {field: value})
+        assert answer.status_code == 400, value
+        named = {each.partition(".")[0] for each in answer.json()["errors"]}
+        assert field in named, value
     assert counts() == before
 
 

@@ -16,6 +16,8 @@ from tests import factories
 from vmrep.notifications import services
 from vmrep.notifications.models import Channel
 
+pytestmark = pytest.mark.any_database
+
 SECRET = "secret of the vCenter"
 HOOK = {"url": "https://hooks.example.org/secret-path", "secret": "whsec_" + "QUFB" * 8}
 

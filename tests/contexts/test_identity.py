@@ -17,7 +17,7 @@ from contexts.services.records import columns_of
 from tests import factories
 from tests.factories import LOOKS
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def known(**specs) -> VMContext:

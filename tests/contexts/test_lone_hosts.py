@@ -18,7 +18,7 @@ from contexts.vsphere.tls import presented_certificate
 from tests.labs import PASSWORD, LabCache, lab_cache  # noqa: F401
 from vmrep.lab import Lab
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import pytest
 from contexts import messages
 from vmrep.celery import app
 
+pytestmark = pytest.mark.any_database
+
 
 @contextmanager
 def _broker(url):

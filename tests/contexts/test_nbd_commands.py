@@ -7,6 +7,8 @@ import pytest
 from contexts.services import nbd_commands
 from contexts.services.nbd_commands import NbdCommandRefused
 
+pytestmark = pytest.mark.any_database
+
 GOOD = '[mine]\ncommand = ["nbdkit", "--unix", "{socket}", "file={disk_path}"]\n'
 
 

@@ -10,7 +10,7 @@ from contexts.models import VMContext, VMDisk
 from contexts.services import protection
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def events(context: VMContext) -> list[tuple[str, str]]:

@@ -122,6 +122,10 @@ class Scratch:
         """The same database or a copy: what is done to it does not last."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Ends what attacks left open."""
+        raise NotImplementedError
+
     def attack(self, statements: Sequence[str], *, lasting: bool = True) -> Names | None:
         """Run the statements in one transaction and commit it; or, if what they do is not to last,
         have everything checked that a commit checks, and roll it back.
@@ -137,6 +141,8 @@ class SQLite(Scratch):
 
     def __init__(self, path: Path) -> None:
         self.path, self.url = path, f"sqlite:///{path}"
+        # A connection reads the whole schema first, which takes longer than most attacks.
+        self._attackers: dict[bool, sqlite3.Connection] = {}
 
     def connect(self, *, foreign_keys: bool = True) -> sqlite3.Connection:
         stranger = sqlite3.connect(self.path, isolation_level=None)
@@ -158,22 +164,31 @@ class SQLite(Scratch):
         with closing(self.connect()) as here, closing(copy.connect()) as there:
             here.backup(there)
         yield copy
+        copy.close()
         copy.path.unlink()
 
     def attack(
         self, statements: Sequence[str], *, lasting: bool = True, foreign_keys: bool = True
     ) -> Names | None:
-        with closing(self.connect(foreign_keys=foreign_keys)) as stranger:
-            stranger.execute("BEGIN")
-            refused: Names = set()
-            try:
-                for statement in statements:
-                    stranger.execute(statement)
-                refused = _broken_foreign_keys(stranger)
-                stranger.execute("COMMIT" if lasting else "ROLLBACK")
-            except sqlite3.IntegrityError as problem:
-                return refused or _named_by_sqlite(str(problem), statement)
-            return None if lasting else refused or None
+        stranger = self._attackers.get(foreign_keys)
+        if stranger is None:
+            stranger = self._attackers[foreign_keys] = self.connect(foreign_keys=foreign_keys)
+        stranger.execute("BEGIN")
+        refused: Names = set()
+        try:
+            for statement in statements:
+                stranger.execute(statement)
+            refused = _broken_foreign_keys(stranger)
+            stranger.execute("COMMIT" if lasting else "ROLLBACK")
+        except sqlite3.IntegrityError as problem:
+            return refused or _named_by_sqlite(str(problem), statement)
+        finally:
+            stranger.rollback()  # what is over by now stays as it is
+        return None if lasting else refused or None
+
+    def close(self) -> None:
+        while self._attackers:
+            self._attackers.popitem()[1].close()
 
 
 def _broken_foreign_keys(stranger: sqlite3.Connection) -> Names:
@@ -227,6 +242,7 @@ class PostgreSQL(Scratch):
 
     def __init__(self, name: str) -> None:
         self.name, self._kept = name, False
+        self._attacker: psycopg.Connection[Any] | None = None
         of = connection.settings_dict
         self.parameters = {
             key: of[setting]
@@ -306,21 +322,29 @@ class PostgreSQL(Scratch):
         return bool(found and found[0])
 
     def attack(self, statements: Sequence[str], *, lasting: bool = True) -> Names | None:
-        with closing(self.connect()) as stranger:
-            try:
-                for statement in statements:
-                    stranger.execute(statement)
-                if lasting:
-                    stranger.commit()
-                else:
-                    stranger.execute("SET CONSTRAINTS ALL IMMEDIATE")
-                    stranger.rollback()
-            except psycopg.DataError:
-                return {A_TYPE}
-            except psycopg.IntegrityError as problem:
-                stranger.rollback()
-                return {self._named(stranger, problem.diag)}
-            return None
+        if self._attacker is None:
+            self._attacker = self.connect()
+        stranger = self._attacker
+        try:
+            for statement in statements:
+                stranger.execute(statement)
+            if lasting:
+                stranger.commit()
+            else:
+                stranger.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        except psycopg.DataError:
+            return {A_TYPE}
+        except psycopg.IntegrityError as problem:
+            stranger.rollback()
+            return {self._named(stranger, problem.diag)}
+        finally:
+            stranger.rollback()  # what was committed stays
+        return None
+
+    def close(self) -> None:
+        if self._attacker is not None:
+            self._attacker.close()
+            self._attacker = None
 
     def _named(self, stranger: psycopg.Connection[Any], said: Any) -> str:
         """A constraint by its name if that is ours, else by its table and columns."""
@@ -343,6 +367,7 @@ def _created(name: str) -> Iterator[PostgreSQL]:
     try:
         yield database
     finally:
+        database.close()
         database.administer(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -350,7 +375,9 @@ def _created(name: str) -> Iterator[PostgreSQL]:
 def scratch(folder: Path, name: str = "attacked") -> Iterator[Scratch]:
     """An empty database of the kind that the tests run on."""
     if connection.vendor == "sqlite":
-        yield SQLite(folder / f"{name}.sqlite3")
+        file = SQLite(folder / f"{name}.sqlite3")
+        yield file
+        file.close()
         return
     with _created(f"vmrep_{name}_{uuid.uuid4().hex[:8]}") as database:
         yield database

@@ -156,6 +156,7 @@ def test_what_has_vms_is_paused_until_somebody_looks_at_the_policies(upgraded: U
         assert cursor.fetchall() == [("all", "vmrep", None, None)]
 
 
+@pytest.mark.any_database
 def test_nothing_is_left_to_do(upgraded: Upgraded) -> None:
     upgraded.database.manage_all(
         ("migrate", "--check"),
@@ -164,6 +165,7 @@ def test_nothing_is_left_to_do(upgraded: Upgraded) -> None:
     )
 
 
+@pytest.mark.any_database
 def test_the_integrity_check_finds_what_it_found_before(upgraded: Upgraded) -> None:
     """A check was made in the fixture before it was dumped; nothing was repaired."""
     about = ("code", "severity", "context_id", "job_id")

@@ -38,6 +38,7 @@ def _alive() -> set[tuple[str, str]]:
     return set(SignOfLife.objects.filter(seen_at__gt=since).values_list("kind", "queues"))
 
 
+@pytest.mark.slow
 def test_each_process_that_is_killed_is_missed_and_the_others_are_not(workers, monkeypatch):
     monkeypatch.setattr(broker, "problem", lambda **_: "")  # of this process, which has none
     SignOfLife.objects.filter(name__endswith=":1").delete()  # those that the fixture pretends

@@ -71,6 +71,7 @@ def require_lines_of(job: ReplicationJob, log: Path) -> None:
     assert {line["logger"] for line in lines} > {"celery.app.trace", "celery.worker.strategy"}
 
 
+@pytest.mark.slow
 def test_a_killed_workers_job_is_taken_up_again_within_a_minute(estate, workers):
     context = estate.take("small1")
     first = _start(context)

@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import ContextMachine
 
-EXAMPLES = {"sqlite": 10, "postgresql": 4}
+EXAMPLES = {"sqlite": 6, "postgresql": 2}
 IN_THE_SLOW_TIER = {"sqlite": 500, "postgresql": 160}
 STEPS = 50
 

@@ -15,6 +15,8 @@ from replication.services.bandwidth import Window, add_window, set_windows
 from replication.states import StepStatus
 from tests import factories
 
+pytestmark = pytest.mark.any_database
+
 MIB = 1 << 20
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)  # a Monday
 MONDAY, SUNDAY, ALL = 1, 64, 127

@@ -22,6 +22,8 @@ from replication.states import ReplicationType, type_of
 from tests import error_codes, factories
 from vmrep import api, notifications
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture(autouse=True)
 def no_broker(monkeypatch):

@@ -24,6 +24,8 @@ from replication.services.samples import (
 from tests import factories
 from tests.factories import MIB
 
+pytestmark = pytest.mark.any_database
+
 figures = st.tuples(st.floats(0, 1000), st.integers(0, 1 << 40))
 
 

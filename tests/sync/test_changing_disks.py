@@ -62,6 +62,7 @@ def test_a_disk_that_a_late_discovery_takes_for_removed_is_in_the_recovery_point
     assert job.recovery_point.disk_count == 2
 
 
+@pytest.mark.slow
 def test_a_disk_removed_just_before_the_snapshot_leaves_the_recovery_point(
     estate, before_the_snapshot
 ):
@@ -70,6 +71,7 @@ def test_a_disk_removed_just_before_the_snapshot_leaves_the_recovery_point(
     assert _disk_ids(estate.replicate(context)) == ["disk-2000"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_became_independent_before_the_snapshot_refuses_the_job(
     estate, before_the_snapshot, small2
 ):

@@ -36,6 +36,7 @@ def test_what_a_failed_job_left_is_removed_in_a_step_of_its_own(estate, failed_a
     estate.assert_nothing_left_over(job.vm_context)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_removed_is_a_warning_with_its_reason(estate, failed_after_its_snapshot):
     job = failed_after_its_snapshot
     estate.control.refuse_snapshot_removal("small1")

@@ -113,6 +113,7 @@ def test_an_unmounted_repository_is_not_judged(estate, context):
 
 
 @pytest.mark.any_database
+@pytest.mark.slow
 def test_a_repository_that_goes_away_after_the_transaction_is_cleaned_when_it_is_back(
     estate, context
 ):
@@ -127,6 +128,7 @@ def test_a_repository_that_goes_away_after_the_transaction_is_cleaned_when_it_is
 
 
 @pytest.mark.any_database
+@pytest.mark.slow
 def test_files_go_while_the_vcenter_is_away_and_without_its_password(estate, context):
     _delete(context)
     estate.lab.stop()
@@ -137,6 +139,7 @@ def test_files_go_while_the_vcenter_is_away_and_without_its_password(estate, con
 
 
 @pytest.mark.any_database
+@pytest.mark.slow
 def test_a_vm_that_is_no_longer_managed_can_lose_its_replica_too(estate, context):
     removal.remove_from_management(context, actor="ops")
     assert RecoveryPoint.objects.filter(state=RecoveryPointState.AVAILABLE).count() == 2

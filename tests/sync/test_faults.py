@@ -109,6 +109,7 @@ def test_a_session_that_expires_during_the_transfer_is_renewed(estate, ready, mo
     assert estate.replicate(ready).attempt == 1
 
 
+@pytest.mark.slow
 def test_a_missing_privilege_fails_the_job_and_is_named(estate, ready):
     estate.control.deny_privilege("VirtualMachine.State.CreateSnapshot")
     job = estate.run_job(ready)

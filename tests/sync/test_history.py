@@ -80,6 +80,7 @@ def test_a_job_that_is_cancelled_while_its_worker_is_dead_is_counted_as_cancelle
     assert not context.cbt_history.get(job=job).sync_success
 
 
+@pytest.mark.slow
 def test_a_job_whose_every_worker_dies_fails_once(estate):
     context = estate.take("small1")
     job = start.start(context, trigger="manual", requested_by="anna")

@@ -155,6 +155,7 @@ def test_a_host_that_goes_in_mid_transfer_is_waited_for_and_the_copy_resumes(
     estate.assert_nothing_left_over(ready)
 
 
+@pytest.mark.slow
 def test_a_vcenters_pinned_certificate_that_changes_in_mid_job_is_confirmed_by_hand(
     estate, ready, in_mid_transfer
 ):

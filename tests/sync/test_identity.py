@@ -116,6 +116,7 @@ def test_a_clone_of_the_same_name_is_another_vm_without_the_history(estate, web)
 # ------------------------------------------------------------- gone and back
 
 
+@pytest.mark.slow
 def test_a_vm_that_is_gone_says_since_when_and_its_job_fails_with_that_reason(estate, web):
     path = estate.control.unregister("web")
     estate.discover()

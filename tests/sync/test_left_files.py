@@ -36,6 +36,7 @@ def test_what_a_removal_leaves_is_consolidated_by_the_job_itself(estate, context
 
 
 @pytest.mark.parametrize("told", TOLD)
+@pytest.mark.slow
 def test_what_cannot_be_consolidated_is_a_warning_and_the_next_jobs_first_work(
     estate, context, told
 ):

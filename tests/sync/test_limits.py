@@ -97,6 +97,7 @@ def test_processes_at_once_break_no_limit_not_even_one_that_is_lowered(estate):
     assert not Place.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_full_datastore_is_waited_for_before_the_snapshot(estate):
     first, second = estate.take("small2"), estate.take("small1")
     resource = limits.datastore_snapshots(estate.vcenter.pk, "datastore1")

@@ -20,6 +20,7 @@ def left(estate) -> list[str]:
     return [one for vm in estate.control.list_vms() for one in vm["snapshots"]]
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_is_there_although_it_failed_is_removed(estate):
     """The VM is off, so that nothing is quiesced."""
     context = estate.take("small2")

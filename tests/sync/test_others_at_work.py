@@ -141,6 +141,7 @@ def test_a_disk_that_moves_while_it_is_read_costs_an_attempt_at_most(
     _completes(estate, job)
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_somebody_removes_while_it_is_read_is_taken_anew(
     estate, context, monkeypatch
 ):

@@ -90,6 +90,7 @@ def test_the_command_gets_what_it_needs_and_no_secret_in_its_arguments(
     assert "a password of the lab" not in told.read_text()
 
 
+@pytest.mark.slow
 def test_a_name_from_the_vcenter_becomes_no_further_argument(
     estate, command, raw, tmp_path, monkeypatch
 ):
@@ -226,6 +227,7 @@ def test_a_program_that_does_not_read_from_the_host_takes_none(
     assert most_places == [0]
 
 
+@pytest.mark.slow
 def test_a_killed_workers_command_ends_with_what_it_started(estate, command, raw, tmp_path):
     """And the next attempt resumes with another one."""
     told = tmp_path / "told"

@@ -63,6 +63,7 @@ def test_a_host_that_fails_or_lies_in_mid_read_changes_no_byte_of_the_copy(estat
         assert not estate.lab._live.world.injection._rules, f"{fault}: it was met"
 
 
+@pytest.mark.slow
 def test_a_host_that_stays_away_is_waited_for_and_the_job_goes_on(estate, context):
     estate.control.fail("NFC read", nth=4, fault="close", times=1000)
     job = estate.run_job(context)

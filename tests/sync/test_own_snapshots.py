@@ -43,6 +43,7 @@ def test_tracking_is_not_turned_on_while_a_vm_has_snapshots(nfc, monkeypatch):
     assert "block tracking" in job.error_message
 
 
+@pytest.mark.slow
 def test_a_linked_clone_is_read_through_its_parents_files(nfc):
     snapshot = nfc.users_snapshot("small1")
     nfc.control.link_clone("small1", "linked", snapshot)

@@ -73,6 +73,7 @@ def test_earlier_recovery_points_stay_as_they_were(estate, small2):
         estate.assert_equal_to_snapshot(point)
 
 
+@pytest.mark.slow
 def test_zeroes_that_the_guest_writes_hide_what_was_there(estate):
     context = estate.take("small1")
     estate.control.fill("small1", 2000, 8 * MIB, 4 * MIB, seed=1)
@@ -116,6 +117,7 @@ def test_a_reset_of_change_tracking_compares_the_whole_disk(estate, small1):
     assert estate.replicate(small1).replication_type == "incremental"
 
 
+@pytest.mark.slow
 def test_a_vm_that_cannot_tell_its_allocated_areas_is_read_whole(estate):
     context = estate.take("small1")
     estate.control.fail("QueryChangedDiskAreas", fault="FileFault", times=2)  # it is asked twice

@@ -115,6 +115,7 @@ def test_what_events_do_not_tell_is_compared(nfc, monkeypatch):
     assert (entry.sync_type, "events do not tell" in entry.note) == ("checksum", True)
 
 
+@pytest.mark.slow
 def test_the_tree_alone_tells_of_a_revert_to_another_snapshot(nfc):
     nfc.control.fail("QueryEvents", fault="NoPermission", times=1000)
     older = nfc.users_snapshot("small1", "older")
@@ -132,6 +133,7 @@ def test_the_tree_alone_tells_of_a_revert_to_another_snapshot(nfc):
     assert newer in nfc.users_snapshots
 
 
+@pytest.mark.slow
 def test_a_revert_to_a_snapshot_that_was_made_since_needs_no_comparison(nfc):
     """It holds all that the recovery point holds, and tracking tells what came after."""
     context = nfc.take("small1")

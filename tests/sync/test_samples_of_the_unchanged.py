@@ -29,6 +29,7 @@ def test_writes_that_tracking_lost_are_found_where_the_last_point_read(estate, s
     assert "Change tracking is wrong" in entry.note
 
 
+@pytest.mark.slow
 def test_a_rollback_below_vsphere_with_a_higher_number_is_found(estate, small1):
     estate.control.keep_storage("small1")
     estate.control.fill("small1", 2000, 40 * MIB, MIB, seed="lost")

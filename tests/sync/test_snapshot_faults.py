@@ -99,6 +99,7 @@ def _users_snapshot(estate, context):
         snapshots.create(session, context.moref, "before the update", "", False)
 
 
+@pytest.mark.slow
 def test_no_new_snapshot_is_taken_while_one_of_ours_cannot_be_removed(estate):
     context = estate.take("small1")
     estate.control.refuse_snapshot_removal("small1")
@@ -184,6 +185,7 @@ def test_snapshots_that_are_made_but_not_listed_do_not_pile_up(estate, ready, mo
     estate.replicate(ready)
 
 
+@pytest.mark.slow
 def test_one_that_is_not_listed_and_cannot_be_removed_stays_the_only_one(
     estate, ready, monkeypatch
 ):

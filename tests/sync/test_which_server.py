@@ -103,6 +103,7 @@ def test_a_lone_host_where_a_vcenter_was_is_confirmed_by_hand(estate, lone_host)
     assert estate.discover().status == "completed"
 
 
+@pytest.mark.slow
 def test_the_clean_up_removes_nothing_at_another_host(estate, lone_host, tmp_path):
     """The snapshot has the recorded name and reference, but this is another host."""
     estate.control.refuse_snapshot_removal("small1")

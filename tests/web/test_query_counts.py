@@ -27,7 +27,7 @@ from vmrep.web.models import SavedView
 
 pytestmark = pytest.mark.usefixtures("facts_are_remembered")
 
-MANY = 12
+MANY = 5
 
 # Pages: two are the session and the user, one the integrity check's result, three
 # who is alive. API: one is the token.
@@ -121,17 +121,18 @@ def test_the_lists_take_as_many_queries_as_recorded_with_one_row_and_with_many(w
     )
     program = Client(headers={"Authorization": f"Token {factories.token(user)}"})
 
-    def counted() -> dict[str, int]:
+    def counted(*, for_the_first_time: bool = False) -> dict[str, int]:
         counts = {}
         for name in RECORDED:
             client = program if name.startswith("/api/") else web
             address = name.format(vcenter=vcenter.pk)
-            client.get(address)
+            if for_the_first_time:
+                client.get(address)  # what a process remembers is not counted
             counts[name] = queries(lambda client=client, address=address: client.get(address))
         return counts
 
     add_a_vm(0)
-    assert counted() == RECORDED
+    assert counted(for_the_first_time=True) == RECORDED
     for number in range(1, MANY):
         add_a_vm(number)
     assert counted() == RECORDED

@@ -138,12 +138,12 @@ def test_a_vm_of_which_no_path_is_known_is_distinguished_by_its_context(web):
 # ------------------------------------------------------------- pages
 
 
-@pytest.mark.parametrize(
-    ("asked", "rows"), [("25", 25), ("100", 52), ("", 50), ("1000000", 50), ("-1", 50), ("x", 50)]
-)
-def test_the_page_size_is_one_of_those_offered(web, asked, rows):
+def test_the_page_size_is_one_of_those_offered(web):
     factories.contexts(f"vm-{number}" for number in range(52))
-    assert len(names(web.get(PAGE, {"page_size": asked, "per_page": "7"}))) == rows
+    rows = {"25": 25, "100": 52, "": 50, "1000000": 50, "-1": 50, "x": 50}
+    for asked, expected in rows.items():
+        answer = web.get(PAGE, {"page_size": asked, "per_page": "7"})
+        assert len(names(answer)) == expected, asked
 
 
 def test_the_page_sizes_are_links_that_keep_the_view_and_start_over(web):
