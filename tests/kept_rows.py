@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.apps import apps
 from django.db import connection, transaction
@@ -25,7 +26,8 @@ _numbers = itertools.count(1)
 
 
 class KeptRows:
-    """The rows that there are now. `file`: where to keep them on SQLite."""
+    """The rows that there are now. `file`: where to keep them on SQLite; if it is there already,
+    the rows that another process of a parallel run has kept in it."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -34,12 +36,22 @@ class KeptRows:
         if connection.vendor == "postgresql":
             _execute(f"DROP SCHEMA IF EXISTS {self._schema} CASCADE")
             _execute(f"CREATE SCHEMA {self._schema}")
-        with self._at_hand():
-            for model in _models():
-                if model._base_manager.exists():
-                    table = model._meta.db_table
-                    _execute(f'CREATE TABLE {self._schema}."{table}" AS SELECT * FROM "{table}"')
-                    self._kept.append(model)
+            self._keep()
+        elif file.exists():
+            with self._at_hand():
+                names = _execute(f"SELECT name FROM {self._schema}.sqlite_master")
+            tables = {name for (name,) in names}
+            self._kept = [model for model in _models() if model._meta.db_table in tables]
+        else:
+            with self._at_hand("rwc"):
+                self._keep()
+
+    def _keep(self) -> None:
+        for model in _models():
+            if model._base_manager.exists():
+                table = model._meta.db_table
+                _execute(f'CREATE TABLE {self._schema}."{table}" AS SELECT * FROM "{table}"')
+                self._kept.append(model)
 
     def bring_back(self) -> None:
         """These rows, and no others. Their foreign keys are checked at the end, as always."""
@@ -57,11 +69,13 @@ class KeptRows:
                 )
 
     @contextmanager
-    def _at_hand(self) -> Iterator[None]:
+    def _at_hand(self, mode: str = "ro") -> Iterator[None]:
+        """`mode`: of SQLite's file. Readers do not wait for one another, though each begins a
+        transaction that is to write."""
         if connection.vendor == "postgresql":
             yield
             return
-        _execute(f"ATTACH DATABASE '{self._file}' AS {self._schema}")
+        _execute(f"ATTACH DATABASE 'file:{self._file}?mode={mode}' AS {self._schema}")
         try:
             yield
         finally:
@@ -94,6 +108,7 @@ def _columns(model: type[Model]) -> str:
     return ", ".join(f'"{field.column}"' for field in fields if not field.generated)
 
 
-def _execute(statement: str) -> None:
+def _execute(statement: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []

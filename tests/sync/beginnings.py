@@ -1,7 +1,8 @@
-"""What tests begin with, made once per process: a test gets a copy of lab, rows and repository."""
+"""What tests begin with, made once: a test gets a copy of lab, rows and repository."""
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,16 +14,24 @@ from vmrep.lab import Lab
 
 
 class Beginning:
-    """An estate with a recovery point of each named VM; without any, nothing is discovered yet."""
+    """An estate with a recovery point of each named VM; without any, nothing is discovered yet.
+    `folder`: where it is made, or was."""
 
     def __init__(self, folder: Path, scenario: str, vm_names: tuple[str, ...]) -> None:
         self._folder = folder
         self._scenario = scenario
-        with self._lab(folder) as lab:
-            estate = Estate(lab, folder)
+        made = folder / "made"
+        if not made.exists():
+            folder.mkdir()
+            self._make(vm_names)
+        self._rows = KeptRows(folder / "rows.sqlite3")
+        made.touch()
+
+    def _make(self, vm_names: tuple[str, ...]) -> None:
+        with self._lab(self._folder) as lab:
+            estate = Estate(lab, self._folder)
             for context in [estate.take(vm_name) for vm_name in vm_names]:
                 estate.replicate(context)
-        self._rows = KeptRows(folder / "rows.sqlite3")
 
     @contextmanager
     def copied(self, folder: Path) -> Iterator[Estate]:
@@ -38,7 +47,7 @@ class Beginning:
 
 
 class Beginnings:
-    """All that were asked for so far."""
+    """All that were asked for so far. The folder may be of several processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -48,7 +57,8 @@ class Beginnings:
         """Nothing may be in the database; afterwards, anything may."""
         wanted = scenario, vm_names
         if wanted not in self._made:
-            folder = self._folder / str(len(self._made))
-            folder.mkdir()
-            self._made[wanted] = Beginning(folder, scenario, vm_names)
+            folder = self._folder / "-".join((Path(scenario).stem, *vm_names))
+            with folder.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._made[wanted] = Beginning(folder, scenario, vm_names)
         return self._made[wanted]

@@ -2,9 +2,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from contexts.models import VMContext
 from replication.storage import errands
+from tests.migrated import is_parallel
 from tests.sync.beginnings import Beginnings
 from tests.sync.estate import MIB, Estate
 
@@ -18,7 +20,13 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def beginnings(tmp_path_factory: pytest.TempPathFactory) -> Beginnings:
-    return Beginnings(tmp_path_factory.mktemp("beginnings"))
+    """The processes of a parallel run share them. On PostgreSQL, rows are kept in its databases,
+    of which each process has its own."""
+    if connection.vendor == "postgresql" or not is_parallel():
+        return Beginnings(tmp_path_factory.mktemp("beginnings"))
+    folder = tmp_path_factory.getbasetemp().parent / "beginnings"
+    folder.mkdir(exist_ok=True)
+    return Beginnings(folder)
 
 
 REPLICATED = {"small1": "small1", "small2": "small2", "replicated_web": "web"}
