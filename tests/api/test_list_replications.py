@@ -98,7 +98,7 @@ def test_every_ordering_that_is_offered_works(api):
 def test_the_number_of_queries_does_not_grow_with_the_rows(api, queries):
     factories.completed_job(factories.context())
     one = queries(lambda: api.get("replications/"))
-    for number in range(29):
+    for number in range(4):
         factories.completed_job(factories.context(f"vm-{number}"))
     assert queries(lambda: api.get("replications/")) == one
-    assert api.get("replications/").json()["count"] == 30
+    assert api.get("replications/").json()["count"] == 5

@@ -36,7 +36,7 @@ def names(db: Any) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("falling", ["", "-"])
+@pytest.mark.parametrize("falling", ["", pytest.param("-", marks=pytest.mark.slow)])
 def test_a_cursor_reads_every_row_once_in_every_order(api: Any, names: Any, falling: str) -> None:
     for name in contexts.CONTEXTS.order_by:
         asked = {"ordering": falling + name, "page_size": 2}

@@ -81,6 +81,7 @@ def test_how_far_it_has_come_is_told(
     assert told[-1] is None
 
 
+@pytest.mark.slow
 def test_several_points_go_in_one_run_and_the_end_of_a_chain_goes_without_a_merge(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ):

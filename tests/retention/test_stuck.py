@@ -216,6 +216,7 @@ def test_a_file_that_was_away_for_a_while_is_looked_at_again(chain: Chain):
     chain.require_settled()
 
 
+@pytest.mark.slow
 def test_a_removal_that_is_stuck_before_a_file_was_changed_is_taken_back(chain: Chain):
     """What is damaged is what the next point holds: this one may be the newest that can be used."""
     chain.want(6)
