@@ -1,9 +1,14 @@
-"""Tasks for workers; each calls one service."""
+"""Tasks for workers; each calls one service.
+
+Whoever can write to the broker can call any of them, with whatever arguments: none takes more than
+the key of a row, of which the database says what is to be done with it.
+"""
 
 from datetime import timedelta
 from typing import Any
 
 from celery import shared_task, signals
+from django.conf import settings
 
 from replication import messages
 from replication.engine import folders
@@ -64,14 +69,18 @@ def ask_vcenters() -> None:
 
 
 @shared_task
-def delete_old_jobs(older_than_days: int) -> None:
-    old_jobs.delete_old_jobs(timedelta(days=older_than_days))
+def delete_old_jobs() -> None:
+    """Those of longer ago than the settings say; none unless they say it."""
+    if settings.KEEP_JOBS_DAYS > 0:
+        old_jobs.delete_old_jobs(timedelta(days=settings.KEEP_JOBS_DAYS))
 
 
 @shared_task
-def forget_history(older_than_days: int) -> None:
-    """Expired points with their jobs, and the jobs that made none."""
-    older_than = timedelta(days=older_than_days)
+def forget_history() -> None:
+    """Expired points with their jobs, and the jobs that made none, as the settings say."""
+    if settings.KEEP_HISTORY_DAYS <= 0:
+        return
+    older_than = timedelta(days=settings.KEEP_HISTORY_DAYS)
     old_points.forget_old_points(older_than)
     old_jobs.delete_old_jobs(older_than, trigger=Trigger.SCHEDULE)
 

@@ -359,14 +359,12 @@ if KEEP_JOBS_DAYS > 0:
     CELERY_BEAT_SCHEDULE["delete-old-jobs"] = {
         "task": "replication.tasks.delete_old_jobs",
         "schedule": timedelta(days=1),
-        "args": (KEEP_JOBS_DAYS,),
     }
 KEEP_HISTORY_DAYS = env.int("VMREP_KEEP_HISTORY_DAYS", default=90)
 if KEEP_HISTORY_DAYS > 0:
     CELERY_BEAT_SCHEDULE["forget-history"] = {
         "task": "replication.tasks.forget_history",
         "schedule": timedelta(days=1),
-        "args": (KEEP_HISTORY_DAYS,),
     }
 BASE_URL = env("VMREP_BASE_URL", default="")
 ALLOW_ADDRESSES = env.list("VMREP_ALLOW_ADDRESSES", default=[])

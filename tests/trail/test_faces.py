@@ -238,7 +238,7 @@ def test_what_becomes_of_users_is_told_without_a_password(vm: VMContext) -> None
         ("add", "scope"),
     ]
     assert {each[:2] for each in told[4:]} == {("remove", "scope"), ("remove", "user")}
-    assert told[1][3] == {"roles": ["operator"]}
+    assert told[1][2:] == ({"roles": []}, {"roles": ["operator"]})
     assert told[2][2:] == ({"is_active": True}, {"is_active": False, "password": "changed"})
     assert told[3][3]["folder"] == "/Lab/vm"
     assert "sesame" not in str(told)
