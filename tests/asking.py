@@ -25,7 +25,10 @@ INSIDE, OUTSIDE = "within", "zq9x7"
 FOLDER = "/Lab/vm/In"
 OTHER_FOLDERS = ("/Lab/vm/in", "/Lab/vm/In-2", "/Lab/vm")
 """They are not below it, however alike: a database may not tell upper from lower case."""
-FILLED = {"session_key": "none", "kind": "webhook", "page": "jobs", "name": "api"}
+FILLED = {
+    **{"session_key": "none", "kind": "webhook", "page": "jobs", "name": "api"},
+    "entry": "get_root",
+}
 QUERIES = {"limit-change": "?kind=vcenter_jobs"}
 ROLES = ("nobody", "viewer", "operator", "admin")
 

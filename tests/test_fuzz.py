@@ -253,6 +253,7 @@ def _keys() -> dict[str, Any]:
         "session_key": "x" * 32,
         "user_id": "1",
         "name": "api",
+        "entry": "get_root",
         "page": "jobs",
         "object_id": "1",
         "id": "1",

@@ -50,6 +50,15 @@ def check(method: str, path: str, query: str, answer: Any) -> None:
     assert not found, "\n".join([f"{method} {path} is not as described:", *found])
 
 
+def check_message(message: Json) -> None:
+    """Raises AssertionError for what is sent to webhooks and is not described."""
+    word = message["type"].removeprefix("vmrep.")
+    told = schema()["webhooks"].get(word, schema()["webhooks"]["occurrence"])
+    (content,) = told["post"]["requestBody"]["content"].values()
+    found = list(_validator(content["schema"]["$ref"], False).iter_errors(message))
+    assert not found, (message, [problem.message for problem in found])
+
+
 def _operation(method: str, path: str) -> Json | None:
     try:
         match = resolve(path)

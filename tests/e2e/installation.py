@@ -47,7 +47,7 @@ class Installation:
         self._data = folder / "cluster"
         self._redis_url = f"redis+socket://{self._sockets}/redis"
         self._listener = listen(0)
-        self._port = self._listener.getsockname()[1]
+        self.port = self._listener.getsockname()[1]
         self._cookies = SimpleCookie()
         self.children: dict[str, Child] = {}
         self._environment = os.environ | {
@@ -159,7 +159,7 @@ class Installation:
     def ask(self, method: str, address: str, form: dict[str, str] | None = None) -> Answer:
         """What the web server answers. Never waits for more than two minutes."""
         begun = time.monotonic()
-        connection = http.client.HTTPConnection(LOCALHOST, self._port, timeout=120)
+        connection = http.client.HTTPConnection(LOCALHOST, self.port, timeout=120)
         headers = {"Cookie": "; ".join(f"{key}={it.value}" for key, it in self._cookies.items())}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"

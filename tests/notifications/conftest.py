@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.api import conformance
 from tests.notifications.servers import SECRET, Certificates, MailServer, WebServer
 from vmrep.notifications import services
 from vmrep.notifications.models import Channel
@@ -54,11 +55,13 @@ def servers_on_this_machine(settings: Any) -> None:
 
 
 @pytest.fixture
-def webhook(db: None, web_server: WebServer, certificates: Certificates) -> Channel:
-    """A channel with a rule for everything."""
+def webhook(db: None, web_server: WebServer, certificates: Certificates) -> Iterator[Channel]:
+    """A channel with a rule for everything. What it sends must be as the API's schema says."""
     channel = services.add_channel("hook", "webhook", webhook_settings(web_server, certificates))
     services.save_rule(channel, [])
-    return channel
+    yield channel
+    for posted in web_server.posted:
+        conformance.check_message(posted.json)
 
 
 def webhook_settings(server: WebServer, certificates: Certificates) -> dict[str, object]:

@@ -116,7 +116,7 @@ urlpatterns = [
     ),
     path("docs/api/openapi.yaml", api.openapi, name="openapi"),
     path("docs/api/reference/", api.api_reference, name="api-reference"),
-    path("docs/api/reference/<slug:name>/", api.api_reference_of, name="api-reference-of"),
+    path("docs/api/reference/<slug:entry>/", api.api_reference_of, name="api-reference-of"),
     path("docs/<path:name>/", api.docs, name="docs"),
     path("account/", account.index, name="account"),
     path("account/password/", account.password, name="account-password"),

@@ -87,7 +87,10 @@ def _parameters(listing: Listing) -> list[OpenApiParameter]:
             explode=False,
         ),
         parameter(
-            "fields", _texts(listing.fields), "Answer only these fields of each row.", explode=False
+            "fields",
+            {**_texts(listing.fields), "minItems": 1},
+            "Answer only these fields of each row.",
+            explode=False,
         ),
         parameter("page", {"type": "integer", "minimum": 1}, "Which page; without a cursor."),
         parameter(

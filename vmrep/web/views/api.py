@@ -48,13 +48,13 @@ def api_reference(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def api_reference_of(request: HttpRequest, name: str) -> HttpResponse:
+def api_reference_of(request: HttpRequest, entry: str) -> HttpResponse:
     """One operation by its ID, or one object by its name."""
     access.require(request.user, Verb.VIEW, VMContext)
-    detail, shape = reference.detail(name), reference.shape(name)
+    detail, shape = reference.detail(entry), reference.shape(entry)
     if detail is None and shape is None:
         raise Http404("The API has no such operation or object.")
-    told = {"detail": detail, "shape": shape, "name": name}
+    told = {"detail": detail, "shape": shape, "name": entry}
     return render(request, "docs/reference_of.html", told)
 
 
