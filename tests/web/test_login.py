@@ -29,7 +29,7 @@ ARGUMENTS = {
             "token_id",
             "user_id",
         ),
-        *("view_id", "name", "page"),
+        *("view_id", "name", "page", "entry"),
     ),
     1,
 )
