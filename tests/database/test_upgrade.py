@@ -36,6 +36,8 @@ OLD_TOKENS = "authtoken_token"
 GONE_TABLES = (OLD_TOKENS, "django_session")  # they had keys in clear
 LAST = "contexts.0010_one_name_for_not_replicated_yet"
 
+pytestmark = pytest.mark.any_database  # all migrations from nothing run on both
+
 
 @pytest.fixture
 def old(tmp_path: Path) -> Iterator[Scratch]:
@@ -156,7 +158,6 @@ def test_what_has_vms_is_paused_until_somebody_looks_at_the_policies(upgraded: U
         assert cursor.fetchall() == [("all", "vmrep", None, None)]
 
 
-@pytest.mark.any_database
 def test_nothing_is_left_to_do(upgraded: Upgraded) -> None:
     upgraded.database.manage_all(
         ("migrate", "--check"),
@@ -165,7 +166,6 @@ def test_nothing_is_left_to_do(upgraded: Upgraded) -> None:
     )
 
 
-@pytest.mark.any_database
 def test_the_integrity_check_finds_what_it_found_before(upgraded: Upgraded) -> None:
     """A check was made in the fixture before it was dumped; nothing was repaired."""
     about = ("code", "severity", "context_id", "job_id")

@@ -124,6 +124,7 @@ def hostile_estate() -> tuple[VMContext, VMContext, ReplicationJob, list[str]]:
     )
 
 
+@pytest.mark.slow
 def test_names_that_want_to_be_code_are_text_everywhere(page: Page, told: None, complaints) -> None:
     User.objects.update(is_staff=True, is_superuser=True)
     everything, running, job, addresses = hostile_estate()

@@ -91,6 +91,7 @@ def test_a_vm_that_is_orphaned_is_refused(estate, context):
     assert (job.status, job.error_code) == (JobStatus.FAILED, "preflight_refused")
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_cannot_be_understood_is_told_with_its_vm_and_the_servers_words(
     estate, context, before
 ):
@@ -113,6 +114,7 @@ def test_a_snapshot_that_cannot_be_understood_is_told_with_its_vm_and_the_server
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.slow
 def test_a_vm_whose_devices_are_odd_by_now_keeps_no_snapshot(estate, context, before):
     def garble():
         estate.control.odd_property(

@@ -55,6 +55,7 @@ def test_a_job_reads_nothing_through_it_and_says_which_image(estate, victim, alt
     assert codes & {"backing_file_differs", "image_file_damaged"}
 
 
+@pytest.mark.slow
 def test_a_job_does_not_build_on_an_image_that_somebody_made_a_snapshot_in(estate, small1):
     """It can be taken back to then, and nothing else about it would tell."""
     image = DiskImage.objects.get()

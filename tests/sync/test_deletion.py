@@ -20,10 +20,10 @@ from tests.sync.estate import MIB, Estate, database_url
 from tests.sync.nursery import nursery
 
 POINTS = [
-    *("after commit", "between files", "between file and row"),
+    *("after commit", "between files"),
     *(
         pytest.param(point, marks=pytest.mark.slow)
-        for point in ("before commit", "before file", "after first image")
+        for point in ("before commit", "before file", "after first image", "between file and row")
     ),
 ]
 

@@ -47,6 +47,7 @@ def test_an_odd_answer_that_is_true_is_used(estate, ready, lie):
     assert (job.replication_type, job.bytes_transferred) == ("incremental", 2 * MIB)
 
 
+@pytest.mark.slow
 def test_a_list_of_allocated_areas_that_cannot_be_true_has_the_whole_disk_read(estate):
     context = estate.take("small1")
     estate.control.lie_about_changes("small1", 2000, "outside")

@@ -63,6 +63,7 @@ def test_a_snapshot_that_is_said_to_be_made_and_is_not_costs_an_attempt(estate, 
     estate.assert_nothing_left_over(ready)
 
 
+@pytest.mark.slow
 def test_tracking_that_is_said_to_be_on_and_is_not_makes_a_whole_copy(estate):
     context = estate.take("small1")
     estate.control.lie_about_tasks(CONFIGURE, "done")

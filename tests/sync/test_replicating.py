@@ -63,7 +63,7 @@ def test_all_disks_of_a_vm_are_in_its_recovery_point(estate):
 def test_earlier_recovery_points_stay_as_they_were(estate, small2):
     rng = random.Random(5)
     points = [small2.recovery_points.get()]
-    for _ in range(3):
+    for _ in range(2):
         for _ in range(10):
             key = rng.choice((2000, 2001))
             offset = rng.randrange(0, 18 * MIB, 512)

@@ -137,6 +137,7 @@ def test_tracking_that_takes_long_to_enable_is_not_enabled_twice(
     assert asked.count(CREATE) == 1
 
 
+@pytest.mark.slow
 def test_a_removal_that_takes_long_is_a_warning_and_not_asked_for_twice(
     estate: Estate, context: VMContext, impatient: None, asked: list[str]
 ) -> None:

@@ -123,6 +123,7 @@ def test_no_new_snapshot_is_taken_while_one_of_ours_cannot_be_removed(estate):
     estate.replicate(context)
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_cannot_be_removed_is_not_tried_at_every_tick(estate):
     context = estate.take("small1")
     estate.control.refuse_snapshot_removal("small1")

@@ -240,6 +240,7 @@ def test_the_log_of_a_retry_after_kill_9_says_where_it_went_on(estate, ready):
 
 
 @pytest.mark.usefixtures("no_sample")
+@pytest.mark.slow
 def test_a_transient_error_is_a_warning_and_the_clean_up_after_a_cancel_is_told(estate, ready):
     estate.control.fail("GET /folder", nth=4, fault="503", times=1000)
     job = estate.run_job(ready)
@@ -256,6 +257,7 @@ def test_a_transient_error_is_a_warning_and_the_clean_up_after_a_cancel_is_told(
     assert f"Removed the snapshot vmrep:{job.pk}:1." in text
 
 
+@pytest.mark.slow
 def test_what_clean_up_could_not_do_is_a_warning(estate, ready):
     estate.control.refuse_snapshot_removal("small1")
     job = estate.run_job(ready)

@@ -69,14 +69,13 @@ def test_a_tab_that_does_not_exist_is_the_first(web):
     assert 'aria-current="page">Overview' in panel(web, factories.context(), "nothing")
 
 
-@pytest.mark.parametrize("tab", TAB_KEYS)
-def test_a_tab_of_a_new_vm_says_what_is_missing(web, tab):
+def test_a_tab_of_a_new_vm_says_what_is_missing(web):
     context = factories.context(disks=[], networks=[])
-    assert f"tab={tab}" in panel(web, context, tab)
+    for tab in TAB_KEYS:
+        assert f"tab={tab}" in panel(web, context, tab)
 
 
-@pytest.mark.parametrize("tab", TAB_KEYS)
-def test_a_tab_shows_hostile_names_as_text(web, tab):
+def test_a_tab_shows_hostile_names_as_text(web):
     hostile = factories.HOSTILE_NAME
     context = factories.context(
         hostile,
@@ -85,7 +84,8 @@ def test_a_tab_shows_hostile_names_as_text(web, tab):
     )
     factories.completed_job(context)
     factories.failed_job(context, why=f"{hostile} did not answer.")
-    assert "<script>alert" not in panel(web, context, tab)
+    for tab in TAB_KEYS:
+        assert "<script>alert" not in panel(web, context, tab), tab
 
 
 def test_progress_counts_the_bytes_of_the_plan(web):
