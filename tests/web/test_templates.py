@@ -4,6 +4,7 @@ is answered without its page."""
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 from django.conf import settings
@@ -31,6 +32,7 @@ def parts(template: str) -> set[str]:
     return set(re.findall(r"{% partialdef ([\w-]+)", source(template)))
 
 
+@cache
 def named() -> set[str]:
     """Every name of a template or a part, in templates and code."""
     found = set()
@@ -44,9 +46,9 @@ def named() -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(named()))
-def test_a_template_or_part_that_is_named_is_there(name: str):
-    assert loader.get_template(name)
+def test_a_template_or_part_that_is_named_is_there():
+    for name in sorted(named()):
+        assert loader.get_template(name), name
 
 
 def test_a_part_that_is_not_there_is_no_template():
@@ -54,18 +56,19 @@ def test_a_part_that_is_not_there_is_no_template():
         loader.get_template("jobs/index.html#nothing")
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
-def test_a_part_that_is_there_is_named(template: str):
-    pages = {"live"}  # vmrep.web.live names it
-    prefix = PUT_TOGETHER.get(template)
-    for part in parts(template) - pages:
-        is_put_together = prefix is not None and part.startswith(prefix)
-        assert is_put_together or f"{template}#{part}" in named(), part
+def test_a_part_that_is_there_is_named():
+    for template in TEMPLATES:
+        pages = {"live"}  # vmrep.web.live names it
+        prefix = PUT_TOGETHER.get(template)
+        for part in parts(template) - pages:
+            is_put_together = prefix is not None and part.startswith(prefix)
+            assert is_put_together or f"{template}#{part}" in named(), part
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
-def test_a_template_has_no_line_that_is_cut_on_a_screen(template: str):
-    assert [line for line in source(template).splitlines() if len(line) > LONGEST_LINE] == []
+def test_a_template_has_no_line_that_is_cut_on_a_screen():
+    for template in TEMPLATES:
+        long = [line for line in source(template).splitlines() if len(line) > LONGEST_LINE]
+        assert long == [], template
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,9 @@ class PauseDetail(View):
     @described(PauseSerializer)
     def get(self, request: Request, pause_id: int) -> Response:
         require_known(request, ())
-        among = selector.shown(Pause.objects.all())
-        pause = access.pause(request.user, pause_id, Verb.VIEW, among=among)
+        pause = access.pause(
+            request.user, pause_id, Verb.VIEW, among=selector.shown(Pause.objects.all())
+        )
         return Response(PauseSerializer(pause).data)
 
     @described(status=204)
