@@ -29,7 +29,7 @@ from vmrep import __version__
 
 log = logging.getLogger(__name__)
 
-EVERY_SECONDS = 10.0
+EVERY_SECONDS = 8.0
 _CLOSING_SECONDS = 2.0
 THE_TICK = "tick"
 

@@ -12,7 +12,14 @@ from contexts.clock import database_now
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
 from replication.models import Incident, Occurrence, RepositorySign, SignOfLife, VCenterSign
-from replication.selectors.health import Health, Parts, Trouble, health
+from replication.selectors.health import (
+    Health,
+    Parts,
+    Trouble,
+    health,
+    since_watched,
+    watched_since,
+)
 from replication.selectors.protection import AWAY_AFTER
 from replication.services.occurrences import tell_all
 from replication.states import OccurrenceKind, TroubleKind
@@ -24,7 +31,8 @@ _ONE_SIGN = timedelta(seconds=5)  # written with it, so it is of the same time
 
 def look() -> None:
     """Begin an incident for everything that is dead and has none, end those of what lives, and tell
-    of both. A process that is started again within some seconds is no incident.
+    of both. A process that is started again within some seconds is no incident, nor one that is
+    started some seconds after the others.
 
     Two processes may see the same at once: each incident is begun once, and ended once."""
     now = database_now()
@@ -36,10 +44,16 @@ def look() -> None:
     begun = [
         each
         for key, each in troubles.items()
-        if key not in open_ones and (each.since is None or each.since <= now - AWAY_AFTER)
+        if key not in open_ones and _has_lasted(each, watched_since(state.processes), now)
     ]
     if over or begun:
         _note(over, begun, now)
+
+
+def _has_lasted(trouble: Trouble, watched: datetime | None, now: datetime) -> bool:
+    """What comes up some seconds after the first process of all was not dead."""
+    begins = trouble.since if trouble.is_away else since_watched(trouble.since, watched)
+    return begins is None or begins <= now - AWAY_AFTER
 
 
 def _is_over(incident: Incident, state: Health) -> bool:

@@ -55,7 +55,7 @@ class Hindrances:
 
     def _workers(self) -> None:
         if not health.live_slots(health.COPIES, self._now):
-            since = health.last_seen(health.COPIES)
+            since = health.last_seen(health.COPIES, self._now)
             self._of_all.append(Hindrance(NO_WORKER, outage_ends_at(since, self._now)))
 
     def _vcenters(self) -> None:

@@ -19,8 +19,9 @@ from replication.models import Repository, RepositorySign, SignOfLife, VCenterSi
 from replication.selectors.protection import AWAY_AFTER
 from replication.states import LifeKind, TroubleKind
 
-# Three signs of ten seconds each; beat triggers the tick as often.
-DEAD_AFTER = timedelta(seconds=30)
+# Three signs; beat triggers the tick every ten seconds. Pages, which ask every few seconds, are to
+# show a death within 30.
+DEAD_AFTER = timedelta(seconds=26)
 LOW_SHARE = 10  # less than a tenth is free
 FULL_SOON = timedelta(days=7)
 
@@ -143,9 +144,23 @@ def live_slots(queue: str, now: datetime) -> int:
     return sum(sign.slots for sign in _live_workers(queue, _workers(), now))
 
 
-def last_seen(queue: str) -> datetime | None:
-    """When a worker of this queue was last alive; None: never. One query."""
-    return max((sign.seen_at for sign in _of_queue(queue, _workers())), default=None)
+def last_seen(queue: str, now: datetime) -> datetime | None:
+    """Since when workers of this queue are known to be dead: when one was last alive, but not
+    before there was somebody to see it. None: there never was one, nor anybody else. One query."""
+    signs = list(SignOfLife.objects.exclude(kind=LifeKind.TICK))
+    of_queue = _of_queue(queue, signs)
+    watched = watched_since([Process(sign, is_alive(sign, now)) for sign in signs])
+    return since_watched(max((sign.seen_at for sign in of_queue), default=None), watched)
+
+
+def watched_since(processes: Iterable[Process]) -> datetime | None:
+    """Since when some process has been alive all the time; None: none is. After a night in which
+    all of vmrep was off, what is dead can be said only once its processes had time to start."""
+    return min((it.sign.started_at for it in processes if it.is_alive), default=None)
+
+
+def since_watched(since: datetime | None, watched: datetime | None) -> datetime | None:
+    return max((at for at in (since, watched) if at is not None), default=None)
 
 
 def away_vcenters() -> tuple[int, ...]:

@@ -132,6 +132,9 @@ def test_a_heart_gives_signs_of_its_process_and_says_when_it_ends():
     queues = ["copies"]
     heart = signs.Heart("worker", lambda: queues, 4)
     heart._beat()
+    assert not Incident.objects.exists()  # what it misses may be starting, too
+    heart._started_at = database_now() - timedelta(seconds=21)
+    heart._beat()
     sign = SignOfLife.objects.get()
     assert (sign.name, sign.queues, sign.slots) == (this_worker(), "copies", 4)
     assert sign.name.endswith(f":{os.getpid()}")
@@ -220,6 +223,31 @@ def test_incidents_are_told_of_once_when_they_begin_and_once_when_they_are_over(
     last_seen(21, queues="copies")
     watch.look()
     assert Occurrence.objects.count() == 3
+
+
+def test_what_comes_up_while_vmrep_is_being_started_was_not_dead(db):
+    """The first process that started saw all others dead, and told of each."""
+    for is_first_start in (True, False):
+        if not is_first_start:
+            factories.everything_lives(seconds_ago=3600)
+        factories.sign_of_life("worker", "tick")
+        _started(5)
+        watch.look()
+        assert not Incident.objects.exists()
+    _started(21)
+    watch.look()
+    told = set(Incident.objects.values_list("kind", "subject"))
+    assert told == {*(("worker_dead", each) for each in ("copies", "storage", "control")), BEAT}
+    seen_at = SignOfLife.objects.get(queues="copies").seen_at
+    assert Incident.objects.get(subject="copies").began_at == seen_at
+
+
+BEAT = ("beat_dead", "")
+
+
+def _started(seconds_ago: int) -> None:
+    started_at = Now() - timedelta(seconds=seconds_ago)
+    SignOfLife.objects.filter(queues="tick").update(started_at=started_at)
 
 
 def test_redis_is_well_again_when_every_process_reaches_it(db, monkeypatch):
