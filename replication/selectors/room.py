@@ -2,8 +2,7 @@
 
 The expectation is no bound: it is made of what earlier replications stored, and the VM may have
 changed. So it may hold up a replication, but not for ever: see `replication.sync.room`. Of a VM
-that was never copied nothing is expected, because neither a disk's size nor what is allocated of it
-says how much of it is zeroes, which take no room.
+that was never copied vSphere and the guest are asked how much its disks hold: `first_bytes`.
 """
 
 from __future__ import annotations
@@ -52,6 +51,21 @@ def under_way_bytes(repository_id: int, *, besides: str | None = None) -> int:
         changed=Sum(left, filter=Q(sync_type=SyncType.INCREMENTAL)),
     )
     return (sums["full"] or 0) // 2 + (sums["changed"] or 0)
+
+
+def first_bytes(capacity_bytes: int, allocated: int | None, used: int | None) -> int:
+    """What a first copy of disks of that size is expected to store, cautiously: half of the least
+    that is known of what they hold. Zeroes take no room, and nobody says how many of them there
+    are in what is allocated; what guests have deleted is copied, too. With nothing but the disks'
+    size nothing is expected."""
+    known = [each for each in (allocated, used) if each is not None]
+    return min(capacity_bytes, *known) // 2 if known else 0
+
+
+def was_copied(context: VMContext) -> bool:
+    """Whether there is a whole image of any of its disks, in whichever repository."""
+    images = DiskImage.objects.filter(vm_context=context, state=ImageState.COMMITTED)
+    return images.exists()
 
 
 class _Image(NamedTuple):

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from contexts.error_codes import code_of
+from contexts.vsphere.usage import usage
 from replication.engine.errors import RepositoryFull
 from replication.models import DiskImage, ReplicationJob
-from replication.selectors.room import expected_bytes, reserve_bytes, under_way_bytes
+from replication.selectors.room import (
+    expected_bytes,
+    first_bytes,
+    reserve_bytes,
+    under_way_bytes,
+    was_copied,
+)
 from replication.states import ImageState, StepName, Trigger
 from replication.storage import looks
 from replication.sync.job_run import JobRun, StepNote
@@ -36,18 +43,29 @@ def require(run: JobRun) -> None:
         )
     if run.job.trigger != Trigger.SCHEDULE:
         return
-    rows = run.context.disks.filter(removed_at=None, unprotected_reason="")
-    disks = list(rows.values_list("pk", flat=True))
-    expected = expected_bytes(run.context, repository.pk, disks, run.job.requested_sync)
+    expected, by_what = _expected(run)
     others = under_way_bytes(repository.pk, besides=run.job.pk)
     if room.free_bytes < reserve + expected + others and not _was_refused_last(run.job):
         meanwhile = f" Others that are under way may store {others:,} more there." if others else ""
         raise RepositoryFull(
             f"{run.vm.name}: the repository {repository.name} has probably too little room: {free}"
-            f" After what earlier replications took, vmrep expects about {expected:,} bytes."
+            f" {by_what}, vmrep expects about {expected:,} bytes."
             f"{meanwhile} No snapshot was taken. {_REMEDY} The next replication is tried"
             " nevertheless, and one is tried at once if somebody starts it."
         )
+
+
+def _expected(run: JobRun) -> tuple[int, str]:
+    """What it is expected to store, and by what that is known."""
+    rows = run.context.disks.filter(removed_at=None, unprotected_reason="")
+    sizes = dict(rows.values_list("pk", "capacity_bytes"))
+    if was_copied(run.context):
+        requested = run.job.requested_sync
+        found = expected_bytes(run.context, run.job.repository_id, [*sizes], requested)
+        return found, "After what earlier replications took"
+    told = usage(run.session, run.vm.moref)
+    capacity = sum(size or 0 for size in sizes.values())
+    return first_bytes(capacity, *told), "By what vSphere and its guest say that its disks hold"
 
 
 _REMEDY = (

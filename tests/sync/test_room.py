@@ -13,7 +13,12 @@ from django.utils import timezone
 
 from replication.engine.target import Room
 from replication.models import DiskImage, RecoveryPoint, Repository
-from replication.selectors.room import expected_bytes, reserve_bytes, under_way_bytes
+from replication.selectors.room import (
+    expected_bytes,
+    first_bytes,
+    reserve_bytes,
+    under_way_bytes,
+)
 from replication.services import moving, repositories, start
 from replication.states import StepName
 from replication.storage.looks import StorageState
@@ -68,6 +73,38 @@ def scheduled(estate, context, seed: int, mib: int = 2):
     assert runner.run_next() == job.pk
     job.refresh_from_db()
     return job
+
+
+@pytest.mark.parametrize(
+    ("capacity", "allocated", "used", "expected"),
+    [
+        (100, 60, 40, 20),
+        (100, 60, None, 30),
+        (100, None, 40, 20),
+        (100, 150, 120, 50),  # swap files and snapshots are counted, too: no more than the disks
+        (100, 0, None, 0),
+        (100, None, None, 0),
+    ],
+)
+def test_a_first_copy_is_expected_to_store_half_of_what_is_known(
+    capacity, allocated, used, expected
+):
+    assert first_bytes(capacity, allocated, used) == expected
+
+
+def test_a_scheduled_first_copy_that_will_not_fit_is_refused_before_the_snapshot(estate, free):
+    """Once: the next one finds out. What vSphere says of it is what the lab's files take."""
+    context = estate.take("small1")
+    repositories.change(estate.repository, reserve_bytes=MIB)
+    estate.control.reset_meters()
+    free(2 * MIB)
+    job = scheduled(estate, context, 1, mib=8)
+    assert (job.status, job.error_code) == ("failed", "repository_full")
+    assert "By what vSphere and its guest say that its disks hold" in job.error_message
+    assert snapshots(estate) == 0
+    free(1 << 30)
+    assert scheduled(estate, context, 2).status == "completed"
+    assert snapshots(estate) == 1
 
 
 @pytest.mark.slow

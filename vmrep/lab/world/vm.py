@@ -142,7 +142,9 @@ class VirtualMachine(Entity):
 
     def _summary(self) -> Any:
         name = self.datastore_name(self.record.datastore)
-        return vm_view.summary(self.record, name, self.ref, self._runtime(), self._guest())
+        found = vm_view.summary(self.record, name, self.ref, self._runtime(), self._guest())
+        found.storage = vm_view.storage_summary(self.record.config, self.disks)
+        return found
 
     def _snapshot(self) -> Any:
         return vm_view.snapshot_info(self.record)

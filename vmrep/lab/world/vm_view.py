@@ -366,6 +366,24 @@ def summary(record: VmRecord, datastore_name: str, ref: Any, runtime: Any, guest
     )
 
 
+def storage_summary(config: Config, disks: Mapping[int, Disk]) -> Any:
+    """What the disks take on their datastores. A thick one has all of it from the beginning."""
+    committed = uncommitted = 0
+    for each in config.disks:
+        disk, size = disks[each.key], each.capacity_bytes
+        files = [disk.path_of(layer) for layer in disk.chain.layers.values()]
+        taken = sum(file.stat().st_blocks * 512 for file in files)
+        committed += taken if each.provisioning == "thin" else size
+        uncommitted += max(0, size - taken) if each.provisioning == "thin" else 0
+    return codec.make(
+        vim.vm.Summary.StorageSummary,
+        committed=committed,
+        uncommitted=uncommitted,
+        unshared=committed,
+        timestamp=datetime.datetime.now(datetime.UTC),
+    )
+
+
 def snapshot_info(record: VmRecord) -> Any:
     """The tree of snapshots, or None when there are none."""
     if not record.snapshots or record.unlist_snapshots:
