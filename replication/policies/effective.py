@@ -101,6 +101,10 @@ class Target(NamedTuple):
     source: str
     is_own: bool
 
+    def seen(self, context: VMContext) -> str:
+        """What somebody has seen who sees it: another text when it is another target."""
+        return f"{context.rpo_target_seconds or ''} {self.source}".strip()
+
 
 def target_of(context: VMContext) -> Target:
     found = EffectivePolicy.objects.filter(pk=context.pk, when_from__isnull=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from contexts.models import VMContext
@@ -34,6 +36,23 @@ def test_a_target_is_chosen_in_the_panel(web, context):
     context.refresh_from_db()
     assert context.rpo_target_seconds == 3600
     assert context.events.latest("id").actor == "ops"
+
+
+def test_a_target_that_somebody_else_chose_meanwhile_is_not_overwritten(web, context):
+    view = f"/virtual-machines/?vm={context.pk}"
+    seen = re.search(r'name="shown" value="([^"]*)"', text(web.get(view)))[1]
+    services.set_own(context, services.target(7200), actor="ann")
+    answer = web.post(target(context), {"target": "1h", "shown": seen, "next": view}, follow=True)
+    assert notices(answer) == [
+        "Somebody changed the RPO target of web-01 after you opened the menu: it is 2 h now, its"
+        " own. Nothing was changed; choose again."
+    ]
+    context.refresh_from_db()
+    assert context.rpo_target_seconds == 7200
+    seen = re.search(r'name="shown" value="([^"]*)"', text(answer))[1]
+    web.post(target(context), {"target": "1h", "shown": seen})
+    context.refresh_from_db()
+    assert context.rpo_target_seconds == 3600
 
 
 def test_a_target_is_taken_away(web, context):

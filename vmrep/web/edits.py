@@ -45,24 +45,16 @@ class EditedMeanwhile(ContextError):
     code = "edited_meanwhile"
 
 
-class EditForm(forms.Form):
-    """A form of what is stored. `reread` reads that once more, as `initial` has it; None: the form
-    adds something, so that nothing can be overwritten."""
+def seen_field() -> forms.CharField:
+    """`seen` of a form."""
+    return forms.CharField(required=False, max_length=5000, widget=forms.HiddenInput)
 
-    seen = forms.CharField(required=False, max_length=5000, widget=forms.HiddenInput)
 
-    def __init__(
-        self,
-        data: Any = None,
-        *,
-        initial: Stored | None = None,
-        reread: Callable[[], Stored] | None = None,
-    ) -> None:
-        self._reread = reread
-        self.overtaken: list[Overtaken] = []
-        super().__init__(data, initial=dict(initial or {}))
-        if reread is None:
-            del self.fields["seen"]
+class Compared(forms.BaseForm):
+    """What a form does to find out what somebody else has changed: its `initial` is what is stored
+    now, its field `seen` says what it was filled in from. Pages and admin have it."""
+
+    overtaken: list[Overtaken]
 
     @property
     def status(self) -> int:
@@ -74,37 +66,7 @@ class EditForm(forms.Form):
             return ".".join(map(_digest, self._stored().values()))
         return super().get_initial_for_field(field, field_name)
 
-    def full_clean(self) -> None:
-        super().full_clean()
-        if self.is_bound and self._reread is not None:
-            self._compare()
-
-    def saved(self, save: Callable[[], T]) -> T | None:
-        """What `save` returns; it runs in a transaction in which nobody else edits
-        anything. None when somebody was faster, which the form then says."""
-        try:
-            with transaction.atomic(), trail.gathered():
-                one_at_a_time(EDIT)
-                self.require_unchanged()
-                return save()
-        except EditedMeanwhile:
-            self.look_again()
-            return None
-
-    def require_unchanged(self) -> None:
-        """Just before it is overwritten, within the transaction. Raises EditedMeanwhile."""
-        if self._reread is not None and self._stored(self._reread()) != self._stored():
-            raise EditedMeanwhile(_OVERTAKEN)
-
-    def look_again(self) -> None:
-        """After EditedMeanwhile: show what is stored now."""
-        if self._reread is not None:
-            self.initial = dict(self._reread())
-            self._compare()
-            if not self.overtaken:  # it has been changed back, or to the same
-                self.add_error(None, _OVERTAKEN)
-
-    def _compare(self) -> None:
+    def compare(self) -> None:
         """Finds what somebody else has changed. What was left alone is filled in as it is now."""
         typed: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
         seen = typed.get(self.add_prefix("seen"))
@@ -159,6 +121,56 @@ class EditForm(forms.Form):
             return "yes" if values else "no"
         labels = _labels(getattr(field, "choices", ()))
         return ", ".join(labels.get(value, value) for value in values) or "empty"
+
+
+class EditForm(Compared, forms.Form):
+    """A form of what is stored. `reread` reads that once more, as `initial` has it; None: the form
+    adds something, so that nothing can be overwritten."""
+
+    seen = seen_field()
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        initial: Stored | None = None,
+        reread: Callable[[], Stored] | None = None,
+    ) -> None:
+        self._reread = reread
+        self.overtaken = []
+        super().__init__(data, initial=dict(initial or {}))
+        if reread is None:
+            del self.fields["seen"]
+
+    def full_clean(self) -> None:
+        super().full_clean()
+        if self.is_bound and self._reread is not None:
+            self.compare()
+
+    def saved(self, save: Callable[[], T]) -> T | None:
+        """What `save` returns; it runs in a transaction in which nobody else edits
+        anything. None when somebody was faster, which the form then says."""
+        try:
+            with transaction.atomic(), trail.gathered():
+                one_at_a_time(EDIT)
+                self.require_unchanged()
+                return save()
+        except EditedMeanwhile:
+            self.look_again()
+            return None
+
+    def require_unchanged(self) -> None:
+        """Just before it is overwritten, within the transaction. Raises EditedMeanwhile."""
+        if self._reread is not None and self._stored(self._reread()) != self._stored():
+            raise EditedMeanwhile(_OVERTAKEN)
+
+    def look_again(self) -> None:
+        """After EditedMeanwhile: show what is stored now."""
+        if self._reread is not None:
+            self.initial = dict(self._reread())
+            self.compare()
+            if not self.overtaken:  # it has been changed back, or to the same
+                self.add_error(None, _OVERTAKEN)
 
 
 def _as_sent(field: forms.Field, value: Any) -> list[str]:

@@ -22,7 +22,12 @@ from replication.selectors.jobs import current_job
 from replication.selectors.pauses import pause_of
 from replication.selectors.protection import Protection
 from replication.selectors.replica import snapshots_left
-from replication.selectors.schedules import breach_expected, next_run, whether_kept
+from replication.selectors.schedules import (
+    breach_expected,
+    next_run,
+    schedule_of,
+    whether_kept,
+)
 from replication.selectors.telemetry import throughput_of
 from vmrep.trail.models import Event
 from vmrep.web.next_action import next_action, situation
@@ -109,8 +114,10 @@ def describe(
         "next": next_action(situation(context, job, broken, nobody_works)),
         "nobody_works": nobody_works,
         "targets": TARGET_WORDS,
-        "target": effective.target_of(context),
+        "target": (target := effective.target_of(context)),
+        "seen_target": target.seen(context),
         "next_run": next_run(context),
+        "is_scheduled": schedule_of(context) is not None or not context.is_managed,
         "foretold": breach_expected(context, about_now()),
         "verdict": whether_kept(context) if context.is_managed else None,
         "group": group_of(context),

@@ -11,15 +11,19 @@ from django.contrib import admin
 from django.contrib.admin import helpers
 from django.core.exceptions import SuspiciousOperation, ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
+from django.db import connection
 from django.db.models import Model, QuerySet
+from django.forms.models import model_to_dict
 from django.http import HttpRequest, HttpResponse
 
 from contexts.error_fields import field_of
 from contexts.errors import ContextError
+from contexts.services.transactions import EDIT, one_at_a_time
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.specs import SPEC_FIELDS, SpecField
 from vmrep import access
 from vmrep.access import Verb
+from vmrep.web.edits import UNSHOWN, Compared, seen_field
 
 if TYPE_CHECKING:  # Django's classes are generic for the type checker only
     ModelAdmin = admin.ModelAdmin[Any]
@@ -102,6 +106,54 @@ class SoundKeys(Rights, ModelAdmin):
                 raise SuspiciousOperation(f"{key!r} is not the key of a row") from problem
         return super().response_action(request, queryset, *args, **kwargs)
 
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """409 for a form that somebody else's change has overtaken."""
+        answer = super().render_change_form(request, context, *args, **kwargs)
+        form = context["adminform"].form
+        if isinstance(form, Compared):
+            answer.status_code = form.status
+        return answer
+
+
+class SeenForm(Compared, ModelForm):
+    """What somebody else has changed since it was filled in is not overwritten, as on the pages.
+
+    An object that is new has nothing to overwrite."""
+
+    seen = seen_field()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.overtaken = []
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            self.initial[UNSHOWN] = self.unshown(self.instance)
+
+    def unshown(self, stored: Any) -> dict[str, str]:
+        """By field, a text that changes with a value which the page does not show."""
+        return {}
+
+    def clean(self) -> dict[str, Any]:
+        """Before anything is written."""
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.instance.pk is not None:
+            self._read_again()
+            self.compare()
+            tell = "{0.label} is now {0.stored}; you entered {0.entered}."
+            left = "{0.label} is now {0.stored}."
+            for each in self.overtaken:
+                self.add_error(None, (tell if each.entered else left).format(each))
+        return values
+
+    def _read_again(self) -> None:
+        """In the transaction in which it will be written, if there is one: nobody else edits
+        anything until it ends."""
+        if connection.in_atomic_block:
+            one_at_a_time(EDIT)
+        stored = type(self.instance)._default_manager.get(pk=self.instance.pk)
+        self.initial = model_to_dict(stored, [*self.fields]) | {UNSHOWN: self.unshown(stored)}
+
 
 class KeptByVmrep(SoundKeys):
     """Rows that nobody adds or deletes by hand; only `editable` fields can be changed.
@@ -109,6 +161,7 @@ class KeptByVmrep(SoundKeys):
     A change writes only those columns, by a service: the rest may change at the same time.
     """
 
+    form = SeenForm
     editable: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     show_full_result_count = False
@@ -123,7 +176,11 @@ class KeptByVmrep(SoundKeys):
         return bool(self.editable) and super().has_change_permission(request, obj)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return columns(self.model, without=self.hidden)
+        return [*columns(self.model, without=self.hidden), *self.seen(request, obj)]
+
+    def seen(self, request: HttpRequest, obj: Any) -> tuple[str, ...]:
+        """The form's hidden field, for whoever may change something."""
+        return ("seen",) if self.has_change_permission(request, obj) else ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         names = columns(self.model, without=(*self.hidden, *self.editable))
@@ -154,7 +211,7 @@ class ReadOnlyInline(Rights, TabularInline):
         return False
 
 
-class ServiceForm(ModelForm):
+class ServiceForm(SeenForm):
     """A form whose object a service writes. What the service refuses becomes a form error."""
 
     user: access.User  # the one who fills it in
@@ -167,11 +224,11 @@ class ServiceForm(ModelForm):
         return field_of(problem)
 
     def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or self.cleaned_data
+        values = super().clean()
         if self.errors:
             return values
         try:
-            self.instance = self.serve(values)
+            self.instance = self.serve({k: v for k, v in values.items() if k != "seen"})
         except ValidationError as problem:
             self._blame(problem)
         except (VSphereError, ContextError) as problem:

@@ -70,6 +70,9 @@ class VCenterForm(ServiceForm):
             *("trust_mode", "fingerprint_sha256", "transport", "nbd_command"),
         ]
 
+    def unshown(self, stored: Any) -> dict[str, str]:
+        return {"password": stored.password_encrypted}
+
     def clean_fingerprint_sha256(self) -> str:
         typed = self.cleaned_data["fingerprint_sha256"]
         try:
@@ -211,7 +214,8 @@ class VMContextAdmin(KeptByVmrep):
     inlines = (DiskInline, NetworkAdapterInline)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [(None, {"fields": columns(VMContext, without=SPEC_NAMES)}), *spec_fieldsets()]
+        names = [*columns(VMContext, without=SPEC_NAMES), *self.seen(request, obj)]
+        return [(None, {"fields": names}), *spec_fieldsets()]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """An empty target: as the policies say."""

@@ -68,7 +68,7 @@ class PolicyForm(ServiceForm):
         """With what follows from the values: Django checks the row once more."""
         values = super().clean()
         if not self.errors:
-            values |= {name: getattr(self.instance, name) for name in self.Meta.fields}
+            values |= {name: getattr(self.instance, name) for name in PolicyForm.Meta.fields}
         return values
 
 

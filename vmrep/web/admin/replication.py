@@ -43,6 +43,7 @@ from vmrep.web.admin.base import (
     ModelAdmin,
     ReadOnlyInline,
     Rights,
+    SeenForm,
     ServiceForm,
     WithoutTransaction,
 )
@@ -298,9 +299,9 @@ class RepositoryForm(ServiceForm):
         return "on_system_disk" if asks_again else "device"
 
 
-class NameForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker only
+class NameForm(SeenForm):
     def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or self.cleaned_data
+        values = super().clean()
         if "name" in values:
             repositories.require_free_name(values["name"], self.instance)
         return values

@@ -7,21 +7,24 @@ from functools import partial
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from contexts import trail
 from contexts.errors import ContextError
 from contexts.models import VMContext
 from contexts.services import protection
-from replication.policies import durations, services
+from contexts.services.transactions import EDIT, one_at_a_time
+from replication.policies import durations, effective, services
 from replication.policies.choices import TARGET_WORDS
 from replication.policies.values import REPOSITORY
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import live
-from vmrep.web.edits import Stored
+from vmrep.web.edits import EditedMeanwhile, Stored
 from vmrep.web.forms import RPOTargetForm
 from vmrep.web.policy_forms import GivenPolicyForm, ValuesForm, initial_values
 
@@ -35,7 +38,10 @@ def rpo_target(request: HttpRequest, context_id: str) -> HttpResponse:
         return _back(request, vm)
     seconds = form.cleaned_data["target"]
     try:
-        services.set_own(vm, services.target(seconds), actor=request.user.get_username())
+        with transaction.atomic(), trail.gathered():
+            one_at_a_time(EDIT)
+            _require_unchanged(vm, request.POST.get("shown"))
+            services.set_own(vm, services.target(seconds), actor=request.user.get_username())
     except ContextError as problem:
         messages.error(request, str(problem))
     else:
@@ -44,6 +50,19 @@ def rpo_target(request: HttpRequest, context_id: str) -> HttpResponse:
             told = f"an RPO target of {durations.words(seconds)}"
         messages.success(request, f"{vm} now has {told}.")
     return _back(request, vm)
+
+
+def _require_unchanged(vm: VMContext, shown: str | None) -> None:
+    """`shown`: which target the menu showed; None: whoever asks has no menu. Raises
+    EditedMeanwhile."""
+    vm.refresh_from_db(fields=["rpo_target_seconds"])
+    target = effective.target_of(vm)
+    if shown not in (None, target.seen(vm)):
+        words = durations.words(vm.rpo_target_seconds) if vm.rpo_target_seconds else "none"
+        raise EditedMeanwhile(
+            f"Somebody changed the RPO target of {vm} after you opened the menu: it is {words} now"
+            f"{target.source and ', '}{target.source}. Nothing was changed; choose again."
+        )
 
 
 @require_POST
