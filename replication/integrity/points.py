@@ -229,7 +229,7 @@ def removal_stuck(scope: Scope) -> Iterator[Finding]:
     going = _points(scope, state=RecoveryPointState.EXPIRING)
     stuck = going.filter(removal__state=RemovalState.UNDER_WAY, removal__started_at__lte=since)
     for point in scope.at_rest(stuck.select_related("vm_context", "removal")).iterator():
-        why = point.removal.problem or "nobody goes on with it."
+        why = point.removal.problem or "nobody continues it."
         yield _of_point(REMOVAL_STUCK, point, f"is being removed, but that does not end: {why}")
     failing = _points(scope, state=RecoveryPointState.AVAILABLE).filter(
         removal__state=RemovalState.WANTED, removal__attempts__gte=KEEPS_FAILING

@@ -71,7 +71,7 @@ class VMSchedule(models.Model):
     breach_expected_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When it is expected to get over its target; null: it is not.",
+        help_text="When it is expected to go over its target; null: it is not.",
     )
     breach_why = models.CharField(max_length=200, blank=True, default="")
     changed_per_second = models.FloatField(

@@ -130,7 +130,7 @@ def merged(merge: ImageMerge, digest: str, lease: Lease) -> None:
 
 @one_transaction
 def may_take_name(merge: ImageMerge, lease: Lease) -> None:
-    """Asked just before: nobody else has gone on with it."""
+    """Asked just before: nobody else has taken it over."""
     leases.require(lease)
     if not ImageMerge.objects.filter(pk=merge.pk, stage=MergeStage.MERGED).exists():
         raise LeaseLost(f"{merge.image} was removed by another worker")
@@ -265,7 +265,7 @@ def _freed(removal_id: int, count: int) -> None:
 
 def _one(changed: int) -> None:
     if changed != 1:
-        raise LeaseLost("another worker has gone on with this removal")
+        raise LeaseLost("another worker has taken over this removal")
 
 
 def touch(context_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether VMs will get over their targets before their next recovery points; pure, for the tick
+"""Whether VMs will go over their targets before their next recovery points; pure, for the tick
 and simulation alike."""
 
 from __future__ import annotations

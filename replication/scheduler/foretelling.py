@@ -1,4 +1,4 @@
-"""Writing down that VMs are expected to get over their targets, and telling of it.
+"""Writing down that VMs are expected to go over their targets, and telling of it.
 
 A danger is told of once: again only when it has passed (there is a newer recovery point), and not
 twice a day of one VM that stays within its target.
@@ -29,7 +29,7 @@ LONGEST_WHY = 200
 
 @one_transaction
 def take_back(context_ids: Sequence[str]) -> None:
-    """They are no longer expected to get over their targets, or are over them."""
+    """They are no longer expected to go over their targets, or are over them."""
     if context_ids:
         free = lock_free(VMSchedule.objects.filter(pk__in=context_ids))
         VMSchedule.objects.filter(pk__in=free).update(breach_expected_at=None, breach_why="")
@@ -42,7 +42,7 @@ def foretell(
     hindrances: Hindrances,
     now: datetime,
 ) -> None:
-    """These VMs are expected to get over their targets; `reasons`: why, where it is known. Seven
+    """These VMs are expected to go over their targets; `reasons`: why, where it is known. Seven
     statements."""
     free = lock_free(VMSchedule.objects.filter(pk__in=context_ids, breaks_at__isnull=False))
     vms = {vm.pk: vm for vm in _read(free)}

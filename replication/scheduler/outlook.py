@@ -1,4 +1,4 @@
-"""Looking ahead, in the tick: why VMs that are due have not been started, and which will get over
+"""Looking ahead, in the tick: why VMs that are due have not been started, and which will go over
 their targets before their next recovery points."""
 
 from __future__ import annotations
@@ -323,7 +323,7 @@ def _foretell(seen: _Seen) -> None:
 
 
 def _expected(seen: _Seen) -> Q:
-    """Of contexts: those that are expected to get over their targets. What was read is known by
+    """Of contexts: those that are expected to go over their targets. What was read is known by
     name; the others are due later."""
     begins_late = Q(schedule__due_at__gt=F("schedule__latest_start_at"))
     begins_late |= seen.hindrances.too_long()

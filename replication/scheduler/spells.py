@@ -1,6 +1,6 @@
 """Opening and closing the spells of protection, and telling of the turns.
 
-A VM gets over its target by time alone, so the tick compares the state of each VM, as the clock
+A VM goes over its target by time alone, so the tick compares the state of each VM, as the clock
 says it, with its open spell. What a spell is told to have begun at is computed: after a night
 without a tick it is when the state changed, not when somebody saw it.
 """

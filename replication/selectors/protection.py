@@ -1,6 +1,6 @@
 """The one state of protection of a VM, computed from the clock when somebody asks.
 
-It is never stored, so that it stays true when every worker is dead: a VM gets over its target by
+It is never stored, so that it stays true when every worker is dead: a VM goes over its target by
 time alone. What it depends on is in the context's row, kept there by triggers
 (`replication.database.figures`) and by what follows from the policies
 (`replication.policies.settle`), so that counts and filters read an index and no other table; and in

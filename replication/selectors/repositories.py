@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from contexts.clock import about_now
 from contexts.models import VMContext
+from replication.engine.target import Room
 from replication.models import (
     DiskImage,
     Policy,
@@ -78,10 +79,22 @@ def space_of(repository: Repository) -> QuerySet[RepositorySpace]:
     return RepositorySpace.objects.filter(repository=repository).order_by("hour")
 
 
-def space_by_day(repository: Repository, days: int) -> list[RepositorySpace]:
-    """How full it was at the end of each of the last days, and is now; the oldest first."""
-    since = about_now() - timedelta(days=days)
-    by_day = {each.hour.date(): each for each in space_of(repository).filter(hour__gte=since)}
+def space_by_day(
+    repository: Repository, days: int, room: Room | None, stored_bytes: int
+) -> list[RepositorySpace]:
+    """How full it was at the end of each of the last days, and is now (`room`, None: that is not
+    known, and `stored_bytes`: as the rest of the page says); the oldest first."""
+    now = about_now()
+    hours = space_of(repository).filter(hour__gte=now - timedelta(days=days))
+    by_day = {each.hour.date(): each for each in hours}
+    if room is not None:
+        by_day[now.date()] = RepositorySpace(
+            repository=repository,
+            hour=now,
+            free_bytes=room.free_bytes,
+            total_bytes=room.total_bytes,
+            stored_bytes=stored_bytes,
+        )
     return list(by_day.values())
 
 

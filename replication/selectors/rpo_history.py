@@ -161,8 +161,8 @@ def spells_of(context: VMContext, since: datetime) -> list[Spell]:
 
 
 def warned_seconds(breach: Spell, before: Spell | None) -> float | None:
-    """How long before a VM got over its target that was told; None: it was not. `before`: the spell
-    that the breach ended."""
+    """How long before a VM went over its target that was told; None: it was not. `before`: the
+    spell that the breach ended."""
     if breach.state != Protection.OVER_TARGET or before is None or before.foretold_at is None:
         return None
     ahead = (breach.began_at - before.foretold_at).total_seconds()

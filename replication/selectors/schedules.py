@@ -14,7 +14,7 @@ from replication.scheduler.keeping import Verdict, verdict
 
 
 def breach_expected(context: VMContext, now: datetime) -> VMSchedule | None:
-    """Its schedule if it is expected to get over its target, with `breach_expected_at` and why;
+    """Its schedule if it is expected to go over its target, with `breach_expected_at` and why;
     None if it is not, or is over it by now."""
     schedule = schedule_of(context)
     if schedule is None or schedule.breach_expected_at is None or not context.is_managed:

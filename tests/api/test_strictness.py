@@ -160,6 +160,7 @@ def ids(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Any
             "policy_id": services.default_policy().pk,
             "repository_id": context.repository_id,
             "group_id": factories.group("Shop").pk,
+            "view_id": factories.user("ann").saved_views.create(page="jobs", name="Mine").pk,
         }
 
 

@@ -1,4 +1,4 @@
-"""Who is expected to get over the target, and when jobs that wait will begin."""
+"""Who is expected to go over the target, and when jobs that wait will begin."""
 
 from __future__ import annotations
 

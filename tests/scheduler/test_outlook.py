@@ -203,6 +203,16 @@ def test_what_stands_in_the_way_makes_a_breach_expected_if_it_lasts(web, change,
     assert len(told()) - ReplicationJob.objects.filter(status="failed").count() == bool(why)
 
 
+def test_a_worker_that_starts_a_moment_after_the_tick_was_not_away_all_night(web):
+    """All VMs were expected to go over their targets whenever vmrep was started."""
+    factories.SignOfLife.objects.update(seen_at=Now() - 8 * HOUR)
+    tick_worker = factories.sign_of_life("worker", "tick")
+    for started, told_of in ((MINUTE / 30, False), (10 * MINUTE, True)):
+        factories.SignOfLife.objects.filter(pk=tick_worker.pk).update(started_at=Now() - started)
+        tick()
+        assert (row(web).breach_expected_at is not None) == told_of
+
+
 def test_it_is_the_same_in_sql_and_for_each_vm_alone(web):
     """All of one estate with everything in it."""
     now = database_now()
@@ -247,7 +257,7 @@ def test_it_is_the_same_in_sql_and_for_each_vm_alone(web):
 
 
 def test_those_that_are_passed_over_know_why(web):
-    """And those who wait for workers that are busy for long are expected to get over their
+    """And those who wait for workers that are busy for long are expected to go over their
     targets."""
     other = protected("other", minutes_left=10)
     VMSchedule.objects.all().delete()

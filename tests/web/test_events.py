@@ -43,6 +43,7 @@ def test_events_are_found_by_vm_words_user_job_and_vcenter(web):
             assert f">{found}</a>" in shown, query
             assert f">{missing.pop()}</a>" not in shown, query
     assert f'href="/jobs/{job.pk}/"' in page(web, EVENTS)
+    assert "Replicating → Failed" in page(web, EVENTS)
     told = page(web, f"{TOLD}?kind=job_failed&search=did+not+answer&vm={other.pk}")
     assert "The replication of db-01 failed: The vCenter did not answer." in told
     assert "No event" in page(web, f"{EVENTS}?search=nothing-like-this")

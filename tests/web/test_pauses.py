@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from contexts.clock import database_now
 from replication.models import Pause, VMSchedule
-from replication.policies import services
+from replication.policies import services, settle
 from replication.scheduler import dates
 from tests import factories
 from tests.web.conftest import text
@@ -25,6 +25,9 @@ def panel(web, vm) -> str:
 
 
 def test_the_panel_says_when_a_vm_is_next(web, vm):
+    assert "not known yet: the scheduler looks within seconds" in panel(web, vm)
+    settle.tick()
+    dates.work_out([vm.pk], database_now())
     assert "never: no target and no calendar" in panel(web, vm)
     services.set_own(vm, services.target(3600), actor="ops")
     dates.work_out([vm.pk], database_now())

@@ -283,6 +283,16 @@ def test_the_page_shows_what_is_in_it_by_vm_and_by_point(web, kept):
     assert "No VM is kept here" not in text(web.get(f"/repositories/{there.pk}/"))
 
 
+def test_the_space_of_today_is_what_the_rest_of_the_page_says(web, kept):
+    """The first look of the hour said that nothing was stored, beside what was stored since."""
+    here, stays = kept[0], kept[2]
+    factories.completed_job(stays, planned_bytes=MIB)
+    answer = web.get(f"/repositories/{here.pk}/")
+    assert "4 MiB in 4 recovery points" in text(answer)
+    assert [each.stored_bytes for each in answer.context["days"]] == [4 * MIB]
+    assert here.space.get().stored_bytes == 3 * MIB
+
+
 def test_everything_on_the_page_is_a_file_too(web, kept):
     here, _, stays, _ = kept
     address = f"/repositories/{here.pk}/"

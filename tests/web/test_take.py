@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.utils import timezone
 
@@ -28,12 +30,15 @@ def take(web, vcenter):
     return post
 
 
-def test_one_vm_leads_to_its_panel(take, vcenter):
+def test_one_vm_leads_to_its_panel_beside_the_list_of_what_was_taken(take, vcenter):
     repository = factories.repository()
+    factories.context("before")
     answer = take(factories.discovered_vm("pgtest2", at=vcenter), repository=repository.pk)
-    context = VMContext.objects.get()
-    assert (context.vm_name, context.repository) == ("pgtest2", repository)
-    assert answer.redirect_chain == [(f"/virtual-machines/?vm={context.pk}", 302)]
+    context = VMContext.objects.get(vm_name="pgtest2")
+    assert context.repository == repository
+    ((address, _),) = answer.redirect_chain
+    assert re.fullmatch(rf"/virtual-machines/\?taken=\d+-\d+&vm={context.pk}", address)
+    assert shown(answer) == {"pgtest2"}
     assert notices(answer) == ["1 VM is now under management."]
     assert context.events.get().actor == "ops"
 

@@ -5,7 +5,7 @@ python -m vmrep.bench.running --postgres URL --folder FOLDER --vms 200 --workers
 
 Starts the lab, Redis, all of vmrep's processes but the pages, and a database of its own on the
 server of that URL; stops and removes them at the end. The last line is the result as JSON. Exit
-code 1: a VM got over its target, a recovery point differs from its snapshot, or something is left.
+code 1: a VM went over its target, a recovery point differs from its snapshot, or something is left.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from replication.models import BandwidthWindow, JobStep, ReplicationJob, VMSched
 from replication.selectors import progress, schedules
 from replication.selectors.jobs import newest_steps
 from replication.selectors.protection import Protection, over_by_seconds
-from replication.states import FIRST_SYNC, JobStatus
+from replication.states import FIRST_SYNC, JobStatus, Trigger
 from vmrep import __version__
 from vmrep.web import formats, job_words, rpo
 from vmrep.web.charts import Touched
@@ -193,8 +193,29 @@ def next_run(vm: ContextInList) -> VMSchedule | None:
 
 
 @register.filter
+def status_word(value: str) -> str:
+    """Of what an event was before or after: a VM's status as the pages have it, or as it stands."""
+    look = LOOKS["context"].get(value)
+    return look.word if look else value
+
+
+@register.filter
+def asked_by(job: ReplicationJob) -> str:
+    """By whom a job was asked for, and how: by ops (manual)."""
+    if job.trigger == Trigger.SCHEDULE:
+        return "by the schedule"
+    return f"by {job.requested_by} ({job.get_trigger_display().lower()})"
+
+
+@register.filter
+def is_scheduled(vm: ContextInList) -> bool:
+    """Whether the tick has looked at it: before, nothing can be said of its next run."""
+    return schedules.schedule_of(vm) is not None
+
+
+@register.filter
 def is_foretold(vm: ContextInList) -> bool:
-    """Whether a VM that is within its target is expected to get over it."""
+    """Whether a VM that is within its target is expected to go over it."""
     return schedules.breach_expected(vm, about_now()) is not None
 
 

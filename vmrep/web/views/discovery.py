@@ -179,8 +179,9 @@ def take(request: HttpRequest, vcenter_id: int) -> HttpResponse:
     _tell(request, vms, left, started)
     if not taken.contexts:
         return live.back(request, here)
-    is_one = len(taken.contexts) == 1
-    view = {"vm": taken.contexts[0].pk} if is_one else {"taken": taken.taking}
+    view: dict[str, object] = {"taken": taken.taking}
+    if len(taken.contexts) == 1:
+        view["vm"] = taken.contexts[0].pk
     return redirect(f"{reverse('virtual-machines')}?{urlencode(view)}")
 
 

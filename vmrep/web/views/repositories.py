@@ -115,7 +115,9 @@ def detail(request: HttpRequest, repository_id: int) -> HttpResponseBase:
         "under_way_bytes": under_way_bytes(repository.pk),
         "forecast": space.forecast_of(repository, storage.room, about_now()),
         "form": form,
-        "days": space_by_day(repository, SPACE_DAYS)[::-1],
+        "days": space_by_day(
+            repository, SPACE_DAYS, storage.room, getattr(repository, "stored_bytes", None) or 0
+        )[::-1],
         "signs": repository.signs.order_by("host"),
         "vms": KeyedPaginator(vms, VMS_PER_PAGE).get_page(request.GET.get("page")),
         **(_points_of(vm, points.filter(vm_context=vm), request) if vm else {}),
