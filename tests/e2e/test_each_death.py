@@ -146,7 +146,7 @@ def test_every_line_of_every_process_is_an_object(installation: Installation) ->
         child = installation.children.pop(name)
         child.stop(in_a_hurry=lambda: False)
         lines = child.log.read_text().splitlines()
-        assert lines, name
+        assert lines or name == "beat"  # which says nothing while all is well
         for line in lines:
             found = json.loads(line)
             assert found["message"] or found["error"], line
