@@ -66,7 +66,7 @@ def test_a_mix_is_answered_and_a_bound_that_is_exceeded_is_wrong(load):
     assert "p95 is" in told["wrong"][0]
     assert told["requests"] > 50
     assert not [code for code in told["codes"] if code.startswith("5")]
-    assert {"poll of the table", "panel"} < set(told["kinds"])
+    assert {"poll of the page", "panel"} < set(told["kinds"])
 
 
 @needs_postgres

@@ -15,7 +15,9 @@ from urllib.parse import urlencode
 from vmrep.load.client import Answer, Connection, NoAnswer
 from vmrep.load.figures import Figures
 
-_VERSION = re.compile(rb'data-version="([^"]*)"')
+STATUS = "/status/"
+_LIVE = re.compile(rb'id="live"[^>]*? data-version="([^"]*)"')
+_STATUS = re.compile(rb'data-version="([^"]*)"')
 _CSRF = re.compile(rb'name="csrfmiddlewaretoken" value="([^"]+)"')
 _SESSION = re.compile(r"sessionid=([^;]+)")
 _CSRF_COOKIE = re.compile(r"csrftoken=([^;]+)")
@@ -55,7 +57,8 @@ class Client:
         self.rng = random.Random(number)  # noqa: S311 - load, not secrets
         self._connection = Connection(site.port)
         self._cookie = f"sessionid={site.sessions[number % len(site.sessions)]}"
-        self.version = ""
+        self.shown = "/virtual-machines/"
+        self._versions: dict[str, str] = {}
         self.started: list[str] = []
 
     async def live(self, acts: Sequence[Act]) -> None:
@@ -72,15 +75,24 @@ class Client:
 
     # ------------------------------------------------------------------ how it asks
 
-    async def page(self, kind: str, path: str, *, poll: bool = False) -> Answer:
-        """As a browser; a poll asks for what has changed since the page that it has."""
-        headers = {"Cookie": self._cookie}
-        if poll:
-            headers |= {"HX-Request": "true", "X-Vmrep-Version": self.version}
-        answer = await self.ask(kind, "GET", path, headers, (200, 204) if poll else (200,))
-        if not poll and (found := _VERSION.search(answer.body)):
-            self.version = found[1].decode()
+    async def page(self, kind: str, path: str) -> Answer:
+        """As a browser, which shows it from then on."""
+        answer = await self.ask(kind, "GET", path, {"Cookie": self._cookie}, (200,))
+        self.shown = path
+        self._see(path, answer)
         return answer
+
+    async def poll(self, kind: str, path: str) -> None:
+        """What has changed since?"""
+        told = {"HX-Request": "true", "X-Vmrep-Version": self._versions.get(path, "")}
+        answer = await self.ask(kind, "GET", path, {"Cookie": self._cookie} | told, (200, 204))
+        self._see(path, answer)
+
+    def _see(self, path: str, answer: Answer) -> None:
+        """Of a page that polls: its version. The banner at its top has one of its own."""
+        found = (_STATUS if path == STATUS else _LIVE).search(answer.body)
+        if found is not None:
+            self._versions[path] = found[1].decode()
 
     async def api(
         self, kind: str, method: str, path: str, body: Any = None, expected: Sequence[int] = (200,)
@@ -132,11 +144,11 @@ async def _table(client: Client) -> None:
 
 
 async def _poll(client: Client) -> None:
-    await client.page("poll of the table", "/virtual-machines/", poll=True)
+    await client.poll("poll of the page", client.shown)
 
 
 async def _status(client: Client) -> None:
-    await client.page("poll of the status", "/status/", poll=True)
+    await client.poll("poll of the status", STATUS)
 
 
 async def _panel(client: Client) -> None:
@@ -219,7 +231,7 @@ async def _scrape_all(client: Client) -> None:
 
 # What people look at stays on the screen, and polls every two seconds (content and status).
 PEOPLE = (
-    Act("poll of the table", 40, 1.0, _poll),
+    Act("poll of the page", 40, 1.0, _poll),
     Act("poll of the status", 20, 1.0, _status),
     Act("table", 10, 5.0, _table),
     Act("panel", 14, 5.0, _panel),
