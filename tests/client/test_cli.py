@@ -56,6 +56,7 @@ def test_an_operator_s_day(vmrep: Run, as_ops: str) -> None:
     assert several.code == 4
     assert one.host in several.err
     assert vmrep("vm", "twin", "--vcenter", other.host).code == 0
+    assert vmrep("vm", web.vmware_vm_id, "--json").json["context"]["vm_name"] == "web 01"
     assert vmrep("vm", "nobody").code == 4
     assert vmrep("vm", "../../etc").code == 4
 

@@ -112,7 +112,7 @@ class _Adding:
 
 def _with_vm(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     nargs: dict[str, str] = {"nargs": "+"} if several else {}
-    words = "the VM's name, or its context ID"
+    words = "the VM's name, its context ID, or its instance UUID"
     parser.add_argument("name", metavar="NAME", help=words, **nargs)  # type: ignore[arg-type]
     parser.add_argument("--vcenter", metavar="HOST", help="its vCenter, if several have the name")
 

@@ -11,6 +11,7 @@ from vmrep.client.errors import ClientError, Refused
 from vmrep.client.generated import models
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._-]+")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Row = TypeVar("Row", bound=Mapping[str, object])
 
 
@@ -19,15 +20,19 @@ class NotTheOne(ClientError):
 
 
 def vm(client: Client, name: str, vcenter: str | None) -> models.EverythingAnswer:
-    """The VM under management with this name, at this vCenter, or with this context ID. Raises
-    Refused, with the candidates when there are several."""
+    """The VM under management with this name or instance UUID, at this vCenter, or with this
+    context ID. Raises Refused, with the candidates when there are several."""
     try:
         return client.get_vm_context_lookup(vm_name=name, vcenter_host=vcenter)
     except Refused as problem:
-        if problem.code != "unknown_vm" or vcenter or not _IDENTIFIER.fullmatch(name):
+        if problem.code != "unknown_vm" or not _IDENTIFIER.fullmatch(name):
             raise
         try:
-            return client.get_vm_context(name)
+            if _UUID.fullmatch(name.lower()):
+                return client.get_vm_context_lookup(vmware_vm_id=name, vcenter_host=vcenter)
+            if vcenter is None:
+                return client.get_vm_context(name)
+            raise
         except Refused as no_context:
             if no_context.status == 404:
                 raise problem from None
