@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import yaml
 from django.conf import settings
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 from rest_framework.utils.encoders import JSONEncoder
 
 Json = Mapping[str, Any]
@@ -46,7 +48,7 @@ class Field(NamedTuple):
     name: str
     kind: Kind
     required: bool
-    words: str
+    words: SafeString
 
 
 class Parameter(NamedTuple):
@@ -56,7 +58,7 @@ class Parameter(NamedTuple):
 
 class Answer(NamedTuple):
     status: str
-    words: str
+    words: SafeString
     kind: Kind | None
 
 
@@ -67,8 +69,8 @@ class Operation(NamedTuple):
     method: str
     path: str
     group: str
-    summary: str
-    description: str
+    summary: SafeString
+    description: SafeString
     role: str | None
     scope: str | None
 
@@ -88,7 +90,7 @@ class Shape(NamedTuple):
     """An object of the API."""
 
     name: str
-    description: str
+    description: SafeString
     fields: list[Field]
     example: str
 
@@ -113,13 +115,7 @@ def operations() -> list[Operation]:
         for path, item in schema()["paths"].items()
         for method, operation in item.items()
     ]
-    sent = [
-        Operation(
-            *(f"webhook_{name}", "POST", "your address", "webhooks"),
-            *(item["post"]["summary"], item["post"]["description"], None, None),
-        )
-        for name, item in schema()["webhooks"].items()
-    ]
+    sent = [_message(name, item["post"]) for name, item in schema()["webhooks"].items()]
     return [*found, *sent]
 
 
@@ -164,16 +160,27 @@ def shape(name: str) -> Shape | None:
         return None
     return Shape(
         name,
-        str(found.get("description", "")),
+        _words(found),
         [*_fields(found)],
         _json(_sample({"$ref": f"#/components/schemas/{name}"}, 0)),
     )
+
+
+def worded(text: str) -> SafeString:
+    """The schema's words as HTML: what is in backquotes is code."""
+    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S308
 
 
 def _told(found: Operation) -> Any:
     if found.group == "webhooks":
         return schema()["webhooks"][found.id.removeprefix("webhook_")]["post"]
     return schema()["paths"][found.path][found.method.lower()]
+
+
+def _message(name: str, told: Json) -> Operation:
+    """What is sent to a webhook."""
+    words = worded(told["summary"]), worded(told["description"])
+    return Operation(f"webhook_{name}", "POST", "your address", "webhooks", *words, None, None)
 
 
 def _operation(path: str, method: str, told: Json) -> Operation:
@@ -183,8 +190,8 @@ def _operation(path: str, method: str, told: Json) -> Operation:
         method.upper(),
         path,
         str(told["tags"][0]),
-        told["summary"],
-        told["description"],
+        worded(told["summary"]),
+        worded(told["description"]),
         told["x-role"],
         scopes[0] if scopes else None,
     )
@@ -207,14 +214,14 @@ def _quoted(text: str) -> str:
 def _parameter(told: Json) -> Parameter:
     told = _resolved(told)
     required = bool(told.get("required"))
-    field = Field(told["name"], _kind(told["schema"]), required, str(told.get("description", "")))
+    field = Field(told["name"], _kind(told["schema"]), required, _words(told))
     return Parameter(_PLACES[told["in"]], field)
 
 
 def _answer(status: str, told: Json) -> Answer:
     told = _resolved(told)
     kind = _content(told)
-    return Answer(status, str(told.get("description", "")), _kind(kind) if kind else None)
+    return Answer(status, _words(told), _kind(kind) if kind else None)
 
 
 def _content(told: Json) -> Json | None:
@@ -230,13 +237,17 @@ def _resolved(told: Json) -> Json:
     return found
 
 
+def _words(told: Json) -> SafeString:
+    return worded(str(told.get("description", "")))
+
+
 def _fields(found: Json) -> Iterator[Field]:
-    required = found.get("required", ())
+    # Of a body; in an answer all are there.
+    required = found.get("required", ()) if found.get("additionalProperties") is False else ()
     for name, kind in found.get("properties", {}).items():
-        words = str(kind.get("description", ""))
         # Of a column's values drf-spectacular makes a list; they are shown anyway.
-        words = "" if words.startswith("* `") else words
-        yield Field(name, _kind(kind), name in required, words)
+        listed = str(kind.get("description", "")).startswith("* `")
+        yield Field(name, _kind(kind), name in required, worded("") if listed else _words(kind))
 
 
 def _kind(told: Json) -> Kind:
