@@ -19,7 +19,7 @@ from replication.selectors.health import EXPECTED, Answering, Health
 from replication.selectors.monitoring import VM, Checked, Seen, Summed
 from replication.selectors.protection import terms
 from replication.services.tallies import BOUNDS
-from replication.states import Protection, Severity, TallyKind, TroubleKind
+from replication.states import Severity, TallyKind, TroubleKind
 from vmrep import __version__
 from vmrep.metrics.catalogue import METRICS
 
@@ -31,10 +31,12 @@ _HISTOGRAMS = {
 
 
 class Read(NamedTuple):
-    """What was read for one scrape. `checked`, `deliveries`: None for whoever does not see them."""
+    """What was read for one scrape. `vms`: empty if they are left out. `checked` and `deliveries`
+    are None for whoever does not see them."""
 
     now: datetime
     vms: list[VM]
+    states: dict[tuple[str, str], int]
     health: Health
     waiting: list[monitoring.Waiting]
     jobs: dict[str, int]
@@ -46,12 +48,14 @@ class Read(NamedTuple):
     deliveries: int | None
 
 
-def read(seen: Seen, deliveries: int | None) -> Read:
-    """In a number of queries that does not depend on what there is."""
+def read(seen: Seen, deliveries: int | None, *, with_vms: bool) -> Read:
+    """In a number of queries that does not depend on what there is. `with_vms`: also each VM."""
     now = database_now()
+    at = terms(now)
     return Read(
         now=now,
-        vms=list(monitoring.vms(seen, terms(now))),
+        vms=list(monitoring.vms(seen, at)) if with_vms else [],
+        states=monitoring.states(seen, at),
         health=health.health(now, seen.parts),
         waiting=monitoring.waiting(seen),
         jobs=monitoring.active_jobs(seen),
@@ -65,15 +69,13 @@ def read(seen: Seen, deliveries: int | None) -> Read:
 
 
 class OneScrape(Collector):
-    """`with_vms`: also the series of each VM."""
-
-    def __init__(self, found: Read, *, with_vms: bool) -> None:
-        self._read, self._with_vms = found, with_vms
+    def __init__(self, found: Read) -> None:
+        self._read = found
 
     def collect(self) -> Iterator[Metric]:
         found = self._read
         families = [
-            *(_vms(found.vms) if self._with_vms else ()),
+            *_vms(found.vms),
             _gauge("vmrep_build", [((__version__,), 1)]),
             *_counts(found),
             *_jobs([each for each in found.tallies if each.kind == TallyKind.JOB]),
@@ -119,10 +121,7 @@ def _vms(vms: Sequence[VM]) -> list[Metric]:
 
 
 def _counts(found: Read) -> Iterator[Metric]:
-    counts = Counter((vm.vcenter, vm.state.value) for vm in found.vms)
-    vcenters = sorted({vcenter for vcenter, _ in counts})
-    every = [(vcenter, state) for vcenter in vcenters for state in Protection.values]
-    yield _gauge("vmrep_vms", ((key, counts[key]) for key in every))
+    yield _gauge("vmrep_vms", found.states.items())
     yield _gauge("vmrep_jobs_active", (((status,), n) for status, n in found.jobs.items()))
     yield _gauge("vmrep_queue_waiting", (((each.queue,), each.number) for each in found.waiting))
     yield _gauge(

@@ -68,9 +68,10 @@ class Metrics(APIView):
         wanted = request.query_params.get("vms", "yes")
         if set(request.query_params) - {"vms"} or wanted not in ("yes", "no"):
             raise exceptions.ValidationError({"vms": "The only parameter is vms=yes or vms=no."})
-        found = read(access.monitored(request.user), _deliveries(request.user))
+        seen, deliveries = access.monitored(request.user), _deliveries(request.user)
+        found = read(seen, deliveries, with_vms=wanted == "yes")
         encode, kind = choose_encoder(request.headers.get("Accept", ""))
-        answer = HttpResponse(encode(OneScrape(found, with_vms=wanted == "yes")), content_type=kind)
+        answer = HttpResponse(encode(OneScrape(found)), content_type=kind)
         patch_cache_control(answer, no_store=True)
         return answer
 
