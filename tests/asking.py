@@ -28,6 +28,7 @@ OTHER_FOLDERS = ("/Lab/vm/in", "/Lab/vm/In-2", "/Lab/vm")
 FILLED = {
     **{"session_key": "none", "kind": "webhook", "page": "jobs", "name": "api"},
     "entry": "get_root",
+    "place_id": 1,
 }
 QUERIES = {"limit-change": "?kind=vcenter_jobs"}
 ROLES = ("nobody", "viewer", "operator", "admin")

@@ -252,6 +252,7 @@ def _keys() -> dict[str, Any]:
         "token_id": "1",
         "session_key": "x" * 32,
         "user_id": "1",
+        "place_id": "1",
         "name": "api",
         "entry": "get_root",
         "page": "jobs",

@@ -18,6 +18,7 @@ from vmrep.api.serializers import (
     policies,
     saved_views,
     tokens,
+    users,
     vcenters,
 )
 
@@ -41,6 +42,7 @@ SECTIONS = {
     "A notification rule": [notifications.RuleSerializer],
     "A notification delivery": [notifications.DeliverySerializer],
     "A saved view": [saved_views.SavedViewSerializer],
+    "A user": [users.UserSerializer],
     "A token": [tokens.TokenSerializer],
 }
 

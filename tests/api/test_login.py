@@ -29,6 +29,8 @@ ARGUMENTS = {
     "scope_id": 1,
     "token_id": 1,
     "view_id": 1,
+    "user_id": 1,
+    "place_id": 1,
 }
 NEEDS_NO_LOGIN = {"token"}  # it is one
 

@@ -39,7 +39,15 @@ from replication.services import bulk_acts
 from replication.services.bulk_acts import Arguments
 from tests import factories
 from tests.shared_rows import shared_rows
-from vmrep.api import bodies, bulk_bodies, group_bodies, pause_bodies, policy_bodies, view_bodies
+from vmrep.api import (
+    bodies,
+    bulk_bodies,
+    group_bodies,
+    pause_bodies,
+    policy_bodies,
+    user_bodies,
+    view_bodies,
+)
 from vmrep.api.urls import urlpatterns
 from vmrep.notifications import services as notifications
 from vmrep.notifications.filters import ChannelFilter, DeliveryFilter, RuleFilter
@@ -74,6 +82,8 @@ BODIES: dict[str, type[bodies.Body]] = {
     "bulk-action-cancel": bodies.Nothing,
     "groups": group_bodies.NewGroup,
     "saved-views": view_bodies.NewView,
+    "users": user_bodies.NewUser,
+    "user-scopes": user_bodies.NewPlace,
     "group-replications": bodies.Nothing,
     "policies": policy_bodies.NewPolicy,
     "policy-scopes": policy_bodies.NewScope,
@@ -86,6 +96,8 @@ PARAMETERS: dict[str, set[str]] = {
     "tokens": PAGES,
     "saved-views": {"of_page", *PAGES},
     "saved-view": set(),
+    "users": {"search", "is_active", *PAGES},
+    "user": set(),
     "vm-contexts": {*ProtectedVMFilter.base_filters, *PAGES},
     "vm-context-lookup": {"vm_name", "vcenter_host", "vmware_vm_id"},
     "vm-context": set(),
@@ -161,6 +173,7 @@ def ids(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Any
             "repository_id": context.repository_id,
             "group_id": factories.group("Shop").pk,
             "view_id": factories.user("ann").saved_views.create(page="jobs", name="Mine").pk,
+            "user_id": factories.user("dora").pk,
         }
 
 
@@ -191,7 +204,7 @@ def wrong_types() -> Iterator[Any]:
 
 
 def test_the_tables_know_every_address():
-    only_removed = {"policy-scope", "pause", "token-detail"}
+    only_removed = {"policy-scope", "pause", "token-detail", "user-scope"}
     named = {pattern.name for pattern in urlpatterns} - {"nowhere", *only_removed}
     assert named == set(BODIES) | set(PARAMETERS)
 

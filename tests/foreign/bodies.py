@@ -63,6 +63,12 @@ BODIES: dict[str, Body] = {
     "POST vm-contexts/ discovered_vm_ids": Body({"discovered_vm_ids": [KEY]}, "vm_id"),
     "POST vm-contexts/ vm_name": Body({"vm_name": KEY}, "vm_name"),
     "POST vm-contexts/ vmware_vm_id": Body({"vmware_vm_id": KEY}, "vmware_vm_id"),
+    **{
+        f"POST users/{{user_id}}/scopes/ {name}": Body(
+            {"vcenter_id": 1, "folder": ""} | {name: KEY}, name, ADMIN
+        )
+        for name in ("vcenter_id", "folder")
+    },
     "PATCH vcenters/{vcenter_id}/ confirm_instance_uuid": Body(
         {"confirm_instance_uuid": KEY}, "vmware_vm_id", ADMIN
     ),

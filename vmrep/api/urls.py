@@ -24,6 +24,7 @@ from vmrep.api.views import (
     rpo,
     saved_views,
     tokens,
+    users,
     vcenters,
 )
 
@@ -44,6 +45,12 @@ urlpatterns = [
     path("tokens/<int:token_id>/", tokens.TokenDetail.as_view(), name="token-detail"),
     path("saved-views/", saved_views.SavedViewList.as_view(), name="saved-views"),
     path("saved-views/<int:view_id>/", saved_views.SavedViewDetail.as_view(), name="saved-view"),
+    path("users/", users.UserList.as_view(), name="users"),
+    path("users/<int:user_id>/", users.UserDetail.as_view(), name="user"),
+    path("users/<int:user_id>/scopes/", users.UserPlaces.as_view(), name="user-scopes"),
+    path(
+        "users/<int:user_id>/scopes/<int:place_id>/", users.UserPlace.as_view(), name="user-scope"
+    ),
     path("vm-contexts/", contexts.ContextList.as_view(), name="vm-contexts"),
     path("vm-contexts/lookup/", contexts.ContextLookup.as_view(), name="vm-context-lookup"),
     path(

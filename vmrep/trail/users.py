@@ -3,10 +3,10 @@ it by signals."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 
@@ -52,30 +52,29 @@ def _removed(sender: Any, instance: Any, **signal: object) -> None:
 
 
 def _roles(sender: Any, instance: Any, action: str, reverse: bool, **signal: Any) -> None:
-    """Of a user, or (reverse) of a role to which users are added."""
-    keys = signal.get("pk_set") or ()
-    if action == "pre_clear":
-        pairs = sender.objects.filter(**{"group" if reverse else "user": instance})
-        setattr(instance, _BEFORE, list(pairs.values_list("user", "group__name")))
-    elif action == "post_clear":
-        _tell_of_roles(instance.__dict__.pop(_BEFORE, []), are_new=False)
-    elif action in ("post_add", "post_remove"):
-        if reverse:
-            changed = [(key, instance.name) for key in keys]
-        else:
-            names = Group.objects.filter(pk__in=keys).values_list("name", flat=True)
-            changed = [(instance.pk, name) for name in names]
-        _tell_of_roles(changed, are_new=action == "post_add")
+    """Of a user, or (reverse) of a role to which users are added. What Django is asked to remove
+    may not have been there: so the roles are read before and after."""
+    if action.startswith("pre_"):
+        keys = signal.get("pk_set")
+        if not reverse:
+            keys = {instance.pk}
+        elif keys is None:  # all of them
+            keys = set(instance.user_set.values_list("pk", flat=True))
+        setattr(instance, _BEFORE, _roles_of(keys))
+        return
+    before: dict[int, list[str]] = instance.__dict__.pop(_BEFORE, {})
+    now = _roles_of(before)
+    for user in get_user_model()._default_manager.filter(pk__in=before).order_by("pk"):
+        if before[user.pk] != now[user.pk]:
+            _tell(Verb.CHANGE, user, {"roles": before[user.pk]}, {"roles": now[user.pk]})
 
 
-def _tell_of_roles(changed: list[tuple[int, str]], *, are_new: bool) -> None:
-    """`changed`: user and role."""
-    users = get_user_model()._default_manager.filter(pk__in={key for key, _ in changed})
-    for user in users.order_by("pk"):
-        now = set(user.groups.values_list("name", flat=True))
-        these = {name for key, name in changed if key == user.pk}
-        before = now - these if are_new else now | these
-        _tell(Verb.CHANGE, user, {"roles": sorted(before)}, {"roles": sorted(now)})
+def _roles_of(keys: Iterable[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {key: [] for key in keys}
+    pairs = get_user_model().groups.through.objects.filter(user__in=list(found))
+    for key, name in pairs.order_by("group__name").values_list("user", "group__name"):
+        found[key].append(name)
+    return found
 
 
 def _scope_saved(sender: Any, instance: Any, **signal: object) -> None:

@@ -16,6 +16,7 @@ from replication.retention.verdicts import Verdict
 from replication.selectors.schedules import next_run
 from replication.storage import looks
 from replication.storage.looks import StorageState
+from vmrep.accounts.users import role_of
 from vmrep.web.bulk_forms import title
 from vmrep.web.looks import LOOKS
 from vmrep.web.tables import (
@@ -213,6 +214,18 @@ POLICIES: Cells = {
     "Replicated": lambda policy: _said(policy, "when"),
     "Kept": lambda policy: _said(policy, "retention"),
     "VMs": at("vm_count"),
+}
+
+USERS: Cells = {
+    **_KEY,
+    "Name": at("username"),
+    "Role": lambda user: role_of(user) or "",
+    "Superuser": at("is_superuser"),
+    "May log in": at("is_active"),
+    "Sees": lambda user: "; ".join(
+        f"{scope.vcenter_name}{scope.folder}" for scope in user.scopes.all()
+    ),
+    "Last login": at("last_login"),
 }
 
 GROUPS_OF_VMS: Cells = {

@@ -22,6 +22,10 @@ tokens                  GET view Token
 token-detail            DELETE remove Token
 saved-views             GET view SavedView, POST add SavedView
 saved-view              GET view SavedView, PATCH change SavedView, DELETE remove SavedView
+users                   GET view User, POST add User
+user                    GET view User, PATCH change User
+user-scopes             POST change User, DELETE change User
+user-scope              DELETE change User
 vm-contexts             GET view VMContext, POST take DiscoveredVM
 vm-context-lookup       GET view VMContext
 vm-context              GET view VMContext, PATCH set_target VMContext

@@ -37,6 +37,7 @@ LISTS = {
     "notification_deliveries": "notification-deliveries",
     "token": "token",
     "tokens": "tokens",
+    "users": "users",
     "saved_views": "saved-views",
 }
 

@@ -302,6 +302,15 @@ class ChangedRule(TypedDict):
     enabled: NotRequired[bool]
 
 
+class ChangedUser(TypedDict):
+    """Fields that are not given stay unchanged. A new password ends the user's sessions; so
+    does `is_active: false`, which takes the user's tokens out of use, too."""
+
+    role: NotRequired[Literal["viewer", "operator", "admin", None]]
+    is_active: NotRequired[bool]
+    password: NotRequired[str]
+
+
 class ChangedVCenter(TypedDict):
     """Changes to a vCenter; fields that are not given stay unchanged."""
 
@@ -1258,6 +1267,13 @@ class NewPause(TypedDict):
     reason: NotRequired[str]
 
 
+class NewPlace(TypedDict):
+    """A vCenter, or a folder in it with all below."""
+
+    vcenter_id: int
+    folder: NotRequired[str]
+
+
 class NewPolicy(TypedDict):
     """What a policy says, or what is wanted for one VM alone; null leaves it open."""
 
@@ -1354,6 +1370,14 @@ class NewScopeAnswer(TypedDict):
     created_at: str
     changed_vms: int
     vms_to_come: int
+
+
+class NewUser(TypedDict):
+    """`role`: null, and the user sees nothing but the own account."""
+
+    username: str
+    password: str
+    role: NotRequired[Literal["viewer", "operator", "admin", None]]
 
 
 class NewVCenter(TypedDict):
@@ -1520,6 +1544,15 @@ class Pin(TypedDict):
     """Keeping a recovery point, and why."""
 
     comment: NotRequired[str]
+
+
+class Place(TypedDict):
+    id: int
+    vcenter_id: int | None
+    vcenter_name: str
+    folder: str
+    created_by: str
+    created_at: str
 
 
 class Policy(TypedDict):
@@ -1858,6 +1891,7 @@ class RootAnswer(TypedDict):
     notification_deliveries: str
     token: str
     tokens: str
+    users: str
     saved_views: str
 
 
@@ -2145,6 +2179,26 @@ class TroubleAnswer(TypedDict):
     since: str | None
     vcenter_id: int | None
     repository_id: int | None
+
+
+class User(TypedDict):
+    id: int
+    username: str
+    role: str | None
+    is_active: bool
+    is_superuser: bool
+    scopes: list[Place]
+    date_joined: str
+    last_login: str | None
+
+
+class UserPage(TypedDict):
+    """A page of a list."""
+
+    count: int | None
+    next: str | None
+    previous: str | None
+    results: list[User]
 
 
 class VCenterLastDiscovery(TypedDict):

@@ -1884,6 +1884,116 @@ class Operations:
             "DELETE", self.transport.address("/api/v1/tokens/{token_id}/", token_id=token_id)
         )
 
+    def get_users(
+        self,
+        *,
+        cursor: str | None = None,
+        fields: Sequence[str] | None = None,
+        is_active: bool | None = None,
+        ordering: Sequence[str] | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        search: str | None = None,
+    ) -> models.UserPage:
+        """All users, with their roles and places."""
+        return cast(
+            "models.UserPage",
+            self.transport.ask(
+                "GET",
+                "/api/v1/users/",
+                query={
+                    "cursor": cursor,
+                    "fields": fields,
+                    "is_active": is_active,
+                    "ordering": ordering,
+                    "page": page,
+                    "page_size": page_size,
+                    "search": search,
+                },
+            ),
+        )
+
+    def all_users(
+        self,
+        *,
+        fields: Sequence[str] | None = None,
+        is_active: bool | None = None,
+        ordering: Sequence[str] | None = None,
+        search: str | None = None,
+    ) -> Iterator[models.User]:
+        """All users, with their roles and places. Reads the list whole, page by page."""
+        return cast(
+            "Iterator[models.User]",
+            self.transport.rows(
+                "/api/v1/users/",
+                {"fields": fields, "is_active": is_active, "ordering": ordering, "search": search},
+            ),
+        )
+
+    def post_users(
+        self, body: models.NewUser, *, idempotency_key: str | None = None
+    ) -> models.User:
+        """Add one."""
+        return cast(
+            "models.User",
+            self.transport.ask(
+                "POST", "/api/v1/users/", body=body, idempotency_key=idempotency_key, is_keyed=True
+            ),
+        )
+
+    def get_user(self, user_id: int) -> models.User:
+        """One."""
+        return cast(
+            "models.User",
+            self.transport.ask(
+                "GET", self.transport.address("/api/v1/users/{user_id}/", user_id=user_id)
+            ),
+        )
+
+    def patch_user(
+        self, user_id: int, body: models.ChangedUser | None = None, *, if_match: str | None = None
+    ) -> models.User:
+        """Another role or password; whether the user may log in."""
+        return cast(
+            "models.User",
+            self.transport.ask(
+                "PATCH",
+                self.transport.address("/api/v1/users/{user_id}/", user_id=user_id),
+                body=body,
+                if_match=if_match,
+            ),
+        )
+
+    def post_user_scopes(
+        self, user_id: int, body: models.NewPlace, *, idempotency_key: str | None = None
+    ) -> models.User:
+        """From now on the user sees what is there, and in the user's other places, alone."""
+        return cast(
+            "models.User",
+            self.transport.ask(
+                "POST",
+                self.transport.address("/api/v1/users/{user_id}/scopes/", user_id=user_id),
+                body=body,
+                idempotency_key=idempotency_key,
+                is_keyed=True,
+            ),
+        )
+
+    def delete_user_scopes(self, user_id: int) -> None:
+        """The user sees all VMs."""
+        self.transport.ask(
+            "DELETE", self.transport.address("/api/v1/users/{user_id}/scopes/", user_id=user_id)
+        )
+
+    def delete_user_scope(self, user_id: int, place_id: int) -> None:
+        """The user no longer sees that place; 409 for the last one."""
+        self.transport.ask(
+            "DELETE",
+            self.transport.address(
+                "/api/v1/users/{user_id}/scopes/{place_id}/", user_id=user_id, place_id=place_id
+            ),
+        )
+
     def get_vcenters(
         self,
         *,

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -17,12 +18,15 @@ from replication.policies.selectors import folders_of
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.accounts import users
+from vmrep.web import csv_cells, csv_files
 from vmrep.web.user_forms import PasswordForm, PlaceOfUserForm, RoleForm, UserForm
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     rows = access.rows(request.user, Verb.VIEW, users.in_list())
+    if csv_files.is_wanted(request):
+        return csv_files.of_rows("users", csv_cells.USERS, rows)
     people = [(user, users.role_of(user)) for user in rows]
     return render(request, "users/index.html", {"people": people})
 
