@@ -38,6 +38,12 @@ class RepositoryRefused(ReplicationError):
     code = "repository_refused"
 
 
+class RestoreRefused(ReplicationError):
+    """A repository, or a VM in it, cannot be taken up: what is known says something else."""
+
+    code = "restore_refused"
+
+
 class RepositoryInUse(ReplicationError):
     """A repository that something depends on cannot be removed."""
 

@@ -29,6 +29,11 @@ def hint_look_at_repositories() -> None:
     send("replication.tasks.look_at_repositories")
 
 
+def hint_manifests() -> None:
+    """Repositories are to be told what changed."""
+    send("replication.tasks.write_manifests")
+
+
 def hint_ask_vcenters() -> None:
     """It is time to see which vCenters answer."""
     send("replication.tasks.ask_vcenters")

@@ -14,6 +14,7 @@ from replication import messages
 from replication.engine import folders
 from replication.health import vcenters
 from replication.integrity import runs
+from replication.manifests import writing as manifests
 from replication.retention import run as retention
 from replication.scheduler import tick as scheduler
 from replication.services import (
@@ -61,6 +62,11 @@ def act_in_bulk() -> None:
 @shared_task
 def look_at_repositories() -> None:
     repository_signs.look()
+
+
+@shared_task
+def write_manifests() -> None:
+    manifests.write_due()
 
 
 @shared_task

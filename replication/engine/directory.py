@@ -37,6 +37,8 @@ from replication.engine.expected import DIGESTS as DIGESTS_SUFFIX
 from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.layers import differences, look_at, name_below
+from replication.engine.manifest import Manifest
+from replication.engine.manifest_files import ManifestFiles
 from replication.engine.marker import MARKER, content_for, room_beside
 from replication.engine.merging import Merge
 from replication.engine.privacy import require_private
@@ -306,6 +308,40 @@ class DirectoryRepository:
         """Those of the names that still exist, as any kind of file."""
         with target_errors(f"looking for files in {self.root}"):
             return [name for name in names if is_there(self.root / name)]
+
+    def manifest_version(self, folder: str) -> int:
+        """The highest version of the manifests in a folder; 0 without any."""
+        return self._manifests(folder).version()
+
+    def read_manifest(self, folder: str) -> Manifest | None:
+        """The newest manifest in a folder, if it is this repository's. Raises ManifestDamaged."""
+        return self._manifests(folder).read(self.uuid)
+
+    def write_manifest(self, folder: str, manifest: Manifest) -> None:
+        """See `manifest_files.ManifestFiles.write`."""
+        self._manifests(folder).write(manifest)
+
+    def remove_manifests(self, folder: str, up_to: int) -> None:
+        """Remove those of that version and lower ones."""
+        self._manifests(folder).remove(up_to)
+
+    def manifest_folders(self) -> Iterator[str]:
+        """The folders in which VMs are, and that have a manifest, without following links."""
+        self.check()
+        with target_errors(f"reading {self.root}"):
+            with os.scandir(self.root) as entries:
+                names = sorted(it.name for it in entries if it.is_dir(follow_symlinks=False))
+            yield from (
+                name
+                for name in names
+                if _PART.fullmatch(name) and ManifestFiles(self.root / name).version()
+            )
+
+    def _manifests(self, folder: str) -> ManifestFiles:
+        if not folder:
+            self.check()
+            return ManifestFiles(self.root)
+        return ManifestFiles(self.path(f"{folder}/manifest").parent)
 
     def digest_path(self, locator: str) -> Path:
         """Where the digest map of an image is kept; it moves with the image at ``seal``."""

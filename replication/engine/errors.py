@@ -61,6 +61,14 @@ class ImageAltered(ImageDamaged):
     """An image's header disagrees with its row: another program has changed the file."""
 
 
+class ManifestDamaged(TargetError):
+    """A manifest is not what vmrep writes, or its content is not that of its digest."""
+
+
+class RepositoryIsNewer(TargetError):
+    """The repository knows of changes that the database does not: it is an older copy of itself."""
+
+
 class ExtentError(EngineError):
     """An extent is outside the disk, not made of whole sectors, or out of order."""
 

@@ -24,6 +24,20 @@ def content_for(uuid: str) -> bytes:
     return json.dumps({"format": _FORMAT, "uuid": uuid}).encode() + b"\n"
 
 
+def uuid_in(marker: Path) -> str:
+    """The UUID of the repository whose marker this is, for whoever does not know it yet. Raises
+    RepositoryUnavailable."""
+    try:
+        with open_regular(marker) as file:
+            return _said(marker, file.read(_LONGEST + 1))[1]
+    except FileNotFoundError as error:
+        raise RepositoryUnavailable(
+            f"{marker} is missing: the folder is no repository, or its storage is not mounted."
+        ) from error
+    except OSError as error:
+        raise RepositoryUnavailable(f"{marker} cannot be read: {error}.") from error
+
+
 def room_beside(marker: Path, uuid: str) -> Room:
     """How full the marker's file system is, whatever is mounted over the folder meanwhile.
 
@@ -52,6 +66,16 @@ def room_beside(marker: Path, uuid: str) -> Room:
 
 
 def _require(marker: Path, content: bytes, uuid: str) -> None:
+    found = _said(marker, content)
+    if found != (_FORMAT, uuid):
+        raise RepositoryUnavailable(
+            f"{marker.parent} is the repository {found[1]} (format {found[0]}), not {uuid}: "
+            "is the right storage mounted?"
+        )
+
+
+def _said(marker: Path, content: bytes) -> tuple[int, str]:
+    """Format and UUID."""
     try:
         if len(content) > _LONGEST:
             raise ValueError("too long")
@@ -61,8 +85,4 @@ def _require(marker: Path, content: bytes, uuid: str) -> None:
             raise ValueError("no format")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RepositoryUnavailable(f"{marker} is not a repository's marker.") from error
-    if found != (_FORMAT, uuid):
-        raise RepositoryUnavailable(
-            f"{marker.parent} is the repository {found[1]} (format {found[0]}), not {uuid}: "
-            "is the right storage mounted?"
-        )
+    return found

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from replication.engine.digests import DigestEntry
+from replication.engine.manifest import Manifest
 from replication.engine.processes import ProcessIdentity
 
 
@@ -346,4 +347,28 @@ class Target(Protocol):
 
     def still_stored(self, names: Sequence[str]) -> list[str]:
         """Which of these names, reported by `stored`, still exist."""
+        ...
+
+    # What is needed to take the repository up again without a database: a manifest for each VM, in
+    # the folder that the locators of its images begin with, and one of the repository (folder "").
+
+    def manifest_version(self, folder: str) -> int:
+        """The highest version of the manifests in a folder; 0 without any."""
+        ...
+
+    def read_manifest(self, folder: str) -> Manifest | None:
+        """The newest manifest in a folder; None without any. Raises ManifestDamaged."""
+        ...
+
+    def write_manifest(self, folder: str, manifest: Manifest) -> None:
+        """Make a manifest permanent, and remove those of lower versions. A reader sees it whole or
+        not at all. A folder that is missing is not made (TargetError)."""
+        ...
+
+    def remove_manifests(self, folder: str, up_to: int) -> None:
+        """Remove those of that version and lower ones."""
+        ...
+
+    def manifest_folders(self) -> Iterator[str]:
+        """The folders of VMs that have a manifest."""
         ...

@@ -92,7 +92,7 @@ DEEP_SECONDS = 1800.0
 """For the look through one image's tables."""
 
 
-def _storages() -> Iterator[tuple[Repository, Target]]:
+def storages() -> Iterator[tuple[Repository, Target]]:
     """Every repository that can be used now; `repository_unavailable` reports the others."""
     for repository, state in _states():
         if not state.problem:
@@ -129,7 +129,7 @@ def image_files(scope: Scope) -> Iterator[Finding]:
     With `deep`, qemu-img also checks its tables, and the digest of its digest file is recomputed.
     The content is not read.
     """
-    for repository, storage in _storages():
+    for repository, storage in storages():
         with _noted(scope, repository):
             for batch in in_batches(_judged_images(scope, repository), BATCH):
                 looked_at = {image.pk: _visited(image, storage, scope) for image in batch}
@@ -257,7 +257,7 @@ def files_without_row(scope: Scope) -> Iterator[Finding]:
 
     What `Target.stored` leaves out is not checked: vmrep gives no such names.
     """
-    for repository, storage in _storages():
+    for repository, storage in storages():
         with _noted(scope, repository):
             yield from _nobodys_files(repository, storage, scope)
 

@@ -17,6 +17,7 @@ from replication.integrity import database as database
 from replication.integrity import figures as figures
 from replication.integrity import files as files
 from replication.integrity import jobs as jobs
+from replication.integrity import manifests as manifests
 from replication.integrity import points as points
 from replication.integrity import rules as rules
 from replication.integrity import snapshots as snapshots

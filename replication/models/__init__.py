@@ -9,6 +9,7 @@ from replication.models.integrity import IntegrityFinding, IntegrityRun
 from replication.models.jobs import JobStep, ReplicationJob
 from replication.models.leases import ContextLease
 from replication.models.limits import BandwidthWindow, Limit, Place
+from replication.models.manifests import ReplicaManifest
 from replication.models.occurrences import Occurrence, ProtectionSpell
 from replication.models.policies import (
     EffectivePolicy,
@@ -57,6 +58,7 @@ __all__ = [
     "ProtectionSpell",
     "RecoveryPoint",
     "RecoveryPointHold",
+    "ReplicaManifest",
     "ReplicationJob",
     "Repository",
     "RepositorySign",

@@ -29,6 +29,7 @@ from replication.engine.errors import (
 from replication.engine.processes import is_alive
 from replication.engine.target import Layer, Target
 from replication.errors import LeaseLost, RemovalWaits
+from replication.manifests import writing as manifests
 from replication.models import DiskImage, ImageMerge, PointRemoval, Repository
 from replication.retention import steps, stuck, turns
 from replication.retention.standing import MOST_IMAGES, Standing
@@ -217,6 +218,8 @@ def _remove(removal: PointRemoval, holder: Holder) -> None:
         for merge in left:
             if merge.child is not None and merge.stage == MergeStage.PLANNED:
                 _read_child(target(merge.image.repository), merge.child, holder)
+    # The repository says that the point is going before the files of its images change.
+    manifests.write(removal.vm_context_id, removal.recovery_point.repository_id)
     # Whatever keeps the others: what is certain takes its name.
     for merge in sorted(left, key=lambda merge: merge.stage != MergeStage.MERGED):
         _merge(merge, holder)

@@ -13,6 +13,7 @@ from contexts.services.one_by_one import one_by_one
 from replication import messages
 from replication.health import signs, watch
 from replication.integrity import runs
+from replication.manifests import writing as manifests
 from replication.models import Repository
 from replication.policies import settle, taking_new
 from replication.retention import telling, turns
@@ -69,6 +70,12 @@ def _hint_looks() -> None:
         messages.hint_look_at_repositories()
 
 
+def _hint_manifests() -> None:
+    """Not done here: storage may hang."""
+    if manifests.due().exists():
+        messages.hint_manifests()
+
+
 def _hint_asking() -> None:
     """Not done here: a vCenter may hang, and nothing else takes over from dead workers."""
     if VCenter.objects.exists():
@@ -92,6 +99,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     _hint_retention,
     telling.tell_of_stuck,
     _hint_looks,
+    _hint_manifests,
     _hint_asking,
     bulk_acts.pick_up_forgotten,
     discovery.pick_up_forgotten,

@@ -20,6 +20,7 @@ from contexts.services.transactions import one_transaction
 from contexts.text import storable
 from contexts.vsphere.lineage import Lineage
 from replication.errors import JobCancelled, LeaseLost
+from replication.manifests import writing as manifests
 from replication.models import (
     DiskImage,
     JobStep,
@@ -85,6 +86,7 @@ def completed(
     results.require_chains(images)
     point = results.create_point(job, snapshot, lineage, disk_count=len(images))
     results.commit_images(job, point, disks)
+    manifests.expect(job.vm_context_id, job.repository_id)
     results.abandon_images(job)  # of disks that left the VM between two attempts
     results.record_cbt(images, success=True)
     results.forget_doubts(images, point)

@@ -17,7 +17,7 @@ from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.trail import Kind, Verb
 from replication.errors import ConfirmFolder, RepositoryInUse, RepositoryRefused
-from replication.models import Limit, Repository, RepositorySign
+from replication.models import Limit, ReplicaManifest, Repository, RepositorySign
 from replication.selectors.repositories import in_the_way
 from replication.states import RepositoryKind
 from replication.storage import folders
@@ -94,7 +94,7 @@ def _possible(name: str, root: Path) -> Repository:
     )
     require_free_name(repository.name, repository)
     repository.full_clean()
-    _require_apart(root)
+    require_apart(root)
     return repository
 
 
@@ -143,6 +143,7 @@ def _remove_row(repository: Repository, actor: str) -> int:
     told = {"name": repository.name, "path": repository.config["path"], "vms": len(keys)}
     trail.tell(Verb.REMOVE, _about(repository), actor=actor, old=told)
     RepositorySign.objects.filter(repository=repository).delete()
+    ReplicaManifest.objects.filter(repository=repository).delete()
     Limit.objects.filter(repository=repository).delete()
     # Only once this is committed: otherwise a failed commit would leave a repository that looks
     # unmounted.
@@ -184,8 +185,8 @@ def default(among: QuerySet[Repository]) -> Repository | None:
     return repositories[0] if len(repositories) == 1 else None
 
 
-def _require_apart(root: Path) -> None:
-    """A repository may be neither inside another one nor contain one."""
+def require_apart(root: Path) -> None:
+    """Raises RepositoryRefused. A repository may be neither inside another one nor contain one."""
     for other in Repository.objects.filter(kind=RepositoryKind.DIRECTORY):
         known = Path(other.config["path"])  # as it really was; it is not touched, it may hang
         if known == root:

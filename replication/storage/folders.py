@@ -20,6 +20,7 @@ from replication.engine.errors import (
     RepositoryNotPrivate,
     RepositoryUnavailable,
 )
+from replication.engine.manifest import LARGEST_NUMBER
 from replication.engine.marker import MARKER
 from replication.errors import RepositoryRefused
 from replication.storage import errands
@@ -168,6 +169,8 @@ def _unmark(root: Path, uuid: str) -> None:
     with contextlib.suppress(EngineError):
         repository = DirectoryRepository(root, uuid)
         repository.check()  # as long as it has the marker, nobody else's folders are there
+        for folder in ("", *repository.manifest_folders()):
+            repository.remove_manifests(folder, LARGEST_NUMBER)
         _remove_empty_folders(root)
         repository.retire()
 

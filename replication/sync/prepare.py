@@ -15,6 +15,7 @@ from contexts.vsphere.preflight import refusals
 from contexts.vsphere.records import VmRecord
 from replication import messages
 from replication.errors import PreflightRefused, RemovalUnfinished, ResourceFull, TryAgain
+from replication.manifests import writing as manifests
 from replication.models import VMSnapshot
 from replication.retention import run as retention
 from replication.retention.standing import MOST_IMAGES
@@ -35,6 +36,7 @@ def prepare(run: JobRun, *, reads: bool = True) -> None:
     `reads`: this attempt reads the disks, and needs a place on their host for that."""
     with run.step(StepName.PREPARE) as note:
         identity.require_confirmed(run.context)
+        manifests.require_known(run.context.pk, run.job.repository)
         run.session.connect()
         _end_removals(run, note)
         for problem in removing.remove_left_overs(run.context, run, keep_job_id=run.job.pk):

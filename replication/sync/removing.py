@@ -30,6 +30,7 @@ from contexts.vsphere.errors import (
 from contexts.vsphere.records import SnapshotRecord, VmRecord
 from contexts.vsphere.session import Session
 from replication.engine.errors import EngineError
+from replication.manifests import writing as manifests
 from replication.models import DiskImage, VMSnapshot
 from replication.services import job_log, leases, left_overs
 from replication.states import (
@@ -83,6 +84,7 @@ def discard_image(image: DiskImage, writer: Holder) -> None:
         DiskImage.objects.filter(pk=image.pk, state=ImageState.WRITING).update(
             state=ImageState.DELETING, updated_at=Now()
         )
+    _tell_repository(image)
     visit(
         image.repository,
         "remove",
@@ -93,6 +95,16 @@ def discard_image(image: DiskImage, writer: Holder) -> None:
     DiskImage.objects.filter(pk=image.pk, state=ImageState.DELETING).delete()
     what = "unfinished file" if image.recovery_point_id is None else "removed recovery point’s file"
     job_log.write(image.job_id, image.attempt, f"Removed the {what} {image.locator}.")
+
+
+def _tell_repository(image: DiskImage) -> None:
+    """Before the file goes, the repository says that it is not needed. Should that fail, whoever
+    takes the repository up finds it missing. Raises RepositoryIsNewer when it may be needed, by
+    what this database does not know of."""
+    context_id, repository = image.vm_context_id, image.repository
+    manifests.require_known(context_id, repository)
+    if image.recovery_point_id is not None:
+        manifests.try_to_write(context_id, repository.pk)
 
 
 def _remove_files(image: DiskImage, guard: Guard) -> None:

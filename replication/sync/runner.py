@@ -36,6 +36,7 @@ from replication.errors import (
     ResourceFull,
     TryAgain,
 )
+from replication.manifests import writing as manifests
 from replication.models import JobStep, ReplicationJob, Repository
 from replication.retention import wanted
 from replication.services import damages, finish, job_log, leases, left_overs, places, queue
@@ -198,6 +199,8 @@ def clean_up(attempt: JobRun) -> None:
     if wanted.settle_by_policy(attempt.context.pk).wanted:
         messages.hint_retention()
     problems = removing.remove_left_overs(attempt.context, attempt)
+    if why := manifests.try_to_write(attempt.context.pk, attempt.job.repository_id):
+        problems.append(f"The manifest could not be written, and is tried again: {why}")
     for problem in problems:
         attempt.log(problem, LogLevel.WARNING)
     JobStep.objects.filter(pk=step.pk).update(

@@ -14,6 +14,10 @@ SPACE = {
     **{"repository_id": "{r1}", "hour": NOW, "free_bytes": "1", "total_bytes": "2"},
     "stored_bytes": "1",
 }
+MANIFEST = {
+    **{"repository_id": "{r2}", "vm_context_id": "{c}", "version": "1", "written_version": "0"},
+    **{"digest": "''", "problem": "''", "seen_at": "NULL"},
+}
 OTHER_IMAGE = copy(IMAGES, IMAGE1, **{**SPARE_IMAGE, "repository_id": "{r2}"})
 
 
@@ -68,5 +72,32 @@ REPOSITORIES = [
     twice(
         *("repository_space", SPACE, "repository_space_once_per_hour", {"hour": "'2020-01-01'"}),
         "the space of one hour twice",
+    ),
+    *(
+        add_attack("replica_manifests", MANIFEST, rules, bad, name)
+        for rules, bad, name in (
+            (
+                ("manifest_version_was_given",),
+                {"written_version": "2"},
+                "a manifest of a version that was never given",
+            ),
+            (
+                *(("manifest_column_types", A_TYPE), {"seen_at": "'then'"}),
+                "a manifest that saw its VM at an odd time",
+            ),
+            (
+                *(("replica_manifests.repository_id",), {"repository_id": "999"}),
+                "a manifest in no repository",
+            ),
+            (
+                *(("replica_manifests.vm_context_id",), {"vm_context_id": "'none'"}),
+                "a manifest of no VM",
+            ),
+        )
+    ),
+    twice(
+        *("replica_manifests", MANIFEST, "manifest_once_per_vm_and_repository"),
+        {"vm_context_id": "{e}"},
+        "two manifests of one VM in one repository",
     ),
 ]

@@ -7,9 +7,11 @@ from datetime import timedelta
 from django.utils import timezone
 
 from contexts.vsphere import inventory, snapshots
+from replication.manifests import writing
 from replication.models import (
     PointRemoval,
     RecoveryPointHold,
+    ReplicaManifest,
     VMSnapshot,
 )
 from tests import factories
@@ -21,6 +23,7 @@ from tests.integrity.damages.doing import (
     change,
     damage,
     newest_job,
+    remove,
 )
 
 
@@ -94,6 +97,23 @@ def _(copy: Copy) -> None:
 def _(copy: Copy) -> None:
     (copy.folder / "vmrep-repository.json").unlink()
     copy.file(copy.images[0]).unlink()
+
+
+@damage("manifest_wrong")
+def _(copy: Copy) -> None:
+    writing.write_due()
+    next((copy.folder / copy.vm.pk).glob(".vmrep-manifest-*")).write_bytes(b"")
+
+
+@damage("manifest_not_expected")
+def _(copy: Copy) -> None:
+    remove(ReplicaManifest.objects.filter(vm_context=copy.other))
+
+
+@damage("database_older")
+def _(copy: Copy) -> None:
+    writing.write_due()
+    change(ReplicaManifest.objects.get(vm_context=copy.vm), version=0, written_version=0)
 
 
 @damage("image_file_missing")

@@ -1,0 +1,83 @@
+"""The files of manifests in a folder of a repository.
+
+Each version is a file of its own, and the highest one counts: a writer that was paused, and writes
+an older one late, changes nothing. The names are hidden ones, which no image has.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from uuid import uuid4
+
+from replication.engine.durable import create_durably, rename_durably, unlink_durably
+from replication.engine.errors import ManifestDamaged, target_errors
+from replication.engine.manifest import MOST_BYTES, Manifest, decode, encode
+from replication.engine.regular import open_regular
+
+_NAME = re.compile(r"\.vmrep-manifest-(\d{10,19})(\.[0-9a-f]{32}\.new)?")
+
+
+class ManifestFiles:
+    """Those in one folder, which the caller has found to be in its repository. Every call raises
+    TargetError when it fails."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def version(self) -> int:
+        """The highest; 0 without any, or without the folder."""
+        return max((version for version, _, is_whole in self._found() if is_whole), default=0)
+
+    def read(self, repository: str) -> Manifest | None:
+        """The one of the highest version; None without any.
+
+        Raises ManifestDamaged if it is damaged, or another repository's or another version's.
+        """
+        version = self.version()
+        if not version:
+            return None
+        path = self._path(version)
+        with target_errors(f"reading {path}"), open_regular(path) as file:
+            content = file.read(MOST_BYTES + 1)
+        manifest = decode(content, str(path))
+        if (manifest.repository, manifest.version) != (repository, version):
+            raise ManifestDamaged(
+                f"{path} is the manifest {manifest.version} of the repository"
+                f" {manifest.repository}: somebody put it there."
+            )
+        return manifest
+
+    def write(self, manifest: Manifest) -> None:
+        """Write it durably beside the others, give it its name, then remove what is older. A crash
+        at any point leaves the former one or the new one whole."""
+        path = self._path(manifest.version)
+        new = path.with_name(f"{path.name}.{uuid4().hex}.new")
+        with target_errors(f"writing {path}"):
+            try:
+                create_durably(new, encode(manifest))
+                rename_durably(new, path)
+            except BaseException:
+                new.unlink(missing_ok=True)
+                raise
+        self.remove(manifest.version - 1)
+
+    def remove(self, up_to: int) -> None:
+        """Remove those of that version and lower ones, also half-written ones."""
+        names = [name for version, name, _ in self._found() if version <= up_to]
+        if names:
+            with target_errors(f"removing manifests in {self.folder}"):
+                unlink_durably(*(self.folder / name for name in names))
+
+    def _path(self, version: int) -> Path:
+        return self.folder / f".vmrep-manifest-{version:010}"
+
+    def _found(self) -> list[tuple[int, str, bool]]:
+        """Version, name, and whether it is no half-written one."""
+        with target_errors(f"looking for manifests in {self.folder}"):
+            try:
+                names = [path.name for path in self.folder.iterdir()]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        found = ((it, _NAME.fullmatch(it)) for it in names)
+        return [(int(named[1]), name, not named[2]) for name, named in found if named]

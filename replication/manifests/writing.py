@@ -1,0 +1,231 @@
+"""Keeping the manifests of a repository current.
+
+Under the lock of the context's row the content is put together and given the next version; only
+then is its file written, and that noted. So versions are in the order of the contents, whoever
+writes them, and a crash at any point leaves a row that says what is still to be written. What
+others do with the VM meanwhile is noticed by its row's `updated_at`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+
+from contexts.clock import database_now
+from contexts.models import VMContext
+from contexts.services import statuses
+from contexts.services.transactions import one_transaction
+from contexts.text import printable, storable
+from replication.engine.errors import EngineError, RepositoryIsNewer
+from replication.engine.manifest import Content, Manifest, RepositoryPart, VmPart, digest_of
+from replication.engine.target import Target
+from replication.manifests import content
+from replication.models import ReplicaManifest, Repository
+from replication.storage import looks
+from replication.storage.targets import target, visit
+from vmrep import __version__
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MOST_AT_ONCE = 200
+RUN_SECONDS = 20.0
+"""How long one run goes on with what is due; the next one continues."""
+WRITE_SECONDS = 30.0
+AGAIN_AFTER = timedelta(minutes=5)
+"""What could not be written is tried again then, or with the VM's next replication."""
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A version of a VM's manifest. `vm`: what to write; None: that it is current, or that nothing
+    of the VM is in the repository, and its manifests go."""
+
+    row: int
+    version: int
+    vm: VmPart | None
+    goes: bool
+
+
+def expect(context_id: str, repository_id: int) -> None:
+    """Part of the transaction that gives a VM a recovery point there: it is to have a manifest."""
+    ReplicaManifest.objects.bulk_create(
+        [ReplicaManifest(repository_id=repository_id, vm_context_id=context_id)],
+        ignore_conflicts=True,
+    )
+
+
+def due() -> QuerySet[ReplicaManifest]:
+    """Those that may not be current, and whose time has come."""
+    is_current = Q(
+        written_version=F("version"),
+        seen_at=F("vm_context__updated_at"),
+        vcenter_seen_at=F("vm_context__vcenter__updated_at"),
+        seen_at__isnull=False,
+    )
+    return (
+        ReplicaManifest.objects.exclude(is_current)
+        .filter(Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=Now()))
+        .filter(repository__removed_at__isnull=True)
+    )
+
+
+def write_due() -> None:
+    """Write those that are due, of the repositories that can be used now: a bounded number, oldest
+    first. What goes wrong with one is noted, and keeps no other."""
+    until = time.monotonic() + RUN_SECONDS
+    usable = _usable(Repository.objects.order_by("pk"))
+    for repository in usable:
+        _of_repository(repository)
+    rows = due().filter(repository__in=usable).order_by(F("written_at").asc(nulls_first=True))
+    for context_id, repository_id in list(
+        rows.values_list("vm_context", "repository")[:MOST_AT_ONCE]
+    ):
+        if time.monotonic() > until:
+            break
+        try_to_write(context_id, repository_id)
+
+
+def is_out_of_date(row: ReplicaManifest) -> str:
+    """The digest of what the rows say, if that is something else although the manifest counts as
+    current; else empty."""
+    with transaction.atomic():
+        statuses.hold(row.vm_context_id)
+        if due().filter(pk=row.pk).exists():
+            return ""
+        context = VMContext.objects.select_related("vcenter").get(pk=row.vm_context_id)
+        vm = content.of_vm(context, row.repository_id)
+        known = ReplicaManifest.objects.values_list("digest", flat=True).get(pk=row.pk)
+    digest = digest_of(vm) if vm.points else ""
+    return "" if digest == known else digest or "no recovery points"
+
+
+def try_to_write(context_id: str, repository_id: int) -> str:
+    """As `write`; returns why it could not, which is noted for the next attempt."""
+    try:
+        write(context_id, repository_id)
+    except EngineError as problem:
+        why = storable(str(problem))
+        log.warning("the manifest of %s: %s", context_id, printable(why))
+        ReplicaManifest.objects.filter(vm_context=context_id, repository=repository_id).update(
+            problem=why, next_attempt_at=Now() + AGAIN_AFTER
+        )
+        return why
+    return ""
+
+
+def write(context_id: str, repository_id: int) -> None:
+    """Let the manifest say what the rows say now. Nothing is written if it does already.
+
+    Raises RepositoryIsNewer where the repository has a later one than this database gave, and what
+    the storage raises.
+    """
+    if not ReplicaManifest.objects.filter(vm_context=context_id, repository=repository_id).exists():
+        return
+    repository = Repository.objects.get(pk=repository_id)
+    require_known(context_id, repository)
+    given = _give(context_id, repository_id)
+    if given.vm is not None:
+        manifest = _manifest(repository, given.version, given.vm, database_now())
+        _visit(repository, lambda it: it.write_manifest(context_id, manifest))
+    elif given.goes:
+        _visit(repository, lambda it: it.remove_manifests(context_id, given.version))
+    ReplicaManifest.objects.filter(pk=given.row, written_version__lt=given.version).update(
+        written_version=given.version, written_at=Now()
+    )
+    ReplicaManifest.objects.filter(pk=given.row).update(problem="", next_attempt_at=None)
+
+
+def require_known(context_id: str, repository: Repository) -> None:
+    """Raises RepositoryIsNewer where the repository has a manifest that this database does not know
+    of: the database is an older copy of itself. Its rows may name files that have changed since,
+    and what it would remove may be needed."""
+    known = ReplicaManifest.objects.filter(vm_context=context_id, repository=repository)
+    version = known.values_list("version", flat=True).first() or 0
+    found = _visit(repository, lambda it: it.manifest_version(context_id))
+    if found > version:
+        raise RepositoryIsNewer(
+            f"{repository.name} knows of changes to {context_id} that the database does not"
+            f" (manifest {found}, the database knows {version}): the database was restored from a"
+            " backup. Nothing was changed. Let the database know what is there: manage.py"
+            f" restore_repository {target(repository).place}"
+        )
+
+
+def _visit(repository: Repository, work: Callable[[Target], T]) -> T:
+    storage = target(repository)
+    return visit(repository, "manifest", lambda: work(storage), seconds=WRITE_SECONDS)
+
+
+@one_transaction
+def _give(context_id: str, repository_id: int) -> _Given:
+    """The next version, if the content is not the one that was given the last."""
+    context = (
+        VMContext.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("vcenter")
+        .get(pk=context_id)
+    )
+    row = ReplicaManifest.objects.select_for_update(no_key=True).get(
+        vm_context=context_id, repository=repository_id
+    )
+    vm = content.of_vm(context, repository_id)
+    digest = digest_of(vm) if vm.points else ""
+    seen: dict[str, object] = {
+        "seen_at": context.updated_at,
+        "vcenter_seen_at": context.vcenter.updated_at,
+    }
+    is_new = digest != row.digest or row.version == 0
+    is_behind = row.written_version != row.version
+    if is_new or is_behind:
+        row.version += 1
+        seen |= {"version": row.version, "digest": digest}
+    ReplicaManifest.objects.filter(pk=row.pk).update(**seen)
+    has_work = is_new or is_behind
+    return _Given(row.pk, row.version, vm if has_work and vm.points else None, has_work)
+
+
+def _usable(repositories: Iterable[Repository]) -> list[Repository]:
+    all_of_them = list(repositories)
+    states = looks.try_writing_to_all(all_of_them)
+    return [it for it, state in zip(all_of_them, states, strict=True) if not state.problem]
+
+
+def _of_repository(repository: Repository) -> None:
+    """The repository's own: read each time, as it is small. No row tells of it."""
+    part = RepositoryPart(repository.name, repository.reserve_bytes)
+    now = database_now()
+
+    def renew(storage: Target) -> None:
+        known = None
+        version = storage.manifest_version("")
+        try:
+            known = storage.read_manifest("")
+        except EngineError as problem:
+            log.warning("the manifest of the repository %s: %s", repository.name, problem)
+        if known is None or known.of_repository != part:
+            storage.write_manifest("", _manifest(repository, version + 1, part, now))
+
+    try:
+        _visit(repository, renew)
+    except EngineError as problem:
+        log.warning("the manifest of the repository %s: %s", repository.name, problem)
+
+
+def _manifest(repository: Repository, version: int, said: Content, now: datetime) -> Manifest:
+    return Manifest(
+        version=version,
+        repository=str(repository.uuid),
+        written_by=f"vmrep {__version__}",
+        written_at=now,
+        vm=said if isinstance(said, VmPart) else None,
+        of_repository=said if isinstance(said, RepositoryPart) else None,
+    )
