@@ -130,6 +130,10 @@ class TryAgain(Exception):
     """This attempt cannot continue, but the next one may succeed."""
 
 
+class HandedOver(Exception):
+    """This worker is told to stop: another one goes on from where the work is."""
+
+
 class RemovalUnfinished(Exception):
     """The removal of a recovery point has to end first: the job waits until it has."""
 

@@ -76,6 +76,14 @@ def _worker_lives(sender: Any, **signal: Any) -> None:
     )
 
 
+@signals.worker_shutting_down.connect
+def _hand_over(**signal: Any) -> None:
+    """SIGTERM: what can go on elsewhere is not finished here."""
+    from replication.sync import stopping
+
+    stopping.ask()
+
+
 @signals.beat_init.connect
 def _beat_lives(**signal: Any) -> None:
     from replication.health import signs

@@ -28,7 +28,7 @@ from replication.engine.errors import (
 )
 from replication.engine.processes import is_alive
 from replication.engine.target import Layer, Target
-from replication.errors import LeaseLost, RemovalWaits
+from replication.errors import HandedOver, LeaseLost, RemovalWaits
 from replication.manifests import writing as manifests
 from replication.models import DiskImage, ImageMerge, PointRemoval, Repository
 from replication.retention import steps, stuck, turns
@@ -46,7 +46,7 @@ from replication.states import (
 )
 from replication.storage import looks
 from replication.storage.targets import target
-from replication.sync import removing
+from replication.sync import removing, stopping
 from replication.sync.guard import Guard
 from replication.sync.removing import Holder
 
@@ -64,11 +64,12 @@ class _Run:
 
     def check(self) -> None:
         self.guard.check()
+        stopping.require_not_asked("Another one goes on with the removal.")
 
 
 def run_next() -> str | None:
     """Remove points of the next context of which any can go; returns its ID, or None."""
-    for context_id in turns.due():
+    for context_id in [] if stopping.is_asked() else turns.due():
         lease = leases.acquire(context_id, LeaseHolder.RETENTION)
         if lease is not None and _run(context_id, lease):
             return context_id
@@ -88,6 +89,10 @@ def _run_under(lease: Lease, context: VMContext) -> bool:
         with Guard(lease, on_stall=_end_process, is_away=partial(_is_away, used)) as guard:
             has_tried = _remove_all(context, _Run(guard))
         leases.release(lease)
+    except HandedOver as reason:
+        log.info("removing recovery points of %s: %s", context_id, reason)
+        leases.release(lease)
+        messages.hint_retention()
     except LeaseLost as reason:
         log.error("removing recovery points of %s stopped at once: %s", context.pk, reason)
     except (OperationalError, InterfaceError):
@@ -182,7 +187,7 @@ def _attempt_noting_all(removal: PointRemoval, holder: Holder) -> str:
     again and again."""
     try:
         return _attempt(removal, holder)
-    except (LeaseLost, OperationalError, InterfaceError):
+    except (LeaseLost, HandedOver, OperationalError, InterfaceError):
         raise
     except Exception as problem:
         log.exception("%s failed", removal)

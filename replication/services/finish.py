@@ -252,7 +252,7 @@ def wait_for_place(
 @one_transaction
 def go_alone(job_id: str, why: str = "", *, lease: Lease) -> None:
     """The same job goes on from where it is, whichever worker is the next one that is free: its
-    group was gathered. `why`: it was left behind."""
+    group was gathered. `why`: it was left behind, or its worker is told to stop."""
     _, job = _lock(job_id, lease)
     if job.cancel_requested_at is not None:
         cancelled(job_id, actor=job.cancel_requested_by, lease=lease)

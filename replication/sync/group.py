@@ -24,7 +24,7 @@ from replication.services import finish, group_runs
 from replication.services.group_runs import Gathering
 from replication.services.leases import Lease
 from replication.states import StepName
-from replication.sync import runner
+from replication.sync import runner, stopping
 from replication.sync.job_run import JobRun
 from replication.sync.prepare import prepare, read_and_check_vm, tracking
 from replication.sync.snapshot import remove_earlier, take_with_others
@@ -38,7 +38,7 @@ _CHECK_EVERY_SECONDS = 0.5
 def run_next() -> int | None:
     """Gather the next run that this worker can gather; returns its number, or None if there is
     none."""
-    gathering = group_runs.claim_next()
+    gathering = None if stopping.is_asked() else group_runs.claim_next()
     if gathering is None:
         return None
     _gather(gathering)

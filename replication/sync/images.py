@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from django.db import transaction
@@ -13,9 +14,12 @@ from replication.engine.target import Digests
 from replication.models import DiskImage
 from replication.selectors.replica import layers_of
 from replication.services import leases
+from replication.services.leases import Lease
 from replication.states import ImageState
 from replication.sync import removing
 from replication.sync.job_run import DiskPlan, JobRun
+
+LET_GO_SECONDS = 5.0
 
 
 def open_or_begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, Digests]:
@@ -46,6 +50,8 @@ def _can_resume(run: JobRun, plan: DiskPlan, image: DiskImage) -> bool:
     )
     if not same_plan or not run.storage.exists(image.temporary_locator):
         return False
+    if not image.writer_host and image.checkpoint_bytes:
+        return True  # it was let go
     if (image.writer_host, image.writer_boot_id) != (_this_host(), this_boot_id()):
         # Another machine or boot, or a container on this machine with its own process IDs: what the
         # checkpoint covers is on the disk, but whether that process still writes is not known here.
@@ -95,6 +101,25 @@ def record_writer(image: DiskImage, process: ProcessIdentity) -> None:
         writer_pid=process.pid,
         writer_start_time=process.start_time,
         writer_boot_id=process.boot_id,
+        updated_at=Now(),
+    )
+
+
+def let_go(image: DiskImage, process: ProcessIdentity, lease: Lease) -> None:
+    """Nobody writes the file any more, and all that was written is permanent: any worker that
+    reaches it can resume it. Not said where the writer's process does not end."""
+    deadline = time.monotonic() + LET_GO_SECONDS
+    while is_alive(process.pid, process.start_time, process.boot_id):
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.05)
+    DiskImage.objects.filter(
+        pk=image.pk, state=ImageState.WRITING, job__leases__token=lease.token
+    ).update(
+        writer_host="",
+        writer_pid=None,
+        writer_start_time=None,
+        writer_boot_id="",
         updated_at=Now(),
     )
 

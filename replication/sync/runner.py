@@ -28,6 +28,7 @@ from replication.engine.errors import (
     TargetError,
 )
 from replication.errors import (
+    HandedOver,
     JobCancelled,
     LeaseLost,
     LeftBehind,
@@ -45,7 +46,7 @@ from replication.services.tallies import Answers
 from replication.states import DamageFinder, LogLevel, StepName, StepStatus, TallyKind
 from replication.storage import looks
 from replication.storage.targets import target
-from replication.sync import removing
+from replication.sync import removing, stopping
 from replication.sync.commit import commit, verify
 from replication.sync.guard import Guard
 from replication.sync.job_run import JobRun
@@ -69,8 +70,9 @@ STALLED_EXIT_CODE = 75  # EX_TEMPFAIL: trying again may help
 
 
 def run_next() -> str | None:
-    """Run the next job that this worker can run; returns its ID, or None if there is none."""
-    claimed = queue.claim_next()
+    """Run the next job that this worker can run; returns its ID, or None if there is none, or the
+    worker is told to stop."""
+    claimed = None if stopping.is_asked() else queue.claim_next()
     if claimed is None:
         return None
     job, lease = claimed
@@ -160,7 +162,7 @@ def _run_and_settle(
     except JobCancelled:
         asked_by = ReplicationJob.objects.values_list("cancel_requested_by", flat=True)
         finish.cancelled(job.pk, actor=asked_by.get(pk=job.pk), lease=lease)
-    except LeftBehind as problem:
+    except (LeftBehind, HandedOver) as problem:
         finish.go_alone(job.pk, str(problem), lease=lease)
     except (
         *(TryAgain, OthersAtWork, RemovalUnfinished),

@@ -19,12 +19,12 @@ from replication.engine.copy import CopyResult, DiskCopy
 from replication.engine.errors import EngineError
 from replication.engine.sources.base import Source
 from replication.engine.target import Digests, WritableImage
-from replication.errors import JobCancelled, LeaseLost, TryAgain
+from replication.errors import HandedOver, JobCancelled, LeaseLost, TryAgain
 from replication.models import DiskImage
 from replication.selectors.replica import layers_of
 from replication.services.samples import Sampler
 from replication.states import ImageState, StepName, SyncType
-from replication.sync import images
+from replication.sync import images, stopping
 from replication.sync.job_run import DiskPlan, JobRun
 from replication.sync.seats import Seat
 from replication.sync.source import WAYS, open_source
@@ -74,6 +74,8 @@ class _Active:
         self._started_at = time.monotonic()
         self._flushing = threading.Lock()
         self._over = False
+        self.is_kept = False
+        """What was copied is permanent, and the copy has stopped."""
 
     @property
     def seconds(self) -> float:
@@ -134,6 +136,7 @@ class _Transfer:
         self._stop = threading.Event()
         self._waiting = deque(run.plans)
         self._active: list[_Active] = []
+        self._closed: list[_Active] = []
         self._finished: list[FinishedDisk] = []
         self._resumed_bytes = 0  # read by earlier attempts: progress, but no rate of this one
         self._speed: deque[tuple[float, int]] = deque()
@@ -157,6 +160,8 @@ class _Transfer:
                 self._stop.set()
                 # A cancelled job keeps nothing; a worker without the lease must touch nothing.
                 self._abort(flushes, keep=not isinstance(reason, LeaseLost | JobCancelled))
+                if isinstance(reason, HandedOver):
+                    self._let_go()
                 raise
         return self._finished
 
@@ -213,6 +218,7 @@ class _Transfer:
         finished = active.work.result()
         self._save_checkpoint(active)
         self._active.remove(active)
+        self._closed.append(active)
         self._run.seats.give_back(active.seat, wanted=bool(self._waiting))
         self._finished.append(finished)
         result = finished.result
@@ -225,6 +231,7 @@ class _Transfer:
     def _report(self) -> None:
         """Report progress; also notices a cancel, a lost lease, or another limit of bandwidth."""
         self._run.check()
+        stopping.require_not_asked("Another one goes on from the checkpoint.")
         self._run.keep_to_bandwidth()
         now = time.monotonic()
         of_disks = [(active, active.copy.bytes_done) for active in self._active]
@@ -313,6 +320,11 @@ class _Transfer:
             for active in self._active:
                 _close(active.digests)
 
+    def _let_go(self) -> None:
+        """Whoever goes on may be on another machine, and cannot see that nobody writes any more."""
+        for active in (*self._closed, *(it for it in self._active if it.is_kept)):
+            images.let_go(active.image, active.writer.process, self._run.lease)
+
     def _keep(self, flushes: ThreadPoolExecutor) -> None:
         """A last checkpoint of every disk whose copy has stopped."""
         stopped = [it for it in self._active if it.work and it.work.done()]
@@ -323,5 +335,6 @@ class _Transfer:
                 if flush.done():
                     flush.result()
                     self._save_checkpoint(active)
+                    active.is_kept = True
             except (EngineError, LeaseLost, DatabaseProblem) as problem:
                 log.warning("could not write a last checkpoint of %s: %s", active.image, problem)

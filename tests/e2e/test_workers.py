@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from replication import messages
-from replication.models import JobStep, ReplicationJob
+from replication.models import ContextLease, DiskImage, JobLogLine, JobStep, ReplicationJob
 from replication.services import start
 from replication.states import JobStatus, StepName, StepStatus
 from tests.sync.estate import MIB, Estate
+from vmrep.local import programs
+
+STOPS_WITHIN_SECONDS = 120  # as deploy/systemd has it
 
 
 def _wait(until: Callable[[], object], seconds: float) -> None:
@@ -99,6 +102,38 @@ def test_a_killed_workers_job_is_taken_up_again_within_a_minute(estate, workers)
     estate.assert_equal_to_snapshot(job.recovery_point)
     _wait(lambda: not context.snapshots.exclude(state="removed").exists(), 30)
     estate.assert_nothing_left_over(context)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_told_to_stop_hands_its_job_over(estate, workers, standing_workers):
+    """In time for systemd, and to a worker that reads nothing twice."""
+    context = estate.take("small1")
+    first = _start(context)
+    _wait(lambda: _ended(first), 60)
+    estate.control.fill("small1", 2000, 0, 48 * MIB, seed=1)
+    estate.control.delay("GET /folder", 1.0)
+    job = _start(context)
+    _wait(lambda: ReplicationJob.objects.filter(pk=job.pk, bytes_transferred__gt=0).exists(), 60)
+    (worker,) = [child for child in workers.children if child.program.name == "copies"]
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.process.wait(STOPS_WITHIN_SECONDS) == 0
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (JobStatus.PENDING, 2)
+    assert not ContextLease.objects.exists()
+    resumed_at = DiskImage.objects.get(job=job).checkpoint_bytes
+    assert resumed_at > 0
+
+    estate.control.clear_faults()
+    workers.start([programs.copies(standing_workers._broker, name="other")])
+    try:
+        _wait(lambda: _ended(job), 60)
+    finally:
+        workers.children.pop().kill()
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    assert JobLogLine.objects.filter(
+        job=job, message__contains=f"resuming at the checkpoint {resumed_at:,}"
+    ).exists()
 
 
 @pytest.mark.slow

@@ -17,8 +17,8 @@ from vmrep.local.supervisor import Program
 from vmrep.secret_files import read_or_create
 
 LAB_USER = "administrator@vsphere.local"
-# A worker that is told to stop finishes its tasks. A copy may take hours, so after a while it is
-# told to drop them; the job resumes from its checkpoint at the next start.
+# A worker that is told to stop hands over what may take long, and finishes the rest. After a while
+# it is told to drop that, too; the job resumes from its checkpoint at the next start.
 WORKER_STOP = ((signal.SIGTERM, 10.0), (signal.SIGQUIT, 5.0))
 
 
