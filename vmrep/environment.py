@@ -190,6 +190,13 @@ VARIABLES = (
         Kind.NUMBER,
     ),
     Variable(
+        "VMREP_REPOSITORIES",
+        "the repositories that the workers of this machine use, by their names or UUIDs, comma"
+        " separated; jobs of others wait for a worker of another machine"
+        " ([operations.md](operations.md#several-machines))",
+        "all that the machine reaches",
+    ),
+    Variable(
         "VMREP_NBD_COMMANDS",
         "the file with commands that serve disks over NBD ([transports.md](transports.md))",
         "`nbd-commands.toml` in the data folder",

@@ -352,6 +352,9 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": TICK_INTERVAL.total_seconds()},
     },
 }
+REPOSITORIES = frozenset(
+    each.strip() for each in env("VMREP_REPOSITORIES", default="").split(",") if each.strip()
+)
 NBD_COMMANDS = Path(env("VMREP_NBD_COMMANDS", default=str(DATA_DIR / "nbd-commands.toml")))
 DISKS_PER_HOST = max(1, env.int("VMREP_DISKS_PER_HOST", default=8))
 KEEP_JOBS_DAYS = env.int("VMREP_KEEP_JOBS_DAYS", default=0)

@@ -57,7 +57,7 @@ _OF_HOSTS = (LimitKind.HOST_SESSIONS, LimitKind.DATASTORE_SNAPSHOTS)
 
 def capacity(now: datetime) -> Capacity:
     """Six statements."""
-    found, away = limits.all_limits(), Away.now()
+    found, away = limits.all_limits(), Away.at(now)
     return Capacity(
         slots=health.live_slots(health.COPIES, now),
         active=_active(now, away),
@@ -76,9 +76,10 @@ class Away(NamedTuple):
     vcenters: tuple[int, ...]
 
     @classmethod
-    def now(cls) -> Away:
-        """Two statements."""
-        return cls(protection.away_repositories(), health.away_vcenters())
+    def at(cls, now: datetime) -> Away:
+        """Four statements. What no worker has is not waited for by further jobs."""
+        without = (repository for repository, _ in health.repositories_without_worker(now))
+        return cls((*protection.away_repositories(), *without), health.away_vcenters())
 
     def concerns(self, context: str = "") -> Q:
         """Of VMs, or of what belongs to one."""
@@ -171,7 +172,7 @@ def due(now: datetime, room: Capacity) -> list[Candidate]:
     Of those that take part in the same, as many as there could be need of: so that those of a
     vCenter that is full, or those that take long, hide no others, however many they are."""
     most = MOST_AHEAD * room.slots
-    rows = _startable(now, most, Away.now())
+    rows = _startable(now, most, Away.at(now))
     return [Candidate(pk, _use(use), compare, group) for pk, compare, group, *use in rows]
 
 

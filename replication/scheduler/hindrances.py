@@ -43,7 +43,7 @@ class Hindrances:
     """All of them at a moment. Few rows each."""
 
     def __init__(self, now: datetime) -> None:
-        """Five queries, or seven."""
+        """Seven queries, or nine."""
         self._now = now
         self._of_all: list[Hindrance] = []
         self._of: defaultdict[tuple[str, object], list[Hindrance]] = defaultdict(list)
@@ -72,6 +72,7 @@ class Hindrances:
 
     def _repositories(self) -> None:
         away = dict(protection.repositories_away_since())
+        away |= dict(health.repositories_without_worker(self._now))
         for key, name in Repository.objects.filter(pk__in=away).values_list("pk", "name"):
             until = outage_ends_at(away[key], self._now)
             why = f"no worker can use the repository {name}"

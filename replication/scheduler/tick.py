@@ -40,8 +40,11 @@ def _hint_jobs() -> None:
     waiting = queue.runnable().count() + group_runs.waiting_runs()
     if not waiting:
         return
-    free = health.live_slots(health.COPIES, database_now()) - queue.busy_workers()
-    for _ in range(min(waiting, max(free, 1))):
+    now = database_now()
+    free = max(health.live_slots(health.COPIES, now) - queue.busy_workers(), 1)
+    # Of several machines, not each may have the repository that a job needs.
+    count = free if len(health.copying_hosts(now)) > 1 else min(waiting, free)
+    for _ in range(count):
         messages.hint_job()
 
 

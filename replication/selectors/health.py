@@ -83,6 +83,8 @@ class Answering(NamedTuple):
     looked_at: datetime
     problem: str  # empty: it answers
     short: str = ""  # of a repository that is nearly full: how one can tell
+    looked_from: frozenset[str] = frozenset()  # the machines that look at it
+    reached_from: frozenset[str] = frozenset()  # those of them that could use it
 
     @property
     def state(self) -> str:
@@ -130,6 +132,7 @@ def health(now: datetime, parts: Parts) -> Health:
             *_processes(signs, now, redis_answers=not redis),
             *_away(vcenters),
             *_unusable(repositories),
+            *_without_worker(repositories, signs, now),
             *_short(repositories),
         ],
     )
@@ -257,7 +260,14 @@ def _answering(
         looked_at=newest.looked_at,
         problem=newest.problem if away else "",
         short=_shortage(signs) if isinstance(of, Repository) else "",
+        looked_from=frozenset(sign.host for sign in _recent(signs)),
+        reached_from=frozenset(sign.host for sign in _recent(signs) if not sign.problem),
     )
+
+
+def _recent(looks: Sequence[VCenterSign | RepositorySign]) -> list[VCenterSign | RepositorySign]:
+    """The newest last."""
+    return [sign for sign in looks if looks[-1].looked_at - sign.looked_at <= AWAY_AFTER]
 
 
 def _shortage(looks: Sequence[Any]) -> str:
@@ -295,6 +305,54 @@ def _unusable(repositories: Sequence[Answering]) -> Iterator[Trouble]:
                 each.reached_at,
                 repository_id=each.id,
             )
+
+
+def _without_worker(
+    repositories: Sequence[Answering], signs: Sequence[SignOfLife], now: datetime
+) -> Iterator[Trouble]:
+    for each in _lacking(repositories, signs, now):
+        yield Trouble(
+            TroubleKind.REPOSITORY,
+            str(each.id),
+            f"No worker that copies has the repository {each.name}: its replications wait. Start"
+            f" one on a machine that has it. {_START}",
+            each.reached_at,
+            repository_id=each.id,
+        )
+
+
+def _lacking(
+    repositories: Sequence[Answering], signs: Sequence[SignOfLife], now: datetime
+) -> list[Answering]:
+    """Repositories that some machine reaches, but none on which a worker that copies lives. What
+    a machine reaches is known only where somebody looks: elsewhere nothing is concluded."""
+    copying = _hosts(_live_workers(COPIES, signs, now))
+    looking = frozenset[str]().union(*(each.looked_from for each in repositories))
+    if not copying or not copying <= looking:
+        return []
+    return [it for it in repositories if not it.problem and not copying & it.reached_from]
+
+
+def _hosts(signs: Iterable[SignOfLife]) -> set[str]:
+    return {sign.name.rpartition(":")[0] for sign in signs}
+
+
+def copying_hosts(now: datetime) -> set[str]:
+    """The machines on which a worker that copies lives. One query."""
+    return _hosts(_live_workers(COPIES, _workers(), now))
+
+
+def repositories_of_others(host: str, now: datetime) -> set[int]:
+    """The repositories that workers of other machines can copy into. Two queries."""
+    copying = copying_hosts(now) - {host}
+    well = RepositorySign.objects.filter(problem="", looked_at__gt=now - DEAD_AFTER)
+    return set(well.filter(host__in=copying).values_list("repository", flat=True))
+
+
+def repositories_without_worker(now: datetime) -> list[tuple[int, datetime | None]]:
+    """Those that only machines without a worker that copies reach, with when. Two queries."""
+    found = _lacking(_repositories(RepositorySign.objects.all()), _workers(), now)
+    return [(each.id, each.reached_at) for each in found]
 
 
 def _short(repositories: Sequence[Answering]) -> Iterator[Trouble]:

@@ -7,6 +7,7 @@ from replication.selectors.subqueries import IMAGES
 from replication.states import ImageState, JobStatus
 
 FOR_REPOSITORY = "Waiting for the repository"
+FOR_WORKER_WITH = "Waiting for a worker that has the repository"
 PAUSED = "Paused"
 
 
@@ -58,7 +59,9 @@ def waiting_for(job: ReplicationJob) -> str | None:
         return None
     if job.obeys_pauses and getattr(job, "vm_is_paused", False):
         return PAUSED
-    held_up = bool(job.waits_for_kind) or job.current_operation.startswith(FOR_REPOSITORY)
+    held_up = bool(job.waits_for_kind) or job.current_operation.startswith(
+        (FOR_REPOSITORY, FOR_WORKER_WITH)
+    )
     return job.current_operation if held_up else None
 
 

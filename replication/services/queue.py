@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Case, Exists, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast, Coalesce, Now
 
+from contexts.clock import database_now
 from contexts.compiled import Prepared
 from contexts.error_codes import WORKER_LOST
 from contexts.services import statuses
@@ -18,10 +19,10 @@ from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import lock_free, one_transaction
 from replication import messages
 from replication.models import ReplicationJob, Repository
-from replication.selectors import limits
+from replication.selectors import health, limits
 from replication.selectors.limits import Resource
 from replication.selectors.pauses import holds_job_up
-from replication.selectors.progress import FOR_REPOSITORY
+from replication.selectors.progress import FOR_REPOSITORY, FOR_WORKER_WITH
 from replication.services import finish, leases, places
 from replication.services.leases import Lease
 from replication.states import GroupMemberState, JobStatus, LeaseHolder, LimitKind, Trigger
@@ -121,14 +122,19 @@ _NEEDED = Prepared(lambda: runnable().order_by().values_list(*_NEEDS).distinct()
 
 def _unusable_repositories(keys: Collection[int]) -> list[Repository]:
     """Those that this worker cannot use now, of the repositories of runnable jobs. Their jobs say
-    so."""
+    so, unless another machine's worker can use them."""
     wanted = list(Repository.objects.filter(pk__in=keys))
-    found = []
-    for repository, state in zip(wanted, looks.try_writing_to_all(wanted), strict=True):
-        if state.problem:
-            found.append(repository)
-            _tell_why(repository, f"{FOR_REPOSITORY}: {state.problem}"[:255])
-    return found
+    states = zip(wanted, looks.try_writing_to_all(wanted), strict=True)
+    found = {repository: state.problem for repository, state in states if state.problem}
+    others = health.repositories_of_others(leases.this_host(), database_now()) if found else set()
+    for repository, problem in found.items():
+        if problem == looks.NOT_OURS:
+            reason = f"{FOR_WORKER_WITH} {repository.name}"
+        else:
+            reason = f"{FOR_REPOSITORY}: {problem}"
+        if repository.pk not in others:
+            _tell_why(repository, reason[:255])
+    return list(found)
 
 
 def _tell_why(repository: Repository, reason: str) -> None:

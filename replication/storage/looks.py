@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from django.conf import settings
+
 from replication.engine.errors import EngineError, RepositoryUnavailable
 from replication.engine.target import Room, Target
 from replication.models import Repository
@@ -40,6 +42,15 @@ class StorageState:
     def is_low(self) -> bool:
         """Less than a tenth is free."""
         return self.room is not None and self.room.free_bytes * 10 < self.room.total_bytes
+
+
+NOT_OURS = "The workers of this machine do not use it (VMREP_REPOSITORIES)."
+
+
+def is_ours(repository: Repository) -> bool:
+    """Whether this machine is to use the repository, if it reaches it."""
+    wanted = settings.REPOSITORIES
+    return not wanted or not wanted.isdisjoint((repository.name, str(repository.uuid)))
 
 
 def look(repository: Repository, *, seconds: float = PAGE_SECONDS) -> StorageState:
@@ -96,6 +107,8 @@ def _ask(
     question: _Question, repository: Repository, max_age: float
 ) -> StorageState | Callable[[float], StorageState]:
     """Begin to ask. Returns what waits for the answer, or the answer if there is nothing to ask."""
+    if not is_ours(repository):
+        return StorageState(NOT_OURS)
     try:
         storage = target(repository)
     except RepositoryUnavailable as problem:

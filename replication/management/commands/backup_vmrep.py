@@ -1,0 +1,97 @@
+"""`manage.py backup_vmrep`: a copy of the database, and of the keys if that is asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from argparse import ArgumentParser
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from replication.engine.durable import fsync_file, make_folders_durably, rename_durably
+
+KEYS = ("field_keys", "secret_key")
+
+
+class Command(BaseCommand):
+    help = (
+        "Copy the database into a new folder in FOLDER, as it is at this moment, while vmrep works."
+        " docs/operations.md says how to restore it. Repositories are not copied: they know"
+        " themselves what is in them."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path, help="where backups are kept")
+        parser.add_argument(
+            "--with-keys",
+            action="store_true",
+            help="also copy the keys from the data folder: whoever has both can read the passwords"
+            " of the vCenters",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = datetime.now(UTC)
+        folder: Path = options["folder"].absolute() / f"vmrep-{now:%Y%m%dT%H%M%S%fZ}"
+        unfinished = folder.with_name(f".{folder.name}.unfinished")
+        try:
+            make_folders_durably(unfinished)
+            _copy_database(unfinished)
+            if options["with_keys"]:
+                _copy_keys(unfinished)
+            for path in unfinished.iterdir():
+                fsync_file(path)
+            rename_durably(unfinished, folder)
+        except OSError as problem:
+            raise CommandError(f"Nothing was backed up: {problem}") from problem
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        self.stdout.write(str(folder))
+
+
+def _copy_database(folder: Path) -> None:
+    if connection.vendor == "sqlite":
+        source = str(connection.settings_dict["NAME"])
+        with (
+            closing(sqlite3.connect(folder / "vmrep.sqlite3")) as copy,
+            closing(sqlite3.connect(source)) as database,
+        ):
+            database.backup(copy)
+        return
+    known = connection.get_connection_params()
+    told = {
+        f"PG{name.upper()}": str(known[key])
+        for name, key in (
+            *(("host", "host"), ("port", "port"), ("user", "user"), ("password", "password")),
+            ("database", "dbname"),
+        )
+        if known.get(key)
+    }
+    dump = folder / "database.dump"
+    with dump.open("wb") as file:
+        done = subprocess.run(
+            ["pg_dump", "--format=custom", "--no-owner"],
+            env=os.environ | told,
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise CommandError(f"Nothing was backed up: {done.stderr.strip()}")
+
+
+def _copy_keys(folder: Path) -> None:
+    """Those that vmrep made; keys in its environment are kept by whoever put them there."""
+    for name in KEYS:
+        source = Path(settings.DATA_DIR) / name
+        if source.exists():
+            shutil.copyfile(source, folder / name)
+            (folder / name).chmod(0o600)

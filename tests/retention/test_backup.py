@@ -1,0 +1,90 @@
+"""A backup of vmrep itself, restored after work went on."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from contexts.models import VMContext
+from replication.manifests import writing
+from replication.models import RecoveryPoint
+from replication.services import start
+from replication.sync import runner
+from tests.integrity import copies
+from tests.retention.chain import Chain
+from tests.retention.test_repository_alone import (
+    files_of,
+    jobs_of_points,
+    require_points,
+    restore,
+)
+
+
+def _restored(backup: Path, tmp_path: Path) -> str:
+    """As docs/operations.md says; the name of the database."""
+    if connection.vendor == "sqlite":
+        return str((backup / "vmrep.sqlite3").rename(tmp_path / "restored.sqlite3"))
+    name = f"{copies.current()}-restored"
+    told = connection.get_connection_params()
+    there = [f"--{key}={told[key]}" for key in ("host", "port") if told.get(key)]
+    there.append(f"--username={told['user']}")
+    subprocess.run(["createdb", *there, "--template=template0", name], check=True)
+    subprocess.run(
+        [
+            *("pg_restore", *there, "--exit-on-error", "--no-owner", "--dbname", name),
+            str(backup / "database.dump"),
+        ],
+        check=True,
+    )
+    return name
+
+
+@pytest.mark.slow
+@pytest.mark.any_database
+def test_a_backup_that_is_restored_knows_again_what_happened_since(
+    chain: Chain, tmp_path: Path
+) -> None:
+    said = io.StringIO()
+    call_command("backup_vmrep", str(tmp_path / "backups"), "--with-keys", stdout=said)
+    backup = Path(said.getvalue().strip())
+    assert backup.stat().st_mode & 0o77 == 0
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == [backup.name]
+
+    chain.remove(2)
+    chain.replicate()
+    chain.replicate()
+    writing.write_due()
+    jobs, files = jobs_of_points(), files_of(chain)
+
+    before = copies.current()
+    name = _restored(backup, tmp_path)
+    try:
+        copies.use(name)
+        assert RecoveryPoint.objects.filter(state="available").count() == 7
+        assert "database_older" in chain.findings()
+        # Whoever forgets the next step loses nothing.
+        job = start.start(VMContext.objects.get(), trigger="manual", requested_by="ops")
+        runner.run_next()
+        chain.clean()
+        assert files_of(chain) == files
+        restore(chain)
+        require_points(chain, jobs)
+        job.refresh_from_db()
+        assert job.is_active
+        chain.time_passes()
+        type(job).objects.update(next_attempt_at=None)
+        runner.run_next()
+        job.refresh_from_db()
+        assert (job.status, job.replication_type) == ("completed", "incremental")
+        chain.estate.assert_equal_to_snapshot(job.recovery_point)
+        chain.clean()
+        writing.write_due()
+        assert chain.findings() == set()
+    finally:
+        copies.use(before)
+        copies.remove(name)
