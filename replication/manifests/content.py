@@ -215,7 +215,7 @@ def _image(image: DiskImage) -> ImagePart:
         planned_bytes=image.planned_bytes,
         plan_note=image.plan_note,
         extent_count=image.extent_count,
-        transfer_seconds=image.transfer_seconds,
+        transfer_seconds=float(image.transfer_seconds),
         allocated_bytes=image.allocated_bytes,
         change_id=image.change_id,
         previous_change_id=image.previous_change_id,
