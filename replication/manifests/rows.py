@@ -67,10 +67,17 @@ class Rows:
         self._renumber()
 
     def _write_disks(self) -> None:
-        known = list(VMDisk.objects.filter(vm_context=self._context))
+        """Each disk is the known one with its key and UUID; of several, one that is there or gone as
+        the manifest says."""
+        left = list(VMDisk.objects.filter(vm_context=self._context))
         for part in self._looked.vm.disks:
-            same = (it for it in known if _is_same(it, part))
-            self._disks[part.number] = next(same, None) or self._new_disk(part)
+            same = [
+                it for it in left if (it.disk_id, it.disk_uuid) == (part.disk_id, part.disk_uuid)
+            ]
+            same.sort(key=lambda it: (it.removed_at is None) != (part.removed_at is None))
+            if same:
+                left.remove(same[0])
+            self._disks[part.number] = same[0] if same else self._new_disk(part)
 
     def _new_disk(self, part: DiskPart) -> VMDisk:
         return VMDisk.objects.create(
@@ -296,10 +303,3 @@ def _copied(part: ImagePart) -> dict[str, object]:
         *("snapshot_moref", "digest"),
     )
     return {name: getattr(part, name) for name in names}
-
-
-def _is_same(disk: VMDisk, part: DiskPart) -> bool:
-    is_gone = disk.removed_at is not None, part.removed_at is not None
-    return (disk.disk_id, disk.disk_uuid) == (part.disk_id, part.disk_uuid) and (
-        is_gone[0] == is_gone[1]
-    )

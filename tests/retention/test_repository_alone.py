@@ -35,6 +35,7 @@ from tests.kept_rows import KeptRows
 from tests.retention.chain import DISK1, VM, Chain, Made
 from tests.retention.test_every_kill import ON_THE_WAY, die
 from tests.sync.estate import MIB, PASSWORD, try_again
+from vmrep.trail.models import Event
 
 
 def lose_the_database(tmp_path: Path) -> None:
@@ -103,6 +104,8 @@ def test_all_comes_back_from_the_folder_alone(told: Chain, tmp_path: Path) -> No
     assert not Repository.objects.exists()
     said = restore(told)
     assert "To be completed on its page, with its password: lab" in said
+    told_of = Event.objects.filter(verb="restore", via="command").order_by("pk")
+    assert list(told_of.values_list("kind", flat=True)) == ["repository", "vcenter", "vm"]
 
     context = told.context = VMContext.objects.get()
     assert (context.pk, context.vmware_vm_id) == (former.pk, former.vmware_vm_id)
