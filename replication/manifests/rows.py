@@ -67,8 +67,8 @@ class Rows:
         self._renumber()
 
     def _write_disks(self) -> None:
-        """Each disk is the known one with its key and UUID; of several, one that is there or gone as
-        the manifest says."""
+        """Each disk is the known one with its key and UUID; of several, one that is there, or gone,
+        as the manifest says."""
         left = list(VMDisk.objects.filter(vm_context=self._context))
         for part in self._looked.vm.disks:
             same = [

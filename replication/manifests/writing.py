@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from contexts.clock import database_now
@@ -179,9 +179,11 @@ def _give(context_id: str, repository_id: int) -> _Given:
     )
     vm = content.of_vm(context, repository_id)
     digest = digest_of(vm) if vm.points else ""
+    # Copied within the database: SQLite compares times as texts, of which there are several forms.
+    at = VMContext.objects.filter(pk=OuterRef("vm_context"))
     seen: dict[str, object] = {
-        "seen_at": context.updated_at,
-        "vcenter_seen_at": context.vcenter.updated_at,
+        "seen_at": Subquery(at.values("updated_at")),
+        "vcenter_seen_at": Subquery(at.values("vcenter__updated_at")),
     }
     is_new = digest != row.digest or row.version == 0
     is_behind = row.written_version != row.version

@@ -35,6 +35,7 @@ from tests.kept_rows import KeptRows
 from tests.retention.chain import DISK1, VM, Chain, Made
 from tests.retention.test_every_kill import ON_THE_WAY, die
 from tests.sync.estate import MIB, PASSWORD, try_again
+from vmrep.trail import heads
 from vmrep.trail.models import Event
 
 
@@ -43,6 +44,7 @@ def lose_the_database(tmp_path: Path) -> None:
     kept._kept = []
     kept.bring_back()
     default.make_after_migrations(using="default")
+    heads.make_after_migrations(using="default")
     assert not VMContext.objects.exists()
 
 
