@@ -169,29 +169,23 @@ def _visit(repository: Repository, work: Callable[[Target], T]) -> T:
 @one_transaction
 def _give(context_id: str, repository_id: int) -> _Given:
     """The next version, if the content is not the one that was given the last."""
-    context = (
-        VMContext.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("vcenter")
-        .get(pk=context_id)
+    statuses.hold(context_id)
+    mine = ReplicaManifest.objects.filter(vm_context=context_id, repository=repository_id)
+    # What is seen is noted before it is read: what changes in between is read again later. (Within
+    # the database: SQLite compares times as texts, of which there are several forms.)
+    at = VMContext.objects.filter(pk=OuterRef("vm_context"))
+    mine.update(
+        seen_at=Subquery(at.values("updated_at")),
+        vcenter_seen_at=Subquery(at.values("vcenter__updated_at")),
     )
-    row = ReplicaManifest.objects.select_for_update(no_key=True).get(
-        vm_context=context_id, repository=repository_id
-    )
+    context = VMContext.objects.select_related("vcenter").get(pk=context_id)
+    row = mine.get()
     vm = content.of_vm(context, repository_id)
     digest = digest_of(vm) if vm.points else ""
-    # Copied within the database: SQLite compares times as texts, of which there are several forms.
-    at = VMContext.objects.filter(pk=OuterRef("vm_context"))
-    seen: dict[str, object] = {
-        "seen_at": Subquery(at.values("updated_at")),
-        "vcenter_seen_at": Subquery(at.values("vcenter__updated_at")),
-    }
-    is_new = digest != row.digest or row.version == 0
-    is_behind = row.written_version != row.version
-    if is_new or is_behind:
+    has_work = digest != row.digest or row.version == 0 or row.written_version != row.version
+    if has_work:
         row.version += 1
-        seen |= {"version": row.version, "digest": digest}
-    ReplicaManifest.objects.filter(pk=row.pk).update(**seen)
-    has_work = is_new or is_behind
+        mine.update(version=row.version, digest=digest)
     return _Given(row.pk, row.version, vm if has_work and vm.points else None, has_work)
 
 
