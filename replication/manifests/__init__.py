@@ -1,2 +1,2 @@
 """What is needed to take a repository up again without its database, kept in the repository itself
-(docs/decisions/0021-a-repository-describes-itself.md)."""
+(docs/decisions/0022-a-repository-describes-itself.md)."""
