@@ -124,6 +124,7 @@ def test_a_worker_that_is_told_to_stop_hands_its_job_over(estate, workers, stand
     assert resumed_at > 0
 
     estate.control.clear_faults()
+    standing_workers._forget_dead()
     workers.start([programs.copies(standing_workers._broker, name="other")])
     try:
         _wait(lambda: _ended(job), 60)

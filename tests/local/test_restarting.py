@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import re
+import shlex
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,20 +16,22 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import environment
-from vmrep.local import programs
 from vmrep.local.ports import LOCALHOST
 
+ROOT = Path(__file__).resolve().parents[2]
+UNIT = ROOT / "deploy/systemd/vmrep-web.service"
 RESTARTS = 2
 CLIENTS = 4
 ENDS_WITHIN_SECONDS = 60.0
 
 
 def _serve(listener: socket.socket, folder: Path) -> subprocess.Popen[bytes]:
-    """As systemd does: the socket is not the server's own, and stays when it ends."""
-    program = programs.web(listener)
+    """As the unit does: the socket is systemd's, and stays when the server ends."""
+    (command,) = re.findall(r"^ExecStart=\S+/python (.*)$", UNIT.read_text(), re.MULTILINE)
     return subprocess.Popen(
-        program.argv,
-        pass_fds=program.pass_fds,
+        [sys.executable, *shlex.split(command), "--bind", f"fd://{listener.fileno()}"],
+        pass_fds=[listener.fileno()],
+        cwd=ROOT,
         env=environment("redis+socket:///nowhere", folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
