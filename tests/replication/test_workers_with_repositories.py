@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from contexts.clock import database_now
 from replication.health import broker
-from replication.models import RepositorySign, SignOfLife
+from replication.models import RepositorySign, SignOfLife, VCenterSign
 from replication.scheduler import tick
 from replication.scheduler.candidates import Away
 from replication.selectors.health import Parts, health
@@ -62,8 +62,8 @@ def look(host: str, repository, problem: str = "") -> None:
 
 
 def troubles() -> list[str]:
-    rows = (SignOfLife.objects.all(), RepositorySign.objects.none(), RepositorySign.objects.all())
-    found = health(database_now(), Parts(rows[0], rows[1], rows[2])).troubles  # type: ignore[arg-type]
+    rows = (model.objects.all() for model in (SignOfLife, VCenterSign, RepositorySign))
+    found = health(database_now(), Parts(*rows)).troubles
     return [each.what for each in found if each.repository_id]
 
 
