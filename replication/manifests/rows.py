@@ -18,6 +18,7 @@ from replication.engine.manifest import DiskPart, ImagePart, JobPart, PointPart
 from replication.errors import RestoreRefused
 from replication.manifests.looking import FoundImage, Looked
 from replication.models import (
+    CBTHistory,
     DiskImage,
     ImageMerge,
     JobStep,
@@ -28,6 +29,7 @@ from replication.models import (
     ReplicationJob,
     Repository,
 )
+from replication.services import results
 from replication.states import (
     ACTIVE_JOB_STATUSES,
     ImageState,
@@ -155,6 +157,7 @@ class Rows:
         )
         for image in found:
             self._write_image(image, point, job)
+        self._write_history(job)
 
     def _new_point(self, part: PointPart, job: ReplicationJob) -> RecoveryPoint:
         self.new_points += 1
@@ -250,6 +253,12 @@ class Rows:
             },
         )
         self._images[part.number] = image
+
+    def _write_history(self, job: ReplicationJob) -> None:
+        """What change tracking reported of each disk, as the image has it."""
+        known = CBTHistory.objects.filter(job=job).values("disk")
+        images = DiskImage.objects.filter(job=job, state=ImageState.COMMITTED)
+        results.record_cbt(list(images.exclude(disk__in=known)), success=True)
 
     def _forget_what_went(self) -> None:
         """Points that the repository does not know of any more were removed since. What is only
