@@ -61,7 +61,8 @@ def restore(chain: Chain, *options: str, exit_code: int = 0) -> str:
 
 
 def complete_vcenter(chain: Chain) -> None:
-    vcenters.update(VCenter.objects.get(), password=PASSWORD)
+    """Somebody enters the password, and the address, which may be another one by now."""
+    vcenters.update(VCenter.objects.get(), password=PASSWORD, port=chain.estate.lab.port)
     chain.estate.vcenter = VCenter.objects.get()
     chain.estate.repository = Repository.objects.get()
     chain.estate.discover()
