@@ -225,7 +225,8 @@ def files_of(chain: Chain) -> dict[str, int]:
 
 def test_whatever_happens_to_a_vm_makes_its_manifest_due(told: Chain) -> None:
     point, disk = told.point(7), VMDisk.objects.get(device_key=2001, removed_at=None)
-    VMDisk.objects.filter(pk=disk.pk).update(unprotected_reason="independent")
+    is_odd = {"unprotected_reason": "independent", "accept_unprotected": False}
+    VMDisk.objects.filter(pk=disk.pk).update(**is_odd)
     other = repositories.add_directory("there", str(told.estate.repository_folder.parent / "two"))
     acts: list[Callable[[], object]] = [
         lambda: services.pin(point, comment="", actor="ops"),
