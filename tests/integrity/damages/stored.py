@@ -7,7 +7,6 @@ from datetime import timedelta
 from django.utils import timezone
 
 from contexts.vsphere import inventory, snapshots
-from replication.manifests import writing
 from replication.models import (
     PointRemoval,
     RecoveryPointHold,
@@ -101,8 +100,8 @@ def _(copy: Copy) -> None:
 
 @damage("manifest_wrong")
 def _(copy: Copy) -> None:
-    writing.write_due()
-    next((copy.folder / copy.vm.pk).glob(".vmrep-manifest-*")).write_bytes(b"")
+    """It does not say what was written last."""
+    change(ReplicaManifest.objects.get(vm_context=copy.vm), digest="0" * 64)
 
 
 @damage("manifest_not_expected")
@@ -112,7 +111,6 @@ def _(copy: Copy) -> None:
 
 @damage("database_older")
 def _(copy: Copy) -> None:
-    writing.write_due()
     change(ReplicaManifest.objects.get(vm_context=copy.vm), version=0, written_version=0)
 
 
