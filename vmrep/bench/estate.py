@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from django.db import connection
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from contexts import crypto
@@ -21,9 +22,9 @@ from contexts.models.specs import SPEC_NAMES
 from contexts.services import management, records, refresh, vcenters
 from contexts.states import ContextStatus, DiscoveryStatus
 from contexts.vsphere.records import VmRecord
-from replication.models import DiskImage, RecoveryPoint, Repository
+from replication.models import DiskImage, RecoveryPoint, ReplicaManifest, Repository
 from replication.policies import services, settle
-from replication.states import JobStatus
+from replication.states import JobStatus, RecoveryPointState
 from vmrep.bench.bulk import in_bulk
 from vmrep.bench.histories import VM, Disk, Histories, Told
 from vmrep.bench.loader import Keys, Table, reset_sequences
@@ -74,6 +75,7 @@ def generate(
             on_progress(made)
     reset_sequences(VMDisk, RecoveryPoint, DiskImage, DiscoveredVM)
     _make_their_own()
+    _expect_manifests()
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")  # as autovacuum would have done in time
@@ -88,6 +90,24 @@ def _make_their_own() -> None:
         services.set_own_targets(keys, seconds, actor="bench")
     while out_of_date := settle.stale(settle.AT_ONCE):
         settle.settle(out_of_date)
+
+
+def _expect_manifests() -> None:
+    """As if the repository, which is not there, had been told of all."""
+    points = RecoveryPoint.objects.filter(state=RecoveryPointState.AVAILABLE).order_by()
+    ReplicaManifest.objects.bulk_create(
+        (
+            ReplicaManifest(repository_id=repository, vm_context_id=context)
+            for repository, context in points.values_list("repository", "vm_context").distinct()
+        ),
+        batch_size=1000,
+        ignore_conflicts=True,
+    )
+    at = VMContext.objects.filter(pk=OuterRef("vm_context"))
+    ReplicaManifest.objects.update(
+        seen_at=Subquery(at.values("updated_at")),
+        vcenter_seen_at=Subquery(at.values("vcenter__updated_at")),
+    )
 
 
 class _Estate:
