@@ -90,7 +90,7 @@ def _run_under(lease: Lease, context: VMContext) -> bool:
             has_tried = _remove_all(context, _Run(guard))
         leases.release(lease)
     except HandedOver as reason:
-        log.info("removing recovery points of %s: %s", context_id, reason)
+        log.info("removing recovery points of %s: %s", context.pk, reason)
         leases.release(lease)
         messages.hint_retention()
     except LeaseLost as reason:

@@ -9,7 +9,7 @@ import contexts.constraints
 class Migration(migrations.Migration):
     dependencies = [
         ("contexts", "0016_secrets_with_what_they_are_for"),
-        ("replication", "0029_usual_durations"),
+        ("replication", "0030_tallies"),
     ]
 
     operations = [

@@ -23,6 +23,6 @@ def expect_all(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("replication", "0030_what_repositories_say_of_themselves")]
+    dependencies = [("replication", "0031_what_repositories_say_of_themselves")]
 
     operations = [migrations.RunPython(expect_all, migrations.RunPython.noop)]
