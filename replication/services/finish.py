@@ -257,8 +257,9 @@ def go_alone(job_id: str, why: str = "", *, lease: Lease) -> None:
     if job.cancel_requested_at is not None:
         cancelled(job_id, actor=job.cancel_requested_by, lease=lease)
         return
+    fruitful = job.fruitful_attempts + 1
     _count_progress(job)
-    job.fruitful_attempts += 1
+    job.fruitful_attempts = fruitful
     _back_to_wait(job, why, timedelta(0), "Waiting for a worker")
     told = why or "Its snapshot was taken with those of its group."
     job_log.write(job.pk, job.attempt, told, LogLevel.WARNING if why else LogLevel.INFO)
