@@ -97,7 +97,10 @@ def _drive(machine: Machine, *options: str) -> int:
 def _first_replications(machine: Machine) -> None:
     if _drive(machine) == 0:
         machine.folder.remember_replicated()
-        say("Every replica is equal to its VM's snapshot. Now try it; the guests keep writing.")
+        say(
+            "Every replica is equal to its VM's snapshot. Now try it; the guests keep writing.\n"
+            "Nothing is replicated by itself yet: give the policy Default a target, such as 5 m."
+        )
     else:
         say("Something went wrong, see above. vmrep keeps running, so that you can investigate.")
 

@@ -161,7 +161,6 @@ class KeptByVmrep(SoundKeys):
     A change writes only those columns, by a service: the rest may change at the same time.
     """
 
-    form = SeenForm
     editable: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     show_full_result_count = False

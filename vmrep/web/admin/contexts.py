@@ -37,6 +37,7 @@ from vmrep.access import Verb
 from vmrep.web.admin.base import (
     KeptByVmrep,
     ReadOnlyInline,
+    SeenForm,
     ServiceForm,
     SoundKeys,
     WithoutTransaction,
@@ -200,6 +201,7 @@ class VMContextAdmin(KeptByVmrep):
     Its repository is chosen on the VM's page, which says what a move means.
     """
 
+    form = SeenForm
     editable = ("rpo_target_seconds",)
     list_display = (
         *("vm_name", "context_id", "vcenter", "current_status", "power_state"),
@@ -230,6 +232,7 @@ class VMContextAdmin(KeptByVmrep):
 
 @admin.register(VMDisk)
 class VMDiskAdmin(KeptByVmrep):
+    form = SeenForm
     editable = ("accept_unprotected",)
     list_display = (
         *("disk_id", "vm_context", "label", "capacity_bytes", "datastore"),
