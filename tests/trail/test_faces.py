@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from contexts import trail
 from contexts.models import VMContext
-from contexts.trail import Outcome, Somebody, Verb, Via
+from contexts.trail import Kind, Outcome, Somebody, Verb, Via
 from replication.services import groups
 from tests import factories
 from tests.factories import HOSTILE_NAME
@@ -111,6 +112,31 @@ class TestLogins:
         assert (told.actor, told.object_name, told.address) == (shown, shown, "192.0.2.9")
         assert told.user_id is None
         assert "guess" not in str(vars(told))
+
+    def test_a_token_that_nobody_has_is_told_once_of_each_address(
+        self, user: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And of so many addresses at most; one that is good later is no less good."""
+
+        def ask(key: str, address: str) -> int:
+            headers = {"Authorization": f"Token {key}"}
+            return client.get("/api/v1/", headers=headers, REMOTE_ADDR=address).status_code
+
+        def told() -> list[str]:
+            events = Event.objects.filter(kind=Kind.TOKEN, outcome=Outcome.REFUSED)
+            assert {(each.verb, each.actor) for each in events} <= {(Verb.LOG_IN, trail.NOBODY)}
+            assert "guess" not in str([vars(each) for each in events])
+            return sorted(events.values_list("address", flat=True))
+
+        monkeypatch.setattr("vmrep.trail.sign_ins.MOST_UNKNOWN_TOKENS", 2)
+        assert ask(factories.token(user), "192.0.2.1") == 200
+        assert told() == []
+        for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.3"):
+            assert ask("guess-of-eve", address) == 401
+        assert told() == ["192.0.2.1", "192.0.2.2"]
+        monkeypatch.setattr("vmrep.trail.sign_ins.TOLD_AGAIN_AFTER", timedelta(0))
+        assert ask("guess-of-eve", "192.0.2.3") == 401
+        assert told() == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
 
     def test_a_wrong_password_on_the_page_is_told(self, user: Any) -> None:
         self.log_in("alice", "wrong")
