@@ -1,37 +1,19 @@
 """The WSGI application that the web server loads."""
 
+from __future__ import annotations
+
 import os
+from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
 
-django_application = get_wsgi_application()
+def _application() -> Any:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
+    django_application = get_wsgi_application()
+    from vmrep import web_process  # it needs the apps, which are loaded now
 
-# They need the settings that are loaded above.
-from django.conf import settings  # noqa: E402
-from django.core.signals import request_started  # noqa: E402
-
-from replication.health import signs  # noqa: E402
-from replication.states import LifeKind  # noqa: E402
-from vmrep import database_away  # noqa: E402
-from vmrep.accounts import first_user  # noqa: E402
-from vmrep.incoming import WholeBodies  # noqa: E402
-from vmrep.notifications import courier  # noqa: E402
-from vmrep.startup import report_database  # noqa: E402
-
-application = WholeBodies(django_application)
-
-database_away.bound_waits()
-report_database()
-first_user.announce(f"{settings.BASE_URL}/setup/")
+    return web_process.begin(django_application)
 
 
-def _this_process_lives(**signal: object) -> None:
-    """With the first request: a server may load this before it forks the processes that serve."""
-    request_started.disconnect(_this_process_lives)
-    signs.begin(LifeKind.WEB)
-    courier.begin(courier.PATIENCE)
-
-
-request_started.connect(_this_process_lives)
+application = _application()

@@ -395,14 +395,14 @@ class ContextIdentityChange(TypedDict):
 class ContextRpoEstimate(TypedDict):
     """Whether its target can be kept, and what was measured for that."""
 
-    can_be_kept: bool
-    shortest_target_seconds: float
+    can_be_kept: bool | None
+    shortest_target_seconds: float | None
     words: str
-    changed_bytes_per_second: float
-    read_bytes_per_second: float
-    other_seconds: float
-    waiting_seconds: float
-    expected_seconds: float
+    changed_bytes_per_second: float | None
+    read_bytes_per_second: float | None
+    other_seconds: float | None
+    waiting_seconds: float | None
+    expected_seconds: float | None
 
 
 class Context(TypedDict):
@@ -505,11 +505,11 @@ class ContextRowLastJob(TypedDict):
 
     id: str
     status: str
-    replication_type: str
+    replication_type: str | None
     error_message: str
     bytes_transferred: int
-    started_at: str
-    completed_at: str
+    started_at: str | None
+    completed_at: str | None
 
 
 class ContextRow(TypedDict):
@@ -833,7 +833,7 @@ class Forecast(TypedDict):
 class GroupMembers(TypedDict):
     position: int
     context_id: str
-    vm_name: str
+    vm_name: str | None
     protection: str
 
 
@@ -1931,9 +1931,9 @@ class RulesAnswer(TypedDict):
 class RunMembers(TypedDict):
     position: int
     context_id: str
-    job_id: str
+    job_id: str | None
     state: str
-    taken_at: str
+    taken_at: str | None
     why: str
 
 
@@ -2204,7 +2204,7 @@ class UserPage(TypedDict):
 class VCenterLastDiscovery(TypedDict):
     id: int
     status: str
-    completed_at: str
+    completed_at: str | None
     error_message: str
 
 
