@@ -4,6 +4,7 @@ right, and forms whose objects services write."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -151,7 +152,8 @@ class SeenForm(Compared, ModelForm):
         anything until it ends."""
         if connection.in_atomic_block:
             one_at_a_time(EDIT)
-        stored = type(self.instance)._default_manager.get(pk=self.instance.pk)
+        stored = copy(self.instance)
+        stored.refresh_from_db()
         self.initial = model_to_dict(stored, [*self.fields]) | {UNSHOWN: self.unshown(stored)}
 
 
