@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+import contexts.constraints
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -9,7 +11,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="vmschedule",
             name="usual_seconds",
             field=models.FloatField(
@@ -18,7 +20,7 @@ class Migration(migrations.Migration):
                 null=True,
             ),
         ),
-        migrations.AddField(
+        contexts.constraints.AddTypedField(
             model_name="vmschedule",
             name="usual_start_at",
             field=models.DateTimeField(
