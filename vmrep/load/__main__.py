@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("mode", choices=MODES)
     parser.add_argument("--contexts", type=int, default=10_000, help="mix: VMs (default 10,000)")
     parser.add_argument("--jobs", type=int, help="mix: jobs in the history; killed: jobs (200)")
-    parser.add_argument("--clients", type=int, default=50, help="mix: clients (default 50)")
+    parser.add_argument("--clients", type=int, default=20, help="mix: clients (default 20)")
     parser.add_argument(
         "--minutes", type=float, default=3.0, help="mix: how long; killed: at most (default 3)"
     )
