@@ -82,6 +82,14 @@ def test_only_the_fields_that_are_asked_for_are_there(api: Any, names: Any) -> N
     assert "Did you mean 'protection'?" in refused.json()["errors"]["fields"][0]
 
 
+def test_a_filter_or_an_order_without_a_value_is_refused(api: Any, db: Any) -> None:
+    """It would be overlooked: the list would be that of everything."""
+    for query in ("period=", "search=", "vm=", "ordering=", "kind=&kind=vm", "fields="):
+        answer = api.get(f"audit-events/?{query}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid"), query
+        assert list(answer.json()["errors"]) == [query.partition("=")[0]]
+
+
 def test_new_filters_filter(api: Any, db: Any) -> None:
     factories.vcenter("berlin")
     factories.vcenter("bonn")

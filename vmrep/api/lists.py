@@ -159,6 +159,7 @@ class Listing:
     ) -> QuerySet[Any]:
         if self.filterset is None:
             return rows
+        _require_values(request, self.filterset)
         _require_booleans(request, self.filterset)
         filtered = self.filterset(request.query_params, queryset=rows, **choices)
         if not filtered.is_valid():
@@ -195,6 +196,17 @@ def _repeatable(filterset: type[django_filters.FilterSet] | None) -> list[str]:
     ]
 
 
+def _require_values(request: Request, filterset: type[django_filters.FilterSet]) -> None:
+    """Refuses filters without a value, which the pages' forms send and Django ignores."""
+    errors = {
+        name: ["It is empty. Give it a value, or leave it out."]
+        for name in filterset.base_filters
+        if "" in request.query_params.getlist(name)
+    }
+    if errors:
+        raise ValidationError(errors)
+
+
 def _require_booleans(request: Request, filterset: type[django_filters.FilterSet]) -> None:
     """Refuses values other than true and false, which Django would ignore."""
     errors = {
@@ -211,10 +223,9 @@ def _ordered(rows: QuerySet[Any], asked: str, order_by: Mapping[str, str]) -> Qu
     """Sort by the given columns ("-": descending), unknown values last, always unambiguously."""
     names = [name.strip() for name in asked.split(",") if name.strip()]
     unknown = [name for name in names if name.removeprefix("-") not in order_by]
-    if unknown:
-        raise ValidationError(
-            {"ordering": f"It takes {', '.join(sorted(order_by))}, not {', '.join(unknown)}."}
-        )
+    if unknown or not names:
+        what = f", not {', '.join(unknown)}" if unknown else ""
+        raise ValidationError({"ordering": f"It takes {', '.join(sorted(order_by))}{what}."})
     columns = []
     for name in names:
         column = F(order_by[name.removeprefix("-")])

@@ -88,7 +88,7 @@ def _parameters(listing: Listing) -> list[OpenApiParameter]:
         ),
         parameter(
             "fields",
-            {**_texts(listing.fields), "minItems": 1},
+            _texts(listing.fields),
             "Answer only these fields of each row.",
             explode=False,
         ),
@@ -116,7 +116,7 @@ def _orders(listing: Listing) -> list[str]:
 
 
 def _texts(values: list[str]) -> dict[str, Any]:
-    return {"type": "array", "items": {"type": "string", "enum": values}}
+    return {"type": "array", "minItems": 1, "items": {"type": "string", "enum": values}}
 
 
 def _of_filter(name: str, each: Any) -> OpenApiParameter:
