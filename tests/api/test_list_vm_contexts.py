@@ -159,7 +159,6 @@ def filtered_estate() -> None:
         ("protection=unprotected", {"running", "failed"}),
         ("protection=over_target", set()),
         ("status=failed&os=windows", set()),
-        ("search=", {"running", "ready", "failed"}),
     ],
 )
 def test_filters_narrow_the_list(api, query, found):
