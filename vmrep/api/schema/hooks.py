@@ -54,7 +54,6 @@ def finish(result: Json, generator: Any, request: Any, public: bool) -> Json:
             _finish_operation(path, method, operation)
     for item in result["webhooks"].values():
         item["post"] |= {"tags": ["webhooks"], "parameters": SIGNED}
-    _say_null(components["schemas"])
     _close_bodies(result)
     _loosen_rows(components["schemas"])
     components["schemas"] = dict(sorted(components["schemas"].items()))
@@ -125,15 +124,6 @@ def _refusals(path: str, method: str, operation: Json) -> Iterator[str]:
     if method in WRITES:
         yield from ("502", "507")
     yield from ("429", "503")
-
-
-def _say_null(told: Any) -> None:
-    """Within typed dictionaries drf-spectacular says as OpenAPI 3.0 did what may be null."""
-    if isinstance(told, dict) and told.pop("nullable", False):
-        told["type"] = [told["type"], "null"]
-    for each in told.values() if isinstance(told, dict) else told:
-        if isinstance(each, dict | list):
-            _say_null(each)
 
 
 def _close_bodies(result: Json) -> None:
