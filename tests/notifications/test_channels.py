@@ -193,6 +193,18 @@ def test_an_apprise_service_is_told_and_its_refusal_kept_without_its_secrets(
     assert len(web_server.posted) == sent + 1  # it does not follow
 
 
+def test_another_ca_is_trusted_only_with_the_address_that_it_is_for(certificates):
+    known = channels.clean("webhook", {"url": f"https://{HOST}/secret-path", "secret": SECRET})
+    new = known | {"ca_certificate": certificates.ca}
+    with pytest.raises(ChannelRefused, match="enter the url again"):
+        channels.require_secrets_again("webhook", known, new, {"ca_certificate"})
+    channels.require_secrets_again("webhook", known, new, {"ca_certificate", "url"})
+    channels.require_secrets_again("webhook", known, known | {"secret": "other"}, {"secret"})
+    channels.require_secrets_again(
+        "apprise", {"url": "ntfys://a/b"}, {"url": "ntfys://c/d"}, {"url"}
+    )
+
+
 def test_what_else_connects_is_not_bound_by_the_rule_for_channels(
     settings, web_server, certificates
 ):

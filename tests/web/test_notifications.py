@@ -56,20 +56,46 @@ def test_what_is_secret_is_kept_when_it_is_left_empty_and_never_shown(web):
     assert "s3cret" not in form
     assert 'value="a@example.org b@example.org"' in form
     changed = {
-        **{"password": "", "host": "mail.example.org", "port": ""},
+        **{"password": "", "sender": "vms@example.org", "port": ""},
         **{"quiet_from": "22:00", "quiet_to": "06:30", "time_zone": "Europe/Berlin"},
     }
     assert web.post(address, HABITS | MAIL | changed).status_code == 302
     channel.refresh_from_db()
     config = services.config_of(channel)
-    assert (config["password"], config["host"], config["port"]) == (
+    assert (config["password"], config["sender"], config["port"]) == (
         "s3cret",
-        "mail.example.org",
+        "vms@example.org",
         587,
     )
     assert (channel.quiet_from_minute, channel.quiet_to_minute) == (22 * 60, 6 * 60 + 30)
     assert "22:00–06:30" in web.get("/notifications/").content.decode()
     assert 'value="22:00"' in web.get(address).content.decode()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"host": "mx.evil.example"},
+        {"port": "2525"},
+        {"security": "tls", "port": "587"},
+        {"username": "another"},
+    ],
+)
+def test_a_stored_password_goes_to_nobody_for_whom_it_was_not_entered(web, other):
+    """Whoever may edit a channel, or finds a session open, could have it sent to themselves."""
+    web.post("/notifications/channels/add/email/", HABITS | MAIL)
+    channel = Channel.objects.get()
+    address = f"/notifications/channels/{channel.pk}/"
+    page = web.post(address, HABITS | MAIL | other | {"password": ""})
+    assert "enter the password again" in page.content.decode()
+    body = {"settings": other | ({"port": int(other["port"])} if "port" in other else {})}
+    refused = web.patch(f"/api/v1/notification-channels/{channel.pk}/", body, "application/json")
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["password"])
+    channel.refresh_from_db()
+    assert services.config_of(channel)["host"] == "mx.example.org"
+    assert web.post(address, HABITS | MAIL | other).status_code == 302
+    channel.refresh_from_db()
+    assert services.config_of(channel)["password"] == "s3cret"
 
 
 @pytest.mark.parametrize(

@@ -77,15 +77,17 @@ def change_channel(
     settings: Mapping[str, object] | None = None,
     habits: Habits | None = None,
 ) -> Channel:
-    """What is None stays; so do settings that are not given. Raises ChannelRefused."""
+    """What is None stays; so do settings that are not given, but for secrets that would be sent to
+    somebody else then. Raises ChannelRefused."""
     config = None
     if settings is not None:
         _require_known(channel.kind, settings)
         try:
-            known: Mapping[str, object] = config_of(channel)
+            known = config_of(channel)
         except SecretUnreadable:
             known = {}  # all of them have to be given again
         config = channels.clean(channel.kind, {**known, **settings})
+        channels.require_secrets_again(channel.kind, known, config, settings)
     return _save(channel, channel.name if name is None else name, config, habits)
 
 

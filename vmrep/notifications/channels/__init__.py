@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
 from contexts.text import printable, storable
 from vmrep.notifications.channels.base import Config, Message
-from vmrep.notifications.errors import NotDelivered
+from vmrep.notifications.errors import ChannelRefused, NotDelivered
 from vmrep.notifications.reach import SECONDS, Deadline
 
 LONGEST_ANSWER = 2000
@@ -18,6 +18,8 @@ class _Way(Protocol):
     """What each module has."""
 
     FIELDS: Sequence[str]
+    GOES_TO: Mapping[str, Sequence[str]]
+    """By secret: the settings that say to whom it is sent, and whom vmrep trusts there."""
 
     def clean(self, settings: Mapping[str, object]) -> Config: ...
 
@@ -38,6 +40,21 @@ def fields(kind: str) -> Sequence[str]:
 def clean(kind: str, settings: Mapping[str, object]) -> Config:
     """The settings as they are stored. Raises ChannelRefused."""
     return _way(kind).clean(settings)
+
+
+def require_secrets_again(kind: str, known: Config, config: Config, given: Collection[str]) -> None:
+    """Raises ChannelRefused when one of the `known` settings that is not `given` anew would be sent
+    to somebody else by those of `config`: whoever may edit a channel may not read its secrets."""
+    for secret, places in _way(kind).GOES_TO.items():
+        if not known.get(secret) or secret in given:
+            continue
+        changed = [place for place in places if known.get(place) != config.get(place)]
+        if changed:
+            raise ChannelRefused(
+                f"To change {' and '.join(changed)}, enter the {secret} again: the stored one goes"
+                " only where it was meant to go.",
+                secret,
+            )
 
 
 def shown(kind: str, config: Config) -> str:

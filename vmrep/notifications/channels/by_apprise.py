@@ -6,7 +6,7 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apprise
@@ -32,6 +32,7 @@ urllib3.util.connection.create_connection = _connect
 logging.getLogger("apprise").propagate = False
 
 FIELDS = ("url",)
+GOES_TO: Mapping[str, Sequence[str]] = {}  # the address is all there is
 _MOST_LINES = 20
 
 # Not local programs (dbus, syslog, …), not e-mail, and nothing without encryption.

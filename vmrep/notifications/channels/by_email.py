@@ -23,6 +23,7 @@ FIELDS = (
     *("host", "port", "security", "username", "password", "sender", "recipients"),
     "ca_certificate",
 )
+GOES_TO = {"password": ("host", "port", "security", "username", "ca_certificate")}
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 MOST_RECIPIENTS = 50
 _HOST = re.compile(r"[\w:][\w.:%-]*")  # also names beyond ASCII, and IPv6

@@ -18,6 +18,7 @@ from vmrep.notifications.channels.base import Config, Message, pem, required
 from vmrep.notifications.errors import ChannelRefused, NotDelivered
 
 FIELDS = ("url", "secret", "ca_certificate")
+GOES_TO = {"url": ("ca_certificate",)}  # the secret only signs
 _SHOWN_OF_ANSWER = 500
 
 
