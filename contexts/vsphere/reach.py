@@ -22,6 +22,8 @@ VARIABLE = "VMREP_ALLOW_ADDRESSES"
 _METADATA = frozenset(
     map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16"))
 )
+# What a translator makes an IPv4 address of: its last four bytes (RFC 6052; RFC 4291, 2.5.5.1).
+_TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -86,8 +88,11 @@ def _require_allowed(host: str, address: str) -> None:
 
 
 def _read(address: str) -> _Address:
-    """Without the interface that may follow it; IPv4 also where it is written as IPv6."""
+    """Without the interface that may follow it; IPv4 also where it is written as IPv6, or where
+    IPv6 leads to it through a translator or a tunnel."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        return found.ipv4_mapped
+    if isinstance(found, ipaddress.IPv6Address) and int(found) > 1:  # not :: and ::1
+        if any(found in network for network in _TRANSLATED):
+            return ipaddress.IPv4Address(found.packed[-4:])
+        return found.ipv4_mapped or found.sixtofour or found
     return found

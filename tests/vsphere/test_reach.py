@@ -87,3 +87,16 @@ def test_the_address_that_was_checked_is_the_one_that_is_connected_to(
 def test_private_networks_are_where_vcenters_are():
     for address in ("10.1.2.3", "192.168.1.1", "172.16.0.1", "fd12::1", "203.0.113.7"):
         assert not reach.leads_inside(address)
+    for address in ("64:ff9b::10.1.2.3", "2002:0a01:0203::1", "::10.1.2.3", "2001:db8::7f00:1"):
+        assert not reach.leads_inside(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b::a9fe:a9fe%eth0"),
+        *("2002:7f00:1::", "2002:a9fe:a9fe::1", "::127.0.0.1", "::169.254.169.254"),
+    ],
+)
+def test_what_a_translator_or_a_tunnel_leads_to_is_what_counts(address):
+    assert reach.leads_inside(address)
