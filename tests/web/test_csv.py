@@ -4,6 +4,7 @@ that a new list without a file is noticed."""
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import re
 
@@ -105,6 +106,15 @@ def test_every_list_is_a_file_too_and_nothing_in_it_is_calculated(web, estate):
                 assert "\u202e" not in cell, (name, row)
 
 
+@pytest.mark.parametrize("name", ["a;=HYPERLINK(1)", "a\t=1+1", 'a";=1', 'a; "=1', "a\r\n=1"])
+def test_no_name_begins_a_cell_of_its_own_whatever_divides_the_cells(name):
+    """Spreadsheets of some countries take semicolons, some what looks the likeliest."""
+    written = csv_files.line(["vm-1", name, 7])
+    for divides in ",;\t":
+        for row in csv.reader(io.StringIO(written, newline=""), delimiter=divides):
+            assert not [cell for cell in row if cell.startswith("=")], (divides, row)
+
+
 def test_a_file_has_the_filters_order_and_columns_of_its_page(web, estate, monkeypatch):
     monkeypatch.setattr(csv_files, "BATCH", 2)
     factories.contexts(f"vm-{number}" for number in range(5))
@@ -118,6 +128,36 @@ def test_a_file_has_the_filters_order_and_columns_of_its_page(web, estate, monke
     assert row["VM"] == f"'{FORMULA}"
     (row,) = read(web, f"/jobs/?format=csv&vm={estate.pk}")
     assert (row["Status"], row["Error"]) == ("Failed", f"'{FORMULA} is away.")
+
+
+def done(answer) -> None:
+    """As the web server says when it has sent all, or nobody reads on; but for the end of the
+    request, which closes the connection to the database."""
+    for close in answer._resource_closers:
+        close()
+
+
+def test_a_process_writes_a_few_files_at_once(web):
+    """Pages are still shown while programs read large files slowly."""
+    held = [csv_files.answer("x", iter("ab")) for _ in range(csv_files.AT_ONCE)]
+    try:
+        busy = web.get("/jobs/?format=csv")
+        assert (busy.status_code, busy["Retry-After"]) == (503, "10")
+        assert "in a moment" in text(busy)
+        assert web.get("/jobs/").status_code == 200
+        done(held.pop())
+        assert read(web, "/jobs/?format=csv") == []  # and gives its place back
+        assert read(web, "/jobs/?format=csv") == []
+    finally:
+        for answer in held:
+            done(answer)
+    held = [csv_files.answer("x", iter("ab"))]  # that nobody closes
+    del held
+    gc.collect()
+    answers = [csv_files.answer("x", iter("ab")) for _ in range(csv_files.AT_ONCE)]
+    assert {answer.status_code for answer in answers} == {200}
+    for answer in answers:
+        done(answer)
 
 
 def test_every_column_of_a_table_has_cells(estate):

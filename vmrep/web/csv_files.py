@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 
 from contexts.clock import about_now
 from contexts.text import printable
+from vmrep.incoming import Refusal
 from vmrep.paging import of_keys
 from vmrep.web.csv_cells import Cells, of_columns
 from vmrep.web.tables import Table
 
 BATCH = 500
+AT_ONCE = 3
+"""Files that one process writes: fewer than it has threads (deploy/), so that pages are shown."""
+AGAIN_SECONDS = 10
+_places = threading.BoundedSemaphore(AT_ONCE)
+_BUSY = Refusal(503, "busy", "Others are getting files of lists just now. Try again in a moment.")
 _CALCULATED = ("=", "+", "-", "@")
+# Where commas are decimal ones, a spreadsheet divides at semicolons or tabs, and so in a name.
+_LATER_CELL = re.compile(r"([;\t][\s\"]*)(?=[=+\-@])")
 
 
 def is_wanted(request: HttpRequest) -> bool:
@@ -33,20 +46,40 @@ def is_wanted(request: HttpRequest) -> bool:
 
 def of_table(
     name: str, table: type[Table], rows: QuerySet[Any], request: HttpRequest
-) -> StreamingHttpResponse:
+) -> HttpResponseBase:
     """The table's rows as the address sorts them, with the columns that it chooses."""
     ordered = table.unpaged(rows, request)
     columns = [(column.name, column.column) for column in ordered.columns]
     return of_rows(name, of_columns(columns, table), ordered.rows.data.data)
 
 
-def of_rows(name: str, cells: Cells, rows: QuerySet[Any]) -> StreamingHttpResponse:
+def of_rows(name: str, cells: Cells, rows: QuerySet[Any]) -> HttpResponseBase:
     return answer(name, lines(cells, _in_batches(rows)))
 
 
-def answer(name: str, written: Iterable[str]) -> StreamingHttpResponse:
-    """`written`: the file's lines. Its name says of which day it is."""
-    response = StreamingHttpResponse(written, content_type="text/csv; charset=utf-8")
+class _Writing:
+    """The file's lines, while one of the places is held: until the web server is done with it, or
+    nobody reads it any more."""
+
+    def __init__(self, written: Iterable[str]) -> None:
+        self._written = iter(written)
+        self.close = weakref.finalize(self, _places.release)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        return next(self._written)
+
+
+def answer(name: str, written: Iterable[str]) -> HttpResponseBase:
+    """`written`: the file's lines. Its name says of which day it is. A file may take long, and so
+    each process of the web server writes a few at once: 503 beyond that."""
+    if not _places.acquire(blocking=False):
+        busy = HttpResponse(render_to_string("refused.html", {"refusal": _BUSY}), status=503)
+        busy["Retry-After"] = str(AGAIN_SECONDS)
+        return busy
+    response = StreamingHttpResponse(_Writing(written), content_type="text/csv; charset=utf-8")
     file_name = f"vmrep-{name}-{about_now():%Y-%m-%d}.csv"
     response["Content-Disposition"] = f'attachment; filename="{file_name}"'
     response["Cache-Control"] = "no-store"
@@ -62,9 +95,9 @@ def lines(cells: Cells, rows: Iterable[Any]) -> Iterator[str]:
 
 def line(values: Iterable[object]) -> str:
     """A name that a spreadsheet would calculate becomes text; what turns the direction of writing
-    is shown as an escape. Times are in UTC; what is unknown is empty."""
+    is shown as an escape. Times are in UTC; what is unknown is empty. All is quoted."""
     written = io.StringIO()
-    csv.writer(written).writerow([_harmless(value) for value in values])
+    csv.writer(written, quoting=csv.QUOTE_ALL).writerow([_harmless(value) for value in values])
     return written.getvalue()
 
 
@@ -81,7 +114,8 @@ def _harmless(value: object) -> str:
         value = ", ".join(map(str, value))
     text = printable(str(value))
     # A spreadsheet skips spaces before it calculates.
-    return f"'{text}" if text.lstrip().startswith(_CALCULATED) else text
+    text = f"'{text}" if text.lstrip().startswith(_CALCULATED) else text
+    return _LATER_CELL.sub(r"\1'", text)
 
 
 def _in_batches(rows: QuerySet[Any]) -> Iterator[Model]:
