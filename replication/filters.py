@@ -76,9 +76,9 @@ class ProtectedVMFilter(VMContextFilter):
     last_job = Choices(field_name="newest_job_status", choices=JobStatus.choices, label="Last job")
     group = OfGroup(field_name="group_member__group")
 
-    def __init__(self, *args: Any, groups: QuerySet[VMGroup] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, groups: QuerySet[VMGroup], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.filters["group"].queryset = VMGroup.objects.all() if groups is None else groups
+        self.filters["group"].queryset = groups
 
 
 class Number(django_filters.NumberFilter):

@@ -9,6 +9,7 @@ from django.test import Client
 
 from tests import factories
 from tests.web.conftest import HTMX, notices, text
+from vmrep.web import saved_views
 from vmrep.web.models import SavedView, ViewPage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -113,3 +114,18 @@ def test_every_page_with_views_has_their_menu(web):
     for page in ViewPage.values:
         address = {"occurrences": "/events/told/"}.get(page, f"/{page}/")
         assert re.search(rf'action="/views/save/{page}/"', text(web.get(address))), page
+
+
+def test_a_view_does_not_tell_which_groups_there_are(db):
+    """Of a group that the user does not see it says what it says of one that is not there."""
+    here, elsewhere = factories.context("here"), factories.context(at=factories.vcenter())
+    seen, hidden = factories.group("mine", here), factories.group("theirs", elsewhere)
+    user = factories.user("ann", role="viewer")
+    factories.scope(user, here.vcenter)
+    assert saved_views.kept(ViewPage.VIRTUAL_MACHINES, f"group={seen.pk}", user)
+    told = []
+    for key in (hidden.pk, 10**9):
+        with pytest.raises(saved_views.ViewRefused) as refused:
+            saved_views.kept(ViewPage.VIRTUAL_MACHINES, f"group={key}", user)
+        told.append(str(refused.value).replace(str(key), "?"))
+    assert told[0] == told[1]

@@ -94,6 +94,8 @@ def _require_possible(known: _Known, query: QueryDict, user: access.User) -> Non
     more: dict[str, Any] = {}
     if issubclass(known.filters, WithVCenters):
         more["vcenters"] = access.vcenters(user)
+    if issubclass(known.filters, ProtectedVMFilter):
+        more["groups"] = access.groups(user)
     model: Any = known.filters.Meta.model
     nothing = access.rows(user, Verb.VIEW, model._default_manager.none())
     filters = known.filters(query, queryset=nothing, **more)
