@@ -22,7 +22,10 @@ from contexts.selectors import takable_as_it_is, taken_in
 from contexts.states import ContextStatus, TrustMode
 
 SEARCH_LENGTH = 200
+MOST_WORDS = 10
+"""Of a search: the database looks for each of them in each column of each row."""
 FOLDER_LENGTH = 4000
+_TOO_MANY_WORDS = "too_many_words"
 _TAKING = r"\A[0-9]{1,18}-[0-9]{1,18}\Z"
 
 
@@ -42,7 +45,7 @@ def containing(
     A text may contain the word anywhere, with its accents composed or not. An identifier must begin
     with it, because some UUID always contains "db".
     """
-    for word in search.split():
+    for word in dict.fromkeys(search.split()):
         found = Q()
         for column in texts:
             found |= _contains(column, word)
@@ -111,6 +114,12 @@ class Filters(django_filters.FilterSet):
             return False
         return any(value not in EMPTY_VALUES and value != [] for value in self._values())
 
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """A page whose search has too many words finds nothing: whoever types sees no more of the
+        page than its rows."""
+        found: QuerySet[Any] = super().filter_queryset(queryset)
+        return found.none() if self.form.has_error("search", _TOO_MANY_WORDS) else found
+
     def _values(self) -> list[Any]:
         values = self.form.cleaned_data.values()
         return [list(it) if isinstance(it, QuerySet) else it for it in values]
@@ -125,12 +134,17 @@ class WithVCenters(Filters):
         self.filters["vcenter"].queryset = vcenters
 
 
+def _require_few_words(text: str) -> None:
+    if len(set(text.split())) > MOST_WORDS:
+        raise ValidationError(f"Search for at most {MOST_WORDS} words.", code=_TOO_MANY_WORDS)
+
+
 class Search(django_filters.CharFilter):
     """A search box over several columns."""
 
     def __init__(self, *, texts: Sequence[str], identifiers: Sequence[str]) -> None:
         self.texts, self.identifiers = tuple(texts), tuple(identifiers)
-        super().__init__(label="Search", max_length=SEARCH_LENGTH)
+        super().__init__(label="Search", max_length=SEARCH_LENGTH, validators=[_require_few_words])
 
     def filter(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
         return containing(rows, self.texts, self.identifiers, value) if value else rows

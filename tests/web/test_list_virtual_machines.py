@@ -51,6 +51,23 @@ def test_a_hostile_name_is_written_as_text(web):
         assert "&lt;script&gt;alert(1)&lt;/script&gt;/../x" in page
 
 
+@pytest.mark.django_db
+@pytest.mark.any_database
+def test_a_search_has_few_words(web):
+    """The database looks for each in all texts of all VMs: a hundred would be a load."""
+    factories.context("a b c d e f g h i j")
+    ten = "j i h g f e d c b a a a"
+    assert names(web.get(PAGE, {"search": ten})) == ["a b c d e f g h i j"]
+    page = text(web.get(PAGE, {"search": f"{ten} k"}))
+    assert "Search for at most 10 words." in page
+    assert "a b c d e f g h i j</" not in page
+    answer = web.get("/api/v1/vm-contexts/", {"search": f"{ten} k"})
+    assert (answer.status_code, answer.json()["errors"]["search"]) == (
+        400,
+        ["Search for at most 10 words."],
+    )
+
+
 def test_a_search_is_written_back_as_text(web):
     factories.context()
     page = text(web.get(PAGE, {"search": '"><script>alert(2)</script>'}))
