@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
+from django.utils import timezone
 
 from contexts import crypto
 from contexts.models import VCenter, VMContext
@@ -170,6 +172,22 @@ def test_with_htmx_the_result_alone_comes_back(web, vcenter):
     assert "<html" not in part
     assert "The connection works" in part
     assert PASSWORD not in part
+
+
+@pytest.mark.any_database
+def test_a_test_shows_an_operator_no_form_and_no_button_of_an_admin(db, monkeypatch):
+    """Whoever may test a vCenter does not see how to change, confirm or remove it."""
+    vcenter = factories.vcenter(found_instance_uuid="x", found_at=timezone.now())
+    monkeypatch.setattr("contexts.services.connections.test", lambda _: None)
+    web = Client()
+    for role, offered in (("operator", False), ("admin", True)):
+        web.force_login(factories.user(role, role=role))
+        page = text(web.post(f"/vcenters/{vcenter.pk}/test/"))
+        assert "vcenter-form" not in page
+        assert "was rebuilt" not in page
+        assert "Remove this" not in page
+        assert "Test connection" in page
+        assert (f'href="/vcenters/{vcenter.pk}/"' in page) is offered
 
 
 @pytest.mark.parametrize("address", ["test/"])
