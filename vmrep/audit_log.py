@@ -7,9 +7,13 @@ number, and `manage.py export_audit --after` has it.
 from __future__ import annotations
 
 import logging.handlers
+import socket
+import time
 from typing import Any
 
 SYSLOG_PORT = 514
+LOOK_AGAIN_SECONDS = 60
+log = logging.getLogger(__name__)
 
 
 def audit_handlers(file: str, syslog: str) -> dict[str, Any]:
@@ -28,6 +32,18 @@ def _address(text: str) -> str | tuple[str, int]:
         return text
     host, _, port = text.rpartition(":")
     return (host.strip("[]"), int(port)) if port.isdigit() and host else (text, SYSLOG_PORT)
+
+
+def why_unknown(syslog: str) -> str:
+    """Why the host of a collector cannot be looked up; empty: it can."""
+    address = _address(syslog) if syslog else ""
+    if not isinstance(address, tuple):
+        return ""
+    try:
+        socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError) as problem:
+        return str(problem)
+    return ""
 
 
 class AuditFile(logging.handlers.WatchedFileHandler):
@@ -51,12 +67,36 @@ class AuditFile(logging.handlers.WatchedFileHandler):
 
 
 class AuditSyslog(logging.handlers.SysLogHandler):
-    """Datagrams: whoever writes an event never waits for whoever collects it."""
+    """Datagrams: whoever writes an event never waits for whoever collects it. A collector whose
+    name cannot be looked up hinders nobody, least of all vmrep's start: it is looked for again, at
+    most once in a while, as a look-up takes seconds."""
 
     append_nul = False
+    _look_again_at = 0.0
 
     def __init__(self, address: str | tuple[str, int]) -> None:
         super().__init__(address, facility=self.LOG_LOCAL0)
+
+    def createSocket(self) -> None:
+        """At first, and for each event while there is none."""
+        if time.monotonic() < self._look_again_at:
+            return
+        try:
+            super().createSocket()
+        except (OSError, UnicodeError) as problem:
+            self._look_again_at = time.monotonic() + LOOK_AGAIN_SECONDS
+            log.warning(
+                "the audit trail does not reach %s (VMREP_AUDIT_SYSLOG): %s", self.address, problem
+            )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._has_none():
+            self.createSocket()
+        if not self._has_none():
+            super().emit(record)
+
+    def _has_none(self) -> bool:
+        return getattr(self, "socket", None) is None
 
     def format(self, record: logging.LogRecord) -> str:
         """Without the priority, which the handler itself writes."""

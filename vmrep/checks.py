@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 from django.conf import settings
 from django.core import checks
 
+from vmrep import audit_log
+
 REDIS = "redis"
 
 
@@ -63,5 +65,21 @@ def check_proxies(**options: Any) -> list[checks.CheckMessage]:
             hint='Name the proxy\'s address in VMREP_TRUSTED_PROXIES, or "unix" for one that'
             " connects over a socket.",
             id="vmrep.W020",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_audit_collector(**options: Any) -> list[checks.CheckMessage]:
+    """Events reach no collector whose name nobody knows; vmrep goes on without."""
+    why = audit_log.why_unknown(settings.AUDIT_SYSLOG)
+    if not why:
+        return []
+    return [
+        checks.Warning(
+            f"The host of VMREP_AUDIT_SYSLOG ({settings.AUDIT_SYSLOG}) cannot be looked up: {why}."
+            " The events of the audit trail do not reach it.",
+            hint="Correct the name, or write an IP address.",
+            id="vmrep.W023",
         )
     ]

@@ -404,7 +404,8 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["console"], "level": env("VMREP_LOG_LEVEL", default="INFO")},
 }
 # The audit trail, for collectors: each event as it is committed.
-_audit = audit_handlers(env("VMREP_AUDIT_LOG", default=""), env("VMREP_AUDIT_SYSLOG", default=""))
+AUDIT_SYSLOG = env("VMREP_AUDIT_SYSLOG", default="")
+_audit = audit_handlers(env("VMREP_AUDIT_LOG", default=""), AUDIT_SYSLOG)
 LOGGING["handlers"] |= _audit
 LOGGING["loggers"]["vmrep.audit"] = {
     "handlers": [*_audit],

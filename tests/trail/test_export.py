@@ -18,6 +18,7 @@ from contexts import trail
 from contexts.trail import Kind, Outcome, Verb
 from tests.trail.chain import faults, numbers, write
 from vmrep.audit_log import AuditFile, AuditSyslog, audit_handlers
+from vmrep.checks import check_audit_collector
 from vmrep.trail import lines, pruning
 from vmrep.trail.models import Event, Head
 
@@ -113,6 +114,34 @@ def test_a_file_that_cannot_be_written_hinders_nobody(
         handler.close()
     assert done == [event]
     assert "audit.jsonl" in capsys.readouterr().err
+
+
+def test_a_collector_that_nobody_knows_hinders_nobody(monkeypatch, settings, caplog) -> None:
+    """Neither vmrep's start nor an event; and it is looked for again."""
+    known: list[tuple[str, int]] = []
+
+    def look_up(host: str, port: int, *_: object, **__: object) -> list[object]:
+        if not known:
+            raise socket.gaierror(-2, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 0, "", known[0])]
+
+    settings.AUDIT_SYSLOG = "collector.example:514"
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    handler = AuditSyslog(("localhost", 514))
+    assert "VMREP_AUDIT_SYSLOG" in caplog.text
+    assert [one.id for one in check_audit_collector()] == ["vmrep.W023"]
+    record = logging.makeLogRecord({"audit_event": _hostile()})
+    handler.emit(record)  # too early to look again
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
+        collector.bind(("127.0.0.1", 0))
+        collector.settimeout(10)
+        known.append(collector.getsockname())
+        handler.address = known[0]
+        handler._look_again_at = 0.0
+        handler.emit(record)
+        assert RFC_5424.fullmatch(collector.recv(65536).decode())
+    handler.close()
+    assert check_audit_collector() == []
 
 
 class TestPruning:
