@@ -263,7 +263,7 @@ SHOWN: dict[str, frozenset[str]] = {
         Kind.SCOPE: "user vcenter folder",
         Kind.INSTALLATION: "jobs points runs secrets left finding repair why",
         Kind.TRAIL: "through digest rows why",
-        Kind.ADDRESS: "method status view",
+        Kind.ADDRESS: "method status view why",
     }.items()
 }
 _NOTES = frozenset({"bulk_action"})

@@ -21,6 +21,7 @@ from tests import factories
 from tests.factories import HOSTILE_NAME
 from tests.trail.chain import write
 from vmrep.accounts.roles import Role
+from vmrep.trail import source
 from vmrep.trail.models import Event
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -156,6 +157,23 @@ def test_a_change_that_is_not_allowed_is_told(web: Client, vm: VMContext, monkey
     assert (told.verb, told.outcome, told.actor) == (Verb.REQUEST, Outcome.REFUSED, "alice")
     assert told.object_id == f"/virtual-machines/{vm.pk}/replicate/"
     assert told.new_values == {"method": "POST", "status": 403, "view": "vm-replicate"}
+
+
+def test_nobody_fills_the_trail_with_what_is_refused(
+    web: Client, vm: VMContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vmrep import access
+
+    monkeypatch.setattr(access, "may", lambda user, verb, kind: False)
+    monkeypatch.setattr(source, "MOST_REFUSALS", 3)
+    before = Event.objects.count()
+    for _ in range(5):
+        assert web.post(f"/virtual-machines/{vm.pk}/replicate/").status_code == 403
+    assert Event.objects.count() == before + 3
+    assert "not told" in newest().new_values["why"]
+    monkeypatch.setattr(source, "LATELY", timedelta(0))
+    web.post(f"/virtual-machines/{vm.pk}/replicate/")
+    assert Event.objects.count() == before + 4
 
 
 class TestFilters:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from contexts import trail
+from contexts.clock import about_now
 from contexts.text import printable
 from contexts.trail import Kind, Outcome, Verb, Via
 from vmrep.client_address import client_address
 from vmrep.request_id import request_id
+from vmrep.trail.models import Event
 
+log = logging.getLogger(__name__)
+
+MOST_REFUSALS = 50
+LATELY = timedelta(minutes=15)
+"""So many refusals of one user are told within that time."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
@@ -65,17 +74,25 @@ class TrailMiddleware:
         with trail.acting(by):
             response = self.get_response(request)
             if response.status_code == 403 and request.method not in _SAFE and by.user:
-                _tell_of_refusal(request, response.status_code)
+                _tell_of_refusal(request, by, response.status_code)
         return response
 
 
-def _tell_of_refusal(request: HttpRequest, status: int) -> None:
+def _tell_of_refusal(request: HttpRequest, by: ByRequest, status: int) -> None:
+    """A few of each user's: the trail keeps every row, and nobody may fill it at will."""
+    lately = Event.objects.filter(at__gt=about_now() - LATELY, user_id=by.user_id)
+    told = lately.filter(verb=Verb.REQUEST, outcome=Outcome.REFUSED).count()
+    if told >= MOST_REFUSALS:
+        log.info("more refused requests of the user %s are not told", by.user_id)
+        return
     found = request.resolver_match
-    asked = {
+    asked: dict[str, object] = {
         "method": str(request.method)[:10],
         "status": status,
         "view": (found.view_name if found else "") or "",
     }
+    if told == MOST_REFUSALS - 1:
+        asked["why"] = f"Further ones are not told for up to {LATELY}"
     about = trail.subject(Kind.ADDRESS, printable(request.path)[:255], printable(request.path))
     with transaction.atomic(), trail.gathered():
         trail.tell(Verb.REQUEST, about, new=asked, outcome=Outcome.REFUSED)
