@@ -9,6 +9,7 @@ from contextvars import copy_context
 from typing import Any
 
 import pytest
+from django.test import Client
 from structlog.contextvars import bound_contextvars
 
 from contexts import log_lines
@@ -48,6 +49,22 @@ def test_an_error_is_one_line_with_its_traceback():
     found = json.loads(line)
     assert found["message"] == "it failed"
     assert found["error"].startswith("Traceback")
+
+
+@pytest.mark.django_db
+@pytest.mark.any_database
+def test_no_name_at_the_login_begins_a_record(caplog):
+    """Whoever asks for a token need not be anybody."""
+    with caplog.at_level(logging.DEBUG):
+        for name in (FORGED, "ops\n2026-12-01 00:00:00,000 ERROR vmrep 1 - forged"):
+            wanted = {"username": name, "password": "wrong"}
+            asked = Client().post("/api/v1/token/", wanted, content_type="application/json")
+            assert asked.status_code in (400, 401)
+    text = formatter(TEXT)
+    told = [text.format(each) for each in caplog.records]
+    assert any("forged" in each for each in told)
+    for line in (line for each in told for line in each.split("\n")[1:]):
+        assert line.startswith("    "), line
 
 
 @pytest.mark.django_db
