@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import jwt
 import pytest
@@ -165,6 +168,78 @@ def test_a_provider_that_is_away_is_told_and_passwords_still_do(settings):
     assert "does not answer" in notices(web.get("/login/"))[0]
     form = {"username": "ops", "password": "a long enough password"}
     assert web.post("/login/", form).status_code == 302
+
+
+class Odd(BaseHTTPRequestHandler):
+    """Not as a provider should be. `asked`: the paths, in order."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path == "/away":
+            return  # hangs up
+        self.send_response(307 if self.path == "/elsewhere" else 200)
+        self.send_header("Location", "/stolen")
+        self.end_headers()
+        part, pause = (b" " * 65536, 0.0) if self.path == "/large" else (b" ", 0.05)
+        with contextlib.suppress(OSError):  # until the other side has had enough
+            while self.path in ("/large", "/slow"):
+                self.wfile.write(part)
+                time.sleep(pause)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+@pytest.fixture
+def odd() -> Iterator[str]:
+    Odd.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_secret_follows_no_redirect_and_no_answer_is_without_end(issuer, odd, monkeypatch):
+    """Of what is asked with vmrep's secret, or with a user's token."""
+    monkeypatch.setattr(provider, "TIMEOUT_SECONDS", 1.0)
+    at = provider.Provider(issuer, issuer, f"{odd}/elsewhere", f"{odd}/large", issuer)
+    monkeypatch.setattr(provider, "_known", (time.monotonic(), at))
+    backend = oidc.Backend()
+    with pytest.raises(provider.ProviderAway, match="307"):
+        backend.get_token({"client_secret": "a secret"})
+    with pytest.raises(provider.ProviderAway, match="more than 1,048,576 bytes"):
+        backend.get_userinfo("a token", "", {"sub": "ann"})
+    with pytest.raises(provider.ProviderAway, match="more than"):
+        provider.ask("GET", f"{odd}/slow")
+    assert Odd.asked == ["/elsewhere", "/large", "/slow"]
+
+
+def test_a_provider_that_is_away_is_not_asked_by_everybody(settings, odd):
+    settings.OIDC_ISSUER = odd
+    for _ in range(3):
+        with pytest.raises(provider.ProviderAway):
+            provider.ask("GET", f"{odd}/away")
+        assert Client().get("/oidc/")["Location"] == "/login/"
+    assert Odd.asked == ["/away"]
+    provider.forget()
+    Client().get("/oidc/")
+    assert len(Odd.asked) == 2
+
+
+def test_who_only_goes_to_the_provider_is_soon_forgotten(issuer):
+    """And who then logs in by a password stays as long as everybody."""
+    factories.user("ops", "a long enough password")
+    web = Client()
+    web.get("/oidc/")
+    assert web.session.get_expiry_age() <= 600
+    web.post("/login/", {"username": "ops", "password": "a long enough password"})
+    assert web.session.get_expiry_age() > 3600
 
 
 def test_without_one_there_is_no_such_address(settings):

@@ -6,6 +6,7 @@ whom, which user that is, and which role the provider's groups give.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from typing import Any
@@ -108,9 +109,18 @@ class Backend(OIDCAuthenticationBackend):
             raise SuspiciousOperation("The provider's token is for another program.")
         return claims
 
+    def get_token(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """What the provider gives for its code."""
+        return _object(provider.ask("POST", self.OIDC_OP_TOKEN_ENDPOINT, data=payload).body)
+
     def get_userinfo(self, access_token: str, id_token: str, payload: Any) -> dict[str, Any]:
         """All claims; those that are signed count."""
-        more: dict[str, Any] = super().get_userinfo(access_token, id_token, payload)
+        headers = {"Authorization": f"Bearer {access_token}"}
+        answer = provider.ask("GET", self.OIDC_OP_USER_ENDPOINT, headers=headers)
+        if answer.kind.lower().startswith("application/jwt"):
+            more = self._verify_jws(answer.body, self.retrieve_matching_jwk(answer.body.decode()))
+        else:
+            more = _object(answer.body)
         if more.get("sub") != payload["sub"]:
             raise SuspiciousOperation("The provider tells of another user than its token is of.")
         return more | payload
@@ -128,6 +138,14 @@ class Backend(OIDCAuthenticationBackend):
             _give_role(user, role_of(claims))
         user.provider_asked_at = _auth_time(claims)
         return user
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """Raises ValueError."""
+    said: Any = json.loads(body)
+    if not isinstance(said, dict):
+        raise ValueError("The provider's answer is no JSON object.")
+    return said
 
 
 def _user(claims: dict[str, Any]) -> Any:

@@ -11,12 +11,20 @@ from typing import Any, NamedTuple
 
 import requests
 from django.conf import settings
+from urllib3.exceptions import HTTPError
 
 from contexts.errors import ContextError
 
 TIMEOUT_SECONDS = 10
+"""Until it begins to answer, and then for the whole answer."""
 KEPT_SECONDS = 3600.0
+AWAY_SECONDS = 15.0
+"""For so long nobody asks a provider again that did not answer: anybody may come to the page that
+asks it, and each would hold a thread of the web server."""
+WAIT_SECONDS = 2.0
+"""For another thread that asks it."""
 LARGEST_ANSWER = 1 << 20
+_PART = 1 << 16
 
 
 class ProviderAway(ContextError):
@@ -35,17 +43,28 @@ class Provider(NamedTuple):
     keys: str
 
 
-_lock = threading.Lock()
+_asking = threading.Lock()
 _known: tuple[float, Provider] | None = None
+_away: tuple[float, str] | None = None
 
 
 def known() -> Provider:
-    """The provider of VMREP_OIDC_ISSUER. Raises ProviderAway."""
+    """The provider of VMREP_OIDC_ISSUER. Raises ProviderAway; soon, while another thread asks it,
+    and at once when it was away a moment ago."""
     global _known
-    with _lock:
-        if _known is None or time.monotonic() - _known[0] > KEPT_SECONDS:
+    kept = _known
+    if kept is not None and time.monotonic() - kept[0] <= KEPT_SECONDS:
+        return kept[1]
+    if not _asking.acquire(timeout=WAIT_SECONDS):
+        if kept is not None:
+            return kept[1]
+        raise ProviderAway("The provider of identities is being asked. Try again in a moment.")
+    try:
+        if _known is kept:  # no other thread was faster
             _known = (time.monotonic(), _asked(settings.OIDC_ISSUER))
-        return _known[1]
+        return _known[1]  # type: ignore[index]
+    finally:
+        _asking.release()
 
 
 def signing_keys() -> list[dict[str, Any]]:
@@ -59,9 +78,8 @@ def signing_keys() -> list[dict[str, Any]]:
 
 def forget() -> None:
     """Asks it again the next time."""
-    global _known
-    with _lock:
-        _known = None
+    global _known, _away
+    _known = _away = None
 
 
 def _asked(issuer: str) -> Provider:
@@ -78,15 +96,52 @@ def _asked(issuer: str) -> Provider:
 
 
 def _json(address: str) -> dict[str, Any]:
+    body = ask("GET", address).body
     try:
-        with requests.get(
-            address, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True
-        ) as answer:
-            answer.raise_for_status()
-            body = answer.raw.read(LARGEST_ANSWER, decode_content=True)
         said: Any = requests.compat.json.loads(body)
-    except (requests.RequestException, ValueError) as problem:
-        raise ProviderAway(f"The provider of identities does not answer: {problem}") from problem
+    except ValueError as problem:
+        raise ProviderAway(f"What answers at {address} is no provider of identities.") from problem
     if not isinstance(said, dict):
         raise ProviderAway(f"What answers at {address} is no provider of identities.")
     return said
+
+
+class Answer(NamedTuple):
+    """`kind`: its Content-Type."""
+
+    kind: str
+    body: bytes
+
+
+def ask(method: str, address: str, **request: Any) -> Answer:
+    """One request, of which neither the secret nor the token in it goes on to where an answer might
+    lead; `request`: as `requests` takes it. Raises ProviderAway."""
+    global _away
+    away = _away
+    if away is not None and time.monotonic() < away[0]:
+        raise ProviderAway(away[1])
+    try:
+        return _read(method, address, request)
+    except (requests.RequestException, HTTPError, OSError) as problem:
+        told = f"The provider of identities does not answer: {problem}"
+        if not isinstance(problem, requests.HTTPError):
+            _away = (time.monotonic() + AWAY_SECONDS, told)
+        raise ProviderAway(told) from problem
+
+
+def _read(method: str, address: str, request: dict[str, Any]) -> Answer:
+    headers = {"Accept-Encoding": "identity", **request.get("headers", {})}
+    more: dict[str, Any] = {**request, "headers": headers, "allow_redirects": False, "stream": True}
+    with requests.request(method, address, timeout=TIMEOUT_SECONDS, **more) as answer:
+        until = time.monotonic() + TIMEOUT_SECONDS
+        answer.raise_for_status()
+        if answer.status_code != requests.codes.ok:
+            raise requests.HTTPError(f"{answer.status_code} instead of an answer")
+        body = b""
+        while part := answer.raw.read1(_PART, decode_content=True):
+            body += part
+            if len(body) > LARGEST_ANSWER:
+                raise requests.HTTPError(f"it has more than {LARGEST_ANSWER:,} bytes")
+            if time.monotonic() > until:
+                raise requests.Timeout(f"it takes more than {TIMEOUT_SECONDS} seconds")
+        return Answer(answer.headers.get("Content-Type", ""), body)

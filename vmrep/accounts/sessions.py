@@ -41,6 +41,7 @@ def _begin(sender: object, request: HttpRequest, user: Any, **_: object) -> None
         "address": client_address(request) or "",
         "agent": request.headers.get("User-Agent", "")[:LONGEST_AGENT],
     }
+    request.session.set_expiry(None)  # of whoever was on the way to a provider of identities
     # A provider of identities may know the user from hours ago, and then asks for nothing.
     request.session[PASSWORD_AT] = getattr(user, "provider_asked_at", time.time())
 

@@ -20,6 +20,8 @@ from vmrep.accounts import oidc, provider
 from vmrep.accounts.sessions import PASSWORD_AT
 from vmrep.web import live
 
+ON_THE_WAY_SECONDS = 600
+"""For so long a stranger's session is kept, who has gone to the provider and may come back."""
 REFUSED = (
     "You could not be logged in by the provider. The server's log says why; an admin of vmrep can"
     " read it."
@@ -45,6 +47,8 @@ class ToProvider(OIDCAuthenticationRequestView):
         answer: HttpResponse = super().get(request)
         wanted = live.way_back_of(request, request.GET.get("next", ""), "/")
         request.session["oidc_login_next"] = wanted
+        if not request.user.is_authenticated:
+            request.session.set_expiry(ON_THE_WAY_SECONDS)
         return answer
 
     def get_extra_params(self, request: HttpRequest) -> dict[str, str]:
