@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 
 from replication.models import Pause, ReplicationJob
 from tests import factories
+from tests.api.conftest import Client
 from vmrep.api.models import KeyedRequest
 
 KEY = {"HTTP_IDEMPOTENCY_KEY": "build-4711"}
@@ -34,6 +36,30 @@ def test_a_key_belongs_to_one_request_of_one_user(api: Any, db: Any) -> None:
     api.credentials(HTTP_AUTHORIZATION=f"Token {factories.token(factories.user('ann'))}")
     api.post("pauses/", {"kind": "all"}, **KEY)
     assert KeyedRequest.objects.count() == 2
+
+
+@pytest.mark.any_database
+def test_an_answer_is_repeated_only_to_who_may_still_have_it(db: Any) -> None:
+    """Neither without the role, nor when the VM is outside of what the user sees, nor by a token
+    that may less."""
+    ann, vm = factories.user("ann", role="operator"), factories.context("web")
+    path, program = f"vm-contexts/{vm.pk}/replications/", Client()
+
+    def send(scope: str = "danger") -> Any:
+        program.credentials(HTTP_AUTHORIZATION=f"Token {factories.token(ann, scope)}")
+        answer = program.post(path, {}, **KEY)
+        return answer.status_code, answer.headers.get("Idempotency-Replayed")
+
+    assert [send(), send()] == [(202, None), (202, "true")]
+    assert send("write") == (403, None)
+    seen = factories.scope(ann, factories.vcenter())
+    assert send() == (403, None)
+    seen.delete()
+    ann.groups.clear()
+    assert send() == (403, None)
+    ann.groups.add(Group.objects.get(name="operator"))
+    assert send() == (202, "true")
+    assert ReplicationJob.objects.count() == 1
 
 
 def test_what_was_refused_can_be_sent_again(api: Any, db: Any) -> None:

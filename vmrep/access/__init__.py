@@ -198,6 +198,14 @@ def scope(user: User) -> Hashable:
     return "everything" if places is None else places
 
 
+def standing(user: User) -> list[object]:
+    """All that bounds what the user may do now, as JSON has it: the same for as long as that is."""
+    role, places = standing_of(user)
+    means = means_of(user)
+    by_token = str(means.scope) if isinstance(means, OfToken) else None
+    return [role and str(role), None if places is None else sorted(map(list, places)), by_token]
+
+
 def visible(user: User) -> Visible:
     """What the home page counts for this user. Raises Forbidden."""
     return Visible(

@@ -24,6 +24,8 @@ from vmrep.api.models import LONGEST_KEY, KeyedRequest
 
 HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=24)
+_OF_REQUEST = 40
+"""Of a row's digest: so much says what was asked for; the rest, what the user might do then."""
 _VISIBLE = re.compile(r"[!-~]+")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -41,7 +43,8 @@ class KeyReused(APIException):
 
 def idempotent(method: Method) -> Method:
     """For a POST whose whole effect is one transaction: with the same key it is done once within
-    24 hours, and its first answer repeated. What was refused can be sent again with its key."""
+    24 hours, and its first answer repeated, as long as its user may do and see what was so then.
+    What was refused can be sent again with its key."""
 
     @functools.wraps(method)
     def once(view: Any, request: Request, *given: Any, **named: Any) -> Response:
@@ -76,8 +79,14 @@ def _begin(request: Request, key: str) -> tuple[KeyedRequest, bool]:
 
 
 def _again(row: KeyedRequest, request: Request) -> Response:
-    if row.request_digest != _digest(request):
+    digest = _digest(request)
+    if row.request_digest[:_OF_REQUEST] != digest[:_OF_REQUEST]:
         raise KeyReused
+    if row.request_digest != digest:
+        raise access.Forbidden(
+            "What you or your token may do has changed since this request was answered, so the"
+            " answer is not repeated. If it is still wanted, send it with a new Idempotency-Key."
+        )
     headers = {"Idempotency-Replayed": "true"}
     if row.location:
         headers["Location"] = row.location
@@ -85,6 +94,11 @@ def _again(row: KeyedRequest, request: Request) -> Response:
 
 
 def _digest(request: Request) -> str:
-    """Of what is asked for; the same body may be written in several ways."""
-    asked = [request.method, request.path, request.data]
-    return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    """Of what is asked for (the same body may be written in several ways), and of what its user may
+    do."""
+    asked = _hashed([request.method, request.path, request.data])
+    return asked[:_OF_REQUEST] + _hashed(access.standing(request.user))[_OF_REQUEST:]
+
+
+def _hashed(value: object) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
