@@ -11,6 +11,7 @@ from replication.services import occurrences
 from replication.states import OccurrenceKind
 from tests import factories
 from tests.web.test_polling import Poller
+from vmrep import access
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 EVENTS, TOLD = "/events/", "/events/told/"
@@ -95,3 +96,26 @@ def test_the_api_lists_the_same(web, client):
     assert [(each["context_id"], each["why"]) for each in events] == [
         (vm.pk, "The vCenter did not answer.")
     ]
+
+
+def test_what_is_told_of_a_group_is_for_who_sees_its_whole_vcenter(db):
+    """It names the group's VMs, which may be in several folders; also after the vCenter is gone."""
+    vm, other = factories.context("web"), factories.vcenter("other")
+    places = {"whole": (vm.vcenter, ""), "folder": (vm.vcenter, "/Lab/vm"), "other": (other, "")}
+    users = {name: factories.user(name, role="viewer") for name in places}
+    for name, place in places.items():
+        factories.scope(users[name], *place)
+    kinds = (OccurrenceKind.GROUP_APART, OccurrenceKind.TAKEN_BY_POLICY)
+    for kind in kinds:
+        occurrences.tell(kind, "7:1", what="web: away.", vcenter_id=vm.vcenter_id)
+    occurrences.tell(OccurrenceKind.REDIS_DEAD, "1", what="Redis does not answer.")
+
+    def seen() -> dict[str, int]:
+        found = Occurrence.objects.all()
+        return {
+            name: access.rows(user, access.Verb.VIEW, found).count() for name, user in users.items()
+        }
+
+    assert seen() == {"whole": 3, "folder": 1, "other": 1}
+    Occurrence.objects.update(vcenter=None)  # as when it is removed
+    assert seen() == {"whole": 1, "folder": 1, "other": 1}

@@ -45,7 +45,7 @@ from replication.models import (
     VMGroup,
     VMGroupMember,
 )
-from replication.states import PauseKind, ScopeKind
+from replication.states import OccurrenceKind, PauseKind, ScopeKind
 from vmrep.access.rights import NOT_WITH_A_SCOPE, OF_ALL_VMS, Verb
 from vmrep.accounts.models import Session, Token
 from vmrep.accounts.standing import Place
@@ -198,12 +198,21 @@ def _bulk_actions(within: Within, _: Verb) -> Q:
     return ~Q(Exists(items.exclude(vm_context__in=within.contexts)))
 
 
+_OF_ALL = (
+    *(OccurrenceKind.WORKER_DEAD, OccurrenceKind.BEAT_DEAD, OccurrenceKind.TICK_LATE),
+    *(OccurrenceKind.REDIS_DEAD, OccurrenceKind.REPOSITORY_AWAY, OccurrenceKind.SPACE_SHORT),
+    OccurrenceKind.TROUBLE_OVER,
+)
+
+
 def _occurrences(within: Within, _: Verb) -> Q:
+    """What names the VMs of a group, all of which are of one vCenter, is that vCenter's; and no
+    longer anybody's once the vCenter was removed."""
     of_none = Q(vm_context=None)
     return (
         Q(vm_context__in=within.contexts)
         | of_none & Q(vcenter__in=within.whole_vcenter_ids)
-        | of_none & Q(vcenter=None, policy=None)
+        | of_none & Q(vcenter=None, policy=None, kind__in=_OF_ALL)
     )
 
 
