@@ -13,9 +13,11 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 
 from contexts.clock import about_now
 from replication.models import RecoveryPoint
+from replication.policies import services as policies
 from tests import factories
 from tests.api.conftest import Client as Program
 from tests.web.conftest import HTMX, notices
@@ -232,6 +234,51 @@ def test_the_api_by_a_session_asks_too_and_a_token_needs_the_scope(old, ops):
         client = Program(HTTP_AUTHORIZATION=f"Token {factories.token(ops, scope)}")
         answer = client.post(address, {"confirm_vm_name": "x"})
         assert answer.json()["code"] == code
+
+
+def test_what_deletes_through_retention_asks_too(old, ops):
+    """Fewer points that are kept are points that are deleted; an RPO target alone deletes none."""
+    vm = factories.context("web-01")
+    point, policy = factories.recovery_point(vm), policies.add("Gold", {}, actor="ops")
+    pages = [
+        ("POST", reverse("policy", args=[policy.pk]), {}),
+        ("GET", reverse("policy-scope-add", args=[policy.pk]), {}),
+        ("GET", reverse("vm-own-values", args=[vm.pk]), {}),
+        ("POST", reverse("vm-policy", args=[vm.pk]), {"policy": policy.pk}),
+        ("POST", reverse("point", args=[vm.pk, point.pk]), {"act": "unpin"}),
+        ("GET", reverse("bulk-ask"), {"kind": "policy", "vm": vm.pk}),
+    ]
+    for method, address, data in pages:
+        answer = getattr(old, method.lower())(address, data)
+        assert answer.status_code == 302, address
+        assert answer["Location"].startswith("/account/confirm/"), address
+    target = old.post(reverse("vm-rpo-target", args=[vm.pk]), {"target": "1h"})
+    assert not target["Location"].startswith("/account/confirm/")
+
+
+def test_a_token_needs_the_scope_for_what_deletes_through_retention(ops):
+    vm = factories.context("web-01")
+    point, policy = factories.recovery_point(vm), policies.add("Gold", {}, actor="ops")
+    client = Program(HTTP_AUTHORIZATION=f"Token {factories.token(ops, 'write')}")
+    own, here = f"vm-contexts/{vm.pk}/", f"policies/{policy.pk}/"
+    kept = {"retention_kind": "rules", "keep_last": 1}
+    databases = {"kind": "name", "pattern": "db-*"}
+    for method, address, body in (
+        ("patch", here, kept),
+        ("post", f"{here}scopes/", databases),
+        ("patch", own, {"policy": kept}),
+        ("delete", f"recovery-points/{point.pk}/pin/", {}),
+        ("post", "bulk-actions/", {"kind": "policy", "filter": {}, "policy_id": policy.pk}),
+    ):
+        answer = getattr(client, method)(f"/api/v1/{address}", body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "token_scope"), address
+    for method, address, body in (
+        ("post", f"{here}preview/", {"policy": kept}),
+        ("post", f"{here}preview/", {"scope": databases}),
+        ("patch", own, {"policy": {"rpo_kind": "target", "rpo_target_seconds": 900}}),
+    ):
+        answer = getattr(client, method)(f"/api/v1/{address}", body)
+        assert answer.status_code == 200, answer.json()
 
 
 def test_a_session_that_was_left_open_makes_no_token(old):

@@ -160,14 +160,17 @@ OF_EVERY_USER: Mapping[type[Model], frozenset[Verb]] = {
 DANGEROUS: Mapping[Verb, frozenset[type[Model]]] = {
     Verb.DELETE_REPLICA: frozenset({VMContext}),
     Verb.DELETE_POINT: frozenset({RecoveryPoint, VMContext}),
-    Verb.REMOVE: frozenset({VCenter, Repository}),
-    # Whom vmrep trusts, and to whom it gives a password; who may do what.
-    Verb.CHANGE: frozenset({VCenter, User, Scope}),
+    # What a pin kept, or a policy's rules, retention may delete without them.
+    Verb.UNPIN: frozenset({RecoveryPoint}),
+    Verb.REMOVE: frozenset({VCenter, Repository, PolicyScope}),
+    # Whom vmrep trusts, and to whom it gives a password; who may do what. And what is kept of VMs:
+    # by a policy, where it applies, and what is wanted for one VM.
+    Verb.CHANGE: frozenset({VCenter, User, Scope, Policy, VMContext}),
     # A session that was left open would become a login that does not end.
     Verb.ADD: frozenset({Token, User}),
 }
-"""What deletes data, or changes what or who is trusted: a session needs the password anew, a token
-the scope for it."""
+"""What deletes data, itself or through retention, or changes what or who is trusted: a session
+needs the password anew, a token the scope for it."""
 
 OF_ALL_VMS = frozenset({Repository, Policy, PolicyScope, Limit, BandwidthWindow})
 """What concerns all VMs: whoever has a scope may see it, and change nothing."""

@@ -69,7 +69,7 @@ group                   GET view VMGroup, PATCH change VMGroup, DELETE remove VM
 group-replications      GET view VMGroup, POST replicate VMGroup
 policies                GET view Policy, POST add Policy
 policy                  GET view Policy, PATCH change Policy, DELETE remove Policy
-policy-preview          POST change Policy
+policy-preview          POST add Policy
 policy-rpo-history      GET view Policy
 policy-scopes           POST change Policy
 policy-scope            GET view PolicyScope, DELETE remove PolicyScope

@@ -110,7 +110,8 @@ class PolicyScopes(View):
     def post(self, request: Request, policy_id: int) -> Response:
         policy = access.policy(request.user, policy_id, Verb.CHANGE)
         wanted = read(NewScope, request.data)
-        scope, outcome = services.assign(policy, place(request, wanted), actor=username(request))
+        where = place(request, wanted, Verb.CHANGE)
+        scope, outcome = services.assign(policy, where, actor=username(request))
         body = {**ScopeSerializer(scope).data, **_told(outcome)}
         created = status.HTTP_201_CREATED
         return see(request, body, created, "policy-scope", policy.pk, scope.pk)
@@ -143,7 +144,9 @@ class PolicyPreview(View):
 
     @described(PolicyPreviewAnswer, body=PossibleChange)
     def post(self, request: Request, policy_id: int) -> Response:
-        policy = access.policy(request.user, policy_id, Verb.CHANGE)
+        # It only says what a change would do: a token that may not change anything may ask.
+        access.require(request.user, Verb.ADD, Policy)
+        policy = access.policy(request.user, policy_id, Verb.VIEW)
         wanted = read(PossibleChange, request.data)
         if "policy" in wanted:
             _require_repository(request, wanted["policy"])
@@ -151,22 +154,23 @@ class PolicyPreview(View):
             new = merged(old, said(wanted["policy"]), hours(wanted["policy"]))
             change = Change(policy, wanted=checked(new))
         elif "scope" in wanted:
-            change = Change(policy, add=place(request, wanted["scope"]))
+            change = Change(policy, add=place(request, wanted["scope"], Verb.VIEW))
         else:
             scope_id = wanted["remove_scope_id"]
-            scope = access.policy_scope(request.user, policy, scope_id, Verb.REMOVE)
+            scope = access.policy_scope(request.user, policy, scope_id, Verb.VIEW)
             change = Change(policy, remove=scope.pk)
         return Response(shown_preview(preview(change)))
 
 
-def place(request: Request, wanted: dict[str, Any]) -> Where:
-    """The place that a body names. Raises ValidationError for what this user does not see."""
+def place(request: Request, wanted: dict[str, Any], verb: Verb) -> Where:
+    """The place that a body names; `verb`: what is done with a VM that it names. Raises
+    ValidationError for what this user does not see."""
     vcenter = context = None
     try:
         if "vcenter_id" in wanted:
             vcenter = access.vcenter(request.user, wanted["vcenter_id"], Verb.VIEW)
         if "context_id" in wanted:
-            context = access.context(request.user, wanted["context_id"], Verb.CHANGE)
+            context = access.context(request.user, wanted["context_id"], verb)
     except access.NotFound as problem:
         field = "vcenter_id" if vcenter is None and "vcenter_id" in wanted else "context_id"
         raise ValidationError({field: str(problem)}) from problem
