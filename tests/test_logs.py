@@ -53,8 +53,9 @@ def test_an_error_is_one_line_with_its_traceback():
 
 @pytest.mark.django_db
 @pytest.mark.any_database
-def test_no_name_at_the_login_begins_a_record(caplog):
+def test_no_name_at_the_login_begins_a_record(caplog, settings):
     """Whoever asks for a token need not be anybody."""
+    settings.AXES_ENABLED = True  # which logs the name
     with caplog.at_level(logging.DEBUG):
         for name in (FORGED, "ops\n2026-12-01 00:00:00,000 ERROR vmrep 1 - forged"):
             wanted = {"username": name, "password": "wrong"}
