@@ -28,7 +28,7 @@ class Logger(GunicornLogger):
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
         """Written when the answer is sent, and so when the request is over to all else."""
         own = next((value for name, value in resp.headers if name.lower() == HEADER.lower()), "")
-        with bound_contextvars(
-            request_id=own, status=resp.status_code, seconds=request_time.total_seconds()
-        ):
+        # Of a request that the server itself refuses there is no number, only the words.
+        status = int(str(resp.status).split(None, 1)[0])
+        with bound_contextvars(request_id=own, status=status, seconds=request_time.total_seconds()):
             super().access(resp, req, environ, request_time)

@@ -299,9 +299,12 @@ def test_workers_that_get_the_same_messages_run_each_job_once(estate, standing_w
         assert (context.total_jobs_run, context.successful_jobs) == (1, 1)
 
 
-def _tasks_done(log: Path, logged_before: int) -> list[str]:
+def _tasks_done(log: Path, logged_before: int) -> list[int]:
     """The process that did it, for every message that a worker has settled since."""
-    new = log.read_bytes()[logged_before:].decode()
-    return re.findall(
-        r"celery\.app\.trace (\d+) \S+ Task replication\.tasks\.run_next_job.*succ", new
-    )
+    *whole, _being_written = log.read_bytes()[logged_before:].split(b"\n")
+    lines = [json.loads(line) for line in whole]
+    return [
+        line["process"]
+        for line in lines
+        if re.match(r"Task replication\.tasks\.run_next_job.* succeeded", line["message"])
+    ]
