@@ -160,9 +160,12 @@ class Faces:
     def admin(self) -> dict[str, str]:
         """The admin's read-only fields: name and text."""
         page = self.page(f"/admin/contexts/vmcontext/{self.context.pk}/change/")
-        fields = re.findall(r'field-(\w+)">.*?<div class="readonly">(.*?)</div>', page, re.DOTALL)
         found = {}
-        for name, shown in fields:
+        for name, row in re.findall(r'field-(\w+)">(.*?)(?=form-row|</fieldset>)', page, re.DOTALL):
+            value = re.search(r'<div class="readonly">(.*?)</div>', row, re.DOTALL)
+            if value is None:  # one that can be changed, or is hidden
+                continue
+            shown = value[1]
             image = re.search(r'alt="(\w+)"', shown)
             text = image[1] if image else html.unescape(re.sub(r"<[^>]+>", "", shown))
             found[name] = " ".join(text.split())
