@@ -10,12 +10,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from replication.engine.manifest import encode
 from replication.models import DiskImage
 from replication.states import ImageState
+from replication.storage.targets import target
 from tests.engine.chains import flip, own_data
 from tests.sync.conftest import no_broker
 from tests.sync.estate import database_url
@@ -59,12 +62,35 @@ def test_after_a_fault_all_is_as_before_and_what_is_not_is_noticed(world: World)
     with pytest.raises(Broken, match=r"too much: .*nobody-knows-me"):
         world.require_settled()
     left.unlink()
+    _require_that_an_older_manifest_is_noticed(world)
     newest = DiskImage.objects.filter(state=ImageState.COMMITTED).latest("pk")
     root = DiskImage.objects.filter(disk=newest.disk, parent=None).earliest("pk")
     file = world.repository_folder / root.locator
     flip(file, own_data(file)[-1].offset)
     with pytest.raises(Broken, match="is not what was in"):
         world.require_equal()
+
+
+def _require_that_an_older_manifest_is_noticed(world: World) -> None:
+    """Beside the current one it is too much; in its place it tells of fewer points."""
+    context = world.contexts[0]
+    storage = target(world.repository)
+    manifest = storage.read_manifest(context.pk)
+    assert manifest is not None
+    assert manifest.vm is not None
+    older = replace(manifest, version=manifest.version - 1)
+    folder = world.repository_folder / context.pk
+    left = folder / f".vmrep-manifest-{older.version:010}"
+    left.write_bytes(encode(older))
+    with pytest.raises(Broken, match=r"too much: .*manifest"):
+        world.require_settled()
+    left.unlink()
+    fewer = replace(manifest, vm=replace(manifest.vm, points=manifest.vm.points[:-1]))
+    storage.write_manifest(context.pk, fewer)
+    with pytest.raises(Broken, match="is not what the rows are"):
+        world.require_settled()
+    storage.write_manifest(context.pk, manifest)
+    world.require_settled()
 
 
 @pytest.mark.slow

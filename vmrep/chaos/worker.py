@@ -60,10 +60,17 @@ def clean_up() -> None:
         cleanup.clean_context(context_id)
 
 
+def write_manifests() -> None:
+    from replication.manifests import writing
+
+    writing.write_due()
+
+
 ERRANDS: dict[str, Callable[[], None]] = {
     "job": run_job,
     "removal": remove_points,
     "clean-up": clean_up,
+    "manifests": write_manifests,
 }
 
 
@@ -143,6 +150,7 @@ def serve() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
     django.setup()
+    from replication.manifests import writing as writing
     from replication.retention import run as run
     from replication.sync import cleanup as cleanup
     from replication.sync import runner as runner

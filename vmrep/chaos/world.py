@@ -14,6 +14,7 @@ from contexts.models import DiscoveredVM, VMContext
 from contexts.services import discovery, management, vcenters
 from replication.integrity import runs
 from replication.integrity.findings import Scope
+from replication.manifests import writing
 from replication.models import (
     ContextLease,
     DiskImage,
@@ -21,6 +22,7 @@ from replication.models import (
     ImageMerge,
     PointRemoval,
     RecoveryPoint,
+    ReplicaManifest,
     ReplicationJob,
     VMSnapshot,
 )
@@ -34,6 +36,7 @@ from replication.states import (
     RemovalState,
     SnapshotState,
 )
+from vmrep.chaos import manifests
 from vmrep.chaos.comparing import Broken, require_equal
 from vmrep.chaos.lab import LabProcess
 from vmrep.chaos.worker import Order
@@ -95,6 +98,7 @@ class World:
         ContextLease.objects.update(expires_at=Now() - timedelta(seconds=1))
         PointRemoval.objects.exclude(state=RemovalState.DONE).update(next_attempt_at=None)
         ReplicationJob.objects.filter(status__in=ACTIVE_JOB_STATUSES).update(next_attempt_at=None)
+        ReplicaManifest.objects.update(next_attempt_at=None)
         long_ago = Now() - left_overs.SNAPSHOT_MAY_COME_FOR - timedelta(seconds=1)
         VMSnapshot.objects.exclude(state=SnapshotState.REMOVED).update(updated_at=long_ago)
         VMSnapshot.objects.filter(state=SnapshotState.INTENDED).update(consistent_at=long_ago)
@@ -117,6 +121,8 @@ class World:
             yield "removal"
         if left_overs.contexts_to_clean():
             yield "clean-up"
+        if writing.due().exists():
+            yield "manifests"
 
     def _all_wait(self) -> bool:
         """Whether no removal that is left has begun, and each waits for what only time brings: the
@@ -170,6 +176,7 @@ class World:
             if found := list(rows[:5]):
                 raise Broken(f"{what} are left: {found}")
         self._require_files()
+        manifests.require_restorable(self.repository)
         self._require_words()
         run = runs.run_now(Scope(deep=True, quiet=True), actor="chaos")
         if found := list(run.findings.all()):
@@ -183,7 +190,8 @@ class World:
         named = set(images.values_list("locator", flat=True))
         merged = images.exclude(merged_digest="").values_list("locator", flat=True)
         beside = {f"{name}.digests" for name in named} | {f"{name}.merged" for name in merged}
-        wanted = named | beside | {"vmrep-repository.json"}
+        told = manifests.files(self.repository, self.repository_folder)
+        wanted = named | beside | told | {"vmrep-repository.json"}
         found = {
             str(path.relative_to(self.repository_folder))
             for path in self.repository_folder.rglob("*")
