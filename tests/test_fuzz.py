@@ -269,11 +269,11 @@ def filled(route: str, keys: dict[str, Any]) -> str:
 
 
 def some_of(all_of_them: Sequence[str], route: str, whole: bool) -> Sequence[str]:
-    """In the fast tier an address that stands for no others gets a twelfth (of fewer, one), the
-    next one the next."""
+    """In the fast tier an address that stands for no others gets one of thirty (of fewer, one),
+    the next one the next."""
     if whole or route in REPRESENTATIVES or route in ONE_OF_EACH_KIND:
         return all_of_them
-    return all_of_them[ROUTES.index(route) % min(12, len(all_of_them)) :: 12]
+    return all_of_them[ROUTES.index(route) % min(30, len(all_of_them)) :: 30]
 
 
 def sound(answer: Any, what: object) -> None:

@@ -31,7 +31,7 @@ from replication.states import JobStatus, RecoveryPointState, Trigger
 from tests import factories
 from vmrep.bench.management.commands import generate_estate
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def generate(contexts: int, jobs: int, *options: str) -> str:

@@ -24,6 +24,7 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("replication.messages.send", lambda *message: None)
 
 
+@pytest.mark.slow
 def test_an_operator_s_day(vmrep: Run, as_ops: str) -> None:
     """One server for all that reads and starts: to start one takes longer than to ask it."""
     repository = factories.repository("here")

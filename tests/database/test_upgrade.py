@@ -36,7 +36,8 @@ OLD_TOKENS = "authtoken_token"
 GONE_TABLES = (OLD_TOKENS, "django_session")  # they had keys in clear
 LAST = "contexts.0010_one_name_for_not_replicated_yet"
 
-pytestmark = pytest.mark.any_database  # all migrations from nothing run on both
+# All migrations from nothing run on both databases in the fast tier.
+pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -184,16 +185,14 @@ def test_the_integrity_check_finds_what_it_found_before(upgraded: Upgraded) -> N
     "lacking",
     [
         pytest.param(["replication.0010_many_contexts"], id="last of replication"),
-        pytest.param([LAST], id="last of contexts", marks=pytest.mark.slow),
+        pytest.param([LAST], id="last of contexts"),
         pytest.param(
             ["contexts.0009_fill_figures_of_contexts", LAST],
             id="last two",
-            marks=pytest.mark.slow,
         ),
         pytest.param(
             [name for name in GONE if name != "contexts.0001_initial"],
             id="all but the first",
-            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -249,7 +248,6 @@ call_command("migrate", check_unapplied=True)
     ],
     ids=str,
 )
-@pytest.mark.slow  # these migrations do not change any more; those since then have `upgraded`
 def test_one_that_has_some_of_the_replaced_migrations_goes_on_with_them(
     old: Scratch,
     last: list[str],
@@ -269,7 +267,6 @@ def test_one_that_has_some_of_the_replaced_migrations_goes_on_with_them(
     assert once_restored(old, tmp_path, "upgraded_restored") ^ made == set()
 
 
-@pytest.mark.slow
 def test_a_fresh_one_may_be_interrupted(tmp_path: Path) -> None:
     """What has a whole migration and not the next is no place between."""
     with scratch(tmp_path) as database:

@@ -49,6 +49,7 @@ def test_a_new_installation_is_its_accounts_alone(tmp_path):
     assert open_to_others(data) == []
 
 
+@pytest.mark.slow
 def test_one_that_was_open_is_closed_at_the_next_start(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
@@ -83,6 +84,7 @@ def test_a_name_that_others_use_too_does_not_make_the_folder_vmreps(tmp_path, na
         make_private_folder(shared)
 
 
+@pytest.mark.slow
 def test_a_database_elsewhere_is_closed_too(tmp_path):
     database = tmp_path / "elsewhere" / "vmrep.sqlite3"
     database.parent.mkdir()
