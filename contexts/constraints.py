@@ -111,9 +111,9 @@ class ColumnTypes(models.BaseConstraint):
     so that it passes CHECKs such as `>= 0`. PostgreSQL enforces types itself and gets no
     constraint.
 
-    The columns are those that the model has when its table is built or rebuilt. A migration that
-    adds a column without a rebuild (nullable, without a default) has to remove this constraint
-    before and add it again afterwards; a test finds a column that is not checked.
+    The columns are those that the model has when its table is built or rebuilt. A column that is
+    added without a rebuild is not among them: `AddTypedField` adds it with one. A test finds a
+    column that is not checked.
     """
 
     def __init__(self, *, name: str) -> None:
@@ -174,10 +174,22 @@ def _type_check(field: models.Field[Any, Any], column: str) -> str:
 
 
 class AddTypedField(AddField):
-    """Adds a field to a table that has `ColumnTypes`, so that it can be taken away again.
+    """Adds a field to a table that has `ColumnTypes`, which checks it from then on.
 
-    Backwards, Django drops the column on SQLite, which refuses that: the constraint names it.
+    On SQLite, Django adds a nullable column without rebuilding the table, so that the constraint
+    would not name it. Backwards it drops the column, which SQLite refuses if the constraint does.
     """
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        super().database_forwards(app_label, schema_editor, from_state, to_state)
+        if schema_editor.connection.vendor != "sqlite":
+            return
+        model = to_state.apps.get_model(app_label, self.model_name)
+        field = model._meta.get_field(self.name)
+        if field.null and schema_editor.effective_default(field) is None:
+            schema_editor._remake_table(model)
 
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
