@@ -18,8 +18,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs" / "api.md"
 SAID = {"invalid", "conflict", "value_refused", "database_unreachable", "internal_error"}
 SAID |= {"bad_request", "too_large_number", "unexpected_body", "nul"}
 # Of objects that only pages show.
-OF_PAGES = {"unknown_disk", "unknown_member", "unknown_place", "unknown_session", "unknown_user"}
-OF_PAGES |= {"unknown_view", "unknown_window"}
+OF_PAGES = {"unknown_disk", "unknown_member", "unknown_session", "unknown_window"}
 
 
 @cache

@@ -24,6 +24,10 @@ from vmrep import api, notifications
 
 pytestmark = pytest.mark.any_database
 
+# Whose failures the API answers, or jobs have: those of other modules only pages and commands tell.
+ANSWERED = ("contexts.", "replication.", "vmrep.notifications.", "vmrep.web.saved_views")
+ANSWERED += ("vmrep.accounts.tokens", "vmrep.accounts.users")
+
 
 @pytest.fixture(autouse=True)
 def no_broker(monkeypatch):
@@ -40,7 +44,7 @@ def import_everything() -> None:
 
 def classes(base: type[Exception]) -> Iterator[type[Exception]]:
     for kind in base.__subclasses__():
-        if kind.__module__.startswith(("contexts.", "replication.", "vmrep.notifications.")):
+        if kind.__module__.startswith(ANSWERED):
             yield kind
             yield from classes(kind)
 
