@@ -10,7 +10,12 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
-from replication.engine.durable import create_durably, rename_durably, unlink_durably
+from replication.engine.durable import (
+    create_durably,
+    fsync_folder,
+    rename_durably,
+    unlink_durably,
+)
 from replication.engine.errors import ManifestDamaged, target_errors
 from replication.engine.manifest import MOST_BYTES, Manifest, decode, encode
 from replication.engine.regular import open_regular
@@ -49,8 +54,9 @@ class ManifestFiles:
         return manifest
 
     def write(self, manifest: Manifest) -> None:
-        """Write it durably beside the others, give it its name, then remove what is older. A crash
-        at any point leaves the former one or the new one whole."""
+        """Write it durably beside the others, give it its name, then remove what is older than the
+        highest: who was paused may have written another. A crash at any point leaves the former one
+        or the new one whole."""
         path = self._path(manifest.version)
         new = path.with_name(f"{path.name}.{uuid4().hex}.new")
         with target_errors(f"writing {path}"):
@@ -60,11 +66,22 @@ class ManifestFiles:
             except BaseException:
                 new.unlink(missing_ok=True)
                 raise
-        self.remove(manifest.version - 1)
+        self._remove_all_but_the_highest(written=manifest.version)
 
     def remove(self, up_to: int) -> None:
         """Remove those of that version and lower ones, also half-written ones."""
-        names = [name for version, name, _ in self._found() if version <= up_to]
+        self._unlink([name for version, name, _ in self._found() if version <= up_to])
+
+    def _remove_all_but_the_highest(self, written: int) -> None:
+        found = self._found()
+        highest = max((version for version, _, is_whole in found if is_whole), default=0)
+        if highest > written:
+            with target_errors(f"writing {self._path(highest)}"):
+                fsync_folder(self.folder)  # its writer may not have come to it yet
+        going = [it for it in found if it[0] < highest or (it[0] == highest and not it[2])]
+        self._unlink([name for _, name, _ in going])
+
+    def _unlink(self, names: list[str]) -> None:
         if names:
             with target_errors(f"removing manifests in {self.folder}"):
                 unlink_durably(*(self.folder / name for name in names))
