@@ -6,24 +6,28 @@ const FOCUSABLE = "a[href], button:not(:disabled), input:not(:disabled):not([typ
 let home = []; // what is around the focus, from the inside out
 let wasInActions = false;
 let byKeyboard = false;
+let pressedAt = 0; // how far below the window's top the pointer was pressed
 let opening = false;
-let opened = null; // the row that is being opened, and how far below the window's top it is
+let opened = null; // the row that is being opened, and where its link and the pointer are
 let listScroll = 0; // where the list was when a panel took its place
 let closed = ""; // the ID of the row whose panel is being closed
 
 for (const kind of ["keydown", "pointerdown"]) {
-  const note = () => {
+  const note = (event) => {
     byKeyboard = kind === "keydown";
+    if (!byKeyboard) pressedAt = event.clientY;
   };
   document.addEventListener(kind, note, true);
 }
+
+const nameOf = (row) => row.querySelector("a[data-open-link]").getBoundingClientRect();
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
   if (!link) return;
   opening = link.matches("[data-open-link], [data-opens]");
   const row = opening && link.closest("tr[data-open]");
-  opened = row ? { id: row.id, top: row.getBoundingClientRect().top } : null;
+  opened = row && { id: row.id, top: nameOf(row).top, pointer: byKeyboard ? null : pressedAt };
   if (opening && !document.getElementById("panel")) listScroll = window.scrollY;
   closed = link.matches('[aria-label="Close the panel"]')
     ? (document.querySelector("tr.selected[data-open]")?.id ?? "")
@@ -54,14 +58,22 @@ const restore = () => {
   }
 };
 
-// A panel makes the list narrower and what is above a row higher: the row stays where the pointer
-// is. A short page gets room at its end for that.
+// A panel makes the list narrower and what is above a row higher; the row itself may be lower once
+// a column is gone. Its name stays where it was, and some of it where the pointer is. A short page
+// gets room at its end for that.
+const BORDER = 2; // pixels that may count as the next row, once positions are rounded
 const giveRoom = (pixels) =>
   document.documentElement.style.setProperty("--row-room", `${Math.ceil(pixels)}px`);
-const keepInPlace = ({ id, top }) => {
+const keepInPlace = ({ id, top, pointer }) => {
   const row = document.getElementById(id);
   if (!row) return;
-  const moved = row.getBoundingClientRect().top - top;
+  const edges = row.getBoundingClientRect();
+  let moved = nameOf(row).top - top;
+  if (pointer !== null) {
+    const least = edges.top + BORDER - pointer;
+    const most = edges.bottom - BORDER - pointer;
+    moved = Math.min(Math.max(moved, least), most);
+  }
   const scrollable = document.documentElement.scrollHeight - window.innerHeight - window.scrollY;
   if (moved > scrollable) giveRoom(moved - scrollable);
   window.scrollBy({ top: moved, behavior: "instant" });

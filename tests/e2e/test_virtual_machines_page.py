@@ -132,6 +132,21 @@ def test_the_row_that_opens_its_panel_stays_under_the_pointer(page, vms):
     assert name.bounding_box()["y"] == pytest.approx(place["y"], abs=1)
 
 
+@pytest.mark.parametrize("edge", [3, -3])
+def test_a_row_that_gets_lower_stays_under_a_pointer_at_its_edge(page, vms, edge):
+    """A column goes as the panel opens, and with it what took several lines."""
+    page.set_viewport_size({"width": 1280, "height": 700})
+    page.goto(PAGE)
+    before = row(page, "c").bounding_box()
+    x, y = before["x"] + 250, before["y"] + edge % before["height"]
+    page.mouse.click(x, y)
+    expect(page.locator("#panel")).to_be_visible(timeout=PATIENCE)
+    page.wait_for_timeout(150)  # until it is settled
+    assert row(page, "c").bounding_box()["height"] < before["height"] - 6
+    under = page.evaluate("([x, y]) => document.elementFromPoint(x, y).closest('tr').id", [x, y])
+    assert under == row(page, "c").get_attribute("id")
+
+
 def test_on_a_phone_a_vm_is_read_from_its_top_and_the_list_from_where_it_was(page, vms):
     page.set_viewport_size({"width": 390, "height": 700})
     page.goto(PAGE)
