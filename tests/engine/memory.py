@@ -22,6 +22,7 @@ from replication.engine.errors import (
     TargetError,
 )
 from replication.engine.expected import UNKNOWN
+from replication.engine.manifest import Manifest
 from replication.engine.processes import ProcessIdentity, this_boot_id
 from replication.engine.sources.base import Reader
 from replication.engine.target import (
@@ -83,6 +84,7 @@ class MemoryTarget:
 
     def __init__(self) -> None:
         self.images: dict[str, _Image | None] = {}
+        self.manifests: dict[str, Manifest] = {}
         self.there = True
 
     def check(self) -> None:
@@ -99,6 +101,26 @@ class MemoryTarget:
     def retire(self) -> None:
         self.check()
         self.there = False
+
+    def manifest_version(self, folder: str) -> int:
+        self.check()
+        return self.manifests[folder].version if folder in self.manifests else 0
+
+    def read_manifest(self, folder: str) -> Manifest | None:
+        self.check()
+        return self.manifests.get(folder)
+
+    def write_manifest(self, folder: str, manifest: Manifest) -> None:
+        if self.manifest_version(folder) < manifest.version:
+            self.manifests[folder] = manifest
+
+    def remove_manifests(self, folder: str, up_to: int) -> None:
+        if self.manifest_version(folder) <= up_to:
+            self.manifests.pop(folder, None)
+
+    def manifest_folders(self) -> Iterator[str]:
+        self.check()
+        return iter([folder for folder in self.manifests if folder])
 
     def create(
         self, chain: Sequence[Layer], *, may_begin: Callable[[], None] = lambda: None

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from replication.engine.compare import compare_image_with_raw
+from replication.manifests import writing
+from replication.manifests.content import of_vm
 from replication.models import DiskImage, ReplicationJob
 from replication.selectors.replica import layers_of
 from replication.services import cancel, removal, start
@@ -40,11 +42,20 @@ class Memory:
         locators = DiskImage.objects.values_list("locator", flat=True)
         assert set(self.target.images) == set(locators)
 
+    def assert_tells_of(self, *jobs: ReplicationJob) -> None:
+        """By the manifest of their VM."""
+        context = jobs[0].vm_context
+        context.refresh_from_db()
+        written = self.target.manifests[context.pk].vm
+        assert written is not None
+        assert [point.job.id for point in written.points] == [job.pk for job in jobs]
+        assert written.points == of_vm(context, jobs[0].repository_id).points
+
 
 @pytest.fixture
 def memory(estate, monkeypatch) -> Memory:
     memory = Memory(estate)
-    for module in (looks, runner, removing):
+    for module in (looks, runner, removing, writing):
         monkeypatch.setattr(module, "target", lambda repository: memory.target)
     monkeypatch.setattr(transfer, "open_source", memory.open_source)
     return memory
@@ -61,6 +72,7 @@ def test_a_vm_is_replicated_into_memory_in_full_and_then_what_changed(estate, me
     memory.assert_equal_to_snapshot(second)
     memory.assert_equal_to_snapshot(first)
     memory.assert_holds_what_rows_name()
+    memory.assert_tells_of(first, second)
     assert [path.name for path in estate.repository_folder.rglob("*")] == ["vmrep-repository.json"]
 
 
@@ -93,6 +105,7 @@ def test_what_a_cancelled_job_left_in_memory_is_removed(estate, memory):
     cancel.cancel(job, actor="ann")
     cleanup.clean_context(context.pk)
     assert memory.target.images == {}
+    assert memory.target.manifests == {}
     assert not DiskImage.objects.exists()
 
 
