@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import queue
 import random
 import shutil
@@ -26,6 +27,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import django
+
 from contexts.vsphere.endpoint import Endpoint, Trust
 from contexts.vsphere.inventory import read_vms
 from contexts.vsphere.nfc import channel
@@ -37,7 +40,6 @@ from replication.engine.copy import DiskCopy
 from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.engine.target import Layer, WritableImage
-from replication.sync.nfc import REQUESTS_TOGETHER, THREADS, NfcSource
 from vmrep.bench.bare_nfc import MIB, lab_of
 from vmrep.lab.control.client import LabControl
 from vmrep.local.ports import free_port
@@ -119,6 +121,8 @@ class Bench:
 
     def over_nfc(self, plan: list[Extent], *, one_by_one: bool = False) -> float:
         """Seconds."""
+        from replication.sync.nfc import REQUESTS_TOGETHER, THREADS, NfcSource
+
         threads, together = (1, 1) if one_by_one else (THREADS, REQUESTS_TOGETHER)
         source = NfcSource(self.session, self.vm, self.disk, lambda host, name: None)
         with self.image() as writer:
@@ -209,6 +213,10 @@ def main(arguments: list[str]) -> int:
     wanted = parser.parse_args(arguments)
     if missing := [name for name in ("nbdkit", "nbdcopy", "psktool") if not shutil.which(name)]:
         parser.error(f"{', '.join(missing)} is needed: script/bootstrap --test installs it")
+    # A copy's source notes how fast hosts answer, in rows; nothing here stores them.
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
+    os.environ["VMREP_ALLOW_ADDRESSES"] = "127.0.0.0/8"  # the lab
+    django.setup()
     channel.Connection = Counted  # type: ignore[misc]  # what the bench adds to it
     with tempfile.TemporaryDirectory(prefix="vmrep-bench-") as name:
         folder = Path(name)
