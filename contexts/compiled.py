@@ -3,22 +3,24 @@
 A list adds to its rows what other tables know of them. To put such a query together takes longer
 than to answer it for one VM. So what never changes in it is built once per process, as a QuerySet
 that callers filter, and what that adds to a row is CompiledOnce. A query of which nothing changes
-is Prepared.
+is Prepared. What every request reads of one row, it finds ByKey.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Case, QuerySet, Subquery
+from django.db.models import Case, Model, QuerySet, Subquery
 from django.db.models.expressions import BaseExpression, Combinable
 from django.db.models.functions import Coalesce
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.query import Query
+
+Row = TypeVar("Row", bound=Model)
 
 
 class CompiledOnce(BaseExpression, Combinable):
@@ -88,3 +90,31 @@ class Prepared:
         with connection.chunked_cursor() as cursor:
             cursor.execute(*self._statement())
             yield from cursor
+
+
+class ByKey(Generic[Row]):
+    """The rows of a model, each found by its primary key, which is a text or a number."""
+
+    def __init__(self, model: type[Row]) -> None:
+        self._model = model
+        self._written = cache(self._write)
+
+    def get(self, key: str | int) -> Row | None:
+        query, sql, columns, converters = self._written()
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [key])
+            found = cursor.fetchone()
+        if found is None:
+            return None
+        compiler = query.get_compiler(connection=connection)
+        (values,) = compiler.apply_converters([found], converters)
+        return self._model.from_db(connection.alias, columns, values)
+
+    def _write(self) -> tuple[Query, str, list[str], Any]:
+        any_key = self._model._meta.pk.to_python(0)
+        query = self._model._default_manager.filter(pk=any_key).order_by().query
+        compiler = query.get_compiler(connection=connection)
+        sql, _ = compiler.as_sql()
+        columns = [column for column, *_ in compiler.select]
+        names = [column.target.attname for column in columns]
+        return query, sql, names, compiler.get_converters(columns)

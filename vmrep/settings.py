@@ -196,7 +196,7 @@ AUTH_PASSWORD_VALIDATORS = [
 TRUSTED_PROXIES = [each.strip() for each in env.list("VMREP_TRUSTED_PROXIES", default=[])]
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # refuses whom it locks before a password is looked at
-    "django.contrib.auth.backends.ModelBackend",
+    "vmrep.accounts.backends.ByPassword",
 ]
 # A provider of identities, if there is one (vmrep/accounts/oidc.py).
 OIDC_ISSUER = env("VMREP_OIDC_ISSUER", default="")

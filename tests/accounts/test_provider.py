@@ -135,8 +135,10 @@ def test_a_strangers_link_logs_nobody_out(issuer):
 
 def test_who_is_shut_out_stays_out(issuer):
     knows(issuer, "bob", preferred_username="bob")
-    come_back(Client(), "bob")
+    web = Client()
+    come_back(web, "bob")
     User.objects.update(is_active=False)
+    assert web.get("/jobs/").status_code == 302
     assert come_back(Client(), "bob")["Location"] == "/login/"
 
 

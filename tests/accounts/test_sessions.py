@@ -160,6 +160,12 @@ def test_a_user_who_is_shut_out_has_no_session_and_gets_none_back(ops):
     assert not is_in(web)
 
 
+def test_a_user_who_is_shut_out_in_the_database_is_out_with_the_next_request(ops):
+    web = logged_in()
+    User.objects.filter(pk=ops.pk).update(is_active=False)
+    assert not is_in(web)
+
+
 def test_a_command_ends_what_a_user_has(ops, capsys):
     web = logged_in()
     factories.token(ops)

@@ -24,6 +24,7 @@ from requests import RequestException
 from contexts import trail
 from contexts.errors import ContextError
 from vmrep.accounts import provider
+from vmrep.accounts.backends import ReadsUsers
 from vmrep.accounts.models import Identity
 from vmrep.accounts.roles import Role
 
@@ -41,7 +42,7 @@ class NameTaken(ContextError):
     code = "name_taken"
 
 
-class Backend(OIDCAuthenticationBackend):
+class Backend(ReadsUsers, OIDCAuthenticationBackend):
     """Users of the provider. `authenticate` raises SuspiciousOperation for what is not its answer,
     and returns None when it does not answer."""
 

@@ -15,11 +15,13 @@ from django.utils.crypto import salted_hmac
 from django.utils.dateparse import parse_datetime
 
 from contexts.clock import about_now
+from contexts.compiled import ByKey
 from vmrep.accounts.models import Session
 
 SIGNED_IN = "vmrep_signed_in"
 """In a session's data: when its user signed in (`at`), from where (`address`), by which `agent`."""
 _SALT = "vmrep.accounts.session"
+_ROWS = ByKey(Session)
 
 
 def digest(session_key: str) -> str:
@@ -46,12 +48,11 @@ class SessionStore(db.SessionStore):
         return None if self.session_key is None else digest(self.session_key)
 
     def _get_session_from_db(self) -> Session | None:
-        rows = Session.objects.filter(expire_date__gt=about_now(), last_seen_at__gt=idle_since())
-        row = rows.filter(session_key=self.row_key).first()
-        if row is None:
+        row = None if self.row_key is None else _ROWS.get(self.row_key)
+        if row is None or row.expire_date <= about_now() or row.last_seen_at <= idle_since():
             self._session_key = None
-        else:
-            self.last_seen_at = row.last_seen_at
+            return None
+        self.last_seen_at = row.last_seen_at
         return row
 
     def exists(self, session_key: str) -> bool:

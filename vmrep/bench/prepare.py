@@ -42,15 +42,13 @@ def _a_usual_context() -> str:
     return context_id
 
 
-# Of those in the settings, the one that knows users; the others only judge logins.
-BACKEND = "django.contrib.auth.backends.ModelBackend"
-
-
 def sessions(count: int) -> list[str]:
     """Logged-in sessions, each of another user."""
     from django.conf import settings
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.auth.models import User
+
+    from vmrep.accounts.backends import BY_PASSWORD
 
     store = import_module(settings.SESSION_ENGINE).SessionStore
     keys = []
@@ -58,7 +56,7 @@ def sessions(count: int) -> list[str]:
         user = User.objects.create_user(f"browser-{number}", is_superuser=True)
         session = store()
         session[SESSION_KEY] = str(user.pk)
-        session[BACKEND_SESSION_KEY] = BACKEND
+        session[BACKEND_SESSION_KEY] = BY_PASSWORD
         session[HASH_SESSION_KEY] = user.get_session_auth_hash()
         session.save()
         keys.append(session.session_key)

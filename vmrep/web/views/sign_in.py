@@ -17,10 +17,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from vmrep.accounts import first_user
+from vmrep.accounts.backends import BY_PASSWORD
 from vmrep.web.account_forms import FirstUserForm
 from vmrep.web.forms import LoginForm
-
-BY_PASSWORD = "django.contrib.auth.backends.ModelBackend"  # noqa: S105
 
 
 class Login(LoginView):
