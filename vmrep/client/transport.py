@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
 
 from vmrep import __version__
 from vmrep.client.errors import NotReached, Refused
+from vmrep.client.generated import WITH_COMMAS
 from vmrep.client.trust import (
     CONNECT_SECONDS,
     Pinned,
@@ -31,7 +31,6 @@ PATIENCE_SECONDS = 60.0
 """For how long a request is sent again, in all."""
 FIRST_PAUSE_SECONDS = 0.5
 PAGE_SIZE = 500
-_BUSY = (429, 503)
 _FILE = "application/zip"
 
 
@@ -39,10 +38,6 @@ class _Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     content: bytes
-
-
-class Each(tuple[object, ...]):
-    """The values of a parameter that is written once per value, not with commas."""
 
 
 class _Token(requests.auth.AuthBase):
@@ -86,16 +81,9 @@ class Transport:
         self._session.close()
 
     @staticmethod
-    def address(template: str, **values: object) -> str:
+    def address(path: str, *values: object) -> str:
         """A path with values in it, whatever characters they have."""
-        return template.format(
-            **{name: quote(str(value), safe="") for name, value in values.items()}
-        )
-
-    @staticmethod
-    def each(values: Iterable[object] | None) -> Each | None:
-        """For a parameter that is written once per value."""
-        return None if values is None else Each(values)
+        return path.format(*(quote(str(value), safe="") for value in values))
 
     def ask(
         self,
@@ -104,16 +92,14 @@ class Transport:
         *,
         query: Query | None = None,
         body: object = None,
-        idempotency_key: str | None = None,
+        key: str | None = None,
         if_match: str | None = None,
-        is_keyed: bool = False,
     ) -> object:
-        """What the server answers, read from JSON; None without a body; a file as bytes.
-        `is_keyed`: the operation takes an Idempotency-Key, so it gets one. Raises Refused or
-        NotReached."""
+        """What the server answers, read from JSON; None without a body; a file as bytes. `key`:
+        the Idempotency-Key of an operation that takes one. Raises Refused or NotReached."""
         headers = {}
-        if is_keyed:
-            headers["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
+        if key is not None:
+            headers["Idempotency-Key"] = key
         if if_match is not None:
             headers["If-Match"] = if_match
         written = None if body is None else json.dumps(body).encode()
@@ -252,14 +238,12 @@ def _written(query: Query) -> list[tuple[str, str]]:
     for name, value in query.items():
         if value is None:
             continue
-        for each in value if isinstance(value, Each) else (value,):
-            pairs.append((name, _text(each)))
+        is_list = isinstance(value, Sequence) and not isinstance(value, str)
+        values: Sequence[object] = cast("Sequence[object]", value) if is_list else (value,)
+        texts = [_text(each) for each in values]
+        pairs += [(name, text) for text in ([",".join(texts)] if name in WITH_COMMAS else texts)]
     return pairs
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if not isinstance(value, str) and isinstance(value, Sequence):
-        return ",".join(map(str, value))
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,5 +1,6 @@
 """The typed client's code, made from the schema: what is sent and answered as typed dictionaries
-(`models`), and a method for each operation (`operations`). docs/decisions/0021 says why.
+(`models`), and a method for each operation (`operations`), a module for each resource.
+docs/decisions/0021 says why.
 """
 
 from __future__ import annotations
@@ -8,16 +9,22 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import indent, wrap
-from typing import Any, NamedTuple
+from typing import Any
 
 Json = Mapping[str, Any]
 
-FOLDER = Path(__file__).resolve().parents[2] / "client" / "generated"
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "vmrep" / "client" / "generated"
+PACKAGE = "vmrep.client.generated"
+SHARED = "shared"
+"""The module of the models that several resources have."""
 _BEGINS = (
     '"""{words} Made from docs/openapi.yaml by `manage.py make_client`: do not edit it."""\n\n'
+    "from __future__ import annotations\n"
 )
 _PLAIN = {
     "string": "str",
@@ -26,47 +33,110 @@ _PLAIN = {
     "boolean": "bool",
     "null": "None",
 }
-_HEADERS = {"IdempotencyKey": "idempotency_key", "IfMatch": "if_match"}
 _OF_PAGES = ("cursor", "page", "page_size")
 
 
-class Made(NamedTuple):
-    """The text of each module."""
-
-    models: str
-    operations: str
-
-
-def made(schema: Json) -> Made:
-    return Made(_formatted(_models(schema)), _formatted(_operations(schema)))
+def made(schema: Json) -> dict[str, str]:
+    """The text of each module, by its path in `FOLDER`."""
+    modules = {"__init__.py": _with_commas(schema), **_models(schema), **_operations(schema)}
+    return _formatted(modules)
 
 
-def _formatted(code: str) -> str:
+def write(schema: Json) -> None:
+    """All modules anew; those that are no longer made go."""
+    modules = made(schema)
+    for old in FOLDER.rglob("*.py"):
+        old.unlink()
+    for name, code in modules.items():
+        file = FOLDER / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(code)
+
+
+def _formatted(modules: Mapping[str, str]) -> dict[str, str]:
     """As the rest of the project is: a diff shows what has changed, and no more."""
     beside = Path(sys.executable).with_name("ruff")
     ruff = str(beside) if beside.exists() else shutil.which("ruff") or "ruff"
-    done = subprocess.run(
-        [ruff, "format", "--stdin-filename", str(FOLDER / "made.py"), "-"],
-        input=code,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
+    with tempfile.TemporaryDirectory() as folder:
+        for name, code in modules.items():
+            file = Path(folder, name)
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(code)
+        for words in (("check", "--select", "I", "--fix"), ("format",)):
+            told = ("--quiet", "--no-cache", "--config", str(ROOT / "pyproject.toml"))
+            subprocess.run([ruff, *words, *told, folder], check=True)
+        return {name: Path(folder, name).read_text() for name in modules}
+
+
+def _tag(operation: Json) -> str:
+    return str(operation["tags"][0]).replace("-", "_")
 
 
 # ------------------------------------------------------------------------------------------ models
 
 
-def _models(schema: Json) -> str:
-    schemas = _with_names(schema["components"]["schemas"])
-    lines = [_BEGINS.format(words="What the API takes and answers.")]
-    lines += ["from __future__ import annotations\n"]
-    lines += ["from typing import Literal, NotRequired, TypedDict\n"]
-    for name, each in schemas.items():
+def _models(schema: Json) -> dict[str, str]:
+    found = _with_names(schema["components"]["schemas"])
+    modules: dict[str, list[str]] = {}
+    home = _homes(schema, found)
+    for name, each in found.items():
         if "oneOf" not in each:
-            lines.append(_typed_dict(name, each))
+            modules.setdefault(home[name], []).append(name)
+    made = {
+        f"models/{module}.py": _models_module(
+            [(name, found[name]) for name in names],
+            {each for name in names for each in _referred(found[name]) if home[each] != module},
+        )
+        for module, names in modules.items()
+    }
+    made["models/__init__.py"] = _models_in_all(modules)
+    return made
+
+
+def _models_in_all(modules: Mapping[str, list[str]]) -> str:
+    lines = [_BEGINS.format(words="What the API takes and answers.")]
+    for module, names in modules.items():
+        known = ", ".join(f"{each} as {each}" for each in names)
+        lines.append(f"from {PACKAGE}.models.{module} import {known}")
     return "\n".join(lines)
+
+
+def _models_module(models: list[tuple[str, Json]], foreign: set[str]) -> str:
+    classes = "\n".join(_typed_dict(name, each) for name, each in models)
+    known = [name for name in ("Literal", "NotRequired", "TypedDict") if name in classes]
+    lines = [_BEGINS.format(words="What the API takes and answers.")]
+    lines.append(f"from typing import {', '.join(known)}\n")
+    if foreign:
+        lines.append(f"from {PACKAGE}.models.{SHARED} import {', '.join(sorted(foreign))}\n")
+    return "\n".join([*lines, classes])
+
+
+def _homes(schema: Json, models: Mapping[str, Json]) -> dict[str, str]:
+    """The module of each model: that of the one resource that has it, else the shared one. So no
+    module needs another one than that."""
+    users: dict[str, set[str]] = {name: set() for name in models}
+    for item in [*schema["paths"].values(), *schema["webhooks"].values()]:
+        for operation in item.values():
+            shown = {code: each for code, each in operation["responses"].items() if code[0] == "2"}
+            waiting = [*_referred([shown, operation.get("requestBody", {})])]
+            while waiting:
+                name = waiting.pop()
+                if _tag(operation) not in users[name]:
+                    users[name].add(_tag(operation))
+                    waiting += _referred(models[name])
+    return {name: next(iter(tags)) if len(tags) == 1 else SHARED for name, tags in users.items()}
+
+
+def _referred(part: Any) -> Iterator[str]:
+    """The models that a part of the schema names."""
+    if isinstance(part, dict):
+        if str(part.get("$ref", "")).startswith("#/components/schemas/"):
+            yield _named(part)
+        for each in part.values():
+            yield from _referred(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _referred(each)
 
 
 def _with_names(schemas: Json) -> dict[str, Json]:
@@ -142,18 +212,35 @@ def _named(kind: Json) -> str:
 # -------------------------------------------------------------------------------------- operations
 
 
-def _operations(schema: Json) -> str:
-    lines = [_BEGINS.format(words="A method for each operation of the API.")]
-    lines += ["from __future__ import annotations\n"]
-    lines += ["from collections.abc import Iterator, Sequence\nfrom typing import cast\n"]
-    lines += ["from vmrep.client.generated import models"]
-    lines += ["from vmrep.client.transport import Transport\n\n"]
-    lines += ["class Operations:"]
-    lines += ['    """What `vmrep.client.Client` can do; docs/api.md explains it."""\n']
-    lines += ["    transport: Transport\n"]
+def _operations(schema: Json) -> dict[str, str]:
+    by_tag: dict[str, list[_Operation]] = {}
     for path, item in schema["paths"].items():
         for method, operation in item.items():
-            lines.append(indent(_Operation(schema, path, method, operation).code(), "    "))
+            found = _Operation(schema, path, method, operation)
+            by_tag.setdefault(_tag(operation), []).append(found)
+    made = {f"operations/{tag}.py": _operations_module(tag, each) for tag, each in by_tag.items()}
+    lines = [_BEGINS.format(words="A method for each operation of the API.")]
+    lines += [f"from {PACKAGE}.operations.{tag} import {_camel(tag)}" for tag in sorted(by_tag)]
+    lines.append(f"\n\nclass Operations({', '.join(map(_camel, sorted(by_tag)))}):")
+    lines.append('    """What `vmrep.client.Client` can do; docs/api.md explains it."""')
+    made["operations/__init__.py"] = "\n".join(lines)
+    return made
+
+
+def _operations_module(tag: str, operations: list[_Operation]) -> str:
+    queries = "\n".join(each.queries() for each in operations)
+    methods = "\n".join(each.code() for each in operations)
+    lines = [_BEGINS.format(words="A method for each operation of the API.")]
+    abstract = [each for each in ("Iterator", "Sequence") if f"{each}[" in queries + methods]
+    if abstract:
+        lines.append(f"from collections.abc import {', '.join(abstract)}")
+    if queries.strip():
+        lines.append("from typing import TypedDict, Unpack")
+    calls = ["Calls", "Page"] if ", Page, " in queries else ["Calls"]
+    lines.append(f"\nfrom vmrep.client.calls import {', '.join(calls)}")
+    if "models." in methods:
+        lines.append(f"from {PACKAGE} import models")
+    lines += [queries, f"\n\nclass {_camel(tag)}(Calls):", indent(methods, "    ")]
     return "\n".join(lines)
 
 
@@ -163,81 +250,78 @@ class _Operation:
     def __init__(self, schema: Json, path: str, method: str, operation: Json) -> None:
         self.path, self.method, self.operation = path, method, operation
         self.name = str(operation["operationId"])
+        self.plain_name = self.name.removeprefix("get_")
         self.schemas = schema["components"]["schemas"]
         given = operation.get("parameters", [])
         self.in_path = [each for each in given if each.get("in") == "path"]
         self.in_path.sort(key=lambda each: path.index(f"{{{each['name']}}}"))
         self.in_query = [each for each in given if each.get("in") == "query"]
-        named = [each["$ref"].rpartition("/")[2] for each in given if "$ref" in each]
-        self.headers = [name for name in named if name in _HEADERS]
+        named = {each["$ref"].rpartition("/")[2] for each in given if "$ref" in each}
+        self.is_keyed, self.is_versioned = "IdempotencyKey" in named, "IfMatch" in named
+
+    def queries(self) -> str:
+        """The types of its parameters; of a list those that choose rows, and all."""
+        if not self.in_query:
+            return ""
+        name = _camel(self.plain_name)
+        chooses = [each for each in self.in_query if each["name"] not in _OF_PAGES]
+        fields = [_in_query(each) for each in chooses]
+        is_list = self._row() is not None
+        first = f"{name}Filter" if is_list else f"{name}Query"
+        body = indent("\n".join(fields) or "pass", "    ")
+        code = f"\n\nclass {first}(TypedDict, total=False):\n{body}\n"
+        if is_list:
+            code += f"\n\nclass {name}Query({first}, Page, total=False):\n    pass\n"
+        return code
 
     def code(self) -> str:
-        parts = [self._method(self.name, self._answers(), self._call())]
+        words = str(self.operation["description"])
+        parts = [
+            _method(self.name, [*self._parameters("Query")], self._answers(), words, self._call())
+        ]
         row = self._row()
         if row is not None:
-            name = f"all_{self.name.removeprefix('get_')}"
-            parts.append(self._method(name, f"Iterator[{row}]", self._all(row), whole=True))
+            parts.append(
+                _method(
+                    f"all_{self.plain_name}",
+                    [*self._parameters("Filter")],
+                    f"Iterator[{row}]",
+                    f"All rows of `{self.name}`, page by page.",
+                    f"self._rows({self._address()}, query=query)",
+                )
+            )
         return "\n".join(parts)
 
-    def _method(self, name: str, answers: str, call: str, *, whole: bool = False) -> str:
-        words = f"{self.operation['description']}"
-        if whole:
-            words = f"{words} Reads the list whole, page by page."
-        parameters = ", ".join(["self", *self._parameters(whole)])
-        return (
-            f"def {name}({parameters}) -> {answers}:\n"
-            f"{indent(_docstring(words), '    ')}\n    {call}\n"
-        )
-
-    def _parameters(self, whole: bool) -> Iterator[str]:
+    def _parameters(self, query: str) -> Iterator[str]:
         for each in self.in_path:
             yield f"{each['name']}: {_type_of(each['schema'])}"
         body = self.operation.get("requestBody")
         if body is not None:
             kind = f"models.{_named(body['content']['application/json']['schema'])}"
             yield f"body: {kind}" if body.get("required") else f"body: {kind} | None = None"
-        named = [*(each for each in self.in_query if not (whole and each["name"] in _OF_PAGES))]
-        if named or self.headers:
-            yield "*"
-        for each in named:
-            yield f"{each['name']}: {_type_in_query(each['schema'])} | None = None"
-        for name in self.headers:
-            yield f"{_HEADERS[name]}: str | None = None"
+        if self.in_query:
+            yield f"**query: Unpack[{_camel(self.plain_name)}{query}]"
+        for is_taken, name in (
+            (self.is_keyed, "idempotency_key"),
+            (self.is_versioned, "if_match"),
+        ):
+            if is_taken:
+                yield from ("*", f"{name}: str | None = None")
 
     def _call(self) -> str:
-        given = [repr(self.method.upper()), self._address()]
-        if self.in_query:
-            given.append(f"query={self._query(whole=False)}")
-        if "requestBody" in self.operation:
-            given.append("body=body")
-        given += [f"{_HEADERS[name]}={_HEADERS[name]}" for name in self.headers]
-        if "IdempotencyKey" in self.headers:
-            given.append("is_keyed=True")
-        call = f"self.transport.ask({', '.join(given)})"
-        answers = self._answers()
-        return call if answers == "None" else f"return cast({answers!r}, {call})"
-
-    def _all(self, row: str) -> str:
-        call = f"self.transport.rows({self._address()}, {self._query(whole=True)})"
-        return f"return cast({f'Iterator[{row}]'!r}, {call})"
+        address = self._address()
+        if self.method == "get":
+            return f"self._get({address}{', query=query' if self.in_query else ''})"
+        body = ", body=body" if "requestBody" in self.operation else ""
+        if self.is_keyed:
+            return f"self._once({address}{body}, key=idempotency_key)"
+        match = ", if_match=if_match" if self.is_versioned else ""
+        return f"self._send({self.method.upper()!r}, {address}{body}{match})"
 
     def _address(self) -> str:
-        if not self.in_path:
-            return repr(self.path)
-        values = ", ".join(f"{each['name']}={each['name']}" for each in self.in_path)
-        return f"self.transport.address({self.path!r}, {values})"
-
-    def _query(self, *, whole: bool) -> str:
-        names = [each["name"] for each in self.in_query]
-        if whole:
-            names = [name for name in names if name not in _OF_PAGES]
-        spread = {
-            each["name"]
-            for each in self.in_query
-            if each["schema"].get("type") == "array" and each.get("explode")
-        }
-        values = [f"{name!r}: {f'_each({name})' if name in spread else name}" for name in names]
-        return f"{{{', '.join(values)}}}".replace("_each(", "self.transport.each(")
+        """The path with its gaps, and what goes into them."""
+        path = re.sub(r"\{\w+\}", "{}", self.path)
+        return ", ".join([repr(path), *(each["name"] for each in self.in_path)])
 
     def _answers(self) -> str:
         kinds = []
@@ -261,3 +345,33 @@ class _Operation:
             return None
         page = self.schemas[self._answers().removeprefix("models.")]
         return f"models.{_named(page['properties']['results']['items'])}"
+
+
+def _method(name: str, parameters: list[str], answers: str, words: str, call: str) -> str:
+    does = call if answers == "None" else f"return {call}"
+    return (
+        f"def {name}({', '.join(['self', *parameters])}) -> {answers}:\n"
+        f"{indent(_docstring(words), '    ')}\n    {does}\n"
+    )
+
+
+def _in_query(parameter: Json) -> str:
+    return f"{parameter['name']}: {_type_in_query(parameter['schema'])} | None"
+
+
+def _with_commas(schema: Json) -> str:
+    """The parameters whose values go into one text, for the transport."""
+    found: dict[str, set[bool]] = {}
+    for item in schema["paths"].values():
+        for operation in item.values():
+            for each in operation.get("parameters", []):
+                if each.get("in") == "query" and each["schema"].get("type") == "array":
+                    found.setdefault(each["name"], set()).add(bool(each.get("explode")))
+    if any(len(ways) > 1 for ways in found.values()):
+        raise ValueError(f"Parameters of one name are written in two ways: {found}")
+    names = tuple(sorted(name for name, ways in found.items() if ways == {False}))
+    return (
+        _BEGINS.format(words="The part of the client that the schema says.")
+        + f"\nWITH_COMMAS = {names!r}\n"
+        '"""Parameters whose values are one text; of others each value is written by itself."""\n'
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import drf_spectacular.generators
 from django.core.management.base import BaseCommand
 
-from vmrep.api.schema.client_code import FOLDER, made
+from vmrep.api.schema.client_code import write
 
 
 class Command(BaseCommand):
@@ -15,6 +15,4 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         untyped: Any = drf_spectacular.generators
-        schema = untyped.SchemaGenerator().get_schema(request=None, public=True)
-        for name, code in made(schema)._asdict().items():
-            (FOLDER / f"{name}.py").write_text(code)
+        write(untyped.SchemaGenerator().get_schema(request=None, public=True))
