@@ -47,4 +47,5 @@ def test_a_package_has_the_command_and_all_of_the_client() -> None:
     assert callable(getattr(import_module(module), function))
     folders = {file.parent for file in (ROOT / "vmrep" / "client").glob("**/*.py")}
     names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    assert {"vmrep", *names} == set(project["tool"]["setuptools"]["packages"])
+    assert names == set(project["tool"]["setuptools"]["packages"])
+    assert project["tool"]["setuptools"]["py-modules"] == ["vmrep.__init__"]

@@ -102,8 +102,7 @@ def file() -> Path:
 @lru_cache(maxsize=1)
 def schema() -> Json:
     """As it is checked in. It takes some tenths of a second, once."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found: Json = yaml.load(file().read_text(), Loader=loader)  # noqa: S506  # a safe one
+    found: Json = yaml.load(file().read_text(), Loader=yaml.CSafeLoader)
     return found
 
 
