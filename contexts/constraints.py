@@ -176,20 +176,19 @@ def _type_check(field: models.Field[Any, Any], column: str) -> str:
 class AddTypedField(AddField):
     """Adds a field to a table that has `ColumnTypes`, which checks it from then on.
 
-    On SQLite, Django adds a nullable column without rebuilding the table, so that the constraint
-    would not name it. Backwards it drops the column, which SQLite refuses if the constraint does.
+    On SQLite, Django adds and drops a nullable column without rebuilding the table: the constraint
+    would not name the new one, and SQLite drops none that it names. So the table is rebuilt.
     """
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        super().database_forwards(app_label, schema_editor, from_state, to_state)
         if schema_editor.connection.vendor != "sqlite":
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
             return
-        model = to_state.apps.get_model(app_label, self.model_name)
-        field = model._meta.get_field(self.name)
-        if field.null and schema_editor.effective_default(field) is None:
-            schema_editor._remake_table(model)
+        before = from_state.apps.get_model(app_label, self.model_name)
+        after = to_state.apps.get_model(app_label, self.model_name)
+        schema_editor._remake_table(before, create_field=after._meta.get_field(self.name))
 
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
