@@ -62,10 +62,7 @@ def send(config: Config, message: Message) -> str:
         {"type": message.type, "timestamp": message.at.isoformat(), "data": message.data}
     )
     context = reach.tls(str(config.get("ca_certificate", "")))
-    server = http.client.HTTPSConnection(
-        parts.hostname or "", parts.port, timeout=reach.SECONDS, context=context
-    )
-    server._create_connection = reach.connect  # type: ignore[attr-defined]
+    server = _Guarded(parts.hostname or "", parts.port, context)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         server.request("POST", path, body.encode(), _headers(config, message, body))
@@ -87,6 +84,18 @@ def send(config: Config, message: Message) -> str:
     if not 200 <= answer.status < 300:
         raise NotDelivered(words)
     return words
+
+
+class _Guarded(http.client.HTTPSConnection):
+    """Connects only to where it may."""
+
+    def __init__(self, host: str, port: int | None, tls: ssl.SSLContext) -> None:
+        super().__init__(host, port, timeout=reach.SECONDS, context=tls)
+        self._tls = tls
+
+    def connect(self) -> None:
+        connection = reach.connect((self.host, self.port))
+        self.sock = self._tls.wrap_socket(connection, server_hostname=self.host)
 
 
 def _headers(config: Config, message: Message, body: str) -> dict[str, str]:
