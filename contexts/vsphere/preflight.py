@@ -160,8 +160,8 @@ def _disks(record: VmRecord, accepted: Collection[str]) -> Iterator[Refusal]:
             yield Refusal(
                 "unprotected_disk",
                 f"{_named(disk)} {reason}.",
-                "Make it a dependent disk of this VM alone, or take the VM under management and"
-                " choose in its Disks tab to replicate without it.",
+                "Make it a dependent disk of this VM alone, or choose in the Disks tab of the"
+                " managed VM to replicate without it.",
                 f"{_kind_of_unprotected(disk)}: will not be protected",
             )
     if len(unprotected) == len(record.disks):
