@@ -23,7 +23,7 @@ from replication.policies.taking_new import to_be_taken
 from replication.policies.values import GROUPS, TITLES, ScopeRow, Values, VMFacts
 from replication.retention.forecast import Stored
 from replication.scheduler.estimate import Estimate
-from replication.scheduler.keeping import spoken, verdict
+from replication.scheduler.keeping import NOT_KNOWN, spoken, verdict
 from replication.scheduler.stored import in_the_end
 from replication.selectors.schedules import estimate_of, stored_of
 from replication.states import JobStatus, RetentionKind
@@ -73,7 +73,8 @@ class TooSlow(NamedTuple):
 
 class Preview(NamedTuple):
     """`unmeasured`: how many of the VMs that change had no replication lately, so that nothing is
-    known of their load. `too_slow`: those that could not keep their targets, as measured."""
+    known of their load. `too_slow`: those that could not keep their targets, as measured.
+    `not_known`: how many have had too few incremental replications to tell."""
 
     vm_count: int
     shown: tuple[ChangedVM, ...]
@@ -81,7 +82,12 @@ class Preview(NamedTuple):
     after: Load
     unmeasured: int
     too_slow: tuple[TooSlow, ...]
+    not_known: int
     to_be_taken: int
+
+    @property
+    def why_not_known(self) -> str:
+        return NOT_KNOWN
 
 
 class _Differs(NamedTuple):
@@ -108,13 +114,15 @@ def preview(change: Change) -> Preview:
     pairs = zip(vms, resolve_all(vms, before), resolve_all(vms, after), strict=True)
     found = [it for it in map(_Differs._make, pairs) if it.before.values != it.after.values]
     measured = _measured()
+    prospects = _prospects(found, measured)
     return Preview(
         vm_count=len(found),
         shown=tuple(_shown(it) for it in found[:SHOWN]),
         before=_load([(it.vm, it.before.values) for it in found], measured),
         after=_load([(it.vm, it.after.values) for it in found], measured),
         unmeasured=sum(it.vm.context_id not in measured for it in found),
-        too_slow=tuple(_too_slow(found, measured)),
+        too_slow=prospects.too_slow,
+        not_known=prospects.not_known,
         to_be_taken=_count_to_be_taken(change, after),
     )
 
@@ -229,21 +237,33 @@ def _most_points(values: Values) -> int | None:
     return sum(count for column in KEEP if isinstance(count := values[column], int))
 
 
-def _too_slow(found: Sequence[_Differs], measured: dict[str, _Measured]) -> Iterator[TooSlow]:
+class _Prospects(NamedTuple):
+    too_slow: tuple[TooSlow, ...]
+    not_known: int
+
+
+def _prospects(found: Sequence[_Differs], measured: dict[str, _Measured]) -> _Prospects:
+    """Of the VMs that will have a target: which cannot keep it, and of how many it is not known."""
+    too_slow, not_known = [], 0
     for it in found:
         target = it.after.values["rpo_target_seconds"]
+        if not isinstance(target, int):
+            continue
         known = measured.get(it.vm.context_id)
-        if known is None or not isinstance(target, int):
-            continue
-        told = verdict(known.known, target)
-        why = told.words
-        if told.can_be_kept is None and known.seconds > target:
-            why = (
-                f"{spoken(target)} cannot be kept: replications took {spoken(known.seconds)} lately"
-            )
-        elif told.can_be_kept is not False:
-            continue
-        yield TooSlow(it.vm.context_id, it.vm.name or it.vm.context_id, why)
+        told = verdict(known.known if known else None, target)
+        why = told.words if told.can_be_kept is False else _slower(known, target)
+        if told.can_be_kept is None and why is None:
+            not_known += 1
+        elif not told.can_be_kept and why is not None:
+            too_slow.append(TooSlow(it.vm.context_id, it.vm.name or it.vm.context_id, why))
+    return _Prospects(tuple(too_slow), not_known)
+
+
+def _slower(known: _Measured | None, target: int) -> str | None:
+    """Why a target cannot be kept of which all that is known is how long replications took."""
+    if known is None or known.seconds <= target:
+        return None
+    return f"{spoken(target)} cannot be kept: replications took {spoken(known.seconds)} lately"
 
 
 def _shown(it: _Differs) -> ChangedVM:

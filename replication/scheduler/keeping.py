@@ -7,6 +7,7 @@ from typing import NamedTuple
 from contexts.text import binary, duration
 from replication.scheduler.estimate import FEW, Estimate, job_seconds, shortest_target_seconds
 
+NOT_KNOWN = f"not known yet: needs {FEW} incremental replications"
 _AN_HOUR = 3600
 
 
@@ -22,7 +23,7 @@ class Verdict(NamedTuple):
 def verdict(known: Estimate | None, target_seconds: int | None) -> Verdict:
     """By what has been measured: “5 min cannot be kept: 18 GiB/h at 40 MiB/s needs 8 min”."""
     if known is None:
-        return Verdict(None, None, f"not known yet: measured in {FEW} incremental replications")
+        return Verdict(None, None, NOT_KNOWN)
     shortest = shortest_target_seconds(known)
     pace = f"{binary(known.changed_per_second * _AN_HOUR)}/h at {_speed(known)}"
     if target_seconds is None:

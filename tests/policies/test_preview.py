@@ -85,7 +85,7 @@ def test_load_and_space_are_those_of_the_vms_that_change(vms):
     assert (found.before.jobs_per_hour, found.after.jobs_per_hour) == (0, 8)
     assert (found.before.most_points, found.after.most_points) == (None, 8)
     assert found.after.point_bytes == 4 * (64 << 20)
-    assert (found.unmeasured, found.too_slow) == (1, ())
+    assert (found.unmeasured, found.too_slow, found.not_known) == (1, (), 2)
 
 
 def test_it_takes_as_many_queries_however_many_vms_there_are(vms):

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.any_database
             *(60, True),
             "1 min can be kept: 0 B/h at any speed takes 10 s each time",
         ),
-        (None, 300, None, "not known yet: measured in 3 incremental replications"),
+        (None, 300, None, "not known yet: needs 3 incremental replications"),
     ],
 )
 def test_it_says_what_a_target_needs(known, target, can_be_kept, words):

@@ -85,7 +85,7 @@ class ValuesForm(Styled, EditForm):
     latest_start = DurationField(
         required=False,
         whole=_MINUTE,
-        label="At most so late",
+        label="At most this late",
         help_text="An hour unless told otherwise.",
     )
     time_zone = forms.CharField(
@@ -113,7 +113,7 @@ class ValuesForm(Styled, EditForm):
         required=False,
         whole=_MINUTE,
         label="Give up after",
-        help_text="A scheduled job that could not start for so long. Empty: never.",
+        help_text="A scheduled job that could not start for this long. Empty: never.",
     )
     compare_every = DurationField(
         required=False,

@@ -273,6 +273,7 @@ class PolicyPreviewAnswer(Answer):
     after = LoadAnswer()
     unmeasured_vms = _number()
     too_slow_vms = TooSlowAnswer(many=True)
+    not_known_vms = _number()
     vms_to_be_taken = _number()
 
 

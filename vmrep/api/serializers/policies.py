@@ -120,5 +120,6 @@ def shown_preview(found: Preview) -> dict[str, Any]:
         "after": found.after._asdict(),
         "unmeasured_vms": found.unmeasured,
         "too_slow_vms": [vm._asdict() for vm in found.too_slow],
+        "not_known_vms": found.not_known,
         "vms_to_be_taken": found.to_be_taken,
     }
