@@ -17,6 +17,8 @@ from contexts.vsphere.errors import CbtFault, CertificateNotTrusted, NotVSphere,
 from replication.engine.errors import EngineError, RepositoryFull
 from replication.errors import OthersAtWork, PreflightRefused, RemovalUnfinished, TryAgain
 from replication.models import ReplicationJob
+from replication.reports.failures import WORDS
+from replication.scheduler.next_job import FOR_A_PERSON
 from replication.services import finish
 from replication.states import ReplicationType, type_of
 from tests import error_codes, factories
@@ -64,6 +66,16 @@ def test_every_expected_failure_has_a_code_that_is_documented():
     assert {code for code in known if len(code) > 60} == set()
     assert sorted(known - documented) == []
     assert sorted(documented - known) == []
+
+
+def test_every_code_that_a_job_fails_with_by_itself_has_words():
+    import_everything()
+    codes = {UNEXPECTED, WORKER_LOST, *FOR_A_PERSON}
+    for base in (VSphereError, EngineError):
+        codes |= {code_of_class(kind) for kind in classes(base)}
+    codes |= {code_of_class(kind) for kind in (TryAgain, OthersAtWork, RemovalUnfinished)}
+    assert sorted(codes - set(WORDS)) == []
+    assert sorted(set(WORDS) - error_codes.documented()) == []
 
 
 def test_a_code_is_what_the_class_says_or_its_name():

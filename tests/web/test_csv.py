@@ -18,8 +18,9 @@ from replication.integrity import runs
 from replication.integrity.findings import Scope
 from replication.models import Incident, Occurrence
 from replication.policies import services as policies
-from replication.services import occurrences
-from replication.states import OccurrenceKind, TroubleKind
+from replication.services import occurrences, pauses
+from replication.services.pauses import Subject
+from replication.states import OccurrenceKind, PauseKind, TroubleKind
 from tests import factories
 from tests.web.conftest import text
 from tests.web.test_notifications import hook
@@ -30,9 +31,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 FORMULA = "=cmd|'/c calc'!A1"
 TURNING = "a\u202eb"
-NO_LISTS = {"limits", "report", "login", "account", "api-reference"}
-"""Pages whose tables are what somebody has set, one's own sessions, the API's operations, or a
-report, which has a file of its own."""
+NO_LISTS = {"report", "login", "account", "tokens", "saved-views", "api-reference"}
+"""Pages whose lists are one's own sessions, tokens and views, the API's operations, or a report,
+which has a file of its own."""
+A_LIST = re.compile(r'<table class="table|<ul class="items"')
 
 
 @pytest.fixture
@@ -61,12 +63,13 @@ def estate(tmp_path) -> VMContext:
     runs.run_now(Scope(), actor="schedule")
     factories.group("-shop", vm)
     factories.user("@dora", role="viewer")
+    pauses.pause(Subject(PauseKind.VM, vm_context=vm), until=None, reason="-now", actor="ops")
     policies.add("@gold", policies.target(900), actor="ops")
     return vm
 
 
 def pages_with_a_list(web) -> dict[str, str]:
-    """By name, the pages without arguments that show a table, but for NO_LISTS."""
+    """By name, the pages without arguments that show a list, but for NO_LISTS."""
     found = {}
     for name in [pattern.name for pattern in urls.urlpatterns]:
         try:
@@ -75,7 +78,7 @@ def pages_with_a_list(web) -> dict[str, str]:
             continue
         answer = web.get(address)
         is_page = answer.headers.get("Content-Type", "").startswith("text/html")
-        if name not in NO_LISTS and is_page and re.search(r'<table class="table', text(answer)):
+        if name not in NO_LISTS and is_page and A_LIST.search(text(answer)):
             found[name] = text(answer)
     return found
 
@@ -93,7 +96,7 @@ def test_every_list_is_a_file_too_and_nothing_in_it_is_calculated(web, estate):
     assert set(pages) >= {
         *("virtual-machines", "removed-vms", "discovery", "jobs", "vcenters", "repositories"),
         *("integrity", "health", "notifications", "events", "occurrences"),
-        *("policies", "groups", "users"),
+        *("policies", "groups", "users", "audit", "pauses", "limits"),
     }
     for name, page in pages.items():
         link = re.search(r'href="(\?[^"]*format=csv[^"]*)"[^>]* download', page)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from replication.models import ProtectionSpell
+from replication.models import ProtectionSpell, ReplicationJob
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -48,8 +48,20 @@ def test_the_file_has_every_breach_and_nothing_that_a_spreadsheet_would_calculat
     assert "attachment" in answer["Content-Disposition"]
     lines = b"".join(answer.streaming_content).decode().splitlines()
     (row,) = csv.DictReader(lines)
-    assert (row["vm"], row["state"]) == (f"'{HOSTILE}", "broken")
-    assert row["context_id"] == breach.vm_context_id
+    assert (row["VM"], row["Was"]) == (f"'{HOSTILE}", "Broken")
+    assert row["Context ID"] == breach.vm_context_id
+
+
+def test_why_replications_failed_is_said_in_words(web):
+    job = factories.failed_job(factories.context())
+    for code, words in (
+        ("preflight_refused", "cannot be replicated as it is"),
+        ("of_old", "Of old"),
+    ):
+        ReplicationJob.objects.filter(pk=job.pk).update(error_code=code)
+        page = web.get("/report/").content.decode()
+        assert words in page
+        assert code not in page
 
 
 def test_the_api_says_the_same(web, breach, client):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contexts.text import duration, percent, printable
 from replication.reports.daily import Breach, Report
+from replication.reports.failures import why_failed
 from replication.states import JobStatus, Protection
 
 _GIB = 1 << 30
@@ -35,7 +36,7 @@ def numbers(report: Report) -> list[tuple[str, str]]:
             f"{jobs[JobStatus.COMPLETED]} completed, {jobs[JobStatus.FAILED]} failed,"
             f" {jobs[JobStatus.CANCELLED]} cancelled",
         ),
-        *((f"Failed: {code}", str(count)) for code, count in report.failures.items()),
+        *((f"Failed: {why_failed(code)}", str(count)) for code, count in report.failures.items()),
         ("Read", _gib(report.read_bytes)),
         ("Stored", _gib(report.stored_bytes)),
     ]

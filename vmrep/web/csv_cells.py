@@ -13,6 +13,7 @@ from replication.policies import telling
 from replication.policies.effective import place_of
 from replication.policies.values import GROUPS, says
 from replication.retention.verdicts import Verdict
+from replication.selectors import pauses
 from replication.selectors.schedules import next_run
 from replication.storage import looks
 from replication.storage.looks import StorageState
@@ -257,6 +258,36 @@ INCIDENTS: Cells = {
     "Ended": at("ended_at"),
 }
 
+BREACHES: Cells = {
+    "VM": at("vm_name"),
+    "Context ID": at("context_id"),
+    "Was": _word("protection", "state"),
+    "From": at("began_at"),
+    "Until": at("ended_at"),
+    "On this day (s)": lambda breach: round(breach.seconds),
+    "Oldest point (s)": lambda breach: _rounded(breach.worst_age_seconds),
+    "Foretold before (s)": lambda breach: _rounded(breach.warned_seconds),
+}
+
+PAUSES: Cells = {
+    **_KEY,
+    "Paused": pauses.subject,
+    "Context ID": at("vm_context_id"),
+    "Until": at("until"),
+    "Reason": at("reason"),
+    "By": at("paused_by"),
+    "Since": at("created_at"),
+}
+
+LIMITS: Cells = {
+    "Kind": at("kind__label"),
+    "Which": at("name"),
+    "Limit": at("limit"),
+    "Set": at("is_own"),
+    "In use": at("in_use"),
+    "Jobs waiting": at("waiting"),
+}
+
 DELIVERIES: Cells = {
     **_KEY,
     "Purpose": at("get_purpose_display"),
@@ -269,6 +300,10 @@ DELIVERIES: Cells = {
     "Sent": at("sent_at"),
     "What the other side said": at("answer"),
 }
+
+
+def _rounded(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
 
 
 def _said(policy: Any, group: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -18,7 +19,7 @@ from replication.services import bandwidth, limits
 from replication.states import LimitKind
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import live, versions
+from vmrep.web import csv_cells, csv_files, live, versions
 from vmrep.web.limit_forms import LimitForm, WindowForm
 
 NAMED = {
@@ -28,9 +29,11 @@ NAMED = {
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     seen = access.limited(request.user)
     uses, reading = usage.uses(seen), usage.reading(seen, about_now())
+    if csv_files.is_wanted(request):
+        return csv_files.answer("limits", csv_files.lines(csv_cells.LIMITS, uses))
     version = versions.of_limits(uses, reading)
     if live.is_current(request, version):
         return live.nothing_new()

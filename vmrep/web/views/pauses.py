@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -16,11 +17,12 @@ from replication.services.pauses import Subject
 from replication.states import PauseKind
 from vmrep import access
 from vmrep.access import Verb
+from vmrep.web import csv_cells, csv_files
 from vmrep.web.pause_forms import PauseForm
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     """The pauses that hold, and a form for another; with `vm` in the address, of that VM."""
     wanted = request.GET.get("vm")
     vm = access.context(request.user, wanted, Verb.PAUSE) if wanted else None
@@ -33,6 +35,8 @@ def index(request: HttpRequest) -> HttpResponse:
             return redirect("pauses")
     shown = list(selector.shown(access.pauses(request.user)))
     endable = access.keys(request.user, Verb.PAUSE, shown)
+    if csv_files.is_wanted(request):
+        return csv_files.answer("pauses", csv_files.lines(csv_cells.PAUSES, shown))
     content = {"form": form, "vm": vm, "pauses": shown, "endable": endable}
     return render(request, "pauses/index.html", content)
 

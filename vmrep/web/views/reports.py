@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from contexts.clock import about_now
 from replication.reports.daily import Among, Report, report
+from replication.reports.failures import why_failed
 from replication.states import Protection
 from vmrep import access
 from vmrep.notifications import report_words
@@ -27,6 +28,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "report": found,
         "share": report_words.share(found),
         "states": [(state, found.states[state]) for state in Protection],
+        "failures": [(why_failed(code), count) for code, count in found.failures.items()],
         "breaches": found.breaches[:SHOWN_BREACHES],
         "more": max(0, len(found.breaches) - SHOWN_BREACHES),
         "this": _query(found, 0),
