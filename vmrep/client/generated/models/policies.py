@@ -204,6 +204,7 @@ class PolicyPreviewAnswer(TypedDict):
     after: LoadAnswer
     unmeasured_vms: int
     too_slow_vms: list[TooSlowAnswer]
+    not_known_vms: int
     vms_to_be_taken: int
 
 
