@@ -105,6 +105,18 @@ _LENGTH = {
 }
 
 
+class Lately(django_filters.ChoiceFilter):
+    """Rows whose time is within a period until now."""
+
+    def __init__(self, field_name: str, *, label: str) -> None:
+        super().__init__(field_name=field_name, choices=Period.choices, label=label)
+
+    def filter(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return rows
+        return rows.filter(**{f"{self.field_name}__gte": Now() - _LENGTH[Period(value)]})
+
+
 class JobFilter(WithVCenters):
     """Filters jobs, the rows of `selectors.jobs_for_list`. `vm` is a context ID."""
 
@@ -117,21 +129,13 @@ class JobFilter(WithVCenters):
     trigger = Choices(choices=Trigger.choices, label="Trigger")
     vm = django_filters.CharFilter(field_name="vm_context_id", label="VM", max_length=120)
     vcenter = OfVCenter(field_name="vm_context__vcenter")
-    period = django_filters.ChoiceFilter(
-        choices=Period.choices, method="by_request", label="Requested"
-    )
-    ended = django_filters.ChoiceFilter(choices=Period.choices, method="by_end", label="Ended")
+    period = Lately("created_at", label="Requested")
+    ended = Lately("completed_at", label="Ended")
     warnings = django_filters.BooleanFilter(field_name="has_warnings", label="With warnings")
 
     class Meta:
         model = ReplicationJob
         fields: list[str] = []
-
-    def by_request(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
-        return rows.filter(created_at__gte=Now() - _LENGTH[Period(period)])
-
-    def by_end(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
-        return rows.filter(completed_at__gte=Now() - _LENGTH[Period(period)])
 
 
 class StepFilter(Filters):
@@ -201,27 +205,21 @@ class RecoveryPointFilter(Filters):
         field_name="damaged_at", lookup_expr="isnull", exclude=True, label="Damaged"
     )
     quiesced = django_filters.BooleanFilter(label="Quiesced")
-    period = django_filters.ChoiceFilter(choices=Period.choices, method="by_time", label="Taken")
+    period = Lately("consistent_at", label="Taken")
 
     class Meta:
         model = RecoveryPoint
         fields: list[str] = []
 
-    def by_time(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
-        return rows.filter(consistent_at__gte=Now() - _LENGTH[Period(period)])
-
 
 class RepositorySpaceFilter(Filters):
     """Filters the hours of a repository's space."""
 
-    period = django_filters.ChoiceFilter(choices=Period.choices, method="by_time", label="When")
+    period = Lately("hour", label="When")
 
     class Meta:
         model = RepositorySpace
         fields: list[str] = []
-
-    def by_time(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
-        return rows.filter(hour__gte=Now() - _LENGTH[Period(period)])
 
 
 class PauseFilter(WithVCenters):
@@ -270,14 +268,11 @@ class GroupRunFilter(Filters):
 
     state = Choices(choices=GroupRunState.choices, label="State")
     trigger = Choices(choices=Trigger.choices, label="Trigger")
-    period = django_filters.ChoiceFilter(choices=Period.choices, method="by_time", label="When")
+    period = Lately("created_at", label="When")
 
     class Meta:
         model = GroupRun
         fields: list[str] = []
-
-    def by_time(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
-        return rows.filter(created_at__gte=Now() - _LENGTH[Period(period)])
 
 
 class PolicyFilter(Filters):
@@ -312,14 +307,11 @@ class EventFilter(WithVCenters):
     )
     vm = django_filters.CharFilter(field_name="vm_context_id", label="VM", max_length=120)
     vcenter = OfVCenter(field_name="vm_context__vcenter")
-    period = django_filters.ChoiceFilter(choices=Period.choices, method="by_time", label="When")
+    period = Lately("created_at", label="When")
 
     class Meta:
         model = ContextEvent
         fields: list[str] = []
-
-    def by_time(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
-        return rows.filter(created_at__gte=Now() - _LENGTH[Period(period)])
 
 
 class OccurrenceFilter(WithVCenters):
@@ -331,11 +323,8 @@ class OccurrenceFilter(WithVCenters):
     kind = Choices(choices=OccurrenceKind.choices, label="Kind")
     vm = django_filters.CharFilter(field_name="vm_context_id", label="VM", max_length=120)
     vcenter = OfVCenter(field_name="vm_context__vcenter")
-    period = django_filters.ChoiceFilter(choices=Period.choices, method="by_time", label="When")
+    period = Lately("at", label="When")
 
     class Meta:
         model = Occurrence
         fields: list[str] = []
-
-    def by_time(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
-        return rows.filter(at__gte=Now() - _LENGTH[Period(period)])

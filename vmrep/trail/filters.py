@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
 from contexts.filters import Choices, OfVCenter, Search, WithVCenters
 from contexts.models import VCenter
 from contexts.trail import Kind, Outcome, Verb, Via
-from replication.filters import Period
+from replication.filters import Lately
 from vmrep.trail.models import Event
-
-_AGO = {
-    Period.HOUR: timedelta(hours=1),
-    Period.DAY: timedelta(days=1),
-    Period.WEEK: timedelta(days=7),
-    Period.MONTH: timedelta(days=30),
-}
 
 
 class AuditFilter(WithVCenters):
@@ -39,7 +30,7 @@ class AuditFilter(WithVCenters):
     outcome = Choices(choices=Outcome.choices, label="Outcome")
     vm = django_filters.CharFilter(field_name="vm_context_id", label="VM", max_length=120)
     vcenter = OfVCenter(method="by_vcenter")
-    period = django_filters.ChoiceFilter(choices=Period.choices, method="by_time", label="When")
+    period = Lately("at", label="When")
     since = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte", label="Since")
     before = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt", label="Before")
 
@@ -51,6 +42,3 @@ class AuditFilter(WithVCenters):
         """The trail names a vCenter by its number: it may have been removed."""
         chosen = [vcenter.pk for vcenter in vcenters]
         return rows.filter(vcenter_id__in=chosen) if chosen else rows
-
-    def by_time(self, rows: QuerySet[Any], _name: str, period: str) -> QuerySet[Any]:
-        return rows.filter(at__gte=Now() - _AGO[Period(period)])
