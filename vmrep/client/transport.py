@@ -34,6 +34,14 @@ PAGE_SIZE = 500
 _FILE = "application/zip"
 
 
+class _Request(NamedTuple):
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    body: bytes | None
+    headers: Mapping[str, str]
+
+
 class _Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
@@ -105,7 +113,7 @@ class Transport:
         written = None if body is None else json.dumps(body).encode()
         if written is not None:
             headers["Content-Type"] = "application/json"
-        return self._patiently(method, path, _written(query or {}), written, headers)
+        return self._patiently(_Request(method, path, _written(query or {}), written, headers))
 
     def rows(self, path: str, query: Query) -> Iterator[object]:
         """All rows of a list, page by page, by its cursor."""
@@ -116,25 +124,18 @@ class Transport:
             yield from page["results"]
             following = _cursor_of(page["next"])
 
-    def _patiently(
-        self,
-        method: str,
-        path: str,
-        query: list[tuple[str, str]],
-        body: bytes | None,
-        headers: Mapping[str, str],
-    ) -> object:
-        again = method == "GET" or "Idempotency-Key" in headers
+    def _patiently(self, request: _Request) -> object:
+        again = request.method == "GET" or "Idempotency-Key" in request.headers
         until = time.monotonic() + self._patience
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                answer = self._once(method, path, query, body, headers)
+                answer = self._once(request)
             except requests.exceptions.SSLError as problem:
                 raise self._untrusted(problem) from problem
             except requests.exceptions.RequestException as problem:
                 if not again or time.monotonic() + pause > until:
-                    raise NotReached(self._away(problem, method, again)) from problem
+                    raise NotReached(self._away(problem, request.method, again)) from problem
                 wait = pause
             else:
                 # 429: it was not even looked at, whatever it is.
@@ -145,20 +146,13 @@ class Transport:
             time.sleep(wait)
             pause *= 2
 
-    def _once(
-        self,
-        method: str,
-        path: str,
-        query: list[tuple[str, str]],
-        body: bytes | None,
-        headers: Mapping[str, str],
-    ) -> _Answer:
+    def _once(self, request: _Request) -> _Answer:
         with self._session.request(
-            method,
-            f"{self.server}{path}",
-            params=query,
-            data=body,
-            headers=headers,
+            request.method,
+            f"{self.server}{request.path}",
+            params=request.query,
+            data=request.body,
+            headers=request.headers,
             timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
             verify=self._verify,
             allow_redirects=False,  # the token is for this server alone
