@@ -118,6 +118,7 @@ def test_a_disk_that_no_snapshot_holds_is_shown_and_stops_the_job(change: dict[s
     for transport in ("datastore", "nbd"):
         (refusal,) = refusals(record, transport=transport)
         assert refusal.code == "unprotected_disk"
+        assert "take" not in refusal.remedy, "jobs refuse managed VMs in the same words"
         assert refusal.reason == f"Hard disk 2 {reason}."
     for accepted in ("6000C29b-2", "2001", "disk-2001"):
         assert codes(record, accepted_unprotected={accepted}) == []
