@@ -168,8 +168,10 @@ def database() -> dict[str, object]:
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 2,
-            # Compiling a query costs more than any query of a page takes.
-            "options": "-c jit=off"
+            # Compiling a query costs more than any query of a page takes. What pages read is in the
+            # server's memory: with the default, made for hard disks, it reads whole tables
+            # instead of the narrow indexes that are there for lists (9.9 ms instead of 1.8).
+            "options": "-c jit=off -c random_page_cost=1.1"
             f" -c lock_timeout={_milliseconds(LOCK_TIMEOUT)}"
             f" -c idle_in_transaction_session_timeout={_milliseconds(IDLE_IN_TRANSACTION_TIMEOUT)}",
         } | config.get("OPTIONS", {})  # the URL's options take precedence
