@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import django_tables2 as tables
@@ -81,6 +82,11 @@ class Table(tables.Table):
     class Meta:
         template_name = "partials/table.html"
         order_by_field = "sort"
+
+    @cached_property
+    def shown_columns(self) -> list[tables.columns.BoundColumn]:
+        """Its columns but for the hidden ones; found once, and not anew for each row."""
+        return list(self.columns)
 
     @classmethod
     def for_request(cls, rows: QuerySet[Any], request: HttpRequest, **kwargs: object) -> Table:

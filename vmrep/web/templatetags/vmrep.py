@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django import template
@@ -91,6 +92,7 @@ def words(value: object) -> object:
 
 
 @register.simple_tag
+@lru_cache(maxsize=512)  # a page has 130 of them, few of which are different
 def icon(name: str, extra: str = "") -> SafeString:
     """An icon of the sprite. The word that it illustrates is next to it."""
     return format_html(
@@ -102,6 +104,7 @@ def icon(name: str, extra: str = "") -> SafeString:
 
 
 @register.simple_tag
+@lru_cache(maxsize=512)
 def state(kind: str, value: str, title: str = "") -> SafeString:
     """{% state "job" job.status %}: icon, colour and word."""
     look = LOOKS[kind][str(value)]
