@@ -303,7 +303,7 @@ class EventFilter(WithVCenters):
 
     search = Search(
         texts=("why", "actor", "vm_context__vm_name"),
-        identifiers=("job__id", "vm_context__context_id"),
+        identifiers=("told_job_id", "vm_context__context_id"),
     )
     vm = django_filters.CharFilter(field_name="vm_context_id", label="VM", max_length=120)
     vcenter = OfVCenter(field_name="vm_context__vcenter")

@@ -3,7 +3,8 @@
 The rows are copied within the database: on SQLite into a file of their own, on PostgreSQL into a
 schema of their own. Numbers go on counting: a row that is made afterwards has a number that no row
 of an earlier test had. Content types and permissions are nobody's to change, and stay. The audit
-trail, from which nothing can be removed, loses its triggers for that moment, if a test wrote to it.
+trail and the VMs' events, from which nothing can be removed, lose their triggers for that moment,
+if a test wrote to them.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from django.apps import apps
 from django.db import connection, transaction
 from django.db.models import Model
 
+from contexts.chain import BEGINNING
+from contexts.models import ContextEventHead
+from replication.database import events
 from vmrep.trail import triggers
-from vmrep.trail.models import BEGINNING, Head
+from vmrep.trail.models import Head
 
 _STAY = {"contenttypes.ContentType", "auth.Permission"}
 _numbers = itertools.count(1)
@@ -55,7 +59,7 @@ class KeptRows:
 
     def bring_back(self) -> None:
         """These rows, and no others. Their foreign keys are checked at the end, as always."""
-        with self._at_hand(), transaction.atomic(), _trail_let_go() as is_written:
+        with self._at_hand(), transaction.atomic(), _events_let_go(), _trail_let_go() as is_written:
             for model in _models():
                 if is_written or model._meta.app_label != "trail":
                     _execute(f'DELETE FROM "{model._meta.db_table}"')
@@ -80,6 +84,17 @@ class KeptRows:
             yield
         finally:
             _execute(f"DETACH DATABASE {self._schema}")
+
+
+@contextmanager
+def _events_let_go() -> Iterator[None]:
+    """VMs' events go with their VMs alone; within, in any order."""
+    if ContextEventHead.objects.exists() or events.GUARD.missing(connection):
+        events.GUARD.remove(connection)
+        yield
+        events.GUARD.install(connection)
+    else:
+        yield
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from contexts import trail
 from contexts.clock import about_now
 from contexts.database_errors import is_race
 from contexts.errors import ContextBusy, NotManaged
-from contexts.models import DiscoveredVM, VMContext
-from contexts.services import identity, records, refresh, statuses
+from contexts.models import ContextEvent, DiscoveredVM, VMContext
+from contexts.services import events, identity, records, refresh, statuses
 from contexts.services.transactions import one_transaction
 from contexts.states import TAKEN, TAKEN_AGAIN
 from contexts.trail import Verb
@@ -98,20 +98,21 @@ def take_and_report(
     taken = {vm.pk: _take_one(vm, wanted) for vm in sorted(vms, key=lambda vm: int(vm.pk))}
     fresh = [(vm, *taken[vm.pk]) for vm in vms if taken[vm.pk][1]]
     refresh.refresh([(context, records.from_discovered(vm)) for vm, context, _ in fresh])
-    events = [
-        statuses.record_event(
-            context.pk,
-            old="" if why == TAKEN else context.current_status,
-            new=context.current_status,
-            why=why,
-            actor=actor,
-            job_id=None,
-        )
-        for _, context, why in fresh
-    ]
+    told = events.record(
+        [
+            ContextEvent(
+                vm_context=context,
+                old="" if why == TAKEN else context.current_status,
+                new=context.current_status,
+                why=why,
+                actor=actor,
+            )
+            for _, context, why in fresh
+        ]
+    )
     current = VMContext.objects.in_bulk([context.pk for context, _ in taken.values()])
     contexts = [current[taken[vm.pk][0].pk] for vm in vms]
-    taking = f"{events[0].pk}-{events[-1].pk}" if events else ""
+    taking = f"{told[0].pk}-{told[-1].pk}" if told else ""
     for taken_now in fresh:
         context = current[taken_now[1].pk]
         trail.tell(Verb.TAKE, trail.vm(context), actor=actor, new={"repository": repository})

@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from contexts.errors import ContextBusy
 from contexts.models import ContextEvent, DiscoveredVM, VCenter, VMContext
+from contexts.services import events
 
 
 def lock(vcenter: VCenter) -> list[VMContext]:
@@ -38,8 +39,8 @@ def record(vcenter: VCenter, locked: list[VMContext], former_uuid: str, *, actor
     seen = DiscoveredVM.objects.filter(vcenter=vcenter)
     seen.filter(gone_at__isnull=True).update(gone_at=Now())
     seen.filter(identity_rejected_at__isnull=False).update(identity_rejected_at=None)
-    ContextEvent.objects.bulk_create(
-        (
+    events.record(
+        [
             ContextEvent(
                 vm_context=context,
                 actor=actor,
@@ -48,6 +49,5 @@ def record(vcenter: VCenter, locked: list[VMContext], former_uuid: str, *, actor
                 why="the vCenter was confirmed to be rebuilt; this VM has yet to be confirmed",
             )
             for context in locked
-        ),
-        batch_size=500,
+        ]
     )

@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce, Now
 
 from contexts.errors import TransitionRefused
 from contexts.models import ContextEvent, VMContext
+from contexts.services import events
 from contexts.services.transactions import lock_free
 from contexts.states import CONTEXT_TRANSITIONS, ContextStatus
 
@@ -157,6 +158,12 @@ def _change(
 def record_event(
     context_id: str, *, old: str = "", new: str = "", why: str, actor: str, job_id: str | None
 ) -> ContextEvent:
-    return ContextEvent.objects.create(
-        vm_context_id=context_id, job_id=job_id, actor=actor, old=old, new=new, why=why
+    """An event of a (locked) context; `contexts.services.events` records many at once."""
+    (event,) = events.record(
+        [
+            ContextEvent(
+                vm_context_id=context_id, job_id=job_id, actor=actor, old=old, new=new, why=why
+            )
+        ]
     )
+    return event

@@ -14,6 +14,7 @@ from contexts.services import statuses
 # Importing a module of checks registers them, in the order of the report.
 from replication.integrity import contexts as contexts
 from replication.integrity import database as database
+from replication.integrity import events as events
 from replication.integrity import figures as figures
 from replication.integrity import files as files
 from replication.integrity import jobs as jobs

@@ -17,6 +17,7 @@ from django.db.models import Value as Constant
 from django.db.models.functions import Cast, Coalesce, Now
 
 from contexts.models import ContextEvent, VMContext
+from contexts.services import events
 from contexts.services.transactions import lock_free, one_transaction
 from replication.models import EffectivePolicy, Installation, PolicyScope, VMSchedule
 from replication.policies import telling
@@ -222,14 +223,16 @@ def _by_key(keys: Mapping[Value, list[str]], otherwise: F | None) -> Cast:
 def _record(settled: Sequence[_Settled], scopes: Mapping[int, ScopeRow], actor: str) -> None:
     """An event for each VM for which another value is in effect."""
     told = [(it, telling.change(it.context, it.before, it.found, scopes)) for it in settled]
-    ContextEvent.objects.bulk_create(
-        ContextEvent(
-            vm_context_id=it.context.pk,
-            old=it.context.current_status,
-            new=it.context.current_status,
-            why=why,
-            actor=actor,
-        )
-        for it, why in told
-        if why
+    events.record(
+        [
+            ContextEvent(
+                vm_context_id=it.context.pk,
+                old=it.context.current_status,
+                new=it.context.current_status,
+                why=why,
+                actor=actor,
+            )
+            for it, why in told
+            if why
+        ]
     )

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
-from django.db.models.functions import Concat, Now
+from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Now
 
 from contexts import trail
 from contexts.models import ContextEvent, VMContext
@@ -158,9 +158,7 @@ def _judge(job_ids: list[str], reasons: dict[str, Exists]) -> dict[str, str]:
 def delete(job_ids: list[str]) -> None:
     """Delete jobs that nothing needs, with their log, samples, CBT history and removed snapshots'
     rows, not events."""
-    ContextEvent.objects.filter(job__in=job_ids).update(
-        why=Concat(F("why"), Value(" ("), F("job_id"), Value(", since deleted)")), job=None
-    )
+    ContextEvent.objects.filter(job__in=job_ids).update(job=None)  # they still tell its ID
     of_jobs = (JobStep, JobSample, JobLogLine, CBTHistory, VMSnapshot, ContextLease, Place)
     for model in of_jobs:
         model.objects.filter(job__in=job_ids).delete()

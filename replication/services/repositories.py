@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from contexts import trail
-from contexts.models import VMContext
-from contexts.services import statuses
+from contexts.models import ContextEvent, VMContext
+from contexts.services import events, statuses
 from contexts.services.transactions import one_transaction
 from contexts.trail import Kind, Verb
 from replication.errors import ConfirmFolder, RepositoryInUse, RepositoryRefused
@@ -125,15 +125,18 @@ def _remove_row(repository: Repository, actor: str) -> int:
     found = in_the_way(repository)
     if any(found):
         raise RepositoryInUse(f"{repository.name} cannot be removed. {' '.join(found.reasons)}")
-    for context in former.filter(pk__in=keys).only("current_status"):
-        statuses.record_event(
-            context.pk,
-            old=context.current_status,
-            new=context.current_status,
-            why=f"its repository {repository.name} was removed",
-            actor=actor,
-            job_id=None,
-        )
+    events.record(
+        [
+            ContextEvent(
+                vm_context=context,
+                old=context.current_status,
+                new=context.current_status,
+                why=f"its repository {repository.name} was removed",
+                actor=actor,
+            )
+            for context in former.filter(pk__in=keys).only("current_status")
+        ]
+    )
     former.filter(pk__in=keys).update(repository=None, updated_at=Now())
     removed = Repository.objects.filter(pk=repository.pk).update(
         removed_at=Now(), removed_by=actor, updated_at=Now()

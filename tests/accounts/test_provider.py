@@ -21,7 +21,7 @@ from oidc_provider_mock import run_server_in_thread
 from tests import factories
 from tests.web.conftest import notices
 from vmrep.accounts import oidc, provider
-from vmrep.accounts.models import Identity
+from vmrep.accounts.models import Identity, Session
 from vmrep.accounts.sessions import PASSWORD_AT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -234,14 +234,45 @@ def test_a_provider_that_is_away_is_not_asked_by_everybody(settings, odd):
     assert len(Odd.asked) == 2
 
 
-def test_who_only_goes_to_the_provider_is_soon_forgotten(issuer):
-    """And who then logs in by a password stays as long as everybody."""
-    factories.user("ops", "a long enough password")
+def test_a_strangers_visit_leaves_nothing_in_the_database(issuer):
+    """However often, there and back, with whatever answer: nobody fills it without a login."""
+    knows(issuer, "ann", preferred_username="ann")
+    factories.user("bob")
+    knows(issuer, "bob", preferred_username="bob")  # whose name is taken
+    for come in (
+        lambda web, state: f"/oidc/callback/?code=made-up&state={state}",
+        lambda web, state: f"/oidc/callback/?error=access_denied&state={state}",
+        lambda web, state: "/oidc/callback/?code=made-up&state=made-up",
+        lambda web, state: "/oidc/callback/",
+    ):
+        web = Client(raise_request_exception=False)
+        for _ in range(2):
+            there = requests.compat.urlsplit(web.get("/oidc/")["Location"]).query
+            state = requests.compat.parse_qs(there)["state"][0]
+            assert web.get(come(web, state)).status_code in (302, 400)
+    assert come_back(Client(), "bob")["Location"] == "/login/"
+    assert Session.objects.count() == 0
+    assert come_back(Client(), "ann")["Location"] == "/jobs/"
+    assert Session.objects.count() == 1
+
+
+def test_what_the_browser_takes_along_is_signed_and_holds_for_a_while(issuer):
+    knows(issuer, "ann", preferred_username="ann")
     web = Client()
-    web.get("/oidc/")
-    assert web.session.get_expiry_age() <= 600
-    web.post("/login/", {"username": "ops", "password": "a long enough password"})
-    assert web.session.get_expiry_age() > 3600
+    there = web.get("/oidc/")["Location"]
+    cookie = web.cookies["vmrep_provider"]
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/oidc/")
+    assert int(cookie["max-age"]) <= 600
+    back = requests.post(there, data={"sub": "ann"}, allow_redirects=False, timeout=10)
+    address = back.headers["Location"].removeprefix("http://testserver")
+    good = cookie.value
+    web.cookies["vmrep_provider"] = good.replace("nonce", "nonse")
+    assert web.get(address)["Location"] == "/login/"
+    web.cookies["vmrep_provider"] = good
+    assert web.get(address)["Location"] == "/"
+    for _ in range(8):  # tabs that nobody came back from
+        web.get("/oidc/")
+    assert len(web.cookies["vmrep_provider"].value) < 3000
 
 
 def test_without_one_there_is_no_such_address(settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from importlib import import_module
 from types import SimpleNamespace
@@ -121,6 +122,23 @@ def test_a_user_has_a_bounded_number(monkeypatch):
     with pytest.raises(tokens.TokenRefused, match="You have 2 tokens"):
         factories.token(user)
     factories.token(factories.user("another"))
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u200b", "back\u202eup", "a\x1bb", "x" * 81])
+def test_an_impossible_name_is_blamed_on_the_name(client, name):
+    """On page and API alike, as any other wrong value."""
+    user = factories.user("alice", password="sesame-for-alice")
+    body = {"username": "alice", "password": "sesame-for-alice", "name": name}
+    answer = Client().post("/api/v1/token/", json.dumps(body), content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "invalid"
+    assert [*answer.json()["errors"]] == ["name"]
+    client.force_login(user)
+    form = {"name": name, "scope": "read", "lifetime": "30"}
+    page = client.post("/account/tokens/", form)
+    assert page.status_code == 200
+    assert "name" in page.context["form"].errors
+    assert not Token.objects.exists()
 
 
 @pytest.mark.parametrize("key", ["", "x", "\u00ff", "vmrep_", "9" * 5000, "a b"])

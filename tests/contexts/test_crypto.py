@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.db.migrations.loader import MigrationLoader
 
-from contexts import crypto
+from contexts import crypto, event_chains
 from contexts.errors import SecretUnreadable
 from contexts.models import VCenter
 from contexts.services import vcenters
@@ -95,12 +95,14 @@ def test_without_the_key_the_remedy_is_reported(settings):
 def test_after_a_rotation_the_older_keys_are_not_needed(settings, capsys):
     older, newest = settings.FIELD_KEYS[0], Fernet.generate_key().decode()
     row = factories.vcenter("Graz")
+    factories.failed_job(factories.context("web", at=row))
     services.add_channel("hook", "webhook", HOOK)
     settings.FIELD_KEYS = [newest, older]
     assert vcenters.endpoint(row).password == SECRET
     call_command("rotate_secrets")
     assert "Encrypted with the newest key: 2." in capsys.readouterr().out
     settings.FIELD_KEYS = [newest]
+    assert event_chains.verify().faults == []
     assert vcenters.endpoint(VCenter.objects.get()).password == SECRET
     assert services.config_of(Channel.objects.get())["url"] == HOOK["url"]
 

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from contexts.models import VMContext
-from replication.database import figures, triggers
+from replication.database import events, figures, triggers
 from replication.models import ReplicationJob
 from tests import factories
 from tests.database.attacks import ORPHANS, Attack
@@ -157,14 +157,16 @@ def test_a_migration_that_rebuilds_tables_leaves_the_triggers_in_place(
     always = triggers.TRIGGERS | {
         name: made for name, (made,) in trail.statements("sqlite").items()
     }
-    assert installed.keys() == always.keys() | figures.TRIGGERS.keys()
-    assert installed.items() >= always.items()
+    of_events = {name: made for name, (made,) in events.GUARD.statements("sqlite").items()}
+    assert installed.keys() == always.keys() | of_events.keys() | figures.TRIGGERS.keys()
+    assert installed.items() >= (always | of_events).items()
     # Contexts, of which rows would not fit again: there are none yet.
     database.migrate("contexts", "0001")
-    assert present(database) == always  # there are no figures now
+    assert present(database) == always  # there are no figures now, and no chains
     # Jobs and recovery points, with rows.
     database.run_python(FORWARD_AND_BACK_WITH_ROWS)
-    assert present(database) == always  # what figures are taken from is not there yet
+    # What figures are taken from is not there yet.
+    assert present(database) == always | of_events
     database.run_python(FORWARD)
     assert present(database) == installed
 
@@ -183,6 +185,7 @@ def test_what_migrates_nothing_leaves_no_moment_without_triggers(
     assert removed == []
     assert triggers.missing(connection) == []
     assert trail.missing(connection) == []
+    assert events.GUARD.missing(connection) == []
 
 
 @pytest.mark.django_db
@@ -230,14 +233,19 @@ class TestTheCheck:
 
 @pytest.mark.django_db(transaction=True)
 def test_flush_empties_the_tables_and_keeps_the_triggers() -> None:
-    """The audit trail is no table that a command empties: whoever wants that drops its triggers."""
+    """The audit trail and the VMs' events are no tables that a command empties: whoever wants that
+    drops their triggers."""
     factories.running_job(factories.context())
     with pytest.raises(CommandError, match="couldn't be flushed"):
         call_command("flush", interactive=False, verbosity=0)
     assert ReplicationJob.objects.exists()
     trail.remove(connection)
+    with pytest.raises(CommandError, match="couldn't be flushed"):
+        call_command("flush", interactive=False, verbosity=0)
+    events.GUARD.remove(connection)
     call_command("flush", interactive=False, verbosity=0)
     assert not ReplicationJob.objects.exists()
     assert not VMContext.objects.exists()
     assert triggers.missing(connection) == []
     assert trail.missing(connection) == []
+    assert events.GUARD.missing(connection) == []

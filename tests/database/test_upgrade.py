@@ -124,7 +124,7 @@ def test_no_row_is_lost_or_changed(upgraded: Upgraded) -> None:
     since_then |= {"vm_schedules", "pauses"}
     since_then |= {"repository_space", "bulk_actions", "bulk_items", "saved_views"}
     since_then |= {"api_tokens", "sessions", "identities", "account_scopes"}
-    since_then |= {"audit_events", "audit_head"}
+    since_then |= {"audit_events", "audit_head", "context_event_heads"}
     since_then |= {"api_keyed_requests", "replica_manifests"}
     since_then |= {"vm_groups", "vm_group_members", "group_runs", "group_run_members"}
     since_then.add("tallies")

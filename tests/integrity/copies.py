@@ -11,6 +11,8 @@ from django.apps import apps
 from django.db import connection
 from django.db.migrations.state import ProjectState
 
+from replication.database import events
+
 APPS = ("contexts", "replication", "notifications")
 
 
@@ -63,12 +65,13 @@ def _administer(statement: str) -> None:
 
 
 def drop_rules() -> None:
-    """No trigger, CHECK, unique or foreign key of vmrep's tables holds any longer, except the audit
-    trail's, to which damages by services write."""
+    """No trigger, CHECK, unique or foreign key of vmrep's tables holds any longer, except those of
+    the audit trail and the triggers of VMs' events, to which damages by services write."""
     if connection.vendor == "sqlite":
         _drop_rules_of_sqlite()
     else:
         _drop_rules_of_postgresql()
+    events.GUARD.install(connection)
 
 
 def _drop_rules_of_sqlite() -> None:

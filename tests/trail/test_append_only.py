@@ -10,9 +10,10 @@ from django.core import checks
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, connections, transaction
 
+from contexts.chain import BEGINNING
 from tests.trail.chain import by_force, execute, faults, numbers, write
 from vmrep.trail import heads, triggers
-from vmrep.trail.models import BEGINNING, Event, Head
+from vmrep.trail.models import Event, Head
 from vmrep.trail.verify import Anchor, verify
 
 pytestmark = pytest.mark.django_db

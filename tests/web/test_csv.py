@@ -144,9 +144,10 @@ def test_a_process_writes_a_few_files_at_once(web):
     """Pages are still shown while programs read large files slowly."""
     held = [csv_files.answer("x", iter("ab")) for _ in range(csv_files.AT_ONCE)]
     try:
-        busy = web.get("/jobs/?format=csv")
-        assert (busy.status_code, busy["Retry-After"]) == (503, "10")
-        assert "in a moment" in text(busy)
+        for at in ("/jobs/?format=csv", "/report/csv/", "/pauses/?format=csv"):
+            busy = web.get(at)
+            assert (busy.status_code, busy["Retry-After"]) == (503, "10"), at
+            assert "in a moment" in text(busy)
         assert web.get("/jobs/").status_code == 200
         done(held.pop())
         assert read(web, "/jobs/?format=csv") == []  # and gives its place back

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.crypto import salted_hmac
@@ -38,7 +39,7 @@ _SALT = "vmrep.accounts.token"
 
 
 class TokenRefused(ContextError):
-    """A token that cannot be made."""
+    """No further token can be made now."""
 
     code = "token_refused"
 
@@ -64,12 +65,20 @@ def make(
     origin: TokenOrigin,
     address: str | None = None,
 ) -> Made:
-    """A new token of this user, for so many days (None: for ever). Raises TokenRefused."""
+    """A new token of this user, for so many days (None: for ever). Raises TokenRefused, and
+    ValidationError for an impossible name or time."""
     name = " ".join(name.split())
-    if not name or len(name) > LONGEST_NAME:
-        raise TokenRefused(f"A token needs a name of at most {LONGEST_NAME} characters.")
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+        raise ValidationError(
+            {
+                "name": f"A token needs a name of at most {LONGEST_NAME} characters, all of which"
+                " can be seen."
+            }
+        )
     if days is not None and not 1 <= days <= LONGEST_DAYS:
-        raise TokenRefused(f"A token expires in 1 to {LONGEST_DAYS} days, or never.")
+        raise ValidationError(
+            {"expires_in_days": f"A token expires in 1 to {LONGEST_DAYS} days, or never."}
+        )
     key = KEY_BEGINS + secrets.token_urlsafe(32)
     users = get_user_model()._default_manager
     with transaction.atomic(), trail.gathered():

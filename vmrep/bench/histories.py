@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 from django.db.models import Model
 
+from contexts.chain import BEGINNING
 from contexts.models import ContextEvent
+from contexts.services import events
 from contexts.states import ContextStatus
 from replication.engine.extent_map import BUCKETS
 from replication.models import (
@@ -76,7 +78,8 @@ COLUMNS: dict[type[Model], str] = {
     JobStep: "job_id attempt name status message started_at completed_at",
     VMSnapshot: "vm_context_id job_id attempt name state moref consistent_at quiesce_requested"
     " quiesced created_at updated_at removed_at",
-    ContextEvent: "vm_context_id job_id actor old new why created_at",
+    ContextEvent: "vm_context_id number created_at actor old new why told_job_id job_id digest"
+    " seal",
     JobSample: "job_id attempt at seconds bytes_transferred bytes_per_second",
     JobLogLine: "job_id attempt at level message",
     ContextLease: "vm_context_id holder_kind job_id holder acquired_at expires_at token",
@@ -114,6 +117,8 @@ class Told:
     last_job_at: datetime | None = None
     last_status_change: datetime | None = None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(JobStatus.values, 0))
+    events: int = 0
+    digest: str = BEGINNING
 
 
 @dataclass
@@ -168,8 +173,7 @@ class Histories:
         return told
 
     def unmanage(self, vm: VM, told: Told, at: datetime) -> None:
-        why = "removed from management"
-        self._event.add(vm.context_id, None, "ops", told.status, told.status, why, at)
+        self._add_event(vm, told, "ops", told.status, told.status, "removed from management", at)
 
     def _tell(
         self,
@@ -182,8 +186,25 @@ class Histories:
         job_id: str | None = None,
     ) -> None:
         old = told.status if told.last_status_change else ""
-        self._event.add(vm.context_id, job_id, actor, str(old), str(new), why, at)
+        self._add_event(vm, told, actor, str(old), str(new), why, at, job_id)
         told.status, told.last_status_change = new, at
+
+    def _add_event(
+        self,
+        vm: VM,
+        told: Told,
+        actor: str,
+        old: str,
+        new: str,
+        why: str,
+        at: datetime,
+        job_id: str | None = None,
+    ) -> None:
+        """As `contexts.services.events` does: each one follows the one before."""
+        told.events += 1
+        values = (vm.context_id, told.events, at, actor, old, new, why, job_id or "")
+        told.digest = events.digest(told.digest, values)
+        self._event.add(*values, job_id, told.digest, events.seal(told.digest))
 
     def _tell_start(self, vm: VM, told: Told, job: _Job) -> None:
         told.first_job_at = told.first_job_at or job.created_at

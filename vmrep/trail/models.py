@@ -7,13 +7,11 @@ import json
 from django.db import models
 from django.db.models import Q
 
+from contexts.chain import BEGINNING, DIGEST_LENGTH
 from contexts.constraints import ColumnTypes
 from contexts.trail import Kind, Outcome, Verb, Via
 
 ONLY_ID = 1
-DIGEST_LENGTH = 64
-BEGINNING = "0" * DIGEST_LENGTH
-"""What the first row follows."""
 
 
 class Event(models.Model):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet, Subquery
 
+from contexts.chain import Seals
 from contexts.trail import Verb
 from vmrep.trail import chain
 from vmrep.trail.models import Event, Head
@@ -80,8 +81,8 @@ class _Reader:
     def __init__(self, head: Head, newest: int | None, anchor: Anchor | None) -> None:
         self._head, self._anchor = head, anchor
         self._faults: list[Fault] = []
-        self._unsealed_from = 0
-        self._unsealed = self._old_seals = self.count = 0
+        self._seals = Seals(chain.PURPOSE)
+        self.count = 0
         self.number, self._digest = head.pruned_through, head.pruned_digest
         if newest is not None and head.number - newest > self.number:
             self._begin_at(head.number - newest)
@@ -117,7 +118,7 @@ class _Reader:
             )
         if chain.digest(values) != digest:
             self._blame(number, f"Event {number} was changed: its digest is that of other content.")
-        self._note_seal(number, str(digest), str(seal))
+        self._seals.note(number, str(digest), str(seal))
         if self._anchor and self._anchor.number == number and self._anchor.digest != digest:
             self._blame(number, f"Event {number} is not the one that was written down.")
         self.number, self._digest = number, str(digest)
@@ -126,16 +127,6 @@ class _Reader:
     @staticmethod
     def _was_pruned_meanwhile(through: int) -> bool:
         return Head.objects.filter(pruned_through__gte=through).exists()
-
-    def _note_seal(self, number: int, digest: str, seal: str) -> None:
-        """A seal of a key that is here vouches for all events before it."""
-        if chain.is_sealed(digest, seal):
-            self._old_seals += self._unsealed
-            self._unsealed = 0
-            return
-        if not self._unsealed:
-            self._unsealed_from = number
-        self._unsealed += 1
 
     def verdict(self) -> Verified:
         head = self._head
@@ -149,10 +140,10 @@ class _Reader:
             self._blame(head.number, f"{gone} missing: the head knows of them.")
         elif self._digest != head.digest:
             self._blame(head.number, f"Event {head.number} is not the one that the head names.")
-        if self._unsealed:
+        if self._seals.unsealed:
             self._blame(
-                self._unsealed_from,
-                f"{_events(self._unsealed_from, self.number)} not sealed by any key of this"
+                self._seals.unsealed_from,
+                f"{_events(self._seals.unsealed_from, self.number)} not sealed by any key of this"
                 " installation: somebody without a key wrote them, or the key that sealed them is"
                 " no longer in VMREP_FIELD_KEYS.",
             )
@@ -161,7 +152,7 @@ class _Reader:
                 self._anchor.number,
                 f"Event {self._anchor.number} was written down, and the trail ends before it.",
             )
-        return Verified(self.count, self.number, self._digest, self._old_seals, self._faults)
+        return Verified(self.count, self.number, self._digest, self._seals.old, self._faults)
 
     def _blame(self, number: int, what: str) -> None:
         if len(self._faults) < MOST_NAMED:

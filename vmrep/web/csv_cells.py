@@ -149,7 +149,7 @@ COLUMNS: dict[type[Table], dict[str, Cells]] = {
     EventTable: {
         "when": _KEY | {"When": at("created_at")},
         "vm": _OF_VM,
-        "why": {"What happened": at("why")},
+        "why": {"What happened": at("reason")},
         "change": {"Before": at("old"), "After": at("new")},
         "actor": {"By": at("actor"), "Job": at("job_id")},
     },

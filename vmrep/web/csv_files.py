@@ -12,7 +12,7 @@ import re
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
@@ -72,15 +72,15 @@ class _Writing:
         return next(self._written)
 
 
-def answer(name: str, written: Iterable[str]) -> HttpResponseBase:
-    """`written`: the file's lines. Its name says of which day it is. A file may take long, and so
-    each process of the web server writes a few at once: 503 beyond that."""
+def answer(name: str, written: Iterable[str], *, day: date | None = None) -> HttpResponseBase:
+    """`written`: the file's lines. Its name says of which day it is: today unless given. A file may
+    take long, and so each process of the web server writes a few at once: 503 beyond that."""
     if not _places.acquire(blocking=False):
         busy = HttpResponse(render_to_string("refused.html", {"refusal": _BUSY}), status=503)
         busy["Retry-After"] = str(AGAIN_SECONDS)
         return busy
     response = StreamingHttpResponse(_Writing(written), content_type="text/csv; charset=utf-8")
-    file_name = f"vmrep-{name}-{about_now():%Y-%m-%d}.csv"
+    file_name = f"vmrep-{name}-{day or about_now():%Y-%m-%d}.csv"
     response["Content-Disposition"] = f'attachment; filename="{file_name}"'
     response["Cache-Control"] = "no-store"
     return response

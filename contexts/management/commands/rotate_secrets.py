@@ -1,4 +1,5 @@
-"""`manage.py rotate_secrets`: encrypts every stored secret with the newest key."""
+"""`manage.py rotate_secrets`: encrypts every stored secret with the newest key, and seals the
+newest event of each VM with it."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from contexts import sealed_rows, trail
+from contexts import event_chains, sealed_rows, trail
 from contexts.text import printable
 
 
@@ -20,6 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         rotated, problems = sealed_rows.rotate()
+        event_chains.seal_anew()
         _tell(rotated, len(problems))
         self.stdout.write(f"Encrypted with the newest key: {rotated}.")
         for problem in problems:

@@ -10,6 +10,7 @@ from tests.database.attacks.around import AROUND
 from tests.database.attacks.attack import Attack
 from tests.database.attacks.bulk import BULK
 from tests.database.attacks.contexts import CONTEXT
+from tests.database.attacks.events import EVENTS
 from tests.database.attacks.groups import GROUPS
 from tests.database.attacks.health import HEALTH
 from tests.database.attacks.images import IMAGE
@@ -41,6 +42,7 @@ ATTACKS: list[Attack] = [
     *STEP,
     *CBT,
     *AROUND,
+    *EVENTS,
     *POINT,
     *IMAGE,
     *INVENTORY,

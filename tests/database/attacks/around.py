@@ -8,7 +8,6 @@ from tests.database.attacks.attack import (
     insert,
 )
 from tests.database.attacks.rows import (
-    EVENT_ROW,
     LEASE_ROW,
     SNAPSHOT_ROW,
 )
@@ -34,14 +33,6 @@ AROUND = [
             (
                 *("context_leases", LEASE_ROW, "lease_has_a_holder"),
                 *("holder = ''", "holder = 'x'", "a lease that nobody holds"),
-            ),
-            (
-                *("context_events", EVENT_ROW, "event_job_is_of_its_context"),
-                *("job_id = {b_pending}", "job_id = NULL", "an event of another VM's job"),
-            ),
-            (
-                *("context_events", EVENT_ROW, "event_says_who_and_why"),
-                *("actor = ''", "actor = 'x'", "an event by nobody"),
             ),
             (
                 *("vm_snapshots", SNAPSHOT_ROW, "snapshot_job_is_of_its_context"),

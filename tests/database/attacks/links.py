@@ -33,8 +33,7 @@ CURRENT_E = update(
     "context_id = {e}",
 )
 CLEAR_E = tuple(
-    delete(table, "vm_context_id = {e}")
-    for table in ("vm_disks", "vm_network_adapters", "context_events")
+    delete(table, "vm_context_id = {e}") for table in ("vm_disks", "vm_network_adapters")
 )
 DELETE_JOB_OF_E = (
     delete("job_log_lines", "job_id = {e_cancelled}"),
@@ -67,11 +66,11 @@ ORPHANS = [
             "job_belongs_to_a_context",
         ),
         (
-            delete("context_events", "job_id = {e_cancelled}"),
+            update("context_events", "job_id = NULL", "job_id = {e_cancelled}"),
             update(JOBS, "vm_context_id = 'ctx-none'", "id = {e_cancelled}"),
         ),
         (
-            delete("context_events", "job_id = {e_cancelled}"),
+            update("context_events", "job_id = NULL", "job_id = {e_cancelled}"),
             update(JOBS, "vm_context_id = {c}", "id = {e_cancelled}"),
         ),
     ),
@@ -83,13 +82,12 @@ ORPHANS = [
     ),
     Attack(
         "a context gets another key under its job",
-        ("replication_jobs.vm_context_id", "job_belongs_to_a_context"),
-        (*CLEAR_E, update(CONTEXTS, "context_id = 'ctx-new'", "context_id = {e}")),
         (
-            *CLEAR_E,
-            *DELETE_JOB_OF_E,
-            update(CONTEXTS, "context_id = 'ctx-new'", "context_id = {e}"),
+            *("replication_jobs.vm_context_id", "job_belongs_to_a_context"),
+            *("context_events.vm_context_id", "context_event_heads.vm_context_id"),
         ),
+        (*CLEAR_E, update(CONTEXTS, "context_id = 'ctx-new'", "context_id = {e}")),
+        (*CLEAR_E, update(CONTEXTS, "context_id = {e}", "context_id = {e}")),
     ),
 ]
 
@@ -165,11 +163,11 @@ CURRENT = [
         "the current job is deleted",
         ("context_current_job_is_active_and_its_own", f"{CONTEXTS}.current_job_id"),
         (
-            delete("context_events", "job_id = {b_pending}"),
+            update("context_events", "job_id = NULL", "job_id = {b_pending}"),
             delete(JOBS, "id = {b_pending}"),
         ),
         (
-            delete("context_events", "job_id = {b_pending}"),
+            update("context_events", "job_id = NULL", "job_id = {b_pending}"),
             delete(JOBS, "id = {b_pending}"),
             LET_GO_B,
         ),

@@ -14,7 +14,6 @@ from tests.database.attacks.rows import (
     CBT_ROW,
     DISCOVERED_ROW,
     DISK_ROW,
-    EVENT_ROW,
     FAILED_DISCOVERY,
     LEASE_ROW,
     NIC_ROW,
@@ -73,10 +72,6 @@ TYPES = [
         (
             *("context_leases", LEASE_ROW, "lease_column_types"),
             *("expires_at = 'never'", f"expires_at = {NOW}", "a lease with an invalid time"),
-        ),
-        (
-            *("context_events", EVENT_ROW, "event_column_types"),
-            *("created_at = 'once'", f"created_at = {NOW}", "an event with an invalid time"),
         ),
         (
             *("vm_snapshots", SNAPSHOT_ROW, "snapshot_column_types"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.db import connection
 from django.utils import timezone
 
-from contexts.models import ContextEvent
+from contexts.chain import BEGINNING
+from contexts.models import ContextEventHead
 from replication.models import (
     RecoveryPoint,
 )
@@ -17,6 +18,7 @@ from tests.integrity.damages.doing import (
     active_job,
     change,
     damage,
+    events_by_force,
     left_lease,
     newest_job,
     remove,
@@ -75,7 +77,16 @@ def _(copy: Copy) -> None:
 
 @damage("status_change_without_event")
 def _(copy: Copy) -> None:
-    remove(ContextEvent.objects.filter(vm_context=copy.vm))
+    """With a head that knows of none, either."""
+    with events_by_force():
+        remove(copy.vm.events.all())
+        ContextEventHead.objects.filter(pk=copy.vm.pk).update(number=0, digest=BEGINNING)
+
+
+@damage("vm_events_altered")
+def _(copy: Copy) -> None:
+    with events_by_force():
+        change(copy.vm.events.latest("id"), actor="nobody")
 
 
 @damage("newest_point_differs")

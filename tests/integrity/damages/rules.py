@@ -20,6 +20,7 @@ from tests.integrity.damages.doing import (
     breaks,
     change,
     damage,
+    events_by_force,
     left_lease,
     newest_job,
     remove,
@@ -63,10 +64,11 @@ def _(copy: Copy) -> None:
     change(VMSnapshot.objects.filter(vm_context=copy.vm).first(), vm_context_id=copy.other.pk)
 
 
-@breaks("event_job_is_of_its_context")
+@breaks("event_job_is_of_its_context", "vm_events_altered")
 def _(copy: Copy) -> None:
     job = newest_job(copy.other)
-    change(ContextEvent.objects.filter(vm_context=copy.vm).first(), job_id=job.pk)
+    with events_by_force():
+        change(ContextEvent.objects.filter(vm_context=copy.vm).first(), job_id=job.pk)
 
 
 @breaks("point_has_an_image_of_each_disk", "file_without_row")

@@ -265,10 +265,10 @@ class VMNetworkAdapterAdmin(KeptByVmrep):
 
 @admin.register(ContextEvent)
 class ContextEventAdmin(KeptByVmrep):
-    list_display = ("created_at", "vm_context", "old", "new", "why", "actor", "job")
+    list_display = ("created_at", "vm_context", "old", "new", "reason", "actor", "job")
     list_filter = ("old", "new")
     list_select_related = ("vm_context", "job")
-    search_fields = ("vm_context__vm_name", "vm_context__pk", "why", "actor", "job__pk")
+    search_fields = ("vm_context__vm_name", "vm_context__pk", "why", "actor", "told_job_id")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).order_by("-id")

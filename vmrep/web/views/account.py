@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import authenticate, update_session_auth_hash
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -133,7 +134,9 @@ def _made(request: HttpRequest, form: TokenForm) -> Made | None:
         )
     except TokenRefused as problem:
         form.add_error(None, str(problem))
-        return None
+    except ValidationError as problem:  # of the name: times are chosen
+        form.add_error(None, problem)
+    return None
 
 
 @require_POST

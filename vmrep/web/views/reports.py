@@ -6,7 +6,8 @@ from datetime import date, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, available_timezones
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -16,7 +17,7 @@ from replication.reports.failures import why_failed
 from replication.states import Protection
 from vmrep import access
 from vmrep.notifications import report_words
-from vmrep.web import report_csv
+from vmrep.web import csv_files, report_csv
 
 SHOWN_BREACHES = 100
 
@@ -39,11 +40,9 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def as_csv(request: HttpRequest) -> StreamingHttpResponse:
+def as_csv(request: HttpRequest) -> HttpResponseBase:
     found = _report(request)
-    answer = StreamingHttpResponse(report_csv.lines(found), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="vmrep-{found.day}.csv"'
-    return answer
+    return csv_files.answer("report", report_csv.lines(found), day=found.day)
 
 
 def _query(of: Report, days: int) -> str:

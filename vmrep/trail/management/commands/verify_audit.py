@@ -1,14 +1,17 @@
-"""`manage.py verify_audit`: whether the audit trail is what was written."""
+"""`manage.py verify_audit`: whether the audit trail and the events of VMs are what was written."""
 
 from __future__ import annotations
 
 import re
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sized
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from contexts import event_chains
+from contexts.text import printable
 from vmrep.trail.verify import Anchor, verify
 
 _ANCHOR = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
@@ -16,9 +19,10 @@ _ANCHOR = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 
 class Command(BaseCommand):
     help = (
-        "Read the audit trail and compare each event with its digest, its place and its seal. Exit"
-        " code 0: nothing is wrong; 1: something is. Keep the last line elsewhere, and give it the"
-        " next time as --anchor: then nobody can have replaced the end of the trail either."
+        "Read the audit trail and the events of VMs, and compare each event with its digest, its"
+        " place and its seal. Exit code 0: nothing is wrong; 1: something is. Keep the last line"
+        " elsewhere, and give it the next time as --anchor: then nobody can have replaced the end"
+        " of the trail either."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,7 +30,11 @@ class Command(BaseCommand):
             "--anchor", default="", help="NUMBER:DIGEST of an event, as an earlier run printed it"
         )
         parser.add_argument(
-            "--newest", type=int, default=None, help="read only so many of the newest events"
+            "--newest",
+            type=int,
+            default=None,
+            help="read only so many of the newest events, and the events of those VMs of which so"
+            " many of the VMs' newest events tell",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,11 +46,24 @@ class Command(BaseCommand):
                 f"{found.old_seals} events are sealed by keys that are not here any more; later"
                 " events vouch for them."
             )
-        verdict = f"{len(found.faults)} faults" if found.faults else "nothing is wrong"
-        self.stdout.write(f"{found.events} events read: {verdict}.")
+        of_vms = _of_vms(options["newest"])
+        for fault in of_vms.faults:
+            self.stdout.write(printable(f"{fault.context_id}: {fault.what}"))
+        self.stdout.write(
+            f"{of_vms.events} events of {of_vms.contexts} VMs read: {_verdict(of_vms.faults)}."
+        )
+        self.stdout.write(f"{found.events} events read: {_verdict(found.faults)}.")
         self.stdout.write(f"{found.number}:{found.digest}")
-        if found.faults:
+        if found.faults or of_vms.faults:
             sys.exit(1)
+
+
+def _of_vms(newest: int | None) -> event_chains.Verified:
+    return event_chains.verify(None if newest is None else event_chains.lately(newest))
+
+
+def _verdict(faults: Sized) -> str:
+    return f"{len(faults)} faults" if faults else "nothing is wrong"
 
 
 def _anchor(text: str) -> Anchor | None:
