@@ -59,7 +59,8 @@ class KeptRows:
 
     def bring_back(self) -> None:
         """These rows, and no others. Their foreign keys are checked at the end, as always."""
-        with self._at_hand(), transaction.atomic(), _events_let_go(), _trail_let_go() as is_written:
+        events_let_go = _events_let_go(if_kept=ContextEventHead in self._kept)
+        with self._at_hand(), transaction.atomic(), events_let_go, _trail_let_go() as is_written:
             for model in _models():
                 if is_written or model._meta.app_label != "trail":
                     _execute(f'DELETE FROM "{model._meta.db_table}"')
@@ -87,9 +88,9 @@ class KeptRows:
 
 
 @contextmanager
-def _events_let_go() -> Iterator[None]:
-    """VMs' events go with their VMs alone; within, in any order."""
-    if ContextEventHead.objects.exists() or events.GUARD.missing(connection):
+def _events_let_go(*, if_kept: bool) -> Iterator[None]:
+    """VMs' events go with their VMs alone; within, they come and go in any order."""
+    if if_kept or ContextEventHead.objects.exists() or events.GUARD.missing(connection):
         events.GUARD.remove(connection)
         yield
         events.GUARD.install(connection)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
@@ -128,7 +129,7 @@ def test_a_strangers_link_logs_nobody_out(issuer):
     come_back(web, "ann")
     web.get("/oidc/callback/?error=access_denied&state=made-up")
     assert web.get("/account/").status_code == 200
-    state = requests.compat.urlsplit(web.get("/oidc/")["Location"]).query.partition("state=")[2]
+    state = urlsplit(web.get("/oidc/")["Location"]).query.partition("state=")[2]
     web.get(f"/oidc/callback/?error=access_denied&state={state.partition('&')[0]}")
     assert web.get("/account/").status_code == 302
 
@@ -152,8 +153,8 @@ def test_an_answer_counts_once_and_only_where_it_was_asked_for(issuer):
     assert victim.get(address)["Location"] == "/login/"
     victim.get("/oidc/")
     assert victim.get(address).status_code == 400
-    assert web.get(address).status_code == 302
-    assert web.get(address).status_code == 400
+    assert web.get(address)["Location"] == "/"
+    assert web.get(address)["Location"] == "/login/"  # as after a reload
 
 
 @pytest.mark.parametrize("next_page", ["https://evil.example.org/", "//evil.example.org"])
@@ -247,8 +248,8 @@ def test_a_strangers_visit_leaves_nothing_in_the_database(issuer):
     ):
         web = Client(raise_request_exception=False)
         for _ in range(2):
-            there = requests.compat.urlsplit(web.get("/oidc/")["Location"]).query
-            state = requests.compat.parse_qs(there)["state"][0]
+            there = urlsplit(web.get("/oidc/")["Location"]).query
+            state = parse_qs(there)["state"][0]
             assert web.get(come(web, state)).status_code in (302, 400)
     assert come_back(Client(), "bob")["Location"] == "/login/"
     assert Session.objects.count() == 0

@@ -21,6 +21,9 @@ from replication.database.events import (
     check_triggers,
     install_after_migrations,
 )
+from replication.integrity.events import vm_events_altered
+from replication.integrity.findings import Scope
+from replication.selectors.monitoring import ALTERED
 from tests import factories
 from vmrep.trail.models import Event
 
@@ -40,7 +43,7 @@ def vm(db: None) -> VMContext:
     context = factories.context("web")
     record(context, 4)
     if connection.vendor == "postgresql":  # as after a commit
-        execute("SET CONSTRAINTS ALL IMMEDIATE")
+        execute("SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL DEFERRED")
     return context
 
 
@@ -161,6 +164,16 @@ def _of(vm: VMContext, statements: list[str]) -> list[str]:
         else f"{each} {'AND' if 'WHERE' in each else 'WHERE'} vm_context_id = '{vm.pk}'"
         for each in statements
     ]
+
+
+def test_the_integrity_check_and_monitoring_tell_of_it(vm: VMContext) -> None:
+    assert list(vm_events_altered(Scope())) == []
+    with by_force():
+        execute(f"UPDATE {EVENTS} SET actor = 'nobody' WHERE number = 3")
+    for scope in (Scope(), Scope(deep=True)):
+        (found,) = vm_events_altered(scope)
+        assert (found.context_id, found.vm_name) == (vm.pk, "web")
+        assert found.code in ALTERED
 
 
 def test_a_chain_that_was_made_anew_has_no_seal(vm: VMContext) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from contexts.models import ContextEvent
 from contexts.services import statuses
-from replication.models import Occurrence
+from replication.models import Incident, Occurrence
 from replication.services import occurrences
-from replication.states import OccurrenceKind
+from replication.states import OccurrenceKind, TroubleKind
 from tests import factories
 from tests.web.test_polling import Poller
 from vmrep import access
@@ -119,3 +120,30 @@ def test_what_is_told_of_a_group_is_for_who_sees_its_whole_vcenter(db):
     assert seen() == {"whole": 3, "folder": 1, "other": 1}
     Occurrence.objects.update(vcenter=None)  # as when it is removed
     assert seen() == {"whole": 1, "folder": 1, "other": 1}
+
+
+def test_that_a_removed_vcenter_answered_again_is_told_to_nobody_who_did_not_see_it(db):
+    """What is left of it names it. That Redis was well again is everybody's."""
+    vm, other = factories.context("web"), factories.vcenter("other")
+    user = factories.user("vera", role="viewer")
+    factories.scope(user, vm.vcenter)
+    now = timezone.now()
+    for kind, vcenter in ((TroubleKind.VCENTER, other), (TroubleKind.REDIS, None)):
+        what = f"{vcenter or 'Redis'} does not answer."
+        at = {"began_at": now, "ended_at": now, "what": what, "vcenter": vcenter}
+        incident = Incident.objects.create(kind=kind, subject=str(vcenter), **at)
+        occurrences.tell(
+            OccurrenceKind.TROUBLE_OVER,
+            str(incident.pk),
+            what=f"This is over: {what}",
+            vcenter_id=vcenter and vcenter.pk,
+        )
+
+    def seen() -> list[str]:
+        rows = access.rows(user, access.Verb.VIEW, Occurrence.objects.order_by("pk"))
+        return list(rows.values_list("what", flat=True))
+
+    assert seen() == ["This is over: Redis does not answer."]
+    other.delete()
+    assert seen() == ["This is over: Redis does not answer."]
+    assert Occurrence.objects.count() == 2

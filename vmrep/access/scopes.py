@@ -11,8 +11,8 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from django.db.models import Case, Exists, F, Model, OuterRef, Q, QuerySet, Value, When
-from django.db.models.functions import Left
+from django.db.models import Case, CharField, Exists, F, Model, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Cast, Concat, Left
 from django.db.models.lookups import Exact
 
 from contexts.models import (
@@ -201,7 +201,6 @@ def _bulk_actions(within: Within, _: Verb) -> Q:
 _OF_ALL = (
     *(OccurrenceKind.WORKER_DEAD, OccurrenceKind.BEAT_DEAD, OccurrenceKind.TICK_LATE),
     *(OccurrenceKind.REDIS_DEAD, OccurrenceKind.REPOSITORY_AWAY, OccurrenceKind.SPACE_SHORT),
-    OccurrenceKind.TROUBLE_OVER,
 )
 
 
@@ -209,10 +208,17 @@ def _occurrences(within: Within, _: Verb) -> Q:
     """What names the VMs of a group, all of which are of one vCenter, is that vCenter's; and no
     longer anybody's once the vCenter was removed."""
     of_none = Q(vm_context=None)
+    # What is over does not say what it was about: its incident does, and goes with its vCenter.
+    over_for_all = Incident.objects.filter(vcenter=None).annotate(
+        over=Concat(Value(f"{OccurrenceKind.TROUBLE_OVER}:"), Cast("pk", CharField()))
+    )
+    is_of_all = Q(kind__in=_OF_ALL) | Q(kind=OccurrenceKind.TROUBLE_OVER) & Q(
+        Exists(over_for_all.filter(over=OuterRef("key")).order_by())
+    )
     return (
         Q(vm_context__in=within.contexts)
         | of_none & Q(vcenter__in=within.whole_vcenter_ids)
-        | of_none & Q(vcenter=None, policy=None, kind__in=_OF_ALL)
+        | of_none & Q(vcenter=None, policy=None) & is_of_all
     )
 
 

@@ -222,8 +222,8 @@ OF_ALL = (
         "vmrep_audit_trail_intact",
         "gauge",
         (),
-        "1 if that check found the chain of the audit trail as it was written; missing without a"
-        " check",
+        "1 if that check found the chains of the audit trail and of VMs' events as they were"
+        " written; missing without a check",
     ),
 )
 

@@ -75,7 +75,7 @@ class FromProvider(OIDCAuthenticationCallbackView):
         _require_one()
         begun = _on_the_way(request)
         mine = begun.pop(request.GET.get("state", ""), None)
-        if "error" in request.GET or not begun and mine is None:
+        if "error" in request.GET or (not begun and mine is None):
             if mine is not None and request.user.is_authenticated:
                 auth.logout(request)
             answer = self.login_failure()
