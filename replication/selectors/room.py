@@ -12,7 +12,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q, QuerySet, Sum
 
 from contexts.clock import database_now
 from contexts.models import VMContext
@@ -36,15 +36,20 @@ def reserve_bytes(repository: Repository, room: Room) -> int:
     return min(DEFAULT_RESERVE_BYTES, room.total_bytes // _SHARE)
 
 
-def under_way_bytes(repository_id: int, *, besides: str | None = None) -> int:
-    """What the replications that are writing there (but for that job) may still store, by what they
-    planned and have not read yet: of full copies half, as in `expected_bytes`; nothing of disks
-    that are compared whole, of which little is stored. One query."""
+def under_way_bytes(
+    repository_id: int, *, besides: str | None = None, among: QuerySet[VMContext] | None = None
+) -> int:
+    """What the replications that are writing there (but for that job; of these VMs, if some are
+    given) may still store, by what they planned and have not read yet: of full copies half, as in
+    `expected_bytes`; nothing of disks that are compared whole, of which little is stored. One
+    query."""
     images = DiskImage.objects.filter(
         repository=repository_id,
         state=ImageState.WRITING,
         job__status__in=ACTIVE_JOB_STATUSES,
     ).exclude(job=besides)
+    if among is not None:
+        images = images.filter(vm_context__in=among)
     left = F("planned_bytes") - F("transferred_bytes")
     sums = images.aggregate(
         full=Sum(left, filter=Q(sync_type=SyncType.INITIAL)),

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from contexts.models import (
     ContextEvent,
+    ContextEventHead,
     DiscoveredVM,
     Discovery,
     VCenter,
@@ -320,6 +321,7 @@ NOT_SHOWN = {
     Occurrence: _ON_ITS_PAGE,
     RepositorySpace: "its page does not change by itself",
     ReplicaManifest: "no page shows it",
+    ContextEventHead: "no page shows it",
     Tally: "no page shows it",
     ProtectionSpell: "pages compute the state from the clock",
     ContextLease: "who works at a VM is told by its job",

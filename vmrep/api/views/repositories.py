@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from contexts.clock import about_now
+from contexts.models import VMContext
 from replication.filters import (
     RecoveryPointFilter,
     RepositoryFilter,
@@ -216,11 +218,11 @@ def _body(request: Request, repository_id: int) -> dict[str, Any]:
         among=access.repositories_in_list(request.user),
     )
     signs = RepositorySignSerializer(shown.signs.order_by("host"), many=True)
-    forecast = ForecastSerializer(_forecast(shown))
+    forecast = ForecastSerializer(_forecast(shown, access.counted(request.user)))
     return {**RepositorySerializer(shown).data, "forecast": forecast.data, "signs": signs.data}
 
 
-def _forecast(repository: Repository) -> dict[str, Any]:
+def _forecast(repository: Repository, counted: QuerySet[VMContext] | None) -> dict[str, Any]:
     room = looks.look(repository).room
     return {
         **space.forecast_of(repository, room, about_now())._asdict(),
@@ -229,5 +231,5 @@ def _forecast(repository: Repository) -> dict[str, Any]:
         "reserved_bytes": repository.reserve_bytes
         if room is None
         else reserve_bytes(repository, room),
-        "under_way_bytes": under_way_bytes(repository.pk),
+        "under_way_bytes": under_way_bytes(repository.pk, among=counted),
     }

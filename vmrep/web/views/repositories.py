@@ -112,7 +112,7 @@ def detail(request: HttpRequest, repository_id: int) -> HttpResponseBase:
         "repository": repository,
         "storage": storage,
         "reserve_bytes": _reserve(repository, storage),
-        "under_way_bytes": under_way_bytes(repository.pk),
+        "under_way_bytes": under_way_bytes(repository.pk, among=access.counted(request.user)),
         "forecast": space.forecast_of(repository, storage.room, about_now()),
         "form": form,
         "days": space_by_day(
