@@ -16,7 +16,7 @@ from django.utils import timezone
 from contexts.models import VCenter, VMContext
 from replication.models import Policy, Repository
 from replication.services import occurrences
-from replication.states import OccurrenceKind
+from replication.states import OccurrenceKind, Protection
 from tests import asking as people_who_ask
 from tests import factories, places, sequences
 from tests.asking import OURS, OUTSIDE, RULES, Asking, World
@@ -42,6 +42,11 @@ VOLATILE = [
 QUERIES = {
     "virtual-machines": ["", "search=vm", "protection=broken", "format=csv", "vm={context_id}"],
     "discovery": ["", "vcenter={vcenter_id}", "format=csv"],
+    "bulk-ask": [
+        f"kind={kind}&everything=1&view={view}"
+        for kind in ("replicate", "cancel", "policy", "pause")
+        for view in ("", "search%3Dvm")
+    ],
     "health": ["", "format=csv"],
     "limits": ["", "format=csv"],
     "api:vm-contexts": ["", "cursor=", "search=vm"],
@@ -144,6 +149,9 @@ def add_outside(number: int, *, is_elsewhere: bool) -> None:
                     unmanaged_at=timezone.now(), os_type=f"{mark}-os"
                 )
         occurrences.tell(OccurrenceKind.JOB_FAILED, mark, what=mark, context_id=vm.pk)
+        ProtectionSpell.objects.create(
+            vm_context=vm, state=Protection.BROKEN, began_at=timezone.now() - timedelta(days=3)
+        )
         factories.places(factories.running_job(beside_of(vm, mark)), "host_sessions", mark, 2)
     if not is_elsewhere:
         return
