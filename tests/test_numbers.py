@@ -7,6 +7,7 @@ import difflib
 import logging
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from contexts.models import VCenter, VMContext
-from replication.models import Policy, Repository
+from replication.models import Policy, ProtectionSpell, Repository
 from replication.services import occurrences
 from replication.states import OccurrenceKind, Protection
 from tests import asking as people_who_ask

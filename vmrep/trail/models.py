@@ -113,9 +113,14 @@ class Event(models.Model):
         return values
 
 
+_LABELS = {
+    words: {str(value): str(label) for value, label in words.choices} for words in (Verb, Kind)
+}
+
+
 def _label(words: type[models.TextChoices], value: str) -> str:
     """Also of a word that a later version has written."""
-    return str(words(value).label) if value in words.values else value
+    return _LABELS[words].get(value, value)
 
 
 class Head(models.Model):
