@@ -113,7 +113,7 @@ class Event(models.Model):
         return values
 
 
-_LABELS = {
+_LABELS: dict[type[models.TextChoices], dict[str, str]] = {
     words: {str(value): str(label) for value, label in words.choices} for words in (Verb, Kind)
 }
 

@@ -47,8 +47,8 @@ class Command(BaseCommand):
                 " events vouch for them."
             )
         of_vms = _of_vms(options["newest"])
-        for fault in of_vms.faults:
-            self.stdout.write(printable(f"{fault.context_id}: {fault.what}"))
+        for of_vm in of_vms.faults:
+            self.stdout.write(printable(f"{of_vm.context_id}: {of_vm.what}"))
         self.stdout.write(
             f"{of_vms.events} events of {of_vms.contexts} VMs read: {_verdict(of_vms.faults)}."
         )
