@@ -11,7 +11,7 @@ from replication.models import Occurrence
 class EventSerializer(serializers.ModelSerializer[ContextEvent]):
     context_id = serializers.CharField(source="vm_context_id", read_only=True)
     vm_name = serializers.CharField(source="vm_context.vm_name", read_only=True)
-    why = serializers.CharField(source="reason", read_only=True)
+    why = serializers.CharField(source="reason", read_only=True, label="Reason")
 
     class Meta:
         model = ContextEvent
