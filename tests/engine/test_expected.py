@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from replication.engine import expected
 from replication.engine.digests import DigestEntry, DigestMap
 from replication.engine.expected import UNKNOWN, Expectation, together
+from replication.engine.extents import REQUEST_BYTES
 
 SIZE = 40
 
@@ -110,4 +111,4 @@ def test_what_nobody_knows_anything_of_is_compared_as_a_whole(tmp_path: Path) ->
     found = Expectation(both, tmp_path / "missing", size_bytes)
     assert found.bytes_to_compare == size_bytes
     assert {part.entry.digest for part in found.to_compare()} == {UNKNOWN}
-    assert max(part.entry.length for part in found.to_compare()) == 4 << 20
+    assert max(part.entry.length for part in found.to_compare()) == REQUEST_BYTES

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from replication.engine.errors import ExtentError
 from replication.engine.extents import (
+    REQUEST_BYTES,
     Extent,
     bytes_below,
     normalise,
@@ -78,7 +79,11 @@ def test_a_resumed_plan_is_cut_like_the_first_one(raw: list[tuple[int, int]], li
 
 def test_requests_of_an_endless_disk_come_one_by_one() -> None:
     endless = requests([Extent(0, 1 << 80)])
-    assert [request.offset for request in islice(endless, 3)] == [0, 4 << 20, 8 << 20]
+    assert [request.offset for request in islice(endless, 3)] == [
+        0,
+        REQUEST_BYTES,
+        2 * REQUEST_BYTES,
+    ]
 
 
 @pytest.mark.parametrize(
