@@ -27,7 +27,7 @@ from replication.engine.errors import (
     SourceError,
     TargetError,
 )
-from replication.engine.extents import Extent, normalise
+from replication.engine.extents import REQUEST_BYTES, Extent, normalise
 from replication.engine.image import ImageConnection
 from replication.engine.sources.file import FileSource
 from replication.engine.target import Write
@@ -62,7 +62,7 @@ def begun(
         yield disk_copy, lambda: future.result(60)
 
 
-@pytest.mark.parametrize("failing", [0, 4 * MIB, 12 * MIB])
+@pytest.mark.parametrize("failing", [0, REQUEST_BYTES, 3 * REQUEST_BYTES])
 def test_the_first_failure_stops_the_others_and_is_raised(
     repository: DirectoryRepository, raw: Path, failing: int
 ) -> None:
@@ -80,7 +80,7 @@ def test_the_first_failure_stops_the_others_and_is_raised(
         assert caught.value is mine
         assert source.begun == 4  # no request was begun after the failure
         assert disk_copy.low_water() == failing
-        assert disk_copy.bytes_done == 3 * 4 * MIB
+        assert disk_copy.bytes_done == 3 * REQUEST_BYTES
 
 
 def test_a_source_that_cannot_be_reached_is_raised(
@@ -99,14 +99,14 @@ def test_stop_is_honoured_between_requests(repository: DirectoryRepository, raw:
     with begun(repository, source, whole(SIZE), stop=stop) as (disk_copy, result):
         source.await_waiting(4)
         source.let_go(0)
-        source.let_go(4 * MIB)
+        source.let_go(REQUEST_BYTES)
         wait_until(lambda: len(source.await_waiting(4)) == 4 and source.begun == 6, "more requests")
         stop.set()
         source.let_all_go()
         with pytest.raises(CopyStopped):
             result()
         assert source.begun == 6
-        assert disk_copy.low_water() == disk_copy.bytes_done == 6 * 4 * MIB
+        assert disk_copy.low_water() == disk_copy.bytes_done == 6 * REQUEST_BYTES
 
 
 def test_a_stop_after_the_last_request_changes_nothing(
@@ -133,7 +133,7 @@ def test_a_daemon_killed_in_the_middle_is_a_target_error_and_the_base_is_untouch
     with ThreadPoolExecutor(1) as pool, source:
         future = pool.submit(disk_copy.run)
         source.await_waiting(4)
-        for offset in range(0, 40 * MIB, 4 * MIB):
+        for offset in range(0, 40 * MIB, REQUEST_BYTES):
             source.let_go(offset)
         wait_until(lambda: disk_copy.bytes_done == 40 * MIB, "the first requests")
         os.kill(image.process.pid, signal.SIGKILL)
@@ -199,7 +199,7 @@ def test_a_full_disk_stops_the_copy_which_continues_when_there_is_room(
         disk_copy = DiskCopy(slow, image, plan, digests=digests, stop=stop)
         with ThreadPoolExecutor(1) as pool, slow:
             future = pool.submit(disk_copy.run)
-            for position in range(0, 16 * MIB, 4 * MIB):
+            for position in range(0, 16 * MIB, REQUEST_BYTES):
                 slow.let_go(position)
             wait_until(lambda: disk_copy.low_water() == 16 * MIB, "the first requests")
             offset = disk_copy.checkpoint()
