@@ -131,7 +131,7 @@ class Scenes:
             actor="ops",
         )
         settle.settle(VMContext.objects.values_list("pk", flat=True))
-        self.names |= _policies(vcenter) | _groups(vcenter, repository)
+        self.names |= _policies(vcenter) | _groups(vcenter, repository) | _people(vcenter)
         self.names |= _points(VMContext.objects.get(pk=self.names["web_01"]))
         hour = timezone.now().replace(minute=0, second=0, microsecond=0)
         RepositorySpace.objects.bulk_create(
@@ -282,6 +282,16 @@ def _outlooks() -> None:
             began_at=_minutes_ago(1300 * (number + 1)),
             ended_at=_minutes_ago(1300 * number) if number else None,
         )
+
+
+def _people(vcenter: VCenter) -> Names:
+    """One who sees two places, one who is disabled, one without a role."""
+    ann = factories.user("ann.of-the-night-shift@example.org", role="operator")
+    factories.scope(ann, vcenter, "/Frankfurt/vm/Web")
+    factories.scope(ann, vcenter, "/Frankfurt/vm/" + "Departments with long names/" * 5 + "End")
+    gone = factories.user("b" * 150, role="viewer", is_active=False)
+    factories.user("guest", is_superuser=False)
+    return {"user": ann.pk, "user_disabled": gone.pk}
 
 
 def _policies(vcenter: VCenter) -> Names:

@@ -106,6 +106,10 @@ def login_refused(page: Page, names: Names) -> None:
     filled(username="ops", password="not the password")(page, names)
 
 
+def a_weak_password(page: Page, names: Names) -> None:
+    filled(username="new", password="short")(page, names)
+
+
 def overtaken(page: Page, names: Names) -> None:
     """Somebody else saves first."""
     limits.set_limit(Resource(LimitKind.VCENTER_JOBS), 7, actor="somebody else")
@@ -125,6 +129,10 @@ def in_panel(name: str, address: str, act: Act | None = None, shows: str = "#pan
 EMPTY = (
     State("login-form", "/login/", shows="#id_username", anonymous=True),
     State("login-refused", "/login/", LOGIN_REFUSED, "[role=alert]", anonymous=True),
+    State("login-locked", "/broken/locked/", status=429, anonymous=True),
+    State("login-provider", "/broken/provider/", shows="a[href^='/oidc/']", anonymous=True),
+    State("login-nobody-yet", "/broken/nobody-yet/login/", anonymous=True),
+    State("login-set-up", "/broken/nobody-yet/set-up/", shows="#id_password1", anonymous=True),
     State("home-empty", "/virtual-machines/", shows=".is-next"),
     State("discovery-empty", "/discovery/", shows=".empty-state"),
     State("jobs-empty", "/jobs/", shows=".empty-state"),
@@ -221,6 +229,11 @@ ESTATE = (
     State("tokens-none", "/account/tokens/", shows="main form"),
     State("tokens-made", "/account/tokens/", filled(name="nightly"), "#token"),
     State("tokens-there", "/account/tokens/", shows="main table"),
+    State("users-user", "/users/{user}/", shows="[name=role]"),
+    State("users-list", "/users/", shows="main table"),
+    State("users-add", "/users/add/", shows="#id_username"),
+    State("users-refused", "/users/add/", a_weak_password, "[aria-invalid=true]"),
+    State("users-disabled", "/users/{user_disabled}/", shows="[name=role]"),
     State("bulk-list", "/bulk/", shows="table"),
     State("bulk-running", "/bulk/{bulk}/", shows="progress"),
     State("bulk-cancelled", "/bulk/{bulk_cancelled}/", shows="table"),
