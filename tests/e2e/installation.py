@@ -4,16 +4,17 @@ made to hang, and started again."""
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.cookies import SimpleCookie
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -35,13 +36,20 @@ class Answer(NamedTuple):
     status: int
     text: str
     seconds: float
+    content: bytes = b""
 
 
 class Installation:
     """Use it as a context manager. `folder` is empty, and not below one that only this user may
-    enter: PostgreSQL runs as another one."""
+    enter: PostgreSQL runs as another one. `environment`: more for all its processes; `of_program`:
+    for one alone, by its name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        of_program: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    ) -> None:
         self.folder = folder
         self._sockets = folder / "sockets"
         self._data = folder / "cluster"
@@ -58,7 +66,9 @@ class Installation:
             "VMREP_LOG_FORMAT": "json",
             "DJANGO_SETTINGS_MODULE": "vmrep.settings",
             "PYTHONPATH": str(PROJECT),
+            **environment,
         }
+        self._of_program = of_program
 
     def __enter__(self) -> Installation:
         try:
@@ -85,11 +95,11 @@ class Installation:
             subprocess.run(["chown", "postgres:", self.folder, self._sockets], check=True)
         made = ["initdb", "--no-sync", "--auth", "trust", "--username", "vmrep"]
         subprocess.run(
-            _postgres(*made, "--pgdata", str(self._data)), check=True, stdout=subprocess.DEVNULL
+            postgres(*made, "--pgdata", str(self._data)), check=True, stdout=subprocess.DEVNULL
         )
         self.start("postgres")
         subprocess.run(
-            _postgres("createdb", "-h", str(self._sockets), "-U", "vmrep", "vmrep"), check=True
+            postgres("createdb", "-h", str(self._sockets), "-U", "vmrep", "vmrep"), check=True
         )
         self.start("redis")
         self._manage("migrate", "--verbosity", "0")
@@ -119,9 +129,9 @@ class Installation:
         (self._data / "postmaster.pid").unlink(missing_ok=True)  # of one that was killed
         run = ["postgres", "-D", str(self._data), "-c", "listen_addresses=", "-c", "fsync=off"]
         run += ["-c", f"unix_socket_directories={self._sockets}"]
-        asks = _postgres("pg_isready", "-q", "-h", str(self._sockets))
+        asks = postgres("pg_isready", "-q", "-h", str(self._sockets))
         return Program(
-            "postgres", _postgres(*run), ready=lambda: not subprocess.run(asks).returncode
+            "postgres", postgres(*run), ready=lambda: not subprocess.run(asks).returncode
         )
 
     def _redis_program(self) -> Program:
@@ -133,7 +143,8 @@ class Installation:
 
     def start(self, name: str) -> None:
         (self.folder / "data").mkdir(exist_ok=True, mode=0o700)
-        child = Child(self._program(name), self._environment, self.folder / "log")
+        environment = {**self._environment, **self._of_program.get(name, {})}
+        child = Child(self._program(name), environment, self.folder / "log")
         self.children[name] = child
         deadline = time.monotonic() + START_SECONDS
         while child.program.ready is not None and not child.program.ready():
@@ -148,30 +159,59 @@ class Installation:
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """To a process and all that it started: PostgreSQL's are in sessions of their own."""
-        for pid in (self.children[name].process.pid, *_below(self.children[name].process.pid)):
+        for pid in (self.children[name].process.pid, *below(self.children[name].process.pid)):
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 continue  # it ended just now
 
+    def sql(self, statement: str) -> None:
+        """As the database's own account."""
+        command = ("psql", "-q", "-h", str(self._sockets), "-U", "vmrep", "-c", statement, "vmrep")
+        subprocess.run(postgres(*command), check=True)
+
+    def dump(self) -> bytes:
+        """The whole database, as text."""
+        command = ("pg_dump", "-h", str(self._sockets), "-U", "vmrep", "vmrep")
+        return subprocess.run(postgres(*command), check=True, stdout=subprocess.PIPE).stdout
+
+    @property
+    def redis_socket(self) -> Path:
+        return self._sockets / "redis"
+
     # ------------------------------------------------------------- what is seen from outside
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return {name: it.value for name, it in self._cookies.items()}
 
     def ask(self, method: str, address: str, form: dict[str, str] | None = None) -> Answer:
         """What the web server answers. Never waits for more than two minutes."""
-        begun = time.monotonic()
-        connection = http.client.HTTPConnection(LOCALHOST, self.port, timeout=120)
-        headers = {"Cookie": "; ".join(f"{key}={it.value}" for key, it in self._cookies.items())}
+        headers = {"Cookie": "; ".join(f"{key}={it}" for key, it in self.cookies.items())}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return self._ask(method, address, urlencode(form or {}), headers)
+
+    def call(self, method: str, path: str, body: object, token: str) -> Answer:
+        """What the API answers to a program; without a token, to nobody."""
+        headers = {"Content-Type": "application/json"}
+        headers |= {"Authorization": f"Token {token}"} if token else {}
+        written = "" if body is None else json.dumps(body)
+        return self._ask(method, f"/api/v1/{path}", written, headers)
+
+    def _ask(self, method: str, address: str, body: str, headers: dict[str, str]) -> Answer:
+        begun = time.monotonic()
+        connection = http.client.HTTPConnection(LOCALHOST, self.port, timeout=120)
         try:
-            connection.request(method, address, urlencode(form or {}), headers)
+            connection.request(method, address, body, headers)
             answer = connection.getresponse()
-            text = answer.read().decode()
+            content = answer.read()
             for cookie in answer.headers.get_all("Set-Cookie") or ():
                 self._cookies.load(cookie)
         finally:
             connection.close()
-        return Answer(answer.status, text, time.monotonic() - begun)
+        text = content.decode("utf-8", "replace")
+        return Answer(answer.status, text, time.monotonic() - begun, content)
 
     def get(self, address: str) -> Answer:
         return self.ask("GET", address)
@@ -184,7 +224,7 @@ class Installation:
         assert self.ask("POST", "/login/", form).status == 302
 
 
-def _postgres(program: str, *arguments: str) -> list[str]:
+def postgres(program: str, *arguments: str) -> list[str]:
     """A program of PostgreSQL's newest version, as a user that may run it."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
     as_user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
@@ -192,14 +232,14 @@ def _postgres(program: str, *arguments: str) -> list[str]:
     return [*user, "env", "-C", "/", "LC_ALL=C.UTF-8", str(found[-1]), *arguments]
 
 
-def _below(pid: int) -> list[int]:
+def below(pid: int) -> list[int]:
     """All descendants of a process."""
     found = []
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
-            below = [int(child) for child in children.read_text().split()]
+            here = [int(child) for child in children.read_text().split()]
         except (FileNotFoundError, ProcessLookupError):
             continue
-        for child in below:
-            found += [child, *_below(child)]
+        for child in here:
+            found += [child, *below(child)]
     return found

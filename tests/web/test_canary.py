@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.db import connection
 
 from contexts.models import VCenter, VMContext
 from contexts.services import connections, vcenters
@@ -68,3 +69,22 @@ def test_a_password_is_nowhere_to_be_seen(web, filled_in, fingerprint, caplog):
     ] == []
     # What is looked for would be found.
     assert vcenters.endpoint(VCenter.objects.get()).password == PASSWORD
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_file_of_sqlite_has_no_secret_either(filled_in, fingerprint):
+    """Nor in a page of it that is free now: of what was there before, too."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL's content is dumped in tests/e2e/test_canaries.py")
+    more = {"trust_mode": "pin", "fingerprint_sha256": fingerprint}
+    vcenter = vcenters.add(**filled_in, **more)
+    channel = services.add_channel("hook", "webhook", HOOK)
+    key = factories.token(factories.user("ops", password=WRONG))
+    channel.delete()
+    VCenter.objects.filter(pk=vcenter.pk).delete()
+    connection.close()
+    name = str(connection.settings_dict["NAME"])
+    written = [Path(name + end) for end in ("", "-wal", "-shm")]
+    content = b"".join(path.read_bytes() for path in written if path.exists())
+    assert str(filled_in["username"]).encode() in content
+    assert [each for each in (*CANARIES, key) if each.encode() in content] == []

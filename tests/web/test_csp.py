@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from django.conf import settings
+from django.views.debug import get_exception_reporter_class
 
 from contexts.services import vcenters
 from tests.web.conftest import text
@@ -116,3 +117,18 @@ def test_a_debug_page_shows_no_secret(web, settings, monkeypatch):
     page = answer.content.decode()
     assert (answer.status_code, "RuntimeError" in page) == (500, True)
     assert CANARY not in page
+
+
+def test_a_report_of_an_exception_has_no_secret(rf, settings):
+    """As Django would mail it."""
+    settings.CELERY_BROKER_URL = f"redis://:{CANARY}@127.0.0.1/0"
+    request = rf.post("/vcenters/add/", {"password": f"{CANARY}-word"})
+    try:
+        innocent = request.POST["password"]
+        raise RuntimeError(f"broken by {type(innocent).__name__}")
+    except RuntimeError as problem:
+        told = (RuntimeError, problem, problem.__traceback__)
+        report = get_exception_reporter_class(request)(request, *told, is_email=True)
+    for written in (report.get_traceback_text(), report.get_traceback_html()):
+        assert "broken by str" in written
+        assert CANARY not in written
