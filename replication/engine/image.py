@@ -25,7 +25,7 @@ from replication.engine import folders
 from replication.engine.errors import REMEDIES, ImageAltered, TargetError, errno_in, target_error
 from replication.engine.header import ImageFile
 from replication.engine.processes import Child, ProcessIdentity, spawn
-from replication.engine.qemu import nodes
+from replication.engine.qemu import nodes, past_the_cache
 from replication.engine.target import Stretch, Write
 
 START_SECONDS = 60
@@ -223,7 +223,9 @@ class _ServedImage:
         # stays off: nothing that a client sends may unmap anything.
         blockdevs: list[str] = []
         for number in reversed(range(len(self._chain))):
-            node = nodes(self._chain[number], read_only=number > 0 or not writable)
+            is_written = writable and number == 0
+            file = past_the_cache(self._chain[number]) if is_written else {}
+            node = nodes(self._chain[number], read_only=not is_written, **file)
             below = _node(number + 1) if number + 1 < len(self._chain) else None
             node |= {"node-name": _node(number), "backing": below}
             blockdevs += ["--blockdev", json.dumps(node)]

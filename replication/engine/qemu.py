@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -37,15 +38,38 @@ class CheckResult(NamedTuple):
     """Space that an unclean end left unused; harmless."""
 
 
-def nodes(path: Path, *, read_only: bool) -> dict[str, object]:
+def nodes(path: Path, *, read_only: bool, **file: object) -> dict[str, object]:
     """How an image is given to qemu so that it opens only this file: it does not follow the
-    backing file that the header names."""
+    backing file that the header names. ``file``: more about how it is opened."""
     return {
         "driver": "qcow2",
         "read-only": read_only,
         "backing": None,
-        "file": {"driver": "file", "filename": str(path), "read-only": read_only},
+        "file": {"driver": "file", "filename": str(path), "read-only": read_only, **file},
     }
+
+
+def past_the_cache(path: Path) -> dict[str, object]:
+    """What `nodes` adds for a file that is to be written: nothing of it is kept in the page cache,
+    which is faster and leaves the host's memory to others. Empty where the file system has no such
+    way."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_DIRECT | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return {}  # the daemon says what is wrong, if it cannot be opened at all
+    os.close(descriptor)
+    return {"cache": {"direct": True}, "aio": "io_uring" if _has_io_uring() else "threads"}
+
+
+@cache
+def _has_io_uring() -> bool:
+    """Whether kernel, container and this build of qemu allow it: it is tried, once per process."""
+    node = {"driver": "file", "filename": __file__, "aio": "io_uring"}
+    try:
+        _run("info", "--force-share", _json({"driver": "raw", "file": node}))
+    except TargetError:
+        return False
+    return True
 
 
 def create(path: Path, size_bytes: int, backing: str | None = None) -> None:

@@ -20,7 +20,7 @@ from replication.engine.image import (
     ImageReader,
     ImageWriter,
 )
-from replication.engine.processes import is_alive, this_boot_id
+from replication.engine.processes import ProcessIdentity, is_alive, this_boot_id
 from tests.engine.support import (
     MIB,
     chain_of,
@@ -56,6 +56,47 @@ def test_what_was_written_is_read_back_over_another_connection(image: Path) -> N
         assert writer.connect().pread(len(data), 512) == data
     with ImageReader(files_of(image)) as reader:
         assert reader.connect().pread(len(data) + 1024, 0) == bytes(512) + data + bytes(512)
+
+
+def flags_of(process: ProcessIdentity, file: Path) -> int:
+    """How a process has a file open."""
+    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+        if descriptor.resolve() == file:
+            lines = Path(f"/proc/{process.pid}/fdinfo/{descriptor.name}").read_text().splitlines()
+            return next(int(line.split()[1], 8) for line in lines if line.startswith("flags"))
+    raise AssertionError(f"{file} is not open")
+
+
+def test_what_is_written_passes_by_the_page_cache(tmp_path: Path) -> None:
+    repository = DirectoryRepository.initialise(tmp_path / "repository", str(uuid.uuid4()))
+    raw = make_raw(tmp_path / "raw", 2 * MIB, 1, MIB)
+    copy_into(repository, raw, "base", whole(2 * MIB))
+    create(repository, "top.tmp", 2 * MIB, "base.qcow2")
+    with opened(repository, "top.tmp") as image:
+        assert flags_of(image.process, repository.root / "top.tmp/image") & os.O_DIRECT
+        assert not flags_of(image.process, repository.root / "base.qcow2") & os.O_DIRECT
+
+
+def test_a_file_system_without_direct_writes_gets_ordinary_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "ramfs"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "ramfs", "none", str(folder)], check=False).returncode:
+        pytest.skip("a file system cannot be mounted here")
+    try:
+        repository = DirectoryRepository.initialise(folder / "repository", str(uuid.uuid4()))
+        raw = make_raw(tmp_path / "raw", 2 * MIB, 1, MIB)
+        copy_into(repository, raw, "base", whole(2 * MIB))
+        assert difference(repository.root / "base.qcow2", raw) is None
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_without_io_uring_threads_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu, "_has_io_uring", lambda: False)
+    repository = DirectoryRepository.initialise(tmp_path / "repository", str(uuid.uuid4()))
+    raw = make_raw(tmp_path / "raw", 2 * MIB, 1, MIB)
+    copy_into(repository, raw, "base", whole(2 * MIB))
+    assert difference(repository.root / "base.qcow2", raw) is None
 
 
 @pytest.mark.parametrize("offset", [0, 512, 65536, MIB - 512])
