@@ -1,17 +1,22 @@
 """No number tells of what its reader may not see: whatever is added there, each page and each
-answer stays the same, word for word."""
+answer stays the same, word for word. Nor does a filter, or what answers a change."""
 
 from __future__ import annotations
 
 import difflib
+import io
 import logging
 import re
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
-from django.core.cache import cache
+import yaml
+from django.contrib.messages import get_messages
+from django.core.cache import cache as kept
 from django.utils import timezone
 
 from contexts.models import VCenter, VMContext
@@ -20,7 +25,8 @@ from replication.services import occurrences
 from replication.states import OccurrenceKind, Protection
 from tests import asking as people_who_ask
 from tests import factories, places, sequences
-from tests.asking import OURS, OUTSIDE, RULES, Asking, World
+from tests.asking import OURS, OUTSIDE, RULES, Address, Asking, World
+from tests.foreign import bodies
 from tests.shared_rows import shared_rows
 from vmrep.web import totals
 
@@ -76,7 +82,7 @@ def asking(world: World, db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 def test_what_is_added_outside_of_ones_places_changes_no_answer(
     asking: Asking, who: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    factories.everything_lives()
+    factories.everything_lives(seconds_ago=-3600)  # for as long as this takes
     before, again = answers(asking, who, monkeypatch), answers(asking, who, monkeypatch)
     assert len(before) > 60
     for number in range(3):
@@ -96,12 +102,83 @@ def test_what_is_added_outside_of_ones_places_changes_no_answer(
     assert not wrong, "\n\n".join(wrong)
 
 
+NAMED = {
+    **{"vm": "context_id", "vcenter": "vcenter_id", "group": "group_id", "channel": "channel_id"},
+    **{"object": "context_id", "job": "job_id"},
+    **{name: name for name in ("vcenter_host", "vm_name", "vmware_vm_id")},
+}
+"""By filter: what it names."""
+PAGES_WITH_FILTERS = {
+    *("virtual-machines", "discovery", "jobs", "events", "occurrences", "audit", "report"),
+}
+
+
+@pytest.mark.parametrize("who", ["admin of a folder", "admin of a vCenter"])
+def test_a_filter_by_what_is_outside_is_answered_as_by_what_is_nowhere(
+    asking: Asking, who: str
+) -> None:
+    keys = {mark: bodies.by_name(asking.world, mark) for mark in ("outside", "absent", "inside")}
+    keys["absent"]["job_id"] = "job-nowhere"
+    wrong, tried = [], 0
+    for address in (each for each in OURS if "GET" in RULES[each.name]):
+        path = address.filled(asking.keys_of(who))
+        for name, of in filters_of(address):
+            told = {}
+            for mark, key in ((mark, str(each[of])) for mark, each in keys.items()):
+                asking.client(who).cookies.pop("messages", None)  # those of what was asked before
+                answer = asking(who, "GET", f"{path}?{name}={key}")
+                lines = [line.replace(key, "#") for line in steady(answer)]
+                told[mark] = answer.status_code, lines
+            tried += told["inside"] != told["absent"]
+            if told["outside"] != told["absent"]:
+                lines = changed(told["absent"][1], told["outside"][1])
+                wrong.append(f"{address.name} {name} {told['outside'][0]}: {lines}")
+    assert tried > 15
+    assert not wrong, "\n".join(wrong)
+
+
+def filters_of(address: Address) -> list[tuple[str, str]]:
+    """With what they name."""
+    if not address.name.startswith("api:"):
+        return list(NAMED.items()) if address.name in PAGES_WITH_FILTERS else []
+    path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", f"/{address.route}")
+    operation = schema()["paths"].get(path, {}).get("get", {})
+    taken = {each.get("$ref", "").rpartition("/")[2] for each in operation.get("parameters", ())}
+    taken |= {each["name"] for each in operation.get("parameters", ()) if "name" in each}
+    return [(name, of) for name, of in NAMED.items() if name in taken]
+
+
+@cache
+def schema() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load(
+        bodies.SCHEMA.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    )
+    return loaded
+
+
+@pytest.mark.parametrize("who", ["operator of a folder", "admin of a folder", "admin of a vCenter"])
+def test_no_answer_to_a_change_tells_of_what_is_outside(asking: Asking, who: str) -> None:
+    """Its words, what it leads to, and what is in a file that it gives."""
+    wrong = []
+    for address in OURS:
+        for method in sorted(RULES[address.name].keys() - {"GET"}):
+            answer = asking(who, method, address.filled(asking.keys_of(who)))
+            content = b"".join(answer) if answer.streaming else answer.content
+            if content.startswith(b"PK"):
+                bundle = zipfile.ZipFile(io.BytesIO(content))
+                content = b"".join(map(bundle.read, bundle.namelist()))
+            told = [content, *(str(each).encode() for each in get_messages(answer.wsgi_request))]
+            if answer.status_code == 500 or any(OUTSIDE.encode() in each for each in told):
+                wrong.append((method, address.name, answer.status_code))
+    assert not wrong, "\n".join(map(str, wrong))
+
+
 def answers(asking: Asking, who: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     found = {}
     for address in (each for each in OURS if "GET" in RULES[each.name]):
         path = address.filled(asking.keys_of(who))
         for query in QUERIES.get(address.name, [""]):
-            cache.clear()
+            kept.clear()
             monkeypatch.setattr(totals, "_kept", {})
             query = query.format(**asking.world.inside)
             answer = asking(who, "GET", f"{path}{'&' if '?' in path else '?'}{query}")
