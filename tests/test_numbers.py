@@ -39,7 +39,7 @@ VOLATILE = [
         r"X-CSRFToken[^,}]*",
         r'nonce="[^"]*"',
         r'"request_id": ?"[^"]*"',
-        r"\b\d+(\.\d)? s\b|\b\d m \d+ s\b",
+        r"\b\d+ m( \d+ s)?\b|\b\d+(\.\d)? s\b",
         r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?",
         r'"[a-z_]*(age|seconds)[a-z_]*": ?-?[\d.]+',
         r"data-(version|at|now)[a-z-]*=\"[^\"]*\"",
