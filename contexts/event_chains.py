@@ -12,7 +12,7 @@ from contexts.models import ContextEvent, ContextEventHead, VMContext
 from contexts.services.events import FIELDS, PURPOSE, digest, seal
 from contexts.services.transactions import one_transaction
 
-CONTEXTS_AT_ONCE = 200
+CONTEXTS_AT_ONCE = 50
 ROWS_AT_ONCE = 2000
 MOST_NAMED = 1000
 NO_HEAD = "The head of its events is missing."
@@ -36,15 +36,19 @@ class Verified(NamedTuple):
 
 
 def verify(
-    among: QuerySet[VMContext] | None = None, on_progress: Callable[[], None] = lambda: None
+    among: QuerySet[VMContext] | None = None,
+    on_progress: Callable[[], None] = lambda: None,
+    *,
+    newest: int | None = None,
 ) -> Verified:
-    """Read the events of these contexts, or of all. Of each context whose events were changed, the
-    first broken place is named; of MOST_NAMED at most. Events that are recorded meanwhile are left
-    to the next time. Memory does not grow with the events."""
+    """Read the events of these contexts, or of all: each from its first on, or its `newest` ones.
+    Of each context whose events were changed, the first broken place is named; of MOST_NAMED at
+    most. Events that are recorded meanwhile are left to the next time. Memory does not grow with
+    the events."""
     contexts = VMContext.objects.all() if among is None else among
     found = Verified(0, 0, 0, [])
     for keys in _in_pieces(contexts):
-        readers = _read(keys)
+        readers = _read(keys, newest, on_progress)
         beyond = _beyond(keys)
         for key in keys:
             reader = readers.get(key)
@@ -60,13 +64,17 @@ def verify(
     return found
 
 
-def _read(keys: Sequence[str]) -> dict[str, _Reader]:
+def _read(
+    keys: Sequence[str], newest: int | None, on_progress: Callable[[], None]
+) -> dict[str, _Reader]:
     """By context, without those that have no head."""
     heads = ContextEventHead.objects.in_bulk(keys)
-    readers = {key: _Reader(head.number, head.digest) for key, head in heads.items()}
-    for key, *row in _rows(keys):
+    readers = {key: _Reader(head.number, head.digest, newest) for key, head in heads.items()}
+    for count, (key, *row) in enumerate(_rows(keys, newest), start=1):
         if key in readers:
             readers[key].read(row)
+        if count % ROWS_AT_ONCE == 0:
+            on_progress()
     return readers
 
 
@@ -90,8 +98,10 @@ def _in_pieces(contexts: QuerySet[VMContext]) -> Iterator[Sequence[str]]:
         after = keys[-1]
 
 
-def _rows(keys: Sequence[str]) -> Iterator[tuple[object, ...]]:
+def _rows(keys: Sequence[str], newest: int | None) -> Iterator[tuple[object, ...]]:
     rows = ContextEvent.objects.filter(vm_context__in=keys).order_by("vm_context", "number")
+    if newest is not None:  # and the one before, which they follow
+        rows = rows.filter(number__gte=F("vm_context__event_head__number") - newest)
     return rows.values_list("vm_context_id", *FIELDS, "digest", "seal", "job_id").iterator(
         ROWS_AT_ONCE
     )
@@ -109,11 +119,13 @@ def _beyond(keys: Sequence[str]) -> dict[str, int]:
 class _Reader:
     """Reads the events of one context, one after another, up to its head."""
 
-    def __init__(self, number: int, newest: str) -> None:
-        self._head_number, self._head_digest = number, newest
+    def __init__(self, number: int, digest: str, newest: int | None) -> None:
+        self._head_number, self._head_digest = number, digest
+        self._before = 0 if newest is None else max(0, number - newest)
         self.seals = Seals(PURPOSE)
-        self.count = self._number = 0
-        self._digest = BEGINNING
+        self.count = 0
+        self._number = self._before
+        self._digest = "" if self._before else BEGINNING
         self._fault = ""
 
     def read(self, row: Sequence[object]) -> None:
@@ -122,19 +134,27 @@ class _Reader:
         number = int(str(told["number"]))
         if number > self._head_number:
             return  # recorded meanwhile, or `_beyond` tells
-        if number != self._number + 1:
-            self._blame(f"{_events(self._number + 1, number - 1)} missing.")
-        elif digest(self._digest, values) != stored:
-            self._blame(
-                f"Event {number} does not follow event {number - 1}: one of the two was changed."
-                if self._number
-                else f"Event {number} was changed."
-            )
+        if number == self._before:  # counts as it is
+            self._digest = str(stored)
+            return
+        self._compare(number, digest(self._digest, values), stored)
         if job_id not in (None, told["told_job_id"]):
             self._blame(f"Event {number} is linked to another job.")
         self.seals.note(number, str(stored), str(sealed))
         self._number, self._digest = number, str(stored)
         self.count += 1
+
+    def _compare(self, number: int, wanted: str, stored: object) -> None:
+        if not self._digest:
+            self._blame(f"Event {self._before} is missing.")
+        elif number != self._number + 1:
+            self._blame(f"{_events(self._number + 1, number - 1)} missing.")
+        elif wanted != stored:
+            self._blame(
+                f"Event {number} does not follow event {number - 1}: one of the two was changed."
+                if self._number
+                else f"Event {number} was changed."
+            )
 
     def verdict(self, beyond: int | None) -> str:
         """The first broken place; empty if nothing is wrong."""

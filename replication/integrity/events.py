@@ -8,8 +8,9 @@ from contexts import event_chains
 from contexts.models import VMContext
 from replication.integrity.findings import Code, Finding, Scope, SecondLook, check
 
-NEWEST = 1000
-"""The VMs of so many of the newest events are looked at; in a deep check all."""
+NEWEST, OF_EACH = 1000, 20
+"""The VMs of so many of the newest events are looked at, so many of the newest events of each; in a
+deep check all."""
 
 VM_EVENTS_ALTERED = Code(
     "vm_events_altered",
@@ -23,8 +24,11 @@ def vm_events_altered(scope: Scope) -> Iterator[Finding]:
     """Their chains of digests, seals and heads."""
     if scope.context_id is not None:
         return
-    among = None if scope.deep else event_chains.lately(NEWEST)
-    faults = event_chains.verify(among, scope.on_progress).faults
+    if scope.deep:
+        faults = event_chains.verify(None, scope.on_progress).faults
+    else:
+        lately = event_chains.lately(NEWEST)
+        faults = event_chains.verify(lately, scope.on_progress, newest=OF_EACH).faults
     names = dict(
         VMContext.objects.filter(pk__in=[fault.context_id for fault in faults]).values_list(
             "pk", "vm_name"

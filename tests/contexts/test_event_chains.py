@@ -176,6 +176,19 @@ def test_the_integrity_check_and_monitoring_tell_of_it(vm: VMContext) -> None:
         assert found.code in ALTERED
 
 
+def test_only_the_newest_are_read_if_asked(vm: VMContext) -> None:
+    with by_force():
+        execute(f"UPDATE {EVENTS} SET actor = 'nobody' WHERE number = 2")
+    newest = [event_chains.verify(newest=count) for count in (1, 3, 4, 5, 6)]
+    assert [(each.events, len(each.faults)) for each in newest] == [
+        *((1, 0), (3, 0), (4, 1), (5, 1), (5, 1)),
+    ]
+    with by_force():
+        execute(f"DELETE FROM {EVENTS} WHERE number = 3")
+    (found,) = event_chains.verify(newest=2).faults
+    assert found.what == "Event 3 is missing."
+
+
 def test_a_chain_that_was_made_anew_has_no_seal(vm: VMContext) -> None:
     """Whoever has the database but no key can make all digests, and no seal."""
     previous = vm.events.get(number=2).digest

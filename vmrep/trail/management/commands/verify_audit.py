@@ -33,8 +33,8 @@ class Command(BaseCommand):
             "--newest",
             type=int,
             default=None,
-            help="read only so many of the newest events, and the events of those VMs of which so"
-            " many of the VMs' newest events tell",
+            help="read only so many of the newest events; of the VMs of which so many of the VMs'"
+            " newest events tell, so many events of each",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -59,7 +59,8 @@ class Command(BaseCommand):
 
 
 def _of_vms(newest: int | None) -> event_chains.Verified:
-    return event_chains.verify(None if newest is None else event_chains.lately(newest))
+    among = None if newest is None else event_chains.lately(newest)
+    return event_chains.verify(among, newest=newest)
 
 
 def _verdict(faults: Sized) -> str:
