@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +28,10 @@ class Database(Protocol):
 
     def keep(self, folder: Path) -> None:
         """Keep what it is now for whoever looks what was wrong."""
+
+    def ender(self) -> Callable[[], None] | None:
+        """What ends all connections to it but the calling thread's, as a server does that restarts.
+        None: there is no server."""
 
 
 def of_settings(folder: Path) -> Database:
@@ -54,6 +59,9 @@ class SQLite:
 
     def keep(self, folder: Path) -> None:
         self._copy_to(folder / self._file.name)
+
+    def ender(self) -> None:
+        return None
 
     def _copy_to(self, file: Path) -> None:
         with connection.cursor() as cursor:
@@ -84,6 +92,21 @@ class PostgreSQL:
     def keep(self, folder: Path) -> None:
         connection.close()
         self._execute("CREATE DATABASE {found} TEMPLATE {name}", found=folder.name)
+
+    def ender(self) -> Callable[[], None]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (mine,) = cursor.fetchone()
+
+        def end() -> None:
+            with psycopg.connect(**self._server, autocommit=True) as server:
+                server.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = %s AND pid <> %s",
+                    [self._name, mine],
+                )
+
+        return end
 
     def _execute(self, statement: str, **names: str) -> None:
         named = {"name": self._name, "kept": f"{self._name}_migrated", **names}

@@ -67,7 +67,12 @@ class Driver:
         say(f"History {seed}:")
         world = World(folder, workers, rng.choice(TRANSPORTS))
         try:
-            history = History(world, seed, self._tally, kinds=self._kinds, say=_say_step)
+            history = History(
+                *(world, seed, self._tally),
+                kinds=self._kinds,
+                say=_say_step,
+                end_connections=self._database.ender(),
+            )
             history.begin()
             for _ in range(rng.randint(*STEPS)):
                 if time.monotonic() < until:

@@ -38,6 +38,7 @@ STATEMENTS = {"job": 70, "removal": 25}
 """How many an errand has, about."""
 OPERATIONS = 20
 """How many of each kind, about, before one was seen."""
+HOST, VMS = "esx1.lab.example.com", ("one", "two")  # of scenario.toml
 CALLS = ("CreateSnapshot_Task", "QueryChangedDiskAreas", "RemoveSnapshot_Task", "GET /folder")
 WAKES_AFTER_SECONDS = (0, 60)
 """What has passed by the clock of a worker that stood still: that of a paused virtual machine does
@@ -64,15 +65,22 @@ class History:
         *,
         kinds: Sequence[Kind] = KINDS,
         say: Callable[[str], None] = lambda words: None,
+        end_connections: Callable[[], None] | None = None,
     ) -> None:
         self.world = world
+        self._end_connections = end_connections
         self.rng = random.Random(seed)  # noqa: S311  it hides nothing
         self.tally = tally
         self.say = say
-        self.kinds = [it for it in kinds if it.file is None or world.workers.can_fail_files]
+        self.kinds = [it for it in kinds if self._is_possible(it)]
         self._counted: dict[tuple[str, Operation], int] = {}
         self._seconds = {"job": 0.5, "removal": 0.5}
         self._fills = 0
+
+    def _is_possible(self, kind: Kind) -> bool:
+        if kind.database and self._end_connections is None:
+            return False
+        return kind.file is None or self.world.workers.can_fail_files
 
     def begin(self, length: int | None = None) -> None:
         """The VMs have so many recovery points each."""
@@ -229,8 +237,8 @@ class History:
     def _at_any_time(self, errand: str, kind: Kind, during: ExitStack) -> Callable[[int], None]:
         """What is done to it while it works."""
         delay = self.rng.uniform(0, self._seconds[errand])
-        if kind.lab == "kill":
-            timer = threading.Timer(delay, self.world.lab.kill)
+        if act := self._act(kind):
+            timer = threading.Timer(delay, act)
             timer.start()
             during.callback(timer.join)
         elif kind.lab:
@@ -249,6 +257,23 @@ class History:
 
         return on_start
 
+    def _act(self, kind: Kind) -> Callable[[], object] | None:
+        """What others do at any time; None: nothing, or to the nth call."""
+        if kind.database:
+            return self._end_connections
+        control = self.world.control
+        acts: dict[str, Callable[[], object]] = {
+            "kill": self.world.lab.kill,
+            "end sessions": control.expire_sessions,
+            "cut NFC": lambda: control.cut_nfc(HOST),
+            "remove snapshots": self._remove_snapshots,
+        }
+        return acts.get(kind.lab)
+
+    def _remove_snapshots(self) -> None:
+        for name in VMS:
+            self.world.control.remove_snapshots(name)
+
     def _while_it_stands_still(self, pid: int) -> None:
         """Its lease runs out, and others go on with what it did."""
         try:
@@ -262,13 +287,14 @@ class History:
         """Of a call to the vCenter nobody tells whether it came."""
         if kind.file or kind.statement:
             return self.world.workers.page.happened > 0
-        return bool(code) if kind.signal else bool(kind.lab)
+        return bool(code) if kind.signal else bool(kind.lab or kind.database)
 
     def _require_end(self, kind: Kind, code: int, said: str) -> None:
         """It has ended as what happened to it lets it end."""
         by_file = kind.file is not None and kind.file.what in (What.KILL, What.KILL_AFTERWARDS)
         kills = by_file or kind.statement == "kill" or kind.signal == signal.SIGKILL
         is_database = bool(kind.statement) and "vmrep.chaos" in said
+        is_database |= bool(kind.database) and "AdminShutdown" in said
         if code and not is_database and not (kills and code == -signal.SIGKILL):
             raise Broken(f"the worker ended with {code}:\n{said}")
 

@@ -2,8 +2,8 @@
 
 A kind happens to an errand (a replication, a removal): at a file operation below the repository, of
 the worker or of the qemu programs that it starts (`file`); at a statement that changes the database
-(`statement`); or at any time (`signal`, `lab`). Which operation, statement or moment it is, is
-drawn each time.
+(`statement`); or at any time (`signal`, `lab`, `database`). Which operation, statement or moment it
+is, is drawn each time.
 """
 
 from __future__ import annotations
@@ -26,10 +26,16 @@ class Kind(NamedTuple):
     signal: int = 0
     """Sent to the worker at any time."""
     lab: str = ""
-    """What the vCenter does: one of `LAB`."""
+    """What the vCenter or an ESXi host does, or somebody there: one of `LAB`."""
+    database: str = ""
+    """What the database's server does: one of `DATABASE`."""
 
 
-LAB = ("refuse a call", "cut a connection", "kill")
+LAB = (
+    *("refuse a call", "cut a connection"),  # the nth of its kind
+    *("kill", "end sessions", "cut NFC", "remove snapshots"),  # at any time
+)
+DATABASE = ("end connections",)
 
 _TAKES_ROOM = (Op.CREATE, Op.WRITE, Op.TRUNCATE, Op.MKDIR)
 _NAMES = (Op.RENAME, Op.UNLINK, Op.MKDIR)
@@ -65,8 +71,12 @@ KINDS = (
     Kind("the connection to the database breaks", statement="fail"),
     Kind("the answer to a COMMIT is lost", statement="lose the answer"),
     Kind("stands still at a statement", statement="stop"),
-    # The vCenter.
+    Kind("the database's server ends all connections", database="end connections"),
+    # The vCenter and its hosts.
     Kind("the vCenter refuses a call", lab="refuse a call"),
     Kind("the vCenter cuts a connection", lab="cut a connection"),
     Kind("the vCenter is killed and starts again", lab="kill"),
+    Kind("the vCenter ends all sessions", lab="end sessions"),
+    Kind("the ESXi host cuts all NFC connections", lab="cut NFC"),
+    Kind("somebody removes the snapshot", lab="remove snapshots"),
 )

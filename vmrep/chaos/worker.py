@@ -115,9 +115,12 @@ def statements(fault: StatementFault, page: Page) -> Iterator[None]:
 
 
 def _cut() -> None:
-    """The connection breaks, as when the server goes away."""
+    """The connection breaks, as when the server goes away. SQLite has no server: there it is an
+    error of the disk, after which the same connection goes on."""
     from django.db import OperationalError, connection
 
+    if connection.vendor == "sqlite":
+        raise OperationalError("disk I/O error (vmrep.chaos)")
     if connection.connection is not None:
         connection.connection.close()
     raise OperationalError("server closed the connection unexpectedly (vmrep.chaos)")
