@@ -140,7 +140,9 @@ def test_who_is_shut_out_stays_out(issuer):
     come_back(web, "bob")
     User.objects.update(is_active=False)
     assert web.get("/jobs/").status_code == 302
+    count = Session.objects.count()
     assert come_back(Client(), "bob")["Location"] == "/login/"
+    assert Session.objects.count() == count
 
 
 def test_an_answer_counts_once_and_only_where_it_was_asked_for(issuer):

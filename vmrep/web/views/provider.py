@@ -92,11 +92,10 @@ class FromProvider(OIDCAuthenticationCallbackView):
         is_stranger = not request.user.is_authenticated
         request.session[_NEXT] = begun.pop("next")
         request.session[_STATES] = {request.GET["state"]: begun}
-        self.user = None
         try:
             answer: HttpResponse = super().get(request)
         finally:
-            if is_stranger and self.user is None:
+            if is_stranger and not request.user.is_authenticated:
                 request.session.flush()
         return answer
 
