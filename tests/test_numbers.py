@@ -20,9 +20,17 @@ from django.core.cache import cache as kept
 from django.utils import timezone
 
 from contexts.models import VCenter, VMContext
-from replication.models import Policy, ProtectionSpell, Repository
+from replication.models import (
+    GroupRunMember,
+    Policy,
+    ProtectionSpell,
+    Repository,
+    VMGroup,
+    VMGroupMember,
+)
+from replication.policies import settle
 from replication.services import occurrences
-from replication.states import OccurrenceKind, Protection
+from replication.states import GroupMemberState, OccurrenceKind, Protection
 from tests import asking as people_who_ask
 from tests import factories, places, sequences
 from tests.asking import OURS, OUTSIDE, RULES, Address, Asking, World
@@ -66,7 +74,31 @@ def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
         patch.setattr("replication.messages.send", lambda *message: None)
         patch.setattr("contexts.messages.send", lambda *message: None)
         sequences.spread()
-        yield people_who_ask.world()
+        made = people_who_ask.world()
+        _mixed_group(made)
+        yield made
+
+
+def _mixed_group(made: World) -> None:
+    """Of a VM within and one outside: it is seen with the one that is within."""
+    repository = Repository.objects.get(name="shared")
+    places_of = (
+        ("within", made.inside, people_who_ask.FOLDER),
+        (OUTSIDE, made.outside[0], "/Lab"),
+    )
+    vms = [
+        factories.context(
+            f"{mark}-mixed",
+            at=VCenter.objects.get(pk=keys["vcenter_id"]),
+            keep_in=repository,
+            vm_path=f"{folder}/{mark}-mixed",
+        )
+        for mark, keys, folder in places_of
+    ]
+    settle.settle([vm.pk for vm in vms])
+    group = factories.group("mixed", *vms)
+    factories.group_run(group, 1.0, 2.0)
+    made.inside.update({"group_id": group.pk, "member_id": group.members.get(position=1).pk})
 
 
 @pytest.fixture
@@ -167,6 +199,8 @@ def test_no_answer_to_a_change_tells_of_what_is_outside(asking: Asking, who: str
             if content.startswith(b"PK"):
                 bundle = zipfile.ZipFile(io.BytesIO(content))
                 content = b"".join(map(bundle.read, bundle.namelist()))
+            if who == "admin of a vCenter":
+                content = content.replace(f"{OUTSIDE}-mixed".encode(), b"")  # is of that vCenter
             told = [content, *(str(each).encode() for each in get_messages(answer.wsgi_request))]
             if answer.status_code == 500 or any(OUTSIDE.encode() in each for each in told):
                 wrong.append((method, address.name, answer.status_code))
@@ -230,11 +264,24 @@ def add_outside(number: int, *, is_elsewhere: bool) -> None:
         ProtectionSpell.objects.create(
             vm_context=vm, state=Protection.BROKEN, began_at=timezone.now() - timedelta(days=3)
         )
-        factories.places(factories.running_job(beside_of(vm, mark)), "host_sessions", mark, 2)
+        beside = beside_of(vm, mark)
+        factories.places(factories.running_job(beside), "host_sessions", mark, 2)
+        if at == one:
+            add_to_the_mixed_group(beside)
     if not is_elsewhere:
         return
     places.around_a_vcenter(
         f"{OUTSIDE}-more-{number}", factories.vcenter(f"{OUTSIDE}-{number}"), policy
+    )
+
+
+def add_to_the_mixed_group(vm: VMContext) -> None:
+    group = VMGroup.objects.get(name="mixed")
+    position = group.members.count() + 1
+    VMGroupMember.objects.create(group=group, vm_context=vm, position=position, added_by="chief")
+    run = group.runs.latest("pk")
+    GroupRunMember.objects.create(
+        run=run, vm_context=vm, position=position, state=GroupMemberState.MISSING, why="It is away."
     )
 
 
