@@ -403,6 +403,13 @@ def test_what_was_read_a_moment_ago_is_remembered(estate, monkeypatch, django_as
         versions.of_replication()
 
 
+def test_a_fingerprint_is_not_found_by_trying(settings):
+    """Of how much there is of all VMs: without the installation's key nobody makes it."""
+    before = versions._fingerprint([1, 2])
+    settings.SECRET_KEY = "another key of another installation"
+    assert versions._fingerprint([1, 2]) != before
+
+
 def test_what_a_browser_says_that_it_shows_is_not_trusted():
     version = versions.Version("0123", 1_000_000_060)
     assert version.is_shown_by("0123.1000000060")
