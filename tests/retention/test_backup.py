@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from contexts.models import VMContext
+from replication.management.commands import backup_vmrep
 from replication.manifests import writing
 from replication.models import RecoveryPoint
 from replication.services import start
@@ -88,3 +89,15 @@ def test_a_backup_that_is_restored_knows_again_what_happened_since(
     finally:
         copies.use(before)
         copies.remove(name)
+
+
+def test_the_program_that_dumps_gets_none_of_vmreps_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VMREP_SECRET_KEY", "a secret")
+    monkeypatch.setenv("DATABASE_URL", "postgres://vmrep:secret@db/vmrep")
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    environment = backup_vmrep._environment()
+    assert "secret" not in str(environment)
+    assert environment["PGSSLMODE"] == "verify-full"
+    assert environment["PATH"]

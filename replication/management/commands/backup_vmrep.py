@@ -78,7 +78,7 @@ def _copy_database(folder: Path) -> None:
     with dump.open("wb") as file:
         done = subprocess.run(
             ["pg_dump", "--format=custom", "--no-owner"],
-            env=os.environ | told,
+            env=_environment() | told,
             stdout=file,
             stderr=subprocess.PIPE,
             text=True,
@@ -86,6 +86,12 @@ def _copy_database(folder: Path) -> None:
         )
     if done.returncode:
         raise CommandError(f"Nothing was backed up: {done.stderr.strip()}")
+
+
+def _environment() -> dict[str, str]:
+    """vmrep's secrets are none of the program's business; libpq's own settings are."""
+    kept = ("PATH", "HOME", "TMPDIR")
+    return {name: it for name, it in os.environ.items() if name in kept or name.startswith("PG")}
 
 
 def _copy_keys(folder: Path) -> None:
