@@ -188,7 +188,12 @@ class AddTypedField(AddField):
             return
         before = from_state.apps.get_model(app_label, self.model_name)
         after = to_state.apps.get_model(app_label, self.model_name)
-        schema_editor._remake_table(before, create_field=after._meta.get_field(self.name))
+        field = after._meta.get_field(self.name)
+        if not self.preserve_default:  # then only the rows that are there get it
+            field.default = self.field.default
+        schema_editor._remake_table(before, create_field=field)
+        if not self.preserve_default:
+            field.default = models.NOT_PROVIDED
 
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
