@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import os
 import signal
@@ -34,7 +35,8 @@ from replication.sync import runner
 from tests.kept_rows import KeptRows
 from tests.retention.chain import DISK1, VM, Chain, Made
 from tests.retention.test_every_kill import ON_THE_WAY, die
-from tests.sync.estate import MIB, PASSWORD, try_again
+from tests.sync.estate import MIB, PASSWORD, database_url, try_again
+from tests.sync.nursery import nursery
 from vmrep.trail import heads
 from vmrep.trail.models import Event
 
@@ -153,6 +155,31 @@ def test_whatever_a_removal_had_come_to_when_the_database_was_lost(
             chain.replicate()
             writing.write_due()
             assert chain.findings() == set(), point
+
+
+@pytest.mark.slow
+def test_a_restore_may_be_killed_anywhere_and_is_done_again(told: Chain, tmp_path: Path) -> None:
+    """The VM is there with all that it had, or not at all."""
+    before, files = jobs_of_points(), files_of(told)
+    folder = str(told.estate.repository_folder)
+    for number in itertools.count(1, 3):
+        lose_the_database(tmp_path)
+        argv = ("tests.retention.restore_that_dies", folder, str(number))
+        code, stderr = nursery(database_url()).run(*argv)
+        assert code in (0, -signal.SIGKILL), stderr
+        assert jobs_of_points() in ([], before), number
+        assert VMContext.objects.count() == bool(jobs_of_points()), number
+        restore(told)
+        require_points(told, before)
+        assert files_of(told) == files
+        if not code:
+            break
+    assert number > 20
+    told.context = VMContext.objects.get()
+    complete_vcenter(told)
+    told.replicate()
+    writing.write_due()
+    assert told.findings() == set()
 
 
 @pytest.mark.slow
