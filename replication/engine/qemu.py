@@ -54,7 +54,7 @@ def past_the_cache(path: Path) -> dict[str, object]:
     which is faster and leaves the host's memory to others. Empty where the file system has no such
     way."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_DIRECT | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_DIRECT | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return {}  # the daemon says what is wrong, if it cannot be opened at all
     os.close(descriptor)
