@@ -198,9 +198,11 @@ class _ServedImage:
         try:
             yield
         except nbd.Error as error:
-            raise target_error(
-                f"{doing} {self.path}", error.errnum, f"{error.string} ({self._state()})", self.path
-            ) from error
+            state = self._state()
+            # Of a daemon that has ended, its connection's error says nothing about the storage.
+            number = error.errnum if self._daemon.poll() is None else None
+            words = f"{error.string} ({state})"
+            raise target_error(f"{doing} {self.path}", number, words, self.path) from error
 
     def __enter__(self) -> Self:
         return self

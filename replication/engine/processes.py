@@ -209,6 +209,9 @@ class _Spawner:
                     stderr=stderr,
                     env=_environment(),
                     start_new_session=True,
+                    # SIGXFSZ stays ignored, as it is here: a file that may not grow any more is an
+                    # error of the write, and not the end of the program.
+                    restore_signals=False,
                 )
             except Exception as error:  # noqa: BLE001  the edge of this thread: raised in start()
                 result.set_exception(error)

@@ -1,9 +1,11 @@
-"""What migrations must be like, by their text alone."""
+"""What migrations must be like, most of it by their text alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+from django.db import IntegrityError, connection, models
 from django.db.migrations import AddField
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
@@ -37,3 +39,28 @@ def test_a_column_that_is_added_can_be_taken_away_on_sqlite_too() -> None:
     ]
     assert len(added) > 10
     assert [name for name, kind in added if kind is not AddTypedField] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_column_that_is_added_with_a_value_for_older_rows_gives_it_to_them_alone() -> None:
+    before = ProjectState()
+    columns = [("id", models.AutoField(primary_key=True))]
+    before.add_model(ModelState("contexts", "Thing", columns, {"db_table": "things"}))
+    operation = AddTypedField(
+        "thing", "count", models.IntegerField(default=7), preserve_default=False
+    )
+    after = before.clone()
+    operation.state_forwards("contexts", after)
+    with connection.schema_editor() as editor:
+        editor.create_model(before.apps.get_model("contexts", "Thing"))
+    try:
+        before.apps.get_model("contexts", "Thing").objects.create()
+        with connection.schema_editor() as editor:
+            operation.database_forwards("contexts", editor, before, after)
+        things = after.apps.get_model("contexts", "Thing").objects
+        assert [thing.count for thing in things.all()] == [7]
+        with pytest.raises(IntegrityError), connection.cursor() as cursor:
+            cursor.execute("INSERT INTO things (id) VALUES (2)")
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(before.apps.get_model("contexts", "Thing"))

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -144,4 +145,5 @@ def test_the_client_reads_both_kinds_of_body_and_asks_again_when_it_was_left():
             await nobody.ask("GET", "/gone", {})
         return [answer.body for answer in answers]
 
-    assert asyncio.run(play()) == [b"ab", b"abc", b"ab"]
+    with ThreadPoolExecutor(1) as pool:  # in this thread a browser's loop may be running
+        assert pool.submit(asyncio.run, play()).result() == [b"ab", b"abc", b"ab"]
