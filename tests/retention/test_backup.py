@@ -6,9 +6,11 @@ import io
 import subprocess
 from pathlib import Path
 
+import environ
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 from contexts.models import VMContext
 from replication.management.commands import backup_vmrep
@@ -101,3 +103,25 @@ def test_the_program_that_dumps_gets_none_of_vmreps_secrets(
     assert "secret" not in str(environment)
     assert environment["PGSSLMODE"] == "verify-full"
     assert environment["PATH"]
+
+
+def test_the_program_that_dumps_asks_of_the_server_what_vmrep_asks() -> None:
+    """It had the password, and none of the settings that say to whom it may be sent."""
+    url = "postgres://vmrep:secret@db:6543/name?sslmode=verify-full&sslrootcert=/ca.pem"
+    config = environ.Env.db_url_config(url + "&channel_binding=require&connect_timeout=5")
+    known = DatabaseWrapper({**connections.settings["default"], **config}).get_connection_params()
+    assert backup_vmrep._database(known) == {
+        **{"PGHOST": "db", "PGPORT": "6543", "PGUSER": "vmrep", "PGPASSWORD": "secret"},
+        **{"PGDATABASE": "name", "PGSSLMODE": "verify-full", "PGSSLROOTCERT": "/ca.pem"},
+        "PGCHANNELBINDING": "require",
+    }
+
+
+def test_keys_that_are_not_copied_are_named(tmp_path: Path, settings, capsys) -> None:
+    settings.DATA_DIR = tmp_path
+    (tmp_path / "secret_key").write_text("a key")
+    (folder := tmp_path / "backup").mkdir()
+    backup_vmrep.Command()._copy_keys(folder)
+    assert [path.name for path in folder.iterdir()] == ["secret_key"]
+    assert folder.joinpath("secret_key").stat().st_mode & 0o777 == 0o600
+    assert f"{tmp_path / 'field_keys'} is not there" in capsys.readouterr().err

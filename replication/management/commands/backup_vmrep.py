@@ -19,6 +19,18 @@ from django.db import connection
 from replication.engine.durable import fsync_file, make_folders_durably, rename_durably
 
 KEYS = ("field_keys", "secret_key")
+# What of the connection has a variable of libpq with the same name, but for these.
+SAME_NAMES = (
+    *("host", "hostaddr", "port", "user", "password", "passfile", "service"),
+    *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "sslsni"),
+    *("requirepeer", "gssencmode"),
+)
+OTHER_NAMES = {
+    "dbname": "PGDATABASE",
+    "channel_binding": "PGCHANNELBINDING",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+}
 
 
 class Command(BaseCommand):
@@ -45,7 +57,7 @@ class Command(BaseCommand):
             make_folders_durably(unfinished)
             _copy_database(unfinished)
             if options["with_keys"]:
-                _copy_keys(unfinished)
+                self._copy_keys(unfinished)
             for path in unfinished.iterdir():
                 fsync_file(path)
             rename_durably(unfinished, folder)
@@ -54,6 +66,19 @@ class Command(BaseCommand):
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
         self.stdout.write(str(folder))
+
+    def _copy_keys(self, folder: Path) -> None:
+        """Those that vmrep made; keys in its environment are kept by whoever put them there."""
+        for name in KEYS:
+            source = Path(settings.DATA_DIR) / name
+            if source.exists():
+                shutil.copyfile(source, folder / name)
+                (folder / name).chmod(0o600)
+            else:
+                self.stderr.write(
+                    f"{source} is not there, so it is not in this backup: keep VMREP_{name.upper()}"
+                    " of vmrep's settings yourself."
+                )
 
 
 def _copy_database(folder: Path) -> None:
@@ -65,20 +90,11 @@ def _copy_database(folder: Path) -> None:
         ):
             database.backup(copy)
         return
-    known = connection.get_connection_params()
-    told = {
-        f"PG{name.upper()}": str(known[key])
-        for name, key in (
-            *(("host", "host"), ("port", "port"), ("user", "user"), ("password", "password")),
-            ("database", "dbname"),
-        )
-        if known.get(key)
-    }
     dump = folder / "database.dump"
     with dump.open("wb") as file:
         done = subprocess.run(
             ["pg_dump", "--format=custom", "--no-owner"],
-            env=_environment() | told,
+            env=_environment() | _database(connection.get_connection_params()),
             stdout=file,
             stderr=subprocess.PIPE,
             text=True,
@@ -88,16 +104,14 @@ def _copy_database(folder: Path) -> None:
         raise CommandError(f"Nothing was backed up: {done.stderr.strip()}")
 
 
+def _database(known: dict[str, Any]) -> dict[str, str]:
+    """How the program reaches the database, as libpq's variables: as vmrep does, and with no less
+    asked of the server. No password in its arguments."""
+    variables = {name: f"PG{name.upper()}" for name in SAME_NAMES} | OTHER_NAMES
+    return {told: str(known[name]) for name, told in variables.items() if known.get(name)}
+
+
 def _environment() -> dict[str, str]:
     """vmrep's secrets are none of the program's business; libpq's own settings are."""
     kept = ("PATH", "HOME", "TMPDIR")
     return {name: it for name, it in os.environ.items() if name in kept or name.startswith("PG")}
-
-
-def _copy_keys(folder: Path) -> None:
-    """Those that vmrep made; keys in its environment are kept by whoever put them there."""
-    for name in KEYS:
-        source = Path(settings.DATA_DIR) / name
-        if source.exists():
-            shutil.copyfile(source, folder / name)
-            (folder / name).chmod(0o600)
