@@ -23,6 +23,7 @@ from contexts.clock import database_now
 from contexts.text import storable
 from replication.health import broker, watch
 from replication.models import SignOfLife
+from replication.selectors.health import DEAD_AFTER
 from replication.services.leases import this_worker
 from replication.states import LifeKind
 from vmrep import __version__
@@ -51,6 +52,9 @@ class Heart(threading.Thread):
         self.kind, self.queues, self.slots = kind, queues, slots
         self._pid = os.getpid()
         self._started_at: datetime | None = None
+        self._seen_at: datetime | None = None
+        self._back_at: datetime | None = None
+        self._broker_since: datetime | None = None
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -75,7 +79,11 @@ class Heart(threading.Thread):
         redis = broker.problem(fresh=True)
 
         def give() -> None:
-            self._started_at = self._started_at or database_now()
+            now = database_now()
+            self._started_at = self._started_at or now
+            if self._seen_at is not None and self._seen_at <= now - DEAD_AFTER:
+                self._back_at = now
+            self._broker_since = None if redis else self._broker_since or now
             write(
                 self.kind,
                 this_worker(),
@@ -83,7 +91,10 @@ class Heart(threading.Thread):
                 queues=",".join(queues),
                 slots=self.slots,
                 answered=not redis,
+                broker_since=self._broker_since,
+                back_at=self._back_at,
             )
+            self._seen_at = now
             watch.look()
 
         self._in_database(give)
@@ -130,8 +141,10 @@ def write(
     queues: str = "",
     slots: int = 0,
     answered: bool = False,
+    broker_since: datetime | None = None,
+    back_at: datetime | None = None,
 ) -> None:
-    """Write a sign of life, now. `answered`: Redis did."""
+    """Write a sign of life, now. `answered`: Redis did. The others as SignOfLife's columns."""
     sign = SignOfLife(
         kind=kind,
         name=storable(name, 255),
@@ -141,8 +154,11 @@ def write(
         started_at=started_at,
         seen_at=Now(),
         broker_at=Now() if answered else None,
+        broker_since=broker_since,
+        back_at=back_at,
     )
     changed = ["queues", "slots", "version", "started_at", "seen_at", "ended_at"]
+    changed += ["broker_since", "back_at"]
     SignOfLife.objects.bulk_create(
         [sign],
         update_conflicts=True,

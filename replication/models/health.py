@@ -1,6 +1,8 @@
 """Who is alive: what each process last said of itself, what workers last heard of vCenters, and
 when something that is needed was dead."""
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 
@@ -26,6 +28,14 @@ class SignOfLife(models.Model):
     broker_at = models.DateTimeField(
         null=True, blank=True, help_text="When Redis last answered it; null: never."
     )
+    broker_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when Redis has answered it each time."
+    )
+    back_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When it gave a sign again after a gap in which it counted as dead.",
+    )
     ended_at = models.DateTimeField(
         null=True, blank=True, help_text="When it ended as it was told to; null: it did not."
     )
@@ -43,6 +53,11 @@ class SignOfLife(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
+
+    @property
+    def alive_since(self) -> datetime:
+        """Since when it has given signs without such a gap."""
+        return self.back_at or self.started_at
 
 
 class VCenterSign(models.Model):

@@ -22,6 +22,8 @@ from replication.states import LifeKind, TroubleKind
 # Three signs; beat triggers the tick every ten seconds. Pages, which ask every few seconds, are to
 # show a death within 30.
 DEAD_AFTER = timedelta(seconds=26)
+# What the tick needs was there so long, and it did not run: then it is not late because of others.
+_TICK_MISSED = timedelta(seconds=14)
 LOW_SHARE = 10  # less than a tenth is free
 FULL_SOON = timedelta(days=7)
 
@@ -158,8 +160,9 @@ def last_seen(queue: str, now: datetime) -> datetime | None:
 
 def watched_since(processes: Iterable[Process]) -> datetime | None:
     """Since when some process has been alive all the time; None: none is. After a night in which
-    all of vmrep was off, what is dead can be said only once its processes had time to start."""
-    return min((it.sign.started_at for it in processes if it.is_alive), default=None)
+    all of vmrep was off, or minutes without the database, what is dead can be said only once its
+    processes had time to start, or to give a sign."""
+    return min((it.sign.alive_since for it in processes if it.is_alive), default=None)
 
 
 def since_watched(since: datetime | None, watched: datetime | None) -> datetime | None:
@@ -230,8 +233,22 @@ def _processes(
     is_late = not any(is_alive(sign, now) for sign in ticks)
     if is_late and beat_lives and redis_answers and TICK not in dead:
         last = max((sign.seen_at for sign in ticks), default=None)
-        what = "Beat and the worker of the queue “tick” are alive, but the tick does not run. See"
-        yield Trouble(TroubleKind.TICK, "", f"{what} that worker's log.", last)
+        workers = _live_workers(TICK, signs, now)
+        if _could_run(last, [it for it in beats if is_alive(it, now)], workers):
+            what = "Beat and the worker of the queue “tick” are alive, but the tick does not run."
+            yield Trouble(TroubleKind.TICK, "", f"{what} See that worker's log.", last)
+
+
+def _could_run(last: datetime | None, *needed: Sequence[SignOfLife]) -> bool:
+    """Whether one of each needed kind was there, and reached Redis, for long enough after the last
+    tick. What dies is seen to be dead only later, and what comes back takes a while to run it."""
+    return all(any(_was_there(sign, last) for sign in signs) for signs in needed)
+
+
+def _was_there(sign: SignOfLife, last: datetime | None) -> bool:
+    reached = sign.broker_at or sign.started_at
+    since = max(at for at in (last, sign.alive_since, sign.broker_since) if at is not None)
+    return reached - since >= _TICK_MISSED
 
 
 def _vcenters(signs: QuerySet[VCenterSign]) -> list[Answering]:

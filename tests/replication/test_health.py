@@ -242,6 +242,52 @@ def test_what_comes_up_while_vmrep_is_being_started_was_not_dead(db):
     assert Incident.objects.get(subject="copies").began_at == seen_at
 
 
+NEEDED_BY_THE_TICK = ({"kind": "beat"}, {"queues": "tick"})
+
+
+@pytest.mark.parametrize("which", NEEDED_BY_THE_TICK)
+def test_a_tick_is_not_told_of_before_the_death_that_stopped_it_is_seen(db, which):
+    """Its last run is older than the last sign of what died: for seconds it alone looked dead."""
+    factories.everything_lives()
+    last_seen(27, kind="tick")
+    seen_at = Now() - timedelta(seconds=18)
+    SignOfLife.objects.filter(**which).update(seen_at=seen_at, broker_at=seen_at)
+    assert dead() == []
+    SignOfLife.objects.update(broker_at=Now() - timedelta(seconds=18))
+    SignOfLife.objects.exclude(kind="tick").update(seen_at=Now())
+    assert dead() == [], "Redis hangs, and this web server asked it before"
+
+
+@pytest.mark.parametrize("which", NEEDED_BY_THE_TICK)
+@pytest.mark.parametrize("column", ["started_at", "back_at", "broker_since"])
+def test_a_tick_has_time_to_run_after_what_it_needs_is_back(db, which, column):
+    factories.everything_lives()
+    last_seen(60, kind="tick")
+    SignOfLife.objects.filter(**which).update(**{column: Now() - timedelta(seconds=9)})
+    assert dead() == []
+    SignOfLife.objects.filter(**which).update(**{column: Now() - timedelta(seconds=16)})
+    assert dead() == [("tick_late", "")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_minutes_without_the_database_nobody_is_dead_before_it_could_give_a_sign(monkeypatch):
+    """The first process that reached it again saw all others dead, and told of each."""
+    factories.everything_lives(seconds_ago=60)
+    heart = signs.Heart("worker", lambda: ["copies"], 2)
+    heart._beat()
+    assert SignOfLife.objects.get(name=this_worker()).back_at is None
+    long_ago = database_now() - timedelta(seconds=60)
+    heart._started_at = heart._seen_at = heart._broker_since = long_ago
+    heart._beat()
+    sign = SignOfLife.objects.get(name=this_worker())
+    assert sign.back_at > long_ago
+    assert (sign.started_at, sign.broker_since) == (long_ago, long_ago)
+    assert not Incident.objects.exists()
+    monkeypatch.setattr(broker, "problem", lambda **_: "refused")
+    heart._beat()
+    assert SignOfLife.objects.get(name=this_worker()).broker_since is None
+
+
 BEAT = ("beat_dead", "")
 
 
