@@ -16,6 +16,7 @@ from contexts.clock import database_now
 from replication.health import broker
 from replication.models import Incident, RepositorySign, SignOfLife, VCenterSign
 from replication.selectors.health import Parts, health, live_slots, what_is_missing
+from vmrep.web.versions import STATUS_POLL_SECONDS
 
 QUEUES = ("copies", "storage", "control", "tick")
 ALL = {*(("worker", queue) for queue in QUEUES), ("beat", ""), ("tick", "")}
@@ -64,7 +65,7 @@ def test_the_banner_comes_to_a_page_that_is_open_and_goes_again(
     page: Page,
 ):
     page.goto("/jobs/")
-    expect(page.locator("#status")).to_have_attribute("data-poll-seconds", "10")
+    expect(page.locator("#status")).to_have_attribute("data-poll-seconds", str(STATUS_POLL_SECONDS))
     expect(page.locator("#banner")).to_be_hidden()
     SignOfLife.objects.filter(queues="copies").update(seen_at=Now() - timedelta(seconds=31))
     page.evaluate("htmx.trigger('#status', 'vmrep:poll')")

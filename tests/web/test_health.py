@@ -17,6 +17,7 @@ from replication.selectors import health as selector
 from tests import factories
 from tests.web.conftest import HTMX, notices, text
 from vmrep import database_away
+from vmrep.web.versions import STATUS_POLL_SECONDS
 
 WHAT_IS_MISSING = selector.what_is_missing
 
@@ -67,6 +68,11 @@ def test_the_polled_part_has_nothing_new_until_something_dies(web, alive):
     assert 'id="banner" role="status" hx-swap-oob="true"' in text(answer)
     assert "Integrity:" in text(answer)
     assert "No worker of the queue “copies”" in text(answer)
+
+
+def test_a_death_is_on_every_open_page_within_half_a_minute():
+    """The last sign may be from just before the death; the page asked just before it counts."""
+    assert selector.DEAD_AFTER.total_seconds() + STATUS_POLL_SECONDS <= 30
 
 
 def test_a_new_result_of_the_integrity_check_is_news_for_the_polled_part(web, alive):

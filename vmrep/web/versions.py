@@ -68,7 +68,7 @@ from vmrep.trail.models import Head
 
 # An event must be visible within 3 seconds: the pace, and how long a process may keep its facts.
 POLL_SECONDS = 2
-STATUS_POLL_SECONDS = 10
+STATUS_POLL_SECONDS = 4  # with health.DEAD_AFTER, a death is shown within 30
 FRESH_SECONDS = 0.5
 OLDEST_PAGE = timedelta(minutes=1)
 WATCHED = 64
