@@ -82,3 +82,6 @@ def test_plurals():
     assert formats.plural(1, "disk") == "1 disk"
     assert formats.plural(0, "disk") == "0 disks"
     assert formats.plural(1200, "VM is", "VMs are") == "1,200 VMs are"
+    assert formats.plural(1, "repository") == "1 repository"
+    assert formats.plural(2, "repository") == "2 repositories"
+    assert formats.plural(2, "day") == "2 days"

@@ -167,6 +167,10 @@ def test_what_no_policy_can_say_is_shown_at_its_field(web, gold, values, field):
         answer = web.post(address, EMPTY | {"name": "New"} | values)
         assert answer.status_code == 200
         assert list(answer.context["form"].errors) == [field], address
+        page = answer.content.decode()
+        assert page.count('id="id_name"') == 1
+        if "Where it applies" in page:  # what is to be mended comes first, not below the fold
+            assert page.index('id="id_name"') < page.index("Where it applies")
     assert Policy.objects.count() == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from contexts.clock import about_now
@@ -46,5 +47,6 @@ def absolute(moment: datetime) -> str:
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
-    """1 disk, 2 disks"""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    """1 disk, 2 disks, 2 repositories"""
+    many = many or re.sub(r"(?<![aeiou])y$", "ie", one) + "s"
+    return f"{count:,} {one if count == 1 else many}"
