@@ -23,12 +23,10 @@ import json
 import os
 import random
 import shutil
-import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -44,8 +42,9 @@ from replication.engine.sources.base import Source
 from replication.engine.sources.http_range import HttpRangeSource
 from replication.engine.sources.nbd_command import SOCKET, NbdCommandSource
 from replication.engine.target import Layer
+from vmrep.bench.memory import most_pss
 from vmrep.bench.processes import cpu_seconds, machine
-from vmrep.local.ports import free_port
+from vmrep.bench.served import nbdkit, nginx, run, unverified, wait_until
 
 MIB = 1 << 20
 RUN_BYTES = 8 * MIB
@@ -55,27 +54,6 @@ WIDE_BYTES = 2 << 40
 """The size of the disk for which the use of memory is measured."""
 LEAST_OF_PEERS, LEAST_OF_CURL, LEAST_OF_FULL = 1.0, 0.9, 0.9
 MOST_MEMORY_MIB = 300.0
-_NGINX = """\
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log;
-events {{}}
-http {{
-    access_log off;
-    sendfile on;
-    keepalive_requests 1000000;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port} ssl;
-        ssl_certificate {folder}/cert.pem;
-        ssl_certificate_key {folder}/key.pem;
-        root {root};
-    }}
-}}
-"""
 
 
 class Taken(NamedTuple):
@@ -118,7 +96,7 @@ class Bench:
             self.target.create(chain)
             with self.target.open(chain) as writer:
                 to = f"nbd+unix:///?socket={writer.socket}"
-                _run("nbdcopy", "--flush", "--", f"nbd+unix:///?socket={socket}", to)
+                run("nbdcopy", "--flush", "--", f"nbd+unix:///?socket={socket}", to)
             self.target.seal(chain[0].locator, locator)
         self.target.discard(locator)
 
@@ -128,7 +106,7 @@ class Bench:
             qemu.create(image, self.size)
             source = f"nbd+unix:///?socket={socket}"
             how = ("-n", "-W", "-m", "8", "-t", "writeback", "-f", "raw", "-O", "qcow2")
-            _run("qemu-img", "convert", *how, source, str(image))
+            run("qemu-img", "convert", *how, source, str(image))
             fsync_file(image)
             fsync_folder(image.parent)
         image.unlink()
@@ -176,7 +154,7 @@ class Bench:
 
     def https(self, port: int) -> None:
         """As from a datastore: HTTPS, ranges, several connections."""
-        context = _unverified()
+        context = unverified()
         source = HttpRangeSource(
             lambda: http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context),
             "/disk.raw",
@@ -194,19 +172,19 @@ class Bench:
             for part in requests(self.plan)
         ]
         config.write_text("insecure\nsilent\nfail\n" + "next\ninsecure\nsilent\nfail\n".join(parts))
-        _run("curl", "--config", str(config))
+        run("curl", "--config", str(config))
 
     def _over_nbd(self) -> NbdCommandSource:
         return NbdCommandSource(
-            lambda folder: _nbdkit(folder / SOCKET, self.raw), self.size, "the benchmark's disk"
+            lambda folder: nbdkit(folder / SOCKET, self.raw), self.size, "the benchmark's disk"
         )
 
     @contextlib.contextmanager
     def _served(self) -> Iterator[Path]:
         socket = self.folder / "nbd"
-        with subprocess.Popen(_nbdkit(socket, self.raw)) as process:
+        with subprocess.Popen(nbdkit(socket, self.raw)) as process:
             try:
-                _await(lambda: socket.is_socket())
+                wait_until(lambda: socket.is_socket())
                 yield socket
             finally:
                 process.terminate()
@@ -224,10 +202,10 @@ def measure(
     """Each in turn, as often as there are rounds. The number is the bytes that it copies."""
     taken: dict[str, list[Taken]] = {name: [] for name in contestants}
     for _ in range(rounds):
-        for name, (_, run) in contestants.items():
+        for name, (_, act) in contestants.items():
             os.sync()  # what the one before left is not this one's work
             cpu, began = cpu_seconds(os.getpid()), time.monotonic()
-            run()
+            act()
             seconds = time.monotonic() - began
             taken[name].append(Taken(seconds, cpu_seconds(os.getpid()) - cpu))
     return {
@@ -249,90 +227,14 @@ def memory_mib(folder: Path) -> float:
     plan = [Extent(number * step // MIB * MIB, MIB) for number in range(8_000)]
     target = DirectoryRepository.initialise(folder / "wide", str(uuid.uuid4()))
     chain = [Layer("bench/wide.1.qcow2.1.tmp", WIDE_BYTES)]
-    source = NbdCommandSource(lambda at: _nbdkit(at / SOCKET, raw), WIDE_BYTES, "a wide disk")
+    source = NbdCommandSource(lambda at: nbdkit(at / SOCKET, raw), WIDE_BYTES, "a wide disk")
     target.create(chain)
     digests = target.open_digests(chain[0].locator)
-    with _most_pss() as most, target.open(chain) as writer:
+    with most_pss() as most, target.open(chain) as writer:
         DiskCopy(source, writer, plan, digests=digests).run()
     digests.close()
     raw.unlink()
     return most[0]
-
-
-@contextlib.contextmanager
-def _most_pss() -> Iterator[list[float]]:
-    over, most = threading.Event(), [0.0]
-
-    def look() -> None:
-        while not over.wait(0.1):
-            most[0] = max(most[0], _pss_mib(os.getpid()))
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield most
-    finally:
-        over.set()
-        watcher.join()
-
-
-def _pss_mib(pid: int) -> float:
-    """Of a process and all that descend from it."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        threads = [path.name for path in Path(f"/proc/{pid}/task").iterdir()]
-    except OSError:
-        return 0.0  # it ended just now
-    for thread in threads:
-        with contextlib.suppress(OSError):
-            children += Path(f"/proc/{pid}/task/{thread}/children").read_text().split()
-    own = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-    return own + sum(_pss_mib(int(child)) for child in set(children))
-
-
-@contextlib.contextmanager
-def nginx(root: Path, folder: Path) -> Iterator[int]:
-    """A web server for that folder's files, over TLS on loopback; its port."""
-    port = free_port()
-    _run(
-        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-        *("-subj", "/CN=127.0.0.1", "-keyout", str(folder / "key.pem")),
-        *("-out", str(folder / "cert.pem")),
-    )
-    settings = folder / "nginx.conf"
-    settings.write_text(_NGINX.format(folder=folder, port=port, root=root))
-    for readable in (folder, root, *root.iterdir()):  # by the account that nginx changes to
-        readable.chmod(0o755 if readable.is_dir() else 0o644)
-    with subprocess.Popen(["nginx", "-c", str(settings)], stderr=subprocess.DEVNULL) as process:
-        try:
-            _await(lambda: _answers(port))
-            yield port
-        finally:
-            process.terminate()
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=_unverified())
-    try:
-        connection.request("HEAD", "/disk.raw")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
-def _unverified() -> ssl.SSLContext:
-    """The benchmark's own server on loopback has a certificate that nobody vouches for."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _nbdkit(socket: Path, raw: Path) -> list[str]:
-    return ["nbdkit", "--foreground", "--readonly", "-U", str(socket), "file", f"file={raw}"]
 
 
 def _make_disk(raw: Path, size: int, plan: Sequence[Extent]) -> None:
@@ -348,18 +250,6 @@ def _make_disk(raw: Path, size: int, plan: Sequence[Extent]) -> None:
 def _require_all(result: CopyResult, plan: Sequence[Extent]) -> None:
     if result.bytes_written != total_bytes(plan):
         raise AssertionError(f"{result} is not all of {total_bytes(plan)} random bytes")
-
-
-def _run(*argv: str) -> None:
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-
-def _await(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError("a server of the benchmark does not answer")
-        time.sleep(0.01)
 
 
 def main(arguments: list[str]) -> int:

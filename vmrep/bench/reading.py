@@ -41,12 +41,12 @@ from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import Extent, normalise, total_bytes
 from replication.engine.target import Layer, WritableImage
 from vmrep.bench.bare_nfc import MIB, lab_of
+from vmrep.bench.served import wait_until
 from vmrep.lab.control.client import LabControl
 from vmrep.local.ports import free_port
 
 EXTENTS, EXTENT_BYTES = 2_000, 64 << 10
 DISTANCE_SECONDS = 0.001
-START_SECONDS = 30.0
 
 
 class Figures(NamedTuple):
@@ -155,18 +155,15 @@ def nbdkit(raw: Path, folder: Path) -> Iterator[str]:
     with subprocess.Popen(argv) as process:
         try:
             uri = f"nbds://bench@127.0.0.1:{port}/?tls-psk-file={keys}"
-            _await(uri)
+            wait_until(lambda: _answers(uri))
             yield uri
         finally:
             process.terminate()
 
 
-def _await(uri: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while subprocess.run(["nbdinfo", "--size", uri], capture_output=True, check=False).returncode:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"nbdkit does not answer at {uri}")
-        time.sleep(0.05)
+def _answers(uri: str) -> bool:
+    asked = subprocess.run(["nbdinfo", "--size", uri], capture_output=True, check=False)
+    return not asked.returncode
 
 
 def measure(bench: Bench, uri: str, rounds: int) -> Figures:
