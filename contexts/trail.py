@@ -59,6 +59,7 @@ class Verb(TextChoices):
     ROTATE = "rotate", "Rotated keys"
     PRUNE = "prune", "Pruned the audit trail"
     RESTORE = "restore", "Restored"
+    BACK_UP = "back_up", "Backed up"
     EXPORT = "export", "Made a debug bundle of"
     REQUEST = "request", "Asked for"
     """Of a request that was refused before any service knew of it."""
@@ -261,7 +262,7 @@ SHOWN: dict[str, frozenset[str]] = {
         Kind.SESSION: "user why",
         Kind.ROLE: "name permissions",
         Kind.SCOPE: "user vcenter folder",
-        Kind.INSTALLATION: "jobs points runs secrets left finding repair why",
+        Kind.INSTALLATION: "jobs points runs secrets left finding repair path with_keys why",
         Kind.TRAIL: "through digest rows why",
         Kind.ADDRESS: "method status view why",
     }.items()

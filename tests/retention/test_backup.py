@@ -26,6 +26,8 @@ from tests.retention.test_repository_alone import (
     require_points,
     restore,
 )
+from vmrep.command_line import by_caller
+from vmrep.trail.models import Event
 
 
 def _restored(backup: Path, tmp_path: Path) -> str:
@@ -125,3 +127,15 @@ def test_keys_that_are_not_copied_are_named(tmp_path: Path, settings, capsys) ->
     assert [path.name for path in folder.iterdir()] == ["secret_key"]
     assert folder.joinpath("secret_key").stat().st_mode & 0o777 == 0o600
     assert f"{tmp_path / 'field_keys'} is not there" in capsys.readouterr().err
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_backup_leaves_its_trace_and_is_its_owner_s_alone(tmp_path: Path) -> None:
+    said = io.StringIO()
+    with by_caller():
+        call_command("backup_vmrep", str(tmp_path / "backups"), stdout=said)
+    backup = Path(said.getvalue().strip())
+    told = Event.objects.get(verb="back_up")
+    assert (told.kind, told.via) == ("installation", "command")
+    assert told.new_values == {"path": str(backup), "with_keys": False}
+    assert [path.stat().st_mode & 0o77 for path in (backup, *backup.iterdir())] == [0, 0]

@@ -14,8 +14,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import connection, transaction
 
+from contexts import trail
 from replication.engine.durable import fsync_file, make_folders_durably, rename_durably
 
 KEYS = ("field_keys", "secret_key")
@@ -60,6 +61,7 @@ class Command(BaseCommand):
                 self._copy_keys(unfinished)
             for path in unfinished.iterdir():
                 fsync_file(path)
+            _tell(folder, with_keys=options["with_keys"])
             rename_durably(unfinished, folder)
         except OSError as problem:
             raise CommandError(f"Nothing was backed up: {problem}") from problem
@@ -79,6 +81,13 @@ class Command(BaseCommand):
                     f"{source} is not there, so it is not in this backup: keep VMREP_{name.upper()}"
                     " of vmrep's settings yourself."
                 )
+
+
+def _tell(folder: Path, *, with_keys: bool) -> None:
+    """Before there is such a folder: no copy of everything is made without a trace."""
+    about = trail.subject(trail.Kind.INSTALLATION, "", "vmrep")
+    with transaction.atomic(), trail.gathered():
+        trail.tell(trail.Verb.BACK_UP, about, new={"path": str(folder), "with_keys": with_keys})
 
 
 def _copy_database(folder: Path) -> None:
