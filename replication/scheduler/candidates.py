@@ -23,7 +23,9 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Coalesce, Least, RowNumber
 
+from contexts.clock import database_now
 from contexts.models import VMContext
+from contexts.read_once import once
 from replication.models import GroupRun, ReplicationJob, VMSchedule
 from replication.scheduler.dates import is_fresh
 from replication.scheduler.decide import (
@@ -55,6 +57,13 @@ USE = ("vcenter_id", "repository_id", "limits_policy", "most_running", "lane", "
 _OF_HOSTS = (LimitKind.HOST_SESSIONS, LimitKind.DATASTORE_SNAPSHOTS)
 
 
+@once
+def moment() -> datetime:
+    """The parts of a tick see the same moment, until one of them starts something."""
+    return database_now()
+
+
+@once
 def capacity(now: datetime) -> Capacity:
     """Six statements."""
     found, away = limits.all_limits(), Away.at(now)
@@ -77,7 +86,8 @@ class Away(NamedTuple):
 
     @classmethod
     def at(cls, now: datetime) -> Away:
-        """Four statements. What no worker has is not waited for by further jobs."""
+        """Four statements, in a tick only once. What no worker has is not waited for by further
+        jobs."""
         without = (repository for repository, _ in health.repositories_without_worker(now))
         return cls((*protection.away_repositories(), *without), health.away_vcenters())
 

@@ -16,7 +16,6 @@ from django.db.models import (
     When,
 )
 
-from contexts.clock import database_now
 from contexts.models import VMContext
 from contexts.services.transactions import lock_free, one_transaction
 from replication.models import ReplicationJob, VMSchedule
@@ -108,7 +107,7 @@ class _Active(NamedTuple):
 def look_ahead() -> None:
     """A part of the tick. As many statements however many VMs there are, and some for each batch of
     VMs whose outlook has changed."""
-    now = database_now()
+    now = candidates.moment()
     room = candidates.capacity(now)
     hindrances = Hindrances(now)
     idle = [_Idle(*_split(row)) for row in _idle(now)]

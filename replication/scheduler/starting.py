@@ -10,6 +10,7 @@ from functools import partial
 from contexts.clock import database_now
 from contexts.errors import IdentityChanged, NotManaged, VMGone
 from contexts.models import VMContext
+from contexts.read_once import read_again
 from contexts.services import statuses
 from contexts.services.one_by_one import one_by_one
 from contexts.services.transactions import one_transaction
@@ -28,11 +29,13 @@ def start_due() -> None:
     a transaction for each start, of which there are as many as the workers can do until the next.
 
     Raises an ExceptionGroup when some could not be started, and all the others were."""
-    now = database_now()
+    now = candidates.moment()
     room = candidates.capacity(now)
     if is_full(room):
         return
-    chosen = choose(candidates.due(now, room), room)
+    chosen = list(choose(candidates.due(now, room), room))
+    if chosen:
+        read_again()
     one_by_one(_starts(chosen, now))
 
 

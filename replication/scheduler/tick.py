@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from contexts.clock import database_now
 from contexts.models import VCenter, VMContext
+from contexts.read_once import reading_once
 from contexts.services import discovery
 from contexts.services.one_by_one import one_by_one
 from replication import messages
@@ -17,13 +18,14 @@ from replication.manifests import writing as manifests
 from replication.models import Repository
 from replication.policies import settle, taking_new
 from replication.retention import telling, turns
-from replication.scheduler import dates, outlook, spells, starting
+from replication.scheduler import candidates, dates, outlook, spells, starting
 from replication.selectors import health
 from replication.services import bulk_acts, group_runs, left_overs, occurrences, places, queue
 
 # A vCenter is cleaned up by one worker at a time, so more hints for it would expire unused.
 CLEAN_UPS_PER_TICK = 20
 CLEAN_UPS_PER_VCENTER = 5
+FORGET_WITHIN_SECONDS = 10  # beat's interval
 
 
 def tick() -> None:
@@ -31,13 +33,17 @@ def tick() -> None:
     another transaction holds for too long are left to the next tick.
 
     Raises an ExceptionGroup of what failed when all parts have run."""
-    one_by_one((f"{part.__module__}.{part.__qualname__}", part) for part in PARTS)
+    with reading_once():
+        one_by_one((f"{part.__module__}.{part.__qualname__}", part) for part in PARTS)
 
 
 def _hint_jobs() -> None:
     """As many as workers are free: one that ends a job wakes the next one itself, but after a quiet
     time nobody does. One at least, for a worker that has not been seen yet."""
-    waiting = queue.runnable().count() + group_runs.waiting_runs()
+    groups = group_runs.waiting_runs()
+    if not groups and not queue.is_anything_waiting():
+        return  # most ticks: looking for what may begin takes far longer
+    waiting = queue.runnable().count() + groups
     if not waiting:
         return
     now = database_now()
@@ -85,6 +91,12 @@ def _hint_asking() -> None:
         messages.hint_ask_vcenters()
 
 
+def _forget_old() -> None:
+    """Within one tick of a minute: what goes has been kept for a day or for a year."""
+    if candidates.moment().second < FORGET_WITHIN_SECONDS:
+        one_by_one((part.__module__, part) for part in (watch.forget_old, occurrences.forget_old))
+
+
 PARTS: tuple[Callable[[], None], ...] = (
     signs.tick,
     queue.take_over_expired,
@@ -107,6 +119,5 @@ PARTS: tuple[Callable[[], None], ...] = (
     bulk_acts.pick_up_forgotten,
     discovery.pick_up_forgotten,
     runs.pick_up_forgotten,
-    watch.forget_old,
-    occurrences.forget_old,
+    _forget_old,
 )

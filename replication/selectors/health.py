@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 from contexts.models import VCenter
+from contexts.read_once import once
 from replication.health import broker
 from replication.models import Repository, RepositorySign, SignOfLife, VCenterSign
 from replication.selectors.protection import AWAY_AFTER
@@ -176,8 +177,12 @@ def away_vcenters() -> tuple[int, ...]:
 
 def vcenters_away_since() -> list[tuple[int, datetime | None]]:
     """Each of them with when it was last reached; None: never. One query."""
-    found = _vcenters(VCenterSign.objects.all())
-    return [(each.id, each.reached_at) for each in found if each.problem]
+    return [(each.id, each.reached_at) for each in _all_vcenters() if each.problem]
+
+
+@once
+def _all_vcenters() -> list[Answering]:
+    return _vcenters(VCenterSign.objects.all())
 
 
 def what_is_missing(queue: str, now: datetime) -> str:
@@ -190,6 +195,7 @@ def what_is_missing(queue: str, now: datetime) -> str:
     return "" if _live_workers(queue, workers, now) else _no_worker(queue, workers).what
 
 
+@once
 def _workers() -> list[SignOfLife]:
     return list(SignOfLife.objects.filter(kind=LifeKind.WORKER))
 
@@ -368,8 +374,13 @@ def repositories_of_others(host: str, now: datetime) -> set[int]:
 
 def repositories_without_worker(now: datetime) -> list[tuple[int, datetime | None]]:
     """Those that only machines without a worker that copies reach, with when. Two queries."""
-    found = _lacking(_repositories(RepositorySign.objects.all()), _workers(), now)
+    found = _lacking(_all_repositories(), _workers(), now)
     return [(each.id, each.reached_at) for each in found]
+
+
+@once
+def _all_repositories() -> list[Answering]:
+    return _repositories(RepositorySign.objects.all())
 
 
 def _short(repositories: Sequence[Answering]) -> Iterator[Trouble]:

@@ -24,6 +24,7 @@ from django.db.models import (
 from django.db.models.functions import Cast, Coalesce, Concat, Left, Now
 
 from contexts.models import VCenter, VMContext, VMDisk
+from contexts.read_once import once
 from replication.models import Limit, Place, Policy, Repository, VMSnapshot
 from replication.models.limits import HIGHEST
 from replication.states import LimitKind, SnapshotState
@@ -100,6 +101,7 @@ def own(resource: Resource) -> int | None:
     return rows.values_list("value", flat=True).first()
 
 
+@once
 def all_limits() -> dict[Resource, int]:
     """Every limit that somebody has set, and the defaults of all kinds."""
     found = {Resource(kind): default(kind) for kind in LimitKind}

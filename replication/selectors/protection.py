@@ -36,6 +36,7 @@ from django.db.models.expressions import CombinedExpression
 
 from contexts.compiled import CompiledOnce
 from contexts.models import VMContext
+from contexts.read_once import once
 from replication.models import RepositorySign
 from replication.states import Protection
 
@@ -74,6 +75,7 @@ def away_repositories() -> tuple[int, ...]:
     return tuple(repository for repository, _ in repositories_away_since())
 
 
+@once
 def repositories_away_since() -> list[tuple[int, datetime | None]]:
     """Each of them with when it was last reached; None: never. One query."""
     signs = (

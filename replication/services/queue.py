@@ -35,6 +35,11 @@ LOOK_AT = 100  # the number of waiting jobs that one claim looks at
 MAY_HAVE_MOVED = (LimitKind.HOST_SESSIONS, LimitKind.DATASTORE_SNAPSHOTS)
 
 
+def is_anything_waiting() -> bool:
+    """Whether a job waits, for whatever: without one nothing is runnable."""
+    return ReplicationJob.objects.filter(status=JobStatus.PENDING).exists()
+
+
 def runnable() -> Any:
     """Jobs that may begin now, oldest first: those that somebody asked for before those of the
     schedule, which does not begin one of a paused VM."""
