@@ -1,5 +1,7 @@
 """Showing and storing texts from elsewhere, which may contain anything."""
 
+import re
+
 
 def printable(text: str) -> str:
     r"""The text on one line, safe for a terminal or a log: characters that could move the cursor,
@@ -17,6 +19,12 @@ def storable(text: str, most: int | None = None) -> str:
     `most` characters. For whatever a server, a file or an error message says."""
     kept = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
     return kept if most is None or len(kept) <= most else kept[: most - 1] + "…"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """1 disk, 2 disks, 2 repositories"""
+    many = many or re.sub(r"(?<![aeiou])y$", "ie", one) + "s"
+    return f"{count:,} {one if count == 1 else many}"
 
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400

@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from contexts.errors import ContextBusy
 from contexts.models import ContextEvent, DiscoveredVM, VCenter, VMContext
 from contexts.services import events
+from contexts.text import plural
 
 
 def lock(vcenter: VCenter) -> list[VMContext]:
@@ -22,8 +23,8 @@ def lock(vcenter: VCenter) -> list[VMContext]:
     busy = [context for context in locked if context.current_job_id is not None]
     if busy:
         raise ContextBusy(
-            f"{len(busy)} VM(s) of {vcenter.name} are being replicated, among them"
-            f" {busy[0].vm_name}. Cancel their jobs first, or wait until they end."
+            f"Of {vcenter.name}, {plural(len(busy), 'VM is', 'VMs are')} being replicated, among"
+            f" them {busy[0].vm_name}. Cancel their jobs first, or wait until they end."
         )
     return locked
 

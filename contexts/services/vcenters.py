@@ -20,6 +20,7 @@ from contexts.services.nbd_commands import NbdCommandRefused
 from contexts.services.transactions import one_transaction
 from contexts.services.waiting import SECONDS, wait_for
 from contexts.states import TransportKind, TrustMode
+from contexts.text import plural
 from contexts.trail import Outcome, Verb
 from contexts.vsphere import addresses
 from contexts.vsphere.budget import Budget
@@ -373,8 +374,8 @@ def _require_unused(vcenter: VCenter) -> None:
     records = counts.managed + counts.unmanaged
     if records:
         raise VCenterInUse(
-            f"{vcenter.name} cannot be removed, because vmrep keeps the history of {records} VM(s)"
-            f" from it, {counts.managed} of them under management.",
+            f"{vcenter.name} cannot be removed, because vmrep keeps the history of"
+            f" {plural(records, 'VM')} from it, {counts.managed} of them under management.",
             **counts._asdict(),
         )
     if counts.discoveries:

@@ -139,7 +139,7 @@ def _odd_features(features: int, extensions: dict[int, bytes]) -> Iterator[str]:
 def _internal_snapshots(count: int) -> Iterator[str]:
     """Whoever made one may have written to the image, and can take it back to then."""
     if count:
-        yield f"holds {count} internal snapshot(s), which vmrep does not make"
+        yield f"holds internal snapshots ({count}), which vmrep does not make"
 
 
 def shown(text: str) -> str:

@@ -9,6 +9,7 @@ from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, 
 from contexts.models import ContextEvent, VMContext
 from contexts.services import statuses
 from contexts.states import ContextStatus
+from contexts.text import plural
 from replication.integrity.findings import Code, Finding, Scope, check
 from replication.integrity.recompute import (
     ACTOR,
@@ -68,6 +69,11 @@ def _of(code: Code, context: VMContext, what: str, job_id: str | None = None) ->
     )
 
 
+def _said(status: str | None) -> str:
+    """A status as the pages have it. SQL from elsewhere may have left any text."""
+    return str(dict(ContextStatus.choices).get(status or "", status or "none"))
+
+
 def _contexts(scope: Scope) -> QuerySet[VMContext]:
     """Loads only what is needed: a context's row has many long columns."""
     return scope.within(VMContext.objects.order_by("pk"), "pk").only(
@@ -88,7 +94,9 @@ def counters_differ(scope: Scope) -> Iterator[Finding]:
         too_low |= Q(**{f"{name}__lt": F(f"rows_{name}")})
     for row in counted.filter(too_low).iterator():
         wrong = [name for name in COUNTERS if row[name] < row[f"rows_{name}"]]
-        said = ", ".join(f"{name} is {row[name]} of {row[f'rows_{name}']} jobs" for name in wrong)
+        said = ", ".join(
+            f"{name} is {row[name]} of {plural(row[f'rows_{name}'], 'job')}" for name in wrong
+        )
         yield COUNTERS_DIFFER.finding(
             f"{said}.", key=row["pk"], context_id=row["pk"], vm_name=row["vm_name"]
         )
@@ -208,7 +216,7 @@ def status_differs(scope: Scope) -> Iterator[Finding]:
         yield _of(
             STATUS_DIFFERS,
             context,
-            f"Its status is {context.current_status}, its current job {job}, and it has "
+            f"Its status is “{_said(context.current_status)}”, its current job {job}, and it has "
             f"{points_said} recovery point.",
         )
 
@@ -278,8 +286,8 @@ def status_change_without_event(scope: Scope) -> Iterator[Finding]:
         yield _of(
             STATUS_CHANGE_WITHOUT_EVENT,
             context,
-            f"Its status is {context.current_status}, but the last event records "
-            f"{context.told or 'none'}.",
+            f"Its status is “{_said(context.current_status)}”, but the last event records "
+            f"{_said(context.told)}.",
         )
 
 
@@ -294,4 +302,4 @@ def _add_event(finding: Finding) -> str:
         actor=ACTOR,
         job_id=None,
     )
-    return f"Added an event from {told or 'nothing'} to {context.current_status}."
+    return f"Added an event from “{_said(told)}” to “{_said(context.current_status)}”."

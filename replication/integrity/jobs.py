@@ -119,9 +119,10 @@ def running_step_of_ended_job(scope: Scope) -> Iterator[Finding]:
         .order_by("job_id", "pk")
         .iterator()
     ):
+        status = step.job.get_status_display().lower()
         yield RUNNING_STEP_OF_ENDED_JOB.finding(
-            f"The step “{step.get_name_display()}” of attempt {step.attempt} is marked as running, "
-            f"but the job is {step.job.status} in attempt {step.job.attempt}.",
+            f"The step “{step.get_name_display()}” of attempt {step.attempt} is marked as running,"
+            f" but the job is {status} in attempt {step.job.attempt}.",
             key=step.pk,
             context_id=step.job.vm_context_id,
             vm_name=step.job.source_vm_name,

@@ -10,6 +10,7 @@ from django.db.models import DateTimeField, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce, Now
 
 from contexts.models import VMContext
+from contexts.text import plural
 from replication.integrity import figures
 from replication.integrity.findings import Code, Finding, Scope, check
 from replication.models import (
@@ -211,7 +212,7 @@ def point_damage_differs(scope: Scope) -> Iterator[Finding]:
 def _say_damage(finding: Finding) -> str:
     count = damages.settle(finding.context_id)
     figures.put_right(finding.context_id, finding.code)  # should the triggers be missing
-    return f"Corrected of {count} recovery points." if count else ""
+    return f"Corrected of {plural(count, 'recovery point')}." if count else ""
 
 
 @check(EXPIRED_POINT_HAS_FILES)
@@ -261,7 +262,7 @@ def hold_of_expired_point(scope: Scope) -> Iterator[Finding]:
         yield _of_point(
             HOLD_OF_EXPIRED_POINT,
             hold.recovery_point,
-            f"is expired, but {hold.owner} holds it ({hold.kind}).",
+            f"is expired, but {hold.owner} holds it ({hold.get_kind_display().lower()}).",
         )
 
 
@@ -310,7 +311,7 @@ def _why(image: DiskImage) -> str:
     if parent is None:
         return "which does not exist"
     if parent.state != ImageState.COMMITTED:
-        return f"which is not committed ({parent.state})"
+        return f"which is not committed ({parent.get_state_display().lower()})"
     if parent.disk_id != image.disk_id:
         return "which belongs to another disk"
     if parent.repository_id != image.repository_id:

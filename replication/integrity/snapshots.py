@@ -192,7 +192,7 @@ def snapshot_left_over(scope: Scope) -> Iterator[Finding]:
     late = left.filter(job__completed_at__lt=scope.left_over_since)
     for row in scope.at_rest(late).order_by("pk").iterator():
         yield SNAPSHOT_LEFT_OVER.finding(
-            f"{row.name} ({row.state}) is left over. {row.problem}".strip(),
+            f"{row.name} ({row.get_state_display().lower()}) is left over. {row.problem}".strip(),
             key=row.pk,
             context_id=row.vm_context_id,
             vm_name=row.vm_context.vm_name,

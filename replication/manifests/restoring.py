@@ -22,6 +22,7 @@ from contexts.models import VCenter, VMContext, VMNetworkAdapter
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.services.vcenters import SEALED
+from contexts.text import plural
 from contexts.trail import Kind, Verb
 from contexts.vsphere.specs import SPEC_FIELDS, clean
 from replication.engine.directory import DirectoryRepository
@@ -143,19 +144,20 @@ def _restore_vm(
 ) -> None:
     if looked.left_out and not leave_out:
         point, why = looked.left_out[0]
+        moment = f"{point.consistent_at:%Y-%m-%d %H:%M:%S} UTC"
         raise RestoreRefused(
-            f"{len(looked.left_out)} of {len(looked.vm.points)} recovery points cannot be used, the"
-            f" first is that of {point.consistent_at:%Y-%m-%d %H:%M:%S} UTC: {why} Bring the files"
-            " back from a backup if there is one; or do without these points: --leave-out."
+            f"{len(looked.left_out)} of {plural(len(looked.vm.points), 'recovery point')} cannot be"
+            f" used, the first is that of {moment}: {why} Bring the files back from a backup if"
+            " there is one; or do without these points: --leave-out."
         )
     done = _take_up(report, manifest, looked, actor)
     if done is None:
         report.known.append(looked.vm.context_id)
         return
     rows, placeholder = done
-    words = [f"{len(looked.points)} recovery points"]
+    words = [plural(len(looked.points), "recovery point")]
     words += [f"{rows.new_points} of them new to the database"]
-    words += [f"{rows.gone_points} are gone since"] if rows.gone_points else []
+    words += [plural(rows.gone_points, "is", "are") + " gone since"] if rows.gone_points else []
     words += [f"{len(looked.left_out)} left out"] if looked.left_out else []
     report.restored[looked.vm.context_id] = ", ".join(words)
     if placeholder:
@@ -188,7 +190,8 @@ def _take_up(
         raise RestoreRefused("It has two active replications. Run the integrity check first.")
     if vm.is_kept_here or context.repository_id is None:
         columns["repository_id"] = repository.pk
-    why = f"restored from repository {repository.name}: {len(looked.points)} recovery points"
+    points = plural(len(looked.points), "recovery point")
+    why = f"restored from repository {repository.name}: {points}"
     statuses.settle(context, columns=columns, actor=actor, why=why)
     # Written anew by a worker, with the keys that its rows have now.
     ReplicaManifest.objects.update_or_create(

@@ -16,6 +16,7 @@ from contexts.models import VCenter, VMContext
 from contexts.services import statuses
 from contexts.services.management import MOST_AT_ONCE
 from contexts.services.transactions import one_transaction
+from contexts.text import plural
 from contexts.trail import Kind, Verb
 from replication.errors import PolicyInUse, PolicyRefused, ScopeRefused, ScopeTaken
 from replication.models import (
@@ -107,8 +108,8 @@ def remove(policy: Policy, *, actor: str) -> None:
     _lock_policies()
     if policy.scopes.exists():
         raise PolicyInUse(
-            f"Policy {policy.name} still applies to {policy.scopes.count()} place(s). Remove it"
-            " there first, or give another policy to them."
+            f"Policy {policy.name} still applies to {plural(policy.scopes.count(), 'place')}."
+            " Remove it there first, or give another policy to them."
         )
     log.info("%s removed policy %r", actor, policy.name)
     former = _said(policy.name, wanted_of(policy))

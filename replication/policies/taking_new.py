@@ -15,6 +15,7 @@ from contexts.models import DiscoveredVM, Discovery, VCenter
 from contexts.services.management import Taken
 from contexts.services.transactions import one_transaction
 from contexts.states import DiscoveryStatus
+from contexts.text import plural
 from replication.models import Policy, PolicyScope, PolicyTaking, Repository
 from replication.policies import taking
 from replication.policies.resolve import applies, in_order, resolve
@@ -124,7 +125,7 @@ def _tell(policy_name: str, taken: Taken) -> None:
         return
     names = ", ".join(str(context) for context in new[:NAMED])
     more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
-    vms = "1 VM" if len(new) == 1 else f"{len(new)} VMs"
+    vms = plural(len(new), "VM")
     policy = Policy.objects.filter(name=policy_name).first()
     occurrences.tell(
         OccurrenceKind.TAKEN_BY_POLICY,

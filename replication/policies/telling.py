@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from contexts.models import VMContext
+from contexts.text import plural
 from replication.models import EffectivePolicy
 from replication.models.policies import KEEP
 from replication.policies import calendars
@@ -44,7 +45,7 @@ def _retention(values: Values) -> str:
 def _limits(values: Values) -> str:
     said = []
     if values["most_running"]:
-        said.append(f"at most {values['most_running']} jobs at once")
+        said.append(f"at most {plural(_whole(values['most_running']), 'job')} at once")
     if values["give_up_after_minutes"]:
         waited = words(_MINUTE * _whole(values["give_up_after_minutes"]))
         said.append(f"given up after waiting {waited}")

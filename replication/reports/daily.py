@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from contexts.error_codes import UNEXPECTED
 from contexts.models import VMContext
@@ -28,6 +28,8 @@ from replication.selectors import protection, rpo_history
 from replication.selectors.rpo_history import PolicyShare
 from replication.states import ImageState, JobStatus, Protection
 
+WITHOUT_TARGET_SECONDS = 86_400
+"""How long the first copy of a VM without a target may take."""
 BAD = (Protection.OVER_TARGET, Protection.BROKEN, Protection.UNPROTECTED)
 
 
@@ -41,7 +43,8 @@ class Among(NamedTuple):
 class Breach(NamedTuple):
     """A time in which a VM was not protected as wanted; `seconds`: how much of it is in the day.
     `worst_age_seconds`: how old its newest recovery point became at most; None if not for that.
-    `warned_seconds`: how long before it that was told; None: it was not."""
+    `warned_seconds`: how long before it that was told; None: it was not. `shares_its_name`: another
+    VM of the report is called the same."""
 
     context_id: str
     vm_name: str | None
@@ -51,6 +54,14 @@ class Breach(NamedTuple):
     seconds: float
     worst_age_seconds: float | None
     warned_seconds: float | None = None
+    shares_its_name: bool = False
+
+    @property
+    def shown_name(self) -> str:
+        """Tells it from other VMs of the report, of which one may have the same name."""
+        if not self.vm_name:
+            return self.context_id
+        return f"{self.vm_name} ({self.context_id})" if self.shares_its_name else self.vm_name
 
 
 class Space(NamedTuple):
@@ -130,11 +141,20 @@ class _Spell(NamedTuple):
     began_at: datetime
     ended_at: datetime | None
     foretold_at: datetime | None
+    is_first: bool
 
     @property
     def as_told(self) -> rpo_history.Spell:
         times = (self.began_at, self.ended_at, self.foretold_at)
         return rpo_history.Spell(self.state, self.target_seconds, *times)
+
+    def awaits_its_first_copy(self, until: datetime) -> bool:
+        """It was just taken, and has had no more time for it than a point may be old."""
+        if not self.is_first or self.state != Protection.UNPROTECTED or self.newest_point_at:
+            return False
+        ended_at = until if self.ended_at is None else min(self.ended_at, until)
+        allowed = WITHOUT_TARGET_SECONDS if self.target_seconds is None else self.target_seconds
+        return (ended_at - self.began_at).total_seconds() <= allowed
 
     def seconds(self, begins_at: datetime, until: datetime) -> float:
         """How much of it is in between."""
@@ -149,13 +169,20 @@ def _spells(contexts: QuerySet[VMContext], begins_at: datetime, until: datetime)
             vm_context__in=contexts,
             began_at__lt=until,
         )
+        .annotate(is_first=~Exists(_earlier()))
         .order_by("vm_context__vm_name", "vm_context", "began_at")
         .values_list(
             *("vm_context", "vm_context__vm_name", "state", "target_seconds"),
-            *("newest_point_at", "began_at", "ended_at", "foretold_at"),
+            *("newest_point_at", "began_at", "ended_at", "foretold_at", "is_first"),
         )
     )
     return [_Spell(*row) for row in rows]
+
+
+def _earlier() -> QuerySet[ProtectionSpell]:
+    return ProtectionSpell.objects.filter(
+        vm_context=OuterRef("vm_context"), began_at__lt=OuterRef("began_at")
+    )
 
 
 def _states(spells: Iterable[_Spell], until: datetime) -> dict[str, int]:
@@ -174,9 +201,10 @@ def _states_now(contexts: QuerySet[VMContext], now: datetime) -> dict[str, int]:
 def _breaches(spells: Sequence[_Spell], begins_at: datetime, until: datetime) -> list[Breach]:
     """The longest first."""
     found = []
+    called = Counter(name for _, name in {(each.context_id, each.vm_name) for each in spells})
     for before, spell in zip([None, *spells], spells, strict=False):
         seconds = spell.seconds(begins_at, until)
-        if spell.state not in BAD or not seconds:
+        if spell.state not in BAD or not seconds or spell.awaits_its_first_copy(until):
             continue
         found.append(
             Breach(
@@ -188,6 +216,7 @@ def _breaches(spells: Sequence[_Spell], begins_at: datetime, until: datetime) ->
                 seconds,
                 _worst_age_seconds(spell, until),
                 _warned_seconds(spell, before),
+                called[spell.vm_name] > 1,
             )
         )
     return sorted(found, key=lambda breach: (-breach.seconds, breach.context_id))

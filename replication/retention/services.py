@@ -15,7 +15,7 @@ from contexts import trail
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
-from contexts.text import storable
+from contexts.text import plural, storable
 from contexts.trail import Kind, Verb
 from replication import messages
 from replication.errors import PointGone, PointNeeded
@@ -149,7 +149,7 @@ def delete_all_in(context: VMContext, repository: Repository, *, actor: str) -> 
     if going:
         _look_again(context.pk)
     if new := len(going - known):
-        what = f"asked to delete {new} recovery point(s) in repository {repository.name}"
+        what = f"asked to delete {plural(new, 'recovery point')} in repository {repository.name}"
         steps.tell(context, what, actor)
         about = trail.subject(Kind.POINT, context.pk, context, vm=context)
         told = {"points": new, "repository": repository.name}

@@ -23,7 +23,7 @@ from contexts.errors import ContextError, NotManaged
 from contexts.models import VMContext
 from contexts.services import management, statuses
 from contexts.services.transactions import one_transaction, wait_briefly
-from contexts.text import storable
+from contexts.text import plural, storable
 from contexts.trail import Kind, Somebody, Verb, Via
 from replication import messages
 from replication.errors import (
@@ -151,7 +151,8 @@ def cancel(action: BulkAction, *, actor: str) -> BulkAction:
 
 
 def _about(action: BulkAction) -> trail.Subject:
-    return trail.subject(Kind.BULK, action.pk, f"{action.get_kind_display()} ({action.total} VMs)")
+    name = f"{action.get_kind_display()} ({plural(action.total, 'VM')})"
+    return trail.subject(Kind.BULK, action.pk, name)
 
 
 def _asker(action: BulkAction) -> Somebody:
@@ -184,7 +185,7 @@ def run_next() -> bool:
             break
     _let_go(action)
     if problems:
-        raise ExceptionGroup(f"{action}: {len(problems)} VMs failed", problems)
+        raise ExceptionGroup(f"{action}: {plural(len(problems), 'VM')} failed", problems)
     return _free().exists()
 
 

@@ -17,7 +17,7 @@ from contexts.error_codes import UNEXPECTED
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
-from contexts.text import storable
+from contexts.text import plural, storable
 from contexts.vsphere.lineage import Lineage
 from replication.errors import JobCancelled, LeaseLost
 from replication.manifests import writing as manifests
@@ -201,7 +201,7 @@ def try_again(
         return
     delay = timedelta(0) if at_once else BACK_OFF[min(max(fruitless, 1), len(BACK_OFF)) - 1]
     _back_to_wait(job, why, delay, "Waiting for the next attempt")
-    when = f"in {delay.total_seconds():.0f} seconds" if delay else "at once"
+    when = f"in {plural(round(delay.total_seconds()), 'second')}" if delay else "at once"
     job_log.write(job.pk, job.attempt, f"{why} vmrep will retry {when}.", LogLevel.WARNING)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
+from contexts.text import plural
 from replication.models import GroupRun, GroupRunMember, Occurrence, VMSnapshot
 from replication.services import occurrences, together
 from replication.states import GroupMemberState, JobStatus, OccurrenceKind, SnapshotState
@@ -79,7 +80,7 @@ def _what(run: GroupRun, kind: OccurrenceKind, members: Sequence[GroupRunMember]
         whys.append(f"And {len(others) - _LONGEST_LIST} more.")
     if kind == OccurrenceKind.GROUP_FAILED:
         return " ".join([f"{name}: none of its VMs was replicated.", *whys])
-    count = f"{len(others)} of its {len(members)} VMs"
+    count = f"{len(others)} of its {plural(len(members), 'VM')}"
     return " ".join([f"{name}: {count} cannot be failed over with the others.", *whys])
 
 

@@ -18,6 +18,7 @@ from contexts.errors import ContextBusy
 from contexts.models import VMContext
 from contexts.services import management, statuses
 from contexts.services.transactions import one_transaction
+from contexts.text import plural
 from contexts.trail import Verb
 from replication import messages
 from replication.errors import NameNotConfirmed, RecoveryPointHeld
@@ -128,8 +129,8 @@ def _delete(context_id: str, actor: str) -> Deleted:
         context,
         actor=actor,
         why=(
-            f"replica data deleted: {deleted.recovery_points} recovery points,"
-            f" {deleted.images} images, {deleted.stored_bytes} bytes"
+            f"replica data deleted: {plural(deleted.recovery_points, 'recovery point')},"
+            f" {plural(deleted.images, 'image')}, {deleted.stored_bytes:,} bytes"
         ),
     )
     leases.release(lease)

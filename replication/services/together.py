@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from contexts.text import plural
+
 WITHIN = timedelta(seconds=10)
 """From the first to the last of snapshots that count as taken together."""
 
@@ -40,4 +42,4 @@ def how_far(taken_at: datetime, others: Mapping[int, datetime]) -> str:
 
 
 def _seconds(span: timedelta) -> str:
-    return f"{span.total_seconds():,.0f} seconds"
+    return plural(round(span.total_seconds()), "second")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from django.db import InterfaceError, OperationalError, connection
 
 from contexts.database_errors import own_words
+from contexts.text import plural
 from contexts.vsphere import snapshots
 from replication.errors import LeaseLost, TryAgain
 from replication.models import ReplicationJob
@@ -35,8 +36,7 @@ def verify(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
                 f"{disk.plan.disk.disk_id}: {disk.plan.planned_bytes:,} bytes, as planned; digest"
                 f" {disk.digest}."
             )
-        count = "1 disk" if len(disks) == 1 else f"{len(disks)} disks"
-        note.say(f"{count}, every planned byte was read.")
+        note.say(f"{plural(len(disks), 'disk')}, every planned byte was read.")
 
 
 def _paths_at_rest(run: JobRun) -> dict[int, str | None]:

@@ -75,6 +75,29 @@ def test_protection_and_breaches_of_the_day_and_of_no_other():
     assert of_the_day(day=date(2026, 11, 25)).within_target is None
 
 
+@pytest.mark.parametrize(("target", "hours"), [(3600, 1), (None, 24)])
+def test_a_vm_that_was_just_taken_has_its_target_s_time_for_its_first_copy(target, hours):
+    quick, late = factories.context("quick"), factories.context("late")
+    for vm, took in ((quick, timedelta(seconds=40)), (late, timedelta(hours=hours, seconds=1))):
+        spell(vm, "unprotected", NOON - 11 * HOUR, NOON - 11 * HOUR + took, target)
+        spell(vm, "protected", NOON - 11 * HOUR + took, None, target)
+    ProtectionSpell.objects.filter(state="unprotected").update(newest_point_at=None)
+    assert {it.vm_name for it in of_the_day(LATER + 2 * HOUR).breaches} == {"late"}
+    # All of its points went: that is no first copy.
+    ProtectionSpell.objects.filter(vm_context=quick, state="protected").update(
+        began_at=NOON - 20 * HOUR, ended_at=NOON - 11 * HOUR
+    )
+    assert {it.vm_name for it in of_the_day(LATER + 2 * HOUR).breaches} == {"late", "quick"}
+
+
+def test_vms_of_one_name_can_be_told_apart():
+    twins = [factories.context("web"), factories.context("web")]
+    for vm in (*twins, factories.context("db")):
+        spell(vm, "broken", NOON - 2 * HOUR, NOON)
+    shown = {it.shown_name for it in of_the_day().breaches}
+    assert shown == {"db", *(f"web ({vm.pk})" for vm in twins)}
+
+
 def test_volume_failures_and_space():
     repository = factories.repository("nfs-01")
     vm = factories.context("web", keep_in=repository)

@@ -65,7 +65,7 @@ def test_a_job_does_not_build_on_an_image_that_somebody_made_a_snapshot_in(estat
     job = estate.run_job(small1)
     assert job.status == JobStatus.FAILED
     assert image.locator in job.error_message
-    assert "holds 1 internal snapshot(s)" in job.error_message
+    assert "holds internal snapshots (1)" in job.error_message
     (finding,) = look.find(Scope())
     assert finding.code == "image_file_damaged"
     subprocess.run(["qemu-img", "snapshot", "-d", "by hand", file], check=True)

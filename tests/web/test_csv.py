@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import gc
+import html
 import io
 import re
 
@@ -16,29 +17,33 @@ from contexts.models import VMContext
 from contexts.services import management
 from replication.integrity import runs
 from replication.integrity.findings import Scope
-from replication.models import Incident, Occurrence
+from replication.models import Incident, Occurrence, SignOfLife
 from replication.policies import services as policies
 from replication.services import occurrences, pauses
 from replication.services.pauses import Subject
-from replication.states import OccurrenceKind, PauseKind, TroubleKind
+from replication.states import LifeKind, LimitKind, OccurrenceKind, PauseKind, TroubleKind
 from tests import factories
 from tests.web.conftest import text
 from tests.web.test_notifications import hook
+from vmrep.notifications import services as notifications
 from vmrep.notifications.models import Delivery
-from vmrep.web import csv_cells, csv_files, tables, urls
+from vmrep.web import csv_cells, csv_files, saved_views, tables, urls
+from vmrep.web.models import ViewPage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 FORMULA = "=cmd|'/c calc'!A1"
 TURNING = "a\u202eb"
-NO_LISTS = {"report", "login", "account", "tokens", "saved-views", "api-reference"}
-"""Pages whose lists are one's own sessions, tokens and views, the API's operations, or a report,
-which has a file of its own."""
-A_LIST = re.compile(r'<table class="table|<ul class="items"')
+NO_LISTS = {"report", "login", "api-reference"}
+"""Pages whose lists are the API's operations, or a report, which has a file of its own."""
+A_LIST = re.compile(r'<table class="table|<ul class="items"|<form method="post" action="/views/')
+A_FILE = re.compile(r'href="(\?[^"]*format=csv[^"]*)"[^>]* download')
+IN_ONE = {"limits": len(LimitKind)}
+"""Tables of a page that are one list."""
 
 
 @pytest.fixture
-def estate(tmp_path) -> VMContext:
+def estate(tmp_path, user) -> VMContext:
     """Something in every list; the VM's name is one that a spreadsheet would calculate."""
     keep_in = factories.repository(path=tmp_path)
     at = factories.vcenter(FORMULA, host="127.0.0.1", port=1)
@@ -65,6 +70,13 @@ def estate(tmp_path) -> VMContext:
     factories.user("@dora", role="viewer")
     pauses.pause(Subject(PauseKind.VM, vm_context=vm), until=None, reason="-now", actor="ops")
     policies.add("@gold", policies.target(900), actor="ops")
+    notifications.save_rule(channel, [OccurrenceKind.JOB_FAILED])
+    now = timezone.now()
+    saved_views.save(user, ViewPage.JOBS, "=mine", "status=failed", is_shared=False)
+    factories.token(user)
+    SignOfLife.objects.create(
+        kind=LifeKind.WORKER, name="=1:1", queues="copies", slots=1, started_at=now, seen_at=now
+    )
     return vm
 
 
@@ -99,16 +111,19 @@ def test_every_list_is_a_file_too_and_nothing_in_it_is_calculated(web, estate):
         *("virtual-machines", "removed-vms", "discovery", "jobs", "vcenters", "repositories"),
         *("integrity", "health", "notifications", "events", "occurrences"),
         *("policies", "groups", "users", "audit", "pauses", "limits"),
+        *("account", "tokens", "saved-views"),
     }
     for name, page in pages.items():
-        link = re.search(r'href="(\?[^"]*format=csv[^"]*)"[^>]* download', page)
-        assert link, f"{name} does not offer its list as a file"
-        rows = read(web, f"{reverse(name)}{link[1]}")
-        assert rows, name
-        for row in rows:
-            for cell in row.values():
-                assert not cell.startswith(("=", "+", "-", "@")), (name, row)
-                assert "\u202e" not in cell, (name, row)
+        links = A_FILE.findall(page)
+        lists = max(1, page.count('<table class="table') - IN_ONE.get(name, 1) + 1)
+        assert len(set(links)) == lists, f"{name} has {lists} lists, as files: {links}"
+        for link in links:
+            rows = read(web, f"{reverse(name)}{html.unescape(link)}")
+            assert rows, (name, link)
+            for row in rows:
+                for cell in row.values():
+                    assert not cell.startswith(("=", "+", "-", "@")), (name, row)
+                    assert "\u202e" not in cell, (name, row)
 
 
 @pytest.mark.parametrize("name", ["a;=HYPERLINK(1)", "a\t=1+1", 'a";=1', 'a; "=1', "a\r\n=1"])

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from contexts import text
 from vmrep.web import formats
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -79,9 +80,9 @@ def test_what_never_happened_is_never():
 
 
 def test_plurals():
-    assert formats.plural(1, "disk") == "1 disk"
-    assert formats.plural(0, "disk") == "0 disks"
-    assert formats.plural(1200, "VM is", "VMs are") == "1,200 VMs are"
-    assert formats.plural(1, "repository") == "1 repository"
-    assert formats.plural(2, "repository") == "2 repositories"
-    assert formats.plural(2, "day") == "2 days"
+    assert text.plural(1, "disk") == "1 disk"
+    assert text.plural(0, "disk") == "0 disks"
+    assert text.plural(1200, "VM is", "VMs are") == "1,200 VMs are"
+    assert text.plural(1, "repository") == "1 repository"
+    assert text.plural(2, "repository") == "2 repositories"
+    assert text.plural(2, "day") == "2 days"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from contexts.text import duration, percent, printable
+from contexts.text import duration, percent, plural, printable
 from replication.reports.daily import Breach, Report
 from replication.reports.failures import why_failed
 from replication.states import JobStatus, Protection
 
 _GIB = 1 << 30
+_TOLD = frozenset(Breach._fields) - {"shares_its_name"}
 
 
 def headline(report: Report) -> str:
     """The one thing to know: "99.2 % within target, 3 breaches"."""
     count = len(report.breaches)
-    told = "no breach" if not count else "1 breach" if count == 1 else f"{count} breaches"
+    told = plural(count, "breach", "breaches") if count else "no breach"
     return f"{share(report)}, {told}"
 
 
@@ -25,12 +26,15 @@ def numbers(report: Report) -> list[tuple[str, str]]:
         *(
             (
                 f"… {printable(each.policy) or 'own values'}",
-                f"{percent(each.share)} of {each.vms} VMs",
+                f"{percent(each.share)} of {plural(each.vms, 'VM')}",
             )
             for each in report.by_policy
             if each.share is not None
         ),
-        *((str(Protection(state).label), f"{count} VMs") for state, count in report.states.items()),
+        *(
+            (str(Protection(state).label), plural(count, "VM"))
+            for state, count in report.states.items()
+        ),
         (
             "Replications",
             f"{jobs[JobStatus.COMPLETED]} completed, {jobs[JobStatus.FAILED]} failed,"
@@ -69,7 +73,7 @@ def data(report: Report, most: int) -> dict[str, object]:
         "breach_count": len(report.breaches),
         "breaches": [
             {
-                **each._asdict(),
+                **{name: value for name, value in each._asdict().items() if name in _TOLD},
                 "began_at": each.began_at.isoformat(),
                 "ended_at": each.ended_at.isoformat() if each.ended_at else None,
             }
@@ -92,7 +96,7 @@ def _line(breach: Breach) -> str:
     age = "" if worst is None else f", its newest recovery point up to {duration(worst)} old"
     warned = breach.warned_seconds
     told = "" if warned is None else f", foretold {duration(warned)} before"
-    name = printable(breach.vm_name or breach.context_id)
+    name = printable(breach.shown_name)
     return f"{name} was {state} for {duration(breach.seconds)}{age}{told}"
 
 

@@ -14,6 +14,7 @@ from django.http import QueryDict
 
 from contexts.clock import about_now, database_now
 from contexts.models import VMContext
+from contexts.text import plural
 from replication.errors import BulkRefused
 from replication.filters import ProtectedVMFilter
 from replication.models import BulkAction, Policy, Repository
@@ -24,7 +25,6 @@ from replication.services.pauses import LONGEST_REASON
 from replication.states import BulkKind
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web.formats import plural
 from vmrep.web.forms import DurationField, Styled
 
 NAMED = 10

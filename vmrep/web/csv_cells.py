@@ -34,7 +34,7 @@ from vmrep.web.tables import (
     VMTable,
 )
 from vmrep.web.templatetags.groups import run_words
-from vmrep.web.templatetags.vmrep import total_capacity
+from vmrep.web.templatetags.vmrep import status_word, total_capacity
 
 Cell = Callable[[Any], object]
 Cells = dict[str, Cell]
@@ -50,6 +50,11 @@ def at(path: str) -> Cell:
 def _word(kind: str, field: str) -> Cell:
     """The page's word for a state."""
     return lambda row: LOOKS[kind][str(getattr(row, field))].word if getattr(row, field) else ""
+
+
+def _status(field: str) -> Cell:
+    """What an event was before or after."""
+    return lambda event: status_word(getattr(event, field))
 
 
 def _taking(vm: Any) -> str:
@@ -93,7 +98,7 @@ COLUMNS: dict[type[Table], dict[str, Cells]] = {
             "RPO target (s)": at("target_seconds"),
         },
         "last_job": {
-            "Last job": at("newest_job_status"),
+            "Last job": _word("job", "newest_job_status"),
             "Last job ended": at("newest_job_completed_at"),
             "Last job copied (bytes)": at("newest_job_bytes"),
             "Last job failed because": at("newest_job_error"),
@@ -150,7 +155,7 @@ COLUMNS: dict[type[Table], dict[str, Cells]] = {
         "when": _KEY | {"When": at("created_at")},
         "vm": _OF_VM,
         "why": {"What happened": at("reason")},
-        "change": {"Before": at("old"), "After": at("new")},
+        "change": {"Before": _status("old"), "After": _status("new")},
         "actor": {"By": at("actor"), "Job": at("job_id")},
     },
     AuditTable: {
@@ -203,7 +208,7 @@ VCENTERS: Cells = {
     "VMs": at("vm_count"),
     "Managed": at("context_count"),
     "Last discovery": at("discovery_completed_at"),
-    "State of the discovery": at("discovery_status"),
+    "State of the discovery": _word("discovery", "discovery_status"),
     "Error of the discovery": at("discovery_error"),
     "Login refused": at("login_refused_at"),
 }
@@ -344,6 +349,14 @@ VMS_OF_REPOSITORY: Cells = {
     "Oldest": at("oldest_at"),
     "Newest": at("newest_at"),
     "Stored here (bytes)": at("stored_bytes"),
+}
+
+SIGNS: Cells = {
+    "Machine": at("host"),
+    "Looked": at("looked_at"),
+    "Reached": at("reached_at"),
+    "Free (bytes)": at("free_bytes"),
+    "Problem": at("problem"),
 }
 
 SPACE: Cells = {

@@ -44,6 +44,11 @@ def is_wanted(request: HttpRequest) -> bool:
     return request.GET.get("format") == "csv"
 
 
+def wanted(request: HttpRequest) -> str | None:
+    """Which of a page's lists the address asks for as a file: "" its main one; None: none."""
+    return request.GET.get("list", "") if is_wanted(request) else None
+
+
 def of_table(
     name: str, table: type[Table], rows: QuerySet[Any], request: HttpRequest
 ) -> HttpResponseBase:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 from contexts.clock import about_now
 from contexts.text import binary as binary  # as the replication's own messages say it
 from contexts.text import duration as duration
+from contexts.text import plural
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
@@ -44,9 +44,3 @@ def about(seconds: float | None) -> str:
 def absolute(moment: datetime) -> str:
     """2025-09-09 11:42:31 UTC"""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """1 disk, 2 disks, 2 repositories"""
-    many = many or re.sub(r"(?<![aeiou])y$", "ie", one) + "s"
-    return f"{count:,} {one if count == 1 else many}"

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from contexts.clock import about_now
 from contexts.models import VMContext
-from contexts.text import percent
+from contexts.text import percent, plural
 from replication.models import Policy
 from replication.selectors import rpo_history
 from replication.selectors.rpo_history import History, Kept, Spell
 from replication.states import Protection
 from vmrep import access
 from vmrep.web import charts
-from vmrep.web.formats import absolute, plural
+from vmrep.web.formats import absolute
 from vmrep.web.looks import PROTECTION
 
 MOST_LISTED = 20

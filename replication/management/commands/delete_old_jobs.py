@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from contexts.text import plural
 from replication.services import old_jobs
 
 
@@ -35,6 +36,6 @@ class Command(BaseCommand):
             timedelta(days=options["older_than_days"]), dry_run=dry_run
         )
         verb = "Would delete" if dry_run else "Deleted"
-        self.stdout.write(f"{verb} {outcome.deleted} jobs, kept {outcome.kept.total()}.")
+        self.stdout.write(f"{verb} {plural(outcome.deleted, 'job')}, kept {outcome.kept.total()}.")
         for reason, count in sorted(outcome.kept.items()):
             self.stdout.write(f"  kept {count}: {reason}")

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from contexts import trail
 from contexts.errors import ContextError
-from contexts.text import printable
+from contexts.text import plural, printable
 from replication.engine.errors import EngineError
 from replication.manifests.restoring import Report, restore
 from vmrep.command_line import by_caller
@@ -66,8 +66,8 @@ class Command(BaseCommand):
         for vm, why in report.refused.items():
             self.stdout.write(f"REFUSED: {printable(vm)}: {printable(why)}")
         self.stdout.write(
-            f"Repository {printable(report.repository.name)}: {len(report.restored)} VMs {done},"
-            f" {len(report.known)} known already, {len(report.refused)} refused."
+            f"Repository {printable(report.repository.name)}: {plural(len(report.restored), 'VM')}"
+            f" {done}, {len(report.known)} known already, {len(report.refused)} refused."
         )
         for name in sorted(report.placeholders):
             self.stdout.write(f"To be completed on its page, with its password: {printable(name)}")

@@ -16,6 +16,7 @@ from django.http import HttpRequest
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
+from contexts.text import plural
 from contexts.vsphere.errors import VSphereError
 from replication.errors import ConfirmFolder, JobNotActive
 from replication.models import (
@@ -48,7 +49,6 @@ from vmrep.web.admin.base import (
     WithoutTransaction,
 )
 from vmrep.web.admin.contexts import VMContextAdmin
-from vmrep.web.formats import plural
 
 CANCELLED = "Replications cancelled, or asked to stop"
 OF_VM = ("vm_context__vm_name", "vm_context__pk")

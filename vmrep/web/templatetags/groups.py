@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django import template
 
+from contexts.text import plural
 from replication.selectors.groups import RunShown
 from replication.states import GroupRunState
-from vmrep.web.formats import plural
 
 register = template.Library()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from django import template
 
 from contexts.clock import about_now
+from contexts.text import plural
 from replication.models import SignOfLife
 from replication.selectors.health import Health, health
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import versions
-from vmrep.web.formats import plural
 from vmrep.web.looks import LOOKS
 
 register = template.Library()

@@ -8,12 +8,13 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from contexts.text import plural
 from replication.models import Policy, PolicyScope
 from replication.policies import telling
 from replication.policies.effective import place_of
 from replication.policies.preview import Load
 from replication.policies.values import GROUPS, says
-from vmrep.web.formats import binary, plural
+from vmrep.web.formats import binary
 
 register = template.Library()
 

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_filters import FilterSet
 
-from contexts import selectors
+from contexts import selectors, text
 from contexts.clock import about_now
 from contexts.folders import shown_folder
 from contexts.models import VMContext
@@ -44,7 +44,7 @@ register.filter("binary", formats.binary)
 register.filter("rate", formats.rate)
 register.filter("duration", formats.duration)
 register.filter("absolute", formats.absolute)
-register.filter("plural", formats.plural)
+register.filter("plural", text.plural)
 register.filter("about", formats.about)
 register.filter("done_bytes", progress.done_bytes)
 register.filter("percent", progress.percent)

@@ -11,12 +11,14 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_cache_control
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from contexts import trail
+from contexts.text import plural
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.accounts import sessions
@@ -25,15 +27,16 @@ from vmrep.accounts.models import Session, Token, TokenOrigin
 from vmrep.accounts.session_store import digest
 from vmrep.accounts.tokens import Made, TokenRefused
 from vmrep.client_address import client_address
-from vmrep.web import live
+from vmrep.web import csv_files, csv_settings, live
 from vmrep.web.account_forms import ConfirmForm, PasswordChangeForm, TokenForm
-from vmrep.web.formats import plural
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     """Who one is, and where one is signed in."""
     mine = sessions.alive(access.own_sessions(request.user))
+    if csv_files.is_wanted(request):
+        return csv_files.answer("sessions", csv_files.lines(csv_settings.SESSIONS, mine))
     content = {"sessions": mine, "this": _this_session(request)}
     return render(request, "account/index.html", content)
 
@@ -113,10 +116,13 @@ def confirm(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def tokens(request: HttpRequest) -> HttpResponse:
+def tokens(request: HttpRequest) -> HttpResponseBase:
     """The user's own tokens. The answer that makes one shows its key, and no other ever does."""
     verb = Verb.ADD if request.method == "POST" else Verb.VIEW
     access.require(request.user, verb, Token)
+    if csv_files.is_wanted(request):
+        mine = access.own_tokens(request.user).filter(services.usable())
+        return csv_files.of_rows("tokens", csv_settings.TOKENS, mine)
     form = TokenForm(request.POST or None)
     made = _made(request, form) if form.is_valid() else None
     mine = access.own_tokens(request.user).filter(services.usable())

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from contexts.models import VMContext
+from contexts.text import plural
 from replication.errors import TooMany
 from replication.selectors.health import COPIES
 from replication.services import bulk
@@ -21,7 +22,6 @@ from replication.states import BulkKind, Trigger
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import live
-from vmrep.web.formats import plural
 from vmrep.web.outcome import missing_now
 
 STARTED = ("replication was started", "replications were started")

@@ -25,6 +25,7 @@ from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.services import discovery, management
 from contexts.services.management import MOST_AT_ONCE
 from contexts.states import DiscoveryStatus
+from contexts.text import plural
 from replication.policies import taking
 from replication.selectors import protection
 from replication.selectors.health import CONTROL
@@ -34,7 +35,6 @@ from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import csv_files, live, outcome, saved_views, versions
-from vmrep.web.formats import plural
 from vmrep.web.forms import RPO_TARGETS, TakeForm
 from vmrep.web.models import ViewPage
 from vmrep.web.tables import DiscoveredVMTable, Table

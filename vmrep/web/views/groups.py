@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from contexts.clock import about_now
 from contexts.errors import ContextError
+from contexts.text import plural
 from replication.models import VMGroup
 from replication.selectors import groups as selector
 from replication.selectors import protection
@@ -21,7 +22,6 @@ from replication.states import Trigger
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import csv_cells, csv_files, live, outcome, versions
-from vmrep.web.formats import plural
 from vmrep.web.group_forms import GroupForm, MemberForm
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
+
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
@@ -12,10 +15,10 @@ from django.views import View
 from django.views.decorators.http import require_safe
 
 from contexts.clock import about_now
-from replication.selectors.health import health
+from replication.selectors.health import Health, health
 from vmrep import access
 from vmrep.readiness import OK, readiness
-from vmrep.web import csv_cells, csv_files, live, versions
+from vmrep.web import csv_cells, csv_files, csv_settings, live, versions
 from vmrep.web.templatetags.health import shown
 
 SHOWN_INCIDENTS = 50
@@ -28,10 +31,29 @@ def index(request: HttpRequest) -> HttpResponseBase:
     if live.is_current(request, version):
         return live.nothing_new()
     incidents = access.incidents(request.user)
-    if csv_files.is_wanted(request):
-        return csv_files.of_rows("incidents", csv_cells.INCIDENTS, incidents)
+    match csv_files.wanted(request):
+        case "processes":
+            written = csv_files.lines(csv_settings.PROCESSES, state.processes)
+            return csv_files.answer("processes", written)
+        case "needed":
+            return csv_files.answer("needed", csv_files.lines(csv_settings.NEEDED, _needed(state)))
+        case str():
+            return csv_files.of_rows("incidents", csv_cells.INCIDENTS, incidents)
     content = {"health": state, "incidents": list(incidents[:SHOWN_INCIDENTS])}
     return live.respond(request, "health/index.html", version, content)
+
+
+def _needed(state: Health) -> Iterator[tuple[str, str, datetime | None, str]]:
+    """What vmrep needs besides its processes: name, state, last answer, what is wrong."""
+    now = about_now()
+    yield "Database", "answering", now, ""
+    yield "Redis", *(("away", state.redis_at) if state.redis else ("answering", now)), state.redis
+    yield "The tick", "alive" if state.tick_is_alive else "dead", state.tick_at, ""
+    for vcenter in state.vcenters:
+        yield f"vCenter {vcenter.name}", vcenter.state, vcenter.reached_at, vcenter.problem
+    for each in state.repositories:
+        what = each.problem or each.short
+        yield f"Repository {each.name}", each.state, each.reached_at, what
 
 
 @require_safe

@@ -19,7 +19,7 @@ from replication.services import bandwidth, limits
 from replication.states import LimitKind
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import csv_cells, csv_files, live, versions
+from vmrep.web import csv_cells, csv_files, csv_settings, live, versions
 from vmrep.web.limit_forms import LimitForm, WindowForm
 
 NAMED = {
@@ -32,8 +32,12 @@ NAMED = {
 def index(request: HttpRequest) -> HttpResponseBase:
     seen = access.limited(request.user)
     uses, reading = usage.uses(seen), usage.reading(seen, about_now())
-    if csv_files.is_wanted(request):
-        return csv_files.answer("limits", csv_files.lines(csv_cells.LIMITS, uses))
+    match csv_files.wanted(request):
+        case "bandwidth":
+            written = csv_files.lines(csv_settings.BANDWIDTH, reading)
+            return csv_files.answer("bandwidth", written)
+        case str():
+            return csv_files.answer("limits", csv_files.lines(csv_cells.LIMITS, uses))
     version = versions.of_limits(uses, reading)
     if live.is_current(request, version):
         return live.nothing_new()

@@ -14,7 +14,7 @@ from vmrep.notifications import services
 from vmrep.notifications.models import Channel, Rule
 from vmrep.notifications.selectors import channels_for_list, deliveries_for_list, rules_for_list
 from vmrep.notifications.states import DeliveryState
-from vmrep.web import csv_cells, csv_files, live, versions
+from vmrep.web import csv_cells, csv_files, csv_settings, live, versions
 from vmrep.web.notification_forms import FORMS, RuleForm
 
 SHOWN_DELIVERIES = 50
@@ -26,11 +26,18 @@ def index(request: HttpRequest) -> HttpResponseBase:
     if live.is_current(request, version):
         return live.nothing_new()
     deliveries = access.rows(request.user, Verb.VIEW, deliveries_for_list())
-    if csv_files.is_wanted(request):
-        return csv_files.of_rows("messages", csv_cells.DELIVERIES, deliveries)
+    channels = access.rows(request.user, Verb.VIEW, channels_for_list())
+    rules = access.rows(request.user, Verb.VIEW, rules_for_list())
+    match csv_files.wanted(request):
+        case "channels":
+            return csv_files.of_rows("channels", csv_settings.CHANNELS, channels)
+        case "rules":
+            return csv_files.of_rows("rules", csv_settings.RULES, rules)
+        case str():
+            return csv_files.of_rows("messages", csv_cells.DELIVERIES, deliveries)
     content = {
-        "channels": list(access.rows(request.user, Verb.VIEW, channels_for_list())),
-        "rules": list(access.rows(request.user, Verb.VIEW, rules_for_list())),
+        "channels": list(channels),
+        "rules": list(rules),
         "deliveries": list(deliveries[:SHOWN_DELIVERIES]),
         "kinds": [form.kind for form in FORMS.values()],
     }

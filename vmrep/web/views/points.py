@@ -7,6 +7,7 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -21,6 +22,7 @@ from replication.selectors.points import points_asked_to_go, points_in_detail, r
 from replication.states import RecoveryPointState
 from vmrep import access
 from vmrep.access import Verb
+from vmrep.web import csv_cells, csv_files
 from vmrep.web.forms import KeepForm
 from vmrep.web.tabs.points import PER_PAGE
 
@@ -71,7 +73,7 @@ def _act(request: HttpRequest, vm: VMContext, point_id: int) -> None:
 
 
 @require_safe
-def retention(request: HttpRequest, context_id: str) -> HttpResponse:
+def retention(request: HttpRequest, context_id: str) -> HttpResponseBase:
     """Which of the VM's points stay, and why, and which go in which order: by the rules in effect,
     or by those that the address tries. Nothing is changed."""
     vm = access.context(request.user, context_id, Verb.VIEW)
@@ -81,7 +83,10 @@ def retention(request: HttpRequest, context_id: str) -> HttpResponse:
     if tried is not None and is_tried:
         rules = tried.rules
     found = verdicts(vm, rules, zone)
-    points = Paginator(recovery_points(vm, limit=None), PER_PAGE).get_page(request.GET.get("page"))
+    shown = recovery_points(vm, limit=None)
+    if csv_files.is_wanted(request):
+        return csv_files.of_rows("retention", csv_cells.points(found.by_point), shown)
+    points = Paginator(shown, PER_PAGE).get_page(request.GET.get("page"))
     kept = dict(zip(KeepForm.base_fields, rules or (), strict=False))
     content = {
         "vm": vm,

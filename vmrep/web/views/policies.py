@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from contexts.errors import ContextError
+from contexts.text import plural
 from replication.models import Policy
 from replication.policies import services
 from replication.policies.checking import Wanted
@@ -23,7 +24,6 @@ from replication.policies.values import TITLES, UNSAID
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import csv_cells, csv_files, rpo
-from vmrep.web.formats import plural
 from vmrep.web.policy_forms import PlaceForm, PolicyForm, initial_of, initial_values
 
 

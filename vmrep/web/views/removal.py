@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
+from contexts.text import plural
 from replication.engine.errors import EngineError
 from replication.errors import NameNotConfirmed
 from replication.selectors.contexts import removed_contexts
@@ -25,7 +26,7 @@ from replication.services.removal import Deleted
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import csv_files, live, versions
-from vmrep.web.formats import binary, plural
+from vmrep.web.formats import binary
 from vmrep.web.forms import Styled
 from vmrep.web.tables import RemovedVMTable
 

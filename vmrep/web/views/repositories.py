@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from contexts.clock import about_now
 from contexts.errors import ContextError
 from contexts.models import VMContext
+from contexts.text import plural
 from replication.errors import ConfirmFolder, RepositoryInUse, RepositoryRefused
 from replication.models import RecoveryPoint, Repository
 from replication.retention import services as retention
@@ -36,7 +37,6 @@ from vmrep import access
 from vmrep.access import Verb
 from vmrep.paging import KeyedPaginator
 from vmrep.web import csv_cells, csv_files
-from vmrep.web.formats import plural
 from vmrep.web.forms import MoveForm, RepositoryChangeForm, RepositoryForm
 
 SPACE_DAYS = 30
@@ -172,8 +172,12 @@ def _as_csv(
     vms: QuerySet[VMContext],
     points: QuerySet[RecoveryPoint] | None,
 ) -> HttpResponseBase:
-    if request.GET.get("list") == "space":
+    wanted = csv_files.wanted(request)
+    if wanted == "space":
         return csv_files.of_rows("repository-space", csv_cells.SPACE, space_of(repository))
+    if wanted == "signs":
+        signs = repository.signs.order_by("host")
+        return csv_files.of_rows("repository-signs", csv_cells.SIGNS, signs)
     if points is not None:
         vm = access.context_among(vms, request.user, request.GET["vm"], Verb.VIEW)
         cells = csv_cells.points(in_effect(vm).by_point)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import live, saved_views
+from vmrep.web import csv_files, csv_settings, live, saved_views
 from vmrep.web.models import SavedView, ViewPage
 from vmrep.web.saved_views import ViewRefused
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     """One's own, by page."""
     views = access.own_views(request.user).order_by("page", "name")
+    if csv_files.is_wanted(request):
+        return csv_files.of_rows("views", csv_settings.VIEWS, views)
     return render(request, "views/index.html", {"views": views})
 
 

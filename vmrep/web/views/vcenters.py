@@ -18,12 +18,12 @@ from contexts import selectors
 from contexts.errors import ContextError, VCenterChanged
 from contexts.models import VCenter
 from contexts.services import connections, vcenters
+from contexts.text import plural
 from contexts.vsphere.errors import VSphereError
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import csv_cells, csv_files, live, versions
 from vmrep.web.edits import EditedMeanwhile
-from vmrep.web.formats import plural
 from vmrep.web.forms import VCenterAddressForm, VCenterForm
 
 _FORMER_SHOWN = 10

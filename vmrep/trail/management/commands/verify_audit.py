@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from contexts import event_chains
-from contexts.text import printable
+from contexts.text import plural, printable
 from vmrep.trail.verify import Anchor, verify
 
 _ANCHOR = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
@@ -43,16 +43,17 @@ class Command(BaseCommand):
             self.stdout.write(fault.what)
         if found.old_seals:
             self.stdout.write(
-                f"{found.old_seals} events are sealed by keys that are not here any more; later"
-                " events vouch for them."
+                f"{plural(found.old_seals, 'event is', 'events are')} sealed by keys that are not"
+                " here any more; later events vouch for that."
             )
         of_vms = _of_vms(options["newest"])
         for of_vm in of_vms.faults:
             self.stdout.write(printable(f"{of_vm.context_id}: {of_vm.what}"))
         self.stdout.write(
-            f"{of_vms.events} events of {of_vms.contexts} VMs read: {_verdict(of_vms.faults)}."
+            f"{plural(of_vms.events, 'event')} of {plural(of_vms.contexts, 'VM')} read:"
+            f" {_verdict(of_vms.faults)}."
         )
-        self.stdout.write(f"{found.events} events read: {_verdict(found.faults)}.")
+        self.stdout.write(f"{plural(found.events, 'event')} read: {_verdict(found.faults)}.")
         self.stdout.write(f"{found.number}:{found.digest}")
         if found.faults or of_vms.faults:
             sys.exit(1)
