@@ -149,4 +149,4 @@ def _retention(values: Values) -> dict[str, str]:
         if not any(values[column] for column in kept):
             return {"retention_kind": "Say how many recovery points to keep, by at least one rule."}
         return {}
-    return dict.fromkeys(kept, "Choose “by rules” with it, or leave it out.")
+    return dict.fromkeys(kept, "Choose “By rules” with it, or leave it out.")

@@ -63,7 +63,7 @@ def test_a_run_keeps_its_findings_with_context_and_remedy() -> None:
     assert run.outcome == "findings"
     finding = run.findings.get(code="counters_differ")
     assert (finding.context_id, finding.vm_name) == (context.pk, "pgtest1")
-    assert "failed_jobs is 0 of 1 jobs" in finding.what
+    assert "failed_jobs is 0 of 1 job" in finding.what
     assert finding.remedy
     assert finding.repairable
 
@@ -163,7 +163,7 @@ def test_the_command_prints_each_finding_with_context_and_remedy() -> None:
     code, output = command()
     assert code == 1
     assert f"error counters_differ: pgtest1, {context.pk}" in output
-    assert "failed_jobs is 0 of 1 jobs" in output
+    assert "failed_jobs is 0 of 1 job" in output
     assert "remedy: A counter is lower" in output
     assert "warning vcenter_not_checked" in output
     assert "--repair can fix 1 of them." in output

@@ -79,8 +79,9 @@ def test_protection_and_breaches_of_the_day_and_of_no_other():
 def test_a_vm_that_was_just_taken_has_its_target_s_time_for_its_first_copy(target, hours):
     quick, late = factories.context("quick"), factories.context("late")
     for vm, took in ((quick, timedelta(seconds=40)), (late, timedelta(hours=hours, seconds=1))):
-        spell(vm, "unprotected", NOON - 11 * HOUR, NOON - 11 * HOUR + took, target)
-        spell(vm, "protected", NOON - 11 * HOUR + took, None, target)
+        ended = NOON - 10 * HOUR
+        spell(vm, "unprotected", ended - took, ended, target)
+        spell(vm, "protected", ended, None, target)
     ProtectionSpell.objects.filter(state="unprotected").update(newest_point_at=None)
     assert {it.vm_name for it in of_the_day(LATER + 2 * HOUR).breaches} == {"late"}
     # All of its points went: that is no first copy.
