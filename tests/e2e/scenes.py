@@ -580,7 +580,7 @@ def _checked(context: VMContext) -> None:
         completed_at=timezone.now(),
     )
     for severity, code, what in (
-        ("error", "counters_differ", "total_jobs_run is 0 of 1 jobs."),
+        ("error", "counters_differ", "total_jobs_run is 0 of 1 job."),
         ("warning", "snapshot_left", "A snapshot of an ended job is still there."),
     ):
         IntegrityFinding.objects.create(

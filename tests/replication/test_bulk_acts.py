@@ -173,7 +173,7 @@ def test_a_fault_of_vmrep_itself_costs_one_vm_and_is_not_hidden(vms, monkeypatch
 
     monkeypatch.setitem(bulk_acts.ACTS, BulkKind.REMOVE, breaks)
     action = ask(BulkKind.REMOVE)
-    with pytest.raises(ExceptionGroup, match="1 VMs failed"):
+    with pytest.raises(ExceptionGroup, match="1 VM failed"):
         bulk_acts.run_next()
     assert told(action) == ("ended", 3, 1)
     assert reasons(action) == ["vmrep itself failed, and its log says where: RuntimeError('a bug')"]

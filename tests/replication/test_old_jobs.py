@@ -153,7 +153,7 @@ def test_a_job_that_left_something_is_kept_until_it_is_cleaned_up(context):
     job.snapshots.update(state=SnapshotState.REMOVED, removed_at=Now())
     assert _run()[1:] == ["  kept 1: its worker is still running"]
     ContextLease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert _run() == ["Deleted 1 jobs, kept 0."]
+    assert _run() == ["Deleted 1 job, kept 0."]
     assert not ContextLease.objects.exists()
 
 
@@ -161,7 +161,7 @@ def test_another_holder_of_the_context_is_left_alone(context):
     job = factories.failed_job(context)
     _age(job)
     lease = leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
-    assert _run() == ["Deleted 1 jobs, kept 0."]
+    assert _run() == ["Deleted 1 job, kept 0."]
     assert ContextLease.objects.get().token == lease.token
 
 
@@ -169,10 +169,10 @@ def test_a_dry_run_says_the_same_and_does_nothing(context):
     jobs = [factories.failed_job(context), factories.completed_job(context)]
     _age(*jobs)
     said = _run(dry_run=True)
-    assert said == ["Would delete 1 jobs, kept 1.", "  kept 1: a recovery point refers to it"]
+    assert said == ["Would delete 1 job, kept 1.", "  kept 1: a recovery point refers to it"]
     assert _ids() == {job.pk for job in jobs}
     assert context.events.filter(job=jobs[0]).count() == 2
-    assert _run() == ["Deleted 1 jobs, kept 1.", *said[1:]]
+    assert _run() == ["Deleted 1 job, kept 1.", *said[1:]]
 
 
 def test_what_ended_within_the_days_is_kept(context):

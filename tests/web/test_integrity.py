@@ -51,7 +51,7 @@ def test_the_page_lists_findings_with_remedy_and_a_link_to_the_vm(web, damaged):
     checked()
     page = text(web.get("/integrity/"))
     assert "counters_differ" in page
-    assert "failed_jobs is 0 of 1 jobs" in page
+    assert "failed_jobs is 0 of 1 job" in page
     assert "--repair raises it" in page
     assert f'href="/virtual-machines/?vm={damaged.pk}"' in page
     assert web.get(f"/virtual-machines/?vm={damaged.pk}").status_code == 200
