@@ -17,6 +17,7 @@ from django.db import InterfaceError, OperationalError, connection
 from contexts import log_lines
 from contexts.database_errors import own_words
 from contexts.models import VMContext
+from contexts.text import binary
 from replication import messages
 from replication.engine.errors import (
     EngineError,
@@ -248,8 +249,8 @@ def _look(removal: PointRemoval, holder: Holder) -> None:
             free, needed = storage.room().free_bytes, child.allocated_bytes or 0
             if free < needed:
                 raise RepositoryFull(
-                    f"{image.repository.name} has {free:,} bytes left. Merging {child.locator} may"
-                    f" take {needed:,} until it is done: make room."
+                    f"{image.repository.name} has {binary(free)} left. Merging {child.locator} may"
+                    f" take {binary(needed)} until it is done: make room."
                 )
             _read_child(storage, child, holder)
 

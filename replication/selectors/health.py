@@ -18,6 +18,7 @@ from contexts.read_once import once
 from replication.health import broker
 from replication.models import Repository, RepositorySign, SignOfLife, VCenterSign
 from replication.selectors.protection import AWAY_AFTER
+from replication.selectors.room import reserve_bytes
 from replication.states import LifeKind, TroubleKind
 
 # Three signs; beat triggers the tick every ten seconds. Pages, which ask every few seconds, are to
@@ -27,6 +28,7 @@ DEAD_AFTER = timedelta(seconds=26)
 _TICK_MISSED = timedelta(seconds=14)
 LOW_SHARE = 10  # less than a tenth is free
 FULL_SOON = timedelta(days=7)
+FULL = "Less is free than is to stay free: no replication into it begins until there is more room."
 
 COPIES, STORAGE, CONTROL, TICK = "copies", "storage", "control", "tick"
 EXPECTED = (COPIES, STORAGE, CONTROL, TICK)
@@ -63,6 +65,13 @@ class Trouble(NamedTuple):
         """It is not vmrep's: it does not answer, and may well be alive."""
         return self.kind in (TroubleKind.REDIS, TroubleKind.VCENTER, TroubleKind.REPOSITORY)
 
+    @property
+    def state(self) -> str:
+        """What it is in a word: a repository that is nearly full is not dead."""
+        if self.kind == TroubleKind.SPACE:
+            return "short"
+        return "away" if self.is_away else "dead"
+
 
 class Process(NamedTuple):
     """A process with its last sign. `is_alive` is about now."""
@@ -92,6 +101,11 @@ class Answering(NamedTuple):
     @property
     def state(self) -> str:
         return "away" if self.problem else "answering"
+
+    @property
+    def shown_state(self) -> str:
+        """As pages and files show it: also that the room gets short."""
+        return "short" if self.short and not self.problem else self.state
 
 
 class Health(NamedTuple):
@@ -299,6 +313,8 @@ def _shortage(looks: Sequence[Any]) -> str:
     newest = max(reached, key=lambda look: look.reached_at, default=None)
     if newest is None:
         return ""
+    if newest.free_bytes < reserve_bytes(newest.repository, newest.total_bytes):
+        return FULL
     if newest.free_bytes * LOW_SHARE < newest.total_bytes:
         return "Less than a tenth of its room is free."
     if newest.full_in_seconds is not None and newest.full_in_seconds < FULL_SOON.total_seconds():
@@ -389,7 +405,9 @@ def _short(repositories: Sequence[Answering]) -> Iterator[Trouble]:
             yield Trouble(
                 TroubleKind.SPACE,
                 str(each.id),
-                f"The repository {each.name} is nearly full. {each.short} A full one takes no"
+                f"The repository {each.name} is full. {FULL}"
+                if each.short == FULL
+                else f"The repository {each.name} is nearly full. {each.short} A full one takes no"
                 " recovery points.",
                 None,
                 repository_id=each.id,

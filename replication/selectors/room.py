@@ -16,7 +16,6 @@ from django.db.models import F, Q, QuerySet, Sum
 
 from contexts.clock import database_now
 from contexts.models import VMContext
-from replication.engine.target import Room
 from replication.models import DiskImage, Repository
 from replication.states import ACTIVE_JOB_STATUSES, ImageState, SyncRequest, SyncType
 
@@ -29,11 +28,11 @@ FEWEST = 3
 """Incremental images of a disk: the smallest of the last ones counts, if there are so many."""
 
 
-def reserve_bytes(repository: Repository, room: Room) -> int:
-    """What is to stay free there."""
+def reserve_bytes(repository: Repository, total_bytes: int) -> int:
+    """What is to stay free there, of all the room that its file system has."""
     if repository.reserve_bytes is not None:
         return repository.reserve_bytes
-    return min(DEFAULT_RESERVE_BYTES, room.total_bytes // _SHARE)
+    return min(DEFAULT_RESERVE_BYTES, total_bytes // _SHARE)
 
 
 def under_way_bytes(

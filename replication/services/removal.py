@@ -18,7 +18,7 @@ from contexts.errors import ContextBusy
 from contexts.models import VMContext
 from contexts.services import management, statuses
 from contexts.services.transactions import one_transaction
-from contexts.text import plural
+from contexts.text import binary, plural
 from contexts.trail import Verb
 from replication import messages
 from replication.errors import NameNotConfirmed, RecoveryPointHeld
@@ -130,7 +130,7 @@ def _delete(context_id: str, actor: str) -> Deleted:
         actor=actor,
         why=(
             f"replica data deleted: {plural(deleted.recovery_points, 'recovery point')},"
-            f" {plural(deleted.images, 'image')}, {deleted.stored_bytes:,} bytes"
+            f" {plural(deleted.images, 'image')}, {binary(deleted.stored_bytes)}"
         ),
     )
     leases.release(lease)

@@ -15,6 +15,7 @@ from contexts import trail
 from contexts.models import ContextEvent, VMContext
 from contexts.services import events, statuses
 from contexts.services.transactions import one_transaction
+from contexts.text import binary
 from contexts.trail import Kind, Verb
 from replication.errors import ConfirmFolder, RepositoryInUse, RepositoryRefused
 from replication.models import Limit, ReplicaManifest, Repository, RepositorySign
@@ -52,7 +53,7 @@ def _seen(folder: folders.Folder) -> str:
     made = "" if folder.exists else ", and would be made"
     what = (
         f"{folder.path} is on the file system {folder.mount_point} ({folder.file_system},"
-        f" {folder.free_bytes:,} of {folder.total_bytes:,} bytes free){made}."
+        f" {binary(folder.free_bytes)} of {binary(folder.total_bytes)} free){made}."
     )
     if folder.is_of_system:
         what += (

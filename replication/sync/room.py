@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contexts.error_codes import code_of
+from contexts.text import binary
 from contexts.vsphere.usage import usage
 from replication.engine.errors import RepositoryFull
 from replication.models import DiskImage, ReplicationJob
@@ -34,8 +35,8 @@ def require(run: JobRun) -> None:
     if room is None:
         return  # whoever needs it says why
     run.check()
-    reserve = reserve_bytes(repository, room)
-    free = f"{room.free_bytes:,} bytes are free, and {reserve:,} are to stay free."
+    reserve = reserve_bytes(repository, room.total_bytes)
+    free = f"{binary(room.free_bytes)} are free, and {binary(reserve)} are to stay free."
     if room.free_bytes < max(reserve, 1):
         raise RepositoryFull(
             f"{run.vm.name}: the repository {repository.name} is full: {free} No snapshot was"
@@ -46,10 +47,12 @@ def require(run: JobRun) -> None:
     expected, by_what = _expected(run)
     others = under_way_bytes(repository.pk, besides=run.job.pk)
     if room.free_bytes < reserve + expected + others and not _was_refused_last(run.job):
-        meanwhile = f" Others that are under way may store {others:,} more there." if others else ""
+        meanwhile = (
+            f" Others that are under way may store {binary(others)} more there." if others else ""
+        )
         raise RepositoryFull(
             f"{run.vm.name}: the repository {repository.name} has probably too little room: {free}"
-            f" {by_what}, vmrep expects about {expected:,} bytes."
+            f" {by_what}, vmrep expects about {binary(expected)}."
             f"{meanwhile} No snapshot was taken. {_REMEDY} The next replication is tried"
             " nevertheless, and one is tried at once if somebody starts it."
         )
@@ -93,6 +96,6 @@ def tell(run: JobRun, planned_bytes: int, note: StepNote) -> None:
     room = looks.look(run.job.repository).room
     if room is not None and planned_bytes > room.free_bytes:
         note.warn(
-            f"{planned_bytes:,} bytes are to be read, and the repository {run.job.repository.name}"
-            f" has {room.free_bytes:,} left. It fits only if much of that is zeroes."
+            f"{binary(planned_bytes)} are to be read, and the repository {run.job.repository.name}"
+            f" has {binary(room.free_bytes)} left. It fits only if much of that is zeroes."
         )

@@ -325,3 +325,6 @@ def test_a_repository_that_is_nearly_full_is_told_of(db):
     watch.look()
     assert "nfs-01 is nearly full. Less than a tenth" in Occurrence.objects.get().what
     assert Occurrence.objects.get().repository == repository
+    RepositorySign.objects.update(free_bytes=1)
+    (trouble,) = seen().troubles
+    assert trouble.what.startswith("The repository nfs-01 is full. Less is free than is to stay")

@@ -164,3 +164,21 @@ def test_moving_vms_asks_for_the_repository(web, vms):
     assert "Move 2 VMs to another repository" in text(web.post(ASK, sent))  # without one
     web.post(ASK, sent | {"repository": there.pk})
     assert BulkAction.objects.get().repository == there
+
+
+@pytest.mark.parametrize(
+    ("kind", "means"),
+    [
+        ("replicate", "a VM's replication is in the queue"),
+        ("copy_in_full", "a VM's replication is in the queue"),
+        ("cancel", "was told to end"),
+        ("pause", ""),
+    ],
+)
+def test_it_says_what_done_means_where_more_follows(web, vms, kind, means):
+    """Nothing was copied yet when a bulk action that asks for copies has ended."""
+    web.post(ASK, asked(web, kind=kind, vm=[vms[0].pk]))
+    bulk_acts.run_next()
+    page = text(web.get(f"/bulk/{BulkAction.objects.get().pk}/"))
+    assert ("“Done” means" in page) == bool(means)
+    assert means in page

@@ -10,9 +10,10 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client, RequestFactory
 
+from contexts.clock import database_now
 from contexts.models import VCenter
 from replication.health import broker, watch
-from replication.models import Incident, SignOfLife
+from replication.models import Incident, RepositorySign, SignOfLife
 from replication.selectors import health as selector
 from tests import factories
 from tests.web.conftest import HTMX, notices, text
@@ -104,6 +105,28 @@ def test_the_page_shows_each_process_what_it_needs_and_incidents(web, alive):
         assert told in page, told
     assert factories.HOSTILE_NAME not in page
     assert Incident.objects.count() == 2
+
+
+def test_a_repository_that_is_short_of_room_is_not_called_dead_nor_said_to_be_well(web, alive):
+    now = database_now()
+    RepositorySign.objects.create(
+        repository=factories.repository("nfs-01"),
+        host="a",
+        looked_at=now,
+        reached_at=now,
+        free_bytes=9,
+        total_bytes=100,
+    )
+    page = web.get("/health/").content.decode()
+    assert "nfs-01 is nearly full" in page
+    row = page.partition("Repository nfs-01</span>")[2]
+    assert "Short of room" in page.partition("<h1>")[2].partition("Processes")[0]
+    assert "Short of room" in row
+    assert "Less than a tenth of its room is free." in row
+    assert "Dead" not in page
+    file = b"".join(web.get("/health/?format=csv&list=needed").streaming_content).decode()
+    (line,) = [line for line in file.splitlines() if "nfs-01" in line]
+    assert "Short of room" in line
 
 
 def test_after_an_act_nothing_green_is_said_while_no_worker_lives(web, alive):

@@ -96,6 +96,7 @@ LIFE = {
     "ended": Look("circle-minus", "muted", "Ended"),
     "answering": Look("circle-check", "good", "Answers"),
     "away": Look("alert-triangle", "bad", "Does not answer"),
+    "short": Look("alert-triangle", "warn", "Short of room"),
 }
 
 DELIVERY = {

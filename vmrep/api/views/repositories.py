@@ -230,6 +230,6 @@ def _forecast(repository: Repository, counted: QuerySet[VMContext] | None) -> di
         "total_bytes": None if room is None else room.total_bytes,
         "reserved_bytes": repository.reserve_bytes
         if room is None
-        else reserve_bytes(repository, room),
+        else reserve_bytes(repository, room.total_bytes),
         "under_way_bytes": under_way_bytes(repository.pk, among=counted),
     }

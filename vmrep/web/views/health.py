@@ -53,7 +53,7 @@ def _needed(state: Health) -> Iterator[tuple[str, str, datetime | None, str]]:
         yield f"vCenter {vcenter.name}", vcenter.state, vcenter.reached_at, vcenter.problem
     for each in state.repositories:
         what = each.problem or each.short
-        yield f"Repository {each.name}", each.state, each.reached_at, what
+        yield f"Repository {each.name}", each.shown_state, each.reached_at, what
 
 
 @require_safe

@@ -150,7 +150,7 @@ def _changed(request: HttpRequest, repository_id: int, form: RepositoryChangeFor
 def _reserve(repository: Repository, storage: looks.StorageState) -> int | None:
     if storage.room is None:
         return repository.reserve_bytes
-    return reserve_bytes(repository, storage.room)
+    return reserve_bytes(repository, storage.room.total_bytes)
 
 
 def _points_of(
