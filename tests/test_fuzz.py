@@ -278,6 +278,9 @@ def some_of(all_of_them: Sequence[str], route: str, whole: bool) -> Sequence[str
 
 def sound(answer: Any, what: object) -> None:
     assert answer.status_code < 500, f"{answer.status_code}: {what}"
+    if answer.streaming:  # a file of a list holds one of few places until it is read
+        for close in answer._resource_closers:
+            close()
 
 
 @pytest.mark.parametrize("whole", WHOLE_PRODUCT)

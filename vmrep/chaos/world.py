@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import discovery, management, vcenters
+from replication.engine.processes import is_alive
 from replication.integrity import runs
 from replication.integrity.findings import Scope
 from replication.manifests import writing
@@ -108,16 +109,16 @@ class World:
         """Let time pass and workers do what is due, until nothing is left to do."""
         for _ in range(MOST_ROUNDS):
             self.time_passes()
-            if not (errands := list(self._due())):
+            if not (errands := list(self._due(other=other))):
                 return
             for errand in errands:
                 self.work(errand, other=other)
         raise Broken(f"after {MOST_ROUNDS} rounds this is still to be done: {errands}")
 
-    def _due(self) -> Iterator[str]:
+    def _due(self, *, other: bool) -> Iterator[str]:
         if queue.runnable().exists():
             yield "job"
-        if turns.due() and not self._all_wait():
+        if turns.due() and not self._all_wait() and not (other and self._is_written_to()):
             yield "removal"
         if left_overs.contexts_to_clean():
             yield "clean-up"
@@ -129,6 +130,15 @@ class World:
         next replication."""
         left = PointRemoval.objects.exclude(state=RemovalState.DONE)
         return not left.exclude(state=RemovalState.WANTED, problem__contains="newest").exists()
+
+    def _is_written_to(self) -> bool:
+        """Whether a program of the worker that stands still has an image that is being merged: it
+        may go on writing at any time, so that the others wait for its end."""
+        merges = ImageMerge.objects.exclude(writer_pid=None)
+        return any(
+            is_alive(each.writer_pid or 0, each.writer_start_time or 0, each.writer_boot_id)
+            for each in merges
+        )
 
     def work(self, errand: str, *, other: bool = False) -> None:
         """An errand to which nothing happens."""

@@ -134,7 +134,7 @@ def _(copy: Copy) -> None:
     change(copy.images[-1], parent_id=None)
 
 
-@damage("digest_differs")
+@damage("digest_differs", "manifest_wrong")
 def _(copy: Copy) -> None:
     change(copy.images[0], digest="0f" * 16)
 
