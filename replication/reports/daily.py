@@ -16,6 +16,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from contexts.error_codes import UNEXPECTED
 from contexts.models import VMContext
+from contexts.namesakes import Named, told_apart
 from replication.models import (
     DiskImage,
     ProtectionSpell,
@@ -43,8 +44,8 @@ class Among(NamedTuple):
 class Breach(NamedTuple):
     """A time in which a VM was not protected as wanted; `seconds`: how much of it is in the day.
     `worst_age_seconds`: how old its newest recovery point became at most; None if not for that.
-    `warned_seconds`: how long before it that was told; None: it was not. `shares_its_name`: another
-    VM of the report is called the same."""
+    `warned_seconds`: how long before it that was told; None: it was not. `vm`: which VM it is;
+    `apart`: what tells it from others of its name in the report, empty without any."""
 
     context_id: str
     vm_name: str | None
@@ -54,14 +55,8 @@ class Breach(NamedTuple):
     seconds: float
     worst_age_seconds: float | None
     warned_seconds: float | None = None
-    shares_its_name: bool = False
-
-    @property
-    def shown_name(self) -> str:
-        """Tells it from other VMs of the report, of which one may have the same name."""
-        if not self.vm_name:
-            return self.context_id
-        return f"{self.vm_name} ({self.context_id})" if self.shares_its_name else self.vm_name
+    vm: Named | None = None
+    apart: str = ""
 
 
 class Space(NamedTuple):
@@ -133,8 +128,7 @@ def bounds(day: date, time_zone: str) -> tuple[datetime, datetime]:
 
 
 class _Spell(NamedTuple):
-    context_id: str
-    vm_name: str | None
+    vm: Named
     state: str
     target_seconds: int | None
     newest_point_at: datetime | None
@@ -172,11 +166,12 @@ def _spells(contexts: QuerySet[VMContext], begins_at: datetime, until: datetime)
         .annotate(is_first=~Exists(_earlier()))
         .order_by("vm_context__vm_name", "vm_context", "began_at")
         .values_list(
-            *("vm_context", "vm_context__vm_name", "state", "target_seconds"),
+            *("vm_context", "vm_context__vm_name", "vm_context__vm_path"),
+            *("vm_context__vcenter__name", "state", "target_seconds"),
             *("newest_point_at", "began_at", "ended_at", "foretold_at", "is_first"),
         )
     )
-    return [_Spell(*row) for row in rows]
+    return [_Spell(Named(*row[:4]), *row[4:]) for row in rows]
 
 
 def _earlier() -> QuerySet[ProtectionSpell]:
@@ -201,29 +196,30 @@ def _states_now(contexts: QuerySet[VMContext], now: datetime) -> dict[str, int]:
 def _breaches(spells: Sequence[_Spell], begins_at: datetime, until: datetime) -> list[Breach]:
     """The longest first."""
     found = []
-    called = Counter(name for _, name in {(each.context_id, each.vm_name) for each in spells})
     for before, spell in zip([None, *spells], spells, strict=False):
         seconds = spell.seconds(begins_at, until)
         if spell.state not in BAD or not seconds or spell.awaits_its_first_copy(until):
             continue
         found.append(
             Breach(
-                spell.context_id,
-                spell.vm_name,
+                spell.vm.key,
+                spell.vm.name,
                 spell.state,
                 spell.began_at,
                 spell.ended_at,
                 seconds,
                 _worst_age_seconds(spell, until),
                 _warned_seconds(spell, before),
-                called[spell.vm_name] > 1,
+                spell.vm,
             )
         )
+    apart = told_apart(breach.vm for breach in found if breach.vm)
+    found = [breach._replace(apart=apart.get(breach.context_id, "")) for breach in found]
     return sorted(found, key=lambda breach: (-breach.seconds, breach.context_id))
 
 
 def _warned_seconds(spell: _Spell, before: _Spell | None) -> float | None:
-    if before is None or before.context_id != spell.context_id:
+    if before is None or before.vm.key != spell.vm.key:
         return None
     return rpo_history.warned_seconds(spell.as_told, before.as_told)
 

@@ -9,4 +9,5 @@ from replication.models import BulkAction, BulkItem
 
 def items_for_list(action: BulkAction) -> QuerySet[BulkItem]:
     """The VMs of an action, in the order in which it comes to them."""
-    return BulkItem.objects.filter(action=action).select_related("vm_context").order_by("pk")
+    items = BulkItem.objects.filter(action=action).select_related("vm_context__vcenter")
+    return items.order_by("pk")

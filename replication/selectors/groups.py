@@ -81,6 +81,10 @@ class GroupShown(NamedTuple):
         return next((state for state in _WORST_FIRST if state in states), None)
 
     @property
+    def vms(self) -> list[ContextInList]:
+        return [each.vm for each in self.members]
+
+    @property
     def last_run(self) -> RunShown | None:
         return self.runs[0] if self.runs else None
 
@@ -133,7 +137,7 @@ def _with_members(
     runs: Sequence[GroupRun], among: QuerySet[VMContext] | None
 ) -> defaultdict[int, list[RunShown]]:
     members: defaultdict[int, list[GroupRunMember]] = defaultdict(list)
-    rows = GroupRunMember.objects.filter(run__in=runs).select_related("vm_context", "job")
+    rows = GroupRunMember.objects.filter(run__in=runs).select_related("vm_context__vcenter", "job")
     if among is not None:
         rows = rows.filter(vm_context__in=among)
     for row in rows.order_by("run", "position"):

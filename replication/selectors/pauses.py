@@ -19,7 +19,7 @@ def open_pauses() -> QuerySet[Pause]:
 def shown(among: QuerySet[Pause]) -> QuerySet[Pause]:
     """Those of them that hold now, with what they pause; the newest first."""
     return among.filter(pk__in=open_pauses().order_by()).select_related(
-        "vcenter", "policy", "vm_context"
+        "vcenter", "policy", "vm_context__vcenter"
     )
 
 

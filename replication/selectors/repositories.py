@@ -57,7 +57,7 @@ def vms_in(repository: Repository) -> QuerySet[VMContext]:
             | Exists(points)
             | Exists(images.filter(mine))
         )
-        .select_related("repository")
+        .select_related("repository", "vcenter")
         .annotate(
             point_count=count_rows(points, "vm_context"),
             going_count=count_rows(going, "vm_context"),

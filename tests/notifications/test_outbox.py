@@ -423,6 +423,25 @@ def test_hostile_names_do_no_harm(db, mail_server, certificates):
     assert "\u202e" not in html + got["Subject"] + got.get_body(("plain",)).get_content()
 
 
+def test_a_message_says_which_of_the_vms_of_a_name_it_is_about(db, mail_server, certificates):
+    mail = mail_settings(mail_server, certificates)
+    services.save_rule(services.add_channel("mail", "email", mail), [])
+    at = factories.vcenter("frankfurt")
+    twins = [factories.context("web", at=at, vm_path=f"/Bonn/vm/{it}/web") for it in "ab"]
+    for vm in (*twins, factories.context("db", at=at, vm_path="/Bonn/vm/a/db")):
+        tell(context_id=vm.pk)
+    go()
+    subjects = {got["Subject"] for got in mail_server.mails}
+    assert subjects == {
+        "[vmrep] VM broken: web (Bonn / a)",
+        "[vmrep] VM broken: web (Bonn / b)",
+        "[vmrep] VM broken: db",
+    }
+    bodies = "".join(got.get_body(("plain",)).get_content() for got in mail_server.mails)
+    for vm in twins:
+        assert f"web: {vm.vm_path}, frankfurt – {vm.pk}\r\n" in bodies
+
+
 @pytest.mark.any_database
 def test_a_channel_is_tried_at_once_and_what_came_of_it_is_kept(webhook, web_server):
     assert services.test(webhook).state == "sent"

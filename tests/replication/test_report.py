@@ -20,6 +20,7 @@ from replication.models import (
 )
 from replication.reports.daily import Among, Report, bounds, report
 from tests import factories
+from vmrep.notifications import report_words
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hints")]
 DAY = date(2026, 11, 29)
@@ -92,11 +93,19 @@ def test_a_vm_that_was_just_taken_has_its_target_s_time_for_its_first_copy(targe
 
 
 def test_vms_of_one_name_can_be_told_apart():
-    twins = [factories.context("web"), factories.context("web")]
+    twins = [factories.context("web", vm_path=f"/Lab/vm/{at}/web") for at in "ab"]
     for vm in (*twins, factories.context("db")):
         spell(vm, "broken", NOON - 2 * HOUR, NOON)
-    shown = {it.shown_name for it in of_the_day().breaches}
-    assert shown == {"db", *(f"web ({vm.pk})" for vm in twins)}
+    spell(factories.context("db"), "protected", NOON - 2 * HOUR, NOON)
+    found = of_the_day()
+    assert {(it.vm_name, it.apart) for it in found.breaches} == {
+        ("db", ""),
+        ("web", twins[0].vcenter.name),
+        ("web", twins[1].vcenter.name),
+    }
+    said = "\n".join(report_words.breaches(found, 9))
+    assert f"web ({twins[0].vcenter.name}) was broken for 2 h" in said
+    assert "db was broken" in said
 
 
 def test_volume_failures_and_space():

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from contexts.clock import database_now
 from contexts.models import VMContext
+from contexts.namesakes import named, told_apart
 from contexts.text import printable, storable
 from replication.models import Occurrence, Repository
 from replication.reports.daily import Among, report
@@ -24,10 +25,11 @@ from vmrep.notifications.states import Purpose
 
 SHOWN_IN_DIGEST = 20
 _LONGEST_SUBJECT = 160
+_MOST_NAMESAKES = 20
 
 
 def of_delivery(delivery: Delivery) -> Message:
-    """One query for an occurrence, two for a digest."""
+    """Two queries for an occurrence, and for a digest."""
     if delivery.purpose == Purpose.TEST:
         return of_test(delivery)
     if delivery.purpose == Purpose.DIGEST:
@@ -118,7 +120,12 @@ def _message(
     content = {
         "intro": intro,
         "lines": [
-            {"at": each.at, "what": printable(each.what), "link": _link(each)}
+            {
+                "at": each.at,
+                "what": printable(each.what),
+                "where": printable(_where(each)),
+                "link": _link(each),
+            }
             for each in occurrences
         ],
     }
@@ -133,7 +140,19 @@ def _message(
     )
 
 
+def _where(occurrence: Occurrence) -> str:
+    """Which VM it is: a message may be all that somebody sees of vmrep. Empty if about none."""
+    vm = occurrence.vm_context
+    return f"{vm}: {named(vm).whereabouts}" if vm else ""
+
+
 def _about(occurrence: Occurrence) -> str:
+    """By name; with what differs where another VM under management has the same name."""
+    vm = occurrence.vm_context
+    if vm is not None and vm.vm_name:
+        same = VMContext.objects.filter(vm_name=vm.vm_name, unmanaged_at__isnull=True)
+        told = told_apart(map(named, [vm, *same.select_related("vcenter")[:_MOST_NAMESAKES]]))
+        return f"{vm.vm_name} ({told[vm.pk]})" if vm.pk in told else vm.vm_name
     for row in (occurrence.vm_context, occurrence.vcenter, occurrence.repository):
         if row is not None:
             return str(getattr(row, "vm_name", None) or getattr(row, "name", None) or row.pk)

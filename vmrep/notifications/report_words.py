@@ -8,7 +8,7 @@ from replication.reports.failures import why_failed
 from replication.states import JobStatus, Protection
 
 _GIB = 1 << 30
-_TOLD = frozenset(Breach._fields) - {"shares_its_name"}
+_TOLD = frozenset(Breach._fields) - {"vm", "apart"}
 
 
 def headline(report: Report) -> str:
@@ -96,8 +96,9 @@ def _line(breach: Breach) -> str:
     age = "" if worst is None else f", its newest recovery point up to {duration(worst)} old"
     warned = breach.warned_seconds
     told = "" if warned is None else f", foretold {duration(warned)} before"
-    name = printable(breach.shown_name)
-    return f"{name} was {state} for {duration(breach.seconds)}{age}{told}"
+    name = printable(breach.vm_name or breach.context_id)
+    apart = f" ({printable(breach.apart)})" if breach.apart else ""
+    return f"{name}{apart} was {state} for {duration(breach.seconds)}{age}{told}"
 
 
 def _gib(size_bytes: int) -> str:

@@ -23,7 +23,7 @@ def channels_for_list() -> QuerySet[Channel]:
 
 def rules_for_list() -> QuerySet[Rule]:
     return Rule.objects.select_related(
-        "channel", "vcenter", "policy", "vm_context"
+        "channel", "vcenter", "policy", "vm_context__vcenter"
     ).prefetch_related("kinds")
 
 

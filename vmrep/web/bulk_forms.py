@@ -91,11 +91,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The VMs of a selection as they are now: their number, the first names, and a digest that is
+    """The VMs of a selection as they are now: their number, the first, and a digest that is
     another one when they are others."""
 
     total: int
-    names: list[str]
+    first: list[VMContext]
     digest: str
 
     @classmethod
@@ -103,12 +103,12 @@ class Chosen:
         """Raises BulkRefused, TooMany."""
         keys = chosen(rows)
         digest = hashlib.blake2s("\n".join(keys).encode(), digest_size=16).hexdigest()
-        first = rows.order_by("vm_name", "pk")[:NAMED]
-        return cls(len(keys), [str(vm) for vm in first], digest)
+        first = rows.select_related("vcenter").order_by("vm_name", "pk")[:NAMED]
+        return cls(len(keys), list(first), digest)
 
     @property
     def more(self) -> int:
-        return self.total - len(self.names)
+        return self.total - len(self.first)
 
 
 _FIELDS = {

@@ -9,6 +9,7 @@ import django_tables2 as tables
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
 
+from contexts.namesakes import Named, named, told_apart
 from contexts.vsphere.specs import SPEC_FIELDS, SpecField
 from vmrep.paging import KeyedPaginator
 
@@ -87,6 +88,16 @@ class Table(tables.Table):
     def shown_columns(self) -> list[tables.columns.BoundColumn]:
         """Its columns but for the hidden ones; found once, and not anew for each row."""
         return list(self.columns)
+
+    @cached_property
+    def namesakes(self) -> dict[str, str]:
+        """By context ID, what tells VMs of the shown page apart whose names repeat on it."""
+        shown = (self.named(record) for record in self.page.object_list.data)
+        return told_apart(vm for vm in shown if vm is not None)
+
+    def named(self, record: Any) -> Named | None:
+        """The VM of a row, if it has one: `vm_context` with its vCenter."""
+        return named(record.vm_context) if record.vm_context else None
 
     @classmethod
     def for_request(cls, rows: QuerySet[Any], request: HttpRequest, **kwargs: object) -> Table:
@@ -181,6 +192,9 @@ class RemovedVMTable(Table):
     newest = Column("Newest", by="newest_recovery_point_at", reverse=True, hide=3)
     stored = Column("Kept on disk", by="stored_bytes", kind="number", hide=4)
 
+    def named(self, record: Any) -> Named | None:
+        return named(record)
+
 
 class DiscoveredVMTable(Table):
     row = "discovery/vms.html#row"
@@ -209,6 +223,10 @@ class JobTable(Table):
     took = Column("Took", kind="number", hide=2)
     vcenter = Column("vCenter", by="vm_context__vcenter__name", kind="col-text", hide=1)
     requested_by = Column("By", by="requested_by", kind="col-text", hide=1)
+
+    def named(self, record: Any) -> Named | None:
+        """By the name that it had then."""
+        return named(record.vm_context)._replace(name=record.source_vm_name)
 
 
 class BulkActionTable(Table):

@@ -31,7 +31,9 @@ def index(request: HttpRequest) -> HttpResponseBase:
         if csv_files.is_wanted(request):
             return csv_files.of_rows("findings", csv_cells.FINDINGS, findings)
         found = list(findings[: SHOWN_FINDINGS + 1])
+    vms = access.visible(request.user).contexts.filter(pk__in={each.context_id for each in found})
     content = {
+        "vms": vms.select_related("vcenter"),
         "state": state,
         "left": [finding for finding in found[:SHOWN_FINDINGS] if not finding.repaired],
         "repaired": [finding for finding in found[:SHOWN_FINDINGS] if finding.repaired],

@@ -31,6 +31,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "states": [(state, found.states[state]) for state in Protection],
         "failures": [(why_failed(code), count) for code, count in found.failures.items()],
         "breaches": found.breaches[:SHOWN_BREACHES],
+        "told": {each.context_id: each.apart for each in found.breaches},
         "more": max(0, len(found.breaches) - SHOWN_BREACHES),
         "this": _query(found, 0),
         "before": _query(found, -1),
