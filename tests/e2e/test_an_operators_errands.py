@@ -67,6 +67,20 @@ def test_all_that_match_are_paused_and_the_page_follows_to_the_end(page, transac
     expect(page.get_by_text("Paused", exact=True)).to_have_count(30)
 
 
+def test_only_what_is_to_be_paused_is_asked_for(page, vm):
+    """A vCenter chosen beside “All VMs” looked as if only that one were paused."""
+    page.goto("/pauses/")
+    what = page.get_by_label("What")
+    for kind, shown in (("All VMs", None), ("vCenter", "vcenter"), ("Policy", "policy")):
+        what.select_option(label=kind)
+        for name in ("vcenter", "policy"):
+            field = page.locator(f"main select[name={name}]")
+            if name == shown:
+                expect(field).to_be_visible(timeout=PATIENCE)
+            else:
+                expect(field).to_be_hidden(timeout=PATIENCE)
+
+
 def test_a_view_is_saved_renamed_made_the_default_and_removed(page, vm):
     page.goto(f"{VMS}?protection=unprotected")
     page.locator("#views > summary").click()

@@ -69,6 +69,19 @@ def test_the_first_replication_says_how_much_it_copies_at_most_where_that_is_kno
     assert "up to" not in next_action(Situation()).why
 
 
+@pytest.mark.django_db
+def test_a_vm_that_moves_is_not_said_to_copy_only_what_changed():
+    context = factories.context(keep_in=factories.repository("here"))
+    factories.completed_job(context)
+    said = next_action(situation(contexts_in_detail().get(pk=context.pk), None, None)).why
+    assert "copies what has changed" in said
+    there = factories.repository("there")
+    type(context).objects.filter(pk=context.pk).update(repository=there)
+    said = next_action(situation(contexts_in_detail().get(pk=context.pk), None, None)).why
+    assert "begins in the repository there" in said
+    assert "what has changed" not in said
+
+
 def test_a_target_that_is_missed_is_named():
     late = FINE._replace(is_over_target=True, target_seconds=900)
     assert "15 m" in next_action(late).why

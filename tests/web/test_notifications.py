@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from replication.policies import services as policies
 from replication.services import occurrences
 from replication.states import OccurrenceKind
 from tests import factories
-from tests.notifications.servers import SECRET
+from tests.notifications.servers import SECRET, Certificates
+from tests.web.conftest import text
 from tests.web.test_polling import Poller
 from vmrep.notifications import services
 from vmrep.notifications.fan_out import fan_out
@@ -87,7 +89,7 @@ def test_a_stored_password_goes_to_nobody_for_whom_it_was_not_entered(web, other
     channel = Channel.objects.get()
     address = f"/notifications/channels/{channel.pk}/"
     page = web.post(address, HABITS | MAIL | other | {"password": ""})
-    assert "enter the password again" in page.content.decode()
+    assert "enter “Password” again" in page.content.decode()
     body = {"settings": other | ({"port": int(other["port"])} if "port" in other else {})}
     refused = web.patch(f"/api/v1/notification-channels/{channel.pk}/", body, "application/json")
     assert (refused.status_code, list(refused.json()["errors"])) == (400, ["password"])
@@ -135,6 +137,32 @@ def test_a_rule_is_changed_and_removed_and_a_vm_that_is_not_there_is_refused(web
     assert [each.kind for each in rule.kinds.all()] == ["broken"]
     web.post(f"{address}remove/")
     assert not Rule.objects.exists()
+
+
+@pytest.mark.parametrize("about", ["vm", "policy", "vcenter"])
+def test_a_rule_that_could_never_tell_of_a_kind_is_refused(web, about):
+    vm, gold = factories.context("web"), policies.add("Gold", {}, actor="ops")
+    subject = {"vm": vm.pk, "policy": gold.pk, "vcenter": vm.vcenter_id}[about]
+    asked = {"channel": hook().pk, about: subject, "kinds": ["over_target", "redis_dead"]}
+    page = text(web.post("/notifications/rules/add/", asked))
+    assert "would never tell of: Redis does not answer." in page
+    assert not Rule.objects.exists()
+    asked["kinds"] = ["over_target"]
+    assert web.post("/notifications/rules/add/", asked).status_code == 302
+
+
+def test_of_vms_with_one_name_a_rule_is_told_by_which_words_they_differ(web):
+    vms = [factories.context("app") for _ in range(2)]
+    page = text(web.post("/notifications/rules/add/", {"channel": hook().pk, "vm": "app"}))
+    assert all(vm.pk in page for vm in vms)
+    assert "vmware_vm_id" not in page
+
+
+def test_a_secret_that_is_wanted_again_is_called_as_its_field_is(web, tmp_path):
+    channel = hook()
+    asked = HABITS | {"name": channel.name, "ca_certificate": Certificates(tmp_path).ca}
+    page = text(web.post(f"/notifications/channels/{channel.pk}/", asked))
+    assert "To change “Own CA”, enter “Address” again" in page
 
 
 def test_a_channel_is_tested_and_the_answer_is_shown(web, settings):

@@ -160,6 +160,36 @@ def remove_channel(channel: Channel) -> None:
     channel.delete()
 
 
+# What concerns the whole of vmrep, and no vCenter; what concerns no single VM.
+_OF_VMREP = frozenset(
+    {
+        OccurrenceKind.WORKER_DEAD,
+        OccurrenceKind.BEAT_DEAD,
+        OccurrenceKind.TICK_LATE,
+        OccurrenceKind.REDIS_DEAD,
+        OccurrenceKind.REPOSITORY_AWAY,
+        OccurrenceKind.SPACE_SHORT,
+    }
+)
+_OF_NO_VM = _OF_VMREP | {
+    OccurrenceKind.VCENTER_AWAY,
+    OccurrenceKind.TROUBLE_OVER,
+    OccurrenceKind.GROUP_FAILED,
+    OccurrenceKind.GROUP_APART,
+    OccurrenceKind.GROUP_RECOVERED,
+}
+_NEVER_ABOUT: dict[str, frozenset[str]] = {
+    RuleScope.VCENTER: _OF_VMREP,
+    RuleScope.POLICY: _OF_NO_VM,
+    RuleScope.VM: _OF_NO_VM,
+}
+_SUBJECTS: dict[str, str] = {
+    RuleScope.VCENTER: "one vCenter",
+    RuleScope.POLICY: "the VMs of one policy",
+    RuleScope.VM: "one VM",
+}
+
+
 @one_transaction
 def save_rule(
     channel: Channel,
@@ -181,6 +211,14 @@ def save_rule(
     scopes = [scope for scope, row in about.items() if row is not None]
     if len(scopes) > 1:
         raise ChannelRefused("A rule is about one vCenter, one policy or one VM.", "vm_context")
+    never = sorted(set(kinds) & _NEVER_ABOUT.get(scopes[0], frozenset()) if scopes else ())
+    if never:
+        labels = ", ".join(OccurrenceKind(kind).label for kind in never)
+        raise ChannelRefused(
+            f"A rule about {_SUBJECTS[scopes[0]]} would never tell of: {labels}. Make another rule"
+            " for that, about everything.",
+            "kinds",
+        )
     if policy is not None and policy.name is None:
         raise ChannelRefused("A rule is about a policy with a name.", "policy")
     former = _said(rule) if rule else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django import forms
@@ -40,6 +40,12 @@ class Styled:
         for field in self.fields.values():
             is_select = isinstance(field.widget, forms.Select)
             field.widget.attrs["class"] = "form-select" if is_select else "form-control"
+
+
+def several(context_ids: Iterable[str]) -> ValidationError:
+    """What is said when a name that somebody typed is that of more than one VM."""
+    keys = ", ".join(context_ids)
+    return ValidationError(f"Several VMs have this name. Name one of them: {keys}.")
 
 
 class LoginForm(Styled, AuthenticationForm):

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from contexts.models import VMContext
 from replication.services.groups import LONGEST_NAME
 from vmrep.web.edits import EditForm
-from vmrep.web.forms import Styled
+from vmrep.web.forms import Styled, several
 
 LONGEST_VM = 250
 MOST_SUGGESTED = 200
@@ -47,6 +47,5 @@ class MemberForm(Styled, forms.Form):
                 " or of another vCenter than the group's VMs, cannot be added."
             )
         if len(found) > 1:
-            keys = ", ".join(each.pk for each in found)
-            raise forms.ValidationError(f"Several VMs have this name. Name one of them: {keys}.")
+            raise several(each.pk for each in found)
         return found[0]

@@ -31,6 +31,7 @@ class Situation(NamedTuple):
     is_damaged: bool = False  # its newest recovery point is
     is_away: bool = False  # the repository of its newest recovery point is
     is_dated_ahead: bool = False
+    moves_to: str = ""  # the repository, if its newest recovery point is in another one
     target_seconds: int | None = None
     capacity_bytes: int | None = None
     has_undecided_disk: bool = False  # no snapshot holds it, and nobody agreed to leave it out
@@ -90,6 +91,10 @@ def _replicate(now: Situation) -> NextAction:
         size = "" if now.capacity_bytes is None else f", up to {binary(now.capacity_bytes)}"
         why = f"There is no recovery point yet. The first one is a full copy{size}."
         return NextAction("replicate", "Replicate now", why)
+    if now.moves_to:
+        why = f"The next replication begins in the repository {now.moves_to}: it copies the disks"
+        why += " in full, unless recovery points of the VM are left there."
+        return NextAction("replicate", "Replicate now", why, now.is_over_target)
     if now.is_dated_ahead:
         why = "Its newest recovery point is dated in the future: a clock was wrong, so its age is"
         why += " unknown. See the integrity check."
@@ -124,7 +129,13 @@ def situation(
         is_damaged=broken is not None and not broken.is_away,
         is_away=broken is not None and broken.is_away,
         is_dated_ahead=vm.is_dated_ahead,
+        moves_to=_moves_to(vm),
         target_seconds=vm.rpo_target_seconds,
         capacity_bytes=vm.capacity_bytes,
         has_undecided_disk=bool(vm.undecided_disk_count),
     )
+
+
+def _moves_to(vm: ContextInList) -> str:
+    here, newest = vm.repository, vm.newest_point_repository_id
+    return here.name if here is not None and newest not in (None, here.pk) else ""

@@ -11,17 +11,18 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 
-from contexts.errors import ContextError, SecretUnreadable
+from contexts.errors import AmbiguousVM, ContextError, SecretUnreadable
 from contexts.models import VCenter, VMContext
 from contexts.services.lookup import Among, find_context
 from replication.models import Policy
 from replication.states import OccurrenceKind
 from vmrep.notifications import services
+from vmrep.notifications.errors import SecretWanted
 from vmrep.notifications.models import Channel, Rule
 from vmrep.notifications.services import Habits
 from vmrep.notifications.states import ChannelKind
 from vmrep.web.edits import UNSHOWN, EditForm
-from vmrep.web.forms import Styled
+from vmrep.web.forms import Styled, several
 
 _KEPT = "Leave it empty to keep what is stored."
 
@@ -115,8 +116,16 @@ class ChannelForm(Styled, EditForm):
         except ContextError as problem:
             field = getattr(problem, "field", "")
             field = _FIELDS.get(field, field)
-            self.add_error(field if field in self.fields else None, str(problem))
+            told = self._in_words(problem)
+            self.add_error(field if field in self.fields else None, told)
             return None
+
+    def _in_words(self, problem: ContextError) -> str:
+        """By the names that the fields have on the page."""
+        if not isinstance(problem, SecretWanted):
+            return str(problem)
+        changed = " and ".join(f"“{self[name].label}”" for name in problem.changed)
+        return problem.told(changed, f"“{self[problem.field].label}”")
 
     def _settings(self) -> dict[str, object]:
         values = {each.name: self.cleaned_data[each.name] for each in self.settings_fields}
@@ -236,7 +245,9 @@ FORMS: dict[str, type[ChannelForm]] = {
 class RuleForm(Styled, EditForm):
     """Of which occurrences a channel tells."""
 
-    channel: forms.ModelChoiceField[Channel] = forms.ModelChoiceField(queryset=None)
+    channel: forms.ModelChoiceField[Channel] = forms.ModelChoiceField(
+        queryset=None, empty_label="Choose one"
+    )
     kinds = forms.MultipleChoiceField(
         choices=OccurrenceKind.choices,
         required=False,
@@ -296,6 +307,8 @@ class RuleForm(Styled, EditForm):
         found = self._among.contexts.filter(pk=asked).first()
         try:
             return found or find_context(self._among, vm_name=asked)
+        except AmbiguousVM as problem:
+            raise several(each["context_id"] for each in problem.candidates) from problem
         except ContextError as problem:
             raise forms.ValidationError(str(problem)) from problem
 
@@ -315,7 +328,8 @@ class RuleForm(Styled, EditForm):
                 )
             )
         except ContextError as problem:
-            self.add_error("vm", str(problem))
+            field = getattr(problem, "field", "")
+            self.add_error(field if field in self.fields else "vm", str(problem))
             return None
 
 

@@ -24,10 +24,10 @@ class PauseForm(Styled, forms.Form):
 
     kind = forms.ChoiceField(label="What")
     vcenter: forms.ModelChoiceField[VCenter] = forms.ModelChoiceField(
-        queryset=None, required=False, label="vCenter", empty_label="Only to pause a vCenter"
+        queryset=None, required=False, label="vCenter", empty_label="Choose one"
     )
     policy: forms.ModelChoiceField[Policy] = forms.ModelChoiceField(
-        queryset=None, required=False, empty_label="Only to pause the VMs of a policy"
+        queryset=None, required=False, empty_label="Choose one"
     )
     length = DurationField(
         label="For how long",

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 from contexts.text import printable, storable
 from vmrep.notifications.channels.base import Config, Message
-from vmrep.notifications.errors import ChannelRefused, NotDelivered
+from vmrep.notifications.errors import NotDelivered, SecretWanted
 from vmrep.notifications.reach import SECONDS, Deadline
 
 LONGEST_ANSWER = 2000
@@ -50,11 +50,7 @@ def require_secrets_again(kind: str, known: Config, config: Config, given: Colle
             continue
         changed = [place for place in places if known.get(place) != config.get(place)]
         if changed:
-            raise ChannelRefused(
-                f"To change {' and '.join(changed)}, enter the {secret} again: the stored one goes"
-                " only where it was meant to go.",
-                secret,
-            )
+            raise SecretWanted(changed, secret)
 
 
 def shown(kind: str, config: Config) -> str:
