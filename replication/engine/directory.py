@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from replication.engine import qemu, unfinished
+from replication.engine.chunk_maps import ChainMap, ChunkMap, Mapped, digest_of_file
 from replication.engine.digests import DigestEntry, DigestMap, digest_of_map, draw_digests
 from replication.engine.durable import (
     create_durably,
@@ -34,6 +35,7 @@ from replication.engine.errors import (
 )
 from replication.engine.expected import BESIDE, MERGED, UNKNOWN, beside
 from replication.engine.expected import DIGESTS as DIGESTS_SUFFIX
+from replication.engine.expected import MAP as MAP_SUFFIX
 from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.layers import differences, look_at, name_below
@@ -52,7 +54,7 @@ from replication.engine.target import (
     SealedImage,
     Stored,
 )
-from replication.engine.unfinished import DIGESTS, IMAGE, SUFFIX
+from replication.engine.unfinished import DIGESTS, IMAGE, MAP, NAMES, SUFFIX
 
 _IS_BESIDE = re.compile(f"(.*?)({BESIDE.pattern})", re.DOTALL)
 _UNFINISHED = re.compile(rf"(.+)\.(\d{{1,9}}){re.escape(SUFFIX)}")
@@ -176,6 +178,19 @@ class DirectoryRepository:
         self._place(temporary)
         return DigestMap(self.digest_path(temporary), resume_offset)
 
+    def open_chunks(self, temporary: str, size_bytes: int, resume_offset: int = 0) -> ChunkMap:
+        """The chunk map of an unfinished image, new or resumed."""
+        return ChunkMap(self._place(temporary) / MAP, size_bytes, resume_offset)
+
+    def chunk_map(self, chain: Sequence[Layer], digests: Sequence[str]) -> ChainMap:
+        """What the chain's first image must read as, by the chunk maps of all its images."""
+        return ChainMap(
+            [
+                Mapped(beside(self.path(layer.locator), MAP_SUFFIX), digest, layer.locator)
+                for layer, digest in reversed(list(zip(chain, digests, strict=True)))
+            ]
+        )
+
     def seal(self, temporary: str, final: str) -> SealedImage:
         """Check a closed image and make it permanent under its final name, with its digest map.
 
@@ -201,6 +216,8 @@ class DirectoryRepository:
                 fsync_folder(destination.parent)
             if (place / DIGESTS).exists():
                 rename_durably(place / DIGESTS, self.digest_path(final))
+            if (place / MAP).exists():
+                rename_durably(place / MAP, beside(destination, MAP_SUFFIX))
             unfinished.remove(place)
             facts = destination.stat()
         return SealedImage(allocated_bytes=facts.st_blocks * 512, file_bytes=facts.st_size)
@@ -252,6 +269,12 @@ class DirectoryRepository:
         path = self.path(locator)
         return _digest(beside(path, MERGED))
 
+    def map_digest(self, locator: str) -> str | None:
+        """The digest of an image's chunk map; None when it has none."""
+        path = beside(self.path(locator), MAP_SUFFIX)
+        with target_errors(f"reading the chunk map {path}"):
+            return digest_of_file(path) if is_there(path) else None
+
     def sample_digests(
         self, locator: str, most: int, *, of_merged: bool = False
     ) -> list[DigestEntry]:
@@ -270,6 +293,10 @@ class DirectoryRepository:
     def expect(self, chain: Sequence[Layer], digests: tuple[str, str]) -> None:
         """See `merging.Merge.expect`."""
         self._merge(chain).expect(digests)
+
+    def expect_map(self, chain: Sequence[Layer], digests: tuple[str, str]) -> str:
+        """See `merging.Merge.expect_map`."""
+        return self._merge(chain).expect_map(digests)
 
     def merge(
         self,
@@ -427,7 +454,7 @@ def is_looked_at(name: str) -> bool:
 def _stored(name: str) -> Stored:
     """The image that a file belongs to, and the attempt of an unfinished one."""
     home, _, file = name.rpartition("/")
-    if file in (IMAGE, DIGESTS) and home.endswith(SUFFIX):
+    if file in NAMES and home.endswith(SUFFIX):
         name_of_image = home
     else:
         belongs = _IS_BESIDE.fullmatch(name)

@@ -22,8 +22,9 @@ from replication.engine.extents import Extent, requests
 from replication.engine.regular import is_there
 
 DIGESTS, MERGED, MERGING = ".digests", ".merged", ".merging"
+MAP, MERGING_MAP = ".map", ".merging-map"
 
-BESIDE = re.compile(r"\.digests|\.merged|\.merging(\.[0-9a-f]{32})?")
+BESIDE = re.compile(r"\.digests|\.merged|\.map|\.merging(-map)?(\.[0-9a-f]{32})?")
 """What is kept beside an image, under its name and one of these; the last one is a map that is
 being written. Whoever writes one has a name of its own, so that nobody who comes late changes, or
 takes for finished, what another one writes."""
@@ -42,9 +43,9 @@ def beside(image: Path, suffix: str) -> Path:
     return image.with_name(image.name + suffix)
 
 
-def new_map(image: Path) -> Path:
-    """Where to write the map that is to become the image's `MERGING`."""
-    return beside(image, f"{MERGING}.{uuid4().hex}")
+def new_map(image: Path, suffix: str = MERGING) -> Path:
+    """Where to write the map that is to become the image's `MERGING`, or its `MERGING_MAP`."""
+    return beside(image, f"{suffix}.{uuid4().hex}")
 
 
 def map_of(image: Path) -> Path:

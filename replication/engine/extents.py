@@ -92,3 +92,47 @@ def requests(
             end = min(extent.end, (offset // limit + 1) * limit)
             yield Extent(offset, end - offset)
             offset = end
+
+
+def pieces(
+    extents: Iterable[Extent],
+    chunk_bytes: int,
+    size_bytes: int,
+    start: int = 0,
+    limit: int = REQUEST_BYTES,
+) -> Iterator[tuple[Extent, ...]]:
+    """Cut the extents so that no chunk of the disk, which has ``size_bytes``, is divided: whole
+    chunks, in requests as `requests` makes them of at most ``limit`` (a multiple of
+    ``chunk_bytes``), and all extents of a chunk that they cover in part, together. ``start`` is
+    where a piece begins. Lazy, too.
+    """
+    part: list[Extent] = []
+    for cut in _cut_at_chunks(extents, chunk_bytes, size_bytes, start, limit):
+        number = cut.offset // chunk_bytes
+        if part and part[0].offset // chunk_bytes != number:
+            yield tuple(part)
+            part = []
+        if cut.offset % chunk_bytes == 0 and (cut.end % chunk_bytes == 0 or cut.end == size_bytes):
+            yield (cut,)
+        else:
+            part.append(cut)
+    if part:
+        yield tuple(part)
+
+
+def _cut_at_chunks(
+    extents: Iterable[Extent], chunk_bytes: int, size_bytes: int, start: int, limit: int
+) -> Iterator[Extent]:
+    """Requests that are whole chunks, or lie within one."""
+    for extent in extents:
+        offset = max(extent.offset, start)
+        if offset >= extent.end:
+            continue
+        whole = min(-(-offset // chunk_bytes) * chunk_bytes, extent.end)
+        last = extent.end if extent.end == size_bytes else extent.end // chunk_bytes * chunk_bytes
+        if offset < whole:
+            yield Extent(offset, whole - offset)
+        yield from requests([Extent(whole, max(0, last - whole))], limit=limit)
+        last = max(last, whole)
+        if last < extent.end:
+            yield Extent(last, extent.end - last)

@@ -33,6 +33,7 @@ STOP_SECONDS = 600
 """A clean stop writes out what the daemon still holds, which can take long on a slow disk."""
 
 _CONTEXT = "base:allocation"
+_BELOW = "below"
 _STATE_ZERO = 2
 _STATUS_BYTES = 1 << 30
 
@@ -44,11 +45,12 @@ class ImageConnection:
     makes it permanent.
     """
 
-    def __init__(self, image: _ServedImage) -> None:
+    def __init__(self, image: _ServedImage, export: str = "") -> None:
         self._image = image
         self._handle = nbd.NBD()
         with self._image.errors("connecting to"):
             self._handle.add_meta_context(_CONTEXT)
+            self._handle.set_export_name(export)
             self._handle.connect_unix(image.socket)
 
     def pread(self, length: int, offset: int) -> bytearray:
@@ -232,14 +234,16 @@ class _ServedImage:
             node |= {"node-name": _node(number), "backing": below}
             blockdevs += ["--blockdev", json.dumps(node)]
         on = "on" if writable else "off"
+        exports = ["--export", f"nbd,id=export,node-name={_node(0)},name=,writable={on}"]
+        if writable and len(self._chain) > 1:
+            exports += ["--export", f"nbd,id=below,node-name={_node(1)},name={_BELOW},writable=off"]
         return spawn(
             [
                 "qemu-storage-daemon",
                 *blockdevs,
                 "--nbd-server",
                 f"addr.type=unix,addr.path={self.socket},max-connections=0",
-                "--export",
-                f"nbd,id=export,node-name={_node(0)},name=,writable={on}",
+                *exports,
                 "--pidfile",
                 str(self._pidfile),
             ]
@@ -338,6 +342,12 @@ class ImageWriter(_ServedImage):
         except BaseException:
             self.kill()
             raise
+
+    def connect_below(self) -> ImageConnection:
+        """A connection to the image that this one is based on. TargetError for a root."""
+        if len(self._chain) < 2:
+            raise TargetError(f"{self.path} is based on no other image.")
+        return ImageConnection(self, _BELOW)
 
     def flush(self) -> None:
         """Make every write that was acknowledged before this call, on any connection, permanent."""

@@ -3,8 +3,9 @@ VM whose recovery points are in it, and one of the repository.
 
 A manifest is a file: one line with its format and the digest of the rest, then JSON. Whoever can
 write to a repository can write one, so nothing in it is believed: it is bounded, has exactly the
-fields below with values of their types, and `vmrep` compares what it says with the files
-themselves. The digest tells of damage, not of an attacker.
+fields below with values of their types (those with a default are left out where they have it), and
+`vmrep` compares what it says with the files themselves. The digest tells of damage, not of an
+attacker.
 """
 
 from __future__ import annotations
@@ -113,6 +114,7 @@ class ImagePart:
     snapshot_moref: str
     digest: str
     merged_digest: str
+    map_digest: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -266,7 +268,15 @@ def _json(value: object) -> bytes:
 
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(getattr(value, name)) for name in _hints(type(value))}
+        # What older versions did not have is left out where it says nothing: the digest of what
+        # they wrote, and of the rows that it was made of, stays the same.
+        defaults = _defaults(type(value))
+        said = {name: getattr(value, name) for name in _hints(type(value))}
+        return {
+            name: _plain(each)
+            for name, each in said.items()
+            if name not in defaults or each != defaults[name]
+        }
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, tuple | list):
@@ -292,6 +302,15 @@ def _hints(kind: type) -> dict[str, object]:
     return typing.get_type_hints(kind)
 
 
+@cache
+def _defaults(kind: type) -> dict[str, object]:
+    return {
+        field.name: field.default
+        for field in dataclasses.fields(kind)
+        if field.default is not dataclasses.MISSING
+    }
+
+
 def _read(kind: object, value: object, at: str) -> object:
     """The value as that type. ValueError names the field (`at`) that is not of its type."""
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
@@ -312,9 +331,10 @@ def _read(kind: object, value: object, at: str) -> object:
 
 def _record(kind: type, value: object, at: str) -> object:
     hints = _hints(kind)
-    if not isinstance(value, dict) or value.keys() != hints.keys():
+    needed = hints.keys() - _defaults(kind).keys()
+    if not isinstance(value, dict) or not needed <= value.keys() <= hints.keys():
         raise ValueError(f"{at} does not have exactly the fields {', '.join(hints)}")
-    return kind(**{name: _read(hint, value[name], f"{at}.{name}") for name, hint in hints.items()})
+    return kind(**{name: _read(hints[name], it, f"{at}.{name}") for name, it in value.items()})
 
 
 def _simple(kind: object, value: object, at: str) -> object:

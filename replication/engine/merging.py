@@ -16,9 +16,15 @@ from pathlib import Path
 
 import xxhash
 
-from replication.engine import qemu
+from replication.engine import chunk_maps, qemu
+from replication.engine.chunk_maps import Mapped
 from replication.engine.digests import DigestEntry, DigestMap, read_digests
-from replication.engine.durable import fsync_file, fsync_open_file, rename_durably
+from replication.engine.durable import (
+    fsync_file,
+    fsync_open_file,
+    rename_durably,
+    unlink_durably,
+)
 from replication.engine.errors import (
     ImageAltered,
     ImageDamaged,
@@ -27,8 +33,10 @@ from replication.engine.errors import (
     target_errors,
 )
 from replication.engine.expected import (
+    MAP,
     MERGED,
     MERGING,
+    MERGING_MAP,
     UNKNOWN,
     Expectation,
     beside,
@@ -111,6 +119,31 @@ class Merge:
             finally:  # whoever comes too late, after another has ended this merge, leaves no file
                 new.unlink(missing_ok=True)
 
+    def expect_map(self, digests: tuple[str, str]) -> str:
+        """Note the chunk map of the merged image: the child's over that of the other. Returns its
+        digest; empty when one of the two has no map, whose ``digests`` are those of the rows.
+
+        ImageDamaged when a map is not the one that was recorded."""
+        expected = beside(self._removed_path, MERGING_MAP)
+        new = new_map(self._removed_path, MERGING_MAP)
+        with target_errors(f"writing {expected}"):
+            if not all(digests):
+                unlink_durably(expected)
+                return ""
+            child, removed = (
+                Mapped(beside(self._path(layer.locator), MAP), digest, layer.locator)
+                for layer, digest in zip((self._child, self._removed), digests, strict=True)
+            )
+            try:
+                digest = chunk_maps.write(
+                    new, self._child.size_bytes, chunk_maps.merged(child, removed)
+                )
+                self._require(self._removed_path, self._removed.locator)
+                rename_durably(new, expected)
+            finally:  # whoever comes too late, after another has ended this merge, leaves no file
+                new.unlink(missing_ok=True)
+        return digest
+
     def run(
         self, on_start: Callable[[ProcessIdentity], None], on_wait: Callable[[float], None]
     ) -> None:
@@ -161,6 +194,9 @@ class Merge:
             self._name_what_is_below()
             if self._expected.exists():
                 rename_durably(self._expected, beside(child, MERGED))
+            expected_map = beside(removed, MERGING_MAP)
+            if expected_map.exists():
+                rename_durably(expected_map, beside(child, MAP))
             self._require_unaltered([self._child, *self._below])
             facts = child.stat()
         return SealedImage(allocated_bytes=facts.st_blocks * 512, file_bytes=facts.st_size)

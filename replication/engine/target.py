@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
+from replication.engine.chunk_maps import Found
 from replication.engine.digests import DigestEntry
 from replication.engine.manifest import Manifest
 from replication.engine.processes import ProcessIdentity
@@ -155,6 +156,11 @@ class WritableImage(Protocol):
         """A connection for the calling thread."""
         ...
 
+    def connect_below(self) -> ReadConnection:
+        """A connection to the image that this one is based on, for the calling thread. TargetError
+        when it is a root."""
+        ...
+
     def flush(self) -> None:
         """Make all that was acknowledged, on any connection, permanent."""
         ...
@@ -186,6 +192,52 @@ class Digests(Protocol):
 
     def digest(self) -> str:
         """One digest over all entries, as 32 hex digits."""
+        ...
+
+    def close(self) -> None:
+        """A second call does nothing."""
+        ...
+
+
+class ChunkDigests(Protocol):
+    """The digest of every chunk that a copy touches; see `engine.chunk_maps`."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the disk."""
+        ...
+
+    def add(self, number: int, digest: bytes) -> None:
+        """Append one record; numbers ascend."""
+        ...
+
+    def flush(self) -> None:
+        """Make all records permanent. May be called while others are added."""
+        ...
+
+    def digest(self) -> str:
+        """Of the whole map, as 32 hex digits."""
+        ...
+
+    def close(self) -> None:
+        """A second call does nothing."""
+        ...
+
+
+class ChunksBelow(Protocol):
+    """What an image must read as, by the chunk maps of its chain; see `engine.chunk_maps`."""
+
+    def find(self, number: int) -> Found:
+        """What a chunk must be, and which image holds it."""
+        ...
+
+    def lookup(self, number: int) -> bytes:
+        """A chunk's digest, or `chunk_maps.ZERO`."""
+        ...
+
+    def records(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Number and digest of every chunk that any map of the chain has, ascending, from that
+        chunk on. All others are zero."""
         ...
 
     def close(self) -> None:
@@ -246,6 +298,15 @@ class Target(Protocol):
         """The digests of an image that is being written: new, or continued at an offset."""
         ...
 
+    def open_chunks(self, temporary: str, size_bytes: int, resume_offset: int = 0) -> ChunkDigests:
+        """The chunk map of an image that is being written: new, or continued at an offset."""
+        ...
+
+    def chunk_map(self, chain: Sequence[Layer], digests: Sequence[str]) -> ChunksBelow:
+        """What the chain's first image must read as. ``digests``: of each image's map, as its row
+        has it. ImageDamaged names the image whose map is another one. To be closed."""
+        ...
+
     def seal(self, temporary: str, final: str) -> SealedImage:
         """Make a closed image permanent under its final name, with its digests."""
         ...
@@ -288,6 +349,10 @@ class Target(Protocol):
         it; None if none was."""
         ...
 
+    def map_digest(self, locator: str) -> str | None:
+        """The digest of an image's chunk map; None if it has none."""
+        ...
+
     # Removing an image whose child stays. The chain is the child, the image, and what that is based
     # on. Each of the five steps can be repeated until the merged image takes part in another merge.
 
@@ -308,6 +373,11 @@ class Target(Protocol):
         ``digests`` are the digests over all entries that were recorded for the two: entries that
         give another one are not used.
         """
+        ...
+
+    def expect_map(self, chain: Sequence[Layer], digests: tuple[str, str]) -> str:
+        """Then: note the chunk map that the merged image must have. ``digests`` are those of the
+        maps of the two; returns its own. Empty when one of the two has none."""
         ...
 
     def merge(

@@ -1,4 +1,5 @@
-"""The place of an unfinished image: a folder with the image and its digests in it.
+"""The place of an unfinished image: a folder with the image, its digests and its chunk map
+in it.
 
 Nothing can be made in a folder that was removed. So a worker that was paused while another one
 discarded its image cannot make a file that nobody would ever find: it makes the folder first, and
@@ -16,7 +17,8 @@ from replication.engine.durable import fsync_folder
 from replication.engine.errors import TargetError
 
 SUFFIX = ".tmp"
-IMAGE, DIGESTS = "image", "digests"
+IMAGE, DIGESTS, MAP = "image", "digests", "map"
+NAMES = (IMAGE, DIGESTS, MAP)
 
 _TRIES = 100
 _LEFT_AFTER_SECONDS = 3600
@@ -44,10 +46,10 @@ def empty(place: Path) -> None:
     """Remove the folder and vmrep's files in it, whatever a paused worker makes there meanwhile:
     once the folder is gone, it can make nothing. What somebody else put there stays."""
     for _ in range(_TRIES):
-        for name in (IMAGE, DIGESTS):
+        for name in NAMES:
             (place / name).unlink(missing_ok=True)
         remove(place)
-        if not any((place / name).exists() for name in (IMAGE, DIGESTS)):
+        if not any((place / name).exists() for name in NAMES):
             return
     raise TargetError(f"{place} cannot be removed: new files keep appearing in it.")
 

@@ -240,12 +240,15 @@ def _wrong_digests(image: DiskImage, storage: Target) -> Iterator[str]:
     for recorded, read in (
         (image.digest, storage.digest),
         (image.merged_digest, storage.merged_digest),
+        (image.map_digest, storage.map_digest),
     ):
         try:
             digest = read(image.locator) if recorded else None
         except EngineError as problem:
             yield str(problem)
             continue
+        if digest is None and recorded and read == storage.map_digest:
+            yield "its chunk map is missing."
         if digest is not None and digest != recorded:
             yield f"the digests next to it give {digest}, but its row says {recorded}."
 

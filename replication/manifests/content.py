@@ -222,4 +222,5 @@ def _image(image: DiskImage) -> ImagePart:
         snapshot_moref=image.snapshot_moref,
         digest=image.digest,
         merged_digest=image.merged_digest,
+        map_digest=image.map_digest,
     )

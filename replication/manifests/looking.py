@@ -31,6 +31,8 @@ class FoundImage:
     part: ImagePart
     parent: int | None
     merged_digest: str
+    map_digest: str = ""
+    """Empty where another image was merged since, or may be: its map is made anew."""
     is_there: bool = True
 
 
@@ -85,15 +87,15 @@ class _Look:
         if part.number in self._going:
             return self._going_image(part)
         parent = self._parent(part)
-        merged_digest = part.merged_digest
+        merged_digest, map_digest = part.merged_digest, part.map_digest
         if parent != part.parent:
             digest = self._storage.merged_digest(part.locator)
             if digest is None:
                 raise ImageDamaged(f"{part.locator} has no digests of what was merged with it.")
-            merged_digest = digest
+            merged_digest, map_digest = digest, ""
         else:
             self._require_digests(part)
-        return FoundImage(part, parent, merged_digest)
+        return FoundImage(part, parent, merged_digest, map_digest)
 
     def _going_image(self, part: ImagePart) -> FoundImage:
         """Its content may be changed in part, and its size be that of the one above. Nothing reads
@@ -133,6 +135,7 @@ class _Look:
         for recorded, read in (
             (part.digest, self._storage.digest),
             (part.merged_digest, self._storage.merged_digest),
+            (part.map_digest, self._storage.map_digest),
         ):
             found = read(part.locator) if recorded else None
             if found is not None and found != recorded:

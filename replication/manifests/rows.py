@@ -250,6 +250,7 @@ class Rows:
                 "transferred_bytes": part.planned_bytes,
                 "allocated_bytes": part.allocated_bytes if found.is_there else 0,
                 "merged_digest": found.merged_digest,
+                "map_digest": found.map_digest,
             },
         )
         self._images[part.number] = image

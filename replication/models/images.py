@@ -100,6 +100,12 @@ class DiskImage(models.Model):
         help_text="One digest over all that is known of the file, since another image was merged"
         " with it.",
     )
+    map_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="The digest of its chunk map; empty: it has none yet.",
+    )
     writer_host = models.CharField(max_length=255, blank=True, default="")
     writer_pid = models.PositiveIntegerField(null=True, blank=True, verbose_name="writer PID")
     writer_start_time = models.BigIntegerField(null=True, blank=True)

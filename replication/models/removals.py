@@ -113,6 +113,12 @@ class ImageMerge(models.Model):
         default="",
         help_text="Over all that is known of the merged file.",
     )
+    map_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Of the merged file's chunk map; empty: it has none.",
+    )
     done_percent = models.PositiveSmallIntegerField(
         default=0, help_text="Half of it is writing, half reading again what was written."
     )

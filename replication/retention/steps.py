@@ -120,12 +120,20 @@ def progress(merge: ImageMerge, lease: Lease, percent: int) -> None:
 
 
 @one_transaction
-def merged(merge: ImageMerge, digest: str, lease: Lease) -> None:
+def merged(merge: ImageMerge, digest: str, map_digest: str, lease: Lease) -> None:
     """The file was merged, and read again: it may take the child's name from now on."""
     leases.require(lease)
     mine = ImageMerge.objects.filter(pk=merge.pk, stage=MergeStage.MERGING)
-    _one(mine.update(stage=MergeStage.MERGED, digest=digest, done_percent=100, updated_at=Now()))
-    merge.stage, merge.digest = MergeStage.MERGED, digest
+    _one(
+        mine.update(
+            stage=MergeStage.MERGED,
+            digest=digest,
+            map_digest=map_digest,
+            done_percent=100,
+            updated_at=Now(),
+        )
+    )
+    merge.stage, merge.digest, merge.map_digest = MergeStage.MERGED, digest, map_digest
 
 
 @one_transaction
@@ -150,6 +158,7 @@ def switched(merge: ImageMerge, sealed: SealedImage, lease: Lease) -> None:
             parent=image.parent_id,
             allocated_bytes=sealed.allocated_bytes,
             merged_digest=merge.digest,
+            map_digest=merge.map_digest,
             updated_at=Now(),
         )
     )

@@ -81,21 +81,26 @@ def layers_of(image: DiskImage, *, unfinished: bool = False) -> list[Layer]:
 
 def layers_below(disk_id: int, parent_id: int | None) -> list[Layer]:
     """As `layers_of`, from the image with that ID on; nothing for None."""
+    return [layer for layer, _ in maps_below(disk_id, parent_id)]
+
+
+def maps_below(disk_id: int, parent_id: int | None) -> list[tuple[Layer, str]]:
+    """As `layers_below`, each with the digest of its chunk map; empty: it has none yet."""
     if parent_id is None:
         return []
     images = DiskImage.objects.filter(disk_id=disk_id)
     rows = {
-        pk: (below, Layer(locator, size_bytes))
-        for pk, below, locator, size_bytes in images.values_list(
-            "pk", "parent_id", "locator", "capacity_bytes"
+        pk: (below, Layer(locator, size_bytes), map_digest)
+        for pk, below, locator, size_bytes, map_digest in images.values_list(
+            "pk", "parent_id", "locator", "capacity_bytes", "map_digest"
         )
     }
-    layers = []
+    found = []
     current: int | None = parent_id
     while current is not None:
-        current, layer = rows.pop(current)  # each occurs once: the database ensures that
-        layers.append(layer)
-    return layers
+        current, layer, map_digest = rows.pop(current)  # each occurs once: the database ensures it
+        found.append((layer, map_digest))
+    return found
 
 
 def snapshots_left(context: VMContext) -> QuerySet[VMSnapshot]:

@@ -35,6 +35,7 @@ class SealedDisk:
     image_id: int
     allocated_bytes: int
     digest: str
+    map_digest: str = ""
 
 
 def require_chains(images: Sequence[DiskImage]) -> None:
@@ -96,6 +97,7 @@ def commit_images(job: ReplicationJob, point: RecoveryPoint, disks: Sequence[Sea
             of_disks=point.disk_count,
             allocated_bytes=disk.allocated_bytes,
             digest=disk.digest,
+            map_digest=disk.map_digest,
             transferred_bytes=F("planned_bytes"),
             extent_map=None,  # now in the CBT history, with the job
             updated_at=Now(),

@@ -75,7 +75,7 @@ def _seal(run: JobRun, disk: FinishedDisk) -> SealedDisk:
         f"{disk.plan.disk.disk_id}: {disk.image.locator} is checked and durable,"
         f" {sealed.allocated_bytes:,} bytes in the repository."
     )
-    return SealedDisk(disk.image.pk, sealed.allocated_bytes, disk.digest)
+    return SealedDisk(disk.image.pk, sealed.allocated_bytes, disk.digest, disk.map_digest)
 
 
 def _read_back(job_id: str) -> None:

@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from contextlib import ExitStack
 from functools import partial
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from replication.engine.errors import ImageDamaged
+from replication.engine.errors import EngineError, ImageDamaged
 from replication.engine.processes import ProcessIdentity, is_alive, this_boot_id
-from replication.engine.target import Digests
+from replication.engine.target import ChunkDigests, ChunksBelow, Digests
 from replication.models import DiskImage
-from replication.selectors.replica import layers_of
+from replication.selectors.replica import layers_of, maps_below
 from replication.services import leases
 from replication.services.leases import Lease
 from replication.states import ImageState
 from replication.sync import removing
 from replication.sync.job_run import DiskPlan, JobRun
 
+log = logging.getLogger(__name__)
+
 LET_GO_SECONDS = 5.0
 
 
-def open_or_begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, Digests]:
+class Kept(NamedTuple):
+    """What is kept of a disk that is being copied. `chunks`: None where an image below has no map
+    yet; `below`: the map of the image that it is based on, None for a root."""
+
+    image: DiskImage
+    digests: Digests
+    chunks: ChunkDigests | None
+    below: ChunksBelow | None
+
+    def close(self) -> None:
+        """After a copy has stopped, too: what stopped it is reported, not what follows."""
+        for each in (self.digests, self.chunks, self.below):
+            try:
+                if each is not None:
+                    each.close()
+            except EngineError as problem:
+                log.warning("could not close the digests of a copy: %s", problem)
+
+
+def open_or_begin(run: JobRun, plan: DiskPlan) -> Kept:
     """Resume an earlier attempt's file if that is safe, else begin a new one."""
     earlier = DiskImage.objects.filter(job=run.job, disk=plan.disk, state=ImageState.WRITING)
     for image in earlier:
         if _can_resume(run, plan, image):
             try:
-                digests = run.storage.open_digests(image.temporary_locator, image.checkpoint_bytes)
-                return image, digests
+                return _kept(run, plan, image)
             except ImageDamaged:
                 pass  # the attempt ended before its first checkpoint: begin a new file
         run.log(f"{plan.disk.disk_id}: the copy cannot resume the file of attempt {image.attempt}.")
@@ -61,7 +84,27 @@ def _can_resume(run: JobRun, plan: DiskPlan, image: DiskImage) -> bool:
     return not is_alive(image.writer_pid, image.writer_start_time, image.writer_boot_id)
 
 
-def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, Digests]:
+def _kept(run: JobRun, plan: DiskPlan, image: DiskImage) -> Kept:
+    """Raises ImageDamaged where there is nothing to resume, or a map below is not as recorded."""
+    with ExitStack() as opened:
+        at = image.temporary_locator, image.checkpoint_bytes
+        digests = run.storage.open_digests(*at)
+        opened.callback(digests.close)
+        mapped = maps_below(image.disk_id, image.parent_id)
+        if not all(digest for _, digest in mapped):
+            opened.pop_all()
+            return Kept(image, digests, None, None)
+        below = None
+        if mapped:
+            layers, map_digests = zip(*mapped, strict=True)
+            below = run.storage.chunk_map(layers, map_digests)
+            opened.callback(below.close)
+        chunks = run.storage.open_chunks(at[0], image.capacity_bytes, at[1])
+        opened.pop_all()
+        return Kept(image, digests, chunks, below)
+
+
+def _begin(run: JobRun, plan: DiskPlan) -> Kept:
     run.check()
     with transaction.atomic():
         leases.require(run.lease)  # a worker that was paused must not begin anything
@@ -84,7 +127,7 @@ def _begin(run: JobRun, plan: DiskPlan) -> tuple[DiskImage, Digests]:
             extent_map=plan.extent_map,
         )
     run.storage.create(layers_of(image, unfinished=True), may_begin=partial(_require_lease, run))
-    return image, run.storage.open_digests(image.temporary_locator)
+    return _kept(run, plan, image)
 
 
 def _require_lease(run: JobRun) -> None:

@@ -18,13 +18,14 @@ from django.db.models.functions import Now
 from replication.engine.copy import CopyResult, DiskCopy
 from replication.engine.errors import EngineError
 from replication.engine.sources.base import Source
-from replication.engine.target import Digests, WritableImage
+from replication.engine.target import WritableImage
 from replication.errors import HandedOver, JobCancelled, LeaseLost, TryAgain
 from replication.models import DiskImage
 from replication.selectors.replica import layers_of
 from replication.services.samples import Sampler
 from replication.states import ImageState, StepName, SyncType
 from replication.sync import images, stopping
+from replication.sync.images import Kept
 from replication.sync.job_run import DiskPlan, JobRun
 from replication.sync.seats import Seat
 from replication.sync.source import WAYS, open_source
@@ -46,6 +47,7 @@ class FinishedDisk:
     plan: DiskPlan
     image: DiskImage
     digest: str
+    map_digest: str  # empty: an image below has no map yet
     result: CopyResult
 
 
@@ -60,15 +62,14 @@ class _Active:
         self,
         plan: DiskPlan,
         seat: Seat,
-        image: DiskImage,
+        kept: Kept,
         source: Source,
         writer: WritableImage,
-        digests: Digests,
         copy: DiskCopy,
     ) -> None:
-        self.plan, self.seat, self.image, self.source = plan, seat, image, source
-        self.writer, self.digests, self.copy = writer, digests, copy
-        self.permanent_to = image.checkpoint_bytes
+        self.plan, self.seat, self.kept, self.source = plan, seat, kept, source
+        self.image, self.writer, self.copy = kept.image, writer, copy
+        self.permanent_to = kept.image.checkpoint_bytes
         self.work: Future[FinishedDisk] | None = None
         self.flush: Future[None] | None = None
         self._started_at = time.monotonic()
@@ -86,11 +87,12 @@ class _Active:
         result = self.copy.run()
         with self._flushing:
             self.permanent_to = self.copy.checkpoint()
-            digest = self.digests.digest()
-            self.digests.close()
+            digest = self.kept.digests.digest()
+            map_digest = self.kept.chunks.digest() if self.kept.chunks else ""
+            self.kept.close()
             self.writer.close()
             self._over = True
-        return FinishedDisk(self.plan, self.image, digest, result)
+        return FinishedDisk(self.plan, self.image, digest, map_digest, result)
 
     def checkpoint(self) -> None:
         """Make the copied bytes permanent, and note how far they reach. After the first failure
@@ -113,14 +115,6 @@ def _begins(plan: DiskPlan, image: DiskImage, attempt: int) -> str:
         f"{begun} into the file of attempt {image.attempt}, resuming at the checkpoint"
         f" {image.checkpoint_bytes:,}."
     )
-
-
-def _close(digests: Digests) -> None:
-    """After a copy has stopped: what stopped it is the reason to report, not what follows."""
-    try:
-        digests.close()
-    except EngineError as problem:
-        log.warning("could not close the digests of a copy that stopped: %s", problem)
 
 
 def transfer(run: JobRun) -> list[FinishedDisk]:
@@ -179,7 +173,8 @@ class _Transfer:
         """Source, image (a new one, or an earlier attempt's) and the copy between them."""
         run = self._run
         source = open_source(run, plan, seat)
-        image, digests = images.open_or_begin(run, plan)
+        kept = images.open_or_begin(run, plan)
+        image = kept.image
         writer: WritableImage | None = None
         try:
             run.log(_begins(plan, image, run.job.attempt))
@@ -194,17 +189,19 @@ class _Transfer:
                 compare=plan.sync_type == SyncType.CHECKSUM,
                 connections=way.threads,
                 requests_together=way.requests_together,
-                digests=digests,
+                digests=kept.digests,
+                chunks=kept.chunks,
+                below=kept.below,
                 stop=self._stop,
                 throttle=run.throttle,
             )
         except BaseException:
             if writer is not None:
                 writer.kill()
-            _close(digests)
+            kept.close()
             raise
         self._resumed_bytes += copy.bytes_done
-        return _Active(plan, seat, image, source, writer, digests, copy)
+        return _Active(plan, seat, kept, source, writer, copy)
 
     def _wait(self) -> None:
         works = [active.work for active in self._active if active.work]
@@ -318,7 +315,7 @@ class _Transfer:
                 active.writer.kill()
             wait(works, timeout=STOP_SECONDS)
             for active in self._active:
-                _close(active.digests)
+                active.kept.close()
 
     def _let_go(self) -> None:
         """Whoever goes on may be on another machine, and cannot see that nobody writes any more."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import xxhash
 
+from replication.engine.chunk_maps import CHUNK_BYTES, ZERO, Found
 from replication.engine.digests import DigestEntry, digest_of
 from replication.engine.errors import (
     ImageAltered,
@@ -75,6 +76,8 @@ class _Image:
     merged: list[tuple[int, int, bytes]] | None = None
     """All that is known of it since another was merged with it."""
     merging: list[tuple[int, int, bytes]] | None = None
+    map: dict[int, bytes] = field(default_factory=dict)
+    merging_map: dict[int, bytes] | None = None
 
 
 class MemoryTarget:
@@ -148,7 +151,8 @@ class MemoryTarget:
 
     def open(self, chain: Sequence[Layer]) -> MemoryImage:
         self._require(chain)
-        return MemoryImage(self._image(chain[0].locator))
+        below = self._image(chain[1].locator).content if len(chain) > 1 else None
+        return MemoryImage(self._image(chain[0].locator), below)
 
     def open_readonly(self, chain: Sequence[Layer]) -> MemoryReader:
         self._require(chain)
@@ -156,6 +160,22 @@ class MemoryTarget:
 
     def open_digests(self, temporary: str, resume_offset: int = 0) -> MemoryDigests:
         return MemoryDigests(self._image(temporary).digests, resume_offset)
+
+    def open_chunks(self, temporary: str, size_bytes: int, resume_offset: int = 0) -> MemoryChunks:
+        image = self._image(temporary)
+        first_dropped = resume_offset // CHUNK_BYTES
+        image.map = {at: digest for at, digest in image.map.items() if at < first_dropped}
+        return MemoryChunks([(temporary, image.map)], size_bytes)
+
+    def chunk_map(self, chain: Sequence[Layer], digests: Sequence[str]) -> MemoryChunks:
+        maps = [(layer.locator, self._image(layer.locator).map) for layer in chain]
+        for (locator, one), digest in zip(maps, digests, strict=True):
+            if _over_map(one) != digest:
+                raise ImageDamaged("Its map is another one.", locator=locator)
+        return MemoryChunks(maps, chain[0].size_bytes)
+
+    def map_digest(self, locator: str) -> str | None:
+        return _over_map(self._image(locator).map)
 
     def seal(self, temporary: str, final: str) -> SealedImage:
         self.check()
@@ -226,6 +246,13 @@ class MemoryTarget:
         ]
         child.merging = sorted([*upper, *(low for low in lower if low not in touched)])
 
+    def expect_map(self, chain: Sequence[Layer], digests: tuple[str, str]) -> str:
+        child, removed = (self._image(layer.locator) for layer in chain[:2])
+        if not all(digests):
+            return ""
+        child.merging_map = removed.map | child.map
+        return _over_map(child.merging_map)
+
     def merge(
         self,
         chain: Sequence[Layer],
@@ -259,6 +286,7 @@ class MemoryTarget:
                 raise ImageMissing("Nobody said what to expect.")
             child.content, child.parent = removed.content, removed.parent
             child.merged, child.merging = child.merging, None
+            child.map, child.merging_map = child.merging_map or child.map, None
         elif child.merged is None:
             raise ImageMissing(f"{chain[1].locator} is missing.")
         return SealedImage(len(child.content), len(child.content))
@@ -287,8 +315,8 @@ class MemoryTarget:
 class MemoryImage:
     """A writable image: a copy of the content, which a flush puts back."""
 
-    def __init__(self, image: _Image) -> None:
-        self._image = image
+    def __init__(self, image: _Image, below: bytearray | None) -> None:
+        self._image, self._below = image, below
         self._content = bytearray(image.content)
         self._lock = threading.Lock()
         image.open = True
@@ -308,6 +336,11 @@ class MemoryImage:
         with self._lock:
             for offset, length, data in writes:
                 self._content[offset : offset + length] = bytes(length) if data is None else data
+
+    def connect_below(self) -> MemoryReader:
+        if self._below is None:
+            raise TargetError("It is based on nothing.")
+        return MemoryReader(self._below)
 
     def flush(self) -> None:
         with self._lock:
@@ -371,6 +404,45 @@ class MemoryDigests:
 
     def close(self) -> None:
         pass
+
+
+class MemoryChunks:
+    """One map that is being written, or those of a chain, the image's own first."""
+
+    def __init__(self, maps: list[tuple[str, dict[int, bytes]]], size_bytes: int) -> None:
+        self._maps, self.size_bytes = maps, size_bytes
+
+    def add(self, number: int, digest: bytes) -> None:
+        self._maps[0][1][number] = digest
+
+    def flush(self) -> None:
+        pass
+
+    def digest(self) -> str:
+        return _over_map(self._maps[0][1])
+
+    def find(self, number: int) -> Found:
+        for locator, one in self._maps:
+            if number in one:
+                return Found(one[number], locator)
+        return Found(ZERO, "")
+
+    def lookup(self, number: int) -> bytes:
+        return self.find(number).digest
+
+    def records(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
+        numbers = sorted({number for _, one in self._maps for number in one})
+        yield from ((number, self.lookup(number)) for number in numbers if number >= start)
+
+    def close(self) -> None:
+        pass
+
+
+def _over_map(records: dict[int, bytes]) -> str:
+    hasher = xxhash.xxh3_128()
+    for number, digest in sorted(records.items()):
+        hasher.update(number.to_bytes(8, "little") + digest)
+    return hasher.hexdigest()
 
 
 def _over_all(entries: list[tuple[int, int, bytes]]) -> str:
