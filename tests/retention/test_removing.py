@@ -61,8 +61,8 @@ def test_how_far_it_has_come_is_told(
         progress(merge, lease, percent)
         tell()
 
-    def telling_the_end(merge: ImageMerge, digest: str, lease: Lease) -> None:
-        merged(merge, digest, lease)
+    def telling_the_end(merge: ImageMerge, digest: str, map_digest: str, lease: Lease) -> None:
+        merged(merge, digest, map_digest, lease)
         tell()
         url = f"/virtual-machines/?vm={chain.context.pk}&tab=points"
         assert f"Being removed, {told[-1]} % done" in admin_client.get(url).content.decode()

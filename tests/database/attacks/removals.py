@@ -13,7 +13,13 @@ REMOVAL = {
 }
 MERGE = {
     **{"removal_id": "1", "image_id": "{a_old_image1}", "child_id": "{a_done_image1}"},
-    **{"stage": "'planned'", "digest": "''", "writer_host": "''", "writer_boot_id": "''"},
+    **{
+        "stage": "'planned'",
+        "digest": "''",
+        "map_digest": "''",
+        "writer_host": "''",
+        "writer_boot_id": "''",
+    },
     **{"done_percent": "0", "updated_at": NOW},
 }
 EXPIRED = (
