@@ -161,15 +161,19 @@ def test_a_cancel_is_a_cancel_although_no_digest_can_be_written_any_more(
     estate.assert_nothing_left_over(ready)
 
 
-def test_a_digest_map_that_cannot_be_closed_does_not_replace_the_reason(estate, ready, monkeypatch):
+@pytest.mark.parametrize("which", ["digests", "chunks"])
+def test_a_digest_map_that_cannot_be_closed_does_not_replace_the_reason(
+    estate, ready, monkeypatch, which
+):
     opened = transfer._Transfer._open
 
     def open_and_break_off(self, plan, seat):
         active = opened(self, plan, seat)
         full = os.open("/dev/full", os.O_WRONLY)
-        os.dup2(full, active.digests._file.fileno())
+        broken = getattr(active.kept, which)
+        os.dup2(full, broken._file.fileno())
         os.close(full)
-        active.digests.add(0, 512, bytes(16))
+        broken.add(*((0, 512) if which == "digests" else (0,)), bytes(16))
         self._active.append(active)
         raise TryAgain("The connection broke.")
 
