@@ -166,7 +166,7 @@ OF_ALL = (
         "vmrep_process_up",
         "gauge",
         ("kind", "name", "queues"),
-        "1 if a process (`worker`, `beat`, `web`) gave a sign of life in the last 30 seconds; 0 if"
+        "1 if a process (`worker`, `beat`, `web`) gave a sign of life in the last 26 seconds; 0 if"
         " it did not, although nobody ended it",
     ),
     Described(
