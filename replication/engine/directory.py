@@ -20,7 +20,6 @@ from replication.engine.chunk_maps import ChainMap, ChunkMap, Mapped, digest_of_
 from replication.engine.digests import DigestEntry, DigestMap, digest_of_map, draw_digests
 from replication.engine.durable import (
     create_durably,
-    fsync_file,
     fsync_folder,
     make_folders_durably,
     rename_durably,
@@ -36,6 +35,7 @@ from replication.engine.errors import (
 from replication.engine.expected import BESIDE, MERGED, UNKNOWN, beside
 from replication.engine.expected import DIGESTS as DIGESTS_SUFFIX
 from replication.engine.expected import MAP as MAP_SUFFIX
+from replication.engine.facts import Facts, changes, facts_of, finish, finish_image, finished
 from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.layers import differences, look_at, name_below
@@ -193,6 +193,7 @@ class DirectoryRepository:
 
     def seal(self, temporary: str, final: str) -> SealedImage:
         """Check a closed image and make it permanent under its final name, with its digest map.
+        From then on nobody is to write to it.
 
         Can be called again after a crash at any point of an earlier call. Raises ImageDamaged when
         the check finds corruption, TargetError when the image is still open, when both names are
@@ -209,18 +210,19 @@ class DirectoryRepository:
         present = source if is_new else self._existing(final)
         _check(present)
         with target_errors(f"sealing {final}"):
-            fsync_file(present)
+            finish_image(present)
             if present == source:
                 rename_durably(source, destination)
             else:  # an earlier call was cut off, perhaps before it synced its rename
                 fsync_folder(destination.parent)
             if (place / DIGESTS).exists():
+                finish(place / DIGESTS)
                 rename_durably(place / DIGESTS, self.digest_path(final))
             if (place / MAP).exists():
+                finish(place / MAP)
                 rename_durably(place / MAP, beside(destination, MAP_SUFFIX))
             unfinished.remove(place)
-            facts = destination.stat()
-        return SealedImage(allocated_bytes=facts.st_blocks * 512, file_bytes=facts.st_size)
+            return finished(destination)
 
     def discard(self, locator: str) -> None:
         """Remove an image and its digest map, permanently; what is gone is fine.
@@ -246,12 +248,24 @@ class DirectoryRepository:
             return path.is_file()
 
     def differences(self, chain: Sequence[Layer]) -> list[Difference]:
-        """What the header of the chain's first image says that its row does not.
+        """What the header of the chain's first image says that its row does not, and in what its
+        files are not as they were committed.
 
         ImageMissing when there is no such file, ImageDamaged when it is not an image.
         """
-        with closing(read_image_file(self._existing(chain[0].locator))) as file:
-            return list(differences(chain, file))
+        path, known = self._existing(chain[0].locator), Facts.from_text(chain[0].as_committed)
+        with closing(read_image_file(path)) as file:
+            found = list(differences(chain, file))
+        if known is not None and not found:  # otherwise it goes without saying
+            with target_errors(f"comparing {path} with what was committed"):
+                found += changes(path, known)
+        return found
+
+    def facts(self, locator: str) -> str:
+        """What the files of a finished image are now; see `facts`."""
+        path = self._existing(locator)
+        with target_errors(f"looking at {path}"):
+            return facts_of(path).text()
 
     def check_image(self, locator: str) -> None:
         """Have qemu-img check the structure of a closed image. Raises ImageDamaged."""

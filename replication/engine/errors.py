@@ -58,7 +58,12 @@ class ImageMissing(TargetError):
 
 
 class ImageAltered(ImageDamaged):
-    """An image's header disagrees with its row: another program has changed the file."""
+    """An image's header disagrees with its row, or its files are not as they were committed:
+    another program has changed them. ``aspect``: that of the first `target.Difference`."""
+
+    def __init__(self, message: str, *, locator: str = "", aspect: str = "") -> None:
+        super().__init__(message, locator=locator)
+        self.aspect = aspect
 
 
 class ManifestDamaged(TargetError):

@@ -24,6 +24,9 @@ from replication.engine.regular import is_there
 DIGESTS, MERGED, MERGING = ".digests", ".merged", ".merging"
 MAP, MERGING_MAP = ".map", ".merging-map"
 
+KEPT = (DIGESTS, MERGED, MAP)
+"""What belongs to a committed image as long as it is there."""
+
 BESIDE = re.compile(r"\.digests|\.merged|\.map|\.merging(-map)?(\.[0-9a-f]{32})?")
 """What is kept beside an image, under its name and one of these; the last one is a map that is
 being written. Whoever writes one has a name of its own, so that nobody who comes late changes, or

@@ -115,6 +115,7 @@ class ImagePart:
     digest: str
     merged_digest: str
     map_digest: str = ""
+    as_committed: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -19,12 +19,7 @@ import xxhash
 from replication.engine import chunk_maps, qemu
 from replication.engine.chunk_maps import Mapped
 from replication.engine.digests import DigestEntry, DigestMap, read_digests
-from replication.engine.durable import (
-    fsync_file,
-    fsync_open_file,
-    rename_durably,
-    unlink_durably,
-)
+from replication.engine.durable import fsync_open_file, rename_durably, unlink_durably
 from replication.engine.errors import (
     ImageAltered,
     ImageDamaged,
@@ -47,6 +42,7 @@ from replication.engine.expected import (
     trusted_map,
 )
 from replication.engine.extents import Extent, requests
+from replication.engine.facts import finish, finish_image, finished, let_write
 from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader
 from replication.engine.layers import about, look_at, name_below
@@ -154,6 +150,9 @@ class Merge:
         self._require(self._expected, self._removed.locator)
         with ExitStack() as held:
             files = [held.enter_context(closing(file)) for file in self._look(self._whole_chain())]
+            with target_errors(f"preparing {self._removed_path} for the merge"):
+                for path in (self._child_path, self._removed_path):
+                    let_write(path)
             qemu.commit([file.path for file in files], on_start=on_start, on_wait=on_wait)
             with target_errors(f"syncing {self._removed_path}"):
                 # By the descriptor from before: it also learns of what could not be written while
@@ -193,13 +192,14 @@ class Merge:
                 rename_durably(removed, child)
             self._name_what_is_below()
             if self._expected.exists():
+                finish(self._expected)
                 rename_durably(self._expected, beside(child, MERGED))
             expected_map = beside(removed, MERGING_MAP)
             if expected_map.exists():
+                finish(expected_map)
                 rename_durably(expected_map, beside(child, MAP))
             self._require_unaltered([self._child, *self._below])
-            facts = child.stat()
-        return SealedImage(allocated_bytes=facts.st_blocks * 512, file_bytes=facts.st_size)
+            return finished(child)
 
     def _merged_chain(self) -> list[Layer]:
         """The image to be removed as it is now, and what it is based on. Once a merge has begun, it
@@ -265,8 +265,9 @@ class Merge:
         is not touched: others may have gone on, and have removed what this worker remembers."""
         name, before = self._possible_backings()
         if name is not None and name != before and self._backing_of_child() == before:
+            let_write(self._child_path)
             qemu.name_backing(self._child_path, name)
-        fsync_file(self._child_path)
+        finish_image(self._child_path)
 
     def _compare(self, expected: Expectation, on_wait: Callable[[float], None]) -> None:
         done = 0

@@ -20,6 +20,8 @@ class Layer(NamedTuple):
 
     locator: str
     size_bytes: int
+    as_committed: str = ""
+    """What its files were when it was committed (`facts.Facts`); empty: they are not compared."""
 
 
 class SealedImage(NamedTuple):
@@ -29,6 +31,8 @@ class SealedImage(NamedTuple):
     """The space that the file takes on the storage now."""
     file_bytes: int
     """The file's length: with holes, it is larger than the space that it takes."""
+    as_committed: str = ""
+    """What its files are now, by which a later change of them is noticed (`facts.Facts`)."""
 
 
 class Merged(NamedTuple):
@@ -54,12 +58,15 @@ class Difference(NamedTuple):
     """What an image says about itself that its row does not say."""
 
     aspect: str
-    """One of SIZE, PARENT and FORM."""
+    """SIZE, PARENT or FORM: of its header. CHANGED, OPENED or DOUBTED: of its files' facts."""
     words: str
     """Completes "the file …"."""
 
 
 SIZE, PARENT, FORM = "size", "parent", "form"
+CHANGED, OPENED, DOUBTED = "changed", "opened", "doubted"
+"""A file was written to after the commit; by a program that opened it as an image; a file may have
+been: it was copied, renamed or given other rights, none of which changes its content."""
 
 
 class Stored(NamedTuple):
@@ -320,10 +327,15 @@ class Target(Protocol):
         ...
 
     def differences(self, chain: Sequence[Layer]) -> list[Difference]:
-        """What the chain's first image says about itself that its row does not say.
+        """What the chain's first image says about itself that its row does not say, and in what its
+        files are not as they were committed.
 
         Only the first image is checked. Raises ImageMissing, ImageDamaged.
         """
+        ...
+
+    def facts(self, locator: str) -> str:
+        """What a finished image's files are now: what `SealedImage.as_committed` is of them."""
         ...
 
     def check_image(self, locator: str) -> None:

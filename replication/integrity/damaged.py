@@ -6,8 +6,10 @@ from __future__ import annotations
 from replication.integrity.files import (
     BACKING_FILE_DIFFERS,
     DIGEST_DIFFERS,
+    IMAGE_FILE_CHANGED,
     IMAGE_FILE_DAMAGED,
     IMAGE_FILE_MISSING,
+    IMAGE_OPENED_ELSEWHERE,
     IMAGE_SIZE_DIFFERS,
 )
 from replication.integrity.findings import CHECK_BROKE_OFF, Finding, Scope
@@ -23,6 +25,8 @@ DAMAGES = _BY_DEEP_LOOKS | {
     IMAGE_SIZE_DIFFERS.name,
     BACKING_FILE_DIFFERS.name,
     CHAIN_BROKEN.name,
+    IMAGE_FILE_CHANGED.name,
+    IMAGE_OPENED_ELSEWHERE.name,
 }
 
 

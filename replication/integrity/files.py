@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -20,7 +20,17 @@ from replication.engine.errors import (
     RepositoryUnavailable,
     TargetError,
 )
-from replication.engine.target import FORM, PARENT, SIZE, Layer, Stored, Target
+from replication.engine.target import (
+    CHANGED,
+    DOUBTED,
+    FORM,
+    OPENED,
+    PARENT,
+    SIZE,
+    Layer,
+    Stored,
+    Target,
+)
 from replication.integrity.findings import (
     CHECK_BROKE_OFF,
     Code,
@@ -31,6 +41,7 @@ from replication.integrity.findings import (
     in_batches,
 )
 from replication.models import DiskImage, ImageDamage, ImageMerge, Repository
+from replication.services import commits, damages
 from replication.states import ImageState, LeaseHolder, RecoveryPointState, Severity
 from replication.storage import looks
 from replication.storage.errands import DoesNotAnswer
@@ -61,13 +72,32 @@ IMAGE_SIZE_DIFFERS = Code(
 )
 BACKING_FILE_DIFFERS = Code(
     "backing_file_differs",
-    FAIL_OVER_TO_OLDER + "The file is based on a file other than the one that vmrep recorded. If "
-    "the right file exists, `qemu-img rebase -u` corrects the name.",
+    FAIL_OVER_TO_OLDER + "The file is based on a file other than the one that vmrep recorded. "
+    "Restore it from a backup, or replicate the VM: it is copied in full, into a new chain.",
 )
 DIGEST_DIFFERS = Code(
     "digest_differs",
     "The digests next to the image are not those that its job recorded, so the image can no "
     "longer be verified with them. Compare it with its VM, or replicate again.",
+)
+IMAGE_FILE_CHANGED = Code(
+    damages.FILE_CHANGED,
+    FAIL_OVER_TO_OLDER + "Another program, or the storage, changed the file after vmrep had"
+    " committed it. Replicate the VM: it is copied in full, into a new chain. Find out what changed"
+    " the file.",
+)
+IMAGE_OPENED_ELSEWHERE = Code(
+    damages.OPENED_ELSEWHERE,
+    FAIL_OVER_TO_OLDER + "A program that opens an image for writing changes it, even if a VM that"
+    " is started on it does nothing. Start VMs on an overlay (qemu-img create -b) or on a copy."
+    " Replicate the VM: it is copied in full, into a new chain.",
+)
+IMAGE_IN_DOUBT = Code(
+    damages.IN_DOUBT,
+    "Nothing says that its content is another one, nor that it is not. So nothing is based on it:"
+    " the VM’s next replication copies it in full, into a new chain. That is as it must be after"
+    " the repository was copied, or restored from a backup.",
+    Severity.WARNING,
 )
 FILE_WITHOUT_ROW = Code(
     "file_without_row",
@@ -121,10 +151,14 @@ def _states() -> list[tuple[Repository, StorageState]]:
     IMAGE_SIZE_DIFFERS,
     BACKING_FILE_DIFFERS,
     DIGEST_DIFFERS,
+    IMAGE_FILE_CHANGED,
+    IMAGE_OPENED_ELSEWHERE,
+    IMAGE_IN_DOUBT,
     second_look=SecondLook.AGAIN,
 )
 def image_files(scope: Scope) -> Iterator[Finding]:
-    """Each committed image of an available point: it exists, looks whole, and is on its parent.
+    """Each committed image of an available point: it exists, looks whole, is on its parent, and its
+    files are as they were committed. What an older version did not note of them is noted now.
 
     With `deep`, qemu-img also checks its tables, and the digest of its digest file is recomputed.
     The content is not read.
@@ -133,10 +167,40 @@ def image_files(scope: Scope) -> Iterator[Finding]:
         with _noted(scope, repository):
             for batch in in_batches(_judged_images(scope, repository), BATCH):
                 looked_at = {image.pk: _visited(image, storage, scope) for image in batch}
+                unknown = [it for it in batch if not it.as_committed and looked_at[it.pk] == []]
+                facts = _facts(repository, storage, unknown, scope)
                 if looks.look(repository, seconds=ACT_SECONDS).problem:
                     break  # unmounted meanwhile: what seemed missing may not be
                 _note_looks(scope, looked_at)
+                _keep_first(unknown, facts)
                 yield from (it for found in looked_at.values() for it in found or ())
+
+
+def _facts(
+    repository: Repository, storage: Target, images: list[DiskImage], scope: Scope
+) -> dict[int, str]:
+    """Of images that are as their rows say, and of whose files nothing else is known."""
+
+    def looked_at() -> dict[int, str]:
+        found = {}
+        for image in images:
+            with suppress(TargetError):
+                found[image.pk] = storage.facts(image.locator)
+        return found
+
+    if not images:
+        return {}
+    return visit(
+        repository, "integrity", looked_at, seconds=LOOK_SECONDS, on_wait=scope.on_progress
+    )
+
+
+def _keep_first(images: list[DiskImage], facts: dict[int, str]) -> None:
+    contexts = {image.pk: image.vm_context_id for image in images}
+    for context_id in dict.fromkeys(contexts.values()):
+        mine = {pk: text for pk, text in facts.items() if contexts[pk] == context_id}
+        if mine:
+            commits.keep_first(context_id, mine)
 
 
 def _note_looks(scope: Scope, looked_at: dict[int, list[Finding] | None]) -> None:
@@ -183,7 +247,11 @@ _CODES = {
     SIZE: IMAGE_SIZE_DIFFERS,
     PARENT: BACKING_FILE_DIFFERS,
     FORM: IMAGE_FILE_DAMAGED,
+    CHANGED: IMAGE_FILE_CHANGED,
+    OPENED: IMAGE_OPENED_ELSEWHERE,
+    DOUBTED: IMAGE_IN_DOUBT,
 }
+_WATCHED = frozenset({IMAGE_FILE_CHANGED, IMAGE_OPENED_ELSEWHERE, IMAGE_IN_DOUBT})
 
 
 def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Finding]:
@@ -218,18 +286,20 @@ def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Findin
 
 def _wrong(image: DiskImage, storage: Target, scope: Scope) -> Iterator[tuple[Code, str]]:
     """What is wrong with an image's file, if it can be read. Raises TargetError."""
-    differences = storage.differences(_with_its_parent(image))
-    if scope.deep:
+    found = storage.differences(_with_its_parent(image))
+    said = [(_CODES[it.aspect], f"the file {it.words}.") for it in found]
+    in_header = [it for it in said if it[0] not in _WATCHED]
+    yield from (it for it in said if it[0] in _WATCHED)
+    if scope.deep:  # raises what would be found in the header
         storage.check_image(image.locator)
-    for difference in differences:
-        yield _CODES[difference.aspect], f"the file {difference.words}."
+    yield from in_header
     if scope.deep:
         yield from ((DIGEST_DIFFERS, what) for what in _wrong_digests(image, storage))
 
 
 def _with_its_parent(image: DiskImage) -> list[Layer]:
     return [
-        Layer(each.locator, each.capacity_bytes)
+        Layer(each.locator, each.capacity_bytes, each.as_committed)
         for each in (image, image.parent)
         if each is not None
     ]

@@ -223,4 +223,5 @@ def _image(image: DiskImage) -> ImagePart:
         digest=image.digest,
         merged_digest=image.merged_digest,
         map_digest=image.map_digest,
+        as_committed=image.as_committed,
     )

@@ -33,6 +33,8 @@ class FoundImage:
     merged_digest: str
     map_digest: str = ""
     """Empty where another image was merged since, or may be: its map is made anew."""
+    as_committed: str = ""
+    """Empty where nobody noted it: others were merged since, or may have been in part."""
     is_there: bool = True
 
 
@@ -88,14 +90,17 @@ class _Look:
             return self._going_image(part)
         parent = self._parent(part)
         merged_digest, map_digest = part.merged_digest, part.map_digest
+        as_committed = part.as_committed
         if parent != part.parent:
             digest = self._storage.merged_digest(part.locator)
             if digest is None:
                 raise ImageDamaged(f"{part.locator} has no digests of what was merged with it.")
-            merged_digest, map_digest = digest, ""
+            merged_digest, map_digest, as_committed = digest, "", ""
         else:
             self._require_digests(part)
-        return FoundImage(part, parent, merged_digest, map_digest)
+        if part.parent in self._going:
+            as_committed = ""  # its file may have been prepared for a merge
+        return FoundImage(part, parent, merged_digest, map_digest, as_committed)
 
     def _going_image(self, part: ImagePart) -> FoundImage:
         """Its content may be changed in part, and its size be that of the one above. Nothing reads

@@ -251,6 +251,7 @@ class Rows:
                 "allocated_bytes": part.allocated_bytes if found.is_there else 0,
                 "merged_digest": found.merged_digest,
                 "map_digest": found.map_digest,
+                "as_committed": found.as_committed,
             },
         )
         self._images[part.number] = image

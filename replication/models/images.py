@@ -106,6 +106,12 @@ class DiskImage(models.Model):
         default="",
         help_text="The digest of its chunk map; empty: it has none yet.",
     )
+    as_committed = models.TextField(
+        blank=True,
+        default="",
+        help_text="Length, times and inode of its files when it was committed, or last proven: any"
+        " later change of them is noticed. Empty: not known.",
+    )
     writer_host = models.CharField(max_length=255, blank=True, default="")
     writer_pid = models.PositiveIntegerField(null=True, blank=True, verbose_name="writer PID")
     writer_start_time = models.BigIntegerField(null=True, blank=True)

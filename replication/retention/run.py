@@ -21,22 +21,21 @@ from contexts.text import binary
 from replication import messages
 from replication.engine.errors import (
     EngineError,
-    ImageAltered,
     ImageDamaged,
     ImageMissing,
     RepositoryFull,
     TargetError,
 )
 from replication.engine.processes import is_alive
-from replication.engine.target import Layer, Target
+from replication.engine.target import Target
 from replication.errors import HandedOver, LeaseLost, RemovalWaits
 from replication.manifests import writing as manifests
 from replication.models import DiskImage, ImageMerge, PointRemoval, Repository
 from replication.retention import steps, stuck, turns
 from replication.retention.standing import MOST_IMAGES, Standing
 from replication.selectors.damages import damage_of_chain
-from replication.selectors.replica import layers_of
-from replication.services import damages, leases
+from replication.selectors.replica import layers_of, watched_layers
+from replication.services import commits, damages, leases
 from replication.services.leases import Lease
 from replication.states import (
     DamageFinder,
@@ -47,7 +46,7 @@ from replication.states import (
 )
 from replication.storage import looks
 from replication.storage.targets import target
-from replication.sync import removing, stopping
+from replication.sync import removing, stopping, watch
 from replication.sync.guard import Guard
 from replication.sync.removing import Holder
 
@@ -223,7 +222,9 @@ def _remove(removal: PointRemoval, holder: Holder) -> None:
     if not begins:  # time has passed since the look
         for merge in left:
             if merge.child is not None and merge.stage == MergeStage.PLANNED:
-                _read_child(target(merge.image.repository), merge.child, holder)
+                storage = target(merge.image.repository)
+                _require_as_recorded(storage, merge.child)
+                _read_child(storage, merge.child, holder)
     # The repository says that the point is going before the files of its images change.
     manifests.write(removal.vm_context_id, removal.recovery_point.repository_id)
     # Whatever keeps the others: what is certain takes its name.
@@ -245,7 +246,7 @@ def _look(removal: PointRemoval, holder: Holder) -> None:
         storage.check()
         for child in DiskImage.objects.filter(parent=image, state=ImageState.COMMITTED):
             holder.check()
-            _require_as_recorded(storage, layers_of(child))
+            _require_as_recorded(storage, child)
             free, needed = storage.room().free_bytes, child.allocated_bytes or 0
             if free < needed:
                 raise RepositoryFull(
@@ -261,15 +262,15 @@ def _read_child(storage: Target, child: DiskImage, holder: Holder) -> None:
     storage.check_child(layers_of(child), _known(child), on_wait=lambda _: holder.check())
 
 
-def _require_as_recorded(storage: Target, chain: list[Layer]) -> None:
-    """Raises ImageAltered, and what `Target.differences` raises."""
-    for number, layer in enumerate(chain):
-        if found := storage.differences(chain[number : number + 2]):
-            words = ", and ".join(difference.words for difference in found)
-            raise ImageAltered(
-                f"{layer.locator} is not what vmrep wrote: it {words}. Nothing was merged.",
-                locator=layer.locator,
-            )
+def _require_as_recorded(storage: Target, child: DiskImage) -> None:
+    """The child and all that it is based on. Raises the first damage. What is only in doubt may be
+    merged: what is merged is read again, and what comes of it is in doubt, too."""
+    problems = watch.problems(storage, watched_layers(child))
+    doubted = [problem.locator for problem in problems if watch.is_doubt(problem)]
+    if len(doubted) < len(problems):
+        raise problems[0]
+    if doubted:
+        commits.keep_doubt(child.vm_context_id, doubted)
 
 
 def _merge(merge: ImageMerge, holder: Holder) -> None:

@@ -23,7 +23,7 @@ from replication.engine.target import SealedImage
 from replication.errors import LeaseLost, RemovalWaits
 from replication.models import DiskImage, ImageMerge, PointRemoval, RecoveryPoint
 from replication.retention.standing import Standing
-from replication.services import damages, leases
+from replication.services import commits, damages, leases
 from replication.services.leases import Lease
 from replication.states import (
     ImageState,
@@ -159,6 +159,7 @@ def switched(merge: ImageMerge, sealed: SealedImage, lease: Lease) -> None:
             allocated_bytes=sealed.allocated_bytes,
             merged_digest=merge.digest,
             map_digest=merge.map_digest,
+            as_committed=commits.merged(child, image, sealed.as_committed),
             updated_at=Now(),
         )
     )

@@ -10,8 +10,14 @@ from django.db.models.functions import Now
 
 from contexts.models import VMContext, VMDisk
 from replication.engine.target import Layer
-from replication.models import DiskImage, RecoveryPoint, RecoveryPointHold, VMSnapshot
-from replication.states import ImageState, RecoveryPointState, SnapshotState
+from replication.models import (
+    DiskImage,
+    ImageMerge,
+    RecoveryPoint,
+    RecoveryPointHold,
+    VMSnapshot,
+)
+from replication.states import ImageState, MergeStage, RecoveryPointState, SnapshotState
 
 _KEPT_STATES = [RecoveryPointState.AVAILABLE, RecoveryPointState.EXPIRING]
 
@@ -101,6 +107,19 @@ def maps_below(disk_id: int, parent_id: int | None) -> list[tuple[Layer, str]]:
         current, layer, map_digest = rows.pop(current)  # each occurs once: the database ensures it
         found.append((layer, map_digest))
     return found
+
+
+def watched_layers(image: DiskImage) -> list[Layer]:
+    """As `layers_of`, with what the files of each image were when it was committed: for
+    `Target.differences`. Files that a merge may be changing are not compared."""
+    layers = layers_of(image)
+    being_merged = ImageMerge.objects.filter(
+        image__disk=image.disk_id, stage__in=[MergeStage.MERGING, MergeStage.MERGED]
+    )
+    changing = {pk for row in being_merged.values_list("image", "child") for pk in row}
+    images = DiskImage.objects.filter(disk=image.disk_id).exclude(pk__in=changing - {None})
+    known = dict(images.values_list("locator", "as_committed"))
+    return [layer._replace(as_committed=known.get(layer.locator, "")) for layer in layers]
 
 
 def snapshots_left(context: VMContext) -> QuerySet[VMSnapshot]:

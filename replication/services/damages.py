@@ -12,6 +12,7 @@ from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
 from replication.engine.errors import ImageAltered, ImageDamaged, ImageMissing
+from replication.engine.target import CHANGED, DOUBTED, FORM, OPENED, PARENT, SIZE
 from replication.models import DiskImage, ImageDamage, RecoveryPoint
 from replication.selectors.damages import wrong_points
 from replication.states import DamageFinder, ImageState
@@ -21,6 +22,21 @@ SEEN_IN_HEADERS = frozenset(
 )
 """Of the integrity check's codes: what a look at a file's header finds, and finds gone, unless the
 damage needs a deep look."""
+FILE_CHANGED, OPENED_ELSEWHERE = "image_file_changed", "image_opened_elsewhere"
+WATCHED = frozenset({FILE_CHANGED, OPENED_ELSEWHERE})
+"""What is found by comparing files with what they were when they were committed. That is gone when
+the files are as then, or when every byte was proven (`commits.accept`)."""
+IN_DOUBT = "image_in_doubt"
+"""No damage: nothing says that the content is another one. Yet nothing is based on the image."""
+CODES = {
+    SIZE: "image_size_differs",
+    PARENT: "backing_file_differs",
+    FORM: "image_file_damaged",
+    CHANGED: FILE_CHANGED,
+    OPENED: OPENED_ELSEWHERE,
+    DOUBTED: IN_DOUBT,
+}
+"""Of what `Target.differences` finds."""
 
 
 @one_transaction
@@ -58,10 +74,18 @@ def mark_file(
     is based on it."""
     images = DiskImage.objects.filter(repository=repository_id, vm_context=context_id)
     for image in images.filter(locator=problem.locator, state=ImageState.COMMITTED):
-        code = "image_file_missing" if isinstance(problem, ImageMissing) else "image_file_damaged"
+        code = _code_of(problem)
         deep = not isinstance(problem, ImageMissing | ImageAltered)
         what = f"{image.locator}: {problem}"
         mark(image.pk, code, what, found_by, needs_deep_look=deep)
+
+
+def _code_of(problem: ImageMissing | ImageDamaged) -> str:
+    if isinstance(problem, ImageMissing):
+        return "image_file_missing"
+    if isinstance(problem, ImageAltered) and problem.aspect:
+        return CODES[problem.aspect]
+    return "image_file_damaged"
 
 
 @one_transaction
@@ -78,9 +102,8 @@ def file_taken_over(image_id: int, child_id: int) -> None:
     """The child has the file of the image below now, in which both were merged (the context is
     locked). Its header was looked at; what only a deep look finds gone is in that file still."""
     unresolved = ImageDamage.objects.filter(cleared_at__isnull=True)
-    unresolved.filter(image=child_id, code__in=SEEN_IN_HEADERS, needs_deep_look=False).update(
-        cleared_at=Now()
-    )
+    seen = SEEN_IN_HEADERS | WATCHED
+    unresolved.filter(image=child_id, code__in=seen, needs_deep_look=False).update(cleared_at=Now())
     for damage in unresolved.filter(image=image_id, needs_deep_look=True):
         mark(
             child_id, damage.code, damage.what, DamageFinder(damage.found_by), needs_deep_look=True

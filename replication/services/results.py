@@ -36,6 +36,7 @@ class SealedDisk:
     allocated_bytes: int
     digest: str
     map_digest: str = ""
+    as_committed: str = ""
 
 
 def require_chains(images: Sequence[DiskImage]) -> None:
@@ -98,6 +99,7 @@ def commit_images(job: ReplicationJob, point: RecoveryPoint, disks: Sequence[Sea
             allocated_bytes=disk.allocated_bytes,
             digest=disk.digest,
             map_digest=disk.map_digest,
+            as_committed=disk.as_committed,
             transferred_bytes=F("planned_bytes"),
             extent_map=None,  # now in the CBT history, with the job
             updated_at=Now(),

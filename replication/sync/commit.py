@@ -19,6 +19,7 @@ from replication.states import JobStatus, StepName
 from replication.sync import removing, verdict
 from replication.sync.job_run import JobRun
 from replication.sync.transfer import FinishedDisk
+from replication.sync.watch import what_is_wrong
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,20 @@ def verify(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
                 f"{disk.plan.disk.disk_id}: {disk.plan.planned_bytes:,} bytes, as planned; digest"
                 f" {disk.digest}."
             )
+        _require_chains_as_committed(run, disks)
         note.say(f"{plural(len(disks), 'disk')}, every planned byte was read.")
+
+
+def _require_chains_as_committed(run: JobRun, disks: Sequence[FinishedDisk]) -> None:
+    """Copying may take hours: what was as committed when it was planned may have been changed."""
+    for disk in disks:
+        parent = disk.plan.parent
+        if parent is not None and (wrong := what_is_wrong(run, parent)):
+            raise TryAgain(
+                f"While {disk.plan.disk.label or disk.plan.disk.disk_id} was copied, an image that"
+                f" it is based on was changed. {wrong} vmrep will copy the disk in full, into a new"
+                " chain."
+            )
 
 
 def _paths_at_rest(run: JobRun) -> dict[int, str | None]:
@@ -75,7 +89,13 @@ def _seal(run: JobRun, disk: FinishedDisk) -> SealedDisk:
         f"{disk.plan.disk.disk_id}: {disk.image.locator} is checked and durable,"
         f" {sealed.allocated_bytes:,} bytes in the repository."
     )
-    return SealedDisk(disk.image.pk, sealed.allocated_bytes, disk.digest, disk.map_digest)
+    return SealedDisk(
+        disk.image.pk,
+        sealed.allocated_bytes,
+        disk.digest,
+        disk.map_digest,
+        sealed.as_committed,
+    )
 
 
 def _read_back(job_id: str) -> None:

@@ -24,6 +24,7 @@ from replication.sync.devices import protected_disks
 from replication.sync.job_run import DiskPlan, JobRun
 from replication.sync.sample import what_tracking_missed
 from replication.sync.trust import Trust
+from replication.sync.watch import what_is_wrong
 
 ALLOCATED = "*"  # the change ID that asks for all allocated areas
 
@@ -61,6 +62,9 @@ def _plan_disk(run: JobRun, trust: Trust, disk: VMDisk, source: DiskRecord) -> D
         return _initial(run, disk, source, "The disk is smaller than before.")
     if damage_of_chain(parent):
         note = "An image of its chain is damaged or missing, so a new chain begins."
+        return _initial(run, disk, source, note)
+    if wrong := what_is_wrong(run, parent):
+        note = f"Its chain is not as it was committed, so a new one begins. {wrong}"
         return _initial(run, disk, source, note)
     if len(layers_of(parent)) >= MOST_IMAGES:
         note = f"Its chain has {MOST_IMAGES} images, so a new chain begins."

@@ -178,7 +178,7 @@ def test_seal_reports_space_and_moves_the_digests_along(
         pwrite(image.connect(), b"x" * MIB, 0)
     sealed = repository.seal("a.tmp", "a.qcow2")
     path = repository.root / "a.qcow2"
-    assert sealed == (path.stat().st_blocks * 512, path.stat().st_size)
+    assert sealed[:2] == (path.stat().st_blocks * 512, path.stat().st_size)
     assert MIB <= sealed.allocated_bytes < 3 * MIB
     assert names(repository.root) == ["a.qcow2", "a.qcow2.digests", MARKER]
 

@@ -21,6 +21,7 @@ from replication.integrity.findings import CHECKS, Check, Finding, Scope
 from replication.integrity.look import find
 from replication.models import DiskImage, Repository
 from replication.services import cancel, repositories, start
+from tests import committed
 from tests.integrity import copies
 from tests.labs import LabCache, lab_cache  # noqa: F401
 from tests.sync.estate import PASSWORD, Estate
@@ -134,6 +135,7 @@ def _copy(original: Original, database: str, folder: Path) -> Iterator[Copy]:
     copies.use(copied)
     shutil.copytree(original.estate.repository_folder, folder / "repository")
     Repository.objects.update(config={"path": str(folder / "repository")})
+    committed.accept_all()
     complaints: list[str] = []
 
     @checks.register(checks.Tags.database)

@@ -28,6 +28,7 @@ from replication.states import (
     RecoveryPointState,
     RemovalState,
 )
+from tests import committed
 from tests.retention.acts import die_after, runs
 from tests.retention.chain import DISK1, DISK2, VM, Chain
 from tests.sync.estate import MIB
@@ -213,6 +214,8 @@ def test_a_file_that_was_away_for_a_while_is_looked_at_again(chain: Chain):
         die_after(DirectoryRepository, "merge", run.run_next)
         assert not ImageDamage.objects.filter(cleared_at=None).exists()
     runs(chain, 1)
+    assert chain.findings() >= {"image_in_doubt"}, "of the one that was not being written to"
+    committed.accept_all()
     chain.require_settled()
 
 

@@ -36,7 +36,7 @@ from replication.services import left_overs, repositories, start
 from replication.states import ImageState, SnapshotState
 from replication.storage.targets import target
 from replication.sync import runner
-from tests import factories
+from tests import committed, factories
 from tests.engine.support import difference
 from tests.sync.nursery import nursery
 from vmrep.lab import Lab
@@ -81,6 +81,7 @@ class Estate:
         Repository.objects.update(config={"path": str(self.repository_folder)})
         self.vcenter = factories.repoint(port=self.lab.port)
         self.repository = Repository.objects.get()
+        committed.accept_all()
 
     def discover(self) -> Discovery:
         run = discovery.request(self.vcenter, actor="ops")

@@ -9,9 +9,8 @@ import pytest
 
 from replication.integrity import look
 from replication.integrity.findings import Scope
-from replication.models import DiskImage, RecoveryPoint
+from replication.models import DiskImage
 from replication.services import left_overs
-from replication.states import JobStatus
 from replication.sync import cleanup
 from tests.engine.support import name_the_backing_file, patch
 from tests.engine.test_headers_that_lead_elsewhere import external_data
@@ -34,7 +33,7 @@ def _backing_file(image, victim) -> None:
 @pytest.mark.parametrize(
     "alter", [_backing_file, pytest.param(external_data, marks=pytest.mark.slow)]
 )
-def test_a_job_reads_nothing_through_it_and_says_which_image(estate, victim, alter, small1):
+def test_a_job_reads_nothing_through_it_and_begins_a_new_chain(estate, victim, alter, small1):
     image = DiskImage.objects.get()
     alter(estate.repository_folder / image.locator, victim)
     before = victim.read_bytes()
@@ -42,17 +41,25 @@ def test_a_job_reads_nothing_through_it_and_says_which_image(estate, victim, alt
 
     job = estate.run_job(small1)
 
-    assert job.status == JobStatus.FAILED
-    assert image.locator in job.error_message
-    assert "is not what vmrep wrote" in job.error_message
-    assert str(victim) in job.error_message
+    require_new_chain(estate, job, image, str(victim))
     assert victim.read_bytes() == before
-    assert RecoveryPoint.objects.count() == 1
     for context_id in left_overs.contexts_to_clean():
         cleanup.clean_context(context_id)
     assert list(estate.repository_folder.rglob("*.tmp")) == []
     codes = {finding.code for finding in look.find(Scope())}
     assert codes & {"backing_file_differs", "image_file_damaged"}
+
+
+def require_new_chain(estate, job, damaged: DiskImage, *words: str) -> None:
+    """The job says why, and the old point is damaged for the same reason."""
+    assert (job.status, job.replication_type) == ("completed", "initial"), job.error_message
+    note = job.images.get().plan_note
+    assert "not as it was committed, so a new one begins" in note
+    damaged.recovery_point.refresh_from_db()
+    for word in (damaged.locator, *words):
+        assert word in note
+        assert word in damaged.recovery_point.damage
+    estate.assert_equal_to_snapshot(job.recovery_point)
 
 
 @pytest.mark.slow
@@ -62,31 +69,26 @@ def test_a_job_does_not_build_on_an_image_that_somebody_made_a_snapshot_in(estat
     file = estate.repository_folder / image.locator
     subprocess.run(["qemu-img", "snapshot", "-c", "by hand", file], check=True)
     estate.control.fill("small1", 2000, 4 * MIB, MIB, seed=1)
-    job = estate.run_job(small1)
-    assert job.status == JobStatus.FAILED
-    assert image.locator in job.error_message
-    assert "holds internal snapshots (1)" in job.error_message
     (finding,) = look.find(Scope())
     assert finding.code == "image_file_damaged"
+    job = estate.run_job(small1)
+    require_new_chain(estate, job, image, "holds internal snapshots (1)")
     subprocess.run(["qemu-img", "snapshot", "-d", "by hand", file], check=True)
+    (finding,) = look.find(Scope())
+    assert finding.code == "image_opened_elsewhere", "it is not what it was"
     estate.replicate(small1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [b"x\xffy", b"a\0b"])
-def test_a_backing_name_that_is_no_text_fails_the_job_with_the_reason(estate, name, small1):
+def test_a_backing_name_that_is_no_text_is_said_readably(estate, name, small1):
     image = DiskImage.objects.get()
     name_the_backing_file(estate.repository_folder / image.locator, name)
-    job = estate.run_job(small1)
-    assert job.status == JobStatus.FAILED
-    assert image.locator in job.error_message
-    assert "is not what vmrep wrote" in job.error_message
+    require_new_chain(estate, estate.run_job(small1), image, "is based on ")
 
 
 @pytest.mark.slow
-def test_a_backing_name_beyond_every_file_fails_the_job_with_the_reason(estate, small1):
+def test_a_backing_name_beyond_every_file_is_said(estate, small1):
     image = DiskImage.objects.get()
     patch(estate.repository_folder / image.locator, 8, struct.pack(">QI", 1 << 63, 3))
-    job = estate.run_job(small1)
-    assert job.status == JobStatus.FAILED
-    assert "beyond its end" in job.error_message
+    require_new_chain(estate, estate.run_job(small1), image, "beyond its end")

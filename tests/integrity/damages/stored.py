@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from datetime import timedelta
 
 from django.utils import timezone
@@ -137,6 +139,30 @@ def _(copy: Copy) -> None:
 @damage("digest_differs", "manifest_wrong")
 def _(copy: Copy) -> None:
     change(copy.images[0], digest="0f" * 16)
+
+
+@damage("image_file_changed")
+def _(copy: Copy) -> None:
+    """In the middle of its content; its header is as it was."""
+    file = copy.file(copy.images[-1])
+    with file.open("r+b") as opened:
+        opened.seek(file.stat().st_size // 2)
+        opened.write(b"x" * 4096)
+
+
+@damage("image_opened_elsewhere")
+def _(copy: Copy) -> None:
+    """As when a VM is started on it."""
+    command = ["qemu-io", "-f", "qcow2", "-c", "write 0 64k", copy.file(copy.images[-1])]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@damage("image_in_doubt")
+def _(copy: Copy) -> None:
+    """It comes from a backup, with its age."""
+    file = copy.file(copy.images[-1])
+    shutil.copy2(file, file.with_name("restored"))
+    file.with_name("restored").replace(file)
 
 
 @damage("file_without_row")
