@@ -34,7 +34,7 @@ def test_it_shows_every_limit_with_its_use_and_what_is_full(web, estate):
 
 def test_a_limit_is_set_and_taken_back(web, estate):
     address = f"/limits/change/?kind=vcenter_jobs&resource={estate.pk}"
-    assert "Empty: 8, as all others." in text(web.get(address))
+    assert "Leave empty for 8, as for all others." in text(web.get(address))
     page = web.post(address, {"limit": "3"}, follow=True)
     assert "the limit is 3 now" in text(page)
     assert Limit.objects.get().value == 3

@@ -162,7 +162,7 @@ def test_a_secret_that_is_wanted_again_is_called_as_its_field_is(web, tmp_path):
     channel = hook()
     asked = HABITS | {"name": channel.name, "ca_certificate": Certificates(tmp_path).ca}
     page = text(web.post(f"/notifications/channels/{channel.pk}/", asked))
-    assert "To change “Own CA”, enter “Address” again" in page
+    assert "To change “Your own CA”, enter “Address” again" in page
 
 
 def test_a_channel_is_tested_and_the_answer_is_shown(web, settings):

@@ -23,14 +23,14 @@ class TokenForm(Styled, forms.Form):
 
     name = forms.CharField(
         max_length=LONGEST_NAME,
-        help_text="Of the program that will use it, so that you know later what to revoke.",
+        help_text="Name the program that will use it, so that you know later what to revoke.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     scope = forms.ChoiceField(
         choices=TokenScope.choices,
-        label="May",
+        label="Scope",
         initial=TokenScope.READ,
-        help_text="At most: it never may more than you.",
+        help_text="A token never has more rights than you.",
     )
     lifetime = forms.ChoiceField(
         choices=(*LIFETIMES, (NEVER, "Never")), label="Expires after", initial="90"
@@ -96,7 +96,7 @@ class FirstUserForm(Styled, forms.Form):
     password2 = forms.CharField(
         max_length=4096,
         strip=False,
-        label="Password once more",
+        label="Repeat the password",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 

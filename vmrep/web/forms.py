@@ -148,8 +148,8 @@ class RepositoryForm(Styled, forms.Form):
     path = forms.CharField(
         label="Folder",
         max_length=4096,
-        help_text="An absolute path on this machine, such as /srv/vmrep: an empty folder, or a new"
-        " one, which is made. Symbolic links are followed now, and the real place is kept.",
+        help_text="An absolute path on this machine, such as /srv/vmrep. The folder must be empty;"
+        " if there is none, it is made. Symbolic links are resolved now, and the result is stored.",
     )
     device = forms.IntegerField(required=False, widget=forms.HiddenInput)
     on_system_disk = forms.BooleanField(required=False)
@@ -162,8 +162,8 @@ class RepositoryChangeForm(Styled, EditForm):
         required=False,
         min_value=0,
         max_value=1e9,
-        help_text="What is to stay free: a replication does not begin with less. Empty: 2 GiB, or"
-        " 1/50 of the file system if that is less.",
+        help_text="How much must stay free: no replication begins with less. Leave empty for 2 GiB,"
+        " or 1/50 of the file system if that is less.",
     )
 
     @property
@@ -263,7 +263,7 @@ class VCenterForm(VCenterAddressForm, EditForm):
     )
     trust_mode = forms.ChoiceField(label="Certificate", choices=TrustMode.choices)
     transport = forms.ChoiceField(choices=TransportKind.choices)
-    nbd_command = forms.CharField(label="Its name", max_length=60, required=False)
+    nbd_command = forms.CharField(label="Name of the command", max_length=60, required=False)
     confirm_fingerprint = forms.CharField(required=False, widget=forms.HiddenInput)
     confirm_instance_uuid = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
@@ -290,8 +290,8 @@ class VCenterForm(VCenterAddressForm, EditForm):
         else:
             self.fields["password"].required = False
             self.fields["password"].help_text = (
-                "Leave it empty to keep it. Enter it again to change the address, the user or"
-                " the certificate."
+                "Leave empty to keep the stored one. To change the address, the user or the"
+                " certificate, enter it again."
             )
             offered = [TrustMode.VERIFY, TrustMode(vcenter.trust_mode)]
             trust_mode: Any = self.fields["trust_mode"]

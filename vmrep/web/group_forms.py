@@ -24,9 +24,7 @@ class MemberForm(Styled, forms.Form):
     """Which VM is added: by its name, or by its context ID where several have the name. `among`:
     those that can be."""
 
-    vm = forms.CharField(
-        max_length=LONGEST_VM, label="VM", help_text="Its name, or its context ID."
-    )
+    vm = forms.CharField(max_length=LONGEST_VM, label="VM", help_text="Its name or context ID.")
 
     def __init__(self, data: Any, *, among: QuerySet[VMContext]) -> None:
         super().__init__(data)

@@ -47,7 +47,7 @@ class LimitForm(Styled, EditForm):
     ) -> None:
         own = use.limit if use is not None and use.is_own else None
         super().__init__(data, initial={"limit": own}, reread=reread)
-        self.fields["limit"].help_text = f"Empty: {usual}, {self._whose(use)}."
+        self.fields["limit"].help_text = f"Leave empty for {usual}, {self._whose(use)}."
         if use is not None:
             del self.fields["resource"]
         elif kind == LimitKind.DATASTORE_SNAPSHOTS:
@@ -59,7 +59,7 @@ class LimitForm(Styled, EditForm):
 
     @staticmethod
     def _whose(use: Use | None) -> str:
-        return "vmrep's default" if use is not None and not use.resource else "as all others"
+        return "vmrep's default" if use is not None and not use.resource else "as for all others"
 
 
 class WindowForm(Styled, forms.Form):
@@ -68,14 +68,14 @@ class WindowForm(Styled, forms.Form):
     vcenter: forms.ModelChoiceField[VCenter] = forms.ModelChoiceField(
         queryset=None,
         required=False,
-        empty_label="All without windows of their own",
+        empty_label="All vCenters without windows of their own",
         label="vCenter",
     )
     mebibytes = forms.DecimalField(
         label="MiB per second",
         max_digits=12,
         decimal_places=3,
-        help_text="Of all its jobs together.",
+        help_text="For all jobs of the vCenter together.",
     )
     days = forms.MultipleChoiceField(
         choices=DAYS,
@@ -88,10 +88,10 @@ class WindowForm(Styled, forms.Form):
     end = forms.TimeField(
         initial=time(0),
         widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
-        help_text="Midnight is the end of the day. A time before the begin is on the next day.",
+        help_text="00:00 is the end of the day. A time before the begin is on the next day.",
     )
     time_zone = forms.CharField(
-        max_length=64, initial="UTC", help_text="Such as Europe/Vienna, or UTC."
+        max_length=64, initial="UTC", help_text="Such as Europe/Vienna or UTC."
     )
 
     def __init__(self, data: Any, *, vcenters: Any, initial: Any = None) -> None:

@@ -24,7 +24,7 @@ from vmrep.notifications.states import ChannelKind
 from vmrep.web.edits import UNSHOWN, EditForm
 from vmrep.web.forms import Styled, several
 
-_KEPT = "Leave it empty to keep what is stored."
+_KEPT = "Leave empty to keep the stored value."
 
 
 class _Time(forms.TimeField):
@@ -44,24 +44,29 @@ class ChannelForm(Styled, EditForm):
     quiet_to = _Time(
         required=False,
         label="Quiet until",
-        help_text="In these hours messages are held, and sent at their end: in a digest, if they"
-        " are many. Rules may except what cannot wait.",
+        help_text="Messages are held during these hours and sent when they end, as one digest if"
+        " there are many. A rule can let urgent ones through.",
     )
     time_zone = forms.CharField(
-        max_length=64, initial="UTC", label="Time zone", help_text="Such as Europe/Berlin."
+        max_length=64,
+        initial="UTC",
+        label="Time zone",
+        help_text="Of the quiet hours and the daily report, such as Europe/Berlin.",
     )
     report_at = _Time(
-        required=False, label="Daily report at", help_text="Of the day before; empty: none."
+        required=False,
+        label="Daily report at",
+        help_text="It covers the day before. Leave empty for no report.",
     )
     digest_after = forms.IntegerField(
-        min_value=1, max_value=1000, initial=5, label="Single messages, at most"
+        min_value=1, max_value=1000, initial=5, label="Messages sent one by one, at most"
     )
     digest_seconds = forms.IntegerField(
         min_value=1,
         max_value=86_400,
         initial=60,
-        label="Within so many seconds",
-        help_text="More than that go out together, as one message.",
+        label="Within (seconds)",
+        help_text="If more are waiting, they go out together as one digest.",
     )
 
     def __init__(
@@ -168,10 +173,10 @@ def _initial(channel: Channel, unshown: tuple[str, ...]) -> dict[str, object]:
 
 _CERTIFICATE = forms.CharField(
     required=False,
-    label="Own CA",
+    label="Your own CA",
     widget=forms.Textarea(attrs={"rows": 3}),
-    help_text="Certificates in PEM form that this server's certificate may be signed by, besides"
-    " those that this machine trusts.",
+    help_text="CA certificates in PEM format that are trusted for this server, besides those that"
+    " this machine trusts anyway.",
 )
 
 
@@ -180,14 +185,14 @@ class EmailForm(ChannelForm):
     unshown = ("password",)
 
     recipients = forms.CharField(
-        max_length=5000, label="To", help_text="Addresses, with spaces or commas in between."
+        max_length=5000, label="To", help_text="E-mail addresses, separated by spaces or commas."
     )
     sender = forms.CharField(max_length=254, label="From")
     host = forms.CharField(max_length=255, label="Mail server")
     security = forms.ChoiceField(
         choices=(
             ("starttls", "STARTTLS"),
-            ("tls", "TLS from the first"),
+            ("tls", "TLS from the start"),
             ("none", "None (no login)"),
         ),
         label="Encryption",
@@ -196,7 +201,7 @@ class EmailForm(ChannelForm):
         required=False,
         min_value=1,
         max_value=65_535,
-        help_text="Empty: 587, 465 or 25, as the encryption says.",
+        help_text="Leave empty for the usual one: 587 (STARTTLS), 465 (TLS) or 25 (none).",
     )
     username = forms.CharField(required=False, max_length=255, label="User name")
     password = forms.CharField(
@@ -216,12 +221,11 @@ class WebhookForm(ChannelForm):
     kind = ChannelKind.WEBHOOK
     unshown = ("url", "secret")
 
-    url = forms.CharField(max_length=2000, label="Address", help_text="https://…")
+    url = forms.CharField(max_length=2000, label="Address", help_text="It begins with https://.")
     secret = forms.CharField(
         max_length=200,
         initial=_new_secret,
-        help_text="Give it to the receiver, which verifies the signature with it. It is shown only"
-        " now.",
+        help_text="The receiver verifies signatures with it. Copy it now: it is not shown again.",
     )
     ca_certificate = _CERTIFICATE
 
@@ -233,7 +237,7 @@ class AppriseForm(ChannelForm):
     url = forms.CharField(
         max_length=2000,
         label="Address",
-        help_text="As apprise has it, such as slack://… or ntfys://…; its wiki lists them.",
+        help_text="In apprise’s format, such as slack://… or ntfys://…; its wiki lists all.",
     )
 
 
@@ -252,23 +256,23 @@ class RuleForm(Styled, EditForm):
         choices=OccurrenceKind.choices,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="None ticked: of everything.",
+        help_text="Tick none to be told of everything.",
     )
     vcenter: forms.ModelChoiceField[VCenter] = forms.ModelChoiceField(
-        queryset=None, required=False, label="Only of vCenter", empty_label="All"
+        queryset=None, required=False, label="Only about this vCenter", empty_label="All"
     )
     policy: forms.ModelChoiceField[Policy] = forms.ModelChoiceField(
         queryset=None,
         required=False,
-        label="Only of the VMs of policy",
+        label="Only about the VMs of this policy",
         empty_label="All",
-        help_text="Those for which it is the nearest policy.",
+        help_text="The VMs for which it is the nearest policy.",
     )
     vm = forms.CharField(
         required=False,
         max_length=1000,
-        label="Only of VM",
-        help_text="Its name, or its context ID.",
+        label="Only about this VM",
+        help_text="Its name or context ID.",
     )
     even_when_quiet = forms.BooleanField(required=False, label="Also in quiet hours")
     enabled = forms.BooleanField(required=False, initial=True, label="In use")

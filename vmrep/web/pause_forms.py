@@ -32,7 +32,7 @@ class PauseForm(Styled, forms.Form):
     length = DurationField(
         label="For how long",
         required=False,
-        help_text="Such as 4 h or 2 d; empty: until somebody ends it.",
+        help_text="Such as 4 h or 2 d. Leave empty to pause until somebody ends it.",
     )
     reason = forms.CharField(required=False, max_length=LONGEST_REASON)
 

@@ -73,32 +73,33 @@ class ValuesForm(Styled, EditForm):
     target = DurationField(
         required=False,
         label="Target RPO",
-        help_text="How old the newest recovery point may become: 15 m, 1 h 30 m, 2 d.",
+        help_text="How old the newest recovery point may become, such as 15 m, 1 h 30 m or 2 d.",
         widget=forms.TextInput(attrs={"list": "targets"}),
     )
     cron = forms.CharField(
         required=False,
         label="Calendar",
         max_length=LONGEST_EXPRESSION,
-        help_text="Minute, hour, day of the month, month, day of the week: 30 2 * * MON-FRI.",
+        help_text="Minute, hour, day of the month, month, day of the week, such as"
+        " 30 2 * * MON-FRI.",
     )
     latest_start = DurationField(
         required=False,
         whole=_MINUTE,
-        label="At most this late",
-        help_text="An hour unless told otherwise.",
+        label="Start at most this late",
+        help_text="Leave empty for one hour.",
     )
     time_zone = forms.CharField(
         required=False,
         max_length=64,
-        help_text="Europe/Berlin, for example; UTC unless told otherwise.",
+        help_text="Such as Europe/Berlin. Leave empty for UTC.",
     )
     hours = HoursField(
         required=False,
         label="Only in these hours",
         max_length=5000,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="A line for each: Mon to Fri 22:00 to 06:00. Empty: always.",
+        help_text="One line for each, such as Mon to Fri 22:00 to 06:00. Leave empty for any time.",
     )
     retention_kind = _choice("What is kept", RetentionKind)
     keep_last = _number("Last")
@@ -108,18 +109,22 @@ class ValuesForm(Styled, EditForm):
     keep_monthly = _number("Monthly")
     keep_yearly = _number("Yearly")
     quiesce = _choice("Quiescing", QuiesceWish)
-    most_running = _number("Jobs at once", "0: no limit. Empty: left to a less specific policy.")
+    most_running = _number(
+        "Jobs at once", "0 means no limit. Leave empty to let a less specific policy decide."
+    )
     give_up_after = DurationField(
         required=False,
         whole=_MINUTE,
         label="Give up after",
-        help_text="A scheduled job that could not start for this long. Empty: never.",
+        help_text="A scheduled job that has not started by then is cancelled. Leave empty for"
+        " never.",
     )
     compare_every = DurationField(
         required=False,
         whole=_DAY,
         label="Compare every disk whole every",
-        help_text="In days; 0 d: never. Empty: left to a less specific policy.",
+        help_text="In days, such as 7 d; 0 d means never. Leave empty to let a less specific policy"
+        " decide.",
     )
     priority = _choice("Priority", PolicyPriority)
 
@@ -174,7 +179,7 @@ class PolicyForm(ValuesForm):
         queryset=None,
         required=False,
         empty_label=OPEN,
-        help_text="For VMs that this policy takes under management, and those that have none yet.",
+        help_text="For VMs that this policy takes under management, and VMs without a repository.",
     )
     previewed = forms.CharField(required=False, widget=forms.HiddenInput)
     field_order = ["name"]
@@ -223,18 +228,18 @@ class PlaceForm(Styled, forms.Form):
     folder = forms.CharField(
         required=False,
         max_length=4000,
-        help_text="Its inventory path: /Datacenter/vm/Production.",
+        help_text="Its inventory path, such as /Datacenter/vm/Production.",
         widget=forms.TextInput(attrs={"list": "folders"}),
     )
     pattern = forms.CharField(
         required=False,
         max_length=200,
         label="Names",
-        help_text="db-* means all that begin so; ? stands for one character.",
+        help_text="* stands for any characters and ? for one: db-* finds all that begin with db-.",
     )
     takes_new = forms.BooleanField(
         required=False,
-        label="Take VMs that a discovery finds there under management",
+        label="Take VMs under management by itself when a discovery finds them there",
     )
 
     def __init__(self, data: Any = None, *, among: QuerySet[VCenter]) -> None:

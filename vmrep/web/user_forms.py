@@ -18,8 +18,8 @@ from vmrep.web.forms import Styled
 NO_ROLE = ""
 ROLES = (
     (Role.VIEWER, "Viewer: sees everything, changes nothing"),
-    (Role.OPERATOR, "Operator: replicates, pauses, takes VMs, decides day by day"),
-    (Role.ADMIN, "Admin: also vCenters, repositories, policies, users; deletes"),
+    (Role.OPERATOR, "Operator: does the daily work: takes, replicates and pauses VMs"),
+    (Role.ADMIN, "Admin: also manages vCenters, repositories, policies and users, and deletes"),
     (NO_ROLE, "No role: sees nothing"),
 )
 
@@ -77,7 +77,8 @@ class PlaceOfUserForm(Styled, forms.Form):
         max_length=LONGEST_FOLDER,
         required=False,
         strip=False,
-        help_text="Such as /Datacenter/vm/Production, with all below it; empty: the whole vCenter.",
+        help_text="Such as /Datacenter/vm/Production, with all below it. Leave empty for the whole"
+        " vCenter.",
         widget=forms.TextInput(attrs={"list": "folders", "autocomplete": "off"}),
     )
 
