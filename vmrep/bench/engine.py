@@ -53,6 +53,8 @@ EXTENTS, EXTENT_BYTES = 2_000, 64 << 10
 WIDE_BYTES = 2 << 40
 """The size of the disk for which the use of memory is measured."""
 LEAST_OF_PEERS, LEAST_OF_CURL, LEAST_OF_FULL = 1.0, 0.9, 0.9
+LEAST_WITH_MAPS = 0.9
+"""Of the same copy without maps of chunks."""
 MOST_MEMORY_MIB = 300.0
 
 
@@ -70,6 +72,13 @@ class Figure(NamedTuple):
     cpu_seconds_per_gib: float
 
 
+class Base(NamedTuple):
+    """A finished image."""
+
+    layer: Layer
+    map_digest: str
+
+
 class Bench:
     """A disk in a raw file, and a folder for the images."""
 
@@ -85,8 +94,8 @@ class Bench:
         self.target = DirectoryRepository.initialise(repository, str(uuid.uuid4()))
         self._images = 0
 
-    def vmrep(self) -> None:
-        self.copy(self._over_nbd(), self.plan, [])
+    def vmrep(self, *, mapped: bool = True) -> None:
+        self.copy(self._over_nbd(), self.plan, None, mapped=mapped)
 
     def nbdcopy(self) -> None:
         """Into the same kind of daemon, which ends as vmrep's does."""
@@ -112,25 +121,41 @@ class Bench:
         image.unlink()
 
     def copy(
-        self, source: Source, plan: Sequence[Extent], below: Sequence[Layer], *, keep: bool = False
-    ) -> Layer:
-        """What a job does to a disk, from the empty image to the sealed one."""
-        locator = self._locator()
+        self,
+        source: Source,
+        plan: Sequence[Extent],
+        base: Base | None,
+        *,
+        keep: bool = False,
+        mapped: bool = True,
+    ) -> Base:
+        """What a job does to a disk, from the empty image to the sealed one. `mapped`: with the map
+        of its chunks, as every job."""
+        locator, map_digest = self._locator(), ""
         temporary = Layer(f"{locator}.1.tmp", self.size)
-        chain = [temporary, *below]
+        chain = [temporary, *([base.layer] if base else [])]
         self.target.create(chain)
-        digests = self.target.open_digests(temporary.locator)
-        try:
+        with contextlib.ExitStack() as opened:
+            digests = opened.enter_context(
+                contextlib.closing(self.target.open_digests(temporary.locator))
+            )
+            chunks = below = None
+            if mapped:
+                chunks = self.target.open_chunks(temporary.locator, self.size)
+                opened.enter_context(contextlib.closing(chunks))
+            if mapped and base:
+                below = self.target.chunk_map([base.layer], [base.map_digest])
+                opened.enter_context(contextlib.closing(below))
             with self.target.open(chain) as writer:
-                copy = DiskCopy(source, writer, plan, digests=digests)
+                copy = DiskCopy(source, writer, plan, digests=digests, chunks=chunks, below=below)
                 _require_all(copy.run(), plan)
                 copy.checkpoint()
-        finally:
-            digests.close()
+            if chunks:
+                map_digest = chunks.digest()
         self.target.seal(temporary.locator, locator)
         if not keep:
             self.target.discard(locator)
-        return Layer(locator, self.size)
+        return Base(Layer(locator, self.size), map_digest)
 
     def scattered(self) -> list[Extent]:
         """2,000 extents at random places of the disk's data: as change tracking names them."""
@@ -145,12 +170,12 @@ class Bench:
     def _how_many(self, of_run: int) -> int:
         return min(EXTENTS, len(self.plan) * of_run // 4)
 
-    def incremental(self, base: Layer) -> None:
-        self.copy(self._over_nbd(), self.scattered(), [base])
+    def incremental(self, base: Base, *, mapped: bool = True) -> None:
+        self.copy(self._over_nbd(), self.scattered(), base, mapped=mapped)
 
-    def base(self) -> Layer:
+    def base(self) -> Base:
         """A full copy that stays, for overlays."""
-        return self.copy(self._over_nbd(), self.plan, [], keep=True)
+        return self.copy(self._over_nbd(), self.plan, None, keep=True)
 
     def https(self, port: int) -> None:
         """As from a datastore: HTTPS, ranges, several connections."""
@@ -161,7 +186,7 @@ class Bench:
             dict,
             self.size,
         )
-        self.copy(source, self.plan, [])
+        self.copy(source, self.plan, None)
 
     def curl(self, port: int) -> None:
         """The same ranges, one after the other over one connection; what comes is thrown away."""
@@ -230,9 +255,11 @@ def memory_mib(folder: Path) -> float:
     source = NbdCommandSource(lambda at: nbdkit(at / SOCKET, raw), WIDE_BYTES, "a wide disk")
     target.create(chain)
     digests = target.open_digests(chain[0].locator)
+    chunks = target.open_chunks(chain[0].locator, WIDE_BYTES)
     with most_pss() as most, target.open(chain) as writer:
-        DiskCopy(source, writer, plan, digests=digests).run()
+        DiskCopy(source, writer, plan, digests=digests, chunks=chunks).run()
     digests.close()
+    chunks.close()
     raw.unlink()
     return most[0]
 
@@ -275,6 +302,10 @@ def main(arguments: list[str]) -> int:
                     "https": (whole, lambda: bench.https(port)),
                     "curl": (whole, lambda: bench.curl(port)),
                     "incremental": (part, lambda: bench.incremental(base)),
+                    "vmrep without maps": (whole, lambda: bench.vmrep(mapped=False)),
+                    "incremental without maps": (
+                        *(part, lambda: bench.incremental(base, mapped=False)),
+                    ),
                 },
                 wanted.rounds,
             )
@@ -290,6 +321,16 @@ def _report(figures: dict[str, Figure], memory: float, file: Path | None) -> int
         ("full, of qemu-img convert", rates["vmrep"] / rates["qemu-img"], LEAST_OF_PEERS),
         ("https, of curl", rates["https"] / rates["curl"], LEAST_OF_CURL),
         ("incremental, of full", rates["incremental"] / rates["vmrep"], LEAST_OF_FULL),
+        (
+            "full, of full without maps",
+            rates["vmrep"] / rates["vmrep without maps"],
+            LEAST_WITH_MAPS,
+        ),
+        (
+            "incremental, without maps",
+            rates["incremental"] / rates["incremental without maps"],
+            LEAST_WITH_MAPS,
+        ),
     ]
     lines = [f"{'':28}{'MiB/s':>9}{'CPU seconds per GiB':>22}"]
     lines += [
