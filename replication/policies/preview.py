@@ -11,8 +11,8 @@ from typing import NamedTuple
 from django.db.models import Avg, DurationField, ExpressionWrapper, F
 
 from contexts.clock import about_now
-from contexts.models import VCenter, VMContext
-from replication.models import Policy, ReplicationJob, VMSchedule
+from contexts.models import DiscoveredVM, VCenter, VMContext
+from replication.models import Policy, ReplicationJob, Repository, VMSchedule
 from replication.models.policies import KEEP
 from replication.policies import telling
 from replication.policies.checking import Wanted
@@ -26,7 +26,8 @@ from replication.scheduler.estimate import Estimate
 from replication.scheduler.keeping import NOT_KNOWN, spoken, verdict
 from replication.scheduler.stored import in_the_end
 from replication.selectors.schedules import estimate_of, stored_of
-from replication.states import JobStatus, RetentionKind
+from replication.services import repositories
+from replication.states import JobStatus, RetentionKind, ScopeKind
 
 LATELY = timedelta(days=7)
 SHOWN = 50
@@ -71,10 +72,19 @@ class TooSlow(NamedTuple):
     why: str
 
 
+class Taken(NamedTuple):
+    """A VM that would come under management. `repository`: where it would be kept."""
+
+    vm: DiscoveredVM
+    repository: str
+
+
 class Preview(NamedTuple):
     """`unmeasured`: how many of the VMs that change had no replication lately, so that nothing is
     known of their load. `too_slow`: those that could not keep their targets, as measured.
-    `not_known`: how many have had too few incremental replications to tell."""
+    `not_known`: how many have had too few incremental replications to tell. `taken`: the VMs that
+    are not managed and that the new place would take by itself; `lacks_repository`: it would take
+    them, but no policy names a repository for them, and there is more than one, or none."""
 
     vm_count: int
     shown: tuple[ChangedVM, ...]
@@ -83,7 +93,12 @@ class Preview(NamedTuple):
     unmeasured: int
     too_slow: tuple[TooSlow, ...]
     not_known: int
-    to_be_taken: int
+    taken: tuple[Taken, ...]
+    lacks_repository: bool
+
+    @property
+    def to_be_taken(self) -> int:
+        return len(self.taken)
 
     @property
     def why_not_known(self) -> str:
@@ -123,17 +138,27 @@ def preview(change: Change) -> Preview:
         unmeasured=sum(it.vm.context_id not in measured for it in found),
         too_slow=prospects.too_slow,
         not_known=prospects.not_known,
-        to_be_taken=_count_to_be_taken(change, after),
+        taken=tuple(_taken(change, after)),
+        lacks_repository=_lacks_repository(change, after),
     )
 
 
-def _count_to_be_taken(change: Change, after: Sequence[ScopeRow]) -> int:
-    """How many VMs that are not managed the new place would take by itself."""
+def _taken(change: Change, after: Sequence[ScopeRow]) -> Iterator[Taken]:
     if change.add is None or not change.add.takes_new:
-        return 0
+        return
     added = [scope for scope in after if scope.id == _NEW or not scope.takes_new]
     vcenters = VCenter.objects.all() if change.add.vcenter is None else [change.add.vcenter]
-    return sum(1 for vcenter in vcenters for _ in to_be_taken(vcenter, added))
+    for vcenter in vcenters:
+        for vm, _, repository in to_be_taken(vcenter, added):
+            yield Taken(vm, repository.name)
+
+
+def _lacks_repository(change: Change, after: Sequence[ScopeRow]) -> bool:
+    if change.add is None or not change.add.takes_new:
+        return False
+    names_one = [scope for scope in after if scope.values["repository_id"] is not None]
+    may_reach = any(scope.id == _NEW or scope.kind != ScopeKind.VM for scope in names_one)
+    return not may_reach and repositories.default(Repository.objects.all()) is None
 
 
 def _managed() -> Iterator[VMFacts]:

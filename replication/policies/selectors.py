@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from typing import NamedTuple
+
 from django.db.models import Count, Prefetch, Q, QuerySet
 
 from contexts.models import DiscoveredVM, VCenter, VMContext
@@ -28,6 +31,23 @@ def policies_for_list(
 
 
 MOST_FOLDERS = 2000
+
+
+class UnseenFolder(NamedTuple):
+    """`like`: the folder that is spelt most like it; empty if none is."""
+
+    folder: str
+    like: str
+
+
+def unseen_folder(vcenter: VCenter, folder: str) -> UnseenFolder | None:
+    """Said of a folder in which, and below which, no discovery saw a VM; None: it saw some."""
+    wanted = "/" + folder.strip("/")
+    vms = DiscoveredVM.objects.filter(vcenter=vcenter, gone_at=None)
+    if vms.filter(vm_path__startswith=f"{wanted}/").exists():
+        return None
+    known = folders_of(VCenter.objects.filter(pk=vcenter.pk))
+    return UnseenFolder(wanted, next(iter(get_close_matches(wanted, known, n=1)), ""))
 
 
 def folders_of(vcenters: QuerySet[VCenter]) -> list[str]:

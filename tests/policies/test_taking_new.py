@@ -129,6 +129,14 @@ def test_one_that_is_refused_at_the_last_moment_keeps_back_no_other(
 
 def test_without_a_repository_to_go_to_none_is_taken(vcenter):
     policy, place = gold(vcenter)
+    assert preview(Change(policy, add=place)).lacks_repository
+    repository = factories.repository("only")
+    assert not preview(Change(policy, add=place)).lacks_repository
+    factories.repository("another")
+    assert preview(Change(policy, add=place)).lacks_repository
+    services.change(policy, {"repository_id": repository.pk}, actor="ops")
+    assert not preview(Change(policy, add=place)).lacks_repository
+    services.change(policy, {"repository_id": None}, actor="ops")
     services.assign(policy, place, actor="ops")
     factories.discovery(vcenter)
     seen(vcenter, "db-1")

@@ -86,6 +86,32 @@ def test_a_policy_is_added_given_to_a_folder_and_removed(web, vm):
     assert notices(answer)[-1] == "Policy Nights was removed."
 
 
+def test_it_says_before_what_it_would_take_and_what_no_discovery_has_seen(web, gold):
+    vcenter, repository = factories.vcenter("lab"), factories.repository("nvme-01")
+    factories.repository("another")
+    services.change(gold, {"repository_id": repository.pk}, actor="x")
+    factories.discovered_vm("db <b>1", at=vcenter, vm_path="/Bonn/vm/Prod/db <b>1")
+    factories.discovery(vcenter)
+    here = f"/policies/{gold.pk}/scopes/add/"
+    place = {"kind": "folder", "vcenter": vcenter.pk, "folder": "/Bonn/vm/Prdo", "takes_new": "on"}
+    page = text(web.post(here, place))
+    assert "No discovery has seen a VM in /Bonn/vm/Prdo" in page
+    assert "Did you mean /Bonn/vm/Prod?" in page
+    place["folder"] = "/Bonn/vm/Prod"
+    page = text(web.post(here, place))
+    assert "1 VM would be taken under management" in page
+    assert "db &lt;b&gt;1" in page
+    assert "to be copied into nvme-01" in page
+    answer = web.post(here, place | {"confirmed": "1"}, follow=True)
+    assert notices(answer)[0].endswith(
+        "Nothing changed for the VMs under management. It begins to take VMs under management"
+        " within seconds."
+    )
+    services.change(gold, {"repository_id": None}, actor="x")
+    page = text(web.post(here, place | {"folder": "/Bonn/vm"}))
+    assert "It would take no VM: it names no repository" in page
+
+
 def test_what_would_change_is_shown_before_it_is_saved(web, vm, gold):
     factories.completed_job(vm)
     here = f"/policies/{gold.pk}/"

@@ -18,9 +18,10 @@ from replication.policies.checking import Wanted
 from replication.policies.choices import TARGET_WORDS
 from replication.policies.effective import place_of
 from replication.policies.preview import Change, preview
-from replication.policies.selectors import folders_of
+from replication.policies.selectors import folders_of, unseen_folder
 from replication.policies.services import Outcome
 from replication.policies.values import TITLES, UNSAID
+from replication.states import ScopeKind
 from vmrep import access
 from vmrep.access import Verb
 from vmrep.web import csv_cells, csv_files, rpo
@@ -121,9 +122,13 @@ def add_scope(request: HttpRequest, policy_id: int) -> HttpResponse:
                 actor = request.user.get_username()
                 scope, outcome = services.assign(policy, place, actor=actor)
                 told = f"Policy {policy} now applies to {place_of(scope)}. {_told(outcome)}"
+                if scope.takes_new:
+                    told += " It begins to take VMs under management within seconds."
                 messages.success(request, told)
                 return redirect("policy", policy.pk)
             shown["preview"] = preview(Change(policy, add=place))
+            if place.kind == ScopeKind.FOLDER and place.vcenter is not None:
+                shown["unseen"] = unseen_folder(place.vcenter, place.folder)
         except ContextError as problem:
             form.add_error(None, str(problem))
     content = {"form": form, "policy": policy, "folders": folders_of(vcenters), **shown}
@@ -170,7 +175,9 @@ def remove(request: HttpRequest, policy_id: int) -> HttpResponse:
 
 
 def _told(outcome: Outcome) -> str:
-    told = f"Something else is in effect for {plural(outcome.changed, 'VM')} now."
+    told = "Nothing changed for the VMs under management."
+    if outcome.changed:
+        told = f"Something else is in effect for {plural(outcome.changed, 'VM')} now."
     if outcome.left:
         told += f" {plural(outcome.left, 'VM')} more will be looked at within minutes."
     return told
