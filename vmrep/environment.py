@@ -190,6 +190,13 @@ VARIABLES = (
         Kind.NUMBER,
     ),
     Variable(
+        "VMREP_SAMPLED_PERCENT_A_DAY",
+        "how much of what a disk holds is read in a day besides what change tracking names, to find"
+        " out whether it tells the truth ([sync.md](sync.md#when-change-tracking-is-believed))",
+        "`1` percent; of each disk 1 MiB a job at least",
+        Kind.NUMBER,
+    ),
+    Variable(
         "VMREP_REPOSITORIES",
         "the repositories that the workers of this machine use, by their names or UUIDs, comma"
         " separated; jobs of others wait for a worker of another machine"

@@ -359,6 +359,7 @@ REPOSITORIES = frozenset(
 )
 NBD_COMMANDS = Path(env("VMREP_NBD_COMMANDS", default=str(DATA_DIR / "nbd-commands.toml")))
 DISKS_PER_HOST = max(1, env.int("VMREP_DISKS_PER_HOST", default=8))
+SAMPLED_PERCENT_A_DAY = min(100, max(0, env.int("VMREP_SAMPLED_PERCENT_A_DAY", default=1)))
 KEEP_JOBS_DAYS = env.int("VMREP_KEEP_JOBS_DAYS", default=0)
 if KEEP_JOBS_DAYS > 0:
     CELERY_BEAT_SCHEDULE["delete-old-jobs"] = {

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import random
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -156,6 +157,25 @@ class ChainMap:
             if number != last:
                 last = number
                 yield number, digest
+
+    @property
+    def count(self) -> int:
+        """How many records the maps have: at most so many chunks are not as they were created."""
+        return sum(one.count for one in self._maps)
+
+    def draw(self, most: int) -> list[tuple[int, bytes]]:
+        """Up to ``most`` chunks that any map has, drawn at random, in random order, each with its
+        digest. Takes as long as that many look-ups, however many records there are."""
+        found: dict[int, bytes] = {}
+        weights = [one.count for one in self._maps]
+        for _ in range(4 * most if any(weights) else 0):
+            if len(found) == most:
+                break
+            (one,) = random.choices(self._maps, weights)  # noqa: S311  which is no secret
+            number, digest = one.record(random.randrange(one.count))  # noqa: S311
+            if number not in found and self.find(number) == (digest, one.locator):
+                found[number] = digest  # of a newer map, if that has it, too
+        return list(found.items())
 
     def close(self) -> None:
         """A second call does nothing."""

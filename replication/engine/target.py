@@ -242,6 +242,15 @@ class ChunksBelow(Protocol):
         """A chunk's digest, or `chunk_maps.ZERO`."""
         ...
 
+    @property
+    def count(self) -> int:
+        """How many records the maps have."""
+        ...
+
+    def draw(self, most: int) -> list[tuple[int, bytes]]:
+        """Up to ``most`` chunks that any map has, drawn at random, each with its digest."""
+        ...
+
     def records(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
         """Number and digest of every chunk that any map of the chain has, ascending, from that
         chunk on. All others are zero."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.db.models.functions import Now
 
-from contexts.models import VMDisk
+from contexts.models import VMContext, VMDisk
+from contexts.services import statuses
 from contexts.services.disks import digits
 from contexts.services.refresh import disk_id
 from contexts.text import storable
@@ -18,7 +20,9 @@ from replication.models import DiskImage
 from replication.retention.standing import MOST_IMAGES
 from replication.selectors.damages import damage_of_chain
 from replication.selectors.replica import last_image, layers_of
-from replication.states import FIRST_SYNC, StepName, SyncRequest, SyncType, type_of
+from replication.services import leases
+from replication.services.finish import WORKER
+from replication.states import FIRST_SYNC, ImageState, StepName, SyncRequest, SyncType, type_of
 from replication.sync import reading, room
 from replication.sync.devices import protected_disks
 from replication.sync.job_run import DiskPlan, JobRun
@@ -87,6 +91,8 @@ def _plan_disk(run: JobRun, trust: Trust, disk: VMDisk, source: DiskRecord) -> D
             reason = what_tracking_missed(run, plan)
             if not reason:
                 return plan
+            if reason != disk.tracking_doubt:
+                _tell_of_doubt(run, disk, parent, reason)
     if not wanted:
         _note_doubt(disk, reason)
     whole = [Extent(0, source.capacity_bytes)]
@@ -110,6 +116,31 @@ def _note_doubt(disk: VMDisk, reason: str) -> None:
     comparison forgets it. Of a worker that was paused it costs a comparison more."""
     if reason != disk.tracking_doubt:
         VMDisk.objects.filter(pk=disk.pk).update(tracking_doubt=storable(reason), updated_at=Now())
+
+
+def _tell_of_doubt(run: JobRun, disk: VMDisk, parent: DiskImage, reason: str) -> None:
+    """What a sample has found is about recovery points that exist, not only about this one."""
+    whole = DiskImage.objects.filter(
+        disk=disk,
+        repository=parent.repository_id,
+        state=ImageState.COMMITTED,
+        pk__lte=parent.pk,
+    ).exclude(sync_type=SyncType.INCREMENTAL)
+    read_whole = whole.select_related("recovery_point").order_by("pk").last()
+    since = ""
+    if read_whole is not None and read_whole.recovery_point is not None:
+        since = f" after that of {read_whole.recovery_point.consistent_at:%Y-%m-%d %H:%M:%S} UTC"
+    why = (
+        f"{disk.label or disk.disk_id}: {reason} Recovery points{since} may lack what it lost. The"
+        " disk is compared as a whole now; then reset change tracking (“Compare or copy"
+        " everything”), or it may lose writes again."
+    )
+    with transaction.atomic():
+        leases.require(run.lease)
+        status = VMContext.objects.values_list("current_status", flat=True).get(pk=run.context.pk)
+        statuses.record_event(
+            run.context.pk, old=status, new=status, why=why, actor=WORKER, job_id=run.job.pk
+        )
 
 
 def _initial(run: JobRun, disk: VMDisk, source: DiskRecord, note: str) -> DiskPlan:

@@ -430,6 +430,14 @@ class MemoryChunks:
     def lookup(self, number: int) -> bytes:
         return self.find(number).digest
 
+    @property
+    def count(self) -> int:
+        return sum(len(one) for _, one in self._maps)
+
+    def draw(self, most: int) -> list[tuple[int, bytes]]:
+        known = list(self.records())
+        return random.sample(known, min(most, len(known)))
+
     def records(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
         numbers = sorted({number for _, one in self._maps for number in one})
         yield from ((number, self.lookup(number)) for number in numbers if number >= start)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 
 import pytest
 
+from replication.engine import chunk_maps
+from replication.engine.chunk_maps import CHUNK_BYTES
 from replication.engine.digests import DigestEntry
 from replication.engine.directory import DirectoryRepository
 from replication.engine.extents import Extent
@@ -27,6 +30,44 @@ def test_writes_that_tracking_lost_are_found_where_the_last_point_read(estate, s
     entry = CBTHistory.objects.get(job=estate.replicate(small1))
     assert entry.sync_type == "checksum"
     assert "Change tracking is wrong" in entry.note
+
+
+def test_writes_that_tracking_lost_are_found_anywhere_on_the_disk(estate, monkeypatch, small1):
+    """By the maps of the chain: the last points read something else."""
+    whole = small1.recovery_points.get()
+    estate.control.fill("small1", 2000, 8 * MIB, 2 * MIB, seed=1)
+    for seed in (2, 3):
+        estate.control.fill("small1", 2000, 40 * MIB, 2 * MIB, seed=seed)
+        estate.replicate(small1)
+    estate.control.fill("small1", 2000, 9 * MIB, 4096, seed=4)
+    estate.control.lie_about_changes("small1", 2000, "nothing")
+    monkeypatch.setattr(sample, "how_many", lambda count, days: 4 * count)
+    entry = CBTHistory.objects.get(job=estate.replicate(small1))
+    assert entry.sync_type == "checksum"
+    assert f"a change at byte {9 * MIB:,}" in entry.note
+    told = small1.events.filter(why__contains="Change tracking is wrong").get().why
+    assert f"{whole.consistent_at:%Y-%m-%d %H:%M:%S} UTC may lack" in told
+
+
+def test_a_day_s_samples_find_a_thousandth_of_a_disk_that_is_stale(tmp_path):
+    """100 GiB, by the 96 jobs of a day: nearly always (0.98)."""
+    rng, count = random.Random(7), 100 << 12
+    path = tmp_path / "map"
+    digest = chunk_maps.write(
+        path, count * CHUNK_BYTES, ((number, number.to_bytes(16, "big")) for number in range(count))
+    )
+    found = 0
+    with chunk_maps.ChainMap([chunk_maps.Mapped(path, digest, "it")]) as known:
+        assert sample.how_many(known.count, 0) == sample.LEAST_CHUNKS
+        assert sample.how_many(known.count, 30) == sample.MOST_CHUNKS
+        random.seed(7)
+        for _ in range(30):
+            stale = set(rng.sample(range(count), count // 1000))
+            a_job = sample.how_many(known.count, 1 / 96)
+            drawn = {number for _ in range(96) for number, _ in known.draw(a_job)}
+            assert len(drawn) < count / 90
+            found += bool(drawn & stale)
+    assert found >= 28
 
 
 @pytest.mark.slow
