@@ -8,6 +8,7 @@ from contexts.errors import ContextError, ServersBusy
 from contexts.models import VCenter
 from contexts.services import vcenters
 from contexts.states import TrustMode
+from contexts.text import plural
 from contexts.vsphere import errors
 from contexts.vsphere.errors import VSphereError
 from contexts.vsphere.privileges import MOST_ENTITIES, Missing
@@ -62,7 +63,7 @@ def test(vcenter: VCenter) -> Report:
     steps = [Step(name, OK, _passed(vcenter, about)[name]) for name in _STEPS[:-1]]
     if vcenter.trust_mode == TrustMode.INSECURE:
         steps[1] = steps[1]._replace(outcome=WARNING)
-    seen = f"The account sees {_some(privileges.vms_seen)} VMs"
+    seen = f"The account sees {_vms(privileges.vms_seen)}"
     if privileges.missing is None:
         steps.append(Step("Privileges", WARNING, f"{seen}; its privileges cannot be read."))
     elif privileges.missing:
@@ -82,8 +83,8 @@ def test(vcenter: VCenter) -> Report:
     return Report(steps, privileges.missing or ())
 
 
-def _some(count: int) -> str:
-    return str(count) if count < MOST_ENTITIES else f"{MOST_ENTITIES} or more"
+def _vms(count: int) -> str:
+    return plural(count, "VM") if count < MOST_ENTITIES else f"{MOST_ENTITIES} or more VMs"
 
 
 def _passed(vcenter: VCenter, about: About | None = None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from django.db.models.expressions import RawSQL
 from contexts.models import VMContext
 from contexts.services import statuses
 from replication.database.figures import CONTEXTS, FIGURES
-from replication.integrity.findings import Code, Finding, Scope, check
+from replication.integrity.findings import Code, Finding, Scope, check, in_words
 from replication.integrity.recompute import ACTOR
 
 _REMEDY = (
@@ -98,5 +98,5 @@ def put_right(context_id: str, code: str) -> str:
         return ""
     rights = {name: row[f"right_{name}"] for name in FIGURES if row[name] != row[f"right_{name}"]}
     said = ", ".join(f"{name} from {row[name]} to {right}" for name, right in rights.items())
-    statuses.settle(context, columns=rights, actor=ACTOR, why=f"{code}: set {said}")
+    statuses.settle(context, columns=rights, actor=ACTOR, why=f"{in_words(code)}: set {said}")
     return f"Set {said}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,6 +20,12 @@ from replication.states import Severity
 LEASE_GRACE = timedelta(minutes=2)
 # What ended jobs leave is removed within seconds; so much later it is not being removed.
 LEFT_OVER_AFTER = timedelta(hours=1)
+
+
+def in_words(code: str) -> str:
+    """A finding's code for people: active_job_of_unmanaged_vm is "Active job of unmanaged VM"."""
+    words = re.sub(r"\b(vm|cbt|id)\b", lambda found: found[0].upper(), code.replace("_", " "))
+    return words[:1].upper() + words[1:]
 
 
 @dataclass(frozen=True)

@@ -160,8 +160,8 @@ def leases_left(scope: Scope) -> Iterator[Finding]:
         late = lease.expires_at < scope.left_over_since
         if of_ended or (late and lease.holder_kind != LeaseHolder.JOB):
             yield (LEASE_OF_ENDED_JOB if of_ended else LEASE_LEFT_BEHIND).finding(
-                f"{lease.holder} ({lease.holder_kind}) did not release its lease, which expired at "
-                f"{lease.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
+                f"{lease.holder} ({lease.get_holder_kind_display().lower()}) did not release its"
+                f" lease, which expired at {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
                 key=lease.pk,
                 context_id=lease.vm_context_id,
                 vm_name=lease.vm_context.vm_name,

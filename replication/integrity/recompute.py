@@ -10,7 +10,7 @@ from django.db.models import Count, F, Max, Min, Q, QuerySet
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.states import ContextStatus
-from replication.integrity.findings import Finding
+from replication.integrity.findings import Finding, in_words
 from replication.models import RecoveryPoint, ReplicationJob
 from replication.states import ACTIVE_JOB_STATUSES, JobStatus, RecoveryPointState
 
@@ -58,7 +58,9 @@ def mend_context(finding: Finding) -> str:
         f"{name} from {_written(getattr(context, name))} to {_written(value)}"
         for name, value in changed.items()
     )
-    statuses.settle(context, columns=changed, actor=ACTOR, why=f"{finding.code}: set {said}")
+    statuses.settle(
+        context, columns=changed, actor=ACTOR, why=f"{in_words(finding.code)}: set {said}"
+    )
     return f"Set {said}."
 
 

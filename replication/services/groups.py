@@ -144,7 +144,7 @@ def set_order(group: VMGroup, context_ids: list[str], *, actor: str) -> None:
     _lock(group)
     members = dict(group.members.order_by("position").values_list("vm_context", "pk"))
     if sorted(context_ids) != sorted(members):
-        raise GroupRefused(f"Name each of the {len(members)} VMs of {group} once, and no other.")
+        raise GroupRefused(f"Name each VM of {group} once, and no other.")
     _number(group, [members[each] for each in context_ids])
     trail.tell(
         Verb.CHANGE,

@@ -39,7 +39,8 @@ def set_limit(resource: Resource, value: int | None, *, actor: str) -> None:
             kind=kind, resource=key, defaults={**subject, "value": value, "set_by": actor}
         )
     log.info("%s set the limit %s at %r to %s", actor, kind, key or "all others", value)
-    about = trail.subject(Kind.LIMIT, f"{kind} {key}".strip(), f"{kind} at {key or 'all others'}")
+    label = LimitKind(kind).label
+    about = trail.subject(Kind.LIMIT, f"{kind} {key}".strip(), f"{label}: {key or 'all others'}")
     trail.tell(Verb.CHANGE, about, actor=actor, old={"value": former}, new={"value": value})
 
 
@@ -59,7 +60,7 @@ def _subject(resource: Resource) -> dict[str, object]:
         (number[0] == key) != (kind == LimitKind.DATASTORE_SNAPSHOTS)
     )
     if number is None or not is_whole or len(key) > LONGEST_KEY:
-        raise LimitRefused(f"{key[:100]!r} is no resource of the limit {kind}.")
+        raise LimitRefused(f"{key[:100]!r} is no resource of the limit “{LimitKind(kind).label}”.")
     owner_id = int(number[1])
     if kind == LimitKind.REPOSITORY_JOBS:
         repository = Repository.objects.filter(pk=owner_id).first()

@@ -22,6 +22,7 @@ from replication.services.limits import set_limit
 from replication.states import JobStatus, LimitKind, SnapshotState
 from tests import factories
 from tests.at_once import in_threads
+from vmrep.trail.models import Event
 from vmrep.web import job_words
 
 VCENTERS, REPOSITORIES = Resource(LimitKind.VCENTER_JOBS), Resource(LimitKind.REPOSITORY_JOBS)
@@ -177,6 +178,14 @@ def test_a_limit_that_means_nothing_is_refused(repository, resource, value):
     with pytest.raises(LimitRefused):
         set_limit(resource, value, actor="ops")
     assert not Limit.objects.exists()
+
+
+def test_people_read_of_limits_by_their_names(repository):
+    factories.vcenter()
+    set_limit(VCENTERS, 3, actor="ops")
+    assert Event.objects.get(kind="limit").object_name == "Jobs per vCenter: all others"
+    with pytest.raises(LimitRefused, match="no resource of the limit “Jobs per vCenter”"):
+        set_limit(Resource(LimitKind.VCENTER_JOBS, "x"), 3, actor="ops")
 
 
 def test_a_vcenter_that_goes_takes_its_limits_with_it(db):

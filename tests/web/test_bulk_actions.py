@@ -132,7 +132,7 @@ def test_its_page_is_live_names_each_refused_vm_and_can_be_cancelled(web, vms):
     lines = b"".join(web.get(f"/bulk/{action.pk}/?format=csv&state=done").streaming_content)
     assert lines.decode().splitlines()[1].startswith('"web01",')
     answer = web.post(f"/bulk/{action.pk}/cancel/", follow=True)
-    assert notices(answer) == ["The bulk action was cancelled. 1 of 3 VMs are left as they were."]
+    assert notices(answer) == ["The bulk action was cancelled. 1 of 3 VMs is left as it was."]
     assert "Cancelled by ops" in text(answer)
     (again,) = notices(web.post(f"/bulk/{action.pk}/cancel/", follow=True))
     assert "is over (cancelled)" in again

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from django import template
 
 from contexts.text import plural
+from replication.integrity.findings import in_words
 from replication.integrity.selectors import integrity
 from replication.models import IntegrityRun
 from vmrep import access
@@ -16,12 +15,7 @@ from vmrep.web.looks import LOOKS
 
 register = template.Library()
 
-
-@register.filter
-def code_words(code: str) -> str:
-    """A finding's code for people: active_job_of_unmanaged_vm is "Active job of unmanaged VM"."""
-    words = re.sub(r"\b(vm|cbt|id)\b", lambda found: found[0].upper(), code.replace("_", " "))
-    return words[:1].upper() + words[1:]
+register.filter("code_words", in_words)
 
 
 @register.inclusion_tag("integrity/index.html#indicator", takes_context=True)

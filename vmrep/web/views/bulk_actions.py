@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from contexts.clock import about_now
 from contexts.errors import ContextError
+from contexts.text import plural
 from replication.filters import BulkItemFilter
 from replication.models import BulkAction
 from replication.selectors import bulk, health
@@ -107,6 +108,7 @@ def cancel(request: HttpRequest, action_id: int) -> HttpResponse:
     except ContextError as problem:
         messages.error(request, str(problem))
     else:
-        left = f"{action.left:,} of {action.total:,} VMs are left as they were."
+        stay = "is left as it was" if action.left == 1 else "are left as they were"
+        left = f"{action.left:,} of {plural(action.total, 'VM')} {stay}."
         messages.success(request, f"The bulk action was cancelled. {left}")
     return redirect("bulk-action", action_id)
