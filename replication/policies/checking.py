@@ -98,7 +98,7 @@ def _when(values: dict[str, Value], windows: Sequence[Window]) -> dict[str, str]
             problems["rpo_target_seconds"] = "Choose an RPO target between a minute and a year."
         return problems
     if seconds is not None:
-        problems["rpo_target_seconds"] = "Say “within a target” with it, or leave it out."
+        problems["rpo_target_seconds"] = "Choose “Within a target” with it, or leave it out."
     if windows:
         problems["windows"] = "Hours belong to a target or a calendar: choose one of them."
     return problems
