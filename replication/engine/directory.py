@@ -39,7 +39,7 @@ from replication.engine.facts import Facts, changes, facts_of, finish, finish_im
 from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.layers import differences, look_at, name_below
-from replication.engine.manifest import Manifest
+from replication.engine.manifest import Head, Manifest
 from replication.engine.manifest_files import ManifestFiles
 from replication.engine.marker import MARKER, content_for, room_beside
 from replication.engine.merging import Merge
@@ -54,6 +54,8 @@ from replication.engine.target import (
     SealedImage,
     Stored,
 )
+from replication.engine.tenant import FILE as TENANT
+from replication.engine.tenant import Tenant, take_or_see, tenant_of
 from replication.engine.unfinished import DIGESTS, IMAGE, MAP, NAMES, SUFFIX
 
 _IS_BESIDE = re.compile(f"(.*?)({BESIDE.pattern})", re.DOTALL)
@@ -119,7 +121,7 @@ class DirectoryRepository:
         """Remove the marker: the folder is no longer a repository. Nothing else is touched."""
         self.check()
         with target_errors(f"removing the marker of {self.root}"):
-            unlink_durably(self.root / MARKER)
+            unlink_durably(self.root / TENANT, self.root / MARKER)
 
     def create(
         self, chain: Sequence[Layer], *, may_begin: Callable[[], None] = lambda: None
@@ -353,6 +355,20 @@ class DirectoryRepository:
     def manifest_version(self, folder: str) -> int:
         """The highest version of the manifests in a folder; 0 without any."""
         return self._manifests(folder).version()
+
+    def manifest_head(self, folder: str) -> Head:
+        """See `manifest_files.ManifestFiles.head`."""
+        return self._manifests(folder).head()
+
+    def tenant(self) -> Tenant | None:
+        """See `tenant.tenant_of`."""
+        self.check()
+        return tenant_of(self.root)
+
+    def take(self, wanted: Tenant, *, over: bool = False) -> Tenant:
+        """See `tenant.take_or_see`."""
+        self.check()
+        return take_or_see(self.root, wanted, over=over)
 
     def read_manifest(self, folder: str) -> Manifest | None:
         """The newest manifest in a folder, if it is this repository's. Raises ManifestDamaged."""

@@ -8,11 +8,15 @@ safe; treat the file as lost.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import IO
 
-from replication.engine.regular import open_regular
+from replication.engine.regular import is_there, open_regular
+
+_NO_SECOND_NAMES = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+"""What file systems answer on which a file has one name only."""
 
 
 def fsync_open_file(file: IO[bytes]) -> None:
@@ -51,6 +55,35 @@ def rename_durably(source: Path, destination: Path) -> None:
         fsync_folder(destination.parent)
     if source.parent != destination.parent:
         fsync_folder(source.parent)
+
+
+def name_durably(source: Path, destination: Path) -> None:
+    """Rename within one folder, permanently, unless ``destination`` is there: FileExistsError, and
+    both stay as they are. Of several processes and machines that try one succeeds.
+
+    A crash leaves the one name, the other one, or both of the one file. (On a file system without
+    second names it is looked before it is renamed, which leaves a moment in between.)
+    """
+    try:
+        os.link(source, destination, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_SECOND_NAMES:
+            # Over NFS an answer may be lost, and the request that is sent again find its own work.
+            if not (isinstance(error, FileExistsError) and _is_one_file(source, destination)):
+                raise
+        else:
+            if is_there(destination):
+                raise FileExistsError(
+                    errno.EEXIST, os.strerror(errno.EEXIST), str(destination)
+                ) from error
+            rename_durably(source, destination)
+            return
+    fsync_folder(destination.parent)
+    unlink_durably(source)
+
+
+def _is_one_file(one: Path, other: Path) -> bool:
+    return os.path.samestat(os.lstat(one), os.lstat(other))
 
 
 def unlink_durably(*paths: Path) -> None:

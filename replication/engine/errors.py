@@ -74,6 +74,10 @@ class RepositoryIsNewer(TargetError):
     """The repository knows of changes that the database does not: it is an older copy of itself."""
 
 
+class RepositoryTaken(TargetError):
+    """Another installation of vmrep uses the repository."""
+
+
 class ExtentError(EngineError):
     """An extent is outside the disk, not made of whole sectors, or out of order."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ MOST_CHARACTERS = 1 << 20
 """Of one text in it."""
 LARGEST_NUMBER = 2**63 - 1
 _BEGIN = "vmrep-manifest"
+_HEAD = re.compile(rb"vmrep-manifest \d{1,9} ([0-9a-f]{64})\n(.*)\n", re.DOTALL)
 
 Value = str | int | bool | None | list[str]
 Specs = Mapping[str, Value]
@@ -216,6 +218,15 @@ Content = VmPart | RepositoryPart
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Head:
+    """What the highest manifest in a folder is known by: its version (0 without any), and the
+    digest that its file begins with (empty if it is damaged)."""
+
+    version: int
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Manifest:
     """`version` grows with each change of the content; `repository` is its UUID, so that no
     manifest is taken for another repository's."""
@@ -241,6 +252,15 @@ def encode(manifest: Manifest) -> bytes:
             f"The manifest would have {len(body):,} bytes, more than a reader takes."
         )
     return f"{_BEGIN} {FORMAT} {hashlib.sha256(body).hexdigest()}\n".encode() + body + b"\n"
+
+
+def file_digest(content: bytes) -> str:
+    """The digest of all that a manifest's file says, which it begins with. When it was written is
+    part of it, so that no two writers give the same. Empty if it is damaged, or no manifest."""
+    found = _HEAD.fullmatch(content)
+    if not found or hashlib.sha256(found[2]).hexdigest() != found[1].decode():
+        return ""
+    return found[1].decode()
 
 
 def decode(content: bytes, name: str) -> Manifest:

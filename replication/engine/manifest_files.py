@@ -13,11 +13,18 @@ from uuid import uuid4
 from replication.engine.durable import (
     create_durably,
     fsync_folder,
-    rename_durably,
+    name_durably,
     unlink_durably,
 )
-from replication.engine.errors import ManifestDamaged, target_errors
-from replication.engine.manifest import MOST_BYTES, Manifest, decode, encode
+from replication.engine.errors import ManifestDamaged, RepositoryIsNewer, target_errors
+from replication.engine.manifest import (
+    MOST_BYTES,
+    Head,
+    Manifest,
+    decode,
+    encode,
+    file_digest,
+)
 from replication.engine.regular import open_regular
 
 _NAME = re.compile(r"\.vmrep-manifest-(\d{10,19})(\.[0-9a-f]{32}\.new)?")
@@ -33,6 +40,11 @@ class ManifestFiles:
     def version(self) -> int:
         """The highest; 0 without any, or without the folder."""
         return max((version for version, _, is_whole in self._found() if is_whole), default=0)
+
+    def head(self) -> Head:
+        """Of the highest, whatever it says."""
+        version = self.version()
+        return Head(version, self._digest(version) if version else "")
 
     def read(self, repository: str) -> Manifest | None:
         """The one of the highest version; None without any.
@@ -56,13 +68,26 @@ class ManifestFiles:
     def write(self, manifest: Manifest) -> None:
         """Write it durably beside the others, give it its name, then remove what is older than the
         highest: who was paused may have written another. A crash at any point leaves the former one
-        or the new one whole."""
+        or the new one whole.
+
+        A version that is there already is never replaced: RepositoryIsNewer, unless it is this very
+        manifest. No writer is given a version twice, so another vmrep has written it.
+        """
         path = self._path(manifest.version)
         new = path.with_name(f"{path.name}.{uuid4().hex}.new")
         with target_errors(f"writing {path}"):
             try:
-                create_durably(new, encode(manifest))
-                rename_durably(new, path)
+                content = encode(manifest)
+                create_durably(new, content)
+                name_durably(new, path)
+            except FileExistsError as problem:
+                new.unlink(missing_ok=True)
+                if self._digest(manifest.version) != file_digest(content):
+                    raise RepositoryIsNewer(
+                        f"{path} is there already, and another vmrep wrote it, whose database began"
+                        " as a copy of this one. Let this one know what is there: stop the other"
+                        f" one, then run manage.py restore_repository {self.folder.parent}"
+                    ) from problem
             except BaseException:
                 new.unlink(missing_ok=True)
                 raise
@@ -85,6 +110,11 @@ class ManifestFiles:
         if names:
             with target_errors(f"removing manifests in {self.folder}"):
                 unlink_durably(*(self.folder / name for name in names))
+
+    def _digest(self, version: int) -> str:
+        path = self._path(version)
+        with target_errors(f"reading {path}"), open_regular(path) as file:
+            return file_digest(file.read(MOST_BYTES))
 
     def _path(self, version: int) -> Path:
         return self.folder / f".vmrep-manifest-{version:010}"

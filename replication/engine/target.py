@@ -8,8 +8,9 @@ from typing import NamedTuple, Protocol, Self
 
 from replication.engine.chunk_maps import Found
 from replication.engine.digests import DigestEntry
-from replication.engine.manifest import Manifest
+from replication.engine.manifest import Head, Manifest
 from replication.engine.processes import ProcessIdentity
+from replication.engine.tenant import Tenant
 
 
 class Layer(NamedTuple):
@@ -445,6 +446,19 @@ class Target(Protocol):
 
     def manifest_version(self, folder: str) -> int:
         """The highest version of the manifests in a folder; 0 without any."""
+        ...
+
+    def manifest_head(self, folder: str) -> Head:
+        """The highest version and the digest of its file, which `read_manifest` may refuse."""
+        ...
+
+    def tenant(self) -> Tenant | None:
+        """Which installation of vmrep uses the repository; None if none has taken it."""
+        ...
+
+    def take(self, wanted: Tenant, *, over: bool = False) -> Tenant:
+        """Take the repository for an installation if none has it, or `over` from the one that has.
+        Returns whose it is now."""
         ...
 
     def read_manifest(self, folder: str) -> Manifest | None:

@@ -13,6 +13,7 @@ from replication.engine.manifest import digest_of
 from replication.engine.target import Target
 from replication.integrity.files import BATCH, LOOK_SECONDS, storages
 from replication.integrity.findings import Code, Finding, Scope, SecondLook, check, in_batches
+from replication.manifests import installation
 from replication.manifests.writing import is_out_of_date
 from replication.models import RecoveryPoint, ReplicaManifest, Repository
 from replication.states import RecoveryPointState, Severity
@@ -36,9 +37,18 @@ MANIFEST_NOT_EXPECTED = Code(
 )
 DATABASE_OLDER = Code(
     "database_older",
-    "The database was restored from a backup: since then recovery points were made or removed that "
-    "it does not know of. Stop the workers and run `manage.py restore_repository`, which lets it "
+    "The database was restored from a backup, or a copy of it is in use elsewhere: recovery points "
+    "were made or removed that it does not know of. Stop the workers, and the other vmrep if there "
+    "is one, and run `manage.py restore_repository`, which lets it "
     "know. Until then vmrep neither replicates this VM nor removes anything of it.",
+    Severity.ERROR,
+)
+
+REPOSITORY_TAKEN = Code(
+    "repository_taken",
+    "Another installation of vmrep uses the repository, and this one leaves it alone. If it is to "
+    "be this one's, stop the other one, then run `manage.py restore_repository` with --take-over. "
+    "If not, move this one's VMs to another repository.",
     Severity.ERROR,
 )
 
@@ -101,9 +111,13 @@ def _look_at_all(
     """In a thread of its own: the rows have all that it needs from the database."""
     found = []
     for row in rows:
-        version = storage.manifest_version(row.vm_context_id)
+        head = storage.manifest_head(row.vm_context_id)
+        version = head.version
         if version > row.version:
             what = f"the repository has manifest {version}, the database knows {row.version}."
+            found.append((row, DATABASE_OLDER, what))
+        elif not row.is_of_this_database(head.digest):
+            what = f"manifest {version} was written from another database."
             found.append((row, DATABASE_OLDER, what))
         elif row.written_version == row.version and (why := _wrong(storage, row, version)):
             found.append((row, MANIFEST_WRONG, why))
@@ -133,6 +147,19 @@ def _finding(repository: Repository, row: ReplicaManifest, code: Code, why: str)
         context_id=row.vm_context_id,
         vm_name=row.vm_context.vm_name,
     )
+
+
+@check(REPOSITORY_TAKEN)
+def repositories_taken(scope: Scope) -> Iterator[Finding]:
+    """Each repository is this installation's."""
+    for repository, storage in storages():
+        try:
+            found = visit(repository, "integrity", storage.tenant, seconds=LOOK_SECONDS)
+            installation.require_own(found, repository)
+        except (RepositoryUnavailable, DoesNotAnswer):
+            continue  # `repository_unavailable` says so
+        except EngineError as problem:  # also where the file does not say whose it is
+            yield REPOSITORY_TAKEN.finding(str(problem), key=repository.pk)
 
 
 @check(MANIFEST_NOT_EXPECTED, mend=_write_again)

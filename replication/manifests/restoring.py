@@ -27,10 +27,11 @@ from contexts.trail import Kind, Verb
 from contexts.vsphere.specs import SPEC_FIELDS, clean
 from replication.engine.directory import DirectoryRepository
 from replication.engine.errors import EngineError
-from replication.engine.manifest import Manifest, RepositoryPart, VCenterPart, VmPart
+from replication.engine.manifest import Head, Manifest, RepositoryPart, VCenterPart, VmPart
 from replication.engine.marker import MARKER, uuid_in
 from replication.errors import RestoreRefused
 from replication.integrity.recompute import recomputed
+from replication.manifests import installation
 from replication.manifests.looking import Looked, look
 from replication.manifests.rows import Rows
 from replication.models import ReplicaManifest, Repository
@@ -57,27 +58,34 @@ def restore(
     actor: str,
     name: str = "",
     leave_out: bool = False,
+    take_over: bool = False,
     is_dry: bool = False,
     on_vm: Callable[[str], None] = lambda vm: None,
 ) -> Report:
     """Take the repository in that folder up. `leave_out`: recovery points whose files are missing
-    or not as they must be are left out; otherwise their VM is refused. `is_dry`: the caller takes
-    it all back, so that the database is asked at once what it would refuse at the end.
+    or not as they must be are left out; otherwise their VM is refused. `take_over`: even if another
+    installation used it. `is_dry`: the caller takes it all back, so that the database is asked at
+    once what it would refuse at the end.
 
     Raises RepositoryUnavailable, RepositoryRefused, RestoreRefused: then nothing was changed.
     """
     root = Path(real_folder(path))
     storage = DirectoryRepository(root, uuid_in(root / MARKER))
     storage.check()
+    _require_free(storage, take_over)
     repository = _repository(storage, name)
+    if not is_dry:
+        storage.take(installation.tenant(), over=take_over)
     report = Report(repository, is_dry)
     for folder in storage.manifest_folders():
         on_vm(folder)
         try:
+            head = storage.manifest_head(folder)
             manifest = storage.read_manifest(folder)
             if manifest is None or manifest.vm is None:
                 raise RestoreRefused("Its manifest is not that of a VM.")
-            _restore_vm(report, manifest, look(storage, folder, manifest.vm), actor, leave_out)
+            looked = look(storage, folder, manifest.vm)
+            _restore_vm(report, manifest, head, looked, actor, leave_out)
         except ValidationError as problem:
             report.refused[folder] = " ".join(problem.messages)
         except (EngineError, ContextError) as problem:
@@ -85,6 +93,18 @@ def restore(
         except DatabaseError as problem:
             report.refused[folder] = f"The database refuses it: {own_words(problem)}"
     return report
+
+
+def _require_free(storage: DirectoryRepository, take_over: bool) -> None:
+    found = storage.tenant()
+    if found is None or take_over or found.installation == installation.own_uuid():
+        return
+    raise RestoreRefused(
+        f"{storage.place} is used by another installation of vmrep: {found.words}. Two cannot use"
+        " one repository: each would take the other's files for left-overs. If that one is gone for"
+        " good, or stopped and is to leave the repository to this one, repeat the command with"
+        " --take-over. Nothing was restored."
+    )
 
 
 def _repository(storage: DirectoryRepository, name: str) -> Repository:
@@ -140,7 +160,7 @@ def _said(storage: DirectoryRepository) -> RepositoryPart | None:
 
 
 def _restore_vm(
-    report: Report, manifest: Manifest, looked: Looked, actor: str, leave_out: bool
+    report: Report, manifest: Manifest, head: Head, looked: Looked, actor: str, leave_out: bool
 ) -> None:
     if looked.left_out and not leave_out:
         point, why = looked.left_out[0]
@@ -150,7 +170,7 @@ def _restore_vm(
             f" used, the first is that of {moment}: {why} Bring the files back from a backup if"
             " there is one; or do without these points: --leave-out."
         )
-    done = _take_up(report, manifest, looked, actor)
+    done = _take_up(report, manifest, head, looked, actor)
     if done is None:
         report.known.append(looked.vm.context_id)
         return
@@ -166,7 +186,7 @@ def _restore_vm(
 
 @one_transaction
 def _take_up(
-    report: Report, manifest: Manifest, looked: Looked, actor: str
+    report: Report, manifest: Manifest, head: Head, looked: Looked, actor: str
 ) -> tuple[Rows, str] | None:
     """None when the database knows all of it. Else the rows, and the name of a vCenter that has to
     be completed."""
@@ -177,7 +197,7 @@ def _take_up(
     if context is None:
         context = _new_context(vcenter, repository, vm)
     else:
-        if _known_version(context, repository) >= manifest.version:
+        if _is_known(context, repository, head):
             return None
         lease = leases.acquire(context.pk, LeaseHolder.CLEAN_UP)
         if lease is None:
@@ -201,6 +221,7 @@ def _take_up(
             "version": manifest.version,
             "written_version": manifest.version,
             "digest": "",
+            "given_digests": head.digest,
             "seen_at": None,
             "vcenter_seen_at": None,
         },
@@ -214,9 +235,9 @@ def _take_up(
     return rows, vcenter.name if is_placeholder else ""
 
 
-def _known_version(context: VMContext, repository: Repository) -> int:
-    rows = ReplicaManifest.objects.filter(vm_context=context, repository=repository)
-    return rows.values_list("version", flat=True).first() or 0
+def _is_known(context: VMContext, repository: Repository, head: Head) -> bool:
+    row = ReplicaManifest.objects.filter(vm_context=context, repository=repository).first()
+    return row is not None and row.version >= head.version and row.is_of_this_database(head.digest)
 
 
 def _known_context(vcenter: VCenter, vm: VmPart) -> VMContext | None:

@@ -25,9 +25,18 @@ from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.text import printable, storable
 from replication.engine.errors import EngineError, RepositoryIsNewer
-from replication.engine.manifest import Content, Manifest, RepositoryPart, VmPart, digest_of
+from replication.engine.manifest import (
+    Content,
+    Head,
+    Manifest,
+    RepositoryPart,
+    VmPart,
+    digest_of,
+    encode,
+    file_digest,
+)
 from replication.engine.target import Target
-from replication.manifests import content
+from replication.manifests import content, installation
 from replication.models import ReplicaManifest, Repository
 from replication.storage import looks
 from replication.storage.targets import target, visit
@@ -38,6 +47,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MOST_AT_ONCE = 200
+MOST_REMEMBERED = 6
+"""How many files' digests are remembered besides those that matter most."""
 RUN_SECONDS = 20.0
 """How long one run goes on with what is due; the next one continues."""
 WRITE_SECONDS = 30.0
@@ -47,12 +58,12 @@ AGAIN_AFTER = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class _Given:
-    """A version of a VM's manifest. `vm`: what to write; None: that it is current, or that nothing
-    of the VM is in the repository, and its manifests go."""
+    """A version of a VM's manifest. `manifest`: what to write; None: that it is current, or that
+    nothing of the VM is in the repository, and its manifests go."""
 
     row: int
     version: int
-    vm: VmPart | None
+    manifest: Manifest | None
     goes: bool
 
 
@@ -134,10 +145,9 @@ def write(context_id: str, repository_id: int) -> None:
     if not ReplicaManifest.objects.filter(vm_context=context_id, repository=repository_id).exists():
         return
     repository = Repository.objects.get(pk=repository_id)
-    require_known(context_id, repository)
-    given = _give(context_id, repository_id)
-    if given.vm is not None:
-        manifest = _manifest(repository, given.version, given.vm, database_now())
+    there = require_known(context_id, repository)
+    given = _give(context_id, repository, there)
+    if (manifest := given.manifest) is not None:
         _visit(repository, lambda it: it.write_manifest(context_id, manifest))
     elif given.goes:
         _visit(repository, lambda it: it.remove_manifests(context_id, given.version))
@@ -147,20 +157,30 @@ def write(context_id: str, repository_id: int) -> None:
     ReplicaManifest.objects.filter(pk=given.row).update(problem="", next_attempt_at=None)
 
 
-def require_known(context_id: str, repository: Repository) -> None:
-    """Raises RepositoryIsNewer where the repository has a manifest that this database does not know
-    of: the database is an older copy of itself. Its rows may name files that have changed since,
-    and what it would remove may be needed."""
-    known = ReplicaManifest.objects.filter(vm_context=context_id, repository=repository)
-    version = known.values_list("version", flat=True).first() or 0
-    found = _visit(repository, lambda it: it.manifest_version(context_id))
-    if found > version:
-        raise RepositoryIsNewer(
-            f"{repository.name} knows of changes to {context_id} that the database does not"
-            f" (manifest {found}, the database knows {version}): the database was restored from a"
-            " backup. Nothing was changed. Let the database know what is there: manage.py"
-            f" restore_repository {target(repository).place}"
-        )
+def require_known(context_id: str, repository: Repository) -> Head:
+    """The newest manifest there.
+
+    Raises RepositoryIsNewer where the repository has one that this database does not know of: the
+    database is an older copy of itself, or another one began as a copy of it. Its rows may name
+    files that have changed since, and what it would remove may be needed. Raises RepositoryTaken
+    where another installation uses the repository.
+    """
+    tenant, found = _visit(repository, lambda it: (it.tenant(), it.manifest_head(context_id)))
+    installation.require_own(tenant, repository)
+    known = ReplicaManifest.objects.filter(vm_context=context_id, repository=repository).first()
+    version = known.version if known else 0
+    if found.version > version:
+        how = f"manifest {found.version}, the database knows {version}"
+    elif known is None or known.is_of_this_database(found.digest):
+        return found
+    else:
+        how = f"manifest {found.version} was written from another database"
+    raise RepositoryIsNewer(
+        f"{repository.name} knows of changes to {context_id} that the database does not ({how}):"
+        " the database was restored from a backup, or a copy of it is in use elsewhere. Nothing was"
+        " changed. Stop the other one, if there is one, then let the database know what is there:"
+        f" manage.py restore_repository {target(repository).place}"
+    )
 
 
 def _visit(repository: Repository, work: Callable[[Target], T]) -> T:
@@ -169,10 +189,11 @@ def _visit(repository: Repository, work: Callable[[Target], T]) -> T:
 
 
 @one_transaction
-def _give(context_id: str, repository_id: int) -> _Given:
-    """The next version, if the content is not the one that was given the last."""
+def _give(context_id: str, repository: Repository, there: Head) -> _Given:
+    """The next version, if the content is not the one that was given the last. `there`: what is
+    known to be in the repository."""
     statuses.hold(context_id)
-    mine = ReplicaManifest.objects.filter(vm_context=context_id, repository=repository_id)
+    mine = ReplicaManifest.objects.filter(vm_context=context_id, repository=repository)
     # What is seen is noted before it is read: what changes in between is read again later. (Within
     # the database: SQLite compares times as texts, of which there are several forms.)
     at = VMContext.objects.filter(pk=OuterRef("vm_context"))
@@ -182,13 +203,25 @@ def _give(context_id: str, repository_id: int) -> _Given:
     )
     context = VMContext.objects.select_related("vcenter").get(pk=context_id)
     row = mine.get()
-    vm = content.of_vm(context, repository_id)
+    vm = content.of_vm(context, repository.pk)
     digest = digest_of(vm) if vm.points else ""
     has_work = digest != row.digest or row.version == 0 or row.written_version != row.version
-    if has_work:
-        row.version += 1
-        mine.update(version=row.version, digest=digest)
-    return _Given(row.pk, row.version, vm if has_work and vm.points else None, has_work)
+    if not has_work:
+        return _Given(row.pk, row.version, None, goes=False)
+    row.version += 1
+    manifest, given = None, row.given_digests
+    if vm.points:
+        manifest = _manifest(repository, row.version, vm, database_now())
+        given = _remembered(row, there, file_digest(encode(manifest)))
+    mine.update(version=row.version, digest=digest, given_digests=given)
+    return _Given(row.pk, row.version, manifest, goes=True)
+
+
+def _remembered(row: ReplicaManifest, there: Head, new: str) -> str:
+    """With what is there, and may stay there if this one cannot be written; and with the few before
+    it, whose writers may only have been paused."""
+    before = [it for it in row.given_digests.split()[-MOST_REMEMBERED:] if it != there.digest]
+    return "\n".join([*before, *([there.digest] if there.digest else []), new])
 
 
 def _usable(repositories: Iterable[Repository]) -> list[Repository]:
@@ -201,8 +234,10 @@ def _of_repository(repository: Repository) -> None:
     """The repository's own: read each time, as it is small. No row tells of it."""
     part = RepositoryPart(repository.name, repository.reserve_bytes)
     now = database_now()
+    own = installation.tenant()
 
     def renew(storage: Target) -> None:
+        installation.require_own(storage.take(own), repository, own.installation)
         known = None
         version = storage.manifest_version("")
         try:

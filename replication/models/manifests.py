@@ -29,6 +29,12 @@ class ReplicaManifest(models.Model):
     digest = models.CharField(
         max_length=64, blank=True, default="", help_text="Of its content; empty: of no points."
     )
+    given_digests = models.TextField(
+        blank=True,
+        default="",
+        help_text="What the files of the latest versions begin with, one a line. Another one in the"
+        " repository was written from another database. Empty: not known.",
+    )
     seen_at = models.DateTimeField(
         null=True, blank=True, help_text="The VM's `updated_at`, as its content has it."
     )
@@ -56,3 +62,8 @@ class ReplicaManifest(models.Model):
 
     def __str__(self) -> str:
         return f"manifest of {self.vm_context_id} in repository {self.repository_id}"
+
+    def is_of_this_database(self, digest: str) -> bool:
+        """Whether a file that begins with that digest was written by one of this database's
+        workers, as far as is known. A file without one is damaged, and is nobody's."""
+        return not (digest and self.given_digests) or digest in self.given_digests.split()

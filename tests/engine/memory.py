@@ -23,7 +23,7 @@ from replication.engine.errors import (
     TargetError,
 )
 from replication.engine.expected import UNKNOWN
-from replication.engine.manifest import Manifest
+from replication.engine.manifest import Head, Manifest, encode, file_digest
 from replication.engine.processes import ProcessIdentity, this_boot_id
 from replication.engine.sources.base import Reader
 from replication.engine.target import (
@@ -38,6 +38,7 @@ from replication.engine.target import (
     Stretch,
     Write,
 )
+from replication.engine.tenant import Tenant
 
 
 class MemorySource(Reader):
@@ -88,6 +89,7 @@ class MemoryTarget:
     def __init__(self) -> None:
         self.images: dict[str, _Image | None] = {}
         self.manifests: dict[str, Manifest] = {}
+        self.taken_by: Tenant | None = None
         self.there = True
 
     def check(self) -> None:
@@ -108,6 +110,21 @@ class MemoryTarget:
     def manifest_version(self, folder: str) -> int:
         self.check()
         return self.manifests[folder].version if folder in self.manifests else 0
+
+    def manifest_head(self, folder: str) -> Head:
+        self.check()
+        if folder not in self.manifests:
+            return Head(0, "")
+        manifest = self.manifests[folder]
+        return Head(manifest.version, file_digest(encode(manifest)))
+
+    def tenant(self) -> Tenant | None:
+        return self.taken_by
+
+    def take(self, wanted: Tenant, *, over: bool = False) -> Tenant:
+        if over or self.taken_by is None:
+            self.taken_by = wanted
+        return self.taken_by
 
     def read_manifest(self, folder: str) -> Manifest | None:
         self.check()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from replication.engine import durable
+from replication.engine.errors import RepositoryIsNewer
 from replication.engine.manifest import Manifest, RepositoryPart
 from replication.engine.manifest_files import ManifestFiles
 from tests.engine.support import names
@@ -38,3 +43,31 @@ def test_what_a_dead_writer_left_half_written_goes_with_the_next_of_its_version(
     files = ManifestFiles(tmp_path)
     files.write(version(2))
     assert names(tmp_path) == [name(2), f"{name(3)}.{3:032x}.new"]
+
+
+def _file_system_without_second_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(durable.os, "link", refuse)
+
+
+@pytest.mark.parametrize("has_second_names", [True, False])
+def test_what_another_one_wrote_under_a_version_is_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_second_names: bool
+) -> None:
+    """Two databases, of which one began as a copy of the other, give the same versions."""
+    if not has_second_names:
+        _file_system_without_second_names(monkeypatch)
+    files, first = ManifestFiles(tmp_path), version(2)
+    files.write(first)
+    for later in (
+        replace(first, of_repository=RepositoryPart("other", 0)),
+        replace(first, written_at=first.written_at + timedelta(microseconds=1)),
+    ):
+        with pytest.raises(RepositoryIsNewer, match="another vmrep wrote it"):
+            files.write(later)
+        assert files.read(UUID) == first
+        assert names(tmp_path) == [name(2)]
+    files.write(first)  # the very same, whose writer did not hear that it was done
+    assert names(tmp_path) == [name(2)]

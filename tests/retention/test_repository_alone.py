@@ -21,6 +21,7 @@ from contexts.services import management, protection, vcenters
 from replication.engine.manifest import MOST_BYTES
 from replication.manifests import writing
 from replication.models import (
+    Installation,
     RecoveryPoint,
     RecoveryPointHold,
     ReplicaManifest,
@@ -53,6 +54,8 @@ def lose_the_database(tmp_path: Path) -> None:
 def restore(chain: Chain, *options: str, exit_code: int = 0) -> str:
     said = io.StringIO()
     folder = str(chain.estate.repository_folder)
+    if not Installation.objects.exclude(uuid=None).exists():
+        options = (*options, "--take-over")  # the former installation's database is lost
     outcome = 0
     try:
         call_command("restore_repository", folder, *options, stdout=said, stderr=io.StringIO())
@@ -183,9 +186,12 @@ def test_a_restore_may_be_killed_anywhere_and_is_done_again(told: Chain, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("ahead", [None, 0, 3])
 def test_an_older_database_harms_nothing_and_is_told_what_happened_since(
-    told: Chain, tmp_path: Path
+    told: Chain, tmp_path: Path, ahead: int | None
 ) -> None:
+    """`ahead`: it has given that many versions more than the other one, of which none came to be
+    written: versions alone do not tell then that it is older."""
     older = KeptRows(tmp_path / "older.sqlite3")
     told.remove(4)
     told.replicate()
@@ -193,7 +199,10 @@ def test_an_older_database_harms_nothing_and_is_told_what_happened_since(
     writing.write_due()
     jobs, files = jobs_of_points(), files_of(told)
 
+    version = ReplicaManifest.objects.get().version
     older.bring_back()
+    if ahead is not None:
+        ReplicaManifest.objects.update(version=version + ahead)
     assert "database_older" in told.findings()
     job = start.start(told.context, trigger="manual", requested_by="ops")
     assert runner.run_next() == job.pk

@@ -2,7 +2,9 @@
 
 begin HOST PORT CONTROL_URL FOLDER   it takes small1, and dies when it has its snapshot
 go on HOST PORT CONTROL_URL FOLDER   its next worker takes that job over
-again                                a restored one is to replicate small1, and must not
+again [VERSION]                      a restored one is to replicate small1, and must not. It has
+                                     given that version of the manifest, and not written it
+take FOLDER [--take-over]            one with an empty database is to take the repository up
 """
 
 from __future__ import annotations
@@ -12,10 +14,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from django.core.management import call_command
+from django.db.models.functions import Greatest
+
 from contexts import messages as context_messages
 from contexts.models import VCenter, VMContext
 from replication import messages
-from replication.models import RecoveryPoint, ReplicationJob
+from replication.manifests import writing
+from replication.models import RecoveryPoint, ReplicaManifest, ReplicationJob
 from replication.scheduler import tick
 from replication.services import start
 from replication.sync import runner
@@ -26,7 +32,13 @@ from vmrep.lab.control.client import LabControl
 def main(what: str, *arguments: str) -> None:
     context_messages.send = messages.send = lambda *message: None  # type: ignore[assignment]
     if what == "again":
+        ReplicaManifest.objects.update(version=Greatest("version", int(*arguments)))
         _again()
+        return
+    if what == "take":
+        call_command("restore_repository", *arguments)
+        tick.tick()
+        writing.write_due()
         return
     host, port, control_url, folder = arguments
     lab: Any = SimpleNamespace(host=host, port=int(port), control_url=control_url)

@@ -161,7 +161,7 @@ class Estate:
         beside = {f"{name}.digests" for name in named} | {f"{name}.merged" for name in merged}
         beside |= {f"{name}.map" for name in mapped}
         # While workers run, they may be writing some.
-        found = {name for name in found if ".vmrep-manifest-" not in name}
+        found = {name for name in found if "/.vmrep-" not in f"/{name}"}
         assert found == named | beside | {"vmrep-repository.json"}
 
     def users_snapshot(self, vm_name: str, name: str = "by hand") -> str:

@@ -35,6 +35,12 @@ class Command(BaseCommand):
             "VM is refused",
         )
         parser.add_argument(
+            "--take-over",
+            action="store_true",
+            help="take the repository from the installation of vmrep that used it, which must be "
+            "gone or stopped; it leaves the repository alone from then on",
+        )
+        parser.add_argument(
             "--dry-run", action="store_true", help="say what would be done, and do nothing"
         )
 
@@ -47,6 +53,7 @@ class Command(BaseCommand):
                     is_dry=options["dry_run"],
                     name=options["name"],
                     leave_out=options["leave_out"],
+                    take_over=options["take_over"],
                     on_vm=lambda vm: self.stderr.write(f"{printable(vm)} …"),
                 )
                 if options["dry_run"]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from datetime import timedelta
+from uuid import uuid4
 
 from django.utils import timezone
 
@@ -98,6 +100,12 @@ def _(copy: Copy) -> None:
 def _(copy: Copy) -> None:
     (copy.folder / "vmrep-repository.json").unlink()
     copy.file(copy.images[0]).unlink()
+
+
+@damage("repository_taken")
+def _(copy: Copy) -> None:
+    other = {"installation": str(uuid4()), "machine": "other", "since": "2026-01-01"}
+    (copy.folder / ".vmrep-installation").write_text(json.dumps(other))
 
 
 @damage("manifest_wrong")
