@@ -21,4 +21,4 @@ def main(folder: str, number: str) -> None:
         return run(sql, parameters, many, context)
 
     with connection.execute_wrapper(execute):
-        call_command("restore_repository", folder)
+        call_command("restore_repository", folder, "--take-over")

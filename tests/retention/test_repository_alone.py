@@ -213,7 +213,7 @@ def test_an_older_database_harms_nothing_and_is_told_what_happened_since(
     told.clean()
     assert files_of(told) == files
 
-    assert "1 of them new to the database, 1 are gone since" in restore(told)
+    assert "1 of them new to the database, 1 is gone since" in restore(told)
     points = require_points(told, jobs)
     assert points[-1].comment == "the newest"
     job = try_again(job)

@@ -18,6 +18,7 @@ from django.db import connection, transaction
 
 from contexts import trail
 from replication.engine.durable import fsync_file, make_folders_durably, rename_durably
+from replication.manifests import installation
 
 KEYS = ("field_keys", "secret_key")
 # What of the connection has a variable of libpq with the same name, but for these.
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        installation.own_uuid()  # by it, repositories know whoever restores the backup
         now = datetime.now(UTC)
         folder: Path = options["folder"].absolute() / f"vmrep-{now:%Y%m%dT%H%M%S%fZ}"
         unfinished = folder.with_name(f".{folder.name}.unfinished")
