@@ -6,6 +6,7 @@ reads: a row when it ends, and a few for each of its attempts.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +15,14 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
+from django.db import transaction
+
 from contexts.clock import about_now
 from contexts.services.transactions import one_at_a_time, one_transaction
 from replication.models import ReplicationJob, Tally
 from replication.states import JobStatus, TallyKind
+
+log = logging.getLogger(__name__)
 
 _ANSWERS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 BOUNDS: Mapping[TallyKind, tuple[float, ...]] = {
@@ -33,21 +38,32 @@ SAME = ("kind", "vcenter_id", "outcome", "replication_type", "error_code", "at_m
 MOST_AT_ONCE = 20_000
 
 
+@contextmanager
+def _costs_nobody_anything() -> Iterator[None]:
+    """What cannot be counted is logged, and the job ends as it would have."""
+    try:
+        with transaction.atomic():
+            yield
+    except Exception:
+        log.exception("something was not counted for monitoring")
+
+
 def count_job(job: ReplicationJob, outcome: JobStatus, **columns: Any) -> None:
     """Within the transaction that ends the job; `columns`: what it writes of the job."""
     began = job.started_at
     seconds = max(0.0, (about_now() - began).total_seconds()) if began else 0.0
-    Tally.objects.create(
-        kind=TallyKind.JOB,
-        vcenter_id=job.vm_context.vcenter_id,
-        outcome=outcome,
-        replication_type=columns.get("replication_type") or job.replication_type or "",
-        error_code=columns.get("error_code") or "",
-        at_most_seconds=_bound(TallyKind.JOB, seconds),
-        count=1,
-        microseconds=int(seconds * 1e6),
-        bytes=columns.get("bytes_transferred", job.bytes_transferred),
-    )
+    with _costs_nobody_anything():
+        Tally.objects.create(
+            kind=TallyKind.JOB,
+            vcenter_id=job.vm_context.vcenter_id,
+            outcome=outcome,
+            replication_type=columns.get("replication_type") or job.replication_type or "",
+            error_code=columns.get("error_code") or "",
+            at_most_seconds=_bound(TallyKind.JOB, seconds),
+            count=1,
+            microseconds=int(seconds * 1e6),
+            bytes=columns.get("bytes_transferred", job.bytes_transferred),
+        )
 
 
 def _bound(kind: TallyKind, seconds: float) -> float | None:
@@ -83,20 +99,21 @@ class Answers:
         self.note(kind, time.monotonic() - began, read_bytes)
 
     def store(self, vcenter_id: int) -> None:
-        """Write down what was noted until now: one statement."""
+        """Write down what was noted until now: one statement. Never fails."""
         with self._lock:
             noted, self._noted = self._noted, defaultdict(_Noted)
-        Tally.objects.bulk_create(
-            Tally(
-                kind=kind,
-                vcenter_id=vcenter_id,
-                at_most_seconds=bound,
-                count=each.count,
-                microseconds=int(each.seconds * 1e6),
-                bytes=each.bytes,
+        with _costs_nobody_anything():
+            Tally.objects.bulk_create(
+                Tally(
+                    kind=kind,
+                    vcenter_id=vcenter_id,
+                    at_most_seconds=bound,
+                    count=each.count,
+                    microseconds=int(each.seconds * 1e6),
+                    bytes=each.bytes,
+                )
+                for (kind, bound), each in noted.items()
             )
-            for (kind, bound), each in noted.items()
-        )
 
 
 @one_transaction

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -10,11 +11,20 @@ from pathlib import Path
 import pytest
 
 from replication import messages
-from replication.models import ContextLease, DiskImage, JobLogLine, JobStep, ReplicationJob
+from replication.models import (
+    ContextLease,
+    DiskImage,
+    ImageMerge,
+    JobLogLine,
+    JobStep,
+    ReplicationJob,
+)
+from replication.retention import services
 from replication.services import start
-from replication.states import JobStatus, StepName, StepStatus
+from replication.states import JobStatus, MergeStage, RecoveryPointState, StepName, StepStatus
 from tests.sync.estate import MIB, Estate
 from vmrep.local import programs
+from vmrep.local.supervisor import Child
 
 STOPS_WITHIN_SECONDS = 120  # as deploy/systemd has it
 
@@ -135,6 +145,54 @@ def test_a_worker_that_is_told_to_stop_hands_its_job_over(estate, workers, stand
     assert JobLogLine.objects.filter(
         job=job, message__contains=f"resuming at the checkpoint {resumed_at:,}"
     ).exists()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_told_to_stop_hands_a_merge_over(
+    estate, workers_without_beat, standing_workers, tmp_path
+):
+    """In time for systemd, from the middle of a program that merges files: all other points are
+    equal then, and another worker ends the removal."""
+    context = estate.take("small1")
+    for number in range(3):
+        estate.control.fill("small1", 2000, 0, 32 * MIB, seed=number)
+        job = _start(context)
+        _wait(lambda job=job: _ended(job), 60)
+        assert job.status == JobStatus.COMPLETED, job.error_message
+    points = list(context.recovery_points.order_by("pk"))
+    program = tmp_path / "bin" / "qemu-img"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = commit ] || exec {shutil.which("qemu-img")} "$@"\n'
+        f'shift; touch {tmp_path}/begun; exec {shutil.which("qemu-img")} commit -r 500k "$@"\n'
+    )
+    program.chmod(0o755)
+    workers, broker = workers_without_beat, standing_workers._broker
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    slow = Child(programs.storage(broker), {**workers.environment, "PATH": path}, tmp_path)
+    try:
+        services.delete(points[1], actor="ops")
+        _wait((tmp_path / "begun").exists, 60)
+        assert ImageMerge.objects.get().stage == MergeStage.MERGING
+        slow.process.send_signal(signal.SIGTERM)
+        assert slow.process.wait(STOPS_WITHIN_SECONDS) == 0
+    finally:
+        slow.kill()
+    assert not ContextLease.objects.exists()
+    assert ImageMerge.objects.get().stage == MergeStage.MERGING
+    for point in (points[0], points[2]):
+        estate.assert_equal_to_snapshot(point)
+
+    other = Child(programs.storage(broker), workers.environment, tmp_path)
+    try:
+        messages.hint_retention()
+        _wait(lambda: not ImageMerge.objects.exists(), 60)
+    finally:
+        other.kill()
+    points[1].refresh_from_db()
+    assert points[1].state == RecoveryPointState.EXPIRED
+    for point in (points[0], points[2]):
+        estate.assert_equal_to_snapshot(point)
 
 
 @pytest.mark.slow

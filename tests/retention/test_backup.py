@@ -8,11 +8,13 @@ from pathlib import Path
 
 import environ
 import pytest
+from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import connection, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
 from contexts.models import VMContext
+from contexts.services import vcenters
 from replication.management.commands import backup_vmrep
 from replication.manifests import writing
 from replication.models import RecoveryPoint
@@ -26,7 +28,9 @@ from tests.retention.test_repository_alone import (
     require_points,
     restore,
 )
+from tests.sync.estate import PASSWORD
 from vmrep.command_line import by_caller
+from vmrep.readiness import readiness
 from vmrep.trail.models import Event
 
 
@@ -93,6 +97,30 @@ def test_a_backup_that_is_restored_knows_again_what_happened_since(
     finally:
         copies.use(before)
         copies.remove(name)
+
+
+@pytest.mark.slow
+def test_a_backup_that_is_restored_with_another_key_says_so_until_passwords_are_entered(
+    chain: Chain, settings
+) -> None:
+    """Nothing is sent to the vCenter, nothing is lost, and what the error says helps."""
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]  # made anew where the database was put
+    assert readiness()["secrets"] == "unreadable"
+    logins = chain.estate.control.logins()
+    job = start.start(chain.context, trigger="manual", requested_by="ops")
+    runner.run_next()
+    job.refresh_from_db()
+    assert (job.status, job.error_code) == ("failed", "secret_unreadable")
+    for words in (f"password of {chain.estate.vcenter}", "VMREP_FIELD_KEYS", "field_keys"):
+        assert words in job.error_message
+    assert chain.estate.control.logins() == logins
+    with pytest.raises(SystemExit):
+        call_command("rotate_secrets", stdout=io.StringIO(), stderr=io.StringIO())
+    vcenters.update(chain.estate.vcenter, password=PASSWORD)
+    assert readiness()["secrets"] == "ok"
+    chain.context.refresh_from_db()
+    chain.replicate()
+    chain.require_equal()
 
 
 def test_the_program_that_dumps_gets_none_of_vmreps_secrets(

@@ -82,7 +82,7 @@ class Child:
         with self.log.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(self.log_start, size - 64 * 1024))
-            lines = log.read().decode(errors="replace").splitlines()[-TAIL_LINES:]
+            lines = log.read(64 * 1024).decode(errors="replace").splitlines()[-TAIL_LINES:]
         return "\n".join(f"  {self.program.name} | {line}" for line in lines)
 
     def outcome(self) -> str:
