@@ -9,7 +9,7 @@ from pathlib import Path
 import environ
 import pytest
 from cryptography.fernet import Fernet
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
@@ -114,7 +114,7 @@ def test_a_backup_that_is_restored_with_another_key_says_so_until_passwords_are_
     for words in (f"password of {chain.estate.vcenter}", "VMREP_FIELD_KEYS", "field_keys"):
         assert words in job.error_message
     assert chain.estate.control.logins() == logins
-    with pytest.raises(SystemExit):
+    with pytest.raises(CommandError, match="could not be read"):
         call_command("rotate_secrets", stdout=io.StringIO(), stderr=io.StringIO())
     vcenters.update(chain.estate.vcenter, password=PASSWORD)
     assert readiness()["secrets"] == "ok"
