@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from replication.engine import qemu, unfinished
+from replication.engine import chunk_maps, qemu, unfinished
 from replication.engine.chunk_maps import ChainMap, ChunkMap, Mapped, digest_of_file
 from replication.engine.digests import DigestEntry, DigestMap, digest_of_map, draw_digests
 from replication.engine.durable import (
@@ -32,7 +32,16 @@ from replication.engine.errors import (
     TargetError,
     target_errors,
 )
-from replication.engine.expected import BESIDE, MERGED, UNKNOWN, beside
+from replication.engine.expected import (
+    BESIDE,
+    MERGED,
+    MERGING_MAP,
+    UNKNOWN,
+    beside,
+    entries,
+    new_map,
+    trusted_map,
+)
 from replication.engine.expected import DIGESTS as DIGESTS_SUFFIX
 from replication.engine.expected import MAP as MAP_SUFFIX
 from replication.engine.facts import Facts, changes, facts_of, finish, finish_image, finished
@@ -41,6 +50,7 @@ from replication.engine.image import ImageReader, ImageWriter
 from replication.engine.layers import differences, look_at, name_below
 from replication.engine.manifest import Head, Manifest
 from replication.engine.manifest_files import ManifestFiles
+from replication.engine.map_making import chunks_of
 from replication.engine.marker import MARKER, content_for, room_beside
 from replication.engine.merging import Merge
 from replication.engine.privacy import require_private
@@ -290,6 +300,29 @@ class DirectoryRepository:
         path = beside(self.path(locator), MAP_SUFFIX)
         with target_errors(f"reading the chunk map {path}"):
             return digest_of_file(path) if is_there(path) else None
+
+    def make_map(self, chain: Sequence[Layer], digest: str, *, on_wait: Callable[[], None]) -> str:
+        """Make the chunk map of an image that was copied before there were any."""
+        image = chain[0]
+        path = self._existing(image.locator)
+        new = new_map(path, MERGING_MAP)
+        with target_errors(f"making the chunk map of {path}"):
+            known = trusted_map(path, digest)
+            try:
+                with self.open_readonly(chain) as opened:
+                    found = chunks_of(
+                        opened,
+                        lambda: entries(known, image.size_bytes),
+                        image.size_bytes,
+                        image.locator,
+                        on_wait,
+                    )
+                    made = chunk_maps.write(new, image.size_bytes, found)
+                self._existing(image.locator)
+                rename_durably(new, beside(path, MAP_SUFFIX))
+            finally:
+                new.unlink(missing_ok=True)
+        return made
 
     def sample_digests(
         self, locator: str, most: int, *, of_merged: bool = False

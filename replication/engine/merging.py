@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import xxhash
-
 from replication.engine import chunk_maps, qemu
 from replication.engine.chunk_maps import Mapped
 from replication.engine.digests import DigestEntry, DigestMap, read_digests
@@ -41,11 +39,11 @@ from replication.engine.expected import (
     together,
     trusted_map,
 )
-from replication.engine.extents import Extent, requests
 from replication.engine.facts import finish, finish_image, finished, let_write
 from replication.engine.header import ImageFile, read_image_file
 from replication.engine.image import ImageReader
 from replication.engine.layers import about, look_at, name_below
+from replication.engine.map_making import digest_in
 from replication.engine.processes import ProcessIdentity
 from replication.engine.regular import is_there
 from replication.engine.target import Layer, Merged, ReadConnection, SealedImage
@@ -85,7 +83,7 @@ class Merge:
                 return
             child = self._connected(self._whole_chain(), opened)
             for entry in read_digests(known):
-                if entry.digest != UNKNOWN and _digest_in(child, entry) != entry.digest:
+                if entry.digest != UNKNOWN and digest_in(child, entry) != entry.digest:
                     raise self._damaged(self._child, entry)
                 on_wait((entry.offset + entry.length) / self._child.size_bytes)
 
@@ -276,10 +274,10 @@ class Merge:
             child = self._connected(self._whole_chain(), opened)
             for entry, is_merged in expected.to_compare():
                 known = entry.digest != UNKNOWN
-                digest = entry.digest if known else _digest_in(child, entry)
-                if _digest_in(merged, entry) != digest:
+                digest = entry.digest if known else digest_in(child, entry)
+                if digest_in(merged, entry) != digest:
                     # The child still reads as it did before: if it is wrong, too, it was then.
-                    was_wrong = is_merged and _digest_in(child, entry) != digest
+                    was_wrong = is_merged and digest_in(child, entry) != digest
                     raise self._damaged(self._child if was_wrong else self._removed, entry)
                 done += entry.length
                 on_wait(done / expected.bytes_to_compare)
@@ -298,14 +296,6 @@ class Merge:
             _forget_cached(file)
         image = opened.enter_context(ImageReader(files))
         return opened.enter_context(closing(image.connect()))
-
-
-def _digest_in(connection: ReadConnection, entry: DigestEntry) -> bytes:
-    """The digest that an entry's bytes have now."""
-    hasher = xxhash.xxh3_128()
-    for part in requests([Extent(entry.offset, entry.length)]):
-        hasher.update(connection.pread(part.length, part.offset))
-    return hasher.digest()
 
 
 def _forget_cached(file: ImageFile) -> None:

@@ -375,6 +375,16 @@ class Target(Protocol):
         """The digest of an image's chunk map; None if it has none."""
         ...
 
+    def make_map(self, chain: Sequence[Layer], digest: str, *, on_wait: Callable[[], None]) -> str:
+        """Make the chunk map of the chain's first image, which has none, and return its digest.
+
+        ``digest`` is the one over all entries of its digests that was recorded: they tell what has
+        to be read, and what it must be. Entries that give another one are not used: then all of the
+        disk is read. ImageDamaged names the image. ``on_wait`` is called often; whatever it raises
+        comes out, and there is no map.
+        """
+        ...
+
     # Removing an image whose child stays. The chain is the child, the image, and what that is based
     # on. Each of the five steps can be repeated until the merged image takes part in another merge.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import xxhash
 
-from replication.engine.chunk_maps import CHUNK_BYTES, ZERO, Found
+from replication.engine.chunk_maps import CHUNK_BYTES, ZERO, Found, digest_of_chunk
 from replication.engine.digests import DigestEntry, digest_of
 from replication.engine.errors import (
     ImageAltered,
@@ -193,6 +193,17 @@ class MemoryTarget:
 
     def map_digest(self, locator: str) -> str | None:
         return _over_map(self._image(locator).map)
+
+    def make_map(self, chain: Sequence[Layer], digest: str, *, on_wait: Callable[[], None]) -> str:
+        image = self._image(chain[0].locator)
+        for offset, length, expected in image.digests:
+            if digest_of(image.content[offset : offset + length]) != expected:
+                raise ImageDamaged("It is damaged.", locator=chain[0].locator)
+            for number in range(offset // CHUNK_BYTES, -(-(offset + length) // CHUNK_BYTES)):
+                at = number * CHUNK_BYTES
+                image.map[number] = digest_of_chunk(image.content[at : at + CHUNK_BYTES])
+                on_wait()
+        return _over_map(image.map)
 
     def seal(self, temporary: str, final: str) -> SealedImage:
         self.check()

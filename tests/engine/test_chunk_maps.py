@@ -125,6 +125,40 @@ def changed(content: bytes, rng: random.Random) -> tuple[bytes, list[Extent]]:
     return bytes(now), normalise(where, len(content))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_an_image_of_before_gets_its_map_from_what_it_reads_as(target, seed):
+    rng = random.Random(seed)
+    content, plan = changed(bytes(SIZE_BYTES), rng)
+    chain: list[Layer] = []
+    digests: list[str] = []
+    for number in range(3):
+        copied(target, chain, digests, content, plan)
+        chain = layers(number + 1)
+        asked: list[None] = []
+        known = target.digest(chain[0].locator) if number != 1 else "another one"
+        made = target.make_map(chain, known, on_wait=lambda: asked.append(None))  # noqa: B023
+        digests = [made, *digests]
+        assert asked
+        assert told(target.chunk_map(chain, digests)) == truth(content), number
+        content, plan = changed(content, rng)
+
+
+def test_what_has_rotted_gets_no_map(tmp_path):
+    target = DirectoryRepository.initialise(tmp_path / "repository", str(uuid.uuid4()))
+    content = random.Random(4).randbytes(SIZE_BYTES)
+    copied(target, [], [], content, [Extent(0, SIZE_BYTES)])
+    path = target.path(layers(1)[0].locator)
+    Path(f"{path}.map").unlink()
+    data = bytearray(path.read_bytes())
+    data[data.index(content[MIB : MIB + 64])] ^= 1
+    path.write_bytes(data)
+    known = target.digest(layers(1)[0].locator)
+    with pytest.raises(ImageDamaged, match="not those that were copied") as raised:
+        target.make_map(layers(1), known, on_wait=lambda: None)
+    assert raised.value.locator == layers(1)[0].locator
+    assert not list(path.parent.glob("*map*"))
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_the_maps_of_a_chain_tell_of_the_whole_disk_as_of_each_image(target, seed):
     rng = random.Random(seed)
