@@ -49,6 +49,7 @@ class Verb(TextChoices):
     UNPIN = "unpin", "Unpinned"
     COMMENT = "comment", "Commented on"
     DELETE = "delete", "Asked to delete"
+    VERIFY = "verify", "Asked to verify"
     DELETE_REPLICA = "delete_replica", "Deleted the replica data"
     CHECK = "check", "Started an integrity check"
     REPAIR = "repair", "Repaired"
@@ -246,7 +247,7 @@ SHOWN: dict[str, frozenset[str]] = {
         Kind.POLICY: "name place takes_new windows rpo_kind rpo_target_seconds cron time_zone"
         " latest_start_minutes retention_kind keep_last keep_hourly keep_daily keep_weekly"
         " keep_monthly keep_yearly quiesce most_running give_up_after_minutes"
-        " compare_every_days priority repository_id",
+        " compare_every_days verify_every_days priority repository_id",
         Kind.GROUP: "name vm position order jobs trigger",
         Kind.PAUSE: "until reason",
         Kind.LIMIT: "value",

@@ -154,6 +154,34 @@ class PointGone(ReplicationError):
     code = "point_gone"
 
 
+class AlreadyVerifying(ReplicationError):
+    """Another recovery point of the VM is being verified."""
+
+    code = "already_verifying"
+
+
+class NothingToVerify(ReplicationError):
+    """The VM has no recovery point that could be verified."""
+
+    code = "nothing_to_verify"
+
+
+class NeverVerified(ReplicationError):
+    """There is no verification of this recovery point."""
+
+    code = "never_verified"
+
+
+class VerificationEnded(ReplicationError):
+    """The verification has ended: nothing of it can be cancelled."""
+
+    code = "verification_ended"
+
+
+class VerificationLost(Exception):
+    """Another worker has the verification now, or it has ended: this one stops at once."""
+
+
 class OthersAtWork(Exception):
     """Another product works on the VM: the job waits until that is over."""
 

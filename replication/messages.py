@@ -19,6 +19,11 @@ def hint_retention() -> None:
     send("replication.tasks.remove_points")
 
 
+def hint_verify() -> None:
+    """A recovery point is to be read back."""
+    send("replication.tasks.verify_points")
+
+
 def hint_bulk() -> None:
     """Something is to be done with many VMs."""
     send("replication.tasks.act_in_bulk")

@@ -192,6 +192,24 @@ class DamageFinder(TextChoices):
     INTEGRITY = "integrity", "Integrity check"
     JOB = "job", "Replication"
     RETENTION = "retention", "Removal of a recovery point"
+    VERIFY = "verify", "Verification"
+
+
+class VerificationState(TextChoices):
+    """Of the verification of a recovery point. `impossible`: there is nothing to compare it with.
+    `failed`: it could not be read to its end, which says nothing about the point."""
+
+    WAITING = "waiting", "Waiting"
+    RUNNING = "running", "Running"
+    VERIFIED = "verified", "Verified"
+    DAMAGED = "damaged", "Damaged"
+    IMPOSSIBLE = "impossible", "Cannot be verified"
+    FAILED = "failed", "Not finished"
+    CANCELLED = "cancelled", "Cancelled"
+
+    @classmethod
+    def active(cls) -> list[str]:
+        return [str(cls.WAITING), str(cls.RUNNING)]
 
 
 class Severity(TextChoices):
@@ -268,6 +286,7 @@ class OccurrenceKind(TextChoices):
     SPACE_SHORT = "space_short", "Space short"
     TROUBLE_OVER = "trouble_over", "Trouble over"
     RETENTION_STUCK = "retention_stuck", "Removal stuck"
+    POINT_DAMAGED = "point_damaged", "Recovery point damaged"
     TAKEN_BY_POLICY = "taken_by_policy", "Taken by a policy"
     GROUP_FAILED = "group_failed", "Group not replicated"
     GROUP_APART = "group_apart", "Group not consistent"

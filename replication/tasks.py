@@ -27,6 +27,7 @@ from replication.services import (
 )
 from replication.states import Trigger
 from replication.sync import cleanup, group, runner
+from replication.verify import run as verify
 
 
 @shared_task
@@ -51,6 +52,12 @@ def clean_up(context_id: str) -> None:
 def remove_points() -> None:
     if retention.run_next():
         messages.hint_retention()  # there may be more
+
+
+@shared_task
+def verify_points() -> None:
+    if verify.run_next():
+        messages.hint_verify()  # a turn is over: whatever else waits for this worker comes first
 
 
 @shared_task

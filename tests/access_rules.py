@@ -21,6 +21,7 @@ removed-vms             GET view VMContext
 vm-bulk                 POST replicate VMContext
 vm-replicate            POST replicate VMContext
 vm-sync                 GET replicate VMContext, POST replicate VMContext
+vm-verify               POST verify VMContext
 vm-rpo-target           POST set_target VMContext
 vm-policy               POST change VMContext
 vm-own-values           GET change VMContext, POST change VMContext

@@ -30,6 +30,7 @@ from replication.models import (
     GroupRun,
     JobStep,
     Place,
+    PointVerification,
     RecoveryPoint,
     ReplicationJob,
     SignOfLife,
@@ -57,6 +58,7 @@ from replication.states import (
     StepStatus,
     SyncType,
     Trigger,
+    VerificationState,
 )
 from vmrep.accounts import tokens
 from vmrep.accounts.models import Scope, TokenOrigin, TokenScope
@@ -393,6 +395,26 @@ def cancelled_job(of: VMContext) -> ReplicationJob:
 
 def recovery_point(of: VMContext, consistent_at: datetime | None = None) -> RecoveryPoint:
     return completed_job(of, consistent_at=consistent_at).recovery_point
+
+
+def verification(
+    point: RecoveryPoint, state: str = "verified", found: Sequence[str] = (), **columns: Any
+) -> PointVerification:
+    """As a worker leaves it; `found`: what it says of chunks that follow one another."""
+    is_active = state in VerificationState.active()
+    columns = {"trigger": "manual", "requested_by": "ops", "damage_count": len(found)} | columns
+    if not is_active:
+        columns.setdefault("ended_at", Now())
+    made = PointVerification.objects.create(
+        recovery_point=point, vm_context_id=point.vm_context_id, state=state, **columns
+    )
+    image = point.images.get()
+    for number, what in enumerate(found):
+        made.damages.create(
+            **{"disk_id": image.disk_id, "image": image, "what": what},
+            **{"offset_bytes": number << 18, "length_bytes": 1 << 18},
+        )
+    return made
 
 
 def _ended(job: ReplicationJob, of: VMContext) -> ReplicationJob:

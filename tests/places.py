@@ -48,6 +48,7 @@ def around_a_vm(
         networks=[factories.nic_record(network_name=f"{mark}-net")],
     )
     point = factories.recovery_point(vm)
+    factories.verification(point, found=[f"{mark} disk: 262,144 bytes at 0"])
     group = factories.group(f"{mark}-group", vm)
     factories.group_run(group, 0.0)
     factories.failed_job(vm, f"{mark} failed.")

@@ -170,6 +170,12 @@ VARIABLES = (
         Kind.FLAG,
     ),
     Variable(
+        "VMREP_VERIFY_MIB_PER_SECOND",
+        "how fast a verification reads ([verify.md](verify.md))",
+        "0: as fast as it can",
+        Kind.NUMBER,
+    ),
+    Variable(
         "VMREP_KEEP_JOBS_DAYS",
         "once a day, older ended jobs that nothing needs are deleted (below)",
         "0: never",

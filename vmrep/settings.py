@@ -341,6 +341,7 @@ CELERY_TASK_ROUTES = {
     "replication.tasks.run_next_job": {"queue": "copies"},
     # Its own queue: merging images may take hours.
     "replication.tasks.remove_points": {"queue": "storage"},
+    "replication.tasks.verify_points": {"queue": "storage"},
     # Its own queue: whatever blocks the other workers, the tick takes over from dead workers.
     "replication.tasks.tick": {"queue": "tick"},
 }
@@ -360,6 +361,8 @@ REPOSITORIES = frozenset(
 NBD_COMMANDS = Path(env("VMREP_NBD_COMMANDS", default=str(DATA_DIR / "nbd-commands.toml")))
 DISKS_PER_HOST = max(1, env.int("VMREP_DISKS_PER_HOST", default=8))
 SAMPLED_PERCENT_A_DAY = min(100, max(0, env.int("VMREP_SAMPLED_PERCENT_A_DAY", default=1)))
+# Bytes per second that one verification reads; None: no limit.
+VERIFY_BYTES_PER_SECOND = env.int("VMREP_VERIFY_MIB_PER_SECOND", default=0) * (1 << 20) or None
 KEEP_JOBS_DAYS = env.int("VMREP_KEEP_JOBS_DAYS", default=0)
 if KEEP_JOBS_DAYS > 0:
     CELERY_BEAT_SCHEDULE["delete-old-jobs"] = {

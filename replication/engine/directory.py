@@ -178,12 +178,12 @@ class DirectoryRepository:
         """
         return ImageWriter(self._looked_at(chain))
 
-    def open_readonly(self, chain: Sequence[Layer]) -> ImageReader:
+    def open_readonly(self, chain: Sequence[Layer], *, past_the_cache: bool = False) -> ImageReader:
         """Open the chain's first image, together with all its parents, for reading.
 
         Raises as `open` does.
         """
-        return ImageReader(self._looked_at(chain))
+        return ImageReader(self._looked_at(chain), past_the_cache=past_the_cache)
 
     def open_digests(self, temporary: str, resume_offset: int = 0) -> DigestMap:
         """The digest map of an unfinished image, new or resumed."""
@@ -279,9 +279,9 @@ class DirectoryRepository:
         with target_errors(f"looking at {path}"):
             return facts_of(path).text()
 
-    def check_image(self, locator: str) -> None:
+    def check_image(self, locator: str, *, on_wait: Callable[[], None] | None = None) -> None:
         """Have qemu-img check the structure of a closed image. Raises ImageDamaged."""
-        _check(self._existing(locator))
+        _check(self._existing(locator), on_wait)
 
     def digest(self, locator: str) -> str | None:
         """The digest over all entries of an image's digest map; None when it has none.
@@ -500,13 +500,13 @@ def _digest(path: Path) -> str | None:
         return digest_of_map(path) if is_there(path) else None
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, on_wait: Callable[[], None] | None = None) -> None:
     """The check opens the data file that the header names, so the header is checked first."""
     with closing(read_image_file(path)) as file:
         oddities = file.header.oddities
     if oddities:
         raise ImageAltered(f"{path} is not what vmrep wrote: it {', and '.join(oddities)}.")
-    qemu.check(path)
+    qemu.check(path, None if on_wait is None else lambda _: on_wait())
 
 
 def is_looked_at(name: str) -> bool:

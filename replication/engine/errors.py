@@ -57,6 +57,10 @@ class ImageMissing(TargetError):
     """There is no such image."""
 
 
+class ImageInUse(TargetError):
+    """Another process has the image open, or it cannot be reached."""
+
+
 class ImageAltered(ImageDamaged):
     """An image's header disagrees with its row, or its files are not as they were committed:
     another program has changed them. ``aspect``: that of the first `target.Difference`."""

@@ -119,8 +119,11 @@ class ImageConnection:
 class _ServedImage:
     """An image exported by a daemon on a unix socket in a folder that only we can enter."""
 
-    def __init__(self, chain: Sequence[ImageFile], *, writable: bool) -> None:
+    def __init__(
+        self, chain: Sequence[ImageFile], *, writable: bool, all_past_the_cache: bool = False
+    ) -> None:
         self.path = chain[0].path
+        self._all_past_the_cache = all_past_the_cache
         self._chain = [file.path for file in chain]
         self._closed = False
         self._ending = threading.Lock()
@@ -228,7 +231,8 @@ class _ServedImage:
         blockdevs: list[str] = []
         for number in reversed(range(len(self._chain))):
             is_written = writable and number == 0
-            file = past_the_cache(self._chain[number]) if is_written else {}
+            is_direct = is_written or self._all_past_the_cache
+            file = past_the_cache(self._chain[number]) if is_direct else {}
             node = nodes(self._chain[number], read_only=not is_written, **file)
             below = _node(number + 1) if number + 1 < len(self._chain) else None
             node |= {"node-name": _node(number), "backing": below}
@@ -368,7 +372,8 @@ class ImageWriter(_ServedImage):
 
 
 class ImageReader(_ServedImage):
-    """An image, with all images that it is based on, opened for reading."""
+    """An image, with all images that it is based on, opened for reading. ``past_the_cache``: what
+    is read comes from the storage, where that is possible, and displaces nothing in memory."""
 
-    def __init__(self, chain: Sequence[ImageFile]) -> None:
-        super().__init__(chain, writable=False)
+    def __init__(self, chain: Sequence[ImageFile], *, past_the_cache: bool = False) -> None:
+        super().__init__(chain, writable=False, all_past_the_cache=past_the_cache)

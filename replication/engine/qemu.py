@@ -15,6 +15,7 @@ from replication.engine.errors import (
     FULL,
     REMEDIES,
     ImageDamaged,
+    ImageInUse,
     RepositoryFull,
     TargetError,
     errno_in,
@@ -112,7 +113,8 @@ def check(path: Path, on_wait: Callable[[float], None] | None = None) -> CheckRe
 
     Leaked clusters (exit code 3) are fine: they cost space, not data. ``on_wait`` as for `commit`.
     """
-    child = _finished("check", "--output=json", _json(nodes(path, read_only=True)), on_wait=on_wait)
+    node = nodes(path, read_only=True, **past_the_cache(path))
+    child = _finished("check", "--output=json", _json(node), on_wait=on_wait)
     try:
         code = child.poll()
         if code not in (0, _CHECK_CORRUPT, _CHECK_LEAKED):
@@ -208,5 +210,5 @@ def _failure(command: str, child: Child, otherwise: type[TargetError] = TargetEr
     if number is not None and "lock" not in words:
         return TargetError(f"{message}. {REMEDIES[number]}")
     if "lock" in words or "No such file" in words:
-        return TargetError(f"{message}. Another process uses the image, or it cannot be reached.")
+        return ImageInUse(f"{message}. Another process uses the image, or it cannot be reached.")
     return otherwise(message)

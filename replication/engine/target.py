@@ -307,8 +307,11 @@ class Target(Protocol):
         """
         ...
 
-    def open_readonly(self, chain: Sequence[Layer]) -> ReadableImage:
-        """Open the chain's first image for reading. Raises as `open` does."""
+    def open_readonly(
+        self, chain: Sequence[Layer], *, past_the_cache: bool = False
+    ) -> ReadableImage:
+        """Open the chain's first image for reading. Raises as `open` does. ``past_the_cache``: what
+        is read comes from the storage itself, where it can."""
         ...
 
     def open_digests(self, temporary: str, resume_offset: int = 0) -> Digests:
@@ -348,8 +351,9 @@ class Target(Protocol):
         """What a finished image's files are now: what `SealedImage.as_committed` is of them."""
         ...
 
-    def check_image(self, locator: str) -> None:
-        """Check a closed image's structure. Raises ImageDamaged."""
+    def check_image(self, locator: str, *, on_wait: Callable[[], None] | None = None) -> None:
+        """Check a closed image's structure. Raises ImageDamaged. ``on_wait`` is called every
+        second; whatever it raises ends the check and comes out of this call."""
         ...
 
     def digest(self, locator: str) -> str | None:

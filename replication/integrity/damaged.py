@@ -3,6 +3,8 @@ when a look at the whole image no longer finds them."""
 
 from __future__ import annotations
 
+from django.db.models import Q
+
 from replication.integrity.files import (
     BACKING_FILE_DIFFERS,
     DIGEST_DIFFERS,
@@ -58,7 +60,10 @@ class Verdict:
         listed says nothing about the images that are not listed."""
         found = self._found | self._scope.unconfirmed
         looked_at = self._scope.looked_at
-        open_damages = ImageDamage.objects.filter(image__in=looked_at, cleared_at__isnull=True)
+        # What only reading the content finds is found gone only by a verification.
+        of_content = Q(code__in=damages.FOUND_BY_READING)
+        open_damages = ImageDamage.objects.filter(~of_content, image__in=looked_at)
+        open_damages = open_damages.filter(cleared_at__isnull=True)
         if not self._scope.deep:
             open_damages = open_damages.filter(needs_deep_look=False)
         for damage_id, image_id, code in open_damages.values_list("pk", "image_id", "code"):

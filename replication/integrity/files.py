@@ -269,7 +269,7 @@ def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Findin
         )
 
     try:
-        for code, what in _wrong(image, storage, scope):
+        for code, what in wrong_with_file(image, storage, deep=scope.deep):
             yield found(code, what)
     except RepositoryUnavailable:
         raise
@@ -284,16 +284,23 @@ def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Findin
         yield found(CHECK_BROKE_OFF, own_words(problem))
 
 
-def _wrong(image: DiskImage, storage: Target, scope: Scope) -> Iterator[tuple[Code, str]]:
-    """What is wrong with an image's file, if it can be read. Raises TargetError."""
+def wrong_with_file(
+    image: DiskImage,
+    storage: Target,
+    *,
+    deep: bool,
+    on_wait: Callable[[], None] | None = None,
+) -> Iterator[tuple[Code, str]]:
+    """What is wrong with an image's file, if it can be read. `on_wait` is called every second while
+    that takes long. Raises TargetError."""
     found = storage.differences(_with_its_parent(image))
     said = [(_CODES[it.aspect], f"the file {it.words}.") for it in found]
     in_header = [it for it in said if it[0] not in _WATCHED]
     yield from (it for it in said if it[0] in _WATCHED)
-    if scope.deep:  # raises what would be found in the header
-        storage.check_image(image.locator)
+    if deep:  # raises what would be found in the header
+        storage.check_image(image.locator, on_wait=on_wait)
     yield from in_header
-    if scope.deep:
+    if deep:
         yield from ((DIGEST_DIFFERS, what) for what in _wrong_digests(image, storage))
 
 

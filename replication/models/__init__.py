@@ -25,6 +25,7 @@ from replication.models.schedules import Pause, VMSchedule
 from replication.models.snapshots import VMSnapshot
 from replication.models.tallies import Tally
 from replication.models.telemetry import JobLogLine, JobSample
+from replication.models.verifications import PointVerification, VerificationDamage
 
 __all__ = [
     "BandwidthWindow",
@@ -51,6 +52,7 @@ __all__ = [
     "Place",
     "PointRemoval",
     "PointSnapshot",
+    "PointVerification",
     "Policy",
     "PolicyScope",
     "PolicyTaking",
@@ -70,4 +72,5 @@ __all__ = [
     "VMGroupMember",
     "VMSchedule",
     "VMSnapshot",
+    "VerificationDamage",
 ]

@@ -24,7 +24,10 @@ from replication.states import (
 SHORTEST_TARGET_SECONDS = 60
 LATEST_START_MINUTES = 7 * MINUTES_OF_A_DAY
 KEEP = ("keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
-NUMBERS = (*KEEP, "most_running", "give_up_after_minutes", "compare_every_days")
+NUMBERS = (
+    *KEEP,
+    *("most_running", "give_up_after_minutes", "compare_every_days", "verify_every_days"),
+)
 LARGEST_NUMBER = 32_767  # of a small whole number
 
 
@@ -106,6 +109,9 @@ class PolicyValues(models.Model):
     )
     compare_every_days = _number(
         "So often a job compares every disk whole; 0: never.", "compare every (days)"
+    )
+    verify_every_days = _number(
+        "So often the newest recovery point is read back; 0: never.", "verify every (days)"
     )
     priority = models.CharField(
         max_length=10, choices=PolicyPriority.choices, blank=True, default=""
@@ -392,6 +398,7 @@ class EffectivePolicy(PolicyValues):
     quiesce_from = _source("quiescing")
     limits_from = _source("the limits")
     checks_from = _source("how often it is compared")
+    verify_from = _source("how often it is verified")
     priority_from = _source("the priority")
     of_generation = models.PositiveBigIntegerField()
     of_name = models.TextField(blank=True, default="")

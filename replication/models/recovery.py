@@ -59,6 +59,11 @@ class RecoveryPoint(models.Model):
     damage = models.TextField(
         blank=True, default="", help_text="What is wrong with that image; empty if nothing is."
     )
+    verified_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When it was last found that it reads as it was copied; null: never yet.",
+    )
     comment = models.TextField(blank=True, default="")
     expired_at = models.DateTimeField(
         null=True, blank=True, help_text="Null also for points that expired before this was kept."

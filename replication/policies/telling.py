@@ -53,7 +53,14 @@ def _limits(values: Values) -> str:
 
 
 def _checks(values: Values) -> str:
-    days = values["compare_every_days"]
+    return _every(values["compare_every_days"])
+
+
+def _verify(values: Values) -> str:
+    return _every(values["verify_every_days"])
+
+
+def _every(days: Value) -> str:
     return f"every {words(86_400 * _whole(days))}" if days else "never by itself"
 
 
@@ -75,6 +82,7 @@ _WORDS: Mapping[str, Callable[[Values], str]] = {
     "quiesce": _quiesce,
     "limits": _limits,
     "checks": _checks,
+    "verify": _verify,
     "priority": _priority,
 }
 

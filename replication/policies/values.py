@@ -17,6 +17,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "quiesce": ("quiesce",),
     "limits": ("most_running", "give_up_after_minutes"),
     "checks": ("compare_every_days",),
+    "verify": ("verify_every_days",),
     "priority": ("priority",),
 }
 """Whoever mixed “keep the last 3” of one policy with “keep 7 daily ones” of another would get what
@@ -46,6 +47,7 @@ TITLES: Mapping[str, str] = {
     "quiesce": "Quiescing",
     "limits": "Limits",
     "checks": "Compared whole",
+    "verify": "Verified",
     "priority": "Priority",
 }
 

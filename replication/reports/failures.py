@@ -43,6 +43,7 @@ WORDS = {
     "extent_error": "The list of what to read made no sense",
     "image_altered": "An image was altered by others",
     "image_damaged": "An image is damaged",
+    "image_in_use": "Another program uses an image",
     "image_missing": "An image is missing",
     "manifest_damaged": "A manifest is damaged",
     "repository_full": "The repository is full",

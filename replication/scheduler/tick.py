@@ -21,6 +21,8 @@ from replication.retention import telling, turns
 from replication.scheduler import candidates, dates, outlook, spells, starting
 from replication.selectors import health
 from replication.services import bulk_acts, group_runs, left_overs, occurrences, places, queue
+from replication.verify import due as verify_due
+from replication.verify import turns as verifying
 
 # A vCenter is cleaned up by one worker at a time, so more hints for it would expire unused.
 CLEAN_UPS_PER_TICK = 20
@@ -73,6 +75,12 @@ def _hint_retention() -> None:
         messages.hint_retention()
 
 
+def _hint_verify() -> None:
+    """Not done here: it takes as long as reading all disks."""
+    if verifying.due():
+        messages.hint_verify()
+
+
 def _hint_looks() -> None:
     """Not done here: storage may hang, and nothing else takes over from dead workers."""
     if Repository.objects.exists():
@@ -94,7 +102,14 @@ def _hint_asking() -> None:
 def _forget_old() -> None:
     """Within one tick of a minute: what goes has been kept for a day or for a year."""
     if candidates.moment().second < FORGET_WITHIN_SECONDS:
-        one_by_one((part.__module__, part) for part in (watch.forget_old, occurrences.forget_old))
+        parts = (watch.forget_old, occurrences.forget_old, verify_due.forget_old)
+        one_by_one((part.__module__, part) for part in parts)
+
+
+def _start_verifications() -> None:
+    """Within one tick of a minute: policies count in days."""
+    if candidates.moment().second < FORGET_WITHIN_SECONDS:
+        verify_due.start_due()
 
 
 PARTS: tuple[Callable[[], None], ...] = (
@@ -112,6 +127,8 @@ PARTS: tuple[Callable[[], None], ...] = (
     _hint_jobs,
     _hint_clean_ups,
     _hint_retention,
+    _start_verifications,
+    _hint_verify,
     telling.tell_of_stuck,
     _hint_looks,
     _hint_manifests,

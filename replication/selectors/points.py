@@ -8,6 +8,7 @@ from contexts.models import VMContext
 from replication.models import DiskImage, PointRemoval, RecoveryPoint, RecoveryPointHold
 from replication.selectors.subqueries import images_with_disks, sum_of_images
 from replication.states import HoldKind, RecoveryPointState, RemovalState
+from replication.verify.selectors import newest_verifications
 
 RECOVERY_POINTS_LENGTH = 100
 
@@ -37,7 +38,7 @@ def points_in_detail() -> QuerySet[RecoveryPoint]:
             stored_bytes=sum_of_images("recovery_point", images),
             capacity_bytes=sum_of_images("recovery_point", images, "capacity_bytes"),
         )
-        .prefetch_related(images_with_disks(), "removal__merges")
+        .prefetch_related(images_with_disks(), newest_verifications(), "removal__merges")
         .order_by("-consistent_at", "-id")
     )
 

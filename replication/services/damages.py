@@ -38,6 +38,10 @@ CODES = {
 }
 """Of what `Target.differences` finds."""
 
+CONTENT_DIFFERS, MAP_DIFFERS = "content_differs", "map_differs"
+FOUND_BY_READING = frozenset({CONTENT_DIFFERS, MAP_DIFFERS})
+"""Codes of a verification: nothing else finds these, or finds them gone."""
+
 
 @one_transaction
 def mark(

@@ -66,3 +66,29 @@ def test_a_point_that_is_deleted_is_wanted_gone_and_the_newest_stays(api, contex
 def test_what_is_not_there_is_not_found(api):
     answer = api.get("recovery-points/999/")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_point")
+
+
+def test_a_point_is_verified_and_the_verification_cancelled(api, context):
+    address = f"recovery-points/{older(context)}/verification/"
+    assert (api.get(address).status_code, api.get(address).json()["code"]) == (
+        404,
+        "never_verified",
+    )
+    refused = api.delete(address)
+    assert (refused.status_code, refused.json()["code"]) == (409, "verification_ended")
+    asked = api.post(address, headers={"Idempotency-Key": "once"})
+    assert asked.status_code == 202, asked.content
+    again = api.post(address)
+    assert again.json()["id"] == asked.json()["id"]
+    shown = api.get(f"recovery-points/{older(context)}/").json()
+    assert (shown["verification"]["state"], shown["verified_at"]) == ("waiting", None)
+    newest = api.post(f"vm-contexts/{context.pk}/verification/")
+    assert (newest.status_code, newest.json()["code"]) == (409, "already_verifying")
+    assert api.delete(address).status_code == 202
+    assert api.get(address).json()["damages"] == []
+
+
+def test_a_vm_without_a_point_has_nothing_to_verify(api, db):
+    vm = factories.context()
+    refused = api.post(f"vm-contexts/{vm.pk}/verification/")
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_to_verify")

@@ -244,6 +244,19 @@ def _points(vm: VMContext) -> Names:
         stage=MergeStage.MERGING,
         done_percent=42,
     )
+    factories.verification(
+        newest,
+        "running",
+        **{"total_bytes": 64 << 30, "done_bytes": 27 << 30, "read_bytes": 11 << 30},
+        **{"started_at": _minutes_ago(2), "created_at": _minutes_ago(3)},
+    )
+    RecoveryPoint.objects.filter(pk=newest.pk).update(verified_at=_minutes_ago(3 * 60))
+    factories.verification(
+        pinned,
+        "impossible",
+        problem="ctx-web-01/disk-2000/job-7.1.qcow2 was copied before vmrep kept what it takes to"
+        " verify a disk. A copy of the VM in full begins a chain that can be verified.",
+    )
     return {
         "point": newest.pk,
         "pinned": pinned.pk,
@@ -400,6 +413,22 @@ def _ready(vcenter: VCenter, repository: Repository) -> Names:
         f"{image.locator}: The image is missing: the file does not exist.",
         DamageFinder.INTEGRITY,
     )
+    flipped = factories.context("store-02", at=vcenter, keep_in=repository, **_at("Core", 4))
+    rotten = factories.recovery_point(flipped, _minutes_ago(21))
+    RecoveryPoint.objects.filter(pk=rotten.pk).update(verified_at=_minutes_ago(12 * 60))
+    image = rotten.images.get()
+    found = [
+        f"Hard disk 1: the 262,144 bytes at {place:,} (file {image.locator}) are not those that"
+        " were copied."
+        for place in (1_572_864, 734_003_200)
+    ]
+    damages.mark(image.pk, "content_differs", found[0], DamageFinder.VERIFY, needs_deep_look=True)
+    factories.verification(
+        rotten,
+        "damaged",
+        found,
+        **{"total_bytes": 64 << 30, "done_bytes": 64 << 30, "read_bytes": 19 << 30},
+    )
     warned = factories.context("erp-01", at=vcenter, keep_in=repository, **_at("ERP", 8))
     warning = factories.completed_job(warned, consistent_at=_minutes_ago(31))
     JobStep.objects.filter(job=warning, name=StepName.COMMIT).update(
@@ -410,6 +439,8 @@ def _ready(vcenter: VCenter, repository: Repository) -> Names:
         "over_target": late.pk,
         "no_target": wished.pk,
         "broken": damaged.pk,
+        "flipped": flipped.pk,
+        "rotten": rotten.pk,
         "with_warnings": warning.pk,
     }
 

@@ -316,6 +316,8 @@ ESTATE = (
     State("vm-move", "/virtual-machines/{web_01}/move/", shows="#id_repository"),
     State("vm-retention", "/virtual-machines/{web_01}/retention/?keep_last=1", shows="table"),
     State("point-page", "/virtual-machines/{web_01}/points/{point}/", shows="#comment"),
+    State("point-damaged", "/virtual-machines/{flipped}/points/{rotten}/", shows="ul.found"),
+    in_panel("panel-points-damaged", VM + "{flipped}&tab=points"),
     State("point-pinned", "/virtual-machines/{web_01}/points/{pinned}/", shows="main form"),
     State("point-wanted", "/virtual-machines/{web_01}/points/{point_wanted}/"),
     State("point-going", "/virtual-machines/{web_01}/points/{point_going}/"),

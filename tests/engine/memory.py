@@ -171,7 +171,9 @@ class MemoryTarget:
         below = self._image(chain[1].locator).content if len(chain) > 1 else None
         return MemoryImage(self._image(chain[0].locator), below)
 
-    def open_readonly(self, chain: Sequence[Layer]) -> MemoryReader:
+    def open_readonly(
+        self, chain: Sequence[Layer], *, past_the_cache: bool = False
+    ) -> MemoryReader:
         self._require(chain)
         return MemoryReader(self._image(chain[0].locator).content)
 
@@ -233,7 +235,7 @@ class MemoryTarget:
             found.append(Difference(PARENT, f"is based on {image.parent}"))
         return found
 
-    def check_image(self, locator: str) -> None:
+    def check_image(self, locator: str, *, on_wait: Callable[[], None] | None = None) -> None:
         self._image(locator)
 
     def digest(self, locator: str) -> str | None:

@@ -8,7 +8,11 @@ import pytest
 from django.utils import timezone
 
 from contexts.models import VMContext
-from replication.models import PointRemoval, RecoveryPointHold
+from replication.models import (
+    PointRemoval,
+    PointVerification,
+    RecoveryPointHold,
+)
 from tests import factories
 from tests.web.conftest import notices, text
 
@@ -68,3 +72,28 @@ def test_a_form_that_says_nothing_does_nothing_and_another_vm_s_point_is_not_fou
     wrong = address(vm, 0).replace(vm.pk, other.pk)
     assert web.get(wrong).status_code == 404
     assert web.post(wrong, {"act": "delete"}).status_code == 404
+
+
+def test_a_point_is_verified_from_its_page_and_from_its_vms_menu(web, vm):
+    page = text(web.get(address(vm, 0)))
+    assert "Never verified" in page
+    assert "Verify it" in page
+    web.post(address(vm, 0), {"act": "verify"})
+    page = text(web.get(address(vm, 0)))
+    assert "waits to be verified" in page
+    assert "Cancel the verification" in page
+    answer = web.post(f"/virtual-machines/{vm.pk}/verify/", follow=True)
+    assert any("of this VM is being verified" in told for told in notices(answer))
+    web.post(address(vm, 0), {"act": "cancel-verification"})
+    assert PointVerification.objects.get().cancelled_by == "ops"
+    assert "Never verified" in text(web.get(f"/virtual-machines/?vm={vm.pk}&tab=points"))
+
+
+def test_what_a_verification_found_is_on_the_point_s_page(web, vm):
+    point = vm.recovery_points.order_by("pk")[1]
+    what = "<b>Hard disk 1</b>: 4,096 bytes at 0"
+    factories.verification(point, "damaged", found=[what], damage_count=80)
+    page = text(web.get(address(vm, 1)))
+    assert "&lt;b&gt;Hard disk 1&lt;/b&gt;: 4,096 bytes at 0" in page
+    assert "80 in all" in page
+    assert "Do not fail over to it" in page

@@ -17,7 +17,15 @@ from tests.web.conftest import notices, text
 EMPTY = dict.fromkeys(
     [
         *("rpo_kind", "target", "cron", "latest_start", "time_zone", "hours", "retention_kind"),
-        *(*KEEP, "quiesce", "most_running", "give_up_after", "compare_every", "priority"),
+        *(
+            *KEEP,
+            "quiesce",
+            "most_running",
+            "give_up_after",
+            "compare_every",
+            "verify_every",
+            "priority",
+        ),
         *("repository", "previewed"),
     ],
     "",

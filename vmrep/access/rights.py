@@ -80,6 +80,7 @@ class Verb(StrEnum):
     CHECK = "check"
     LIMIT = "limit"
     PIN = "pin"
+    VERIFY = "verify"
     UNPIN = "unpin"
     COMMENT = "comment"
     DELETE_POINT = "delete_point"
@@ -105,7 +106,7 @@ _SEEN_BY_ADMINS = _by(admin="view")
 RIGHTS: Mapping[type[Model], Mapping[Verb, Role]] = {
     VMContext: _by(
         viewer="view",
-        operator="replicate cancel pause identify move set_target group",
+        operator="replicate cancel pause identify move set_target group verify",
         # What is wanted for a VM says what is kept of it, too, and so what is deleted.
         admin="change release delete_replica delete_point",
     ),
@@ -114,7 +115,7 @@ RIGHTS: Mapping[type[Model], Mapping[Verb, Role]] = {
     # A bundle tells of hosts, accounts and folders, too.
     ReplicationJob: _by(viewer="view", operator="replicate cancel diagnose"),
     # Without its pin, retention may delete a point.
-    RecoveryPoint: _by(viewer="view", operator="pin comment", admin="unpin delete_point"),
+    RecoveryPoint: _by(viewer="view", operator="pin comment verify", admin="unpin delete_point"),
     VCenter: _by(viewer="view", operator="discover test pause", admin="add change remove"),
     Repository: _by(viewer="view", admin="add change remove"),
     Policy: _by(viewer="view", operator="pause", admin="add change remove"),

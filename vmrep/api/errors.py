@@ -42,6 +42,7 @@ CONTEXT_STATUS: dict[type[ContextError], int] = {
     context_errors.VCenterChanged: status.HTTP_400_BAD_REQUEST,
     context_errors.ServersBusy: status.HTTP_503_SERVICE_UNAVAILABLE,
     replication_errors.UnknownJob: status.HTTP_404_NOT_FOUND,
+    replication_errors.NeverVerified: status.HTTP_404_NOT_FOUND,
     replication_errors.NameNotConfirmed: status.HTTP_400_BAD_REQUEST,
     replication_errors.RepositoryRefused: status.HTTP_400_BAD_REQUEST,
     replication_errors.BulkRefused: status.HTTP_400_BAD_REQUEST,

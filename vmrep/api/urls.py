@@ -130,6 +130,16 @@ urlpatterns = [
         name="recovery-point-pin",
     ),
     path(
+        "recovery-points/<int:point_id>/verification/",
+        points.PointVerificationNow.as_view(),
+        name="recovery-point-verification",
+    ),
+    path(
+        "vm-contexts/<identifier:context_id>/verification/",
+        points.ContextVerification.as_view(),
+        name="vm-context-verification",
+    ),
+    path(
         "vm-contexts/<identifier:context_id>/move/",
         repositories.Move.as_view(),
         name="vm-context-move",

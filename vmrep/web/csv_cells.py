@@ -383,6 +383,7 @@ def points(said: dict[int, Verdict]) -> Cells:
         "Pinned by": at("pinned_by"),
         "Comment": at("comment"),
         "Damage": at("damage"),
+        "Verified at": at("verified_at"),
         "Disks": at("disk_count"),
         "Stored (bytes)": at("stored_bytes"),
         "Job": at("job_id"),

@@ -15,6 +15,7 @@ from replication.states import (
     RecoveryPointState,
     Severity,
     StepStatus,
+    VerificationState,
 )
 from vmrep.notifications.states import DeliveryState
 
@@ -99,6 +100,16 @@ LIFE = {
     "short": Look("alert-triangle", "warn", "Short of room"),
 }
 
+VERIFICATION = {
+    VerificationState.WAITING: Look("clock", "muted", "Waits to be verified"),
+    VerificationState.RUNNING: Look("progress", "active", "Being verified"),
+    VerificationState.VERIFIED: Look("circle-check", "good", "Verified"),
+    VerificationState.DAMAGED: Look("shield-x", "bad", "Damaged"),
+    VerificationState.IMPOSSIBLE: Look("shield-question", "warn", "Cannot be verified"),
+    VerificationState.FAILED: Look("alert-triangle", "warn", "Verification not finished"),
+    VerificationState.CANCELLED: _CANCELLED,
+}
+
 DELIVERY = {
     DeliveryState.WAITING: _WAITING,
     DeliveryState.HELD: Look("clock", "muted", "Held: quiet hours"),
@@ -147,5 +158,6 @@ LOOKS: dict[str, dict[str, Look]] = {
     "delivery": {str(state): look for state, look in DELIVERY.items()},
     "group_member": {str(state): look for state, look in GROUP_MEMBER.items()},
     "severity": {str(state): look for state, look in SEVERITY.items()},
+    "verification": {str(state): look for state, look in VERIFICATION.items()},
     "recovery_point": {str(state): look for state, look in RECOVERY_POINT.items()},
 }

@@ -38,6 +38,7 @@ _SHOWN_AT = {
     "latest_start_minutes": "latest_start",
     "give_up_after_minutes": "give_up_after",
     "compare_every_days": "compare_every",
+    "verify_every_days": "verify_every",
     "repository_id": "repository",
 }
 
@@ -126,6 +127,12 @@ class ValuesForm(Styled, EditForm):
         help_text="In days, such as 7 d; 0 d means never. Leave empty to let a less specific policy"
         " decide.",
     )
+    verify_every = DurationField(
+        required=False,
+        whole=_DAY,
+        label="Verify the newest recovery point every",
+        help_text="In days; 0 d: never. Empty: left to a less specific policy.",
+    )
     priority = _choice("Priority", PolicyPriority)
 
     def __init__(
@@ -156,6 +163,7 @@ class ValuesForm(Styled, EditForm):
         said |= {"priority": typed["priority"], "most_running": typed["most_running"]}
         said["give_up_after_minutes"] = _in(typed["give_up_after"], _MINUTE)
         said["compare_every_days"] = _in(typed["compare_every"], _DAY)
+        said["verify_every_days"] = _in(typed["verify_every"], _DAY)
         said["time_zone"] = typed["time_zone"] or "UTC"
         if typed["rpo_kind"] == RPOKind.TARGET:
             said["rpo_target_seconds"] = typed["target"]
@@ -289,6 +297,7 @@ def initial_values(old: Wanted) -> dict[str, Any]:
         ("latest_start", "latest_start_minutes", _MINUTE),
         ("give_up_after", "give_up_after_minutes", _MINUTE),
         ("compare_every", "compare_every_days", _DAY),
+        ("verify_every", "verify_every_days", _DAY),
     ):
         number = values[column]
         shown[name] = number * unit if isinstance(number, int) else None

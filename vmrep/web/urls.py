@@ -73,6 +73,7 @@ urlpatterns = [
         name="vm-disk",
     ),
     path("virtual-machines/<str:context_id>/points/<int:point_id>/", points.point, name="point"),
+    path("virtual-machines/<str:context_id>/verify/", points.verify_newest, name="vm-verify"),
     path("virtual-machines/<str:context_id>/retention/", points.retention, name="vm-retention"),
     path("virtual-machines/<str:context_id>/move/", repositories.move, name="vm-move"),
     path("virtual-machines/<str:context_id>/remove/", removal.remove, name="vm-remove"),

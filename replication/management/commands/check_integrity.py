@@ -39,7 +39,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            run = runs.run_now(Scope(deep=options["deep"]), actor=_user(), repair=options["repair"])
+            run = runs.run_now(Scope(deep=options["deep"]), actor=user(), repair=options["repair"])
         except IntegrityCheckRunning as problem:
             raise CommandError(str(problem), returncode=2) from problem
         write = self._as_json if options["json"] else self._as_text
@@ -85,7 +85,7 @@ class Command(BaseCommand):
             self.stdout.write("Nothing is wrong now." if repaired else "Nothing is wrong.")
 
 
-def _user() -> str:
+def user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a user ID without a name, as in some containers

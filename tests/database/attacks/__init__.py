@@ -28,6 +28,7 @@ from tests.database.attacks.repositories import REPOSITORIES
 from tests.database.attacks.tokens import IDENTITIES, SESSIONS, TOKENS
 from tests.database.attacks.trail import TRAIL
 from tests.database.attacks.types import TYPES
+from tests.database.attacks.verifications import VERIFICATIONS
 from tests.database.attacks.views import VIEWS
 
 __all__ = ["ATTACKS", "ORPHANS", "Attack"]
@@ -52,6 +53,7 @@ ATTACKS: list[Attack] = [
     *OCCURRENCES,
     *NOTIFICATIONS,
     *REMOVALS,
+    *VERIFICATIONS,
     *POLICIES,
     *BULK,
     *VIEWS,

@@ -32,19 +32,19 @@ EXPIRED = (
 OTHER = MERGE | {"image_id": "{a_old_image2}", "child_id": "{a_done_image2}"}
 
 
-def _add(table: str, row: dict[str, str]) -> str:
+def add(table: str, row: dict[str, str]) -> str:
     return f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(row.values())})"
 
 
 def _removal(rules: Statements, bad: dict[str, str], name: str, good: dict | None = None) -> Attack:
-    twin = _add("point_removals", REMOVAL | (good or {}))
-    return Attack(name, rules, (_add("point_removals", REMOVAL | bad),), (twin,))
+    twin = add("point_removals", REMOVAL | (good or {}))
+    return Attack(name, rules, (add("point_removals", REMOVAL | bad),), (twin,))
 
 
 def _merge(rules: Statements, bad: dict[str, str], name: str, good: dict | None = None) -> Attack:
-    removal = _add("point_removals", REMOVAL)
-    twin = (removal, _add("image_merges", MERGE | (good or {})))
-    return Attack(name, rules, (removal, _add("image_merges", MERGE | bad)), twin)
+    removal = add("point_removals", REMOVAL)
+    twin = (removal, add("image_merges", MERGE | (good or {})))
+    return Attack(name, rules, (removal, add("image_merges", MERGE | bad)), twin)
 
 
 REMOVALS = [
@@ -91,10 +91,10 @@ REMOVALS = [
     Attack(
         "two removals of a recovery point",
         ("point_removals.recovery_point_id",),
-        (_add("point_removals", REMOVAL), _add("point_removals", REMOVAL | {"id": "2"})),
+        (add("point_removals", REMOVAL), add("point_removals", REMOVAL | {"id": "2"})),
         (
-            _add("point_removals", REMOVAL),
-            _add("point_removals", REMOVAL | {"id": "2", "recovery_point_id": "{a_done_point}"}),
+            add("point_removals", REMOVAL),
+            add("point_removals", REMOVAL | {"id": "2", "recovery_point_id": "{a_done_point}"}),
         ),
     ),
     *(
@@ -137,14 +137,14 @@ REMOVALS = [
         "an image that is merged twice",
         ("image_merges.image_id",),
         (
-            _add("point_removals", REMOVAL),
-            _add("image_merges", MERGE | {"child_id": "NULL", "stage": "'done'"}),
-            _add("image_merges", MERGE),
+            add("point_removals", REMOVAL),
+            add("image_merges", MERGE | {"child_id": "NULL", "stage": "'done'"}),
+            add("image_merges", MERGE),
         ),
         (
-            _add("point_removals", REMOVAL),
-            _add("image_merges", MERGE),
-            _add("image_merges", OTHER),
+            add("point_removals", REMOVAL),
+            add("image_merges", MERGE),
+            add("image_merges", OTHER),
         ),
     ),
     change(

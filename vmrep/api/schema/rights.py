@@ -50,6 +50,9 @@ vcenter                 GET view VCenter, PATCH change VCenter, DELETE remove VC
 vcenter-discovery       GET view VCenter, POST discover VCenter
 recovery-point          GET view RecoveryPoint, PATCH comment RecoveryPoint
 recovery-point          DELETE delete_point RecoveryPoint
+recovery-point-verification  GET view RecoveryPoint, POST verify RecoveryPoint
+recovery-point-verification  DELETE verify RecoveryPoint
+vm-context-verification  POST verify VMContext
 recovery-point-pin      POST pin RecoveryPoint, DELETE unpin RecoveryPoint
 repositories            GET view Repository, POST add Repository
 repository              GET view Repository, PATCH change Repository, DELETE remove Repository

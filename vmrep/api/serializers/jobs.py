@@ -14,8 +14,10 @@ from replication.models import (
     JobSample,
     JobStep,
     PointRemoval,
+    PointVerification,
     RecoveryPoint,
     ReplicationJob,
+    VerificationDamage,
 )
 from replication.selectors import progress
 from replication.selectors.jobs import attempts_left_out, newest_steps
@@ -211,6 +213,35 @@ class RemovalSerializer(serializers.ModelSerializer[PointRemoval]):
         read_only_fields = fields
 
 
+class FoundDamageSerializer(serializers.ModelSerializer[VerificationDamage]):
+    disk_id = serializers.CharField(source="disk.disk_id")
+    file = serializers.CharField(source="image.locator", allow_null=True, default=None)
+
+    class Meta:
+        model = VerificationDamage
+        fields = ["disk_id", "file", "offset_bytes", "length_bytes", "what"]
+        read_only_fields = fields
+
+
+class VerificationSerializer(serializers.ModelSerializer[PointVerification]):
+    class Meta:
+        model = PointVerification
+        fields = [
+            *("id", "recovery_point_id", "state", "trigger", "requested_by", "problem"),
+            *("total_bytes", "done_bytes", "read_bytes", "damage_count", "created_at"),
+            *("started_at", "ended_at"),
+        ]
+        read_only_fields = fields
+
+
+class VerificationInDetailSerializer(VerificationSerializer):
+    damages = FoundDamageSerializer(many=True)
+
+    class Meta(VerificationSerializer.Meta):
+        fields = [*VerificationSerializer.Meta.fields, "damages"]
+        read_only_fields = fields
+
+
 class RecoveryPointSerializer(serializers.ModelSerializer[RecoveryPoint]):
     pinned_by = serializers.CharField(allow_null=True)
     pin_comment = serializers.CharField(allow_null=True)
@@ -218,6 +249,9 @@ class RecoveryPointSerializer(serializers.ModelSerializer[RecoveryPoint]):
     stored_bytes = serializers.IntegerField()
     capacity_bytes = serializers.IntegerField()
     images = ImageSerializer(many=True, source="images_with_disks")
+    verification = serializers.SerializerMethodField(
+        help_text="The newest one; null: there was none."
+    )
 
     class Meta:
         model = RecoveryPoint
@@ -225,9 +259,13 @@ class RecoveryPointSerializer(serializers.ModelSerializer[RecoveryPoint]):
             *("id", "consistent_at", "state", "quiesced", "disk_count", "repository_id", "job_id"),
             *("damaged_at", "damage", "stored_bytes", "capacity_bytes", "created_at", "images"),
             *("comment", "pinned_by", "pin_comment", "removal", "expired_at", "expired_why"),
-            "vm_context_id",
+            *("vm_context_id", "verified_at", "verification"),
         ]
         read_only_fields = fields
+
+    @extend_schema_field(VerificationSerializer(allow_null=True))
+    def get_verification(self, point: Any) -> dict[str, Any] | None:
+        return next((VerificationSerializer(it).data for it in point.last_verifications), None)
 
     @extend_schema_field(RemovalSerializer(allow_null=True))
     def get_removal(self, point: RecoveryPoint) -> dict[str, Any] | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
@@ -18,13 +20,18 @@ from replication.retention import services
 from replication.retention.standing import Standing
 from replication.retention.verdicts import Verdicts, in_effect, verdicts
 from replication.retention.wanted import rules_in_effect
+from replication.selectors.health import STORAGE
 from replication.selectors.points import points_asked_to_go, points_in_detail, recovery_points
-from replication.states import RecoveryPointState
+from replication.states import RecoveryPointState, Trigger
+from replication.verify import services as verifying
+from replication.verify.selectors import damages_of
 from vmrep import access
 from vmrep.access import Verb
-from vmrep.web import csv_cells, csv_files
+from vmrep.web import csv_cells, csv_files, live, outcome, versions
 from vmrep.web.forms import KeepForm
 from vmrep.web.tabs.points import PER_PAGE
+
+SHOWN_DAMAGES = 50
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -35,14 +42,28 @@ def point(request: HttpRequest, context_id: str, point_id: int) -> HttpResponse:
         access.point(request.user, point_id, Verb.VIEW, of=vm)
         _act(request, vm, point_id)
         return redirect("point", context_id, point_id)
+    version = versions.of_replication()
+    if live.is_current(request, version):
+        return live.nothing_new()
     shown = access.point(request.user, point_id, Verb.VIEW, among=points_in_detail(), of=vm)
     is_available = shown.state == RecoveryPointState.AVAILABLE
     content = {
         **{"vm": vm, "point": shown, "is_available": is_available},
         "why_it_stays": Standing(vm.pk).why_it_stays(shown.pk) if is_available else "",
         "verdict": in_effect(vm).by_point.get(shown.pk) if is_available else None,
+        "damages": damages_of(shown, SHOWN_DAMAGES),
     }
-    return render(request, "virtual_machines/point.html", content)
+    return live.respond(request, "virtual_machines/point.html", version, content)
+
+
+def _verify(request: HttpRequest, point: RecoveryPoint) -> None:
+    try:
+        actor = request.user.get_username()
+        verifying.request(point, trigger=Trigger.MANUAL, actor=actor)
+    except ContextError as problem:
+        messages.error(request, str(problem))
+    else:
+        _verification_was_asked_for(request)
 
 
 def _act(request: HttpRequest, vm: VMContext, point_id: int) -> None:
@@ -58,7 +79,14 @@ def _act(request: HttpRequest, vm: VMContext, point_id: int) -> None:
             *(Verb.DELETE_POINT, lambda it: services.delete(it, actor=actor)),
             "It will be removed.",
         ),
+        "cancel-verification": (
+            *(Verb.VERIFY, lambda it: verifying.cancel_of_point(it, actor=actor)),
+            "Its verification ends within seconds.",
+        ),
     }
+    if request.POST.get("act") == "verify":
+        _verify(request, access.point(request.user, point_id, Verb.VERIFY, of=vm))
+        return
     act = acts.get(request.POST.get("act", ""))
     if act is None:
         messages.error(request, "Nothing was done: the form did not say what to do.")
@@ -70,6 +98,26 @@ def _act(request: HttpRequest, vm: VMContext, point_id: int) -> None:
         messages.error(request, str(problem))
     else:
         messages.success(request, told)
+
+
+@require_POST
+def verify_newest(request: HttpRequest, context_id: str) -> HttpResponse:
+    """The VM's newest recovery point."""
+    vm = access.context(request.user, context_id, Verb.VERIFY)
+    try:
+        asked = verifying.request_of_vm(
+            vm, trigger=Trigger.MANUAL, actor=request.user.get_username()
+        )
+    except ContextError as problem:
+        messages.error(request, str(problem))
+        return redirect(f"{reverse('virtual-machines')}?{urlencode({'vm': vm.pk})}")
+    _verification_was_asked_for(request)
+    return redirect("point", context_id, asked.recovery_point_id)
+
+
+def _verification_was_asked_for(request: HttpRequest) -> None:
+    told = "It will be read back; this page says how far that has come."
+    outcome.requested(request, told, waiting="The verification is waiting", queue=STORAGE)
 
 
 @require_safe

@@ -99,6 +99,7 @@ from vmrep.client.generated.models.saved_views import SavedView as SavedView
 from vmrep.client.generated.models.saved_views import SavedViewPage as SavedViewPage
 from vmrep.client.generated.models.shared import BreachAnswer as BreachAnswer
 from vmrep.client.generated.models.shared import Delivery as Delivery
+from vmrep.client.generated.models.shared import FoundDamage as FoundDamage
 from vmrep.client.generated.models.shared import Hours as Hours
 from vmrep.client.generated.models.shared import Image as Image
 from vmrep.client.generated.models.shared import JobDetail as JobDetail
@@ -111,6 +112,8 @@ from vmrep.client.generated.models.shared import Removal as Removal
 from vmrep.client.generated.models.shared import ReportAnswer as ReportAnswer
 from vmrep.client.generated.models.shared import SpaceAnswer as SpaceAnswer
 from vmrep.client.generated.models.shared import Step as Step
+from vmrep.client.generated.models.shared import Verification as Verification
+from vmrep.client.generated.models.shared import VerificationInDetail as VerificationInDetail
 from vmrep.client.generated.models.token import Login as Login
 from vmrep.client.generated.models.token import TokenAnswer as TokenAnswer
 from vmrep.client.generated.models.tokens import Token as Token

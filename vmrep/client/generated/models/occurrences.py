@@ -23,6 +23,7 @@ class Occurrence(TypedDict):
         "space_short",
         "trouble_over",
         "retention_stuck",
+        "point_damaged",
         "taken_by_policy",
         "group_failed",
         "group_apart",

@@ -30,6 +30,7 @@ class ChangedPolicy(TypedDict):
     most_running: NotRequired[int | None]
     give_up_after_minutes: NotRequired[int | None]
     compare_every_days: NotRequired[int | None]
+    verify_every_days: NotRequired[int | None]
 
 
 class ChangedPolicyAnswer(TypedDict):
@@ -53,6 +54,7 @@ class ChangedPolicyAnswer(TypedDict):
     most_running: NotRequired[int | None]
     give_up_after_minutes: NotRequired[int | None]
     compare_every_days: NotRequired[int | None]
+    verify_every_days: NotRequired[int | None]
     priority: NotRequired[Literal["low", "normal", "high", "", None]]
     repository_id: int | None
     cron_in_words: str | None
@@ -113,6 +115,7 @@ class NewPolicy(TypedDict):
     most_running: NotRequired[int | None]
     give_up_after_minutes: NotRequired[int | None]
     compare_every_days: NotRequired[int | None]
+    verify_every_days: NotRequired[int | None]
 
 
 class NewScope(TypedDict):
@@ -169,6 +172,7 @@ class Policy(TypedDict):
     most_running: NotRequired[int | None]
     give_up_after_minutes: NotRequired[int | None]
     compare_every_days: NotRequired[int | None]
+    verify_every_days: NotRequired[int | None]
     priority: NotRequired[Literal["low", "normal", "high", "", None]]
     repository_id: int | None
     cron_in_words: str | None

@@ -39,6 +39,14 @@ class Delivery(TypedDict):
     created_at: str
 
 
+class FoundDamage(TypedDict):
+    disk_id: str
+    file: NotRequired[str | None]
+    offset_bytes: int | None
+    length_bytes: int | None
+    what: str
+
+
 class Hours(TypedDict):
     """When replications may start: on these days, from `begin` to before `end` (HH:MM); over
     midnight when `end` comes first."""
@@ -175,6 +183,8 @@ class RecoveryPoint(TypedDict):
     expired_at: str | None
     expired_why: Literal["policy", "user", "replica", ""]
     vm_context_id: str
+    verified_at: str | None
+    verification: Verification | None
 
 
 class Removal(TypedDict):
@@ -225,3 +235,36 @@ class Step(TypedDict):
     message: str
     started_at: str
     completed_at: str | None
+
+
+class Verification(TypedDict):
+    id: int
+    recovery_point_id: int
+    state: Literal["waiting", "running", "verified", "damaged", "impossible", "failed", "cancelled"]
+    trigger: Literal["manual", "api", "schedule", "system", ""]
+    requested_by: str
+    problem: str
+    total_bytes: int
+    done_bytes: int
+    read_bytes: int
+    damage_count: int
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+
+
+class VerificationInDetail(TypedDict):
+    id: int
+    recovery_point_id: int
+    state: Literal["waiting", "running", "verified", "damaged", "impossible", "failed", "cancelled"]
+    trigger: Literal["manual", "api", "schedule", "system", ""]
+    requested_by: str
+    problem: str
+    total_bytes: int
+    done_bytes: int
+    read_bytes: int
+    damage_count: int
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    damages: list[FoundDamage]

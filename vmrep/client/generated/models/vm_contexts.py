@@ -269,6 +269,7 @@ class EffectivePolicyAnswer(TypedDict):
     most_running: NotRequired[int | None]
     give_up_after_minutes: NotRequired[int | None]
     compare_every_days: NotRequired[int | None]
+    verify_every_days: NotRequired[int | None]
     priority: NotRequired[Literal["low", "normal", "high", "", None]]
     sources: dict[str, SourceAnswer]
 
@@ -404,6 +405,7 @@ class PolicyValues(TypedDict):
     most_running: NotRequired[int | None]
     give_up_after_minutes: NotRequired[int | None]
     compare_every_days: NotRequired[int | None]
+    verify_every_days: NotRequired[int | None]
 
 
 class Release(TypedDict):

@@ -34,3 +34,17 @@ class RecoveryPoints(Calls):
     def delete_recovery_point_pin(self, point_id: int) -> models.RecoveryPoint:
         """No longer."""
         return self._send("DELETE", "/api/v1/recovery-points/{}/pin/", point_id)
+
+    def get_recovery_point_verification(self, point_id: int) -> models.VerificationInDetail:
+        """The newest verification, with what it found."""
+        return self._get("/api/v1/recovery-points/{}/verification/", point_id)
+
+    def post_recovery_point_verification(
+        self, point_id: int, *, idempotency_key: str | None = None
+    ) -> models.VerificationInDetail:
+        """A worker reads the point back."""
+        return self._once("/api/v1/recovery-points/{}/verification/", point_id, key=idempotency_key)
+
+    def delete_recovery_point_verification(self, point_id: int) -> models.VerificationInDetail:
+        """It stops."""
+        return self._send("DELETE", "/api/v1/recovery-points/{}/verification/", point_id)

@@ -127,6 +127,12 @@ class VmContexts(Calls):
         """Shares of time within the target, and the VM's spells of the last 30 days."""
         return self._get("/api/v1/vm-contexts/{}/rpo-history/", context_id)
 
+    def post_vm_context_verification(
+        self, context_id: str, *, idempotency_key: str | None = None
+    ) -> models.VerificationInDetail:
+        """A worker reads the VM's newest recovery point back."""
+        return self._once("/api/v1/vm-contexts/{}/verification/", context_id, key=idempotency_key)
+
     def get_vm_context_lookup(
         self, **query: Unpack[VmContextLookupQuery]
     ) -> models.EverythingAnswer:
