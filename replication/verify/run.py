@@ -45,8 +45,8 @@ MOST_WRONG = 256
 STALLED_EXIT_CODE = 75
 
 NO_MAPS = (
-    "{} was copied before vmrep kept what it takes to verify a disk. Its map is made in the"
-    " background; or copy the VM in full, which begins a chain that can be verified."
+    "{} was copied before vmrep kept what it takes to verify a disk. A copy of the VM in full begins"
+    " a chain that can be verified."
 )
 
 
