@@ -251,7 +251,7 @@ _CODES = {
     OPENED: IMAGE_OPENED_ELSEWHERE,
     DOUBTED: IMAGE_IN_DOUBT,
 }
-_WATCHED = frozenset({IMAGE_FILE_CHANGED, IMAGE_OPENED_ELSEWHERE, IMAGE_IN_DOUBT})
+WATCHED = frozenset({IMAGE_FILE_CHANGED, IMAGE_OPENED_ELSEWHERE, IMAGE_IN_DOUBT})
 
 
 def _look_at(image: DiskImage, storage: Target, scope: Scope) -> Iterator[Finding]:
@@ -295,8 +295,8 @@ def wrong_with_file(
     that takes long. Raises TargetError."""
     found = storage.differences(_with_its_parent(image))
     said = [(_CODES[it.aspect], f"the file {it.words}.") for it in found]
-    in_header = [it for it in said if it[0] not in _WATCHED]
-    yield from (it for it in said if it[0] in _WATCHED)
+    in_header = [it for it in said if it[0] not in WATCHED]
+    yield from (it for it in said if it[0] in WATCHED)
     if deep:  # raises what would be found in the header
         storage.check_image(image.locator, on_wait=on_wait)
     yield from in_header

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from replication.engine.errors import ImageDamaged
 from replication.engine.target import Target
 from replication.models import DiskImage, ImageDamage, VerificationDamage
-from replication.services import damages
-from replication.services.damages import CONTENT_DIFFERS, MAP_DIFFERS
+from replication.services import commits, damages
+from replication.states import DamageFinder
 from replication.verify import placing
 from replication.verify.looking import SEEN_HERE
 from replication.verify.turns import MOST_LISTED, Turn
 
 
-def clear(turn: Turn, chain: Sequence[DiskImage], storage: Target) -> None:
-    """After a whole reading of the chain's first image, if it found nothing on that disk."""
+def clear(turn: Turn, chain: Sequence[DiskImage], storage: Target, facts: str) -> None:
+    """After a whole reading of the chain's first image, if it found nothing on that disk: its file
+    (what it is now: `facts`) is as good as it was when it was committed."""
     found = VerificationDamage.objects.filter(
         verification=turn.verification_id, disk=chain[0].disk_id
     )
@@ -23,13 +24,25 @@ def clear(turn: Turn, chain: Sequence[DiskImage], storage: Target) -> None:
         return
     by_key = {image.pk: number for number, image in enumerate(chain)}
     known = ImageDamage.objects.filter(image__in=by_key, cleared_at__isnull=True)
-    for damage_id, image_id, code in known.values_list("pk", "image_id", "code"):
-        number = by_key[image_id]
-        is_right = code in SEEN_HERE or code == MAP_DIFFERS
-        if code == CONTENT_DIFFERS:
-            is_right = number == 0 or _is_right(chain[number:], storage)
-        if is_right:
-            damages.clear(damage_id)
+    for damage in known:
+        if _is_gone(damage, by_key[damage.image_id], chain, storage):
+            damages.clear(damage.pk)
+    top = chain[0]
+    if facts and facts != top.as_committed:
+        commits.accept(turn.context_id, {top.pk: facts})
+
+
+def _is_gone(damage: ImageDamage, number: int, chain: Sequence[DiskImage], storage: Target) -> bool:
+    """Of the first image everything was proven, of those below only what shows through it. What is
+    known of files as such (`damages.WATCHED`) `commits.accept` decides."""
+    if damage.code in damages.WATCHED:
+        return False
+    if number == 0 or damage.code == damages.MAP_DIFFERS:
+        return True
+    if damage.code == damages.CONTENT_DIFFERS:
+        return _is_right(chain[number:], storage)
+    by_looking = damage.found_by in (DamageFinder.INTEGRITY, DamageFinder.VERIFY)
+    return damage.code in SEEN_HERE and (by_looking or not damage.needs_deep_look)
 
 
 def _is_right(chain: Sequence[DiskImage], storage: Target) -> bool:

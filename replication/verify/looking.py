@@ -33,6 +33,20 @@ def layers(chain: Sequence[DiskImage]) -> list[Layer]:
     return [Layer(image.locator, image.capacity_bytes) for image in chain]
 
 
+def facts(chain: Sequence[DiskImage], storage: Target) -> list[str]:
+    """What each file of the chain is now; empty: that cannot be told. As long as it is the same,
+    nobody has written to the file."""
+    found = []
+    for image in chain:
+        try:
+            found.append(storage.facts(image.locator))
+        except RepositoryUnavailable:
+            raise
+        except TargetError:
+            found.append("")
+    return found
+
+
 def mapped(chain: Sequence[DiskImage], storage: Target) -> ChunksBelow:
     """What the chain must read as. ImageDamaged names the image whose map is wrong."""
     return storage.chunk_map(layers(chain), [image.map_digest for image in chain])
@@ -47,7 +61,8 @@ def look(
         on_wait()
         try:
             for code, what in files.wrong_with_file(image, storage, deep=True, on_wait=on_wait):
-                yield damage(image, code.name, what)
+                if code not in files.WATCHED:  # whether its content is another one, reading tells
+                    yield damage(image, code.name, what)
         except (RepositoryUnavailable, ImageInUse):
             raise
         except ImageMissing as problem:

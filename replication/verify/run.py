@@ -22,7 +22,7 @@ from django.db import InterfaceError, OperationalError, connection
 from contexts import log_lines
 from contexts.database_errors import own_words
 from replication.engine.chunk_maps import CHUNK_BYTES
-from replication.engine.errors import EngineError, ImageDamaged
+from replication.engine.errors import EngineError, ImageDamaged, TargetError
 from replication.engine.reading_back import Progress, Wrong, read_back
 from replication.errors import HandedOver, VerificationLost
 from replication.models import DiskImage, PointVerification, Repository
@@ -33,7 +33,7 @@ from replication.storage.targets import target
 from replication.sync import stopping
 from replication.sync.guard import STALLED_AFTER_SECONDS, STALLED_AWAY_SECONDS
 from replication.verify import clearing, placing, turns
-from replication.verify.looking import damage, layers, look, mapped
+from replication.verify.looking import damage, facts, layers, look, mapped
 from replication.verify.turns import Turn
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ MOST_WRONG = 256
 STALLED_EXIT_CODE = 75
 
 NO_MAPS = (
-    "{} was copied before vmrep kept what it takes to verify a disk. A copy of the VM in full begins"
-    " a chain that can be verified."
+    "{} was copied before vmrep kept what it takes to verify a disk. A copy of the VM in full"
+    " begins a chain that can be verified."
 )
 
 
@@ -190,7 +190,9 @@ class _Reading:
         )
 
     def _read_disk(self, image: DiskImage, chain: Sequence[DiskImage], before: int) -> None:
-        row, position, found = self._row, image.position or 1, turns.fingerprint(chain)
+        row, position = self._row, image.position or 1
+        of_files = facts(chain, self._storage)
+        found = turns.fingerprint(chain, of_files)
         if (row.position, row.chain_digest) != (position, found) or not row.offset_bytes:
             turns.begin_disk(self._turn, position, before, found)
             row.position, row.offset_bytes, row.chain_digest = position, 0, found
@@ -203,7 +205,12 @@ class _Reading:
             broken = next((it for it in chain if it.locator == problem.locator), image)
             turns.note(self._turn, [damage(broken, MAP_DIFFERS, str(problem))])
             return
-        clearing.clear(self._turn, chain, self._storage)
+        if facts(chain, self._storage) != of_files:
+            raise TargetError(
+                f"A file of {image.locator} or below was changed while it was read. Find out who"
+                " writes to this repository: only vmrep may."
+            )
+        clearing.clear(self._turn, chain, self._storage, of_files[0])
 
     def _compare(self, image: DiskImage, chain: Sequence[DiskImage]) -> None:
         start, size_bytes = self._row.offset_bytes, image.capacity_bytes

@@ -133,13 +133,14 @@ def is_there(turn: Turn) -> bool:
     return points.filter(state=RecoveryPointState.AVAILABLE).exists()
 
 
-def fingerprint(chain: Iterable[DiskImage]) -> str:
-    """Of the files that are read: if it is the same, what was read of them still holds."""
+def fingerprint(chain: Iterable[DiskImage], facts: Sequence[str]) -> str:
+    """Of the files that are read, as rows and `Target.facts` have them: if it is the same, what was
+    read of them still holds."""
     told = [
         (image.pk, image.locator, image.digest, image.merged_digest, image.map_digest)
         for image in chain
     ]
-    return hashlib.blake2s(repr(told).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2s(repr([told, facts]).encode(), digest_size=16).hexdigest()
 
 
 @one_transaction

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from io import StringIO
 from pathlib import Path
@@ -248,3 +249,36 @@ def test_the_command_says_what_it_found(chain: Chain):
 
 def run_integrity_check_deep() -> None:
     assert runs.run_now(Scope(deep=True), actor="ops").outcome != "broken_off"
+
+
+def test_a_file_that_was_only_touched_is_proven_and_then_compared_with_what_it_is(chain: Chain):
+    file = chain.file(7)
+    os.utime(file)
+    runs.run_now(Scope(), actor="ops")
+    assert chain.point(7).damaged_at is not None
+    assert verify(chain.point(7)).state == VerificationState.VERIFIED
+    assert chain.point(7).damaged_at is None
+    assert runs.run_now(Scope(), actor="ops").outcome == "ok"
+    job = chain.replicate()
+    assert job.recovery_point.images.filter(parent__recovery_point=chain.point(7)).count() == 2
+
+
+def test_a_file_that_changes_while_it_is_read_proves_nothing(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+):
+    file, checkpoint = chain.file(7), turns.checkpoint
+
+    def touching(*given):
+        checkpoint(*given)
+        os.utime(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(turns, "checkpoint", touching)
+        done = verify(chain.point(7))
+    assert done.state == VerificationState.RUNNING
+    assert "was changed while it was read" in done.problem
+    assert chain.point(7).verified_at is None
+    PointVerification.objects.update(next_attempt_at=None)
+    assert run.run_next() == done.pk
+    done.refresh_from_db()
+    assert done.state == VerificationState.VERIFIED

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import QuerySet
 
 from contexts.errors import ContextError
 from contexts.models import VMContext
@@ -37,6 +38,9 @@ class Command(BaseCommand):
             help="a recovery point's number, or a VM's name or context ID (its newest point)",
         )
         parser.add_argument("--all", action="store_true", help="the newest point of every VM")
+        parser.add_argument(
+            "--every-point", action="store_true", help="not only the newest one: the oldest first"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,7 +49,7 @@ class Command(BaseCommand):
         actor = user()
         done: list[PointVerification] = []
         problems: list[str] = []
-        for point in _chosen(options["what"]):
+        for point in _chosen(options["what"], every=options["every_point"]):
             try:
                 asked = services.request(point, trigger=Trigger.MANUAL, actor=actor)
             except ContextError as problem:
@@ -83,18 +87,17 @@ class Command(BaseCommand):
             self.stdout.write(f"  remedy: {services.REMEDY}")
 
 
-def _chosen(what: str | None) -> Iterator[RecoveryPoint]:
+def _chosen(what: str | None, *, every: bool) -> Iterator[RecoveryPoint]:
     """Raises CommandError when there is no such point."""
-    points = RecoveryPoint.objects.filter(state=RecoveryPointState.AVAILABLE)
-    ordered = points.select_related("vm_context").order_by("-consistent_at", "-id")
+    available = RecoveryPoint.objects.filter(state=RecoveryPointState.AVAILABLE)
+    points = available.select_related("vm_context")
     if what is None:
-        seen: set[str] = set()
-        for point in ordered.iterator():
-            if point.vm_context_id not in seen:
-                seen.add(point.vm_context_id)
-                yield point
+        for key in list(
+            points.order_by("vm_context").values_list("vm_context", flat=True).distinct()
+        ):
+            yield from _of_vm(points, key, every=every)
         return
-    if what.isascii() and what.isdigit() and (found := ordered.filter(pk=int(what[:18])).first()):
+    if what.isascii() and what.isdigit() and (found := points.filter(pk=int(what[:18])).first()):
         yield found
         return
     name = storable(what)
@@ -105,7 +108,13 @@ def _chosen(what: str | None) -> Iterator[RecoveryPoint]:
     if len(keys) > 1:
         said = ", ".join(keys)
         raise CommandError(f"Several VMs have that name: name one of {said}.", returncode=2)
-    newest = ordered.filter(vm_context=keys[0]).first()
-    if newest is None:
+    chosen = list(_of_vm(points, keys[0], every=every))
+    if not chosen:
         raise CommandError(f"{keys[0]} has no recovery point yet.", returncode=2)
-    yield newest
+    yield from chosen
+
+
+def _of_vm(points: QuerySet[RecoveryPoint], context_id: str, *, every: bool) -> list[RecoveryPoint]:
+    """All, the oldest first, or the newest."""
+    oldest_first = list(points.filter(vm_context=context_id).order_by("consistent_at", "id"))
+    return oldest_first if every else oldest_first[-1:]

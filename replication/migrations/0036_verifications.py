@@ -10,7 +10,7 @@ import contexts.constraints
 class Migration(migrations.Migration):
     dependencies = [
         ("contexts", "0017_events_are_chains"),
-        ("replication", "0034_chunk_maps"),
+        ("replication", "0035_what_images_were_when_committed"),
     ]
 
     operations = [
