@@ -45,6 +45,22 @@ def _is_gone(damage: ImageDamage, number: int, chain: Sequence[DiskImage], stora
     return damage.code in SEEN_HERE and (by_looking or not damage.needs_deep_look)
 
 
+def left_below(chains: Sequence[Sequence[DiskImage]]) -> str:
+    """Which images below are still not as they were committed, in words: what shows through them is
+    right, but their own points may need more of them. Empty: none is."""
+    below = {image.pk for chain in chains for image in chain[1:]}
+    known = ImageDamage.objects.filter(image__in=below, cleared_at__isnull=True)
+    watched = known.filter(code__in=damages.WATCHED).select_related("image__recovery_point")
+    points = {it.image.recovery_point for it in watched if it.image.recovery_point is not None}
+    if not points:
+        return ""
+    times = ", ".join(
+        f"{point.consistent_at:%Y-%m-%d %H:%M:%S} UTC"
+        for point in sorted(points, key=lambda point: point.pk)[:5]
+    )
+    return f"Files below were changed since: verify the recovery points of {times}, too."
+
+
 def _is_right(chain: Sequence[DiskImage], storage: Target) -> bool:
     """Of an image below: what was found wrong in its file reads right through it. More than is
     listed needs a verification of its own point."""

@@ -185,9 +185,10 @@ class _Reading:
                 self._read_disk(image, chain, before)
             before += image.capacity_bytes
         is_damaged = PointVerification.objects.filter(pk=self._row.pk, damage_count__gt=0).exists()
-        turns.end(
-            self._turn, VerificationState.DAMAGED if is_damaged else VerificationState.VERIFIED
-        )
+        if is_damaged:
+            turns.end(self._turn, VerificationState.DAMAGED)
+        else:
+            turns.end(self._turn, VerificationState.VERIFIED, clearing.left_below(chains))
 
     def _read_disk(self, image: DiskImage, chain: Sequence[DiskImage], before: int) -> None:
         row, position = self._row, image.position or 1

@@ -187,7 +187,10 @@ def test_a_file_that_was_put_back_is_good_again(chain: Chain):
     run_integrity_check_deep()
     assert chain.point(3).damaged_at is not None  # it reads no content, so it clears nothing
     flip(file, place)
-    assert verify(chain.point(3)).state == VerificationState.VERIFIED
+    done = verify(chain.point(3))
+    assert done.state == VerificationState.VERIFIED
+    assert "verify the recovery points of" in done.problem  # what is not seen from there
+    assert verify(chain.point(2)).state == VerificationState.VERIFIED
     for number in (2, 3, 4, 5):
         assert chain.point(number).damaged_at is None
 
