@@ -10,7 +10,7 @@ import contexts.constraints
 class Migration(migrations.Migration):
     dependencies = [
         ("contexts", "0017_events_are_chains"),
-        ("replication", "0035_what_images_were_when_committed"),
+        ("replication", "0036_which_installation_a_repository_is_of"),
     ]
 
     operations = [
