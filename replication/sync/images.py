@@ -75,10 +75,13 @@ def _can_resume(run: JobRun, plan: DiskPlan, image: DiskImage) -> bool:
         return False
     if not image.writer_host and image.checkpoint_bytes:
         return True  # it was let go
-    if (image.writer_host, image.writer_boot_id) != (_this_host(), this_boot_id()):
-        # Another machine or boot, or a container on this machine with its own process IDs: what the
+    if image.writer_host != _this_host():
+        # Another machine, or a container on this machine with its own process IDs: what the
         # checkpoint covers is on the disk, but whether that process still writes is not known here.
         return False
+    if image.writer_boot_id != this_boot_id():
+        # The machine was started anew since, so that process is gone; the checkpoint was durable.
+        return bool(image.writer_boot_id and image.checkpoint_bytes)
     if image.writer_pid is None or image.writer_start_time is None:
         return False
     return not is_alive(image.writer_pid, image.writer_start_time, image.writer_boot_id)

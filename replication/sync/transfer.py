@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 PARALLEL_DISKS = 2
 PROGRESS_EVERY_SECONDS = 1.0
 CHECKPOINT_EVERY_SECONDS = 15.0
+CHECKPOINT_EVERY_BYTES = 256 << 20
+"""Whichever comes first: so much may have to be read twice after a kill."""
+FIRST_CHECKPOINT_SECONDS = 1.0
 SPEED_OVER_SECONDS = 10.0
 # A copy ends after its current request; one that does not is stuck in its daemon.
 STOP_SECONDS = 90.0
@@ -134,7 +137,9 @@ class _Transfer:
         self._finished: list[FinishedDisk] = []
         self._resumed_bytes = 0  # read by earlier attempts: progress, but no rate of this one
         self._speed: deque[tuple[float, int]] = deque()
-        self._checkpointed_at = time.monotonic()
+        # What is lost without any checkpoint is everything, so that the first one comes early.
+        wait = CHECKPOINT_EVERY_SECONDS - FIRST_CHECKPOINT_SECONDS
+        self._checkpointed_at, self._checkpointed_bytes = time.monotonic() - wait, 0
         self._read, self._read_at = 0, time.monotonic()  # when the last byte came
         self._sampler = Sampler(run.job.pk, run.job.attempt, begin_at=time.monotonic())
 
@@ -278,9 +283,11 @@ class _Transfer:
                 active.flush = None
                 self._save_checkpoint(active)
         now = time.monotonic()
-        if now - self._checkpointed_at < CHECKPOINT_EVERY_SECONDS:
+        read = self._read - self._checkpointed_bytes
+        is_many = read >= CHECKPOINT_EVERY_BYTES
+        if now - self._checkpointed_at < CHECKPOINT_EVERY_SECONDS and not is_many:
             return
-        self._checkpointed_at = now
+        self._checkpointed_at, self._checkpointed_bytes = now, self._read
         for active in self._active:
             if active.flush is None:
                 active.flush = flushes.submit(copy_context().run, active.checkpoint)

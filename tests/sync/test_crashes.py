@@ -114,6 +114,24 @@ def test_a_worker_whose_share_is_away_gives_the_job_up_soon(estate, hanging_shar
     estate.assert_nothing_left_over(context)
 
 
+@pytest.mark.any_database
+def test_a_copy_resumes_after_the_worker_s_machine_was_started_anew(estate, small1):
+    """Its boot has another ID then, and what the checkpoint covers is on the disk."""
+    estate.control.fill("small1", 2000, 4 * MIB, 48 * MIB, seed=1)
+    job = start.start(small1, trigger="manual", requested_by="ops")
+    estate.worker_that_dies("within transfer")
+    image = DiskImage.objects.get(job=job)
+    assert image.checkpoint_bytes > 0
+    DiskImage.objects.filter(pk=image.pk).update(writer_boot_id="of before")
+    estate.take_over()
+    runner.run_next()
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED, job.error_message
+    assert DiskImage.objects.get(job=job).pk == image.pk  # the copy resumed in the same file
+    estate.assert_equal_to_snapshot(job.recovery_point)
+    estate.assert_nothing_left_over(small1)
+
+
 @pytest.mark.slow
 @pytest.mark.any_database
 def test_a_file_that_another_host_wrote_is_not_gone_on_with(estate, small1):
