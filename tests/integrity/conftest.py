@@ -19,7 +19,8 @@ from contexts.vsphere import inventory, snapshots
 from contexts.vsphere.session import Session
 from replication.integrity.findings import CHECKS, Check, Finding, Scope
 from replication.integrity.look import find
-from replication.models import DiskImage, Repository
+from replication.manifests import writing as manifests
+from replication.models import DiskImage, ReplicaManifest, Repository
 from replication.services import cancel, repositories, start
 from tests import committed
 from tests.integrity import copies
@@ -136,6 +137,10 @@ def _copy(original: Original, database: str, folder: Path) -> Iterator[Copy]:
     shutil.copytree(original.estate.repository_folder, folder / "repository")
     Repository.objects.update(config={"path": str(folder / "repository")})
     committed.accept_all()
+    for context_id, repository_id in ReplicaManifest.objects.values_list(
+        "vm_context", "repository"
+    ):
+        manifests.write(context_id, repository_id)
     complaints: list[str] = []
 
     @checks.register(checks.Tags.database)
