@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from replication.models import DiskImage
+from replication.manifests import writing as manifests
+from replication.models import DiskImage, ReplicaManifest
 from replication.services import commits
 from replication.states import ImageState
 from replication.storage.targets import target
@@ -14,3 +15,10 @@ def accept_all() -> None:
     for image in images.order_by("pk"):
         facts = target(image.repository).facts(image.locator)
         commits.accept(image.vm_context_id, {image.pk: facts})
+
+
+def tell_repositories() -> None:
+    """The manifests, which are copies too, tell of it."""
+    told = ReplicaManifest.objects.values_list("vm_context", "repository")
+    for context_id, repository_id in told:
+        manifests.write(context_id, repository_id)

@@ -19,8 +19,7 @@ from contexts.vsphere import inventory, snapshots
 from contexts.vsphere.session import Session
 from replication.integrity.findings import CHECKS, Check, Finding, Scope
 from replication.integrity.look import find
-from replication.manifests import writing as manifests
-from replication.models import DiskImage, ReplicaManifest, Repository
+from replication.models import DiskImage, Repository
 from replication.services import cancel, repositories, start
 from tests import committed
 from tests.integrity import copies
@@ -137,10 +136,7 @@ def _copy(original: Original, database: str, folder: Path) -> Iterator[Copy]:
     shutil.copytree(original.estate.repository_folder, folder / "repository")
     Repository.objects.update(config={"path": str(folder / "repository")})
     committed.accept_all()
-    for context_id, repository_id in ReplicaManifest.objects.values_list(
-        "vm_context", "repository"
-    ):
-        manifests.write(context_id, repository_id)
+    committed.tell_repositories()
     complaints: list[str] = []
 
     @checks.register(checks.Tags.database)

@@ -35,6 +35,7 @@ from replication.retention import run, services
 from replication.services import left_overs, start
 from replication.states import RecoveryPointState, RemovalState, SyncRequest
 from replication.sync import cleanup, runner
+from tests import committed
 from tests.engine.support import same_by_qemu
 from tests.kept_rows import KeptRows
 from tests.labs import copy_sparsely
@@ -138,7 +139,9 @@ class Made:
             copy_sparsely(self._folder / name, folder / name)
         self._rows.bring_back()
         with _lab(folder) as lab:
-            yield Chain(Estate(lab, folder))
+            estate = Estate(lab, folder)
+            committed.tell_repositories()
+            yield Chain(estate)
 
     def _make(self) -> None:
         with _lab(self._folder) as lab:
