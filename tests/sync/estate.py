@@ -5,9 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from contextlib import closing
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from contexts.models import DiscoveredVM, Discovery, VCenter, VMContext
 from contexts.services import discovery, management, vcenters
 from contexts.states import DiscoveryStatus, TransportKind
 from contexts.vsphere.session import Session
-from replication.engine.chunk_maps import CHUNK_BYTES, ZERO, digest_of_chunk
 from replication.models import (
     ContextLease,
     DiskImage,
@@ -31,14 +28,13 @@ from replication.models import (
     VMSnapshot,
 )
 from replication.scheduler import tick
-from replication.selectors.replica import layers_of, maps_below
 from replication.services import left_overs, repositories, start
 from replication.states import ImageState, SnapshotState
-from replication.storage.targets import target
 from replication.sync import runner
 from tests import committed, factories
 from tests.engine.support import difference
 from tests.sync.nursery import nursery
+from vmrep.chaos.comparing import require_mapped
 from vmrep.lab import Lab
 from vmrep.lab.control.client import LabControl
 
@@ -124,23 +120,7 @@ class Estate:
             raw = self.control.kept_content(image.snapshot_moref, image.disk.device_key)
             file = Path(image.repository.config["path"]) / image.locator
             assert difference(file, raw) is None, image.locator
-            self.assert_mapped(image, raw)
-
-    def assert_mapped(self, image: DiskImage, raw: Path) -> None:
-        """The chunk maps of the image's chain tell of every byte of the disk."""
-        mapped = [(layers_of(image)[0], image.map_digest)]
-        mapped += maps_below(image.disk_id, image.parent_id)
-        layers, digests = zip(*mapped, strict=True)
-        assert all(digests), image.locator
-        known = target(image.repository).chunk_map(layers, digests)
-        with closing(known):
-            told = dict(known.records())
-        with raw.open("rb") as file:
-            chunks = iter(partial(file.read, CHUNK_BYTES), b"")
-            for number, chunk in enumerate(chunks):
-                expected = digest_of_chunk(chunk)
-                assert told.pop(number, ZERO) == expected, (image.locator, number)
-        assert not any(map(any, told.values())), image.locator
+            require_mapped(raw, image)
 
     def assert_nothing_left_over(self, context: VMContext) -> None:
         """No snapshot of vmrep's at the vCenter, all of the users', and exactly the files that

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from contexts.models import DiscoveredVM, VMContext
 from contexts.services import discovery, management, vcenters
+from replication.engine import tenant
 from replication.engine.processes import is_alive
 from replication.integrity import runs
 from replication.integrity.findings import Scope
@@ -200,12 +201,14 @@ class World:
         named = set(images.values_list("locator", flat=True))
         merged = images.exclude(merged_digest="").values_list("locator", flat=True)
         beside = {f"{name}.digests" for name in named} | {f"{name}.merged" for name in merged}
+        mapped = images.exclude(map_digest="").values_list("locator", flat=True)
+        beside |= {f"{name}.map" for name in mapped}
         told = manifests.files(self.repository, self.repository_folder)
         wanted = named | beside | told | {"vmrep-repository.json"}
         found = {
             str(path.relative_to(self.repository_folder))
             for path in self.repository_folder.rglob("*")
-            if not path.is_dir() or path.suffix == ".tmp"
+            if path.name != tenant.FILE and (not path.is_dir() or path.suffix == ".tmp")
         }
         if found != wanted:
             raise Broken(f"too much: {sorted(found - wanted)}; missing: {sorted(wanted - found)}")
