@@ -90,7 +90,7 @@ class Installation:
 
     def _make(self) -> None:
         self._sockets.mkdir(parents=True)
-        (self.folder / "log").mkdir()
+        (self.folder / "log").mkdir(exist_ok=True)
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             subprocess.run(["chown", "postgres:", self.folder, self._sockets], check=True)
         made = ["initdb", "--no-sync", "--auth", "trust", "--username", "vmrep"]

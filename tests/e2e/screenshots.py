@@ -13,6 +13,8 @@ from pathlib import Path
 import django
 from django.conf import settings
 
+from vmrep.local.ports import THIS_MACHINE
+
 BEST = {
     "home-estate-1440-light": "virtual-machines",
     "panel-running-1440-light": "panel-running",
@@ -53,7 +55,7 @@ def _use(temporary: Path) -> None:
         "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
         "DATABASE_URL": f"sqlite:///{temporary}/database.sqlite3",
         "VMREP_DATA_DIR": f"{temporary}/data",
-        "VMREP_ALLOW_ADDRESSES": "127.0.0.0/8",
+        "VMREP_ALLOW_ADDRESSES": THIS_MACHINE,
         "VMREP_LOG_LEVEL": "CRITICAL",
     }
     django.setup()

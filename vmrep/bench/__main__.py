@@ -19,6 +19,7 @@ from vmrep.bench.pages import Pair
 from vmrep.bench.processes import cpu_seconds, machine
 from vmrep.bench.site import Site, start
 from vmrep.local.errors import LocalError, StopRequested
+from vmrep.local.ports import THIS_MACHINE
 from vmrep.local.supervisor import STOP_SIGNALS, Supervisor
 
 MOST_TIMES = 1.3
@@ -86,7 +87,7 @@ def main(arguments: list[str]) -> int:
     environment = {
         **os.environ,
         "VMREP_DATA_DIR": str(wanted.folder / "data"),
-        "VMREP_ALLOW_ADDRESSES": "127.0.0.0/8",  # the lab's
+        "VMREP_ALLOW_ADDRESSES": THIS_MACHINE,  # the lab's
     }
     try:
         with Supervisor(environment, wanted.folder / "log") as supervisor:

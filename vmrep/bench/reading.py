@@ -43,7 +43,7 @@ from replication.engine.target import Layer, WritableImage
 from vmrep.bench.bare_nfc import MIB, lab_of
 from vmrep.bench.served import wait_until
 from vmrep.lab.control.client import LabControl
-from vmrep.local.ports import free_port
+from vmrep.local.ports import THIS_MACHINE, free_port
 
 EXTENTS, EXTENT_BYTES = 2_000, 64 << 10
 DISTANCE_SECONDS = 0.001
@@ -212,7 +212,7 @@ def main(arguments: list[str]) -> int:
         parser.error(f"{', '.join(missing)} is needed: script/bootstrap --test installs it")
     # A copy's source notes how fast hosts answer, in rows; nothing here stores them.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmrep.settings")
-    os.environ["VMREP_ALLOW_ADDRESSES"] = "127.0.0.0/8"  # the lab
+    os.environ["VMREP_ALLOW_ADDRESSES"] = THIS_MACHINE  # the lab
     django.setup()
     channel.Connection = Counted  # type: ignore[misc]  # what the bench adds to it
     with tempfile.TemporaryDirectory(prefix="vmrep-bench-") as name:

@@ -30,7 +30,7 @@ from vmrep.demo.programs import prepare
 from vmrep.local import programs
 from vmrep.local.errors import LocalError, StopRequested
 from vmrep.local.folder import DataFolder, Remembered
-from vmrep.local.ports import LOCALHOST
+from vmrep.local.ports import LOCALHOST, THIS_MACHINE
 from vmrep.local.supervisor import Child, Supervisor
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _run(wanted: argparse.Namespace, url: str) -> int:
         "DJANGO_SETTINGS_MODULE": "vmrep.settings",
         "VMREP_DATA_DIR": str(folder.path),
         "VMREP_REDIS_URL": redis_url,
-        "VMREP_ALLOW_ADDRESSES": "127.0.0.0/8",  # the lab's
+        "VMREP_ALLOW_ADDRESSES": THIS_MACHINE,  # the lab's
         "PYTHONUNBUFFERED": "1",
     }
     with Supervisor(os.environ, folder.logs) as supervisor:

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from vmrep.chaos.kinds import KINDS
+from vmrep.local.ports import THIS_MACHINE
 
 
 def main(arguments: list[str]) -> int:
@@ -24,7 +25,7 @@ def main(arguments: list[str]) -> int:
         "DJANGO_SETTINGS_MODULE": "vmrep.settings",
         "VMREP_DATA_DIR": str(folder / "data"),
         "VMREP_REDIS_URL": f"redis+socket://{folder}/no-redis",
-        "VMREP_ALLOW_ADDRESSES": "127.0.0.0/8",  # the lab's
+        "VMREP_ALLOW_ADDRESSES": THIS_MACHINE,  # the lab's
         "DATABASE_URL": wanted.postgres or f"sqlite:///{folder}/chaos.sqlite3",
     }
     os.environ.setdefault("VMREP_LOG_LEVEL", "CRITICAL")  # what happens is meant to

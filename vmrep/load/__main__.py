@@ -17,6 +17,7 @@ from vmrep.load import killed, mix, site, starts
 from vmrep.load.figures import Report
 from vmrep.local.errors import LocalError, StopRequested
 from vmrep.local.folder import DataFolder
+from vmrep.local.ports import THIS_MACHINE
 from vmrep.local.supervisor import STOP_SIGNALS, Supervisor
 
 MODES = ("mix", "starts", "killed")
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
         "DJANGO_SETTINGS_MODULE": "vmrep.settings",
         "DATABASE_URL": wanted.postgres,
         "VMREP_DATA_DIR": str(folder.path),
-        "VMREP_ALLOW_ADDRESSES": "127.0.0.0/8",  # the lab's
+        "VMREP_ALLOW_ADDRESSES": THIS_MACHINE,  # the lab's
         "VMREP_REDIS_URL": f"redis+socket://{quote(str(folder.redis_socket()))}",
     }
     os.environ.setdefault("VMREP_INTEGRITY_MINUTES", "0")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from vmrep.local import programs
 from vmrep.local.errors import LocalError
 from vmrep.local.folder import DataFolder, Remembered, database_of
-from vmrep.local.ports import LOCALHOST, listen
+from vmrep.local.ports import LOCALHOST, THIS_MACHINE, listen
 from vmrep.local.supervisor import Program, Supervisor
 
 
@@ -68,7 +68,7 @@ def _environment(folder: DataFolder) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "vmrep.settings",
         "VMREP_DATA_DIR": str(folder.path),
         # The lab is on this machine.
-        "VMREP_ALLOW_ADDRESSES": "127.0.0.0/8",
+        "VMREP_ALLOW_ADDRESSES": THIS_MACHINE,
         "VMREP_REDIS_URL": f"redis+socket://{quote(str(folder.redis_socket()))}",
         "PYTHONUNBUFFERED": "1",
     }

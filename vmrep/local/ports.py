@@ -8,6 +8,8 @@ import socket
 from vmrep.local.errors import LocalError
 
 LOCALHOST = "127.0.0.1"
+THIS_MACHINE = "127.0.0.0/8"
+"""Where a lab is, for VMREP_ALLOW_ADDRESSES."""
 
 
 def listen(port: int) -> socket.socket:
