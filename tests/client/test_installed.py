@@ -1,4 +1,4 @@
-"""The client as docs/client.md says to install it: in an environment of its own, without a server."""
+"""The client as docs/client.md says to install it: in an environment of its own, without more."""
 
 from __future__ import annotations
 
