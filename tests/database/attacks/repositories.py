@@ -16,7 +16,7 @@ SPACE = {
 }
 MANIFEST = {
     **{"repository_id": "{r2}", "vm_context_id": "{c}", "version": "1", "written_version": "0"},
-    **{"digest": "''", "problem": "''", "seen_at": "NULL"},
+    **{"digest": "''", "given_digests": "''", "problem": "''", "seen_at": "NULL"},
 }
 OTHER_IMAGE = copy(IMAGES, IMAGE1, **{**SPARE_IMAGE, "repository_id": "{r2}"})
 
