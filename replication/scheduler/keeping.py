@@ -19,13 +19,17 @@ class Verdict(NamedTuple):
     shortest_seconds: float | None
     words: str
 
+    @property
+    def is_known(self) -> bool:
+        return self.words != NOT_KNOWN
+
 
 def verdict(known: Estimate | None, target_seconds: int | None) -> Verdict:
     """By what has been measured: “5 min cannot be kept: 18 GiB/h at 40 MiB/s needs 8 min”."""
     if known is None:
         return Verdict(None, None, NOT_KNOWN)
     shortest = shortest_target_seconds(known)
-    pace = f"{binary(known.changed_per_second * _AN_HOUR)}/h at {_speed(known)}"
+    pace = f"{binary(known.changed_per_second * _AN_HOUR)}/h{_speed(known)}"
     if target_seconds is None:
         needs = "no target could be kept" if shortest is None else f"needs {spoken(shortest)}"
         return Verdict(None, shortest, f"{pace}: {needs}")
@@ -42,7 +46,8 @@ def verdict(known: Estimate | None, target_seconds: int | None) -> Verdict:
 
 
 def _speed(known: Estimate) -> str:
-    return f"{binary(known.bytes_per_second)}/s" if known.bytes_per_second else "any speed"
+    """Nothing of replications that read too little to have a speed."""
+    return f" at {binary(known.bytes_per_second)}/s" if known.bytes_per_second else ""
 
 
 def spoken(seconds: float) -> str:

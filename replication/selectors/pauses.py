@@ -23,6 +23,15 @@ def shown(among: QuerySet[Pause]) -> QuerySet[Pause]:
     )
 
 
+MOST_WIDE = 3
+
+
+def wide(among: QuerySet[Pause]) -> list[Pause]:
+    """Those of them that hold now and concern more than one VM, the newest first: one more than
+    `MOST_WIDE` at most. One query."""
+    return list(shown(among.exclude(kind=PauseKind.VM)).order_by("-pk")[: MOST_WIDE + 1])
+
+
 def is_paused(context: str = "") -> Exists:
     """Of rows whose VM context is reached by this prefix: whether nothing starts by itself."""
     return Exists(

@@ -67,6 +67,16 @@ def test_all_that_match_are_paused_and_the_page_follows_to_the_end(page, transac
     expect(page.get_by_text("Paused", exact=True)).to_have_count(30)
 
 
+def test_beside_the_marks_of_trouble_the_menu_is_whole(page, vm):
+    page.goto("/events/told/")
+    mark = page.locator(".topbar-marks span").first
+    for width in (1024, 1280, 1400, 1440, 1600, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        mark.evaluate("mark => { mark.textContent = 'Health: 12 problems'; }")
+        hidden = page.locator(".topbar-nav").evaluate("nav => nav.scrollWidth - nav.clientWidth")
+        assert hidden <= 0, width
+
+
 def test_only_what_is_to_be_paused_is_asked_for(page, vm):
     """A vCenter chosen beside “All VMs” looked as if only that one were paused."""
     page.goto("/pauses/")

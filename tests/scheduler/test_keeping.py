@@ -33,7 +33,7 @@ pytestmark = pytest.mark.any_database
         (
             Estimate(0, None, overhead_seconds=10, wait_seconds=5),
             *(60, True),
-            "1 min can be kept: 0 B/h at any speed takes 10 s each time",
+            "1 min can be kept: 0 B/h takes 10 s each time",
         ),
         (None, 300, None, "not known yet: needs 3 incremental replications"),
     ],

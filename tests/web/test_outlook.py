@@ -64,7 +64,8 @@ def test_a_breach_that_is_expected_is_said_with_its_reason(web, vm):
 
 
 def test_whether_its_target_can_be_kept_is_said_in_words(web, vm):
-    assert "not known yet: needs 3 incremental replications" in panel(web, vm)
+    unknown = "Whether a target can be kept is not known yet: needs 3 incremental replications"
+    assert unknown in panel(web, vm)
     VMSchedule.objects.update(
         changed_per_second=18 * (1 << 30) / 3600,
         bytes_per_second=40 << 20,

@@ -55,6 +55,24 @@ def test_a_vm_is_paused_from_its_panel_and_the_pause_ended(web, vm):
     assert "Nothing is paused." in page
 
 
+def test_the_list_says_what_more_than_one_vm_waits_for(web, vm):
+    def said() -> str:
+        return text(web.get("/virtual-machines/")).partition('id="paused"')[2].partition("</p>")[0]
+
+    Pause.objects.create(kind="vm", vm_context=vm, paused_by="ops")
+    assert said() == "", "that one says so itself"
+    for number in range(3):
+        policy = services.add(f"P{number}", {}, actor="ops")
+        Pause.objects.create(kind="policy", policy=policy, paused_by="<b>ops</b>")
+    assert "Policy P0 is paused by &lt;b&gt;ops&lt;/b&gt; until somebody ends it." in said()
+    assert "More is paused" not in said()
+    Pause.objects.create(kind="all", paused_by="ops")
+    assert "All VMs are paused by ops until somebody ends it." in said()
+    assert "More is paused." in said()
+    Pause.objects.update(ended_at=Now(), ended_by="ops")
+    assert said() == ""
+
+
 def test_vcenters_policies_and_all_are_paused(web, vm):
     policy = services.add("Gold", {}, actor="ops")
     web.post("/pauses/", {"kind": "vcenter", "vcenter": vm.vcenter_id})

@@ -53,7 +53,7 @@ def test_a_point_is_commented_and_deleted_and_its_tab_says_so(web, vm):
     assert "It is to go: ops asked for it" in page
     assert "All of them, and other rules" not in page  # no rule keeps what somebody deletes
     preview = text(web.get(f"/virtual-machines/{vm.pk}/retention/"))
-    assert "1 stay, 0 go." in preview
+    assert "1 stays, 0 go." in preview
     assert "1 more is to be removed, because somebody asked for it" in preview
     tab = text(web.get(f"/virtual-machines/?vm={vm.pk}&tab=points"))
     for told in ("with the old schema", "To be removed (deleted by a user)", address(vm, 0)):

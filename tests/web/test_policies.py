@@ -248,3 +248,9 @@ def test_a_vm_s_own_values_are_a_form_of_their_own(web, vm, gold):
     assert list(web.post(own, values | {"target": ""}).context["form"].errors) == ["target"]
     web.post(own, EMPTY)
     assert target(vm) == 900
+
+
+def test_the_policy_of_all_vms_does_not_offer_to_be_removed(web, gold):
+    default = services.default_policy()
+    assert f"/policies/{gold.pk}/remove/" in text(web.get(f"/policies/{gold.pk}/"))
+    assert f"/policies/{default.pk}/remove/" not in text(web.get(f"/policies/{default.pk}/"))

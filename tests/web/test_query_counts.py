@@ -34,9 +34,9 @@ MANY = 5
 # Lists with views: one is those of the page; without any parameter one is the default.
 # Lists of VMs: one is what holds for the protection of all of them.
 RECORDED = {
-    "/virtual-machines/": 23,
-    "/virtual-machines/?sort=rpo&page=1": 22,
-    "/virtual-machines/?search=vm&protection=protected": 22,
+    "/virtual-machines/": 24,
+    "/virtual-machines/?sort=rpo&page=1": 23,
+    "/virtual-machines/?search=vm&protection=protected": 23,
     "/virtual-machines/removed/": 7,
     "/jobs/": 12,
     "/jobs/?status=completed&search=vm": 11,

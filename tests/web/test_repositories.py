@@ -355,7 +355,7 @@ def test_other_rules_are_tried_without_changing_anything(web, kept):
     assert "2 stay, 0 go." in text(web.get(address))
     page = text(web.get(f"{address}?keep_last=1"))
     assert "Only tried: nothing is changed." in page
-    assert "1 stay, 1 go." in page
+    assert "1 stays, 1 goes." in page
     assert "kept as one of the last" in page
     assert not PointRemoval.objects.exists()
     assert "less than or equal to 9999" in text(web.get(f"{address}?keep_last=99999"))

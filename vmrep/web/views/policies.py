@@ -85,6 +85,7 @@ def edit(request: HttpRequest, policy_id: int) -> HttpResponse:
         "policy": policy,
         "targets": TARGET_WORDS,
         "titles": TITLES,
+        "is_for_all": any(it.kind == ScopeKind.INSTALLATION for it in policy.scopes.all()),
         "rpo": rpo.of_policy(policy, request.user),
         **shown,
     }

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 from contexts.clock import about_now
 from contexts.errors import ContextError
 from replication.filters import ProtectedVMFilter
-from replication.selectors import home, protection
+from replication.models import Pause
+from replication.selectors import home, pauses, protection
 from replication.selectors.contexts import contexts_for_list, contexts_in_detail
 from replication.selectors.health import COPIES
 from replication.services import start
@@ -52,11 +53,16 @@ def index(request: HttpRequest) -> HttpResponseBase:
         "first_run": first_run.next_steps(request.user, known.counts, numbers),
         "home": numbers,
         "os_types": known.os_types,
+        "pauses": _wide_pauses(request.user),
         "table": VMTable.for_request(filters.qs, request),
         **_selected(request, terms),
     }
     _read_its_job_once(content)
     return live.respond(request, "virtual_machines/index.html", version, content)
+
+
+def _wide_pauses(user: access.User) -> list[Pause]:
+    return pauses.wide(access.pauses(user)) if access.may(user, Verb.VIEW, Pause) else []
 
 
 def _read_its_job_once(content: dict[str, Any]) -> None:
