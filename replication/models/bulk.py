@@ -35,16 +35,18 @@ class BulkAction(models.Model):
         related_name="+",
     )
     until = models.DateTimeField(null=True, blank=True, help_text="When a pause is to end.")
-    reason = models.CharField(max_length=200, blank=True, default="", help_text="Of a pause.")
+    reason = models.CharField(
+        max_length=200, blank=True, default="", help_text="Why they are paused."
+    )
     trigger = models.CharField(max_length=20, choices=Trigger.choices)
     asked_by = models.CharField(max_length=150)
     state = models.CharField(max_length=10, choices=BulkState.choices, default=BulkState.WAITING)
-    total = models.PositiveIntegerField(help_text="VMs.")
+    total = models.PositiveIntegerField(help_text="How many VMs it is for.")
     done = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)
     cancelled_by = models.CharField(max_length=150, blank=True, default="")
     claimed_until = models.DateTimeField(
-        null=True, blank=True, help_text="Until then a worker is at it, if it still lives."
+        null=True, blank=True, help_text="Until then a worker works on it, if it still lives."
     )
     created_at = MomentField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)

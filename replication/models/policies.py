@@ -73,7 +73,7 @@ class PolicyValues(models.Model):
     time_zone = models.CharField(
         max_length=64,
         default="UTC",
-        help_text="Of the calendar, of the hours when a replication may start, and of the days that"
+        help_text="For the calendar, the hours when a replication may start, and the days that"
         " retention counts: Europe/Berlin, for example.",
     )
     latest_start_minutes = models.PositiveSmallIntegerField(
@@ -89,12 +89,12 @@ class PolicyValues(models.Model):
         default="",
         verbose_name="retention",
     )
-    keep_last = _number("The newest recovery points.")
-    keep_hourly = _number("The newest recovery point of each of so many hours that have one.")
-    keep_daily = _number("The same by days.")
-    keep_weekly = _number("The same by weeks, which begin on Monday.")
-    keep_monthly = _number("The same by months.")
-    keep_yearly = _number("The same by years.")
+    keep_last = _number("How many of the newest recovery points are kept.")
+    keep_hourly = _number("For how many hours the newest recovery point of each is kept.")
+    keep_daily = _number("For how many days the newest recovery point of each is kept.")
+    keep_weekly = _number("For how many weeks (from Monday) the newest of each is kept.")
+    keep_monthly = _number("For how many months the newest recovery point of each is kept.")
+    keep_yearly = _number("For how many years the newest recovery point of each is kept.")
     quiesce = models.CharField(
         max_length=20,
         choices=QuiesceWish.choices,
@@ -102,16 +102,16 @@ class PolicyValues(models.Model):
         default="",
         verbose_name="quiescing",
     )
-    most_running = _number("Jobs of its VMs at the same time; 0: no limit.", "jobs at once")
+    most_running = _number("How many jobs of its VMs run at once; 0: no limit.", "jobs at once")
     give_up_after_minutes = _number(
-        "A job of the schedule that could not start for so long is cancelled; 0: never.",
+        "After how long a scheduled job that has not started is cancelled; 0: never.",
         "give up after (minutes)",
     )
     compare_every_days = _number(
-        "So often a job compares every disk whole; 0: never.", "compare every (days)"
+        "How often a job compares every disk whole; 0: never.", "compare every (days)"
     )
     verify_every_days = _number(
-        "So often the newest recovery point is read back; 0: never.", "verify every (days)"
+        "How often the newest recovery point is read back; 0: never.", "verify every (days)"
     )
     priority = models.CharField(
         max_length=10, choices=PolicyPriority.choices, blank=True, default=""
@@ -184,7 +184,7 @@ class Policy(PolicyValues):
         blank=True,
         on_delete=models.PROTECT,
         related_name="policies",
-        help_text="For VMs that it takes under management, and those that have none yet.",
+        help_text="For VMs that it takes under management, and VMs without a repository.",
     )
     created_at = MomentField(auto_now_add=True)
     updated_at = MomentField(auto_now=True)
@@ -368,7 +368,7 @@ def _source(of: str) -> models.ForeignKey[PolicyScope | None, PolicyScope | None
         on_delete=models.DO_NOTHING,
         db_constraint=False,
         related_name="+",
-        help_text=f"Where {of} comes from; null: no policy says it.",
+        help_text=f"The place that says {of}; null: none does.",
     )
 
 
@@ -395,11 +395,11 @@ class EffectivePolicy(PolicyValues):
     )
     when_from = _source("when it is replicated")
     retention_from = _source("what is kept")
-    quiesce_from = _source("quiescing")
-    limits_from = _source("the limits")
+    quiesce_from = _source("how it is quiesced")
+    limits_from = _source("what its limits are")
     checks_from = _source("how often it is compared")
     verify_from = _source("how often it is verified")
-    priority_from = _source("the priority")
+    priority_from = _source("which priority it has")
     of_generation = models.PositiveBigIntegerField()
     of_name = models.TextField(blank=True, default="")
     of_path = models.TextField(blank=True, default="")

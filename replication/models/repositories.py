@@ -36,7 +36,7 @@ class Repository(models.Model):
     reserve_bytes = models.BigIntegerField(
         null=True,
         blank=True,
-        help_text="What is to stay free: no replication begins with less. Null: as vmrep decides.",
+        help_text="How much must stay free: no replication begins with less. Null: the default.",
     )
     removed_at = models.DateTimeField(null=True, blank=True)
     removed_by = models.CharField(max_length=150, blank=True, default="")
