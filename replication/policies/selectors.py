@@ -19,7 +19,7 @@ def policies_for_list(
     """Of these, with their windows and with those of `scopes` that are theirs (two more queries).
     Adds `vm_count`: the managed VMs (among `contexts`; None: all) of which it is the nearest
     policy."""
-    scopes = scopes.select_related("vcenter", "vm_context").order_by("pk")
+    scopes = scopes.select_related("vcenter", "vm_context__vcenter").order_by("pk")
     counted = Q(effective__vm_context__unmanaged_at__isnull=True)
     if contexts is not None:
         counted &= Q(effective__vm_context__in=contexts)

@@ -50,7 +50,9 @@ def prepared(vms: list[VMContext], repository: factories.RepositoryModel) -> Pag
         trigger=Trigger.MANUAL,
         actor="ops",
     )
-    policies.add("Gold", policies.target(900), actor="ops")
+    gold = policies.add("Gold", policies.target(900), actor="ops")
+    for vm in vms:
+        policies.assign(gold, policies.Where("vm", vm_context=vm), actor="ops")
     asked = "&".join(f"vm={vm.pk}" for vm in vms)
     return {
         "table": "/virtual-machines/",
@@ -64,6 +66,8 @@ def prepared(vms: list[VMContext], repository: factories.RepositoryModel) -> Pag
         "group": f"/groups/{group.pk}/",
         "repository": f"/repositories/{repository.pk}/",
         "report": "/report/",
+        "policies": "/policies/",
+        "policy": f"/policies/{gold.pk}/",
     }
 
 

@@ -33,7 +33,8 @@ def index(request: HttpRequest) -> HttpResponseBase:
     rows = access.policies_in_list(request.user)
     if csv_files.is_wanted(request):
         return csv_files.of_rows("policies", csv_cells.POLICIES, rows)
-    return render(request, "policies/index.html", {"policies": rows})
+    scopes = [scope for policy in rows for scope in policy.scopes.all()]
+    return render(request, "policies/index.html", {"policies": rows, "scopes": scopes})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
