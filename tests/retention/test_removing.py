@@ -101,8 +101,8 @@ def _noting(merged: list[str]):
 
     real = steps.merged
 
-    def noting(merge, digest, lease):
+    def noting(merge, digest, *more):
         merged.append(digest)
-        real(merge, digest, lease)
+        real(merge, digest, *more)
 
     return noting
