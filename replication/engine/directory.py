@@ -319,6 +319,7 @@ class DirectoryRepository:
                     )
                     made = chunk_maps.write(new, image.size_bytes, found)
                 self._existing(image.locator)
+                finish(new)
                 rename_durably(new, beside(path, MAP_SUFFIX))
             finally:
                 new.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
+from replication.engine.expected import MAP
 from replication.engine.facts import Facts
 from replication.models import DiskImage, ImageDamage
 from replication.services import damages
@@ -48,6 +49,14 @@ def keep_doubt(context_id: str, locators: Collection[str]) -> None:
             text = known.doubted().text()
             images.filter(pk=image.pk).update(as_committed=text, updated_at=Now())
             _touch(context_id)
+
+
+def has_map(image: DiskImage, now: str) -> None:
+    """A chunk map was made beside it: the rest of what is known of its files stays."""
+    known, found = Facts.from_text(image.as_committed), Facts.from_text(now)
+    if known is not None and found is not None and MAP in found.files:
+        both = known._replace(files={**known.files, MAP: found.files[MAP]})
+        DiskImage.objects.filter(pk=image.pk).update(as_committed=both.text(), updated_at=Now())
 
 
 def merged(child: DiskImage, image: DiskImage, as_committed: str) -> str:

@@ -26,13 +26,13 @@ from replication.engine.errors import EngineError, ImageDamaged, TargetError
 from replication.engine.reading_back import Progress, Wrong, read_back
 from replication.errors import HandedOver, VerificationLost
 from replication.models import DiskImage, PointVerification, Repository
-from replication.services.damages import MAP_DIFFERS
+from replication.services.damages import CONTENT_DIFFERS, MAP_DIFFERS
 from replication.states import VerificationState
 from replication.storage import looks
 from replication.storage.targets import target
 from replication.sync import stopping
 from replication.sync.guard import STALLED_AFTER_SECONDS, STALLED_AWAY_SECONDS
-from replication.verify import clearing, placing, turns
+from replication.verify import clearing, mapping, placing, turns
 from replication.verify.looking import damage, facts, layers, look, mapped
 from replication.verify.turns import Turn
 
@@ -43,11 +43,6 @@ CHECKPOINT_SECONDS = 5.0
 MOST_WRONG = 256
 """Chunks that are found wrong before that is written down."""
 STALLED_EXIT_CODE = 75
-
-NO_MAPS = (
-    "{} was copied before vmrep kept what it takes to verify a disk. A copy of the VM in full"
-    " begins a chain that can be verified."
-)
 
 
 class _TurnOver(Exception):
@@ -174,11 +169,6 @@ class _Reading:
         rows = DiskImage.objects.filter(recovery_point=self._row.recovery_point_id)
         images = list(rows.select_related("disk").defer("extent_map").order_by("position"))
         chains = [turns.chain_of(image) for image in images]
-        without = [each for chain in chains for each in chain if not each.map_digest]
-        if without:
-            problem = NO_MAPS.format(without[0].locator)
-            turns.end(self._turn, VerificationState.IMPOSSIBLE, problem)
-            return
         before = 0
         for image, chain in zip(images, chains, strict=True):
             if (image.position or 0) >= self._row.position:
@@ -192,6 +182,12 @@ class _Reading:
 
     def _read_disk(self, image: DiskImage, chain: Sequence[DiskImage], before: int) -> None:
         row, position = self._row, image.position or 1
+        try:
+            mapping.make(self._turn, chain, self._storage, self._wait_for_map)
+        except ImageDamaged as problem:
+            broken = next((it for it in chain if it.locator == problem.locator), image)
+            turns.note(self._turn, [damage(broken, CONTENT_DIFFERS, str(problem))])
+            return
         of_files = facts(chain, self._storage)
         found = turns.fingerprint(chain, of_files)
         if (row.position, row.chain_digest) != (position, found) or not row.offset_bytes:
@@ -251,6 +247,11 @@ class _Reading:
         stopping.require_not_asked("Another one goes on with the verification.")
         if time.monotonic() > self._until or turns.is_cancelled(self._turn):
             raise _TurnOver
+
+    def _wait_for_map(self) -> None:
+        """A map is made in one piece, however long that takes."""
+        self._wait()
+        stopping.require_not_asked("Another one goes on with the verification.")
 
     def _wait(self) -> None:
         """While something takes long that gets no further."""

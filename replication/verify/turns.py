@@ -29,10 +29,11 @@ from replication.models import (
     VerificationDamage,
 )
 from replication.retention import steps
-from replication.services import damages, leases, occurrences
+from replication.services import commits, damages, leases, occurrences
 from replication.states import (
     DamageFinder,
     HoldKind,
+    ImageState,
     OccurrenceKind,
     RecoveryPointState,
     VerificationState,
@@ -148,6 +149,18 @@ def renew(turn: Turn) -> None:
     """While something takes long that gets no further."""
     _one(_mine(turn).update(expires_at=Now() + CLAIMED_FOR, updated_at=Now()))
     _hold_on(turn)
+
+
+@one_transaction
+def mapped(turn: Turn, image: DiskImage, map_digest: str, facts: str) -> None:
+    """An image of before has a map now. Of its other files, what was committed still counts."""
+    statuses.hold(turn.context_id)
+    _one(_mine(turn).update(expires_at=Now() + CLAIMED_FOR, updated_at=Now()))
+    _hold_on(turn)
+    mine = DiskImage.objects.filter(pk=image.pk, state=ImageState.COMMITTED, map_digest="")
+    if mine.update(map_digest=map_digest, updated_at=Now()):
+        commits.has_map(image, facts)
+    steps.touch(turn.context_id)
 
 
 @one_transaction
