@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from replication.engine.chunk_maps import CHUNK_BYTES, digest_of_chunk
 from replication.engine.digests import digest_of
-from replication.engine.errors import CopyStopped, EngineError, ImageDamaged
+from replication.engine.errors import ContentDamaged, CopyStopped, EngineError, ImageDamaged
 from replication.engine.extents import (
     REQUEST_BYTES,
     Extent,
@@ -363,7 +363,7 @@ class _Rest:
             whole[:there] = self._connection.pread(there, offset)
         must = self._below.find(number)
         if digest_of_chunk(memoryview(whole)[:there]) != must.digest:
-            raise ImageDamaged(
+            raise ContentDamaged(
                 f"The {there:,} bytes at {offset:,} of {must.locator or 'the image below'} are not"
                 " those that were copied: the file is damaged. Check the storage; a copy of the"
                 " disk in full begins a chain without this file.",

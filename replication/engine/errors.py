@@ -53,6 +53,11 @@ class ImageDamaged(TargetError):
     """An image or its digest map is not as it must be; it cannot be used or resumed."""
 
 
+class ContentDamaged(ImageDamaged):
+    """An image reads as other bytes than those that were copied. Only reading these again finds it,
+    or finds it gone."""
+
+
 class ImageMissing(TargetError):
     """There is no such image."""
 

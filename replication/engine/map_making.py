@@ -14,7 +14,7 @@ import xxhash
 
 from replication.engine.chunk_maps import CHUNK_BYTES, digest_of_chunk
 from replication.engine.digests import DigestEntry
-from replication.engine.errors import ImageDamaged
+from replication.engine.errors import ContentDamaged
 from replication.engine.expected import UNKNOWN
 from replication.engine.extents import Extent, requests
 from replication.engine.target import ReadableImage, ReadConnection
@@ -35,7 +35,7 @@ def chunks_of(
     with closing(image.connect()) as connection:
         for entry in entries():
             if entry.digest != UNKNOWN and digest_in(connection, entry, on_wait) != entry.digest:
-                raise ImageDamaged(
+                raise ContentDamaged(
                     f"The {entry.length:,} bytes at {entry.offset:,} of {locator} are not those"
                     " that were copied: the file is damaged. Check the storage; a copy of the disk"
                     " in full begins a chain without this file.",

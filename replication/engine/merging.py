@@ -19,6 +19,7 @@ from replication.engine.chunk_maps import Mapped
 from replication.engine.digests import DigestEntry, DigestMap, read_digests
 from replication.engine.durable import fsync_open_file, rename_durably, unlink_durably
 from replication.engine.errors import (
+    ContentDamaged,
     ImageAltered,
     ImageDamaged,
     ImageMissing,
@@ -283,7 +284,7 @@ class Merge:
                 on_wait(done / expected.bytes_to_compare)
 
     def _damaged(self, layer: Layer, entry: DigestEntry) -> ImageDamaged:
-        return ImageDamaged(
+        return ContentDamaged(
             f"{self._path(layer.locator)} is damaged: its {entry.length} bytes at {entry.offset} "
             f"are not those that were copied. {self._child.locator} was not replaced. Check the "
             "storage; a copy of the disk in full begins a chain without this file.",

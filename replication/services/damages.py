@@ -11,7 +11,7 @@ from contexts.models import VMContext
 from contexts.services import statuses
 from contexts.services.transactions import one_transaction
 from contexts.text import storable
-from replication.engine.errors import ImageAltered, ImageDamaged, ImageMissing
+from replication.engine.errors import ContentDamaged, ImageAltered, ImageDamaged, ImageMissing
 from replication.engine.target import CHANGED, DOUBTED, FORM, OPENED, PARENT, SIZE
 from replication.models import DiskImage, ImageDamage, RecoveryPoint
 from replication.selectors.damages import wrong_points
@@ -40,7 +40,7 @@ CODES = {
 
 CONTENT_DIFFERS, MAP_DIFFERS = "content_differs", "map_differs"
 FOUND_BY_READING = frozenset({CONTENT_DIFFERS, MAP_DIFFERS})
-"""Codes of a verification: nothing else finds these, or finds them gone."""
+"""Codes of what was read: a look at the files finds none of it, and finds none of it gone."""
 
 
 @one_transaction
@@ -87,6 +87,8 @@ def mark_file(
 def _code_of(problem: ImageMissing | ImageDamaged) -> str:
     if isinstance(problem, ImageMissing):
         return "image_file_missing"
+    if isinstance(problem, ContentDamaged):
+        return CONTENT_DIFFERS
     if isinstance(problem, ImageAltered) and problem.aspect:
         return CODES[problem.aspect]
     return "image_file_damaged"
