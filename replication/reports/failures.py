@@ -42,6 +42,7 @@ WORDS = {
     "does_not_answer": "The storage does not answer",
     "extent_error": "The list of what to read made no sense",
     "image_altered": "An image was altered by others",
+    "content_damaged": "An image has rotted",
     "image_damaged": "An image is damaged",
     "image_in_use": "Another program uses an image",
     "image_missing": "An image is missing",

@@ -102,6 +102,8 @@ class Answers:
         """Write down what was noted until now: one statement. Never fails."""
         with self._lock:
             noted, self._noted = self._noted, defaultdict(_Noted)
+        if not noted:
+            return
         with _costs_nobody_anything():
             Tally.objects.bulk_create(
                 Tally(

@@ -94,7 +94,8 @@ def test_every_change_of_what_can_be_read_obeys_it() -> None:
         and not any("IfMatch" in each.get("$ref", "") for each in operation["parameters"])
     }
     of_users = {"delete_user_scopes", "delete_user_scope"}
-    assert without == {"delete_token_detail", "delete_recovery_point_pin", *of_users}
+    of_points = {"delete_recovery_point_pin", "delete_recovery_point_verification"}
+    assert without == {"delete_token_detail", *of_points, *of_users}
 
 
 def test_what_changes_by_itself_prevents_no_change(api: Any, db: Any) -> None:

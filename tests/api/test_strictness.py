@@ -69,6 +69,8 @@ BODIES: dict[str, type[bodies.Body]] = {
     "replication-retry": bodies.Nothing,
     "replication-debug-bundle": bodies.Nothing,
     "recovery-point-pin": bodies.Pin,
+    "recovery-point-verification": bodies.Nothing,
+    "vm-context-verification": bodies.Nothing,
     "repositories": bodies.NewRepository,
     "vm-context-move": bodies.Move,
     "vcenters": bodies.NewVCenter,

@@ -24,7 +24,7 @@ def test_a_check_is_asked_for_and_its_findings_are_read(workers_without_beat, pa
 
     page.get_by_role("button", name="Check now").click()
     table = page.get_by_role("table", name="Findings")
-    expect(table).to_contain_text("counters_differ", timeout=PATIENCE)
+    expect(table).to_contain_text("Counters differ", timeout=PATIENCE)
     expect(page.get_by_role("button", name="Check now")).to_be_enabled(timeout=PATIENCE)
     page.reload()
     expect(page.get_by_role("link", name=re.compile("Integrity: 3 findings"))).to_be_visible()

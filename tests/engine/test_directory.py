@@ -151,7 +151,7 @@ def test_seal_checks_syncs_renames_and_syncs_the_folder_in_this_order(
         done.append(f"rename {source.name} {target.name}")
         return rename(source, target)
 
-    def spy_check(path: Path) -> qemu.CheckResult:
+    def spy_check(path: Path, *more: object) -> qemu.CheckResult:
         done.append(f"check {path.name}")
         return check(path)
 

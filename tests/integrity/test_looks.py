@@ -81,6 +81,7 @@ def test_a_job_that_waits_for_its_next_attempt_alarms_nobody(
 ) -> None:
     """Its image and its snapshot are kept, and nobody holds a lease."""
     monkeypatch.setattr("replication.sync.sample.MOST_REQUESTS", 0)  # the transfer is to break
+    monkeypatch.setattr("replication.sync.sample.LEAST_CHUNKS", 0)
     whole.estate.control.fill("small1", 2000, 48 << 20, 8 << 20, "waits")
     whole.estate.control.fail("GET /folder", nth=4, times=100, fault="503")
     job = start.start(whole.vm, trigger="manual", requested_by="ops")

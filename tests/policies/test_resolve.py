@@ -63,6 +63,7 @@ def test_each_group_comes_from_the_nearest_that_says_anything_of_it():
     ]
     found = resolve(VM, in_order(scopes))
     sources = {"when": 1, "retention": 2, "quiesce": 1, "limits": 3, "checks": 4, "priority": None}
+    sources["verify"] = None
     assert found.sources == sources
     assert found.values["keep_daily"] is None, "no group is mixed of two policies"
     assert found.values["compare_every_days"] == 0

@@ -180,7 +180,7 @@ def test_removing_with_the_replica_is_one_transaction(context):
     assert not context.is_managed
     assert context.current_status == ContextStatus.DISCOVERED
     assert [event.why for event in context.events.all()[:2]] == [
-        f"replica data deleted: 2 recovery points, 2 images, 33 MiB",
+        "replica data deleted: 2 recovery points, 2 images, 33 MiB",
         "removed from management",
     ]
 
