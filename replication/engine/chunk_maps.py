@@ -45,6 +45,12 @@ def digest_of_chunk(data: bytes | bytearray | memoryview) -> bytes:
     return ZERO if _ZEROES.startswith(data) else xxhash.xxh3_128_digest(data)
 
 
+def chunks_below(offset: int, size_bytes: int) -> int:
+    """How many chunks of a disk of that size end at or below the offset: a short last one ends with
+    the disk."""
+    return -(-size_bytes // CHUNK_BYTES) if offset >= size_bytes else offset // CHUNK_BYTES
+
+
 class Mapped(NamedTuple):
     """A map file with the digest that its image's row has."""
 
@@ -197,9 +203,9 @@ class ChunkMap:
     """The map of one image while its disk is being copied.
 
     ``resume_offset`` 0 begins a new map. Any other value, at which a chunk or a part of one begins,
-    continues the one at ``path``: records of chunks that begin at or above it are dropped, and so
-    is a last record that a crash left incomplete. ImageDamaged when there is no such map, or when
-    it is of another disk.
+    continues the one at ``path``: records of that chunk and of those above it are dropped, and so
+    is a last record that a crash left incomplete. At the disk's end all records are kept.
+    ImageDamaged when there is no such map, or when it is of another disk.
     """
 
     def __init__(self, path: Path, size_bytes: int, resume_offset: int = 0) -> None:
@@ -219,7 +225,7 @@ class ChunkMap:
                 ) from error
             try:
                 if resume_offset:
-                    self._keep(resume_offset // CHUNK_BYTES)
+                    self._keep(chunks_below(resume_offset, size_bytes))
                 else:
                     self._file.write(_HEADER.pack(_MAGIC, CHUNK_BYTES, size_bytes))
                     self._file.flush()

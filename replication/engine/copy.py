@@ -136,6 +136,9 @@ class DiskCopy:
             )
         size_bytes = self._end if chunks is None else chunks.size_bytes
         self._size_bytes = size_bytes
+        if chunks is not None and plan:
+            # Not the plan's end: within a chunk, it would say that this chunk is still to be read.
+            self._end = max(self._end, size_bytes)
         self._pieces: Iterator[tuple[Extent, ...]]
         if chunks is None:
             self._pieces = ((each,) for each in requests(plan, start_offset, request_bytes))

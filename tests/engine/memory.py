@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import xxhash
 
-from replication.engine.chunk_maps import CHUNK_BYTES, ZERO, Found, digest_of_chunk
+from replication.engine.chunk_maps import CHUNK_BYTES, ZERO, Found, chunks_below, digest_of_chunk
 from replication.engine.digests import DigestEntry, digest_of
 from replication.engine.errors import (
     ImageAltered,
@@ -182,7 +182,7 @@ class MemoryTarget:
 
     def open_chunks(self, temporary: str, size_bytes: int, resume_offset: int = 0) -> MemoryChunks:
         image = self._image(temporary)
-        first_dropped = resume_offset // CHUNK_BYTES
+        first_dropped = chunks_below(resume_offset, size_bytes)
         image.map = {at: digest for at, digest in image.map.items() if at < first_dropped}
         return MemoryChunks([(temporary, image.map)], size_bytes)
 

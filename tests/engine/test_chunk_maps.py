@@ -45,9 +45,10 @@ def copied(
     *,
     stop_after: int | None = None,
     compare: bool = False,
+    again_when_done: bool = False,
 ) -> str:
-    """Copy the plan into a new image on that chain, stopped and resumed if wanted; seal it. Returns
-    the digest of its map."""
+    """Copy the plan into a new image on that chain, stopped and resumed if wanted, also when all
+    was copied; seal it. Returns the digest of its map."""
     final = layers(len(chain) + 1, len(content))[0]
     unfinished = [Layer(f"{final.locator}.1.tmp", len(content)), *chain]
     target.create(unfinished)
@@ -71,8 +72,10 @@ def copied(
         )
         try:
             copy.run()
-            copy.checkpoint()
-            break
+            start = copy.checkpoint()
+            if not again_when_done:
+                break
+            again_when_done = False
         except CopyStopped:
             start, stop_after = copy.checkpoint(), None
         finally:
@@ -171,6 +174,13 @@ def test_the_maps_of_a_chain_tell_of_the_whole_disk_as_of_each_image(target, see
         chain, digests = layers(number + 1), [digest, *digests]
         assert told(target.chunk_map(chain, digests)) == truth(content), number
         content, plan = changed(content, rng)
+
+
+@pytest.mark.parametrize("end", [CHUNK_BYTES, CHUNK_BYTES + 512, SIZE_BYTES])
+def test_a_copy_that_is_resumed_after_its_last_checkpoint_keeps_its_whole_map(target, end):
+    content = random.Random(end).randbytes(end) + bytes(SIZE_BYTES - end)
+    digest = copied(target, [], [], content, [Extent(0, end)], again_when_done=True)
+    assert told(target.chunk_map(layers(1), [digest])) == truth(content)
 
 
 def test_a_disk_that_has_grown_is_told_of_wholly(target):
