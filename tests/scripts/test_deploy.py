@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from django.conf import settings
 
 from vmrep import environment
@@ -88,3 +90,19 @@ def _make_secrets(deploy: Path, name: str) -> dict[str, str]:
     made = [path for path in files if path.is_file()]
     assert all(path.stat().st_mode & 0o077 == 0 for path in made)
     return {path.name: path.read_text() for path in made}
+
+
+def test_no_key_of_compose_is_given_twice():
+    """YAML forbids it, and whichever counts then, one of the two is not what was meant."""
+
+    def keys_of(node: yaml.Node) -> Iterator[list[str]]:
+        if isinstance(node, yaml.MappingNode):
+            yield [str(key.value) for key, _ in node.value]
+            for _, value in node.value:
+                yield from keys_of(value)
+        elif isinstance(node, yaml.SequenceNode):
+            for value in node.value:
+                yield from keys_of(value)
+
+    for keys in keys_of(yaml.compose((DEPLOY / "compose.yaml").read_text())):
+        assert len(keys) == len(set(keys)), keys
